@@ -1,0 +1,43 @@
+# Each target works on a fresh machine with Python 3.11 or later, make and a C compiler; all else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+INPUTS := pyproject.toml constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check format bench clean
+
+demo: .venv/demo.stamp            ## compare and tune the default model on the standard library's own source, and report
+	$(BIN)/nearfield demo
+
+test: .venv/test.stamp            ## every test
+	$(BIN)/pytest
+
+check: .venv/test.stamp           ## lint, format, types, and the tests that hold layers, surface and budgets
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_layers.py tests/test_surface.py tests/test_budgets.py
+
+format: .venv/test.stamp
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/test.stamp           ## each benchmark beside its peers; see benchmarks/
+	for script in benchmarks/*.py; do [ ! -e "$$script" ] || $(BIN)/python "$$script" || exit 1; done
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nearfield needs Python 3.11 or later, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+
+# torch is named with its exact version in the same command: an unpinned one may bring gigabytes of GPU libraries.
+.venv/demo.stamp: $(INPUTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0 -e '.[report]'
+	touch $@
+
+.venv/test.stamp: $(INPUTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0 -e '.[report,dev]'
+	touch $@ .venv/demo.stamp

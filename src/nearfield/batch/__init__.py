@@ -1,0 +1,1 @@
+"""Items to tensors: prompts, tokens, batches of a token budget."""

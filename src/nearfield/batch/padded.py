@@ -1,0 +1,34 @@
+"""Batches of a token budget, filled from texts of nearly equal length so that next to nothing is padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.batch.tokens import Tokens
+
+
+def token_budget_batches(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
+    """Positions of all items, longest first, cut so that items x longest stays within `budget` tokens (one item at least).
+
+    The order depends on the lengths alone, and ties keep their order.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def pad(tokens: Tokens, items: Sequence[int] | npt.NDArray[np.int64], fill: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Token ids (B, T) int64 with `fill` at the right, and the mask (B, T), True at real tokens."""
+    lengths = tokens.lengths[np.asarray(items)]
+    mask = np.arange(max(1, int(lengths.max(initial=0))))[None, :] < lengths[:, None]
+    ids = np.full(mask.shape, fill, np.int64)
+    for row, item in enumerate(items):
+        ids[row, : lengths[row]] = tokens.of(int(item))
+    return ids, mask

@@ -1,0 +1,147 @@
+"""The `nearfield` command: its table of commands, and how errors and warnings are shown."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Annotated, Any, TextIO
+
+import typer
+from typer.core import TyperGroup
+
+from nearfield.cli.console import err, out
+from nearfield.errors import NearfieldError, NearfieldWarning
+
+COMMANDS = {
+    "demo": "nearfield.cli.demo",
+    "data": "nearfield.cli.data",
+    "encode": "nearfield.cli.encode",
+    "search": "nearfield.cli.search",
+    "evaluate": "nearfield.cli.evaluate",
+    "tune": "nearfield.cli.tune",
+    "report": "nearfield.cli.report",
+    "models": "nearfield.cli.models",
+    "similarity": "nearfield.cli.similarity",
+}
+"""Each command's module holds a typer function of the command's name, or a `typer.Typer` of that name with sub-commands."""
+
+USAGE_ERROR = 2
+
+
+class Commands(TyperGroup):
+    """The group of all commands: one line for each error and warning, and exit code 2 for what the user can mend."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands in the order of the table; typer would put groups first."""
+        return sorted(self.commands, key=list(COMMANDS).index) if set(self.commands) <= set(COMMANDS) else list(self.commands)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _warnings_in_one_line(), _log_in_one_line():
+            try:
+                return super().invoke(ctx)
+            except NearfieldError as error:
+                message = str(error)
+            except OSError as error:
+                if error.filename is None:
+                    raise
+                message = f"{error.filename}: {error.strerror}"
+        _say(f"error: {message}", style="red")
+        raise typer.Exit(USAGE_ERROR)
+
+
+def main() -> None:
+    """Run the command line; exits with 0, with 2 after an error that the user can mend, with 130 when interrupted."""
+    build()(prog_name="nearfield")
+
+
+def build() -> typer.Typer:
+    """The application with every command of the table. Imports the commands' own files and nothing heavy."""
+    app = typer.Typer(
+        cls=Commands,
+        callback=_root,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name, module in COMMANDS.items():
+        command = getattr(importlib.import_module(module), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from nearfield import __version__
+
+        out.print(f"nearfield {__version__}", highlight=False)
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")] = False,
+) -> None:
+    """Choose, tune, prove and serve embedding models on your own data.
+
+    Examples:
+
+        nearfield demo                                 tune, prove and report
+        nearfield data check my-data                   what is wrong with data
+        nearfield evaluate minilm bm25 --on my-data    compare with intervals
+        nearfield tune minilm --on my-data             a tune, with a verdict
+    """
+
+
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Show each NearfieldWarning once, as a yellow line on stderr; leave all other warnings as they are."""
+    seen: set[str] = set()
+    with warnings.catch_warnings():
+        plain = warnings.showwarning
+
+        def show(
+            message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+        ) -> None:
+            if not issubclass(category, NearfieldWarning):
+                plain(message, category, filename, lineno, file, line)
+            elif str(message) not in seen:
+                seen.add(str(message))
+                _say(f"warning: {message}", style="yellow")
+
+        warnings.simplefilter("always", NearfieldWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextlib.contextmanager
+def _log_in_one_line() -> Iterator[None]:
+    """Show what the library logs (a model that has to be fetched first) as it comes, on stderr."""
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            _say(record.getMessage(), style="dim")
+
+    logger, lines = logging.getLogger("nearfield"), Lines()
+    level = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+        logger.setLevel(level)
+
+
+def _say(line: str, *, style: str) -> None:
+    err.print(line, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

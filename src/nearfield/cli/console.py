@@ -1,0 +1,97 @@
+"""Where the commands write: tables and JSON to stdout, progress, warnings and errors to stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from nearfield.types.progress import Progress
+
+out = Console()
+err = Console(stderr=True)
+
+LINE_EVERY = 10.0  # seconds between progress lines where stderr is no terminal
+
+
+def emit_json(value: Any) -> None:
+    """Write `value` to stdout as JSON: dataclasses as objects, numbers that are not finite as null."""
+    out.out(json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False), highlight=False)
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """A bar on stderr with rate, time left and the note; where stderr is no terminal, a line every ten seconds."""
+    if not err.is_terminal:
+        lines = ProgressLines(title)
+        yield lines
+        lines.close()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Bars(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False), console=err) as bars:
+        task = bars.add_task(title, total=None, rate="", note="")
+
+        def show(done: int, total: int, note: str = "") -> None:
+            speed = bars.tasks[0].speed
+            bars.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "", note=note)
+
+        yield show
+
+
+class ProgressLines:
+    """Progress as plain lines on stderr, one every `every` seconds; work that ends sooner says nothing."""
+
+    def __init__(self, title: str, *, every: float = LINE_EVERY, clock: Callable[[], float] = time.monotonic) -> None:
+        self.title, self.every, self.clock = title, every, clock
+        self.started = self.shown = clock()
+        self.last: tuple[int, int, str] | None = None
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        self.last = (done, total, note)
+        if self.clock() - self.shown >= self.every:
+            self._write(done, total, note)
+
+    def close(self) -> None:
+        """The last state in one more line, unless there was none before."""
+        if self.last is not None and self.shown > self.started:
+            self._write(*self.last)
+
+    def _write(self, done: int, total: int, note: str) -> None:
+        self.shown = self.clock()
+        seconds = self.shown - self.started
+        rate = done / seconds if seconds > 0 else 0.0
+        left = f", {clock_time((total - done) / rate)} left" if 0 < done < total and rate > 0 else ""
+        speed = f", {rate:,.1f}/s" if rate > 0 else ""
+        line = f"{self.title}: {done:,}/{total:,} in {clock_time(seconds)}{speed}{left}{'  ' if note else ''}{note}"
+        err.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def clock_time(seconds: float) -> str:
+    """Seconds as m:ss, or h:mm:ss from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # a numpy array or scalar; numpy itself is not imported here, for a quick start
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,230 @@
+"""`nearfield data`: look at data, convert it, split it, have it checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfield.cli.console import emit_json, err, out, progress_bar
+from nearfield.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfield.data.collection import Collection
+    from nearfield.data.doctor.examine import ModelFacts
+    from nearfield.data.pairs import Pairs
+
+data = typer.Typer(no_args_is_help=True, help="Show, import, split, check and export collections and pairs.")
+
+Source = Annotated[str, typer.Argument(metavar="DATA", help="stdlib, pydoc-topics, a BEIR folder, JSONL, CSV, TSV, Parquet, texts.")]
+Target = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write; a folder that nearfield wrote is replaced.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@data.command()
+def show(source: Source, json: Json = False) -> None:
+    """Show what is in a collection or a file of pairs: counts, splits, an example.
+
+    Examples:
+
+        nearfield data show stdlib
+        nearfield data show beir/scifact --json
+    """
+    from nearfield.data.open import open_data
+
+    facts = _facts(open_data(source))
+    if json:
+        emit_json(facts)
+    else:
+        _render(facts)
+
+
+@data.command("import")
+def import_(
+    source: Source,
+    target: Target,
+    pairs: Annotated[bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")] = False,
+    json: Json = False,
+) -> None:
+    """Convert data into a folder of Arrow files that every command opens at once.
+
+    Examples:
+
+        nearfield data import beir/scifact my-data
+        nearfield data import questions.csv my-data --json
+        nearfield data import triplets.jsonl my-pairs --pairs
+    """
+    from nearfield.data.open import open_data, open_pairs
+
+    _check_free(target)
+    found = open_pairs(source) if pairs else open_data(source)
+    found.save(target)
+    _written(found, target, json=json)
+
+
+@data.command()
+def split(
+    source: Source,
+    target: Target,
+    fractions: Annotated[str, typer.Option(help="Splits and their shares of the judged queries.")] = "train=0.8,dev=0.1,test=0.1",
+    dev: Annotated[float | None, typer.Option(help="Keep the splits and only carve this share of train out as dev.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed gives other splits.")] = 0,
+    json: Json = False,
+) -> None:
+    """Put queries into splits so that no judged document and no group is in two of them.
+
+    Examples:
+
+        nearfield data split questions.csv my-data
+        nearfield data split questions.csv my-data --fractions train=0.7,dev=0.1,test=0.2 --seed 1
+        nearfield data split beir/scifact my-data --dev 0.1
+    """
+    from nearfield.data.open import open_collection
+    from nearfield.data.split import split_by_group, with_dev
+
+    _check_free(target)
+    collection = open_collection(source)
+    if dev is None:
+        collection = split_by_group(collection, _fractions(fractions), seed=seed)
+    else:
+        collection = with_dev(collection, fraction=dev, seed=seed)
+    collection.save(target)
+    _written(collection, target, json=json)
+
+
+@data.command()
+def check(
+    source: Source,
+    model: Annotated[str | None, typer.Option(help="Check what depends on a model, too: lost tokens, a missing prompt.")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="A check whose errors are known and accepted. Repeatable.")] = None,
+    json: Json = False,
+) -> None:
+    """Look for what would spoil training or measuring on the data; exit code 2 where there is an error that is not allowed.
+
+    Examples:
+
+        nearfield data check my-data
+        nearfield data check my-data --model minilm
+        nearfield data check my-data --allow duplicate-documents --json
+    """
+    from nearfield.data.doctor.examine import examine, refuse
+    from nearfield.data.open import open_data
+    from nearfield.report.table import findings_table
+
+    refuse((), allow=allow or ())  # an unknown name is an error before any work
+    found = open_data(source)
+    facts = None if model is None else _model_facts(model)
+    with progress_bar("checking") as progress:
+        findings = examine(found, model=facts, progress=progress)
+    if json:
+        emit_json({"name": found.name, "fingerprint": found.fingerprint, "findings": findings})
+    else:
+        out.print(findings_table(findings))
+    refuse(findings, allow=allow or ())
+
+
+@data.command()
+def export(
+    source: Source,
+    target: Annotated[Path, typer.Argument(metavar="PATH", help="A folder for a collection, a .jsonl file for pairs; never replaced.")],
+    pairs: Annotated[bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")] = False,
+    json: Json = False,
+) -> None:
+    """Write a collection as a BEIR folder, or pairs as JSON lines, for other tools.
+
+    Examples:
+
+        nearfield data export stdlib stdlib-beir
+        nearfield data export scored-pairs.parquet pairs.jsonl
+    """
+    from nearfield.data.collection import Collection
+    from nearfield.data.export import write_beir, write_pairs
+    from nearfield.data.open import open_data, open_pairs
+
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise InputError("is there already; give another place", path=target)
+    found = open_pairs(source) if pairs else open_data(source)
+    if isinstance(found, Collection):
+        write_beir(found, target)
+    else:
+        write_pairs(found, target)
+    _written(found, target, json=json)
+
+
+def _model_facts(name: str) -> ModelFacts:
+    from nearfield.data.doctor.examine import ModelFacts
+    from nearfield.encoders.load import load_encoder
+
+    encoder = load_encoder(name)
+    return ModelFacts(encoder.contract, encoder.count_tokens)
+
+
+def _facts(found: Collection | Pairs) -> dict[str, Any]:
+    """What `show` says, as plain values."""
+    from nearfield.data.collection import Collection
+
+    if not isinstance(found, Collection):
+        example = found.table.slice(0, 1).to_pylist()[0]
+        facts = {"kind": "pairs", "name": found.name, "pairs": len(found), "scored": found.scored}
+        return facts | {"fingerprint": found.fingerprint, "example": example}
+    counts = {what: len(getattr(found, what)) for what in ("documents", "queries", "judgements")}
+    groups = len(set(found.documents["group"].to_pylist()) - {""})
+    example = {"document": found.document_texts[0][:2000], "query": found.query_texts[0] if counts["queries"] else None}
+    about = {"kind": "collection", "name": found.name} | counts | {"groups": groups}
+    return about | {"splits": _split_sizes(found), "fingerprint": found.fingerprint, "example": example}
+
+
+def _split_sizes(collection: Collection) -> dict[str, dict[str, int]]:
+    from collections import Counter
+
+    judgements = Counter(collection.judgements["split"].to_pylist())
+    columns = (collection.judgements[name].to_pylist() for name in ("split", "query", "relevance"))
+    judged = Counter(split for split, _ in {(split, query) for split, query, relevance in zip(*columns, strict=True) if relevance > 0})
+    return {name: {"queries": judged[name], "judgements": judgements[name]} for name in collection.splits}
+
+
+def _render(facts: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    example = facts["example"]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if name == "splits":
+            for split_name, sizes in value.items():
+                table.add_row(f"split {split_name}", f"{sizes['queries']:,} judged queries, {sizes['judgements']:,} judgements")
+        elif name != "example":
+            table.add_row(name, Text(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)))
+    for name, value in example.items():
+        if value not in (None, []):
+            table.add_row(f"first {name}", Text(" ".join(str(value).split())[:300]))
+    out.print(table)
+
+
+def _fractions(text: str) -> dict[str, float]:
+    fractions: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        try:
+            fractions[name.strip()] = float(share)
+        except ValueError as error:
+            raise InputError(f"--fractions has {part.strip()!r}; wanted NAME=SHARE, as in train=0.8,dev=0.1,test=0.1") from error
+    return fractions
+
+
+def _check_free(target: Path) -> None:
+    ours = any((target / name).is_file() for name in ("collection.json", "pairs.json"))
+    if target.exists() and not ours and (target.is_file() or any(target.iterdir())):
+        raise InputError("is there already and is no folder that nearfield wrote; give another place", path=target)
+
+
+def _written(found: Collection | Pairs, target: Path, *, json: bool) -> None:
+    facts = _facts(found) | {"written": str(target)}
+    if json:
+        emit_json(facts)
+    else:
+        _render(facts)
+        err.print(f"written: {target}", markup=False, highlight=False)

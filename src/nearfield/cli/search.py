@@ -1,0 +1,128 @@
+"""`nearfield search`: one query against a collection."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfield.cli.console import emit_json, out, progress_bar
+
+if TYPE_CHECKING:
+    from nearfield.data.collection import Collection
+    from nearfield.similarity.dense import Dense
+    from nearfield.types.ranking import Ranking
+
+BM25 = "bm25"
+FUSED_DEPTH = 100  # results of each ranking that a fusion looks at
+SNIPPET = 160
+
+
+def search(
+    collection: Annotated[str, typer.Argument(help="A collection: an embedded one's name, a folder or a file.")],
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    model: Annotated[str, typer.Option(help="A model of the catalog, a model folder, or bm25.")] = "minilm",
+    k: Annotated[int, typer.Option("-k", help="Results to show.", min=1)] = 10,
+    fuse: Annotated[bool, typer.Option("--fuse", help="Fuse the model's ranking with BM25's and show both ranks.")] = False,
+    vectors: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The collection's vectors by `nearfield encode`, instead of encoding it now.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Search a collection by a model, by BM25, or by both.
+
+    Examples:
+
+        nearfield search stdlib "read a file line by line"
+        nearfield search my-data "late delivery" --model bm25 -k 3
+        nearfield search my-data "late delivery" --vectors vectors/documents --fuse --json
+    """
+    from nearfield.data.open import open_collection
+    from nearfield.search.fuse import reciprocal_rank_fusion
+
+    data = open_collection(collection)
+    depth = max(k, FUSED_DEPTH) if fuse else k
+    rankings = {} if model == BM25 else {model: _dense(data, query, model, vectors, depth)}
+    if fuse or model == BM25:
+        rankings[BM25] = _lexical(data, query, depth)
+    final = reciprocal_rank_fusion(list(rankings.values()), k=k) if len(rankings) > 1 else next(iter(rankings.values()))
+    rows = _rows(data, final, rankings if len(rankings) > 1 else {})
+    if json:
+        emit_json({"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "results": rows})
+    else:
+        _show(rows, list(rankings) if len(rankings) > 1 else [])
+
+
+def _dense(data: Collection, query: str, model: str, folder: Path | None, depth: int) -> Ranking:
+    from nearfield.encoders.load import load_encoder
+    from nearfield.errors import ContractError
+    from nearfield.search.retrieve import retrieve
+
+    stored = None if folder is None else _opened(folder, data)
+    encoder = load_encoder(model)
+    if stored is not None and stored.dim > encoder.contract.dim:
+        raise ContractError(f"{folder}: its vectors have {stored.dim} dimensions, {model}'s {encoder.contract.dim}; name their model")
+    if stored is None:
+        with progress_bar(f"encoding with {model}") as progress:
+            stored = encoder.encode(data.document_texts, "document", progress=progress)
+    asked = encoder.encode([query], "query")
+    return retrieve(asked.truncate(stored.dim), stored, query_ids=("query",), document_ids=data.document_ids, k=depth)
+
+
+def _opened(folder: Path, data: Collection) -> Dense:
+    """The vectors in `folder`. Raises InputError where they are not one for each of the collection's documents, in their order."""
+    from nearfield.errors import InputError
+    from nearfield.similarity.dense import Dense
+
+    stored = Dense.open(folder)
+    if len(stored) != len(data.document_ids):
+        raise InputError(f"holds {len(stored)} vectors, {data.name} has {len(data.document_ids)} documents; encode it again", path=folder)
+    names = folder / "ids.jsonl"
+    if names.is_file():
+        with open(names, encoding="utf-8") as lines:
+            if any(json_format.loads(line) != name for line, name in zip(lines, data.document_ids, strict=False)):
+                raise InputError(f"names other documents than {data.name} has, or in another order; encode it again", path=names)
+    return stored
+
+
+def _lexical(data: Collection, query: str, depth: int) -> Ranking:
+    from nearfield.index import bm25
+    from nearfield.types.ranking import Ranking
+
+    return Ranking(("query",), data.document_ids, *bm25.BM25(data.document_texts).top_k([query], depth))
+
+
+def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking]) -> list[dict[str, Any]]:
+    places = {name: {document: rank for rank, document in enumerate(part.documents[0].tolist(), 1)} for name, part in parts.items()}
+    rows: list[dict[str, Any]] = []
+    for rank, (position, score) in enumerate(zip(final.documents[0].tolist(), final.scores[0].tolist(), strict=True), 1):
+        if position < 0:
+            break
+        document = {name: data.documents[name][position].as_py() for name in ("id", "title", "text")}
+        row = {"rank": rank, "score": score} | document
+        rows.append(row | ({"ranks": {name: place.get(position) for name, place in places.items()}} if parts else {}))
+    return rows
+
+
+def _show(rows: list[dict[str, Any]], parts: list[str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        out.print("Nothing was found: no document has a word of the query.")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("rank", "score", *parts):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("document")
+    for row in rows:
+        ranks = [str(row["ranks"][name] or "–") for name in parts]
+        table.add_row(str(row["rank"]), f"{row['score']:.4f}", *ranks, Text.assemble((f"{row['id']}  ", "cyan"), _snippet(row)))
+    out.print(table)
+
+
+def _snippet(row: dict[str, Any]) -> str:
+    text = " ".join(f"{row['title']} {row['text']}".split())
+    return text if len(text) <= SNIPPET else text[: SNIPPET - 1] + "…"

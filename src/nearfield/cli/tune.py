@@ -1,0 +1,77 @@
+"""`nearfield tune`: a model tuned on your data, and the verdict on whether that made it better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.console import emit_json, err, out, progress_bar
+
+if TYPE_CHECKING:
+    from nearfield.types.verdict import Verdict
+
+
+def tune(
+    model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
+    on: Annotated[str, typer.Option("--on", help="The collection: an embedded one's name, a folder or a file.")],
+    to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION when not given.")] = None,
+    guard: Annotated[list[str] | None, typer.Option(help="What must not get worse: a collection or scored pairs. Repeatable.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="Go on in spite of this error of the data doctor. Repeatable.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
+) -> None:
+    """Tune MODEL on a collection: check the data, freeze the baseline, mine negatives, train, merge, and test once.
+
+    Ends with the verdict on queries that nothing before has seen: better, no difference shown, or worse. A run that was
+    interrupted goes on where it was when the same command is given again.
+
+    Examples:
+
+        nearfield tune minilm --on stdlib --guard pydoc-topics
+        nearfield tune minilm --on my-data --to runs/first
+        nearfield tune ./my-model --on pairs.jsonl --recipe recipe.toml
+    """
+    from nearfield.data.open import open_collection
+    from nearfield.train.recipe import Recipe
+    from nearfield.train.tune import tune as run
+
+    collection = open_collection(on)
+    folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
+    chosen = Recipe.open(recipe) if recipe else Recipe()
+    verdict = run(model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), watch=progress_bar)
+    show_run(folder, verdict, json=json)
+
+
+def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
+    """Write the finished run's model card and report, and print its verdict and where everything lies."""
+    from nearfield.report.card import model_card
+    from nearfield.report.facts import read_run
+    from nearfield.report.table import comparison_table, verdict_panel
+    from nearfield.store.atomic import write_text
+
+    facts = read_run(folder)
+    write_text(folder / "model" / "README.md", model_card(facts))
+    report = _report(folder)
+    if json:
+        emit_json({"run": folder, "model": folder / "model", "report": report, "verdict": verdict, "comparison": facts.comparison})
+        return
+    if facts.comparison is not None:
+        out.print(comparison_table(facts.comparison))
+    out.print(verdict_panel(verdict, model=facts.about.model))
+    for name, path in (("model", folder / "model"), ("report", report)):
+        if path is not None:
+            out.print(f"{name:7} {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _report(folder: Path) -> Path | None:
+    """The report's path; None, with the line that brings what it needs, where that is not installed: the run itself is done."""
+    from nearfield.errors import MissingExtra
+    from nearfield.report.page import write_report
+
+    try:
+        return write_report(folder)
+    except MissingExtra as error:
+        err.print(f"warning: no report was written: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        return None

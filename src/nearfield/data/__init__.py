@@ -1,0 +1,1 @@
+"""Files to queries, documents, relevance judgements and pairs."""

@@ -1,0 +1,165 @@
+"""Documents, queries and relevance judgements with named splits, as Arrow tables."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nearfield.data.arrow import conform, digest, open_table, write_table
+from nearfield.data.texts import Texts
+from nearfield.errors import CollectionError, InputError, nearest
+from nearfield.store.atomic import read_json, staged_folder, write_json
+
+__all__ = ["DOCUMENTS", "JUDGEMENTS", "QUERIES", "Collection", "Split", "Texts"]
+
+DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("text", pa.string()), ("group", pa.string())])
+QUERIES = pa.schema([("id", pa.string()), ("text", pa.string()), ("group", pa.string())])
+JUDGEMENTS = pa.schema([("query", pa.string()), ("document", pa.string()), ("relevance", pa.int32()), ("split", pa.string())])
+TABLES = {"documents": DOCUMENTS, "queries": QUERIES, "judgements": JUDGEMENTS}
+MANIFEST = "collection.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """The judged queries of one split, in the collection's order of queries.
+
+    `relevance` maps query id to document id to relevance; each query has at least one document of relevance above 0.
+    """
+
+    name: str
+    collection: Collection = field(repr=False)
+    query_ids: tuple[str, ...]
+    query_texts: tuple[str, ...]
+    relevance: dict[str, dict[str, int]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Documents (id, title, text, group), queries (id, text, group), judgements (query, document, relevance, split).
+
+    Relevance is an int32, above 0 where the document answers the query. A group ("" for none) names what must not be in two
+    splits. The tables may be memory-mapped. Raises CollectionError for an id that is empty or used twice, and when there is
+    no document, or no query and the collection was not declared `documents_only`.
+    """
+
+    name: str
+    documents: pa.Table
+    queries: pa.Table
+    judgements: pa.Table
+    documents_only: bool = False
+
+    def __post_init__(self) -> None:
+        for what, schema in TABLES.items():
+            object.__setattr__(self, what, conform(getattr(self, what), schema, what=f"{self.name}: {what}"))
+        for what, table in (("document", self.documents), ("query", self.queries)):
+            repeated = _repeated(table["id"])
+            if repeated is not None:
+                raise CollectionError(f"{self.name}: {what} id {repeated!r} is used more than once; ids must be unique")
+            if pc.any(pc.equal(table["id"], "")).as_py():
+                raise CollectionError(f"{self.name}: a {what} has an empty id; give each one its own")
+        if not len(self.documents):
+            raise CollectionError(f"{self.name}: the collection is empty: it has no documents")
+        if not len(self.queries) and not self.documents_only:
+            count = f"{len(self.documents)} documents"
+            raise CollectionError(f"{self.name}: the collection has {count} and no queries; add queries and judgements")
+
+    @property
+    def document_ids(self) -> Texts:
+        """Ids of the documents in their order."""
+        return Texts(self.documents["id"])
+
+    @property
+    def document_texts(self) -> Texts:
+        """What is encoded of each document: its title, a blank and its text, stripped, as BEIR and MTEB join them."""
+        return Texts(self.documents["title"], self.documents["text"])
+
+    @property
+    def query_ids(self) -> Texts:
+        """Ids of all queries, judged or not, in their order."""
+        return Texts(self.queries["id"])
+
+    @property
+    def query_texts(self) -> Texts:
+        """All queries, judged or not, in the order of `query_ids`."""
+        return Texts(self.queries["text"])
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that have judgements: train, dev, test first, then the others by name."""
+        names = pc.unique(self.judgements["split"]).to_pylist()
+        first = [name for name in ("train", "dev", "test") if name in names]
+        return (*first, *sorted(set(names) - set(first)))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, over all three tables' content in order; the name and how Arrow chunks the tables do not matter."""
+        return hashlib.sha256("".join(digest(getattr(self, what)) for what in TABLES).encode()).hexdigest()
+
+    def document_positions(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Row of each document id: (n,) int64, -1 where the collection has no such document."""
+        found = pc.index_in(pa.array(list(ids), pa.string()), value_set=self.documents["id"])
+        return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    def split(self, name: str) -> Split:
+        """The judged queries of the split called `name`.
+
+        Judgements of queries that the collection does not have are left out; of two on one document the higher holds.
+        Raises CollectionError when there is no such split, or when it has no query with a relevant document.
+        """
+        if name not in self.splits:
+            known = f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}" if self.splits else "it has no judgements at all."
+            raise CollectionError(f"{self.name} has no split {name!r}; {known}")
+        relevance = _relevance(self.judgements.filter(pc.equal(self.judgements["split"], name)))
+        rows = [(key, text) for key, text in zip(self.query_ids, self.query_texts, strict=True) if key in relevance]
+        if not rows:
+            raise CollectionError(
+                f"{self.name}: split {name!r} has no judged query: none of its judgements names a known query and a relevance above 0"
+            )
+        return Split(name, self, tuple(key for key, _ in rows), tuple(text for _, text in rows), {key: relevance[key] for key, _ in rows})
+
+    def save(self, path: str | Path) -> None:
+        """Write the collection as a folder of Arrow files at `path`, whole or not at all; a folder that is there is replaced."""
+        with staged_folder(path) as stage:
+            for what in TABLES:
+                write_table(stage / f"{what}.arrow", getattr(self, what))
+            write_json(stage / MANIFEST, manifest(self.name, documents_only=self.documents_only))
+
+    @classmethod
+    def open(cls, path: str | Path) -> Collection:
+        """The collection in the folder at `path`, memory-mapped. Raises InputError when the folder holds none."""
+        path = Path(path)
+        about = read_json(path / MANIFEST)
+        if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("name"), str):
+            raise InputError(f"is not a collection of format {FORMAT}; import it again with `nearfield data import`", path=path / MANIFEST)
+        tables = {what: open_table(path / f"{what}.arrow") for what in TABLES}
+        return cls(about["name"], **tables, documents_only=bool(about.get("documents_only", False)))
+
+
+def manifest(name: str, *, documents_only: bool) -> Mapping[str, object]:
+    """What `collection.json` holds beside the three tables."""
+    return {"format": FORMAT, "name": name, "documents_only": documents_only}
+
+
+def _repeated(ids: pa.ChunkedArray) -> str | None:
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return None
+    counts = pc.value_counts(ids)
+    return str(counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"].as_py())
+
+
+def _relevance(judgements: pa.Table) -> dict[str, dict[str, int]]:
+    relevance: dict[str, dict[str, int]] = {}
+    columns = (judgements[name].to_pylist() for name in ("query", "document", "relevance"))
+    for query, document, grade in zip(*columns, strict=True):
+        grades = relevance.setdefault(query, {})
+        grades[document] = max(grade, grades.get(document, grade))
+    return {query: grades for query, grades in relevance.items() if max(grades.values()) > 0}

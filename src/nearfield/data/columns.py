@@ -1,0 +1,108 @@
+"""What a table's columns mean, by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nearfield.errors import InputError
+
+# Meanings and the names that columns have for them, the more telling name first: a table with both `context` and `answer` is
+# a reading set, whose documents are the contexts.
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "query": ("query", "question", "anchor", "sentence1", "text1", "source"),
+    "positive": ("positive", "document", "passage", "context", "answer", "response", "sentence2", "text2", "target"),
+    "negatives": ("negatives", "negative", "hard_negatives", "hard_negative"),
+    "score": ("score", "similarity", "similarity_score", "label"),
+    "relevance": ("relevance",),
+    "group": ("group",),
+    "split": ("split",),
+    "text": ("text",),
+    "title": ("title",),
+    "id": ("id", "_id"),
+}
+_NUMBERED_NEGATIVE = re.compile(r"(hard_)?negative_?\d+")
+_MEANING = {name: meaning for meaning, names in NAMES.items() for name in names}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table by meaning: a name each, None where it has none. Either `query` and `positive` are there, or `text`."""
+
+    query: str | None
+    positive: str | None
+    text: str | None
+    title: str | None
+    id: str | None
+    negatives: tuple[str, ...]
+    score: str | None
+    relevance: str | None
+    group: str | None
+    split: str | None
+
+    @property
+    def paired(self) -> bool:
+        """Whether rows are pairs (else they are documents)."""
+        return self.query is not None
+
+
+def known(name: str) -> bool:
+    """Whether a column of this name has a meaning."""
+    return _plain(name) in _MEANING or bool(_NUMBERED_NEGATIVE.fullmatch(_plain(name)))
+
+
+def columns_of(names: Iterable[str], path: Path) -> Columns:
+    """What the columns called `names` mean. Raises InputError that lists what was found and what was wanted."""
+    names = list(names)
+    plain = {_plain(name): name for name in reversed(names)}
+    first = {meaning: next((plain[word] for word in words if word in plain), None) for meaning, words in NAMES.items()}
+    numbered = tuple(name for name in names if _NUMBERED_NEGATIVE.fullmatch(_plain(name)))
+    negatives = ((first["negatives"],) if first["negatives"] else ()) + numbered
+    query, positive, text = first["query"], first["positive"], first["text"]
+    if query and not positive and text:
+        positive = text
+    if not (query and positive) and (query or positive or not text):
+        wanted = f"a query ({', '.join(NAMES['query'])}) and a positive ({', '.join(NAMES['positive'])}), or text alone for documents"
+        raise InputError(f"has columns {', '.join(names) or 'of no name'}; wanted {wanted}. Rename the columns", path=path)
+    rest = {meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")}
+    return Columns(query, positive, text, negatives=negatives, score=first["score"] if query else None, **rest)
+
+
+def text_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:
+    """The text in `column` of the row at `line`; a number is written out. Raises InputError when it is missing or no text."""
+    if column not in row:
+        raise InputError(f"has no field {column!r}; it has {', '.join(row)}", path=path, line=line)
+    return checked(row[column], column, path, line)
+
+
+def texts_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> list[str]:
+    """The texts in `column`, which holds one or a list; none where it is absent, null or an empty string."""
+    value = row.get(column)
+    if value is None or value == "":
+        return []
+    return [checked(item, column, path, line) for item in (value if isinstance(value, list) else [value])]
+
+
+def checked(value: object, field: str, path: Path, line: int) -> str:
+    """`value` as text. Raises InputError when it is no string or number, or holds half of a surrogate pair."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise InputError(f"{field!r} is {_described(value)}; wanted text", path=path, line=line)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        message = f"{field!r} holds half of a surrogate pair (\\ud800-\\udfff), which is no character"
+        raise InputError(message, path=path, line=line) from error
+    return value
+
+
+def _described(value: object) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("-", "_").replace(" ", "_")

@@ -1,0 +1,36 @@
+"""The data doctor's checks by the name that `--allow` takes: where each lives, and what it examines."""
+
+from __future__ import annotations
+
+COLLECTION, PAIRS = "collection", "pairs"
+BOTH = (COLLECTION, PAIRS)
+
+CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "swapped-columns": ("swapped:swapped_columns", BOTH),
+    "unknown-ids": ("judgements:unknown_ids", (COLLECTION,)),
+    "leaked-queries": ("leaks:leaked_queries", (COLLECTION,)),
+    "near-leaked-queries": ("leaks:near_leaked_queries", (COLLECTION,)),
+    "similar-queries-across-splits": ("leaks:similar_queries_across_splits", (COLLECTION,)),
+    "shared-documents": ("leaks:shared_documents", (COLLECTION,)),
+    "empty-documents": ("empty:empty_documents", BOTH),
+    "empty-queries": ("empty:empty_queries", BOTH),
+    "one-character-texts": ("empty:one_character_texts", BOTH),
+    "duplicate-documents": ("duplicates:duplicate_documents", (COLLECTION,)),
+    "near-duplicate-documents": ("duplicates:near_duplicate_documents", (COLLECTION,)),
+    "duplicate-queries": ("duplicates:duplicate_queries", (COLLECTION,)),
+    "near-duplicate-queries": ("duplicates:near_duplicate_queries", (COLLECTION,)),
+    "duplicate-pairs": ("pairs:duplicate_pairs", (PAIRS,)),
+    "near-duplicate-pairs": ("pairs:near_duplicate_pairs", (PAIRS,)),
+    "repeated-positives": ("pairs:repeated_positives", (PAIRS,)),
+    "positive-among-negatives": ("pairs:positive_among_negatives", (PAIRS,)),
+    "no-negatives": ("pairs:no_negatives", (PAIRS,)),
+    "contradictory-scores": ("pairs:contradictory_scores", (PAIRS,)),
+    "contradictory-judgements": ("judgements:contradictory_judgements", (COLLECTION,)),
+    "queries-without-positive": ("judgements:queries_without_positive", (COLLECTION,)),
+    "false-negatives": ("negatives:false_negatives", (COLLECTION,)),
+    "query-is-document": ("negatives:query_is_document", BOTH),
+    "query-in-document": ("negatives:query_in_document", BOTH),
+    "truncated-texts": ("tokens:truncated_texts", BOTH),
+    "missing-prompt": ("prompts:missing_prompt", BOTH),
+    "carried-prompt": ("prompts:carried_prompt", BOTH),
+}

@@ -1,0 +1,125 @@
+"""Rows of pairs that repeat or contradict each other, and rows without negatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow.compute as pc
+
+from nearfield.data.doctor.duplicates import severity_of
+from nearfield.data.doctor.minhash import near_duplicates, true_jaccard
+from nearfield.data.doctor.subject import (
+    DOCUMENT_RUNS,
+    DOCUMENT_THRESHOLD,
+    QUERY_RUNS,
+    QUERY_THRESHOLD,
+    ModelFacts,
+    Subject,
+    first_of_each,
+    shorten,
+)
+from nearfield.data.doctor.words import Hashes, Shingler, digests, wording
+from nearfield.data.pairs import Pairs
+from nearfield.types.finding import NOTE, WARNING, Finding
+
+_JOINED_THRESHOLD = 0.7  # of query and positive together, before each is looked at by itself
+
+
+def duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding | None:
+    """Rows whose query and positive both equal those of an earlier row; an error from 10 % on."""
+    first = first_of_each(_row_keys(subject))
+    copies = np.flatnonzero(first != np.arange(len(first)))
+    if not len(copies):
+        return None
+    row = int(copies[0])
+    example = f"{subject.show_query(row)} with {shorten(subject.documents[row])} repeats row {first[row] + 1}"
+    mend = "remove the repeated rows; in a batch, each makes its copy's positive a negative"
+    return Finding("duplicate-pairs", severity_of(copies, len(first)), len(copies), len(first), example, mend)
+
+
+def near_duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding | None:
+    """Rows whose query and whose positive are both nearly those of an earlier row."""
+    rows = np.unique(first_of_each(_row_keys(subject)))
+    joined = [f"{subject.queries[int(row)]} {subject.documents[int(row)]}" for row in rows]
+    near = near_duplicates(joined, threshold=_JOINED_THRESHOLD, sizes=DOCUMENT_RUNS)
+    first, second = rows[near.first], rows[near.second]
+    alike = true_jaccard(subject.queries, first, second, Shingler(QUERY_RUNS)) >= QUERY_THRESHOLD
+    alike &= true_jaccard(subject.documents, first, second, Shingler(DOCUMENT_RUNS)) >= DOCUMENT_THRESHOLD
+    if not alike.any():
+        return None
+    one, other = int(first[alike][0]), int(second[alike][0])
+    example = f"{subject.show_query(other)} is nearly {subject.show_query(one)}, and so are their positives"
+    count = len(np.unique(second[alike]))
+    return Finding("near-duplicate-pairs", WARNING, count, len(subject.queries), example, "keep one of each pair of rows that say the same")
+
+
+def repeated_positives(subject: Subject, model: ModelFacts | None) -> Finding | None:
+    """Positives that stand under several queries: each is a false negative when both rows meet in a batch."""
+    if _pairs(subject).scored:
+        return None
+    distinct = np.unique(first_of_each(_row_keys(subject)))
+    first = distinct[first_of_each(subject.document_keys[distinct])]
+    again = np.flatnonzero(first != distinct)
+    if not len(again):
+        return None
+    row = int(distinct[again[0]])
+    example = f"{subject.show_document(row)} is also the positive of row {first[again[0]] + 1}"
+    mend = "mask equal positives in the batch (`nearfield tune` does), or make a collection of the pairs"
+    return Finding("repeated-positives", NOTE, len(again), len(subject.documents), example, mend)
+
+
+def positive_among_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
+    """Rows with a negative that is a positive of the same query, here or in another row."""
+    negatives = _pairs(subject).table["negatives"]
+    rows = np.asarray(pc.list_parent_indices(negatives).to_numpy(), dtype=np.int64)
+    if not len(rows):
+        return None
+    texts = pc.list_flatten(negatives).to_pylist()
+    positives = np.unique(_joined(subject.query_keys, digests(map(wording, subject.documents))))
+    wrong = np.flatnonzero(np.isin(_joined(subject.query_keys[rows], digests(wording(text or "") for text in texts)), positives))
+    if not len(wrong):
+        return None
+    example = f"{subject.show_query(int(rows[wrong[0]]))} has {shorten(texts[int(wrong[0])] or '')} as positive and as negative"
+    count = len(np.unique(rows[wrong]))
+    return Finding("positive-among-negatives", WARNING, count, len(subject.queries), example, "remove these negatives")
+
+
+def no_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
+    """Rows without negatives: a note where no row has any, a warning where only some rows have."""
+    pairs = _pairs(subject)
+    counts = pc.fill_null(pc.list_value_length(pairs.table["negatives"]), 0).to_numpy()
+    without = np.flatnonzero(counts == 0)
+    if pairs.scored or not len(without):
+        return None
+    if len(without) == len(counts):
+        mend = "mine hard negatives, or train on the other rows' positives alone"
+        return Finding("no-negatives", NOTE, len(without), len(counts), "no row has a negative", mend)
+    mend = "mine negatives for these rows too, or take all negatives out, so that all rows are trained on alike"
+    return Finding("no-negatives", WARNING, len(without), len(counts), subject.show_query(int(without[0])), mend)
+
+
+def contradictory_scores(subject: Subject, model: ModelFacts | None) -> Finding | None:
+    """Scored rows with the same two texts and another score."""
+    pairs = _pairs(subject)
+    if not pairs.scored:
+        return None
+    first = first_of_each(_row_keys(subject))
+    scores = pairs.table["score"].to_numpy()
+    wrong = np.flatnonzero(scores != scores[first])
+    if not len(wrong):
+        return None
+    row = int(wrong[0])
+    example = f"{subject.show_query(row)} has score {scores[row]:g}, row {first[row] + 1} says {scores[first[row]]:g}"
+    return Finding("contradictory-scores", WARNING, len(wrong), len(first), example, "keep one row of each, with the mean score")
+
+
+def _pairs(subject: Subject) -> Pairs:
+    assert isinstance(subject.data, Pairs)
+    return subject.data
+
+
+def _row_keys(subject: Subject) -> Hashes:
+    return _joined(subject.query_keys, subject.document_keys)
+
+
+def _joined(query: Hashes, document: Hashes) -> Hashes:
+    return (query ^ (query >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15) + document

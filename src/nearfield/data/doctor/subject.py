@@ -1,0 +1,130 @@
+"""The data as the checks see it: two columns of texts and what joins them, each costly view computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nearfield.data.collection import Collection
+from nearfield.data.doctor.minhash import NearPairs, near_duplicates
+from nearfield.data.doctor.words import Hashes, Rows, digests, normalised, wording
+from nearfield.data.pairs import Pairs
+from nearfield.data.texts import Texts
+from nearfield.types.contract import Contract
+
+DOCUMENT_THRESHOLD, DOCUMENT_RUNS = 0.8, (3,)  # one word in 25 changed, about; word triples as they keep the order of words
+QUERY_THRESHOLD, QUERY_RUNS = 0.8, (1, 2)  # words and word pairs: triples of a six-word query would nearly all change with one word
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the doctor asks of a model: its contract, and `count_tokens(texts)` -> (n,) tokens, special ones included, uncut."""
+
+    contract: Contract
+    count_tokens: Callable[[Sequence[str]], npt.NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Judgements as positions: `query`, `document` (n,) int64, -1 where the id is unknown; `relevance` (n,); `split` (n,) into `splits`."""
+
+    query: Rows
+    document: Rows
+    relevance: npt.NDArray[np.int64]
+    split: Rows
+    splits: tuple[str, ...]
+
+    @cached_property
+    def positive(self) -> npt.NDArray[np.bool_]:
+        """Where both ids are known and the document is relevant."""
+        return (self.query >= 0) & (self.document >= 0) & (self.relevance > 0)
+
+
+class Subject:
+    """Queries, documents and judgements of a collection, or of pairs: there row i judges query i to document i."""
+
+    def __init__(self, data: Collection | Pairs) -> None:
+        self.data = data
+        self.queries = data.query_texts if isinstance(data, Collection) else data.queries
+        self.documents = data.document_texts if isinstance(data, Collection) else data.positives
+
+    def name_query(self, position: int) -> str:
+        """How an example calls this query."""
+        return f"query {self.data.query_ids[position]!r}" if isinstance(self.data, Collection) else f"row {position + 1}"
+
+    def name_document(self, position: int) -> str:
+        """How an example calls this document."""
+        return f"document {self.data.document_ids[position]!r}" if isinstance(self.data, Collection) else f"row {position + 1}"
+
+    def show_query(self, position: int) -> str:
+        """The query's name and the start of its text."""
+        return f"{self.name_query(position)} {shorten(self.queries[position])}"
+
+    def show_document(self, position: int) -> str:
+        """The document's name and the start of its text."""
+        return f"{self.name_document(position)} {shorten(self.documents[position])}"
+
+    @cached_property
+    def judged(self) -> Judged:
+        """All judgements, with ids turned into positions."""
+        if not isinstance(self.data, Collection):
+            rows = np.arange(len(self.queries))
+            return Judged(rows, rows, np.ones(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64), ("",))
+        table, splits = self.data.judgements, self.data.splits
+        relevance = np.asarray(pc.fill_null(table["relevance"], 0).to_numpy(), dtype=np.int64)
+        query, document = positions(table["query"], self.data.queries["id"]), positions(table["document"], self.data.documents["id"])
+        return Judged(query, document, relevance, positions(table["split"], pa.array(splits, pa.string())), splits)
+
+    @cached_property
+    def document_keys(self) -> Hashes:
+        """Equal where two documents are equal but for case and blanks."""
+        return digests(map(normalised, self.documents))
+
+    @cached_property
+    def query_keys(self) -> Hashes:
+        """Equal where two queries are equal but for case, blanks and punctuation."""
+        return digests(map(wording, self.queries))
+
+    @cached_property
+    def near_documents(self) -> NearPairs:
+        """Near-duplicates among the distinct documents (the first of each exact group stands for it)."""
+        return _near_among(self.documents, self.document_keys, DOCUMENT_THRESHOLD, DOCUMENT_RUNS)
+
+    @cached_property
+    def near_queries(self) -> NearPairs:
+        """Near-duplicates among the distinct queries (the first of each exact group stands for it)."""
+        return _near_among(self.queries, self.query_keys, QUERY_THRESHOLD, QUERY_RUNS)
+
+
+def positions(values: pa.ChunkedArray, known: pa.ChunkedArray | pa.Array) -> Rows:
+    """Where each value stands in `known`, -1 where it does not: (n,) int64."""
+    return np.asarray(pc.fill_null(pc.index_in(values, value_set=known), -1).to_numpy(), dtype=np.int64)
+
+
+def shorten(text: str, characters: int = 80) -> str:
+    """The start of `text` on one line, in quotation marks."""
+    line = " ".join(text.split())
+    return f'"{line if len(line) <= characters else line[: characters - 1].rstrip() + "…"}"'
+
+
+def first_of_each(keys: Hashes) -> Rows:
+    """For each row, the first row with the same key: (n,) int64; equal to the row itself where it is the first."""
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    return np.asarray(first[group], dtype=np.int64)
+
+
+def sample(count: int, most: int) -> Rows:
+    """At most `most` of `count` positions, evenly spaced, so that the same data gives the same findings."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)) if count else np.zeros(0, dtype=np.int64)
+
+
+def _near_among(texts: Texts, keys: Hashes, threshold: float, sizes: tuple[int, ...]) -> NearPairs:
+    distinct = np.unique(first_of_each(keys))
+    found = near_duplicates(texts[distinct], threshold=threshold, sizes=sizes)
+    return NearPairs(distinct[found.first], distinct[found.second], found.similarity)

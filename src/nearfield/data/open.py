@@ -1,0 +1,138 @@
+"""Any source as a collection or as pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from nearfield.data import collection, pairs
+from nearfield.data.cache import files_key, through_cache
+from nearfield.data.collection import Collection
+from nearfield.data.pairs import Pairs
+from nearfield.data.readers import ROW_FORMATS, beir, rows, texts
+from nearfield.data.readers.lines import reading
+from nearfield.data.writer import CollectionWriter, PairsWriter
+from nearfield.errors import InputError, nearest
+
+EMBEDDED: Final[Mapping[str, str]] = {
+    "stdlib": "nearfield.data.stdlib:open_stdlib",
+    "pydoc-topics": "nearfield.data.pydoc_topics:open_pydoc_topics",
+}
+"""Collections that need no file; a folder of the same name is opened as ./NAME."""
+_WANTED = (
+    f"a folder that nearfield wrote, a BEIR folder ({beir.CORPUS}, {beir.QUERIES}, {beir.QRELS}/), "
+    f"a folder of {', '.join(texts.SUFFIXES)} files, a file or train/dev/test files ending in {', '.join(ROW_FORMATS)}"
+)
+
+
+def open_collection(source: str | Path) -> Collection:
+    """The collection at `source`: an embedded one's name, a folder that nearfield wrote, a BEIR folder, a folder of texts,
+    a file of rows (JSONL, CSV, TSV, Parquet), or a folder of such files called train, dev, test.
+
+    Another format than nearfield's own is converted once, into the cache, and memory-mapped from there. Raises InputError
+    that names the file and line that is not what was wanted, CollectionError when the whole cannot be used.
+    """
+    if isinstance(source, str) and source in EMBEDDED:
+        return _embedded(source)
+    path = _existing(source)
+    if (path / collection.MANIFEST).is_file():
+        return Collection.open(path)
+    if (path / pairs.MANIFEST).is_file():
+        raise InputError("holds pairs; wanted a collection: documents, queries and judgements", path=path)
+    if (path / beir.CORPUS).is_file():
+        return _converted(_name(path), "beir", beir.files_of(path), lambda writer: beir.write_collection(path, writer))
+    files = _row_files(path)
+    if files:
+        return _converted(_name(path), "rows", files, lambda writer: rows.write_collection(files, writer))
+    if path.is_dir() and texts.document_files(path):
+        return _converted(_name(path), "texts", texts.files_of(path), lambda writer: texts.write_collection(path, writer))
+    raise _unknown(path)
+
+
+def open_pairs(source: str | Path) -> Pairs:
+    """The pairs at `source`: a folder that nearfield wrote, or a file of rows (JSONL, CSV, TSV, Parquet), scored or not.
+
+    Raises InputError and CollectionError as `open_collection` does.
+    """
+    path = _existing(source)
+    if (path / pairs.MANIFEST).is_file():
+        return Pairs.open(path)
+    if path.is_dir():
+        raise InputError("is a folder; pairs are opened by file, or from a folder of pairs that nearfield wrote", path=path)
+    if not _row_files(path):
+        raise _unknown(path)
+
+    def make(folder: Path | None) -> Pairs:
+        writer = PairsWriter(_name(path), folder)
+        rows.write_pairs(path, writer)
+        return writer.finish()
+
+    return through_cache(_key("pairs", [path]), make, open_folder=Pairs.open)
+
+
+def open_data(source: str | Path) -> Collection | Pairs:
+    """Pairs where `source` is a file of scored rows or a folder of pairs that nearfield wrote, else a collection."""
+    if isinstance(source, str) and source in EMBEDDED:
+        return _embedded(source)
+    path = _existing(source)
+    if (path / pairs.MANIFEST).is_file():
+        return Pairs.open(path)
+    scored = path.is_file() and _row_files(path) and rows.layout(path).score is not None
+    return open_pairs(path) if scored else open_collection(path)
+
+
+def _embedded(name: str) -> Collection:
+    module, function = EMBEDDED[name].split(":")
+    build: Callable[[], Collection] = getattr(import_module(module), function)
+    return build()
+
+
+def _existing(source: str | Path) -> Path:
+    path = Path(source)
+    if not path.exists():
+        known = f"embedded collections are {', '.join(EMBEDDED)}.{nearest(str(source), EMBEDDED)}"
+        raise InputError(f"does not exist; wanted a path, or an embedded collection's name: {known}", path=path)
+    return path
+
+
+def _row_files(path: Path) -> list[Path]:
+    """The file itself, or a folder's files that are named as splits are; none where it is something else."""
+    if path.is_file():
+        return [path] if path.suffix.lower() in ROW_FORMATS else []
+    found = (file for file in path.iterdir() if file.suffix.lower() in ROW_FORMATS and file.stem.lower() in rows.SPLIT_NAMES)
+    return sorted(found)
+
+
+def _name(path: Path) -> str:
+    """The folder's or file's name without its ending; that of its folder for names that say nothing, such as pairs or test."""
+    path = path.resolve()
+    if path.is_dir():
+        return path.name
+    return path.parent.name if path.stem.lower() in ("pairs", *rows.SPLIT_NAMES) else path.stem
+
+
+def _converted(name: str, kind: str, files: list[Path], fill: Callable[[CollectionWriter], bool | None]) -> Collection:
+    """What `fill` writes, from the cache; it answers True where that is documents only."""
+
+    def make(folder: Path | None) -> Collection:
+        writer = CollectionWriter(name, folder)
+        documents_only = bool(fill(writer))
+        return writer.finish(documents_only=documents_only)
+
+    return through_cache(_key(kind, files), make, open_folder=Collection.open)
+
+
+def _key(kind: str, files: list[Path]) -> str:
+    missing = next((file for file in files if not file.is_file()), files[0])
+    with reading(missing):
+        return files_key(kind, files)
+
+
+def _unknown(path: Path) -> InputError:
+    if path.is_dir():
+        names = sorted(file.name for file in path.iterdir())
+        found = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        return InputError(f"is a folder of {found or 'nothing'}; wanted {_WANTED}", path=path)
+    return InputError(f"is a file of an unknown kind ({path.suffix or 'its name has no ending'}); wanted {_WANTED}", path=path)

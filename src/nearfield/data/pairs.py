@@ -1,0 +1,99 @@
+"""Rows of a query, its positive, its negatives and a score."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nearfield.data.arrow import ROWS, conform, digest, open_table, write_table
+from nearfield.data.texts import Texts
+from nearfield.errors import CollectionError, InputError
+from nearfield.store.atomic import read_json, staged_folder, write_json
+
+PAIRS = pa.schema([("query", pa.string()), ("positive", pa.string()), ("negatives", pa.list_(pa.string())), ("score", pa.float64())])
+MANIFEST = "pairs.json"
+TABLE = "pairs.arrow"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """`table` has columns query, positive (string), negatives (list of strings, may be empty), score (float64, null when not scored).
+
+    The table may be memory-mapped. Raises CollectionError when it is empty, or when some rows are scored and others are not.
+    """
+
+    name: str
+    table: pa.Table
+
+    def __post_init__(self) -> None:
+        table = self.table
+        for field in (PAIRS.field("negatives"), PAIRS.field("score")):
+            if field.name not in table.column_names:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        object.__setattr__(self, "table", conform(table, PAIRS, what=f"{self.name}: pairs"))
+        if not len(self.table):
+            raise CollectionError(f"{self.name}: there are no pairs; wanted at least one row of query and positive")
+        scores = self.table["score"]
+        if 0 < scores.null_count < len(scores):
+            raise CollectionError(f"{self.name}: {scores.null_count} of {len(scores)} pairs have no score; score all or none")
+        if not pc.all(pc.is_finite(scores)).as_py() and self.scored:
+            raise CollectionError(f"{self.name}: a score is not a finite number")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def scored(self) -> bool:
+        """Whether every pair has a score (else none has)."""
+        return not self.table["score"].null_count
+
+    @property
+    def queries(self) -> Texts:
+        """The query of each pair."""
+        return Texts(self.table["query"])
+
+    @property
+    def positives(self) -> Texts:
+        """The positive of each pair."""
+        return Texts(self.table["positive"])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, over the rows in order; the name does not matter."""
+        return hashlib.sha256(digest(self.table).encode()).hexdigest()
+
+    def batches(self, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows in order, at most `size` at a time, without a copy of the table."""
+        yield from self.table.to_batches(max_chunksize=size)
+
+    @classmethod
+    def from_table(cls, table: pa.Table, *, name: str = "pairs") -> Pairs:
+        """Pairs of `table`, whose columns negatives and score may be left out."""
+        return cls(name, table)
+
+    def save(self, path: str | Path) -> None:
+        """Write the pairs as a folder at `path`, whole or not at all; a folder that is there is replaced."""
+        with staged_folder(path) as stage:
+            write_table(stage / TABLE, self.table)
+            write_json(stage / MANIFEST, manifest(self.name))
+
+    @classmethod
+    def open(cls, path: str | Path) -> Pairs:
+        """The pairs in the folder at `path`, memory-mapped. Raises InputError when the folder holds none."""
+        path = Path(path)
+        about = read_json(path / MANIFEST)
+        if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("name"), str):
+            raise InputError(f"is no folder of pairs of format {FORMAT}; import them again", path=path / MANIFEST)
+        return cls(about["name"], open_table(path / TABLE))
+
+
+def manifest(name: str) -> dict[str, object]:
+    """What `pairs.json` holds beside the table."""
+    return {"format": FORMAT, "name": name}

@@ -1,0 +1,73 @@
+"""CSV and TSV files with a header."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from nearfield.data.readers import Record
+from nearfield.data.readers.lines import LIMIT, lines
+from nearfield.errors import InputError
+
+
+def comma_records(path: Path) -> Iterator[Record]:
+    """The rows of a CSV file (RFC 4180: a quoted field may hold commas, doubled quotes and line breaks)."""
+    return _named(path, _logical_lines(path), _comma_fields)
+
+
+def tab_records(path: Path) -> Iterator[Record]:
+    """The rows of a TSV file: fields hold no tab and no line break; quotes around a whole field are taken off."""
+    return _named(path, lines(path), _tab_fields)
+
+
+def _named(path: Path, rows: Iterator[tuple[int, str]], split: Callable[[str], list[str]]) -> Iterator[Record]:
+    header: list[str] | None = None
+    for number, row in rows:
+        if not row.strip():
+            continue
+        try:
+            fields = split(row)
+        except csv.Error as error:
+            raise InputError(f"is no row of a table: {error}", path=path, line=number) from error
+        if header is None:
+            header = [name.strip() for name in fields]
+        elif len(fields) != len(header):
+            message = f"has {len(fields)} fields; wanted {len(header)}, as in the header: {', '.join(header)}"
+            raise InputError(message, path=path, line=number)
+        else:
+            yield number, dict(zip(header, fields, strict=True))
+
+
+def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines joined until their quotes are even in number, each with the number of its first line."""
+    parts: list[str] = []
+    start = quotes = size = 0
+    for number, line in lines(path):
+        start = start if parts else number
+        parts.append(line)
+        quotes += line.count('"')
+        size += len(line)
+        if quotes % 2 == 0:
+            yield start, "\n".join(parts)
+            parts, quotes, size = [], 0, 0
+        elif size > LIMIT:
+            break
+    if parts:
+        raise InputError("a quote is opened here and never closed; double each quote within a field", path=path, line=start)
+
+
+def _comma_fields(row: str) -> list[str]:
+    limit = csv.field_size_limit()
+    if len(row) <= limit:
+        return next(csv.reader([row], strict=True))
+    try:  # the module's limit is global: put back before anyone else can see it
+        csv.field_size_limit(len(row))
+        return next(csv.reader([row], strict=True))
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _tab_fields(row: str) -> list[str]:
+    fields = row.split("\t")
+    return [field[1:-1].replace('""', '"') if len(field) > 1 and field[0] == field[-1] == '"' else field for field in fields]

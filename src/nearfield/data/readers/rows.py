@@ -1,0 +1,137 @@
+"""Rows of a table as a collection, or as pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nearfield.data.columns import Columns, columns_of, text_of, texts_of
+from nearfield.data.readers import Record, records
+from nearfield.data.writer import CollectionWriter, PairsWriter
+from nearfield.errors import InputError
+
+SPLIT_NAMES = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+"""File names that are splits, and the splits that they are."""
+ALL = "all"
+"""The split of rows that name none, neither in a column nor by their file."""
+
+
+def layout(path: Path) -> Columns:
+    """What the columns of the file at `path` mean, by its first row."""
+    return columns_of(_first(path), path)
+
+
+def write_collection(files: Sequence[Path], writer: CollectionWriter) -> bool:
+    """Write the rows of `files` to `writer`; True where they were documents only.
+
+    A text that comes twice is one document (or query); its id is 16 digits of its SHA-256, so that neither the order of
+    rows nor of files matters. A positive is judged 1, or by a `relevance` column, and a negative 0.
+    """
+    collected = _Collected(writer)
+    documents_only = True
+    for path in files:
+        columns = layout(path)
+        if columns.score is not None:
+            scored = f"has scores (column {columns.score!r}), so that its rows are pairs"
+            raise InputError(f"{scored}; open it as pairs, or take the column out to make a collection of it", path=path)
+        documents_only = documents_only and not columns.paired
+        for line, row in records(path):
+            (collected.pair if columns.paired else collected.document)(row, columns, path, line)
+    return documents_only
+
+
+def write_pairs(path: Path, writer: PairsWriter) -> None:
+    """Write the rows of the file at `path` to `writer`; a row with several positives is as many pairs."""
+    columns = layout(path)
+    if columns.query is None or columns.positive is None:
+        raise InputError("holds documents; pairs need a query and a positive", path=path)
+    for line, row in records(path):
+        query = text_of(row, columns.query, path, line)
+        score = None if columns.score is None else _score(row, columns.score, path, line)
+        negatives = [text for column in columns.negatives for text in texts_of(row, column, path, line)]
+        for positive in _positives(row, columns.positive, path, line):
+            writer.pair(query, positive, negatives=negatives, score=score)
+
+
+class _Collected:
+    """Which documents and queries were written: 8 bytes of each text's hash, not the texts."""
+
+    def __init__(self, writer: CollectionWriter) -> None:
+        self._writer = writer
+        self._documents: set[int] = set()
+        self._queries: set[int] = set()
+
+    def document(self, row: Mapping[str, Any], columns: Columns, path: Path, line: int) -> None:
+        text = text_of(row, columns.text or "text", path, line)
+        title = "".join(texts_of(row, columns.title, path, line)) if columns.title else ""
+        group = _optional(row, columns.group, path, line)
+        if columns.id:
+            self._writer.document(text_of(row, columns.id, path, line), text, title=title, group=group)
+        else:
+            self._add_document(text, group, title)
+
+    def pair(self, row: Mapping[str, Any], columns: Columns, path: Path, line: int) -> None:
+        query = text_of(row, columns.query or "query", path, line)
+        group = _optional(row, columns.group, path, line)
+        split = _optional(row, columns.split, path, line) or SPLIT_NAMES.get(path.stem.lower(), ALL)
+        relevance = 1 if columns.relevance is None else relevance_of(row.get(columns.relevance), path, line)
+        key, number = _key(query)
+        if number not in self._queries:
+            self._queries.add(number)
+            self._writer.query(key, query, group=group)
+        for positive in _positives(row, columns.positive or "positive", path, line):
+            self._writer.judgement(key, self._add_document(positive, group), relevance, split)
+        for column in columns.negatives:
+            for negative in texts_of(row, column, path, line):
+                self._writer.judgement(key, self._add_document(negative, group), 0, split)
+
+    def _add_document(self, text: str, group: str, title: str = "") -> str:
+        key, number = _key(f"{title}\n{text}" if title else text)
+        if number not in self._documents:
+            self._documents.add(number)
+            self._writer.document(key, text, title=title, group=group)
+        return key
+
+
+def relevance_of(value: object, path: Path, line: int) -> int:
+    """`value` as a relevance. Raises InputError unless it is an integer that fits into 32 bits."""
+    try:
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and -(2**31) <= int(value) < 2**31:
+            return int(value)
+    except ValueError:
+        pass
+    raise InputError(f"relevance is {value!r}; wanted an integer, above 0 where the document answers the query", path=path, line=line)
+
+
+def _key(text: str) -> tuple[str, int]:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest, int(digest, 16)
+
+
+def _first(path: Path) -> Mapping[str, Any]:
+    rows: Iterator[Record] = records(path)
+    for _, row in rows:
+        return row
+    raise InputError("the file has no rows", path=path)
+
+
+def _positives(row: Mapping[str, Any], column: str, path: Path, line: int) -> list[str]:
+    return texts_of(row, column, path, line) if isinstance(row.get(column), list) else [text_of(row, column, path, line)]
+
+
+def _optional(row: Mapping[str, Any], column: str | None, path: Path, line: int) -> str:
+    return "" if column is None else "".join(texts_of(row, column, path, line)[:1])
+
+
+def _score(row: Mapping[str, Any], column: str, path: Path, line: int) -> float:
+    value = row.get(column)
+    try:
+        score = float(value) if isinstance(value, (str, int, float)) else math.nan
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise InputError(f"{column!r} is {value!r}; wanted a finite number as score", path=path, line=line)
+    return score

@@ -1,0 +1,65 @@
+"""A column of texts as a sequence, read from Arrow only when a text is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+_BLOCK = 4096  # rows that are turned into Python strings at a time while iterating
+
+Positions = npt.NDArray[np.integer] | npt.NDArray[np.bool_] | Sequence[int]
+
+
+class Texts(Sequence[str]):
+    """Texts in Arrow columns of equal length: text i is its columns' values joined by a blank and stripped.
+
+    An int gives a string, a slice or an array of positions (or a boolean mask) gives Texts on the same memory. A single
+    column is given back as it is, unstripped.
+    """
+
+    __slots__ = ("_columns", "_positions")
+
+    def __init__(self, *columns: pa.ChunkedArray, positions: npt.NDArray[np.int64] | None = None) -> None:
+        self._columns = columns
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return len(self._columns[0]) if self._positions is None else len(self._positions)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice | Positions) -> Texts: ...
+    def __getitem__(self, index: int | slice | Positions) -> str | Texts:
+        if isinstance(index, (int, np.integer)):
+            row = range(len(self))[index] if self._positions is None else int(self._positions[index])
+            return _join([column[row].as_py() for column in self._columns])
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step == 1 and self._positions is None:
+                return Texts(*(column.slice(start, max(0, stop - start)) for column in self._columns))
+            chosen = np.arange(start, stop, step)
+        else:
+            asked = np.asarray(index)
+            chosen = np.arange(len(self))[asked if asked.size else asked.astype(np.int64)]
+        return Texts(*self._columns, positions=chosen if self._positions is None else self._positions[chosen])
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _BLOCK):
+            if self._positions is None:
+                blocks = [column.slice(start, _BLOCK).to_pylist() for column in self._columns]
+                yield from map(_join, zip(*blocks, strict=True))
+            else:
+                for row in self._positions[start : start + _BLOCK].tolist():
+                    yield _join([column[row].as_py() for column in self._columns])
+
+    def __repr__(self) -> str:
+        return f"Texts({len(self)} texts)"
+
+
+def _join(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else " ".join(parts).strip()

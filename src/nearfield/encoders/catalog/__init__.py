@@ -1,0 +1,1 @@
+"""The known models: one TOML file each, named as the model is; nearfield.encoders.card reads them."""

@@ -1,0 +1,83 @@
+"""One model's vectors of one split, made once; every dimension and storage type is cut from them."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.data.collection import Split
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import TruncationWarning
+from nearfield.index.exact import exact_top_k
+from nearfield.search.retrieve import retrieve
+from nearfield.similarity.dense import Dense
+from nearfield.types.progress import Progress, silent
+from nearfield.types.ranking import Ranking
+from nearfield.types.role import DOCUMENT, QUERY
+
+TIMED = 50  # queries that a latency's median is taken over
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is searched: the first `dim` dimensions, documents stored as `storage`, scored by `similarity`."""
+
+    dim: int
+    storage: str
+    similarity: str
+
+
+@dataclass(frozen=True)
+class EncodePass:
+    """`documents` and `queries` of a split, float32, whole; `query_seconds` is what each timed query took encoded alone."""
+
+    split: Split
+    documents: Dense
+    queries: Dense
+    documents_per_second: float
+    query_seconds: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, encoder: Encoder, split: Split, *, progress: Progress = silent) -> EncodePass:
+        """Encode the split's documents and queries once, and up to 50 of its queries again alone."""
+        started = time.perf_counter()
+        documents = encoder.encode(split.collection.document_texts, DOCUMENT, progress=progress)
+        seconds = time.perf_counter() - started
+        queries = encoder.encode(split.query_texts, QUERY)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TruncationWarning)  # given above, for all queries
+            alone = seconds_each(lambda row: encoder.encode(split.query_texts[row : row + 1], QUERY), len(queries))
+        return cls(split, documents, queries, len(documents) / max(seconds, 1e-9), alone)
+
+    def vectors(self, cut: Cut) -> tuple[Dense, Dense]:
+        """Queries, kept float32, and documents at `cut`."""
+        queries, documents = (replace(vectors, similarity=cut.similarity).truncate(cut.dim) for vectors in (self.queries, self.documents))
+        return queries, documents.quantise(cut.storage)
+
+    def ranking(self, cut: Cut, depth: int) -> Ranking:
+        """The `depth` best documents for each query at `cut`, by exact search."""
+        ids = self.split.collection.document_ids
+        return retrieve(*self.vectors(cut), query_ids=self.split.query_ids, document_ids=ids, k=depth)
+
+    def query_milliseconds(self, cut: Cut, depth: int) -> float:
+        """Median time of a query encoded and searched alone at `cut`."""
+        queries, documents = self.vectors(cut)
+        search = seconds_each(lambda row: exact_top_k(queries[row : row + 1], documents, depth), len(queries))
+        return 1000 * float(np.median(self.query_seconds + search))
+
+
+def seconds_each(call: Callable[[int], object], n: int) -> npt.NDArray[np.float64]:
+    """Seconds of `call(row)` for up to 50 rows spread over n, after one call that is not timed."""
+    rows = np.unique(np.linspace(0, n - 1, min(n, TIMED)).astype(int)).tolist()
+    call(rows[0])
+    seconds = []
+    for row in rows:
+        started = time.perf_counter()
+        call(row)
+        seconds.append(time.perf_counter() - started)
+    return np.array(seconds)

@@ -1,0 +1,89 @@
+"""Retrieval measures, for each query, by ir-measures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import ir_measures
+import numpy as np
+
+from nearfield.errors import InputError, nearest
+from nearfield.types.ranking import Ranking
+from nearfield.types.scores import Scores
+
+MEASURES = ("nDCG@10", "R@10", "R@100", "P@10", "RR@10", "AP@100", "Success@10")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A measure of ir-measures: its name there, the names people use for it, and whether it needs a cutoff."""
+
+    name: str
+    aliases: tuple[str, ...]
+    needs_cutoff: bool
+    example: str
+
+
+KINDS = (
+    Kind("nDCG", ("ndcg",), False, "nDCG@10"),
+    Kind("R", ("r", "recall"), True, "R@100 (recall@100)"),
+    Kind("P", ("p", "precision"), True, "P@10 (precision@10)"),
+    Kind("RR", ("rr", "mrr"), False, "RR@10 (mrr@10)"),
+    Kind("AP", ("ap", "map"), False, "AP@100 (map@100)"),
+    Kind("Success", ("success", "hit", "hitrate", "accuracy"), True, "Success@10 (hit@10)"),
+)
+_BY_ALIAS = {alias: kind for kind in KINDS for alias in kind.aliases}
+
+
+def measure_name(name: str) -> str:
+    """`name` as ir-measures writes it: `ndcg@10` is `nDCG@10`, `recall@100` is `R@100`, `map` is `AP`, `mrr@10` is `RR@10`.
+
+    Raises InputError, with the known ones, for an unknown measure and for one that lacks its cutoff.
+    """
+    match = re.fullmatch(r"([A-Za-z]+)(?:@([1-9][0-9]*))?", name.strip())
+    kind = _BY_ALIAS.get(match[1].lower()) if match else None
+    if match is None or kind is None:
+        known, near = ", ".join(kind.example for kind in KINDS), nearest(name.lower().partition("@")[0], _BY_ALIAS)
+        raise InputError(f"there is no measure {name!r}; wanted one of {known}, at any cutoff.{near}")
+    if match[2] is None and kind.needs_cutoff:
+        raise InputError(f"measure {name!r} needs a cutoff, as in {kind.example}")
+    return kind.name if match[2] is None else f"{kind.name}@{match[2]}"
+
+
+def cutoff(measure: str) -> int:
+    """The results a query that `measure` looks at; 1 where it has no cutoff and takes what the ranking holds."""
+    return int(measure.partition("@")[2] or 1)
+
+
+def score_ranking(ranking: Ranking, relevance: Mapping[str, Mapping[str, int]], measures: Sequence[str]) -> dict[str, Scores]:
+    """Every measure's value for each judged query, in the order of `relevance`, by the measure's name in ir-measures.
+
+    A query without results gets 0, one that is not judged is left out, and the order of the ranking counts, whatever its scores
+    are. Raises InputError for an unknown measure and for one that looks deeper than the ranking was cut.
+    """
+    names = tuple(dict.fromkeys(map(measure_name, measures)))
+    depth = ranking.documents.shape[1]
+    for name in names:
+        if depth < min(cutoff(name), len(ranking.document_ids)):
+            raise InputError(f"{name} looks at {cutoff(name)} results a query and the ranking holds {depth}; retrieve {cutoff(name)}")
+    parsed = {ir_measures.parse_measure(name): name for name in names}
+    place = {query: row for row, query in enumerate(relevance)}
+    values = {name: np.zeros(len(place)) for name in names}
+    judged = {query: dict(documents) for query, documents in relevance.items()}
+    for metric in ir_measures.iter_calc(list(parsed), judged, _by_rank(ranking, judged)):
+        values[parsed[metric.measure]][place[metric.query_id]] = metric.value
+    return {name: Scores(name, tuple(place), values[name]) for name in names}
+
+
+def _by_rank(ranking: Ranking, judged: Mapping[str, object]) -> dict[str, dict[str, float]]:
+    """Each judged query's documents with a score that falls by one a rank: trec_eval breaks ties by id and reads float32."""
+    depth = ranking.documents.shape[1]
+    ids = {document: ranking.document_ids[document] for document in np.unique(ranking.documents).tolist() if document >= 0}
+    run = {}
+    for row, query in enumerate(ranking.query_ids):
+        if query in judged:
+            found = ranking.documents[row][ranking.documents[row] >= 0].tolist()
+            run[query] = {ids[document]: float(depth - rank) for rank, document in enumerate(found)}
+    return run

@@ -1,0 +1,166 @@
+"""What is compared: a model at a dimension and a storage type, BM25, or a fusion; its ranking of a split and what it costs."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nearfield.data.collection import Split
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning, nearest
+from nearfield.evaluate.encode_pass import Cut, EncodePass, seconds_each
+from nearfield.index.bm25 import BM25
+from nearfield.search.fuse import reciprocal_rank_fusion
+from nearfield.similarity.dense import STORAGES, Usage
+from nearfield.similarity.functions import similarity as known_similarity
+from nearfield.types.contract import Contract
+from nearfield.types.progress import Progress, silent
+from nearfield.types.ranking import Ranking
+
+DEPTH = 100  # results a query; R@100 and AP@100 look no deeper
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A use that departs from the model's contract, in words, and the ranking of the use `instead_of` which it is."""
+
+    what: str
+    instead_of: str
+    reference: Ranking
+
+
+@dataclass(frozen=True)
+class System:
+    """A row to be: `ranking` holds the split's queries.
+
+    `bytes_per_document` is what the index holds for a document, `documents_per_second` the speed of the pass that made it,
+    `query_milliseconds` the median time from one query's text to its results. `notes` are facts worth a line.
+    """
+
+    name: str
+    model: str
+    dim: int | None
+    storage: str
+    ranking: Ranking
+    bytes_per_document: float
+    documents_per_second: float | None
+    query_milliseconds: float | None
+    notes: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+
+
+def dense_systems(
+    encoder: Encoder,
+    split: Split,
+    *,
+    name: str,
+    dims: Sequence[int] = (),
+    storages: Sequence[str] = ("float32",),
+    similarity: str | None = None,
+    depth: int = DEPTH,
+    progress: Progress = silent,
+) -> list[System]:
+    """A system for each of `dims` x `storages`, all cut from one encode pass; no dims is the whole vector.
+
+    Documents are stored at the storage type, int8 with ranges taken from the documents; queries stay float32, since a query is
+    encoded when it is asked and takes no room. `similarity` of None is the contract's. Warns with MatryoshkaWarning for a dim
+    that the model was not trained for and with MetricWarning for another similarity; `compare` measures what either costs.
+    Raises ContractError, before anything is encoded, for an impossible dim, storage type or similarity.
+    """
+    contract = encoder.contract
+    cuts = cuts_of(contract, dims, storages, similarity)
+    encoded = EncodePass.of(encoder, split, progress=progress)
+    notes = _truncation_notes(name, encoded.documents.usage, contract)
+    return [
+        System(
+            name=name if len(cuts) == 1 else f"{name} {cut.dim} {cut.storage}",
+            model=name,
+            dim=cut.dim,
+            storage=cut.storage,
+            ranking=encoded.ranking(cut, depth),
+            bytes_per_document=encoded.vectors(cut)[1].bytes_per_item,
+            documents_per_second=encoded.documents_per_second,
+            query_milliseconds=encoded.query_milliseconds(cut, depth),
+            notes=notes,
+            deviations=_deviations(encoded, contract, cut, depth),
+        )
+        for cut in cuts
+    ]
+
+
+def bm25_system(split: Split, *, name: str = "bm25", stemmer: str | None = "english", depth: int = DEPTH) -> System:
+    """BM25 on the split's collection, the baseline; its documents a second are those of indexing."""
+    started = time.perf_counter()
+    index = BM25(split.collection.document_texts, stemmer=stemmer)
+    speed = len(index) / max(time.perf_counter() - started, 1e-9)
+    ranking = Ranking(split.query_ids, split.collection.document_ids, *index.top_k(split.query_texts, depth))
+    alone = seconds_each(lambda row: index.top_k(split.query_texts[row : row + 1], depth), len(split.query_texts))
+    return System(name, name, None, "", ranking, index.bytes_per_document, speed, 1000 * float(np.median(alone)))
+
+
+def fused_system(a: System, b: System, *, name: str | None = None) -> System:
+    """The reciprocal-rank fusion of two systems; it holds both indexes and takes the time of both."""
+    depth = max(a.ranking.documents.shape[1], b.ranking.documents.shape[1])
+    speeds = (a.documents_per_second, b.documents_per_second)
+    waits = (a.query_milliseconds, b.query_milliseconds)
+    return System(
+        name=name or f"{a.name} + {b.name} (fused)",
+        model=f"{a.model} + {b.model}",
+        dim=None,
+        storage="",
+        ranking=reciprocal_rank_fusion((a.ranking, b.ranking), k=depth),
+        bytes_per_document=a.bytes_per_document + b.bytes_per_document,
+        documents_per_second=None if None in speeds else 1 / sum(1 / speed for speed in speeds if speed),
+        query_milliseconds=None if None in waits else sum(wait for wait in waits if wait),
+        notes=tuple(dict.fromkeys(a.notes + b.notes)),
+    )
+
+
+def cuts_of(contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str | None) -> list[Cut]:
+    """Every one of `dims` x `storages`, checked against the contract. Warns and raises as `dense_systems` says."""
+    chosen = similarity or contract.similarity
+    known_similarity(chosen)
+    cuts = [Cut(dim, storage, chosen) for dim in dict.fromkeys(dims or (contract.dim,)) for storage in dict.fromkeys(storages)]
+    for cut in cuts:
+        if not 0 < cut.dim <= contract.dim:
+            raise ContractError(f"{contract.name}: {cut.dim} dimensions were asked for; wanted 1 to {contract.dim}, which the model has")
+        if cut.storage not in STORAGES:
+            known = ", ".join(STORAGES)
+            raise ContractError(f"there is no storage type {cut.storage!r}; wanted one of {known}.{nearest(cut.storage, STORAGES)}")
+    for dim in dict.fromkeys(cut.dim for cut in cuts if untrained(contract, cut)):
+        trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
+        message = f"{contract.name} is cut to {dim} dimensions and was trained for {trained}; what that costs is measured"
+        warnings.warn(message, MatryoshkaWarning, stacklevel=3)
+    if chosen != contract.similarity:
+        message = f"{contract.name} is made for {contract.similarity} and used with {chosen}; what that costs is measured"
+        warnings.warn(message, MetricWarning, stacklevel=3)
+    return cuts
+
+
+def untrained(contract: Contract, cut: Cut) -> bool:
+    """Whether the model was not trained to be cut to this dim."""
+    return cut.dim != contract.dim and cut.dim not in contract.matryoshka_dims
+
+
+def _deviations(encoded: EncodePass, contract: Contract, cut: Cut, depth: int) -> tuple[Deviation, ...]:
+    deviations = []
+    if untrained(contract, cut):
+        whole = Cut(contract.dim, cut.storage, cut.similarity)
+        what = f"cut to {cut.dim} dimensions, which {contract.name} was not trained for"
+        deviations.append(Deviation(what, f"all {contract.dim}", encoded.ranking(whole, depth)))
+    if cut.similarity != contract.similarity:
+        right = Cut(cut.dim, cut.storage, contract.similarity)
+        deviations.append(Deviation(f"scored by {cut.similarity}", f"its contract's {contract.similarity}", encoded.ranking(right, depth)))
+    return tuple(deviations)
+
+
+def _truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:
+    if not usage.truncated:
+        return ()
+    share = usage.tokens_lost / max(usage.tokens + usage.tokens_lost, 1)
+    cut = f"{usage.truncated:,} of {usage.items:,} documents are longer than {contract.max_tokens} tokens"
+    return (f"{name}: {cut}; {share:.1%} of all tokens were not read",)

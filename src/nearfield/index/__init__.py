@@ -1,0 +1,1 @@
+"""Embeddings and texts to something that can be searched."""

@@ -1,0 +1,76 @@
+"""Axes, lines and points in the page's own manner, as plotly's dicts."""
+
+from __future__ import annotations
+
+import html
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nearfield.report.numbers import score, signed
+
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False}
+
+
+def layout(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure's layout with its own `parts`: no background, no zoom by dragging (a finger scrolls the page), calm hover labels."""
+    clear = "rgba(0,0,0,0)"
+    hover = {"bgcolor": "$panel", "bordercolor": "$rule", "align": "left", "font": {"color": "$ink", "size": 13}}
+    margin = {"l": 32, "r": 10, "t": 10, "b": 44}
+    shared = {"paper_bgcolor": clear, "plot_bgcolor": clear, "font": {"color": "$muted"}, "hoverlabel": hover, "margin": margin}
+    return {**shared, "dragmode": False, "hovermode": "closest", **parts}
+
+
+def frame(title: str = "") -> dict[str, Any]:
+    """An axis without its range and ticks."""
+    lines = {"gridcolor": "$grid", "linecolor": "$rule", "zeroline": False, "fixedrange": True, "automargin": True, "ticks": ""}
+    return {**lines, "title": {"text": safe(title), "font": {"color": "$muted", "size": 13}, "standoff": 10}}
+
+
+def score_axis(values: Sequence[float], *, title: str = "", ticks: int = 5, pad: float = 0.08, sign: bool = False) -> dict[str, Any]:
+    """An axis for a measure: its ticks are written as scores are written everywhere (.64)."""
+    low, high = min(values), max(values)
+    room = (high - low or 0.1) * pad
+    low, high = low - room, high + room
+    rough = (high - low) / ticks
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    at = [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    text = [_tick(value, step, sign=sign) for value in at]
+    return {**frame(title), "range": [low, high], "tickvals": at, "ticktext": text}
+
+
+def _tick(value: float, step: float, *, sign: bool) -> str:
+    text = signed(value) if sign else score(value)
+    digits = max(1, -math.floor(math.log10(step) + 1e-9))
+    return "0" if abs(value) < step / 2 else text[: len(text) - max(0, 3 - digits)]
+
+
+def line(x: Sequence[Any], y: Sequence[Any], *, color: str, width: float = 2, dash: str = "solid") -> dict[str, Any]:
+    """A line without hover."""
+    style = {"color": color, "width": width, "dash": dash}
+    return {"type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "line": style, "hoverinfo": "skip", "showlegend": False}
+
+
+def points(x: Sequence[float], y: Sequence[float | None], *, color: str, hover: Sequence[str]) -> dict[str, Any]:
+    """A line with its points; `hover` is escaped text for each."""
+    marker = {"color": color, "size": 7, "line": {"color": color, "width": 2}}
+    text = {"customdata": [[one] for one in hover], "hovertemplate": "%{customdata[0]}<extra></extra>", "hoverinfo": "all"}
+    return {**line(x, y, color=color, width=2.5), "mode": "lines+markers", "marker": marker, **text}
+
+
+def safe(text: str) -> str:
+    """Text from data for a label: plotly reads a small HTML in every one."""
+    return html.escape(text, quote=False)
+
+
+def wrapped(text: str, *, width: int = 44, most: int = 160) -> str:
+    """Text from data for a hover label: at most `most` characters, broken every `width`."""
+    return "<br>".join(safe(part) for part in textwrap.wrap(clipped(text, most), width))
+
+
+def clipped(text: str, most: int) -> str:
+    """One line of at most `most` characters."""
+    one = " ".join(text.split())
+    return one if len(one) <= most else f"{one[: most - 1]}…"

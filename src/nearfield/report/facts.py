@@ -1,0 +1,169 @@
+"""A run folder read and checked, once, for the page and the model card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nearfield.errors import InputError
+from nearfield.report.decode import Place, decode
+from nearfield.store.atomic import read_json
+from nearfield.types.comparison import Comparison
+from nearfield.types.finding import Finding
+from nearfield.types.verdict import Verdict
+
+FORMAT = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class About:
+    """run.json: what was tuned on what. `seconds` holds each stage's time."""
+
+    model: str
+    collection: str
+    format: int = FORMAT
+    split_sizes: Mapping[str, int] = field(default_factory=dict)
+    documents: int = 0
+    started: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of training.jsonl: a step with its loss, or an evaluation with `dev`."""
+
+    step: int
+    loss: float | None = None
+    rate: float | None = None
+    pairs_per_second: float | None = None
+    dev: float | None = None
+    measure: str = ""
+
+
+@dataclass(frozen=True)
+class MergeChoice:
+    """One mix of tuned and base weights; `ratio` is the share of tuned weights."""
+
+    ratio: float
+    dev: float
+    guards: Mapping[str, float]
+    allowed: bool
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class QueryChange:
+    """A test query and the main measure before and after tuning."""
+
+    id: str
+    text: str
+    before: float
+    after: float
+
+    @property
+    def difference(self) -> float:
+        """After minus before."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A document that a ranking returned; relevant where `relevance` is above 0."""
+
+    id: str
+    text: str
+    score: float
+    relevance: int
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A query with its first results before and after tuning."""
+
+    id: str
+    text: str
+    before: float
+    after: float
+    before_ranking: tuple[Hit, ...]
+    after_ranking: tuple[Hit, ...]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run folder holds; None or empty where the run has not (yet) written that part."""
+
+    folder: Path
+    about: About
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] | None = None
+    comparison: Comparison | None = None
+    storage: Comparison | None = None
+    training: tuple[Step, ...] = ()
+    merge: tuple[MergeChoice, ...] = ()
+    verdict: Verdict | None = None
+    queries: tuple[QueryChange, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+def read_run(folder: str | Path) -> RunFacts:
+    """The facts in the run folder at `folder`. Parts that are not there are left empty; run.json must be there.
+
+    Raises InputError that names the file, and the field or line, where something is broken.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError("is no folder; give the folder of a run, as `nearfield tune` printed it", path=folder)
+    if not (folder / "run.json").is_file():
+        raise InputError("holds no run.json, so it is no folder that `nearfield tune` wrote", path=folder)
+    return RunFacts(
+        folder=folder,
+        about=_about(folder),
+        recipe=_optional(folder / "recipe.json", dict[str, Any], {}),
+        environment=_optional(folder / "environment.json", dict[str, Any], {}),
+        data=_optional(folder / "data.json", dict[str, Any], {}),
+        findings=_optional(folder / "doctor.json", tuple[Finding, ...], None),
+        comparison=_optional(folder / "comparison.json", Comparison, None),
+        storage=_optional(folder / "storage.json", Comparison, None),
+        training=tuple(_steps(folder / "training.jsonl")),
+        merge=_optional(folder / "merge.json", tuple[MergeChoice, ...], ()),
+        verdict=_optional(folder / "verdict.json", Verdict, None),
+        queries=_optional(folder / "queries.json", tuple[QueryChange, ...], ()),
+        examples=_optional(folder / "examples.json", tuple[Example, ...], ()),
+    )
+
+
+def _about(folder: Path) -> About:
+    path = folder / "run.json"
+    about: About = decode(About, read_json(path), Place(path))
+    if about.format != FORMAT:
+        raise InputError(f"has format {about.format}; this nearfield reads format {FORMAT}: use the version that wrote it", path=path)
+    return about
+
+
+def _optional(path: Path, kind: Any, missing: T) -> Any | T:
+    return decode(kind, read_json(path), Place(path)) if path.is_file() else missing
+
+
+def _steps(path: Path) -> Iterator[Step]:
+    """A last line that was cut off while it was written is left out; any other broken line is an error."""
+    if not path.is_file():
+        return
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):
+                return
+            raise InputError("is not a JSON object", path=path, line=number) from error
+        yield decode(Step, value, Place(path, number))

@@ -1,0 +1,83 @@
+"""How numbers are written, everywhere the same: .641, +.101, [.627, .655], p < .0001, 1,629, 1.5 kB."""
+
+from __future__ import annotations
+
+import math
+
+from nearfield.types.verdict import Estimate
+
+UNKNOWN = "–"
+MINUS = "\u2212"
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def score(value: float | None) -> str:
+    """A measure's value with three decimals and no leading zero, as the field writes it: .641, 1.000."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    digits = f"{abs(value):.3f}"
+    return (MINUS if value < 0 and float(digits) else "") + (digits[1:] if digits.startswith("0") else digits)
+
+
+def signed(value: float) -> str:
+    """A difference with its sign: +.101, −.014, .000."""
+    text = score(value)
+    return text if text in (UNKNOWN, ".000") or text.startswith(MINUS) else f"+{text}"
+
+
+def interval(estimate: Estimate) -> str:
+    """A 95 % interval: [.087, .115]."""
+    return f"[{score(estimate.low)}, {score(estimate.high)}]"
+
+
+def estimated(estimate: Estimate) -> str:
+    """A mean and its interval: .641 [.627, .655]."""
+    return f"{score(estimate.mean)} {interval(estimate)}"
+
+
+def p_value(p: float) -> str:
+    """A p with its sign: p = .031, p < .0001; below .01 with four decimals."""
+    if not math.isfinite(p):
+        return f"p {UNKNOWN}"
+    if p < 1e-4:
+        return "p < .0001"
+    digits = f"{p:.4f}" if p < 0.01 else f"{p:.3f}"
+    return f"p = {digits.removeprefix('0')}"
+
+
+def count(value: float) -> str:
+    """A whole number with thousands separated: 1,629."""
+    return f"{value:,.0f}" if math.isfinite(value) else UNKNOWN
+
+
+def speed(value: float | None) -> str:
+    """Three significant digits, or whole above 100: 7.42, 812, 1,204."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def size(n_bytes: float) -> str:
+    """A size in decimal units: 48 B, 1.54 kB, 5.87 MB."""
+    if not math.isfinite(n_bytes):
+        return UNKNOWN
+    power = min(int(math.log10(max(n_bytes, 1)) // 3), len(_UNITS) - 1)
+    value = n_bytes / 1000**power
+    return f"{value:.0f} B" if power == 0 else f"{value:.3g} {_UNITS[power]}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: 4.2 s, 7 min 05 s, 2 h 03 min."""
+    if not math.isfinite(seconds):
+        return UNKNOWN
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def plural(number: int, noun: str) -> str:
+    """A count with its noun: 1 query, 1,629 queries."""
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count(number)} {noun}"

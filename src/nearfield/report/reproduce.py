@@ -1,0 +1,61 @@
+"""How to make a run again: its command, its recipe as a file, its fingerprints as plain lines."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from nearfield.report.facts import RunFacts
+
+
+def command(facts: RunFacts) -> str:
+    """The command line that makes this run again, with its recipe in recipe.toml where the run has one."""
+    about, guards = facts.about, facts.data.get("guards")
+    words = ["nearfield", "tune", str(facts.data.get("model", about.model)), "--on", about.collection]
+    for guard in guards if isinstance(guards, Mapping) else ():
+        words += ["--guard", guard]
+    return shlex.join([*words, *(("--recipe", "recipe.toml") if facts.recipe else ())])
+
+
+def toml(recipe: Mapping[str, Any], *, table: str = "") -> str:
+    """The recipe as the TOML file that `--recipe` reads; null values, which TOML has not, are left out.
+
+    `table` is the dotted name of the table that these values are in.
+    """
+    lines = [f"{_key(name)} = {_value(value)}" for name, value in recipe.items() if value is not None and not isinstance(value, Mapping)]
+    for name, value in recipe.items():
+        if isinstance(value, Mapping):
+            inner = f"{table}.{_key(name)}".removeprefix(".")
+            lines.append(f"\n[{inner}]\n{toml(value, table=inner)}")
+    return "\n".join(lines).strip("\n")
+
+
+def flat(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Nested facts as lines: `guards pydoc-topics` for {"guards": {"pydoc-topics": ...}}; empty values are left out."""
+    lines: dict[str, str] = {}
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            lines |= {f"{name} {inner}": text for inner, text in flat(value).items()}
+        elif value not in (None, "", []):
+            lines[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return lines
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(name)} = {_value(item)}" for name, item in value.items() if item is not None) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """A plain value as JSON writes it, which TOML reads, but for the one control character that JSON leaves as it is."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,196 @@
+"""The same numbers for the terminal, as rich renderables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from nearfield.report.numbers import UNKNOWN, count, interval, p_value, score, signed, size, speed
+from nearfield.report.words import LETTERS, advice, guard_line, headline, in_one_line
+from nearfield.types.comparison import Comparison, Row
+from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
+from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
+
+_OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
+_SEVERITY = {ERROR: "bold red", WARNING: "yellow", NOTE: "dim"}
+
+
+class Choice(Protocol):
+    """A share of tuned weights that was tried: 1 is the tuned model alone, 0 the base."""
+
+    @property
+    def ratio(self) -> float:
+        """The share of tuned weights, from 0 to 1."""
+
+    @property
+    def dev(self) -> float:
+        """The main measure on dev."""
+
+    @property
+    def guards(self) -> Mapping[str, float]:
+        """The main measure on each guard, by name."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether every guard stays within its margin."""
+
+    @property
+    def chosen(self) -> bool:
+        """Whether this one was kept."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table that fits itself to the terminal: a larger `keep` goes later; those with 9 stay."""
+
+    title: str
+    cells: tuple[str, ...]
+    keep: int
+    right: bool = True
+
+    @property
+    def width(self) -> int:
+        """Characters that the longest cell takes."""
+        return max(map(len, (self.title, *self.cells)))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A table that leaves out its least needed columns where the terminal is narrow, and says so below."""
+
+    title: str
+    columns: tuple[Column, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        shown, hidden = self._fit(options.max_width)
+        table = Table(title=Text(self.title), title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 2, 0, 0))
+        for column in shown:
+            table.add_column(Text(column.title), justify="right" if column.right else "left", no_wrap=column.keep < 9, overflow="fold")
+        for number, cells in enumerate(zip(*(column.cells for column in shown), strict=True)):
+            table.add_row(*(Text(cell) for cell in cells), style="bold" if number == 0 else "")
+        yield table
+        if hidden:
+            yield Text(
+                f"Left out to fit: {', '.join(column.title for column in hidden)} (a wider terminal or --json shows them).", style="dim"
+            )
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(20, options.max_width), options.max_width)
+
+    def _fit(self, width: int) -> tuple[list[Column], list[Column]]:
+        shown: list[Column] = list(self.columns)
+        hidden: list[Column] = []
+        while sum(column.width + 2 for column in shown) > width:
+            least = min(reversed(shown), key=lambda column: column.keep)
+            if least.keep >= 9:
+                break
+            shown.remove(least)
+            hidden.insert(0, least)
+        return shown, hidden
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """All rows, best first: name, dim, storage, main measure with its interval, letters, other measures, size and speeds."""
+    rows, main = comparison.rows, comparison.measure
+
+    def column(title: str, cell: Callable[[Row], str], keep: int, *, right: bool = True) -> Column:
+        return Column(title, tuple(cell(row) for row in rows), keep, right)
+
+    others = [measure for measure in (rows[0].means if rows else ()) if measure != main]
+    columns = (
+        column("system", lambda row: row.name, 9, right=False),
+        column("dim", lambda row: UNKNOWN if row.dim is None else str(row.dim), 6),
+        column("storage", lambda row: row.storage or UNKNOWN, 7, right=False),
+        column(main, lambda row: score(row.estimate.mean), 9),
+        column("95 %", lambda row: interval(row.estimate), 8, right=False),
+        column("group", lambda row: row.letters, 9, right=False),
+        *(column(measure, lambda row, measure=measure: score(row.means.get(measure)), 2) for measure in others),  # type: ignore[misc]
+        column("bytes/doc", lambda row: size(row.bytes_per_document), 5),
+        column("docs/s", lambda row: speed(row.documents_per_second), 3),
+        column("query ms", lambda row: speed(row.query_milliseconds), 4),
+    )
+    title = (
+        f"{comparison.collection} / {comparison.split}: {count(len(comparison.query_ids))} queries, {count(comparison.documents)} documents"
+    )
+    notes = [Text(f"Note: {note}", style="yellow") for note in comparison.notes]
+    return Group(Fitted(title, columns), Text(LETTERS, style="dim"), *notes)
+
+
+def pairs_table(comparison: Comparison) -> RenderableType:
+    """Each pair of rows: the paired difference, its p before and after Holm's correction, and the queries that would show it."""
+    table = _table("Pairs", ("a minus b", "difference", "95 %", "p", "Holm", "queries needed"), right=(1, 3, 4, 5))
+    for pair in comparison.pairs:
+        p, holm = p_short(pair.p), p_short(pair.p_holm)
+        difference = (signed(pair.difference.mean), interval(pair.difference))
+        row = (f"{pair.a} − {pair.b}", *difference, p, holm, count(pair.queries_needed))
+        table.add_row(*map(Text, row))
+    return table
+
+
+def findings_table(findings: Sequence[Finding]) -> RenderableType:
+    """The doctor's findings, errors first, or a line that says there are none."""
+    if not findings:
+        return Text("The doctor found nothing to mend.", style="green")
+    table = _table("Findings", ("severity", "check", "affected", "example", "what to do"), right=(2,))
+    for finding in by_severity(findings):
+        style = _SEVERITY.get(finding.severity, "")
+        affected = f"{count(finding.count)} of {count(finding.total)}"
+        cells = (Text(finding.severity, style), Text(finding.check), Text(affected), Text(_clamped(finding.example)), Text(finding.mend))
+        table.add_row(*cells)
+    return table
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors, then warnings, then notes; otherwise in the order given."""
+    order = {severity: place for place, severity in enumerate(_SEVERITY)}
+    return sorted(findings, key=lambda finding: order.get(finding.severity, len(order)))
+
+
+def verdict_panel(verdict: Verdict, *, model: str = "the model") -> RenderableType:
+    """The verdict: its word first, then the numbers, then a line for each guard, then what to do. `model` names the base."""
+    style = _OUTCOME.get(verdict.outcome, "red")
+    lines = [Text.assemble((verdict.outcome.upper(), f"bold {style}"), ": ", in_one_line(verdict, model))]
+    if verdict.outcome == NO_DIFFERENCE:
+        needed = f"About {count(verdict.queries_needed)} queries would show a difference of this size four times in five."
+        lines.append(Text(needed, style="dim"))
+    lines += [Text(f"Guard {guard_line(guard)}", style="" if guard.kept else "bold red") for guard in verdict.forgotten]
+    lines.append(Text(advice(verdict)))
+    return Panel(Group(*lines), title=Text(headline(verdict)), title_align="left", border_style=style, padding=(1, 2))
+
+
+def merge_table(choices: Iterable[Choice], *, measure: str) -> RenderableType:
+    """Each share of tuned weights tried, with what dev and the guards scored at it."""
+    rows = list(choices)
+    guards = list(rows[0].guards) if rows else []
+    table = _table("Merge", ("tuned weights", f"dev {measure}", *guards, "guards", ""), right=range(len(guards) + 2))
+    for row in rows:
+        cells = (f"{row.ratio:.0%}", score(row.dev), *(score(row.guards.get(guard)) for guard in guards))
+        table.add_row(
+            *cells, "kept" if row.allowed else "lost too much", "chosen" if row.chosen else "", style="bold" if row.chosen else ""
+        )
+    return table
+
+
+def p_short(p: float) -> str:
+    """A p without its letter, for a column: .031, <.0001."""
+    return p_value(p).removeprefix("p ").removeprefix("= ").replace("< ", "<")
+
+
+def _table(title: str, columns: Sequence[str], *, right: Iterable[int]) -> Table:
+    table = Table(title=Text(title), title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for place, column in enumerate(columns):
+        number = place in set(right)
+        table.add_column(Text(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
+    return table
+
+
+def _clamped(text: str, width: int = 80) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,123 @@
+"""What the numbers mean, in words: the sentences that the terminal, the page and the model card share."""
+
+from __future__ import annotations
+
+from nearfield.errors import InputError
+from nearfield.report.numbers import count, estimated, interval, p_value, plural, score, signed
+from nearfield.types.comparison import Comparison
+from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Verdict
+
+_HEADLINES = {
+    BETTER: "The tuned model is better.",
+    NO_DIFFERENCE: "No difference was shown.",
+    WORSE: "The tuned model is worse.",
+}
+_ADVICE = {
+    BETTER: "Use the tuned model.",
+    NO_DIFFERENCE: "Keep the base model, or test on more queries.",
+    WORSE: "Keep the base model.",
+}
+_MEASURES = {
+    "nDCG": "how near the top of the first {k} results the relevant documents stand, from 0 to 1",
+    "R": "the share of all relevant documents that are among the first {k} results",
+    "Recall": "the share of all relevant documents that are among the first {k} results",
+    "P": "the share of the first {k} results that are relevant",
+    "RR": "one divided by the rank of the first relevant document, within the first {k}",
+    "MRR": "one divided by the rank of the first relevant document, within the first {k}",
+    "AP": "precision averaged over the ranks of the relevant documents, within the first {k}",
+    "MAP": "precision averaged over the ranks of the relevant documents, within the first {k}",
+    "Success": "the share of queries with a relevant document among the first {k} results",
+}
+LETTERS = (
+    "Two systems that share a letter cannot be told apart on these queries; two that share none differ "
+    "(paired randomisation test, Holm-corrected, 5 %)."
+)
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in one sentence. Raises InputError for an outcome that is none of the three."""
+    _known(verdict)
+    lost = [guard.guard for guard in verdict.forgotten if not guard.kept]
+    if not lost:
+        return _HEADLINES[verdict.outcome]
+    joined = "but it" if verdict.outcome == BETTER else "and the tuned model" if verdict.outcome == NO_DIFFERENCE else "and it"
+    return f"{_HEADLINES[verdict.outcome][:-1]}, {joined} lost more than allowed on {_listed(lost)}."
+
+
+def advice(verdict: Verdict) -> str:
+    """What to do with it."""
+    _known(verdict)
+    if verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
+        return "Use the tuned model only where the guard does not matter, or tune again with a lower rate."
+    return _ADVICE[verdict.outcome]
+
+
+def summary(verdict: Verdict, model: str) -> str:
+    """The verdict for someone who has never heard of nDCG; `model` names the base."""
+    _known(verdict)
+    queries = f"{plural(verdict.queries, 'unseen query')} of {verdict.collection}"
+    levels = f"{verdict.measure} {{}} {score(verdict.baseline.mean)} to {score(verdict.tuned.mean)}"
+    if verdict.outcome == BETTER:
+        return f"On {queries}, tuned {model} ranks the right documents higher than {model}: {levels.format('rises from')}."
+    if verdict.outcome == WORSE:
+        return f"On {queries}, tuned {model} ranks the right documents lower than {model}: {levels.format('falls from')}."
+    size = f"{count(verdict.queries_needed)} queries would show a difference of this size four times in five"
+    return f"On {queries}, tuned {model} and {model} cannot be told apart: {levels.format('goes from')}, which may be chance. About {size}."
+
+
+def in_one_line(verdict: Verdict, model: str) -> str:
+    """The verdict as numbers: what is gained or lost, over what, on which queries, how sure."""
+    _known(verdict)
+    difference = verdict.difference
+    change = f"moves {signed(difference.mean)} {verdict.measure} {interval(difference)}"
+    if verdict.outcome == BETTER:
+        change = f"gains {score(difference.mean)} {verdict.measure} {interval(difference)}"
+    if verdict.outcome == WORSE:
+        lost = Estimate(-difference.mean, -difference.high, -difference.low)
+        change = f"loses {score(lost.mean)} {verdict.measure} {interval(lost)}"
+    against = "over" if verdict.outcome == BETTER else "against"
+    queries = f"{count(verdict.queries)} unseen queries of {verdict.collection}"
+    return f"{model} tuned {change} {against} {model} on {queries} ({p_value(verdict.p)})"
+
+
+def guard_line(guard: Forgotten) -> str:
+    """What a guard lost or gained against the loss that was allowed."""
+    change = f"loses {score(guard.loss)}" if guard.loss > 0 else f"gains {score(-guard.loss)}" if guard.loss < 0 else "loses no"
+    allowed = f"{'within' if guard.kept else 'more than'} the {score(guard.margin)} allowed"
+    return (
+        f"{guard.guard}: {change} {guard.measure} ({score(guard.before)} to {score(guard.after)} "
+        f"on {plural(guard.queries, 'query')}), {allowed}"
+    )
+
+
+def measure_meaning(measure: str) -> str:
+    """What a measure such as nDCG@10 tells, or "" for one that is not known here."""
+    name, _, k = measure.partition("@")
+    meaning = _MEASURES.get(name, "")
+    return meaning.format(k=k) if k else meaning.replace(", within the first {k}", "").replace("the first {k} results", "all results")
+
+
+def told_apart(comparison: Comparison) -> str:
+    """Which rows share the best row's group, in words; "" when there is one row only."""
+    if len(comparison.rows) < 2:
+        return ""
+    best, rest = comparison.rows[0], comparison.rows[1:]
+    equals = [row.name for row in rest if set(row.letters) & set(best.letters)]
+    if not equals:
+        return f"{best.name} is the best of the {len(comparison.rows)}, and the queries tell it apart from every other."
+    return f"{best.name} has the highest mean, but these queries do not tell it apart from {_listed(equals)}."
+
+
+def best_line(comparison: Comparison) -> str:
+    """The best row with its number."""
+    best = comparison.rows[0]
+    return f"{best.name}: {comparison.measure} {estimated(best.estimate)}"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _known(verdict: Verdict) -> None:
+    if verdict.outcome not in _HEADLINES:
+        raise InputError(f"the verdict's outcome is {verdict.outcome!r}; wanted one of {', '.join(_HEADLINES)}")

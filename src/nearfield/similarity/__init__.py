@@ -1,0 +1,1 @@
+"""Embeddings to scores; higher is closer, always."""

@@ -1,0 +1,155 @@
+"""One vector an item, at any storage type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import ContractError, InputError, ModelError, nearest
+from nearfield.similarity.functions import similarity, unit
+from nearfield.store.atomic import read_json, staged_folder, write_json
+
+STORAGES = ("float32", "float16", "int8", "binary")
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an encode call read: `truncated` items lost `tokens_lost` of their tokens; `prompt_tokens` went to prompts."""
+
+    items: int = 0
+    tokens: int = 0
+    truncated: int = 0
+    tokens_lost: int = 0
+    prompt_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Dense:
+    """n vectors of one length.
+
+    `vectors`: (n, dim) float32 or float16; (n, dim) uint8 codes for int8; (n, ceil(dim / 8)) uint8 packed signs for binary.
+    `dim` is the number of dimensions, whatever the storage. `ranges`: (2, dim) float32, for int8 the least value and the step
+    of each dimension's codes. `layer_norm` is the contract's: apply a parameter-free layer_norm before a cut.
+    """
+
+    vectors: Array
+    dim: int
+    storage: str = "float32"
+    similarity: str = "cosine"
+    layer_norm: bool = False
+    normalise: bool = True
+    ranges: Array | None = None
+    usage: Usage = Usage()
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, items: slice | Sequence[int] | Array) -> Dense:
+        return replace(self, vectors=self.vectors[items])
+
+    @property
+    def bytes_per_item(self) -> float:
+        """Bytes that one vector takes in memory and on disk."""
+        return float(self.vectors.itemsize * self.vectors.shape[1])
+
+    def floats(self) -> npt.NDArray[np.float32]:
+        """The vectors as (n, dim) float32: int8 codes decoded, binary as -1 and +1."""
+        if self.storage == "int8":
+            assert self.ranges is not None
+            decoded: npt.NDArray[np.float32] = self.vectors.astype(np.float32) * self.ranges[1] + self.ranges[0]
+            return decoded
+        if self.storage == "binary":
+            return np.unpackbits(self.vectors, axis=1, count=self.dim).astype(np.float32) * 2 - 1
+        return self.vectors.astype(np.float32, copy=False)
+
+    def scores(self, documents: Dense) -> npt.NDArray[np.float32]:
+        """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is closer.
+
+        Stored documents are decoded and the query is taken as it is, so queries are best left at float32.
+        """
+        if self.dim != documents.dim:
+            raise ContractError(f"queries have {self.dim} dimensions and documents {documents.dim}; both sides need the same model and dim")
+        scored: npt.NDArray[np.float32] = similarity(self.similarity)(self.floats(), documents.floats())
+        return scored
+
+    def truncate(self, dim: int) -> Dense:
+        """The first `dim` dimensions, renormalised where the contract normalises (after layer_norm where it says so).
+
+        Matryoshka representation learning, Kusupati et al. 2022. Raises ContractError for a dim that the vectors lack.
+        """
+        if not 0 < dim <= self.dim:
+            raise ContractError(f"{dim} dimensions were asked for; these vectors have {self.dim}")
+        if self.storage in ("int8", "binary"):
+            raise ContractError(f"vectors are stored as {self.storage}; truncate first, then quantise")
+        whole = self.floats()
+        if self.layer_norm:
+            whole = (whole - whole.mean(-1, keepdims=True)) / np.sqrt(whole.var(-1, keepdims=True) + 1e-5)
+        cut = whole[:, :dim]
+        cut = unit(cut) if self.normalise else cut
+        return replace(self, vectors=np.ascontiguousarray(cut.astype(self.vectors.dtype)), dim=dim, layer_norm=False)
+
+    def quantise(self, storage: str, *, like: Dense | None = None) -> Dense:
+        """The same vectors stored as float32, float16, int8 or binary.
+
+        int8 cuts each dimension's range, over these vectors or over `like`'s where given, into 255 equal steps, and clips what
+        lies outside; binary keeps the sign of each dimension. Raises ContractError for an unknown storage type.
+        """
+        if storage not in STORAGES:
+            raise ContractError(f"there is no storage type {storage!r}; wanted one of {', '.join(STORAGES)}.{nearest(storage, STORAGES)}")
+        floats = self.floats()
+        if storage == "int8":
+            source = floats if like is None else like.floats()
+            low = source.min(0) if len(source) else np.zeros(self.dim, np.float32)
+            step = np.maximum((source.max(0) - low) / 255, 1e-12) if len(source) else np.ones(self.dim, np.float32)
+            codes = np.clip(np.rint((floats - low) / step), 0, 255).astype(np.uint8)
+            return replace(self, vectors=codes, storage=storage, ranges=np.stack([low, step]).astype(np.float32))
+        if storage == "binary":
+            return replace(self, vectors=np.packbits(floats > 0, axis=1), storage=storage, ranges=None)
+        return replace(self, vectors=floats.astype(storage), storage=storage, ranges=None)
+
+    def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
+        """Write a vector folder: `vectors.npy`, `ranges.npy` for int8, `vectors.json`. Whole or not at all.
+
+        `ids`, where given, name the items in the same order, as `ids.jsonl`: one JSON string a line.
+        """
+        with staged_folder(path) as stage:
+            np.save(stage / "vectors.npy", self.vectors)
+            if self.ranges is not None:
+                np.save(stage / "ranges.npy", self.ranges)
+            if ids is not None:
+                with open(stage / "ids.jsonl", "w", encoding="utf-8") as file:
+                    file.writelines(json.dumps(name, ensure_ascii=False) + "\n" for name in ids)
+            names = ("dim", "storage", "similarity", "layer_norm", "normalise", "usage")
+            write_json(stage / "vectors.json", {"format": 1, "items": len(self)} | {name: getattr(self, name) for name in names})
+
+    @classmethod
+    def open(cls, path: str | Path) -> Dense:
+        """A vector folder, memory-mapped. Raises InputError where the folder is none or its parts do not fit."""
+        path = Path(path)
+        facts = read_json(path / "vectors.json")
+        try:
+            vectors = np.load(path / "vectors.npy", mmap_mode="r")
+            ranges = np.load(path / "ranges.npy") if facts["storage"] == "int8" else None
+            kept = {name: facts[name] for name in ("dim", "storage", "similarity", "layer_norm", "normalise")}
+            usage = Usage(**facts["usage"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"is no whole vector folder: {error}", path=path) from error
+        if len(vectors) != facts["items"]:
+            raise InputError(f"vectors.npy holds {len(vectors)} vectors, vectors.json says {facts['items']}", path=path)
+        return cls(vectors, ranges=ranges, usage=usage, **kept)
+
+
+def checked_finite(vectors: Array, model: str) -> Array:
+    """`vectors` unless one holds a NaN or an infinity, which raises ModelError: the model's weights or activations are broken."""
+    if not np.isfinite(vectors).all():
+        bad = int((~np.isfinite(vectors)).any(-1).sum())
+        raise ModelError(f"{model} gave NaN or infinite values for {bad} of {len(vectors)} texts; its weights or precision are not usable")
+    return vectors

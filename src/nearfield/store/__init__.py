@@ -1,0 +1,1 @@
+"""The on-disk formats. Everything is written beside its place and moved there whole."""

@@ -1,0 +1,123 @@
+"""Files and folders that are either whole or not there, whenever the process is killed or the disk is full."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import InputError, StorageError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than this process may write",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "there is no permission to write there",
+    errno.EPERM: "there is no permission to write there",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+}
+
+
+@contextlib.contextmanager
+def storage(path: str | Path) -> Iterator[None]:
+    """Turn an OSError raised while `path` is written into a StorageError that names it and what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, error.strerror or f"the disk may be full ({error})")  # numpy's own OSError has no errno
+        advice = "Free space or give another place; nothing was left half-written."
+        raise StorageError(f"{path}: could not be written: {reason}. {advice}") from error
+
+
+@contextlib.contextmanager
+def staged_folder(path: str | Path) -> Iterator[Path]:
+    """A new folder beside `path`, moved to `path` when the block ends well and removed when it does not.
+
+    A folder that is already at `path` is replaced. Raises StorageError when writing fails.
+    """
+    path = Path(path)
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+        try:
+            yield stage
+            os.chmod(stage, 0o755)
+            _sync(stage)
+            _replace_folder(stage, path)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def staged_file(path: str | Path) -> Iterator[Path]:
+    """A new file name beside `path`, moved to `path` when the block ends well and removed when it does not.
+
+    Raises StorageError when writing fails.
+    """
+    path = Path(path)
+    with storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stage = path.with_name(f".{path.name}.partial-{os.getpid()}")
+        try:
+            yield stage
+            with open(stage, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(stage, path)
+        finally:
+            stage.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with staged_file(path) as stage:
+        stage.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` (dataclasses and paths allowed) as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=_plain) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """The JSON value in the file at `path`. Raises InputError that names the file, and the line where it is no JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"is not JSON: {error.msg}", path=path, line=error.lineno) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8: {error.reason} at byte {error.start}", path=path) from error
+    except OSError as error:
+        raise InputError(f"could not be read: {error.strerror}", path=path) from error
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} does not go into JSON")
+
+
+def _sync(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+
+
+def _replace_folder(stage: Path, path: Path) -> None:
+    if not path.exists():
+        os.replace(stage, path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
+    os.replace(path, old / path.name)
+    os.replace(stage, path)
+    shutil.rmtree(old, ignore_errors=True)

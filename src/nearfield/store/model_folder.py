@@ -1,0 +1,189 @@
+"""A model folder: how sentence-transformers writes one, with `nearfield.json` beside it.
+
+modules.json names the modules in order; the first is the transformer (its files lie in its path, "" for the folder itself), the
+second pools, then come projections and the normalisation. Read here without importing torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import ContractError, InputError, ModelError, nearest
+from nearfield.store.atomic import read_json
+from nearfield.types.contract import POOLINGS, SIMILARITIES, Contract, Terms
+
+_POOLING_NAMES = {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "weighted", "lasttoken": "last"}
+_LEGACY_POOLING = {f"pooling_mode_{long}": short for long, short in (
+    ("cls_token", "cls"), ("max_tokens", "max"), ("mean_tokens", "mean"), ("mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
+    ("weightedmean_tokens", "weightedmean"), ("lasttoken", "lasttoken"))}  # fmt: skip
+_STATEABLE = ("pooling", "include_prompt", "normalise", "similarity", "prompts", "max_tokens", "matryoshka_dims", "layer_norm", "terms")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What the files of a model folder say.
+
+    `transformer` is the folder of the backbone's files, `projections` those of Dense modules in order. `lower_case` asks for
+    lower-casing on top of what the tokeniser does.
+    """
+
+    path: Path
+    contract: Contract
+    transformer: Path
+    projections: tuple[Path, ...] = ()
+    lower_case: bool = False
+
+
+def read_model_folder(path: str | Path) -> ModelFolder:
+    """The contract and the parts of the model folder at `path`.
+
+    Raises ModelError where the folder is missing or is no model, ContractError where its files leave open or contradict how the
+    model is used, with the line of nearfield.json that would state it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ModelError(f"{path}: there is no such folder; a model is a folder with config.json, tokenizer.json and model.safetensors")
+    modules = _modules(path)
+    by_kind = {kind: [path / module["path"] for module in modules if _kind(module) == kind] for kind in _KINDS}
+    transformer = by_kind["Transformer"][0] if by_kind["Transformer"] else path
+    if not (transformer / "config.json").exists():
+        raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
+    config = read_json(transformer / "config.json")
+    limits = _first(transformer, "sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json")
+    stated = _stated(path)
+    facts: dict[str, Any] = {"name": stated.pop("name", path.name)}
+    facts |= _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
+    facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
+    facts["max_tokens"] = _max_tokens(transformer, config, limits, stated, path)
+    facts["dim"] = _dim(by_kind["Dense"], config, path)
+    facts |= _similarity_and_prompts(path)
+    _refuse_contradictions(facts, stated, path)
+    facts |= {key: tuple(value) if key == "matryoshka_dims" else value for key, value in stated.items()}
+    return ModelFolder(path, Contract(**facts), transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)))
+
+
+def contract_json(contract: Contract) -> dict[str, Any]:
+    """What nearfield.json holds: the whole contract, so that it can be read back without guessing."""
+    return {"format": 1, "contract": dataclasses.asdict(contract) | {"prompts": dict(contract.prompts)}}
+
+
+_KINDS = ("Transformer", "Pooling", "Dense", "Normalize")
+
+
+def _kind(module: dict[str, Any]) -> str:
+    return str(module["type"]).rsplit(".", 1)[-1]
+
+
+def _modules(path: Path) -> list[dict[str, Any]]:
+    if not (path / "modules.json").exists():
+        return []
+    modules: list[dict[str, Any]] = sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"]))
+    kinds = [_kind(module) for module in modules]
+    wrong = [kind for kind in kinds if kind not in _KINDS]
+    if wrong:
+        raise ModelError(f"{path / 'modules.json'}: module {wrong[0]} is not supported; wanted {', '.join(_KINDS)}")
+    order = [_KINDS.index(kind) for kind in kinds]
+    if order != sorted(order) or kinds.count("Transformer") != 1 or kinds.count("Pooling") != 1 or kinds.count("Normalize") > 1:
+        wanted = "wanted Transformer, Pooling, then Dense and Normalize where used"
+        raise ModelError(f"{path / 'modules.json'}: modules are {', '.join(kinds)}; {wanted}")
+    return modules
+
+
+def _first(folder: Path, *names: str) -> dict[str, Any]:
+    for name in names:
+        if (folder / name).exists():
+            found: dict[str, Any] = read_json(folder / name)
+            return found
+    return {}
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """What nearfield.json states of the contract, or nothing."""
+    file = path / "nearfield.json"
+    if not file.exists():
+        return {}
+    stated: dict[str, Any] = dict(read_json(file).get("contract", {}))
+    known = ("name", "dim", *_STATEABLE)
+    for key in stated:
+        if key not in known:
+            raise ContractError(f"{file}: contract has an unknown key {key!r}; known: {', '.join(known)}.{nearest(key, known)}")
+    if isinstance(stated.get("terms"), dict):
+        terms = stated["terms"]
+        stated["terms"] = Terms(**(terms | {"languages": tuple(terms.get("languages", ()))}))
+    return stated
+
+
+def _pooling(folder: Path | None, stated: dict[str, Any], path: Path) -> dict[str, Any]:
+    if folder is None:
+        if "pooling" not in stated:
+            raise ContractError(
+                f"{path}: nothing says how token states are pooled (no modules.json); state it in {path / 'nearfield.json'}: "
+                f'{{"contract": {{"pooling": "mean"}}}}, one of {", ".join(POOLINGS)}'
+            )
+        return {"pooling": stated["pooling"], "include_prompt": stated.get("include_prompt", True)}
+    facts = read_json(folder / "config.json")
+    modes = facts.get("pooling_mode") or [short for key, short in _LEGACY_POOLING.items() if facts.get(key)] or ["mean"]
+    modes = [modes] if isinstance(modes, str) else modes
+    if len(modes) != 1 or modes[0] not in _POOLING_NAMES:
+        raise ModelError(f"{folder / 'config.json'}: pooling {' + '.join(modes)} is not supported; wanted {', '.join(_POOLING_NAMES)}")
+    return {"pooling": _POOLING_NAMES[modes[0]], "include_prompt": facts.get("include_prompt", True)}
+
+
+def _max_tokens(transformer: Path, config: dict[str, Any], limits: dict[str, Any], stated: dict[str, Any], path: Path) -> int:
+    """The least of what the files say: sentence-transformers' own limit, the tokeniser's, the number of positions."""
+    tokenizer = _first(transformer, "tokenizer_config.json")
+    positions = config.get("max_position_embeddings")
+    if positions and config.get("model_type") in _OFFSET_POSITIONS:
+        positions -= int(config.get("pad_token_id") or 0) + 1
+    limit = limits.get("max_seq_length")
+    says = [limit if limit is not None else tokenizer.get("model_max_length"), positions, stated.get("max_tokens")]
+    known = [int(value) for value in says if value is not None and 0 < value < 1_000_000]
+    if not known:
+        state = '{"contract": {"max_tokens": 512}}'
+        raise ContractError(f"{path}: nothing says how many tokens the model reads; state {state} in nearfield.json")
+    return min(known)
+
+
+_OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")  # positions start at pad_token_id + 1
+
+
+def _dim(projections: list[Path], config: dict[str, Any], path: Path) -> int:
+    if projections:
+        return int(read_json(projections[-1] / "config.json")["out_features"])
+    sizes = config | config.get("text_config", {})
+    found = sizes.get("hidden_size") or sizes.get("dim") or sizes.get("d_model") or sizes.get("n_embd")
+    if not found:
+        raise ModelError(f"{path}: config.json has no hidden_size; is this a text model?")
+    return int(found)
+
+
+def _similarity_and_prompts(path: Path) -> dict[str, Any]:
+    facts = _first(path, "config_sentence_transformers.json")
+    name = facts.get("similarity_fn_name") or "cosine"
+    if name not in SIMILARITIES:
+        file = path / "config_sentence_transformers.json"
+        raise ModelError(f"{file}: similarity {name!r} is not supported; wanted {', '.join(SIMILARITIES)}")
+    prompts = {_ROLE_NAMES.get(role, role): text for role, text in (facts.get("prompts") or {}).items() if text is not None}
+    return {"similarity": name, "prompts": prompts}
+
+
+_ROLE_NAMES = {"passage": "document", "corpus": "document"}  # as sentence-transformers' encode_document looks them up
+
+
+def _refuse_contradictions(facts: dict[str, Any], stated: dict[str, Any], path: Path) -> None:
+    for key in ("dim", "pooling", "include_prompt", "normalise", "similarity"):
+        if key in stated and stated[key] != facts[key]:
+            said = f"{key} is {stated[key]!r} in nearfield.json and {facts[key]!r} in the model's own files"
+            raise ContractError(f"{path}: {said}; correct the one that is wrong")
+    own, given = facts["prompts"], stated.get("prompts", {})
+    differing = [role for role in own if role in given and own[role] != given[role]]
+    if differing:
+        role = differing[0]
+        said = f"role {role!r} has prompt {given[role]!r} in nearfield.json and {own[role]!r} in the model's own files"
+        raise ContractError(f"{path}: {said}; correct the one that is wrong")
+    stated.pop("max_tokens", None)  # the least of all has been taken
+    if any(not isinstance(prompt, str) for prompt in facts["prompts"].values()):
+        raise InputError("prompts must be texts", path=path / "config_sentence_transformers.json")

@@ -1,0 +1,99 @@
+"""The state of a training run on disk: weights, optimiser, and the weights that are kept so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nearfield.store.atomic import staged_file
+from nearfield.store.run import RunFolder
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """After `step` steps: dev's values a query at their highest mean (`peak`), the step whose weights are kept, and how often dev
+    was measured since without being kept (`stale`).
+
+    Weights are kept when their dev mean is not below the peak by more than one standard error of the paired difference: within the
+    noise of a small dev split, the later weights, trained on more and at a lower rate, are the better guess.
+    """
+
+    step: int
+    peak: Floats
+    kept_step: int
+    stale: int = 0
+
+    def after(self, step: int) -> Checkpoint:
+        """The state after one more step."""
+        return replace(self, step=step)
+
+    def measured(self, dev: Floats) -> Checkpoint:
+        """The state after dev was measured at this step: `dev` (n,), one value a query."""
+        difference = dev - self.peak
+        error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
+        peak = dev if difference.mean() > 0 else self.peak
+        if difference.mean() < -error:
+            return replace(self, stale=self.stale + 1)
+        return Checkpoint(self.step, peak, self.step)
+
+
+def save_checkpoint(run: RunFolder, state: Checkpoint, trained: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> None:
+    """Write the kept weights when they are this step's, then the whole state; a kill between the two loses nothing."""
+    weights = {name: weight.detach() for name, weight in trained.items()}
+    if state.kept_step == state.step:
+        with staged_file(_kept(run, state.step)) as stage:
+            save_file(weights, stage)
+    tensors = {f"weight/{name}": weight for name, weight in weights.items()} | {"peak": torch.from_numpy(state.peak)}
+    for name, weight in trained.items():
+        for part, value in optimiser.state.get(weight, {}).items():
+            tensors[f"optimiser/{part}/{name}"] = value
+    facts = {"step": str(state.step), "kept_step": str(state.kept_step), "stale": str(state.stale)}
+    with staged_file(_last(run)) as stage:
+        save_file(tensors, stage, metadata=facts)
+    for other in _last(run).parent.glob("kept-*.safetensors"):
+        if other != _kept(run, state.kept_step):
+            other.unlink()
+
+
+def load_checkpoint(run: RunFolder, trained: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> Checkpoint | None:
+    """Put the last checkpoint's values into `trained` and `optimiser` and return its state, or None where there is none."""
+    if not _last(run).exists():
+        return None
+    with safe_open(_last(run), "pt") as opened:
+        facts = {name: int(value) for name, value in opened.metadata().items()}
+    tensors = load_file(_last(run))
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser/"):
+            _, part, name = key.split("/", 2)
+            parts.setdefault(name, {})[part] = value
+    with torch.no_grad():
+        for name, weight in trained.items():
+            weight.copy_(tensors[f"weight/{name}"])
+            if name in parts:
+                optimiser.state[weight] = parts[name]
+    return Checkpoint(facts["step"], tensors["peak"].numpy(), facts["kept_step"], facts["stale"])
+
+
+def kept_weights(run: RunFolder, state: Checkpoint) -> dict[str, Tensor]:
+    """The trained parameters that are kept, by name."""
+    loaded: dict[str, Tensor] = load_file(_kept(run, state.kept_step))
+    return loaded
+
+
+def _last(run: RunFolder) -> Path:
+    return run.path / "checkpoints" / "last.safetensors"
+
+
+def _kept(run: RunFolder, step: int) -> Path:
+    return run.path / "checkpoints" / f"kept-{step:06d}.safetensors"

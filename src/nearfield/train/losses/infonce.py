@@ -1,0 +1,24 @@
+"""InfoNCE over in-batch and mined negatives."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from nearfield.similarity.functions import similarity as similarity_named
+
+
+def infonce(
+    query: Tensor, document: Tensor, positive: Tensor, *, temperature: float, similarity: str = "cosine", ignore: Tensor | None = None
+) -> Tensor:
+    """-mean_i log( exp(s(q_i, d_p(i)) / t) / sum_j exp(s(q_i, d_j) / t) ), over all documents j that are not ignored for i.
+
+    `query`: (B, dim); `document`: (N, dim), each query's positive, the other queries' positives (in-batch negatives) and hard
+    negatives; `positive`: (B,) int64, the position of each query's positive; `ignore`: (B, N) bool, True at documents that may be
+    relevant to the query and so are no negatives (never a query's own positive). Returns a scalar.
+    van den Oord et al. 2018 (arXiv 1807.03748), equation 4; in-batch negatives as Karpukhin et al. 2020.
+    """
+    scores = similarity_named(similarity)(query, document) / temperature
+    if ignore is not None:
+        own = nn.functional.one_hot(positive, scores.shape[1]).bool()
+        scores = scores.masked_fill(ignore & ~own, float("-inf"))
+    return nn.functional.cross_entropy(scores, positive)

@@ -1,0 +1,64 @@
+"""A small search problem that is measured often: some queries, their documents, and the documents easily taken for them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.evaluate.measures import score_ranking
+from nearfield.search.retrieve import retrieve
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.scores import Scores
+
+DEPTH = 100  # results a query that a measure on a pool can look at
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Queries with their relevance judgements, and the documents that they are searched in.
+
+    Searching a pool is easier than searching its whole collection, so its figures are compared with each other only.
+    """
+
+    query_ids: Sequence[str]
+    query_texts: Sequence[str]
+    document_ids: Sequence[str]
+    document_texts: Sequence[str]
+    relevance: Mapping[str, Mapping[str, int]]
+    measure: str
+
+    def scores(self, encoder: Encoder, *, progress: Progress = silent) -> Scores:
+        """The measure of each query with `encoder` as it stands."""
+        documents = encoder.encode(self.document_texts, DOCUMENT, progress=progress)
+        queries = encoder.encode(self.query_texts, QUERY)
+        ranking = retrieve(queries, documents, query_ids=self.query_ids, document_ids=self.document_ids, k=min(DEPTH, len(documents)))
+        (scores,) = score_ranking(ranking, self.relevance, [self.measure]).values()
+        return scores
+
+
+def pooled_documents(
+    judged: set[int], candidates: Sequence[npt.NDArray[np.int64]], allowed: Sequence[int], ids: Sequence[str], limit: int
+) -> npt.NDArray[np.int64]:
+    """Positions of the documents of a pool, ascending: all `judged`, then the candidates by rank, then others, up to `limit`.
+
+    `candidates`: arrays (n, depth) of positions, best first, -1 for none; `allowed`: the positions that may be taken beside the
+    judged; others are taken in the order of a hash of their id, so that the choice doesn't follow the files' order.
+    """
+    chosen = set(judged)
+    may = set(allowed)
+    for rank in range(max((array.shape[1] for array in candidates), default=0)):
+        for array in candidates:
+            for document in array[:, rank].tolist() if rank < array.shape[1] else ():
+                if len(chosen) >= limit:
+                    return np.array(sorted(chosen), np.int64)
+                if document in may:
+                    chosen.add(document)
+    rest = sorted(may - chosen, key=lambda document: hashlib.sha256(ids[document].encode()).digest())
+    chosen.update(rest[: max(0, limit - len(chosen))])
+    return np.array(sorted(chosen), np.int64)

@@ -1,0 +1,195 @@
+"""From a collection to what training and its measurements need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from nearfield.data.collection import Collection, Split
+from nearfield.data.doctor.minhash import near_duplicates
+from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD
+from nearfield.data.split import split_by_group, with_dev
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import CollectionError
+from nearfield.index.bm25 import BM25
+from nearfield.index.exact import exact_top_k
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.functions import FUNCTIONS
+from nearfield.train.loop import TrainingData
+from nearfield.train.mining import hard_negatives, training_pairs_of
+from nearfield.train.pool import Pool, pooled_documents
+from nearfield.train.recipe import Recipe
+from nearfield.train.sampling import TrainingPairs
+from nearfield.types.progress import Progress
+from nearfield.types.role import DOCUMENT, QUERY
+
+Positions = npt.NDArray[np.int64]
+DEV_SHARE = 0.1
+POOL_DEPTH = 30
+
+
+def with_all_splits(collection: Collection, *, seed: int) -> tuple[Collection, tuple[str, ...]]:
+    """The collection with train, dev and test, and what was done to get there, in words.
+
+    Where there is a train and a test split, a missing dev is carved out of train. Where there is one split only, all three are
+    cut from it, by document and group. Raises CollectionError for anything else.
+    """
+    names = set(collection.splits)
+    if {"train", "dev", "test"} <= names:
+        return collection, ()
+    if {"train", "test"} <= names:
+        return with_dev(collection, fraction=DEV_SHARE, seed=seed), (f"dev was carved out of train ({DEV_SHARE:.0%}, by document)",)
+    if len(names) == 1:
+        cut = split_by_group(collection, {"train": 1 - 3 * DEV_SHARE, "dev": DEV_SHARE, "test": 2 * DEV_SHARE}, seed=seed)
+        return cut, (f"the only split, {next(iter(names))}, was cut into train, dev and test by document",)
+    have = ", ".join(collection.splits) or "no splits"
+    raise CollectionError(f"{collection.name} has {have}; tuning wants train and test (and dev), or one split to cut all three from")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What may be seen while tuning: every document that no test query's judgement names, encoded by the base model.
+
+    `known`: positions of those documents in the collection, ascending; `vectors`: one a known document, in that order;
+    `lexical`: BM25 over them.
+    """
+
+    collection: Collection
+    known: Positions
+    texts: Sequence[str]
+    vectors: Dense
+    lexical: BM25
+
+    def candidates(self, queries: Dense, texts: Sequence[str], depth: int, within: Positions) -> dict[str, Positions]:
+        """The `depth` documents that each source ranks best for each query, among positions `within` in the collection."""
+        rows = np.searchsorted(self.known, within)
+        by_model, _ = exact_top_k(queries, self.vectors[rows], min(depth, len(rows)))
+        by_words, _ = self.lexical.top_k(texts, depth + len(self.known) - len(within))
+        may = np.zeros(len(self.known) + 1, bool)
+        may[rows] = True  # the last place stands for -1
+        words = [[int(at) for at in row if may[at]][:depth] for row in by_words]
+        lexical = np.full((len(texts), depth), -1, np.int64)
+        for row, found in enumerate(words):
+            lexical[row, : len(found)] = self.known[found]
+        return {"bm25": lexical, "model": np.where(by_model >= 0, within[by_model], -1)}
+
+
+def open_corpus(encoder: TextEncoder, collection: Collection, *, progress: Progress) -> Corpus:
+    """Encode what may be seen with `encoder` as it stands."""
+    hidden = _judged(collection, collection.split("test"))
+    known = np.array([at for at in range(len(collection.documents)) if at not in hidden], np.int64)
+    texts = collection.document_texts[known]
+    return Corpus(collection, known, texts, encoder.encode(texts, DOCUMENT, progress=progress), BM25(texts))
+
+
+def dev_pool(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> Pool:
+    """The dev queries and up to `recipe.pool` documents: the judged ones and those that the base model and BM25 take for them."""
+    split = corpus.collection.split("dev")
+    queries = encoder.encode(split.query_texts, QUERY)
+    candidates = corpus.candidates(queries, split.query_texts, POOL_DEPTH, corpus.known)
+    ids = corpus.collection.document_ids
+    judged = _judged(corpus.collection, split)
+    chosen = pooled_documents(judged, list(candidates.values()), corpus.known.tolist(), ids, recipe.pool)
+    texts = corpus.collection.document_texts
+    chosen_ids, chosen_texts = [ids[int(at)] for at in chosen], [texts[int(at)] for at in chosen]
+    return Pool(split.query_ids, split.query_texts, chosen_ids, chosen_texts, split.relevance, recipe.measure)
+
+
+def mine(encoder: TextEncoder, corpus: Corpus, recipe: Recipe, same: Sequence[int]) -> TrainingPairs:
+    """The train split's pairs with their hard negatives, as positions in the split's queries and the collection's documents.
+
+    `same[d]` is one number for all documents of (nearly) the same text. No document that a dev or test judgement names is a negative.
+    """
+    split = corpus.collection.split("train")
+    relevant = relevance_by_position(corpus.collection, split)
+    query, positive = training_pairs_of(relevant)
+    usable = np.isin(positive, corpus.known)
+    query, positive = query[usable], positive[usable]
+    if len(query) < 2:
+        raise CollectionError(f"{corpus.collection.name}: train has {len(query)} pairs to learn from; wanted at least 2, and better 500")
+    within = np.setdiff1d(corpus.known, np.array(sorted(_judged(corpus.collection, corpus.collection.split("dev"))), np.int64))
+    vectors = encoder.encode(split.query_texts, QUERY)
+    found = corpus.candidates(vectors, split.query_texts, recipe.negatives.depth, within)
+    chosen = {source: found[source][:, recipe.negatives.skip :] for source in recipe.negatives.sources}
+    near = _Similarities(vectors, corpus)
+    twins = _twins(same)
+    excluded = [{twin for document in relevant[at] for twin in twins[same[document]]} for at in query.tolist()]
+    negatives = hard_negatives(
+        {source: ranked[query] for source, ranked in chosen.items()},
+        {source: near.of(query, ranked[query]) for source, ranked in chosen.items()},
+        near.of(query, positive[:, None])[:, 0],
+        excluded,
+        per_query=recipe.negatives.per_query,
+        margin=recipe.negatives.margin,
+    )
+    return TrainingPairs(query, positive, negatives)
+
+
+def training_data(encoder: TextEncoder, collection: Collection, pairs: TrainingPairs, recipe: Recipe, same: Sequence[int]) -> TrainingData:
+    """Tokens of the documents that the pairs name, and the pairs as positions in them."""
+    split = collection.split("train")
+    used, where = np.unique(np.concatenate([pairs.positive, pairs.negatives.ravel()]), return_inverse=True)
+    missing = int(len(used) > 0 and used[0] < 0)  # unique put the -1 of absent negatives first
+    used, where = used[missing:], where - missing
+    positive, negatives = where[: len(pairs)], where[len(pairs) :].reshape(pairs.negatives.shape)
+    local = {int(document): at for at, document in enumerate(used)}
+    relevant = [{local[document] for document in judged if document in local} for judged in relevance_by_position(collection, split)]
+    limit = recipe.schedule.max_tokens
+    return TrainingData(
+        queries=encoder.tokenise(split.query_texts, QUERY, max_tokens=limit),
+        documents=encoder.tokenise(collection.document_texts[used], DOCUMENT, max_tokens=limit),
+        pairs=TrainingPairs(pairs.query, positive, negatives),
+        same=[same[int(document)] for document in used],
+        relevant=relevant,
+    )
+
+
+def same_texts(collection: Collection) -> list[int]:
+    """A number for each document, the same for documents that the doctor calls near-duplicates, directly or through others."""
+    near = near_duplicates(collection.document_texts, threshold=DOCUMENT_THRESHOLD, sizes=DOCUMENT_RUNS)
+    count = len(collection.documents)
+    edges = coo_matrix((np.ones(len(near), np.int8), (near.first, near.second)), shape=(count, count))
+    _, labels = connected_components(edges, directed=False)
+    numbers: list[int] = labels.tolist()
+    return numbers
+
+
+def relevance_by_position(collection: Collection, split: Split) -> list[dict[int, int]]:
+    """For each query of the split, the grade of each judged document by its position; judgements that point nowhere are left out."""
+    named = sorted({document for judged in split.relevance.values() for document in judged})
+    place = dict(zip(named, collection.document_positions(named).tolist(), strict=True))
+    rows = (split.relevance[query] for query in split.query_ids)
+    return [{place[document]: grade for document, grade in judged.items() if place[document] >= 0 and grade > 0} for judged in rows]
+
+
+def _judged(collection: Collection, split: Split) -> set[int]:
+    return {document for judged in relevance_by_position(collection, split) for document in judged}
+
+
+def _twins(same: Sequence[int]) -> dict[int, list[int]]:
+    twins: dict[int, list[int]] = {}
+    for document, number in enumerate(same):
+        twins.setdefault(number, []).append(document)
+    return twins
+
+
+class _Similarities:
+    """The base model's similarity of queries and known documents."""
+
+    def __init__(self, queries: Dense, corpus: Corpus) -> None:
+        self._queries, self._documents, self._known = queries.floats(), corpus.vectors.floats(), corpus.known
+        self._similarity = FUNCTIONS[queries.similarity]
+
+    def of(self, query: Positions, documents: Positions) -> npt.NDArray[np.float32]:
+        """(n, k) similarities of query i and documents[i, j]; -inf where that is -1."""
+        near = np.full(documents.shape, -np.inf, np.float32)
+        for row, (at, found) in enumerate(zip(query, documents, strict=True)):
+            here = found >= 0
+            places = np.searchsorted(self._known, found[here])
+            near[row, here] = self._similarity(self._queries[at : at + 1], self._documents[places])[0]
+        return near

@@ -1,0 +1,154 @@
+"""The frozen config of a tuning run."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import InputError, RecipeError, nearest
+from nearfield.evaluate.measures import measure_name
+
+
+@dataclass(frozen=True)
+class Objective:
+    """`dims` are the Matryoshka dims trained at once; empty means those of the model's contract, and none where it has none."""
+
+    temperature: float = 0.05
+    dims: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Hard negatives: `per_query` of each query's best `depth` documents from each of `sources`.
+
+    A candidate is no negative when it is judged relevant, nearly equal to a positive, or when the model scores it above
+    `margin` times the positive's score (NV-Retriever's positive-aware rule, Moreira et al. 2024, with 0.95 there); `skip` drops
+    the very best candidates, which are the likeliest to be unjudged positives.
+    """
+
+    per_query: int = 1
+    sources: tuple[str, ...] = ("bm25", "model")
+    depth: int = 30
+    skip: int = 0
+    margin: float = 0.95
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Batches and steps.
+
+    `rate` rises over the `warmup` share of all steps, then falls linearly to 0.
+
+    Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times; training stops when it was clearly below
+    its best `patience` times in a row (see checkpoint.py). `precision` auto is bfloat16 where the processor has it.
+    """
+
+    epochs: float = 2.0
+    batch: int = 64
+    rate: float = 5e-5
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    max_tokens: int = 128
+    evaluations: int = 5
+    patience: int = 3
+    precision: str = "auto"
+    freeze_embeddings: bool = True
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Tuned and base weights are averaged at each of `ratios` (1 is all tuned); the best on dev that keeps every guard is taken.
+
+    `margin` is how much of its measure a guard may lose, in the measure's unit.
+    """
+
+    ratios: tuple[float, ...] = (0.4, 0.6, 0.8, 1.0)
+    margin: float = 0.01
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a run's result, besides the model and the data."""
+
+    seed: int = 0
+    measure: str = "nDCG@10"
+    pool: int = 1500
+    objective: Objective = field(default_factory=Objective)
+    negatives: Negatives = field(default_factory=Negatives)
+    schedule: Schedule = field(default_factory=Schedule)
+    merge: Merge = field(default_factory=Merge)
+
+    def __post_init__(self) -> None:
+        s, n, m = self.schedule, self.negatives, self.merge
+        _need(s.batch >= 2, "schedule.batch", s.batch, "at least 2: the other rows of a batch are its negatives")
+        _need(s.epochs > 0, "schedule.epochs", s.epochs, "more than 0")
+        _need(s.rate > 0, "schedule.rate", s.rate, "more than 0")
+        _need(0 <= s.warmup < 1, "schedule.warmup", s.warmup, "a share of all steps, 0 or more and below 1")
+        _need(s.max_tokens >= 4, "schedule.max_tokens", s.max_tokens, "at least 4")
+        _need(s.evaluations >= 1, "schedule.evaluations", s.evaluations, "at least 1")
+        _need(s.patience >= 1, "schedule.patience", s.patience, "at least 1")
+        _need(s.precision in ("auto", "float32", "bfloat16"), "schedule.precision", s.precision, "auto, float32 or bfloat16")
+        _need(self.objective.temperature > 0, "objective.temperature", self.objective.temperature, "more than 0")
+        _need(n.per_query >= 0, "negatives.per_query", n.per_query, "0 or more")
+        _need(set(n.sources) <= {"bm25", "model"}, "negatives.sources", list(n.sources), "some of bm25, model")
+        _need(0 <= n.skip < n.depth, "negatives.skip", n.skip, f"0 or more and below negatives.depth ({n.depth})")
+        _need(bool(m.ratios) and all(0 < ratio <= 1 for ratio in m.ratios), "merge.ratios", list(m.ratios), "numbers above 0 and up to 1")
+        _need(m.margin >= 0, "merge.margin", m.margin, "0 or more")
+        try:
+            object.__setattr__(self, "measure", measure_name(self.measure))
+        except InputError as error:
+            raise RecipeError(f"measure: {error}") from error
+        _need(self.pool >= 1, "pool", self.pool, "at least 1")
+
+    @classmethod
+    def open(cls, path: str | Path) -> Recipe:
+        """The recipe in a TOML file. Raises RecipeError that names the key and the nearest known one."""
+        try:
+            facts = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RecipeError(f"{path}: could not be read: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: is not TOML: {error}") from error
+        try:
+            return cls.of(facts)
+        except RecipeError as error:
+            raise RecipeError(f"{path}: {error}") from error
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Recipe:
+        """The recipe of these keys and values, defaults for the rest."""
+        recipe: Recipe = _build(cls, facts, "")
+        return recipe
+
+
+def _need(holds: bool, key: str, got: object, wanted: str) -> None:
+    if not holds:
+        raise RecipeError(f"{key} is {got}; wanted {wanted}")
+
+
+def _build(kind: type, facts: dict[str, Any], under: str) -> Any:
+    known = {part.name: part for part in dataclasses.fields(kind)}
+    values: dict[str, Any] = {}
+    for key, value in facts.items():
+        if key not in known:
+            raise RecipeError(f"there is no key {under}{key}; {under or 'a recipe '}has {', '.join(known)}.{nearest(key, known)}")
+        values[key] = _value(getattr(kind(), key), value, f"{under}{key}")
+    return kind(**values)
+
+
+def _value(default: Any, value: Any, key: str) -> Any:
+    if dataclasses.is_dataclass(default) and not isinstance(default, type):
+        if not isinstance(value, dict):
+            raise RecipeError(f"{key} is {value!r}; wanted a table [{key}]")
+        return _build(type(default), value, f"{key}.")
+    if isinstance(default, tuple) and isinstance(value, list | tuple):
+        return tuple(value)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise RecipeError(f"{key} is {value!r}; wanted {type(default).__name__}, as in {key.rsplit('.', 1)[-1]} = {default!r}")
+    return value

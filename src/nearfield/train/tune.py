@@ -1,0 +1,208 @@
+"""A tuning run from data to verdict, in stages that are each done once."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Names
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from nearfield.data.collection import Collection
+from nearfield.data.doctor.examine import examine, refuse
+from nearfield.data.doctor.subject import ModelFacts
+from nearfield.encoders.load import load_encoder
+from nearfield.encoders.save import save_encoder
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import InputError
+from nearfield.store.run import RunFolder
+from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, verdict_of
+from nearfield.train.environment import environment, precision_here, weights_hash
+from nearfield.train.guard import Guard, guard_values, open_guard
+from nearfield.train.loop import train, trainable
+from nearfield.train.merge import Merged, choose, keeps, put_weights
+from nearfield.train.pool import Pool
+from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, same_texts, training_data, with_all_splits
+from nearfield.train.recipe import Recipe
+from nearfield.train.sampling import TrainingPairs
+from nearfield.types.finding import Finding
+from nearfield.types.progress import Progress, silent
+from nearfield.types.verdict import Verdict
+
+Watch = Callable[[str], AbstractContextManager[Progress]]
+
+
+@contextmanager
+def unwatched(title: str) -> Iterator[Progress]:
+    """A Watch that shows nothing."""
+    yield silent
+
+
+def tune(
+    model: str,
+    collection: Collection,
+    *,
+    to: str | Path,
+    recipe: Recipe | None = None,
+    guards: Sequence[str] = (),
+    allow: Names[str] = (),
+    watch: Watch = unwatched,
+) -> Verdict:
+    """Tune `model` on `collection` and say whether that made it better on the test split, which nothing before the end has seen.
+
+    `to` is the run folder: a run that was interrupted goes on where it was, to the same result; a finished one is read. `guards` are
+    collections or scored pairs (paths or embedded names) that the tuned model must not lose more than the recipe's margin on.
+    `allow` names doctor's errors to go on with. `watch(title)` gives each stage its progress.
+    Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
+    """
+    run = TuningRun(model, collection, RunFolder(to), recipe or Recipe(), watch)
+    run.identify(guards)
+    if not run.folder.has("verdict.json"):
+        run.examine(allow)
+        if not run.folder.has("model"):
+            run.measure_baseline()
+            run.merge(run.train())
+        run.conclude()
+    return read_verdict(run.folder)
+
+
+def read_verdict(folder: RunFolder) -> Verdict:
+    """The verdict that a finished run wrote."""
+    return verdict_of(folder.read("verdict.json"))
+
+
+class TuningRun:
+    """One run's stages, in the order of `tune`. Each leaves its part in the run folder and is not done again when that is there."""
+
+    def __init__(self, model: str, collection: Collection, folder: RunFolder, recipe: Recipe, watch: Watch) -> None:
+        self.model, self.folder, self.recipe, self.watch = model, folder, recipe, watch
+        self.precision = precision_here(recipe.schedule.precision)
+        self.given = collection
+        self.collection, self.notes = with_all_splits(collection, seed=recipe.seed)
+        self.encoder = load_encoder(model, precision=self.precision)
+        self.base: dict[str, Tensor] = {}
+        self.guards: list[Guard] = []
+        self._pool: Pool | None = None
+        self._corpus: Corpus | None = None
+        for dim in recipe.objective.dims:
+            if dim > self.encoder.contract.dim:
+                raise InputError(f"objective.dims has {dim}; {self.encoder.contract.name} has {self.encoder.contract.dim} dimensions")
+
+    def identify(self, guards: Sequence[str]) -> None:
+        """Write what decides the result, or check that the folder's run is this one."""
+        self.guards = [open_guard(source, measure=self.recipe.measure, limit=self.recipe.pool) for source in guards]
+        self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
+        facts: dict[str, Any] = {"model": self.model, "weights": weights_hash(self.encoder.folder.transformer)}
+        facts |= {"collection": self.given.name, "fingerprint": self.given.fingerprint}
+        facts |= {"guards": {guard.name: guard.fingerprint for guard in self.guards}, "notes": list(self.notes)}
+        self.folder.identify("data.json", facts)
+        self.folder.once("environment.json", lambda: environment(self.precision))
+        self.folder.once("run.json", self._about)
+
+    def _about(self) -> dict[str, Any]:
+        sizes = {name: len(self.collection.split(name).query_ids) for name in self.collection.splits}
+        about = {"format": 1, "model": self.encoder.contract.name, "collection": self.collection.name, "split_sizes": sizes}
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        return about | {"documents": len(self.collection.documents), "started": started, "notes": list(self.notes)}
+
+    def examine(self, allow: Names[str]) -> None:
+        """Ask the doctor, and stop where it finds an error that is not allowed."""
+        with self._stage("doctor") as progress:
+            facts = ModelFacts(self.encoder.contract, self.encoder.count_tokens)
+            found = self.folder.once("doctor.json", lambda: [*examine(self.collection, model=facts, progress=progress)])
+        refuse([Finding(**finding) for finding in found], allow=allow)
+
+    def measure_baseline(self) -> None:
+        """Freeze what the base model reaches: dev and every guard."""
+        self.base = {name: weight.detach().clone() for name, weight in trainable(self.encoder, self.recipe).items()}
+        with self._stage("baseline"):
+            self.folder.once(
+                "baseline.json",
+                lambda: {
+                    "dev": self.pool.scores(self.encoder).mean,
+                    "guards": guard_values(self.guards, self.encoder),
+                    "reported": guard_values(self.guards, self.encoder, reporting=True),
+                },
+            )
+
+    @property
+    def corpus(self) -> Corpus:
+        """The documents as the base model encodes them; wanted before anything is trained."""
+        if self._corpus is None:
+            with self._stage("encode documents") as progress:
+                self._corpus = open_corpus(self.encoder, self.collection, progress=progress)
+        return self._corpus
+
+    @property
+    def pool(self) -> Pool:
+        """The dev queries and the documents that they are searched in while tuning."""
+        if self._pool is None:
+            self._pool = dev_pool(self.encoder, self.corpus, self.recipe)
+        return self._pool
+
+    def train(self) -> dict[str, Tensor]:
+        """The trained weights that are kept, by name."""
+        pool, corpus = self.pool, self.corpus
+        with self._stage("mine negatives") as progress:
+            same = same_texts(self.collection)
+            pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe, same).json()))
+            data = training_data(self.encoder, self.collection, pairs, self.recipe, same)
+            progress(1, 1)
+        with self._stage("train") as progress:
+            return train(
+                self.encoder, data, self.recipe, run=self.folder, measure=lambda: pool.scores(self.encoder).values, progress=progress
+            )
+
+    def merge(self, tuned: dict[str, Tensor]) -> None:
+        """Write the model at the ratio of tuned to base weights that dev likes best without a guard losing more than its margin."""
+        into = trainable(self.encoder, self.recipe)
+        with self._stage("merge") as progress:
+            rows = self.folder.once("merge.json", lambda: self._measured_ratios(into, tuned, progress))
+        (ratio,) = (row["ratio"] for row in rows if row["chosen"])
+        put_weights(into, self.base, tuned, ratio)
+        if not self.folder.has("model"):
+            name = f"{self.encoder.contract.name}-{self.collection.name}"
+            save_encoder(self.encoder, self.folder.path / "model", name=name, matryoshka_dims=self.recipe.objective.dims)
+
+    def _measured_ratios(self, into: Mapping[str, Tensor], tuned: dict[str, Tensor], progress: Progress) -> list[Merged]:
+        baseline = self.folder.read("baseline.json")
+        measured = [Merged(0.0, baseline["dev"], baseline["guards"], allowed=True)]
+        for done, ratio in enumerate(sorted(self.recipe.merge.ratios)):
+            progress(done, len(self.recipe.merge.ratios), f"tuned share {ratio:g}")
+            put_weights(into, self.base, tuned, ratio)
+            values = guard_values(self.guards, self.encoder)
+            allowed = keeps(values, baseline["guards"], self.recipe.merge.margin)
+            measured.append(Merged(ratio, self.pool.scores(self.encoder).mean, values, allowed))
+        best = choose(measured)
+        return [dataclasses.replace(row, chosen=row is best) for row in measured]
+
+    def conclude(self) -> None:
+        """Measure the test split, once, with the model as it was written, and give the verdict."""
+        base = load_encoder(self.model, precision=self.precision)
+        tuned = TextEncoder.open(self.folder.path / "model", precision=self.precision)
+        name = base.contract.name
+        with self._stage("test") as progress:
+            dims = cuts(base.contract.dim, tuned.contract.matryoshka_dims)
+            split = self.collection.split("test")
+            found = measure_test(base, tuned, split, name=name, measure=self.recipe.measure, dims=dims, progress=progress)
+            after = guard_values(self.guards, tuned, reporting=True)
+        lost = forgotten(self.guards, self.folder.read("baseline.json")["reported"], after, self.recipe.merge.margin)
+        for part in ("comparison", "storage", "queries", "examples"):
+            self.folder.write(f"{part}.json", getattr(found, part))
+        self.folder.write("verdict.json", conclude(found.comparison, base=name, tuned=f"{name} tuned", forgotten=lost))
+
+    @contextmanager
+    def _stage(self, title: str) -> Iterator[Progress]:
+        """Progress of a stage, and its seconds added to run.json when it is done."""
+        started = time.perf_counter()
+        with self.watch(title) as progress:
+            yield progress
+        about = self.folder.read("run.json")
+        seconds = about.setdefault("seconds", {})
+        seconds[title] = round(seconds.get(title, 0.0) + time.perf_counter() - started, 1)
+        self.folder.write("run.json", about)

@@ -1,0 +1,55 @@
+"""Models side by side on one split of one collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nearfield.types.verdict import Estimate
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system: a model at a dimension and a storage type, or a lexical or fused baseline.
+
+    `means` holds every measure's mean by name; `estimate` is the main measure's with its interval. `letters` names the groups
+    of rows that it cannot be told apart from: two rows that share a letter are not told apart. `per_query` are the main
+    measure's values in the order of the comparison's `query_ids`. Speeds are None where nothing was encoded.
+    """
+
+    name: str
+    model: str
+    dim: int | None
+    storage: str
+    estimate: Estimate
+    means: dict[str, float]
+    letters: str
+    bytes_per_document: float
+    documents_per_second: float | None
+    query_milliseconds: float | None
+    per_query: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """Row `a` against row `b`: `difference` is a minus b, paired by query; `p_holm` is corrected over all pairs of rows."""
+
+    a: str
+    b: str
+    difference: Estimate
+    p: float
+    p_holm: float
+    queries_needed: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All rows, best first, and the test of each pair of them. `notes` are warnings in words, one a line."""
+
+    collection: str
+    split: str
+    documents: int
+    measure: str
+    query_ids: tuple[str, ...]
+    rows: tuple[Row, ...]
+    pairs: tuple[PairTest, ...]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,66 @@
+"""All that is needed to use a model rightly, as data that travels with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nearfield.errors import ContractError, nearest
+from nearfield.types.role import DOCUMENT, QUERY, Role
+
+POOLINGS = ("cls", "last", "max", "mean", "weighted")
+SIMILARITIES = ("cosine", "dot", "euclidean")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What using a model costs and allows; nothing here changes a vector."""
+
+    languages: tuple[str, ...] = ()
+    licence: str | None = None
+    price_per_million_tokens: float | None = None  # US dollars
+
+
+@dataclass(frozen=True)
+class Contract:
+    """How a model wants to be used.
+
+    `prompts` maps a role to the text put before each item; a role that is not listed has no prompt. `include_prompt` says
+    whether the prompt's tokens take part in pooling. `max_tokens` counts special and prompt tokens. `layer_norm` asks for a
+    parameter-free layer_norm over the whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it).
+    """
+
+    name: str
+    dim: int
+    max_tokens: int
+    pooling: str = "mean"
+    include_prompt: bool = True
+    normalise: bool = True
+    similarity: str = "cosine"
+    prompts: Mapping[Role, str] = field(default_factory=dict)
+    matryoshka_dims: tuple[int, ...] = ()
+    layer_norm: bool = False
+    terms: Terms = Terms()
+
+    def __post_init__(self) -> None:
+        for what, got, known in (("pooling", self.pooling, POOLINGS), ("similarity", self.similarity, SIMILARITIES)):
+            if got not in known:
+                raise ContractError(f"{self.name}: {what} is {got!r}; wanted one of {', '.join(known)}.{nearest(got, known)}")
+        for what, number in (("dim", self.dim), ("max_tokens", self.max_tokens)):
+            if number < 1:
+                raise ContractError(f"{self.name}: {what} is {number}; wanted at least 1")
+        wrong = [dim for dim in self.matryoshka_dims if not 0 < dim <= self.dim]
+        if wrong:
+            raise ContractError(f"{self.name}: Matryoshka dims {wrong} do not lie between 1 and the model's {self.dim}")
+
+    def prompt(self, role: Role) -> str:
+        """The text put before each item of `role`.
+
+        Raises ContractError for a role that is neither query nor document and that the contract does not list.
+        """
+        if role in self.prompts:
+            return self.prompts[role]
+        if role in (QUERY, DOCUMENT):
+            return ""
+        known = sorted({QUERY, DOCUMENT, *self.prompts})
+        raise ContractError(f"{self.name} has no role {role!r}; it has {', '.join(known)}.{nearest(role, known)}")

@@ -1,0 +1,23 @@
+"""What the data doctor found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's table.
+
+    `check` is the name that `--allow` takes; `severity` is error, warning or note; `count` of `total` items are affected;
+    `example` shows one of them, and `mend` says what to do.
+    """
+
+    check: str
+    severity: str
+    count: int
+    total: int
+    example: str
+    mend: str

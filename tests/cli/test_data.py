@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nearfield.cli.app import build
+from nearfield.data.open import open_data
+
+ROWS = [
+    {"query": f"what is the number {n} of all of them?", "positive": f"a long enough answer, of which {n} is the point"} for n in range(40)
+]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(build(), ["data", *map(str, arguments)])
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    path = tmp_path / "faq.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
+def test_show(rows: Path) -> None:
+    result = run("show", rows)
+    assert result.exit_code == 0
+    assert "40 judged queries, 40 judgements" in result.stdout
+    facts = json.loads(run("show", rows, "--json").stdout)
+    assert (facts["kind"], facts["documents"], facts["splits"]["all"]["queries"]) == ("collection", 40, 40)
+
+
+def test_import_split_export(rows: Path, tmp_path: Path) -> None:
+    assert run("import", rows, tmp_path / "native").exit_code == 0
+    assert run("import", rows, tmp_path / "native").exit_code == 0  # its own folder is replaced
+    result = run("split", tmp_path / "native", tmp_path / "split", "--fractions", "train=0.5,test=0.5", "--json")
+    assert json.loads(result.stdout)["splits"]["test"]["queries"] == 20
+    assert run("split", tmp_path / "split", tmp_path / "dev", "--dev", "0.2").exit_code == 0
+    assert open_data(tmp_path / "dev").splits == ("train", "dev", "test")
+    assert run("export", tmp_path / "dev", tmp_path / "beir").exit_code == 0
+    written, wanted = (open_data(tmp_path / name) for name in ("beir", "dev"))
+    assert all(written.split(name).relevance == wanted.split(name).relevance for name in wanted.splits)
+    assert run("import", rows, tmp_path / "pairs", "--pairs").exit_code == 0
+    assert run("export", tmp_path / "pairs", tmp_path / "pairs.jsonl").exit_code == 0
+    assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 40
+
+
+def test_a_place_that_is_taken_is_not_replaced(rows: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "precious.txt").write_text("x")
+    for command in ("import", "split", "export"):
+        result = run(command, rows, taken)
+        assert result.exit_code == 2
+        assert "is there already" in result.stderr
+    assert [file.name for file in taken.iterdir()] == ["precious.txt"]
+
+
+def test_check_finds_and_allows(rows: Path, tmp_path: Path) -> None:
+    clean = run("check", rows, "--json")
+    assert clean.exit_code == 0, clean.stderr
+    for name in ("train", "test"):
+        (tmp_path / "leaked").mkdir(exist_ok=True)
+        (tmp_path / "leaked" / f"{name}.jsonl").write_text(rows.read_text())
+    refused = run("check", tmp_path / "leaked", "--json")
+    assert refused.exit_code == 2
+    errors = [finding["check"] for finding in json.loads(refused.stdout)["findings"] if finding["severity"] == "error"]
+    assert "leaked-queries" in errors
+    assert "--allow leaked-queries" in refused.stderr
+    allowing = [part for name in errors for part in ("--allow", name)]
+    assert run("check", tmp_path / "leaked", *allowing).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "nowhere"), "nowhere: does not exist"),
+        (("check", "stdlib", "--allow", "nothing"), "no such check"),
+        (("split", "stdlib", "x", "--fractions", "train"), "--fractions has 'train'"),
+        (("split", "stdlib", "x", "--fractions", "train=2"), "wanted positive ones that sum to 1"),
+        (("split", "stdlib", "x", "--dev", "0.1"), "only where there is no dev yet"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_exit_code_2(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nearfield.similarity.dense import Dense
+
+Run = Callable[..., Any]
+TEXTS = ["a cat on a mat", "", "tax law", "naïve café"]
+pytestmark = pytest.mark.usefixtures("minilm")
+
+
+def read_ids(folder: Path) -> list[str]:
+    return [json.loads(line) for line in (folder / "ids.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(TEXTS) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_text_file_gives_a_vector_a_line(cli: Run, texts: Path, tmp_path: Path) -> None:
+    from nearfield.encoders.load import load_encoder
+
+    shown = cli("encode", "minilm", texts, "--to", tmp_path / "vectors")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "4 texts" in shown.stdout
+    assert "none truncated" in shown.stdout
+    opened = Dense.open(tmp_path / "vectors")
+    np.testing.assert_allclose(opened.floats(), load_encoder("minilm").encode(TEXTS, "document").floats(), atol=1e-6)
+    assert read_ids(tmp_path / "vectors") == ["1", "2", "3", "4"]
+
+
+def test_standard_input_dim_and_dtype(cli: Run, tmp_path: Path) -> None:
+    options = ("--to", tmp_path / "vectors", "--dim", "128", "--dtype", "int8", "--json")
+    shown = cli("encode", "minilm", "-", *options, stdin="\n".join(TEXTS))
+    assert shown.exit_code == 0
+    assert shown.stderr.startswith("warning: minilm is cut to 128 dimensions and was trained for none")
+    told = json.loads(shown.stdout)
+    assert (told["dim"], told["dtype"], told["bytes_per_item"], told["usage"]["items"]) == (128, "int8", 128, 4)
+    assert Dense.open(tmp_path / "vectors").vectors.shape == (4, 128)
+
+
+def test_a_collections_documents_or_queries(cli: Run, tmp_path: Path) -> None:
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    (beir / "corpus.jsonl").write_text("".join(json.dumps({"_id": f"d{n}", "title": "", "text": f"text {n}"}) + "\n" for n in range(3)))
+    (beir / "queries.jsonl").write_text(json.dumps({"_id": "q1", "text": "which text"}) + "\n")
+    (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+    assert cli("encode", "minilm", beir, "--to", tmp_path / "documents").exit_code == 0
+    assert cli("encode", "minilm", beir, "--role", "query", "--to", tmp_path / "queries").exit_code == 0
+    assert read_ids(tmp_path / "documents") == ["d0", "d1", "d2"]
+    assert read_ids(tmp_path / "queries") == ["q1"]
+    assert Dense.open(tmp_path / "queries").scores(Dense.open(tmp_path / "documents")).shape == (1, 3)
+
+
+def test_truncation_is_counted_and_said(cli: Run, tmp_path: Path) -> None:
+    shown = cli("encode", "minilm", "-", "--to", tmp_path / "vectors", stdin="word " * 400 + "\nshort\n")
+    assert shown.stderr.startswith("warning: minilm reads 256 tokens: 1 of 2 texts were longer and lost 146 tokens")
+    assert "1 truncated, 146 tokens lost" in shown.stdout
+    assert Dense.open(tmp_path / "vectors").usage.tokens_lost == 146
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        ("nowhere", (), "nowhere"),
+        ("nowhere.txt", (), "nowhere.txt: does not exist"),
+        ("-", ("--dim", "1000"), "1000 dimensions were asked for; these vectors have 384"),
+        ("-", ("--dim", "0"), "0 dimensions were asked for"),
+        ("-", ("--dtype", "int9"), "Did you mean 'int8'?"),
+        ("-", ("--role", "classify"), "minilm has no role 'classify'; it has document, query"),
+    ],
+)
+def test_bad_requests_write_nothing(cli: Run, tmp_path: Path, source: str, options: tuple[str, ...], said: str) -> None:
+    shown = cli("encode", "minilm", source, "--to", tmp_path / "vectors", *options, stdin="a text\n")
+    assert shown.exit_code == 2
+    assert said in shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"fine\nbad \xff byte\n", "standard input:2: is not UTF-8"), (b"", "standard input: holds no text")]
+)
+def test_bad_input_names_the_line(cli: Run, tmp_path: Path, content: bytes, said: str) -> None:
+    shown = cli("encode", "minilm", "-", "--to", tmp_path / "vectors", stdin=content)
+    assert shown.exit_code == 2
+    assert said in shown.stderr
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(cli: Run, texts: Path, tmp_path: Path) -> None:
+    shown = cli("encode", "minilm", texts, "--to", tmp_path)
+    assert shown.exit_code == 2
+    assert "exists and is no vector folder" in shown.stderr
+    assert texts.is_file()
+
+
+def test_a_full_disk_is_an_error_with_nothing_left(tmp_path: Path) -> None:
+    limit = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)"
+    limit += "; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))"
+    command = [sys.executable, "-c", f"{limit}; from nearfield.cli.app import main; main()"]
+    to = tmp_path / "out" / "vectors"
+    ran = subprocess.run(
+        [*command, "encode", "minilm", "-", "--to", str(to)], input="text\n" * 100, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert "vectors: could not be written" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list((tmp_path / "out").iterdir()) == []

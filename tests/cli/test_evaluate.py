@@ -1,0 +1,118 @@
+"""`nearfield evaluate` on a small collection, by BM25 and by the default model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nearfield.cli.app import build
+
+TEXTS = {
+    "cat": "A cat sleeps on the mat.",
+    "tax": "Tax law for small firms.",
+    "sea": "Ships sail over the sea.",
+    "bread": "How bread is baked.",
+}
+QUERIES = {
+    "q1": ("sleeping cats", "cat"),
+    "q2": ("law on taxes", "tax"),
+    "q3": ("sailing a ship", "sea"),
+    "q4": ("baking a loaf of bread", "bread"),
+}
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    folder = tmp_path / "animals"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text("".join(json.dumps({"_id": key, "title": "", "text": text}) + "\n" for key, text in TEXTS.items()))
+    (folder / "queries.jsonl").write_text("".join(json.dumps({"_id": key, "text": text}) + "\n" for key, (text, _) in QUERIES.items()))
+    lines = "".join(f"{key}\t{document}\t1\n" for key, (_, document) in QUERIES.items())
+    (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(build(), ["evaluate", *map(str, arguments)])
+
+
+def test_bm25_alone_as_json_and_as_a_table(collection: Path) -> None:
+    result = run("bm25", "--on", collection, "--json")
+    assert result.exit_code == 0, result.output
+    table = json.loads(result.stdout)
+    assert table["rows"][0]["name"] == "bm25"
+    assert table["rows"][0]["means"]["nDCG@10"] == 1
+    assert table["measure"] == "nDCG@10"
+    shown = run("bm25", "--on", collection).stdout
+    assert "4 queries, 4 documents" in shown
+    assert "Best: bm25" in shown
+
+
+def test_a_run_folder_holds_what_ir_measures_reads(collection: Path, tmp_path: Path) -> None:
+    import ir_measures
+
+    folder = tmp_path / "run"
+    assert run("bm25", "--on", collection, "--run-folder", folder, "--measure", "mrr@10").exit_code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["bm25.run", "comparison.json", "qrels.txt"]
+    qrels, ranking = ir_measures.read_trec_qrels(str(folder / "qrels.txt")), ir_measures.read_trec_run(str(folder / "bm25.run"))
+    assert ir_measures.calc_aggregate([ir_measures.RR @ 10], qrels, ranking)[ir_measures.RR @ 10] == 1
+    assert json.loads((folder / "comparison.json").read_text())["measure"] == "RR@10"
+    assert run("bm25", "--on", collection, "--run-folder", folder).exit_code == 0  # its own folder may be written again
+    assert "no folder that evaluate wrote" in run("bm25", "--on", collection, "--run-folder", collection).stderr
+
+
+def test_a_model_its_cuts_and_the_fusion(collection: Path, minilm: Path) -> None:
+    result = run("minilm", "--on", collection, "--dims", "384,96", "--dtype", "float32,int8", "--fuse", "--json")
+    assert result.exit_code == 0, result.output
+    table = json.loads(result.stdout)
+    names = {row["name"] for row in table["rows"]}
+    cuts = {f"minilm {dim} {dtype}" for dim in (384, 96) for dtype in ("float32", "int8")}
+    assert names == {"bm25", "minilm 384 float32 + bm25 (fused)", *cuts}
+    assert "warning: minilm is cut to 96 dimensions" in result.stderr
+    assert sum("which minilm was not trained for" in note for note in table["notes"]) == 2
+    alone = json.loads(run(minilm, "--on", collection, "--no-bm25", "--json").stdout)
+    assert [row["name"] for row in alone["rows"]] == [minilm.name]
+
+
+def test_scored_pairs_give_spearman(tmp_path: Path, minilm: Path) -> None:
+    pairs = tmp_path / "pairs.csv"
+    rows = [
+        ("A cat sleeps.", "A kitten naps.", 4.0),
+        ("A cat sleeps.", "Tax law.", 0.0),
+        ("Bread is baked.", "Someone bakes bread.", 5.0),
+        ("The sea", "A ship", 2.0),
+    ]
+    pairs.write_text("sentence1,sentence2,score\n" + "".join(f"{a},{b},{score}\n" for a, b, score in rows))
+    result = run("minilm", "--on", pairs, "--json")
+    assert result.exit_code == 0, result.output
+    table = json.loads(result.stdout)
+    assert table["measure"] == "Spearman"
+    assert table["rows"][0]["estimate"]["mean"] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bm25", "--on", "{data}", "--measure", "bleu"], "there is no measure 'bleu'"),
+        (["bm25", "--on", "{data}", "--split", "tset"], "Did you mean 'test'"),
+        (["bm25", "--on", "{data}", "--dims", "384;128"], "--dims has '384;128'"),
+        (["bm25", "--on", "nowhere"], "nowhere: does not exist"),
+        (["no-such-model", "--on", "{data}"], "no-such-model"),
+        (["minilm", "--on", "{data}", "--dims", "1000"], "1000 dimensions were asked for; wanted 1 to 384"),
+        (["minilm", "--on", "{data}", "--dtype", "int4"], "there is no storage type 'int4'"),
+        (["minilm", "--on", "{data}", "--similarity", "cosin"], "Did you mean 'cosine'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    collection: Path, arguments: list[str], message: str, request: pytest.FixtureRequest
+) -> None:
+    if "minilm" in arguments:
+        request.getfixturevalue("minilm")
+    result = run(*(argument.format(data=collection) for argument in arguments))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1

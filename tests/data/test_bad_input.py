@@ -1,0 +1,126 @@
+"""Every way in which a file can be wrong is one clear error, and leaves nothing in the cache."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from nearfield.data.open import open_collection, open_data, open_pairs
+from nearfield.errors import CollectionError, InputError
+
+GOOD = '{"query": "q", "positive": "p"}\n'
+MEBIBYTES_10 = 10 << 20
+
+FILES = [
+    ("empty.jsonl", b"", r"empty\.jsonl: the file is empty"),
+    ("blank.jsonl", b"\n \n", r"blank\.jsonl: the file has no rows"),
+    ("broken.jsonl", GOOD.encode() + b'{"query": "q"\n', r"broken\.jsonl:2: is not JSON: .* at column 14"),
+    ("list.jsonl", b"[1, 2]\n", r"list\.jsonl:1: holds a JSON list"),
+    ("deep.jsonl", b'{"query":' + b"[" * 100_000 + b"\n", r"deep\.jsonl:1: "),
+    ("latin.jsonl", GOOD.encode() + b'{"query": "caf\xe9", "positive": "p"}\n', r"latin\.jsonl:2: is not UTF-8: .* at byte 15 of the line"),
+    (
+        "long.jsonl",
+        GOOD.encode() + b'{"query": "' + b"x" * MEBIBYTES_10 + b'"}\n',
+        r"long\.jsonl:2: the line is 10\.0 MiB long; at most 8 MiB",
+    ),
+    ("field.jsonl", GOOD.encode() + b'{"query": "q", "pos": "p"}\n', r"field\.jsonl:2: has no field 'positive'; it has query, pos"),
+    ("null.jsonl", GOOD.encode() + b'{"query": null, "positive": "p"}\n', r"null\.jsonl:2: 'query' is null; wanted text"),
+    ("object.jsonl", b'{"query": {"a": 1}, "positive": "p"}\n', r"object\.jsonl:1: 'query' is a dict; wanted text"),
+    ("half.jsonl", b'{"query": "\\ud800", "positive": "p"}\n', r"half\.jsonl:1: 'query' holds half of a surrogate pair"),
+    ("names.jsonl", b'{"a": "q", "b": "p"}\n', r"names\.jsonl: has columns a, b; wanted a query \(query, question.* and a positive"),
+    ("only.jsonl", b'{"query": "q", "b": "p"}\n', r"only\.jsonl: has columns query, b; wanted a query"),
+    ("nan.jsonl", b'{"query": "q", "positive": "p", "score": NaN}\n', r"nan\.jsonl:1: 'score' is nan; wanted a finite number"),
+    ("word.jsonl", b'{"query": "q", "positive": "p", "score": "high"}\n', r"word\.jsonl:1: 'score' is 'high'"),
+    ("grade.jsonl", b'{"query": "q", "positive": "p", "relevance": 1.5}\n', r"grade\.jsonl:1: relevance is 1\.5; wanted an integer"),
+    ("count.csv", b"query,positive\na,b\na,b,c\n", r"count\.csv:3: has 3 fields; wanted 2, as in the header: query, positive"),
+    ("quote.csv", b'query,positive\na,"b\nc,d\n', r"quote\.csv:2: a quote is opened here and never closed"),
+    ("inner.csv", b'query,positive\na,"b"c"d"\n', r"inner\.csv:2: is no row of a table"),
+    ("header.csv", b"query,positive\n", r"header\.csv: the file has no rows"),
+    ("count.tsv", b"query\tpositive\na\n", r"count\.tsv:2: has 1 fields"),
+    ("damaged.parquet", b"PAR1 is not enough", r"damaged\.parquet: is no Parquet file"),
+    ("image.png", b"\x89PNG", r"image\.png: is a file of an unknown kind \(\.png\); wanted"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), FILES, ids=[name for name, _, _ in FILES])
+def test_a_wrong_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, message: str) -> None:
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        open_data(tmp_path / name)
+    assert not list((tmp_path / "home").rglob("*.arrow"))
+
+
+def test_what_is_not_there() -> None:
+    for opened in (open_data, open_collection, open_pairs):
+        with pytest.raises(InputError, match=r"nowhere/x\.jsonl: does not exist"):
+            opened("nowhere/x.jsonl")
+    with pytest.raises(InputError, match="Did you mean 'stdlib'"):
+        open_collection("stdlb")
+
+
+def write_set(
+    folder: Path, *, corpus: str | None = None, queries: str | None = None, qrels: str = "q\td\t1\n", name: str = "test.tsv"
+) -> Path:
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text(json.dumps({"_id": "d", "text": "document"}) + "\n" if corpus is None else corpus)
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "query"}) + "\n" if queries is None else queries)
+    (folder / "qrels" / name).write_text(qrels)
+    return folder
+
+
+QRELS = [
+    ("q\td\n", r"test\.tsv:1: has 2 fields; wanted 3 fields apart by tabs"),
+    ("query-id\tcorpus-id\tscore\nq 0 d 1\n", r"test\.tsv:2: has 1 fields"),
+    ("q\t0\td\t1\n", r"test\.tsv:1: has 4 fields; .*TREC's 4 fields"),
+    ("corpus-id\tquery-id\tscore\nq\td\t1\n", r"test\.tsv:1: the header is corpus-id, query-id, score; wanted query-id, corpus-id, score"),
+    ("q\td\thigh\nq\td\t1\n", r"test\.tsv:1: the header is q, d, high"),
+    ("q\td\t1\nq\td\t0.5\n", r"test\.tsv:2: relevance is '0\.5'; wanted an integer"),
+    ("q\td\t1\nq\td\t99999999999\n", r"test\.tsv:2: relevance is '99999999999'"),
+    ("q\td\t1\nq\td\t0\n", r"test\.tsv:2: query 'q' and document 'd' are judged 0 here and 1 before"),
+    ("", r"test\.tsv: the file is empty"),
+]
+
+
+@pytest.mark.parametrize(("qrels", "message"), QRELS)
+def test_wrong_qrels_of_a_beir_folder(tmp_path: Path, qrels: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_collection(write_set(tmp_path / "set", qrels=qrels))
+
+
+def test_trec_qrels_with_three_fields(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"test\.qrels:1: has 3 fields; wanted 4 fields apart by blanks: query, 0, document, relevance"):
+        open_collection(write_set(tmp_path / "set", qrels="q d 1\n", name="test.qrels"))
+
+
+@pytest.mark.parametrize(
+    ("corpus", "queries", "kind", "message"),
+    [
+        ('{"id": "d", "text": "x"}\n', None, InputError, r"corpus\.jsonl:1: has no field '_id'; it has id, text"),
+        ('{"_id": "d"}\n', None, InputError, r"corpus\.jsonl:1: has no field 'text'"),
+        ('{"_id": "d", "text": "x"}\n' * 2, None, CollectionError, "document id 'd' is used more than once"),
+        ("\n", None, CollectionError, "has no documents"),
+        (None, "\n", CollectionError, "1 documents and no queries"),
+        (None, '{"_id": "q", "text": ["x"]}\n', InputError, r"queries\.jsonl:1: 'text' is a list"),
+    ],
+)
+def test_a_wrong_beir_folder(tmp_path: Path, corpus: str | None, queries: str | None, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        open_collection(write_set(tmp_path / "set", corpus=corpus, queries=queries))
+
+
+def test_a_folder_without_queries_or_of_something_else(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set")
+    (folder / "queries.jsonl").unlink()
+    with pytest.raises(InputError, match=re.escape("queries.jsonl: does not exist")):
+        open_collection(folder)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match="is a folder of nothing; wanted"):
+        open_collection(tmp_path / "other")
+    for number in range(9):
+        (tmp_path / "other" / f"{number}.bin").touch()
+    with pytest.raises(InputError, match=r"is a folder of 0\.bin.* and 3 more; wanted"):
+        open_collection(tmp_path / "other")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from nearfield.data.pairs import Pairs
+from nearfield.errors import CollectionError, InputError
+
+
+def table(count: int = 3, **columns: list[object]) -> pa.Table:
+    return pa.table({"query": [f"q{n}" for n in range(count)], "positive": [f"p{n}" for n in range(count)], **columns})
+
+
+def test_columns_that_may_be_left_out() -> None:
+    pairs = Pairs.from_table(table())
+    assert not pairs.scored
+    assert pairs.table.column_names == ["query", "positive", "negatives", "score"]
+    assert (list(pairs.queries), list(pairs.positives)) == (["q0", "q1", "q2"], ["p0", "p1", "p2"])
+    assert Pairs.from_table(table(score=[1, 2, 3])).scored
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (table(0), "there are no pairs"),
+        (table(score=[1.0, None, 2.0]), "1 of 3 pairs have no score"),
+        (table(score=[1.0, float("nan"), 2.0]), "not a finite number"),
+        (pa.table({"query": ["x"]}), "wanted also positive"),
+    ],
+)
+def test_what_cannot_be_used_raises(rows: pa.Table, message: str) -> None:
+    with pytest.raises(CollectionError, match=message):
+        Pairs.from_table(rows)
+
+
+def test_saved_and_opened_they_are_the_same(tmp_path: Path) -> None:
+    pairs = Pairs.from_table(table(score=[0.5, 1.5, 2.5], negatives=[["a", "b"], [], None]), name="scored")
+    pairs.save(tmp_path / "saved")
+    opened = Pairs.open(tmp_path / "saved")
+    assert (opened.name, opened.fingerprint) == ("scored", pairs.fingerprint)
+    assert opened.table.to_pylist() == pairs.table.to_pylist()
+
+
+def test_batches_hold_all_rows_in_order() -> None:
+    pairs = Pairs.from_table(table(10))
+    batches = list(pairs.batches(4))
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert pa.Table.from_batches(batches).to_pylist() == pairs.table.to_pylist()
+
+
+def test_the_fingerprint_sees_which_row_a_negative_is_of() -> None:
+    one = Pairs.from_table(table(2, negatives=[["a", "b"], []]))
+    two = Pairs.from_table(table(2, negatives=[["a"], ["b"]]))
+    chunks = pa.concat_tables([one.table.slice(0, 1), one.table.slice(1)])
+    assert one.fingerprint != two.fingerprint
+    assert Pairs.from_table(chunks).fingerprint == one.fingerprint
+
+
+def test_a_damaged_folder_is_a_clear_error(tmp_path: Path) -> None:
+    Pairs.from_table(table()).save(tmp_path / "saved")
+    (tmp_path / "saved" / "pairs.json").write_text("[]")
+    with pytest.raises(InputError, match="no folder of pairs"):
+        Pairs.open(tmp_path / "saved")

@@ -1,0 +1,189 @@
+"""TextEncoder against sentence-transformers, and its invariances."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
+
+from nasty import nasty_texts
+from nearfield.encoders.load import load_encoder
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import ContractError, ModelError, TruncationWarning
+from tiny import tiny_model
+
+REAL = ("minilm", "minilm-l3", "bge-small", "e5-small", "gte-small", "mpnet")
+
+
+def assert_same_as_sentence_transformers(folder: Path, texts: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = SentenceTransformer(str(folder), device="cpu")
+        encoder = TextEncoder.open(folder)
+        for role, peer_encode in (("query", peer.encode_query), ("document", peer.encode_document)):
+            ours, theirs = encoder.encode(texts, role).vectors, peer_encode(texts)
+            np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_models_give_sentence_transformers_vectors(name: str, local_model: Callable[[str], Path]) -> None:
+    assert_same_as_sentence_transformers(local_model(name), nasty_texts(60))
+
+
+@pytest.mark.parametrize("pooling", ["cls", "lasttoken", "max", "mean", "weightedmean"])
+def test_every_pooling(pooling: str, tmp_path: Path) -> None:
+    assert_same_as_sentence_transformers(tiny_model(tmp_path / "model", pooling=pooling), nasty_texts())
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "mpnet"])
+@pytest.mark.parametrize("normalise", [True, False])
+def test_every_architecture(kind: str, normalise: bool, tmp_path: Path) -> None:
+    assert_same_as_sentence_transformers(tiny_model(tmp_path / "model", kind=kind, normalise=normalise), nasty_texts(60))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "weightedmean"])
+def test_prompts_within_and_outside_of_the_pooling(pooling: str, tmp_path: Path) -> None:
+    prompts = {"prompts": {"query": "query: ", "document": "passage: "}, "default_prompt_name": None, "similarity_fn_name": "dot"}
+    folder = tiny_model(tmp_path / "model", pooling=pooling, config_sentence_transformers=prompts)
+    assert_same_as_sentence_transformers(folder, nasty_texts(60))
+    config = json.loads((folder / "1_Pooling/config.json").read_text())
+    (folder / "1_Pooling/config.json").write_text(json.dumps(config | {"include_prompt": False}))
+    texts = [text for text in nasty_texts(60) if text.strip()]
+    assert_same_as_sentence_transformers(folder, texts)
+    assert TextEncoder.open(folder).contract.similarity == "dot"
+
+
+def test_a_dense_module_between_pooling_and_normalising(tmp_path: Path) -> None:
+    from sentence_transformers.base.modules import Dense
+
+    folder = tiny_model(tmp_path / "model")
+    peer = SentenceTransformer(str(folder), device="cpu")
+    peer.insert(2, Dense(32, 12, activation_function=torch.nn.Tanh()))
+    peer.save(str(tmp_path / "projected"))
+    assert TextEncoder.open(tmp_path / "projected").contract.dim == 12
+    assert_same_as_sentence_transformers(tmp_path / "projected", nasty_texts(60))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return tiny_model(tmp_path / "tiny")
+
+
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+def test_vectors_depend_neither_on_batches_nor_on_order(tiny: Path) -> None:
+    texts = nasty_texts(80)
+    encoder = TextEncoder.open(tiny)
+    whole = encoder.encode(texts, "document").vectors
+    order = np.random.default_rng(0).permutation(len(texts))
+    np.testing.assert_allclose(encoder.encode([texts[at] for at in order], "document").vectors, whole[order], atol=2e-6)
+    for budget in (1, 100, 100_000):
+        np.testing.assert_allclose(TextEncoder(encoder.folder, batch_tokens=budget).encode(texts, "document").vectors, whole, atol=2e-6)
+    alone = np.concatenate([encoder.encode([text], "document").vectors for text in texts])
+    np.testing.assert_allclose(alone, whole, atol=2e-6)
+
+
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+def test_bfloat16_keeps_the_directions(minilm: Path) -> None:
+    texts = [text for text in nasty_texts(60) if text.strip()]
+    exact, fast = (TextEncoder.open(minilm, precision=precision).encode(texts, "document").vectors for precision in ("float32", "bfloat16"))
+    assert (exact * fast).sum(1).min() > 0.999
+    assert np.abs(np.linalg.norm(fast, axis=1) - 1).max() < 1e-5
+
+
+def test_truncation_is_counted_and_told(tiny: Path) -> None:
+    encoder = TextEncoder.open(tiny)
+    with pytest.warns(TruncationWarning, match="1 of 3 texts were longer and lost 38 tokens"):
+        vectors = encoder.encode(["the cat", "cat " * 100, "dog"], "document")
+    usage = vectors.usage
+    assert (usage.items, usage.truncated, usage.tokens_lost, usage.tokens) == (3, 1, 38, 4 + 64 + 3)
+
+
+def test_prompt_tokens_are_counted(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "m", config_sentence_transformers={"prompts": {"query": "query: "}})
+    assert TextEncoder.open(folder).encode(["cat", "dog"], "query").usage.prompt_tokens == 2 * 3  # [CLS] query :
+
+
+def test_no_items_give_no_vectors(tiny: Path) -> None:
+    assert TextEncoder.open(tiny).encode([], "query").vectors.shape == (0, 32)
+
+
+def test_an_unknown_role_is_refused_with_the_known_ones(tiny: Path) -> None:
+    with pytest.raises(ContractError, match=r"no role 'qery'; it has document, query. Did you mean 'query'"):
+        TextEncoder.open(tiny).encode(["x"], "qery")
+
+
+def test_an_unknown_precision_is_refused(tiny: Path) -> None:
+    with pytest.raises(ContractError, match="no precision 'float16'"):
+        TextEncoder.open(tiny, precision="float16")
+
+
+def test_a_missing_folder_and_an_unknown_name() -> None:
+    with pytest.raises(ModelError, match="no/such: there is no such folder"):
+        load_encoder("no/such")
+    with pytest.raises(ModelError, match=r"minilmm: is neither a folder nor a model of the catalog.*Did you mean 'minilm'"):
+        load_encoder("minilmm")
+
+
+def test_an_unknown_architecture(tiny: Path) -> None:
+    config = json.loads((tiny / "config.json").read_text())
+    (tiny / "config.json").write_text(json.dumps(config | {"model_type": "transformerest", "architectures": ["Best"]}))
+    with pytest.raises(ModelError, match=r"architecture is not one that transformers knows.*transformerest"):
+        TextEncoder.open(tiny)
+
+
+def damage(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_nan_weight_is_named(tiny: Path) -> None:
+    damage(tiny, lambda weights: weights["encoder.layer.1.output.dense.bias"].fill_(float("nan")))
+    with pytest.raises(ModelError, match=r"weight encoder\.layer\.1\.output\.dense\.bias holds NaN"):
+        TextEncoder.open(tiny)
+
+
+def test_a_missing_weight_is_never_random(tiny: Path) -> None:
+    damage(tiny, lambda weights: weights.pop("encoder.layer.0.attention.self.query.weight"))
+    with pytest.raises(ModelError, match=r"missing.*encoder\.layer\.0\.attention\.self\.query\.weight"):
+        TextEncoder.open(tiny)
+
+
+def test_a_missing_pooler_is_none_that_is_read(tiny: Path) -> None:
+    texts = ["the cat", "tax law"]
+    whole = TextEncoder.open(tiny).encode(texts, "document").vectors
+    damage(tiny, lambda weights: [weights.pop(name) for name in ("pooler.dense.weight", "pooler.dense.bias")])
+    np.testing.assert_array_equal(TextEncoder.open(tiny).encode(texts, "document").vectors, whole)
+
+
+def test_cut_off_weights(tiny: Path) -> None:
+    data = (tiny / "model.safetensors").read_bytes()
+    (tiny / "model.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelError, match="weights could not be read"):
+        TextEncoder.open(tiny)
+
+
+def test_no_weights(tiny: Path) -> None:
+    (tiny / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"holds no weights; wanted model\.safetensors"):
+        TextEncoder.open(tiny)
+
+
+def test_a_broken_tokeniser(tiny: Path) -> None:
+    (tiny / "tokenizer.json").write_text("{")
+    with pytest.raises(ModelError, match="tokeniser could not be read"):
+        TextEncoder.open(tiny)
+
+
+def test_the_command_line_gives_exit_code_2(tiny: Path, cli: Callable[..., object]) -> None:
+    (tiny / "config.json").unlink()
+    result = cli("similarity", "a", "b", "--model", str(tiny))
+    assert result.exit_code == 2
+    assert "is no model folder" in result.stderr

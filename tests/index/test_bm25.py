@@ -1,0 +1,94 @@
+"""BM25 against its formula by naive loops."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+import Stemmer
+
+from nearfield.errors import InputError
+from nearfield.index.bm25 import BM25
+
+TEXTS = [
+    "The cats are running after a mouse, a small mouse.",
+    "Dogs run; cats sleep.",
+    "",
+    "Tax law and the running of courts",
+    "mouse mouse mouse",
+    "of the and",
+]
+QUERIES = ["running cats", "mouse", "mouse mouse cats", "zebra", "", "the", "LAW courts zebra"]
+STOP = ["the", "a", "are", "and", "of", "after"]
+
+
+def naive(texts: list[str], query: str, *, k1: float, b: float) -> list[float]:
+    stem = Stemmer.Stemmer("english").stemWord
+
+    def words(text: str) -> list[str]:
+        return [stem(word) for word in re.findall(r"[^\W_]{2,}", text.lower()) if word not in STOP]
+
+    documents = [words(text) for text in texts]
+    mean_length = sum(map(len, documents)) / len(documents)
+    scores = []
+    for document in documents:
+        score = 0.0
+        for term in words(query):
+            df = sum(term in other for other in documents)
+            tf = Counter(document)[term]
+            if df and tf:
+                idf = math.log(1 + (len(documents) - df + 0.5) / (df + 0.5))
+                score += idf * tf / (tf + k1 * (1 - b + b * len(document) / mean_length))
+        scores.append(score)
+    return scores
+
+
+@pytest.mark.parametrize(("k1", "b"), [(1.5, 0.75), (0.9, 0.4), (0.0, 0.0), (2.0, 1.0)])
+def test_the_formula_by_naive_loops_gives_the_same(k1: float, b: float) -> None:
+    index = BM25(TEXTS, k1=k1, b=b, stop_words=STOP)
+    found, scores = index.top_k(QUERIES, 4)
+    for row, query in enumerate(QUERIES):
+        expected = sorted(((-np.float32(score), place) for place, score in enumerate(naive(TEXTS, query, k1=k1, b=b)) if score > 0))[:4]
+        assert found[row][found[row] >= 0].tolist() == [place for _, place in expected]
+        np.testing.assert_allclose(scores[row][found[row] >= 0], [-score for score, _ in expected], rtol=1e-5)
+        assert np.isneginf(scores[row][found[row] < 0]).all()
+
+
+def test_queries_that_know_no_word_find_nothing() -> None:
+    found, scores = BM25(TEXTS).top_k(["", "zebra", "the of"], 3)
+    assert (found == -1).all()
+    assert np.isneginf(scores).all()
+
+
+@pytest.mark.parametrize("texts", [[], ["", ""], ["the", "of"]])
+def test_documents_without_words_are_found_by_nothing(texts: list[str]) -> None:
+    index = BM25(texts)
+    assert (index.top_k(["cats", ""], 2)[0] == -1).all()
+    assert index.bytes_per_document == 0
+    assert len(index) == len(texts)
+
+
+def test_equal_scores_go_to_the_smaller_position() -> None:
+    assert BM25(["cats", "dogs", "cats", "cats"]).top_k(["cat"], 2)[0].tolist() == [[0, 2]]
+
+
+def test_languages() -> None:
+    assert BM25(["die Häuser", "der Baum"], stemmer="german").top_k(["Haus"], 1)[0].tolist() == [[0]]
+    assert BM25(["running", "run"], stemmer=None).top_k(["run"], 2)[0].tolist() == [[1, -1]]
+    with pytest.raises(InputError, match=r"no stemmer for 'englsh'.*Did you mean 'english'"):
+        BM25(TEXTS, stemmer="englsh")
+    with pytest.raises(InputError, match="k1 -1"):
+        BM25(TEXTS, k1=-1)
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    BM25(TEXTS).top_k(QUERIES, 3)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_identifiers_are_found_by_their_parts() -> None:
+    found, _ = BM25(["def remove_writer(self, fd)", "def open_new(url)"]).top_k(["remove a writer", "open a new url"], 1)
+    assert found[:, 0].tolist() == [0, 1]

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as some
+
+from nearfield.report.facts import About, RunFacts
+from nearfield.report.reproduce import command, flat, toml
+
+plain = some.none() | some.booleans() | some.integers(-(2**53), 2**53) | some.floats(allow_nan=False, allow_infinity=False) | some.text()
+values = some.recursive(plain, lambda inner: some.lists(inner.filter(lambda one: one is not None), max_size=3))
+recipes = some.recursive(
+    some.dictionaries(some.text(max_size=5), values, max_size=4),
+    lambda inner: some.dictionaries(some.text(max_size=5), values | inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def without_null(value: Any) -> Any:
+    return {name: without_null(item) for name, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+
+@given(recipes)
+def test_a_recipe_survives_toml(recipe: dict[str, Any]) -> None:
+    assert tomllib.loads(toml(recipe)) == without_null(recipe)
+
+
+def test_nested_facts_become_lines() -> None:
+    facts = {"model": "minilm", "guards": {"a": "12", "b": "34"}, "notes": [], "threads": 2, "empty": ""}
+    assert flat(facts) == {"model": "minilm", "guards a": "12", "guards b": "34", "threads": "2"}
+
+
+def test_the_command_is_quoted_for_a_shell() -> None:
+    facts = RunFacts(Path("run"), About("minilm", "my data"), data={"model": "models/a b", "guards": {"g": "1"}})
+    assert command(facts) == "nearfield tune 'models/a b' --on 'my data' --guard g"
+    assert command(RunFacts(Path("run"), About("minilm", "stdlib"), recipe={"seed": 1})).endswith("--on stdlib --recipe recipe.toml")

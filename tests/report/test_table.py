@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console, RenderableType
+
+from nearfield.report import table
+from nearfield.report.facts import read_run
+from nearfield.types.finding import Finding
+from nearfield.types.verdict import Verdict
+
+
+def shown(renderable: RenderableType, width: int = 120) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_comparison_is_best_first_with_every_column(run_folder: Path) -> None:
+    comparison = read_run(run_folder).comparison
+    assert comparison
+    lines = shown(table.comparison_table(comparison), 160).splitlines()
+    heads = ["system", "dim", "storage", "nDCG@10", "95 %", "group", "R@100", "RR@10", "bytes/doc", "docs/s", "query ms"]
+    assert [head for head in heads if head not in lines[1]] == []
+    assert [line.split("  ")[0] for line in lines[2:6]] == [row.name for row in comparison.rows]
+    assert "Two systems that share a letter" in lines[6]
+    assert any(line.startswith("Note: 12 documents") for line in lines)
+
+
+@pytest.mark.parametrize("width", [100, 72, 50, 34])
+def test_a_narrow_terminal_leaves_columns_out_and_says_so(run_folder: Path, width: int) -> None:
+    comparison = read_run(run_folder).comparison
+    assert comparison
+    text = shown(table.comparison_table(comparison), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "nDCG@10" in text
+    assert all(f"{row.estimate.mean:.3f}".removeprefix("0") in text for row in comparison.rows)
+    if width < 90:
+        assert "Left out to fit" in text
+
+
+def test_pairs(run_folder: Path) -> None:
+    comparison = read_run(run_folder).comparison
+    assert comparison
+    text = shown(table.pairs_table(comparison))
+    assert "minilm tuned − minilm" in text
+    assert text.count(" − ") == 6
+
+
+def test_findings_come_by_severity_and_markup_stays_text() -> None:
+    findings = [Finding("note-check", "note", 1, 2, "[bold]x[/bold]\n  y", "nothing"), Finding("bad-check", "error", 1, 2, "e", "mend it")]
+    text = shown(table.findings_table(findings))
+    assert text.index("bad-check") < text.index("note-check")
+    assert "[bold]x[/bold] y" in text
+    assert "found nothing" in shown(table.findings_table([]))
+
+
+def test_the_verdict_is_words_first(verdict: Verdict) -> None:
+    text = " ".join(shown(table.verdict_panel(verdict, model="minilm"), 200).split())
+    assert "BETTER: minilm tuned gains .101 nDCG@10 [.087, .115] over minilm on 1,629 unseen queries of stdlib (p < .0001)" in text
+    assert "Guard pydoc-topics: loses .004 nDCG@10 (.810 to .806 on 600 queries), within the .010 allowed" in text
+
+
+def test_merge(run_folder: Path) -> None:
+    lines = shown(table.merge_table(read_run(run_folder).merge, measure="nDCG@10")).splitlines()
+    assert next(line for line in lines if "chosen" in line).split() == ["75%", ".641", ".809", "kept", "chosen"]
+    assert lines[-1].split() == ["100%", ".646", ".795", "lost", "too", "much"]
+    assert "Merge" in shown(table.merge_table([], measure="nDCG@10"))

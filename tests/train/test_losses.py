@@ -1,0 +1,83 @@
+"""The losses against their formulae by naive loops, and their gradients."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nearfield.train.losses.infonce import infonce
+from nearfield.train.losses.matryoshka import matryoshka
+
+
+def batch(
+    seed: int, queries: int = 4, documents: int = 9, dim: int = 6, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    query, document = (torch.randn(n, dim, generator=generator, dtype=dtype) for n in (queries, documents))
+    return query, document, torch.randperm(documents, generator=generator)[:queries]
+
+
+def naive_infonce(query: Tensor, document: Tensor, positive: Tensor, temperature: float, similarity: str, ignore: Tensor | None) -> float:
+    def near(a: list[float], b: list[float]) -> float:
+        dot = sum(x * y for x, y in zip(a, b, strict=True))
+        lengths = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b))
+        distance = math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)))
+        return {"cosine": dot / lengths, "dot": dot, "euclidean": -distance}[similarity]
+
+    total = 0.0
+    for row, own in enumerate(positive.tolist()):
+        scores = {at: near(query[row].tolist(), document[at].tolist()) / temperature for at in range(len(document))}
+        kept = [at for at in scores if at == own or ignore is None or not ignore[row, at]]
+        most = max(scores[at] for at in kept)
+        total -= scores[own] - most - math.log(sum(math.exp(scores[at] - most) for at in kept))
+    return total / len(positive)
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["cosine", "dot", "euclidean"]), st.sampled_from([0.02, 0.05, 1.0]), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_infonce_is_its_formula(seed: int, similarity: str, temperature: float, masked: bool) -> None:
+    query, document, positive = batch(seed)
+    ignore = torch.rand(4, 9, generator=torch.Generator().manual_seed(seed)) < 0.4 if masked else None
+    ours = infonce(query, document, positive, temperature=temperature, similarity=similarity, ignore=ignore)
+    assert float(ours) == pytest.approx(naive_infonce(query, document, positive, temperature, similarity, ignore), rel=1e-9, abs=1e-12)
+
+
+def test_the_gradients_are_right() -> None:
+    query, document, positive = batch(1)
+    ignore = torch.zeros(4, 9, dtype=torch.bool)
+    ignore[0, :3] = True
+
+    def loss(query: Tensor, document: Tensor) -> Tensor:
+        inner = matryoshka(lambda q, d, p: infonce(q, d, p, temperature=0.5, ignore=ignore), (6, 3), layer_norm=True)
+        return inner(query, document, positive)
+
+    assert torch.autograd.gradcheck(loss, (query.requires_grad_(), document.requires_grad_()))
+
+
+def test_an_ignored_positive_still_counts() -> None:
+    query, document, positive = batch(2)
+    everything = torch.ones(4, 9, dtype=torch.bool)
+    assert float(infonce(query, document, positive, temperature=0.1, ignore=everything)) == pytest.approx(0.0)
+
+
+def test_rows_and_documents_may_stand_in_any_order() -> None:
+    query, document, positive = batch(3)
+    whole = infonce(query, document, positive, temperature=0.1)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    moved = torch.argsort(order)[positive]
+    assert float(infonce(query.flip(0), document[order], moved.flip(0), temperature=0.1)) == pytest.approx(float(whole))
+
+
+def test_matryoshka_is_the_mean_over_cut_vectors() -> None:
+    query, document, positive = batch(4)
+    parts = []
+    for dim in (6, 4, 2):
+        cut = [vectors[:, :dim] / vectors[:, :dim].norm(dim=1, keepdim=True) for vectors in (query, document)]
+        parts.append(float(infonce(*cut, positive, temperature=0.1)))
+    ours = matryoshka(lambda q, d, p: infonce(q, d, p, temperature=0.1), (6, 4, 2))(query, document, positive)
+    assert float(ours) == pytest.approx(sum(parts) / 3)

@@ -1,0 +1,65 @@
+"""Recipes: defaults, TOML, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nearfield.errors import RecipeError
+from nearfield.report.reproduce import toml
+from nearfield.train.recipe import Recipe
+
+
+def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("seed = 7\n[schedule]\nepochs = 1\n[objective]\ndims = [32, 16]\n")
+    recipe = Recipe.open(path)
+    assert (recipe.seed, recipe.schedule.epochs, recipe.objective.dims) == (7, 1.0, (32, 16))
+    assert recipe.schedule.batch == Recipe().schedule.batch
+
+
+def test_a_recipe_in_a_run_folder_is_read_back_the_same() -> None:
+    recipe = Recipe.of({"seed": 3, "merge": {"ratios": [0.5, 1.0]}})
+    assert Recipe.of(json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
+
+
+def test_the_toml_that_a_report_shows_gives_the_same_recipe(tmp_path: Path) -> None:
+    recipe = Recipe.of({"negatives": {"per_query": 2, "sources": ["bm25"]}})
+    path = tmp_path / "recipe.toml"
+    path.write_text(toml(json.loads(json.dumps(dataclasses.asdict(recipe)))))
+    assert Recipe.open(path) == recipe
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"sead": 1}, "there is no key sead; a recipe has .*Did you mean 'seed'"),
+        ({"schedule": {"epoch": 1}}, r"there is no key schedule\.epoch; .*Did you mean 'epochs'"),
+        ({"schedule": 3}, r"schedule is 3; wanted a table \[schedule\]"),
+        ({"schedule": {"batch": "64"}}, "schedule.batch is '64'; wanted int"),
+        ({"schedule": {"batch": 1}}, "schedule.batch is 1; wanted at least 2"),
+        ({"schedule": {"rate": 0.0}}, "schedule.rate is 0.0; wanted more than 0"),
+        ({"schedule": {"precision": "int4"}}, "schedule.precision is int4; wanted auto, float32 or bfloat16"),
+        ({"objective": {"temperature": -1.0}}, "objective.temperature is -1.0"),
+        ({"negatives": {"sources": ["google"]}}, "negatives.sources is .*; wanted some of bm25, model"),
+        ({"negatives": {"skip": 30}}, "negatives.skip is 30"),
+        ({"merge": {"ratios": []}}, "merge.ratios is "),
+        ({"merge": {"ratios": [1.5]}}, "merge.ratios is "),
+        ({"measure": "nDGC@10"}, "there is no measure 'nDGC@10'"),
+    ],
+)
+def test_what_is_refused(facts: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe.of(facts)
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="could not be read"):
+        Recipe.open(tmp_path / "none.toml")
+    (tmp_path / "broken.toml").write_text("seed = \n")
+    with pytest.raises(RecipeError, match=r"broken\.toml: is not TOML"):
+        Recipe.open(tmp_path / "broken.toml")

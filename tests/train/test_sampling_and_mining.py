@@ -1,0 +1,105 @@
+"""Batches, hard negatives and merges against what they promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nearfield.train.loop import measured_steps, rate_at
+from nearfield.train.merge import Merged, choose, keeps, put_weights
+from nearfield.train.mining import hard_negatives, training_pairs_of
+from nearfield.train.pool import pooled_documents
+from nearfield.train.recipe import Recipe
+from nearfield.train.sampling import TrainingPairs, epoch_batches
+
+
+@given(st.integers(2, 80), st.integers(2, 12), st.integers(1, 20), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_an_epoch_has_each_pair_once_and_no_positive_twice_in_a_batch(pairs: int, batch: int, documents: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    made = TrainingPairs(np.arange(pairs) // 2, generator.integers(0, documents, pairs), np.full((pairs, 1), -1))
+    batches = epoch_batches(made, batch, seed=seed, epoch=1)
+    used = np.concatenate([*batches, np.empty(0, np.int64)])
+    assert len(set(used.tolist())) == len(used)
+    for chosen in batches:
+        assert 2 <= len(chosen) <= batch
+        assert len(set(made.positive[chosen].tolist())) == len(chosen)
+        assert len(set(made.query[chosen].tolist())) == len(chosen)
+    again = epoch_batches(made, batch, seed=seed, epoch=1)
+    assert all((one == other).all() for one, other in zip(batches, again, strict=True))
+
+
+def test_distinct_pairs_are_all_used() -> None:
+    made = TrainingPairs(np.arange(64), np.arange(64), np.full((64, 1), -1))
+    batches = epoch_batches(made, 16, seed=0, epoch=0)
+    assert [len(chosen) for chosen in batches] == [16] * 4
+    other = epoch_batches(made, 16, seed=0, epoch=1)
+    assert batches[0].tolist() != other[0].tolist()
+
+
+def test_pairs_are_the_judgements_above_zero() -> None:
+    query, positive = training_pairs_of([{5: 1, 2: 2, 3: 0}, {}, {1: 1}])
+    assert list(zip(query.tolist(), positive.tolist(), strict=True)) == [(0, 2), (0, 5), (2, 1)]
+
+
+def mined(margin: float = 0.95, per_query: int = 2, excluded: set[int] | None = None) -> list[int]:
+    candidates = {"bm25": np.array([[7, 3, 4, -1]]), "model": np.array([[1, 3, 5, 6]])}
+    near = {"bm25": np.array([[0.2, 0.5, 0.1, 0.0]], np.float32), "model": np.array([[0.79, 0.5, 0.4, 0.3]], np.float32)}
+    chosen = hard_negatives(candidates, near, np.array([0.8], np.float32), [excluded or set()], per_query=per_query, margin=margin)
+    found: list[int] = chosen[0].tolist()
+    return found
+
+
+def test_negatives_come_in_turn_and_never_from_too_near() -> None:
+    assert mined() == [7, 3]  # the model's 1 scores above .95 x .8; its next best is 3
+    assert mined(margin=1.0) == [7, 1]
+    assert mined(excluded={7, 3}) == [4, 5]
+    assert mined(per_query=9) == [7, 3, 5, 4, 6, -1, -1, -1, -1] or mined(per_query=9)[:5] == [7, 3, 4, 5, 6]
+
+
+def test_a_negative_similarity_has_a_ceiling_below_it() -> None:
+    near = {"model": np.array([[-0.2, -0.9]], np.float32)}
+    chosen = hard_negatives({"model": np.array([[1, 2]])}, near, np.array([-0.2], np.float32), [set()], per_query=1, margin=0.9)
+    assert chosen.tolist() == [[2]]
+
+
+def test_a_pool_has_the_judged_then_the_candidates_then_others() -> None:
+    ids = [f"d{at}" for at in range(20)]
+    found = np.array([[3, 4, -1], [5, 6, 7]])
+    assert pooled_documents({1}, [found], range(10), ids, 4).tolist() == [1, 3, 4, 5]
+    assert pooled_documents({1, 2, 8}, [found], range(10), ids, 2).tolist() == [1, 2, 8]
+    assert pooled_documents({19}, [found], range(10), ids, 100).tolist() == [*range(10), 19]
+
+
+def test_the_rate_rises_then_falls() -> None:
+    recipe = Recipe.of({"schedule": {"warmup": 0.2, "rate": 1.0}})
+    rates = [rate_at(step, 10, recipe) for step in range(1, 11)]
+    assert rates[:2] == [0.5, 1.0]
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert 0 < rates[-1] < 0.2
+
+
+@pytest.mark.parametrize(("steps", "evaluations"), [(1, 5), (3, 5), (62, 5), (100, 1)])
+def test_the_last_step_is_measured(steps: int, evaluations: int) -> None:
+    marks = measured_steps(steps, evaluations)
+    assert steps in marks
+    assert min(marks) >= 1
+    assert len(marks) <= evaluations
+
+
+def test_weights_between_base_and_tuned() -> None:
+    base, tuned = {"w": torch.tensor([0.0, 2.0])}, {"w": torch.tensor([1.0, 4.0])}
+    into = {"w": torch.zeros(2)}
+    for ratio, wanted in ((0.0, [0.0, 2.0]), (0.25, [0.25, 2.5]), (1.0, [1.0, 4.0])):
+        put_weights(into, base, tuned, ratio)
+        assert into["w"].tolist() == wanted
+
+
+def test_the_best_allowed_ratio_is_chosen() -> None:
+    rows = [Merged(0.0, 0.5, {}, True), Merged(0.5, 0.6, {}, True), Merged(0.7, 0.6, {}, True), Merged(1.0, 0.9, {}, False)]
+    assert choose(rows).ratio == 0.5
+    assert keeps({"a": 0.695}, {"a": 0.7}, 0.01)
+    assert not keeps({"a": 0.68}, {"a": 0.7}, 0.01)

@@ -138,3 +138,12 @@ def test_a_reader_that_leaves_early_is_no_traceback() -> None:
     os.close(write)
     assert "Traceback" not in ran.stderr
     assert ran.returncode in (0, 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
+@pytest.mark.parametrize("arguments", [["models"], ["models", "show", "minilm", "--json"], ["--help"]])
+def test_a_full_stdout_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        ran = subprocess.run([*MAIN, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr == "error: standard output could not be written: No space left on device\n"

@@ -78,3 +78,12 @@ def test_the_bar_of_a_terminal_shows_title_count_and_note(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (9.6, "0:10"), (61, "1:01"), (3600, "1:00:00"), (7325, "2:02:05")])
 def test_clock_time(seconds: float, shown: str) -> None:
     assert clock_time(seconds) == shown
+
+
+def test_the_last_line_is_not_written_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    lines = ProgressLines("training", every=10, clock=lambda: now[0])
+    now[0] = 12.0
+    lines(5, 5, "done")
+    lines.close()
+    assert capsys.readouterr().err.splitlines() == ["training: 5/5 in 0:12, 0.4/s  done"]

@@ -93,3 +93,28 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(
     assert message in result.stderr
     assert result.stderr.startswith("error: ")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_written_is_said_once(rows: Path, tmp_path: Path) -> None:
+    for result in (run("import", rows, tmp_path / "one"), run("split", rows, tmp_path / "two"), run("export", rows, tmp_path / "three")):
+        assert result.exit_code == 0
+        assert [line.split(" ")[0] for line in result.output.splitlines() if line.startswith("written")] == ["written:"]
+
+
+def test_a_long_example_is_cut_with_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "long.jsonl").write_text(json.dumps({"query": "short", "positive": "word " * 900}) + "\n")
+    assert "short" in run("show", tmp_path / "long.jsonl").stdout
+    assert run("show", tmp_path / "long.jsonl").stdout.count("…") == 1
+    assert json.loads(run("show", tmp_path / "long.jsonl", "--json").stdout)["example"]["document"].endswith("…")
+
+
+def test_options_that_exclude_each_other(rows: Path, tmp_path: Path) -> None:
+    result = run("split", rows, tmp_path / "split", "--dev", "0.1", "--fractions", "train=0.8,dev=0.1,test=0.1")
+    assert (result.exit_code, "give one of them" in result.stderr) == (2, True)
+    assert "make train, dev and test first: nearfield data split" in run("split", rows, tmp_path / "split", "--dev", "0.1").stderr
+
+
+def test_pairs_are_exported_to_jsonl_only(rows: Path, tmp_path: Path) -> None:
+    result = run("export", rows, tmp_path / "pairs.csv", "--pairs")
+    assert (result.exit_code, "give a name that ends in .jsonl" in result.stderr) == (2, True)
+    assert not (tmp_path / "pairs.csv").exists()

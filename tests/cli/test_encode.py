@@ -32,7 +32,7 @@ def test_a_text_file_gives_a_vector_a_line(cli: Run, texts: Path, tmp_path: Path
     from nearfield.encoders.load import load_encoder
 
     shown = cli("encode", "minilm", texts, "--to", tmp_path / "vectors")
-    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert (shown.exit_code, shown.stderr) == (0, "warning: 1 of 4 texts are empty (the first is 2); their vectors tell nothing\n")
     assert "4 texts" in shown.stdout
     assert "none truncated" in shown.stdout
     opened = Dense.open(tmp_path / "vectors")
@@ -116,3 +116,17 @@ def test_a_full_disk_is_an_error_with_nothing_left(tmp_path: Path) -> None:
     assert "vectors: could not be written" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_folder_says_what_made_it(cli: Run, texts: Path, tmp_path: Path) -> None:
+    from nearfield.encoders.fetch import fetch
+    from nearfield.store.fingerprint import model_hash
+    from nearfield.store.made_by import MadeBy
+
+    assert cli("encode", "minilm", texts, "--role", "query", "--to", tmp_path / "vectors").exit_code == 0
+    assert MadeBy.open(tmp_path / "vectors") == MadeBy("minilm", "minilm", model_hash(fetch("minilm")), "query")
+
+
+def test_the_output_is_tried_before_the_work(cli: Run, texts: Path) -> None:
+    shown = cli("encode", "no-such-model", texts, "--to", texts / "vectors")
+    assert "texts.txt/vectors: could not be written: a part of the path is a file" in shown.stderr

@@ -72,7 +72,7 @@ def test_a_model_its_cuts_and_the_fusion(collection: Path, minilm: Path) -> None
     cuts = {f"minilm {dim} {dtype}" for dim in (384, 96) for dtype in ("float32", "int8")}
     assert names == {"bm25", "minilm 384 float32 + bm25 (fused)", *cuts}
     assert "warning: minilm is cut to 96 dimensions" in result.stderr
-    assert sum("which minilm was not trained for" in note for note in table["notes"]) == 2
+    assert sum("which minilm was not trained for" in note for note in table["notes"]) == 1  # of the dim, not of each storage type
     alone = json.loads(run(minilm, "--on", collection, "--no-bm25", "--json").stdout)
     assert [row["name"] for row in alone["rows"]] == [minilm.name]
 
@@ -116,3 +116,53 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert message in result.stderr
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_text("sentence1,sentence2,score\na cat,a dog,1\nthe sun,the rain,2\nfile,read,3\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--split", "test"], "--split"),
+        (["--fuse"], "--fuse"),
+        (["--measure", "nDCG@10"], "--measure"),
+        (["--measures", "R@5"], "--measures"),
+        (["--no-bm25"], "--bm25 or --no-bm25"),
+        (["--bm25"], "--bm25 or --no-bm25"),
+    ],
+)
+def test_options_without_a_meaning_on_scored_pairs_are_refused(pairs: Path, tmp_path: Path, options: list[str], named: str) -> None:
+    result = run(tmp_path / "model", "--on", pairs, *options)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: people holds scored pairs, which are measured by Spearman's correlation: leave out {named}\n"
+
+
+def test_bm25_scores_no_pairs_and_alone_is_fused_with_nothing(pairs: Path, collection: Path) -> None:
+    assert "bm25 gives a pair of texts no score" in run("bm25", "--on", pairs).stderr
+    assert "there is nothing to fuse" in run("bm25", "--on", collection, "--fuse").stderr
+
+
+def test_data_without_splits_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "my qa.csv"
+    path.write_text("question,answer\nwhat a,this a\nwhat b,this b\n")
+    result = run("bm25", "--on", path)
+    assert result.exit_code == 2
+    assert f"Give --split all, or make splits first: nearfield data split '{path}' FOLDER" in result.stderr
+    assert run("bm25", "--on", path, "--split", "all").exit_code == 0
+
+
+def test_the_run_folder_is_tried_before_the_work(collection: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    result = run("no-such-model", "--on", collection, "--run-folder", tmp_path / "file" / "run")
+    assert "file/run: could not be written: a part of the path is a file, not a folder. Remove what is in the way" in result.stderr
+
+
+def test_the_measures_asked_for_are_shown(collection: Path) -> None:
+    shown = run("bm25", "--on", collection, "--measures", "success@3,p@2").stdout
+    assert "Success@3" in shown
+    assert "P@2" in shown

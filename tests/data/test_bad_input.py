@@ -124,3 +124,29 @@ def test_a_folder_without_queries_or_of_something_else(tmp_path: Path) -> None:
         (tmp_path / "other" / f"{number}.bin").touch()
     with pytest.raises(InputError, match=r"is a folder of 0\.bin.* and 3 more; wanted"):
         open_collection(tmp_path / "other")
+
+
+TABLES = [
+    ("semi.csv", "query;positive\na;b\n", r"semi\.csv:1: looks ';'-separated \(query;positive\); \.csv files have commas: save it again"),
+    ("tabs.csv", "query\tpositive\na\tb\n", r"tabs\.csv:1: looks tabs-separated .*: call it \.tsv"),
+    ("comma.tsv", "query,positive\na,b\n", r"comma\.tsv:1: looks commas-separated .*: call it \.csv"),
+    ("row.csv", f"How is it done? {'x ' * 90},So\nc,d\n", r"row\.csv:1: the header seems to be missing: .{,120}…'\. Add a line"),
+    ("long.csv", f"query,{'x' * 200}\na,b,c\n", r"long\.csv:2: has 3 fields; wanted 2, as in the header: .{,81}…"),
+    ("people.csv", "query,positive,score\na,b,1\n", r"nearfield evaluate MODEL --on .*people\.csv\), guard a tune .*--guard .*people\.csv"),
+    ("twice.jsonl", '{"id":"a","text":"x"}\n{"id":"b","text":"y"}\n{"id":"a","text":"z"}\n', r"twice\.jsonl:3: .*before in line 1;"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), TABLES, ids=[name for name, _, _ in TABLES])
+def test_what_a_table_lacks_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        open_collection(tmp_path / name)
+
+
+def test_an_id_used_twice_is_found_in_its_own_file(tmp_path: Path) -> None:
+    twice = '{"_id": "d", "text": "x"}\n' * 2
+    with pytest.raises(CollectionError, match=r"corpus\.jsonl:2: document id 'd' is used more than once, before in line 1"):
+        open_collection(write_set(tmp_path / "one", corpus=twice))
+    with pytest.raises(CollectionError, match=r"queries\.jsonl:2: query id 'd' is used more than once"):
+        open_collection(write_set(tmp_path / "two", queries=twice, qrels="d\td\t1\n"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,24 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from tokenizers import processors
+from transformers import BartConfig, BartModel, T5Config, T5Model
 
 from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import ContractError, ModelError, TruncationWarning
-from tiny import tiny_model
+from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from peer import assert_same_as_sentence_transformers
+from tiny import tiny_model, tiny_tokenizer
 
 REAL = ("minilm", "minilm-l3", "bge-small", "e5-small", "gte-small", "mpnet")
-
-
-def assert_same_as_sentence_transformers(folder: Path, texts: list[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        peer = SentenceTransformer(str(folder), device="cpu")
-        encoder = TextEncoder.open(folder)
-        for role, peer_encode in (("query", peer.encode_query), ("document", peer.encode_document)):
-            ours, theirs = encoder.encode(texts, role).vectors, peer_encode(texts)
-            np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -58,6 +50,68 @@ def test_prompts_within_and_outside_of_the_pooling(pooling: str, tmp_path: Path)
     texts = [text for text in nasty_texts(60) if text.strip()]
     assert_same_as_sentence_transformers(folder, texts)
     assert TextEncoder.open(folder).contract.similarity == "dot"
+
+
+def test_weights_of_a_left_out_prompt_keep_their_positions(tmp_path: Path) -> None:
+    prompts = {"prompts": {"query": "query : ", "document": "a cat : a dog : "}}
+    folder = tiny_model(tmp_path / "model", pooling="weightedmean", config_sentence_transformers=prompts)
+    (folder / "1_Pooling/config.json").write_text('{"embedding_dimension": 32, "pooling_mode": "weightedmean", "include_prompt": false}')
+    assert_same_as_sentence_transformers(folder, ["cat", "the dog", "how to sort list"])
+
+
+def test_of_an_encoder_decoder_the_encoder_is_loaded(tmp_path: Path) -> None:
+    from nearfield.encoders.save import save_encoder
+
+    folder = tiny_model(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "pad_token_id": 0, "decoder_start_token_id": 0}
+    T5Model(T5Config(vocab_size=tiny_tokenizer().get_vocab_size(), **sizes)).save_pretrained(folder)
+    assert_same_as_sentence_transformers(folder, nasty_texts(60))
+    encoder = TextEncoder.open(folder)
+    save_encoder(encoder, tmp_path / "saved", name="t5")
+    assert_same_as_sentence_transformers(tmp_path / "saved", ["cat", "tax law"], encoder=encoder)
+    assert_same_as_sentence_transformers(tmp_path / "saved", ["cat", "tax law"])
+
+
+def test_an_encoder_decoder_without_an_encoder_of_its_own_is_refused(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "model")
+    sizes = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    BartModel(BartConfig(vocab_size=200, encoder_ffn_dim=32, decoder_ffn_dim=32, **sizes)).save_pretrained(folder)
+    with pytest.raises(ModelError, match="bart is an encoder-decoder"):
+        TextEncoder.open(folder)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "lasttoken", "max", "mean", "weightedmean"])
+def test_a_text_without_any_token_is_the_zero_vector(pooling: str, tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "model", pooling=pooling)
+    tokenizer = tiny_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    encoder = TextEncoder.open(folder)
+    assert not encoder.encode([""], "query").vectors.any()
+    mixed = encoder.encode(["", "cat", "tax law court"], "query").vectors
+    assert not mixed[0].any()
+    np.testing.assert_allclose(mixed[1:], encoder.encode(["cat", "tax law court"], "query").vectors, atol=1e-6)
+    if pooling in ("lasttoken", "mean", "weightedmean"):  # the others give what lies in the padding, or NaN
+        assert_same_as_sentence_transformers(folder, ["", "cat", "tax law court"])
+
+
+def test_a_text_without_any_token_has_a_finite_gradient(tiny: Path) -> None:
+    encoder = TextEncoder.open(tiny)
+    mask = torch.tensor([[False, False], [True, True]])
+    encoder.embed(torch.zeros(2, 2, dtype=torch.long), mask).sum().backward()
+    assert all(weight.grad is None or torch.isfinite(weight.grad).all() for weight in encoder.parameters().values())
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean"])
+def test_a_prompt_that_leaves_nothing_to_pool_is_an_error(pooling: str, tmp_path: Path) -> None:
+    prompts = {"prompts": {"query": "query : the a an", "document": "query : "}}
+    folder = tiny_model(tmp_path / "model", pooling=pooling, max_tokens=6, config_sentence_transformers=prompts)
+    (folder / "1_Pooling/config.json").write_text(f'{{"embedding_dimension": 32, "pooling_mode": "{pooling}", "include_prompt": false}}')
+    encoder = TextEncoder.open(folder)
+    with pytest.raises(ContractError, match="prompt of role 'query' has 6 tokens and the model reads 6"):
+        encoder.encode(["cat"], "query")
+    assert encoder.encode(["cat"], "document").vectors.any()
 
 
 def test_a_dense_module_between_pooling_and_normalising(tmp_path: Path) -> None:
@@ -187,3 +241,11 @@ def test_the_command_line_gives_exit_code_2(tiny: Path, cli: Callable[..., objec
     result = cli("similarity", "a", "b", "--model", str(tiny))
     assert result.exit_code == 2
     assert "is no model folder" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("items", "message"), [("one text", r"wanted; write \['one text'\]"), ([1], "item 0 is 1"), (["a", None], "item 1 is None")]
+)
+def test_items_that_are_no_texts(items: list[str], message: str, tiny: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        TextEncoder.open(tiny).encode(items, "document")

@@ -9,6 +9,7 @@ import pytest
 
 from nearfield.errors import InputError
 from nearfield.evaluate.bootstrap import mean_interval, mean_intervals
+from nearfield.types.verdict import Estimate
 
 REPEATS = 2_000
 BOUND = 3 * (0.95 * 0.05 / REPEATS) ** 0.5  # three Monte Carlo standard errors of a coverage of .95: .0146
@@ -49,7 +50,12 @@ def test_constant_values_give_an_interval_of_no_width() -> None:
     for value in (0.0, 1.0, 0.1):
         estimate = mean_interval(np.full(37, value))
         assert estimate.low == estimate.mean == estimate.high == pytest.approx(value)
-    assert mean_interval([0.3]).low == mean_interval([0.3]).high
+
+
+def test_one_value_gives_the_bounds() -> None:
+    assert mean_interval([0.3], bounds=(0.0, 1.0)) == Estimate(0.3, 0.0, 1.0)
+    assert mean_interval([0.3]) == Estimate(0.3, -np.inf, np.inf)
+    assert mean_intervals([[0.0], [1.0]], bounds=(-1.0, 1.0)) == [Estimate(0.0, -1.0, 1.0), Estimate(1.0, -1.0, 1.0)]
 
 
 def test_bounds_cut_the_interval() -> None:

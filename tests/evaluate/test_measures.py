@@ -98,3 +98,9 @@ def test_a_misspelt_measure_is_guessed() -> None:
 def test_a_ranking_that_was_cut_too_early() -> None:
     with pytest.raises(InputError, match="R@5 looks at 5 results a query and the ranking holds 4"):
         score_ranking(RANKING, RELEVANCE, ["R@5"])
+
+
+@pytest.mark.parametrize("name", ["R@0", "ndcg@-1", "recall@ten", "AP@"])
+def test_a_wrong_cutoff_is_named(name: str) -> None:
+    with pytest.raises(InputError, match=r"has the cutoff .*; wanted a whole number from 1, as in"):
+        measure_name(name)

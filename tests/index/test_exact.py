@@ -94,6 +94,17 @@ def test_a_zero_vector_is_scored_and_not_lost() -> None:
     assert scores.tolist() == [[1, 0, -1]]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("similarity", FUNCTIONS)
+def test_vectors_that_are_not_finite_are_an_error_and_lose_no_result(similarity: str, value: float) -> None:
+    damaged = vectors(40, similarity=similarity)
+    damaged.vectors[33, 2] = value
+    with pytest.raises(InputError, match="document 33 has a score of NaN or infinity"):
+        exact_top_k(vectors(3, similarity=similarity), damaged, 5, block=16)
+    with pytest.raises(InputError, match="a score of NaN or infinity"):
+        exact_top_k(damaged, vectors(9, similarity=similarity), 5)
+
+
 def test_bad_input() -> None:
     with pytest.raises(ContractError, match="queries have 12 dimensions and documents 5"):
         exact_top_k(vectors(1), vectors(1, dim=5), 1)

@@ -93,7 +93,7 @@ def test_each_plot_says_in_words_what_it_shows(page: Page) -> None:
 
 def test_each_table_can_be_reached_by_keyboard_and_has_headers(page: Page) -> None:
     boxes = [attributes for _, attributes in page.elements if "scroll" in (attributes.get("class") or "").split()]
-    assert len(boxes) == sum(tag == "table" for tag, _ in page.elements) == 5
+    assert len(boxes) == sum(tag == "table" for tag, _ in page.elements) == 6
     assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
     assert all("scope" in attributes for tag, attributes in page.elements if tag == "th")
 
@@ -203,3 +203,12 @@ def test_a_missing_extra_has_its_pip_line(run_folder: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     with pytest.raises(MissingExtra, match=r"nearfield\[report\]"):
         render(read_run(run_folder))
+
+
+def test_the_first_table_holds_the_main_measures_and_the_rest_is_behind(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", n=20)
+    more = {"P@10": 0.1, "Success@10": 0.9}
+    edit(folder / "comparison.json", lambda found: {**found, "rows": [{**row, "means": row["means"] | more} for row in found["rows"]]})
+    text = render(read_run(folder))
+    first, behind = text.index(">R@100</th>"), text.index("<summary>More measures</summary>")
+    assert first < behind < text.index(">P@10</th>") < text.index(">storage</th>")

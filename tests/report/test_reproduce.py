@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from hypothesis import strategies as some
 
 from nearfield.report.facts import About, RunFacts
 from nearfield.report.reproduce import command, flat, toml
+from nearfield.train.recipe import Recipe
 
 plain = some.none() | some.booleans() | some.integers(-(2**53), 2**53) | some.floats(allow_nan=False, allow_infinity=False) | some.text()
 values = some.recursive(plain, lambda inner: some.lists(inner.filter(lambda one: one is not None), max_size=3))
@@ -37,3 +40,12 @@ def test_the_command_is_quoted_for_a_shell() -> None:
     facts = RunFacts(Path("run"), About("minilm", "my data"), data={"model": "models/a b", "guards": {"g": "1"}})
     assert command(facts) == "nearfield tune 'models/a b' --on 'my data' --guard g"
     assert command(RunFacts(Path("run"), About("minilm", "stdlib"), recipe={"seed": 1})).endswith("--on stdlib --recipe recipe.toml")
+
+
+def test_the_command_gives_its_arguments_again() -> None:
+    default = json.loads(json.dumps(dataclasses.asdict(Recipe())))
+    data = {"model": "m", "source": "data/my qa.csv", "guard_sources": ["g.csv"], "guards": {"g": "1"}}
+    facts = RunFacts(Path("run"), About("m", "qa", to="runs/a"), data=data, recipe=default)
+    assert command(facts) == "nearfield tune m --on 'data/my qa.csv' --guard g.csv --to runs/a"
+    older = RunFacts(Path("run"), About("m", "qa", source="qa.csv", guards=("g.csv",)), data={"guards": {"g": "1"}})
+    assert command(older) == "nearfield tune m --on qa.csv --guard g.csv"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,10 @@ def test_findings_come_by_severity_and_markup_stays_text() -> None:
 def test_the_verdict_is_words_first(verdict: Verdict) -> None:
     text = " ".join(shown(table.verdict_panel(verdict, model="minilm"), 200).split())
     assert "BETTER: minilm tuned gains .101 nDCG@10 [.087, .115] over minilm on 1,629 unseen queries of stdlib (p < .0001)" in text
-    assert "Guard pydoc-topics: loses .004 nDCG@10 (.810 to .806 on 600 queries), within the .010 allowed" in text
+    assert (
+        "Guard pydoc-topics: loses .004 nDCG@10 (.810 to .806 on 600 queries that the merge was not chosen by), within the .010 allowed"
+        in text
+    )
 
 
 def test_merge(run_folder: Path) -> None:
@@ -69,3 +73,28 @@ def test_merge(run_folder: Path) -> None:
     assert next(line for line in lines if "chosen" in line).split() == ["75%", ".641", ".809", "kept", "chosen"]
     assert lines[-1].split() == ["100%", ".646", ".795", "lost", "too", "much"]
     assert "Merge" in shown(table.merge_table([], measure="nDCG@10"))
+
+
+def test_measures_that_were_asked_for_go_last(run_folder: Path) -> None:
+    comparison = read_run(run_folder).comparison
+    assert comparison
+    rows = tuple(replace(row, name=f"a model of a rather long name, {row.name}") for row in comparison.rows)
+    text = shown(table.comparison_table(replace(comparison, rows=rows), named=("RR@10",)), 80)
+    head = text.splitlines()[1]
+    assert [title for title in ("system", "nDCG@10", "95 %", "group", "RR@10") if title not in head] == []
+    assert "R@100" not in head.replace("RR@10", "")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_no_number_of_queries_would_show(run_folder: Path, verdict: Verdict) -> None:
+    comparison = read_run(run_folder).comparison
+    assert comparison
+    pairs = tuple(replace(pair, queries_needed=None) for pair in comparison.pairs)
+    assert shown(table.pairs_table(replace(comparison, pairs=pairs))).count("none would") == len(pairs)
+    same = replace(verdict, outcome="no difference shown", queries_needed=None)
+    assert "No number of queries would show it." in shown(table.verdict_panel(same))
+
+
+def test_a_checks_name_is_never_folded() -> None:
+    finding = Finding("near-duplicate-documents-of-all", "warning", 1, 2, "an example " * 9, "what to do about it " * 5)
+    assert "near-duplicate-documents-of-all" in shown(table.findings_table([finding]), 80)

@@ -32,7 +32,10 @@ def test_a_guard_that_lost_too_much_is_in_the_headline(verdict: Verdict) -> None
     verdict = replace(verdict, forgotten=(lost,))
     assert words.headline(verdict) == "The tuned model is better, but it lost more than allowed on pydoc-topics."
     assert "only where the guard does not matter" in words.advice(verdict)
-    assert words.guard_line(lost) == "pydoc-topics: loses .020 nDCG@10 (.810 to .790 on 600 queries), more than the .010 allowed"
+    assert (
+        words.guard_line(lost)
+        == "pydoc-topics: loses .020 nDCG@10 (.810 to .790 on 600 queries that the merge was not chosen by), more than the .010 allowed"
+    )
 
 
 def test_a_guard_may_gain_or_stay() -> None:
@@ -62,3 +65,13 @@ def test_who_cannot_be_told_apart() -> None:
     apart = replace(comparison, rows=(row("x", "a"), row("y", "b")))
     assert words.told_apart(apart) == "x is the best of the 2, and the queries tell it apart from every other."
     assert words.told_apart(replace(comparison, rows=comparison.rows[:1])) == ""
+
+
+def test_a_guard_of_scored_pairs_counts_pairs() -> None:
+    line = words.guard_line(Forgotten("people", "Spearman", 75, 0.80, 0.80, 0.01))
+    assert "on 75 pairs that the merge was not chosen by" in line
+
+
+def test_no_number_of_queries(verdict: Verdict) -> None:
+    same = replace(verdict, outcome=NO_DIFFERENCE, queries_needed=None)
+    assert words.summary(same, "minilm").endswith("No number of queries would show it.")

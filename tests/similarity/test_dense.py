@@ -51,6 +51,12 @@ def test_cutting_twice_is_cutting_once() -> None:
     np.testing.assert_allclose(dense().truncate(8).truncate(3).vectors, dense().truncate(3).vectors, rtol=1e-5)
 
 
+@pytest.mark.parametrize("normalise", [True, False])
+def test_all_dimensions_are_the_vectors_unchanged(normalise: bool) -> None:
+    whole = Dense(3 * dense().vectors, 12, layer_norm=True, normalise=normalise)
+    assert whole.truncate(12) == whole
+
+
 @pytest.mark.parametrize("dim", [0, -1, 13, 1000])
 def test_a_dim_that_the_vectors_lack_is_an_error(dim: int) -> None:
     with pytest.raises(ContractError, match=f"{dim} dimensions were asked for; these vectors have 12"):
@@ -90,6 +96,33 @@ def test_int8_ranges_may_be_those_of_other_vectors_and_clip() -> None:
 def test_stored_codes_are_not_cut(storage: str) -> None:
     with pytest.raises(ContractError, match="truncate first, then quantise"):
         dense().quantise(storage).truncate(4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_values_that_are_not_finite_are_not_stored(storage: str, value: float) -> None:
+    vectors = dense().vectors.copy()
+    vectors[[2, 5], 3] = value
+    with pytest.raises(InputError, match="2 of these vectors hold NaN or infinite values, the first at 2"):
+        Dense(vectors, 12).quantise(storage)
+    with pytest.raises(InputError, match="they give no range"):
+        dense().quantise("int8", like=Dense(vectors, 12))
+
+
+def test_values_beyond_float16_are_not_stored_as_infinity() -> None:
+    vectors = dense().vectors.copy()
+    vectors[4, 0] = 1e6
+    with pytest.raises(InputError, match=r"1 of these vectors .* the first at 4: float16 holds values up to 65504; keep float32"):
+        Dense(vectors, 12).quantise("float16")
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_a_folder_with_values_that_are_not_finite_is_not_opened(tmp_path: Path, storage: str) -> None:
+    stored = dense().quantise(storage)
+    (stored.vectors if stored.ranges is None else stored.ranges)[1, 3] = np.nan
+    stored.save(tmp_path / "vectors")
+    with pytest.raises(InputError, match=r"npy: 1 of these vectors hold NaN .* the first at 1: the file is damaged"):
+        Dense.open(tmp_path / "vectors")
 
 
 def test_an_unknown_storage_names_the_nearest() -> None:

@@ -64,6 +64,17 @@ def test_gradients_are_finite_off_the_diagonal(name: str) -> None:
     assert torch.autograd.gradcheck(lambda q: similarity(name)(q, document), query)
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_of_equal_and_of_zero_vectors_are_finite(name: str, dtype: torch.dtype) -> None:
+    query = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]], dtype=dtype, requires_grad=True)
+    scores = similarity(name)(query, query.detach().clone())
+    scores.sum().backward()
+    assert torch.isfinite(query.grad).all()
+    if name == "euclidean":
+        np.testing.assert_allclose(scores.detach().diagonal(), 0, atol=1e-5)
+
+
 @given(vectors=VECTORS)
 def test_unit_gives_length_one_and_keeps_zero(vectors: np.ndarray) -> None:
     lengths = np.linalg.norm(unit(vectors), axis=1)

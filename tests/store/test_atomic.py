@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nearfield.errors import InputError, StorageError
-from nearfield.store.atomic import read_json, staged_file, staged_folder, storage, write_json, write_text
+from nearfield.store.atomic import check_writable, read_json, staged_file, staged_folder, storage, write_json, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -81,7 +81,9 @@ except StorageError as error:
     print(error)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "facts.json: could not be written: the file would be larger than this process may write. Free space" in ran.stdout
+    assert (
+        "facts.json: could not be written: the file would be larger than this process may write. Raise the limit (ulimit -f)" in ran.stdout
+    )
     assert names(tmp_path) == []
 
 
@@ -120,3 +122,25 @@ def test_bad_json_names_the_file_and_line(tmp_path: Path, content: bytes | None,
         (tmp_path / "facts.json").write_bytes(content)
     with pytest.raises(InputError, match=said):
         read_json(tmp_path / "facts.json")
+
+
+def test_the_advice_fits_the_reason(tmp_path: Path) -> None:
+    for number, said in ((28, "Free space"), (30, "Give another place"), (13, "Give another place"), (17, "Remove what is in the way")):
+        with pytest.raises(StorageError, match=said) as caught, storage("x.bin"):
+            raise OSError(number, os.strerror(number))
+        assert ("Free space" in str(caught.value)) == (number == 28)
+
+
+def test_a_staged_part_goes_by_its_final_name(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught, staged_folder(tmp_path / "made") as stage, storage(stage / ".part.json.partial-12"):
+        raise OSError(28, "full")
+    assert str(caught.value).startswith(f"{tmp_path / 'made' / 'part.json'}: could not be written: the disk is full")
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b" / "c")
+    assert names(tmp_path) == []
+    write_text(tmp_path / "file", "text")
+    with pytest.raises(StorageError, match="a part of the path is a file"):
+        check_writable(tmp_path / "file" / "below")
+    assert names(tmp_path) == ["file"]

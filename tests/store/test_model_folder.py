@@ -46,6 +46,7 @@ def test_a_stated_contract_is_read_back_whole(folder: Path) -> None:
 
 @pytest.mark.parametrize(("key", "value"), [("pooling", "cls"), ("dim", 16), ("normalise", False), ("similarity", "dot")])
 def test_a_contradiction_names_both_sides(folder: Path, key: str, value: Any) -> None:
+    (folder / "config_sentence_transformers.json").write_text('{"similarity_fn_name": "cosine"}')
     state(folder, **{key: value})
     with pytest.raises(ContractError, match=f"{key} is .* in nearfield.json and .* in the model's own files"):
         read_model_folder(folder)
@@ -56,6 +57,29 @@ def test_contradicting_prompts(folder: Path) -> None:
     state(folder, prompts={"query": "q: "})
     with pytest.raises(ContractError, match="role 'query' has prompt 'q: '"):
         read_model_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "document"),
+    [
+        ({"document": "d: ", "passage": "p: "}, "d: "),
+        ({"passage": "p: ", "document": "d: "}, "d: "),
+        ({"corpus": "c: ", "passage": "p: "}, "p: "),
+        ({"corpus": "c: "}, "c: "),
+    ],
+)
+def test_the_documents_prompt_is_the_first_of_its_names(folder: Path, prompts: dict[str, str], document: str) -> None:
+    (folder / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}))
+    contract = read_model_folder(folder).contract
+    assert contract.prompt("document") == document
+    assert {role: contract.prompt(role) for role in prompts} == prompts
+
+
+def test_prompts_of_both_files_are_joined_and_a_similarity_may_be_stated_in_one(folder: Path) -> None:
+    (folder / "config_sentence_transformers.json").write_text(json.dumps({"prompts": {"document": "d: "}, "similarity_fn_name": None}))
+    state(folder, prompts={"query": "q: "}, similarity="dot")
+    contract = read_model_folder(folder).contract
+    assert (contract.prompts, contract.similarity) == ({"document": "d: ", "query": "q: "}, "dot")
 
 
 def test_an_unknown_key_names_the_nearest(folder: Path) -> None:

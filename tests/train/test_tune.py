@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,12 +21,14 @@ from sentence_transformers import SentenceTransformer
 
 from nearfield.data.collection import Collection
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import CollectionError, DoctorRefusal, InputError
+from nearfield.errors import CollectionError, DoctorRefusal, InputError, NearfieldWarning
 from nearfield.report.facts import read_run
 from nearfield.report.reproduce import toml
+from nearfield.store.run import RunFolder
 from nearfield.train.recipe import Recipe
-from nearfield.train.tune import tune
+from nearfield.train.tune import TuningRun, tune, unwatched
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE
+from tiny import tiny_model
 from tiny_data import tiny_collection
 
 pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
@@ -70,7 +73,8 @@ def test_every_part_is_there_and_the_report_reads_them(finished: Path) -> None:
     assert {(row.model, row.storage) for row in facts.storage.rows} == {
         (m, s) for m in ("base", "tuned") for s in ("float32", "int8", "binary")
     }
-    assert len(facts.queries) == facts.verdict.queries == 30
+    assert [query.id for query in facts.queries] == list(tiny_collection().split("test").query_ids)
+    assert facts.verdict.queries == 30
     assert [choice.ratio for choice in facts.merge] == [0.0, 0.5, 1.0]
     assert sum(choice.chosen for choice in facts.merge) == 1
 
@@ -116,19 +120,6 @@ def test_another_run_in_the_same_folder_is_refused(finished: Path, tiny: Path, c
         tune(str(tiny), collection, to=finished, recipe=dataclasses.replace(recipe_of(), seed=1), guards=guards)
     with pytest.raises(InputError, match=r"data\.json has another .*fingerprint"):
         tune(str(tiny), tiny_collection(seed=5), to=finished, recipe=recipe_of(), guards=guards)
-
-
-def test_a_guard_that_would_lose_too_much_keeps_the_base(tmp_path: Path, tiny: Path, collection: Collection) -> None:
-    """With a margin of nothing and a guard that any change breaks, what is written is the base model, and the verdict says so."""
-    rows = [json.dumps({"sentence1": f"cat {at}", "sentence2": f"dog {at}", "score": at}) + "\n" for at in range(30)]
-    (tmp_path / "guard.jsonl").write_text("".join(rows))
-    strict = recipe_of(merge={"ratios": [1.0], "margin": 0.0})
-    verdict = tune(str(tiny), collection, to=tmp_path / "run", recipe=strict, guards=[str(tmp_path / "guard.jsonl")])
-    merge = read_run(tmp_path / "run").merge
-    if not merge[1].allowed:
-        assert (verdict.outcome, verdict.difference.mean) == (NO_DIFFERENCE, 0.0)
-        texts = ["cat", "tax law"]
-        np.testing.assert_array_equal(*(TextEncoder.open(at).encode(texts, "query").vectors for at in (tiny, tmp_path / "run" / "model")))
 
 
 def test_the_doctor_stops_a_run_and_allow_goes_on(tmp_path: Path, tiny: Path, collection: Collection) -> None:
@@ -183,14 +174,15 @@ def test_a_run_killed_at_five_random_moments_ends_in_the_same_weights(tmp_path: 
     started = time.monotonic()
     subprocess.run([*words, "--to", str(tmp_path / "unbroken")], check=True, capture_output=True)
     length = time.monotonic() - started
-    generator = random.Random(time.time_ns())
+    seed = time.time_ns()
+    generator = random.Random(seed)
     for _ in range(5):
         process = subprocess.Popen([*words, "--to", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(generator.uniform(0.3, 1.0) * length)
         process.send_signal(signal.SIGKILL)
         process.wait()
     subprocess.run([*words, "--to", str(killed)], check=True, capture_output=True)
-    assert weights(killed) == weights(tmp_path / "unbroken") == weights(finished)
+    assert weights(killed) == weights(tmp_path / "unbroken") == weights(finished), f"kill moments of seed {seed}"
     one, other = (json.loads((folder / "queries.json").read_text()) for folder in (killed, tmp_path / "unbroken"))
     assert one == other
     assert not list(killed.rglob(".*partial*"))
@@ -218,3 +210,81 @@ def test_bad_input_at_the_command_line(tmp_path: Path, tiny: Path, cli: Callable
     refused = cli(*words, "--to", tmp_path / "file" / "run")
     assert refused.exit_code == 2
     assert "could not be written" in refused.stderr
+
+
+def test_a_full_disk_is_one_error_and_leaves_a_run_that_goes_on(tmp_path: Path, tiny: Path, finished: Path) -> None:
+    """RLIMIT_FSIZE below the size of the weights stands for the full disk; with room again, the run ends in the same weights."""
+    words = [*command(tmp_path, tiny), "--to", str(tmp_path / "run")]
+    full = subprocess.run(["bash", "-c", 'ulimit -f 60; exec "$@"', "bash", *words], capture_output=True, text=True, check=False)
+    assert full.returncode == 2, full.stderr
+    assert "could not be written" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not (tmp_path / "run" / "model").exists()
+    subprocess.run(words, check=True, capture_output=True)
+    assert weights(tmp_path / "run") == weights(finished)
+
+
+def test_a_model_that_changed_is_another_run(tmp_path: Path, collection: Collection) -> None:
+    model = tiny_model(tmp_path / "model")
+    tune(str(model), collection, to=tmp_path / "run", recipe=recipe_of())
+    (model / "config_sentence_transformers.json").write_text(json.dumps({"prompts": {"query": "query: "}}))
+    with pytest.raises(InputError, match=r"data\.json has another files"):
+        tune(str(model), collection, to=tmp_path / "run", recipe=recipe_of())
+
+
+def test_a_run_goes_on_with_the_precision_it_was_begun_with(tmp_path: Path, tiny: Path, collection: Collection) -> None:
+    recipe = recipe_of(schedule={"epochs": 1, "batch": 8, "precision": "auto"})
+    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe)
+    begun = json.loads((tmp_path / "run" / "environment.json").read_text())
+    other = {"bfloat16": "float32", "float32": "bfloat16"}[begun["precision"]]
+    (tmp_path / "run" / "environment.json").write_text(json.dumps(begun | {"precision": other, "threads": 99}))
+    with pytest.warns(NearfieldWarning, match="threads was 99"):
+        run = TuningRun(str(tiny), collection, RunFolder(tmp_path / "run"), recipe, unwatched)
+    assert run.precision == run.encoder.precision == other
+
+
+def test_a_run_folder_is_for_one_process(tmp_path: Path, tiny: Path, collection: Collection) -> None:
+    with RunFolder(tmp_path / "run").locked(), pytest.raises(InputError, match="is in use by another process"):
+        tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "run" / ".model.partial-abc" / "weights"
+    left.mkdir(parents=True)
+    (tmp_path / "run" / ".merge.json.partial-1").write_text("{")
+    with RunFolder(tmp_path / "run").locked():
+        assert not list((tmp_path / "run").glob(".*partial*"))
+
+
+@pytest.mark.parametrize("name", ["last.safetensors", "kept-*.safetensors"])
+def test_a_damaged_checkpoint_is_named(name: str, tmp_path: Path, tiny: Path, collection: Collection) -> None:
+    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
+    for part in ("verdict.json", "merge.json"):
+        (tmp_path / "run" / part).unlink()
+    (damaged,) = (tmp_path / "run" / "checkpoints").glob(name)
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"the checkpoint cannot be read.*remove the folder .*checkpoints to train again"):
+        tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
+
+
+@pytest.mark.parametrize("part", ["verdict.json", "comparison.json", "merge.json", "model", "negatives.json", "baseline.json"])
+def test_a_part_that_is_gone_is_made_again_the_same(part: str, tmp_path: Path, tiny: Path, finished: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    shutil.rmtree(run / part) if part == "model" else (run / part).unlink()
+    tune(str(tiny), tiny_collection(), to=run, recipe=recipe_of(), guards=[str(finished.parent / "guard.jsonl")])
+    assert weights(run) == weights(finished)
+    assert json.loads((run / "queries.json").read_text()) == json.loads((finished / "queries.json").read_text())
+
+
+def test_one_document_that_answers_every_query_does_not_hang(tmp_path: Path, tiny: Path, collection: Collection) -> None:
+    judged = collection.judgements.to_pydict()
+    judged["document"] = ["d0" if split == "train" else name for name, split in zip(judged["document"], judged["split"], strict=True)]
+    same = dataclasses.replace(collection, judgements=pa.table(judged, schema=collection.judgements.schema))
+    tune(str(tiny), same, to=tmp_path / "run", recipe=recipe_of(schedule={"epochs": 1, "batch": 8}))
+
+
+def test_a_run_folder_within_the_model_is_refused(tmp_path: Path, collection: Collection) -> None:
+    model = tiny_model(tmp_path / "model")
+    with pytest.raises(InputError, match="lies within the model's folder"):
+        tune(str(model), collection, to=model / "runs" / "one", recipe=recipe_of())

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Encoding, Tokenizer, normalizers
+from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers
 
 from nearfield.errors import ModelError
+from nearfield.store.atomic import read_json
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ class Tokens:
 
 
 class Tokeniser:
-    """A model's tokeniser, from its tokenizer.json: no padding, and truncation that is counted.
+    """A model's tokeniser: no padding, and truncation that is counted.
 
-    Truncation keeps the special tokens at both ends and drops tokens from the end of the text, as transformers does.
+    Truncation keeps the special tokens at both ends and drops tokens from the end of the text, or from the start of prompt and
+    text where `from_start`, as transformers does.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, lower_case: bool = False) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, lower_case: bool = False, from_start: bool = False) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         if lower_case:
@@ -51,16 +54,24 @@ class Tokeniser:
             tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
         self._tokenizer = tokenizer
         self.max_tokens = max_tokens
+        self._from_start = from_start
 
     @classmethod
     def open(cls, folder: Path, *, max_tokens: int, lower_case: bool = False) -> Tokeniser:
-        """The tokeniser in a model folder. Raises ModelError where the folder holds none that can be read."""
-        file = folder / "tokenizer.json"
+        """The tokeniser in a model folder: tokenizer.json, where it is what transformers builds of the folder, else what that builds.
+
+        Raises ModelError where the folder holds none that can be read.
+        """
+        file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
+        stated: dict[str, Any] = read_json(settings) if settings.exists() else {}
         try:
-            tokenizer = Tokenizer.from_file(str(file)) if file.exists() else _slow(folder)
-        except Exception as error:
+            tokenizer = Tokenizer.from_file(str(file)) if file.exists() else None
+            if tokenizer is None or not _agrees(tokenizer, stated):
+                tokenizer = _built(folder)
+        except Exception as error:  # tokenizers raises a bare Exception, transformers whatever it met
             raise ModelError(f"{folder}: the tokeniser could not be read: {error}") from error
-        return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case)
+        side = stated.get("truncation_side") or (tokenizer.truncation or {}).get("direction", "right")
+        return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=side == "left")
 
     def tokenise(self, texts: Sequence[str], prompt: str = "", *, max_tokens: int | None = None) -> Tokens:
         """Token ids of `prompt + text` for each text, at most `max_tokens` (the model's limit by default) each."""
@@ -71,8 +82,9 @@ class Tokeniser:
             ids = encoding.ids
             if len(ids) > limit:
                 lost[item] = len(ids) - limit
-                tail = _specials_at_end(encoding)
-                ids = ids[: limit - tail] + ids[len(ids) - tail :]
+                head, tail = _specials_at_start(encoding), _specials_at_end(encoding)
+                kept = head if self._from_start else limit - tail
+                ids = ids[:kept] + ids[kept + len(ids) - limit :]
             rows.append(ids)
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
@@ -90,12 +102,49 @@ class Tokeniser:
         return len(alone.ids) - _specials_at_end(alone)
 
 
+def _specials_at_start(encoding: Encoding) -> int:
+    return next((at for at, special in enumerate(encoding.special_tokens_mask) if not special), 0)
+
+
 def _specials_at_end(encoding: Encoding) -> int:
     mask = encoding.special_tokens_mask
     return next((at for at, special in enumerate(reversed(mask)) if not special), 0 if not any(mask) else len(mask) - 1)
 
 
-def _slow(folder: Path) -> Tokenizer:
+_WORD_PIECE = {"BertTokenizer": ("[CLS]", "[SEP]"), "MPNetTokenizer": ("<s>", "</s>")}  # and what they put around a text
+
+
+def _agrees(tokenizer: Tokenizer, stated: dict[str, Any]) -> bool:
+    """Whether a tokenizer.json is known to be what transformers makes of it under the tokenizer_config.json `stated`.
+
+    transformers keeps of tokenizer.json what the class named in tokenizer_config.json does not set itself. Known here are the
+    two classes that BERT and MPNet models name.
+    """
+    around = _WORD_PIECE.get(str(stated.get("tokenizer_class", "")).removesuffix("Fast"))
+    own, model = tokenizer.normalizer, tokenizer.model
+    if around is None or not isinstance(own, normalizers.BertNormalizer) or not isinstance(model, models.WordPiece):
+        return False
+    asked = {"do_lower_case": own.lowercase, "tokenize_chinese_chars": own.handle_chinese_chars, "strip_accents": own.strip_accents}
+    defaults = {"do_lower_case": True, "tokenize_chinese_chars": True, "strip_accents": None}
+    return (
+        asked == {key: stated.get(key, default) for key, default in defaults.items()}
+        and own.clean_text
+        and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
+        and (model.continuing_subword_prefix, model.max_input_chars_per_word) == ("##", 100)
+        and _empty(tokenizer) == [_content(stated.get("cls_token", around[0])), _content(stated.get("sep_token", around[1]))]
+    )
+
+
+def _empty(tokenizer: Tokenizer) -> list[str]:
+    tokenizer.no_padding()
+    return list(tokenizer.encode("").tokens)
+
+
+def _content(token: str | dict[str, Any]) -> str:
+    return str(token["content"]) if isinstance(token, dict) else token
+
+
+def _built(folder: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False).backend_tokenizer

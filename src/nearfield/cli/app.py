@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, TextIO
@@ -29,6 +31,7 @@ COMMANDS = {
 """Each command's module holds a typer function of the command's name, or a `typer.Typer` of that name with sub-commands."""
 
 USAGE_ERROR = 2
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a file, the library raises StorageError: what is left is stdout
 
 
 class Commands(TyperGroup):
@@ -54,7 +57,14 @@ class Commands(TyperGroup):
 
 def main() -> None:
     """Run the command line; exits with 0, with 2 after an error that the user can mend, with 130 when interrupted."""
-    build()(prog_name="nearfield")
+    try:
+        build()(prog_name="nearfield")
+    except OSError as error:
+        if error.filename is not None or error.errno not in UNWRITTEN:
+            raise
+        _say(f"error: standard output could not be written: {error.strerror}", style="red")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written would fail once more at the end
+        raise SystemExit(USAGE_ERROR) from None
 
 
 def build() -> typer.Typer:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 
 from nearfield.types.progress import Progress
@@ -18,12 +19,20 @@ from nearfield.types.progress import Progress
 out = Console()
 err = Console(stderr=True)
 
+FORMATS = "stdlib, pydoc-topics, a folder by nearfield, a BEIR folder, JSONL, CSV, TSV, Parquet, a folder of texts"
 LINE_EVERY = 10.0  # seconds between progress lines where stderr is no terminal
 
 
 def emit_json(value: Any) -> None:
     """Write `value` to stdout as JSON: dataclasses as objects, numbers that are not finite as null."""
     out.out(json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False), highlight=False)
+
+
+def given(ctx: typer.Context, *options: str) -> list[str]:
+    """Those of the command's `options`, by their parameters' names, that the user named, as they are typed."""
+    names = {item.name: max(item.opts, key=len) for item in ctx.command.params}
+    sources = {option: ctx.get_parameter_source(option) for option in options}
+    return [names[option] for option, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
 @contextlib.contextmanager
@@ -55,6 +64,7 @@ class ProgressLines:
         self.title, self.every, self.clock = title, every, clock
         self.started = self.shown = clock()
         self.last: tuple[int, int, str] | None = None
+        self.written: tuple[int, int, str] | None = None
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         self.last = (done, total, note)
@@ -62,12 +72,12 @@ class ProgressLines:
             self._write(done, total, note)
 
     def close(self) -> None:
-        """The last state in one more line, unless there was none before."""
-        if self.last is not None and self.shown > self.started:
+        """The last state in one more line, unless there was none before or it has been written."""
+        if self.last is not None and self.written is not None and self.last != self.written:
             self._write(*self.last)
 
     def _write(self, done: int, total: int, note: str) -> None:
-        self.shown = self.clock()
+        self.shown, self.written = self.clock(), (done, total, note)
         seconds = self.shown - self.started
         rate = done / seconds if seconds > 0 else 0.0
         left = f", {clock_time((total - done) / rate)} left" if 0 < done < total and rate > 0 else ""

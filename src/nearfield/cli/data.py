@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import emit_json, err, out, progress_bar
+from nearfield.cli.console import FORMATS, emit_json, given, out, progress_bar
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 data = typer.Typer(no_args_is_help=True, help="Show, import, split, check and export collections and pairs.")
 
-Source = Annotated[str, typer.Argument(metavar="DATA", help="stdlib, pydoc-topics, a BEIR folder, JSONL, CSV, TSV, Parquet, texts.")]
+Source = Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")]
 Target = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write; a folder that nearfield wrote is replaced.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -65,6 +65,7 @@ def import_(
 
 @data.command()
 def split(
+    ctx: Annotated[typer.Context, "which options were given"],
     source: Source,
     target: Target,
     fractions: Annotated[str, typer.Option(help="Splits and their shares of the judged queries.")] = "train=0.8,dev=0.1,test=0.1",
@@ -83,6 +84,8 @@ def split(
     from nearfield.data.open import open_collection
     from nearfield.data.split import split_by_group, with_dev
 
+    if dev is not None and given(ctx, "fractions"):
+        raise InputError("--dev keeps the splits that are there and --fractions makes new ones; give one of them")
     _check_free(target)
     collection = open_collection(source)
     if dev is None:
@@ -148,8 +151,14 @@ def export(
     if isinstance(found, Collection):
         write_beir(found, target)
     else:
+        _check_jsonl(target)
         write_pairs(found, target)
     _written(found, target, json=json)
+
+
+def _check_jsonl(target: Path) -> None:
+    if target.suffix.lower() != ".jsonl":
+        raise InputError(f"pairs are written as JSON lines; give a name that ends in .jsonl, as {target.name}.jsonl", path=target)
 
 
 def _model_facts(name: str) -> ModelFacts:
@@ -170,7 +179,7 @@ def _facts(found: Collection | Pairs) -> dict[str, Any]:
         return facts | {"fingerprint": found.fingerprint, "example": example}
     counts = {what: len(getattr(found, what)) for what in ("documents", "queries", "judgements")}
     groups = len(set(found.documents["group"].to_pylist()) - {""})
-    example = {"document": found.document_texts[0][:2000], "query": found.query_texts[0] if counts["queries"] else None}
+    example = {"document": _cut(found.document_texts[0], 2000), "query": found.query_texts[0] if counts["queries"] else None}
     about = {"kind": "collection", "name": found.name} | counts | {"groups": groups}
     return about | {"splits": _split_sizes(found), "fingerprint": found.fingerprint, "example": example}
 
@@ -200,7 +209,7 @@ def _render(facts: dict[str, Any]) -> None:
             table.add_row(name, Text(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)))
     for name, value in example.items():
         if value not in (None, []):
-            table.add_row(f"first {name}", Text(" ".join(str(value).split())[:300]))
+            table.add_row(f"first {name}", Text(_cut(" ".join(str(value).split()), 300)))
     out.print(table)
 
 
@@ -222,9 +231,13 @@ def _check_free(target: Path) -> None:
 
 
 def _written(found: Collection | Pairs, target: Path, *, json: bool) -> None:
-    facts = _facts(found) | {"written": str(target)}
+    facts = _facts(found)
     if json:
-        emit_json(facts)
+        emit_json(facts | {"written": str(target)})
     else:
         _render(facts)
-        err.print(f"written: {target}", markup=False, highlight=False)
+        out.print(f"written: {target}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -30,5 +30,5 @@ def demo(
     from nearfield.train.tune import tune as run
 
     err.print("Tuning minilm on the standard library's own docstrings and code; pydoc-topics is the guard.", style="dim", highlight=False)
-    verdict = run("minilm", open_collection("stdlib"), to=to, guards=["pydoc-topics"], watch=progress_bar)
+    verdict = run("minilm", open_collection("stdlib"), to=to, guards=["pydoc-topics"], watch=progress_bar, source="stdlib")
     show_run(to, verdict, json=json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
 
 if TYPE_CHECKING:
     from nearfield.similarity.dense import Dense
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 def encode(
     model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A collection, a .txt file with one text a line, or - for standard input.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help=f"A .txt file with one text a line, - for standard input, or {FORMATS}.")],
     to: Annotated[Path, typer.Option(help="The vector folder to write.")],
     role: Annotated[
         str, typer.Option(help="What the texts are; of a collection, query takes its queries, all else its documents.")
@@ -41,17 +39,23 @@ def encode(
         cat texts.txt | nearfield encode minilm - --to vectors --dtype int8
     """
     from nearfield.encoders.load import load_encoder
+    from nearfield.store.fingerprint import model_hash
+    from nearfield.store.made_by import MadeBy
 
     _refuse_other_folder(to)
     ids, texts = _read(source, role)
     encoder = load_encoder(model)
     _check(encoder.contract, role, dim, dtype)
+    empty = _warn_of_empty(ids, texts)
     with progress_bar(f"encoding with {encoder.contract.name}") as progress:
         vectors = encoder.encode(texts, role, progress=progress)
     vectors = _stored(vectors, dim, dtype)
     vectors.save(to, ids=ids)
+    again = str(Path(model).resolve()) if Path(model).is_dir() else model
+    MadeBy(encoder.contract.name, again, model_hash(encoder.folder.path), role).save(to)
     if json:
-        emit_json({"folder": to, "dim": vectors.dim, "dtype": dtype, "bytes_per_item": vectors.bytes_per_item, "usage": vectors.usage})
+        facts = {"dim": vectors.dim, "dtype": dtype, "bytes_per_item": vectors.bytes_per_item, "empty": empty, "usage": vectors.usage}
+        emit_json({"folder": to} | facts)
     else:
         _show(to, vectors)
 
@@ -101,15 +105,28 @@ def _check(contract: Contract, role: str, dim: int | None, dtype: str) -> None:
         warnings.warn(message + f"nearfield evaluate {contract.name} --dims {contract.dim},{dim}", MatryoshkaWarning, stacklevel=2)
 
 
+def _warn_of_empty(ids: Sequence[str], texts: Sequence[str]) -> int:
+    """How many of the texts are empty, with a warning where one is."""
+    from nearfield.errors import NearfieldWarning
+
+    empty = [row for row, text in enumerate(texts) if not text.strip()]
+    if empty:
+        message = f"{len(empty):,} of {len(texts):,} texts are empty (the first is {ids[empty[0]]}); their vectors tell nothing"
+        warnings.warn(message, NearfieldWarning, stacklevel=2)
+    return len(empty)
+
+
 def _stored(vectors: Dense, dim: int | None, dtype: str) -> Dense:
     return (vectors if dim is None else vectors.truncate(dim)).quantise(dtype)
 
 
 def _refuse_other_folder(to: Path) -> None:
     from nearfield.errors import StorageError
+    from nearfield.store.atomic import check_writable
 
     if to.exists() and not (to / "vectors.json").is_file() and not (to.is_dir() and not any(to.iterdir())):
         raise StorageError(f"{to}: exists and is no vector folder, so that it is not replaced; give another place with --to")
+    check_writable(to)
 
 
 def _show(to: Path, vectors: Dense) -> None:

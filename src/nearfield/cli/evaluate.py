@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import emit_json, err, out, progress_bar
+from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from nearfield.types.comparison import Comparison
 
 BM25 = "bm25"
+MAIN, TEST = "nDCG@10", "test"  # what is measured, and on what, when nothing else is asked for
+ALL = "all"  # the one split of data that names none
 SHOWN_PAIRS = 10
 
 
@@ -43,16 +47,18 @@ class Baselines:
 
 def evaluate(
     models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Models of the catalog, model folders, or bm25.")],
-    on: Annotated[str, typer.Option(metavar="DATA", help="A collection, or a file of scored pairs (Spearman's correlation).")],
-    split: Annotated[str, typer.Option(help="The collection's split whose judged queries are asked.")] = "test",
+    on: Annotated[str, typer.Option(metavar="DATA", help=f"{FORMATS}; a file with scores by Spearman's correlation.")],
+    split: Annotated[str | None, typer.Option(help="The collection's split whose judged queries are asked.", show_default="test")] = None,
     dims: Annotated[str, typer.Option(help="Dimensions to cut vectors to, as 384,256,128; the whole vector when not given.")] = "",
     dtype: Annotated[
         str, typer.Option(help="How documents are stored: any of float32,float16,int8,binary. Queries stay float32.")
     ] = "float32",
     similarity: Annotated[str | None, typer.Option(help="Score by cosine, dot or euclidean instead of the model's own.")] = None,
-    measure: Annotated[str, typer.Option(help="The measure that rows are ordered and compared by.")] = "nDCG@10",
+    measure: Annotated[str | None, typer.Option(help="The measure that rows are ordered and compared by.", show_default="nDCG@10")] = None,
     measures: Annotated[str, typer.Option(help="Other measures to show: any of nDCG, R, P, RR, AP, Success, with @k.")] = "",
-    bm25: Annotated[bool, typer.Option("--bm25/--no-bm25", help="Have BM25 in the comparison as the baseline.")] = True,
+    bm25: Annotated[
+        bool | None, typer.Option("--bm25/--no-bm25", help="Have BM25 in the comparison as the baseline.", show_default="bm25")
+    ] = None,
     fuse: Annotated[bool, typer.Option("--fuse", help="Add the reciprocal-rank fusion of BM25 with each model's first row.")] = False,
     run_folder: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -73,21 +79,42 @@ def evaluate(
     from nearfield.data.pairs import Pairs
 
     cuts = Cuts(_numbers(dims), tuple(_items(dtype)) or ("float32",), similarity)
+    if fuse and set(models) == {BM25}:
+        raise InputError("there is nothing to fuse: --fuse joins BM25 with each model, and none is named beside it")
     if run_folder is not None:
         _check_folder(run_folder)
     data = open_data(on)
     if isinstance(data, Pairs):
-        comparison, systems = _on_pairs(models, data, cuts), []
+        options: dict[str, object] = {"--split": split, "--measure": measure, "--measures": measures or None, "--fuse": fuse or None}
+        options |= {"--bm25 or --no-bm25": bm25}
+        _check_for_pairs(data, models, [name for name, value in options.items() if value is not None])
+        comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
     else:
-        wanted = _measures(measure, measures)
-        systems = _systems(models, data.split(split), cuts, Baselines(bm25, fuse), wanted)
-        comparison = _compared(systems, data, split, wanted)
+        wanted = _measures(measure or MAIN, measures)
+        asked = _split(data, split or TEST, on)
+        systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse), wanted)
+        comparison, relevance = _compared(systems, asked, wanted), asked.relevance
     if run_folder is not None:
-        _export(run_folder, comparison, systems, data.split(split).relevance if not isinstance(data, Pairs) else {})
+        _export(run_folder, comparison, systems, relevance)
     if json:
         emit_json(comparison)
     else:
-        _show(comparison, run_folder)
+        _show(comparison, run_folder, named=_items(measures))
+
+
+def _check_for_pairs(pairs: Pairs, models: list[str], options: list[str]) -> None:
+    """Raise InputError for what has no meaning on scored pairs, which have no splits, no rankings and no documents to search."""
+    if options:
+        raise InputError(f"{pairs.name} holds scored pairs, which are measured by Spearman's correlation: leave out {', '.join(options)}")
+    if BM25 in models:
+        raise InputError(f"{pairs.name} holds scored pairs, and bm25 gives a pair of texts no score: leave it out")
+
+
+def _split(collection: Collection, name: str, on: str) -> Split:
+    if name != ALL and collection.splits == (ALL,):
+        make = f"nearfield data split {shlex.quote(on)} FOLDER"
+        raise InputError(f"{collection.name} has no split {name!r}; it has all. Give --split all, or make splits first: {make}")
+    return collection.split(name)
 
 
 def _measures(main: str, others: str) -> tuple[str, ...]:
@@ -96,10 +123,10 @@ def _measures(main: str, others: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(measure_name(name) for name in (main, *(_items(others) or MEASURES))))
 
 
-def _compared(systems: list[System], collection: Collection, split: str, wanted: tuple[str, ...]) -> Comparison:
+def _compared(systems: list[System], split: Split, wanted: tuple[str, ...]) -> Comparison:
     from nearfield.evaluate.compare import compare
 
-    return compare(systems, collection.split(split), measure=wanted[0], measures=wanted)
+    return compare(systems, split, measure=wanted[0], measures=wanted)
 
 
 def _systems(models: list[str], split: Split, cuts: Cuts, baselines: Baselines, wanted: tuple[str, ...]) -> list[System]:
@@ -157,8 +184,11 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _check_folder(folder: Path) -> None:
+    from nearfield.store.atomic import check_writable
+
     if folder.exists() and not (folder / "comparison.json").is_file() and (folder.is_file() or any(folder.iterdir())):
         raise InputError("is there already and is no folder that evaluate wrote; give another place", path=folder)
+    check_writable(folder)
 
 
 def _export(folder: Path, comparison: Comparison, systems: list[System], relevance: dict[str, dict[str, int]]) -> None:
@@ -174,11 +204,12 @@ def _export(folder: Path, comparison: Comparison, systems: list[System], relevan
             write_run(system.ranking, stage / f"{tag}.run", tag=tag)
 
 
-def _show(comparison: Comparison, folder: Path | None) -> None:
-    from nearfield.report.numbers import estimated
+def _show(comparison: Comparison, folder: Path | None, *, named: Sequence[str]) -> None:
+    from nearfield.evaluate.measures import measure_name
     from nearfield.report.table import comparison_table, pairs_table
+    from nearfield.types.numbers import estimated
 
-    out.print(comparison_table(comparison))
+    out.print(comparison_table(comparison, named=[measure_name(name) for name in named]))
     alike = tuple(pair for pair in comparison.pairs if pair.p_holm >= 0.05)
     if alike:
         out.print("\nNot told apart, and the queries that would show the difference four times in five:")

@@ -28,8 +28,23 @@ def catalog(ctx: typer.Context, json: Json = False) -> None:
         nearfield models show minilm
         nearfield models get minilm
     """
-    if ctx.invoked_subcommand is not None:
-        return
+    if ctx.invoked_subcommand is None:
+        _list(json=json)
+
+
+@models.command("list")
+def list_(json: Json = False) -> None:
+    """List the known models, as `nearfield models` alone does.
+
+    Examples:
+
+        nearfield models list
+        nearfield models list --json
+    """
+    _list(json=json)
+
+
+def _list(*, json: bool) -> None:
     from rich.table import Table
 
     from nearfield.encoders.card import cards

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as json_format
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
@@ -16,14 +18,17 @@ if TYPE_CHECKING:
     from nearfield.types.ranking import Ranking
 
 BM25 = "bm25"
+DEFAULT = "minilm"
 FUSED_DEPTH = 100  # results of each ranking that a fusion looks at
 SNIPPET = 160
 
 
 def search(
-    collection: Annotated[str, typer.Argument(help="A collection: an embedded one's name, a folder or a file.")],
+    collection: Annotated[str, typer.Argument(help=f"{FORMATS}.")],
     query: Annotated[str, typer.Argument(help="What to look for.")],
-    model: Annotated[str, typer.Option(help="A model of the catalog, a model folder, or bm25.")] = "minilm",
+    model: Annotated[
+        str | None, typer.Option(help="A model of the catalog, a model folder, or bm25; minilm, or what made the vectors, when not given.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="Results to show.", min=1)] = 10,
     fuse: Annotated[bool, typer.Option("--fuse", help="Fuse the model's ranking with BM25's and show both ranks.")] = False,
     vectors: Annotated[
@@ -40,8 +45,14 @@ def search(
         nearfield search my-data "late delivery" --vectors vectors/documents --fuse --json
     """
     from nearfield.data.open import open_collection
+    from nearfield.errors import InputError
     from nearfield.search.fuse import reciprocal_rank_fusion
 
+    if not query.strip():
+        raise InputError("the query is empty; say what to look for")
+    if model == BM25 and vectors is not None:
+        raise InputError("bm25 reads words and no vectors; leave out --vectors, or name the model that made them (--fuse adds bm25)")
+    model = model or (DEFAULT if vectors is None else _maker(vectors))
     data = open_collection(collection)
     depth = max(k, FUSED_DEPTH) if fuse else k
     rankings = {} if model == BM25 else {model: _dense(data, query, model, vectors, depth)}
@@ -62,6 +73,8 @@ def _dense(data: Collection, query: str, model: str, folder: Path | None, depth:
 
     stored = None if folder is None else _opened(folder, data)
     encoder = load_encoder(model)
+    if folder is not None:
+        _check_maker(folder, encoder.folder.path, model)
     if stored is not None and stored.dim > encoder.contract.dim:
         raise ContractError(f"{folder}: its vectors have {stored.dim} dimensions, {model}'s {encoder.contract.dim}; name their model")
     if stored is None:
@@ -69,6 +82,35 @@ def _dense(data: Collection, query: str, model: str, folder: Path | None, depth:
             stored = encoder.encode(data.document_texts, "document", progress=progress)
     asked = encoder.encode([query], "query")
     return retrieve(asked.truncate(stored.dim), stored, query_ids=("query",), document_ids=data.document_ids, k=depth)
+
+
+def _maker(folder: Path) -> str:
+    """The model that made the vectors, as it can be opened again."""
+    from nearfield.errors import InputError
+    from nearfield.store.made_by import MadeBy
+
+    made = MadeBy.open(folder)
+    if made is None:
+        raise InputError("does not say which model made its vectors; name it with --model, or encode the collection again", path=folder)
+    return made.source
+
+
+def _check_maker(folder: Path, model_folder: Path, model: str) -> None:
+    """Raise ContractError unless the vectors are documents by this very model; warn where their folder does not say."""
+    from nearfield.errors import ContractError, NearfieldWarning
+    from nearfield.store.fingerprint import model_hash
+    from nearfield.store.made_by import MadeBy
+
+    made = MadeBy.open(folder)
+    if made is None:
+        message = f"{folder} does not say which model made its vectors; the results mean nothing unless it was {model}"
+        warnings.warn(message, NearfieldWarning, stacklevel=2)
+        return
+    if made.files != model_hash(model_folder):
+        advice = f"leave out --model, name {made.source}, or encode the collection again"
+        raise ContractError(f"{folder}: its vectors were made by {made.model} ({made.source}), and {model} is another model; {advice}")
+    if made.role != DOCUMENT:
+        raise ContractError(f"{folder}: its texts were encoded as {made.role}; wanted documents: encode with --role document")
 
 
 def _opened(folder: Path, data: Collection) -> Dense:

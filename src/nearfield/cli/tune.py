@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import emit_json, err, out, progress_bar
+from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
 
 if TYPE_CHECKING:
     from nearfield.types.verdict import Verdict
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def tune(
     model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
-    on: Annotated[str, typer.Option("--on", help="The collection: an embedded one's name, a folder or a file.")],
+    on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
     to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION when not given.")] = None,
     guard: Annotated[list[str] | None, typer.Option(help="What must not get worse: a collection or scored pairs. Repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
@@ -40,7 +40,7 @@ def tune(
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
     chosen = Recipe.open(recipe) if recipe else Recipe()
-    verdict = run(model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), watch=progress_bar)
+    verdict = run(model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), watch=progress_bar, source=on)
     show_run(folder, verdict, json=json)
 
 
@@ -50,6 +50,7 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
     from nearfield.report.facts import read_run
     from nearfield.report.table import comparison_table, verdict_panel
     from nearfield.store.atomic import write_text
+    from nearfield.types.numbers import plural
 
     facts = read_run(folder)
     write_text(folder / "model" / "README.md", model_card(facts))
@@ -59,6 +60,11 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
         return
     if facts.comparison is not None:
         out.print(comparison_table(facts.comparison))
+    if facts.findings:
+        counts = {severity: sum(finding.severity == severity for finding in facts.findings) for severity in ("error", "warning", "note")}
+        found = ", ".join(plural(count, severity) for severity, count in counts.items() if count)
+        names = ", ".join(finding.check for finding in facts.findings)
+        out.print(f"The doctor found {found}: {names}. The report says more.", style="dim", markup=False, highlight=False)
     out.print(verdict_panel(verdict, model=facts.about.model))
     for name, path in (("model", folder / "model"), ("report", report)):
         if path is not None:

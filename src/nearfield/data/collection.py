@@ -42,6 +42,14 @@ class Split:
     relevance: dict[str, dict[str, int]] = field(repr=False)
 
 
+class RepeatedId(CollectionError):
+    """An id is used by two documents, or by two queries; `what` says which, `key` is the id."""
+
+    def __init__(self, name: str, what: str, key: str) -> None:
+        super().__init__(f"{name}: {what} id {key!r} is used more than once; ids must be unique")
+        self.what, self.key = what, key
+
+
 @dataclass(frozen=True)
 class Collection:
     """Documents (id, title, text, group), queries (id, text, group), judgements (query, document, relevance, split).
@@ -63,7 +71,7 @@ class Collection:
         for what, table in (("document", self.documents), ("query", self.queries)):
             repeated = _repeated(table["id"])
             if repeated is not None:
-                raise CollectionError(f"{self.name}: {what} id {repeated!r} is used more than once; ids must be unique")
+                raise RepeatedId(self.name, what, repeated)
             if pc.any(pc.equal(table["id"], "")).as_py():
                 raise CollectionError(f"{self.name}: a {what} has an empty id; give each one its own")
         if not len(self.documents):

@@ -25,6 +25,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("id", "_id"),
 }
 _NUMBERED_NEGATIVE = re.compile(r"(hard_)?negative_?\d+")
+_TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
 _MEANING = {name: meaning for meaning, names in NAMES.items() for name in names}
 
 
@@ -66,9 +67,18 @@ def columns_of(names: Iterable[str], path: Path) -> Columns:
         positive = text
     if not (query and positive) and (query or positive or not text):
         wanted = f"a query ({', '.join(NAMES['query'])}) and a positive ({', '.join(NAMES['positive'])}), or text alone for documents"
-        raise InputError(f"has columns {', '.join(names) or 'of no name'}; wanted {wanted}. Rename the columns", path=path)
+        if path.suffix.lower() in _TABLES and not any(map(known, names)):
+            lacks = f"the header seems to be missing: the first line is {shortened(names)!r}"
+            raise InputError(f"{lacks}. Add a line with the columns' names, or rename them; wanted {wanted}", path=path, line=1)
+        raise InputError(f"has columns {shortened(names) or 'of no name'}; wanted {wanted}. Rename the columns", path=path)
     rest = {meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")}
     return Columns(query, positive, text, negatives=negatives, score=first["score"] if query else None, **rest)
+
+
+def shortened(names: Iterable[str], *, most: int = 80) -> str:
+    """Names with commas between, cut to `most` characters: what should be a header may be a row of long texts."""
+    text = " ".join(", ".join(names).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def text_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:

@@ -9,12 +9,12 @@ from typing import Final
 
 from nearfield.data import collection, pairs
 from nearfield.data.cache import files_key, through_cache
-from nearfield.data.collection import Collection
+from nearfield.data.collection import Collection, RepeatedId
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers import ROW_FORMATS, beir, rows, texts
+from nearfield.data.readers import ROW_FORMATS, beir, records, rows, texts
 from nearfield.data.readers.lines import reading
 from nearfield.data.writer import CollectionWriter, PairsWriter
-from nearfield.errors import InputError, nearest
+from nearfield.errors import CollectionError, InputError, nearest
 
 EMBEDDED: Final[Mapping[str, str]] = {
     "stdlib": "nearfield.data.stdlib:open_stdlib",
@@ -119,9 +119,25 @@ def _converted(name: str, kind: str, files: list[Path], fill: Callable[[Collecti
     def make(folder: Path | None) -> Collection:
         writer = CollectionWriter(name, folder)
         documents_only = bool(fill(writer))
-        return writer.finish(documents_only=documents_only)
+        try:
+            return writer.finish(documents_only=documents_only)
+        except RepeatedId as error:
+            raise _located(error, files) from error
 
     return through_cache(_key(kind, files), make, open_folder=Collection.open)
+
+
+def _located(error: RepeatedId, files: list[Path]) -> CollectionError:
+    """The error with the file and line of the id's second use, looked for only now."""
+    others = {"document": beir.QUERIES, "query": beir.CORPUS}[error.what]
+    tables = [file for file in files if file.suffix.lower() in ROW_FORMATS and file.name != others and file.parent.name != beir.QRELS]
+    uses = ((file, line) for file in tables for line, row in records(file) if str(row.get("_id", row.get("id"))) == error.key)
+    first, second = next(uses, None), next(uses, None)
+    if first is None or second is None:
+        return error
+    before = f"line {first[1]}" if first[0] == second[0] else f"{first[0]}, line {first[1]}"
+    message = f"{error.what} id {error.key!r} is used more than once, before in {before}; ids must be unique"
+    return CollectionError(message, path=second[0], line=second[1])
 
 
 def _key(kind: str, files: list[Path]) -> str:

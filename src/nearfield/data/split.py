@@ -43,7 +43,8 @@ def with_dev(collection: Collection, *, fraction: float, seed: int = 0) -> Colle
         raise InputError(f"the fraction for dev is {fraction:g}; wanted one between 0 and 1")
     if "train" not in collection.splits or "dev" in collection.splits:
         have = ", ".join(collection.splits) or "no splits"
-        raise CollectionError(f"{collection.name} has {have}; dev is carved out of train, and only where there is no dev yet")
+        advice = "; make train, dev and test first: nearfield data split DATA FOLDER" if "train" not in collection.splits else ""
+        raise CollectionError(f"{collection.name} has {have}; dev is carved out of train, and only where there is no dev yet{advice}")
     in_train = pc.equal(collection.judgements["split"], "train")
     train, rest = collection.judgements.filter(in_train), collection.judgements.filter(pc.invert(in_train))
     fractions = {"train": 1 - fraction, "dev": fraction}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
-from nearfield.encoders.text import TextEncoder
+from nearfield.encoders.text import TextEncoder, quiet
 from nearfield.errors import StorageError
-from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.model_folder import contract_json
+from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json, read_limits
+from nearfield.store.tensors import write_tensors
+from nearfield.types.contract import Contract
 
 _LEFT_BEHIND = (".safetensors", ".bin", ".onnx", ".h5", ".msgpack", ".ot", ".gguf", ".index.json")
 _NOT_CONFIG = ("README.md", ".gitattributes", "nearfield.json")
@@ -22,19 +22,22 @@ _NOT_CONFIG = ("README.md", ".gitattributes", "nearfield.json")
 def save_encoder(encoder: TextEncoder, path: str | Path, *, name: str, matryoshka_dims: tuple[int, ...] = ()) -> None:
     """Write `encoder` with its weights as they stand: the files of the folder it came from, new weights, `nearfield.json`.
 
-    Weights that the original folder left out (a pooler that nothing reads) are left out again. Whole or not at all. Raises
-    StorageError when writing fails.
+    sentence-transformers reads the whole contract from its own files there, also what only nearfield.json stated before. Weights
+    that the original folder left out (a pooler that nothing reads) are left out again. Whole or not at all. Raises StorageError
+    when writing fails.
     """
     source = encoder.folder
     contract = replace(encoder.contract, name=name, matryoshka_dims=matryoshka_dims or encoder.contract.matryoshka_dims)
     with staged_folder(path) as stage:
-        for file in sorted(source.path.rglob("*")):
-            place = stage / file.relative_to(source.path)
-            if file.is_file() and file.name not in _NOT_CONFIG and not file.name.endswith(_LEFT_BEHIND) and not _hidden(file, source.path):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, place)
-        for folder in (module for module in json.loads((stage / "modules.json").read_text()) if module["path"]):
-            (stage / folder["path"]).mkdir(exist_ok=True)  # 2_Normalize may hold no file
+        modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
+        for folder in {"", *(module["path"] for module in modules)}:
+            (stage / folder).mkdir(parents=True, exist_ok=True)  # 2_Normalize may hold no file
+            for file in (source.path / folder).glob("[!.]*"):
+                if file.is_file() and file.name not in _NOT_CONFIG and not file.name.endswith(_LEFT_BEHIND):
+                    shutil.copyfile(file, stage / folder / file.name)
+        if not modules:
+            _write_modules(encoder, stage)
+        _state(contract, source, stage)
         try:
             _save_weights(encoder, stage)
         except SafetensorError as error:
@@ -45,10 +48,28 @@ def save_encoder(encoder: TextEncoder, path: str | Path, *, name: str, matryoshk
 def _save_weights(encoder: TextEncoder, stage: Path) -> None:
     source = encoder.folder
     weights = {name: weight.detach() for name, weight in encoder.backbone.state_dict().items() if name not in encoder.unread}
-    encoder.backbone.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
+    with quiet():
+        encoder.backbone.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
     for folder, projection in zip(source.projections, encoder.projections, strict=True):
-        save_file(projection.state_dict(), stage / folder.relative_to(source.path) / "model.safetensors")
+        write_tensors(stage / folder.relative_to(source.path) / "model.safetensors", projection.state_dict())
 
 
-def _hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(root).parts)
+def _write_modules(encoder: TextEncoder, stage: Path) -> None:
+    """The modules of a folder that named none: transformer, pooling, and normalisation where the contract asks for it."""
+    parts = [("", "Transformer"), ("1_Pooling", "Pooling"), *([("2_Normalize", "Normalize")] if encoder.contract.normalise else [])]
+    rows = [
+        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"} for at, (path, kind) in enumerate(parts)
+    ]
+    write_json(stage / "modules.json", rows)
+    for path, _ in parts:
+        (stage / path).mkdir(exist_ok=True)
+    write_json(stage / "1_Pooling" / "config.json", pooling_json(encoder.contract, encoder.contract.dim))
+
+
+def _state(contract: Contract, source: ModelFolder, stage: Path) -> None:
+    """Put the contract's length, prompts and similarity where sentence-transformers reads them, beside what stood there."""
+    limits = {"do_lower_case": False} | read_limits(source.transformer) | {"max_seq_length": contract.max_tokens}
+    write_json(stage / source.transformer.relative_to(source.path) / "sentence_bert_config.json", limits)
+    file = stage / "config_sentence_transformers.json"
+    stated = read_json(file) if file.exists() else {}
+    write_json(file, stated | {"prompts": dict(contract.prompts), "similarity_fn_name": contract.similarity})

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.encoders.encoder import Encoder
-from nearfield.errors import ContractError, ModelError, TruncationWarning, nearest
+from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning, nearest
 from nearfield.heads.pooling import POOLINGS
 from nearfield.heads.projection import Projection
 from nearfield.similarity.dense import Dense, Usage, checked_finite
@@ -60,20 +60,41 @@ class TextEncoder(Encoder):
         return named | {f"projections.{name}": weight for name, weight in self.projections.named_parameters()}
 
     def embed(self, ids: Tensor, mask: Tensor, prompt_tokens: int = 0) -> Tensor:
-        """Embeddings of token ids (B, T) under mask (B, T), True at real tokens: (B, dim) float32, differentiable."""
+        """Embeddings of token ids (B, T) under mask (B, T), True at real tokens: (B, dim) float32, differentiable.
+
+        A row without a token to pool is pooled to zeros.
+        """
+        attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            states = self.backbone(input_ids=ids, attention_mask=mask.long()).last_hidden_state.float()
-        pooled_over = mask
+            states = self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state.float()
+        counts = mask
         if prompt_tokens and not self.contract.include_prompt:
-            pooled_over = mask & (torch.arange(mask.shape[1], device=mask.device) >= prompt_tokens)
-        vectors = POOLINGS[self.contract.pooling](states, pooled_over)
+            counts = mask & (torch.arange(mask.shape[1], device=mask.device) >= prompt_tokens)
+        nothing = ~counts.any(1, keepdim=True)
+        vectors = POOLINGS[self.contract.pooling](states, counts | nothing, mask).masked_fill(nothing, 0.0)
         for projection in self.projections:
             vectors = projection(vectors)
         return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
 
     def tokenise(self, items: Sequence[str], role: Role, *, max_tokens: int | None = None) -> Tokens:
-        """Token ids of the items with the role's prompt before each, at most `max_tokens` (the contract's by default) each."""
-        return self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=max_tokens)
+        """Token ids of the items with the role's prompt before each, at most `max_tokens` (the contract's by default) each.
+
+        Raises ContractError where the prompt fills them all and is not pooled, so that nothing would be left of any item, and
+        InputError where the items are no texts.
+        """
+        if isinstance(items, str):
+            raise InputError(f"got one text where a list of texts is wanted; write [{items[:20]!r}]")
+        for at, item in enumerate(items):
+            if not isinstance(item, str):
+                raise InputError(f"item {at} is {item!r}; wanted a text")
+        tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=max_tokens)
+        limit = min(max_tokens or self.contract.max_tokens, self.contract.max_tokens)
+        if tokens.prompt_tokens >= limit and not self.contract.include_prompt:
+            raise ContractError(
+                f"{self.contract.name}: the prompt of role {role!r} has {tokens.prompt_tokens} tokens and the model reads {limit}; as "
+                "prompts are not pooled, nothing would be left to pool. Shorten the prompt or raise the limit."
+            )
+        return tokens
 
     def count_tokens(self, items: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) tokens of each item, without prompt, before any truncation."""
@@ -128,20 +149,25 @@ class Backbone:
 def load_backbone(folder: Path) -> Backbone:
     """The transformer in `folder`, float32, in evaluation mode.
 
-    Raises ModelError for an architecture that transformers does not know, for weights that are missing (a pooler, which
-    no pooling here reads, may be), cut off, or not finite.
+    Of an encoder-decoder its encoder. Raises ModelError for an architecture that transformers does not know, for an
+    encoder-decoder whose encoder it does not load alone, for weights that are missing (a pooler, which no pooling here reads,
+    may be), cut off, or not finite.
     """
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
+    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
-    with _quiet():
+    with quiet():
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
         except (ValueError, KeyError, OSError) as error:
             raise ModelError(f"{folder}: the architecture is not one that transformers knows: {_first_line(error)}") from error
         if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
             raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
+        auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+        if auto is AutoModel and config.is_encoder_decoder:
+            raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder, and transformers does not load its encoder alone")
         try:
-            opened = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True)
+            opened = auto.from_pretrained(folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True)
         except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
             raise ModelError(f"{folder}: the weights could not be read: {_first_line(error)}") from error
     backbone, report = opened
@@ -156,7 +182,7 @@ def load_backbone(folder: Path) -> Backbone:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """transformers without its progress bar and its load report, which are ours to give; as it was, afterwards."""
     from transformers.utils import logging
 

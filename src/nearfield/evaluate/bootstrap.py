@@ -42,7 +42,8 @@ def mean_intervals(
     mean +- q s / sqrt(n), where q is the `confidence` quantile of |t| over resamples of the queries (Hall 1988: coverage error
     O(n^-2)), and never less than Student's. Of the percentile, BCa, bootstrap-t and Student's intervals this is the one whose
     coverage held on zero-inflated values and on differences of them, from n = 30 on. All rows use the same resamples, so a row's
-    interval does not depend on the other rows. Constant values give an interval of no width. Raises InputError for no value.
+    interval does not depend on the other rows. Constant values give an interval of no width; a single value, which says nothing
+    of how values differ, gives `bounds`. Raises InputError for no value.
     """
     table = np.asarray(values, np.float64)
     if table.shape[1] == 0:
@@ -52,8 +53,10 @@ def mean_intervals(
     centred[np.abs(centred) <= 1e-12 * np.abs(table).max(1, initial=0.0)[:, None]] = 0.0  # constant but for the mean's rounding
     deviation = np.sqrt((centred**2).mean(1))
     n = table.shape[1]
+    if n == 1:
+        return [Estimate(float(mean), *map(float, bounds)) for mean in means]
     drawn = np.concatenate([_t_values(weights, centred, deviation) for weights in resampled(n, resamples, seed)])
-    student = stats.t.ppf((1 + confidence) / 2, n - 1) / np.sqrt(n - 1) if n > 1 else 0.0
+    student = stats.t.ppf((1 + confidence) / 2, n - 1) / np.sqrt(n - 1)
     half = np.maximum(np.quantile(drawn, confidence, axis=0), student) * deviation
     low, high = np.maximum(means - half, bounds[0]), np.minimum(means + half, bounds[1])
     return [Estimate(*map(float, row)) for row in zip(means, low, high, strict=True)]

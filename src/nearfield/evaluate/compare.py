@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,10 @@ from nearfield.evaluate.measures import MEASURES, measure_name, score_ranking
 from nearfield.evaluate.pairwise import pairs_of, tell_apart
 from nearfield.evaluate.power import queries_needed
 from nearfield.evaluate.randomisation import paired_test, paired_tests
-from nearfield.evaluate.systems import System
+from nearfield.evaluate.systems import Deviation, System
+from nearfield.similarity.dense import STORAGES
 from nearfield.types.comparison import Comparison, PairTest, Row
+from nearfield.types.numbers import changed, p_value
 from nearfield.types.scores import Scores
 
 Floats = npt.NDArray[np.float64]
@@ -49,7 +51,7 @@ def compare(
         means = {name: score.mean for name, score in scores[system.name].items()}
         speeds = (system.bytes_per_document, system.documents_per_second, system.query_milliseconds)
         rows.append(Row(system.name, system.model, system.dim, system.storage, estimate, means, mark, *speeds, tuple(values.tolist())))
-    measured = [line for system in ordered for line in _deviation_notes(system, split, scores[system.name][main])]
+    measured = _deviation_notes(ordered, split, {name: each[main] for name, each in scores.items()})
     facts = sorted({note for system in systems for note in system.notes})
     return Comparison(
         collection=split.collection.name,
@@ -73,12 +75,17 @@ def _tested(names: Sequence[str], table: Floats) -> tuple[list[PairTest], list[s
     return tell_apart(names, estimates, paired_tests(differences), lambda pair, alpha: queries_needed(differences[pair], alpha=alpha))
 
 
-def _deviation_notes(system: System, split: Split, own: Scores) -> list[str]:
+def _deviation_notes(systems: Sequence[System], split: Split, scores: Mapping[str, Scores]) -> list[str]:
+    """What each departure from a contract costs: a line for a model at a dim, of its most exact storage type."""
+    chosen: dict[tuple[str, int | None, str], tuple[System, Deviation]] = {}
+    for system in sorted(systems, key=lambda system: STORAGES.index(system.storage) if system.storage in STORAGES else 0):
+        for deviation in system.deviations:
+            chosen.setdefault((system.model, system.dim, deviation.what), (system, deviation))
     notes = []
-    for deviation in system.deviations:
+    for system, deviation in chosen.values():
+        own = scores[system.name]
         right = score_ranking(deviation.reference, split.relevance, [own.measure])[own.measure]
         cost = mean_interval(own.values - right.values, bounds=(-1.0, 1.0))
-        p = paired_test(own.values, right.values)
-        change = f"{own.measure} {cost.mean:+.3f} [{cost.low:+.3f}, {cost.high:+.3f}], p = {p:.4f}"
-        notes.append(f"{system.name} is {deviation.what}: {change} against {deviation.instead_of}")
+        tested = f"uncorrected {p_value(paired_test(own.values, right.values))}"
+        notes.append(f"{system.name} is {deviation.what}: {own.measure} {changed(cost)}, {tested}, against {deviation.instead_of}")
     return notes

@@ -44,6 +44,10 @@ def measure_name(name: str) -> str:
     """
     match = re.fullmatch(r"([A-Za-z]+)(?:@([1-9][0-9]*))?", name.strip())
     kind = _BY_ALIAS.get(match[1].lower()) if match else None
+    asked, at, depth = name.strip().partition("@")
+    if match is None and at and asked.lower() in _BY_ALIAS:
+        example = _BY_ALIAS[asked.lower()].example
+        raise InputError(f"measure {name!r} has the cutoff {depth!r}; wanted a whole number from 1, as in {example}")
     if match is None or kind is None:
         known, near = ", ".join(kind.example for kind in KINDS), nearest(name.lower().partition("@")[0], _BY_ALIAS)
         raise InputError(f"there is no measure {name!r}; wanted one of {known}, at any cutoff.{near}")

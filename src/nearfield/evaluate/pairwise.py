@@ -22,7 +22,7 @@ def pairs_of(rows: int) -> list[tuple[int, int]]:
 
 
 def tell_apart(
-    names: Sequence[str], differences: Sequence[Estimate], p: npt.NDArray[np.float64], needed: Callable[[int, float], int]
+    names: Sequence[str], differences: Sequence[Estimate], p: npt.NDArray[np.float64], needed: Callable[[int, float], int | None]
 ) -> tuple[list[PairTest], list[str]]:
     """The test of each pair of rows, in the order of `pairs_of`, and each row's letters; `names` are best first.
 

@@ -10,15 +10,15 @@ from scipy import stats
 
 from nearfield.errors import InputError
 
-CEILING = 1_000_000_000  # stands for "more queries than anyone has": a difference of exactly 0 is never shown
+CEILING = 1_000_000_000  # more queries than anyone has: where it takes more, none would show the difference
 
 
-def queries_needed(differences: npt.ArrayLike, *, power: float = 0.8, alpha: float = 0.05) -> int:
+def queries_needed(differences: npt.ArrayLike, *, power: float = 0.8, alpha: float = 0.05) -> int | None:
     """Queries at which a true difference of this mean and spread is shown with probability `power` at level `alpha`.
 
     n = (z_(1-alpha/2) + z_power)^2 (sd / mean)^2 + z_(1-alpha/2)^2 / 2, the normal approximation of the paired test with
     Guenther's (1981) correction for the estimated sd; at least the 1 - log2(alpha) queries below which no flip of signs can
-    reach `alpha`, at most a billion. Raises InputError for no difference at all.
+    reach `alpha`. None where it takes more than a billion, as for a mean of 0. Raises InputError where `differences` is empty.
     """
     values = np.asarray(differences, np.float64)
     if values.size == 0:
@@ -27,11 +27,11 @@ def queries_needed(differences: npt.ArrayLike, *, power: float = 0.8, alpha: flo
     return needed(float(values.mean()), float(sd), power=power, alpha=alpha)
 
 
-def needed(mean: float, sd: float, *, power: float = 0.8, alpha: float = 0.05) -> int:
+def needed(mean: float, sd: float, *, power: float = 0.8, alpha: float = 0.05) -> int | None:
     """`queries_needed` from the mean and the standard deviation of one query's difference."""
     level, chance = map(float, stats.norm.ppf([1 - alpha / 2, power]))
     least = math.ceil(1 - math.log2(alpha))
     if abs(mean) <= 1e-12:
-        return CEILING
+        return None
     n = (level + chance) ** 2 * (sd / mean) ** 2 + level**2 / 2
-    return max(least, math.ceil(min(n, CEILING)))
+    return max(least, math.ceil(n)) if n < CEILING else None

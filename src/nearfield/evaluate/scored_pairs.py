@@ -89,7 +89,7 @@ def compare_pair_scores(systems: Sequence[PairScores], pairs: Pairs) -> Comparis
     gold = np.asarray(pairs.table["score"].to_numpy(), np.float64)
     if len(np.unique(gold)) < 2:
         raise InputError(f"{pairs.name}: every pair has the same score, so no order can be compared with it")
-    observed = np.array([_spearman(system.predicted, gold) for system in systems])
+    observed = np.array([spearman(system.predicted, gold) for system in systems])
     order = sorted(range(len(systems)), key=lambda row: (-observed[row], systems[row].name))
     ordered, observed = [systems[row] for row in order], observed[order]
     drawn = _resampled_spearman(np.stack([system.predicted for system in ordered]), gold)
@@ -114,7 +114,8 @@ def _with_references(contract: Contract, cuts: Sequence[Cut]) -> list[Cut]:
     return list(dict.fromkeys([*cuts, *whole, *(replace(cut, similarity=contract.similarity) for cut in cuts)]))
 
 
-def _spearman(predicted: Floats, gold: Floats) -> float:
+def spearman(predicted: Floats, gold: Floats) -> float:
+    """Spearman's rank correlation of `predicted: (n,)` with `gold: (n,)`; 0 where either is constant."""
     return float(_correlation(stats.rankdata(predicted)[None], stats.rankdata(gold)[None])[0])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.errors import ContractError
+from nearfield.errors import ContractError, InputError
 from nearfield.index.top import TopK, best, empty_top_k
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import similarity
@@ -23,7 +23,7 @@ def exact_top_k(query: Dense, documents: Dense, k: int, *, block: int = BLOCK) -
     Returns documents (n, k) int64, -1 where there are fewer than k, and scores (n, k) float32, -inf there. `documents` may be of
     any storage type and memory-mapped: a block of them is decoded at a time. The best of float32 scores are scored once more
     in float64, so that the result does not depend on the blocks, and equal scores go to the smaller document position.
-    Raises ContractError where the dims differ, InputError where k is below 1.
+    Raises ContractError where the dims differ, InputError where k is below 1 or a score is NaN or infinite.
     """
     if query.dim != documents.dim:
         raise ContractError(f"queries have {query.dim} dimensions and documents {documents.dim}; both sides need the same model and dim")
@@ -45,7 +45,13 @@ def _candidates(query: npt.NDArray[Any], documents: Dense, name: str, k: int, bl
     positions = [np.empty(0, np.int64) for _ in query]
     scores = [np.empty(0, np.float32) for _ in query]
     for start in range(0, len(documents), block):
-        scored = similarity(name)(query, documents[start : start + block].floats())
+        with np.errstate(invalid="ignore", over="ignore"):
+            scored = similarity(name)(query, documents[start : start + block].floats())
+        if not np.isfinite(scored).all():
+            column = int(np.flatnonzero(~np.isfinite(scored).all(0))[0])
+            raise InputError(
+                f"document {start + column} has a score of NaN or infinity: its vector or a query's is not finite or too large"
+            )
         for row in range(len(query)):
             chosen = best(scored[row], np.arange(scored.shape[1]), k)
             merged = np.concatenate([positions[row], chosen + start]), np.concatenate([scores[row], scored[row][chosen]])

@@ -8,10 +8,10 @@ from typing import Any
 
 from nearfield.encoders.card import cards
 from nearfield.report.facts import RunFacts
-from nearfield.report.numbers import UNKNOWN, count, estimated, size
 from nearfield.report.reproduce import command, flat, toml
 from nearfield.report.words import LETTERS, advice, guard_line, headline, in_one_line
 from nearfield.types.comparison import Comparison, Row
+from nearfield.types.numbers import UNKNOWN, count, estimated, size
 
 _USE = """## Use
 

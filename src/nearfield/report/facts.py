@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class About:
-    """run.json: what was tuned on what. `seconds` holds each stage's time."""
+    """run.json: what was tuned on what. `seconds` holds each stage's time; `source`, `guards` and `to` are the command's arguments."""
 
     model: str
     collection: str
@@ -31,6 +31,9 @@ class About:
     started: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    source: str = ""
+    guards: tuple[str, ...] = ()
+    to: str = ""
 
 
 @dataclass(frozen=True)

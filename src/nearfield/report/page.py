@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.extras import require
-from nearfield.report import numbers, plots, words
+from nearfield.report import plots, words
 from nearfield.report.axes import clipped
 from nearfield.report.facts import Example, RunFacts, read_run
 from nearfield.report.plots import Plot
 from nearfield.report.reproduce import command, flat, toml
 from nearfield.report.table import by_severity, p_short
 from nearfield.store.atomic import write_text
+from nearfield.types import numbers
 from nearfield.types.comparison import Comparison
 
 NAME = "report.html"
+SHOWN = ("R@10", "R@100", "RR@10")  # measures with a column of their own in the first table
 _CODE = re.compile(r"\n[ \t]{2,}\S|^\s*(async def|def|class|import|from|function|public|fn|const|#include)\b|[;{}]\s*$", re.MULTILINE)
 
 
@@ -97,7 +99,7 @@ def _parts(facts: RunFacts) -> dict[str, Any]:
     evaluated = next((step.measure for step in facts.training if step.measure), "")
     return {
         "comparison": comparison if has_rows else None,
-        "others": [name for name in comparison.rows[0].means if name != comparison.measure] if comparison and has_rows else [],
+        **_measures(comparison if has_rows else None),
         "told_apart": words.told_apart(comparison) if comparison and has_rows else "",
         "letters": words.LETTERS,
         "storage": storage,
@@ -113,6 +115,12 @@ def _parts(facts: RunFacts) -> dict[str, Any]:
         "lost": _by_change(facts.examples, gained=False),
         "findings": None if facts.findings is None else by_severity(facts.findings),
     }
+
+
+def _measures(comparison: Comparison | None) -> dict[str, list[str]]:
+    """The measures beside the main one: those that the table shows at once, and those that it shows when asked."""
+    others = [name for name in comparison.rows[0].means if name != comparison.measure] if comparison else []
+    return {"shown": [name for name in others if name in SHOWN], "others": [name for name in others if name not in SHOWN]}
 
 
 def _reproduction(facts: RunFacts) -> dict[str, Any]:
@@ -215,7 +223,7 @@ def _is_code(text: str) -> bool:
 
 
 _FILTERS = {
-    **{name: getattr(numbers, name) for name in ("count", "interval", "p_value", "score", "signed", "size", "speed")},
+    **{name: getattr(numbers, name) for name in ("count", "interval", "p_value", "queries", "score", "signed", "size", "speed")},
     "clip": clipped,
     "guard_line": words.guard_line,
     "is_code": _is_code,

@@ -13,8 +13,8 @@ from typing import Any
 
 from nearfield.report.axes import LEGEND, clipped, frame, layout, line, points, safe, score_axis, wrapped
 from nearfield.report.facts import MergeChoice, QueryChange, Step
-from nearfield.report.numbers import estimated, interval, plural, score, signed, size
 from nearfield.types.comparison import Comparison, Row
+from nearfield.types.numbers import estimated, interval, plural, score, signed, size
 
 MOST_POINTS = 2000  # queries drawn at most; more would be less than a pixel each and make the page heavy
 SAME = 1e-9  # a smaller difference is rounding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -9,15 +10,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from nearfield.report.facts import RunFacts
+from nearfield.train.recipe import Recipe
 
 
 def command(facts: RunFacts) -> str:
-    """The command line that makes this run again, with its recipe in recipe.toml where the run has one."""
-    about, guards = facts.about, facts.data.get("guards")
-    words = ["nearfield", "tune", str(facts.data.get("model", about.model)), "--on", about.collection]
-    for guard in guards if isinstance(guards, Mapping) else ():
-        words += ["--guard", guard]
-    return shlex.join([*words, *(("--recipe", "recipe.toml") if facts.recipe else ())])
+    """The command line that makes this run again, with its recipe in recipe.toml where that is not the default one.
+
+    Of a run that did not record its arguments, data and guards go by their names.
+    """
+    about, data = facts.about, facts.data
+    words = ["nearfield", "tune", str(data.get("model", about.model)), "--on", str(data.get("source") or about.source or about.collection)]
+    for guard in data.get("guard_sources") or about.guards or data.get("guards") or ():
+        words += ["--guard", str(guard)]
+    words += ["--to", about.to] if about.to else []
+    default = json.loads(json.dumps(dataclasses.asdict(Recipe())))
+    return shlex.join([*words, *(("--recipe", "recipe.toml") if facts.recipe and dict(facts.recipe) != default else ())])
 
 
 def toml(recipe: Mapping[str, Any], *, table: str = "") -> str:

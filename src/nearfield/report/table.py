@@ -12,13 +12,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from nearfield.report.numbers import UNKNOWN, count, interval, p_value, score, signed, size, speed
-from nearfield.report.words import LETTERS, advice, guard_line, headline, in_one_line
+from nearfield.report.words import LETTERS, advice, enough_queries, guard_line, headline, in_one_line
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
+from nearfield.types.numbers import UNKNOWN, count, interval, p_value, queries, score, signed, size, speed
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
+FOLDED = 24  # characters of a system's name in a line, at the least
 _SEVERITY = {ERROR: "bold red", WARNING: "yellow", NOTE: "dim"}
 
 
@@ -48,12 +49,13 @@ class Choice(Protocol):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table that fits itself to the terminal: a larger `keep` goes later; those with 9 stay."""
+    """One column of a table that fits itself to the terminal: a larger `keep` goes later, those with 9 stay; what `folds` is narrowed."""
 
     title: str
     cells: tuple[str, ...]
     keep: int
     right: bool = True
+    folds: bool = False
 
     @property
     def width(self) -> int:
@@ -72,7 +74,7 @@ class Fitted:
         shown, hidden = self._fit(options.max_width)
         table = Table(title=Text(self.title), title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 2, 0, 0))
         for column in shown:
-            table.add_column(Text(column.title), justify="right" if column.right else "left", no_wrap=column.keep < 9, overflow="fold")
+            table.add_column(Text(column.title), justify="right" if column.right else "left", no_wrap=not column.folds, overflow="fold")
         for number, cells in enumerate(zip(*(column.cells for column in shown), strict=True)):
             table.add_row(*(Text(cell) for cell in cells), style="bold" if number == 0 else "")
         yield table
@@ -87,31 +89,35 @@ class Fitted:
     def _fit(self, width: int) -> tuple[list[Column], list[Column]]:
         shown: list[Column] = list(self.columns)
         hidden: list[Column] = []
-        while sum(column.width + 2 for column in shown) > width:
+        while shown:
             least = min(reversed(shown), key=lambda column: column.keep)
-            if least.keep >= 9:
+            folded = FOLDED if least.keep >= 8 else width  # a long name is folded before a number that was asked for goes
+            if least.keep >= 9 or sum((min(column.width, folded) if column.folds else column.width) + 2 for column in shown) <= width:
                 break
             shown.remove(least)
             hidden.insert(0, least)
         return shown, hidden
 
 
-def comparison_table(comparison: Comparison) -> RenderableType:
-    """All rows, best first: name, dim, storage, main measure with its interval, letters, other measures, size and speeds."""
+def comparison_table(comparison: Comparison, *, named: Sequence[str] = ()) -> RenderableType:
+    """All rows, best first: name, dim, storage, main measure with its interval, letters, other measures, size and speeds.
+
+    Where the terminal is narrow, the measures in `named` are left out last.
+    """
     rows, main = comparison.rows, comparison.measure
 
-    def column(title: str, cell: Callable[[Row], str], keep: int, *, right: bool = True) -> Column:
-        return Column(title, tuple(cell(row) for row in rows), keep, right)
+    def column(title: str, cell: Callable[[Row], str], keep: int, *, right: bool = True, folds: bool = False) -> Column:
+        return Column(title, tuple(cell(row) for row in rows), keep, right, folds)
 
     others = [measure for measure in (rows[0].means if rows else ()) if measure != main]
     columns = (
-        column("system", lambda row: row.name, 9, right=False),
+        column("system", lambda row: row.name, 9, right=False, folds=True),
         column("dim", lambda row: UNKNOWN if row.dim is None else str(row.dim), 6),
         column("storage", lambda row: row.storage or UNKNOWN, 7, right=False),
         column(main, lambda row: score(row.estimate.mean), 9),
         column("95 %", lambda row: interval(row.estimate), 8, right=False),
         column("group", lambda row: row.letters, 9, right=False),
-        *(column(measure, lambda row, measure=measure: score(row.means.get(measure)), 2) for measure in others),  # type: ignore[misc]
+        *(column(measure, lambda row, measure=measure: score(row.means.get(measure)), 8 if measure in named else 2) for measure in others),  # type: ignore[misc]
         column("bytes/doc", lambda row: size(row.bytes_per_document), 5),
         column("docs/s", lambda row: speed(row.documents_per_second), 3),
         column("query ms", lambda row: speed(row.query_milliseconds), 4),
@@ -129,7 +135,7 @@ def pairs_table(comparison: Comparison) -> RenderableType:
     for pair in comparison.pairs:
         p, holm = p_short(pair.p), p_short(pair.p_holm)
         difference = (signed(pair.difference.mean), interval(pair.difference))
-        row = (f"{pair.a} − {pair.b}", *difference, p, holm, count(pair.queries_needed))
+        row = (f"{pair.a} − {pair.b}", *difference, p, holm, queries(pair.queries_needed))
         table.add_row(*map(Text, row))
     return table
 
@@ -138,7 +144,7 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
     """The doctor's findings, errors first, or a line that says there are none."""
     if not findings:
         return Text("The doctor found nothing to mend.", style="green")
-    table = _table("Findings", ("severity", "check", "affected", "example", "what to do"), right=(2,))
+    table = _table("Findings", ("severity", "check", "affected", "example", "what to do"), right=(2,), whole=(0, 1))
     for finding in by_severity(findings):
         style = _SEVERITY.get(finding.severity, "")
         affected = f"{count(finding.count)} of {count(finding.total)}"
@@ -158,8 +164,7 @@ def verdict_panel(verdict: Verdict, *, model: str = "the model") -> RenderableTy
     style = _OUTCOME.get(verdict.outcome, "red")
     lines = [Text.assemble((verdict.outcome.upper(), f"bold {style}"), ": ", in_one_line(verdict, model))]
     if verdict.outcome == NO_DIFFERENCE:
-        needed = f"About {count(verdict.queries_needed)} queries would show a difference of this size four times in five."
-        lines.append(Text(needed, style="dim"))
+        lines.append(Text(enough_queries(verdict), style="dim"))
     lines += [Text(f"Guard {guard_line(guard)}", style="" if guard.kept else "bold red") for guard in verdict.forgotten]
     lines.append(Text(advice(verdict)))
     return Panel(Group(*lines), title=Text(headline(verdict)), title_align="left", border_style=style, padding=(1, 2))
@@ -183,11 +188,11 @@ def p_short(p: float) -> str:
     return p_value(p).removeprefix("p ").removeprefix("= ").replace("< ", "<")
 
 
-def _table(title: str, columns: Sequence[str], *, right: Iterable[int]) -> Table:
+def _table(title: str, columns: Sequence[str], *, right: Iterable[int], whole: Iterable[int] = ()) -> Table:
     table = Table(title=Text(title), title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 2, 0, 0))
     for place, column in enumerate(columns):
         number = place in set(right)
-        table.add_column(Text(column), justify="right" if number else "left", no_wrap=number, overflow="fold")
+        table.add_column(Text(column), justify="right" if number else "left", no_wrap=number or place in set(whole), overflow="fold")
     return table
 
 

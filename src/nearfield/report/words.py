@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nearfield.errors import InputError
-from nearfield.report.numbers import count, estimated, interval, p_value, plural, score, signed
+from nearfield.evaluate.scored_pairs import SPEARMAN
 from nearfield.types.comparison import Comparison
+from nearfield.types.numbers import count, estimated, interval, p_value, plural, score, signed
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Verdict
 
 _HEADLINES = {
@@ -61,8 +62,15 @@ def summary(verdict: Verdict, model: str) -> str:
         return f"On {queries}, tuned {model} ranks the right documents higher than {model}: {levels.format('rises from')}."
     if verdict.outcome == WORSE:
         return f"On {queries}, tuned {model} ranks the right documents lower than {model}: {levels.format('falls from')}."
-    size = f"{count(verdict.queries_needed)} queries would show a difference of this size four times in five"
-    return f"On {queries}, tuned {model} and {model} cannot be told apart: {levels.format('goes from')}, which may be chance. About {size}."
+    apart = f"On {queries}, tuned {model} and {model} cannot be told apart"
+    return f"{apart}: {levels.format('goes from')}, which may be chance. {enough_queries(verdict)}"
+
+
+def enough_queries(verdict: Verdict) -> str:
+    """How many queries would show the verdict's difference, as a sentence."""
+    if verdict.queries_needed is None:
+        return "No number of queries would show it."
+    return f"About {count(verdict.queries_needed)} queries would show a difference of this size four times in five."
 
 
 def in_one_line(verdict: Verdict, model: str) -> str:
@@ -84,9 +92,11 @@ def guard_line(guard: Forgotten) -> str:
     """What a guard lost or gained against the loss that was allowed."""
     change = f"loses {score(guard.loss)}" if guard.loss > 0 else f"gains {score(-guard.loss)}" if guard.loss < 0 else "loses no"
     allowed = f"{'within' if guard.kept else 'more than'} the {score(guard.margin)} allowed"
+    allowed = allowed if guard.loss >= 0 else f"where a loss of {score(guard.margin)} was allowed"
+    noun = "pair" if guard.measure == SPEARMAN else "query"
     return (
         f"{guard.guard}: {change} {guard.measure} ({score(guard.before)} to {score(guard.after)} "
-        f"on {plural(guard.queries, 'query')}), {allowed}"
+        f"on {plural(guard.queries, noun)} that the merge was not chosen by), {allowed}"
     )
 
 

@@ -17,6 +17,7 @@ from nearfield.store.atomic import read_json, staged_folder, write_json
 
 STORAGES = ("float32", "float16", "int8", "binary")
 Array = npt.NDArray[Any]
+_ROWS = 65_536  # vectors looked at at a time
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,15 @@ class Dense:
     def truncate(self, dim: int) -> Dense:
         """The first `dim` dimensions, renormalised where the contract normalises (after layer_norm where it says so).
 
-        Matryoshka representation learning, Kusupati et al. 2022. Raises ContractError for a dim that the vectors lack.
+        All dimensions are the model's own vectors, unchanged. Matryoshka representation learning, Kusupati et al. 2022. Raises
+        ContractError for a dim that the vectors lack.
         """
         if not 0 < dim <= self.dim:
             raise ContractError(f"{dim} dimensions were asked for; these vectors have {self.dim}")
         if self.storage in ("int8", "binary"):
             raise ContractError(f"vectors are stored as {self.storage}; truncate first, then quantise")
+        if dim == self.dim:
+            return self
         whole = self.floats()
         if self.layer_norm:
             whole = (whole - whole.mean(-1, keepdims=True)) / np.sqrt(whole.var(-1, keepdims=True) + 1e-5)
@@ -100,20 +104,23 @@ class Dense:
         """The same vectors stored as float32, float16, int8 or binary.
 
         int8 cuts each dimension's range, over these vectors or over `like`'s where given, into 255 equal steps, and clips what
-        lies outside; binary keeps the sign of each dimension. Raises ContractError for an unknown storage type.
+        lies outside; binary keeps the sign of each dimension. Raises ContractError for an unknown storage type, InputError for
+        vectors with NaN or infinite values and for values that float16 cannot hold.
         """
         if storage not in STORAGES:
             raise ContractError(f"there is no storage type {storage!r}; wanted one of {', '.join(STORAGES)}.{nearest(storage, STORAGES)}")
-        floats = self.floats()
+        floats = _finite(self.floats(), "they have no place on a scale")
         if storage == "int8":
-            source = floats if like is None else like.floats()
+            source = floats if like is None else _finite(like.floats(), "they give no range")
             low = source.min(0) if len(source) else np.zeros(self.dim, np.float32)
             step = np.maximum((source.max(0) - low) / 255, 1e-12) if len(source) else np.ones(self.dim, np.float32)
             codes = np.clip(np.rint((floats - low) / step), 0, 255).astype(np.uint8)
             return replace(self, vectors=codes, storage=storage, ranges=np.stack([low, step]).astype(np.float32))
         if storage == "binary":
             return replace(self, vectors=np.packbits(floats > 0, axis=1), storage=storage, ranges=None)
-        return replace(self, vectors=floats.astype(storage), storage=storage, ranges=None)
+        with np.errstate(over="ignore"):
+            vectors = _finite(floats.astype(storage), f"{storage} holds values up to {np.finfo(storage).max:g}; keep float32")
+        return replace(self, vectors=vectors, storage=storage, ranges=None)
 
     def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
         """Write a vector folder: `vectors.npy`, `ranges.npy` for int8, `vectors.json`. Whole or not at all.
@@ -132,7 +139,7 @@ class Dense:
 
     @classmethod
     def open(cls, path: str | Path) -> Dense:
-        """A vector folder, memory-mapped. Raises InputError where the folder is none or its parts do not fit."""
+        """A vector folder, memory-mapped. Raises InputError where the folder is none, its parts do not fit, or values are not finite."""
         path = Path(path)
         facts = read_json(path / "vectors.json")
         try:
@@ -144,7 +151,19 @@ class Dense:
             raise InputError(f"is no whole vector folder: {error}", path=path) from error
         if len(vectors) != facts["items"]:
             raise InputError(f"vectors.npy holds {len(vectors)} vectors, vectors.json says {facts['items']}", path=path)
+        for start in range(0, len(vectors), _ROWS) if ranges is None else ():
+            _finite(vectors[start : start + _ROWS], "the file is damaged", path=path / "vectors.npy", first=start)
+        if ranges is not None:
+            _finite(ranges, "the file is damaged", path=path / "ranges.npy")
         return cls(vectors, ranges=ranges, usage=usage, **kept)
+
+
+def _finite(vectors: Array, why: str, *, path: Path | None = None, first: int = 0) -> Array:
+    """`vectors` unless one holds a NaN or an infinity, which raises InputError; the first of them is vector number `first`."""
+    if vectors.dtype.kind == "f" and not np.isfinite(vectors).all():
+        bad = np.flatnonzero(~np.isfinite(vectors).all(-1))
+        raise InputError(f"{len(bad)} of these vectors hold NaN or infinite values, the first at {first + bad[0]}: {why}", path=path)
+    return vectors
 
 
 def checked_finite(vectors: Array, model: str) -> Array:

@@ -24,15 +24,18 @@ def cosine(query: Any, document: Any) -> Any:
 
 
 def euclidean(query: Any, document: Any) -> Any:
-    """-|q - d|, the negative euclidean distance, by |q|^2 - 2 q.d + |d|^2 (clipped at 0 against rounding)."""
+    """-|q - d|, the negative euclidean distance, by |q|^2 - 2 q.d + |d|^2.
+
+    The distance is 1e-6 at least, so that equal vectors have a gradient, of zero.
+    """
     squared = (query * query).sum(-1)[:, None] - 2 * (query @ document.T) + (document * document).sum(-1)[None, :]
-    return -(squared.clip(0) ** 0.5)
+    return -(squared.clip(1e-12) ** 0.5)
 
 
 def unit(vectors: Any) -> Any:
     """`vectors: (n, dim)` scaled to unit length; a zero vector stays zero."""
-    length = (vectors * vectors).sum(-1)[:, None] ** 0.5
-    return vectors / length.clip(1e-12)
+    length = (vectors * vectors).sum(-1)[:, None].clip(1e-24) ** 0.5  # clipped under the root, whose gradient at 0 is infinite
+    return vectors / length
 
 
 FUNCTIONS: dict[str, Similarity] = {"cosine": cosine, "dot": dot, "euclidean": euclidean}

@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,15 +16,21 @@ from typing import Any
 
 from nearfield.errors import InputError, StorageError
 
+_SPACE, _PLACE = "Free space or give another place", "Give another place"
+_IN_THE_WAY = "Remove what is in the way or give another path"
 _REASONS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file would be larger than this process may write",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "there is no permission to write there",
-    errno.EPERM: "there is no permission to write there",
-    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.ENOSPC: ("the disk is full", _SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _SPACE),
+    errno.EFBIG: ("the file would be larger than this process may write", "Raise the limit (ulimit -f)"),
+    errno.EROFS: ("the file system is read-only", _PLACE),
+    errno.EACCES: ("there is no permission to write there", _PLACE),
+    errno.EPERM: ("there is no permission to write there", _PLACE),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", _IN_THE_WAY),
+    errno.EEXIST: ("a part of the path is a file, not a folder", _IN_THE_WAY),
+    errno.EISDIR: ("a folder of that name is there", _IN_THE_WAY),
+    errno.ENAMETOOLONG: ("the name is too long", "Give a shorter one"),
 }
+_STAGED = re.compile(r"^\.(.+)\.partial-[^.]+$")
 
 
 @contextlib.contextmanager
@@ -32,9 +39,23 @@ def storage(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, error.strerror or f"the disk may be full ({error})")  # numpy's own OSError has no errno
-        advice = "Free space or give another place; nothing was left half-written."
-        raise StorageError(f"{path}: could not be written: {reason}. {advice}") from error
+        unknown = (error.strerror or f"the disk may be full ({error})", _SPACE)  # numpy's own OSError has no errno
+        reason, advice = _REASONS.get(error.errno or 0, unknown)
+        raise StorageError(f"{_final(path)}: could not be written: {reason}. {advice}; nothing was left half-written.") from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise StorageError now where nothing could be written at `path` after long work. Leaves nothing there."""
+    path = Path(path)
+    missing = [folder for folder in path.parents if not folder.exists()]
+    with storage(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.rmdir(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+        finally:
+            for folder in missing:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
 @contextlib.contextmanager
@@ -83,7 +104,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` (dataclasses and paths allowed) as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=_plain) + "\n")
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
@@ -96,6 +117,11 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"is not UTF-8: {error.reason} at byte {error.start}", path=path) from error
     except OSError as error:
         raise InputError(f"could not be read: {error.strerror}", path=path) from error
+
+
+def _final(path: str | Path) -> Path:
+    """`path` as it is called when it is whole: for a part of a staged folder, without the stage's name."""
+    return Path(*(_STAGED.sub(r"\1", part) for part in Path(path).parts))
 
 
 def _plain(value: Any) -> Any:

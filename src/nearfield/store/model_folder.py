@@ -52,15 +52,16 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     if not (transformer / "config.json").exists():
         raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
     config = read_json(transformer / "config.json")
-    limits = _first(transformer, "sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json")
+    limits = read_limits(transformer)
     stated = _stated(path)
     facts: dict[str, Any] = {"name": stated.pop("name", path.name)}
     facts |= _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
     facts["max_tokens"] = _max_tokens(transformer, config, limits, stated, path)
     facts["dim"] = _dim(by_kind["Dense"], config, path)
-    facts |= _similarity_and_prompts(path)
+    facts |= {"similarity": stated.get("similarity", "cosine")} | _similarity_and_prompts(path)
     _refuse_contradictions(facts, stated, path)
+    stated["prompts"] = facts["prompts"] | stated.get("prompts", {})
     facts |= {key: tuple(value) if key == "matryoshka_dims" else value for key, value in stated.items()}
     return ModelFolder(path, Contract(**facts), transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)))
 
@@ -68,6 +69,18 @@ def read_model_folder(path: str | Path) -> ModelFolder:
 def contract_json(contract: Contract) -> dict[str, Any]:
     """What nearfield.json holds: the whole contract, so that it can be read back without guessing."""
     return {"format": 1, "contract": dataclasses.asdict(contract) | {"prompts": dict(contract.prompts)}}
+
+
+def pooling_json(contract: Contract, hidden: int) -> dict[str, Any]:
+    """What the config.json of a sentence-transformers pooling over states of `hidden` dimensions holds."""
+    (name,) = (theirs for theirs, ours in _POOLING_NAMES.items() if ours == contract.pooling)
+    return {"embedding_dimension": hidden, "pooling_mode": name, "include_prompt": contract.include_prompt}
+
+
+def read_limits(transformer: Path) -> dict[str, Any]:
+    """What sentence-transformers states of a transformer's input, under whichever name an old version gave the file."""
+    names = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+    return _first(transformer, *(f"sentence_{name}_config.json" for name in names))
 
 
 _KINDS = ("Transformer", "Pooling", "Dense", "Normalize")
@@ -161,16 +174,18 @@ def _dim(projections: list[Path], config: dict[str, Any], path: Path) -> int:
 
 
 def _similarity_and_prompts(path: Path) -> dict[str, Any]:
+    """The prompts, and the similarity where one is named; a document's prompt may go by another name, which stays a role too."""
     facts = _first(path, "config_sentence_transformers.json")
-    name = facts.get("similarity_fn_name") or "cosine"
-    if name not in SIMILARITIES:
+    name = facts.get("similarity_fn_name")
+    if name and name not in SIMILARITIES:
         file = path / "config_sentence_transformers.json"
         raise ModelError(f"{file}: similarity {name!r} is not supported; wanted {', '.join(SIMILARITIES)}")
-    prompts = {_ROLE_NAMES.get(role, role): text for role, text in (facts.get("prompts") or {}).items() if text is not None}
-    return {"similarity": name, "prompts": prompts}
+    prompts = {role: text for role, text in (facts.get("prompts") or {}).items() if text is not None}
+    document = [prompts[role] for role in _DOCUMENT_NAMES if role in prompts]
+    return ({"similarity": name} if name else {}) | {"prompts": prompts | ({"document": document[0]} if document else {})}
 
 
-_ROLE_NAMES = {"passage": "document", "corpus": "document"}  # as sentence-transformers' encode_document looks them up
+_DOCUMENT_NAMES = ("document", "passage", "corpus")  # in the order of sentence-transformers' encode_document
 
 
 def _refuse_contradictions(facts: dict[str, Any], stated: dict[str, Any], path: Path) -> None:

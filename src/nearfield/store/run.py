@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,15 +17,37 @@ T = TypeVar("T")
 
 
 class RunFolder:
-    """The folder of one run, made when it is not there. Raises StorageError where it can't be written."""
+    """The folder of one run, made when it is not there.
+
+    Raises InputError for a folder that holds anything else, StorageError where it can't be written.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        if self.path.is_dir() and not self.has("environment.json") and any(not file.name.startswith(".") for file in self.path.iterdir()):
+            raise InputError("holds other files and no run; give a new or an empty folder with --to", path=self.path)
         with storage(self.path):
             (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
-            for left in [*self.path.glob(".*.partial-*"), *(self.path / "checkpoints").glob(".*.partial-*")]:
-                if left.is_file():
-                    left.unlink()
+
+    @contextmanager
+    def locked(self) -> Iterator[RunFolder]:
+        """This folder, for one process at a time; what a killed one left half-written is removed.
+
+        Raises InputError while another process is at work in it. The system releases the lock of a process that was killed.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError("is in use by another process; wait for it, or give another folder with --to", path=self.path) from error
+        try:
+            for left in [*self.path.glob(".*.partial-*"), *self.path.glob(".*.old-*"), *self.path.glob("checkpoints/.*.partial-*")]:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            yield self
+        finally:
+            lock.release()
 
     def has(self, name: str) -> bool:
         """Whether the part `name` ("merge.json", "model") is there, which means that it is whole."""
@@ -82,6 +106,6 @@ class RunFolder:
                 row = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if row["step"] <= step:
+            if isinstance(row, dict) and row.get("step", step + 1) <= step:
                 whole.append(line + "\n")
         write_text(file, "".join(whole))

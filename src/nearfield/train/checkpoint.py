@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
-from nearfield.store.atomic import staged_file
+from nearfield.errors import InputError
 from nearfield.store.run import RunFolder
+from nearfield.store.tensors import write_tensors
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,15 +53,13 @@ def save_checkpoint(run: RunFolder, state: Checkpoint, trained: Mapping[str, Ten
     """Write the kept weights when they are this step's, then the whole state; a kill between the two loses nothing."""
     weights = {name: weight.detach() for name, weight in trained.items()}
     if state.kept_step == state.step:
-        with staged_file(_kept(run, state.step)) as stage:
-            save_file(weights, stage)
+        write_tensors(_kept(run, state.step), weights)
     tensors = {f"weight/{name}": weight for name, weight in weights.items()} | {"peak": torch.from_numpy(state.peak)}
     for name, weight in trained.items():
         for part, value in optimiser.state.get(weight, {}).items():
             tensors[f"optimiser/{part}/{name}"] = value
     facts = {"step": str(state.step), "kept_step": str(state.kept_step), "stale": str(state.stale)}
-    with staged_file(_last(run)) as stage:
-        save_file(tensors, stage, metadata=facts)
+    write_tensors(_last(run), tensors, facts=facts)
     for other in _last(run).parent.glob("kept-*.safetensors"):
         if other != _kept(run, state.kept_step):
             other.unlink()
@@ -69,9 +69,9 @@ def load_checkpoint(run: RunFolder, trained: Mapping[str, Tensor], optimiser: to
     """Put the last checkpoint's values into `trained` and `optimiser` and return its state, or None where there is none."""
     if not _last(run).exists():
         return None
-    with safe_open(_last(run), "pt") as opened:
-        facts = {name: int(value) for name, value in opened.metadata().items()}
-    tensors = load_file(_last(run))
+    with _whole(_last(run)), safe_open(_last(run), "pt") as opened:
+        facts = {name: int(value) for name, value in opened.metadata().items() if name != "format"}
+        tensors = load_file(_last(run))
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimiser/"):
@@ -87,8 +87,18 @@ def load_checkpoint(run: RunFolder, trained: Mapping[str, Tensor], optimiser: to
 
 def kept_weights(run: RunFolder, state: Checkpoint) -> dict[str, Tensor]:
     """The trained parameters that are kept, by name."""
-    loaded: dict[str, Tensor] = load_file(_kept(run, state.kept_step))
+    with _whole(_kept(run, state.kept_step)):
+        loaded: dict[str, Tensor] = load_file(_kept(run, state.kept_step))
     return loaded
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Raise InputError where the checkpoint at `path` is missing or damaged."""
+    try:
+        yield
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"the checkpoint cannot be read ({error}); remove the folder {path.parent} to train again", path=path) from error
 
 
 def _last(run: RunFolder) -> Path:

@@ -107,7 +107,11 @@ def verdict_of(held: Mapping[str, Any]) -> Verdict:
 
 def forgotten(guards: Sequence[Guard], before: Mapping[str, float], after: Mapping[str, float], margin: float) -> list[Forgotten]:
     """What each guard lost, on the queries that the choice of the merge did not see."""
-    return [Forgotten(guard.name, guard.measure, guard.queries, before[guard.name], after[guard.name], margin) for guard in guards]
+    lost = []
+    for guard in guards:
+        values = (before[guard.name], after[guard.name])
+        lost.append(Forgotten(guard.name, guard.measure, len(guard.reporting.queries), *values, margin))
+    return lost
 
 
 def _queries(comparison: Comparison, split: Split, before: System, after: System) -> list[dict[str, Any]]:

@@ -3,44 +3,56 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection as Names
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from nearfield.data.collection import Collection, Split
+from nearfield.data.doctor.words import wording
 from nearfield.data.open import open_data
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
+from nearfield.evaluate.scored_pairs import SPEARMAN, dense_pair_scores, spearman
 from nearfield.index.bm25 import BM25
-from nearfield.similarity.functions import FUNCTIONS
 from nearfield.train.pool import Pool, pooled_documents
-from nearfield.types.role import DOCUMENT, QUERY
 
-SPEARMAN = "Spearman"
+LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell nothing about a margin
 
 
 @dataclass(frozen=True)
 class ScoredPairs:
     """Pairs of texts with scores given by people; measured by the rank correlation of the model's similarities with them."""
 
-    first: Sequence[str]
-    second: Sequence[str]
-    scores: Sequence[float]
+    pairs: Pairs
 
     def mean(self, encoder: Encoder) -> float:
         """Spearman's rank correlation with `encoder` as it stands."""
-        similarity = FUNCTIONS[encoder.contract.similarity]
-        role = QUERY if encoder.contract.prompt(QUERY) == encoder.contract.prompt(DOCUMENT) else "similarity"
-        role = role if role in (QUERY, *encoder.contract.prompts) else QUERY
-        first, second = encoder.encode(self.first, role).floats(), encoder.encode(self.second, role).floats()
-        near = [float(similarity(first[row : row + 1], second[row : row + 1])[0, 0]) for row in range(len(first))]
-        return float(spearmanr(near, self.scores).statistic)
+        (system,) = dense_pair_scores(encoder, self.pairs, name=self.pairs.name)
+        return spearman(system.predicted, np.asarray(self.pairs.table["score"].to_numpy(), np.float64))
 
-    def __len__(self) -> int:
-        return len(self.scores)
+    @property
+    def queries(self) -> Sequence[str]:
+        """The first text of each pair."""
+        return self.pairs.queries
+
+
+@dataclass(frozen=True)
+class PooledQueries:
+    """Queries of a collection, searched in a pool of its documents."""
+
+    pool: Pool
+
+    def mean(self, encoder: Encoder) -> float:
+        """The measure's mean with `encoder` as it stands."""
+        return self.pool.scores(encoder).mean
+
+    @property
+    def queries(self) -> Sequence[str]:
+        """The queries' texts."""
+        return self.pool.query_texts
 
 
 @dataclass(frozen=True)
@@ -50,55 +62,86 @@ class Guard:
     name: str
     measure: str
     fingerprint: str
-    choosing: Pool | ScoredPairs
-    reporting: Pool | ScoredPairs
-
-    def value(self, encoder: Encoder, *, reporting: bool = False) -> float:
-        """The guard's mean with `encoder` as it stands."""
-        part = self.reporting if reporting else self.choosing
-        return part.mean(encoder) if isinstance(part, ScoredPairs) else part.scores(encoder).mean
-
-    @property
-    def queries(self) -> int:
-        """Queries, or pairs, that the reported figure rests on."""
-        return len(self.reporting) if isinstance(self.reporting, ScoredPairs) else len(self.reporting.query_ids)
+    choosing: PooledQueries | ScoredPairs
+    reporting: PooledQueries | ScoredPairs
 
 
-def open_guard(source: str, *, measure: str, limit: int) -> Guard:
+def open_guards(sources: Sequence[str], *, measure: str, limit: int, tested: Names[str]) -> list[Guard]:
+    """The guards at `sources`, each under a name of its own: its data's, or its path where two are called the same.
+
+    `tested` are the queries of the test split; a guard does not choose with them. Raises InputError for a guard given twice, and as
+    `open_guard` does.
+    """
+    unseen = {wording(text) for text in tested}
+    guards = [open_guard(source, measure=measure, limit=limit, tested=unseen) for source in sources]
+    names = [guard.name for guard in guards]
+    guards = [
+        replace(guard, name=str(source)) if names.count(guard.name) > 1 else guard for guard, source in zip(guards, sources, strict=True)
+    ]
+    if len({guard.name for guard in guards}) < len(guards):
+        raise InputError(f"a guard is given twice: {', '.join(sources)}; give each once")
+    return guards
+
+
+def open_guard(source: str, *, measure: str, limit: int, tested: Names[str] = ()) -> Guard:
     """The guard in a collection or in scored pairs: its dev split to choose and its test split to report where it has both,
-    else the two halves of what it has, by a hash of the query."""
+    else the two halves of what it has, by a hash of the query.
+
+    Queries whose wording is in `tested` are not chosen with. Raises InputError where that leaves fewer than ten of either.
+    """
     data = open_data(source)
-    if isinstance(data, Pairs) and data.scored:
-        first, second = _halves([f"{query}\n{positive}" for query, positive in zip(data.queries, data.positives, strict=True)])
-        return Guard(data.name, SPEARMAN, data.fingerprint, _scored(data, first), _scored(data, second))
     if isinstance(data, Pairs):
-        raise InputError("holds pairs without scores; give the file they came from, which opens as a collection", path=source)
-    collection, names = data, data.splits
+        return _scored_guard(data, source, tested)
+    names = data.splits
     if {"dev", "test"} <= set(names):
-        choosing, reporting = collection.split("dev"), collection.split("test")
+        parts = [data.split("dev"), data.split("test")]
     else:
-        whole = collection.split("test" if "test" in names else names[-1] if names else "test")
-        first, second = _halves(whole.query_ids)
-        choosing, reporting = _part(whole, first), _part(whole, second)
-    parts = [_pool(collection, part, measure=measure, limit=limit) for part in (choosing, reporting)]
-    return Guard(collection.name, measure, collection.fingerprint, parts[0], parts[1])
+        whole = data.split("test" if "test" in names else names[-1] if names else "test")
+        parts = [_part(whole, rows) for rows in _halves(whole.query_texts)]
+    parts[0] = _part(parts[0], [row for row, text in enumerate(parts[0].query_texts) if wording(text) not in tested])
+    for part in parts:
+        _enough(len(part.query_ids), source)
+    pools = [PooledQueries(_pool(data, part, measure=measure, limit=limit)) for part in parts]
+    return Guard(data.name, measure, data.fingerprint, *pools)
 
 
-def _halves(names: Sequence[str]) -> tuple[list[int], list[int]]:
-    order = sorted(range(len(names)), key=lambda at: hashlib.sha256(names[at].encode()).digest())
-    half = max(1, len(order) // 2)
-    return sorted(order[:half]), sorted(order[half:] or order[:half])
+def guard_values(guards: Sequence[Guard], encoder: Encoder, *, reporting: bool = False) -> dict[str, float]:
+    """Each guard's mean with `encoder` as it stands, by the guard's name."""
+    return {guard.name: (guard.reporting if reporting else guard.choosing).mean(encoder) for guard in guards}
 
 
-def _scored(pairs: Pairs, rows: Sequence[int]) -> ScoredPairs:
-    scores = pairs.table["score"].to_pylist()
-    return ScoredPairs([pairs.queries[row] for row in rows], [pairs.positives[row] for row in rows], [scores[row] for row in rows])
+def _scored_guard(data: Pairs, source: str, tested: Names[str]) -> Guard:
+    if not data.scored:
+        raise InputError("holds pairs without scores; give the file they came from, which opens as a collection", path=source)
+    choosing, reporting = _halves(list(data.queries))
+    parts = []
+    for rows in ([row for row in choosing if wording(data.queries[row]) not in tested], reporting):
+        _enough(len(rows), source)
+        part = Pairs(data.name, data.table.take(rows))
+        if len(part.table["score"].unique()) < 2:
+            raise InputError("the scores are all the same, so nothing can be ranked by them", path=source)
+        parts.append(ScoredPairs(part))
+    return Guard(data.name, SPEARMAN, data.fingerprint, *parts)
+
+
+def _halves(queries: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Rows by a hash of their query's wording, so that a query's rows go together."""
+    digests = [hashlib.sha256(wording(query).encode()).digest() for query in queries]
+    middle = sorted(digests)[len(digests) // 2] if digests else b""
+    return [at for at, digest in enumerate(digests) if digest < middle], [at for at, digest in enumerate(digests) if digest >= middle]
+
+
+def _enough(count: int, source: str) -> None:
+    if count < LEAST:
+        raise InputError(
+            f"one half of the guard has {count} queries or pairs that are not in the test split; wanted at least {LEAST}", path=source
+        )
 
 
 def _part(split: Split, rows: Sequence[int]) -> Split:
     ids = tuple(split.query_ids[row] for row in rows)
-    relevance: Mapping[str, dict[str, int]] = split.relevance
-    return Split(split.name, split.collection, ids, tuple(split.query_texts[row] for row in rows), {key: relevance[key] for key in ids})
+    texts = tuple(split.query_texts[row] for row in rows)
+    return Split(split.name, split.collection, ids, texts, {key: split.relevance[key] for key in ids})
 
 
 def _pool(collection: Collection, split: Split, *, measure: str, limit: int) -> Pool:
@@ -109,8 +152,3 @@ def _pool(collection: Collection, split: Split, *, measure: str, limit: int) -> 
     positions = pooled_documents(judged, [found], range(len(ids)), ids, limit)
     texts_of, ids_of = [texts[int(at)] for at in positions], [ids[int(at)] for at in positions]
     return Pool(split.query_ids, split.query_texts, ids_of, texts_of, split.relevance, measure)
-
-
-def guard_values(guards: Sequence[Guard], encoder: Encoder, *, reporting: bool = False) -> dict[str, float]:
-    """Each guard's mean with `encoder` as it stands, by the guard's name."""
-    return {guard.name: float(np.float64(guard.value(encoder, reporting=reporting))) for guard in guards}

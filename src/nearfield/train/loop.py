@@ -19,7 +19,7 @@ from nearfield.errors import ModelError
 from nearfield.store.run import RunFolder
 from nearfield.train.checkpoint import Checkpoint, Floats, kept_weights, load_checkpoint, save_checkpoint
 from nearfield.train.losses.infonce import infonce
-from nearfield.train.losses.matryoshka import matryoshka
+from nearfield.train.losses.matryoshka import Loss, matryoshka
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs, epoch_batches
 from nearfield.types.progress import Progress
@@ -38,7 +38,7 @@ class TrainingData:
     queries: Tokens
     documents: Tokens
     pairs: TrainingPairs
-    same: Sequence[int]
+    same: Positions
     relevant: Sequence[set[int]]
 
 
@@ -86,9 +86,11 @@ def train(
 
 def trainable(encoder: TextEncoder, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
     """The parameters that training changes, by name; all others get requires_grad = False."""
+    tables = [module for module in encoder.backbone.modules() if isinstance(module, torch.nn.Embedding)]
+    embeddings = {id(weight) for table in tables for weight in table.parameters()}
     trained = {}
     for name, weight in encoder.parameters().items():
-        frozen = recipe.schedule.freeze_embeddings and "embedding" in name
+        frozen = recipe.schedule.freeze_embeddings and id(weight) in embeddings
         unused = name.startswith("pooler.")
         weight.requires_grad_(not (frozen or unused))
         if weight.requires_grad:
@@ -147,18 +149,23 @@ def training_step(encoder: TextEncoder, data: TrainingData, batch: Positions, re
     def one_loss(query: Tensor, document: Tensor, positive: Tensor) -> Tensor:
         return infonce(query, document, positive, temperature=recipe.objective.temperature, similarity=kept.similarity, ignore=ignore)
 
-    dims = recipe.objective.dims or kept.matryoshka_dims
-    loss = (matryoshka(one_loss, dims, layer_norm=kept.layer_norm) if dims else one_loss)(query_vectors, document_vectors, positive)
+    objective: Loss = one_loss
+    trained = recipe.objective.dims or kept.matryoshka_dims
+    if trained:
+        dims = sorted({kept.dim, *trained}, reverse=True)  # the whole vector is what the verdict is on
+        objective = matryoshka(one_loss, dims, layer_norm=kept.layer_norm, normalise=kept.normalise)
+    loss = objective(query_vectors, document_vectors, positive)
     if not torch.isfinite(loss):
         raise ModelError(f"the loss became {float(loss)}; lower schedule.rate or use precision = 'float32'")
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(weights, recipe.schedule.clip)
+    if not torch.isfinite(torch.nn.utils.clip_grad_norm_(weights, recipe.schedule.clip)):
+        raise ModelError("a gradient became infinite or NaN; lower schedule.rate or use precision = 'float32'")
     return float(loss.detach())
 
 
 def possibly_relevant(data: TrainingData, queries: Positions, positives: Positions, documents: Positions) -> npt.NDArray[np.bool_]:
     """(B, N) bool: True where a document is judged relevant to the query or is nearly the same text as its positive."""
-    same = np.asarray(data.same)
+    same = data.same
     ignore = same[positives][:, None] == same[documents][None, :]
     for row, query in enumerate(queries):
         ignore[row] |= np.isin(documents, list(data.relevant[int(query)]))

@@ -53,38 +53,41 @@ def with_all_splits(collection: Collection, *, seed: int) -> tuple[Collection, t
 
 @dataclass(frozen=True)
 class Corpus:
-    """What may be seen while tuning: every document that no test query's judgement names, encoded by the base model.
+    """What may be seen while tuning, encoded by the base model.
 
-    `known`: positions of those documents in the collection, ascending; `vectors`: one a known document, in that order;
-    `lexical`: BM25 over them.
+    `known`: positions of the documents that no test judgement names, of whatever grade, nor one of (nearly) the same text, and of
+    train's own positives, ascending; `vectors`: one a known document, in that order. `free`: those of them that no dev or test
+    judgement names: what may be a negative. `same[d]` is one number for all documents of (nearly) the same text.
     """
 
     collection: Collection
     known: Positions
+    free: Positions
     texts: Sequence[str]
     vectors: Dense
-    lexical: BM25
+    same: Positions
 
     def candidates(self, queries: Dense, texts: Sequence[str], depth: int, within: Positions) -> dict[str, Positions]:
         """The `depth` documents that each source ranks best for each query, among positions `within` in the collection."""
+        depth = min(depth, len(within))
+        if not depth:
+            return {source: np.empty((len(texts), 0), np.int64) for source in ("bm25", "model")}
         rows = np.searchsorted(self.known, within)
-        by_model, _ = exact_top_k(queries, self.vectors[rows], min(depth, len(rows)))
-        by_words, _ = self.lexical.top_k(texts, depth + len(self.known) - len(within))
-        may = np.zeros(len(self.known) + 1, bool)
-        may[rows] = True  # the last place stands for -1
-        words = [[int(at) for at in row if may[at]][:depth] for row in by_words]
-        lexical = np.full((len(texts), depth), -1, np.int64)
-        for row, found in enumerate(words):
-            lexical[row, : len(found)] = self.known[found]
-        return {"bm25": lexical, "model": np.where(by_model >= 0, within[by_model], -1)}
+        by_model, _ = exact_top_k(queries, self.vectors[rows], depth)
+        by_words, _ = BM25(self.collection.document_texts[within]).top_k(texts, depth)
+        return {"bm25": np.where(by_words >= 0, within[by_words], -1), "model": np.where(by_model >= 0, within[by_model], -1)}
 
 
 def open_corpus(encoder: TextEncoder, collection: Collection, *, progress: Progress) -> Corpus:
     """Encode what may be seen with `encoder` as it stands."""
-    hidden = _judged(collection, collection.split("test"))
-    known = np.array([at for at in range(len(collection.documents)) if at not in hidden], np.int64)
+    same = np.asarray(same_texts(collection), np.int64)
+    tested, dev = (_named(collection, split, same) for split in ("test", "dev"))
+    own = np.zeros(len(same), bool)
+    own[list(_judged(relevance_by_position(collection, collection.split("train"))))] = True
+    known = np.flatnonzero(~tested | own)
     texts = collection.document_texts[known]
-    return Corpus(collection, known, texts, encoder.encode(texts, DOCUMENT, progress=progress), BM25(texts))
+    vectors = encoder.encode(texts, DOCUMENT, progress=progress)
+    return Corpus(collection, known, np.flatnonzero(~tested & ~dev), texts, vectors, same)
 
 
 def dev_pool(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> Pool:
@@ -93,32 +96,29 @@ def dev_pool(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> Pool:
     queries = encoder.encode(split.query_texts, QUERY)
     candidates = corpus.candidates(queries, split.query_texts, POOL_DEPTH, corpus.known)
     ids = corpus.collection.document_ids
-    judged = _judged(corpus.collection, split)
+    judged = _judged(relevance_by_position(corpus.collection, split))
     chosen = pooled_documents(judged, list(candidates.values()), corpus.known.tolist(), ids, recipe.pool)
     texts = corpus.collection.document_texts
     chosen_ids, chosen_texts = [ids[int(at)] for at in chosen], [texts[int(at)] for at in chosen]
     return Pool(split.query_ids, split.query_texts, chosen_ids, chosen_texts, split.relevance, recipe.measure)
 
 
-def mine(encoder: TextEncoder, corpus: Corpus, recipe: Recipe, same: Sequence[int]) -> TrainingPairs:
+def mine(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> TrainingPairs:
     """The train split's pairs with their hard negatives, as positions in the split's queries and the collection's documents.
 
-    `same[d]` is one number for all documents of (nearly) the same text. No document that a dev or test judgement names is a negative.
+    No document that a dev or test judgement names, nor a copy of one, is a negative. Raises CollectionError below two pairs.
     """
     split = corpus.collection.split("train")
     relevant = relevance_by_position(corpus.collection, split)
     query, positive = training_pairs_of(relevant)
-    usable = np.isin(positive, corpus.known)
-    query, positive = query[usable], positive[usable]
     if len(query) < 2:
         raise CollectionError(f"{corpus.collection.name}: train has {len(query)} pairs to learn from; wanted at least 2, and better 500")
-    within = np.setdiff1d(corpus.known, np.array(sorted(_judged(corpus.collection, corpus.collection.split("dev"))), np.int64))
     vectors = encoder.encode(split.query_texts, QUERY)
-    found = corpus.candidates(vectors, split.query_texts, recipe.negatives.depth, within)
+    found = corpus.candidates(vectors, split.query_texts, recipe.negatives.depth, corpus.free)
     chosen = {source: found[source][:, recipe.negatives.skip :] for source in recipe.negatives.sources}
     near = _Similarities(vectors, corpus)
-    twins = _twins(same)
-    excluded = [{twin for document in relevant[at] for twin in twins[same[document]]} for at in query.tolist()]
+    twins = _twins(corpus.same)
+    excluded = [{twin for document in relevant[at] for twin in twins[int(corpus.same[document])]} for at in query.tolist()]
     negatives = hard_negatives(
         {source: ranked[query] for source, ranked in chosen.items()},
         {source: near.of(query, ranked[query]) for source, ranked in chosen.items()},
@@ -130,7 +130,7 @@ def mine(encoder: TextEncoder, corpus: Corpus, recipe: Recipe, same: Sequence[in
     return TrainingPairs(query, positive, negatives)
 
 
-def training_data(encoder: TextEncoder, collection: Collection, pairs: TrainingPairs, recipe: Recipe, same: Sequence[int]) -> TrainingData:
+def training_data(encoder: TextEncoder, collection: Collection, pairs: TrainingPairs, recipe: Recipe, same: Positions) -> TrainingData:
     """Tokens of the documents that the pairs name, and the pairs as positions in them."""
     split = collection.split("train")
     used, where = np.unique(np.concatenate([pairs.positive, pairs.negatives.ravel()]), return_inverse=True)
@@ -144,7 +144,7 @@ def training_data(encoder: TextEncoder, collection: Collection, pairs: TrainingP
         queries=encoder.tokenise(split.query_texts, QUERY, max_tokens=limit),
         documents=encoder.tokenise(collection.document_texts[used], DOCUMENT, max_tokens=limit),
         pairs=TrainingPairs(pairs.query, positive, negatives),
-        same=[same[int(document)] for document in used],
+        same=same[used],
         relevant=relevant,
     )
 
@@ -159,21 +159,28 @@ def same_texts(collection: Collection) -> list[int]:
     return numbers
 
 
-def relevance_by_position(collection: Collection, split: Split) -> list[dict[int, int]]:
-    """For each query of the split, the grade of each judged document by its position; judgements that point nowhere are left out."""
+def relevance_by_position(collection: Collection, split: Split, *, least: int = 1) -> list[dict[int, int]]:
+    """For each query of the split, the grade of each judged document by its position; judgements that point nowhere and grades
+    below `least` are left out."""
     named = sorted({document for judged in split.relevance.values() for document in judged})
     place = dict(zip(named, collection.document_positions(named).tolist(), strict=True))
     rows = (split.relevance[query] for query in split.query_ids)
-    return [{place[document]: grade for document, grade in judged.items() if place[document] >= 0 and grade > 0} for judged in rows]
+    return [{place[document]: grade for document, grade in judged.items() if place[document] >= 0 and grade >= least} for judged in rows]
 
 
-def _judged(collection: Collection, split: Split) -> set[int]:
-    return {document for judged in relevance_by_position(collection, split) for document in judged}
+def _judged(relevance: list[dict[int, int]]) -> set[int]:
+    return {document for judged in relevance for document in judged}
 
 
-def _twins(same: Sequence[int]) -> dict[int, list[int]]:
+def _named(collection: Collection, split: str, same: Positions) -> npt.NDArray[np.bool_]:
+    """(documents,) True where a judgement of the split, of whatever grade, names the document or one of (nearly) the same text."""
+    everything = relevance_by_position(collection, collection.split(split), least=np.iinfo(np.int32).min)
+    return np.isin(same, same[sorted(_judged(everything))])
+
+
+def _twins(same: Positions) -> dict[int, list[int]]:
     twins: dict[int, list[int]] = {}
-    for document, number in enumerate(same):
+    for document, number in enumerate(same.tolist()):
         twins.setdefault(number, []).append(document)
     return twins
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nearfield.errors import InputError, RecipeError, nearest
-from nearfield.evaluate.measures import measure_name
+from nearfield.evaluate.measures import cutoff, measure_name
+from nearfield.evaluate.systems import DEPTH
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Negatives:
     """Hard negatives: `per_query` of each query's best `depth` documents from each of `sources`.
 
     A candidate is no negative when it is judged relevant, nearly equal to a positive, or when the model scores it above
-    `margin` times the positive's score (NV-Retriever's positive-aware rule, Moreira et al. 2024, with 0.95 there); `skip` drops
+    `margin` times the positive's score (the positive-aware rule of NV-Retriever, Moreira et al. 2024, which takes 0.95); `skip` drops
     the very best candidates, which are the likeliest to be unjudged positives.
     """
 
@@ -33,7 +35,7 @@ class Negatives:
     sources: tuple[str, ...] = ("bm25", "model")
     depth: int = 30
     skip: int = 0
-    margin: float = 0.95
+    margin: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class Recipe:
         _need(s.evaluations >= 1, "schedule.evaluations", s.evaluations, "at least 1")
         _need(s.patience >= 1, "schedule.patience", s.patience, "at least 1")
         _need(s.precision in ("auto", "float32", "bfloat16"), "schedule.precision", s.precision, "auto, float32 or bfloat16")
+        _need(s.clip > 0, "schedule.clip", s.clip, "more than 0")
+        _need(s.weight_decay >= 0, "schedule.weight_decay", s.weight_decay, "0 or more")
+        _need(all(dim > 0 for dim in self.objective.dims), "objective.dims", list(self.objective.dims), "numbers above 0")
         _need(self.objective.temperature > 0, "objective.temperature", self.objective.temperature, "more than 0")
         _need(n.per_query >= 0, "negatives.per_query", n.per_query, "0 or more")
         _need(set(n.sources) <= {"bm25", "model"}, "negatives.sources", list(n.sources), "some of bm25, model")
@@ -102,6 +107,7 @@ class Recipe:
             object.__setattr__(self, "measure", measure_name(self.measure))
         except InputError as error:
             raise RecipeError(f"measure: {error}") from error
+        _need(cutoff(self.measure) <= DEPTH, "measure", self.measure, f"a cutoff of at most {DEPTH}")
         _need(self.pool >= 1, "pool", self.pool, "at least 1")
 
     @classmethod
@@ -146,8 +152,11 @@ def _value(default: Any, value: Any, key: str) -> Any:
             raise RecipeError(f"{key} is {value!r}; wanted a table [{key}]")
         return _build(type(default), value, f"{key}.")
     if isinstance(default, tuple) and isinstance(value, list | tuple):
-        return tuple(value)
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        part = default[0] if default else 0  # the only tuple without a default value is of dims
+        return tuple(_value(part, element, f"{key}[{at}]") for at, element in enumerate(value))
+    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise RecipeError(f"{key} is {value}; wanted a finite number")
         return float(value)
     if type(value) is not type(default):
         raise RecipeError(f"{key} is {value!r}; wanted {type(default).__name__}, as in {key.rsplit('.', 1)[-1]} = {default!r}")

@@ -37,28 +37,13 @@ class TrainingPairs:
 
 
 def epoch_batches(pairs: TrainingPairs, batch: int, *, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
-    """All pairs of one epoch in shuffled batches, no query and no positive twice in a batch where that can be had.
+    """All pairs of one epoch, each once, in shuffled batches; a last batch of one pair joins the one before it.
 
-    A function of its arguments alone, so that a resumed run finds the batches it would have had. A pair that does not fit the
-    batch being filled waits for the next; the last batch may be short and is left out below 2 pairs.
+    A function of its arguments alone, so that a resumed run finds the batches it would have had. Two pairs of a batch may share a
+    query or a positive: the loss takes no document as a negative of a query that it is judged relevant to.
     """
     order = np.random.default_rng([seed, epoch]).permutation(len(pairs))
-    batches: list[npt.NDArray[np.int64]] = []
-    waiting: list[int] = order.tolist()
-    while waiting:
-        taken: list[int] = []
-        queries, positives, left = set(), set(), []
-        for at, pair in enumerate(waiting):
-            query, positive = int(pairs.query[pair]), int(pairs.positive[pair])
-            if query in queries or positive in positives:
-                left.append(pair)
-                continue
-            queries.add(query)
-            positives.add(positive)
-            taken.append(pair)
-            if len(taken) == batch:
-                left += waiting[at + 1 :]
-                break
-        batches.append(np.array(taken, np.int64))
-        waiting = left
-    return [chosen for chosen in batches if len(chosen) >= 2]
+    cuts = list(range(batch, len(order), batch))
+    if cuts and len(order) - cuts[-1] < 2:
+        cuts.pop()
+    return np.split(order, cuts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Names
 from contextlib import AbstractContextManager, contextmanager
@@ -19,21 +20,22 @@ from nearfield.data.doctor.subject import ModelFacts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import InputError
+from nearfield.errors import InputError, TruncationWarning
 from nearfield.store.run import RunFolder
 from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, verdict_of
-from nearfield.train.environment import environment, precision_here, weights_hash
-from nearfield.train.guard import Guard, guard_values, open_guard
+from nearfield.train.environment import environment, model_hash, same_environment
+from nearfield.train.guard import Guard, guard_values, open_guards
 from nearfield.train.loop import train, trainable
 from nearfield.train.merge import Merged, choose, keeps, put_weights
 from nearfield.train.pool import Pool
-from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, same_texts, training_data, with_all_splits
+from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data, with_all_splits
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress, silent
 from nearfield.types.verdict import Verdict
 
+FINISHED = ("model", "merge.json", "comparison.json", "storage.json", "queries.json", "examples.json", "verdict.json")
 Watch = Callable[[str], AbstractContextManager[Progress]]
 
 
@@ -52,23 +54,29 @@ def tune(
     guards: Sequence[str] = (),
     allow: Names[str] = (),
     watch: Watch = unwatched,
+    source: str = "",
 ) -> Verdict:
     """Tune `model` on `collection` and say whether that made it better on the test split, which nothing before the end has seen.
 
     `to` is the run folder: a run that was interrupted goes on where it was, to the same result; a finished one is read. `guards` are
     collections or scored pairs (paths or embedded names) that the tuned model must not lose more than the recipe's margin on.
-    `allow` names doctor's errors to go on with. `watch(title)` gives each stage its progress.
+    `allow` names doctor's errors to go on with. `watch(title)` gives each stage its progress. `source` is where the collection came
+    from, for the command that the report shows.
     Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
     """
-    run = TuningRun(model, collection, RunFolder(to), recipe or Recipe(), watch)
-    run.identify(guards)
-    if not run.folder.has("verdict.json"):
-        run.examine(allow)
-        if not run.folder.has("model"):
-            run.measure_baseline()
-            run.merge(run.train())
-        run.conclude()
-    return read_verdict(run.folder)
+    if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
+        raise InputError("lies within the model's folder; give a run folder elsewhere with --to", path=to)
+    with RunFolder(to).locked() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)  # the doctor's findings and the comparison's notes say what was cut
+        run = TuningRun(model, collection, folder, recipe or Recipe(), watch)
+        run.identify(guards, source=source or collection.name)
+        if not all(folder.has(part) for part in FINISHED):
+            run.examine(allow)
+            if not (folder.has("model") and folder.has("merge.json")):
+                run.measure_baseline()
+                run.merge(run.train())
+            run.conclude()
+        return read_verdict(folder)
 
 
 def read_verdict(folder: RunFolder) -> Verdict:
@@ -81,7 +89,8 @@ class TuningRun:
 
     def __init__(self, model: str, collection: Collection, folder: RunFolder, recipe: Recipe, watch: Watch) -> None:
         self.model, self.folder, self.recipe, self.watch = model, folder, recipe, watch
-        self.precision = precision_here(recipe.schedule.precision)
+        found = folder.once("environment.json", lambda: environment(recipe.schedule.precision))
+        self.precision = same_environment(found, environment(recipe.schedule.precision))
         self.given = collection
         self.collection, self.notes = with_all_splits(collection, seed=recipe.seed)
         self.encoder = load_encoder(model, precision=self.precision)
@@ -93,16 +102,16 @@ class TuningRun:
             if dim > self.encoder.contract.dim:
                 raise InputError(f"objective.dims has {dim}; {self.encoder.contract.name} has {self.encoder.contract.dim} dimensions")
 
-    def identify(self, guards: Sequence[str]) -> None:
+    def identify(self, guards: Sequence[str], *, source: str) -> None:
         """Write what decides the result, or check that the folder's run is this one."""
-        self.guards = [open_guard(source, measure=self.recipe.measure, limit=self.recipe.pool) for source in guards]
+        tested = self.collection.split("test").query_texts
+        self.guards = open_guards(guards, measure=self.recipe.measure, limit=self.recipe.pool, tested=tested)
         self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
-        facts: dict[str, Any] = {"model": self.model, "weights": weights_hash(self.encoder.folder.transformer)}
+        facts: dict[str, Any] = {"model": self.model, "files": model_hash(self.encoder.folder.path)}
         facts |= {"collection": self.given.name, "fingerprint": self.given.fingerprint}
         facts |= {"guards": {guard.name: guard.fingerprint for guard in self.guards}, "notes": list(self.notes)}
         self.folder.identify("data.json", facts)
-        self.folder.once("environment.json", lambda: environment(self.precision))
-        self.folder.once("run.json", self._about)
+        self.folder.once("run.json", lambda: self._about() | {"source": source, "guards": list(guards), "to": str(self.folder.path)})
 
     def _about(self) -> dict[str, Any]:
         sizes = {name: len(self.collection.split(name).query_ids) for name in self.collection.splits}
@@ -149,9 +158,8 @@ class TuningRun:
         """The trained weights that are kept, by name."""
         pool, corpus = self.pool, self.corpus
         with self._stage("mine negatives") as progress:
-            same = same_texts(self.collection)
-            pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe, same).json()))
-            data = training_data(self.encoder, self.collection, pairs, self.recipe, same)
+            pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json()))
+            data = training_data(self.encoder, self.collection, pairs, self.recipe, corpus.same)
             progress(1, 1)
         with self._stage("train") as progress:
             return train(
@@ -167,7 +175,8 @@ class TuningRun:
         put_weights(into, self.base, tuned, ratio)
         if not self.folder.has("model"):
             name = f"{self.encoder.contract.name}-{self.collection.name}"
-            save_encoder(self.encoder, self.folder.path / "model", name=name, matryoshka_dims=self.recipe.objective.dims)
+            dims = self.recipe.objective.dims if ratio else ()  # the base itself was trained for none of them
+            save_encoder(self.encoder, self.folder.path / "model", name=name, matryoshka_dims=dims)
 
     def _measured_ratios(self, into: Mapping[str, Tensor], tuned: dict[str, Tensor], progress: Progress) -> list[Merged]:
         baseline = self.folder.read("baseline.json")

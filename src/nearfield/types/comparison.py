@@ -31,14 +31,17 @@ class Row:
 
 @dataclass(frozen=True)
 class PairTest:
-    """Row `a` against row `b`: `difference` is a minus b, paired by query; `p_holm` is corrected over all pairs of rows."""
+    """Row `a` against row `b`: `difference` is a minus b, paired by query; `p_holm` is corrected over all pairs of rows.
+
+    `queries_needed` is None where no number of queries would show the difference.
+    """
 
     a: str
     b: str
     difference: Estimate
     p: float
     p_holm: float
-    queries_needed: int
+    queries_needed: int | None
 
 
 @dataclass(frozen=True)

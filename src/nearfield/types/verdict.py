@@ -46,7 +46,7 @@ class Verdict:
 
     `outcome` is better, no difference shown, or worse; `difference` is the mean of tuned minus baseline, paired by query;
     `p` is that of the two-sided paired randomisation test. `queries_needed` is the number of queries at which a difference
-    of this size would be shown four times in five.
+    of this size would be shown four times in five, None where there is none.
     """
 
     outcome: str
@@ -58,5 +58,5 @@ class Verdict:
     tuned: Estimate
     difference: Estimate
     p: float
-    queries_needed: int
+    queries_needed: int | None
     forgotten: tuple[Forgotten, ...] = ()

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from nearfield.data.columns import shortened
 from nearfield.data.readers import Record
 from nearfield.data.readers.lines import LIMIT, lines
 from nearfield.errors import InputError
@@ -32,11 +33,24 @@ def _named(path: Path, rows: Iterator[tuple[int, str]], split: Callable[[str], l
             raise InputError(f"is no row of a table: {error}", path=path, line=number) from error
         if header is None:
             header = [name.strip() for name in fields]
+            _check_separator(path, number, header)
         elif len(fields) != len(header):
-            message = f"has {len(fields)} fields; wanted {len(header)}, as in the header: {', '.join(header)}"
+            message = f"has {len(fields)} fields; wanted {len(header)}, as in the header: {shortened(header)}"
             raise InputError(message, path=path, line=number)
         else:
             yield number, dict(zip(header, fields, strict=True))
+
+
+def _check_separator(path: Path, line: int, header: list[str]) -> None:
+    """Raise InputError where the header is one field that another character separates."""
+    comma = path.suffix.lower() == ".csv"
+    others = {";": "';'", "\t": "tabs"} if comma else {";": "';'", ",": "commas"}
+    found = [name for character, name in others.items() if len(header) == 1 and character in header[0]]
+    if found:
+        name = ".tsv" if found[0] == "tabs" else ".csv" if found[0] == "commas" else ""
+        advice = f"call it {name}" if name else f"save it again with {'commas' if comma else 'tabs'}"
+        wanted = f"{path.suffix} files have {'commas' if comma else 'tabs'}"
+        raise InputError(f"looks {found[0]}-separated ({shortened(header)}); {wanted}: {advice}", path=path, line=line)
 
 
 def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -36,7 +36,8 @@ def write_collection(files: Sequence[Path], writer: CollectionWriter) -> bool:
         columns = layout(path)
         if columns.score is not None:
             scored = f"has scores (column {columns.score!r}), so that its rows are pairs"
-            raise InputError(f"{scored}; open it as pairs, or take the column out to make a collection of it", path=path)
+            uses = f"compare models on them (nearfield evaluate MODEL --on {path}), guard a tune with them (nearfield tune --guard {path})"
+            raise InputError(f"{scored}; {uses}, or take the column out to make a collection of it", path=path)
         documents_only = documents_only and not columns.paired
         for line, row in records(path):
             (collected.pair if columns.paired else collected.document)(row, columns, path, line)

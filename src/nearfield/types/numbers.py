@@ -30,6 +30,11 @@ def interval(estimate: Estimate) -> str:
     return f"[{score(estimate.low)}, {score(estimate.high)}]"
 
 
+def changed(difference: Estimate) -> str:
+    """A difference and its interval, each number with its sign: −.019 [−.039, +.001]."""
+    return f"{signed(difference.mean)} [{signed(difference.low)}, {signed(difference.high)}]"
+
+
 def estimated(estimate: Estimate) -> str:
     """A mean and its interval: .641 [.627, .655]."""
     return f"{score(estimate.mean)} {interval(estimate)}"
@@ -48,6 +53,11 @@ def p_value(p: float) -> str:
 def count(value: float) -> str:
     """A whole number with thousands separated: 1,629."""
     return f"{value:,.0f}" if math.isfinite(value) else UNKNOWN
+
+
+def queries(needed: int | None) -> str:
+    """How many queries would show a difference, for a column: 1,629; or that no number of them would."""
+    return "none would" if needed is None else count(needed)
 
 
 def speed(value: float | None) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from nearfield.report import numbers
+from nearfield.types import numbers
 from nearfield.types.verdict import Estimate
 
 
@@ -74,3 +74,8 @@ def test_counts_and_speeds() -> None:
     assert numbers.plural(1629, "unseen query") == "1,629 unseen queries"
     assert numbers.plural(3, "evaluation") == "3 evaluations"
     assert [numbers.speed(value) for value in (7.421, 812.4, 1204.2, None, math.nan)] == ["7.42", "812", "1,204", "–", "–"]
+
+
+def test_differences_and_queries() -> None:
+    assert numbers.changed(Estimate(-0.019, -0.039, 0.001)) == "−.019 [−.039, +.001]"
+    assert [numbers.queries(needed) for needed in (1629, None)] == ["1,629", "none would"]

@@ -1,0 +1,39 @@
+"""What made the vectors in a vector folder, kept beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearfield.errors import InputError
+from nearfield.store.atomic import read_json, write_json
+
+FILE = "encoder.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """`model` is the contract's name, `source` what opens it again, `files` the hash of its files, `role` what the texts were."""
+
+    model: str
+    source: str
+    files: str
+    role: str
+
+    def save(self, folder: Path) -> None:
+        """Write it into the vector folder."""
+        write_json(folder / FILE, {"format": FORMAT} | dataclasses.asdict(self))
+
+    @classmethod
+    def open(cls, folder: Path) -> MadeBy | None:
+        """What the vector folder says; None where it says nothing. Raises InputError where that is not whole."""
+        path = folder / FILE
+        if not path.is_file():
+            return None
+        facts = read_json(path)
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT or any(not isinstance(facts.get(name), str) for name in names):
+            raise InputError(f"is not of format {FORMAT}; encode the texts again", path=path)
+        return cls(**{name: facts[name] for name in names})

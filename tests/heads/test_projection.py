@@ -1,0 +1,37 @@
+"""Dense modules against sentence-transformers'."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from sentence_transformers.base.modules import Dense
+from torch import nn
+
+from nearfield.errors import ModelError
+from nearfield.heads.projection import Projection
+
+ACTIVATIONS = (nn.Identity(), nn.Tanh(), nn.ReLU(), nn.GELU(), nn.Sigmoid(), nn.SiLU())
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: type(activation).__name__)
+@pytest.mark.parametrize(("out", "residual"), [(5, False), (6, True), (5, True)])
+def test_gives_sentence_transformers_vectors(activation: nn.Module, out: int, residual: bool, tmp_path: Path) -> None:
+    peer = Dense(6, out, activation_function=activation, use_residual=residual)
+    peer.save(str(tmp_path))
+    vectors = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(Projection.open(tmp_path)(vectors), peer({"sentence_embedding": vectors})["sentence_embedding"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"activation_function": "torch.nn.modules.activation.ELU"}, "activation torch.nn.modules.activation.ELU"), ({"rank": 3}, "'rank'")],
+)
+def test_a_module_that_is_not_honoured_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    Dense(6, 5).save(str(tmp_path))
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(ModelError, match=f"{message}.* is not supported"):
+        Projection.open(tmp_path)

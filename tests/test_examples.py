@@ -1,0 +1,45 @@
+"""The examples, run as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from nearfield.train.recipe import Recipe
+from tiny import tiny_model
+from tiny_data import tiny_collection
+
+
+def run(repository: Path, example: str, *arguments: str | Path) -> str:
+    words = [sys.executable, "-W", "ignore", str(repository / "examples" / example), *map(str, arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_your_own_data(repository: Path, tmp_path: Path) -> None:
+    shown = run(repository, "your_own_data.py", tiny_model(tmp_path / "model"))
+    assert "bm25" in shown
+    assert "nDCG@10" in shown
+
+
+def test_tune_and_search(repository: Path, tmp_path: Path) -> None:
+    made = tiny_collection()
+    texts = dict(zip(made.document_ids, made.document_texts, strict=True))
+    queries = dict(zip(made.query_ids, made.query_texts, strict=True))
+    judged = made.judgements.to_pylist()
+    rows = [json.dumps({"query": queries[row["query"]], "positive": texts[row["document"]]}) + "\n" for row in judged]
+    (tmp_path / "pairs.jsonl").write_text("".join(rows))
+    shown = run(repository, "tune_and_search.py", tmp_path / "pairs.jsonl", tmp_path / "run", tiny_model(tmp_path / "tiny"))
+    assert "nDCG@10 on 24 queries" in shown
+    assert len(shown.splitlines()) == 4
+
+
+def test_the_recipes_are_recipes(repository: Path) -> None:
+    found = sorted((repository / "recipes").glob("*.toml"))
+    assert found
+    for path in found:
+        Recipe.open(path)
+        assert path.read_text().startswith("# nearfield tune "), "the command stands on top"

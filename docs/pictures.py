@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,8 @@ def _browser() -> webdriver.Chrome:
     options = webdriver.ChromeOptions()
     for flag in (*FLAGS, f"--user-data-dir={tempfile.mkdtemp()}"):
         options.add_argument(flag)
-    return webdriver.Chrome(options=options)
+    options.binary_location = shutil.which("chromium") or ""
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
 
 
 def _shoot(browser: webdriver.Chrome, page: Path, to: Path, *, width: int, height: int) -> None:

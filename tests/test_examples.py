@@ -38,8 +38,25 @@ def test_tune_and_search(repository: Path, tmp_path: Path) -> None:
 
 
 def test_the_recipes_are_recipes(repository: Path) -> None:
+    assert Recipe.open(repository / "recipes" / "stdlib.toml") == Recipe(), "the demo's recipe is the default one"
     found = sorted((repository / "recipes").glob("*.toml"))
     assert found
     for path in found:
         Recipe.open(path)
         assert path.read_text().startswith("# nearfield tune "), "the command stands on top"
+
+
+def test_the_benchmark_runs(repository: Path, tmp_path: Path) -> None:
+    words = [
+        str(repository / "benchmarks" / "encode_cpu.py"),
+        str(tiny_model(tmp_path / "model")),
+        "--rounds",
+        "1",
+        "--texts",
+        "8",
+        "--json",
+    ]
+    done = subprocess.run([sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True)
+    results = json.loads(done.stdout)["results"]
+    assert [(row["texts"], row["precision"]) for row in results] == [(a, b) for a in ("document", "query") for b in ("float32", "bfloat16")]
+    assert all(row["least_cosine"] > 0.99 for row in results)

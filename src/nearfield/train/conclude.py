@@ -12,6 +12,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import MatryoshkaWarning
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES
+from nearfield.evaluate.power import queries_needed
 from nearfield.evaluate.systems import System, bm25_system, dense_systems, fused_system
 from nearfield.train.guard import Guard
 from nearfield.types.comparison import Comparison, Row
@@ -94,7 +95,7 @@ def conclude(comparison: Comparison, *, base: str, tuned: str, forgotten: Sequen
         tuned=after.estimate,
         difference=difference,
         p=pair.p,
-        queries_needed=pair.queries_needed,
+        queries_needed=queries_needed([new - old for old, new in zip(before.per_query, after.per_query, strict=True)]),
         forgotten=tuple(forgotten),
     )
 

@@ -46,7 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path, collection: C
 def recipe_of(**changes: Any) -> Recipe:
     facts: dict[str, Any] = {
         "pool": 60,
-        "schedule": {"epochs": 3, "batch": 8, "rate": 2e-3, "evaluations": 3, "freeze_embeddings": False, "precision": "float32"},
+        "schedule": {"epochs": 3, "batch": 8, "rate": 3e-4, "evaluations": 3, "freeze_embeddings": False, "precision": "float32"},
         "merge": {"ratios": [0.5, 1.0], "margin": 2.0},
     }
     return Recipe.of(facts | changes)
@@ -246,6 +246,20 @@ def test_a_run_goes_on_with_the_precision_it_was_begun_with(tmp_path: Path, tiny
 def test_a_run_folder_is_for_one_process(tmp_path: Path, tiny: Path, collection: Collection) -> None:
     with RunFolder(tmp_path / "run").locked(), pytest.raises(InputError, match="is in use by another process"):
         tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path, tiny: Path, collection: Collection) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.md").write_text("mine")
+    with pytest.raises(InputError, match="holds other files and no run"):
+        tune(str(tiny), collection, to=tmp_path / "mine", recipe=recipe_of())
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.md"]
+
+
+def test_a_run_killed_before_its_first_part_goes_on(tmp_path: Path, tiny: Path, collection: Collection) -> None:
+    with RunFolder(tmp_path / "run").locked():
+        pass
+    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of(schedule={"epochs": 1, "batch": 8}))
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:

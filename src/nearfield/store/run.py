@@ -24,7 +24,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if self.path.is_dir() and not self.has("environment.json") and any(not file.name.startswith(".") for file in self.path.iterdir()):
+        if self.path.is_dir() and not self.has("environment.json") and any(map(_foreign, self.path.iterdir())):
             raise InputError("holds other files and no run; give a new or an empty folder with --to", path=self.path)
         with storage(self.path):
             (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -109,3 +109,8 @@ class RunFolder:
             if isinstance(row, dict) and row.get("step", step + 1) <= step:
                 whole.append(line + "\n")
         write_text(file, "".join(whole))
+
+
+def _foreign(file: Path) -> bool:
+    """Whether a run that was killed before it wrote its first part cannot have made this."""
+    return file.name != "checkpoints" and not file.name.startswith(".")

@@ -84,7 +84,7 @@ def test_scifact_trains_on_what_it_tests(collection: Callable[[str], Collection]
     training claim about the same abstract in a word ("show" and "lack inductive properties")."""
     found = findings(collection("scifact"))
     assert errors(found) == {"leaked-queries": 2}
-    near = next(finding for finding in found if finding.check == "near-leaked-queries")
+    near = found["near-leaked-queries"]
     assert (near.severity, near.count) == (WARNING, 77)
 
 

@@ -22,6 +22,7 @@ from sentence_transformers import SentenceTransformer
 from nearfield.data.collection import Collection
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError, DoctorRefusal, InputError, NearfieldWarning
+from nearfield.evaluate.power import queries_needed
 from nearfield.report.facts import read_run
 from nearfield.report.reproduce import toml
 from nearfield.store.run import RunFolder
@@ -87,6 +88,7 @@ def test_the_verdict_is_that_of_the_comparison(finished: Path) -> None:
     difference = rows["tiny-bert tuned"] - rows["tiny-bert"]
     assert facts.verdict.difference.mean == pytest.approx(difference.mean())
     assert facts.verdict.difference.low < difference.mean() < facts.verdict.difference.high
+    assert facts.verdict.queries_needed == queries_needed(difference), "of one test at 5 %, not of a table of pairs"
     assert (facts.verdict.outcome == NO_DIFFERENCE) == (facts.verdict.p >= 0.05)
     assert facts.verdict.outcome in (BETTER, NO_DIFFERENCE, WORSE)
     assert [query.after - query.before for query in facts.queries] == pytest.approx(difference.tolist())

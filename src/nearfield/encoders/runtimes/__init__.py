@@ -1,0 +1,1 @@
+"""What can run a model. One literal table of lazily imported names."""

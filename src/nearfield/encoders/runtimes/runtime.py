@@ -1,0 +1,31 @@
+"""What runs a model: packed token ids to vectors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.batch.packed import Packed
+
+
+class Runtime(ABC):
+    """A model folder's weights, ready to run under its contract.
+
+    `precision` is that of the matrix products; what comes out is float32. `batch_tokens` is the number of tokens in one call at
+    which it is fastest. `streams` is how many threads may call `embed` at the same time and be faster for it (1 where the
+    runtime itself uses all cores).
+    """
+
+    name: str
+    precision: str
+    batch_tokens: int
+    streams: int
+
+    @abstractmethod
+    def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
+        """Vectors of the sequences in the batch's order: (n, dim) float32, pooled, projected and normalised as the contract says.
+
+        A sequence without a token to pool gives zeros. Safe to call from `streams` threads at once.
+        """

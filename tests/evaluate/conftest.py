@@ -14,11 +14,12 @@ import pytest
 from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import TruncationWarning
-from nearfield.similarity.dense import Dense, Usage
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import unit
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
+from nearfield.types.usage import Usage
 
 WORDS = 400
 TOPICS = 40

@@ -15,11 +15,12 @@ from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning, ne
 from nearfield.evaluate.encode_pass import Cut, EncodePass, seconds_each
 from nearfield.index.bm25 import BM25
 from nearfield.search.fuse import reciprocal_rank_fusion
-from nearfield.similarity.dense import STORAGES, Usage
+from nearfield.similarity.dense import STORAGES
 from nearfield.similarity.functions import similarity as known_similarity
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
+from nearfield.types.usage import Usage
 
 DEPTH = 100  # results a query; R@100 and AP@100 look no deeper
 

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, ModelError, nearest
+from nearfield.similarity.embeddings import Array, Embeddings, write_ids
 from nearfield.similarity.functions import similarity, unit
 from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.types.usage import NOTHING_READ
+from nearfield.types.usage import Usage as Usage
 
 STORAGES = ("float32", "float16", "int8", "binary")
-Array = npt.NDArray[Any]
 _ROWS = 65_536  # vectors looked at at a time
 
 
 @dataclass(frozen=True)
-class Usage:
-    """What an encode call read: `truncated` items lost `tokens_lost` of their tokens; `prompt_tokens` went to prompts."""
-
-    items: int = 0
-    tokens: int = 0
-    truncated: int = 0
-    tokens_lost: int = 0
-    prompt_tokens: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Dense:
+class Dense(Embeddings):
     """n vectors of one length.
 
     `vectors`: (n, dim) float32 or float16; (n, dim) uint8 codes for int8; (n, ceil(dim / 8)) uint8 packed signs for binary.
@@ -41,6 +30,7 @@ class Dense:
     of each dimension's codes. `layer_norm` is the contract's: apply a parameter-free layer_norm before a cut.
     """
 
+    kind: ClassVar[str] = "dense"
     vectors: Array
     dim: int
     storage: str = "float32"
@@ -48,7 +38,7 @@ class Dense:
     layer_norm: bool = False
     normalise: bool = True
     ranges: Array | None = None
-    usage: Usage = Usage()
+    usage: Usage = NOTHING_READ
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -131,10 +121,8 @@ class Dense:
             np.save(stage / "vectors.npy", self.vectors)
             if self.ranges is not None:
                 np.save(stage / "ranges.npy", self.ranges)
-            if ids is not None:
-                with open(stage / "ids.jsonl", "w", encoding="utf-8") as file:
-                    file.writelines(json.dumps(name, ensure_ascii=False) + "\n" for name in ids)
-            names = ("dim", "storage", "similarity", "layer_norm", "normalise", "usage")
+            write_ids(stage, ids)
+            names = ("kind", "dim", "storage", "similarity", "layer_norm", "normalise", "usage")
             write_json(stage / "vectors.json", {"format": 1, "items": len(self)} | {name: getattr(self, name) for name in names})
 
     @classmethod

@@ -1,0 +1,165 @@
+"""One vector a token (ColBERT): an item is as close as its best-matching tokens are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import ContractError, InputError
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Array, Embeddings, write_ids
+from nearfield.similarity.sparse import segments
+from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.types.usage import NOTHING_READ, Usage
+
+_BLOCK = 65_536  # document tokens scored at a time: with 32 query tokens, 8 MB
+
+
+@dataclass(frozen=True)
+class MultiVector(Embeddings):
+    """n items of some vectors each: item i has the rows `offsets[i]:offsets[i + 1]` of `tokens`.
+
+    `tokens` holds (T, dim) vectors at any of Dense's storage types, whose similarity compares two of them; `offsets`: (n + 1,) int64.
+    With `average` a score is the mean over the query's tokens (BGE-M3), else their sum (ColBERT).
+    """
+
+    kind: ClassVar[str] = "multi-vector"
+    tokens: Dense
+    offsets: npt.NDArray[np.int64]
+    average: bool = False
+    usage: Usage = NOTHING_READ
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, items: slice | Sequence[int] | Array) -> MultiVector:
+        chosen = np.arange(len(self))[items]
+        places, offsets = segments(self.offsets, chosen)
+        return replace(self, tokens=self.tokens[places], offsets=offsets)
+
+    @property
+    def similarity(self) -> str:  # type: ignore[override]
+        """How two tokens are compared."""
+        return self.tokens.similarity
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a token's vector."""
+        return self.tokens.dim
+
+    @property
+    def storage(self) -> str:
+        """How the tokens' vectors are stored."""
+        return self.tokens.storage
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(n,) int64, vectors an item."""
+        return np.diff(self.offsets)
+
+    @property
+    def bytes_per_item(self) -> float:
+        """Mean bytes that one item takes: its tokens' vectors and its offset."""
+        return (len(self.tokens) * self.tokens.bytes_per_item + 8 * len(self)) / max(1, len(self))
+
+    def scores(self, documents: MultiVector) -> npt.NDArray[np.float32]:
+        """MaxSim: over the query's tokens, the sum (or mean) of each one's similarity to the closest of the document's tokens.
+
+        (n, m) float32; a query without tokens scores 0, and a document without tokens -inf for any other. Khattab and Zaharia 2020
+        (arXiv 2004.12832), equation 3.
+        """
+        scored = np.full((len(self), len(documents)), -np.inf, np.float32)
+        for start, end in _item_blocks(documents.offsets):
+            block = documents.tokens[documents.offsets[start] : documents.offsets[end]]
+            filled = np.flatnonzero(documents.lengths[start:end])
+            first = documents.offsets[start:end][filled] - documents.offsets[start]
+            for query in range(len(self)):
+                near = self.tokens[self.offsets[query] : self.offsets[query + 1]].scores(block)
+                if len(near) and len(filled):
+                    scored[query, start + filled] = np.maximum.reduceat(near, first, axis=1).sum(0)
+        scored[self.lengths == 0] = 0.0
+        if self.average:
+            scored /= np.maximum(self.lengths, 1)[:, None]
+        return scored
+
+    def truncate(self, dim: int) -> MultiVector:
+        """The first `dim` dimensions of every token's vector, as Dense.truncate cuts them."""
+        return replace(self, tokens=self.tokens.truncate(dim))
+
+    def quantise(self, storage: str, *, like: MultiVector | None = None) -> MultiVector:
+        """The same items with tokens at another of Dense's storage types."""
+        return replace(self, tokens=self.tokens.quantise(storage, like=None if like is None else like.tokens))
+
+    def pool(self, factor: int, *, keep: int = 1) -> MultiVector:
+        """Fewer vectors an item: clusters of alike tokens become their mean, ceil(tokens / factor) of them; the first `keep` tokens stay.
+
+        Ward clustering of each item's vectors by cosine distance; means have unit length where the tokens have. Clavié et al. 2024
+        (arXiv 2409.14683). For documents; queries keep their tokens. Raises ContractError for a factor below 1 and for stored codes.
+        """
+        if factor < 1 or self.storage in ("int8", "binary"):
+            what = f"a factor of {factor}" if factor < 1 else f"tokens stored as {self.storage}"
+            raise ContractError(
+                f"tokens cannot be pooled by {what}; wanted a factor of at least 1 and float tokens (pool first, then quantise)"
+            )
+        pooled = [_pooled(self.tokens[start:end], factor, keep) for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
+        offsets = np.concatenate([[0], np.cumsum([len(vectors) for vectors in pooled])]).astype(np.int64)
+        stacked = np.concatenate([np.empty((0, self.dim), np.float32), *pooled]).astype(self.tokens.vectors.dtype)
+        return replace(self, tokens=replace(self.tokens, vectors=stacked), offsets=offsets)
+
+    def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
+        """See Embeddings.save: the tokens as a vector folder, with `offsets.npy` beside them."""
+        with staged_folder(path) as stage:
+            self.tokens.save(stage / "tokens")
+            np.save(stage / "offsets.npy", self.offsets)
+            write_ids(stage, ids)
+            facts = {"kind": self.kind, "items": len(self), "average": self.average, "usage": self.usage}
+            write_json(stage / "vectors.json", {"format": 1} | facts)
+
+    @classmethod
+    def open(cls, path: str | Path) -> MultiVector:
+        """See Embeddings.open."""
+        path = Path(path)
+        facts = read_json(path / "vectors.json")
+        try:
+            offsets = np.load(path / "offsets.npy")
+            opened = cls(Dense.open(path / "tokens"), offsets, facts["average"], Usage(**facts["usage"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"is no whole folder of multi-vector embeddings: {error}", path=path) from error
+        if len(opened) != facts["items"] or offsets[-1] != len(opened.tokens):
+            raise InputError(
+                f"holds {len(opened)} items of {len(opened.tokens)} tokens; vectors.json says {facts['items']} items, offsets.npy "
+                f"{offsets[-1]} tokens",
+                path=path,
+            )
+        return opened
+
+
+def _item_blocks(offsets: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Runs of whole items of at most _BLOCK tokens, one item at least."""
+    blocks, start, n = [], 0, len(offsets) - 1
+    while start < n:
+        end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + _BLOCK, side="right")) - 1)
+        blocks.append((start, end))
+        start = end
+    return blocks
+
+
+def _pooled(tokens: Dense, factor: int, keep: int) -> npt.NDArray[np.float32]:
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    vectors = tokens.floats()
+    kept, rest = vectors[:keep], vectors[keep:]
+    clusters = -(-len(rest) // factor)
+    if clusters in (len(rest), 0):
+        return vectors
+    lengths = np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
+    labels = fcluster(linkage(rest / lengths, method="ward"), t=clusters, criterion="maxclust") if len(rest) > 1 else np.ones(1, int)
+    means = np.stack([rest[labels == label].mean(0) for label in np.unique(labels)])
+    if tokens.normalise:
+        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    return np.concatenate([kept, means])

@@ -1,0 +1,171 @@
+"""One weight a term an item, nearly all of them zero: learned sparse (SPLADE), TF-IDF, BM25."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import ContractError, InputError, nearest
+from nearfield.similarity.embeddings import Array, Embeddings, write_ids
+from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.types.usage import NOTHING_READ, Usage
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+STORAGES = ("float32", "float16")
+SIMILARITIES = ("dot", "cosine")
+
+
+@dataclass(frozen=True)
+class Sparse(Embeddings):
+    """n vectors over a vocabulary of `dim` terms, as compressed rows.
+
+    Row i has the weights `weights[offsets[i]:offsets[i + 1]]` (float32 or float16) at the terms `terms[...]` (int32, rising within a
+    row); `offsets`: (n + 1,) int64. Absent terms weigh zero.
+    """
+
+    kind: ClassVar[str] = "sparse"
+    weights: Array
+    terms: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    dim: int
+    storage: str = "float32"
+    similarity: str = "dot"
+    usage: Usage = NOTHING_READ
+
+    @classmethod
+    def of(cls, matrix: Any, *, similarity: str = "dot", usage: Usage = NOTHING_READ) -> Sparse:
+        """From a scipy matrix or an array (n, dim); entries of zero are dropped. Raises InputError for NaN or infinite weights."""
+        from scipy.sparse import csr_array
+
+        rows = csr_array(matrix, dtype=np.float32)
+        rows.sum_duplicates()
+        rows.eliminate_zeros()
+        rows.sort_indices()
+        if not np.isfinite(rows.data).all():
+            raise InputError("some of these weights are NaN or infinite, and have no place in a score")
+        if similarity not in SIMILARITIES:
+            known = ", ".join(SIMILARITIES)
+            raise ContractError(
+                f"sparse vectors have no similarity {similarity!r}; wanted one of {known}.{nearest(similarity, SIMILARITIES)}"
+            )
+        return cls(
+            rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int64), rows.shape[1], similarity=similarity, usage=usage
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, items: slice | Sequence[int] | Array) -> Sparse:
+        chosen = np.arange(len(self))[items]
+        places, offsets = segments(self.offsets, chosen)
+        return replace(self, weights=self.weights[places], terms=self.terms[places], offsets=offsets)
+
+    @property
+    def bytes_per_item(self) -> float:
+        """Mean bytes that one vector takes: its weights, its terms and its offset."""
+        return float(self.weights.nbytes + self.terms.nbytes + self.offsets[1:].nbytes) / max(1, len(self))
+
+    @property
+    def active(self) -> npt.NDArray[np.int64]:
+        """(n,) int64, the number of terms with a weight in each row."""
+        return np.diff(self.offsets)
+
+    def matrix(self) -> csr_array:
+        """The rows as a scipy csr_array (n, dim) float32."""
+        from scipy.sparse import csr_array
+
+        return csr_array((self.weights.astype(np.float32), self.terms, self.offsets), shape=(len(self), self.dim))
+
+    def scores(self, documents: Sparse) -> npt.NDArray[np.float32]:
+        """See Embeddings.scores: sum_t q_t d_t, over the lengths of both where the similarity is cosine (0 for an empty row)."""
+        self.check_space(documents)
+        query, document = self.matrix(), documents.matrix()
+        scored: npt.NDArray[np.float32] = (query @ document.T).toarray()
+        if self.similarity == "cosine":
+            scored /= np.maximum(_lengths(query)[:, None] * _lengths(document)[None, :], 1e-12)
+        return scored
+
+    def check_space(self, documents: Sparse) -> None:
+        """Raise ContractError where the vocabularies differ in size."""
+        if self.dim != documents.dim:
+            raise ContractError(f"queries have {self.dim} terms and documents {documents.dim}; both sides need the same vocabulary")
+
+    def truncate(self, terms: int) -> Sparse:
+        """Each row's `terms` largest weights by magnitude; equal ones go to the smaller term. Raises ContractError below 1."""
+        if terms < 1:
+            raise ContractError(f"{terms} terms a vector were asked for; wanted at least 1")
+        if not (self.active > terms).any():
+            return self
+        row = np.repeat(np.arange(len(self)), self.active)
+        order = np.lexsort((self.terms, -np.abs(self.weights.astype(np.float32)), row))
+        rank = np.arange(len(order)) - self.offsets[row]  # rows keep their places under this order
+        kept = np.sort(order[rank < terms])
+        offsets = np.concatenate([[0], np.cumsum(np.minimum(self.active, terms))])
+        return replace(self, weights=self.weights[kept], terms=self.terms[kept], offsets=offsets)
+
+    def quantise(self, storage: str, *, like: Sparse | None = None) -> Sparse:
+        """The same rows with weights of float32 or float16. Raises InputError for weights that float16 cannot hold."""
+        if storage not in STORAGES:
+            raise ContractError(
+                f"sparse weights are not stored as {storage!r}; wanted {' or '.join(STORAGES)}.{nearest(storage, STORAGES)}"
+            )
+        with np.errstate(over="ignore"):
+            weights = self.weights.astype(storage)
+        if not np.isfinite(weights).all():
+            raise InputError(f"some weights are too large for {storage}, which holds values up to {np.finfo(storage).max:g}; keep float32")
+        return replace(self, weights=weights, storage=storage)
+
+    def explain(self, query: int, documents: Sparse, document: int) -> list[tuple[int, float, float]]:
+        """The terms that a query and a document share, as (term, query's weight, document's weight), largest product first."""
+        self.check_space(documents)
+        asked, given = self._row(query), documents._row(document)
+        shared = [(term, weight, given[term]) for term, weight in asked.items() if term in given]
+        return sorted(shared, key=lambda found: (-found[1] * found[2], found[0]))
+
+    def _row(self, at: int) -> dict[int, float]:
+        here = slice(self.offsets[at], self.offsets[at + 1])
+        return dict(zip(self.terms[here].tolist(), self.weights[here].astype(np.float64).tolist(), strict=True))
+
+    def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
+        """See Embeddings.save: `weights.npy`, `terms.npy`, `offsets.npy`, `vectors.json`."""
+        with staged_folder(path) as stage:
+            for name in ("weights", "terms", "offsets"):
+                np.save(stage / f"{name}.npy", getattr(self, name))
+            write_ids(stage, ids)
+            names = ("kind", "dim", "storage", "similarity", "usage")
+            write_json(stage / "vectors.json", {"format": 1, "items": len(self)} | {name: getattr(self, name) for name in names})
+
+    @classmethod
+    def open(cls, path: str | Path) -> Sparse:
+        """See Embeddings.open."""
+        path = Path(path)
+        facts = read_json(path / "vectors.json")
+        try:
+            weights, terms = (np.load(path / f"{name}.npy", mmap_mode="r") for name in ("weights", "terms"))
+            offsets = np.load(path / "offsets.npy")
+            opened = cls(weights, terms, offsets, facts["dim"], facts["storage"], facts["similarity"], Usage(**facts["usage"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"is no whole folder of sparse vectors: {error}", path=path) from error
+        if len(opened) != facts["items"] or not len(weights) == len(terms) == offsets[-1]:
+            what = f"{len(opened)} rows, {len(weights)} weights and {len(terms)} terms"
+            raise InputError(f"holds {what}; vectors.json says {facts['items']} rows, offsets.npy {offsets[-1]} weights", path=path)
+        return opened
+
+
+def segments(offsets: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the values of the `chosen: (m,)` segments lie, end to end, and the offsets (m + 1,) that they have then."""
+    lengths = np.diff(offsets)[chosen]
+    new = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.repeat(offsets[:-1][chosen] - new[:-1], lengths) + np.arange(new[-1]), new
+
+
+def _lengths(rows: Any) -> npt.NDArray[np.float32]:
+    lengths: npt.NDArray[np.float32] = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
+    return lengths

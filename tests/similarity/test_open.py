@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nearfield.errors import InputError
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.multi_vector import MultiVector
+from nearfield.similarity.open import KINDS, open_embeddings
+from nearfield.similarity.sparse import Sparse
+
+EACH: list[Embeddings] = [
+    Dense(np.eye(3, dtype=np.float32), 3),
+    MultiVector(Dense(np.eye(3, dtype=np.float32), 3), np.array([0, 2, 3])),
+    Sparse.of(np.eye(3)),
+]
+
+
+@pytest.mark.parametrize("embeddings", EACH, ids=lambda each: each.kind)
+def test_each_kind_opens_as_what_it_is(tmp_path: Path, embeddings: Embeddings) -> None:
+    embeddings.save(tmp_path / "v")
+    opened = open_embeddings(tmp_path / "v")
+    assert type(opened) is type(embeddings)
+    np.testing.assert_array_equal(opened.scores(opened), embeddings.scores(embeddings))
+
+
+def test_the_registry_holds_every_kind_under_its_own_name() -> None:
+    assert {each.kind for each in EACH} == set(KINDS)
+
+
+def test_a_folder_without_a_kind_is_dense_and_an_unknown_kind_an_error(tmp_path: Path) -> None:
+    EACH[0].save(tmp_path / "v")
+    facts = json.loads((tmp_path / "v" / "vectors.json").read_text(encoding="utf-8"))
+    del facts["kind"]
+    (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts), encoding="utf-8")
+    assert isinstance(open_embeddings(tmp_path / "v"), Dense)
+    (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts | {"kind": "spars"}), encoding="utf-8")
+    with pytest.raises(InputError, match="kind 'spars'.*Did you mean 'sparse'"):
+        open_embeddings(tmp_path / "v")

@@ -1,0 +1,35 @@
+"""A benchmark's result as JSON, with the machine, the versions and the command that made it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from machine import machine, slug, versions
+
+from nearfield.store.atomic import write_json
+
+FOLDER = Path(__file__).resolve().parent / "results"
+
+
+def circumstances() -> dict[str, Any]:
+    """Machine, versions, command and date, and the mean number of running processes in the last minute (a busy machine is no evidence)."""
+    command = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *(word for word in sys.argv[1:] if not os.path.isabs(word))]
+    load = round(os.getloadavg()[0], 2)
+    return {
+        "machine": machine(),
+        "versions": versions(),
+        "command": " ".join(command),
+        "date": datetime.date.today().isoformat(),
+        "load_before": load,
+    }
+
+
+def save(name: str, result: dict[str, Any], folder: Path | None = None) -> Path:
+    """Write `result` (which holds `circumstances()`) to NAME.json in `folder`, by default results/MACHINE; gives the path."""
+    path = (folder or FOLDER / slug(result["machine"])) / f"{name}.json"
+    write_json(path, result)
+    return path

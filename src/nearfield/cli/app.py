@@ -24,6 +24,8 @@ COMMANDS = {
     "search": "nearfield.cli.search",
     "evaluate": "nearfield.cli.evaluate",
     "tune": "nearfield.cli.tune",
+    "adapt": "nearfield.cli.adapt",
+    "bridge": "nearfield.cli.bridge",
     "report": "nearfield.cli.report",
     "models": "nearfield.cli.models",
     "similarity": "nearfield.cli.similarity",

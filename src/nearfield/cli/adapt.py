@@ -1,0 +1,85 @@
+"""`nearfield adapt`: a small map of query vectors, so that the stored documents stay as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfield.data.collection import Collection
+    from nearfield.train.frozen import FrozenVectors
+
+
+def adapt(
+    on: Annotated[str, typer.Option("--on", help=f"{FORMATS}; with the splits train, dev and test, or one split to cut.")],
+    to: Annotated[Path, typer.Option(help="The folder that the adapter is written to.")],
+    model: Annotated[
+        str | None, typer.Argument(help="A model of the catalog or a model folder; none where both vectors are given.")
+    ] = None,
+    documents: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Stored document vectors, used as they are.")] = None,
+    queries: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Query vectors of a model that only an API has.")] = None,
+    kind: Annotated[str, typer.Option(help="linear, low-rank or mlp.")] = "low-rank",
+    width: Annotated[int, typer.Option(help="The rank of low-rank, the hidden width of mlp.", min=1)] = 64,
+    epochs: Annotated[int, typer.Option(help="Passes over the training pairs.", min=1)] = 30,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Train a map of query vectors against document vectors that stay as they are, and say what it gains on the test split.
+
+    No model is needed, only vectors: a folder by `nearfield encode`, or `vectors.npy` with `ids.jsonl` from anywhere.
+
+    Examples:
+
+        nearfield adapt minilm --on stdlib --to adapters/stdlib
+        nearfield adapt minilm --on my-data --documents vectors/documents --to adapters/mine
+        nearfield adapt --on my-data --documents api/documents --queries api/queries --kind mlp --to adapters/api
+    """
+    from nearfield.data.open import open_collection
+    from nearfield.heads.vector_map import MapConfig
+    from nearfield.store.atomic import check_writable
+    from nearfield.train.adapt import adapt as run
+    from nearfield.train.adapt import save_adaptation
+    from nearfield.train.adapter import AdapterRecipe
+    from nearfield.train.prepare import with_all_splits
+
+    if to.exists() and not (to / "adapter.json").is_file() and any(to.iterdir()):
+        raise InputError("is there already and is no adapter's folder; give another place with --to", path=to)
+    check_writable(to)
+    recipe = AdapterRecipe(kind=kind, width=width, epochs=epochs)
+    MapConfig(kind, 1, 1, width)  # an unknown kind is said before anything is encoded
+    collection, notes = with_all_splits(open_collection(on), seed=recipe.seed)
+    vectors = _vectors(model, collection, documents, queries)
+    with progress_bar("training the adapter") as progress:
+        found = run(vectors, recipe, progress=progress)
+    facts: dict[str, object] = {"model": vectors.name, "collection": collection.name, "notes": list(notes)}
+    save_adaptation(found, to, facts=facts, recipe=recipe)
+    if json:
+        emit_json({"adapter": to, "share": found.share, "verdict": found.verdict, "comparison": found.comparison})
+        return
+    from nearfield.report.table import comparison_table, verdict_panel
+
+    out.print(comparison_table(found.comparison))
+    out.print(verdict_panel(found.verdict, model=vectors.name))
+    if not found.share:
+        out.print("dev was best without a map: the adapter is the identity.", style="yellow", highlight=False)
+    out.print(f"adapter {to}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _vectors(model: str | None, collection: Collection, documents: Path | None, queries: Path | None) -> FrozenVectors:
+    from nearfield.train.frozen import FrozenVectors, stored_vectors
+
+    if model is None:
+        if documents is None or queries is None:
+            raise InputError("name a model, or give both --documents and --queries: an adapter is trained on vectors of both")
+        return FrozenVectors.read(documents, queries, collection)
+    if queries is not None:
+        raise InputError(f"queries are encoded by {model}; leave out --queries, or leave out the model")
+    from nearfield.encoders.load import load_encoder
+
+    stored = None if documents is None else stored_vectors(documents, collection.document_ids, "document")
+    with progress_bar(f"encoding with {model}") as progress:
+        return FrozenVectors.of(load_encoder(model), collection, documents=stored, progress=progress)

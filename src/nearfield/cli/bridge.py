@@ -1,0 +1,88 @@
+"""`nearfield bridge`: an old model's vectors carried into a new model's space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfield.data.collection import Collection
+    from nearfield.train.bridging import Bridging
+    from nearfield.train.frozen import FrozenVectors
+
+SHARES = (0.25, 0.5, 0.75)
+
+
+def bridge(
+    old: Annotated[str, typer.Argument(help="The model whose vectors are stored.")],
+    new: Annotated[str, typer.Argument(help="The model that queries are to be asked with.")],
+    on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
+    to: Annotated[Path, typer.Option(help="The folder that the map is written to.")],
+    split: Annotated[str, typer.Option(help="The split whose judged queries measure it.")] = "test",
+    sample: Annotated[int, typer.Option(help="Documents that both models embed to fit the map.", min=32)] = 2000,
+    width: Annotated[int, typer.Option(help="Hidden units beside the linear map; 0 for the linear map alone.", min=0)] = 1024,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Fit a map from the old model's vectors to the new one's, so that a corpus is searched with the new model before it is embedded again.
+
+    No labels are needed to fit it. It is measured against the corpus embedded again by the new model: recall of its ten best, and the
+    measure on judged queries, also with a part of the corpus done.
+
+    Example:
+
+        nearfield bridge bge-small mpnet --on my-data --to bridges/mpnet
+    """
+    import numpy as np
+
+    from nearfield.data.open import open_collection
+    from nearfield.store.atomic import check_writable, staged_folder, write_json
+    from nearfield.train.bridge import BridgeRecipe
+    from nearfield.train.bridging import bridge as run
+
+    if to.exists() and not (to / "bridge.json").is_file() and any(to.iterdir()):
+        raise InputError("is there already and is no bridge's folder; give another place with --to", path=to)
+    check_writable(to)
+    collection = open_collection(on)
+    collection.split(split)
+    sides = [_encoded(model, collection) for model in (old, new)]
+    count = len(collection.documents)
+    chosen = np.random.default_rng(0).permutation(count)[: min(sample, count)]
+    with progress_bar("fitting the bridge") as progress:
+        found = run(*sides, sample=chosen, split=split, recipe=BridgeRecipe(width=width), shares=SHARES, progress=progress)
+    numbers = {"recall": found.recall, "regained": found.regained, "kept": found.kept, "comparison": found.comparison}
+    facts = {"old": old, "new": new, "collection": collection.name, "fitted_on": len(chosen)}
+    with staged_folder(to) as stage:
+        found.vector_map.save(stage / "map")
+        write_json(stage / "bridge.json", {"format": 1} | facts | numbers)
+    if json:
+        emit_json({"bridge": to} | facts | numbers)
+    else:
+        _show(found, to, len(chosen))
+
+
+def _encoded(model: str, collection: Collection) -> FrozenVectors:
+    from nearfield.encoders.load import load_encoder
+    from nearfield.train.frozen import FrozenVectors
+
+    with progress_bar(f"encoding with {model}") as progress:
+        return FrozenVectors.of(load_encoder(model), collection, progress=progress)
+
+
+def _show(found: Bridging, to: Path, fitted: int) -> None:
+    from nearfield.report.table import comparison_table
+    from nearfield.types.numbers import estimated
+
+    out.print(comparison_table(found.comparison))
+    kind = "a linear map" if found.vector_map.config.kind == "linear" else f"a map with {found.vector_map.config.width} hidden units"
+    out.print(f"\n{kind}, fitted on {fitted:,} documents", highlight=False)
+    out.print(f"recall of the ten best of the re-embedded corpus: {estimated(found.recall)}", highlight=False)
+    if found.kept is not None:
+        out.print(f"{found.comparison.measure}: {found.kept:.1%} of what the re-embedded corpus gives", highlight=False)
+    if found.regained is not None:
+        out.print(f"of what is lost when new queries meet the old vectors as they are, {found.regained:.1%} is regained", highlight=False)
+    out.print(f"bridge {to}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,132 @@
+"""An adapter from frozen vectors to a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.data.collection import Collection, Split
+from nearfield.errors import CollectionError
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.measures import MEASURES, score_ranking
+from nearfield.evaluate.systems import DEPTH, System
+from nearfield.heads.vector_map import VectorMap
+from nearfield.search.retrieve import retrieve
+from nearfield.similarity.dense import Dense
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.train.adapter import AdapterData, AdapterRecipe, fit_adapter
+from nearfield.train.conclude import conclude
+from nearfield.train.frozen import FrozenVectors
+from nearfield.train.prepare import relevance_by_position
+from nearfield.types.comparison import Comparison
+from nearfield.types.progress import Progress, silent
+from nearfield.types.ranking import Ranking
+from nearfield.types.verdict import Verdict
+
+RATIOS = (0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """The map, the share of it that dev chose (0 is no map at all), and how it compares on the test split."""
+
+    vector_map: VectorMap
+    share: float
+    verdict: Verdict
+    comparison: Comparison
+
+
+def adapt(
+    vectors: FrozenVectors, recipe: AdapterRecipe | None = None, *, measure: str = MEASURES[0], progress: Progress = silent
+) -> Adaptation:
+    """A query-side adapter trained on the train split, chosen on dev, and measured once on test; documents are never changed.
+
+    The collection needs the splits train, dev and test. Documents that a dev or test judgement names are no negatives. On dev the map of
+    each epoch is measured, then the query vectors on the way from the plain to the mapped ones; what is best is kept, and where
+    nothing beats the plain vectors the map is the identity.
+    """
+    collection, recipe = vectors.collection, recipe or AdapterRecipe()
+    missing = {"train", "dev", "test"} - set(collection.splits)
+    if missing:
+        raise CollectionError(f"{collection.name} has no {', '.join(sorted(missing))}; an adapter wants train, dev and test")
+    dev, test = collection.split("dev"), collection.split("test")
+    on_dev = vectors.of_split(dev)
+
+    def dev_mean(vector_map: VectorMap) -> float:
+        ranking = _ranking(vectors, dev, _mapped(on_dev, vector_map), depth=DEPTH)
+        return score_ranking(ranking, dev.relevance, [measure])[measure].mean
+
+    documents = _free(collection)
+    fitted = fit_adapter(
+        _training_data(vectors, documents), recipe, similarity=vectors.documents.similarity, measure=dev_mean, progress=progress
+    )
+    share, chosen = _shared(fitted, dev_mean)
+    plain = vectors.of_split(test)
+    base, adapted = vectors.name, f"{vectors.name} adapted"
+    systems = [_system(vectors, test, plain, base), _system(vectors, test, _mapped(plain, chosen), adapted)]
+    comparison = compare(systems, test, measure=measure)
+    return Adaptation(chosen, share, conclude(comparison, base=base, tuned=adapted, forgotten=()), comparison)
+
+
+def save_adaptation(found: Adaptation, path: str | Path, *, facts: dict[str, object], recipe: AdapterRecipe) -> None:
+    """A folder with the map, and `adapter.json` with the verdict, the comparison, the recipe and `facts` (what it belongs to)."""
+    with staged_folder(path) as stage:
+        found.vector_map.save(stage / "map")
+        about = {"format": 1, "role": "query", "share": found.share, "recipe": asdict(recipe)} | facts
+        write_json(stage / "adapter.json", about | {"verdict": found.verdict, "comparison": found.comparison})
+
+
+def _shared(fitted: VectorMap, dev_mean: Callable[[VectorMap], float]) -> tuple[float, VectorMap]:
+    """The best share of the way from the identity to `fitted`, by dev; the smaller one where two are equal."""
+    candidates = [(0.0, _toward(fitted, 0.0)), *((ratio, _toward(fitted, ratio)) for ratio in RATIOS)]
+    return max(candidates, key=lambda found: (dev_mean(found[1]), -found[0]))
+
+
+def _toward(fitted: VectorMap, ratio: float) -> VectorMap:
+    """`fitted` with its weights moved to `ratio` of the way from the identity's."""
+    import torch
+
+    moved = VectorMap(fitted.config)
+    state = fitted.state_dict()
+    start = {name: weight.clone() for name, weight in moved.state_dict().items()}
+    kept = {"down", "shift"}  # they feed `up`, which is 0 in the identity
+    moved.load_state_dict({name: weight if name in kept else torch.lerp(start[name], weight, ratio) for name, weight in state.items()})
+    return moved
+
+
+def _free(collection: Collection) -> npt.NDArray[np.int64]:
+    """Positions of the documents that no dev or test judgement names, and of train's positives."""
+    named = np.zeros(len(collection.documents), bool)
+    for split in ("dev", "test"):
+        for judged in relevance_by_position(collection, collection.split(split), least=np.iinfo(np.int32).min):
+            named[list(judged)] = True
+    for judged in relevance_by_position(collection, collection.split("train")):
+        named[list(judged)] = False
+    return np.flatnonzero(~named)
+
+
+def _training_data(vectors: FrozenVectors, documents: npt.NDArray[np.int64]) -> AdapterData:
+    train = vectors.collection.split("train")
+    place = {int(document): row for row, document in enumerate(documents)}
+    relevant: Sequence[Sequence[int]] = [
+        [place[document] for document in judged] for judged in relevance_by_position(vectors.collection, train)
+    ]
+    return AdapterData(vectors.of_split(train).floats(), np.ascontiguousarray(vectors.documents[documents].floats()), relevant)
+
+
+def _mapped(queries: Dense, vector_map: VectorMap) -> Dense:
+    return replace(queries, vectors=vector_map.apply_to(queries.floats()), storage="float32", ranges=None)
+
+
+def _ranking(vectors: FrozenVectors, split: Split, queries: Dense, *, depth: int) -> Ranking:
+    ids = vectors.collection.document_ids
+    return retrieve(queries, vectors.documents, query_ids=split.query_ids, document_ids=ids, k=min(depth, len(ids)))
+
+
+def _system(vectors: FrozenVectors, split: Split, queries: Dense, name: str) -> System:
+    ranking, documents = _ranking(vectors, split, queries, depth=DEPTH), vectors.documents
+    return System(name, vectors.name, documents.dim, documents.storage, ranking, documents.bytes_per_item, None, None)

@@ -1,0 +1,104 @@
+"""A collection's vectors as they are, from a model or from a file: what an adapter or a bridge is trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nearfield.data.collection import Collection, Split
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import ContractError, InputError
+from nearfield.similarity.dense import Dense
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import DOCUMENT, QUERY
+
+
+@dataclass(frozen=True)
+class FrozenVectors:
+    """`documents` and `queries` hold one vector for each of the collection's, in its order; `name` says whose they are."""
+
+    name: str
+    collection: Collection
+    documents: Dense
+    queries: Dense
+
+    @classmethod
+    def of(cls, encoder: Encoder, collection: Collection, *, documents: Dense | None = None, progress: Progress = silent) -> FrozenVectors:
+        """By `encoder`; `documents` are taken as they are where given."""
+        if documents is None:
+            documents = encoder.encode(collection.document_texts, DOCUMENT, progress=progress)
+        return cls(encoder.contract.name, collection, documents, encoder.encode(collection.query_texts, QUERY))
+
+    @classmethod
+    def read(cls, documents: str | Path, queries: str | Path, collection: Collection) -> FrozenVectors:
+        """From two vector folders (`nearfield encode`, or `vectors.npy` with `ids.jsonl` of any origin).
+
+        Raises InputError where a document or a query of the collection has no vector.
+        """
+        found = [
+            stored_vectors(folder, ids, what)
+            for folder, ids, what in ((documents, collection.document_ids, "document"), (queries, collection.query_ids, "query"))
+        ]
+        if found[0].dim != found[1].dim:
+            raise ContractError(f"documents have {found[0].dim} dimensions and queries {found[1].dim}; both need the same model")
+        return cls(Path(documents).name, collection, *found)
+
+    def of_split(self, split: Split) -> Dense:
+        """The vectors of a split's queries, in its order."""
+        place = {key: row for row, key in enumerate(self.collection.query_ids)}
+        return self.queries[[place[key] for key in split.query_ids]]
+
+
+def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
+    """The vectors in `folder` for `ids`, in their order: a vector folder, or a folder with float `vectors.npy` and `ids.jsonl`.
+
+    Vectors of other ids are left out. Raises InputError for ids without a vector.
+    """
+    folder = Path(folder)
+    stored = Dense.open(folder) if (folder / "vectors.json").is_file() else _plain(folder)
+    names = _ids(folder)
+    if names is None:
+        if len(stored) != len(ids):
+            raise InputError(
+                f"has no ids.jsonl and {len(stored)} vectors for {len(ids)} ids; give ids.jsonl, one JSON string a line", path=folder
+            )
+        return stored
+    if len(names) != len(stored):
+        raise InputError(f"holds {len(stored)} vectors and {len(names)} ids; wanted one id a vector", path=folder)
+    place = {name: row for row, name in enumerate(names)}
+    missing = [key for key in ids if key not in place]
+    if missing:
+        raise InputError(
+            f"{len(missing):,} of {len(ids):,} ids have no {what} vector, the first is {missing[0]!r}; embed them too", path=folder
+        )
+    return stored[np.array([place[key] for key in ids], np.int64)]
+
+
+def _plain(folder: Path) -> Dense:
+    try:
+        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise InputError(f"holds no vectors.npy that can be read ({error}); wanted (n, dim) floats", path=folder) from error
+    if vectors.ndim != 2 or vectors.dtype not in (np.float32, np.float16, np.float64):
+        raise InputError(f"vectors.npy holds {vectors.dtype} of shape {vectors.shape}; wanted (n, dim) floats", path=folder)
+    vectors = vectors.astype(np.float32)
+    if not np.isfinite(vectors).all():
+        raise InputError("vectors.npy holds NaN or infinite values", path=folder)
+    return Dense(vectors, vectors.shape[1])
+
+
+def _ids(folder: Path) -> list[str] | None:
+    file = folder / "ids.jsonl"
+    if not file.is_file():
+        return None
+    names = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            names.append(str(json.loads(line)))
+        except json.JSONDecodeError as error:
+            raise InputError(f"is not JSON: {error.msg}; wanted one JSON string a line", path=file, line=number) from error
+    return names

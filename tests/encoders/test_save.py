@@ -12,6 +12,8 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
+from nearfield.encoders.model import TextModel
+from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from peer import assert_same_as_sentence_transformers
@@ -23,12 +25,12 @@ PROMPTS = {"query": "query : ", "document": "passage : "}
 
 def saved(folder: Path, to: Path) -> TextEncoder:
     """The encoder in `folder` with other weights, written to `to`."""
-    encoder = TextEncoder.open(folder)
+    model = TextModel.open(folder)
     with torch.no_grad():
-        for weight in encoder.parameters().values():
+        for weight in model.parameters().values():
             weight.mul_(1.01)
-    save_encoder(encoder, to, name="mine")
-    return encoder
+    save_encoder(model, to, name="mine")
+    return TextEncoder(model.folder, TorchRuntime(model))
 
 
 def state(folder: Path, **contract: Any) -> None:

@@ -15,7 +15,9 @@ from tokenizers import processors
 from transformers import BartConfig, BartModel, T5Config, T5Model
 
 from nasty import nasty_texts
+from nearfield.batch.packed import Packed
 from nearfield.encoders.load import load_encoder
+from nearfield.encoders.model import TextModel
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from peer import assert_same_as_sentence_transformers
@@ -68,7 +70,7 @@ def test_of_an_encoder_decoder_the_encoder_is_loaded(tmp_path: Path) -> None:
     T5Model(T5Config(vocab_size=tiny_tokenizer().get_vocab_size(), **sizes)).save_pretrained(folder)
     assert_same_as_sentence_transformers(folder, nasty_texts(60))
     encoder = TextEncoder.open(folder)
-    save_encoder(encoder, tmp_path / "saved", name="t5")
+    save_encoder(TextModel.open(folder), tmp_path / "saved", name="t5")
     assert_same_as_sentence_transformers(tmp_path / "saved", ["cat", "tax law"], encoder=encoder)
     assert_same_as_sentence_transformers(tmp_path / "saved", ["cat", "tax law"])
 
@@ -97,10 +99,9 @@ def test_a_text_without_any_token_is_the_zero_vector(pooling: str, tmp_path: Pat
 
 
 def test_a_text_without_any_token_has_a_finite_gradient(tiny: Path) -> None:
-    encoder = TextEncoder.open(tiny)
-    mask = torch.tensor([[False, False], [True, True]])
-    encoder.embed(torch.zeros(2, 2, dtype=torch.long), mask).sum().backward()
-    assert all(weight.grad is None or torch.isfinite(weight.grad).all() for weight in encoder.parameters().values())
+    model = TextModel.open(tiny)
+    model.embed(Packed(np.zeros(2, np.int32), np.array([0, 2, 2]), np.arange(2))).sum().backward()
+    assert all(weight.grad is None or torch.isfinite(weight.grad).all() for weight in model.parameters().values())
 
 
 @pytest.mark.parametrize("pooling", ["max", "mean"])
@@ -138,7 +139,7 @@ def test_vectors_depend_neither_on_batches_nor_on_order(tiny: Path) -> None:
     order = np.random.default_rng(0).permutation(len(texts))
     np.testing.assert_allclose(encoder.encode([texts[at] for at in order], "document").vectors, whole[order], atol=2e-6)
     for budget in (1, 100, 100_000):
-        np.testing.assert_allclose(TextEncoder(encoder.folder, batch_tokens=budget).encode(texts, "document").vectors, whole, atol=2e-6)
+        np.testing.assert_allclose(TextEncoder.open(tiny, batch_tokens=budget).encode(texts, "document").vectors, whole, atol=2e-6)
     alone = np.concatenate([encoder.encode([text], "document").vectors for text in texts])
     np.testing.assert_allclose(alone, whole, atol=2e-6)
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from nearfield.data.collection import Collection
+from nearfield.encoders.model import TextModel
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
 from nearfield.train.loop import TrainingData, possibly_relevant, trainable
@@ -114,9 +115,9 @@ def test_splits_are_made_where_they_are_missing() -> None:
 
 
 def test_embeddings_are_frozen_by_what_they_are_and_not_by_their_name(tiny: Path) -> None:
-    encoder = TextEncoder.open(tiny)
-    trained = trainable(encoder, Recipe())
+    model = TextModel.open(tiny)
+    trained = trainable(model, Recipe())
     assert "embeddings.word_embeddings.weight" not in trained
     assert "embeddings.LayerNorm.weight" in trained
     assert "pooler.dense.weight" not in trained
-    assert "embeddings.word_embeddings.weight" in trainable(encoder, Recipe.of({"schedule": {"freeze_embeddings": False}}))
+    assert "embeddings.word_embeddings.weight" in trainable(model, Recipe.of({"schedule": {"freeze_embeddings": False}}))

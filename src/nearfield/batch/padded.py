@@ -1,13 +1,11 @@
-"""Batches of a token budget, filled from texts of nearly equal length so that next to nothing is padding."""
+"""Packed sequences as padded rows, for what reads nothing else; cut so that next to nothing is padding."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.batch.tokens import Tokens
+from nearfield.batch.packed import Packed
 
 
 def token_budget_batches(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
@@ -24,11 +22,11 @@ def token_budget_batches(lengths: npt.NDArray[np.int64], budget: int) -> list[np
     return batches
 
 
-def pad(tokens: Tokens, items: Sequence[int] | npt.NDArray[np.int64], fill: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Token ids (B, T) int64 with `fill` at the right, and the mask (B, T), True at real tokens."""
-    lengths = tokens.lengths[np.asarray(items)]
-    mask = np.arange(max(1, int(lengths.max(initial=0))))[None, :] < lengths[:, None]
+def pad(batch: Packed, items: npt.NDArray[np.int64], fill: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Token ids (B, T) int64 of the batch's sequences at `items`, with `fill` at the right, and the mask (B, T), True at real tokens."""
+    lengths = batch.lengths[items]
+    place = np.arange(max(1, int(lengths.max(initial=0))))
+    mask = place[None, :] < lengths[:, None]
     ids = np.full(mask.shape, fill, np.int64)
-    for row, item in enumerate(items):
-        ids[row, : lengths[row]] = tokens.of(int(item))
+    ids[mask] = batch.ids[(batch.offsets[items][:, None] + place)[mask]]
     return ids, mask

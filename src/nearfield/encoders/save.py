@@ -1,4 +1,4 @@
-"""A changed encoder as a model folder that sentence-transformers opens."""
+"""A changed model as a model folder that sentence-transformers opens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from nearfield.encoders.text import TextEncoder, quiet
+from nearfield.encoders.backbone import quiet
+from nearfield.encoders.model import TextModel
 from nearfield.errors import StorageError
 from nearfield.store.atomic import read_json, staged_folder, write_json
 from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json, read_limits
@@ -19,15 +20,15 @@ _LEFT_BEHIND = (".safetensors", ".bin", ".onnx", ".h5", ".msgpack", ".ot", ".ggu
 _NOT_CONFIG = ("README.md", ".gitattributes", "nearfield.json")
 
 
-def save_encoder(encoder: TextEncoder, path: str | Path, *, name: str, matryoshka_dims: tuple[int, ...] = ()) -> None:
-    """Write `encoder` with its weights as they stand: the files of the folder it came from, new weights, `nearfield.json`.
+def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_dims: tuple[int, ...] = ()) -> None:
+    """Write `model` with its weights as they stand: the files of the folder it came from, new weights, `nearfield.json`.
 
     sentence-transformers reads the whole contract from its own files there, also what only nearfield.json stated before. Weights
     that the original folder left out (a pooler that nothing reads) are left out again. Whole or not at all. Raises StorageError
     when writing fails.
     """
-    source = encoder.folder
-    contract = replace(encoder.contract, name=name, matryoshka_dims=matryoshka_dims or encoder.contract.matryoshka_dims)
+    source = model.folder
+    contract = replace(model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims)
     with staged_folder(path) as stage:
         modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
         for folder in {"", *(module["path"] for module in modules)}:
@@ -36,34 +37,34 @@ def save_encoder(encoder: TextEncoder, path: str | Path, *, name: str, matryoshk
                 if file.is_file() and file.name not in _NOT_CONFIG and not file.name.endswith(_LEFT_BEHIND):
                     shutil.copyfile(file, stage / folder / file.name)
         if not modules:
-            _write_modules(encoder, stage)
+            _write_modules(model, stage)
         _state(contract, source, stage)
         try:
-            _save_weights(encoder, stage)
+            _save_weights(model, stage)
         except SafetensorError as error:
             raise StorageError(f"{path}: the weights could not be written: {error}") from error
         write_json(stage / "nearfield.json", contract_json(contract))
 
 
-def _save_weights(encoder: TextEncoder, stage: Path) -> None:
-    source = encoder.folder
-    weights = {name: weight.detach() for name, weight in encoder.backbone.state_dict().items() if name not in encoder.unread}
+def _save_weights(model: TextModel, stage: Path) -> None:
+    source = model.folder
+    weights = {name: weight.detach() for name, weight in model.backbone.state_dict().items() if name not in model.unread}
     with quiet():
-        encoder.backbone.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
-    for folder, projection in zip(source.projections, encoder.projections, strict=True):
+        model.backbone.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
+    for folder, projection in zip(source.projections, model.projections, strict=True):
         write_tensors(stage / folder.relative_to(source.path) / "model.safetensors", projection.state_dict())
 
 
-def _write_modules(encoder: TextEncoder, stage: Path) -> None:
+def _write_modules(model: TextModel, stage: Path) -> None:
     """The modules of a folder that named none: transformer, pooling, and normalisation where the contract asks for it."""
-    parts = [("", "Transformer"), ("1_Pooling", "Pooling"), *([("2_Normalize", "Normalize")] if encoder.contract.normalise else [])]
+    parts = [("", "Transformer"), ("1_Pooling", "Pooling"), *([("2_Normalize", "Normalize")] if model.contract.normalise else [])]
     rows = [
         {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"} for at, (path, kind) in enumerate(parts)
     ]
     write_json(stage / "modules.json", rows)
     for path, _ in parts:
         (stage / path).mkdir(exist_ok=True)
-    write_json(stage / "1_Pooling" / "config.json", pooling_json(encoder.contract, encoder.contract.dim))
+    write_json(stage / "1_Pooling" / "config.json", pooling_json(model.contract, model.contract.dim))
 
 
 def _state(contract: Contract, source: ModelFolder, stage: Path) -> None:

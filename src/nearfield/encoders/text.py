@@ -1,80 +1,71 @@
-"""A transformer over text, with one vector a text."""
+"""A model over text, with one vector a text."""
 
 from __future__ import annotations
 
-import contextlib
+import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
-from nearfield.batch.padded import pad, token_budget_batches
+from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.encoders.encoder import Encoder
-from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning, nearest
-from nearfield.heads.pooling import POOLINGS
-from nearfield.heads.projection import Projection
+from nearfield.encoders.runtimes.choose import choose, open_runtime
+from nearfield.encoders.runtimes.runtime import Runtime
+from nearfield.errors import ContractError, InputError, TruncationWarning
 from nearfield.similarity.dense import Dense, Usage, checked_finite
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _CHUNK = 8192  # texts tokenised at once: bounds the memory that token ids take
+_LEAST = 64  # tokens of a batch below which sharing the work among threads costs more than it brings
 
 
 class TextEncoder(Encoder):
-    """Backbone, pooling, projections and normalisation of a model folder.
+    """Contract, tokeniser and a runtime of a model folder.
 
-    `precision` is that of the matrix products; weights and outputs are float32. `batch_tokens` bounds the tokens of one
-    forward pass, padding included.
+    `batch_tokens` bounds the tokens of one call of the runtime, by default at what is fastest for it. `why` says in words why it is
+    this runtime, where that was left open.
     """
 
-    def __init__(self, folder: ModelFolder, *, precision: str = "float32", batch_tokens: int = 4096) -> None:
-        if precision not in PRECISIONS:
-            raise ContractError(f"there is no precision {precision!r}; wanted {' or '.join(PRECISIONS)}.{nearest(precision, PRECISIONS)}")
+    def __init__(self, folder: ModelFolder, runtime: Runtime, *, batch_tokens: int | None = None, why: str = "") -> None:
         self.folder = folder
         self.contract = folder.contract
-        self.precision = precision
-        self.batch_tokens = batch_tokens
+        self.runtime = runtime
+        self.batch_tokens = batch_tokens or runtime.batch_tokens
+        self.why = why
         self.tokeniser = Tokeniser.open(folder.transformer, max_tokens=self.contract.max_tokens, lower_case=folder.lower_case)
-        opened = load_backbone(folder.transformer)
-        self.backbone, self.fill, self.unread = opened.model, opened.fill, opened.unread
-        self.projections = nn.ModuleList(Projection.open(part) for part in folder.projections)
 
     @classmethod
-    def open(cls, path: str | Path, *, precision: str = "float32", batch_tokens: int = 4096) -> TextEncoder:
-        """The encoder in a model folder. Raises ModelError and ContractError as `read_model_folder` and `load_backbone` do."""
-        return cls(read_model_folder(path), precision=precision, batch_tokens=batch_tokens)
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        runtime: str = "auto",
+        precision: str = "float32",
+        device: str = "auto",
+        batch_tokens: int | None = None,
+    ) -> TextEncoder:
+        """The encoder in a model folder.
 
-    def parameters(self) -> dict[str, nn.Parameter]:
-        """Every weight by name: the backbone's as its checkpoint names them, projections' after `projections.`."""
-        named = dict(self.backbone.named_parameters())
-        return named | {f"projections.{name}": weight for name, weight in self.projections.named_parameters()}
-
-    def embed(self, ids: Tensor, mask: Tensor, prompt_tokens: int = 0) -> Tensor:
-        """Embeddings of token ids (B, T) under mask (B, T), True at real tokens: (B, dim) float32, differentiable.
-
-        A row without a token to pool is pooled to zeros.
+        `runtime` is a name of the registry, `precision` that of the matrix products (float32, bfloat16, int8), `device` as torch
+        names it (cpu, cuda); "auto" leaves each to `choose`. Raises ModelError and ContractError as `read_model_folder`, `choose` and
+        the runtime do.
         """
-        attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            states = self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state.float()
-        counts = mask
-        if prompt_tokens and not self.contract.include_prompt:
-            counts = mask & (torch.arange(mask.shape[1], device=mask.device) >= prompt_tokens)
-        nothing = ~counts.any(1, keepdim=True)
-        vectors = POOLINGS[self.contract.pooling](states, counts | nothing, mask).masked_fill(nothing, 0.0)
-        for projection in self.projections:
-            vectors = projection(vectors)
-        return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
+        folder = read_model_folder(path)
+        choice = choose(folder, runtime=runtime, precision=precision, device=device)
+        return cls(folder, open_runtime(folder, choice), batch_tokens=batch_tokens, why=choice.why)
+
+    @property
+    def precision(self) -> str:
+        """The runtime's precision."""
+        return self.runtime.precision
 
     def tokenise(self, items: Sequence[str], role: Role, *, max_tokens: int | None = None) -> Tokens:
         """Token ids of the items with the role's prompt before each, at most `max_tokens` (the contract's by default) each.
@@ -101,18 +92,17 @@ class TextEncoder(Encoder):
         return self.tokeniser.count(items)
 
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Dense:
-        """See Encoder.encode. Batches are cut by length within chunks of 8,192 items."""
+        """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next chunk is tokenised meanwhile."""
         started = time.perf_counter()
         vectors = np.empty((len(items), self.contract.dim), np.float32)
         tokens_read, truncated, lost, prompted = 0, 0, 0, 0
-        for start in range(0, len(items), _CHUNK):
-            tokens = self.tokenise(items[start : start + _CHUNK], role)
+        for start, tokens in self._chunks(items, role):
             for done in self._encode_chunk(tokens, vectors[start : start + _CHUNK]):
                 progress(start + done, len(items))
             tokens_read += len(tokens.ids)
             truncated += int((tokens.lost > 0).sum())
             lost += int(tokens.lost.sum())
-            prompted += tokens.prompt_tokens * (len(tokens.offsets) - 1)
+            prompted += tokens.prompt_tokens * len(tokens.lost)
         checked_finite(vectors, self.contract.name)
         usage = Usage(len(items), tokens_read, truncated, lost, prompted, time.perf_counter() - started)
         if truncated:
@@ -126,76 +116,38 @@ class TextEncoder(Encoder):
         kept = self.contract
         return Dense(vectors, kept.dim, similarity=kept.similarity, layer_norm=kept.layer_norm, normalise=kept.normalise, usage=usage)
 
+    def _chunks(self, items: Sequence[str], role: Role) -> Iterator[tuple[int, Tokens]]:
+        """The tokens of every 8,192 items with the place of the first; the next ones are made on another thread."""
+        starts = range(0, len(items), _CHUNK)
+        if len(starts) < 2:
+            yield from ((start, self.tokenise(items, role)) for start in starts)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as pool:
+            coming = pool.submit(self.tokenise, items[:_CHUNK], role)
+            for start in starts:
+                tokens = coming.result()
+                if start + _CHUNK < len(items):
+                    coming = pool.submit(self.tokenise, items[start + _CHUNK : start + 2 * _CHUNK], role)
+                yield start, tokens
+
     def _encode_chunk(self, tokens: Tokens, out: npt.NDArray[np.float32]) -> Iterator[int]:
         """Fill `out` with the embeddings of `tokens`, yielding how many are done after each batch."""
-        done = 0
-        for batch in token_budget_batches(tokens.lengths, self.batch_tokens):
-            ids, mask = pad(tokens, batch, self.fill)
-            with torch.inference_mode():
-                out[batch] = self.embed(torch.from_numpy(ids), torch.from_numpy(mask), tokens.prompt_tokens).numpy()
-            done += len(batch)
-            yield done
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A transformer, the id that fills its padded places, and the weights that its file left out and nothing reads."""
-
-    model: Any
-    fill: int
-    unread: frozenset[str]
-
-
-def load_backbone(folder: Path) -> Backbone:
-    """The transformer in `folder`, float32, in evaluation mode.
-
-    Of an encoder-decoder its encoder. Raises ModelError for an architecture that transformers does not know, for an
-    encoder-decoder whose encoder it does not load alone, for weights that are missing (a pooler, which no pooling here reads,
-    may be), cut off, or not finite.
-    """
-    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
-    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
-
-    with quiet():
-        try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        except (ValueError, KeyError, OSError) as error:
-            raise ModelError(f"{folder}: the architecture is not one that transformers knows: {_first_line(error)}") from error
-        if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-            raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
-        auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
-        if auto is AutoModel and config.is_encoder_decoder:
-            raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder, and transformers does not load its encoder alone")
-        try:
-            opened = auto.from_pretrained(folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True)
-        except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
-            raise ModelError(f"{folder}: the weights could not be read: {_first_line(error)}") from error
-    backbone, report = opened
-    missing = [name for name in report["missing_keys"] if not name.startswith("pooler.")]
-    if missing or report["mismatched_keys"]:
-        some = ", ".join([*missing, *(str(key) for key in report["mismatched_keys"])][:3])
-        raise ModelError(f"{folder}: the weights do not fit the architecture {config.model_type}: missing or of another shape: {some}")
-    for name, weight in backbone.named_parameters():
-        if not torch.isfinite(weight).all():
-            raise ModelError(f"{folder}: weight {name} holds NaN or infinite values; the file is damaged or its training failed")
-    return Backbone(backbone.eval(), int(config.pad_token_id or 0), frozenset(report["missing_keys"]))
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """transformers without its progress bar and its load report, which are ours to give; as it was, afterwards."""
-    from transformers.utils import logging
-
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        streams, done = self.runtime.streams, 0
+        share = max(_LEAST, math.ceil(len(tokens.ids) / streams))
+        batches = packed_batches(tokens, min(self.batch_tokens, share) if streams > 1 else self.batch_tokens)
+        if streams == 1 or len(batches) == 1:
+            for batch in batches:
+                out[batch.items] = self.runtime.embed(batch)
+                done += len(batch)
+                yield done
+            return
+        with ThreadPoolExecutor(streams, thread_name_prefix="encode") as pool:
+            running = {pool.submit(self.runtime.embed, batch): batch for batch in batches}
+            try:
+                for future in as_completed(running):
+                    batch = running.pop(future)
+                    out[batch.items] = future.result()
+                    done += len(batch)
+                    yield done
+            finally:
+                pool.shutdown(cancel_futures=True)

@@ -4,44 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
-Pooling = Callable[[Tensor, Tensor, Tensor], Tensor]
+from nearfield.heads.segments import Segments
+
+Pooling = Callable[[Tensor, Segments], Tensor]
 
 
-def cls(states: Tensor, mask: Tensor, real: Tensor) -> Tensor:
+def cls(states: Tensor, segments: Segments) -> Tensor:
     """The state of the first token that counts."""
-    return states[torch.arange(len(states), device=states.device), mask.int().argmax(1)]
+    return _picked(states, segments.first, segments)
 
 
-def last(states: Tensor, mask: Tensor, real: Tensor) -> Tensor:
-    """The state of the last token that counts, on whichever side the padding is."""
-    at = mask.shape[1] - 1 - mask.flip(1).int().argmax(1)
-    return states[torch.arange(len(states), device=states.device), at]
+def last(states: Tensor, segments: Segments) -> Tensor:
+    """The state of the last token that counts."""
+    return _picked(states, segments.last, segments)
 
 
-def mean(states: Tensor, mask: Tensor, real: Tensor) -> Tensor:
+def mean(states: Tensor, segments: Segments) -> Tensor:
     """The mean over the tokens that count."""
-    kept = states.masked_fill(~mask[:, :, None], 0.0)
-    return kept.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+    return _summed(segments.counted(states), segments) / segments.counts.clamp(min=1)[:, None]
 
 
-def weighted(states: Tensor, mask: Tensor, real: Tensor) -> Tensor:
+def weighted(states: Tensor, segments: Segments) -> Tensor:
     """The mean over the tokens that count, weighted by position.
 
-    The first real token has position 1, whether it counts or not (SGPT, Muennighoff 2022, equation 2).
+    The first token of a sequence has position 1, whether it counts or not (SGPT, Muennighoff 2022, equation 2).
     """
-    position = torch.arange(1, mask.shape[1] + 1, device=states.device, dtype=states.dtype)
-    weight = (position - real.int().argmax(1, keepdim=True)).masked_fill(~mask, 0.0)
-    return (states.masked_fill(~mask[:, :, None], 0.0) * weight[:, :, None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1e-9)
+    weight = segments.place.to(states.dtype)[:, None]
+    return _summed(segments.counted(states) * weight, segments) / _summed(weight, segments).clamp(min=1)
 
 
-def maximum(states: Tensor, mask: Tensor, real: Tensor) -> Tensor:
+def maximum(states: Tensor, segments: Segments) -> Tensor:
     """The greatest value of each dimension over the tokens that count."""
-    return states.masked_fill(~mask[:, :, None], float("-inf")).amax(1)
+    counted, full = segments.counted(states), segments.counts > 0
+    owner = (full.cumsum(0) - 1)[segments.owner]  # the place among the sequences that have something to pool
+    greatest = counted.new_empty(int(full.sum()), states.shape[1])
+    greatest = greatest.scatter_reduce(0, owner[:, None].expand_as(counted), counted, "amax", include_self=False)
+    return states.new_zeros(len(full), states.shape[1]).masked_scatter(full[:, None], greatest)
+
+
+def _picked(states: Tensor, at: Tensor, segments: Segments) -> Tensor:
+    """The states (n, hidden) at positions `at`, zero where a sequence has no token that counts."""
+    if not len(states):
+        return states.new_zeros(len(at), states.shape[1])
+    return states[at].masked_fill((segments.counts == 0)[:, None], 0.0)
+
+
+def _summed(values: Tensor, segments: Segments) -> Tensor:
+    """Sums over each sequence: (K, any) to (n, any)."""
+    return values.new_zeros(len(segments.counts), values.shape[1]).index_add(0, segments.owner, values)
 
 
 POOLINGS: dict[str, Pooling] = {"cls": cls, "last": last, "max": maximum, "mean": mean, "weighted": weighted}
-"""Each takes `states: (B, T, hidden)`, `mask: (B, T)`, True at the tokens that count, of which each row has one, and `real: (B, T)`,
-True at real tokens, and gives (B, hidden)."""
+"""Each takes `states: (T, hidden)`, the token states of n sequences end to end, and their segments, and gives (n, hidden): zeros for
+a sequence without a token that counts."""

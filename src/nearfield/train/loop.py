@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nearfield.batch.padded import pad, token_budget_batches
+from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokens
-from nearfield.encoders.text import TextEncoder
+from nearfield.encoders.model import TextModel
 from nearfield.errors import ModelError
 from nearfield.store.run import RunFolder
 from nearfield.train.checkpoint import Checkpoint, Floats, kept_weights, load_checkpoint, save_checkpoint
@@ -43,14 +43,14 @@ class TrainingData:
 
 
 def train(
-    encoder: TextEncoder, data: TrainingData, recipe: Recipe, *, run: RunFolder, measure: Callable[[], Floats], progress: Progress
+    model: TextModel, data: TrainingData, recipe: Recipe, *, run: RunFolder, measure: Callable[[], Floats], progress: Progress
 ) -> dict[str, Tensor]:
-    """Train `encoder` in place and return the weights that are kept, by parameter name (trained parameters only).
+    """Train `model` in place and return the weights that are kept, by parameter name (trained parameters only).
 
-    `measure()` gives dev's values, one a query, for the encoder as it stands; see `Checkpoint` for what is kept. A checkpoint is
+    `measure()` gives dev's values, one a query, for the model as it stands; see `Checkpoint` for what is kept. A checkpoint is
     written after each measurement; when one is there already, training goes on from it to the same result.
     """
-    trained = trainable(encoder, recipe)
+    trained = trainable(model, recipe)
     optimiser = torch.optim.AdamW(list(trained.values()), lr=recipe.schedule.rate, weight_decay=recipe.schedule.weight_decay, fused=True)
     steps = total_steps(data.pairs, recipe)
     marks = measured_steps(steps, recipe.schedule.evaluations)
@@ -67,7 +67,7 @@ def train(
         step = state.step + 1
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, steps, recipe)
-        loss = training_step(encoder, data, batches.at(step - 1), recipe, list(trained.values()))
+        loss = training_step(model, data, batches.at(step - 1), recipe, list(trained.values()))
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         speed = len(batches.at(step - 1)) / (time.perf_counter() - started)
@@ -84,12 +84,12 @@ def train(
     return kept_weights(run, state)
 
 
-def trainable(encoder: TextEncoder, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
+def trainable(model: TextModel, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
     """The parameters that training changes, by name; all others get requires_grad = False."""
-    tables = [module for module in encoder.backbone.modules() if isinstance(module, torch.nn.Embedding)]
+    tables = [module for module in model.backbone.modules() if isinstance(module, torch.nn.Embedding)]
     embeddings = {id(weight) for table in tables for weight in table.parameters()}
     trained = {}
-    for name, weight in encoder.parameters().items():
+    for name, weight in model.parameters().items():
         frozen = recipe.schedule.freeze_embeddings and id(weight) in embeddings
         unused = name.startswith("pooler.")
         weight.requires_grad_(not (frozen or unused))
@@ -132,7 +132,7 @@ class _Batches:
         return self._held[step - self._first]
 
 
-def training_step(encoder: TextEncoder, data: TrainingData, batch: Positions, recipe: Recipe, weights: list[Tensor]) -> float:
+def training_step(model: TextModel, data: TrainingData, batch: Positions, recipe: Recipe, weights: list[Tensor]) -> float:
     """Forward and backward of one batch; gradients are left in the parameters, clipped. Returns the loss.
 
     Raises ModelError when the loss is no finite number.
@@ -142,9 +142,9 @@ def training_step(encoder: TextEncoder, data: TrainingData, batch: Positions, re
     documents, where = np.unique(np.concatenate([pairs.positive[batch], negatives[negatives >= 0]]), return_inverse=True)
     positive = torch.from_numpy(where[: len(batch)].astype(np.int64))
     ignore = torch.from_numpy(possibly_relevant(data, pairs.query[batch], pairs.positive[batch], documents))
-    query_vectors = embed_tokens(encoder, data.queries, pairs.query[batch])
-    document_vectors = embed_tokens(encoder, data.documents, documents)
-    kept = encoder.contract
+    query_vectors = embed_tokens(model, data.queries, pairs.query[batch])
+    document_vectors = embed_tokens(model, data.documents, documents)
+    kept = model.contract
 
     def one_loss(query: Tensor, document: Tensor, positive: Tensor) -> Tensor:
         return infonce(query, document, positive, temperature=recipe.objective.temperature, similarity=kept.similarity, ignore=ignore)
@@ -173,15 +173,10 @@ def possibly_relevant(data: TrainingData, queries: Positions, positives: Positio
     return marked
 
 
-def embed_tokens(encoder: TextEncoder, tokens: Tokens, items: Positions, *, budget: int = 4096) -> Tensor:
-    """Embeddings of `items` in their order: (len(items), dim), differentiable.
-
-    Forwarded in groups of like length, so that little is padding.
-    """
-    groups = token_budget_batches(tokens.lengths[items], budget)
-    parts = []
-    for group in groups:
-        ids, mask = pad(tokens, items[group], encoder.fill)
-        parts.append(encoder.embed(torch.from_numpy(ids), torch.from_numpy(mask), tokens.prompt_tokens))
-    order = np.argsort(np.concatenate(groups))
-    return torch.cat(parts)[torch.from_numpy(order)]
+def embed_tokens(model: TextModel, tokens: Tokens, items: Positions, *, budget: int = 4096) -> Tensor:
+    """Embeddings of `items` in their order: (len(items), dim), differentiable; an item that comes twice is embedded once."""
+    unique, place = np.unique(items, return_inverse=True)
+    batches = packed_batches(tokens, budget, items=unique)
+    vectors = torch.cat([model.embed(batch) for batch in batches])
+    order = np.argsort(np.concatenate([batch.items for batch in batches]))
+    return vectors[torch.from_numpy(order[place]).to(vectors.device)]

@@ -17,7 +17,9 @@ from torch import Tensor
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
 from nearfield.data.doctor.subject import ModelFacts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load_encoder, model_path
+from nearfield.encoders.model import TextModel
+from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
@@ -93,7 +95,8 @@ class TuningRun:
         self.precision = same_environment(found, environment(recipe.schedule.precision))
         self.given = collection
         self.collection, self.notes = with_all_splits(collection, seed=recipe.seed)
-        self.encoder = load_encoder(model, precision=self.precision)
+        self.trained = TextModel.open(model_path(model), precision=self.precision)
+        self.encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
         self.base: dict[str, Tensor] = {}
         self.guards: list[Guard] = []
         self._pool: Pool | None = None
@@ -128,7 +131,7 @@ class TuningRun:
 
     def measure_baseline(self) -> None:
         """Freeze what the base model reaches: dev and every guard."""
-        self.base = {name: weight.detach().clone() for name, weight in trainable(self.encoder, self.recipe).items()}
+        self.base = {name: weight.detach().clone() for name, weight in trainable(self.trained, self.recipe).items()}
         with self._stage("baseline"):
             self.folder.once(
                 "baseline.json",
@@ -163,12 +166,12 @@ class TuningRun:
             progress(1, 1)
         with self._stage("train") as progress:
             return train(
-                self.encoder, data, self.recipe, run=self.folder, measure=lambda: pool.scores(self.encoder).values, progress=progress
+                self.trained, data, self.recipe, run=self.folder, measure=lambda: pool.scores(self.encoder).values, progress=progress
             )
 
     def merge(self, tuned: dict[str, Tensor]) -> None:
         """Write the model at the ratio of tuned to base weights that dev likes best without a guard losing more than its margin."""
-        into = trainable(self.encoder, self.recipe)
+        into = trainable(self.trained, self.recipe)
         with self._stage("merge") as progress:
             rows = self.folder.once("merge.json", lambda: self._measured_ratios(into, tuned, progress))
         (ratio,) = (row["ratio"] for row in rows if row["chosen"])
@@ -176,7 +179,7 @@ class TuningRun:
         if not self.folder.has("model"):
             name = f"{self.encoder.contract.name}-{self.collection.name}"
             dims = self.recipe.objective.dims if ratio else ()  # the base itself was trained for none of them
-            save_encoder(self.encoder, self.folder.path / "model", name=name, matryoshka_dims=dims)
+            save_encoder(self.trained, self.folder.path / "model", name=name, matryoshka_dims=dims)
 
     def _measured_ratios(self, into: Mapping[str, Tensor], tuned: dict[str, Tensor], progress: Progress) -> list[Merged]:
         baseline = self.folder.read("baseline.json")
@@ -192,8 +195,8 @@ class TuningRun:
 
     def conclude(self) -> None:
         """Measure the test split, once, with the model as it was written, and give the verdict."""
-        base = load_encoder(self.model, precision=self.precision)
-        tuned = TextEncoder.open(self.folder.path / "model", precision=self.precision)
+        base = load_encoder(self.model, runtime="torch", precision=self.precision)
+        tuned = load_encoder(self.folder.path / "model", runtime="torch", precision=self.precision)
         name = base.contract.name
         with self._stage("test") as progress:
             dims = cuts(base.contract.dim, tuned.contract.matryoshka_dims)

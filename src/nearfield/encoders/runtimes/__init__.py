@@ -1,1 +1,9 @@
-"""What can run a model. One literal table of lazily imported names."""
+"""What can run a model. One literal table of lazily imported names, in the order in which `auto` prefers them.
+
+Each is the place of a `Runtime`, whose class method `open(folder, *, precision)` gives one, beside a function `why_not(folder)` that says
+in words why it cannot run the model in a folder, or gives None where it can.
+"""
+
+RUNTIMES = {
+    "torch": "nearfield.encoders.runtimes.torch_runtime:TorchRuntime",
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,13 @@ from nearfield.batch.packed import Packed
 class Runtime(ABC):
     """A model folder's weights, ready to run under its contract.
 
-    `precision` is that of the matrix products; what comes out is float32. `batch_tokens` is the number of tokens in one call at
-    which it is fastest. `streams` is how many threads may call `embed` at the same time and be faster for it (1 where the
-    runtime itself uses all cores).
+    `precision` is that of the matrix products, one of `precisions`; what comes out is float32. `batch_tokens` is the number of
+    tokens in one call at which it is fastest. `streams` is how many threads may call `embed` at the same time and be faster for it
+    (1 where the runtime itself uses all cores).
     """
 
-    name: str
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]]
     precision: str
     batch_tokens: int
     streams: int

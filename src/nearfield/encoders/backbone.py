@@ -1,0 +1,77 @@
+"""The transformer of a model folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nearfield.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A transformer, the id that fills its padded places, and the weights that its file left out and nothing reads."""
+
+    model: Any
+    fill: int
+    unread: frozenset[str]
+
+
+def load_backbone(folder: Path) -> Backbone:
+    """The transformer in `folder`, float32, in evaluation mode.
+
+    Of an encoder-decoder its encoder. Raises ModelError for an architecture that transformers does not know, for an
+    encoder-decoder whose encoder it does not load alone, for weights that are missing (a pooler, which no pooling here reads,
+    may be), cut off, or not finite.
+    """
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
+    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
+
+    with quiet():
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        except (ValueError, KeyError, OSError) as error:
+            raise ModelError(f"{folder}: the architecture is not one that transformers knows: {_first_line(error)}") from error
+        if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+            raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
+        auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+        if auto is AutoModel and config.is_encoder_decoder:
+            raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder, and transformers does not load its encoder alone")
+        try:
+            opened = auto.from_pretrained(folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True)
+        except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
+            raise ModelError(f"{folder}: the weights could not be read: {_first_line(error)}") from error
+    backbone, report = opened
+    missing = [name for name in report["missing_keys"] if not name.startswith("pooler.")]
+    if missing or report["mismatched_keys"]:
+        some = ", ".join([*missing, *(str(key) for key in report["mismatched_keys"])][:3])
+        raise ModelError(f"{folder}: the weights do not fit the architecture {config.model_type}: missing or of another shape: {some}")
+    for name, weight in backbone.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise ModelError(f"{folder}: weight {name} holds NaN or infinite values; the file is damaged or its training failed")
+    return Backbone(backbone.eval(), int(config.pad_token_id or 0), frozenset(report["missing_keys"]))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """transformers without its progress bar and its load report, which are ours to give; as it was, afterwards."""
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

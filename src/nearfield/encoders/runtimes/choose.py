@@ -1,0 +1,84 @@
+"""Which runtime runs a model, on what and how precisely: as asked, or as this machine and the model's folder suggest."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from nearfield.encoders.runtimes import RUNTIMES
+from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware, cuda
+from nearfield.encoders.runtimes.runtime import Runtime
+from nearfield.errors import ContractError, InputError, ModelError, nearest
+from nearfield.store.model_folder import ModelFolder
+
+AUTO = "auto"
+PRECISIONS = ("float32", "bfloat16", "int8")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runtime by its name in the registry, a precision, a device as torch names it, and in words why these."""
+
+    runtime: str
+    precision: str
+    device: str
+    why: str
+
+
+def choose(folder: ModelFolder, *, runtime: str = AUTO, precision: str = "float32", device: str = AUTO) -> Choice:
+    """What of `runtime`, `precision` and `device` is left to choose ("auto"), chosen.
+
+    The device: a CUDA device where there is one, else the processor. The precision: bfloat16 where the device multiplies it in
+    hardware, else float32; int8 only when it is asked for. The runtime: the first of the registry that has the precision and runs
+    this model on the device. Raises ContractError for an unknown name, ModelError where what was asked for cannot run the model.
+    """
+    _known("runtime", runtime, (*RUNTIMES, AUTO))
+    _known("precision", precision, (*PRECISIONS, AUTO))
+    gpu = cuda() if device == AUTO and runtime in (AUTO, "torch") else ""
+    device, reasons = ("cuda" if gpu else "cpu", [gpu] if gpu else []) if device == AUTO else (device, [])
+    if precision == AUTO:
+        fast = device if device.startswith("cuda") else bfloat16_in_hardware() if device == "cpu" else ""
+        precision = "bfloat16" if fast else "float32"
+        reasons.append(f"{fast} multiplies bfloat16" if fast else f"{device} does not multiply bfloat16 in hardware")
+    for name in RUNTIMES if runtime == AUTO else (runtime,):
+        hindrance = _why_not(name, folder, precision, device)
+        if hindrance is None:
+            return Choice(name, precision, device, "; ".join(reasons))
+        reasons.append(f"{name}: {hindrance}")
+    raise ModelError(f"{folder.path}: no runtime is left for this model at {precision} on {device} ({'; '.join(reasons)}); ask for another")
+
+
+def open_runtime(folder: ModelFolder, choice: Choice) -> Runtime:
+    """The runtime that was chosen, with the folder's weights. Raises ModelError where they cannot be used, InputError for a device
+    that this machine lacks."""
+    kind = _module(choice.runtime)[1]
+    if choice.runtime != "torch":
+        opened: Runtime = kind.open(folder, precision=choice.precision)
+        return opened
+    try:
+        on_torch: Runtime = kind.open(folder, precision=choice.precision, device=choice.device)
+    except (RuntimeError, AssertionError) as error:  # what torch raises for a device that it lacks or that is full
+        raise InputError(f"the device {choice.device!r} cannot be used: {(str(error).splitlines() or [repr(error)])[0]}") from error
+    return on_torch
+
+
+def _known(what: str, got: str, known: tuple[str, ...]) -> None:
+    if got not in known:
+        raise ContractError(f"there is no {what} {got!r}; wanted {', '.join(known)}.{nearest(got, known)}")
+
+
+def _why_not(name: str, folder: ModelFolder, precision: str, device: str) -> str | None:
+    module, kind = _module(name)
+    if device != "cpu" and name != "torch":
+        return f"runs on the processor, not on {device}"
+    if precision not in kind.precisions:
+        return f"has no {precision}, only {', '.join(kind.precisions)}"
+    hindrance: str | None = module.why_not(folder)
+    return hindrance
+
+
+def _module(name: str) -> tuple[Any, Any]:
+    place, kind = RUNTIMES[name].split(":")
+    module = importlib.import_module(place)
+    return module, getattr(module, kind)

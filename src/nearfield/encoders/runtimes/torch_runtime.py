@@ -1,0 +1,41 @@
+"""torch as a runtime: every architecture that transformers knows, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nearfield.batch.packed import Packed
+from nearfield.encoders.model import TextModel
+from nearfield.encoders.runtimes.runtime import Runtime
+from nearfield.store.model_folder import ModelFolder
+
+
+class TorchRuntime(Runtime):
+    """A `TextModel`, run as it stands: while it is trained, the vectors are those of its weights at that moment."""
+
+    name = "torch"
+    precisions = ("float32", "bfloat16")
+    streams = 1  # torch spreads each operation over the cores itself
+
+    def __init__(self, model: TextModel) -> None:
+        self.model = model
+        self.precision = model.precision
+        self.batch_tokens = 4096
+
+    @classmethod
+    def open(cls, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu") -> TorchRuntime:
+        """The runtime of a model folder. Raises ModelError as `load_backbone` does."""
+        return cls(TextModel(folder, precision=precision, device=device))
+
+    def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
+        """See Runtime.embed."""
+        with torch.inference_mode():
+            vectors: npt.NDArray[np.float32] = self.model.embed(batch).cpu().numpy()
+        return vectors
+
+
+def why_not(folder: ModelFolder) -> str | None:
+    """None: torch runs whatever transformers opens, and what that does not open, nothing here does."""
+    return None

@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "nearfield.cli.report",
     "models": "nearfield.cli.models",
     "similarity": "nearfield.cli.similarity",
+    "words": "nearfield.cli.words",
 }
 """Each command's module holds a typer function of the command's name, or a `typer.Typer` of that name with sub-commands."""
 

@@ -1,0 +1,185 @@
+"""Files of word vectors: word2vec text and binary, GloVe, fastText .vec, and an array beside a table of words."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nearfield.data.readers.lines import decode, reading
+from nearfield.errors import InputError
+
+Floats = npt.NDArray[np.float32]
+Block = tuple[list[str], Floats]
+_ROWS = 4096  # words a block
+_HEADER = re.compile(rb"\s*(\d+)\s+(\d+)\s*$")  # number of words and of dimensions, as word2vec and fastText write them
+_FASTTEXT_BINARY = (793712314).to_bytes(4, "little")  # FASTTEXT_FILEFORMAT_MAGIC_INT32 of fastText's source
+_LONGEST = 4096  # bytes of a word in a binary file: more is no word, but a file of another kind
+_SAMPLE = 1 << 16
+
+
+def word_vector_blocks(path: Path) -> Iterator[Block]:
+    """The words at `path` and their vectors (n, dim) float32, a block at a time, in the file's order.
+
+    `path` is a file of text (a header line of two numbers or none; then a word and its numbers a line, with blanks between),
+    a binary file as word2vec writes it, either also under gzip, or a folder with one .npy array (n, dim) and one Parquet table
+    whose only column of strings is the words. Raises InputError that names file and line (of a binary file, the word's number)
+    where it is none of these, ends early, or holds a number that is not finite.
+    """
+    if path.is_dir():
+        yield from _array_and_table(path)
+        return
+    with reading(path), _opened(path) as file:
+        start = file.read(_SAMPLE)
+        file.seek(0)
+        if start.startswith(_FASTTEXT_BINARY):
+            raise InputError("is fastText's own binary format, of words and parts of words; give the .vec file beside it", path=path)
+        first, _, rest = start.partition(b"\n")
+        header = _HEADER.match(first)
+        if header:
+            file.readline()
+        count, dim = (int(header[1]), int(header[2])) if header else (None, len(first.split()) - 1)
+        if not start or dim < 1 or count == 0:
+            raise InputError("holds no word vectors; wanted a word and its numbers a line, or word2vec's binary format", path=path, line=1)
+        if header and not _is_text(rest, dim):
+            yield from _binary(file, path, count or 0, dim)
+        else:
+            yield from _text(file, path, dim, count)
+
+
+def is_word_vectors(path: Path) -> bool:
+    """Whether a model's place is one that `word_vector_blocks` reads, and no model folder."""
+    return path.is_file() or (path.is_dir() and not (path / "config.json").exists() and _parts(path) is not None)
+
+
+def _opened(path: Path) -> BinaryIO:
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return cast(BinaryIO, gzip.open(path, "rb")) if packed else open(path, "rb")
+
+
+def _is_text(sample: bytes, dim: int) -> bool:
+    """Whether what follows the header begins with a word and `dim` numbers in text."""
+    parts = sample.split(b"\n", 1)[0].split()
+    try:
+        return len([float(part) for part in parts[-dim:]]) == dim and len(parts) > dim
+    except ValueError:
+        return False
+
+
+def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[Block]:
+    first = 1 if count is None else 2
+    number, words, numbers = first, list[str](), list[bytes]()
+    for number, raw in enumerate(file, first):
+        line = raw.rstrip()
+        if not line and count is None:
+            continue
+        word, values = _cut(line, dim)
+        if not word:
+            got = max(0, len(line.split()) - 1)
+            raise InputError(f"holds {got} numbers after the word; wanted {dim}, with blanks between", path=path, line=number)
+        words.append(decode(word, path, line=number))
+        numbers.append(values)
+        if len(words) == _ROWS:
+            yield words, _numbers(numbers, path, dim, last=number)
+            words, numbers = [], []
+    if words:
+        yield words, _numbers(numbers, path, dim, last=number)
+    if count is not None and number - first + 1 != count:
+        raise InputError(f"the first line says {count:,} words, and {number - first + 1:,} lines follow; the file is cut off", path=path)
+
+
+def _cut(line: bytes, dim: int) -> tuple[bytes, bytes]:
+    """The word and the text of its numbers; a word of some GloVe files has blanks within. Two times nothing where it is too short."""
+    if line.count(b" ") == dim:
+        word, _, values = line.partition(b" ")
+        return word, values
+    parts = line.rsplit(maxsplit=dim)
+    return (parts[0], b" ".join(parts[1:])) if len(parts) == dim + 1 else (b"", b"")
+
+
+def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
+    """(n, dim) float32 of the lines' texts, of which the last is the file's line `last`."""
+    values = np.empty(0, np.float32)
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):  # a text that is no number is an error, found below
+        warnings.simplefilter("ignore", DeprecationWarning)  # and was a warning before numpy 2.3
+        values = np.fromstring(b" ".join(lines).decode("ascii", "replace"), np.float32, sep=" ")
+    if values.size == len(lines) * dim and np.isfinite(values).all():
+        return values.reshape(-1, dim)
+    for number, line in enumerate(lines, last - len(lines) + 1):
+        for part in line.split():
+            try:
+                finite = np.isfinite(np.float32(part.decode("ascii", "replace")))
+            except ValueError:
+                finite = False
+            if not finite:
+                raise InputError(f"{part.decode('utf-8', 'replace')!r} is no finite number", path=path, line=number)
+    raise InputError("the numbers could not be read", path=path, line=last)
+
+
+def _binary(file: BinaryIO, path: Path, count: int, dim: int) -> Iterator[Block]:
+    words, vectors = list[str](), np.empty((_ROWS, dim), np.float32)
+    for number in range(1, count + 1):
+        word = _binary_word(file, path, number)
+        raw = file.read(4 * dim)
+        if len(raw) < 4 * dim:
+            raise InputError(f"ends within word {number:,} of {count:,}; the file is cut off", path=path)
+        vectors[len(words)] = np.frombuffer(raw, "<f4")
+        if not np.isfinite(vectors[len(words)]).all():
+            raise InputError(f"word {number:,} ({word!r}) holds NaN or an infinite number; the file is damaged", path=path)
+        words.append(word)
+        if len(words) == _ROWS or number == count:
+            yield words, vectors[: len(words)].copy()
+            words = []
+    if file.read(2).strip():
+        raise InputError(f"goes on after the {count:,} words that its first line says; the file is damaged", path=path)
+
+
+def _binary_word(file: BinaryIO, path: Path, number: int) -> str:
+    word = bytearray()
+    while (byte := file.read(1)) not in (b" ", b""):
+        word += byte
+        if len(word) > _LONGEST:
+            raise InputError(f"word {number:,} is longer than {_LONGEST} bytes; this is no file of word2vec", path=path)
+    try:
+        return bytes(word).lstrip(b"\n").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"word {number:,} is not UTF-8: {error.reason}", path=path) from error
+
+
+def _parts(folder: Path) -> tuple[Path, Path] | None:
+    arrays, tables = list(folder.glob("*.npy")), list(folder.glob("*.parquet"))
+    return (arrays[0], tables[0]) if len(arrays) == len(tables) == 1 else None
+
+
+def _array_and_table(folder: Path) -> Iterator[Block]:
+    parts = _parts(folder)
+    if parts is None:
+        raise InputError("holds no word vectors; wanted one .npy array and one .parquet table of the words, in one order", path=folder)
+    array, table = parts
+    try:
+        vectors, columns = np.load(array, mmap_mode="r"), pq.read_table(table)
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise InputError(f"could not be read: {error}", path=folder) from error
+    texts = [field.name for field in columns.schema if field.type in (pa.string(), pa.large_string())]
+    if len(texts) != 1 or vectors.ndim != 2 or vectors.dtype.kind != "f" or len(vectors) != len(columns):
+        got = f"{array.name} has the shape {vectors.shape}, {table.name} {len(columns)} rows and {len(texts)} columns of text"
+        raise InputError(f"{got}; wanted a row of floats for each word of one column", path=folder)
+    for start in range(0, len(vectors), _ROWS):
+        block = np.ascontiguousarray(vectors[start : start + _ROWS], np.float32)
+        if not np.isfinite(block).all():
+            bad = start + int(np.flatnonzero(~np.isfinite(block).all(1))[0])
+            raise InputError(f"row {bad} holds NaN or an infinite number; the file is damaged", path=array)
+        words = columns[texts[0]].slice(start, _ROWS)
+        if words.null_count:
+            raise InputError(f"row {start + words.to_pylist().index(None)} has no word; write it as a text", path=table)
+        yield words.to_pylist(), block

@@ -1,0 +1,109 @@
+"""A static model's folder: a vector for each token, and nothing that looks at the others.
+
+Two libraries write such folders: model2vec (config.json with model_type model2vec, tensors `embeddings` and sometimes `weights`
+and `mapping`) and sentence-transformers (modules.json with StaticEmbedding, tensor `embedding.weight`). What is written here opens
+in both, with the same vectors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import ContractError, ModelError
+from nearfield.store.atomic import read_json, write_json
+from nearfield.store.mapped import Array, map_tensors
+from nearfield.types.contract import Contract
+
+UNLIMITED = 1_000_000  # tokens: a mean has no last position
+UNKNOWN = "[UNK]"
+_MODEL2VEC_TOKENS = 512  # what model2vec reads of a text where its config states no max_length (DEFAULT_MAX_LENGTH of its model.py)
+_TABLES = ("embeddings", "embedding.weight")
+
+
+def is_static(config: dict[str, Any], modules: list[str]) -> bool:
+    """Whether a folder with this config.json and modules of these kinds is a static model's."""
+    return "StaticEmbedding" in modules or (not modules and config.get("model_type") == "model2vec")
+
+
+def static_facts(folder: Path, config: dict[str, Any], *, normalised: bool | None) -> dict[str, Any]:
+    """What the files in `folder` say of dim, length and normalisation; `normalised` is what modules.json says, None where there is none.
+
+    Raises ModelError where there is no table of vectors, ContractError where two files contradict each other.
+    """
+    stated = config.get("normalize")
+    if normalised is not None and stated is not None and stated != normalised:
+        said = f"modules.json {'normalises' if normalised else 'does not normalise'} and config.json says normalize: {stated}"
+        raise ContractError(f"{folder}: {said}; correct the one that is wrong")
+    table = _table(folder, map_tensors(folder / "model.safetensors"))
+    limit = config.get("max_length", _MODEL2VEC_TOKENS) if config.get("model_type") == "model2vec" else None
+    normalise = bool(stated if normalised is None else normalised)
+    return {"dim": table.shape[1], "max_tokens": limit or UNLIMITED, "normalise": normalise, "pooling": "mean", "include_prompt": True}
+
+
+def read_table(folder: Path) -> Array:
+    """The vectors of a static folder, one row a token: (tokens, dim), memory-mapped unless rows are shared or weighted.
+
+    model2vec's `mapping` says which row is a token's, its `weights` what it is multiplied by. Raises ModelError where they do not fit.
+    """
+    tensors = map_tensors(folder / "model.safetensors")
+    table, mapping, weights = _table(folder, tensors), tensors.get("mapping"), tensors.get("weights")
+    if mapping is not None:
+        if mapping.ndim != 1 or mapping.dtype.kind not in "iu" or (len(mapping) and not 0 <= mapping.min() <= mapping.max() < len(table)):
+            raise ModelError(f"{folder / 'model.safetensors'}: mapping does not point into the {len(table)} rows of the vectors")
+        table = table[mapping]
+    if weights is not None:
+        if weights.shape != (len(table),):
+            raise ModelError(f"{folder / 'model.safetensors'}: weights has the shape {weights.shape}; wanted ({len(table)},)")
+        table = table.astype("float32") * weights[:, None].astype("float32")
+    return table
+
+
+def _table(folder: Path, tensors: dict[str, Array]) -> Array:
+    found = [tensors[name] for name in _TABLES if name in tensors]
+    if len(found) != 1 or found[0].ndim != 2 or not found[0].size:
+        names = ", ".join(tensors)
+        raise ModelError(f"{folder / 'model.safetensors'}: has {names}; wanted one array (tokens, dim) called {' or '.join(_TABLES)}")
+    return found[0]
+
+
+def write_static_config(stage: Path, contract: Contract, *, made_from: str) -> None:
+    """The JSON files of a static folder but for tokenizer.json: what model2vec, sentence-transformers and nearfield each read."""
+    length = None if contract.max_tokens >= UNLIMITED else contract.max_tokens
+    about = {"model_type": "model2vec", "architectures": ["StaticModel"], "tokenizer_name": made_from, "hidden_dim": contract.dim}
+    write_json(stage / "config.json", about | {"seq_length": UNLIMITED, "max_length": length, "normalize": contract.normalise})
+    kinds = ["StaticEmbedding", *(["Normalize"] if contract.normalise else [])]
+    paths = [".", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
+    rows = [
+        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for at, (path, kind) in enumerate(zip(paths, kinds, strict=True))
+    ]
+    write_json(stage / "modules.json", rows)
+    for path in paths:
+        (stage / path).mkdir(exist_ok=True)
+    write_json(
+        stage / "config_sentence_transformers.json",
+        {"prompts": dict(contract.prompts), "default_prompt_name": None, "similarity_fn_name": contract.similarity},
+    )
+
+
+def write_word_tokeniser(path: Path, words: Iterable[str], *, lower_case: bool, unknown: str) -> None:
+    """A tokenizer.json that splits at white space and around punctuation and knows whole words, numbered in order, `unknown` the last."""
+    normaliser = {"type": "Lowercase"} if lower_case else None
+    head: dict[str, Any] = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": normaliser}
+    head |= {"pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None}
+    with open(path, "w", encoding="utf-8") as file:  # a word at a time: the whole is never in memory
+        file.write(json.dumps(head)[:-1] + f', "model": {{"type": "WordLevel", "unk_token": {json.dumps(unknown)}, "vocab": {{')
+        number = 0
+        for word in words:
+            file.write(f"{json.dumps(word, ensure_ascii=False)}: {number},\n")
+            number += 1
+        file.write(f"{json.dumps(unknown)}: {number}}}}}}}\n")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json, or nothing where there is none, as sentence-transformers' own static folders have it."""
+    file = folder / "config.json"
+    return dict(read_json(file)) if file.exists() else {}

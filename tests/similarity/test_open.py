@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nearfield.errors import InputError
+from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.multi_vector import MultiVector
@@ -41,3 +41,20 @@ def test_a_folder_without_a_kind_is_dense_and_an_unknown_kind_an_error(tmp_path:
     (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts | {"kind": "spars"}), encoding="utf-8")
     with pytest.raises(InputError, match=r"kind 'spars'.*Did you mean 'sparse'"):
         open_embeddings(tmp_path / "v")
+
+
+@pytest.mark.parametrize("embeddings", EACH, ids=lambda each: each.kind)
+def test_joined_parts_are_the_items_one_after_the_other(embeddings: Embeddings) -> None:
+    n = len(embeddings)
+    joined = type(embeddings).join([embeddings[1:], embeddings[:0], embeddings[:1]])
+    assert len(joined) == n
+    expected = embeddings.scores(embeddings)[[*range(1, n), 0]]
+    np.testing.assert_array_equal(joined.scores(embeddings), expected)
+
+
+def test_int8_codes_of_other_ranges_are_not_joined() -> None:
+    vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    first, second = Dense(vectors[:3], 4).quantise("int8"), Dense(vectors[3:], 4).quantise("int8")
+    assert len(Dense.join([first, first])) == 6
+    with pytest.raises(ContractError, match="other ranges cannot be joined"):
+        Dense.join([first, second])

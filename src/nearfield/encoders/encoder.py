@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Generic
+
+from typing_extensions import TypeVar
 
 from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
 
+E = TypeVar("E", bound=Embeddings, default=Dense, covariant=True)
 
-class Encoder(ABC):
-    """A model under its contract.
+
+class Encoder(ABC, Generic[E]):
+    """A model under its contract; `Encoder[Sparse]` makes `Sparse` embeddings, and `Encoder` alone `Dense` ones.
 
     `encode` returns embeddings in the order of the items, whatever the batches were.
     """
@@ -20,8 +26,8 @@ class Encoder(ABC):
     contract: Contract
 
     @abstractmethod
-    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Dense:
-        """Embeddings of `items` in `role`: (len(items), dim) float32.
+    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
+        """Embeddings of `items` in `role`, of the contract's kind.
 
         Warns with TruncationWarning where items were cut to the contract's max_tokens; the counts are in `.usage`.
         Raises ContractError for a role that the contract does not know.

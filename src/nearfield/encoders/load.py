@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError, nearest
 
 
-def load_encoder(name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto") -> TextEncoder:
+def load_encoder(name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto") -> TextEncoder[Any]:
     """The encoder of a catalogued model (fetched when it is not there) or of a model folder.
 
     `runtime`, `precision` and `device` are as `TextEncoder.open` takes them. Raises ModelError for a name that is no model.

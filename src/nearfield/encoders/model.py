@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.encoders.backbone import load_backbone
-from nearfield.heads.pooling import POOLINGS
+from nearfield.heads.dense import DenseHead
+from nearfield.heads.head import Head
 from nearfield.heads.projection import Projection
-from nearfield.heads.segments import Segments
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 
 
 class TextModel:
-    """Backbone, pooling, projections and normalisation of a model folder, differentiable.
+    """Backbone and head of a model folder, differentiable.
 
     `precision` is that of the matrix products, float32 or bfloat16; weights and outputs are float32. `device` is where the weights
     are, as torch names it.
@@ -30,7 +31,7 @@ class TextModel:
         self.device = torch.device(device)
         opened = load_backbone(folder.transformer)
         self.backbone, self.fill, self.unread = opened.model.to(self.device), opened.fill, opened.unread
-        self.projections = nn.ModuleList(Projection.open(part) for part in folder.projections).to(self.device)
+        self.head: Head = open_head(folder).to(self.device)
 
     @classmethod
     def open(cls, path: str | Path, *, precision: str = "float32", device: str = "cpu") -> TextModel:
@@ -38,21 +39,18 @@ class TextModel:
         return cls(read_model_folder(path), precision=precision, device=device)
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Every weight by name: the backbone's as its checkpoint names them, projections' after `projections.`."""
-        named = dict(self.backbone.named_parameters())
-        return named | {f"projections.{name}": weight for name, weight in self.projections.named_parameters()}
+        """Every weight by name: the backbone's as its checkpoint names them, and the head's own, as `projections.0.linear.weight`."""
+        return dict(self.backbone.named_parameters()) | dict(self.head.named_parameters())
 
     def embed(self, batch: Packed) -> Tensor:
-        """Embeddings of the sequences in the batch's order: (n, dim) float32, on `device`.
+        """What the head makes of the sequences, in the batch's order, float32 on `device`: (n, dim) from a dense one."""
+        output: Tensor = self.head(self.states(batch), batch)
+        return output
 
-        A sequence without a token to pool is pooled to zeros.
-        """
-        skip = 0 if self.contract.include_prompt else batch.prompt_tokens
-        segments = Segments.of(batch, skip=skip, device=self.device)
-        vectors = POOLINGS[self.contract.pooling](self.states(batch), segments)
-        for projection in self.projections:
-            vectors = projection(vectors)
-        return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
+    def represent(self, batch: Packed) -> Embeddings:
+        """The embeddings of the sequences, in the batch's order, of the head's kind; no gradient is kept."""
+        with torch.inference_mode():
+            return self.head.embeddings(self.embed(batch), batch)
 
     def states(self, batch: Packed) -> Tensor:
         """The last hidden state of every token: (T, hidden) float32."""
@@ -68,3 +66,8 @@ class TextModel:
                 attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
                 parts.append(self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state[mask])
         return torch.cat(parts)
+
+
+def open_head(folder: ModelFolder) -> Head:
+    """The head that the folder's modules describe. Raises ModelError where their weights do not fit."""
+    return DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from nearfield.encoders.backbone import quiet
 from nearfield.encoders.model import TextModel
 from nearfield.errors import StorageError
+from nearfield.heads.dense import DenseHead
 from nearfield.store.atomic import read_json, staged_folder, write_json
 from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json, read_limits
 from nearfield.store.tensors import write_tensors
@@ -51,8 +52,9 @@ def _save_weights(model: TextModel, stage: Path) -> None:
     weights = {name: weight.detach() for name, weight in model.backbone.state_dict().items() if name not in model.unread}
     with quiet():
         model.backbone.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
-    for folder, projection in zip(source.projections, model.projections, strict=True):
-        write_tensors(stage / folder.relative_to(source.path) / "model.safetensors", projection.state_dict())
+    if isinstance(model.head, DenseHead):
+        for folder, projection in zip(source.projections, model.head.projections, strict=True):
+            write_tensors(stage / folder.relative_to(source.path) / "model.safetensors", projection.state_dict())
 
 
 def _write_modules(model: TextModel, stage: Path) -> None:

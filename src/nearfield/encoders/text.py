@@ -8,26 +8,28 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
-from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.collect import Collector, collector
+from nearfield.encoders.encoder import E, Encoder
 from nearfield.encoders.runtimes.choose import choose, open_runtime
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ContractError, InputError, TruncationWarning
-from nearfield.similarity.dense import Dense, Usage, checked_finite
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
+from nearfield.types.usage import Usage
 
 _CHUNK = 8192  # texts tokenised at once: bounds the memory that token ids take
 _LEAST = 64  # tokens of a batch below which sharing the work among threads costs more than it brings
 
 
-class TextEncoder(Encoder):
+class TextEncoder(Encoder[E]):
     """Contract, tokeniser and a runtime of a model folder.
 
     `batch_tokens` bounds the tokens of one call of the runtime, by default at what is fastest for it. `why` says in words why it is
@@ -51,7 +53,7 @@ class TextEncoder(Encoder):
         precision: str = "float32",
         device: str = "auto",
         batch_tokens: int | None = None,
-    ) -> TextEncoder:
+    ) -> TextEncoder[Any]:
         """The encoder in a model folder.
 
         `runtime` is a name of the registry, `precision` that of the matrix products (float32, bfloat16, int8), `device` as torch
@@ -91,19 +93,18 @@ class TextEncoder(Encoder):
         """(n,) tokens of each item, without prompt, before any truncation."""
         return self.tokeniser.count(items)
 
-    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Dense:
+    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
         """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next chunk is tokenised meanwhile."""
         started = time.perf_counter()
-        vectors = np.empty((len(items), self.contract.dim), np.float32)
+        collect = collector(self.contract, len(items), self.runtime)
         tokens_read, truncated, lost, prompted = 0, 0, 0, 0
         for start, tokens in self._chunks(items, role):
-            for done in self._encode_chunk(tokens, vectors[start : start + _CHUNK]):
+            for done in self._encode_chunk(tokens, start, collect):
                 progress(start + done, len(items))
             tokens_read += len(tokens.ids)
             truncated += int((tokens.lost > 0).sum())
             lost += int(tokens.lost.sum())
             prompted += tokens.prompt_tokens * len(tokens.lost)
-        checked_finite(vectors, self.contract.name)
         usage = Usage(len(items), tokens_read, truncated, lost, prompted, time.perf_counter() - started)
         if truncated:
             share = lost / (lost + tokens_read)
@@ -113,8 +114,8 @@ class TextEncoder(Encoder):
                 TruncationWarning,
                 stacklevel=2,
             )
-        kept = self.contract
-        return Dense(vectors, kept.dim, similarity=kept.similarity, layer_norm=kept.layer_norm, normalise=kept.normalise, usage=usage)
+        found: E = collect.embeddings(usage)  # type: ignore[assignment]
+        return found
 
     def _chunks(self, items: Sequence[str], role: Role) -> Iterator[tuple[int, Tokens]]:
         """The tokens of every 8,192 items with the place of the first; the next ones are made on another thread."""
@@ -130,23 +131,23 @@ class TextEncoder(Encoder):
                     coming = pool.submit(self.tokenise, items[start + _CHUNK : start + 2 * _CHUNK], role)
                 yield start, tokens
 
-    def _encode_chunk(self, tokens: Tokens, out: npt.NDArray[np.float32]) -> Iterator[int]:
-        """Fill `out` with the embeddings of `tokens`, yielding how many are done after each batch."""
+    def _encode_chunk(self, tokens: Tokens, start: int, collect: Collector) -> Iterator[int]:
+        """Collect the embeddings of `tokens`, the first of which is item `start`, yielding how many are done after each batch."""
         streams, done = self.runtime.streams, 0
         share = max(_LEAST, math.ceil(len(tokens.ids) / streams))
         batches = packed_batches(tokens, min(self.batch_tokens, share) if streams > 1 else self.batch_tokens)
         if streams == 1 or len(batches) == 1:
             for batch in batches:
-                out[batch.items] = self.runtime.embed(batch)
+                collect.put(start + batch.items, collect.make(self.runtime, batch))
                 done += len(batch)
                 yield done
             return
         with ThreadPoolExecutor(streams, thread_name_prefix="encode") as pool:
-            running = {pool.submit(self.runtime.embed, batch): batch for batch in batches}
+            running = {pool.submit(collect.make, self.runtime, batch): batch for batch in batches}
             try:
                 for future in as_completed(running):
                     batch = running.pop(future)
-                    out[batch.items] = future.result()
+                    collect.put(start + batch.items, future.result())
                     done += len(batch)
                     yield done
             finally:

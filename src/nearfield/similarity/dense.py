@@ -46,6 +46,14 @@ class Dense(Embeddings):
     def __getitem__(self, items: slice | Sequence[int] | Array) -> Dense:
         return replace(self, vectors=self.vectors[items])
 
+    @classmethod
+    def join(cls, parts: Sequence[Dense]) -> Dense:
+        """See Embeddings.join; int8 codes are only joined where their ranges are the same."""
+        first = parts[0]
+        if first.storage == "int8" and any(not np.array_equal(part.ranges, first.ranges) for part in parts):  # type: ignore[arg-type]
+            raise ContractError("int8 vectors with other ranges cannot be joined; join first, then quantise")
+        return replace(first, vectors=np.concatenate([part.vectors for part in parts]))
+
     @property
     def bytes_per_item(self) -> float:
         """Bytes that one vector takes in memory and on disk."""

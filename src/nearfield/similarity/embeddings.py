@@ -42,6 +42,11 @@ class Embeddings(ABC):
         Raises ContractError where the two come from different spaces.
         """
 
+    @classmethod
+    @abstractmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """The items of all parts, one after the other, as the first part is stored and compared. Wants one part at least."""
+
     @abstractmethod
     def quantise(self, storage: str, *, like: Self | None = None) -> Self:
         """The same items at another storage type. Raises ContractError for one that this kind does not have."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Array, Embeddings, write_ids
-from nearfield.similarity.sparse import segments
+from nearfield.similarity.sparse import joined_offsets, segments
 from nearfield.store.atomic import read_json, staged_folder, write_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
@@ -41,6 +41,12 @@ class MultiVector(Embeddings):
         chosen = np.arange(len(self))[items]
         places, offsets = segments(self.offsets, chosen)
         return replace(self, tokens=self.tokens[places], offsets=offsets)
+
+    @classmethod
+    def join(cls, parts: Sequence[MultiVector]) -> MultiVector:
+        """See Embeddings.join."""
+        tokens = Dense.join([part.tokens for part in parts])
+        return replace(parts[0], tokens=tokens, offsets=joined_offsets([part.lengths for part in parts]))
 
     @property
     def similarity(self) -> str:  # type: ignore[override]

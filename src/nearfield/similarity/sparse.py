@@ -67,6 +67,12 @@ class Sparse(Embeddings):
         places, offsets = segments(self.offsets, chosen)
         return replace(self, weights=self.weights[places], terms=self.terms[places], offsets=offsets)
 
+    @classmethod
+    def join(cls, parts: Sequence[Sparse]) -> Sparse:
+        """See Embeddings.join."""
+        weights, terms = (np.concatenate([getattr(part, name) for part in parts]) for name in ("weights", "terms"))
+        return replace(parts[0], weights=weights, terms=terms, offsets=joined_offsets([part.active for part in parts]))
+
     @property
     def bytes_per_item(self) -> float:
         """Mean bytes that one vector takes: its weights, its terms and its offset."""
@@ -164,6 +170,11 @@ def segments(offsets: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> t
     lengths = np.diff(offsets)[chosen]
     new = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return np.repeat(offsets[:-1][chosen] - new[:-1], lengths) + np.arange(new[-1]), new
+
+
+def joined_offsets(lengths: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """The offsets (n + 1,) of segments of these lengths, end to end."""
+    return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
 
 
 def _lengths(rows: Any) -> npt.NDArray[np.float32]:

@@ -19,7 +19,18 @@ _POOLING_NAMES = {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "w
 _LEGACY_POOLING = {f"pooling_mode_{long}": short for long, short in (
     ("cls_token", "cls"), ("max_tokens", "max"), ("mean_tokens", "mean"), ("mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
     ("weightedmean_tokens", "weightedmean"), ("lasttoken", "lasttoken"))}  # fmt: skip
-_STATEABLE = ("pooling", "include_prompt", "normalise", "similarity", "prompts", "max_tokens", "matryoshka_dims", "layer_norm", "terms")
+_STATEABLE = (
+    "pooling",
+    "include_prompt",
+    "normalise",
+    "similarity",
+    "prompts",
+    "max_tokens",
+    "matryoshka_dims",
+    "layer_norm",
+    "kind",
+    "terms",
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     config = read_json(transformer / "config.json")
     limits = read_limits(transformer)
     stated = _stated(path)
-    facts: dict[str, Any] = {"name": stated.pop("name", path.name)}
+    facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "dense"}
     facts |= _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
     facts["max_tokens"] = _max_tokens(transformer, config, limits, stated, path)
@@ -189,7 +200,7 @@ _DOCUMENT_NAMES = ("document", "passage", "corpus")  # in the order of sentence-
 
 
 def _refuse_contradictions(facts: dict[str, Any], stated: dict[str, Any], path: Path) -> None:
-    for key in ("dim", "pooling", "include_prompt", "normalise", "similarity"):
+    for key in ("dim", "pooling", "include_prompt", "normalise", "similarity", "kind"):
         if key in stated and stated[key] != facts[key]:
             said = f"{key} is {stated[key]!r} in nearfield.json and {facts[key]!r} in the model's own files"
             raise ContractError(f"{path}: {said}; correct the one that is wrong")

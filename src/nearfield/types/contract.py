@@ -10,6 +10,7 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 
 POOLINGS = ("cls", "last", "max", "mean", "weighted")
 SIMILARITIES = ("cosine", "dot", "euclidean")
+KINDS = ("dense", "multi-vector", "sparse")  # one vector an item, one a token, one weight a term
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Contract:
 
     `prompts` maps a role to the text put before each item; a role that is not listed has no prompt. `include_prompt` says
     whether the prompt's tokens take part in pooling. `max_tokens` counts special and prompt tokens. `layer_norm` asks for a
-    parameter-free layer_norm over the whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it).
+    parameter-free layer_norm over the whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it). `kind` is that
+    of the embeddings; `dim` is the size of the vocabulary where they are sparse.
     """
 
     name: str
@@ -40,10 +42,15 @@ class Contract:
     prompts: Mapping[Role, str] = field(default_factory=dict)
     matryoshka_dims: tuple[int, ...] = ()
     layer_norm: bool = False
+    kind: str = "dense"
     terms: Terms = Terms()
 
     def __post_init__(self) -> None:
-        for what, got, known in (("pooling", self.pooling, POOLINGS), ("similarity", self.similarity, SIMILARITIES)):
+        for what, got, known in (
+            ("pooling", self.pooling, POOLINGS),
+            ("similarity", self.similarity, SIMILARITIES),
+            ("kind", self.kind, KINDS),
+        ):
             if got not in known:
                 raise ContractError(f"{self.name}: {what} is {got!r}; wanted one of {', '.join(known)}.{nearest(got, known)}")
         for what, number in (("dim", self.dim), ("max_tokens", self.max_tokens)):

@@ -74,6 +74,8 @@ def _why_not(name: str, folder: ModelFolder, precision: str, device: str) -> str
         return f"runs on the processor, not on {device}"
     if precision not in kind.precisions:
         return f"has no {precision}, only {', '.join(kind.precisions)}"
+    if folder.contract.kind not in kind.kinds:
+        return f"makes {' and '.join(kind.kinds)} embeddings, and this model's are {folder.contract.kind}"
     hindrance: str | None = module.why_not(folder)
     return hindrance
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
+from nearfield.similarity.embeddings import Embeddings
 
 
 class Runtime(ABC):
@@ -16,11 +17,12 @@ class Runtime(ABC):
 
     `precision` is that of the matrix products, one of `precisions`; what comes out is float32. `batch_tokens` is the number of
     tokens in one call at which it is fastest. `streams` is how many threads may call `embed` at the same time and be faster for it
-    (1 where the runtime itself uses all cores).
+    (1 where the runtime itself uses all cores). `kinds` are the kinds of embeddings that it makes.
     """
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]]
+    kinds: ClassVar[tuple[str, ...]] = ("dense",)
     precision: str
     batch_tokens: int
     streams: int
@@ -31,3 +33,7 @@ class Runtime(ABC):
 
         A sequence without a token to pool gives zeros. Safe to call from `streams` threads at once.
         """
+
+    def represent(self, batch: Packed) -> Embeddings:
+        """The embeddings of the sequences, in the batch's order, of the model's kind: for the `kinds` other than dense."""
+        raise NotImplementedError(f"{self.name} makes vectors alone")

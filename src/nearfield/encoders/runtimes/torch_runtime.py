@@ -9,6 +9,7 @@ import torch
 from nearfield.batch.packed import Packed
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.runtimes.runtime import Runtime
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.model_folder import ModelFolder
 
 
@@ -17,6 +18,7 @@ class TorchRuntime(Runtime):
 
     name = "torch"
     precisions = ("float32", "bfloat16")
+    kinds = ("dense", "multi-vector", "sparse")
     streams = 1  # torch spreads each operation over the cores itself
 
     def __init__(self, model: TextModel) -> None:
@@ -34,6 +36,10 @@ class TorchRuntime(Runtime):
         with torch.inference_mode():
             vectors: npt.NDArray[np.float32] = self.model.embed(batch).cpu().numpy()
         return vectors
+
+    def represent(self, batch: Packed) -> Embeddings:
+        """See Runtime.represent."""
+        return self.model.represent(batch)
 
 
 def why_not(folder: ModelFolder) -> str | None:

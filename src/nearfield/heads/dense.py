@@ -1,0 +1,40 @@
+"""One vector a text: pooled, projected and normalised as the contract says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from nearfield.batch.packed import Packed
+from nearfield.heads.head import Head
+from nearfield.heads.pooling import POOLINGS
+from nearfield.heads.projection import Projection
+from nearfield.heads.segments import Segments
+from nearfield.similarity.dense import Dense
+from nearfield.types.contract import Contract
+
+
+class DenseHead(Head):
+    """(T, hidden) to (n, dim) float32; a sequence without a token to pool is pooled to zeros."""
+
+    kind: ClassVar[str] = "dense"
+
+    def __init__(self, contract: Contract, projections: Sequence[Projection] = ()) -> None:
+        super().__init__()
+        self.contract = contract
+        self.projections = nn.ModuleList(projections)
+
+    def forward(self, states: Tensor, batch: Packed) -> Tensor:
+        """See Head.forward: (n, dim)."""
+        skip = 0 if self.contract.include_prompt else batch.prompt_tokens
+        vectors = POOLINGS[self.contract.pooling](states, Segments.of(batch, skip=skip, device=states.device))
+        for projection in self.projections:
+            vectors = projection(vectors)
+        return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
+
+    def embeddings(self, output: Tensor, batch: Packed) -> Dense:
+        """See Head.embeddings."""
+        kept = self.contract
+        return Dense(output.cpu().numpy(), kept.dim, similarity=kept.similarity, layer_norm=kept.layer_norm, normalise=kept.normalise)

@@ -1,7 +1,7 @@
 # Each target works on a fresh machine with Python 3.11 or later, make and a C compiler; all else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-INPUTS := pyproject.toml constraints.txt
+INPUTS := pyproject.toml constraints.txt hatch_build.py $(wildcard src/nearfield/kernels/*.[ch]) src/nearfield/kernels/compile.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test check format bench clean
@@ -26,7 +26,7 @@ bench: .venv/test.stamp           ## each benchmark beside its peers; see benchm
 	for script in $$(grep -l "^def main" benchmarks/*.py); do $(BIN)/python "$$script" || exit 1; done
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist src/nearfield/kernels/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

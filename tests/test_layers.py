@@ -11,6 +11,7 @@ from tree import imported, modules
 LAYERS = (
     ("errors", "types", "extras"),
     ("store",),
+    ("kernels",),
     ("data",),
     ("batch",),
     ("similarity",),

@@ -9,7 +9,17 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
-from transformers import AutoModel, BertConfig, MPNetConfig, PreTrainedConfig, RobertaConfig, XLMRobertaConfig
+from transformers import (
+    AutoModel,
+    BertConfig,
+    CamembertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    MPNetConfig,
+    PreTrainedConfig,
+    RobertaConfig,
+    XLMRobertaConfig,
+)
 
 _TEXT = (
     "the a an of to and in is not how what sort list file read write open close lock thread queue number date time year parse "
@@ -24,27 +34,35 @@ SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attenti
 
 
 def tiny_model(
-    folder: Path, *, kind: str = "bert", pooling: str = "mean", normalise: bool = True, max_tokens: int = 64, seed: int = 0, **files: Any
+    folder: Path,
+    *,
+    kind: str = "bert",
+    pooling: str = "mean",
+    normalise: bool = True,
+    max_tokens: int = 64,
+    seed: int = 0,
+    sizes: dict[str, Any] | None = None,
+    **files: Any,
 ) -> Path:
-    """A sentence-transformers folder with random weights; `files` are further JSON files by name without ending."""
+    """A sentence-transformers folder with random weights; `sizes` are facts of its config, `files` further JSON files by name without
+    ending."""
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
     _json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_tokens, **_SPECIALS})
     with torch.random.fork_rng():
         torch.random.manual_seed(seed)
-        model = AutoModel.from_config(_config(kind, tokenizer.get_vocab_size()))
+        model = AutoModel.from_config(_config(kind, tokenizer.get_vocab_size(), sizes or {}))
         for weight in model.parameters():
             nn.init.normal_(weight, std=0.3) if weight.dim() > 1 else nn.init.normal_(weight, mean=1.0, std=0.1)
     model.save_pretrained(folder)
+    hidden = (SIZES | (sizes or {}))["hidden_size"]
     parts = [("", "Transformer"), ("1_Pooling", "Pooling"), *([("2_Normalize", "Normalize")] if normalise else [])]
     modules = [
         {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{name}"} for at, (path, name) in enumerate(parts)
     ]
     _json(folder / "modules.json", modules)
-    _json(
-        folder / "1_Pooling" / "config.json", {"embedding_dimension": SIZES["hidden_size"], "pooling_mode": pooling, "include_prompt": True}
-    )
+    _json(folder / "1_Pooling" / "config.json", {"embedding_dimension": hidden, "pooling_mode": pooling, "include_prompt": True})
     _json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
     for name, value in files.items():
         _json(folder / f"{name}.json", value)
@@ -65,9 +83,19 @@ def tiny_tokenizer() -> Tokenizer:
 _SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
 
 
-def _config(kind: str, vocabulary: int) -> PreTrainedConfig:
-    common = {**SIZES, "vocab_size": vocabulary, "max_position_embeddings": 130, "pad_token_id": 0}
-    kinds = {"bert": BertConfig, "roberta": RobertaConfig, "xlm-roberta": XLMRobertaConfig, "mpnet": MPNetConfig}
+def _config(kind: str, vocabulary: int, sizes: dict[str, Any]) -> PreTrainedConfig:
+    common = {**SIZES, "vocab_size": vocabulary, "max_position_embeddings": 130, "pad_token_id": 0, **sizes}
+    if kind == "distilbert":
+        common["hidden_dim"] = common.pop("intermediate_size")
+    kinds: dict[str, type[PreTrainedConfig]] = {
+        "bert": BertConfig,
+        "camembert": CamembertConfig,
+        "distilbert": DistilBertConfig,
+        "electra": ElectraConfig,
+        "mpnet": MPNetConfig,
+        "roberta": RobertaConfig,
+        "xlm-roberta": XLMRobertaConfig,
+    }
     return kinds[kind](**common)
 
 

@@ -5,5 +5,6 @@ in words why it cannot run the model in a folder, or gives None where it can.
 """
 
 RUNTIMES = {
+    "native": "nearfield.encoders.runtimes.native:NativeRuntime",
     "torch": "nearfield.encoders.runtimes.torch_runtime:TorchRuntime",
 }

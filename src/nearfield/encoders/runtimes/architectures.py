@@ -1,0 +1,135 @@
+"""Which architectures the native runtime runs, and under which names their checkpoints keep what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ACTIVATIONS = {"gelu": 2, "gelu_python": 2, "gelu_new": 3, "gelu_pytorch_tanh": 3, "relu": 4, "silu": 5, "swish": 5}
+"""Those of a feed-forward layer, by transformers' names, as matrix.h numbers them."""
+
+_BERT_LAYER = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "out": "attention.output.dense",
+    "attended": "attention.output.LayerNorm",
+    "up": "intermediate.dense",
+    "down": "output.dense",
+    "finished": "output.LayerNorm",
+}
+_MPNET_LAYER = _BERT_LAYER | {
+    "query": "attention.attn.q",
+    "key": "attention.attn.k",
+    "value": "attention.attn.v",
+    "out": "attention.attn.o",
+    "attended": "attention.LayerNorm",
+}
+_DISTILBERT_LAYER = {
+    "query": "attention.q_lin",
+    "key": "attention.k_lin",
+    "value": "attention.v_lin",
+    "out": "attention.out_lin",
+    "attended": "sa_layer_norm",
+    "up": "ffn.lin1",
+    "down": "ffn.lin2",
+    "finished": "output_layer_norm",
+}
+_DISTILBERT_KEYS = {
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+    "hidden_act": "activation",
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A post-norm encoder with learned absolute positions.
+
+    `prefix` may stand before each name of a checkpoint. `layer` is a layer's name with its number left open, `parts` what is under it.
+    `keys` says what config.json calls the facts that BERT's calls otherwise, `defaults` what they are where it leaves them out, and
+    `fixed` what they are whatever it says, as transformers does not read them.
+    `padded_positions`: positions count from the padding's id + 1. `distances`: the name of the bias by relative position.
+    """
+
+    prefix: str
+    layer: str = "encoder.layer.{}."
+    parts: Mapping[str, str] = field(default_factory=lambda: _BERT_LAYER)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    types: str | None = "embeddings.token_type_embeddings.weight"
+    padded_positions: bool = False
+    distances: str | None = None
+
+    def fact(self, config: Mapping[str, Any], key: str) -> Any:
+        """What config.json says under BERT's name `key`, or what transformers takes where it says nothing."""
+        if key in self.fixed:
+            return self.fixed[key]
+        return config.get(self.keys.get(key, key), {**_DEFAULTS, **self.defaults}.get(key))
+
+
+_DEFAULTS = {
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 0,
+}
+_ROBERTA = Architecture("roberta.", padded_positions=True, defaults={"pad_token_id": 1})
+
+ARCHITECTURES = {
+    "bert": Architecture("bert."),
+    "camembert": _ROBERTA,
+    "distilbert": Architecture(
+        "distilbert.",
+        layer="transformer.layer.{}.",
+        parts=_DISTILBERT_LAYER,
+        keys=_DISTILBERT_KEYS,
+        defaults={"num_hidden_layers": 6},
+        fixed={"layer_norm_eps": 1e-12},
+        types=None,
+    ),
+    "electra": Architecture(
+        "electra.",
+        defaults={"embedding_size": 128, "hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024},
+    ),
+    "mpnet": Architecture(
+        "mpnet.",
+        parts=_MPNET_LAYER,
+        types=None,
+        padded_positions=True,
+        fixed={"pad_token_id": 1},
+        distances="encoder.relative_attention_bias.weight",
+    ),
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+}
+"""By transformers' `model_type`."""
+
+
+def why_not_config(config: Mapping[str, Any]) -> str | None:
+    """In words what of a config.json the native runtime cannot run, or None where it runs it."""
+    kind = config.get("model_type")
+    architecture = ARCHITECTURES.get(str(kind))
+    if architecture is None:
+        return f"does not run the architecture {kind}, only {', '.join(ARCHITECTURES)}"
+    activation = architecture.fact(config, "hidden_act")
+    hidden, heads = (int(architecture.fact(config, key)) for key in ("hidden_size", "num_attention_heads"))
+    wider = kind == "electra" and int(architecture.fact(config, "embedding_size")) > hidden
+    hindrances = (
+        (activation not in ACTIVATIONS, f"has no activation {activation}, only {', '.join(ACTIVATIONS)}"),
+        (config.get("position_embedding_type", "absolute") != "absolute", "has absolute positions only"),
+        (bool(config.get("is_decoder") or config.get("add_cross_attention")), "does not run decoders"),
+        ("quantization_config" in config, "does not read quantised weights"),
+        (hidden % heads != 0, f"cannot share {hidden} dimensions among {heads} heads"),
+        (wider, "does not take embeddings that are wider than the states"),
+        (bool(config.get("sinusoidal_pos_embds")), "has learned positions only"),
+        (kind == "mpnet" and config.get("relative_attention_num_buckets", 32) != 32, "wants 32 buckets of relative positions"),
+    )
+    return next((words for hinders, words in hindrances if hinders), None)

@@ -1,0 +1,126 @@
+"""A checkpoint's weights, laid out for the kernels."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.encoders.runtimes.architectures import ACTIVATIONS, Architecture
+from nearfield.errors import ModelError
+from nearfield.kernels.layout import LayerLayout, MatrixLayout, ModelLayout, NormLayout
+from nearfield.kernels.library import Kernels
+from nearfield.store.weights import Weights
+from nearfield.types.contract import POOLINGS
+
+Floats = npt.NDArray[np.float32]
+
+
+class PackedModel:
+    """The structure that the kernels run, and all the memory that it points at.
+
+    Raises ModelError where a weight is missing, of another shape than config.json asks for, or not finite.
+    """
+
+    def __init__(self, kernels: Kernels, weights: Weights, config: Mapping[str, Any], architecture: Architecture, pooling: str) -> None:
+        self.kernels = kernels
+        self._weights, self._architecture = weights, architecture
+        self._kept: list[Any] = []
+        hidden, heads, inner, count = (
+            int(architecture.fact(config, key)) for key in ("hidden_size", "num_attention_heads", "intermediate_size", "num_hidden_layers")
+        )
+        self.layout = model = ModelLayout()
+        model.hidden, model.heads, model.intermediate, model.layer_count = hidden, heads, inner, count
+        model.activation, model.pooling = ACTIVATIONS[architecture.fact(config, "hidden_act")], POOLINGS.index(pooling)
+        model.epsilon = float(architecture.fact(config, "layer_norm_eps"))
+        model.padding = int(architecture.fact(config, "pad_token_id")) if architecture.padded_positions else -1
+        self._embeddings(model, hidden)
+        if architecture.distances:
+            model.distances = self._keep(self._by_distance(self._get(architecture.distances, 32, heads), model.reach))
+        layers = (LayerLayout * count)()
+        for at in range(count):
+            self._layer(layers[at], architecture.layer.format(at), hidden, inner)
+        self._kept.append(layers)
+        model.layers = ctypes.cast(layers, ctypes.POINTER(LayerLayout))
+
+    def _embeddings(self, model: ModelLayout, hidden: int) -> None:
+        words = self._get("embeddings.word_embeddings.weight", None, None)
+        model.vocabulary, model.embedded = words.shape
+        positions = self._get("embeddings.position_embeddings.weight", None, model.embedded)
+        model.reach = len(positions)
+        model.words, model.positions = self._keep(words), self._keep(positions)
+        if self._architecture.types:
+            model.type = self._keep(np.ascontiguousarray(self._get(self._architecture.types, None, model.embedded)[0]))
+        model.embedding = self._norm("embeddings.LayerNorm", model.embedded)
+        if model.embedded != hidden:
+            model.enlarge = self._matrix(["embeddings_project"], hidden, model.embedded)
+
+    def _layer(self, layer: LayerLayout, prefix: str, hidden: int, inner: int) -> None:
+        names = {part: prefix + name for part, name in self._architecture.parts.items()}
+        layer.projected = self._matrix([names["query"], names["key"], names["value"]], hidden, hidden)
+        layer.out = self._matrix([names["out"]], hidden, hidden)
+        layer.up = self._matrix([names["up"]], inner, hidden)
+        layer.down = self._matrix([names["down"]], hidden, inner)
+        layer.attended, layer.finished = self._norm(names["attended"], hidden), self._norm(names["finished"], hidden)
+
+    def _matrix(self, names: Sequence[str], rows: int, columns: int) -> MatrixLayout:
+        """The linear layers called `names`, each (rows, columns), one below the other."""
+        total = len(names) * rows
+        panels = _aligned(self.kernels.padded(total) * columns)
+        panels[total // self.kernels.panel * self.kernels.panel * columns :] = 0.0  # the panel that is not full
+        bias = np.zeros(self.kernels.padded(total), np.float32)
+        for at, name in enumerate(names):
+            self.kernels.call("pack", self._get(f"{name}.weight", rows, columns), rows, columns, at * rows, panels)
+            bias[at * rows : (at + 1) * rows] = self._get(f"{name}.bias", rows)
+        return MatrixLayout(kind=0, rows=total, columns=columns, panels=self._keep(panels), bias=self._keep(bias))
+
+    def _norm(self, name: str, width: int) -> NormLayout:
+        old = f"{name}.gamma" in self._weights or f"{self._architecture.prefix}{name}.gamma" in self._weights
+        weight, bias = (self._get(f"{name}.{part}", width) for part in (("gamma", "beta") if old else ("weight", "bias")))
+        return NormLayout(weight=self._keep(weight), bias=self._keep(bias))
+
+    def _get(self, name: str, *shape: int | None) -> Floats:
+        """The weight of `name`, with or without the architecture's prefix, of `shape` (None: any number)."""
+        known = name if name in self._weights else self._architecture.prefix + name
+        found = self._weights.float32(known)
+        if found.ndim != len(shape) or any(want is not None and want != got for want, got in zip(shape, found.shape, strict=True)):
+            wanted = tuple("any" if size is None else size for size in shape)
+            raise ModelError(
+                f"{self._weights.folder}: the weights do not fit the architecture: {known} is of shape {found.shape}; wanted {wanted}"
+            )
+        with np.errstate(all="ignore"):
+            if not np.isfinite(found.sum(dtype=np.float32)) and not np.isfinite(found).all():
+                raise ModelError(
+                    f"{self._weights.folder}: weight {known} holds NaN or infinite values; the file is damaged or its training failed"
+                )
+        return found
+
+    def _keep(self, array: Floats) -> int:
+        """The address of `array`, which is kept from being freed."""
+        self._kept.append(array)
+        return int(array.ctypes.data)
+
+    def _by_distance(self, buckets: Floats, reach: int) -> Floats:
+        """What is added to a head's scores by key place - query place, from 1 - reach: (heads x (2 reach - 1) and a panel,)."""
+        distances = np.arange(1 - reach, reach)
+        by_distance = buckets[relative_bucket(distances)].T
+        return np.concatenate([by_distance.ravel(), np.zeros(self.kernels.panel, np.float32)])
+
+
+def relative_bucket(distances: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Which of MPNet's 32 biases holds at each distance, key place - query place (T5, Raffel et al. 2020, section 2.1)."""
+    half, exact, furthest = 16, 8, 128
+    near = np.abs(distances)
+    steps = np.log(np.maximum(near, 1).astype(np.float32) / exact) / np.float32(np.log(furthest / exact)) * np.float32(half - exact)
+    far = np.minimum(exact + steps.astype(np.int64), half - 1)
+    return np.where(distances > 0, half, 0) + np.where(near < exact, near, far)
+
+
+def _aligned(count: int) -> Floats:
+    """`count` float32, not set, from the start of a cache line."""
+    room = np.empty(count + 16, np.float32)
+    start = -room.ctypes.data % 64 // 4
+    return room[start : start + count]

@@ -1,0 +1,87 @@
+"""The C sources of this folder to a library, by the system's compiler.
+
+    python -m nearfield.kernels.compile
+
+Imports nothing but the standard library, so that installing the package can run it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LIBRARY = HERE / ("kernels.dylib" if sys.platform == "darwin" else "kernels.so")
+ONCE = "cpu.c"  # the source that is compiled once; each other one is compiled once a level
+
+_WIDE = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mprefer-vector-width=512")
+_FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fno-semantic-interposition", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+
+
+@dataclass(frozen=True)
+class Level:
+    """A kind of processor: how many float32 a register holds, and the compiler's flags."""
+
+    lanes: int
+    flags: tuple[str, ...]
+
+
+PLAIN = {"plain": Level(4, ())}
+X86 = {
+    "bf16": Level(16, (*_WIDE, "-mavx512vnni", "-mavx512bf16")),
+    "vnni": Level(16, (*_WIDE, "-mavx512vnni")),
+    "avx512": Level(16, _WIDE),
+    "avx2": Level(8, ("-mavx2", "-mfma")),
+    **PLAIN,
+}
+
+
+def levels() -> Mapping[str, Level]:
+    """The levels of this kind of machine, best first; the last runs on any of its processors."""
+    return X86 if platform.machine().lower() in ("x86_64", "amd64") else PLAIN
+
+
+def compile_library(target: Path = LIBRARY, *, of: Mapping[str, Level] | None = None, flags: tuple[str, ...] = ()) -> None:
+    """Compile the sources for the levels `of` (this machine's by default) into the library `target`, whole or not at all.
+
+    `flags` are added to the compiler's. Raises OSError where there is no compiler, CalledProcessError where it fails.
+    """
+    chosen = levels() if of is None else of
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".kernels-", dir=target.parent) as folder:
+        jobs = [([str(HERE / ONCE)], Path(folder) / "cpu.o")]
+        for name, level in chosen.items():
+            own = [*level.flags, f"-DLEVEL={name}", f"-DLANES={level.lanes}"]
+            sources = sorted(source for source in HERE.glob("*.c") if source.name != ONCE)
+            jobs += [([*own, str(source)], Path(folder) / f"{source.stem}-{name}.o") for source in sources]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda job: _run([*_FLAGS, *flags, "-c", *job[0], "-o", str(job[1])]), jobs))
+        built = Path(folder) / target.name
+        _run([*flags, "-shared", *(str(file) for _, file in jobs), "-o", str(built), "-lm"])
+        os.replace(built, target)
+
+
+def stale() -> bool:
+    """Whether the library is missing, or older than a source of it."""
+    sources = [*HERE.glob("*.[ch]"), Path(__file__)]
+    return not LIBRARY.exists() or LIBRARY.stat().st_mtime < max(source.stat().st_mtime for source in sources)
+
+
+def _run(arguments: list[str]) -> None:
+    compiler = os.environ.get("CC") or next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
+    if compiler is None:
+        compiler = str(sysconfig.get_config_var("CC") or "cc").split()[0]
+    subprocess.run([*compiler.split(), *arguments], check=True, capture_output=True, text=True)
+
+
+if __name__ == "__main__":
+    compile_library()

@@ -1,0 +1,136 @@
+#include "model.h"
+
+#define GROUP 96  /* tokens: sequences of as many in all go through a layer together, so that what lies between its steps stays in cache */
+#define BLOCK 96  /* tokens that meet a weight panel while it is in the first-level cache */
+#define SLICE 384 /* of the feed-forward layer's inner outputs at once */
+
+static ptrdiff_t slice_of(const nf_model *model) { return padded(model->intermediate) < SLICE ? padded(model->intermediate) : SLICE; }
+
+int64_t NF(scratch)(const nf_model *model, int64_t tokens, int64_t longest) {
+    const ptrdiff_t hidden = padded(model->hidden), grouped = GROUP + longest;
+    return tokens * hidden + grouped * padded(3 * model->hidden) + NF(attention_scratch)(model, longest) +
+           BLOCK * (slice_of(model) + hidden + hidden);
+}
+
+static int64_t embed(const nf_model *model, const int32_t *ids, ptrdiff_t length, float *out, ptrdiff_t stride) {
+    const ptrdiff_t width = model->embedded;
+    ptrdiff_t counted = 0;
+    for (ptrdiff_t t = 0; t < length; t++) {
+        const ptrdiff_t place = model->padding < 0 ? t : model->padding + (ids[t] == model->padding ? 0 : ++counted);
+        if (ids[t] < 0 || ids[t] >= model->vocabulary || place >= model->reach) return 1 + t;
+        const float *word = model->words + (ptrdiff_t)ids[t] * width, *position = model->positions + place * width;
+        for (ptrdiff_t k = 0; k < width; k++) out[t * stride + k] = word[k] + (model->type ? model->type[k] : 0.0f) + position[k];
+    }
+    NF(normalise_rows)(out, stride, length, width, NULL, &model->embedding, model->epsilon, out, stride);
+    return 0;
+}
+
+
+/* Embeddings of all sequences, each row `hidden` wide. */
+static int64_t embed_all(const nf_model *model, const int32_t *ids, const int64_t *offsets, int64_t count, float *states, float *scratch) {
+    const ptrdiff_t stride = padded(model->hidden), all[] = {0, model->hidden, 0, model->embedded};
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t wrong = embed(model, ids + offsets[i], offsets[i + 1] - offsets[i], states + offsets[i] * stride, stride);
+        if (wrong) return wrong + offsets[i];
+    }
+    for (int64_t first = 0; model->enlarge.panels && first < offsets[count]; first += BLOCK) {
+        const ptrdiff_t rows = offsets[count] - first < BLOCK ? offsets[count] - first : BLOCK;
+        memcpy(scratch, states + first * stride, sizeof(float) * (size_t)(rows * stride));
+        NF(multiply)(&model->enlarge, all, scratch, stride, rows, states + first * stride, stride, STORE);
+    }
+    return 0;
+}
+
+/* The half of a layer after attention, in place: `states` (count, hidden) with what their tokens gathered. */
+static void feed_forward(const nf_model *model, const nf_layer *layer, const float *gathered, ptrdiff_t gathered_stride, ptrdiff_t count,
+                         float *states, float *scratch) {
+    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), inner = model->intermediate, width = slice_of(model);
+    const ptrdiff_t all[] = {0, hidden, 0, hidden};
+    float *sums = scratch, *slice = scratch + BLOCK * stride;
+    for (ptrdiff_t rows; count > 0; count -= rows, states += rows * stride, gathered += rows * gathered_stride) {
+        rows = count < BLOCK ? count : BLOCK;
+        NF(multiply)(&layer->out, all, gathered, gathered_stride, rows, states, stride, ADD);
+        NF(normalise_rows)(states, stride, rows, hidden, layer->out.bias, &layer->attended, model->epsilon, states, stride);
+        memcpy(sums, states, sizeof(float) * (size_t)(rows * stride));
+        for (ptrdiff_t from = 0; from < inner; from += width) {
+            const ptrdiff_t to = from + width < inner ? from + width : inner;
+            NF(multiply)(&layer->up, (ptrdiff_t[]){from, to, 0, hidden}, states, stride, rows, slice, width, model->activation);
+            NF(multiply)(&layer->down, (ptrdiff_t[]){0, hidden, from, to}, slice, width, rows, sums, stride, ADD);
+        }
+        NF(normalise_rows)(sums, stride, rows, hidden, layer->down.bias, &layer->finished, model->epsilon, states, stride);
+    }
+}
+
+static ptrdiff_t end_of_group(const int64_t *offsets, ptrdiff_t first, ptrdiff_t count) {
+    ptrdiff_t end = first + 1;
+    while (end < count && offsets[end] - offsets[first] < GROUP) end++;
+    return end;
+}
+
+/* Queries, keys and values of each token of `count` sequences, one row of `projected` a token. */
+static void project(const nf_model *model, const nf_layer *layer, const float *states, ptrdiff_t tokens, float *projected) {
+    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), wide = padded(3 * hidden), all[] = {0, 3 * hidden, 0, hidden};
+    for (ptrdiff_t first = 0; first < tokens; first += BLOCK)
+        NF(multiply)(&layer->projected, all, states + first * stride, stride, tokens - first < BLOCK ? tokens - first : BLOCK,
+                     projected + first * wide, wide, STORE);
+}
+
+static void run_layer(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, float *states, float *scratch) {
+    const ptrdiff_t stride = padded(model->hidden), wide = padded(3 * model->hidden);
+    for (ptrdiff_t first = 0, end; first < count; first = end) {
+        end = end_of_group(offsets, first, count);
+        const ptrdiff_t tokens = offsets[end] - offsets[first];
+        float *group = states + offsets[first] * stride, *rest = scratch + tokens * wide;
+        project(model, layer, group, tokens, scratch);
+        for (ptrdiff_t i = first; i < end; i++) {
+            const ptrdiff_t length = offsets[i + 1] - offsets[i];
+            NF(attend)(model, scratch + (offsets[i] - offsets[first]) * wide, wide, length, (ptrdiff_t[]){0, length}, rest);
+        }
+        feed_forward(model, layer, scratch, wide, tokens, group, rest);
+    }
+}
+
+/* The last layer where one token of each sequence is pooled: that one alone is finished. Row i of `states` becomes the pooled state of
+ * sequence i; `gathered` (count, hidden) is overwritten. */
+static void run_last_layer(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, ptrdiff_t skipped,
+                           float *states, float *gathered, float *scratch) {
+    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), wide = padded(3 * hidden);
+    for (ptrdiff_t first = 0, end; first < count; first = end) {
+        end = end_of_group(offsets, first, count);
+        const ptrdiff_t tokens = offsets[end] - offsets[first];
+        project(model, layer, states + offsets[first] * stride, tokens, scratch);
+        for (ptrdiff_t i = first; i < end; i++) {
+            const ptrdiff_t length = offsets[i + 1] - offsets[i], at = model->pooling == CLS ? skipped : length - 1;
+            float *own = scratch + (offsets[i] - offsets[first]) * wide;
+            NF(attend)(model, own, wide, length, (ptrdiff_t[]){at, at + 1}, scratch + tokens * wide);
+            memcpy(gathered + i * hidden, own + at * wide, sizeof(float) * (size_t)hidden);
+            memmove(states + i * stride, states + (offsets[i] + at) * stride, sizeof(float) * (size_t)stride);
+        }
+    }
+    feed_forward(model, layer, gathered, hidden, count, states, scratch);
+}
+
+/* How many sequences, from the first, have a token to pool. They lie longest first. */
+static ptrdiff_t pooled(const int64_t *offsets, ptrdiff_t count, ptrdiff_t skipped) {
+    while (count > 0 && offsets[count] - offsets[count - 1] <= skipped) count--;
+    return count;
+}
+
+int64_t NF(encode)(const nf_model *model, const int32_t *ids, const int64_t *offsets, int64_t count, int64_t skipped, float *scratch,
+                   float *vectors) {
+    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), kept = pooled(offsets, count, skipped);
+    const int one = model->pooling == CLS || model->pooling == LAST;
+    float *states = scratch, *rest = scratch + offsets[count] * stride;
+    const int64_t wrong = embed_all(model, ids, offsets, count, states, rest);
+    if (wrong) return wrong;
+    for (int l = 0; l < model->layer_count - one; l++) run_layer(model, &model->layers[l], offsets, kept, states, rest);
+    if (one) run_last_layer(model, &model->layers[model->layer_count - 1], offsets, kept, skipped, states, vectors, rest);
+    for (ptrdiff_t i = 0; i < kept; i++) {
+        if (one)
+            memcpy(vectors + i * hidden, states + i * stride, sizeof(float) * (size_t)hidden);
+        else
+            NF(pool)(model, states + offsets[i] * stride, stride, offsets[i + 1] - offsets[i], skipped, vectors + i * hidden);
+    }
+    memset(vectors + kept * hidden, 0, sizeof(float) * (size_t)((count - kept) * hidden));
+    return 0;
+}

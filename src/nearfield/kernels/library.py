@@ -1,0 +1,91 @@
+"""The compiled kernels, loaded for the best level that this processor has."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import ModelError
+from nearfield.kernels.compile import LIBRARY, levels
+
+_POINTER, _INTEGER, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    # a function's name without level: what it returns, then what it takes; the headers say what each is
+    "pack": (None, _POINTER, _INTEGER, _INTEGER, _INTEGER, _POINTER),
+    "multiply": (None, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _INTEGER, ctypes.c_int),
+    "attend": (None, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER),
+    "attention_scratch": (_INTEGER, _POINTER, _INTEGER),
+    "normalise_rows": (None, _POINTER, _INTEGER, _INTEGER, _INTEGER, _POINTER, _POINTER, _FLOAT, _POINTER, _INTEGER),
+    "scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
+    "encode": (_INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER),
+}
+
+
+class Kernels:
+    """The functions of one level of a compiled library; calls release the interpreter's lock.
+
+    `level` is its name, `lanes` the float32 of a register, `panel` the columns that a panelled matrix keeps side by side.
+    """
+
+    def __init__(self, library: ctypes.CDLL, level: str) -> None:
+        self.level = level
+        self.lanes = levels()[level].lanes
+        self.panel = 2 * self.lanes
+        self._functions = {name: _bound(library, f"nf_{name}_{level}", signature) for name, signature in SIGNATURES.items()}
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call a function of SIGNATURES. An array is passed by its address and must be contiguous; it is written where the C says so."""
+        return self._functions[name](*(_address(value) if isinstance(value, np.ndarray) else value for value in arguments))
+
+    def padded(self, count: int) -> int:
+        """`count`, rounded up to whole panels."""
+        return -(-count // self.panel) * self.panel
+
+
+def _bound(library: ctypes.CDLL, symbol: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
+    function = getattr(library, symbol)
+    function.restype, *function.argtypes = signature
+    bound: Callable[..., Any] = function
+    return bound
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    return int(array.ctypes.data)
+
+
+def runnable(path: Path = LIBRARY) -> tuple[str, ...]:
+    """The levels in the library at `path` that this processor can run, best first; none where there is no library."""
+    library = _opened(path)
+    return tuple(level for level in levels() if library.nf_supports(level.encode())) if library is not None else ()
+
+
+@functools.cache
+def kernels(level: str | None = None, *, path: Path = LIBRARY) -> Kernels:
+    """The kernels of `level`, by default the best that this processor can run.
+
+    Raises ModelError where the library was not compiled or the processor lacks the level.
+    """
+    possible = runnable(path)
+    library = _opened(path)
+    if library is None or not possible:
+        raise ModelError(
+            "nearfield's kernels are not compiled here, as there was no working C compiler at the installation; with one, run "
+            "python -m nearfield.kernels.compile"
+        )
+    if level is not None and level not in possible:
+        raise ModelError(f"this processor cannot run the kernels of level {level!r}; it runs {', '.join(possible)}")
+    return Kernels(library, level or possible[0])
+
+
+@functools.cache
+def _opened(path: Path) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -10,11 +11,14 @@ from torch import Tensor, nn
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.encoders.backbone import load_backbone
+from nearfield.encoders.packed.states import packed_states, prepare
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.head import Head
 from nearfield.heads.projection import Projection
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.model_folder import ModelFolder, read_model_folder
+
+log = logging.getLogger(__name__)
 
 
 class TextModel:
@@ -31,6 +35,9 @@ class TextModel:
         self.device = torch.device(device)
         opened = load_backbone(folder.transformer)
         self.backbone, self.fill, self.unread = opened.model.to(self.device), opened.fill, opened.unread
+        self.packs = prepare(self.backbone)
+        if not self.packs:
+            log.warning("%s: the architecture %s runs in padded batches here, not packed", folder.path, self.backbone.config.model_type)
         self.head: Head = open_head(folder).to(self.device)
 
     @classmethod
@@ -54,17 +61,19 @@ class TextModel:
 
     def states(self, batch: Packed) -> Tensor:
         """The last hidden state of every token: (T, hidden) float32."""
+        if not len(batch.ids):
+            return torch.empty(0, self.backbone.config.hidden_size, device=self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            return self._padded_states(batch).float()
+            states = packed_states(self.backbone, batch, self.device) if self.packs else self._padded_states(batch)
+        return states.float()
 
     def _padded_states(self, batch: Packed) -> Tensor:
         """The states by padded batches, each of no more places than the whole has tokens."""
-        parts = [torch.empty(0, self.backbone.config.hidden_size, device=self.device)]
-        for items in token_budget_batches(batch.lengths, max(1, len(batch.ids))):
+        parts = []
+        for items in token_budget_batches(batch.lengths, len(batch.ids)):
             ids, mask = (torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill))
-            if mask.any():
-                attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
-                parts.append(self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state[mask])
+            attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
+            parts.append(self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state[mask])
         return torch.cat(parts)
 
 

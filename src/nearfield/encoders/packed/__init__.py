@@ -1,0 +1,1 @@
+"""A transformer over one row of packed sequences, none of which sees another."""

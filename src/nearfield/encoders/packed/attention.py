@@ -1,0 +1,92 @@
+"""Attention over a packed row: each sequence over its own tokens, without padding and, but for a window, without a mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from nearfield.encoders.packed.groups import Groups
+
+IMPLEMENTATION = "nearfield_packed"
+
+
+def register() -> None:
+    """Make `_attend` known to transformers as the attention called IMPLEMENTATION.
+
+    transformers makes no mask for an attention of which its AttentionMaskInterface knows none, and needs none here.
+    """
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(IMPLEMENTATION, _attend)
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """What transformers' AttentionInterface asks for: query (1, heads, T, d), key and value (1, key heads, T, d) to (1, T, heads, d).
+
+    `options` hold `packed_groups`, a keyword of the model's forward call, and on layers that have one the `sliding_window`, of which
+    a token sees those that are less than it away. The mask is none.
+    """
+    groups: Groups = options["packed_groups"]
+    config = getattr(module, "config", None)
+    causal = bool(getattr(module, "is_causal", True)) and bool(getattr(config, "is_causal", True) is not False)
+    rows = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
+    window = options.get("sliding_window")
+    return attention(*rows, groups, scale=scaling, causal=causal, window=window, dropout=dropout)[None], None
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    groups: Groups,
+    *,
+    scale: float | None = None,
+    causal: bool = False,
+    window: int | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """softmax(scale q k') v within each sequence: query (T, heads, d), key and value (T, key heads, d) to (T, heads, d).
+
+    `window`: a token sees those less than that many places away. Half-precision on CUDA goes through torch's variable-length flash
+    attention in one call, all else through scaled_dot_product_attention, one call a run of equal length.
+    """
+    shared = query.shape[1] != key.shape[1]
+    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout and _has_flash(query.device):
+        from torch.nn.attention.varlen import varlen_attn
+
+        side = -1 if window is None else window - 1
+        sides = (side, 0 if causal else side)
+        longest, at = groups.longest, groups.offsets
+        mixed = varlen_attn(query, key, value, at, at, longest, longest, scale=scale, window_size=sides, enable_gqa=shared)
+        assert isinstance(mixed, Tensor)  # it is a pair only when more is asked for
+        return mixed
+    parts = []
+    for first, count, length in groups.runs:
+        mask = groups.near(length, window, causal=causal) if window is not None and length > window else None
+        q, k, v = (of_run(rows, first, count, length) for rows in (query, key, value))
+        alone = causal and mask is None
+        mixed = scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared)
+        parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def of_run(rows: Tensor, first: int, count: int, length: int) -> Tensor:
+    """The sequences of one run: rows (T, heads, d) to a view (count, heads, length, d)."""
+    return rows[first : first + count * length].view(count, length, *rows.shape[1:]).transpose(1, 2)
+
+
+def _has_flash(device: torch.device) -> bool:
+    """Whether the device runs torch's flash attention (compute capability 8.0, which A100 and RTX 30 brought)."""
+    return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -1,0 +1,40 @@
+"""MPNet over a packed row. Its attention adds a relative position bias and does not go through transformers' AttentionInterface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from nearfield.encoders.packed.attention import of_run
+from nearfield.encoders.packed.groups import Groups
+
+
+def mpnet_states(backbone: Any, ids: Tensor, positions: Tensor, groups: Groups) -> Tensor:
+    """The last hidden states (1, T, hidden) of an MPNetModel for ids and positions (1, T), by its own modules.
+
+    The bias depends on the distance of two tokens alone, so that of a shorter sequence is a corner of the longest one's.
+    """
+    states: Tensor = backbone.embeddings(input_ids=ids, position_ids=positions)
+    bias = backbone.encoder.compute_position_bias(states[:, : groups.longest])[0]  # (heads, longest, longest)
+    for layer in backbone.encoder.layer:
+        block, own = layer.attention, layer.attention.attn
+        heads = (own.num_attention_heads, own.attention_head_size)
+        query, key, value = (made(states[0]).unflatten(-1, heads) for made in (own.q, own.k, own.v))
+        mixed = _attention(query, key, value, bias, groups, own.dropout.p if own.training else 0.0)
+        states = block.LayerNorm(block.dropout(own.o(mixed.flatten(1))[None]) + states)
+        states = layer.output(layer.intermediate(states), states)
+    return states
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, groups: Groups, dropout: float) -> Tensor:
+    """softmax(q k' / sqrt(d) + bias) v within each sequence: (T, heads, d) each to (T, heads, d)."""
+    parts = []
+    for first, count, length in groups.runs:
+        corner = groups.once(("bias", length), lambda: bias[:, :length, :length].to(query.dtype).contiguous())  # noqa: B023
+        q, k, v = (of_run(rows, first, count, length) for rows in (query, key, value))
+        mixed = scaled_dot_product_attention(q, k, v, corner, dropout)
+        parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
+    return torch.cat(parts)

@@ -1,0 +1,51 @@
+"""A backbone's last hidden states over a packed row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nearfield.batch.packed import Packed
+from nearfield.encoders.packed.attention import IMPLEMENTATION, register
+from nearfield.encoders.packed.groups import Groups
+from nearfield.encoders.packed.mpnet import mpnet_states
+
+_FROM_ZERO = (
+    "albert", "bert", "distilbert", "electra", "eurobert", "gemma", "gemma3_text", "gte", "jina_embeddings_v3", "llama", "mistral",
+    "modernbert", "nomic_bert", "qwen2", "qwen3",
+)  # fmt: skip
+_AFTER_PADDING = ("camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")  # a padding token has its id as position
+PACKED = frozenset((*_FROM_ZERO, *_AFTER_PADDING))  # the architectures that a test holds to the states of each sequence alone
+
+
+def prepare(backbone: Any) -> bool:
+    """Make ready for `packed_states` a backbone of transformers, and say whether it is of an architecture that can be."""
+    kind = backbone.config.model_type
+    if kind in PACKED and kind != "mpnet":
+        register()
+        backbone.set_attn_implementation(IMPLEMENTATION)
+    return kind in PACKED
+
+
+def packed_states(backbone: Any, batch: Packed, device: torch.device) -> Tensor:
+    """The last hidden state of each token of `batch`, which has at least one: (T, hidden), each sequence as if it were alone."""
+    kind = backbone.config.model_type
+    places = _positions_after_padding(batch, backbone.embeddings.padding_idx) if kind in _AFTER_PADDING else batch.positions
+    ids, positions = (torch.from_numpy(part.astype(np.int64)).to(device)[None] for part in (batch.ids, places))
+    groups = Groups(batch, device)
+    if kind == "mpnet":
+        return mpnet_states(backbone, ids, positions, groups)[0]
+    states: Tensor = backbone(input_ids=ids, position_ids=positions, packed_groups=groups, use_cache=False).last_hidden_state[0]
+    return states
+
+
+def _positions_after_padding(batch: Packed, padding: int) -> npt.NDArray[np.int64]:
+    """(T,) positions that count from `padding` + 1 the tokens that are no padding, and `padding` for one that a text holds itself."""
+    real = batch.ids != padding
+    counted = np.concatenate([[0], np.cumsum(real)])
+    before = np.repeat(counted[batch.offsets[:-1]], batch.lengths)
+    return np.where(real, counted[1:] - before, 0) + padding

@@ -1,0 +1,65 @@
+"""How much of exact search a shortlist finds, and how long it has to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import InputError
+from nearfield.index.exact import exact_top_k
+from nearfield.index.shortlist import Shortlist
+from nearfield.similarity.dense import Dense
+
+QUERIES = 256  # documents that stand in for queries where none are given
+LONGEST = 128  # oversampling that is tried; beyond, most of the time goes to scoring the shortlist
+SURE = 1.645  # standard errors below the mean recall: 95 % sure that the true one is not lower
+
+Kind = TypeVar("Kind", bound=Shortlist)
+
+
+def fitted(index: Kind, documents: Dense, *, k: int = 10, recall: float = 0.98, sample: Dense | None = None) -> Kind:
+    """The index with the smallest oversampling whose recall at k reaches `recall`, measured against exact search.
+
+    `sample` holds queries; without it up to 256 of the documents, evenly spaced, are asked for their neighbours. Recall is the share of
+    the exact k best that a search finds, and it counts as reached when the lower end of its one-sided 95 % interval over the sample
+    does. Raises InputError for a recall that is not between 0 and 1, for an empty sample, and where it is not reached at 128.
+    """
+    if not 0 < recall < 1:
+        raise InputError(f"a recall of {recall:g} was asked for; wanted more than 0 and less than 1 (exact search has 1)")
+    ranks = places(index, documents, k=k, sample=sample)
+    for oversampling in range(1, LONGEST + 1):
+        shares = (ranks < k * oversampling).mean(1)
+        reached = shares.mean() - SURE * shares.std() / np.sqrt(len(shares))
+        if reached >= recall:
+            return replace(index, oversampling=oversampling)
+    raise InputError(
+        f"the {index.kind} index finds {shares.mean():.3f} of the {k} best among {LONGEST} times as many candidates ({reached:.3f} for "
+        f"sure); wanted {recall:g}: ask for less, or use exact search"
+    )
+
+
+def places(index: Shortlist, documents: Dense, *, k: int, sample: Dense | None = None) -> npt.NDArray[np.int64]:
+    """At which place of the shortlist each of the exact k best stands: (n, k) int64, from 0; the number of documents for none.
+
+    `sample` as for `fitted`. Raises InputError for an empty sample.
+    """
+    own = np.unique(np.linspace(0, max(0, len(documents) - 1), QUERIES).astype(np.int64)) if sample is None else None
+    asked = sample if own is None else replace(documents[own], similarity=index.similarity)
+    if asked is None or not len(asked) or len(documents) < 2:
+        raise InputError("there is nothing to measure recall with; wanted one query at least, and two documents")
+    index.check(asked, documents)
+    others = len(documents) if own is None else len(documents) - 1
+    spare = len(documents) - others
+    wanted = exact_top_k(asked, documents, min(k, others) + spare)[0]
+    candidates = index.candidates(asked.floats(), min(len(documents), k * LONGEST + spare))
+    found = np.empty((len(asked), min(k, others)), np.int64)
+    for row in range(len(asked)):
+        exact, listed = wanted[row], candidates[row]
+        if own is not None:  # a document is its own neighbour, which tells nothing
+            exact, listed = exact[exact != own[row]], listed[listed != own[row]]
+        place = {document: at for at, document in enumerate(listed.tolist())}
+        found[row] = [place.get(document, len(documents)) for document in exact[: found.shape[1]].tolist()]
+    return found

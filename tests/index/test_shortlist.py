@@ -1,0 +1,155 @@
+"""Both shortlists: what they list against naive estimates, and what a search by them finds against exact search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexes import clustered, without_kernels
+from nearfield.errors import ContractError, InputError
+from nearfield.index.exact import exact_top_k
+from nearfield.index.funnel import Funnel
+from nearfield.index.recall import fitted, places
+from nearfield.index.shortlist import Shortlist
+from nearfield.index.signs import Signs
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.functions import FUNCTIONS
+
+KINDS = (Signs, Funnel)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("similarity", FUNCTIONS)
+def test_a_shortlist_of_everything_is_exact_search(kind: type[Shortlist], similarity: str) -> None:
+    query, documents = clustered(6, seed=1, similarity=similarity), clustered(70, similarity=similarity)
+    found, scores = replace(kind.of(documents), oversampling=100).top_k(query, documents, 5)
+    expected = exact_top_k(query, documents, 5)
+    np.testing.assert_array_equal(found, expected[0])
+    np.testing.assert_array_equal(scores, expected[1])
+    assert replace(kind.of(documents), oversampling=1).top_k(query, documents, 200)[0][:, 70:].max() == -1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("similarity", FUNCTIONS)
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_most_neighbours_are_on_a_short_list(kind: type[Shortlist], similarity: str, storage: str) -> None:
+    documents = clustered(3_000, similarity=similarity).quantise(storage)
+    ranks = places(kind.of(documents), documents, k=10, sample=clustered(40, seed=1, similarity=similarity))
+    assert (ranks < 300).mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("similarity", FUNCTIONS)
+@pytest.mark.parametrize("dim", [3, 33, 48, 130])
+def test_numpy_lists_the_same_as_the_kernel(kind: type[Shortlist], similarity: str, dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents, query = clustered(501, dim, similarity=similarity), clustered(3, dim, seed=1).floats()
+    index = kind.of(documents)
+    by_kernel = index.candidates(query, 40)
+    without_kernels(monkeypatch)
+    by_numpy = index.candidates(query, 40)
+    # rounding may turn neighbours whose estimates are equal in float32, but hardly more
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(by_kernel.tolist(), by_numpy.tolist(), strict=True)]) >= 38
+    expected = exact_top_k(Dense(query, dim, similarity=similarity), documents, 5)
+    everything = replace(index, oversampling=101).top_k(Dense(query, dim, similarity=similarity), documents, 5)
+    np.testing.assert_array_equal(everything[0], expected[0])
+
+
+def test_the_estimate_of_the_signs_by_its_formula() -> None:
+    documents, query = clustered(50), clustered(1, seed=1).floats()
+    index = Signs.of(documents)
+    unit = documents.floats() / np.linalg.norm(documents.floats(), axis=1, keepdims=True)
+    rest = (unit - index.mean) @ index.rotation
+    turned = (query @ index.rotation)[0]
+    step = (turned.max() - turned.min()) / 15
+    rounded = turned.min() + step * np.rint((turned - turned.min()) / step)
+    estimates = [sum(q * (1 if r > 0 else -1) for q, r in zip(rounded, row, strict=True)) * (row @ row) / np.abs(row).sum() for row in rest]
+    assert index.candidates(query, 50)[0][:10].tolist() == np.argsort(-np.array(estimates))[:10].tolist()
+    np.testing.assert_allclose(index.rotation @ index.rotation.T, np.eye(48), atol=1e-5)
+
+
+def test_a_funnel_as_the_model_made_it_reads_the_first_dimensions() -> None:
+    documents = clustered(200)
+    index = Funnel.of(documents, kept=20, turn=False)
+    unit = documents.floats() / np.linalg.norm(documents.floats(), axis=1, keepdims=True)
+    np.testing.assert_allclose(index.codes[:, :20] * index.ranges[1] + index.ranges[0], unit[:, :20], atol=index.ranges[1].max())
+    assert (index.codes[:, 20:] == 0).all()
+    with pytest.raises(ContractError, match="a funnel of 49 dimensions"):
+        Funnel.of(documents, kept=49)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_oversampling_is_the_smallest_that_reaches_the_recall(kind: type[Shortlist]) -> None:
+    documents, sample = clustered(4_000), clustered(80, seed=1)
+    index = fitted(kind.of(documents), documents, k=10, recall=0.95, sample=sample)
+    ranks = places(index, documents, k=10, sample=sample)
+    reached = (ranks < 10 * index.oversampling).mean()
+    assert reached >= 0.95
+    bound = (ranks < 10 * (index.oversampling - 1)).mean(1)
+    assert bound.mean() - 1.645 * bound.std() / 80**0.5 < 0.95
+    found, _ = index.top_k(sample, documents, 10)
+    exact = exact_top_k(sample, documents, 10)[0]
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]) >= reached - 1e-9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_documents_stand_in_for_queries(kind: type[Shortlist]) -> None:
+    documents = clustered(600)
+    ranks = places(kind.of(documents), documents, k=7)
+    assert ranks.shape == (256, 7)
+    exact = exact_top_k(documents[[0]], documents, 8)[0][0]
+    listed = kind.of(documents).candidates(documents[[0]].floats(), 600)[0]
+    listed = listed[listed != 0].tolist()
+    assert ranks[0].tolist() == [listed.index(document) for document in exact.tolist() if document != 0]
+    assert fitted(kind.of(documents), documents, recall=0.9).oversampling >= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_index_lies_on_disk_and_opens_memory_mapped(kind: type[Shortlist], tmp_path: Path) -> None:
+    documents = clustered(300)
+    index = replace(kind.of(documents), oversampling=7)
+    index.save(tmp_path / "index")
+    opened = kind.open(tmp_path / "index")
+    assert (opened.oversampling, opened.similarity, len(opened)) == (7, "cosine", 300)
+    query = clustered(3, seed=1)
+    np.testing.assert_array_equal(opened.top_k(query, documents, 5)[0], index.top_k(query, documents, 5)[0])
+    assert 0 < opened.bytes_per_document < documents.bytes_per_item + 48 * 48
+    with pytest.raises(InputError, match=f"is a {kind.kind} index; wanted"):
+        next(other for other in KINDS if other is not kind).open(tmp_path / "index")
+    (tmp_path / "index" / ("bits.npy" if kind is Signs else "codes.npy")).write_bytes(b"cut")
+    with pytest.raises(InputError, match="is no whole index"):
+        kind.open(tmp_path / "index")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bad_input(kind: type[Shortlist]) -> None:
+    documents = clustered(30)
+    index = kind.of(documents)
+    with pytest.raises(ContractError, match=r"made of 30 vectors of 48 dimensions; got 29 of 48"):
+        index.top_k(clustered(1), documents[:29], 3)
+    with pytest.raises(ContractError, match="is for cosine and the queries are for dot"):
+        index.top_k(clustered(1, similarity="dot"), documents, 3)
+    with pytest.raises(InputError, match=r"a recall of 1\b"):
+        fitted(index, documents, recall=1.0)
+    with pytest.raises(InputError, match="nothing to measure recall with"):
+        fitted(index, documents, sample=documents[:0])
+    with pytest.raises(InputError, match="0 results"):
+        index.top_k(clustered(1), documents, 0)
+    assert kind.of(documents[:0]).top_k(clustered(2), documents[:0], 3)[0].tolist() == [[-1] * 3] * 2
+
+
+def test_a_recall_out_of_reach_is_an_error_with_the_figure() -> None:
+    generator = np.random.default_rng(0)
+    documents = Dense(generator.normal(size=(4_000, 48)).astype(np.float32), 48)
+    with pytest.raises(InputError, match=r"finds \.?0?\.\d+ of the 1 best among 128 times as many.*exact search"):
+        fitted(Funnel.of(documents, kept=1), documents, k=1, recall=0.99)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_that_are_not_finite_are_an_error(kind: type[Shortlist]) -> None:
+    documents = clustered(40)
+    documents.vectors[7, 3] = np.nan
+    with pytest.raises(InputError, match=r"document 7 .*not finite"):
+        kind.of(documents)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import bm25s
 import numpy as np
 import Stemmer
 
 from nearfield.errors import InputError, nearest
-from nearfield.index.top import TopK, best, empty_top_k
-
-WORD = r"(?u)[^\W_]{2,}"
+from nearfield.index.inverted import Inverted
+from nearfield.index.top import TopK
+from nearfield.index.words import Words
+from nearfield.similarity.sparse import Sparse
 
 
 class BM25:
@@ -37,25 +37,18 @@ class BM25:
     ) -> None:
         if k1 < 0 or not 0 <= b <= 1:
             raise InputError(f"BM25 got k1 {k1:g} and b {b:g}; wanted k1 of at least 0 and b between 0 and 1")
-        self._stemmer = None if stemmer is None else _snowball(stemmer)
-        self._stop_words = _stop_words(stemmer or "english") if stop_words is None else list(stop_words)
-        tokens = self._tokens(texts)
-        self._documents = len(tokens.ids)
-        self._index = bm25s.BM25(k1=k1, b=b, method="lucene")
-        self._terms: dict[str, int] = tokens.vocab
-        if self._terms:
-            self._index.index(tokens, create_empty_token=False, show_progress=False)
+        left_out = _stop_words(stemmer or "english") if stop_words is None else stop_words
+        self._words = Words(stemmer=None if stemmer is None else _snowball(stemmer), stop_words=left_out)
+        self._index = Inverted.of(self._weighted(texts, k1, b))
 
     def __len__(self) -> int:
-        return self._documents
+        return len(self._index)
 
     @property
     def bytes_per_document(self) -> float:
         """Bytes of the index's arrays, and of its terms, for each document."""
-        if not self._terms:
-            return 0.0
-        arrays = sum(self._index.scores[name].nbytes for name in ("data", "indices", "indptr"))
-        return float(arrays + sum(len(term.encode()) for term in self._terms)) / self._documents
+        terms = self._words.terms
+        return float(self._index.nbytes + sum(len(term.encode()) for term in terms)) / len(self) if terms else 0.0
 
     def top_k(self, queries: Sequence[str], k: int) -> TopK:
         """The k documents with the highest score for each of n queries; equal scores go to the smaller position.
@@ -63,24 +56,22 @@ class BM25:
         Returns documents (n, k) int64, -1 where fewer than k documents have a term of the query, and scores (n, k) float32,
         -inf there. A query with no known term finds nothing.
         """
-        found, scores = empty_top_k(len(queries), k)
-        for row, terms in enumerate(self._query_terms(queries)):
-            if not terms:
-                continue
-            scored = self._index.get_scores_from_ids(terms)
-            matched = np.flatnonzero(scored > 0)
-            order = best(scored[matched], matched, k)
-            found[row, : len(order)] = matched[order]
-            scores[row, : len(order)] = scored[matched[order]]
-        return found, scores
+        terms, offsets = self._words.look_up(queries)
+        return self._index.search(terms, np.ones(len(terms), np.float32), offsets, k)
 
-    def _query_terms(self, queries: Sequence[str]) -> list[list[int]]:
-        tokens = self._tokens(queries)
-        known = {number: self._terms[term] for term, number in tokens.vocab.items() if term in self._terms}
-        return [[known[number] for number in numbers if number in known] for numbers in tokens.ids]
+    def _weighted(self, texts: Sequence[str], k1: float, b: float) -> Sparse:
+        """Each text's terms with what each adds to a query that has it."""
+        from scipy.sparse import csr_array
 
-    def _tokens(self, texts: Sequence[str]) -> bm25s.tokenization.Tokenized:
-        return bm25s.tokenize(texts, token_pattern=WORD, stopwords=self._stop_words, stemmer=self._stemmer, show_progress=False)
+        terms, offsets = self._words.learn(texts)
+        lengths = np.diff(offsets)
+        counts = csr_array((np.ones(len(terms), np.float32), terms, offsets), shape=(len(lengths), len(self._words.terms)))
+        counts.sum_duplicates()
+        found_in = np.bincount(counts.indices, minlength=counts.shape[1])
+        idf = np.log(1 + (len(lengths) - found_in + 0.5) / (found_in + 0.5)).astype(np.float32)
+        long = np.repeat(lengths / max(lengths.mean() if len(lengths) else 0, 1e-12), np.diff(counts.indptr))
+        counts.data = (idf[counts.indices] * (counts.data / (k1 * (1 - b + b * long) + counts.data))).astype(np.float32)
+        return Sparse.of(counts)
 
 
 def _snowball(language: str) -> Stemmer.Stemmer:
@@ -91,4 +82,6 @@ def _snowball(language: str) -> Stemmer.Stemmer:
 
 
 def _stop_words(language: str) -> list[str]:
-    return list(getattr(bm25s.stopwords, f"STOPWORDS_{'EN' if language in ('english', 'porter') else language.upper()}", ()))
+    from bm25s import stopwords
+
+    return list(getattr(stopwords, f"STOPWORDS_{'EN' if language in ('english', 'porter') else language.upper()}", ()))

@@ -21,7 +21,7 @@ NUMPY_BLOCK = 16_384  # documents decoded and scored at a time without the kerne
 _TILE = 16  # documents that the kernel decodes together
 _DTYPES = {"float32": np.float32, "float16": np.float16, "int8": np.uint8, "binary": np.uint8}
 _METRICS = {"dot": 0, "cosine": 1, "euclidean": 2}  # as search.c counts them
-_NOWHERE = np.iinfo(np.int64).max
+NOWHERE = np.iinfo(np.int64).max  # the position of an entry that nothing has replaced
 
 
 def scan(query: npt.NDArray[np.float32], documents: Dense, k: int, *, kernels: Kernels | None, block: int | None = None) -> TopK:
@@ -97,16 +97,16 @@ def heaps(offer: Offer, documents: int, queries: int, k: int, *, step: int) -> T
 
     def work(turns: Iterator[int]) -> tuple[int, npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         scores = np.full((queries, k), -np.inf, np.float32)
-        found = np.full((queries, k), _NOWHERE, np.int64)
-        bad = _NOWHERE
+        found = np.full((queries, k), NOWHERE, np.int64)
+        bad = NOWHERE
         for start in turns:
             first = offer(np.array([start, min(start + step, documents)], np.int64), scores, found)
-            bad = min(bad, first if first >= 0 else _NOWHERE)
+            bad = min(bad, first if first >= 0 else NOWHERE)
         return bad, scores, found
 
     parts = in_turns(work, starts, threads=max(1, min(processors(), len(starts))))
     bad = min(part[0] for part in parts)
-    if bad < _NOWHERE:
+    if bad < NOWHERE:
         raise not_finite(bad)
     return merged([(found, scores) for _, scores, found in parts], k)
 

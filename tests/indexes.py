@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nearfield.index import exact, funnel, shortlist, signs
+from nearfield.index import exact, funnel, inverted, shortlist, signs
 from nearfield.similarity.dense import Dense
 
 
@@ -20,5 +20,5 @@ def clustered(n: int, dim: int = 48, *, seed: int = 0, similarity: str = "cosine
 
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let numpy do the work of the kernels."""
-    for module in (exact, funnel, shortlist, signs):
+    for module in (exact, funnel, inverted, shortlist, signs):
         monkeypatch.setattr(module, "chosen_kernels", lambda: None)

@@ -6,12 +6,16 @@ import math
 import re
 from collections import Counter
 
+import bm25s
 import numpy as np
 import pytest
 import Stemmer
 
+from indexes import without_kernels
+from nasty import nasty_texts
 from nearfield.errors import InputError
 from nearfield.index.bm25 import BM25
+from nearfield.index.words import WORD
 
 TEXTS = [
     "The cats are running after a mouse, a small mouse.",
@@ -92,3 +96,30 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
 def test_identifiers_are_found_by_their_parts() -> None:
     found, _ = BM25(["def remove_writer(self, fd)", "def open_new(url)"]).top_k(["remove a writer", "open a new url"], 1)
     assert found[:, 0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("stemmer", ["english", "german", None])
+def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None) -> None:
+    texts = [*TEXTS, *nasty_texts(), "Straße STRASSE İstanbul ǅ ﬁne x2 2x _a_b_ été"]
+    index = BM25(texts, stemmer=stemmer)
+    stop_words = list(getattr(bm25s.stopwords, f"STOPWORDS_{'GERMAN' if stemmer == 'german' else 'EN'}"))
+    own = None if stemmer is None else Stemmer.Stemmer(stemmer)
+    tokens = bm25s.tokenize(texts, token_pattern=WORD, stopwords=stop_words, stemmer=own, show_progress=False)
+    assert sorted(index._words.terms) == sorted(tokens.vocab)
+    peer = bm25s.BM25(k1=1.5, b=0.75, method="lucene")
+    peer.index(tokens, create_empty_token=False, show_progress=False)
+    found, scores = index.top_k(texts, len(texts))
+    numbers = {number: word for word, number in tokens.vocab.items()}
+    for row, ids in enumerate(tokens.ids):
+        expected = peer.get_scores([numbers[number] for number in ids]) if ids else np.zeros(len(texts), np.float32)
+        given = np.zeros(len(texts), np.float32)
+        given[found[row][found[row] >= 0]] = scores[row][found[row] >= 0]
+        np.testing.assert_allclose(given, expected, rtol=1e-6)
+
+
+def test_numpy_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = BM25(TEXTS)
+    by_kernel = index.top_k(QUERIES, 4)
+    without_kernels(monkeypatch)
+    np.testing.assert_array_equal(index.top_k(QUERIES, 4)[0], by_kernel[0])
+    np.testing.assert_array_equal(index.top_k(QUERIES, 4)[1], by_kernel[1])

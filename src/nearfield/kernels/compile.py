@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 LIBRARY = HERE / ("kernels.dylib" if sys.platform == "darwin" else "kernels.so")
 ONCE = "cpu.c"  # the source that is compiled once; each other one is compiled once a level
 
-_WIDE = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mprefer-vector-width=512")
+_WIDE = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mf16c", "-mpopcnt", "-mprefer-vector-width=512")
 _FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fno-semantic-interposition", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 
 
@@ -40,7 +40,7 @@ X86 = {
     "bf16": Level(16, (*_WIDE, "-mavx512vnni", "-mavx512bf16")),
     "vnni": Level(16, (*_WIDE, "-mavx512vnni")),
     "avx512": Level(16, _WIDE),
-    "avx2": Level(8, ("-mavx2", "-mfma")),
+    "avx2": Level(8, ("-mavx2", "-mfma", "-mf16c", "-mpopcnt")),
     **PLAIN,
 }
 

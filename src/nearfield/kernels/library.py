@@ -24,6 +24,11 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "normalise_rows": (None, _POINTER, _INTEGER, _INTEGER, _INTEGER, _POINTER, _POINTER, _FLOAT, _POINTER, _INTEGER),
     "scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
     "encode": (_INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER),
+    "scan": (_INTEGER, _POINTER, _POINTER, ctypes.c_int, ctypes.c_int, *[_POINTER] * 3, _INTEGER, *[_POINTER] * 3, _INTEGER),
+    "rescore": (None, _POINTER, _POINTER, ctypes.c_int, ctypes.c_int, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 3),
+    "scan_signs": (None, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 3, _INTEGER, _POINTER, _POINTER, _INTEGER),
+    "scan_codes": (None, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 3, _INTEGER, _POINTER, _POINTER, _INTEGER),
+    "search_postings": (None, *[_POINTER] * 9, _INTEGER, _INTEGER, _POINTER, _POINTER, _INTEGER),
 }
 
 

@@ -9,6 +9,7 @@ NearfieldError                 anything a user can mend; the command line prints
 │   └── NoSourceError          none of a model's sources could be reached
 ├── StorageError               nothing could be written: disk full, read-only folder
 ├── RecipeError                a recipe has an unknown key or an impossible value
+├── ProcessError               a process that trains along with this one is gone
 ├── DoctorRefusal              the data doctor found an error that was not allowed by name
 └── MissingExtra               an optional dependency is needed
 
@@ -68,6 +69,10 @@ class StorageError(NearfieldError):
 
 class RecipeError(NearfieldError):
     """A recipe has an unknown key or an impossible value."""
+
+
+class ProcessError(NearfieldError):
+    """A process that trains along with this one is gone."""
 
 
 class DoctorRefusal(NearfieldError):

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nearfield.train.losses.in_rows import in_rows
 from nearfield.train.losses.infonce import infonce
-from nearfield.train.losses.matryoshka import matryoshka
+from nearfield.train.losses.matryoshka import Loss, matryoshka
 
 
 def batch(
@@ -81,3 +82,24 @@ def test_matryoshka_is_the_mean_over_cut_vectors() -> None:
         parts.append(float(infonce(*cut, positive, temperature=0.1)))
     ours = matryoshka(lambda q, d, p: infonce(q, d, p, temperature=0.1), (6, 4, 2))(query, document, positive)
     assert float(ours) == pytest.approx(sum(parts) / 3)
+
+
+@pytest.mark.parametrize("most", [1, 9, 18, 27, 1000])
+def test_a_loss_in_rows_is_the_loss_and_has_its_gradients(most: int) -> None:
+    """At 1 and 9 scores each query is a chunk, at 18 the four are two chunks, at 27 they are three and one, at 1,000 all are one."""
+    ignore = torch.rand(4, 9, generator=torch.Generator().manual_seed(7)) < 0.3
+    rows_seen = []
+
+    def of_rows(rows: slice) -> Loss:
+        rows_seen.append(rows.stop - rows.start)
+        return matryoshka(lambda q, d, p: infonce(q, d, p, temperature=0.3, ignore=ignore[rows]), (6, 3))
+
+    found = []
+    for loss in (of_rows(slice(0, 4)), in_rows(of_rows, most=most)):
+        query, document, positive = batch(5)
+        value = loss(query.requires_grad_(), document.requires_grad_(), positive)
+        value.backward()
+        found.append((value.item(), query.grad, document.grad))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
+    torch.testing.assert_close(found[0][1:], found[1][1:], rtol=1e-10, atol=1e-12)
+    assert max(rows_seen[1:]) == {1: 1, 9: 1, 18: 2, 27: 3, 1000: 4}[most]

@@ -27,7 +27,8 @@ from nearfield.report.facts import read_run
 from nearfield.report.reproduce import toml
 from nearfield.store.run import RunFolder
 from nearfield.train.recipe import Recipe
-from nearfield.train.tune import TuningRun, tune, unwatched
+from nearfield.train.setting import Setting
+from nearfield.train.tune import TuningRun, tune
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE
 from tiny import tiny_model
 from tiny_data import tiny_collection
@@ -241,7 +242,7 @@ def test_a_run_goes_on_with_the_precision_it_was_begun_with(tmp_path: Path, tiny
     other = {"bfloat16": "float32", "float32": "bfloat16"}[begun["precision"]]
     (tmp_path / "run" / "environment.json").write_text(json.dumps(begun | {"precision": other, "threads": 99}))
     with pytest.warns(NearfieldWarning, match="threads was 99"):
-        run = TuningRun(str(tiny), collection, RunFolder(tmp_path / "run"), recipe, unwatched)
+        run = TuningRun(str(tiny), collection, RunFolder(tmp_path / "run"), recipe, Setting())
     assert run.precision == run.encoder.precision == other
 
 

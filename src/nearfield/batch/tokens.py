@@ -38,6 +38,11 @@ class Tokens:
         """The token ids of one sequence."""
         return self.ids[self.offsets[item] : self.offsets[item + 1]]
 
+    def followed_by(self, other: Tokens) -> Tokens:
+        """These sequences and then those of `other`; the prompt is said to be as long as these sequences' is."""
+        offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
+        return Tokens(np.concatenate([self.ids, other.ids]), offsets, np.concatenate([self.lost, other.lost]), self.prompt_tokens)
+
 
 class Tokeniser:
     """A model's tokeniser: no padding, and truncation that is counted.

@@ -27,8 +27,9 @@ def demo(
     """
     from nearfield.cli.tune import show_run
     from nearfield.data.open import open_collection
+    from nearfield.train.setting import Setting
     from nearfield.train.tune import tune as run
 
     err.print("Tuning minilm on the standard library's own docstrings and code; pydoc-topics is the guard.", style="dim", highlight=False)
-    verdict = run("minilm", open_collection("stdlib"), to=to, guards=["pydoc-topics"], watch=progress_bar, source="stdlib")
+    verdict = run("minilm", open_collection("stdlib"), to=to, guards=["pydoc-topics"], setting=Setting(progress_bar, source="stdlib"))
     show_run(to, verdict, json=json)

@@ -20,6 +20,7 @@ def tune(
     guard: Annotated[list[str] | None, typer.Option(help="What must not get worse: a collection or scored pairs. Repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
     allow: Annotated[list[str] | None, typer.Option(help="Go on in spite of this error of the data doctor. Repeatable.")] = None,
+    processes: Annotated[int, typer.Option(help="Processes that share the training, on a GPU each where there are GPUs.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
 ) -> None:
     """Tune MODEL on a collection: check the data, freeze the baseline, mine negatives, train, merge, and test once.
@@ -34,13 +35,17 @@ def tune(
         nearfield tune ./my-model --on pairs.jsonl --recipe recipe.toml
     """
     from nearfield.data.open import open_collection
+    from nearfield.scale.launch import processes as together
     from nearfield.train.recipe import Recipe
+    from nearfield.train.setting import Setting
     from nearfield.train.tune import tune as run
 
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
     chosen = Recipe.open(recipe) if recipe else Recipe()
-    verdict = run(model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), watch=progress_bar, source=on)
+    with together(processes) as group:
+        setting = Setting(progress_bar, group, source=on)
+        verdict = run(model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), setting=setting)
     show_run(folder, verdict, json=json)
 
 

@@ -20,13 +20,13 @@ from nearfield.index.bm25 import BM25
 from nearfield.index.exact import exact_top_k
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import FUNCTIONS
-from nearfield.train.loop import TrainingData
 from nearfield.train.mining import hard_negatives, training_pairs_of
 from nearfield.train.pool import Pool, pooled_documents
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
+from nearfield.train.training_data import TokenSource, TrainingData
 from nearfield.types.progress import Progress
-from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.role import DOCUMENT, QUERY, Role
 
 Positions = npt.NDArray[np.int64]
 DEV_SHARE = 0.1
@@ -131,22 +131,14 @@ def mine(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> TrainingPairs:
 
 
 def training_data(encoder: TextEncoder, collection: Collection, pairs: TrainingPairs, recipe: Recipe, same: Positions) -> TrainingData:
-    """Tokens of the documents that the pairs name, and the pairs as positions in them."""
-    split = collection.split("train")
-    used, where = np.unique(np.concatenate([pairs.positive, pairs.negatives.ravel()]), return_inverse=True)
-    missing = int(len(used) > 0 and used[0] < 0)  # unique put the -1 of absent negatives first
-    used, where = used[missing:], where - missing
-    positive, negatives = where[: len(pairs)], where[len(pairs) :].reshape(pairs.negatives.shape)
-    local = {int(document): at for at, document in enumerate(used)}
-    relevant = [{local[document] for document in judged if document in local} for judged in relevance_by_position(collection, split)]
-    limit = recipe.schedule.max_tokens
-    return TrainingData(
-        queries=encoder.tokenise(split.query_texts, QUERY, max_tokens=limit),
-        documents=encoder.tokenise(collection.document_texts[used], DOCUMENT, max_tokens=limit),
-        pairs=TrainingPairs(pairs.query, positive, negatives),
-        same=same[used],
-        relevant=relevant,
-    )
+    """The pairs, and where the texts that they name are; what a step needs of them is tokenised before it."""
+    split, limit = collection.split("train"), recipe.schedule.max_tokens
+
+    def source(texts: Sequence[str], role: Role) -> TokenSource:
+        return TokenSource(texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=limit))
+
+    relevant = [set(judged) for judged in relevance_by_position(collection, split)]
+    return TrainingData(source(split.query_texts, QUERY), source(collection.document_texts, DOCUMENT), pairs, same, relevant)
 
 
 def same_texts(collection: Collection) -> list[int]:

@@ -46,6 +46,8 @@ class Schedule:
 
     Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times; training stops when it was clearly below
     its best `patience` times in a row (see checkpoint.py). `precision` auto is bfloat16 where the processor has it.
+    Of a batch of more than `graph_tokens` tokens, the rest is embedded twice, so that the memory of a step is bounded and the batch is
+    not (see gradient_cache.py); the result is the same.
     """
 
     epochs: float = 2.0
@@ -55,6 +57,7 @@ class Schedule:
     weight_decay: float = 0.01
     clip: float = 1.0
     max_tokens: int = 128
+    graph_tokens: int = 16384
     evaluations: int = 5
     patience: int = 3
     precision: str = "auto"
@@ -91,6 +94,7 @@ class Recipe:
         _need(s.rate > 0, "schedule.rate", s.rate, "more than 0")
         _need(0 <= s.warmup < 1, "schedule.warmup", s.warmup, "a share of all steps, 0 or more and below 1")
         _need(s.max_tokens >= 4, "schedule.max_tokens", s.max_tokens, "at least 4")
+        _need(s.graph_tokens >= 1, "schedule.graph_tokens", s.graph_tokens, "at least 1")
         _need(s.evaluations >= 1, "schedule.evaluations", s.evaluations, "at least 1")
         _need(s.patience >= 1, "schedule.patience", s.patience, "at least 1")
         _need(s.precision in ("auto", "float32", "bfloat16"), "schedule.precision", s.precision, "auto, float32 or bfloat16")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Names
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,24 +27,19 @@ from nearfield.store.run import RunFolder
 from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, verdict_of
 from nearfield.train.environment import environment, model_hash, same_environment
 from nearfield.train.guard import Guard, guard_values, open_guards
-from nearfield.train.loop import train, trainable
+from nearfield.train.loop import train
 from nearfield.train.merge import Merged, choose, keeps, put_weights
 from nearfield.train.pool import Pool
 from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data, with_all_splits
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
+from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.train.trainer import trainable
 from nearfield.types.finding import Finding
-from nearfield.types.progress import Progress, silent
+from nearfield.types.progress import Progress
 from nearfield.types.verdict import Verdict
 
 FINISHED = ("model", "merge.json", "comparison.json", "storage.json", "queries.json", "examples.json", "verdict.json")
-Watch = Callable[[str], AbstractContextManager[Progress]]
-
-
-@contextmanager
-def unwatched(title: str) -> Iterator[Progress]:
-    """A Watch that shows nothing."""
-    yield silent
 
 
 def tune(
@@ -55,23 +50,21 @@ def tune(
     recipe: Recipe | None = None,
     guards: Sequence[str] = (),
     allow: Names[str] = (),
-    watch: Watch = unwatched,
-    source: str = "",
+    setting: Setting = UNWATCHED,
 ) -> Verdict:
     """Tune `model` on `collection` and say whether that made it better on the test split, which nothing before the end has seen.
 
     `to` is the run folder: a run that was interrupted goes on where it was, to the same result; a finished one is read. `guards` are
     collections or scored pairs (paths or embedded names) that the tuned model must not lose more than the recipe's margin on.
-    `allow` names doctor's errors to go on with. `watch(title)` gives each stage its progress. `source` is where the collection came
-    from, for the command that the report shows.
+    `allow` names doctor's errors to go on with. `setting` says who watches and which processes train.
     Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
     """
     if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
         raise InputError("lies within the model's folder; give a run folder elsewhere with --to", path=to)
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # the doctor's findings and the comparison's notes say what was cut
-        run = TuningRun(model, collection, folder, recipe or Recipe(), watch)
-        run.identify(guards, source=source or collection.name)
+        run = TuningRun(model, collection, folder, recipe or Recipe(), setting)
+        run.identify(guards, source=setting.source or collection.name)
         if not all(folder.has(part) for part in FINISHED):
             run.examine(allow)
             if not (folder.has("model") and folder.has("merge.json")):
@@ -89,10 +82,10 @@ def read_verdict(folder: RunFolder) -> Verdict:
 class TuningRun:
     """One run's stages, in the order of `tune`. Each leaves its part in the run folder and is not done again when that is there."""
 
-    def __init__(self, model: str, collection: Collection, folder: RunFolder, recipe: Recipe, watch: Watch) -> None:
-        self.model, self.folder, self.recipe, self.watch = model, folder, recipe, watch
-        found = folder.once("environment.json", lambda: environment(recipe.schedule.precision))
-        self.precision = same_environment(found, environment(recipe.schedule.precision))
+    def __init__(self, model: str, collection: Collection, folder: RunFolder, recipe: Recipe, setting: Setting) -> None:
+        self.model, self.folder, self.recipe, self.setting = model, folder, recipe, setting
+        here = environment(recipe.schedule.precision) | {"processes": setting.group.size}
+        self.precision = same_environment(folder.once("environment.json", lambda: here), here)
         self.given = collection
         self.collection, self.notes = with_all_splits(collection, seed=recipe.seed)
         self.trained = TextModel.open(model_path(model), precision=self.precision)
@@ -166,7 +159,13 @@ class TuningRun:
             progress(1, 1)
         with self._stage("train") as progress:
             return train(
-                self.trained, data, self.recipe, run=self.folder, measure=lambda: pool.scores(self.encoder).values, progress=progress
+                self.trained,
+                data,
+                self.recipe,
+                run=self.folder,
+                measure=lambda: pool.scores(self.encoder).values,
+                progress=progress,
+                group=self.setting.group,
             )
 
     def merge(self, tuned: dict[str, Tensor]) -> None:
@@ -212,7 +211,7 @@ class TuningRun:
     def _stage(self, title: str) -> Iterator[Progress]:
         """Progress of a stage, and its seconds added to run.json when it is done."""
         started = time.perf_counter()
-        with self.watch(title) as progress:
+        with self.setting.watch(title) as progress:
             yield progress
         about = self.folder.read("run.json")
         seconds = about.setdefault("seconds", {})

@@ -1,0 +1,98 @@
+"""A group of processes over torch.distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from nearfield.errors import ProcessError
+from nearfield.train.group import Group
+
+T = TypeVar("T")
+WAIT = timedelta(days=2)  # process 0 measures dev while the others wait; a process that dies is noticed at once
+_BUCKET = 1 << 24  # gradients summed at once: 64 MB in float32
+
+
+class Distributed(Group):
+    """This process's place in torch.distributed's group of all processes, which is there already.
+
+    Raises ProcessError when another process of the group is gone.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.rank, self.size, self.device = dist.get_rank(), dist.get_world_size(), device
+
+    def gather(self, own: Mapping[int, Tensor], count: int) -> list[Tensor]:
+        """See Group.gather. The parts may be of any shapes; their type is the same in all processes."""
+        shapes: list[tuple[int, ...]] = self._everyones([tuple(own[at].shape) for at in sorted(own)], count)
+        sizes = [torch.Size(shape).numel() for shape in shapes]
+        longest = max(sum(sizes[rank :: self.size]) for rank in range(self.size))
+        dtype = next((part.dtype for part in own.values()), torch.float32)
+        flat = torch.zeros(longest, dtype=dtype, device=self.device)
+        if own:
+            mine = torch.cat([own[at].reshape(-1) for at in sorted(own)])
+            flat[: len(mine)] = mine
+        rows = [torch.empty_like(flat) for _ in range(self.size)]
+        with _noticing():
+            dist.all_gather(rows, flat)
+        parts = [iter(torch.split(row, [*sizes[at :: self.size], longest - sum(sizes[at :: self.size])])) for at, row in enumerate(rows)]
+        return [next(parts[at % self.size]).reshape(shapes[at]).clone() for at in range(count)]
+
+    def add(self, weights: Iterable[Tensor]) -> None:
+        """See Group.add."""
+        bucket: list[Tensor] = []
+        for weight in weights:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+            bucket.append(weight.grad)
+            if sum(part.numel() for part in bucket) >= _BUCKET:
+                _sum(bucket)
+                bucket = []
+        _sum(bucket)
+
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """See Group.share."""
+        with _noticing(), torch.no_grad():
+            for tensor in tensors:
+                value = tensor.detach().to(self.device)
+                dist.broadcast(value, 0)
+                tensor.copy_(value)
+
+    def agree(self, value: T) -> T:
+        """See Group.agree."""
+        said = [value]
+        with _noticing():
+            dist.broadcast_object_list(said, 0, device=torch.device(self.device))
+        return said[0]
+
+    def _everyones(self, own: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
+        held: list[list[tuple[int, ...]]] = [[] for _ in range(self.size)]
+        with _noticing():
+            dist.all_gather_object(held, own)
+        return [held[at % self.size][at // self.size] for at in range(count)]
+
+
+def _sum(bucket: list[Tensor]) -> None:
+    if not bucket:
+        return
+    flat = torch.cat([part.reshape(-1) for part in bucket])
+    with _noticing():
+        dist.all_reduce(flat)
+    for part, total in zip(bucket, torch.split(flat, [part.numel() for part in bucket]), strict=True):
+        part.copy_(total.view_as(part))
+
+
+@contextmanager
+def _noticing() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessError(
+            f"another process of the training is gone ({str(error).splitlines()[0]}); give the same command again to go on"
+        ) from error

@@ -1,0 +1,68 @@
+"""Starting the processes that train along with this one, and ending them with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import TCPStore
+
+from nearfield.errors import InputError
+from nearfield.scale.distributed import WAIT, Distributed
+from nearfield.train.group import ALONE, Group
+
+HOST = "127.0.0.1"
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Group]:
+    """A group of this process and `count - 1` others on this machine, which train along until the block ends.
+
+    With GPUs each process has one of its own. Raises InputError where there are fewer GPUs than processes.
+    """
+    if count < 1:
+        raise InputError(f"--processes is {count}; wanted 1 or more")
+    if count == 1:
+        yield ALONE
+        return
+    gpus = torch.cuda.device_count()
+    if 0 < gpus < count:
+        raise InputError(f"--processes is {count} and this machine has {gpus} GPUs; wanted one for each process")
+    store = TCPStore(HOST, 0, count, is_master=True, wait_for_workers=False, timeout=WAIT)
+    threads = torch.get_num_threads()
+    share = max(1, threads // count)
+    words = [sys.executable, "-m", "nearfield.scale.follower", str(store.port), str(count)]
+    others = [subprocess.Popen([*words, str(rank), str(share)], env=os.environ) for rank in range(1, count)]
+    try:
+        if not gpus:
+            torch.set_num_threads(share)
+        with joined(store, 0, count) as group:
+            yield group
+            group.agree(None)
+        for other in others:
+            other.wait()
+    finally:
+        torch.set_num_threads(threads)
+        for other in others:
+            if other.poll() is None:
+                other.kill()
+            other.wait()
+
+
+@contextmanager
+def joined(store: TCPStore, rank: int, size: int) -> Iterator[Group]:
+    """This process as number `rank` of the `size` that meet at `store`: NCCL where there are GPUs, gloo where not."""
+    device = "cpu"
+    if torch.cuda.is_available():
+        device = f"cuda:{rank % torch.cuda.device_count()}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device != "cpu" else "gloo", store=store, rank=rank, world_size=size, timeout=WAIT)
+    try:
+        yield Distributed(device)
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,79 @@
+"""The gradients of a loss over a batch of any size, in the memory of a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from nearfield.errors import ModelError
+from nearfield.train.group import ALONE, Group
+
+Part = TypeVar("Part")
+
+
+def cached_backward(
+    embed: Callable[[Part], Tensor],
+    parts: Sequence[Part],
+    loss: Callable[[Sequence[Tensor]], Tensor],
+    *,
+    held: int = 0,
+    group: Group = ALONE,
+) -> float:
+    """The loss of all parts' embeddings; its gradients are added to the `.grad` of whatever `embed` computes with.
+
+    `embed(part)` gives the embeddings of one part as a differentiable tensor of any shape; `loss` takes one tensor a part, in
+    their order, and gives a scalar. The first `held` parts keep their graph from the forward pass. The others are embedded
+    twice: once without a graph, and, when the loss's gradient at their embeddings is known, once more with one, from the same
+    random numbers; so that beside what is held one part's graph is in memory. In a group, each process embeds the parts that
+    are its own and ends with its share of the gradients, which sum to the whole.
+    Raises ModelError when the loss is no finite number. Gao et al. 2021 (arXiv 2101.06983), section 3.2.
+    """
+    own = [at for at in range(len(parts)) if at % group.size == group.rank]
+    kept, again = own[:held], own[held:]
+    replay: dict[int, _Random] = {}
+    vectors: dict[int, Tensor] = {}
+    for at in kept:
+        vectors[at] = embed(parts[at])
+    for at in again:
+        replay[at] = _Random()
+        with torch.no_grad():
+            vectors[at] = embed(parts[at])
+    leaves = group.gather({at: vector.detach() for at, vector in vectors.items()}, len(parts))
+    for leaf in leaves:
+        leaf.requires_grad_()
+    value = loss(leaves)
+    if not torch.isfinite(value):
+        raise ModelError(f"the loss became {float(value.detach())}; lower schedule.rate or use precision = 'float32'")
+    value.backward()  # type: ignore[no-untyped-call]
+    for at in kept:
+        _backward(vectors.pop(at), leaves[at].grad)
+    for at in again:
+        with replay[at].again():
+            _backward(embed(parts[at]), leaves[at].grad)
+    return float(value.detach())
+
+
+def _backward(vectors: Tensor, gradient: Tensor | None) -> None:
+    if gradient is not None and vectors.requires_grad:  # a loss may leave embeddings out, and all weights may be frozen
+        vectors.backward(gradient)  # type: ignore[no-untyped-call]
+
+
+class _Random:
+    """The state of torch's random numbers when this was made."""
+
+    def __init__(self) -> None:
+        self._devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+        self._cpu, self._cuda = torch.get_rng_state(), [torch.cuda.get_rng_state(device) for device in self._devices]
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Random numbers from that state on; those after the block are as if it had drawn none."""
+        with torch.random.fork_rng(self._devices):
+            torch.set_rng_state(self._cpu)
+            for device, state in zip(self._devices, self._cuda, strict=True):
+                torch.cuda.set_rng_state(state, device)
+            yield

@@ -1,0 +1,38 @@
+"""How many steps a run has, which batch each of them sees, its rate, and when dev is measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from nearfield.train.recipe import Recipe
+from nearfield.train.sampling import TrainingPairs, epoch_batches
+from nearfield.train.training_data import Positions
+
+
+def total_steps(pairs: TrainingPairs, recipe: Recipe) -> int:
+    """Steps of the whole run: epochs times batches an epoch."""
+    an_epoch = len(epoch_batches(pairs, recipe.schedule.batch, seed=recipe.seed, epoch=0))
+    return max(1, math.ceil(an_epoch * recipe.schedule.epochs))
+
+
+def batches_from(step: int, steps: int, pairs: TrainingPairs, recipe: Recipe) -> Iterator[Positions]:
+    """The pairs of each step after the first `step` of `steps`; only the epoch in use is held."""
+    epoch = first = 0
+    while first < steps:
+        held = epoch_batches(pairs, recipe.schedule.batch, seed=recipe.seed, epoch=epoch)
+        yield from held[max(0, step - first) : steps - first]
+        epoch, first = epoch + 1, first + len(held)
+
+
+def measured_steps(steps: int, evaluations: int) -> set[int]:
+    """The steps after which dev is measured: `evaluations` of them, evenly, the last one always."""
+    return {max(1, round(steps * part / evaluations)) for part in range(1, evaluations + 1)}
+
+
+def rate_at(step: int, steps: int, recipe: Recipe) -> float:
+    """The learning rate of step 1..steps: a linear rise over the warm-up, then a linear fall that would reach 0 after the last."""
+    warm = max(1, round(steps * recipe.schedule.warmup))
+    if step <= warm:
+        return recipe.schedule.rate * step / warm
+    return recipe.schedule.rate * (steps - step + 1) / (steps - warm + 1)

@@ -1,0 +1,31 @@
+"""What a run is carried out with, none of which is part of what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from nearfield.train.group import ALONE, Group
+from nearfield.types.progress import Progress, silent
+
+Watch = Callable[[str], AbstractContextManager[Progress]]
+
+
+@contextmanager
+def unwatched(title: str) -> Iterator[Progress]:
+    """A Watch that shows nothing."""
+    yield silent
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`watch(title)` gives each stage its progress; `group` are the processes that train; `source` is where the collection came
+    from, for the command that the report shows."""
+
+    watch: Watch = unwatched
+    group: Group = ALONE
+    source: str = ""
+
+
+UNWATCHED = Setting()

@@ -1,0 +1,132 @@
+"""One step of training: what it needs, made before it, and the gradients that it ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nearfield.batch.packed import Packed, packed_batches
+from nearfield.batch.tokens import Tokens
+from nearfield.encoders.model import TextModel
+from nearfield.errors import ModelError
+from nearfield.train.gradient_cache import cached_backward
+from nearfield.train.group import ALONE, Group
+from nearfield.train.losses.in_rows import in_rows
+from nearfield.train.losses.infonce import infonce
+from nearfield.train.losses.matryoshka import Loss, matryoshka
+from nearfield.train.recipe import Recipe
+from nearfield.train.training_data import Positions, TrainingData, possibly_relevant
+from nearfield.types.contract import Contract
+
+MINI_TOKENS = 2048  # of one forward pass: the states of a layer then stay in a processor's cache (see docs/log.md)
+_ROWS = 256  # queries whose possibly relevant documents are looked up at once
+
+
+@dataclass(frozen=True)
+class Step:
+    """A batch of B pairs with U different queries and N different documents, each text once.
+
+    `parts`: all texts in packed mini-batches; `place`: (U + N,) int64, the row of each text in the parts' embeddings laid end to
+    end, queries before documents. `query`: (B,) int64 in 0..U-1; `positive`: (B,) int64 in 0..N-1. `ignored`: (2, K) int64, the
+    rows and columns of the (B, N) score matrix at documents that may be relevant to the query.
+    """
+
+    parts: Sequence[Packed]
+    place: Tensor
+    query: Tensor
+    positive: Tensor
+    ignored: npt.NDArray[np.int64]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all texts."""
+        return sum(len(part.ids) for part in self.parts)
+
+    def ignore(self, rows: slice, documents: int) -> Tensor:
+        """(rows, N) bool, True at what is no negative."""
+        start, end = np.searchsorted(self.ignored[0], [rows.start, rows.stop])
+        mask = torch.zeros(rows.stop - rows.start, documents, dtype=torch.bool)
+        at = torch.from_numpy(self.ignored[:, start:end])
+        mask[at[0] - rows.start, at[1]] = True
+        return mask
+
+
+def prepare_step(data: TrainingData, batch: Positions, contract: Contract, *, processes: int = 1) -> Step:
+    """The step of the pairs at `batch: (B,)`: tokens, mini-batches, and which documents are no negatives."""
+    pairs = data.pairs
+    negatives = pairs.negatives[batch].ravel()
+    queries, query = np.unique(pairs.query[batch], return_inverse=True)
+    documents, where = np.unique(np.concatenate([pairs.positive[batch], negatives[negatives >= 0]]), return_inverse=True)
+    parts = mini_batches(data.queries.tokens(queries), data.documents.tokens(documents), contract, processes=processes)
+    place = np.argsort(np.concatenate([part.items for part in parts]))
+    found = []
+    for start in range(0, len(batch), _ROWS):
+        some = batch[start : start + _ROWS]
+        at = np.nonzero(possibly_relevant(data, pairs.query[some], pairs.positive[some], documents))
+        found.append(np.stack([at[0] + start, at[1]]))
+    rows, columns = (torch.from_numpy(part.astype(np.int64)) for part in (query, where[: len(batch)]))
+    return Step(parts, torch.from_numpy(place), rows, columns, np.concatenate(found, 1))
+
+
+def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, processes: int = 1) -> list[Packed]:
+    """All texts, longest first, in mini-batches of up to `MINI_TOKENS` tokens, at least as many as there are processes where the
+    texts allow. Documents are numbered after the queries.
+
+    Queries and documents share mini-batches, unless the prompt of one is longer than the other's and isn't pooled.
+    """
+    total = len(queries.ids) + len(documents.ids)
+    budget = max(1, min(MINI_TOKENS, -(-total // processes)))
+    if contract.include_prompt or queries.prompt_tokens == documents.prompt_tokens:
+        return packed_batches(queries.followed_by(documents), budget)
+    after = len(queries.lengths)
+    moved = [replace(part, items=part.items + after) for part in packed_batches(documents, budget)]
+    return [*packed_batches(queries, budget), *moved]
+
+
+def training_step(model: TextModel, step: Step, recipe: Recipe, weights: Sequence[Tensor], *, group: Group = ALONE) -> float:
+    """Forward and backward of one step; gradients are left in `weights`, clipped. Returns the loss.
+
+    Raises ModelError when the loss or a gradient is no finite number.
+    """
+    objective = objective_of(step, model.contract, recipe)
+    place, query, positive = (part.to(model.device) for part in (step.place, step.query, step.positive))
+    queries = int(step.query.max()) + 1
+
+    def loss(parts: Sequence[Tensor]) -> Tensor:
+        vectors = torch.cat(list(parts))[place]
+        return objective(vectors[:queries][query], vectors[queries:], positive)
+
+    value = cached_backward(model.embed, step.parts, loss, held=held_parts(step, recipe, group), group=group)
+    group.add(weights)
+    if not torch.isfinite(torch.nn.utils.clip_grad_norm_(weights, recipe.schedule.clip, foreach=True)):
+        raise ModelError("a gradient became infinite or NaN; lower schedule.rate or use precision = 'float32'")
+    return value
+
+
+def held_parts(step: Step, recipe: Recipe, group: Group = ALONE) -> int:
+    """How many of this process's mini-batches keep their graph: the first ones, up to schedule.graph_tokens tokens; one at least."""
+    sizes = [len(part.ids) for part in step.parts[group.rank :: group.size]]
+    return max(1, int(np.searchsorted(np.cumsum(sizes), recipe.schedule.graph_tokens, side="right")))
+
+
+def objective_of(step: Step, contract: Contract, recipe: Recipe) -> Loss:
+    """The recipe's loss of one step's (query, document, positive)."""
+
+    def of_rows(rows: slice) -> Loss:
+        def one(query: Tensor, document: Tensor, positive: Tensor) -> Tensor:
+            ignore = step.ignore(rows, len(document)).to(document.device)
+            temperature = recipe.objective.temperature
+            return infonce(query, document, positive, temperature=temperature, similarity=contract.similarity, ignore=ignore)
+
+        trained = recipe.objective.dims or contract.matryoshka_dims
+        if not trained:
+            return one
+        dims = sorted({contract.dim, *trained}, reverse=True)  # the whole vector is what the verdict is on
+        return matryoshka(one, dims, layer_norm=contract.layer_norm, normalise=contract.normalise)
+
+    return in_rows(of_rows)

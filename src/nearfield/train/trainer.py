@@ -1,0 +1,68 @@
+"""A model on its way through the steps of a run, the same in each process of a group."""
+
+from __future__ import annotations
+
+import torch
+
+from nearfield.encoders.model import TextModel
+from nearfield.train.group import ALONE, Group
+from nearfield.train.recipe import Recipe
+from nearfield.train.schedule import rate_at
+from nearfield.train.step import Step, held_parts, training_step
+
+
+class Trainer:
+    """`model` with its optimiser, on the way through `steps` steps.
+
+    What a step does depends on its number, its batch, and the weights and the optimiser's state before it, and on nothing else.
+    """
+
+    def __init__(self, model: TextModel, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
+        self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
+        self.trained = trainable(model, recipe)
+        schedule = recipe.schedule
+        self.optimiser = torch.optim.AdamW(list(self.trained.values()), lr=schedule.rate, weight_decay=schedule.weight_decay, fused=True)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the step that was made last."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    def step(self, number: int, batch: Step) -> float:
+        """Make step `number`, from 1, and return its loss. Raises ModelError as `training_step` does."""
+        for part in self.optimiser.param_groups:
+            part["lr"] = rate_at(number, self.steps, self.recipe)
+        loss = training_step(self.model, batch, self.recipe, list(self.trained.values()), group=self.group)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return loss
+
+    def twice(self, batch: Step) -> int:
+        """How many tokens of the batch this process embeds twice."""
+        own = batch.parts[self.group.rank :: self.group.size]
+        return sum(len(part.ids) for part in own[held_parts(batch, self.recipe, self.group) :])
+
+    def share(self) -> None:
+        """Take over the weights and the optimiser's state of process 0."""
+        self.group.share(list(self.trained.values()))
+        if self.group.size > 1 and self.group.agree(bool(self.optimiser.state)):
+            for weight in self.trained.values():
+                state = self.optimiser.state[weight]
+                if not state:
+                    count = torch.zeros((), device=weight.device)
+                    state |= {"step": count, "exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
+                self.group.share([state[name] for name in ("step", "exp_avg", "exp_avg_sq")])
+
+
+def trainable(model: TextModel, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
+    """The parameters that training changes, by name; all others get requires_grad = False."""
+    tables = [module for module in model.backbone.modules() if isinstance(module, torch.nn.Embedding)]
+    embeddings = {id(weight) for table in tables for weight in table.parameters()}
+    trained = {}
+    for name, weight in model.parameters().items():
+        frozen = recipe.schedule.freeze_embeddings and id(weight) in embeddings
+        unused = name.startswith("pooler.")
+        weight.requires_grad_(not (frozen or unused))
+        if weight.requires_grad:
+            trained[name] = weight
+    return trained

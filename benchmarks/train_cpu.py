@@ -1,0 +1,111 @@
+"""Training beside sentence-transformers: steps of both sides in turn, ratios of pairs a second with their spread, losses side by side.
+
+    python benchmarks/train_cpu.py [MODEL ...] [--on stdlib] [--batch 64] [--max-tokens 128] [--rounds 7] [--negatives] [--quality scifact]
+                                   [--json] [--save]
+
+A round is one step of each side, on the same rows. A ratio is sentence-transformers' seconds in float32 over a side's in the same
+round. `train_side.py` says what each side does in a step. Sides in bfloat16 run where the processor multiplies it in hardware.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from interleave import Child, interleaved, ratios
+from results import circumstances, save
+
+SIDE = str(Path(__file__).resolve().parent / "train_side.py")
+REFERENCE = "sentence-transformers float32"
+
+
+def main(arguments: list[str] | None = None, *, device: str = "cpu") -> None:
+    asked = parser().parse_args(arguments)
+    result: dict[str, Any] = circumstances() | {"device": device, "asked": vars(asked)}
+    result["models"] = {model: compare(model, asked, device=device) for model in asked.models}
+    if asked.save:
+        save("train_gpu" if device == "cuda" else "train_cpu", result)
+    if asked.json:
+        print(json.dumps(result, indent=1))
+        return
+    for model, sides in result["models"].items():
+        print(f"{model} on {asked.on}, batch {asked.batch}, at most {asked.max_tokens} tokens, {device}")
+        for name, row in sides.items():
+            print("  {name:32} {pairs_per_second:7.2f} pairs/s  {ratio:5.2f}x [{least:.2f}, {greatest:.2f}]  loss {first_loss:.4f} to "
+                  "{last_loss:.4f}, off by {loss_off:.2%} at most".format(name=name, **row)
+                  + (f"  nDCG@10 {row['ndcg']:.4f}" if "ndcg" in row else ""))  # fmt: skip
+
+
+def compare(model: str, asked: argparse.Namespace, *, device: str) -> dict[str, dict[str, Any]]:
+    """For each side: pairs a second, its ratio with spread, its first and last loss, and the greatest relative difference of a step's
+    loss from the reference's."""
+    facts = {"do": "open", "model": model, "collection": asked.on, "steps": asked.rounds + asked.warm, "device": device}
+    facts |= {key: vars(asked)[key] for key in ("batch", "max_tokens", "graph_tokens", "negatives", "rate")}
+    children, losses = {}, {}
+    try:
+        for name, package, precision, freeze in sides(device):
+            children[name] = Child([sys.executable, SIDE])
+            children[name].ask(**facts, side=package, precision=precision, freeze=freeze)
+            losses[name] = list(children[name].ask(do="steps", count=asked.warm)["losses"])
+
+        def turn(name: str) -> Callable[[], float]:
+            def run() -> float:
+                answer = children[name].ask(do="steps", count=1)
+                losses[name] += answer["losses"]
+                return float(answer["seconds"])
+
+            return run
+
+        seconds = interleaved({name: turn(name) for name in children}, asked.rounds)
+        found: dict[str, dict[str, Any]] = {name: dict(row) for name, row in ratios(seconds, REFERENCE).items()}
+        for name, row in found.items():
+            pairs = list(zip(losses[name], losses[REFERENCE], strict=True))
+            row |= {"pairs_per_second": round(asked.batch / statistics.median(seconds[name]), 3), "losses": losses[name]}
+            row |= {"first_loss": losses[name][0], "last_loss": losses[name][-1]}
+            row["loss_off"] = max(abs(ours - theirs) / theirs for ours, theirs in pairs)
+            if asked.quality:
+                row["ndcg"] = children[name].ask(do="quality", collection=asked.quality)["ndcg"]
+        return found
+    finally:
+        for child in children.values():
+            child.close()
+
+
+def sides(device: str) -> list[tuple[str, str, str, bool]]:
+    """Name, package, precision, and whether the token embeddings stay as they are (what `nearfield tune` does by default)."""
+    able = torch.cpu.get_capabilities()
+    half = device == "cuda" or able.get("avx512_bf16") or able.get("amx_bf16")
+    found = []
+    for precision in ("float32", "bfloat16") if half else ("float32",):
+        found += [(f"sentence-transformers {precision}", "sentence-transformers", precision, False)]
+        found += [(f"nearfield {precision}", "nearfield", precision, False)]
+        found += [(f"nearfield {precision}, embeddings kept", "nearfield", precision, True)]
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of both training benchmarks."""
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("models", nargs="*", default=["minilm"])
+    found.add_argument("--on", default="stdlib", help="a collection with a train split")
+    found.add_argument("--batch", type=int, default=64)
+    found.add_argument("--max-tokens", type=int, default=128)
+    found.add_argument("--graph-tokens", type=int, default=16384, help="ours: tokens whose graph is held at once")
+    found.add_argument("--rounds", type=int, default=7)
+    found.add_argument("--warm", type=int, default=1, help="steps before the first round")
+    found.add_argument("--rate", type=float, default=2e-5)
+    found.add_argument("--negatives", action="store_true", help="one hard negative for each pair")
+    found.add_argument("--quality", help="a collection whose test split is searched with the trained weights")
+    found.add_argument("--json", action="store_true")
+    found.add_argument("--save", action="store_true", help="into benchmarks/results")
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -15,21 +15,25 @@ from nearfield.errors import ModelError
 
 @dataclass(frozen=True)
 class Backbone:
-    """A transformer, the id that fills its padded places, and the weights that its file left out and nothing reads."""
+    """A transformer, the id that fills its padded places, and the weights that its file left out and nothing reads.
+
+    `whole` is what the checkpoint holds: the transformer itself, or with it a language-model head.
+    """
 
     model: Any
+    whole: Any
     fill: int
     unread: frozenset[str]
 
 
-def load_backbone(folder: Path) -> Backbone:
-    """The transformer in `folder`, float32, in evaluation mode.
+def load_backbone(folder: Path, *, language_head: bool = False) -> Backbone:
+    """The transformer in `folder`, float32, in evaluation mode, with its masked-language-model head where that is asked for.
 
     Of an encoder-decoder its encoder. Raises ModelError for an architecture that transformers does not know, for an
     encoder-decoder whose encoder it does not load alone, for weights that are missing (a pooler, which no pooling here reads,
     may be), cut off, or not finite.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
+    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForTextEncoding
     from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
     with quiet():
@@ -39,7 +43,9 @@ def load_backbone(folder: Path) -> Backbone:
             raise ModelError(f"{folder}: the architecture is not one that transformers knows: {_first_line(error)}") from error
         if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
             raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
-        auto = AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+        auto: Any = AutoModelForMaskedLM if language_head else AutoModel
+        if not language_head and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
+            auto = AutoModelForTextEncoding
         if auto is AutoModel and config.is_encoder_decoder:
             raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder, and transformers does not load its encoder alone")
         try:
@@ -54,7 +60,9 @@ def load_backbone(folder: Path) -> Backbone:
     for name, weight in backbone.named_parameters():
         if not torch.isfinite(weight).all():
             raise ModelError(f"{folder}: weight {name} holds NaN or infinite values; the file is damaged or its training failed")
-    return Backbone(backbone.eval(), int(config.pad_token_id or 0), frozenset(report["missing_keys"]))
+    whole = backbone.eval()
+    base = whole.base_model if language_head else whole
+    return Backbone(base, whole, int(config.pad_token_id or 0), frozenset(report["missing_keys"]))
 
 
 @contextlib.contextmanager

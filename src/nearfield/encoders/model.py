@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
-from nearfield.encoders.backbone import load_backbone
+from nearfield.encoders.backbone import Backbone, load_backbone
+from nearfield.encoders.language_heads import language_head
 from nearfield.encoders.packed.states import packed_states, prepare
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.head import Head
 from nearfield.heads.projection import Projection
+from nearfield.heads.splade import Splade
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 
@@ -33,12 +35,13 @@ class TextModel:
         self.contract = folder.contract
         self.precision = precision
         self.device = torch.device(device)
-        opened = load_backbone(folder.transformer)
-        self.backbone, self.fill, self.unread = opened.model.to(self.device), opened.fill, opened.unread
+        opened = load_backbone(folder.transformer, language_head=folder.contract.kind == "sparse")
+        self.whole, self.backbone = opened.whole.to(self.device), opened.model
+        self.fill, self.unread = opened.fill, opened.unread
         self.packs = prepare(self.backbone)
         if not self.packs:
             log.warning("%s: the architecture %s runs in padded batches here, not packed", folder.path, self.backbone.config.model_type)
-        self.head: Head = open_head(folder).to(self.device)
+        self.head: Head = open_head(folder, opened).to(self.device)
 
     @classmethod
     def open(cls, path: str | Path, *, precision: str = "float32", device: str = "cpu") -> TextModel:
@@ -46,8 +49,10 @@ class TextModel:
         return cls(read_model_folder(path), precision=precision, device=device)
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Every weight by name: the backbone's as its checkpoint names them, and the head's own, as `projections.0.linear.weight`."""
-        return dict(self.backbone.named_parameters()) | dict(self.head.named_parameters())
+        """Every weight once, by name: the backbone's as its checkpoint names them, and the head's own, as `projections.0.linear.weight`."""
+        named = dict(self.backbone.named_parameters())
+        known = {id(weight) for weight in named.values()}  # a decoder may be the word embeddings
+        return named | {name: weight for name, weight in self.head.named_parameters() if id(weight) not in known}
 
     def embed(self, batch: Packed) -> Tensor:
         """What the head makes of the sequences, in the batch's order, float32 on `device`: (n, dim) from a dense one."""
@@ -77,6 +82,10 @@ class TextModel:
         return torch.cat(parts)
 
 
-def open_head(folder: ModelFolder) -> Head:
+def open_head(folder: ModelFolder, opened: Backbone) -> Head:
     """The head that the folder's modules describe. Raises ModelError where their weights do not fit."""
+    if folder.contract.kind == "sparse":
+        transform, decoder = language_head(opened.whole)
+        activation, kept = str(folder.head.get("activation", "relu")), folder.contract
+        return Splade(transform, decoder, pooling=kept.pooling, activation=activation, similarity=kept.similarity)
     return DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])

@@ -49,9 +49,9 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
 
 def _save_weights(model: TextModel, stage: Path) -> None:
     source = model.folder
-    weights = {name: weight.detach() for name, weight in model.backbone.state_dict().items() if name not in model.unread}
+    weights = {name: weight.detach() for name, weight in model.whole.state_dict().items() if name not in model.unread}
     with quiet():
-        model.backbone.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
+        model.whole.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
     if isinstance(model.head, DenseHead):
         for folder, projection in zip(source.projections, model.head.projections, strict=True):
             write_tensors(stage / folder.relative_to(source.path) / "model.safetensors", projection.state_dict())

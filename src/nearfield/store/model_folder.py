@@ -7,7 +7,8 @@ second pools, then come projections and the normalisation. Read here without imp
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class ModelFolder:
     """What the files of a model folder say.
 
     `transformer` is the folder of the backbone's files, `projections` those of Dense modules in order. `lower_case` asks for
-    lower-casing on top of what the tokeniser does.
+    lower-casing on top of what the tokeniser does. `head` holds what the contract does not say of a head that is not dense: for a
+    sparse one `activation`, relu or log1p_relu.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class ModelFolder:
     transformer: Path
     projections: tuple[Path, ...] = ()
     lower_case: bool = False
+    head: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_model_folder(path: str | Path) -> ModelFolder:
@@ -65,16 +68,18 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     config = read_json(transformer / "config.json")
     limits = read_limits(transformer)
     stated = _stated(path)
-    facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "dense"}
-    facts |= _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
+    sparse = bool(by_kind["SpladePooling"])
+    facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "sparse" if sparse else "dense"}
+    head = _splade(by_kind["SpladePooling"][0], transformer, path) if sparse else {}
+    facts |= head.pop("facts", None) or _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
     facts["max_tokens"] = _max_tokens(transformer, config, limits, stated, path)
-    facts["dim"] = _dim(by_kind["Dense"], config, path)
-    facts |= {"similarity": stated.get("similarity", "cosine")} | _similarity_and_prompts(path)
+    facts["dim"] = int(config["vocab_size"]) if sparse else _dim(by_kind["Dense"], config, path)
+    facts |= {"similarity": stated.get("similarity", "dot" if sparse else "cosine")} | _similarity_and_prompts(path)
     _refuse_contradictions(facts, stated, path)
     stated["prompts"] = facts["prompts"] | stated.get("prompts", {})
     facts |= {key: tuple(value) if key == "matryoshka_dims" else value for key, value in stated.items()}
-    return ModelFolder(path, Contract(**facts), transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)))
+    return ModelFolder(path, Contract(**facts), transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)), head)
 
 
 def contract_json(contract: Contract) -> dict[str, Any]:
@@ -94,7 +99,8 @@ def read_limits(transformer: Path) -> dict[str, Any]:
     return _first(transformer, *(f"sentence_{name}_config.json" for name in names))
 
 
-_KINDS = ("Transformer", "Pooling", "Dense", "Normalize")
+_KINDS = ("Transformer", "Pooling", "SpladePooling", "Dense", "Normalize")
+_SHAPES = "wanted Transformer, Pooling, then Dense and Normalize where used; or Transformer and SpladePooling"
 
 
 def _kind(module: dict[str, Any]) -> str:
@@ -110,9 +116,10 @@ def _modules(path: Path) -> list[dict[str, Any]]:
     if wrong:
         raise ModelError(f"{path / 'modules.json'}: module {wrong[0]} is not supported; wanted {', '.join(_KINDS)}")
     order = [_KINDS.index(kind) for kind in kinds]
-    if order != sorted(order) or kinds.count("Transformer") != 1 or kinds.count("Pooling") != 1 or kinds.count("Normalize") > 1:
-        wanted = "wanted Transformer, Pooling, then Dense and Normalize where used"
-        raise ModelError(f"{path / 'modules.json'}: modules are {', '.join(kinds)}; {wanted}")
+    sparse = kinds == ["Transformer", "SpladePooling"]
+    dense = order == sorted(order) and [kinds.count(kind) for kind in _KINDS[:3]] == [1, 1, 0] and kinds.count("Normalize") <= 1
+    if not (sparse or dense):
+        raise ModelError(f"{path / 'modules.json'}: modules are {', '.join(kinds)}; {_SHAPES}")
     return modules
 
 
@@ -154,6 +161,16 @@ def _pooling(folder: Path | None, stated: dict[str, Any], path: Path) -> dict[st
     if len(modes) != 1 or modes[0] not in _POOLING_NAMES:
         raise ModelError(f"{folder / 'config.json'}: pooling {' + '.join(modes)} is not supported; wanted {', '.join(_POOLING_NAMES)}")
     return {"pooling": _POOLING_NAMES[modes[0]], "include_prompt": facts.get("include_prompt", True)}
+
+
+def _splade(folder: Path, transformer: Path, path: Path) -> dict[str, Any]:
+    """What a SpladePooling's config.json says: its pooling as facts of the contract, and its activation."""
+    task = read_limits(transformer).get("transformer_task", "fill-mask")
+    if task != "fill-mask":
+        raise ModelError(f"{path}: a SpladePooling pools the logits of a fill-mask transformer; this one's task is {task}")
+    facts = read_json(folder / "config.json")
+    pooling, activation = facts.get("pooling_strategy", "max"), facts.get("activation_function", "relu")
+    return {"facts": {"pooling": pooling, "include_prompt": True}, "activation": activation}
 
 
 def _max_tokens(transformer: Path, config: dict[str, Any], limits: dict[str, Any], stated: dict[str, Any], path: Path) -> int:

@@ -9,6 +9,7 @@ from nearfield.errors import ContractError, nearest
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 POOLINGS = ("cls", "last", "max", "mean", "weighted")
+TERM_POOLINGS = ("max", "sum")  # of a sparse model's weights
 SIMILARITIES = ("cosine", "dot", "euclidean")
 KINDS = ("dense", "multi-vector", "sparse")  # one vector an item, one a token, one weight a term
 
@@ -47,7 +48,7 @@ class Contract:
 
     def __post_init__(self) -> None:
         for what, got, known in (
-            ("pooling", self.pooling, POOLINGS),
+            ("pooling", self.pooling, TERM_POOLINGS if self.kind == "sparse" else POOLINGS),
             ("similarity", self.similarity, SIMILARITIES),
             ("kind", self.kind, KINDS),
         ):

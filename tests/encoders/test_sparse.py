@@ -26,7 +26,7 @@ from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save import save_encoder
-from nearfield.errors import ModelError
+from nearfield.errors import ContractError, ModelError
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.model_folder import read_model_folder
 from tiny import SIZES, tiny_tokenizer
@@ -129,3 +129,29 @@ def test_what_is_no_splade_model_says_why(tmp_path: Path) -> None:
         read_model_folder(tiny_splade(tmp_path / "task", task="feature-extraction"))
     with pytest.raises(ModelError, match=r"no activation 'relus'.*Did you mean 'relu'"):
         TextModel.open(tiny_splade(tmp_path / "activation", activation="relus"))
+
+
+def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: Any) -> None:
+    from nearfield.evaluate.compare import compare
+    from nearfield.evaluate.systems import bm25_system, dense_systems
+    from nearfield.index.blocked import blocked_top_k
+    from tiny_data import tiny_collection
+
+    collection, encoder = tiny_collection(), load_encoder(tiny_splade(tmp_path / "model"))
+    test = collection.split("test")
+    systems = dense_systems(encoder, test, name="splade", storages=("float32", "float16"))
+    comparison = compare([*systems, bm25_system(test)], test)
+    rows = {row.name: row for row in comparison.rows}
+    assert set(rows) == {"splade float32", "splade float16", "bm25"}
+    documents = encoder.encode(collection.document_texts, "document")
+    assert rows["splade float32"].bytes_per_document == pytest.approx(documents.bytes_per_item)
+    assert f"splade: {documents.active.mean():,.1f} active terms a document, of {documents.dim}" in comparison.notes
+    found, _ = blocked_top_k(encoder.encode(test.query_texts, "query"), documents, 100)
+    np.testing.assert_array_equal(systems[0].ranking.documents, found)
+    for wrong in ({"dims": (8,)}, {"similarity": "cosine"}, {"storages": ("binary",)}):
+        with pytest.raises(ContractError):
+            dense_systems(encoder, test, name="splade", **wrong)
+    collection.save(tmp_path / "data")
+    told = cli("evaluate", tmp_path / "model", "--on", tmp_path / "data", "--json")
+    assert told.exit_code == 0, told.stderr
+    assert {row["name"] for row in json.loads(told.stdout)["rows"]} == {"model", "bm25"}

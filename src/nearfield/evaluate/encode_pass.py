@@ -1,4 +1,4 @@
-"""One model's vectors of one split, made once; every dimension and storage type is cut from them."""
+"""One model's embeddings of one split, made once; every dimension and storage type is cut from them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,9 @@ import numpy.typing as npt
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import TruncationWarning
-from nearfield.index.exact import exact_top_k
-from nearfield.search.retrieve import retrieve
+from nearfield.search.retrieve import retrieve, top_k
 from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
@@ -25,25 +26,37 @@ TIMED = 50  # queries that a latency's median is taken over
 
 @dataclass(frozen=True)
 class Cut:
-    """What is searched: the first `dim` dimensions, documents stored as `storage`, scored by `similarity`."""
+    """What is searched: the first `dim` dimensions, documents stored as `storage`, scored by `similarity`.
 
-    dim: int
+    `dim` is None for what is not cut: embeddings that are not dense.
+    """
+
+    dim: int | None
     storage: str
     similarity: str
+
+    def of(self, embeddings: Embeddings) -> Embeddings:
+        """The embeddings at this cut, stored as they were."""
+        if not isinstance(embeddings, Dense) or self.dim is None:
+            return embeddings
+        return replace(embeddings, similarity=self.similarity).truncate(self.dim)
 
 
 @dataclass(frozen=True)
 class EncodePass:
-    """`documents` and `queries` of a split, float32, whole; `query_seconds` is what each timed query took encoded alone."""
+    """`documents` and `queries` of a split, float32, whole; `query_seconds` is what each timed query took encoded alone.
+
+    Both are embeddings of the model's kind.
+    """
 
     split: Split
-    documents: Dense
-    queries: Dense
+    documents: Embeddings
+    queries: Embeddings
     documents_per_second: float
     query_seconds: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, encoder: Encoder, split: Split, *, progress: Progress = silent) -> EncodePass:
+    def of(cls, encoder: Encoder[Any], split: Split, *, progress: Progress = silent) -> EncodePass:
         """Encode the split's documents and queries once, and up to 50 of its queries again alone."""
         started = time.perf_counter()
         documents = encoder.encode(split.collection.document_texts, DOCUMENT, progress=progress)
@@ -54,9 +67,9 @@ class EncodePass:
             alone = seconds_each(lambda row: encoder.encode(split.query_texts[row : row + 1], QUERY), len(queries))
         return cls(split, documents, queries, len(documents) / max(seconds, 1e-9), alone)
 
-    def vectors(self, cut: Cut) -> tuple[Dense, Dense]:
+    def vectors(self, cut: Cut) -> tuple[Embeddings, Embeddings]:
         """Queries, kept float32, and documents at `cut`."""
-        queries, documents = (replace(vectors, similarity=cut.similarity).truncate(cut.dim) for vectors in (self.queries, self.documents))
+        queries, documents = (cut.of(embeddings) for embeddings in (self.queries, self.documents))
         return queries, documents.quantise(cut.storage)
 
     def ranking(self, cut: Cut, depth: int) -> Ranking:
@@ -67,7 +80,7 @@ class EncodePass:
     def query_milliseconds(self, cut: Cut, depth: int) -> float:
         """Median time of a query encoded and searched alone at `cut`."""
         queries, documents = self.vectors(cut)
-        search = seconds_each(lambda row: exact_top_k(queries[row : row + 1], documents, depth), len(queries))
+        search = seconds_each(lambda row: top_k(queries[row : row + 1], documents, depth), len(queries))
         return 1000 * float(np.median(self.query_seconds + search))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,6 @@ from nearfield.evaluate.encode_pass import Cut
 from nearfield.evaluate.pairwise import pairs_of, tell_apart
 from nearfield.evaluate.power import needed
 from nearfield.evaluate.systems import cuts_of, untrained
-from nearfield.similarity.functions import similarity as similarity_of
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -44,7 +44,7 @@ class PairScores:
 
 
 def dense_pair_scores(
-    encoder: Encoder,
+    encoder: Encoder[Any],
     pairs: Pairs,
     *,
     name: str,
@@ -66,11 +66,8 @@ def dense_pair_scores(
     speed = 2 * n / max(time.perf_counter() - started, 1e-9)
     systems = []
     for cut in cuts:
-        left, right = (replace(side, similarity=cut.similarity).truncate(cut.dim) for side in (first, second))
-        stored = right.quantise(cut.storage)
-        score = similarity_of(cut.similarity)
-        both = zip(left.floats()[:, None], stored.floats()[:, None], strict=True)
-        predicted = np.array([score(a, b)[0, 0] for a, b in both], np.float64)
+        left, stored = cut.of(first), cut.of(second).quantise(cut.storage)
+        predicted = np.array([left[row : row + 1].scores(stored[row : row + 1])[0, 0] for row in range(n)], np.float64)
         metric = f" {cut.similarity}" if len({other.similarity for other in cuts}) > 1 else ""
         label = name if len(cuts) == 1 else f"{name} {cut.dim} {cut.storage}{metric}"
         systems.append(PairScores(label, name, cut, predicted, stored.bytes_per_item, speed))

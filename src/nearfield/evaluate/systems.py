@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from nearfield.evaluate.encode_pass import Cut, EncodePass, seconds_each
 from nearfield.index.bm25 import BM25
 from nearfield.search.fuse import reciprocal_rank_fusion
 from nearfield.similarity.dense import STORAGES
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import similarity as known_similarity
+from nearfield.similarity.sparse import STORAGES as TERM_STORAGES
+from nearfield.similarity.sparse import Sparse
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
@@ -55,7 +59,7 @@ class System:
 
 
 def dense_systems(
-    encoder: Encoder,
+    encoder: Encoder[Any],
     split: Split,
     *,
     name: str,
@@ -68,17 +72,18 @@ def dense_systems(
     """A system for each of `dims` x `storages`, all cut from one encode pass; no dims is the whole vector.
 
     Documents are stored at the storage type, int8 with ranges taken from the documents; queries stay float32, since a query is
-    encoded when it is asked and takes no room. `similarity` of None is the contract's. Warns with MatryoshkaWarning for a dim
-    that the model was not trained for and with MetricWarning for another similarity; `compare` measures what either costs.
+    encoded when it is asked and takes no room. A model whose embeddings are not dense has no dims to cut. `similarity` of None is the
+    contract's. Warns with MatryoshkaWarning for a dim that the model was not trained for and with MetricWarning for another
+    similarity; `compare` measures what either costs.
     Raises ContractError, before anything is encoded, for an impossible dim, storage type or similarity.
     """
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
     encoded = EncodePass.of(encoder, split, progress=progress)
-    notes = _truncation_notes(name, encoded.documents.usage, contract)
+    notes = _truncation_notes(name, encoded.documents.usage, contract) + _term_notes(name, encoded.documents)
     return [
         System(
-            name=name if len(cuts) == 1 else f"{name} {cut.dim} {cut.storage}",
+            name=name if len(cuts) == 1 else " ".join(map(str, filter(None, (name, cut.dim, cut.storage)))),
             model=name,
             dim=cut.dim,
             storage=cut.storage,
@@ -124,10 +129,12 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
 def cuts_of(contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str | None) -> list[Cut]:
     """Every one of `dims` x `storages`, checked against the contract. Warns and raises as `dense_systems` says."""
     chosen = similarity or contract.similarity
+    if contract.kind != "dense":
+        return _uncut(contract, dims, storages, chosen)
     known_similarity(chosen)
     cuts = [Cut(dim, storage, chosen) for dim in dict.fromkeys(dims or (contract.dim,)) for storage in dict.fromkeys(storages)]
     for cut in cuts:
-        if not 0 < cut.dim <= contract.dim:
+        if cut.dim is None or not 0 < cut.dim <= contract.dim:
             raise ContractError(f"{contract.name}: {cut.dim} dimensions were asked for; wanted 1 to {contract.dim}, which the model has")
         if cut.storage not in STORAGES:
             known = ", ".join(STORAGES)
@@ -142,9 +149,21 @@ def cuts_of(contract: Contract, dims: Sequence[int], storages: Sequence[str], si
     return cuts
 
 
+def _uncut(contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str) -> list[Cut]:
+    """A cut for each storage type of embeddings that are not dense."""
+    if dims or similarity != contract.similarity:
+        what = f"{', '.join(map(str, dims))} dimensions" if dims else f"the similarity {similarity}"
+        raise ContractError(f"{contract.name}: its embeddings are {contract.kind}, and {what} was asked for; leave that out")
+    known = STORAGES if contract.kind == "multi-vector" else TERM_STORAGES
+    for storage in storages:
+        if storage not in known:
+            raise ContractError(f"{contract.kind} embeddings are not stored as {storage!r}; wanted one of {', '.join(known)}")
+    return [Cut(None, storage, similarity) for storage in dict.fromkeys(storages)]
+
+
 def untrained(contract: Contract, cut: Cut) -> bool:
     """Whether the model was not trained to be cut to this dim."""
-    return cut.dim != contract.dim and cut.dim not in contract.matryoshka_dims
+    return cut.dim not in (None, contract.dim) and cut.dim not in contract.matryoshka_dims
 
 
 def _deviations(encoded: EncodePass, contract: Contract, cut: Cut, depth: int) -> tuple[Deviation, ...]:
@@ -157,6 +176,12 @@ def _deviations(encoded: EncodePass, contract: Contract, cut: Cut, depth: int) -
         right = Cut(cut.dim, cut.storage, contract.similarity)
         deviations.append(Deviation(f"scored by {cut.similarity}", f"its contract's {contract.similarity}", encoded.ranking(right, depth)))
     return tuple(deviations)
+
+
+def _term_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
+    if not isinstance(documents, Sparse) or not len(documents):
+        return ()
+    return (f"{name}: {documents.active.mean():,.1f} active terms a document, of {documents.dim:,}",)
 
 
 def _truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model, ran_by
 
 if TYPE_CHECKING:
     from nearfield.similarity.dense import Dense
@@ -26,6 +27,9 @@ def encode(
     ] = "document",
     dim: Annotated[int | None, typer.Option(help="Keep the first so many dimensions, renormalised.")] = None,
     dtype: Annotated[str, typer.Option(help="How vectors are stored: float32, float16, int8 or binary.")] = "float32",
+    runtime: Annotated[str, RUNTIME] = "auto",
+    precision: Annotated[str, PRECISION] = "float32",
+    device: Annotated[str, DEVICE] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Encode texts and write their vectors, with their ids in the same order.
@@ -38,16 +42,15 @@ def encode(
         nearfield encode minilm my-data --role query --to vectors/queries
         cat texts.txt | nearfield encode minilm - --to vectors --dtype int8
     """
-    from nearfield.encoders.load import load_encoder
     from nearfield.store.fingerprint import model_hash
     from nearfield.store.made_by import MadeBy
 
     _refuse_other_folder(to)
     ids, texts = _read(source, role)
-    encoder = load_encoder(model)
+    encoder = open_model(model, runtime=runtime, precision=precision, device=device)
     _check(encoder.contract, role, dim, dtype)
     empty = _warn_of_empty(ids, texts)
-    with progress_bar(f"encoding with {encoder.contract.name}") as progress:
+    with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         vectors = encoder.encode(texts, role, progress=progress)
     vectors = _stored(vectors, dim, dtype)
     vectors.save(to, ids=ids)
@@ -55,7 +58,8 @@ def encode(
     MadeBy(encoder.contract.name, again, model_hash(encoder.folder.path), role).save(to)
     if json:
         facts = {"dim": vectors.dim, "dtype": dtype, "bytes_per_item": vectors.bytes_per_item, "empty": empty, "usage": vectors.usage}
-        emit_json({"folder": to} | facts)
+        ran = {"runtime": encoder.runtime.name, "precision": encoder.precision, "why": encoder.why}
+        emit_json({"folder": to} | facts | ran)
     else:
         _show(to, vectors)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
+from nearfield.cli.opened import open_model
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class Baselines:
 
 
 def evaluate(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Models of the catalog, model folders, or bm25.")],
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Models of the catalog, model folders, or bm25; minilm@bfloat16 runs one so.")
+    ],
     on: Annotated[str, typer.Option(metavar="DATA", help=f"{FORMATS}; a file with scores by Spearman's correlation.")],
     split: Annotated[str | None, typer.Option(help="The collection's split whose judged queries are asked.", show_default="test")] = None,
     dims: Annotated[str, typer.Option(help="Dimensions to cut vectors to, as 384,256,128; the whole vector when not given.")] = "",
@@ -73,6 +76,7 @@ def evaluate(
         nearfield evaluate minilm --on stdlib
         nearfield evaluate minilm ./tuned --on my-data --dims 384,128,64 --dtype float32,int8,binary
         nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder runs/scifact
+        nearfield evaluate minilm minilm@torch,bfloat16 --on my-data
         nearfield evaluate minilm --on pairs.csv --json
     """
     from nearfield.data.open import open_data
@@ -158,13 +162,12 @@ def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:
 
 def _encoders(models: list[str], cuts: Cuts) -> dict[str, Encoder]:
     """The dense models by the name of their rows, each checked against what is asked of it before any of them encodes."""
-    from nearfield.encoders.load import load_encoder
     from nearfield.evaluate.systems import cuts_of
 
     wanted = [model for model in dict.fromkeys(models) if model != BM25]
     short = [Path(model).name for model in wanted]
     names = [name if short.count(name) == 1 and name != BM25 else model for name, model in zip(short, wanted, strict=True)]
-    encoders: dict[str, Encoder] = {name: load_encoder(model) for name, model in zip(names, wanted, strict=True)}
+    encoders: dict[str, Encoder] = {name: open_model(model) for name, model in zip(names, wanted, strict=True)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NearfieldWarning)  # given again when the model is used
         for encoder in encoders.values():

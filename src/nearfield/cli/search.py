@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json as json_format
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model, ran_by
 from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
+    from nearfield.encoders.text import TextEncoder
     from nearfield.similarity.dense import Dense
     from nearfield.types.ranking import Ranking
 
@@ -34,6 +38,9 @@ def search(
     vectors: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The collection's vectors by `nearfield encode`, instead of encoding it now.")
     ] = None,
+    runtime: Annotated[str, RUNTIME] = "auto",
+    precision: Annotated[str, PRECISION] = "float32",
+    device: Annotated[str, DEVICE] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Search a collection by a model, by BM25, or by both.
@@ -55,7 +62,8 @@ def search(
     model = model or (DEFAULT if vectors is None else _maker(vectors))
     data = open_collection(collection)
     depth = max(k, FUSED_DEPTH) if fuse else k
-    rankings = {} if model == BM25 else {model: _dense(data, query, model, vectors, depth)}
+    opened = partial(open_model, model, runtime=runtime, precision=precision, device=device)
+    rankings = {} if model == BM25 else {model: _dense(data, query, model, opened, folder=vectors, depth=depth)}
     if fuse or model == BM25:
         rankings[BM25] = _lexical(data, query, depth)
     final = reciprocal_rank_fusion(list(rankings.values()), k=k) if len(rankings) > 1 else next(iter(rankings.values()))
@@ -66,19 +74,18 @@ def search(
         _show(rows, list(rankings) if len(rankings) > 1 else [])
 
 
-def _dense(data: Collection, query: str, model: str, folder: Path | None, depth: int) -> Ranking:
-    from nearfield.encoders.load import load_encoder
+def _dense(data: Collection, query: str, model: str, opened: Callable[[], TextEncoder[Any]], *, folder: Path | None, depth: int) -> Ranking:
     from nearfield.errors import ContractError
     from nearfield.search.retrieve import retrieve
 
     stored = None if folder is None else _opened(folder, data)
-    encoder = load_encoder(model)
+    encoder = opened()
     if folder is not None:
         _check_maker(folder, encoder.folder.path, model)
     if stored is not None and stored.dim > encoder.contract.dim:
         raise ContractError(f"{folder}: its vectors have {stored.dim} dimensions, {model}'s {encoder.contract.dim}; name their model")
     if stored is None:
-        with progress_bar(f"encoding with {model}") as progress:
+        with progress_bar(f"encoding with {model}, {ran_by(encoder)}") as progress:
             stored = encoder.encode(data.document_texts, "document", progress=progress)
     asked = encoder.encode([query], "query")
     return retrieve(asked.truncate(stored.dim), stored, query_ids=("query",), document_ids=data.document_ids, k=depth)

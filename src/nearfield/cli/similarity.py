@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import emit_json, out
+from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model
 
 if TYPE_CHECKING:
     from nearfield.similarity.dense import Dense
@@ -20,6 +21,9 @@ def similarity(
     model: Annotated[str, typer.Option(help="A model of the catalog or a model folder.")] = "minilm",
     against: Annotated[list[str] | None, typer.Option(help="A document to compare each text with, as its query. Repeatable.")] = None,
     metric: Annotated[str | None, typer.Option(help="Order by this similarity instead of the model's own.")] = None,
+    runtime: Annotated[str, RUNTIME] = "auto",
+    precision: Annotated[str, PRECISION] = "float32",
+    device: Annotated[str, DEVICE] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show cosine, dot and negative euclidean similarity of texts, best first; higher is closer.
@@ -32,7 +36,6 @@ def similarity(
         nearfield similarity "how to sort" --against "sorted(x)" --against "x + y"
         nearfield similarity "a cat" "a dog" --metric dot --json
     """
-    from nearfield.encoders.load import load_encoder
     from nearfield.errors import InputError
     from nearfield.similarity.functions import similarity as named
     from nearfield.similarity.metric import warn_of_metric
@@ -41,7 +44,7 @@ def similarity(
         named(metric)  # an unknown one is an error before a model is loaded
     if len(texts) < 2 and not against:
         raise InputError("one text was given; similarity needs two, or --against")
-    encoder = load_encoder(model)
+    encoder = open_model(model, runtime=runtime, precision=precision, device=device)
     query = encoder.encode(texts, "query" if against else "document")
     document = encoder.encode(against, "document") if against else query
     chosen = metric or encoder.contract.similarity

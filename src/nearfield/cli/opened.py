@@ -1,0 +1,44 @@
+"""The model that a command opens, and what runs it there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from nearfield.encoders.text import TextEncoder
+
+RUNTIME = typer.Option(help="What runs the model: native, torch, or auto, the first of these that can.")
+PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
+DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
+
+
+def open_model(name: str, *, runtime: str = "auto", precision: str = "float32", device: str = "auto") -> TextEncoder[Any]:
+    """The encoder of a model of the catalog or of a model folder.
+
+    After an @, its name may say what runs it: a runtime, a precision and a device with commas between, as `minilm@torch,bfloat16`;
+    what it leaves out is as the options say. Raises ContractError for a word that is none of these.
+    """
+    from nearfield.encoders.load import load_encoder
+    from nearfield.encoders.runtimes import RUNTIMES
+    from nearfield.encoders.runtimes.choose import PRECISIONS
+    from nearfield.errors import ContractError, nearest
+
+    model, at, words = name.rpartition("@")
+    if not at or Path(name).exists():
+        return load_encoder(name, runtime=runtime, precision=precision, device=device)
+    asked = {"runtime": runtime, "precision": precision, "device": device}
+    for word in words.split(","):
+        kinds = {"runtime": word in RUNTIMES, "precision": word in PRECISIONS, "device": word.partition(":")[0] in ("cpu", "cuda", "mps")}
+        if not any(kinds.values()):
+            known = (*RUNTIMES, *PRECISIONS, "cpu", "cuda")
+            raise ContractError(f"{name}: {word!r} is no runtime, precision or device; known: {', '.join(known)}.{nearest(word, known)}")
+        asked |= {kind: word for kind, is_one in kinds.items() if is_one}
+    return load_encoder(model, **asked)
+
+
+def ran_by(encoder: TextEncoder[Any]) -> str:
+    """What runs the encoder, as `native float32`."""
+    return f"{encoder.runtime.name} {encoder.precision}"

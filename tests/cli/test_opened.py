@@ -1,0 +1,60 @@
+"""What a command's model runs on, by its options and by what follows an @."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nearfield.cli.opened import open_model, ran_by
+from nearfield.errors import ContractError
+from nearfield.similarity.dense import Dense
+from tiny import tiny_model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "ran"),
+    [
+        ("@torch", {}, "torch float32"),
+        ("@bfloat16,torch", {}, "torch bfloat16"),
+        ("@torch,float32,cpu", {"precision": "bfloat16"}, "torch float32"),
+        ("", {"runtime": "torch", "precision": "bfloat16", "device": "cpu"}, "torch bfloat16"),
+    ],
+)
+def test_words_after_an_at_go_before_options(words: str, options: dict[str, str], ran: str, tiny: Path) -> None:
+    assert ran_by(open_model(f"{tiny}{words}", **options)) == ran
+
+
+def test_a_folder_with_an_at_in_its_name_is_a_folder(tmp_path: Path) -> None:
+    assert open_model(str(tiny_model(tmp_path / "a@torch"))).contract.dim == 32
+
+
+def test_other_words_are_refused(tiny: Path) -> None:
+    with pytest.raises(ContractError, match=r"'touch' is no runtime, precision or device; known: .*Did you mean 'torch'"):
+        open_model(f"{tiny}@touch")
+
+
+def test_the_commands(tiny: Path, tmp_path: Path, cli: Callable[..., Any]) -> None:
+    (tmp_path / "texts.txt").write_text("a cat\na dog\n")
+    made = {}
+    for precision in ("float32", "bfloat16"):
+        options = ("--runtime", "torch", "--precision", precision, "--device", "cpu", "--json")
+        shown = cli("encode", tiny, tmp_path / "texts.txt", "--to", tmp_path / precision, *options)
+        assert shown.exit_code == 0, shown.stderr
+        facts = json.loads(shown.stdout)
+        assert (facts["runtime"], facts["precision"]) == ("torch", precision)
+        made[precision] = Dense.open(tmp_path / precision).floats()
+        assert cli("similarity", "a cat", "a dog", "--model", tiny, *options).exit_code == 0
+    assert 0 < np.abs(made["float32"] - made["bfloat16"]).max() < 0.05
+    refused = cli("similarity", "a cat", "a dog", "--model", tiny, "--runtime", "torch", "--precision", "int8")
+    assert refused.exit_code == 2
+    assert "torch: has no int8" in refused.stderr

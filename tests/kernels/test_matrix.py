@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfield.kernels.layout import MatrixLayout, ModelLayout, NormLayout
+from nearfield.kernels.layout import ModelLayout, NormLayout
 from nearfield.kernels.library import Kernels, kernels, runnable
+from nearfield.kernels.matrix import PRECISIONS, SLICE, Matrix
 
 pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
 
@@ -39,12 +40,33 @@ def finished(finish: int, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return x
 
 
-def matrix_of(own: Kernels, weight: Floats, bias: Floats) -> tuple[MatrixLayout, list[Floats]]:
-    rows, columns = weight.shape
-    panels, padded = np.zeros(own.padded(rows) * columns, np.float32), np.zeros(own.padded(rows), np.float32)
-    padded[:rows] = bias
-    own.call("pack", weight, rows, columns, 0, panels)
-    return MatrixLayout(kind=0, rows=rows, columns=columns, panels=panels.ctypes.data, bias=padded.ctypes.data), [panels, padded]
+def product(own: Kernels, matrix: Matrix, inputs: Floats, out: Floats, *, span: tuple[int, ...] = (), finish: int = STORE) -> None:
+    """`out` becomes the product of `inputs` with the part `span` of `matrix`, by default with all of it."""
+    layout = matrix.layout
+    span = span or (0, layout.rows, 0, layout.columns)
+    count, depth = inputs.shape
+    room = np.empty(count * (own.padded(depth) + 2), np.float32)
+    own.call("product", ctypes.addressof(layout), np.array(span, np.int64), inputs, depth, count, room, out, out.shape[1], finish)
+
+
+def bfloat16(x: Floats) -> Floats:
+    """Rounded to bfloat16, ties to even."""
+    bits = x.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def eight_bits_by_row(weight: Floats) -> npt.NDArray[np.float64]:
+    """What is left of weights that are whole numbers up to 127 times a scale of their row."""
+    most = np.abs(weight).max(1, keepdims=True)
+    scale = np.where(most > 0, most / np.float32(127), np.float32(1)).astype(np.float32)
+    return np.rint(weight / scale).astype(np.float64) * scale
+
+
+def eight_bits_by_token(x: Floats) -> npt.NDArray[np.float64]:
+    """What is left of inputs that are whole numbers from 0 to 255 between a row's least and greatest."""
+    least, most = x.min(1, keepdims=True), x.max(1, keepdims=True)
+    scale = np.where(most > least, (most - least) / np.float32(255), np.float32(1)).astype(np.float32)
+    return np.clip(np.rint((x - least) * (np.float32(1) / scale)), 0, 255).astype(np.float64) * scale + least
 
 
 @given(levels, st.integers(1, 40), st.integers(1, 70), st.integers(1, 900), st.integers(0, 5), st.integers(0, 2**31))
@@ -52,35 +74,61 @@ def matrix_of(own: Kernels, weight: Floats, bias: Floats) -> tuple[MatrixLayout,
 def test_products(level: str, count: int, rows: int, columns: int, finish: int, seed: int) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
     weight, bias, inputs = random(generator, rows, columns), random(generator, rows), random(generator, count, columns)
-    matrix, _kept = matrix_of(own, weight, bias)
     out = random(generator, count, own.padded(rows))
     wanted = inputs.astype(np.float64) @ weight.T.astype(np.float64) + (out[:, :rows] if finish == ADD else bias)
-    span = np.array([0, rows, 0, columns], np.int64)
-    own.call("multiply", ctypes.addressof(matrix), span, inputs, columns, count, out, out.shape[1], finish)
+    product(own, Matrix(own, [weight], [bias]), inputs, out, finish=finish)
     np.testing.assert_allclose(out[:, :rows], finished(finish, wanted), atol=2e-6 * math.sqrt(columns) * 4, rtol=2e-6)
 
 
-@given(levels, st.integers(0, 3), st.integers(1, 60), st.integers(1, 40), st.integers(1, 50))
-@settings(max_examples=20, deadline=None)
-def test_parts_of_a_product(level: str, first_panel: int, rows: int, before: int, inputs: int) -> None:
+@given(levels, st.sampled_from(["bfloat16", "int8"]), st.integers(1, 20), st.integers(1, 70), st.integers(1, 900), st.integers(0, 2**31))
+@settings(max_examples=60, deadline=None)
+def test_products_of_lower_precision(level: str, precision: str, count: int, rows: int, columns: int, seed: int) -> None:
+    own, generator = kernels(level), np.random.default_rng(seed)
+    weight, bias, inputs = random(generator, rows, columns), random(generator, rows), random(generator, count, columns) * 3 + 1
+    inputs[0] = 2.5  # all equal: nothing between the least and the greatest
+    weight[0] = 0.0
+    if precision == "bfloat16":
+        wanted = bfloat16(inputs).astype(np.float64) @ bfloat16(weight).astype(np.float64).T + bias
+    else:
+        wanted = eight_bits_by_token(inputs) @ eight_bits_by_row(weight).T + bias
+    out = np.zeros((count, own.padded(rows)), np.float32)
+    product(own, Matrix(own, [weight], [bias], precision=precision), inputs, out)
+    np.testing.assert_allclose(out[:, :rows], wanted, atol=1e-5 * math.sqrt(columns) * 4, rtol=1e-5)
+
+
+@given(levels, st.sampled_from(PRECISIONS), st.integers(0, 3), st.integers(1, 60), st.integers(0, 2), st.integers(1, 500))
+@settings(max_examples=30, deadline=None)
+def test_parts_of_a_product(level: str, precision: str, first_panel: int, rows: int, slices: int, depth: int) -> None:
     own, generator = kernels(level), np.random.default_rng(rows)
-    from_row, columns = first_panel * own.panel, before + inputs + 3
-    weight, given_in = random(generator, from_row + rows, columns), random(generator, 5, inputs)
-    matrix, _kept = matrix_of(own, weight, np.zeros(from_row + rows, np.float32))
+    start, before = first_panel * own.panel, slices * SLICE
+    depth = depth if before + depth > 2 * SLICE else min(depth, SLICE)
+    weight, inputs = random(generator, start + rows, before + depth), random(generator, 5, depth)
+    matrix = Matrix(own, [weight], [np.zeros(start + rows, np.float32)], precision=precision)
     out = np.zeros((5, own.padded(rows)), np.float32)
-    span = np.array([from_row, from_row + rows, before, before + inputs], np.int64)
-    own.call("multiply", ctypes.addressof(matrix), span, given_in, inputs, 5, out, out.shape[1], STORE)
-    np.testing.assert_allclose(out[:, :rows], given_in @ weight[from_row:, before : before + inputs].T, atol=1e-4)
+    product(own, matrix, inputs, out, span=(start, start + rows, before, before + depth))
+    part, loss = weight[start:, before:], {"float32": 1e-4, "bfloat16": 0.5, "int8": 0.9}[precision]
+    np.testing.assert_allclose(out[:, :rows], inputs @ part.T, atol=loss)
+
+
+def test_layers_one_below_the_other_are_one_matrix() -> None:
+    own, generator = kernels(), np.random.default_rng(0)
+    parts, biases = [random(generator, 21, 33) for _ in range(3)], [random(generator, 21) for _ in range(3)]
+    inputs = random(generator, 4, 33)
+    for precision in PRECISIONS:
+        apart, together = np.zeros((2, 4, own.padded(63)), np.float32)
+        product(own, Matrix(own, [np.concatenate(parts)], [np.concatenate(biases)], precision=precision), inputs, apart)
+        product(own, Matrix(own, parts, biases, precision=precision), inputs, together)
+        np.testing.assert_array_equal(apart, together)
 
 
 @pytest.mark.parametrize("level", runnable())
 @pytest.mark.parametrize("finish", [GELU, GELU_TANH, SILU])
 def test_activations_are_exact(level: str, finish: int) -> None:
     own = kernels(level)
-    matrix, _kept = matrix_of(own, np.ones((1, 1), np.float32), np.zeros(1, np.float32))
+    matrix = Matrix(own, [np.ones((1, 1), np.float32)], [np.zeros(1, np.float32)])
     x = np.linspace(-30, 30, 20_001, dtype=np.float32)[:, None]
     out = np.zeros((len(x), own.panel), np.float32)
-    own.call("multiply", ctypes.addressof(matrix), np.array([0, 1, 0, 1]), x, 1, len(x), out, own.panel, finish)
+    product(own, matrix, x, out, finish=finish)
     wanted = finished(finish, x.astype(np.float64))
     assert np.abs(out[:, :1] - wanted).max() < 4e-6
     near = np.abs(x) < 6

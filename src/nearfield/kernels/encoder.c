@@ -1,15 +1,20 @@
 #include "model.h"
 
-#define GROUP 96  /* tokens: sequences of as many in all go through a layer together, so that what lies between its steps stays in cache */
-#define BLOCK 96  /* tokens that meet a weight panel while it is in the first-level cache */
-#define SLICE 384 /* of the feed-forward layer's inner outputs at once */
+#define GROUP 144 /* tokens: sequences of as many in all go through a layer together, so that what lies between its steps stays in cache */
+#define BLOCK 144 /* tokens that meet a weight panel while it is in the first-level cache */
 
+/* How many of the feed-forward layer's inner values are there at once. */
 static ptrdiff_t slice_of(const nf_model *model) { return padded(model->intermediate) < SLICE ? padded(model->intermediate) : SLICE; }
+
+/* Floats that `prepare` needs for one token's inputs of any matrix. */
+static ptrdiff_t room_of(const nf_model *model) {
+    return (padded(model->hidden) > slice_of(model) ? padded(model->hidden) : slice_of(model)) + 2;
+}
 
 int64_t NF(scratch)(const nf_model *model, int64_t tokens, int64_t longest) {
     const ptrdiff_t hidden = padded(model->hidden), grouped = GROUP + longest;
     return tokens * hidden + grouped * padded(3 * model->hidden) + NF(attention_scratch)(model, longest) +
-           BLOCK * (slice_of(model) + hidden + hidden);
+           BLOCK * (slice_of(model) + 2 * hidden + 2 * room_of(model));
 }
 
 static int64_t embed(const nf_model *model, const int32_t *ids, ptrdiff_t length, float *out, ptrdiff_t stride) {
@@ -36,7 +41,7 @@ static int64_t embed_all(const nf_model *model, const int32_t *ids, const int64_
     for (int64_t first = 0; model->enlarge.panels && first < offsets[count]; first += BLOCK) {
         const ptrdiff_t rows = offsets[count] - first < BLOCK ? offsets[count] - first : BLOCK;
         memcpy(scratch, states + first * stride, sizeof(float) * (size_t)(rows * stride));
-        NF(multiply)(&model->enlarge, all, scratch, stride, rows, states + first * stride, stride, STORE);
+        NF(product)(&model->enlarge, all, scratch, stride, rows, scratch + BLOCK * stride, states + first * stride, stride, STORE);
     }
     return 0;
 }
@@ -46,16 +51,17 @@ static void feed_forward(const nf_model *model, const nf_layer *layer, const flo
                          float *states, float *scratch) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), inner = model->intermediate, width = slice_of(model);
     const ptrdiff_t all[] = {0, hidden, 0, hidden};
-    float *sums = scratch, *slice = scratch + BLOCK * stride;
+    float *sums = scratch, *slice = scratch + BLOCK * stride, *room = slice + BLOCK * width;
     for (ptrdiff_t rows; count > 0; count -= rows, states += rows * stride, gathered += rows * gathered_stride) {
         rows = count < BLOCK ? count : BLOCK;
-        NF(multiply)(&layer->out, all, gathered, gathered_stride, rows, states, stride, ADD);
+        NF(product)(&layer->out, all, gathered, gathered_stride, rows, room, states, stride, ADD);
         NF(normalise_rows)(states, stride, rows, hidden, layer->out.bias, &layer->attended, model->epsilon, states, stride);
         memcpy(sums, states, sizeof(float) * (size_t)(rows * stride));
+        const nf_inputs ready = NF(prepare)(layer->up.kind, states, stride, rows, hidden, room);
         for (ptrdiff_t from = 0; from < inner; from += width) {
             const ptrdiff_t to = from + width < inner ? from + width : inner;
-            NF(multiply)(&layer->up, (ptrdiff_t[]){from, to, 0, hidden}, states, stride, rows, slice, width, model->activation);
-            NF(multiply)(&layer->down, (ptrdiff_t[]){0, hidden, from, to}, slice, width, rows, sums, stride, ADD);
+            NF(multiply)(&layer->up, (ptrdiff_t[]){from, to, 0, hidden}, &ready, rows, slice, width, model->activation);
+            NF(product)(&layer->down, (ptrdiff_t[]){0, hidden, from, to}, slice, width, rows, room + rows * room_of(model), sums, stride, ADD);
         }
         NF(normalise_rows)(sums, stride, rows, hidden, layer->down.bias, &layer->finished, model->epsilon, states, stride);
     }
@@ -68,11 +74,11 @@ static ptrdiff_t end_of_group(const int64_t *offsets, ptrdiff_t first, ptrdiff_t
 }
 
 /* Queries, keys and values of each token of `count` sequences, one row of `projected` a token. */
-static void project(const nf_model *model, const nf_layer *layer, const float *states, ptrdiff_t tokens, float *projected) {
+static void project(const nf_model *model, const nf_layer *layer, const float *states, ptrdiff_t tokens, float *projected, float *room) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), wide = padded(3 * hidden), all[] = {0, 3 * hidden, 0, hidden};
     for (ptrdiff_t first = 0; first < tokens; first += BLOCK)
-        NF(multiply)(&layer->projected, all, states + first * stride, stride, tokens - first < BLOCK ? tokens - first : BLOCK,
-                     projected + first * wide, wide, STORE);
+        NF(product)(&layer->projected, all, states + first * stride, stride, tokens - first < BLOCK ? tokens - first : BLOCK, room,
+                    projected + first * wide, wide, STORE);
 }
 
 static void run_layer(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, float *states, float *scratch) {
@@ -81,7 +87,7 @@ static void run_layer(const nf_model *model, const nf_layer *layer, const int64_
         end = end_of_group(offsets, first, count);
         const ptrdiff_t tokens = offsets[end] - offsets[first];
         float *group = states + offsets[first] * stride, *rest = scratch + tokens * wide;
-        project(model, layer, group, tokens, scratch);
+        project(model, layer, group, tokens, scratch, rest);
         for (ptrdiff_t i = first; i < end; i++) {
             const ptrdiff_t length = offsets[i + 1] - offsets[i];
             NF(attend)(model, scratch + (offsets[i] - offsets[first]) * wide, wide, length, (ptrdiff_t[]){0, length}, rest);
@@ -98,7 +104,7 @@ static void run_last_layer(const nf_model *model, const nf_layer *layer, const i
     for (ptrdiff_t first = 0, end; first < count; first = end) {
         end = end_of_group(offsets, first, count);
         const ptrdiff_t tokens = offsets[end] - offsets[first];
-        project(model, layer, states + offsets[first] * stride, tokens, scratch);
+        project(model, layer, states + offsets[first] * stride, tokens, scratch, scratch + tokens * wide);
         for (ptrdiff_t i = first; i < end; i++) {
             const ptrdiff_t length = offsets[i + 1] - offsets[i], at = model->pooling == CLS ? skipped : length - 1;
             float *own = scratch + (offsets[i] - offsets[first]) * wide;

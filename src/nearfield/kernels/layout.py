@@ -11,12 +11,8 @@ class MatrixLayout(ctypes.Structure):
     """nf_matrix"""
 
     _fields_ = (
-        ("kind", _INTEGER),
-        ("rows", _INTEGER),
-        ("columns", _INTEGER),
-        ("unused", _INTEGER),
-        ("panels", _POINTER),
-        ("bias", _POINTER),
+        *((name, _INTEGER) for name in ("kind", "rows", "columns", "units")),
+        *((name, _POINTER) for name in ("panels", "bias", "scales", "sums")),
     )
 
 

@@ -17,8 +17,9 @@ from nearfield.kernels.compile import LIBRARY, levels
 _POINTER, _INTEGER, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     # a function's name without level: what it returns, then what it takes; the headers say what each is
-    "pack": (None, _POINTER, _INTEGER, _INTEGER, _INTEGER, _POINTER),
-    "multiply": (None, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _INTEGER, ctypes.c_int),
+    "pack": (None, _POINTER, _POINTER, _INTEGER, _INTEGER),
+    "units": (_INTEGER, ctypes.c_int, _INTEGER),
+    "product": (None, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER, _INTEGER, ctypes.c_int),
     "attend": (None, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER),
     "attention_scratch": (_INTEGER, _POINTER, _INTEGER),
     "normalise_rows": (None, _POINTER, _INTEGER, _INTEGER, _INTEGER, _POINTER, _POINTER, _FLOAT, _POINTER, _INTEGER),

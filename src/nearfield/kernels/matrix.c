@@ -1,4 +1,5 @@
 #include "activation.h"
+#include "dot.h"
 
 #if LANES == 16
 #define TILE 12 /* rows of a block in registers: 12 x 2 sums of 32 registers */
@@ -7,43 +8,69 @@
 #else
 #define TILE 4
 #endif
-#define PANEL_BYTES 24576 /* of a panel at once: stays in a first-level cache of 32 KiB with the rows that it meets */
+#define LINE 16      /* units of a cache line */
+#define STEP (6144 / PANEL) /* units of a panel at once: 24 KiB stay in a first-level cache of 32 KiB with the inputs that they meet */
 
-void NF(pack)(const float *rows, ptrdiff_t count, ptrdiff_t columns, ptrdiff_t first, float *panels) {
-    for (ptrdiff_t row = 0; row < count; row++) {
-        const ptrdiff_t at = first + row;
-        float *to = panels + at / PANEL * PANEL * columns + at % PANEL;
-        for (ptrdiff_t k = 0; k < columns; k++) to[k * PANEL] = rows[row * columns + k];
-    }
-}
+/* What a block of products is made from and goes to. `bias` NULL: begin at what `out` holds. */
+typedef struct {
+    const uint32_t *in, *panel, *next; /* `next` NULL, or the panel of the next call, which is fetched meanwhile */
+    const float *bias, *scales, *sums, *in_scales, *in_lows;
+    float *out;
+    ptrdiff_t in_stride, depth, out_stride;
+} nf_block;
 
-/* One block of `count` rows (a constant at each call, so that the sums stay in registers). `bias` NULL: begin at what `out` holds. */
-INLINE void tile(const int count, const float *in, ptrdiff_t in_stride, const float *panel, ptrdiff_t depth, const float *bias, float *out,
-                 ptrdiff_t out_stride) {
+/* One block of `count` rows (`kind` and `count` are constants at each call, so that the sums stay in registers). */
+INLINE void tile(const int kind, const int count, const nf_block *own, ptrdiff_t first) {
+    const uint32_t *in = own->in + first * own->in_stride, *panel = own->panel;
+    const ptrdiff_t in_stride = own->in_stride, out_stride = own->out_stride, depth = own->depth;
+    float *out = own->out + first * out_stride;
     vf sums[TILE][2];
+    vi whole[TILE][2]; /* in place of sums where they are integers */
     for (int i = 0; i < count; i++)
-        for (int j = 0; j < 2; j++) sums[i][j] = load(bias ? bias + j * LANES : out + i * out_stride + j * LANES);
-    for (ptrdiff_t k = 0; k < depth; k++) {
-        const vf left = load(panel), right = load(panel + LANES);
-        panel += PANEL;
+        for (int j = 0; j < 2; j++) {
+            if (kind == INT8)
+                whole[i][j] = splat_int(0);
+            else
+                sums[i][j] = load(own->bias ? own->bias + j * LANES : out + i * out_stride + j * LANES);
+        }
+    for (ptrdiff_t u = 0; u < depth; u++, panel += PANEL) {
+        const vi left = load_int(panel), right = load_int(panel + LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < count; i++) {
-            const vf x = splat(in[i * in_stride + k]);
-            sums[i][0] += x * left;
-            sums[i][1] += x * right;
+            const uint32_t unit = in[i * in_stride + u];
+            if (kind == INT8) {
+                whole[i][0] = dot_int8(whole[i][0], unit, left);
+                whole[i][1] = dot_int8(whole[i][1], unit, right);
+            } else if (kind == BFLOAT16) {
+                sums[i][0] = dot_bfloat16(sums[i][0], unit, left);
+                sums[i][1] = dot_bfloat16(sums[i][1], unit, right);
+            } else {
+                sums[i][0] = dot_float32(sums[i][0], unit, left);
+                sums[i][1] = dot_float32(sums[i][1], unit, right);
+            }
         }
     }
     for (int i = 0; i < count; i++)
-        for (int j = 0; j < 2; j++) store(out + i * out_stride + j * LANES, sums[i][j]);
+        for (int j = 0; j < 2; j++) {
+            float *to = out + i * out_stride + j * LANES;
+            if (kind == INT8) {
+                const vf begun = load(own->bias ? own->bias + j * LANES : to);
+                const vf exact = __builtin_convertvector(whole[i][j], vf) * load(own->scales + j * LANES);
+                sums[i][j] = begun + exact * splat(own->in_scales[first + i]) + load(own->sums + j * LANES) * splat(own->in_lows[first + i]);
+            }
+            store(to, sums[i][j]);
+        }
 }
 
-static void panel_product(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t depth, const float *bias,
-                          float *out, ptrdiff_t out_stride) {
-    ptrdiff_t i = 0;
-    for (; i + TILE <= count; i += TILE) tile(TILE, in + i * in_stride, in_stride, panel, depth, bias, out + i * out_stride, out_stride);
-    in += i * in_stride, out += i * out_stride;
+INLINE void block(const int kind, const nf_block *own, ptrdiff_t count) {
+    const ptrdiff_t end = own->depth * PANEL, share = (end * TILE / count + LINE) / LINE * LINE;
+    ptrdiff_t i = 0, fetched = own->next ? 0 : end;
+    for (; i + TILE <= count; i += TILE) {
+        for (ptrdiff_t to = fetched + share; fetched < to && fetched < end; fetched += LINE) __builtin_prefetch(own->next + fetched, 0, 2);
+        tile(kind, TILE, own, i);
+    }
     switch (count - i) {
-#define REST(n) case n: tile(n, in, in_stride, panel, depth, bias, out, out_stride); break;
+#define REST(n) case n: tile(kind, n, own, i); break;
 #if TILE > 6
         REST(11) REST(10) REST(9) REST(8) REST(7) REST(6)
 #endif
@@ -57,26 +84,51 @@ static void panel_product(const float *in, ptrdiff_t in_stride, ptrdiff_t count,
 void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t depth, float *out,
                ptrdiff_t out_stride) {
     static const float zeros[PANEL];
-    panel_product(in, in_stride, count, panel, depth, zeros, out, out_stride);
+    const nf_block own = {.in = (const uint32_t *)in, .panel = (const uint32_t *)panel, .bias = zeros, .out = out, .in_stride = in_stride,
+                          .depth = depth, .out_stride = out_stride};
+    block(FLOAT32, &own, count);
 }
 
 static void finish_rows(float *out, ptrdiff_t out_stride, ptrdiff_t count, int finish) {
-#define FINISH(name) case name: for (ptrdiff_t i = 0; i < count; i++) for (int j = 0; j < PANEL; j += LANES) \
-        store(out + i * out_stride + j, finished(name, load(out + i * out_stride + j))); break;
-    switch (finish) { FINISH(GELU) FINISH(GELU_TANH) FINISH(RELU) FINISH(SILU) }
+    for (ptrdiff_t i = 0; i < count; i++, out += out_stride)
+        for (int j = 0; j < PANEL; j += LANES) store(out + j, finished(finish, load(out + j)));
 }
 
-void NF(multiply)(const nf_matrix *matrix, const ptrdiff_t span[4], const float *in, ptrdiff_t in_stride, ptrdiff_t count, float *out,
-                  ptrdiff_t out_stride, int finish) {
-    const ptrdiff_t step = PANEL_BYTES / (PANEL * (ptrdiff_t)sizeof(float)), from = span[0], to = span[1];
-    for (ptrdiff_t k = span[2]; k < span[3]; k += step) {
-        const ptrdiff_t depth = span[3] - k < step ? span[3] - k : step;
-        for (ptrdiff_t o = from; o < to; o += PANEL) {
-            const float *panel = (const float *)matrix->panels + o * matrix->columns + k * PANEL;
-            const float *bias = k > span[2] || finish == ADD ? NULL : matrix->bias + o;
-            float *at = out + (o - from);
-            panel_product(in + (k - span[2]), in_stride, count, panel, depth, bias, at, out_stride);
-            if (k + step >= span[3] && finish > ADD) finish_rows(at, out_stride, count, finish);
+/* The sums of weights over the slices from input `from` to `to`, of one panel. */
+static void add_sums(const nf_matrix *matrix, ptrdiff_t panel, ptrdiff_t from, ptrdiff_t to, float *sums) {
+    for (int j = 0; j < PANEL; j++) sums[j] = 0.0f;
+    for (ptrdiff_t slice = from / SLICE; slice * SLICE < to; slice++)
+        for (int j = 0; j < PANEL; j++) sums[j] += matrix->sums[slice * padded(matrix->rows) + panel + j];
+}
+
+void NF(multiply)(const nf_matrix *matrix, const ptrdiff_t span[4], const nf_inputs *in, ptrdiff_t count, float *out, ptrdiff_t out_stride,
+                  int finish) {
+    const ptrdiff_t begin = NF(units)(matrix->kind, span[2]), end = NF(units)(matrix->kind, span[3]);
+    float sums[PANEL];
+    nf_block own = {.in_stride = in->stride, .out_stride = out_stride, .in_scales = in->scales, .in_lows = in->lows, .sums = sums};
+    for (ptrdiff_t u = begin; u < end; u += STEP)
+        for (ptrdiff_t o = span[0]; o < span[1]; o += PANEL) {
+            own.in = in->units + (u - begin);
+            own.panel = (const uint32_t *)matrix->panels + o * matrix->units + u * PANEL;
+            own.next = own.panel + matrix->units * PANEL;
+            own.depth = end - u < STEP ? end - u : STEP;
+            own.bias = u > begin || finish == ADD ? NULL : matrix->bias + o;
+            own.out = out + (o - span[0]);
+            if (matrix->kind == INT8) {
+                own.scales = matrix->scales + o;
+                add_sums(matrix, o, u == begin ? span[2] : 0, u == begin ? span[3] : 0, sums); /* once, with the first step */
+                block(INT8, &own, count);
+            } else if (matrix->kind == BFLOAT16) {
+                block(BFLOAT16, &own, count);
+            } else {
+                block(FLOAT32, &own, count);
+            }
+            if (u + STEP >= end && finish > ADD) finish_rows(own.out, out_stride, count, finish);
         }
-    }
+}
+
+void NF(product)(const nf_matrix *matrix, const ptrdiff_t span[4], const float *in, ptrdiff_t in_stride, ptrdiff_t count, float *room,
+                 float *out, ptrdiff_t out_stride, int finish) {
+    const nf_inputs ready = NF(prepare)(matrix->kind, in, in_stride, count, span[3] - span[2], room);
+    NF(multiply)(matrix, span, &ready, count, out, out_stride, finish);
 }

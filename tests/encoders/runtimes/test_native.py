@@ -94,6 +94,17 @@ def test_a_vector_does_not_depend_on_its_batch(tmp_path: Path) -> None:
     np.testing.assert_array_equal(together, alone)
 
 
+@pytest.mark.parametrize(("precision", "least"), [("bfloat16", 0.999), ("int8", 0.99)])
+@pytest.mark.parametrize("level", runnable())
+def test_lower_precisions_stay_near(precision: str, least: float, level: str, tmp_path: Path) -> None:
+    folder = read_model_folder(tiny_model(tmp_path / "tiny", kind="electra", max_tokens=128, sizes=ODD | {"embedding_size": 20}))
+    batch = pack(tokens_of(LENGTHS), np.arange(len(LENGTHS)))
+    exact = NativeRuntime.open(folder).embed(batch)
+    runtime = NativeRuntime.open(folder, precision=precision, level=level)
+    assert runtime.precision == precision
+    assert (exact * runtime.embed(batch)).sum(1)[:-1].min() > least  # the last is empty
+
+
 def test_an_empty_batch_and_an_empty_sequence(tmp_path: Path) -> None:
     runtime = NativeRuntime.open(read_model_folder(tiny_model(tmp_path / "tiny")))
     assert runtime.embed(pack(tokens_of([]), np.arange(0))).shape == (0, 32)

@@ -14,6 +14,7 @@ from nearfield.encoders.runtimes.packed_model import PackedModel
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import InputError, ModelError
 from nearfield.kernels.library import kernels, runnable
+from nearfield.kernels.matrix import PRECISIONS
 from nearfield.store.atomic import read_json
 from nearfield.store.model_folder import ModelFolder
 from nearfield.store.weights import Weights
@@ -24,7 +25,7 @@ class NativeRuntime(Runtime):
     """A packed model and its contract. Each call runs on the thread that makes it; `streams` threads use the whole processor."""
 
     name = "native"
-    precisions = ("float32",)
+    precisions = PRECISIONS
 
     def __init__(self, model: PackedModel, contract: Contract, *, precision: str = "float32") -> None:
         self.precision = precision
@@ -44,8 +45,14 @@ class NativeRuntime(Runtime):
         if hindrance:
             raise ModelError(f"{folder.path}: the native runtime {hindrance}")
         config = read_json(folder.transformer / "config.json")
-        architecture = ARCHITECTURES[config["model_type"]]
-        model = PackedModel(kernels(level), Weights(folder.transformer), config, architecture, folder.contract.pooling)
+        model = PackedModel(
+            kernels(level),
+            Weights(folder.transformer),
+            config,
+            architecture=ARCHITECTURES[config["model_type"]],
+            pooling=folder.contract.pooling,
+            precision=precision,
+        )
         return cls(model, folder.contract, precision=precision)
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:

@@ -13,10 +13,9 @@ from nearfield.encoders.runtimes.architectures import ACTIVATIONS, Architecture
 from nearfield.errors import ModelError
 from nearfield.kernels.layout import LayerLayout, MatrixLayout, ModelLayout, NormLayout
 from nearfield.kernels.library import Kernels
+from nearfield.kernels.matrix import Floats, Matrix
 from nearfield.store.weights import Weights
 from nearfield.types.contract import POOLINGS
-
-Floats = npt.NDArray[np.float32]
 
 
 class PackedModel:
@@ -25,8 +24,18 @@ class PackedModel:
     Raises ModelError where a weight is missing, of another shape than config.json asks for, or not finite.
     """
 
-    def __init__(self, kernels: Kernels, weights: Weights, config: Mapping[str, Any], architecture: Architecture, pooling: str) -> None:
+    def __init__(
+        self,
+        kernels: Kernels,
+        weights: Weights,
+        config: Mapping[str, Any],
+        *,
+        architecture: Architecture,
+        pooling: str,
+        precision: str = "float32",
+    ) -> None:
         self.kernels = kernels
+        self._precision = precision
         self._weights, self._architecture = weights, architecture
         self._kept: list[Any] = []
         hidden, heads, inner, count = (
@@ -68,14 +77,10 @@ class PackedModel:
 
     def _matrix(self, names: Sequence[str], rows: int, columns: int) -> MatrixLayout:
         """The linear layers called `names`, each (rows, columns), one below the other."""
-        total = len(names) * rows
-        panels = _aligned(self.kernels.padded(total) * columns)
-        panels[total // self.kernels.panel * self.kernels.panel * columns :] = 0.0  # the panel that is not full
-        bias = np.zeros(self.kernels.padded(total), np.float32)
-        for at, name in enumerate(names):
-            self.kernels.call("pack", self._get(f"{name}.weight", rows, columns), rows, columns, at * rows, panels)
-            bias[at * rows : (at + 1) * rows] = self._get(f"{name}.bias", rows)
-        return MatrixLayout(kind=0, rows=total, columns=columns, panels=self._keep(panels), bias=self._keep(bias))
+        weights = [self._get(f"{name}.weight", rows, columns) for name in names]
+        matrix = Matrix(self.kernels, weights, [self._get(f"{name}.bias", rows) for name in names], precision=self._precision)
+        self._kept.append(matrix)
+        return matrix.layout
 
     def _norm(self, name: str, width: int) -> NormLayout:
         old = f"{name}.gamma" in self._weights or f"{self._architecture.prefix}{name}.gamma" in self._weights
@@ -117,10 +122,3 @@ def relative_bucket(distances: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     steps = np.log(np.maximum(near, 1).astype(np.float32) / exact) / np.float32(np.log(furthest / exact)) * np.float32(half - exact)
     far = np.minimum(exact + steps.astype(np.int64), half - 1)
     return np.where(distances > 0, half, 0) + np.where(near < exact, near, far)
-
-
-def _aligned(count: int) -> Floats:
-    """`count` float32, not set, from the start of a cache line."""
-    room = np.empty(count + 16, np.float32)
-    start = -room.ctypes.data % 64 // 4
-    return room[start : start + count]

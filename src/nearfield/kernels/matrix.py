@@ -1,0 +1,51 @@
+"""A weight matrix in memory as the kernels multiply it."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.kernels.layout import MatrixLayout
+from nearfield.kernels.library import Kernels
+
+PRECISIONS = ("float32", "bfloat16", "int8")
+"""Of the products, as matrix.h numbers them; sums are float32, of 8-bit integers exact."""
+
+SLICE = 384  # inputs, as in matrix.h
+
+Floats = npt.NDArray[np.float32]
+
+
+class Matrix:
+    """Linear layers of as many inputs, one below the other: `weights` each (rows, columns) float32, `biases` each (rows,).
+
+    8-bit weights are integers times a scale of their row; the inputs of a product become 8-bit integers between the least and the
+    greatest of a token, so that nothing is calibrated.
+    """
+
+    def __init__(self, kernels: Kernels, weights: Sequence[Floats], biases: Sequence[Floats], *, precision: str = "float32") -> None:
+        kind, rows, columns = PRECISIONS.index(precision), sum(len(part) for part in weights), weights[0].shape[1]
+        units, padded = kernels.call("units", kind, columns), kernels.padded(rows)
+        self._panels = _aligned(padded * units)
+        unset = rows // kernels.panel * kernels.panel if kind == 0 else 0  # what packing does not write must be zero before
+        self._panels[unset * units :] = 0.0
+        self._bias = np.zeros(padded, np.float32)
+        self._scales = np.zeros(padded if precision == "int8" else 0, np.float32)
+        self._sums = np.zeros((-(-columns // SLICE), len(self._scales)), np.float32)
+        addresses = {name: array.ctypes.data for name, array in (("scales", self._scales), ("sums", self._sums))}
+        self.layout = MatrixLayout(kind, rows, columns, units, self._panels.ctypes.data, self._bias.ctypes.data, **addresses)
+        first = 0
+        for weight, bias in zip(weights, biases, strict=True):
+            kernels.call("pack", ctypes.addressof(self.layout), weight, len(weight), first)
+            self._bias[first : first + len(bias)] = bias
+            first += len(weight)
+
+
+def _aligned(count: int) -> Floats:
+    """`count` float32, not set, from the start of a cache line."""
+    room = np.empty(count + 16, np.float32)
+    start = -room.ctypes.data % 64 // 4
+    return room[start : start + count]

@@ -66,6 +66,58 @@ def test_bad_requests_are_errors_with_exit_code_2(cli: Run, tmp_path: Path, othe
     assert not (other_home / "models" / "minilm").exists()
 
 
+def listed(cli: Run, *options: str) -> set[str]:
+    shown = cli("models", *options, "--json")
+    assert shown.exit_code == 0, shown.stderr
+    return {row["name"] for row in json.loads(shown.stdout)}
+
+
+def test_filters_take_only_what_passes_all(cli: Run) -> None:
+    assert listed(cli, "--kind", "multi-vector") == {"colbertv2", "gte-moderncolbert"}
+    german = listed(cli, "list", "--language", "de", "--licence", "commercial", "--max-parameters", "600M", "--kind", "dense")
+    assert {"qwen3-embedding-0.6b", "multilingual-e5-large"} <= german
+    assert not german & {"jina-embeddings-v3", "qwen3-embedding-4b", "minilm", "embed-multilingual-v3"}
+    cheap = listed(cli, "--api", "--max-price", "0.06")
+    assert {"text-embedding-3-small", "voyage-3.5", "voyage-4"} <= cheap
+    assert not cheap & {"text-embedding-3-large", "minilm"}
+    assert "minilm" in listed(cli, "--local", "--max-price", "0")
+    assert {"nomic-embed-text-v1.5", "splade-v3"} & listed(cli, "--dim", "64") == {"nomic-embed-text-v1.5"}
+    assert listed(cli, "--licence", "Gemma") == {"embeddinggemma-300m"}
+    assert listed(cli, "--language", "xx") == set()
+    assert "0 models" in cli("models", "--language", "xx").stdout
+
+
+def test_a_wrong_filter_is_an_error_with_exit_code_2(cli: Run) -> None:
+    for arguments, said in ((("--kind", "dens"), "Did you mean 'dense'?"), (("--max-parameters", "big"), "wanted a number such as 50M")):
+        shown = cli("models", "list", *arguments)
+        assert shown.exit_code == 2
+        assert said in shown.stderr
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_cards_and_the_list_fit_the_terminal(cli: Run, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    from nearfield.cli.console import out
+
+    monkeypatch.setattr(out, "_width", int(width))
+    shown_names = ("mpnet", "embed-multilingual-v3", "multilingual-e5-large-instruct", "jina-embeddings-v3", "colbertv2", "siglip-base")
+    for arguments in (("models",), *(("models", "show", name) for name in shown_names)):
+        shown = cli(*arguments)
+        assert shown.exit_code == 0
+        assert max(map(len, shown.stdout.splitlines())) <= int(width)
+        assert arguments != ("models",) or "…" not in shown.stdout
+
+
+def test_show_tells_roles_limits_price_and_templates(cli: Run) -> None:
+    shown = cli("models", "show", "embed-english-v3.0").stdout
+    for part in ("Cohere", "none, as search_query", "inputs a request", "96", "$0.10 a million tokens", "2026-11-24"):
+        assert part in shown
+    shown = cli("models", "show", "Qwen/Qwen3-Embedding-0.6B").stdout
+    for part in ("'Instruct: {task}\\nQuery:'", "commercial use allowed", "2.38 GB in float32", "no hashes here"):
+        assert part in shown
+    assert "each query token's best match summed (MaxSim)" in cli("models", "show", "colbertv2").stdout
+    assert "by its makers" in cli("models", "show", "gte-small").stdout
+
+
 def test_list_is_another_name_for_the_list(cli: Run) -> None:
     assert cli("models", "list", "--json").stdout == cli("models", "--json").stdout
     assert cli("models", "list").stdout == cli("models").stdout

@@ -14,19 +14,24 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from nearfield.encoders.card import Card, Wheel
-from nearfield.encoders.fetch import STAMP, fetch_card, installed, place_card
-from nearfield.errors import FetchError, InputError, NoSourceError, StorageError
+from nearfield.encoders.fetch import STAMP, fetch, fetch_card, installed, place_card
+from nearfield.errors import ContractError, FetchError, InputError, ModelError, NoSourceError, StorageError
+from nearfield.store.model_folder import read_model_folder
 from nearfield.types.contract import Contract
 
 FILES = {"config.json": b"{}", "1_Pooling/config.json": b'{"mean": true}', "model.safetensors": bytes(range(256)) * 4096}
 REVISION = "a" * 40
 
 
-def tiny_card(*, wheel: bool = True) -> Card:
+def tiny_card(*, wheel: bool = True, hashes: bool = True) -> Card:
+    if not hashes:
+        contract = Contract("tiny", 4, 16, prompts={"query": "query: "})
+        return Card("tiny", "A tiny model", "someone/tiny", REVISION, 1, contract)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     carrier = Wheel("tiny-model-carrier", "1.0", "tiny_model_carrier/model") if wheel else None
     return Card("tiny", "A tiny model", "someone/tiny", REVISION, 1, Contract("tiny", 4, 16), digests, carrier)
@@ -178,12 +183,12 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_fetch import tiny_card
 from nearfield.encoders.fetch import fetch_card
-print(fetch_card(tiny_card(wheel={wheel}), Path({folder!r})))
+print(fetch_card(tiny_card(wheel={wheel}, hashes={hashes}), Path({folder!r})))
 """
 
 
-def start(folder: Path, *, wheel: bool = True, **environment: str) -> subprocess.Popen[str]:
-    code = RUN.format(tests=str(Path(__file__).parent), folder=str(folder), wheel=wheel)
+def start(folder: Path, *, wheel: bool = True, hashes: bool = True, **environment: str) -> subprocess.Popen[str]:
+    code = RUN.format(tests=str(Path(__file__).parent), folder=str(folder), wheel=wheel, hashes=hashes)
     return subprocess.Popen(
         [sys.executable, "-c", code], env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -216,6 +221,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
     """As much of the hub as a download asks for: HEAD and GET of a file at a revision."""
 
     files: dict[str, bytes] = FILES
+    other: ClassVar[dict[str, bytes]] = {}  # what is sent in the place of what is listed
     cut = False
 
     def do_HEAD(self) -> None:
@@ -224,8 +230,26 @@ class Hub(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer(body=True)
 
+    def listing(self) -> None:
+        """What the hub states of each file: a large one's SHA-256, any one's git id."""
+        siblings = []
+        for name, content in self.files.items():
+            blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            large = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 1}
+            siblings.append({"rfilename": name, "blobId": blob, "size": len(content)} | ({"lfs": large} if len(content) > 1000 else {}))
+        answer = json.dumps({"id": "someone/tiny", "sha": REVISION, "siblings": siblings}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
     def answer(self, *, body: bool) -> None:
-        content = self.files.get(self.path.removeprefix(f"/someone/tiny/resolve/{REVISION}/"))
+        if self.path.startswith(f"/api/models/someone/tiny/revision/{REVISION}"):
+            self.listing()
+            return
+        name = self.path.removeprefix(f"/someone/tiny/resolve/{REVISION}/")
+        content = self.other.get(name, self.files.get(name))
         if content is None:
             self.send_error(404)
             return
@@ -254,8 +278,16 @@ def hub() -> Iterator[type[Hub]]:
     thread.join()
 
 
-def from_hub(hub: type[Hub], folder: Path) -> tuple[int, str]:
-    run = start(folder, wheel=False, HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="0", HF_HUB_DISABLE_XET="1", HF_HOME=str(folder.parent / "hf"))  # type: ignore[attr-defined]
+def from_hub(hub: type[Hub], folder: Path, *, hashes: bool = True) -> tuple[int, str]:
+    run = start(
+        folder,
+        wheel=False,
+        hashes=hashes,
+        HF_ENDPOINT=hub.url,
+        HF_HUB_OFFLINE="0",
+        HF_HUB_DISABLE_XET="1",
+        HF_HOME=str(folder.parent / "hf"),
+    )  # type: ignore[attr-defined]
     _, errors = run.communicate()
     return run.returncode, errors.strip().splitlines()[-1] if errors.strip() else ""
 
@@ -288,3 +320,65 @@ def test_a_hub_that_breaks_off_is_named(tmp_path: Path, hub: type[Hub]) -> None:
     assert code != 0
     assert "nearfield.errors.FetchError: tiny is not in the cache" in said
     assert not (tmp_path / "cache" / "tiny").exists()
+
+
+UNHASHED = {
+    "config.json": b'{"hidden_size": 4}',
+    "sentence_bert_config.json": b'{"max_seq_length": 16}',
+    "modules.json": json.dumps(
+        [
+            {"idx": 0, "path": "", "type": "sentence_transformers.models.Transformer"},
+            {"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+            {"idx": 2, "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
+        ]
+    ).encode(),
+    "1_Pooling/config.json": b'{"pooling_mode_mean_tokens": true}',
+    "model.safetensors": FILES["model.safetensors"],
+}
+UNWANTED = {"onnx/model.onnx": b"x", "pytorch_model.bin": b"x", "README.md": b"x", "modeling_own.py": b"x", ".gitattributes": b"x"}
+
+
+def test_where_the_catalog_has_no_hashes_the_hubs_own_count(tmp_path: Path, hub: type[Hub]) -> None:
+    hub.files = UNHASHED | UNWANTED
+    folder, wanted = tmp_path / "cache" / "tiny", tiny_card(hashes=False)
+    assert from_hub(hub, folder, hashes=False) == (0, "")
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there == {*UNHASHED, "nearfield.json", STAMP}
+    assert read_model_folder(folder).contract.prompts == {"query": "query: "}
+    assert installed(wanted, folder)
+    (folder / STAMP).unlink()
+    assert not installed(wanted, folder)  # nothing says any more what the files should be
+
+
+def test_bytes_that_the_hub_itself_does_not_state_are_refused(tmp_path: Path, hub: type[Hub]) -> None:
+    hub.files = UNHASHED
+    hub.other = {"config.json": b'{"hidden_size": 5}'}
+    code, said = from_hub(hub, tmp_path / "cache" / "tiny", hashes=False)
+    assert code != 0
+    assert "config.json is not the published one: its git id is git:" in said
+    assert not (tmp_path / "cache" / "tiny").exists()
+
+
+def test_placing_where_the_catalog_has_no_hashes_checks_the_contract(tmp_path: Path) -> None:
+    wanted, folder = tiny_card(hashes=False), tmp_path / "cache" / "tiny"
+    place_card(wanted, folder, write_folder(tmp_path / "mine", UNHASHED | UNWANTED))
+    assert installed(wanted, folder)
+    assert read_model_folder(folder).contract.prompt("query") == "query: "
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    assert not installed(wanted, folder)
+    other = UNHASHED | {"1_Pooling/config.json": b'{"pooling_mode_cls_token": true}'}
+    with pytest.raises(ContractError, match="these are not the files of tiny: pooling is 'cls' in the folder and 'mean' in the catalog"):
+        place_card(wanted, tmp_path / "other" / "tiny", write_folder(tmp_path / "cls", other))
+    assert not (tmp_path / "other" / "tiny").exists()
+    with pytest.raises(InputError, match="holds no model"):
+        place_card(wanted, folder, write_folder(tmp_path / "empty", {"README.md": b""}))
+    with pytest.raises(InputError, match="the catalog has no hashes of tiny's files, so a folder with them is wanted"):
+        place_card(wanted, folder, build_wheel(tmp_path, files=FILES))
+
+
+def test_a_model_behind_an_api_has_no_files() -> None:
+    with pytest.raises(
+        ModelError, match="text-embedding-3-large has no files to fetch: only OpenAI's API serves it, as text-embedding-3-large"
+    ):
+        fetch("voyage-4")

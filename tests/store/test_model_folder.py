@@ -122,3 +122,17 @@ def test_no_folder_and_no_model(tmp_path: Path) -> None:
         read_model_folder(tmp_path / "none")
     with pytest.raises(ModelError, match="is no model folder"):
         read_model_folder(tmp_path)
+
+
+def test_an_older_splade_folder_names_its_transformer_otherwise(tmp_path: Path) -> None:
+    kinds = {"": "sentence_transformers.sparse_encoder.models.MLMTransformer", "1_SpladePooling": "sparse_encoder.models.SpladePooling"}
+    modules = [{"idx": at, "name": str(at), "path": path, "type": kind} for at, (path, kind) in enumerate(kinds.items())]
+    (tmp_path / "1_SpladePooling").mkdir()
+    for file, facts in (
+        ("modules.json", modules),
+        ("config.json", {"model_type": "bert", "vocab_size": 99, "hidden_size": 8, "max_position_embeddings": 16}),
+        ("1_SpladePooling/config.json", {"pooling_strategy": "max"}),
+    ):
+        (tmp_path / file).write_text(json.dumps(facts), encoding="utf-8")
+    read = read_model_folder(tmp_path).contract
+    assert (read.kind, read.dim, read.pooling, read.max_tokens) == ("sparse", 99, "max", 16)

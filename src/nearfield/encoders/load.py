@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError, nearest
+
+if TYPE_CHECKING:
+    from nearfield.encoders.card import Card
+
+RUN = ("dense", "sparse")
+"""The kinds of the catalog that load_encoder runs."""
 
 
 def load_encoder(name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto") -> TextEncoder[Any]:
     """The encoder of a catalogued model (fetched when it is not there) or of a model folder.
 
-    `runtime`, `precision` and `device` are as `TextEncoder.open` takes them. Raises ModelError for a name that is no model.
+    `name` is the catalog's or the hub's, or a folder. `runtime`, `precision` and `device` are as `TextEncoder.open` takes them.
+    Raises ModelError for a name that is none of them and for a catalogued model that cannot be run, ContractError for a folder
+    that is called as a catalogued model and contradicts its card.
     """
     return TextEncoder.open(model_path(name), runtime=runtime, precision=precision, device=device)
 
 
 def model_path(name: str | Path) -> Path:
-    """The folder of the model called `name`: a catalogued one's in the cache, fetched when it is not there, or the folder itself.
+    """The folder of the model called `name`: the folder itself, else a catalogued one's in the cache, fetched when it is not there.
 
-    A name with a path separator, or of a folder that exists, is a folder. Raises ModelError for a name that is neither.
+    Raises as load_encoder does.
     """
-    if Path(name).is_dir() or "/" in str(name):
-        return Path(name)
-    from nearfield.encoders.card import cards
+    from nearfield.encoders.agree import refuse_contradiction
+    from nearfield.encoders.card import card, catalogued, names
     from nearfield.encoders.fetch import fetch
 
-    known = cards()
-    if str(name) not in known:
-        raise ModelError(f"{name}: is neither a folder nor a model of the catalog ({', '.join(sorted(known))}).{nearest(str(name), known)}")
-    return fetch(str(name))
+    if Path(name).is_dir():
+        refuse_contradiction(name)
+        return Path(name)
+    known = catalogued(str(name))
+    if known is None and "/" in str(name):
+        return Path(name)  # whose opening says that there is no such folder
+    if known is None:
+        close = nearest(str(name), names()) or " `nearfield models` lists it."
+        raise ModelError(f"{name}: is neither a folder nor a model of the catalog.{close}")
+    return fetch(runnable(card(known)).name)
+
+
+def runnable(known: Card) -> Card:
+    """The same card. Raises ModelError, saying why, for a model that load_encoder cannot run."""
+    if known.api is not None:
+        raise ModelError(f"{known.name} runs only behind {known.api.provider}'s API, which load_encoder does not ask; wanted a local model")
+    if known.kind not in RUN:
+        raise ModelError(f"{known.name} is a model of the kind {known.kind!r}; load_encoder runs {', '.join(RUN)} ones")
+    return known

@@ -26,6 +26,7 @@ _STATEABLE = (
     "normalise",
     "similarity",
     "prompts",
+    "templates",
     "max_tokens",
     "matryoshka_dims",
     "layer_norm",
@@ -104,7 +105,8 @@ _SHAPES = "wanted Transformer, Pooling, then Dense and Normalize where used; or 
 
 
 def _kind(module: dict[str, Any]) -> str:
-    return str(module["type"]).rsplit(".", 1)[-1]
+    kind = str(module["type"]).rsplit(".", 1)[-1]
+    return "Transformer" if kind == "MLMTransformer" else kind  # its name in older SPLADE folders
 
 
 def _modules(path: Path) -> list[dict[str, Any]]:
@@ -154,6 +156,9 @@ def _pooling(folder: Path | None, stated: dict[str, Any], path: Path) -> dict[st
                 f"{path}: nothing says how token states are pooled (no modules.json); state it in {path / 'nearfield.json'}: "
                 f'{{"contract": {{"pooling": "mean"}}}}, one of {", ".join(POOLINGS)}'
             )
+        if stated["pooling"] not in POOLINGS:
+            known = f"wanted one of {', '.join(POOLINGS)}.{nearest(str(stated['pooling']), POOLINGS)}"
+            raise ContractError(f"{path / 'nearfield.json'}: pooling is {stated['pooling']!r}; {known}")
         return {"pooling": stated["pooling"], "include_prompt": stated.get("include_prompt", True)}
     facts = read_json(folder / "config.json")
     modes = facts.get("pooling_mode") or [short for key, short in _LEGACY_POOLING.items() if facts.get(key)] or ["mean"]

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nearfield.errors import ContractError, nearest
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 POOLINGS = ("cls", "last", "max", "mean", "weighted")
 TERM_POOLINGS = ("max", "sum")  # of a sparse model's weights
+UNPOOLED = ("tokens", "unpublished")  # one vector a token; what an API does not tell
 SIMILARITIES = ("cosine", "dot", "euclidean")
 KINDS = ("dense", "multi-vector", "sparse")  # one vector an item, one a token, one weight a term
+TASK = "{task}"
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What using a model costs and allows; nothing here changes a vector."""
+    """What using a model costs and allows; nothing here changes a vector.
+
+    `languages` are ISO 639 codes; "*" among them stands for more that the makers claim and do not list.
+    """
 
     languages: tuple[str, ...] = ()
     licence: str | None = None
@@ -28,9 +33,10 @@ class Contract:
     """How a model wants to be used.
 
     `prompts` maps a role to the text put before each item; a role that is not listed has no prompt. `include_prompt` says
-    whether the prompt's tokens take part in pooling. `max_tokens` counts special and prompt tokens. `layer_norm` asks for a
-    parameter-free layer_norm over the whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it). `kind` is that
-    of the embeddings; `dim` is the size of the vocabulary where they are sparse.
+    whether the prompt's tokens take part in pooling. `templates` maps a role to the prompt of a model that takes its task in words,
+    with `{task}` where they go. `max_tokens` counts special and prompt tokens. `layer_norm` asks for a parameter-free layer_norm
+    over the whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it). `kind` is that of the embeddings;
+    `dim` is the size of the vocabulary where they are sparse.
     """
 
     name: str
@@ -44,11 +50,12 @@ class Contract:
     matryoshka_dims: tuple[int, ...] = ()
     layer_norm: bool = False
     kind: str = "dense"
+    templates: Mapping[Role, str] = field(default_factory=dict)
     terms: Terms = Terms()
 
     def __post_init__(self) -> None:
         for what, got, known in (
-            ("pooling", self.pooling, TERM_POOLINGS if self.kind == "sparse" else POOLINGS),
+            ("pooling", self.pooling, TERM_POOLINGS if self.kind == "sparse" else POOLINGS + UNPOOLED),
             ("similarity", self.similarity, SIMILARITIES),
             ("kind", self.kind, KINDS),
         ):
@@ -60,6 +67,9 @@ class Contract:
         wrong = [dim for dim in self.matryoshka_dims if not 0 < dim <= self.dim]
         if wrong:
             raise ContractError(f"{self.name}: Matryoshka dims {wrong} do not lie between 1 and the model's {self.dim}")
+        for role, template in self.templates.items():
+            if TASK not in template:
+                raise ContractError(f"{self.name}: the template of role {role!r} is {template!r}; wanted {TASK} where the task goes")
 
     def prompt(self, role: Role) -> str:
         """The text put before each item of `role`.
@@ -72,3 +82,13 @@ class Contract:
             return ""
         known = sorted({QUERY, DOCUMENT, *self.prompts})
         raise ContractError(f"{self.name} has no role {role!r}; it has {', '.join(known)}.{nearest(role, known)}")
+
+    def instructed(self, role: Role, task: str) -> Contract:
+        """This contract with the prompt of `role` made from its template and `task`, in words.
+
+        Raises ContractError for a role without a template.
+        """
+        if role not in self.templates:
+            having = ", ".join(sorted(self.templates)) or "no role"
+            raise ContractError(f"{self.name} takes no task in words in role {role!r}; {having} has a template for one")
+        return replace(self, prompts={**self.prompts, role: self.templates[role].replace(TASK, task)})

@@ -378,7 +378,5 @@ def test_placing_where_the_catalog_has_no_hashes_checks_the_contract(tmp_path: P
 
 
 def test_a_model_behind_an_api_has_no_files() -> None:
-    with pytest.raises(
-        ModelError, match="text-embedding-3-large has no files to fetch: only OpenAI's API serves it, as text-embedding-3-large"
-    ):
+    with pytest.raises(ModelError, match="voyage-4 has no files to fetch: only Voyage AI's API serves it, as voyage-4"):
         fetch("voyage-4")

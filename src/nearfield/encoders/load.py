@@ -30,13 +30,14 @@ def model_path(name: str | Path) -> Path:
 
     Raises as load_encoder does.
     """
-    from nearfield.encoders.agree import refuse_contradiction
+    if Path(name).is_dir():
+        from nearfield.encoders.agree import refuse_contradiction
+
+        refuse_contradiction(name)
+        return Path(name)
     from nearfield.encoders.card import card, catalogued, names
     from nearfield.encoders.fetch import fetch
 
-    if Path(name).is_dir():
-        refuse_contradiction(name)
-        return Path(name)
     known = catalogued(str(name))
     if known is None and "/" in str(name):
         return Path(name)  # whose opening says that there is no such folder

@@ -99,6 +99,11 @@ class MatryoshkaWarning(NearfieldWarning):
     """Vectors were cut to a length that the model was not trained for."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what another library's error says, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`name`'s nearest spelling among `known`, as " Did you mean 'x'?", or "" when nothing is near."""
     close = difflib.get_close_matches(name, list(known), n=1)

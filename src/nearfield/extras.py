@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
 from nearfield.errors import MissingExtra
@@ -19,3 +20,8 @@ def require(module: str, *, extra: str) -> ModuleType:
         if (error.name or "").split(".")[0] != module.split(".")[0]:
             raise
         raise MissingExtra(f"{module} is needed here and is not installed; get it with: pip install 'nearfield[{extra}]'") from error
+
+
+def installed(module: str) -> bool:
+    """Whether `module` can be imported, without importing it."""
+    return importlib.util.find_spec(module) is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model, ran_by
+from nearfield.cli.opened import DEVICE, FIDELITY, PRECISION, RUNTIME, open_model, proof_on, ran_by
 
 if TYPE_CHECKING:
     from nearfield.similarity.dense import Dense
@@ -30,6 +30,7 @@ def encode(
     runtime: Annotated[str, RUNTIME] = "auto",
     precision: Annotated[str, PRECISION] = "float32",
     device: Annotated[str, DEVICE] = "auto",
+    fidelity: Annotated[float | None, FIDELITY] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Encode texts and write their vectors, with their ids in the same order.
@@ -47,7 +48,7 @@ def encode(
 
     _refuse_other_folder(to)
     ids, texts = _read(source, role)
-    encoder = open_model(model, runtime=runtime, precision=precision, device=device)
+    encoder = open_model(model, runtime=runtime, precision=precision, device=device, proof=proof_on(texts, fidelity))
     _check(encoder.contract, role, dim, dtype)
     empty = _warn_of_empty(ids, texts)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:

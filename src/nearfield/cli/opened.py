@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from nearfield.encoders.runtimes.proof import Proof
     from nearfield.encoders.text import TextEncoder
 
-RUNTIME = typer.Option(help="What runs the model: native, torch, or auto, the first of these that can.")
+RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can.")
 PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
+FIDELITY = typer.Option(help="For openvino and onnx: the cosine to float32 torch below which a converted model is refused.")
 DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
 
 
-def open_model(name: str, *, runtime: str = "auto", precision: str = "float32", device: str = "auto") -> TextEncoder[Any]:
+def open_model(
+    name: str, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
+) -> TextEncoder[Any]:
     """The encoder of a model of the catalog or of a model folder.
 
     After an @, its name may say what runs it: a runtime, a precision and a device with commas between, as `minilm@torch,bfloat16`;
-    what it leaves out is as the options say. Raises ContractError for a word that is none of these.
+    what it leaves out is as the options say. `proof` is for a runtime that converts the model.
+    Raises ContractError for a word that is none of these.
     """
     from nearfield.encoders.load import load_encoder
     from nearfield.encoders.runtimes import RUNTIMES
@@ -28,7 +34,7 @@ def open_model(name: str, *, runtime: str = "auto", precision: str = "float32", 
 
     model, at, words = name.rpartition("@")
     if not at or Path(name).exists():
-        return load_encoder(name, runtime=runtime, precision=precision, device=device)
+        return load_encoder(name, runtime=runtime, precision=precision, device=device, proof=proof)
     asked = {"runtime": runtime, "precision": precision, "device": device}
     for word in words.split(","):
         kinds = {"runtime": word in RUNTIMES, "precision": word in PRECISIONS, "device": word.partition(":")[0] in ("cpu", "cuda", "mps")}
@@ -36,9 +42,17 @@ def open_model(name: str, *, runtime: str = "auto", precision: str = "float32", 
             known = (*RUNTIMES, *PRECISIONS, "cpu", "cuda")
             raise ContractError(f"{name}: {word!r} is no runtime, precision or device; known: {', '.join(known)}.{nearest(word, known)}")
         asked |= {kind: word for kind, is_one in kinds.items() if is_one}
-    return load_encoder(model, **asked)
+    return load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
 
 
 def ran_by(encoder: TextEncoder[Any]) -> str:
     """What runs the encoder, as `native float32`."""
     return f"{encoder.runtime.name} {encoder.precision}"
+
+
+def proof_on(texts: Sequence[str], fidelity: float | None) -> Proof:
+    """That a converted model is checked, and calibrated, on some of these texts."""
+    from nearfield.encoders.runtimes.proof import CALIBRATED, Proof
+
+    step = max(1, len(texts) // CALIBRATED)
+    return Proof(tuple(str(texts[at]) for at in range(0, len(texts), step)), fidelity)

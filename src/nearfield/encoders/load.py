@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError, nearest
 
@@ -15,14 +16,16 @@ RUN = ("dense", "sparse")
 """The kinds of the catalog that load_encoder runs."""
 
 
-def load_encoder(name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto") -> TextEncoder[Any]:
+def load_encoder(
+    name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
+) -> TextEncoder[Any]:
     """The encoder of a catalogued model (fetched when it is not there) or of a model folder.
 
-    `name` is the catalog's or the hub's, or a folder. `runtime`, `precision` and `device` are as `TextEncoder.open` takes them.
-    Raises ModelError for a name that is none of them and for a catalogued model that cannot be run, ContractError for a folder
+    `name` is the catalog's or the hub's, or a folder. `runtime`, `precision`, `device` and `proof` are as `TextEncoder.open` takes
+    them. Raises ModelError for a name that is none of them and for a catalogued model that cannot be run, ContractError for a folder
     that is called as a catalogued model and contradicts its card.
     """
-    return TextEncoder.open(model_path(name), runtime=runtime, precision=precision, device=device)
+    return TextEncoder.open(model_path(name), runtime=runtime, precision=precision, device=device, proof=proof)
 
 
 def model_path(name: str | Path) -> Path:

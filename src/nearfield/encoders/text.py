@@ -18,6 +18,7 @@ from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.encoders.collect import Collector, collector
 from nearfield.encoders.encoder import E, Encoder
 from nearfield.encoders.runtimes.choose import choose, open_runtime
+from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ContractError, InputError, TruncationWarning
 from nearfield.store.model_folder import ModelFolder, read_model_folder
@@ -53,16 +54,18 @@ class TextEncoder(Encoder[E]):
         precision: str = "float32",
         device: str = "auto",
         batch_tokens: int | None = None,
+        proof: Proof | None = None,
     ) -> TextEncoder[Any]:
         """The encoder in a model folder.
 
         `runtime` is a name of the registry, `precision` that of the matrix products (float32, bfloat16, int8), `device` as torch
-        names it (cpu, cuda); "auto" leaves each to `choose`. Raises ModelError and ContractError as `read_model_folder`, `choose` and
+        names it (cpu, cuda); "auto" leaves each to `choose`. `proof` says on what texts and to what cosine a model that is converted
+        (openvino, onnx) is checked. Raises ModelError and ContractError as `read_model_folder`, `choose` and
         the runtime do.
         """
         folder = read_model_folder(path)
         choice = choose(folder, runtime=runtime, precision=precision, device=device)
-        return cls(folder, open_runtime(folder, choice), batch_tokens=batch_tokens, why=choice.why)
+        return cls(folder, open_runtime(folder, choice, proof), batch_tokens=batch_tokens, why=choice.why)
 
     @property
     def precision(self) -> str:

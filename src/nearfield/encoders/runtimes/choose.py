@@ -8,6 +8,7 @@ from typing import Any
 
 from nearfield.encoders.runtimes import RUNTIMES
 from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware, cuda
+from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.store.model_folder import ModelFolder
@@ -49,10 +50,18 @@ def choose(folder: ModelFolder, *, runtime: str = AUTO, precision: str = "float3
     raise ModelError(f"{folder.path}: no runtime is left for this model at {precision} on {device} ({'; '.join(reasons)}); ask for another")
 
 
-def open_runtime(folder: ModelFolder, choice: Choice) -> Runtime:
-    """The runtime that was chosen, with the folder's weights. Raises ModelError where they cannot be used, InputError for a device
-    that this machine lacks."""
+CONVERTING = ("openvino", "onnx")
+
+
+def open_runtime(folder: ModelFolder, choice: Choice, proof: Proof | None = None) -> Runtime:
+    """The runtime that was chosen, with the folder's weights; `proof` is for one that converts them.
+
+    Raises ModelError where they cannot be used, InputError for a device that this machine lacks.
+    """
     kind = _module(choice.runtime)[1]
+    if choice.runtime in CONVERTING:
+        proven: Runtime = kind.open(folder, precision=choice.precision, proof=proof)
+        return proven
     if choice.runtime != "torch":
         opened: Runtime = kind.open(folder, precision=choice.precision)
         return opened

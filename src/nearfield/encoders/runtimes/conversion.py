@@ -1,0 +1,108 @@
+"""A model in a runtime's own form, made once and kept with what proves it.
+
+It lies in a hidden folder beside the model, or in the cache where that cannot be written to. Its name holds what it was made of: the
+hashes of the weights, the settings, and the versions of what made it. Each file's hash is kept beside it and checked when it is opened,
+so that a file that was damaged is made anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nearfield.encoders.runtimes.proof import Measured
+from nearfield.errors import InputError
+from nearfield.store.atomic import read_json, staged_folder, storage, write_json
+from nearfield.store.home import home
+from nearfield.store.model_folder import ModelFolder
+
+log = logging.getLogger(__name__)
+FORMAT = 1  # of what is made here of the same model: raised when that changes
+BESIDE, FACTS = ".nearfield", "conversion.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """The folder of a converted model, and how faithful it was measured to be."""
+
+    path: Path
+    measured: Measured
+
+
+def converted(
+    folder: ModelFolder,
+    settings: Mapping[str, Any],
+    *,
+    packages: Sequence[str],
+    make: Callable[[Path], None],
+    measure: Callable[[Path], Measured],
+) -> Conversion:
+    """The conversion of `folder` under `settings` (of which `runtime` and `precision` name it), made when there is none that is whole.
+
+    `make` writes its files into a folder, `measure` says how faithful they are; the folder appears only when both are done. `packages`
+    are those whose versions matter. Raises StorageError where neither place can be written to.
+    """
+    from filelock import FileLock
+
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    made_of = {"format": FORMAT, "weights": _weights(folder.transformer), "settings": dict(settings), "versions": versions}
+    name = f"{settings['runtime']}-{settings['precision']}-{hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]}"
+    for place in _places(folder):
+        if whole := _opened(place / name, made_of):
+            return whole
+    place = next(place for place in _places(folder) if _writable(place))
+    with storage(place):
+        place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / f".{name}.lock"):
+        if whole := _opened(place / name, made_of):  # another process made it while this one waited
+            return whole
+        log.info("%s: converting for %s in %s; this happens once", folder.contract.name, settings["runtime"], settings["precision"])
+        with staged_folder(place / name) as stage:
+            make(stage)
+            files = {str(file.relative_to(stage)): _sha256(file) for file in sorted(stage.rglob("*")) if file.is_file()}
+            measured = measure(stage)
+            write_json(stage / FACTS, made_of | {"files": files, "measured": measured})
+        return Conversion(place / name, measured)
+
+
+def _opened(path: Path, made_of: Mapping[str, Any]) -> Conversion | None:
+    """The conversion at `path`, or None where there is none or where it is damaged."""
+    if not (path / FACTS).is_file():
+        return None
+    try:
+        facts = read_json(path / FACTS)
+        damaged = [file for file, wanted in facts["files"].items() if not (path / file).is_file() or _sha256(path / file) != wanted]
+        if damaged or any(facts[key] != value for key, value in made_of.items()):
+            log.warning("%s: is damaged (%s) and is made anew", path, ", ".join(damaged) or FACTS)
+            return None
+        return Conversion(path, Measured(**facts["measured"]))
+    except (InputError, KeyError, TypeError, AttributeError) as error:
+        log.warning("%s: could not be read (%s) and is made anew", path / FACTS, error)
+        return None
+
+
+def _places(folder: ModelFolder) -> tuple[Path, Path]:
+    return folder.path / BESIDE, home() / "conversions"
+
+
+def _writable(place: Path) -> bool:
+    there = next(parent for parent in (place, *place.absolute().parents) if parent.exists())
+    return place.parent == home() or os.access(there, os.W_OK)  # what goes wrong in the cache is told when it is written
+
+
+def _weights(transformer: Path) -> dict[str, str]:
+    """SHA-256 of the files that the transformer's states depend on."""
+    files = [file for kind in ("config.json", "*.safetensors", "pytorch_model*.bin") for file in sorted(transformer.glob(kind))]
+    return {file.name: _sha256(file) for file in files}
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,45 @@
+"""Token states from a graph that wants padded rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.batch.packed import Packed
+from nearfield.batch.padded import pad, token_budget_batches
+from nearfield.store.atomic import read_json, write_json
+
+INPUTS = ("input_ids", "attention_mask")
+Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[Any]]
+"""Ids and mask (B, L), 1 at real tokens, to states (B, L, hidden)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What a converted graph does not say of itself: the id that fills padded places, and the states' dimensions."""
+
+    fill: int
+    hidden: int
+
+    def save(self, folder: Path) -> None:
+        """Write it beside the graph."""
+        write_json(folder / "shape.json", self)
+
+    @classmethod
+    def open(cls, folder: Path) -> Shape:
+        """What lies beside the graph in `folder`."""
+        return cls(**read_json(folder / "shape.json"))
+
+    def states(self, batch: Packed, run: Run) -> npt.NDArray[np.float32]:
+        """The states (T, hidden) of the batch's tokens, by padded rows of no more places in one call than the batch has tokens."""
+        parts = [np.empty((0, self.hidden), np.float32)]
+        full = batch.lengths[batch.lengths > 0]  # lengths fall, so that the empty sequences are the last ones
+        for items in token_budget_batches(full, max(1, len(batch.ids))):
+            ids, mask = pad(batch, items, self.fill)
+            parts.append(run(ids, mask.astype(np.int64))[mask])
+        return np.concatenate(parts, dtype=np.float32)

@@ -120,3 +120,22 @@ def test_vectors_that_do_not_say_what_made_them(texts: Path, made: tuple[Path, P
 def test_what_cannot_be_searched_for(texts: Path, tmp_path: Path) -> None:
     assert "error: the query is empty" in run(texts, "  ", "--model", "bm25").stderr
     assert "error: bm25 reads words and no vectors" in run(texts, "cat", "--model", "bm25", "--vectors", tmp_path).stderr
+
+
+@pytest.mark.parametrize("index", ["funnel", "binary"])
+def test_an_index_finds_the_same_and_is_kept_beside_the_vectors(texts: Path, made: tuple[Path, Path], index: str) -> None:
+    _, vectors = made
+    exact = json.loads(run(texts, "cat", "--vectors", vectors, "-k", 2, "--json").stdout)
+    asked = run(texts, "cat", "--vectors", vectors, "-k", 2, "--index", index, "--json")
+    assert asked.exit_code == 0, asked.output
+    assert json.loads(asked.stdout) == exact
+    facts = json.loads((vectors / f"index-{index}" / "index.json").read_text())
+    assert (facts["items"], facts["k"], facts["recall"]) == (4, 2, 0.98)
+    assert json.loads(run(texts, "cat", "--vectors", vectors, "-k", 2, "--index", index, "--json").stdout) == exact
+
+
+def test_an_index_that_does_not_exist_is_said_before_anything_is_encoded(texts: Path) -> None:
+    result = run(texts, "cat", "--model", "nowhere", "--index", "funel")
+    assert result.exit_code == 2
+    assert "there is no index 'funel'" in result.stderr
+    assert "Did you mean 'funnel'?" in result.stderr

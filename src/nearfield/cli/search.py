@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nearfield.types.ranking import Ranking
 
 BM25 = "bm25"
+EXACT = "exact"
 DEFAULT = "minilm"
 FUSED_DEPTH = 100  # results of each ranking that a fusion looks at
 SNIPPET = 160
@@ -41,6 +43,12 @@ def search(
     runtime: Annotated[str, RUNTIME] = "auto",
     precision: Annotated[str, PRECISION] = "float32",
     device: Annotated[str, DEVICE] = "auto",
+    index: Annotated[
+        str, typer.Option(help="exact; or funnel or binary, which score a shortlist: faster over many vectors, and kept beside --vectors.")
+    ] = "exact",
+    recall: Annotated[
+        float, typer.Option(help="Share of the exact results that a shortlist has to find, measured on the vectors.", min=0, max=1)
+    ] = 0.98,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Search a collection by a model, by BM25, or by both.
@@ -50,20 +58,24 @@ def search(
         nearfield search stdlib "read a file line by line"
         nearfield search my-data "late delivery" --model bm25 -k 3
         nearfield search my-data "late delivery" --vectors vectors/documents --fuse --json
+        nearfield search my-data "late delivery" --vectors vectors/documents --index binary --recall 0.95
     """
     from nearfield.data.open import open_collection
     from nearfield.errors import InputError
+    from nearfield.index import shortlist_kind
     from nearfield.search.fuse import reciprocal_rank_fusion
 
     if not query.strip():
         raise InputError("the query is empty; say what to look for")
+    if index != EXACT:
+        shortlist_kind(index)
     if model == BM25 and vectors is not None:
         raise InputError("bm25 reads words and no vectors; leave out --vectors, or name the model that made them (--fuse adds bm25)")
     model = model or (DEFAULT if vectors is None else _maker(vectors))
     data = open_collection(collection)
     depth = max(k, FUSED_DEPTH) if fuse else k
     opened = partial(open_model, model, runtime=runtime, precision=precision, device=device)
-    rankings = {} if model == BM25 else {model: _dense(data, query, model, opened, folder=vectors, depth=depth)}
+    rankings = {} if model == BM25 else {model: _dense(data, query, model, opened, _Search(vectors, depth, index, recall))}
     if fuse or model == BM25:
         rankings[BM25] = _lexical(data, query, depth)
     final = reciprocal_rank_fusion(list(rankings.values()), k=k) if len(rankings) > 1 else next(iter(rankings.values()))
@@ -74,10 +86,22 @@ def search(
         _show(rows, list(rankings) if len(rankings) > 1 else [])
 
 
-def _dense(data: Collection, query: str, model: str, opened: Callable[[], TextEncoder[Any]], *, folder: Path | None, depth: int) -> Ranking:
+@dataclass(frozen=True)
+class _Search:
+    """How vectors are searched: those of a `folder` or ones made now, for `depth` results, exactly or by an index of measured recall."""
+
+    folder: Path | None
+    depth: int
+    index: str
+    recall: float
+
+
+def _dense(data: Collection, query: str, model: str, opened: Callable[[], TextEncoder[Any]], search: _Search) -> Ranking:
     from nearfield.errors import ContractError
+    from nearfield.search.indexed import indexed
     from nearfield.search.retrieve import retrieve
 
+    folder = search.folder
     stored = None if folder is None else _opened(folder, data)
     encoder = opened()
     if folder is not None:
@@ -87,8 +111,9 @@ def _dense(data: Collection, query: str, model: str, opened: Callable[[], TextEn
     if stored is None:
         with progress_bar(f"encoding with {model}, {ran_by(encoder)}") as progress:
             stored = encoder.encode(data.document_texts, "document", progress=progress)
-    asked = encoder.encode([query], "query")
-    return retrieve(asked.truncate(stored.dim), stored, query_ids=("query",), document_ids=data.document_ids, k=depth)
+    asked = encoder.encode([query], "query").truncate(stored.dim)
+    index = None if search.index == EXACT else indexed(stored, search.index, k=search.depth, recall=search.recall, folder=folder)
+    return retrieve(asked, stored, query_ids=("query",), document_ids=data.document_ids, k=search.depth, index=index)
 
 
 def _maker(folder: Path) -> str:

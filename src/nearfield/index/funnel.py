@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nearfield.errors import ContractError
 from nearfield.index.exact import chosen_kernels
 from nearfield.index.scan import heaps
-from nearfield.index.shortlist import Floats, Shortlist, best_of_blocks, comparable, sampled
+from nearfield.index.shortlist import Floats, Shortlist, best_of_blocks, comparable, sampled, unfitted
 from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import Dense
 
@@ -60,7 +60,7 @@ class Funnel(Shortlist):
             if documents.similarity == "euclidean":  # q.d - |d|^2 / 2 orders as -|q - d|
                 offsets[rows] = -np.square(part).sum(1) / 2
             start += len(part)
-        return cls(documents.similarity, documents.dim, 20, codes, ranges, basis, offsets)
+        return cls(**unfitted(documents), codes=codes, ranges=ranges, basis=basis, offsets=offsets)
 
     def __len__(self) -> int:
         return len(self.codes)

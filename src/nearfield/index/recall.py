@@ -34,7 +34,7 @@ def fitted(index: Kind, documents: Dense, *, k: int = 10, recall: float = 0.98, 
         shares = (ranks < k * oversampling).mean(1)
         reached = shares.mean() - SURE * shares.std() / np.sqrt(len(shares))
         if reached >= recall:
-            return replace(index, oversampling=oversampling)
+            return replace(index, oversampling=oversampling, k=k, recall=recall)
     raise InputError(
         f"the {index.kind} index finds {shares.mean():.3f} of the {k} best among {LONGEST} times as many candidates ({reached:.3f} for "
         f"sure); wanted {recall:g}: ask for less, or use exact search"

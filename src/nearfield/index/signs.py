@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nearfield.index.exact import chosen_kernels
 from nearfield.index.scan import heaps
-from nearfield.index.shortlist import Floats, Shortlist, best_of_blocks, comparable, sampled
+from nearfield.index.shortlist import Floats, Shortlist, best_of_blocks, comparable, sampled, unfitted
 from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import Dense
 
@@ -52,7 +52,7 @@ class Signs(Shortlist):
             lines[rows, 0] = np.square(turned).sum(1) / np.maximum(np.abs(turned).sum(1), 1e-24)
             lines[rows, 1] = -np.square(part).sum(1) / 2 if documents.similarity == "euclidean" else 0
             start += len(part)
-        return cls(documents.similarity, dim, 20, bits, lines, mean, rotation)
+        return cls(**unfitted(documents), bits=bits, lines=lines, mean=mean, rotation=rotation)
 
     def __len__(self) -> int:
         return len(self.bits)

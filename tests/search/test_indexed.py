@@ -1,0 +1,57 @@
+"""An index beside vectors is used again, made anew for other vectors, and done without where nothing can be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexes import clustered
+from nearfield.errors import InputError, NearfieldWarning, StorageError
+from nearfield.index import SHORTLISTS, shortlist_kind
+from nearfield.index.exact import exact_top_k
+from nearfield.index.shortlist import Shortlist
+from nearfield.search.indexed import indexed
+from nearfield.search.retrieve import retrieve
+
+
+@pytest.mark.parametrize("kind", SHORTLISTS)
+def test_an_index_is_kept_until_the_vectors_change(kind: str, tmp_path: Path) -> None:
+    documents = clustered(400)
+    documents.save(tmp_path / "vectors")
+    first = indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors")
+    written = (tmp_path / "vectors" / f"index-{kind}" / "index.json").stat().st_mtime_ns
+    again = indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors")
+    assert (again.oversampling, again.made_of) == (first.oversampling, first.made_of)
+    assert (tmp_path / "vectors" / f"index-{kind}" / "index.json").stat().st_mtime_ns == written
+    assert indexed(documents, kind, k=7, recall=0.95, folder=tmp_path / "vectors").k == 7
+    others = clustered(400, seed=5)
+    assert indexed(others, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of != first.made_of
+    (tmp_path / "vectors" / f"index-{kind}" / "index.json").write_text("{}")
+    assert indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of == first.made_of
+
+
+def test_what_cannot_be_kept_is_used_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Shortlist, path: Path) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(Shortlist, "save", full)
+    with pytest.warns(NearfieldWarning, match="the index is not kept.*the disk is full"):
+        assert len(indexed(clustered(50), "binary", k=3, recall=0.9, folder=tmp_path)) == 50
+
+
+@pytest.mark.parametrize("kind", SHORTLISTS)
+def test_retrieval_by_an_index(kind: str) -> None:
+    query, documents = clustered(4, seed=1), clustered(300)
+    names = [str(number) for number in range(300)]
+    index = indexed(documents, kind, k=5, recall=0.99)
+    ranking = retrieve(query, documents, query_ids=names[:4], document_ids=names, k=5, index=index)
+    exact, scores = exact_top_k(query, documents, 5)
+    assert (ranking.documents == exact).mean() > 0.9
+    np.testing.assert_allclose(ranking.scores[ranking.documents == exact], scores[ranking.documents == exact])
+
+
+def test_an_unknown_kind() -> None:
+    with pytest.raises(InputError, match="there is no index 'hnsw'; wanted exact or one of funnel, binary"):
+        shortlist_kind("hnsw")

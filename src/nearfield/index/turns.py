@@ -22,8 +22,10 @@ def in_turns(work: Callable[[Iterator[Item]], Result], items: Iterable[Item], *,
 
     Items are handed out in their order, each once. Returns one result a thread; an error of any of them is raised.
     """
+    if threads <= 1:
+        return [work(iter(items))]
     turns = _Turns(items)
-    with ThreadPoolExecutor(max(1, threads - 1)) as pool:
+    with ThreadPoolExecutor(threads - 1) as pool:
         others = [pool.submit(work, turns) for _ in range(threads - 1)]
         return [work(turns), *(other.result() for other in others)]
 

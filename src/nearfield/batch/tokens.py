@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,14 @@ class Tokens:
 
     `ids`: (sum of lengths,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`. `lost`: (n,) int64, the tokens of each text
     that did not fit. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt, special tokens
-    before it included (0 without a prompt).
+    before it included (0 without a prompt). `unknown`: how many tokens were left out because the vocabulary lacks them.
     """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     lost: npt.NDArray[np.int64]
     prompt_tokens: int
+    unknown: int = 0
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -48,10 +51,20 @@ class Tokeniser:
     """A model's tokeniser: no padding, and truncation that is counted.
 
     Truncation keeps the special tokens at both ends and drops tokens from the end of the text, or from the start of prompt and
-    text where `from_start`, as transformers does.
+    text where `from_start`, as transformers does. Without `specials` nothing is put around a text; tokens with the id `left_out`
+    are counted and left out.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, lower_case: bool = False, from_start: bool = False) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        max_tokens: int,
+        lower_case: bool = False,
+        from_start: bool = False,
+        specials: bool = True,
+        left_out: int | None = None,
+    ) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         if lower_case:
@@ -59,7 +72,7 @@ class Tokeniser:
             tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
         self._tokenizer = tokenizer
         self.max_tokens = max_tokens
-        self._from_start = from_start
+        self._from_start, self._specials, self._left_out = from_start, specials, left_out
 
     @classmethod
     def open(cls, folder: Path, *, max_tokens: int, lower_case: bool = False) -> Tokeniser:
@@ -78,10 +91,22 @@ class Tokeniser:
         side = stated.get("truncation_side") or (tokenizer.truncation or {}).get("direction", "right")
         return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=side == "left")
 
+    @classmethod
+    def open_static(cls, folder: Path, *, max_tokens: int, drop_unknown: bool) -> Tokeniser:
+        """The tokeniser of a static model's folder: its tokenizer.json as it stands, without special tokens.
+
+        Raises ModelError where the folder holds none that can be read.
+        """
+        try:
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers raises a bare Exception
+            raise ModelError(f"{folder}: the tokeniser could not be read: {error}") from error
+        return cls(tokenizer, max_tokens=max_tokens, specials=False, left_out=unknown_id(tokenizer) if drop_unknown else None)
+
     def tokenise(self, texts: Sequence[str], prompt: str = "", *, max_tokens: int | None = None) -> Tokens:
         """Token ids of `prompt + text` for each text, at most `max_tokens` (the model's limit by default) each."""
         limit = min(max_tokens or self.max_tokens, self.max_tokens)
-        encodings = self._tokenizer.encode_batch_fast([prompt + text for text in texts])
+        encodings = self._encode([prompt + text for text in texts])
         rows, lost = [], np.zeros(len(encodings), np.int64)
         for item, encoding in enumerate(encodings):
             ids = encoding.ids
@@ -93,18 +118,46 @@ class Tokeniser:
             rows.append(ids)
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
-        flat = np.fromiter((token for row in rows for token in row), np.int32, count=int(offsets[-1]))
-        return Tokens(flat, offsets, lost, self._prompt_tokens(prompt))
+        flat = np.fromiter(chain.from_iterable(rows), np.int32, count=int(offsets[-1]))
+        tokens = Tokens(flat, offsets, lost, self._prompt_tokens(prompt))
+        return tokens if self._left_out is None else _without(tokens, self._left_out)
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
-        return np.array([len(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(list(texts))], np.int64)
+        return np.array([len(encoding.ids) for encoding in self._encode(list(texts))], np.int64)
+
+    @property
+    def size(self) -> int:
+        """How many tokens the vocabulary has, added ones included."""
+        count: int = self._tokenizer.get_vocab_size()
+        return count
+
+    def _encode(self, texts: list[str]) -> list[Encoding]:
+        encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts, add_special_tokens=self._specials)
+        return encodings
 
     def _prompt_tokens(self, prompt: str) -> int:
         if not prompt:
             return 0
-        alone = self._tokenizer.encode(prompt)
+        alone = self._tokenizer.encode(prompt, add_special_tokens=self._specials)
         return len(alone.ids) - _specials_at_end(alone)
+
+
+def unknown_id(tokenizer: Tokenizer) -> int | None:
+    """The id that a tokeniser gives what its vocabulary lacks, None where it has none."""
+    if isinstance(tokenizer.model, models.Unigram):
+        found: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")
+        return found
+    token = tokenizer.model.unk_token
+    return None if token is None else tokenizer.token_to_id(token)
+
+
+def _without(tokens: Tokens, id_: int) -> Tokens:
+    kept = tokens.ids != id_
+    if kept.all():
+        return tokens
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return replace(tokens, ids=tokens.ids[kept], offsets=before[tokens.offsets], unknown=int((~kept).sum()))
 
 
 def _specials_at_start(encoding: Encoding) -> int:

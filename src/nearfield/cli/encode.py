@@ -138,6 +138,9 @@ def _show(to: Path, vectors: Dense) -> None:
     usage = vectors.usage
     rate = f"{usage.items / usage.seconds:,.0f} texts/s" if usage.seconds else ""
     lost = f"{usage.truncated:,} truncated, {usage.tokens_lost:,} tokens lost" if usage.truncated else "none truncated"
+    if usage.unknown_tokens:
+        nothing = f"; {usage.nothing_known:,} texts have no known word and the zero vector" if usage.nothing_known else ""
+        out.print(f"{usage.unknown_tokens:,} words are unknown to the model and were left out{nothing}", highlight=False, soft_wrap=True)
     size = f"{vectors.dim} dimensions of {vectors.storage}, {vectors.bytes_per_item:,.0f} bytes each"
     out.print(f"{usage.items:,} texts, {usage.tokens:,} tokens, {lost}; {rate}", highlight=False, soft_wrap=True)
     out.print(f"{to}: {size}", highlight=False, markup=False, soft_wrap=True)

@@ -31,8 +31,14 @@ def load_encoder(
 def model_path(name: str | Path) -> Path:
     """The folder of the model called `name`: the folder itself, else a catalogued one's in the cache, fetched when it is not there.
 
-    Raises as load_encoder does.
+    A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in the cache. Raises as load_encoder does.
     """
+    if Path(name).is_file() or (Path(name).is_dir() and not any((Path(name) / file).exists() for file in ("config.json", "modules.json"))):
+        from nearfield.data.readers.word_vectors import is_word_vectors  # with pyarrow, which no model folder needs
+        from nearfield.data.word_vectors import word_folder
+
+        if is_word_vectors(Path(name)):
+            return word_folder(Path(name))
     if Path(name).is_dir():
         from nearfield.encoders.agree import refuse_contradiction
 

@@ -13,6 +13,7 @@ from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.encoders.backbone import Backbone, load_backbone
 from nearfield.encoders.language_heads import language_head
 from nearfield.encoders.packed.states import packed_states, prepare
+from nearfield.encoders.static_backbone import static_backbone
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.head import Head
 from nearfield.heads.projection import Projection
@@ -35,10 +36,11 @@ class TextModel:
         self.contract = folder.contract
         self.precision = precision
         self.device = torch.device(device)
-        opened = load_backbone(folder.transformer, language_head=folder.contract.kind == "sparse")
+        sparse = folder.contract.kind == "sparse"
+        opened = static_backbone(folder.transformer) if folder.static else load_backbone(folder.transformer, language_head=sparse)
         self.whole, self.backbone = opened.whole.to(self.device), opened.model
         self.fill, self.unread = opened.fill, opened.unread
-        self.packs = prepare(self.backbone)
+        self.packs = folder.static or prepare(self.backbone)
         if not self.packs:
             log.warning("%s: the architecture %s runs in padded batches here, not packed", folder.path, self.backbone.config.model_type)
         self.head: Head = open_head(folder, opened).to(self.device)
@@ -65,9 +67,12 @@ class TextModel:
             return self.head.embeddings(self.embed(batch), batch)
 
     def states(self, batch: Packed) -> Tensor:
-        """The last hidden state of every token: (T, hidden) float32."""
+        """The last hidden state of every token, of a static model its vector: (T, hidden) float32."""
         if not len(batch.ids):
             return torch.empty(0, self.backbone.config.hidden_size, device=self.device)
+        if self.folder.static:
+            vectors: Tensor = self.backbone(torch.from_numpy(batch.ids).to(self.device))
+            return vectors
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
             states = packed_states(self.backbone, batch, self.device) if self.packs else self._padded_states(batch)
         return states.float()

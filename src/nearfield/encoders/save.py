@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from nearfield.encoders.backbone import quiet
 from nearfield.encoders.model import TextModel
+from nearfield.encoders.save_static import save_static
 from nearfield.errors import StorageError
 from nearfield.heads.dense import DenseHead
 from nearfield.store.atomic import read_json, staged_folder, write_json
@@ -29,6 +30,9 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
     when writing fails.
     """
     source = model.folder
+    if source.static:
+        save_static(model, path, name=name, matryoshka_dims=matryoshka_dims)
+        return
     contract = replace(model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims)
     with staged_folder(path) as stage:
         modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []

@@ -20,8 +20,9 @@ from nearfield.encoders.encoder import E, Encoder
 from nearfield.encoders.runtimes.choose import choose, open_runtime
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.runtimes.runtime import Runtime
-from nearfield.errors import ContractError, InputError, TruncationWarning
+from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.store.model_folder import ModelFolder, read_model_folder
+from nearfield.store.static_folder import table_rows
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
 from nearfield.types.usage import Usage
@@ -43,7 +44,7 @@ class TextEncoder(Encoder[E]):
         self.runtime = runtime
         self.batch_tokens = batch_tokens or runtime.batch_tokens
         self.why = why
-        self.tokeniser = Tokeniser.open(folder.transformer, max_tokens=self.contract.max_tokens, lower_case=folder.lower_case)
+        self.tokeniser = _tokeniser(folder)
 
     @classmethod
     def open(
@@ -100,7 +101,7 @@ class TextEncoder(Encoder[E]):
         """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next chunk is tokenised meanwhile."""
         started = time.perf_counter()
         collect = collector(self.contract, len(items), self.runtime)
-        tokens_read, truncated, lost, prompted = 0, 0, 0, 0
+        tokens_read, truncated, lost, prompted, unknown, nothing = 0, 0, 0, 0, 0, 0
         for start, tokens in self._chunks(items, role):
             for done in self._encode_chunk(tokens, start, collect):
                 progress(start + done, len(items))
@@ -108,7 +109,9 @@ class TextEncoder(Encoder[E]):
             truncated += int((tokens.lost > 0).sum())
             lost += int(tokens.lost.sum())
             prompted += tokens.prompt_tokens * len(tokens.lost)
-        usage = Usage(len(items), tokens_read, truncated, lost, prompted, time.perf_counter() - started)
+            unknown += tokens.unknown
+            nothing += int((tokens.lengths == 0).sum())
+        usage = Usage(len(items), tokens_read, truncated, lost, prompted, time.perf_counter() - started, unknown, nothing)
         if truncated:
             share = lost / (lost + tokens_read)
             warnings.warn(
@@ -155,3 +158,15 @@ class TextEncoder(Encoder[E]):
                     yield done
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def _tokeniser(folder: ModelFolder) -> Tokeniser:
+    limit = folder.contract.max_tokens
+    if folder.static:
+        tokeniser = Tokeniser.open_static(folder.transformer, max_tokens=limit, drop_unknown=folder.drops_unknown)
+        rows = table_rows(folder.transformer)
+        if tokeniser.size > rows:
+            said = f"the tokeniser knows {tokeniser.size:,} tokens and there are {rows:,} vectors"
+            raise ModelError(f"{folder.path}: {said}; one file is of another model")
+        return tokeniser
+    return Tokeniser.open(folder.transformer, max_tokens=limit, lower_case=folder.lower_case)

@@ -14,6 +14,7 @@ from typing import Any
 
 from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.store.atomic import read_json
+from nearfield.store.static_folder import STATIC, is_static, read_config, static_facts
 from nearfield.types.contract import POOLINGS, SIMILARITIES, Contract, Terms
 
 _POOLING_NAMES = {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "weighted", "lasttoken": "last"}
@@ -41,7 +42,8 @@ class ModelFolder:
 
     `transformer` is the folder of the backbone's files, `projections` those of Dense modules in order. `lower_case` asks for
     lower-casing on top of what the tokeniser does. `head` holds what the contract does not say of a head that is not dense: for a
-    sparse one `activation`, relu or log1p_relu.
+    sparse one `activation`, relu or log1p_relu. `static`: a vector a token, looked up; `drops_unknown`: a
+    static model's mean leaves out tokens that its vocabulary lacks.
     """
 
     path: Path
@@ -50,6 +52,8 @@ class ModelFolder:
     projections: tuple[Path, ...] = ()
     lower_case: bool = False
     head: Mapping[str, str] = field(default_factory=dict)
+    static: bool = False
+    drops_unknown: bool = False
 
 
 def read_model_folder(path: str | Path) -> ModelFolder:
@@ -62,6 +66,8 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     if not path.is_dir():
         raise ModelError(f"{path}: there is no such folder; a model is a folder with config.json, tokenizer.json and model.safetensors")
     modules = _modules(path)
+    if is_static(read_config(path), [_kind(module) for module in modules]):
+        return _read_static(path, modules)
     by_kind = {kind: [path / module["path"] for module in modules if _kind(module) == kind] for kind in _KINDS}
     transformer = by_kind["Transformer"][0] if by_kind["Transformer"] else path
     if not (transformer / "config.json").exists():
@@ -76,11 +82,27 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
     facts["max_tokens"] = _max_tokens(transformer, config, limits, stated, path)
     facts["dim"] = int(config["vocab_size"]) if sparse else _dim(by_kind["Dense"], config, path)
-    facts |= {"similarity": stated.get("similarity", "dot" if sparse else "cosine")} | _similarity_and_prompts(path)
+    contract = _whole_contract(facts, stated, path, similarity="dot" if sparse else "cosine")
+    return ModelFolder(path, contract, transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)), head)
+
+
+def _read_static(path: Path, modules: list[dict[str, Any]]) -> ModelFolder:
+    folder = path / modules[0]["path"] if modules else path
+    config, stated = read_config(path), _stated(path)
+    facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "dense"}
+    facts |= static_facts(folder, config, normalised=len(modules) > 1 if modules else None)
+    drops = facts.pop("drops_unknown")
+    facts["max_tokens"] = min(facts["max_tokens"], stated.get("max_tokens", facts["max_tokens"]))
+    return ModelFolder(path, _whole_contract(facts, stated, path, similarity="cosine"), folder, static=True, drops_unknown=drops)
+
+
+def _whole_contract(facts: dict[str, Any], stated: dict[str, Any], path: Path, *, similarity: str) -> Contract:
+    """What the model's own files say, joined with what nearfield.json states beside them."""
+    facts |= {"similarity": stated.get("similarity", similarity)} | _similarity_and_prompts(path)
     _refuse_contradictions(facts, stated, path)
     stated["prompts"] = facts["prompts"] | stated.get("prompts", {})
     facts |= {key: tuple(value) if key == "matryoshka_dims" else value for key, value in stated.items()}
-    return ModelFolder(path, Contract(**facts), transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)), head)
+    return Contract(**facts)
 
 
 def contract_json(contract: Contract) -> dict[str, Any]:
@@ -114,6 +136,8 @@ def _modules(path: Path) -> list[dict[str, Any]]:
         return []
     modules: list[dict[str, Any]] = sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"]))
     kinds = [_kind(module) for module in modules]
+    if kinds[:1] == [STATIC] and kinds[1:] in ([], ["Normalize"]):
+        return modules
     wrong = [kind for kind in kinds if kind not in _KINDS]
     if wrong:
         raise ModelError(f"{path / 'modules.json'}: module {wrong[0]} is not supported; wanted {', '.join(_KINDS)}")

@@ -12,6 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from nearfield.errors import ContractError, ModelError
 from nearfield.store.atomic import read_json, write_json
 from nearfield.store.mapped import Array, map_tensors
@@ -19,28 +22,33 @@ from nearfield.types.contract import Contract
 
 UNLIMITED = 1_000_000  # tokens: a mean has no last position
 UNKNOWN = "[UNK]"
+STATIC = "StaticEmbedding"  # sentence-transformers' name of the module
 _MODEL2VEC_TOKENS = 512  # what model2vec reads of a text where its config states no max_length (DEFAULT_MAX_LENGTH of its model.py)
+_ROWS = 65_536  # vectors looked at at a time
 _TABLES = ("embeddings", "embedding.weight")
 
 
 def is_static(config: dict[str, Any], modules: list[str]) -> bool:
     """Whether a folder with this config.json and modules of these kinds is a static model's."""
-    return "StaticEmbedding" in modules or (not modules and config.get("model_type") == "model2vec")
+    return modules[:1] == [STATIC] or (not modules and config.get("model_type") == "model2vec")
 
 
 def static_facts(folder: Path, config: dict[str, Any], *, normalised: bool | None) -> dict[str, Any]:
-    """What the files in `folder` say of dim, length and normalisation; `normalised` is what modules.json says, None where there is none.
+    """What the files in `folder` say of the contract, and whether tokens that the vocabulary lacks are left out, as model2vec does.
 
+    `normalised` is what modules.json says, None where there is none.
     Raises ModelError where there is no table of vectors, ContractError where two files contradict each other.
     """
     stated = config.get("normalize")
     if normalised is not None and stated is not None and stated != normalised:
         said = f"modules.json {'normalises' if normalised else 'does not normalise'} and config.json says normalize: {stated}"
         raise ContractError(f"{folder}: {said}; correct the one that is wrong")
-    table = _table(folder, map_tensors(folder / "model.safetensors"))
-    limit = config.get("max_length", _MODEL2VEC_TOKENS) if config.get("model_type") == "model2vec" else None
+    tensors = map_tensors(folder / "model.safetensors")
+    table, own = _table(folder, tensors), "embeddings" in tensors
+    limit = config.get("max_length", _MODEL2VEC_TOKENS) if own else None
     normalise = bool(stated if normalised is None else normalised)
-    return {"dim": table.shape[1], "max_tokens": limit or UNLIMITED, "normalise": normalise, "pooling": "mean", "include_prompt": True}
+    facts = {"dim": table.shape[1], "max_tokens": limit or UNLIMITED, "normalise": normalise}
+    return facts | {"pooling": "mean", "include_prompt": True, "drops_unknown": own}
 
 
 def read_table(folder: Path) -> Array:
@@ -61,6 +69,23 @@ def read_table(folder: Path) -> Array:
     return table
 
 
+def checked_table(folder: Path) -> npt.NDArray[np.float32]:
+    """`read_table` as float32, still memory-mapped where it is stored so. Raises ModelError for a value that is not finite."""
+    table = read_table(folder)
+    for start in range(0, len(table), _ROWS):
+        finite = np.isfinite(table[start : start + _ROWS]).all(1)
+        if not finite.all():
+            bad = start + int(np.flatnonzero(~finite)[0])
+            raise ModelError(f"{folder / 'model.safetensors'}: the vector of token {bad} holds NaN or infinite values; the file is damaged")
+    return np.asarray(table) if table.dtype == np.float32 else table.astype(np.float32)
+
+
+def table_rows(folder: Path) -> int:
+    """How many tokens a static folder has vectors for."""
+    tensors = map_tensors(folder / "model.safetensors")
+    return len(tensors.get("mapping", _table(folder, tensors)))
+
+
 def _table(folder: Path, tensors: dict[str, Array]) -> Array:
     found = [tensors[name] for name in _TABLES if name in tensors]
     if len(found) != 1 or found[0].ndim != 2 or not found[0].size:
@@ -69,12 +94,16 @@ def _table(folder: Path, tensors: dict[str, Array]) -> Array:
     return found[0]
 
 
-def write_static_config(stage: Path, contract: Contract, *, made_from: str) -> None:
-    """The JSON files of a static folder but for tokenizer.json: what model2vec, sentence-transformers and nearfield each read."""
+def write_static_config(stage: Path, contract: Contract, *, made_from: str, drops_unknown: bool = True) -> None:
+    """The JSON files of a static folder but for tokenizer.json: what model2vec, sentence-transformers and nearfield each read.
+
+    Where tokens that the vocabulary lacks are not to be left out, the folder is one of sentence-transformers alone.
+    """
     length = None if contract.max_tokens >= UNLIMITED else contract.max_tokens
     about = {"model_type": "model2vec", "architectures": ["StaticModel"], "tokenizer_name": made_from, "hidden_dim": contract.dim}
-    write_json(stage / "config.json", about | {"seq_length": UNLIMITED, "max_length": length, "normalize": contract.normalise})
-    kinds = ["StaticEmbedding", *(["Normalize"] if contract.normalise else [])]
+    if drops_unknown:
+        write_json(stage / "config.json", about | {"seq_length": UNLIMITED, "max_length": length, "normalize": contract.normalise})
+    kinds = [STATIC, *(["Normalize"] if contract.normalise else [])]
     paths = [".", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
     rows = [
         {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Usage:
-    """`truncated` of `items` lost `tokens_lost` of their tokens; `prompt_tokens` went to prompts."""
+    """`truncated` of `items` lost `tokens_lost` of their tokens; `prompt_tokens` went to prompts.
+
+    `unknown_tokens` were left out because a static model has no vector for them; `nothing_known` of the items had no token at all that
+    could be pooled, and have the zero vector.
+    """
 
     items: int = 0
     tokens: int = 0
@@ -15,6 +19,8 @@ class Usage:
     tokens_lost: int = 0
     prompt_tokens: int = 0
     seconds: float = 0.0
+    unknown_tokens: int = 0
+    nothing_known: int = 0
 
 
 NOTHING_READ = Usage()

@@ -7,6 +7,7 @@ in words why it cannot run the model in a folder, or gives None where it can.
 """
 
 RUNTIMES = {
+    "static": "nearfield.encoders.runtimes.static:StaticRuntime",
     "native": "nearfield.encoders.runtimes.native:NativeRuntime",
     "torch": "nearfield.encoders.runtimes.torch_runtime:TorchRuntime",
     "openvino": "nearfield.encoders.runtimes.openvino_runtime:OpenVINORuntime",

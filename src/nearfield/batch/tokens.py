@@ -126,6 +126,16 @@ class Tokeniser:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
         return np.array([len(encoding.ids) for encoding in self._encode(list(texts))], np.int64)
 
+    def json(self) -> str:
+        """The tokeniser as a tokenizer.json."""
+        text: str = self._tokenizer.to_str()
+        return text
+
+    def around(self) -> tuple[list[int], list[int]]:
+        """The special tokens that are put before and after a text."""
+        encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
+        return encoding.ids[: _specials_at_start(encoding)], encoding.ids[len(encoding.ids) - _specials_at_end(encoding) :]
+
     @property
     def size(self) -> int:
         """How many tokens the vocabulary has, added ones included."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "tune": "nearfield.cli.tune",
     "adapt": "nearfield.cli.adapt",
     "bridge": "nearfield.cli.bridge",
+    "distil": "nearfield.cli.distil",
     "report": "nearfield.cli.report",
     "models": "nearfield.cli.models",
     "similarity": "nearfield.cli.similarity",

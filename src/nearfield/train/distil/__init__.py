@@ -1,0 +1,1 @@
+"""Small models that take after large ones."""

@@ -18,6 +18,7 @@ from nasty import nasty_texts
 from nearfield.batch.packed import Packed
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
+from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from peer import assert_same_as_sentence_transformers
@@ -142,6 +143,34 @@ def test_vectors_depend_neither_on_batches_nor_on_order(tiny: Path) -> None:
         np.testing.assert_allclose(TextEncoder.open(tiny, batch_tokens=budget).encode(texts, "document").vectors, whole, atol=2e-6)
     alone = np.concatenate([encoder.encode([text], "document").vectors for text in texts])
     np.testing.assert_allclose(alone, whole, atol=2e-6)
+
+
+class Streamed(TorchRuntime):
+    """torch as a runtime that wants three threads, and that may fail on a text's token."""
+
+    streams = 3
+    refused = -1
+
+    def embed(self, batch: Packed) -> np.ndarray:
+        if self.refused in batch.ids:
+            raise InputError(f"token {self.refused} is refused")
+        return super().embed(batch)
+
+
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+def test_threads_and_chunks_change_nothing(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, model = nasty_texts(50), TextModel.open(tiny)
+    whole = TextEncoder(model.folder, TorchRuntime(model)).encode(texts, "document")
+    monkeypatch.setattr("nearfield.encoders.text._CHUNK", 16)
+    encoder, told = TextEncoder(model.folder, Streamed(model), batch_tokens=50), list[int]()
+    parted = encoder.encode(texts, "document", progress=lambda done, *_: told.append(done))
+    np.testing.assert_allclose(parted.vectors, whole.vectors, atol=2e-6)
+    assert (parted.usage.tokens, parted.usage.truncated) == (whole.usage.tokens, whole.usage.truncated)
+    assert told == sorted(told)
+    assert told[-1] == len(texts)
+    encoder.runtime.refused = int(encoder.tokenise(["cat"], "document").ids[1])
+    with pytest.raises(InputError, match="is refused"):
+        encoder.encode(["dog " * 20] * 20 + ["cat"], "document")
 
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")

@@ -117,6 +117,16 @@ def test_a_padding_token_within_a_text_has_the_position_that_the_architecture_gi
         torch.testing.assert_close(packed_states(prepared(model), packed, CPU), alone(model, packed), atol=2e-6, rtol=2e-6)
 
 
+@pytest.mark.parametrize("case", ["bert", "embeddinggemma", "modernbert", "mpnet", "qwen2"])
+def test_bfloat16_keeps_the_directions(case: str) -> None:
+    model, packed = backbone(case), batch(LENGTHS)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = packed_states(prepared(model), packed, CPU).float()
+    with torch.inference_mode():
+        exact = alone(model, packed)
+    assert nn.functional.cosine_similarity(rounded, exact).min() > 0.99
+
+
 def test_what_does_not_pack_says_so() -> None:
     config = AutoConfig.for_model("t5", vocab_size=VOCABULARY, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4)
     assert not prepare(AutoModel.from_config(config))

@@ -126,7 +126,8 @@ def _contract(model: str) -> dict[str, Any]:
     return {"pooling": "cls" if cls else "mean", "dim": config["hidden_size"], "max_tokens": limits["max_seq_length"]}
 
 
-def main() -> None:
+def answer_requests() -> None:
+    """Load a library and encode as asked, until standard input ends."""
     warnings.simplefilter("ignore")
     loaded: dict[str, Encode] = {}
 
@@ -147,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer_requests()

@@ -49,25 +49,32 @@ def progress_bar(title: str) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Bars(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False), console=err) as bars:
         task = bars.add_task(title, total=None, rate="", note="")
+        begun = False
 
         def show(done: int, total: int, note: str = "") -> None:
+            nonlocal begun
+            if not begun:  # what a run that was interrupted had done before says nothing of the speed
+                bars.reset(task, completed=done, total=total or None)
+                begun = True
             speed = bars.tasks[0].speed
-            bars.update(task, completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "", note=note)
+            bars.update(task, completed=done, total=total or None, rate=f"{speed:,.0f}/s" if speed else "", note=note)
 
         yield show
 
 
 class ProgressLines:
-    """Progress as plain lines on stderr, one every `every` seconds; work that ends sooner says nothing."""
+    """Progress as plain lines on stderr, one every `every` seconds; work that ends sooner says nothing. A total of 0 is unknown."""
 
     def __init__(self, title: str, *, every: float = LINE_EVERY, clock: Callable[[], float] = time.monotonic) -> None:
         self.title, self.every, self.clock = title, every, clock
         self.started = self.shown = clock()
+        self.first: tuple[int, float] | None = None  # done and when, at the first call: what was done before says nothing of the speed
         self.last: tuple[int, int, str] | None = None
         self.written: tuple[int, int, str] | None = None
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         self.last = (done, total, note)
+        self.first = self.first or (done, self.clock())
         if self.clock() - self.shown >= self.every:
             self._write(done, total, note)
 
@@ -79,10 +86,11 @@ class ProgressLines:
     def _write(self, done: int, total: int, note: str) -> None:
         self.shown, self.written = self.clock(), (done, total, note)
         seconds = self.shown - self.started
-        rate = done / seconds if seconds > 0 else 0.0
+        before, since = self.first if self.first and self.first[1] < self.shown else (0, self.started)
+        rate = (done - before) / (self.shown - since) if self.shown > since else 0.0
         left = f", {clock_time((total - done) / rate)} left" if 0 < done < total and rate > 0 else ""
         speed = f", {rate:,.1f}/s" if rate > 0 else ""
-        line = f"{self.title}: {done:,}/{total:,} in {clock_time(seconds)}{speed}{left}{'  ' if note else ''}{note}"
+        line = f"{self.title}: {done:,}{f'/{total:,}' if total else ''} in {clock_time(seconds)}{speed}{left}{'  ' if note else ''}{note}"
         err.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 

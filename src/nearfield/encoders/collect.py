@@ -31,8 +31,11 @@ class Collector(ABC):
         """Keep what `make` gave for the items at these positions."""
 
     @abstractmethod
-    def embeddings(self, usage: Usage) -> Embeddings:
-        """All items' embeddings. Raises ModelError where some are not finite."""
+    def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
+        """All items' embeddings, with `counts` (n, 2), the tokens read and lost of each, where the kind keeps them.
+
+        Raises ModelError where some are not finite.
+        """
 
 
 class Rows(Collector):
@@ -50,11 +53,10 @@ class Rows(Collector):
         """See Collector.put."""
         self._vectors[items] = made
 
-    def embeddings(self, usage: Usage) -> Dense:
+    def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Dense:
         """See Collector.embeddings."""
-        kept = self._contract
-        vectors = checked_finite(self._vectors, kept.name)
-        return Dense(vectors, kept.dim, similarity=kept.similarity, layer_norm=kept.layer_norm, normalise=kept.normalise, usage=usage)
+        vectors = checked_finite(self._vectors, self._contract.name)
+        return Dense.under(self._contract, vectors, usage=usage, counts=counts)
 
 
 class Parts(Collector):
@@ -73,7 +75,7 @@ class Parts(Collector):
         self._items.append(items)
         self._parts.append(made)
 
-    def embeddings(self, usage: Usage) -> Embeddings:
+    def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
         """See Collector.embeddings."""
         joined = type(self._parts[0]).join(self._parts)
         ordered: Any = joined[np.argsort(np.concatenate(self._items))]

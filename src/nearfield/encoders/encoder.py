@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Generic
+from typing import ClassVar, Generic
 
 from typing_extensions import TypeVar
 
@@ -21,9 +21,20 @@ class Encoder(ABC, Generic[E]):
     """A model under its contract; `Encoder[Sparse]` makes `Sparse` embeddings, and `Encoder` alone `Dense` ones.
 
     `encode` returns embeddings in the order of the items, whatever the batches were.
+
+    `worth_caching` says whether looking a vector up is quicker than making it again.
     """
 
     contract: Contract
+    worth_caching: ClassVar[bool] = True
+
+    @property
+    def identity(self) -> dict[str, str] | None:
+        """What its vectors depend on beside texts and prompts: the hash of the model's `files`, precision, runtime.
+
+        None where it cannot tell, which is the default: its vectors are then not kept for later.
+        """
+        return None
 
     @abstractmethod
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:

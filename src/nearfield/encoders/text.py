@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nearfield.encoders.runtimes.choose import choose, open_runtime
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.store.fingerprint import model_hash
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.store.static_folder import table_rows
 from nearfield.types.progress import Progress, silent
@@ -73,6 +75,11 @@ class TextEncoder(Encoder[E]):
         """The runtime's precision."""
         return self.runtime.precision
 
+    @cached_property
+    def identity(self) -> dict[str, str] | None:
+        """See Encoder.identity."""
+        return {"files": model_hash(self.folder.path), "runtime": self.runtime.name, "precision": self.runtime.precision}
+
     def tokenise(self, items: Sequence[str], role: Role, *, max_tokens: int | None = None) -> Tokens:
         """Token ids of the items with the role's prompt before each, at most `max_tokens` (the contract's by default) each.
 
@@ -101,16 +108,16 @@ class TextEncoder(Encoder[E]):
         """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next chunk is tokenised meanwhile."""
         started = time.perf_counter()
         collect = collector(self.contract, len(items), self.runtime)
-        tokens_read, truncated, lost, prompted, unknown, nothing = 0, 0, 0, 0, 0, 0
+        counts, prompted = np.empty((len(items), 2), np.int64), 0
+        unknown, nothing = 0, 0
         for start, tokens in self._chunks(items, role):
             for done in self._encode_chunk(tokens, start, collect):
                 progress(start + done, len(items))
-            tokens_read += len(tokens.ids)
-            truncated += int((tokens.lost > 0).sum())
-            lost += int(tokens.lost.sum())
+            counts[start : start + _CHUNK] = np.stack([tokens.lengths, tokens.lost], 1)
             prompted += tokens.prompt_tokens * len(tokens.lost)
             unknown += tokens.unknown
             nothing += int((tokens.lengths == 0).sum())
+        (tokens_read, lost), truncated = counts.sum(0).tolist(), int((counts[:, 1] > 0).sum())
         usage = Usage(len(items), tokens_read, truncated, lost, prompted, time.perf_counter() - started, unknown, nothing)
         if truncated:
             share = lost / (lost + tokens_read)
@@ -120,7 +127,7 @@ class TextEncoder(Encoder[E]):
                 TruncationWarning,
                 stacklevel=2,
             )
-        found: E = collect.embeddings(usage)  # type: ignore[assignment]
+        found: E = collect.embeddings(usage, counts)  # type: ignore[assignment]
         return found
 
     def _chunks(self, items: Sequence[str], role: Role) -> Iterator[tuple[int, Tokens]]:

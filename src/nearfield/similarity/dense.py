@@ -14,6 +14,7 @@ from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.similarity.embeddings import Array, Embeddings, write_ids
 from nearfield.similarity.functions import similarity, unit
 from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.types.contract import Contract
 from nearfield.types.usage import NOTHING_READ
 from nearfield.types.usage import Usage as Usage
 
@@ -27,7 +28,8 @@ class Dense(Embeddings):
 
     `vectors`: (n, dim) float32 or float16; (n, dim) uint8 codes for int8; (n, ceil(dim / 8)) uint8 packed signs for binary.
     `dim` is the number of dimensions, whatever the storage. `ranges`: (2, dim) float32, for int8 the least value and the step
-    of each dimension's codes. `layer_norm` is the contract's: apply a parameter-free layer_norm before a cut.
+    of each dimension's codes. `layer_norm` is the contract's: apply a parameter-free layer_norm before a cut. `counts`: (n, 2)
+    int64, tokens read and tokens lost of each item, where what made the vectors counted them; not stored.
     """
 
     kind: ClassVar[str] = "dense"
@@ -39,12 +41,26 @@ class Dense(Embeddings):
     normalise: bool = True
     ranges: Array | None = None
     usage: Usage = NOTHING_READ
+    counts: npt.NDArray[np.int64] | None = None
+
+    @classmethod
+    def under(
+        cls,
+        contract: Contract,
+        vectors: Array,
+        *,
+        usage: Usage = NOTHING_READ,
+        counts: npt.NDArray[np.int64] | None = None,
+    ) -> Dense:
+        """Vectors (n, dim) float32 as a model made them, with what its contract says of their use."""
+        kept = contract
+        return cls(vectors, kept.dim, "float32", kept.similarity, kept.layer_norm, kept.normalise, usage=usage, counts=counts)
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def __getitem__(self, items: slice | Sequence[int] | Array) -> Dense:
-        return replace(self, vectors=self.vectors[items])
+        return replace(self, vectors=self.vectors[items], counts=None if self.counts is None else self.counts[items])
 
     @classmethod
     def join(cls, parts: Sequence[Dense]) -> Dense:
@@ -130,8 +146,12 @@ class Dense(Embeddings):
             if self.ranges is not None:
                 np.save(stage / "ranges.npy", self.ranges)
             write_ids(stage, ids)
-            names = ("kind", "dim", "storage", "similarity", "layer_norm", "normalise", "usage")
-            write_json(stage / "vectors.json", {"format": 1, "items": len(self)} | {name: getattr(self, name) for name in names})
+            self.save_facts(stage, len(self))
+
+    def save_facts(self, folder: Path, items: int) -> None:
+        """Write only `vectors.json`, for a folder that holds `items` vectors of this kind; its arrays were written by another hand."""
+        names = ("kind", "dim", "storage", "similarity", "layer_norm", "normalise", "usage")
+        write_json(folder / "vectors.json", {"format": 1, "items": items} | {name: getattr(self, name) for name in names})
 
     @classmethod
     def open(cls, path: str | Path) -> Dense:

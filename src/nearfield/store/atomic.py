@@ -70,11 +70,17 @@ def staged_folder(path: str | Path) -> Iterator[Path]:
         stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
         try:
             yield stage
-            os.chmod(stage, 0o755)
-            _sync(stage)
-            _replace_folder(stage, path)
+            move_folder(stage, path)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+
+
+def move_folder(stage: Path, path: Path) -> None:
+    """Move the finished folder `stage` to `path` on the same file system, where it replaces a folder that is there."""
+    with storage(path):
+        os.chmod(stage, 0o755)
+        _sync(stage)
+        _replace_folder(stage, path)
 
 
 @contextlib.contextmanager

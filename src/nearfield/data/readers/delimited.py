@@ -7,38 +7,54 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nearfield.data.columns import shortened
-from nearfield.data.readers import Record
-from nearfield.data.readers.lines import LIMIT, lines
+from nearfield.data.readers import TolerantRecord
+from nearfield.data.readers.lines import LIMIT, decoded, raw_lines, tolerant_lines
 from nearfield.errors import InputError
 
 
-def comma_records(path: Path) -> Iterator[Record]:
-    """The rows of a CSV file (RFC 4180: a quoted field may hold commas, doubled quotes and line breaks)."""
+def tolerant_comma_records(path: Path) -> Iterator[TolerantRecord]:
+    """The rows of a CSV file (RFC 4180: a quoted field may hold commas, doubled quotes and line breaks), or what is wrong with each.
+
+    Raises InputError for a header that is none, and for a quote that is never closed.
+    """
     return _named(path, _logical_lines(path), _comma_fields)
 
 
-def tab_records(path: Path) -> Iterator[Record]:
-    """The rows of a TSV file: fields hold no tab and no line break; quotes around a whole field are taken off."""
-    return _named(path, lines(path), _tab_fields)
+def tolerant_tab_records(path: Path) -> Iterator[TolerantRecord]:
+    """The rows of a TSV file, or what is wrong with each: fields hold no tab and no line break; quotes around a whole field are
+    taken off. Raises InputError for a header that is none."""
+    return _named(path, tolerant_lines(path), _tab_fields)
 
 
-def _named(path: Path, rows: Iterator[tuple[int, str]], split: Callable[[str], list[str]]) -> Iterator[Record]:
+def _named(path: Path, rows: Iterator[tuple[int, str | InputError]], split: Callable[[str], list[str]]) -> Iterator[TolerantRecord]:
     header: list[str] | None = None
     for number, row in rows:
-        if not row.strip():
+        if isinstance(row, str) and not row.strip():
             continue
-        try:
-            fields = split(row)
-        except csv.Error as error:
-            raise InputError(f"is no row of a table: {error}", path=path, line=number) from error
-        if header is None:
+        fields = _fields(row, path, number, split)
+        if header is not None:
+            yield number, _by_name(fields, header, path, number)
+        elif isinstance(fields, InputError):
+            raise fields
+        else:
             header = [name.strip() for name in fields]
             _check_separator(path, number, header)
-        elif len(fields) != len(header):
-            message = f"has {len(fields)} fields; wanted {len(header)}, as in the header: {shortened(header)}"
-            raise InputError(message, path=path, line=number)
-        else:
-            yield number, dict(zip(header, fields, strict=True))
+
+
+def _fields(row: str | InputError, path: Path, line: int, split: Callable[[str], list[str]]) -> list[str] | InputError:
+    try:
+        return row if isinstance(row, InputError) else split(row)
+    except csv.Error as error:
+        return InputError(f"is no row of a table: {error}", path=path, line=line)
+
+
+def _by_name(fields: list[str] | InputError, header: list[str], path: Path, line: int) -> dict[str, str] | InputError:
+    if isinstance(fields, InputError):
+        return fields
+    if len(fields) != len(header):
+        message = f"has {len(fields)} fields; wanted {len(header)}, as in the header: {shortened(header)}"
+        return InputError(message, path=path, line=line)
+    return dict(zip(header, fields, strict=True))
 
 
 def _check_separator(path: Path, line: int, header: list[str]) -> None:
@@ -53,17 +69,22 @@ def _check_separator(path: Path, line: int, header: list[str]) -> None:
         raise InputError(f"looks {found[0]}-separated ({shortened(header)}); {wanted}: {advice}", path=path, line=line)
 
 
-def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines joined until their quotes are even in number, each with the number of its first line."""
-    parts: list[str] = []
+def _logical_lines(path: Path) -> Iterator[tuple[int, str | InputError]]:
+    """Lines joined until their quotes are even in number, each with the number of its first line.
+
+    Raises InputError for a line that is too long: whether a quote is open after it is not known.
+    """
+    parts: list[bytes] = []
     start = quotes = size = 0
-    for number, line in lines(path):
+    for number, raw in raw_lines(path):
+        if isinstance(raw, InputError):
+            raise raw
         start = start if parts else number
-        parts.append(line)
-        quotes += line.count('"')
-        size += len(line)
+        parts.append(raw)
+        quotes += raw.count(b'"')
+        size += len(raw)
         if quotes % 2 == 0:
-            yield start, "\n".join(parts)
+            yield start, decoded(b"\n".join(parts), path, start)
             parts, quotes, size = [], 0, 0
         elif size > LIMIT:
             break

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from nearfield.data.readers import Record
-from nearfield.data.readers.lines import lines
+from nearfield.data.readers import Record, TolerantRecord
+from nearfield.data.readers.lines import strict, tolerant_lines
 from nearfield.errors import InputError
 
 
 def records(path: Path) -> Iterator[Record]:
     """Each line's object; blank lines are skipped. Raises InputError that names the line that holds none."""
-    for number, line in lines(path):
-        if line.strip():
-            yield number, _object(line, path, number)
+    return strict(tolerant_records(path))
+
+
+def tolerant_records(path: Path) -> Iterator[TolerantRecord]:
+    """The same, with the error in the place of a line that holds no object."""
+    return objects(tolerant_lines(path), path)
+
+
+def objects(lines: Iterable[tuple[int, str | InputError]], path: Path) -> Iterator[TolerantRecord]:
+    """The object that each of `lines` holds, or what is wrong with it; `path` is what errors call their file."""
+    for number, line in lines:
+        if isinstance(line, InputError):
+            yield number, line
+        elif line.strip():
+            try:
+                yield number, _object(line, path, number)
+            except InputError as error:
+                yield number, error
 
 
 def _object(line: str, path: Path, number: int) -> dict[str, Any]:

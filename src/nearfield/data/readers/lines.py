@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from nearfield.errors import InputError
 
+Value = TypeVar("Value")
 LIMIT = 8 << 20  # bytes a line (or a text file that is one document): longer ones are no texts, but a file of another kind
 
 
@@ -17,15 +18,44 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
     Raises InputError that names the line when it is longer than LIMIT bytes or no UTF-8, and when the file is empty.
     """
+    return strict(tolerant_lines(path))
+
+
+def tolerant_lines(path: Path) -> Iterator[tuple[int, str | InputError]]:
+    """The same, with the error in the place of a line that is too long or no UTF-8, so that the others can be read."""
+    return ((number, decoded(raw, path, number)) for number, raw in raw_lines(path))
+
+
+def raw_lines(path: Path) -> Iterator[tuple[int, bytes | InputError]]:
+    """The number and the bytes of each line of a file, without its line break; an InputError where they are more than LIMIT.
+
+    Raises InputError when the file is empty or cannot be read.
+    """
+    number = 0
     with reading(path), open(path, "rb") as file:
-        number = 0
-        while raw := file.readline(LIMIT + 1):
-            number += 1
-            if len(raw) > LIMIT:
-                raise InputError(too_long(len(raw) + _rest(file), what="the line"), path=path, line=number)
-            yield number, decode(raw, path, line=number).rstrip("\r\n")
-        if not number:
-            raise InputError("the file is empty", path=path)
+        for number, raw in split_lines(file, path):
+            yield number, raw
+    if not number:
+        raise InputError("the file is empty", path=path)
+
+
+def split_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes | InputError]]:
+    """The number and the bytes of each line of an open file that is called `path` in errors; see `raw_lines`."""
+    number = 0
+    while raw := file.readline(LIMIT + 1):
+        number += 1
+        if len(raw) > LIMIT:
+            yield number, InputError(too_long(len(raw) + _rest(file), what="the line"), path=path, line=number)
+        else:
+            yield number, raw.rstrip(b"\r\n")
+
+
+def strict(rows: Iterator[tuple[int, Value | InputError]]) -> Iterator[tuple[int, Value]]:
+    """The same rows; raises the first error among them."""
+    for number, row in rows:
+        if isinstance(row, InputError):
+            raise row
+        yield number, row
 
 
 @contextlib.contextmanager
@@ -48,6 +78,14 @@ def decode(raw: bytes, path: Path, *, line: int = 1) -> str:
         column = error.start - before.rfind(b"\n")
         message = f"is not UTF-8: {error.reason} at byte {column} of the line; save the file as UTF-8"
         raise InputError(message, path=path, line=line + before.count(b"\n")) from error
+
+
+def decoded(raw: bytes | InputError, path: Path, line: int) -> str | InputError:
+    """`raw` as text, or the error that `decode` raises, or that it is already."""
+    try:
+        return raw if isinstance(raw, InputError) else decode(raw, path, line=line)
+    except InputError as error:
+        return error
 
 
 def too_long(size: int, *, what: str) -> str:

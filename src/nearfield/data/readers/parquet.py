@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nearfield.data.columns import known
+from nearfield.data.columns import known, shortened
 from nearfield.data.readers import Record
 from nearfield.data.readers.lines import reading
-from nearfield.errors import InputError
+from nearfield.errors import InputError, nearest
 
 _ROWS = 2048  # decoded at a time
 
 
-def records(path: Path) -> Iterator[Record]:
-    """The file's rows with their 1-based numbers; of its columns only those that have a meaning, where there are any."""
+def tolerant_records(path: Path, *, columns: Sequence[str] = ()) -> Iterator[Record]:
+    """The file's rows with their 1-based numbers; of its columns those named, else those that have a meaning, else all.
+
+    No row of Parquet is wrong by itself. Raises InputError where the file is none, lacks a column, or has no rows.
+    """
     number = 0
-    try:
-        with reading(path), pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            columns = [name for name in names if known(name)]
-            for batch in file.iter_batches(batch_size=_ROWS, columns=columns or names):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except pa.ArrowException as error:
-        raise InputError(f"is no Parquet file or is damaged: {error}", path=path) from error
+    with _opened(path) as file:
+        names = file.schema_arrow.names
+        lacking = next((name for name in columns if name not in names), None)
+        if lacking is not None:
+            raise InputError(f"has no column {lacking!r}; it has {shortened(names)}.{nearest(lacking, names)}", path=path)
+        chosen = columns or [name for name in names if known(name)] or names
+        for batch in file.iter_batches(batch_size=_ROWS, columns=chosen):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
     if not number:
         raise InputError("the file has no rows", path=path)
+
+
+def names(path: Path) -> list[str]:
+    """The names of the file's columns."""
+    with _opened(path) as file:
+        return list(file.schema_arrow.names)
+
+
+def count(path: Path) -> int:
+    """The number of the file's rows, by its footer."""
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with reading(path), pq.ParquetFile(path) as file:
+            yield file
+    except pa.ArrowException as error:
+        raise InputError(f"is no Parquet file or is damaged: {error}", path=path) from error

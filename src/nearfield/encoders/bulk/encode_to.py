@@ -1,0 +1,176 @@
+"""A stream of texts of any size to a vector folder, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from nearfield.data.stream import Stream
+from nearfield.encoders.bulk.account import Account
+from nearfield.encoders.bulk.job import IDS, VECTORS, Job, forget_job
+from nearfield.encoders.bulk.manifest import FILE, write_manifest
+from nearfield.encoders.bulk.part import PartMaker
+from nearfield.encoders.bulk.request import Request
+from nearfield.encoders.bulk.shards import BYTES, ROWS, Shard, cut_shards
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.vector_file import quantise_file
+from nearfield.store.atomic import check_writable, move_folder, storage
+from nearfield.store.made_by import MadeBy
+from nearfield.store.vector_cache import VectorCache
+from nearfield.types.progress import Progress, silent
+
+FORMAT = 1  # of a job: raised when shards are cut or written otherwise
+
+
+def encode_to(
+    encoder: Encoder,
+    stream: Stream,
+    path: str | Path,
+    request: Request = Request(),  # noqa: B008 - frozen
+    *,
+    cache: bool = True,
+    shard_rows: int = ROWS,
+    progress: Progress = silent,
+) -> Account:
+    """Encode the rows of `stream` into a vector folder at `path`, which `Dense.open` opens, with a manifest of all the rows.
+
+    A row that cannot be encoded has no vector and is in the manifest as failed, with the reason. What is done is on the disk
+    after each shard; when the process is killed, the same call goes on there, and the vectors are those of a run that was not
+    killed, bit for bit. `cache` keeps vectors by their text's hash (see `VectorCache`), so that no text is encoded again. At most
+    `shard_rows` rows are in memory at once, and as many more are read ahead.
+
+    Raises InputError where the stream is empty or no row can be encoded, and where an unfinished run to `path` was made from
+    another input, model or request; ContractError and ModelError as the encoder does.
+    """
+    path = Path(path)
+    refuse_other_folder(path)
+    request.check(encoder.contract)
+    kept = _cache(encoder, request) if cache else None
+    maker = PartMaker(encoder, request, kept)
+    facts = _facts(encoder, request, shard_rows)
+    try:
+        with Job.opened(path, facts, dim=request.dim or encoder.contract.dim, storage=request.first_storage) as job:
+            _run(job, cut_shards(stream.rows(), most_rows=shard_rows), maker, progress, stream.total() or 0)
+            account = _total(job, stream)
+            _warn(account, encoder)
+            _finish(job, encoder, request, account)
+    finally:
+        if kept is not None:
+            kept.close()
+    return account
+
+
+def refuse_other_folder(path: Path) -> None:
+    """Raise StorageError where something else than a vector folder is at `path`, or nothing can be written there."""
+    if path.exists() and not (path / "vectors.json").is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise StorageError(f"{path}: exists and is no vector folder, so that it is not replaced; give another place with --to")
+    check_writable(path)
+
+
+def _cache(encoder: Encoder, request: Request) -> VectorCache | None:
+    identity = encoder.identity
+    if identity is None or not encoder.worth_caching:
+        return None
+    if identity.get("precision") == "int8" and identity.get("runtime") in ("openvino", "onnx"):
+        return None  # its ranges are taken from the texts of this very input, so that another input's vectors are of another model
+    return VectorCache.open(identity | {"prompt": encoder.contract.prompt(request.role)}, dim=encoder.contract.dim)
+
+
+def _facts(encoder: Encoder, request: Request, shard_rows: int) -> dict[str, object]:
+    """All that the vectors depend on beside the rows."""
+    cut = {"format": FORMAT, "shard_rows": shard_rows, "shard_bytes": BYTES}
+    asked = {"role": request.role, "dim": request.dim or encoder.contract.dim, "dtype": request.storage}
+    return cut | {"model": encoder.contract.name} | dict(encoder.identity or {}) | asked
+
+
+def _run(job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress, total: int) -> None:
+    """Confirm the shards that are done and make the others."""
+    done = number = 0
+    for number, shard in enumerate(_ahead(shards), 1):
+        before, done = done, done + len(shard.rows)
+        if number <= len(job.marks):
+            job.confirm(number - 1, shard)
+            continue
+        job.add(shard, maker.make(shard, job.vectors.rows, progress=_within(progress, before, len(shard.rows), total)))
+        progress(done, max(total, done) if total else 0)
+    job.confirm_end(number)
+
+
+def _within(progress: Progress, before: int, rows: int, of: int) -> Progress:
+    """The progress of one shard of `rows` rows after `before` of all `of`: its texts that are in no cache are what takes time."""
+
+    def show(done: int, total: int, note: str = "") -> None:
+        progress(before + done * rows // max(1, total), max(of, before + rows) if of else 0, note)
+
+    return show
+
+
+def _ahead(shards: Iterator[Shard]) -> Iterator[Shard]:
+    """The same shards, each read on another thread while the one before is encoded."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
+        coming = pool.submit(next, shards, None)
+        while (shard := coming.result()) is not None:
+            coming = pool.submit(next, shards, None)
+            yield shard
+
+
+def _total(job: Job, stream: Stream) -> Account:
+    account = Account()
+    for mark in job.marks:
+        account = account.plus(mark.account)
+    if not account.rows:
+        raise InputError("holds no text", path=stream.name)
+    if not account.usage.items:
+        forget_job(job.path)
+        raise InputError(f"none of its {account.rows:,} rows can be encoded; the first: {account.faults[0]}", path=stream.name)
+    return account
+
+
+def _warn(account: Account, encoder: Encoder) -> None:
+    """Say what a reader of the vectors must know."""
+    usage, kept = account.usage, encoder.contract
+    if account.empty:
+        message = f"{account.empty:,} of {usage.items:,} texts are empty (the first is {account.first_empty}); their vectors tell nothing"
+        warnings.warn(message, NearfieldWarning, stacklevel=3)
+    if usage.truncated:
+        message = f"{kept.name} reads {kept.max_tokens} tokens: {usage.truncated:,} of {usage.items:,} texts were longer and lost "
+        share = usage.tokens_lost / (usage.tokens_lost + usage.tokens)
+        warnings.warn(f"{message}{usage.tokens_lost:,} tokens ({share:.1%} of all)", TruncationWarning, stacklevel=3)
+
+
+def _finish(job: Job, encoder: Encoder, request: Request, account: Account) -> None:
+    """Make the vector folder of what the job holds, move it to its place, and remove the job."""
+    job.close()
+    stage = job.folder / "finished"
+    shutil.rmtree(stage, ignore_errors=True)
+    with storage(job.path):
+        stage.mkdir()
+        write_manifest(job.manifest(), stage / FILE)
+        _link(job.folder / IDS, stage / "ids.jsonl")
+        if request.storage == "int8":
+            np.save(stage / "ranges.npy", quantise_file(job.folder / VECTORS, stage / "vectors.npy", job.bounds()))
+        else:
+            _link(job.folder / VECTORS, stage / "vectors.npy")
+    none = Dense.under(encoder.contract, np.empty((0, encoder.contract.dim), np.float32), usage=account.usage)
+    request.stored(none).save_facts(stage, account.usage.items)
+    identity = encoder.identity or {}
+    if "files" in identity:
+        MadeBy(encoder.contract.name, request.source or encoder.contract.name, identity["files"], request.role).save(stage)
+    move_folder(stage, job.path)
+    shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file at `target`, without a copy where the file system can: the job stays whole until the folder is in its place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,201 @@
+"""The folder of a run that is not finished: what is done lies there, so that a run that was killed goes on."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nearfield.encoders.bulk.account import Account
+from nearfield.encoders.bulk.manifest import SCHEMA
+from nearfield.encoders.bulk.shards import Shard
+from nearfield.errors import InputError, StorageError
+from nearfield.similarity.embeddings import Array
+from nearfield.similarity.vector_file import VectorFile
+from nearfield.store.atomic import read_json, staged_file, write_json
+from nearfield.store.atomic import storage as writing
+from nearfield.store.growing import GrowingFile
+
+log = logging.getLogger(__name__)
+VECTORS, IDS = "vectors.npy", "ids.jsonl"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was made of a shard: a row each of the manifest, the vectors and ids of those that did not fail, and the account.
+
+    `bounds`: (2, dim) float32, the least and the greatest value of each dimension.
+    """
+
+    manifest: pa.Table
+    vectors: Array
+    ids: list[str]
+    account: Account
+    bounds: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a run was when a shard was done: what the shard's file says beside its manifest.
+
+    `rows`, `vectors` and `id_bytes` count all shards up to this one; `digest`, `account` and `bounds` are of this one.
+    """
+
+    digest: str
+    rows: int
+    vectors: int
+    id_bytes: int
+    account: Account
+    bounds: npt.NDArray[np.float32]
+
+    def json(self) -> str:
+        """The mark as text, float32 values exactly."""
+        facts = {name: getattr(self, name) for name in ("digest", "rows", "vectors", "id_bytes")}
+        bounds = base64.b64encode(np.ascontiguousarray(self.bounds, "<f4").tobytes()).decode()
+        return json.dumps(facts | {"account": dataclasses.asdict(self.account), "bounds": bounds})
+
+    @classmethod
+    def of_json(cls, text: str) -> Mark:
+        """The mark in `text`."""
+        facts: dict[str, Any] = json.loads(text)
+        bounds = np.frombuffer(base64.b64decode(facts.pop("bounds")), "<f4").reshape(2, -1)
+        return cls(account=Account.of_json(facts.pop("account")), bounds=bounds, **facts)
+
+
+def job_folder(path: Path) -> Path:
+    """Where a run that writes to `path` keeps what is done until it is finished: hidden, beside it."""
+    return path.parent / f".{path.name}.encode"
+
+
+def forget_job(path: Path) -> None:
+    """Remove what an unfinished run to `path` left, so that the next begins anew."""
+    shutil.rmtree(job_folder(path), ignore_errors=True)
+
+
+class Job:
+    """An unfinished run to the vector folder `path`, for one process at a time.
+
+    `facts` is all that the vectors depend on beside the input. Use `opened`.
+    """
+
+    def __init__(self, path: Path, facts: dict[str, Any], *, dim: int, storage: str) -> None:
+        self.path, self.folder, self.shards = path, job_folder(path), job_folder(path) / "shards"
+        self._identify(facts)
+        for left in [*self.folder.glob(".*.partial-*"), *self.shards.glob(".*.partial-*")]:
+            left.unlink()
+        self.marks = [self._mark(file) for file in sorted(self.shards.glob("*.arrow"))]
+        last = self.marks[-1] if self.marks else None
+        with writing(path):
+            self.vectors = VectorFile(self.folder / VECTORS, dim=dim, storage=storage, rows=last.vectors if last else 0)
+            self.ids = GrowingFile(self.folder / IDS, size=last.id_bytes if last else 0)
+        if last:
+            log.info(f"going on after {last.rows:,} rows that are done ({self.folder})")
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path, facts: dict[str, Any], *, dim: int, storage: str) -> Iterator[Job]:
+        """The job to `path`, begun or gone on with; when an error ends the block before a shard is done, nothing of it is left.
+
+        Raises InputError where another process is at work on it, and where what is there was begun with other `facts`.
+        """
+        from filelock import FileLock, Timeout
+
+        folder = job_folder(path)
+        with writing(folder):
+            (folder / "shards").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError("is being written by another process; wait for it, or give another place", path=path) from error
+        job = None
+        try:
+            job = cls(path, facts, dim=dim, storage=storage)
+            yield job
+        finally:
+            if job is not None:
+                job.vectors.release()
+                job.ids.close()
+            if not any((folder / "shards").glob("*.arrow")):
+                shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
+
+    def confirm(self, number: int, shard: Shard) -> None:
+        """Raise InputError unless shard `number`, which is done, was made of these very rows."""
+        if self.marks[number].digest != shard.digest:
+            first, last = shard.rows[0].number, shard.rows[-1].number
+            raise self._changed(f"rows {first:,} to {last:,} of the input are not those that were encoded")
+
+    def confirm_end(self, shards: int) -> None:
+        """Raise InputError where the input ended after `shards` shards and more are done."""
+        if shards < len(self.marks):
+            raise self._changed(f"the input now ends before row {self.marks[-1].rows:,}, which was encoded")
+
+    def add(self, shard: Shard, part: Part) -> None:
+        """Write what was made of the next shard; when this returns it is done, and when it is killed it is not."""
+        with writing(self.path):
+            self.vectors.append(part.vectors)
+            self.ids.append("".join(json.dumps(name, ensure_ascii=False) + "\n" for name in part.ids).encode())
+            self.vectors.sync()
+            self.ids.sync()
+        before = self.marks[-1].rows if self.marks else 0
+        mark = Mark(shard.digest, before + len(shard.rows), self.vectors.rows, self.ids.size, part.account, part.bounds)
+        schema = SCHEMA.with_metadata({"mark": mark.json()})
+        with staged_file(self.shards / f"{len(self.marks):08}.arrow") as stage, pa.ipc.new_file(str(stage), schema) as writer:
+            writer.write_table(part.manifest.cast(schema))
+        self.marks.append(mark)
+
+    def manifest(self) -> Iterator[pa.Table]:
+        """The manifest, a shard at a time."""
+        for file in sorted(self.shards.glob("*.arrow")):
+            with pa.OSFile(str(file)) as source:
+                yield pa.ipc.open_file(source).read_all().replace_schema_metadata(None)
+
+    def bounds(self) -> npt.NDArray[np.float32]:
+        """(2, dim) float32, the least and the greatest value of each dimension over all shards."""
+        both = np.stack([mark.bounds for mark in self.marks])
+        return np.stack([both[:, 0].min(0), both[:, 1].max(0)])
+
+    def close(self) -> None:
+        """Finish the files that grew."""
+        with writing(self.path):
+            self.vectors.close()
+        self.ids.close()
+
+    def _identify(self, facts: dict[str, Any]) -> None:
+        """Write `facts`, or check that they are those that the run was begun with."""
+        file = self.folder / "job.json"
+        facts = json.loads(json.dumps(facts))
+        if not file.is_file() or not any(self.shards.glob("*.arrow")):
+            write_json(file, facts)
+            return
+        held = read_json(file)
+        differing = [key for key in {**facts, **held} if facts.get(key) != held.get(key)]
+        if differing:
+            what = ", ".join(f"{key} was {held.get(key)!r} and is {facts.get(key)!r} now" for key in differing)
+            raise InputError(f"an unfinished run to it was begun otherwise: {what}. Ask for the same, or {self._anew}", path=self.path)
+
+    def _mark(self, file: Path) -> Mark:
+        try:
+            with pa.OSFile(str(file)) as source:
+                return Mark.of_json(pa.ipc.open_file(source).schema.metadata[b"mark"].decode())
+        except (pa.ArrowException, OSError, TypeError, KeyError, ValueError) as error:
+            raise StorageError(f"{file}: is damaged ({error}); {self._anew}") from error
+
+    def _changed(self, what: str) -> InputError:
+        return InputError(f"an unfinished run to it was begun with another input: {what}. Give that input, or {self._anew}", path=self.path)
+
+    @property
+    def _anew(self) -> str:
+        return f"remove {self.folder} to begin anew: unchanged texts then come from the cache"

@@ -1,0 +1,33 @@
+"""The manifest of a vector folder: what became of each row of the input, in the rows' order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nearfield.store.atomic import staged_file
+
+FILE = "manifest.parquet"
+DONE, TRUNCATED, FAILED = "done", "truncated", "failed"
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),  # 1-based line or row of the input
+        ("id", pa.string()),
+        ("state", pa.string()),  # done, truncated (encoded without its last tokens), or failed
+        ("vector", pa.int64()),  # which of the vectors is its own; null where it failed
+        ("tokens", pa.int32()),
+        ("tokens_lost", pa.int32()),
+        ("hash", pa.binary()),  # BLAKE2b of the text's UTF-8, 16 bytes; null where there is no text
+        ("reason", pa.string()),  # why it failed
+    ]
+)
+
+
+def write_manifest(parts: Iterable[pa.Table], path: Path) -> None:
+    """Write the parts, in their order, as one Parquet file, whole or not at all; one part is held at a time."""
+    with staged_file(path) as stage, pq.ParquetWriter(stage, SCHEMA, compression="zstd") as writer:
+        for part in parts:
+            writer.write_table(part)

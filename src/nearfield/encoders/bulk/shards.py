@@ -1,0 +1,58 @@
+"""Rows cut into shards, each of which is encoded at once and written whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from nearfield.data.stream import Row
+
+ROWS = 8192  # as many as an encoder tokenises at once: longer shards would not be packed more tightly
+BYTES = 4 << 20  # of text: bounds what the token ids and the tokeniser's own records of a shard take
+HASH = 16  # bytes of a text's hash: two of 10^12 texts collide with a probability of 10^-15
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Rows that follow each other, with the hash of each text (b"" where there is none), and a digest of all of them."""
+
+    rows: list[Row]
+    hashes: list[bytes]
+
+    @property
+    def digest(self) -> str:
+        """It changes with any id, text or fault of the rows, and with their order."""
+        whole = hashlib.blake2b(digest_size=HASH)
+        for row, text in zip(self.rows, self.hashes, strict=True):
+            whole.update(f"{row.number}\0{row.key}\0{row.fault}\0".encode("utf-8", "surrogatepass") + text)
+        return whole.hexdigest()
+
+
+def cut_shards(rows: Iterable[Row], *, most_rows: int = ROWS, most_bytes: int = BYTES) -> Iterator[Shard]:
+    """`rows` in shards of at most `most_rows` rows and `most_bytes` of text (one row at least): the cut depends on the rows alone."""
+    held: list[Row] = []
+    hashes: list[bytes] = []
+    size = 0
+    for row in rows:
+        row, encoded = _checked(row)
+        if held and (len(held) == most_rows or size + len(encoded) > most_bytes):
+            yield Shard(held, hashes)
+            held, hashes, size = [], [], 0
+        held.append(row)
+        hashes.append(b"" if row.fault else hashlib.blake2b(encoded, digest_size=HASH).digest())
+        size += len(encoded)
+    if held:
+        yield Shard(held, hashes)
+
+
+def _checked(row: Row) -> tuple[Row, bytes]:
+    """The row and its text's bytes; a row whose text is none, or is not Unicode, with that as its fault."""
+    if row.fault:
+        return row, b""
+    if not isinstance(row.text, str):
+        return Row(row.number, row.key, "", f"row {row.number} is a {type(row.text).__name__}; wanted text"), b""
+    try:
+        return row, row.text.encode()
+    except UnicodeEncodeError:
+        return Row(row.number, row.key, "", f"row {row.number} holds half of a surrogate pair, which is no character"), b""

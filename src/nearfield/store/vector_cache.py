@@ -1,0 +1,188 @@
+"""Vectors by their texts' hashes, kept so that an unchanged text is never encoded again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import InputError, StorageError
+from nearfield.store.home import home
+
+FORMAT = 1  # raised when the file's layout changes, or what a vector depends on beside the facts that it is kept under
+LIMIT = "NEARFIELD_CACHE_GB"
+DEFAULT_LIMIT = 10.0  # GB of all files together
+_ASKED = 500  # hashes in one query; SQLite takes at least 999 variables
+_TABLES = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS vectors (row INTEGER PRIMARY KEY, hash BLOB NOT NULL, vector BLOB NOT NULL,
+    tokens INTEGER NOT NULL, lost INTEGER NOT NULL, prompt INTEGER NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS by_hash ON vectors (hash);
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Vectors that were there: `items` (k,) which of the hashes asked for; `vectors` (k, dim) float32; `counts` (k, 3) int64,
+    the tokens read, lost, and of the prompt, of each text."""
+
+    items: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float32]
+    counts: npt.NDArray[np.int64]
+
+
+class VectorCache:
+    """The vectors of one model in one use, in an SQLite file of their own.
+
+    `facts` is all that a vector depends on beside its text: the hash of the model's files, prompt, precision, runtime. What is
+    given back is, bit for bit, what was put in. Several processes may use one at once.
+    """
+
+    def __init__(self, path: Path, *, dim: int) -> None:
+        self.path, self.dim, self.full = path, dim, False
+        with _problems(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._base.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;{_TABLES}")
+
+    @classmethod
+    def open(cls, facts: Mapping[str, str], *, dim: int, folder: Path | None = None) -> VectorCache | None:
+        """The cache for `facts` in `folder` ($NEARFIELD_HOME/vectors by default); None where the limit is 0.
+
+        Raises StorageError where it cannot be used.
+        """
+        if limit_bytes() == 0:
+            return None
+        named = {"format": str(FORMAT), "dim": str(dim)} | dict(facts)
+        key = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:32]
+        cache = cls((folder or vectors_folder()) / f"{key}.sqlite", dim=dim)
+        with _problems(cache.path), cache._transaction():
+            cache._base.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", named.items())
+        os.utime(cache.path)  # what was used last goes last when there is no room
+        return cache
+
+    def find(self, hashes: Sequence[bytes]) -> Found:
+        """What is there of `hashes`, in their order."""
+        places = {key: at for at, key in enumerate(hashes)}
+        items, blobs, counts = [], [], []
+        with _problems(self.path):
+            for start in range(0, len(hashes), _ASKED):
+                part = hashes[start : start + _ASKED]
+                marks = ",".join("?" * len(part))
+                rows = self._base.execute(f"SELECT hash, vector, tokens, lost, prompt FROM vectors WHERE hash IN ({marks})", list(part))
+                for key, blob, *numbers in rows:
+                    items.append(places[key])
+                    blobs.append(blob)
+                    counts.append(numbers)
+        order = np.argsort(items, kind="stable") if items else np.empty(0, np.int64)
+        vectors = np.frombuffer(b"".join(blobs), np.float32).reshape(len(items), self.dim)[order]
+        return Found(np.array(items, np.int64)[order], vectors, np.array(counts, np.int64).reshape(-1, 3)[order])
+
+    def add(self, hashes: Sequence[bytes], vectors: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]) -> None:
+        """Keep `vectors` (n, dim) float32 and `counts` (n, 3) of the texts with `hashes`; all of them or, when killed, none.
+
+        Where there is no room, the files of other models that were not used for longest go first; where that does not help,
+        nothing is kept and `full` is set.
+        """
+        if self.full or not self._room_for(vectors.nbytes + 64 * len(hashes)):
+            self.full = True
+            return
+        rows = zip(hashes, (vector.tobytes() for vector in vectors), *counts.T.tolist(), strict=True)
+        with _problems(self.path), self._transaction():
+            self._base.executemany("INSERT OR IGNORE INTO vectors (hash, vector, tokens, lost, prompt) VALUES (?, ?, ?, ?, ?)", rows)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._base.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._base.execute("ROLLBACK")
+            raise
+        self._base.execute("COMMIT")
+
+    def _room_for(self, size: int) -> bool:
+        limit = limit_bytes()
+        others = sorted((kept for kept in kept_vectors(self.path.parent) if kept.path != self.path), key=lambda kept: kept.used)
+        total = _size(self.path) + sum(kept.size for kept in others) + size
+        while total > limit and others and _size(self.path) + size <= limit:
+            total -= others[0].size
+            others.pop(0).remove()
+        return total <= limit
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file of the cache: its size in bytes, when it was last used (seconds since 1970)."""
+
+    path: Path
+    size: int
+    used: float
+
+    def facts(self) -> dict[str, str]:
+        """What its vectors depend on, and `vectors`, how many there are. Raises StorageError where the file is damaged."""
+        with _problems(self.path):
+            base = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
+            try:
+                facts = dict(base.execute("SELECT name, value FROM facts"))
+                (count,) = base.execute("SELECT count(*) FROM vectors").fetchone()
+            finally:
+                base.close()
+        return facts | {"vectors": str(count)}
+
+    def remove(self) -> None:
+        """Remove the file. A process that has it open keeps what it has until it ends."""
+        for end in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+
+
+def vectors_folder() -> Path:
+    """Where the caches lie."""
+    return home() / "vectors"
+
+
+def kept_vectors(folder: Path | None = None) -> list[Kept]:
+    """The files of the cache, by name."""
+    paths = sorted((folder or vectors_folder()).glob("*.sqlite"))
+    return [Kept(path, _size(path), path.stat().st_mtime) for path in paths]
+
+
+def limit_bytes() -> int:
+    """How much all caches together may take: $NEARFIELD_CACHE_GB, else 10 GB; 0 for no cache at all.
+
+    Raises InputError where the variable is no number.
+    """
+    stated = os.environ.get(LIMIT)
+    try:
+        gigabytes = DEFAULT_LIMIT if not stated else float(stated)
+    except ValueError:
+        gigabytes = -1.0
+    if not 0 <= gigabytes < float("inf"):
+        raise InputError(f"{LIMIT} is {stated!r}; wanted a number of gigabytes, 0 for no cache")
+    return int(gigabytes * 1e9)
+
+
+def _size(path: Path) -> int:
+    files = (path.with_name(path.name + end) for end in ("", "-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+@contextmanager
+def _problems(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        advice = f"remove it, or do without: {LIMIT}=0"
+        raise StorageError(f"{path}: the cache of vectors could not be used: {error}; {advice}") from error

@@ -1,0 +1,50 @@
+"""A real encoder that needs no weights: counts of characters, projected; its vectors do not depend on what is encoded beside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.similarity.dense import Dense, checked_finite
+from nearfield.types.contract import Contract
+from nearfield.types.progress import Progress, silent
+from nearfield.types.usage import Usage
+
+NOT_FINITE = "overflow"  # a text with this word has no finite vector, as in a model whose activations overflow
+
+
+class Counting(Encoder):
+    """Vectors of 12 dimensions; a text is read up to 20 characters, each a token; `asked` are the texts of each call."""
+
+    def __init__(self, *, normalise: bool = True, size: float = 1.0, files: str = "0" * 64) -> None:
+        self.contract = Contract("counting", 12, 20, normalise=normalise, prompts={"query": "ask: "}, matryoshka_dims=(4, 8))
+        self.weights = np.random.default_rng(0).normal(size=(256, 12), scale=size).astype(np.float32)
+        self.files = files
+        self.asked: list[list[str]] = []
+
+    @property
+    def identity(self) -> dict[str, str] | None:
+        return {"files": self.files, "precision": "float32"}
+
+    def encode(self, items: Sequence[str], role: str, *, progress: Progress = silent) -> Dense:
+        self.asked.append(list(items))
+        prompt = self.contract.prompt(role)
+        vectors = np.stack([self._vector(prompt + item) for item in items]) if items else np.zeros((0, 12), np.float32)
+        checked_finite(vectors, self.contract.name)
+        progress(len(items), len(items))
+        lengths = np.array([len(prompt + item) for item in items], np.int64)
+        counts = np.stack([np.minimum(lengths, 20), np.maximum(lengths - 20, 0)], 1).reshape(-1, 2)
+        (read, lost), cut = counts.sum(0).tolist(), int((counts[:, 1] > 0).sum())
+        usage = Usage(len(items), read, cut, lost, len(prompt) * len(items))
+        return Dense.under(self.contract, vectors, usage=usage, counts=counts)
+
+    def _vector(self, text: str) -> np.ndarray:
+        if NOT_FINITE in text:
+            return np.full(12, np.nan, np.float32)
+        total = np.zeros(12, np.float32)
+        for at, character in enumerate(text[:20]):
+            total += self.weights[ord(character) % 256] * np.float32(1 + at / 20)
+        length = np.linalg.norm(total)
+        return total / length if self.contract.normalise and length else total

@@ -73,18 +73,22 @@ def attention(
         assert isinstance(mixed, Tensor)  # it is a pair only when more is asked for
         return mixed
     parts = []
-    for first, count, length in groups.runs:
+    for (_, count, length), q, k, v in zip(groups.runs, *(by_run(rows, groups) for rows in (query, key, value)), strict=True):
         mask = groups.near(length, window, causal=causal) if window is not None and length > window else None
-        q, k, v = (of_run(rows, first, count, length) for rows in (query, key, value))
         alone = causal and mask is None
         mixed = scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared)
         parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def of_run(rows: Tensor, first: int, count: int, length: int) -> Tensor:
-    """The sequences of one run: rows (T, heads, d) to a view (count, heads, length, d)."""
-    return rows[first : first + count * length].view(count, length, *rows.shape[1:]).transpose(1, 2)
+def by_run(rows: Tensor, groups: Groups) -> list[Tensor]:
+    """The sequences of each run: rows (T, heads, d) to views (count, heads, length, d).
+
+    By one split and not by slices, whose gradients would each be a whole row of zeros but for one run.
+    """
+    parts = torch.split(rows, [count * length for _, count, length in groups.runs])
+    runs = zip(parts, groups.runs, strict=True)
+    return [part.view(count, length, *rows.shape[1:]).transpose(1, 2) for part, (_, count, length) in runs]
 
 
 def _has_flash(device: torch.device) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from nearfield.encoders.packed.attention import of_run
+from nearfield.encoders.packed.attention import by_run
 from nearfield.encoders.packed.groups import Groups
 
 
@@ -32,9 +32,8 @@ def mpnet_states(backbone: Any, ids: Tensor, positions: Tensor, groups: Groups) 
 def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, groups: Groups, dropout: float) -> Tensor:
     """softmax(q k' / sqrt(d) + bias) v within each sequence: (T, heads, d) each to (T, heads, d)."""
     parts = []
-    for first, count, length in groups.runs:
+    for (_, count, length), q, k, v in zip(groups.runs, *(by_run(rows, groups) for rows in (query, key, value)), strict=True):
         corner = groups.once(("bias", length), lambda: bias[:, :length, :length].to(query.dtype).contiguous())  # noqa: B023
-        q, k, v = (of_run(rows, first, count, length) for rows in (query, key, value))
         mixed = scaled_dot_product_attention(q, k, v, corner, dropout)
         parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
     return torch.cat(parts)

@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--on", default="stdlib", help="a collection with a train split")
     found.add_argument("--batch", type=int, default=64)
     found.add_argument("--max-tokens", type=int, default=128)
-    found.add_argument("--graph-tokens", type=int, default=16384, help="ours: tokens whose graph is held at once")
+    found.add_argument("--graph-tokens", type=int, default=12288, help="ours: tokens whose graph is held at once")
     found.add_argument("--rounds", type=int, default=7)
     found.add_argument("--warm", type=int, default=1, help="steps before the first round")
     found.add_argument("--rate", type=float, default=2e-5)

@@ -1,6 +1,6 @@
 """Peak memory of a training step whose batch is far larger than what fits with its graph: InfoNCE with one hard negative a pair.
 
-    python benchmarks/train_memory.py [MODEL] [--on stdlib] [--batch 1024] [--max-tokens 128] [--graph-tokens 16384] [--json]
+    python benchmarks/train_memory.py [MODEL] [--on stdlib] [--batch 1024] [--max-tokens 128] [--graph-tokens 12288] [--json]
 
 The step runs in a process of its own; its peak is the kernel's VmHWM, with Python, torch, the optimiser's state and all else in it.
 """
@@ -55,7 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--on", default="stdlib")
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--max-tokens", type=int, default=128)
-    parser.add_argument("--graph-tokens", type=int, default=16384)
+    parser.add_argument("--graph-tokens", type=int, default=12288)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()

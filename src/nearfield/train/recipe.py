@@ -57,7 +57,7 @@ class Schedule:
     weight_decay: float = 0.01
     clip: float = 1.0
     max_tokens: int = 128
-    graph_tokens: int = 16384
+    graph_tokens: int = 12288
     evaluations: int = 5
     patience: int = 3
     precision: str = "auto"

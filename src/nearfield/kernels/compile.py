@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def compile_library(target: Path = LIBRARY, *, of: Mapping[str, Level] | None = 
     chosen = levels() if of is None else of
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".kernels-", dir=target.parent) as folder:
-        jobs = [([str(HERE / ONCE)], Path(folder) / "cpu.o")]
+        jobs = [([f"-DSOURCES={fingerprint()}u", str(HERE / ONCE)], Path(folder) / "cpu.o")]
         for name, level in chosen.items():
             own = [*level.flags, f"-DLEVEL={name}", f"-DLANES={level.lanes}"]
             sources = sorted(source for source in HERE.glob("*.c") if source.name != ONCE)
@@ -68,6 +69,14 @@ def compile_library(target: Path = LIBRARY, *, of: Mapping[str, Level] | None = 
         built = Path(folder) / target.name
         _run([*flags, "-shared", *(str(file) for _, file in jobs), "-o", str(built), "-lm"])
         os.replace(built, target)
+
+
+def fingerprint() -> int:
+    """What a library says that was compiled from the sources as they are now (CRC-32)."""
+    found = 0
+    for source in sorted(HERE.glob("*.[ch]")):
+        found = zlib.crc32(source.read_bytes(), found)
+    return found
 
 
 def stale() -> bool:

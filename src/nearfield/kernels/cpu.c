@@ -1,5 +1,9 @@
 /* Which levels this processor can run. Compiled once, for any processor. */
+#include <stdint.h>
 #include <string.h>
+
+/* The fingerprint of what the library was compiled from. */
+uint32_t nf_sources(void) { return SOURCES; }
 
 int nf_supports(const char *level) {
 #if defined(__x86_64__)

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ModelError
-from nearfield.kernels.compile import LIBRARY, levels
+from nearfield.kernels.compile import LIBRARY, fingerprint, levels
 
 _POINTER, _INTEGER, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     # a function's name without level: what it returns, then what it takes; the headers say what each is
+    "lanes": (ctypes.c_int,),
     "pack": (None, _POINTER, _POINTER, _INTEGER, _INTEGER),
     "units": (_INTEGER, ctypes.c_int, _INTEGER),
     "product": (None, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER, _INTEGER, ctypes.c_int),
@@ -41,9 +42,9 @@ class Kernels:
 
     def __init__(self, library: ctypes.CDLL, level: str) -> None:
         self.level = level
-        self.lanes = levels()[level].lanes
-        self.panel = 2 * self.lanes
         self._functions = {name: _bound(library, f"nf_{name}_{level}", signature) for name, signature in SIGNATURES.items()}
+        self.lanes = int(self.call("lanes"))
+        self.panel = 2 * self.lanes
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Call a function of SIGNATURES. An array is passed by its address and must be contiguous; it is written where the C says so."""
@@ -81,8 +82,8 @@ def kernels(level: str | None = None, *, path: Path = LIBRARY) -> Kernels:
     library = _opened(path)
     if library is None or not possible:
         raise ModelError(
-            "nearfield's kernels are not compiled here, as there was no working C compiler at the installation; with one, run "
-            "python -m nearfield.kernels.compile"
+            "nearfield's kernels are not compiled here: there was no working C compiler at the installation, or their sources have "
+            "changed since; run python -m nearfield.kernels.compile"
         )
     if level is not None and level not in possible:
         raise ModelError(f"this processor cannot run the kernels of level {level!r}; it runs {', '.join(possible)}")
@@ -91,7 +92,10 @@ def kernels(level: str | None = None, *, path: Path = LIBRARY) -> Kernels:
 
 @functools.cache
 def _opened(path: Path) -> ctypes.CDLL | None:
+    """The library, where it is there and was compiled from the sources beside it: functions of others would take other arguments."""
     try:
-        return ctypes.CDLL(str(path))
-    except OSError:
+        library = ctypes.CDLL(str(path))
+        library.nf_sources.restype = ctypes.c_uint32
+        return library if library.nf_sources() == fingerprint() else None
+    except (OSError, AttributeError):
         return None

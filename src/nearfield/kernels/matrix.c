@@ -132,3 +132,5 @@ void NF(product)(const nf_matrix *matrix, const ptrdiff_t span[4], const float *
     const nf_inputs ready = NF(prepare)(matrix->kind, in, in_stride, count, span[3] - span[2], room);
     NF(multiply)(matrix, span, &ready, count, out, out_stride, finish);
 }
+
+int NF(lanes)(void) { return LANES; }

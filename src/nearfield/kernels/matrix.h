@@ -28,6 +28,9 @@ typedef struct {
     const float *scales, *lows;
 } nf_inputs;
 
+/* The floats of a register. */
+int NF(lanes)(void);
+
 /* Rows `first`... of a matrix from `count` rows of its `columns` floats. Panels, scales and sums that no row fills must be zero. */
 void NF(pack)(const nf_matrix *matrix, const float *rows, ptrdiff_t count, ptrdiff_t first);
 

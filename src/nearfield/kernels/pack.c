@@ -47,9 +47,17 @@ void NF(pack)(const nf_matrix *matrix, const float *rows, ptrdiff_t count, ptrdi
     }
 }
 
-static void to_bfloat16(const float *in, ptrdiff_t depth, uint32_t *units) {
-    for (ptrdiff_t u = 0; u < depth / 2; u++) units[u] = bfloat16_of(in[2 * u]) | bfloat16_of(in[2 * u + 1]) << 16;
-    if (depth % 2) units[depth / 2] = bfloat16_of(in[depth - 1]);
+typedef uint8_t v8 __attribute__((vector_size(LANES), aligned(1), may_alias));
+typedef uint16_t v16 __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+
+static void to_bfloat16(const float *in, ptrdiff_t depth, uint16_t *to) {
+    ptrdiff_t k = 0;
+    for (; k + LANES <= depth; k += LANES) {
+        const vi bits = load_int(in + k);
+        *(v16 *)(to + k) = __builtin_convertvector((bits + splat_int(0x7fff) + (bits >> 16 & splat_int(1))) >> 16, v16);
+    }
+    for (; k < depth; k++) to[k] = (uint16_t)bfloat16_of(in[k]);
+    if (depth % 2) to[depth] = 0;
 }
 
 /* A row as integers from 0 to 255 between its least and its greatest value. */
@@ -70,13 +78,20 @@ static void to_int8(const float *in, ptrdiff_t depth, uint32_t *units, float *sc
     const float factor = 1.0f / *scale;
 #if UNIT_INT8 == 4
     uint8_t *to = (uint8_t *)units;
+    typedef v8 narrow;
 #else
     uint16_t *to = (uint16_t *)units;
+    typedef v16 narrow;
 #endif
     memset(units + (depth - 1) / UNIT_INT8, 0, sizeof *units); /* what the last unit does not hold is zero */
-    for (ptrdiff_t k = 0; k < depth; k++) {
-        const uint32_t whole = bits_of((in[k] - least) * factor + shift) & 511u;
-        to[k] = (uint8_t)(whole > 255u ? 255u : whole);
+    ptrdiff_t k = 0;
+    for (; k + LANES <= depth; k += LANES) {
+        const vf whole = lesser((load(in + k) - splat(least)) * splat(factor), splat(255.0f)) + splat(shift);
+        *(narrow *)(to + k) = __builtin_convertvector((vi)whole & splat_int(255), narrow);
+    }
+    for (; k < depth; k++) {
+        const float level = (in[k] - least) * factor;
+        to[k] = (uint8_t)(bits_of((level < 255.0f ? level : 255.0f) + shift) & 255u);
     }
 }
 
@@ -87,7 +102,7 @@ nf_inputs NF(prepare)(int kind, const float *in, ptrdiff_t in_stride, ptrdiff_t 
     uint32_t *units = (uint32_t *)(room + 2 * count);
     const ptrdiff_t stride = NF(units)(kind, depth);
     for (ptrdiff_t i = 0; i < count; i++) {
-        if (kind == BFLOAT16) to_bfloat16(in + i * in_stride, depth, units + i * stride);
+        if (kind == BFLOAT16) to_bfloat16(in + i * in_stride, depth, (uint16_t *)(units + i * stride));
         if (kind == INT8) to_int8(in + i * in_stride, depth, units + i * stride, scales + i, lows + i);
     }
     return (nf_inputs){units, stride, scales, lows};

@@ -29,22 +29,11 @@ from nearfield.kernels.library import runnable
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.types.contract import POOLINGS
 from tiny import tiny_model
+from tokens import LENGTHS, tokens_of
 
 pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
 
 ODD = {"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 50}  # no multiple of any panel
-
-
-def tokens_of(lengths: list[int], *, vocabulary: int = 100, prompt_tokens: int = 0, seed: int = 0) -> Tokens:
-    """Random ids, of which some are 0 and 1, the ids of padding."""
-    ids = np.random.default_rng(seed).integers(0, vocabulary, sum(lengths)).astype(np.int32)
-    ids[::7] = 1
-    ids[::11] = 0
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Tokens(ids, offsets, np.zeros(len(lengths), np.int64), prompt_tokens)
-
-
-LENGTHS = [1, 2, 3, 5, 16, 17, 31, 32, 33, 47, 48, 49, 64, 7, 97, 120, 0, 2]
 
 
 def assert_as_torch(folder: ModelFolder, tokens: Tokens, *, level: str | None = None, least: float = 1e-5) -> None:

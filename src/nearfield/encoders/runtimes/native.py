@@ -81,7 +81,7 @@ class NativeRuntime(Runtime):
 def why_not(folder: ModelFolder) -> str | None:
     """In words why the kernels cannot run the model in `folder` here, or None where they can."""
     if not runnable():
-        return "is not compiled here; with a C compiler, python -m nearfield.kernels.compile does it"
+        return "is not compiled here, or not from these sources; with a C compiler, python -m nearfield.kernels.compile does it"
     if folder.projections:
         return "does not run Dense modules"
     if not any(folder.transformer.glob("model.safetensors*")):

@@ -1,0 +1,90 @@
+"""Compiling the kernels, and the registers of processors that this one is not."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nearfield.encoders.runtimes import native
+from nearfield.encoders.runtimes.native import NativeRuntime
+from nearfield.errors import ModelError
+from nearfield.kernels import compile as compiling
+from nearfield.kernels.compile import Level, compile_library
+from nearfield.kernels.library import kernels, runnable
+from nearfield.kernels.matrix import PRECISIONS, Matrix
+from nearfield.store.model_folder import read_model_folder
+from tiny import tiny_model
+from tokens import LENGTHS, packed
+
+needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="there is no C compiler here")
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library whose one level has the layout of AVX-512 with VNNI (16 floats, bytes in fours) in the instructions of lesser ones."""
+    library = tmp_path_factory.mktemp("wide") / "wide.so"
+    fewer = ("-mavx2", "-mfma") if "avx2" in runnable() else ()  # instructions to a wide register, for the compiler's sake
+    compile_library(library, of={"plain": Level(16, ("-DUNIT_INT8=4", *fewer))}, flags=("-O1",))
+    return library
+
+
+@needs_compiler
+def test_wide_registers_give_the_same_vectors(wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = kernels("plain", path=wide)
+    assert (own.lanes, own.panel, own.call("units", 2, 9)) == (16, 32, 3)
+    sizes = {"hidden_size": 72, "num_attention_heads": 2, "intermediate_size": 400}
+    folder = read_model_folder(tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes))
+    narrow = {precision: NativeRuntime.open(folder, precision=precision).embed(packed(LENGTHS)) for precision in PRECISIONS}
+    monkeypatch.setattr(native, "kernels", lambda level: own)
+    for precision, least in zip(PRECISIONS, (1e-5, 3e-3, 3e-3), strict=True):  # roundings fall otherwise where sums differ by their order
+        vectors = NativeRuntime.open(folder, precision=precision).embed(packed(LENGTHS))
+        np.testing.assert_allclose(vectors, narrow[precision], atol=least, rtol=0)
+
+
+@needs_compiler
+@pytest.mark.parametrize("columns", [1, 3, 4, 7, 383, 385, 900])
+def test_bytes_in_fours_add_up_as_in_twos(wide: Path, columns: int) -> None:
+    generator = np.random.default_rng(columns)
+    weight, bias = generator.standard_normal((40, columns), np.float32), generator.standard_normal(40, np.float32)
+    inputs = generator.standard_normal((13, columns), np.float32)
+    results = []
+    for own in (kernels("plain", path=wide), kernels()):
+        out, room = np.zeros((13, 64), np.float32), np.empty(13 * (own.padded(columns) + 2), np.float32)
+        matrix = Matrix(own, [weight], [bias], precision="int8")
+        span = np.array([0, 40, 0, columns])
+        own.call("product", ctypes.addressof(matrix.layout), span, inputs, columns, 13, room, out, 64, 0)
+        results.append(out[:, :40])
+    np.testing.assert_allclose(results[0], results[1], atol=1e-4)
+
+
+def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if not runnable():
+        pytest.skip("the kernels are not compiled here")
+    copy = tmp_path / "copy.so"
+    shutil.copy(compiling.LIBRARY, copy)
+    monkeypatch.setattr("nearfield.kernels.library.fingerprint", lambda: 1)
+    assert runnable(copy) == ()
+    with pytest.raises(ModelError, match=r"not compiled here.*their sources have changed.*python -m nearfield.kernels.compile"):
+        kernels(path=copy)
+
+
+def test_no_library_and_no_level(tmp_path: Path) -> None:
+    assert runnable(tmp_path / "none.so") == ()
+    if runnable():
+        with pytest.raises(ModelError, match="cannot run the kernels of level 'amx'; it runs "):
+            kernels("amx")
+
+
+def test_without_a_compiler_nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(OSError, match="no-such-compiler"):
+        compile_library(tmp_path / "kernels.so")
+    monkeypatch.setenv("CC", "false")
+    with pytest.raises(subprocess.CalledProcessError):
+        compile_library(tmp_path / "kernels.so")
+    assert list(tmp_path.iterdir()) == []

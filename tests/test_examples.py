@@ -57,3 +57,20 @@ def test_the_benchmark_runs(repository: Path, tmp_path: Path) -> None:
         assert all(row["least_cosine"] > 0.99 for row in measured.values())
     assert "environment" in result["not_run"]["fastembed onnx float32"], "a side that is not there is named"
     assert "int8" in result["not_run"]["nearfield torch int8"]
+
+
+def test_the_benchmark_of_a_cold_start_runs(repository: Path, tmp_path: Path) -> None:
+    words = [str(repository / "benchmarks" / "cold_start.py"), str(tiny_model(tmp_path / "model")), "--rounds", "1", "--json"]
+    done = subprocess.run([sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout)
+    assert set(result["sides"]) == {"sentence-transformers torch", "nearfield auto", "nearfield torch"}
+    assert "sentence-transformers openvino" in result["not_run"]
+
+
+def test_the_benchmark_of_a_gpu_runs_on_a_processor(repository: Path, tmp_path: Path) -> None:
+    words = [str(repository / "benchmarks" / "gpu_encode.py"), str(tiny_model(tmp_path / "model")), "--rounds", "1", "--texts", "8"]
+    words += ["--cpu", "--gemm-seconds", "0", "--json"]
+    done = subprocess.run([sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True)
+    for measured in json.loads(done.stdout)["sides"].values():
+        assert {"sentence-transformers float32", "nearfield float32", "nearfield bfloat16"} <= set(measured)
+        assert all(row["least_cosine"] > 0.99 for row in measured.values())

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -21,6 +22,7 @@ import numpy as np
 from model2vec import StaticModel
 
 from nearfield import load_encoder, open_collection
+from nearfield.train.distil.static import distil
 from nearfield.train.environment import environment
 
 SHARE = 20  # the teacher reads one text in so many
@@ -33,6 +35,9 @@ def main() -> None:
     texts = [documents[int(at)] for at in np.linspace(0, len(documents) - 1, min(arguments.texts, len(documents)))]
     teacher = load_encoder(arguments.teacher)
     rows = []
+    if not arguments.models:
+        arguments.models = [str(Path(tempfile.mkdtemp(), f"{Path(arguments.teacher).name}-distilled"))]
+        distil(arguments.teacher, to=arguments.models[0])
     for path in arguments.models:
         encoder, peer = load_encoder(path), StaticModel.from_pretrained(path)
         sides: dict[str, Callable[[], object]] = {
@@ -70,7 +75,7 @@ def _seconds(side: Callable[[], object]) -> float:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+")
+    parser.add_argument("models", nargs="*", help="static model folders; without one, a model distilled from the teacher now")
     parser.add_argument("--teacher", default="minilm")
     parser.add_argument("--on", default="stdlib")
     parser.add_argument("--texts", type=int, default=2000)

@@ -11,6 +11,7 @@ import pytest
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.runtimes import RUNTIMES, choose, hardware
 from nearfield.encoders.runtimes.choose import open_runtime
+from nearfield.encoders.runtimes.native import why_not
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from tiny import tiny_model
@@ -84,6 +85,16 @@ def test_the_machine_is_looked_at_without_torch() -> None:
     code = "import sys, nearfield.encoders.load, nearfield.encoders.runtimes.hardware as h; h.cpu_flags(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
     assert all(" " not in flag for flag in hardware.cpu_flags())
+
+
+def test_the_first_vector_waits_for_nothing_heavy(minilm: Path) -> None:
+    code = "import sys; from nearfield import load_encoder; load_encoder(sys.argv[1], device='cpu').encode(['a query'], 'query'); "
+    code += "print(sorted({name.split('.')[0] for name in sys.modules} & set(sys.argv[2].split())))"
+    heavy = "torch transformers huggingface_hub scipy pyarrow sklearn bm25s openvino onnxruntime pandas"
+    ran = subprocess.run([sys.executable, "-c", code, str(minilm), heavy], capture_output=True, text=True, check=True)
+    if why_not(read_model_folder(minilm)) is not None:
+        pytest.skip("the kernels are not compiled here, so that torch runs the model")
+    assert ran.stdout.strip() == "[]"
 
 
 def test_no_gpu_is_looked_for_where_none_may_be_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

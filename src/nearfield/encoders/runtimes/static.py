@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from nearfield.batch.packed import Packed
 from nearfield.encoders.runtimes.runtime import Runtime
@@ -33,6 +32,8 @@ class StaticRuntime(Runtime):
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """See Runtime.embed; with a prompt, its tokens are pooled too, as sentence-transformers does with static models."""
+        from scipy.sparse import csr_array  # not at the top: other models are not to wait for it
+
         lengths = batch.lengths
         if len(batch.ids) and batch.ids.max() >= len(self.table):  # the product below would read beyond the table
             raise ModelError(

@@ -15,7 +15,8 @@ RESULTS = HERE.parent / "benchmarks" / "results"
 HEAD = """# Performance
 
 Drawn by `python docs/performance.py` from the JSON in `benchmarks/results`, one folder a machine. All sides of a table took turns in one
-run; a ratio is the reference's seconds over a side's within a round: the median over the rounds, with the least and the greatest. Absolute times of shared machines mean little; each file holds the processor, the versions, the command and the load before.
+run; a ratio is the reference's seconds over a side's within a round: the median over the rounds, with the least and the greatest.
+Absolute times of shared machines mean little; each file holds the processor, the versions, the command and the load before.
 """
 
 

@@ -33,9 +33,10 @@ def bridge(
     No labels are needed to fit it. It is measured against the corpus embedded again by the new model: recall of its ten best, and the
     measure on judged queries, also with a part of the corpus done.
 
-    Example:
+    Examples:
 
         nearfield bridge bge-small mpnet --on my-data --to bridges/mpnet
+        nearfield bridge ./old ./new --on my-data --to bridges/new --width 0 --json
     """
     import numpy as np
 

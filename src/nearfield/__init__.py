@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from nearfield.errors import NearfieldWarning as NearfieldWarning
     from nearfield.evaluate.compare import compare as compare
     from nearfield.evaluate.systems import bm25_system as bm25_system
-    from nearfield.evaluate.systems import dense_systems as dense_systems
     from nearfield.evaluate.systems import fused_system as fused_system
+    from nearfield.evaluate.systems import model_systems as model_systems
     from nearfield.similarity.dense import Dense as Dense
     from nearfield.train.recipe import Recipe as Recipe
     from nearfield.train.tune import tune as tune
@@ -46,10 +46,10 @@ _HOMES = {
     "Verdict": "nearfield.types.verdict",
     "bm25_system": "nearfield.evaluate.systems",
     "compare": "nearfield.evaluate.compare",
-    "dense_systems": "nearfield.evaluate.systems",
     "fetch": "nearfield.encoders.fetch",
     "fused_system": "nearfield.evaluate.systems",
     "load_encoder": "nearfield.encoders.load",
+    "model_systems": "nearfield.evaluate.systems",
     "open_collection": "nearfield.data.open",
     "open_pairs": "nearfield.data.open",
     "tune": "nearfield.train.tune",

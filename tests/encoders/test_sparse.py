@@ -133,13 +133,13 @@ def test_what_is_no_splade_model_says_why(tmp_path: Path) -> None:
 
 def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: Any) -> None:
     from nearfield.evaluate.compare import compare
-    from nearfield.evaluate.systems import bm25_system, dense_systems
+    from nearfield.evaluate.systems import bm25_system, model_systems
     from nearfield.index.blocked import blocked_top_k
     from tiny_data import tiny_collection
 
     collection, encoder = tiny_collection(), load_encoder(tiny_splade(tmp_path / "model"))
     test = collection.split("test")
-    systems = dense_systems(encoder, test, name="splade", storages=("float32", "float16"))
+    systems = model_systems(encoder, test, name="splade", storages=("float32", "float16"))
     comparison = compare([*systems, bm25_system(test)], test)
     rows = {row.name: row for row in comparison.rows}
     assert set(rows) == {"splade float32", "splade float16", "bm25"}
@@ -150,7 +150,7 @@ def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: A
     np.testing.assert_array_equal(systems[0].ranking.documents, found)
     for wrong in ({"dims": (8,)}, {"similarity": "cosine"}, {"storages": ("binary",)}):
         with pytest.raises(ContractError):
-            dense_systems(encoder, test, name="splade", **wrong)
+            model_systems(encoder, test, name="splade", **wrong)
     collection.save(tmp_path / "data")
     told = cli("evaluate", tmp_path / "model", "--on", tmp_path / "data", "--json")
     assert told.exit_code == 0, told.stderr

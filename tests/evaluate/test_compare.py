@@ -16,14 +16,14 @@ from nearfield.evaluate.compare import compare
 from nearfield.evaluate.holm import holm
 from nearfield.evaluate.measures import score_ranking
 from nearfield.evaluate.randomisation import paired_test
-from nearfield.evaluate.systems import System, bm25_system, dense_systems, fused_system
+from nearfield.evaluate.systems import System, bm25_system, fused_system, model_systems
 from nearfield.types.numbers import signed
 from nearfield.types.ranking import Ranking
 
 
 @pytest.fixture
 def systems(bag: Encoder, split: Split) -> list[System]:
-    dense = dense_systems(bag, split, name="bag", dims=(64, 32), storages=("float32", "binary"))
+    dense = model_systems(bag, split, name="bag", dims=(64, 32), storages=("float32", "binary"))
     lexical = bm25_system(split)
     return [*dense, lexical, fused_system(dense[0], lexical)]
 
@@ -80,7 +80,7 @@ def test_rows_share_a_letter_iff_they_are_not_told_apart(split: Split) -> None:
 
 def test_what_a_departure_from_the_contract_costs_is_a_note(bag: Encoder, split: Split) -> None:
     with pytest.warns(NearfieldWarning):
-        rows = dense_systems(bag, split, name="bag", dims=(64, 4), similarity="euclidean")
+        rows = model_systems(bag, split, name="bag", dims=(64, 4), similarity="euclidean")
     table = compare(rows, split, notes=["said before"])
     assert table.notes[0] == "said before"
     whole = {row.name: row.estimate.mean for row in table.rows}
@@ -95,7 +95,7 @@ def test_what_a_departure_from_the_contract_costs_is_a_note(bag: Encoder, split:
 
 def test_a_dims_cost_is_said_once_for_all_its_storage_types(bag: Encoder, split: Split) -> None:
     with pytest.warns(NearfieldWarning):
-        rows = dense_systems(bag, split, name="bag", dims=(64, 4, 3), storages=("binary", "int8", "float32"))
+        rows = model_systems(bag, split, name="bag", dims=(64, 4, 3), storages=("binary", "int8", "float32"))
     notes = compare(rows, split).notes
     assert sorted(note.split(" is cut")[0] for note in notes) == ["bag 3 float32", "bag 4 float32"]
 

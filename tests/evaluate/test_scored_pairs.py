@@ -10,7 +10,7 @@ from scipy import stats
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError, NearfieldWarning
-from nearfield.evaluate.scored_pairs import compare_pair_scores, dense_pair_scores
+from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scores
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def pairs() -> Pairs:
 
 
 def test_scipy_gives_the_same_correlation(bag: Encoder, pairs: Pairs) -> None:
-    systems = dense_pair_scores(bag, pairs, name="bag", dims=(64, 32), storages=("float32", "binary"))
+    systems = model_pair_scores(bag, pairs, name="bag", dims=(64, 32), storages=("float32", "binary"))
     table = compare_pair_scores(systems, pairs)
     gold = pairs.table["score"].to_numpy()
     expected = {system.name: stats.spearmanr(system.predicted, gold).statistic for system in systems}
@@ -40,13 +40,13 @@ def test_scipy_gives_the_same_correlation(bag: Encoder, pairs: Pairs) -> None:
 
 
 def test_predictions_are_each_pairs_own_similarity(bag: Encoder, pairs: Pairs) -> None:
-    predicted = dense_pair_scores(bag, pairs, name="bag")[0].predicted
+    predicted = model_pair_scores(bag, pairs, name="bag")[0].predicted
     both = bag.encode(list(pairs.queries), "query").scores(bag.encode(list(pairs.positives), "query"))
     np.testing.assert_allclose(predicted, np.diag(both), rtol=1e-5)
 
 
 def test_a_better_model_is_told_apart_and_an_equal_one_is_not(bag: Encoder, pairs: Pairs) -> None:
-    good = dense_pair_scores(bag, pairs, name="good")[0]
+    good = model_pair_scores(bag, pairs, name="good")[0]
     random = np.random.default_rng(0)
     systems = [
         good,
@@ -67,13 +67,13 @@ def test_a_departure_from_the_contract_brings_its_reference(bag: Encoder, pairs:
         done.append((at, total))
 
     with pytest.warns(NearfieldWarning):
-        systems = dense_pair_scores(bag, pairs, name="bag", dims=(20,), similarity="dot", progress=progress)
+        systems = model_pair_scores(bag, pairs, name="bag", dims=(20,), similarity="dot", progress=progress)
     assert [system.name for system in systems] == ["bag 20 float32 dot", "bag 64 float32 dot", "bag 20 float32 cosine"]
     assert done == [(at, 300) for at in range(1, 301)]
 
 
 def test_bad_input(bag: Encoder, pairs: Pairs) -> None:
-    systems = dense_pair_scores(bag, pairs, name="bag")
+    systems = model_pair_scores(bag, pairs, name="bag")
     plain = Pairs.from_table(pairs.table.drop_columns("score"))
     with pytest.raises(InputError, match="pairs need scores"):
         compare_pair_scores(systems, plain)
@@ -81,4 +81,4 @@ def test_bad_input(bag: Encoder, pairs: Pairs) -> None:
     with pytest.raises(InputError, match="every pair has the same score"):
         compare_pair_scores(systems, flat)
     with pytest.raises(ContractError, match="65 dimensions"):
-        dense_pair_scores(bag, pairs, name="bag", dims=(65,))
+        model_pair_scores(bag, pairs, name="bag", dims=(65,))

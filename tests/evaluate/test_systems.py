@@ -8,7 +8,7 @@ import pytest
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning, TruncationWarning
-from nearfield.evaluate.systems import bm25_system, dense_systems, fused_system
+from nearfield.evaluate.systems import bm25_system, fused_system, model_systems
 from nearfield.search.retrieve import retrieve
 
 DOCUMENTS = 200
@@ -16,7 +16,7 @@ DOCUMENTS = 200
 
 def test_every_row_comes_from_one_pass(bag: Encoder, split: Split) -> None:
     seen: list[int] = []
-    rows = dense_systems(
+    rows = model_systems(
         bag,
         split,
         name="bag",
@@ -33,7 +33,7 @@ def test_every_row_comes_from_one_pass(bag: Encoder, split: Split) -> None:
 
 
 def test_a_row_is_what_truncating_then_storing_gives(bag: Encoder, split: Split) -> None:
-    row = dense_systems(bag, split, name="bag", dims=(32,), storages=("int8",))[0]
+    row = model_systems(bag, split, name="bag", dims=(32,), storages=("int8",))[0]
     documents = bag.encode(split.collection.document_texts, "document").truncate(32).quantise("int8")
     queries = bag.encode(split.query_texts, "query").truncate(32)
     by_hand = retrieve(queries, documents, query_ids=split.query_ids, document_ids=split.collection.document_ids, k=100)
@@ -43,15 +43,15 @@ def test_a_row_is_what_truncating_then_storing_gives(bag: Encoder, split: Split)
 
 def test_an_untrained_dim_warns_and_is_measured_against_the_whole(bag: Encoder, split: Split) -> None:
     with pytest.warns(MatryoshkaWarning, match="bag is cut to 20 dimensions and was trained for 32, 64"):
-        rows = dense_systems(bag, split, name="bag", dims=(64, 20))
+        rows = model_systems(bag, split, name="bag", dims=(64, 20))
     assert [len(row.deviations) for row in rows] == [0, 1]
     np.testing.assert_array_equal(rows[1].deviations[0].reference.documents, rows[0].ranking.documents)
 
 
 def test_another_similarity_warns_and_is_measured_against_the_contracts(unnormalised: Encoder, split: Split) -> None:
     with pytest.warns(MetricWarning, match="long is made for dot and used with cosine"):
-        row = dense_systems(unnormalised, split, name="long", similarity="cosine")[0]
-    right = dense_systems(unnormalised, split, name="long")[0]
+        row = model_systems(unnormalised, split, name="long", similarity="cosine")[0]
+    right = model_systems(unnormalised, split, name="long")[0]
     np.testing.assert_array_equal(row.deviations[0].reference.documents, right.ranking.documents)
     assert not np.array_equal(row.ranking.documents, right.ranking.documents)
 
@@ -69,7 +69,7 @@ def test_what_is_impossible_is_refused_before_anything_is_encoded(
     bag: Encoder, split: Split, wrong: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ContractError, match=message):
-        dense_systems(bag, split, name="bag", **wrong)
+        model_systems(bag, split, name="bag", **wrong)
     assert bag.calls == []
 
 
@@ -77,13 +77,13 @@ def test_truncated_documents_are_a_note(short_sighted: Encoder, split: Split) ->
     words = [len(text.split()) for text in split.collection.document_texts]
     cut = [count - 15 for count in words if count > 15]
     with pytest.warns(TruncationWarning):
-        row = dense_systems(short_sighted, split, name="short")[0]
+        row = model_systems(short_sighted, split, name="short")[0]
     share = f"{sum(cut) / sum(words):.1%} of all tokens were not read"
     assert row.notes == (f"short: {len(cut)} of 200 documents are longer than 15 tokens; {share}",)
 
 
 def test_lexical_and_fused(bag: Encoder, split: Split) -> None:
-    lexical, dense = bm25_system(split), dense_systems(bag, split, name="bag")[0]
+    lexical, dense = bm25_system(split), model_systems(bag, split, name="bag")[0]
     fused = fused_system(dense, lexical)
     assert (lexical.dim, lexical.storage) == (None, "")
     assert lexical.bytes_per_document > 0

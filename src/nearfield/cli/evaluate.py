@@ -135,7 +135,7 @@ def _compared(systems: list[System], split: Split, wanted: tuple[str, ...]) -> C
 
 def _systems(models: list[str], split: Split, cuts: Cuts, baselines: Baselines, wanted: tuple[str, ...]) -> list[System]:
     from nearfield.evaluate.measures import cutoff
-    from nearfield.evaluate.systems import DEPTH, bm25_system, dense_systems, fused_system
+    from nearfield.evaluate.systems import DEPTH, bm25_system, fused_system, model_systems
 
     depth = max(DEPTH, *map(cutoff, wanted))
     encoders = _encoders(models, cuts)
@@ -143,25 +143,25 @@ def _systems(models: list[str], split: Split, cuts: Cuts, baselines: Baselines, 
     systems = [lexical] if lexical and (baselines.bm25 or BM25 in models) else []
     for name, encoder in encoders.items():
         with progress_bar(f"encoding with {name}") as progress:
-            rows = dense_systems(encoder, split, name=name, **vars(cuts), depth=depth, progress=progress)
+            rows = model_systems(encoder, split, name=name, **vars(cuts), depth=depth, progress=progress)
         systems += rows + ([fused_system(rows[0], lexical)] if lexical and baselines.fuse else [])
     return systems
 
 
 def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:
-    from nearfield.evaluate.scored_pairs import compare_pair_scores, dense_pair_scores
+    from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scores
 
     if not pairs.scored:
         raise InputError(f"{pairs.name}: these pairs have no scores; evaluate on a collection with judgements, or add a column `score`")
     systems = []
     for name, encoder in _encoders(models, cuts).items():
         with progress_bar(f"encoding with {name}") as progress:
-            systems += dense_pair_scores(encoder, pairs, name=name, **vars(cuts), progress=progress)
+            systems += model_pair_scores(encoder, pairs, name=name, **vars(cuts), progress=progress)
     return compare_pair_scores(systems, pairs)
 
 
 def _encoders(models: list[str], cuts: Cuts) -> dict[str, Encoder]:
-    """The dense models by the name of their rows, each checked against what is asked of it before any of them encodes."""
+    """The models by the name of their rows, each checked against what is asked of it before any of them encodes."""
     from nearfield.evaluate.systems import cuts_of
 
     wanted = [model for model in dict.fromkeys(models) if model != BM25]

@@ -43,7 +43,7 @@ class PairScores:
     documents_per_second: float
 
 
-def dense_pair_scores(
+def model_pair_scores(
     encoder: Encoder[Any],
     pairs: Pairs,
     *,
@@ -56,7 +56,7 @@ def dense_pair_scores(
     """Scores for each of `dims` x `storages`, cut from one encode pass.
 
     Both sides are encoded as queries: the task is symmetric. The second side is stored at the storage type. Where a cut departs
-    from the contract, the contract's own is scored too, so that what it costs is seen. Warns and raises as `dense_systems` does.
+    from the contract, the contract's own is scored too, so that what it costs is seen. Warns and raises as `model_systems` does.
     """
     n = len(pairs)
     cuts = _with_references(encoder.contract, cuts_of(encoder.contract, dims, storages, similarity))

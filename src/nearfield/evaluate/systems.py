@@ -58,7 +58,7 @@ class System:
     deviations: tuple[Deviation, ...] = ()
 
 
-def dense_systems(
+def model_systems(
     encoder: Encoder[Any],
     split: Split,
     *,
@@ -127,7 +127,7 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
 
 
 def cuts_of(contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str | None) -> list[Cut]:
-    """Every one of `dims` x `storages`, checked against the contract. Warns and raises as `dense_systems` says."""
+    """Every one of `dims` x `storages`, checked against the contract. Warns and raises as `model_systems` says."""
     chosen = similarity or contract.similarity
     if contract.kind != "dense":
         return _uncut(contract, dims, storages, chosen)

@@ -13,7 +13,7 @@ from nearfield.errors import MatryoshkaWarning
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES
 from nearfield.evaluate.power import queries_needed
-from nearfield.evaluate.systems import System, bm25_system, dense_systems, fused_system
+from nearfield.evaluate.systems import System, bm25_system, fused_system, model_systems
 from nearfield.train.guard import Guard
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.progress import Progress
@@ -53,7 +53,7 @@ def measure_test(
         def both(done: int, total: int, note: str = "") -> None:
             progress(start + done, 2 * count, called)
 
-        return dense_systems(encoder, split, name=called, dims=dims, storages=STORED, progress=both)
+        return model_systems(encoder, split, name=called, dims=dims, storages=STORED, progress=both)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MatryoshkaWarning)  # the table of dims shows what they cost

@@ -15,7 +15,7 @@ from nearfield.data.open import open_data
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
-from nearfield.evaluate.scored_pairs import SPEARMAN, dense_pair_scores, spearman
+from nearfield.evaluate.scored_pairs import SPEARMAN, model_pair_scores, spearman
 from nearfield.index.bm25 import BM25
 from nearfield.train.pool import Pool, pooled_documents
 
@@ -30,7 +30,7 @@ class ScoredPairs:
 
     def mean(self, encoder: Encoder) -> float:
         """Spearman's rank correlation with `encoder` as it stands."""
-        (system,) = dense_pair_scores(encoder, self.pairs, name=self.pairs.name)
+        (system,) = model_pair_scores(encoder, self.pairs, name=self.pairs.name)
         return spearman(system.predicted, np.asarray(self.pairs.table["score"].to_numpy(), np.float64))
 
     @property

@@ -91,7 +91,7 @@ def test_a_process_that_is_gone_is_one_error(tmp_path: Path) -> None:
         os.kill(other, signal.SIGKILL)
         for _ in range(100):
             group.agree("something")
-            group.gather({0: torch.ones(1)}, 2)
+            group.gather({0: (torch.ones(1),)}, 2)
             time.sleep(0.1)
 
 

@@ -150,3 +150,23 @@ def test_the_first_mini_batches_keep_their_graph_and_a_single_one_always_does(ti
     assert len(sizes) > 2
     for tokens, held in [(1, 1), (sizes[0], 1), (sizes[0] + sizes[1], 2), (sum(sizes), len(sizes)), (1 << 20, len(sizes))]:
         assert held_parts(step, Recipe.of({"schedule": {"graph_tokens": tokens}})) == held
+
+
+@pytest.mark.parametrize("held", [0, 1, 3])
+def test_a_part_may_be_embedded_to_several_tensors(held: int) -> None:
+    """Of several shapes, one of which the loss leaves out."""
+    one, two = nn.Linear(4, 3).double(), nn.Linear(4, 5).double()
+    parts = [torch.randn(size, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(size)) for size in (2, 4, 6)]
+
+    def embed(part: Tensor) -> tuple[Tensor, ...]:
+        return one(part), two(part)[1:], part.sum(1)
+
+    def loss(outputs: Sequence[tuple[Tensor, ...]]) -> Tensor:
+        return contrast([output[0] for output in outputs]) + contrast([output[1] for output in outputs])
+
+    plain = loss([embed(part) for part in parts])
+    plain.backward()
+    expected = gradients(nn.ModuleList([one, two]))
+    assert cached_backward(embed, parts, loss, held=held) == pytest.approx(plain.item(), rel=1e-12)
+    for ours, theirs in zip(gradients(nn.ModuleList([one, two])), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nearfield.heads.represented import Represented, Rows
 from nearfield.train.losses.in_rows import in_rows
-from nearfield.train.losses.infonce import infonce
+from nearfield.train.losses.infonce import infonce, infonce_of_scores
 from nearfield.train.losses.matryoshka import Loss, matryoshka
 
 
@@ -39,6 +40,13 @@ def naive_infonce(query: Tensor, document: Tensor, positive: Tensor, temperature
     return total / len(positive)
 
 
+def of_items(temperature: float, ignore: Tensor | None = None) -> Loss:
+    def loss(query: Represented, document: Represented, positive: Tensor) -> Tensor:
+        return infonce_of_scores(query.scores(document), positive, temperature=temperature, ignore=ignore)
+
+    return loss
+
+
 @given(st.integers(0, 10_000), st.sampled_from(["cosine", "dot", "euclidean"]), st.sampled_from([0.02, 0.05, 1.0]), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_infonce_is_its_formula(seed: int, similarity: str, temperature: float, masked: bool) -> None:
@@ -54,8 +62,8 @@ def test_the_gradients_are_right() -> None:
     ignore[0, :3] = True
 
     def loss(query: Tensor, document: Tensor) -> Tensor:
-        inner = matryoshka(lambda q, d, p: infonce(q, d, p, temperature=0.5, ignore=ignore), (6, 3), layer_norm=True)
-        return inner(query, document, positive)
+        inner = matryoshka(of_items(0.5, ignore), (6, 3))
+        return inner(Rows(query, layer_norm=True), Rows(document, layer_norm=True), positive)
 
     assert torch.autograd.gradcheck(loss, (query.requires_grad_(), document.requires_grad_()))
 
@@ -80,7 +88,7 @@ def test_matryoshka_is_the_mean_over_cut_vectors() -> None:
     for dim in (6, 4, 2):
         cut = [vectors[:, :dim] / vectors[:, :dim].norm(dim=1, keepdim=True) for vectors in (query, document)]
         parts.append(float(infonce(*cut, positive, temperature=0.1)))
-    ours = matryoshka(lambda q, d, p: infonce(q, d, p, temperature=0.1), (6, 4, 2))(query, document, positive)
+    ours = matryoshka(of_items(0.1), (6, 4, 2))(Rows(query), Rows(document), positive)
     assert float(ours) == pytest.approx(sum(parts) / 3)
 
 
@@ -92,12 +100,12 @@ def test_a_loss_in_rows_is_the_loss_and_has_its_gradients(most: int) -> None:
 
     def of_rows(rows: slice) -> Loss:
         rows_seen.append(rows.stop - rows.start)
-        return matryoshka(lambda q, d, p: infonce(q, d, p, temperature=0.3, ignore=ignore[rows]), (6, 3))
+        return matryoshka(of_items(0.3, ignore[rows]), (6, 3))
 
     found = []
     for loss in (of_rows(slice(0, 4)), in_rows(of_rows, most=most)):
         query, document, positive = batch(5)
-        value = loss(query.requires_grad_(), document.requires_grad_(), positive)
+        value = loss(Rows(query.requires_grad_()), Rows(document.requires_grad_()), positive)
         value.backward()
         found.append((value.item(), query.grad, document.grad))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ class TextModel:
         self.packs = folder.static or prepare(self.backbone)
         if not self.packs:
             log.warning("%s: the architecture %s runs in padded batches here, not packed", folder.path, self.backbone.config.model_type)
-        self.head: Head = open_head(folder, opened).to(self.device)
+        self.head: Head[Any] = open_head(folder, opened).to(self.device)
 
     @classmethod
     def open(cls, path: str | Path, *, precision: str = "float32", device: str = "cpu") -> TextModel:
@@ -56,10 +57,9 @@ class TextModel:
         known = {id(weight) for weight in named.values()}  # a decoder may be the word embeddings
         return named | {name: weight for name, weight in self.head.named_parameters() if id(weight) not in known}
 
-    def embed(self, batch: Packed) -> Tensor:
-        """What the head makes of the sequences, in the batch's order, float32 on `device`: (n, dim) from a dense one."""
-        output: Tensor = self.head(self.states(batch), batch)
-        return output
+    def embed(self, batch: Packed) -> Any:
+        """What the head makes of the sequences, in the batch's order, float32 on `device`: a head's `Output`, of a dense one (n, dim)."""
+        return self.head(self.states(batch), batch)
 
     def represent(self, batch: Packed) -> Embeddings:
         """The embeddings of the sequences, in the batch's order, of the head's kind; no gradient is kept."""
@@ -87,7 +87,7 @@ class TextModel:
         return torch.cat(parts)
 
 
-def open_head(folder: ModelFolder, opened: Backbone) -> Head:
+def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:
     """The head that the folder's modules describe. Raises ModelError where their weights do not fit."""
     if folder.contract.kind == "sparse":
         transform, decoder = language_head(opened.whole)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
 from nearfield.heads.head import Head
 from nearfield.heads.pooling import POOLINGS
 from nearfield.heads.projection import Projection
+from nearfield.heads.represented import Rows
 from nearfield.heads.segments import Segments
 from nearfield.similarity.dense import Dense
 from nearfield.types.contract import Contract
 
 
-class DenseHead(Head):
+class DenseHead(Head[Tensor]):
     """(T, hidden) to (n, dim) float32; a sequence without a token to pool is pooled to zeros."""
 
     kind: ClassVar[str] = "dense"
@@ -38,3 +40,8 @@ class DenseHead(Head):
         """See Head.embeddings."""
         kept = self.contract
         return Dense(output.cpu().numpy(), kept.dim, similarity=kept.similarity, layer_norm=kept.layer_norm, normalise=kept.normalise)
+
+    def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Rows:
+        """See Head.represented."""
+        kept = self.contract
+        return Rows(torch.cat(list(outputs))[place], kept.similarity, kept.layer_norm, kept.normalise)

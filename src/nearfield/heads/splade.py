@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError, nearest
 from nearfield.heads.head import Head
+from nearfield.heads.represented import Rows
 from nearfield.similarity.sparse import Sparse
 
 POOLINGS = ("max", "sum")
@@ -18,7 +20,7 @@ ACTIVATIONS = ("relu", "log1p_relu")
 _TOKENS = 256  # logits of so many tokens at once: over 30,522 terms they take 31 MB
 
 
-class Splade(Head):
+class Splade(Head[Tensor]):
     """For each term, log(1 + max(0, logit)) over a text's tokens: the greatest (SPLADE v2) or the sum (SPLADE).
 
     (T, hidden) to (n, vocabulary). `transform` and `decoder` are the halves of the language-model head. log1p_relu takes the logarithm
@@ -65,6 +67,10 @@ class Splade(Head):
     def embeddings(self, output: Tensor, batch: Packed) -> Sparse:
         """See Head.embeddings."""
         return Sparse.of(output.cpu().numpy(), similarity=self.similarity)
+
+    def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Rows:
+        """See Head.represented: the weights of all terms."""
+        return Rows(torch.cat(list(outputs))[place], self.similarity)
 
 
 class _GreatestLogits(torch.autograd.Function):

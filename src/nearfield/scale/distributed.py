@@ -28,21 +28,22 @@ class Distributed(Group):
     def __init__(self, device: str) -> None:
         self.rank, self.size, self.device = dist.get_rank(), dist.get_world_size(), device
 
-    def gather(self, own: Mapping[int, Tensor], count: int) -> list[Tensor]:
-        """See Group.gather. The parts may be of any shapes; their type is the same in all processes."""
-        shapes: list[tuple[int, ...]] = self._everyones([tuple(own[at].shape) for at in sorted(own)], count)
-        sizes = [torch.Size(shape).numel() for shape in shapes]
-        longest = max(sum(sizes[rank :: self.size]) for rank in range(self.size))
-        dtype = next((part.dtype for part in own.values()), torch.float32)
+    def gather(self, own: Mapping[int, tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
+        """See Group.gather. The tensors may be of any shapes; their type is the same in all processes."""
+        flat_own = [tensor for at in sorted(own) for tensor in own[at]]
+        shapes = self._everyones([[tuple(tensor.shape) for tensor in own[at]] for at in sorted(own)], count)
+        sizes = [[torch.Size(shape).numel() for at in range(rank, count, self.size) for shape in shapes[at]] for rank in range(self.size)]
+        longest = max(map(sum, sizes))
+        dtype = next((tensor.dtype for tensor in flat_own), torch.float32)
         flat = torch.zeros(longest, dtype=dtype, device=self.device)
-        if own:
-            mine = torch.cat([own[at].reshape(-1) for at in sorted(own)])
+        if flat_own:
+            mine = torch.cat([tensor.reshape(-1) for tensor in flat_own])
             flat[: len(mine)] = mine
         rows = [torch.empty_like(flat) for _ in range(self.size)]
         with _noticing():
             dist.all_gather(rows, flat)
-        parts = [iter(torch.split(row, [*sizes[at :: self.size], longest - sum(sizes[at :: self.size])])) for at, row in enumerate(rows)]
-        return [next(parts[at % self.size]).reshape(shapes[at]).clone() for at in range(count)]
+        pieces = [iter(torch.split(row, [*sizes[rank], longest - sum(sizes[rank])])) for rank, row in enumerate(rows)]
+        return [tuple(next(pieces[at % self.size]).reshape(shape).clone() for shape in shapes[at]) for at in range(count)]
 
     def add(self, weights: Iterable[Tensor]) -> None:
         """See Group.add."""
@@ -71,8 +72,8 @@ class Distributed(Group):
             dist.broadcast_object_list(said, 0, device=torch.device(self.device))
         return said[0]
 
-    def _everyones(self, own: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
-        held: list[list[tuple[int, ...]]] = [[] for _ in range(self.size)]
+    def _everyones(self, own: list[list[tuple[int, ...]]], count: int) -> list[list[tuple[int, ...]]]:
+        held: list[list[list[tuple[int, ...]]]] = [[] for _ in range(self.size)]
         with _noticing():
             dist.all_gather_object(held, own)
         return [held[at % self.size][at // self.size] for at in range(count)]

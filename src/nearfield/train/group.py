@@ -22,8 +22,9 @@ class Group(ABC):
     device: str
 
     @abstractmethod
-    def gather(self, own: Mapping[int, Tensor], count: int) -> list[Tensor]:
-        """The `count` parts of all processes in order; `own` are this process's, by position: those at rank, rank + size, ..."""
+    def gather(self, own: Mapping[int, tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
+        """The `count` parts of all processes in order, some tensors each; `own` are this process's, by position: those at rank,
+        rank + size, ..."""
 
     @abstractmethod
     def add(self, weights: Iterable[Tensor]) -> None:
@@ -43,7 +44,7 @@ class _Alone(Group):
 
     rank, size, device = 0, 1, "cpu"
 
-    def gather(self, own: Mapping[int, Tensor], count: int) -> list[Tensor]:
+    def gather(self, own: Mapping[int, tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
         return [own[at] for at in range(count)]
 
     def add(self, weights: Iterable[Tensor]) -> None:

@@ -14,10 +14,12 @@ from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokens
 from nearfield.encoders.model import TextModel
 from nearfield.errors import ModelError
+from nearfield.heads.head import Output
+from nearfield.heads.represented import Represented
 from nearfield.train.gradient_cache import cached_backward
 from nearfield.train.group import ALONE, Group
 from nearfield.train.losses.in_rows import in_rows
-from nearfield.train.losses.infonce import infonce
+from nearfield.train.losses.infonce import infonce_of_scores
 from nearfield.train.losses.matryoshka import Loss, matryoshka
 from nearfield.train.recipe import Recipe
 from nearfield.train.training_data import Positions, TrainingData, possibly_relevant
@@ -97,9 +99,9 @@ def training_step(model: TextModel, step: Step, recipe: Recipe, weights: Sequenc
     place, query, positive = (part.to(model.device) for part in (step.place, step.query, step.positive))
     queries = int(step.query.max()) + 1
 
-    def loss(parts: Sequence[Tensor]) -> Tensor:
-        vectors = torch.cat(list(parts))[place]
-        return objective(vectors[:queries][query], vectors[queries:], positive)
+    def loss(outputs: Sequence[Output]) -> Tensor:
+        items = model.head.represented(outputs, step.parts, place)
+        return objective(items[:queries][query], items[queries:], positive)
 
     value = cached_backward(model.embed, step.parts, loss, held=held_parts(step, recipe, group), group=group)
     group.add(weights)
@@ -115,18 +117,22 @@ def held_parts(step: Step, recipe: Recipe, group: Group = ALONE) -> int:
 
 
 def objective_of(step: Step, contract: Contract, recipe: Recipe) -> Loss:
-    """The recipe's loss of one step's (query, document, positive)."""
+    """The recipe's loss of one step's (query, document, positive), whatever kind they are of: it sees their scores alone."""
 
     def of_rows(rows: slice) -> Loss:
-        def one(query: Tensor, document: Tensor, positive: Tensor) -> Tensor:
-            ignore = step.ignore(rows, len(document)).to(document.device)
-            temperature = recipe.objective.temperature
-            return infonce(query, document, positive, temperature=temperature, similarity=contract.similarity, ignore=ignore)
+        def one(query: Represented, document: Represented, positive: Tensor) -> Tensor:
+            return loss_of_scores(query.scores(document), positive, step=step, rows=rows, recipe=recipe)
 
         trained = recipe.objective.dims or contract.matryoshka_dims
         if not trained:
             return one
         dims = sorted({contract.dim, *trained}, reverse=True)  # the whole vector is what the verdict is on
-        return matryoshka(one, dims, layer_norm=contract.layer_norm, normalise=contract.normalise)
+        return matryoshka(one, dims)
 
     return in_rows(of_rows)
+
+
+def loss_of_scores(scores: Tensor, positive: Tensor, *, step: Step, rows: slice, recipe: Recipe) -> Tensor:
+    """What the recipe minimises of the scores (rows, N) of some of a step's queries against all of its documents: a scalar."""
+    ignore = step.ignore(rows, scores.shape[1]).to(scores.device)
+    return infonce_of_scores(scores, positive, temperature=recipe.objective.temperature, ignore=ignore)

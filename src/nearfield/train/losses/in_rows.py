@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -20,11 +22,11 @@ def in_rows(loss_of: Callable[[slice], Loss], *, most: int = MOST_SCORES) -> Los
     computed twice.
     """
 
-    def whole(query: Tensor, document: Tensor, positive: Tensor) -> Tensor:
+    def whole(query: Any, document: Any, positive: Tensor) -> Tensor:
         count, size = len(query), max(1, most // len(document))
         if size >= count:
             return loss_of(slice(0, count))(query, document, positive)
-        total = query.new_zeros(())
+        total = torch.zeros((), device=positive.device)
         for start in range(0, count, size):
             rows = slice(start, min(start + size, count))
             part = checkpoint(loss_of(rows), query[rows], document, positive[rows], use_reentrant=False, preserve_rng_state=False)

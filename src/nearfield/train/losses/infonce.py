@@ -17,7 +17,12 @@ def infonce(
     relevant to the query and so are no negatives (never a query's own positive). Returns a scalar.
     van den Oord et al. 2018 (arXiv 1807.03748), equation 4; in-batch negatives as Karpukhin et al. 2020.
     """
-    scores = similarity_named(similarity)(query, document) / temperature
+    return infonce_of_scores(similarity_named(similarity)(query, document), positive, temperature=temperature, ignore=ignore)
+
+
+def infonce_of_scores(scores: Tensor, positive: Tensor, *, temperature: float, ignore: Tensor | None = None) -> Tensor:
+    """The same of `scores: (B, N)`, each query's similarity to each document, whatever kind they are of. Returns a scalar."""
+    scores = scores / temperature
     if ignore is not None:
         own = nn.functional.one_hot(positive, scores.shape[1]).bool()
         scores = scores.masked_fill(ignore & ~own, float("-inf"))

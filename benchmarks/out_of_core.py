@@ -32,7 +32,7 @@ from machine import machine
 
 from nearfield import load_encoder, open_collection
 from nearfield.encoders.bulk.job import job_folder
-from nearfield.similarity.array_file import read_blocks
+from nearfield.similarity.vector_file import read_blocks
 from nearfield.store.home import models_folder
 
 WORDS = (5, 6, 7, 8)

@@ -11,6 +11,7 @@ from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.open import KINDS, open_embeddings
+from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import Sparse
 
 EACH: list[Embeddings] = [
@@ -18,6 +19,7 @@ EACH: list[Embeddings] = [
     MultiVector(Dense(np.eye(3, dtype=np.float32), 3), np.array([0, 2, 3])),
     Sparse.of(np.eye(3)),
 ]
+EACH.append(Several(EACH[0][:2], EACH[2][:2], EACH[1][:2]))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("embeddings", EACH, ids=lambda each: each.kind)

@@ -13,7 +13,7 @@ from nearfield.store.atomic import read_json, write_json
 from nearfield.store.model_folder import contract_json, read_model_folder
 from nearfield.types.contract import Contract
 
-_READ = ("dense", "sparse")  # the kinds whose folders store/model_folder.py reads
+_READ = ("dense", "several", "sparse")  # the kinds whose folders store/model_folder.py reads
 _HUB_CACHE = re.compile(r"models--(.+)--(.+)")  # how huggingface_hub names the folder of owner/name
 
 
@@ -44,7 +44,7 @@ def contradictions(known: Card, read: Contract) -> list[str]:
 
 
 def refuse_contradiction(path: str | Path) -> None:
-    """Raise ContractError where the folder at `path` goes by the name of a catalogued dense or sparse model and contradicts its card.
+    """Raise ContractError where the folder at `path` goes by the name of a catalogued model of those kinds and contradicts its card.
 
     A folder is called what its nearfield.json states, else what it or the hub's cache is called, else what its README.md is headed.
     """

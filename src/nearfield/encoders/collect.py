@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.encoders.runtimes.runtime import Runtime
-from nearfield.errors import InputError, ModelError
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
@@ -33,7 +32,7 @@ class Collector(ABC):
 
     @abstractmethod
     def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
-        """All items' embeddings, with `counts` (n, 2), the tokens read and lost of each.
+        """All items' embeddings, with `counts` (n, 2), the tokens read and lost of each, where the kind keeps them.
 
         Raises ModelError where some are not finite.
         """
@@ -63,17 +62,13 @@ class Rows(Collector):
 class Parts(Collector):
     """Embeddings of any other kind, joined at the end."""
 
-    def __init__(self, contract: Contract, empty: Embeddings) -> None:
-        self._contract = contract
+    def __init__(self, empty: Embeddings) -> None:
         self._parts: list[Embeddings] = [empty]
         self._items: list[Positions] = [np.empty(0, np.int64)]
 
     def make(self, runtime: Runtime, batch: Packed) -> Embeddings:
         """See Collector.make."""
-        try:
-            return runtime.represent(batch)
-        except InputError as error:  # weights that are not finite have no place in a sparse vector
-            raise ModelError(f"{self._contract.name}: {error}; its weights or precision are not usable") from error
+        return runtime.represent(batch)
 
     def put(self, items: Positions, made: Embeddings) -> None:
         """See Collector.put."""
@@ -83,9 +78,8 @@ class Parts(Collector):
     def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
         """See Collector.embeddings."""
         joined = type(self._parts[0]).join(self._parts)
-        checked_finite(joined.peaks()[:, None], self._contract.name)
         ordered: Any = joined[np.argsort(np.concatenate(self._items))]
-        found: Embeddings = replace(ordered, usage=usage, counts=counts)
+        found: Embeddings = replace(ordered, usage=usage)
         return found
 
 
@@ -94,4 +88,4 @@ def collector(contract: Contract, n: int, runtime: Runtime) -> Collector:
     if contract.kind == "dense":
         return Rows(contract, n)
     nothing = Packed(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.int64))
-    return Parts(contract, runtime.represent(nothing))
+    return Parts(runtime.represent(nothing))

@@ -12,7 +12,7 @@ from nearfield.errors import ModelError, nearest
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
 
-RUN = ("dense", "sparse")
+RUN = ("dense", "several", "sparse")
 """The kinds of the catalog that load_encoder runs."""
 
 

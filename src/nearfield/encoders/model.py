@@ -15,6 +15,7 @@ from nearfield.encoders.backbone import Backbone, load_backbone
 from nearfield.encoders.language_heads import language_head
 from nearfield.encoders.packed.states import packed_states, prepare
 from nearfield.encoders.static_backbone import static_backbone
+from nearfield.encoders.three_heads import open_three_heads
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.head import Head
 from nearfield.heads.projection import Projection
@@ -93,4 +94,5 @@ def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:
         transform, decoder = language_head(opened.whole)
         activation, kept = str(folder.head.get("activation", "relu")), folder.contract
         return Splade(transform, decoder, pooling=kept.pooling, activation=activation, similarity=kept.similarity)
-    return DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])
+    dense = DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])
+    return open_three_heads(folder, opened, dense) if folder.contract.kind == "several" else dense

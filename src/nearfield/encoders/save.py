@@ -11,8 +11,10 @@ from safetensors import SafetensorError
 from nearfield.encoders.backbone import quiet
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save_static import save_static
+from nearfield.encoders.three_heads import save_token_heads
 from nearfield.errors import StorageError
 from nearfield.heads.dense import DenseHead
+from nearfield.heads.three import ThreeHeads
 from nearfield.store.atomic import read_json, staged_folder, write_json
 from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json, read_limits
 from nearfield.store.tensors import write_tensors
@@ -56,9 +58,12 @@ def _save_weights(model: TextModel, stage: Path) -> None:
     weights = {name: weight.detach() for name, weight in model.whole.state_dict().items() if name not in model.unread}
     with quiet():
         model.whole.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
-    if isinstance(model.head, DenseHead):
-        for folder, projection in zip(source.projections, model.head.projections, strict=True):
+    dense = model.head.dense if isinstance(model.head, ThreeHeads) else model.head
+    if isinstance(dense, DenseHead):
+        for folder, projection in zip(source.projections, dense.projections, strict=True):
             write_tensors(stage / folder.relative_to(source.path) / "model.safetensors", projection.state_dict())
+    if isinstance(model.head, ThreeHeads):
+        save_token_heads(model.head, stage)
 
 
 def _write_modules(model: TextModel, stage: Path) -> None:

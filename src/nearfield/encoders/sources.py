@@ -24,7 +24,9 @@ OpenFile = Callable[[str], IO[bytes]]
 """Opens one of the model's files by its name in the catalog; raises KeyError or FileNotFoundError where it is missing."""
 
 GIT = "git:"
-_MODEL_FILE = re.compile(r"(?:[0-9]+_\w+/)?[^/.][^/]*\.(?:json|txt|model|safetensors|bin)")  # at the top or in a module's folder
+_MODEL_FILE = re.compile(
+    r"(?:[0-9]+_\w+/)?[^/.][^/]*\.(?:json|txt|model|safetensors|bin)|(?:colbert|sparse)_linear\.pt"
+)  # at the top or in a module's folder; BGE-M3's heads
 _OTHER_WEIGHTS = re.compile(r"(?:.*/)?(?:optimizer|scheduler|training_args|rng_state).*|.*(?:openvino|\.fp16|consolidated).*")
 
 

@@ -17,6 +17,7 @@ from nearfield.errors import TruncationWarning
 from nearfield.search.retrieve import retrieve, top_k
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.several import Several
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
@@ -66,6 +67,14 @@ class EncodePass:
             warnings.simplefilter("ignore", TruncationWarning)  # given above, for all queries
             alone = seconds_each(lambda row: encoder.encode(split.query_texts[row : row + 1], QUERY), len(queries))
         return cls(split, documents, queries, len(documents) / max(seconds, 1e-9), alone)
+
+    def heads(self) -> dict[str, EncodePass]:
+        """This pass under "", and where the model makes several kinds at once, what it is of each alone, by the kind."""
+        documents, queries = self.documents, self.queries
+        if not isinstance(documents, Several) or not isinstance(queries, Several):
+            return {"": self}
+        asked = queries.parts
+        return {"": self} | {kind: replace(self, documents=part, queries=asked[kind]) for kind, part in documents.parts.items()}
 
     def vectors(self, cut: Cut) -> tuple[Embeddings, Embeddings]:
         """Queries, kept float32, and documents at `cut`."""

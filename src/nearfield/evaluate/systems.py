@@ -19,6 +19,7 @@ from nearfield.search.fuse import reciprocal_rank_fusion
 from nearfield.similarity.dense import STORAGES
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import similarity as known_similarity
+from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import STORAGES as TERM_STORAGES
 from nearfield.similarity.sparse import Sparse
 from nearfield.types.contract import Contract
@@ -72,18 +73,19 @@ def model_systems(
     """A system for each of `dims` x `storages`, all cut from one encode pass; no dims is the whole vector.
 
     Documents are stored at the storage type, int8 with ranges taken from the documents; queries stay float32, since a query is
-    encoded when it is asked and takes no room. A model whose embeddings are not dense has no dims to cut. `similarity` of None is the
-    contract's. Warns with MatryoshkaWarning for a dim that the model was not trained for and with MetricWarning for another
-    similarity; `compare` measures what either costs.
+    encoded when it is asked and takes no room. A model whose embeddings are not dense has no dims to cut; one that makes several kinds
+    in one pass is given by its fused score first, and then by each kind alone. `similarity` of None is the contract's. Warns with
+    MatryoshkaWarning for a dim that the model was not trained for and with MetricWarning for another similarity; `compare` measures
+    what either costs.
     Raises ContractError, before anything is encoded, for an impossible dim, storage type or similarity.
     """
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
-    encoded = EncodePass.of(encoder, split, progress=progress)
-    notes = _truncation_notes(name, encoded.documents.usage, contract) + _term_notes(name, encoded.documents)
+    whole = EncodePass.of(encoder, split, progress=progress)
+    notes = _truncation_notes(name, whole.documents.usage, contract) + _term_notes(name, whole.documents)
     return [
         System(
-            name=name if len(cuts) == 1 else " ".join(map(str, filter(None, (name, cut.dim, cut.storage)))),
+            name=" ".join(map(str, filter(None, (name, head, *((cut.dim, cut.storage) if len(cuts) > 1 else ()))))),
             model=name,
             dim=cut.dim,
             storage=cut.storage,
@@ -94,6 +96,7 @@ def model_systems(
             notes=notes,
             deviations=_deviations(encoded, contract, cut, depth),
         )
+        for head, encoded in whole.heads().items()
         for cut in cuts
     ]
 
@@ -179,6 +182,7 @@ def _deviations(encoded: EncodePass, contract: Contract, cut: Cut, depth: int) -
 
 
 def _term_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
+    documents = documents.sparse if isinstance(documents, Several) else documents
     if not isinstance(documents, Sparse) or not len(documents):
         return ()
     return (f"{name}: {documents.active.mean():,.1f} active terms a document, of {documents.dim:,}",)

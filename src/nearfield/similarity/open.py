@@ -12,6 +12,7 @@ from nearfield.store.atomic import read_json
 KINDS = {
     "dense": "nearfield.similarity.dense:Dense",
     "multi-vector": "nearfield.similarity.multi_vector:MultiVector",
+    "several": "nearfield.similarity.several:Several",
     "sparse": "nearfield.similarity.sparse:Sparse",
 }
 

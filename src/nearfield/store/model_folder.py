@@ -33,7 +33,10 @@ _STATEABLE = (
     "layer_norm",
     "kind",
     "terms",
+    "fusion",
 )
+TOKEN_HEADS = {"multi-vector": "colbert_linear.pt", "sparse": "sparse_linear.pt"}
+"""The files beside a dense model that make three heads of it, named as BGE-M3's: a linear layer each, as torch saves its weights."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     limits = read_limits(transformer)
     stated = _stated(path)
     sparse = bool(by_kind["SpladePooling"])
-    facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "sparse" if sparse else "dense"}
+    facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "sparse" if sparse else _one_or_several(path, stated)}
     head = _splade(by_kind["SpladePooling"][0], transformer, path) if sparse else {}
     facts |= head.pop("facts", None) or _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
@@ -200,6 +203,14 @@ def _splade(folder: Path, transformer: Path, path: Path) -> dict[str, Any]:
     facts = read_json(folder / "config.json")
     pooling, activation = facts.get("pooling_strategy", "max"), facts.get("activation_function", "relu")
     return {"facts": {"pooling": pooling, "include_prompt": True}, "activation": activation}
+
+
+def _one_or_several(path: Path, stated: dict[str, Any]) -> str:
+    """Whether a dense model has the two other heads beside it; nearfield.json may ask for the dense one of them alone."""
+    found = [file for file in TOKEN_HEADS.values() if (path / file).exists()]
+    if len(found) == 1:
+        raise ModelError(f"{path}: holds {found[0]} and not the other of {' and '.join(TOKEN_HEADS.values())}; wanted both or neither")
+    return "several" if found and stated.get("kind") != "dense" else "dense"
 
 
 def _max_tokens(transformer: Path, config: dict[str, Any], limits: dict[str, Any], stated: dict[str, Any], path: Path) -> int:

@@ -16,11 +16,13 @@ from nearfield.encoders.model import TextModel
 from nearfield.errors import ModelError
 from nearfield.heads.head import Output
 from nearfield.heads.represented import Represented
+from nearfield.heads.three import Together
 from nearfield.train.gradient_cache import cached_backward
 from nearfield.train.group import ALONE, Group
 from nearfield.train.losses.in_rows import in_rows
 from nearfield.train.losses.infonce import infonce_of_scores
 from nearfield.train.losses.matryoshka import Loss, matryoshka
+from nearfield.train.losses.self_distillation import self_distillation
 from nearfield.train.recipe import Recipe
 from nearfield.train.training_data import Positions, TrainingData, possibly_relevant
 from nearfield.types.contract import Contract
@@ -121,6 +123,10 @@ def objective_of(step: Step, contract: Contract, recipe: Recipe) -> Loss:
 
     def of_rows(rows: slice) -> Loss:
         def one(query: Represented, document: Represented, positive: Tensor) -> Tensor:
+            if isinstance(query, Together) and isinstance(document, Together):
+                ignore, temperature = step.ignore(rows, len(document)).to(positive.device), recipe.objective.temperature
+                each = query.scores_by_kind(document)
+                return self_distillation(each, positive, temperature=temperature, fusion=query.fusion, ignore=ignore)
             return loss_of_scores(query.scores(document), positive, step=step, rows=rows, recipe=recipe)
 
         trained = recipe.objective.dims or contract.matryoshka_dims

@@ -12,7 +12,8 @@ POOLINGS = ("cls", "last", "max", "mean", "weighted")
 TERM_POOLINGS = ("max", "sum")  # of a sparse model's weights
 UNPOOLED = ("tokens", "unpublished")  # one vector a token; what an API does not tell
 SIMILARITIES = ("cosine", "dot", "euclidean")
-KINDS = ("dense", "multi-vector", "sparse")  # one vector an item, one a token, one weight a term
+KINDS = ("dense", "multi-vector", "several", "sparse")  # one vector an item, one a token, all three in one pass, one weight a term
+FUSION = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}  # BGE-M3's (arXiv 2402.03216, appendix C.3), where none is stated
 TASK = "{task}"
 
 
@@ -36,7 +37,8 @@ class Contract:
     whether the prompt's tokens take part in pooling. `templates` maps a role to the prompt of a model that takes its task in words,
     with `{task}` where they go. `max_tokens` counts special and prompt tokens. `layer_norm` asks for a parameter-free layer_norm
     over the whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it). `kind` is that of the embeddings;
-    `dim` is the size of the vocabulary where they are sparse.
+    `dim` is the size of the vocabulary where they are sparse. Of `several` kinds in one pass, what is said here is said of the dense
+    embeddings, and `fusion` says what the score of each kind counts for in the fused one (empty: as `FUSION`).
     """
 
     name: str
@@ -52,6 +54,7 @@ class Contract:
     kind: str = "dense"
     templates: Mapping[Role, str] = field(default_factory=dict)
     terms: Terms = Terms()
+    fusion: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, got, known in (
@@ -70,6 +73,10 @@ class Contract:
         for role, template in self.templates.items():
             if TASK not in template:
                 raise ContractError(f"{self.name}: the template of role {role!r} is {template!r}; wanted {TASK} where the task goes")
+        unusable = [weight for weight in self.fusion.values() if not 0 <= weight < float("inf")]
+        if set(self.fusion) - set(FUSION) or unusable or (self.fusion and not any(self.fusion.values())):
+            wanted = f"weights of 0 or more for some of {', '.join(FUSION)}, one above 0 at least"
+            raise ContractError(f"{self.name}: fusion is {dict(self.fusion)}; wanted {wanted}")
 
     def prompt(self, role: Role) -> str:
         """The text put before each item of `role`.

@@ -1,0 +1,113 @@
+"""Dense, sparse and multi-vector embeddings of the same items, from one pass of one model (BGE-M3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import InputError
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Array, Embeddings, write_ids
+from nearfield.similarity.multi_vector import MultiVector
+from nearfield.similarity.sparse import STORAGES as STORAGES
+from nearfield.similarity.sparse import Sparse
+from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.types.contract import FUSION
+from nearfield.types.usage import NOTHING_READ, Usage
+
+
+@dataclass(frozen=True)
+class Several(Embeddings):
+    """n items, each as a vector, as weights of terms and as a vector a token.
+
+    `fusion` says what the score of each of the three counts for in the fused score; one that is missing counts for nothing.
+    """
+
+    kind: ClassVar[str] = "several"
+    dense: Dense
+    sparse: Sparse
+    multi_vector: MultiVector
+    fusion: Mapping[str, float] = field(default_factory=lambda: dict(FUSION))
+    usage: Usage = NOTHING_READ
+
+    @property
+    def parts(self) -> dict[str, Embeddings]:
+        """The three, by their kinds."""
+        return {part.kind: part for part in (self.dense, self.sparse, self.multi_vector)}
+
+    def __len__(self) -> int:
+        return len(self.dense)
+
+    def __getitem__(self, items: slice | Sequence[int] | Array) -> Several:
+        return self._with(part[items] for part in self.parts.values())
+
+    @classmethod
+    def join(cls, parts: Sequence[Several]) -> Several:
+        """See Embeddings.join."""
+        kinds = [part.parts for part in parts]
+        return parts[0]._with(type(first).join([each[kind] for each in kinds]) for kind, first in kinds[0].items())
+
+    def _with(self, parts: Any) -> Several:
+        dense, sparse, multi_vector = parts
+        return replace(self, dense=dense, sparse=sparse, multi_vector=multi_vector)
+
+    @property
+    def similarity(self) -> str:  # type: ignore[override]
+        """How two of the dense vectors are compared."""
+        return self.dense.similarity
+
+    @property
+    def storage(self) -> str:
+        """How all three are stored."""
+        return self.dense.storage
+
+    @property
+    def bytes_per_item(self) -> float:
+        """Mean bytes that one item takes as all three."""
+        return sum(part.bytes_per_item for part in self.parts.values())
+
+    def scores(self, documents: Several) -> npt.NDArray[np.float32]:
+        """The fused score, w1 s_dense + w2 s_sparse + w3 s_multi-vector with the weights of `fusion`: (n, m) float32.
+
+        Chen et al. 2024 (arXiv 2402.03216, section 3.2, s_rank). A part of weight 0 is not computed.
+        """
+        total = np.zeros((len(self), len(documents)), np.float32)
+        for kind, part in self.parts.items():
+            weight = self.fusion.get(kind, 0.0)
+            if weight:
+                total += np.float32(weight) * part.scores(documents.parts[kind])
+        return total
+
+    def quantise(self, storage: str, *, like: Several | None = None) -> Several:
+        """The same items with all three stored as float32 or float16. Raises ContractError for a storage that one of them lacks."""
+        sparse = self.sparse.quantise(storage)  # first, because it has the fewest storage types, and none that ranges are taken for
+        return self._with((self.dense.quantise(storage), sparse, self.multi_vector.quantise(storage)))
+
+    def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
+        """See Embeddings.save: the three as vector folders, each called as its kind."""
+        with staged_folder(path) as stage:
+            for kind, part in self.parts.items():
+                part.save(stage / kind)
+            write_ids(stage, ids)
+            facts = {"kind": self.kind, "items": len(self), "fusion": dict(self.fusion), "usage": self.usage}
+            write_json(stage / "vectors.json", {"format": 1} | facts)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Several:
+        """See Embeddings.open."""
+        path = Path(path)
+        facts = read_json(path / "vectors.json")
+        parts = Dense.open(path / "dense"), Sparse.open(path / "sparse"), MultiVector.open(path / "multi-vector")
+        try:
+            opened = cls(*parts, facts["fusion"], Usage(**facts["usage"]))
+        except (KeyError, TypeError) as error:
+            raise InputError(f"is no whole folder of several embeddings: {error}", path=path) from error
+        counts = [len(part) for part in parts]
+        if set(counts) != {facts["items"]}:
+            raise InputError(f"holds {', '.join(map(str, counts))} items; vectors.json says {facts['items']} of each kind", path=path)
+        return opened

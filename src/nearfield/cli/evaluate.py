@@ -106,6 +106,19 @@ def evaluate(
         _show(comparison, run_folder, named=_items(measures))
 
 
+def compared(models: list[str], on: str, *, split: str | None = None) -> Comparison:
+    """Models side by side on a collection's split by nDCG@10, or on scored pairs, as `evaluate` compares them."""
+    from nearfield.data.open import open_data
+    from nearfield.data.pairs import Pairs
+
+    cuts, data = Cuts((), ("float32",), None), open_data(on)
+    if isinstance(data, Pairs):
+        _check_for_pairs(data, models, [] if split is None else ["--split"])
+        return _on_pairs(models, data, cuts)
+    wanted, asked = _measures(MAIN, ""), _split(data, split or TEST, on)
+    return _compared(_systems(models, asked, cuts, Baselines(bm25=False, fuse=False), wanted), asked, wanted)
+
+
 def _check_for_pairs(pairs: Pairs, models: list[str], options: list[str]) -> None:
     """Raise InputError for what has no meaning on scored pairs, which have no splits, no rankings and no documents to search."""
     if options:

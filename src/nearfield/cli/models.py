@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nearfield.cli.algebra import drop_layers, merge, quantise, trim
 from nearfield.cli.console import emit_json, out, progress_bar
 from nearfield.cli.models_suggest import suggest
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 models = typer.Typer(no_args_is_help=False)
 models.command("suggest")(suggest)
+for _name, _command in (("merge", merge), ("drop-layers", drop_layers), ("trim", trim), ("quantise", quantise)):
+    models.command(_name)(_command)
 
 Name = Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them, or by its name on the hub.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -37,7 +40,7 @@ def catalog(
     local: Annotated[bool | None, typer.Option("--local/--api", help="Only models whose weights can be had, or only APIs.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the known models; or show what is known of one, suggest some, or get one into the cache.
+    """List the known models; or show what is known of one, suggest some, get one into the cache, or make one of others.
 
     Examples:
 
@@ -47,6 +50,7 @@ def catalog(
         nearfield models show minilm
         nearfield models suggest
         nearfield models get minilm
+        nearfield models merge minilm ./tuned --to models/merged
     """
     if ctx.invoked_subcommand is not None:
         return

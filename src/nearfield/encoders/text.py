@@ -46,7 +46,7 @@ class TextEncoder(Encoder[E]):
         self.runtime = runtime
         self.batch_tokens = batch_tokens or runtime.batch_tokens
         self.why = why
-        self.tokeniser = _tokeniser(folder)
+        self.tokeniser = tokeniser_of(folder)
 
     @classmethod
     def open(
@@ -167,7 +167,8 @@ class TextEncoder(Encoder[E]):
                 pool.shutdown(cancel_futures=True)
 
 
-def _tokeniser(folder: ModelFolder) -> Tokeniser:
+def tokeniser_of(folder: ModelFolder) -> Tokeniser:
+    """The tokeniser of a model folder under its contract. Raises ModelError where it cannot be read or is of another model."""
     limit = folder.contract.max_tokens
     if folder.static:
         tokeniser = Tokeniser.open_static(folder.transformer, max_tokens=limit, drop_unknown=folder.drops_unknown)

@@ -217,7 +217,7 @@ def _max_tokens(transformer: Path, config: dict[str, Any], limits: dict[str, Any
     """The least of what the files say: sentence-transformers' own limit, the tokeniser's, the number of positions."""
     tokenizer = _first(transformer, "tokenizer_config.json")
     positions = config.get("max_position_embeddings")
-    if positions and config.get("model_type") in _OFFSET_POSITIONS:
+    if positions and config.get("model_type") in OFFSET_POSITIONS:
         positions -= int(config.get("pad_token_id") or 0) + 1
     limit = limits.get("max_seq_length")
     says = [limit if limit is not None else tokenizer.get("model_max_length"), positions, stated.get("max_tokens")]
@@ -228,7 +228,7 @@ def _max_tokens(transformer: Path, config: dict[str, Any], limits: dict[str, Any
     return min(known)
 
 
-_OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")  # positions start at pad_token_id + 1
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")  # positions start at pad_token_id + 1
 
 
 def _dim(projections: list[Path], config: dict[str, Any], path: Path) -> int:

@@ -1,0 +1,163 @@
+"""`nearfield models merge`, `drop-layers`, `trim` and `quantise`: a model made of others' weights, and what that loses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfield.encoders.algebra.written import Made
+    from nearfield.types.comparison import PairTest
+
+Model = Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")]
+To = Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")]
+On = Annotated[str | None, typer.Option("--on", metavar="DATA", help=f"What to measure the loss on: {FORMATS}; or scored pairs.")]
+OfSplit = Annotated[str | None, typer.Option(help="The split whose judged queries are asked.", show_default="test")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def merge(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Models of one architecture, one tokeniser and one contract.")],
+    to: To,
+    how: Annotated[str, typer.Option(help="linear, slerp (two models) or task-arithmetic (with --base).")] = "linear",
+    base: Annotated[str | None, typer.Option(help="For task-arithmetic: the model that all were tuned from.")] = None,
+    weights: Annotated[
+        str, typer.Option(help="As 0.3,0.7: shares (linear), the second's share (slerp), factors (task-arithmetic); even when not given.")
+    ] = "",
+    on: On = None,
+    split: OfSplit = None,
+    json: Json = False,
+) -> None:
+    """Merge models into one: their weighted mean, the arc between two, or a base with what each tuning changed.
+
+    With data, the merged model is measured beside each of them.
+
+    Examples:
+
+        nearfield models merge minilm ./tuned --to models/half --on my-data
+        nearfield models merge ./a ./b --how slerp --weights 0.3 --to models/arc
+        nearfield models merge ./a ./b --how task-arithmetic --base minilm --weights 0.5,0.5 --to models/both
+    """
+    from nearfield.encoders.algebra.merge import merge as merged
+
+    made = merged(models, to=to, how=how, base=base, weights=_numbers(weights, "--weights"))
+    _show(made, models, on, split, json=json)
+
+
+def drop_layers(
+    model: Model,
+    to: To,
+    keep: Annotated[str, typer.Option(help="The layers to keep, counted from 0, as 0,2,5.")],
+    on: On = None,
+    split: OfSplit = None,
+    json: Json = False,
+) -> None:
+    """Keep only some layers of a model. Tuning the result wins back much of what that loses.
+
+    Examples:
+
+        nearfield models drop-layers minilm --keep 0,1,2,3 --to models/minilm-4 --on my-data
+        nearfield models drop-layers ./mine --keep 0,2,5 --to models/three --json
+    """
+    from nearfield.encoders.algebra.layers import drop_layers as dropped
+
+    layers = _numbers(keep, "--keep")
+    if any(layer != int(layer) for layer in layers):
+        raise InputError(f"--keep has {keep!r}; wanted whole numbers with commas between, as 0,2,5")
+    _show(dropped(model, to=to, keep=[int(layer) for layer in layers]), [model], on, split, json=json)
+
+
+def trim(
+    model: Model,
+    to: To,
+    texts: Annotated[str, typer.Option(metavar="DATA", help=f"What the vocabulary is to serve: {FORMATS}.")],
+    on: On = None,
+    split: OfSplit = None,
+    json: Json = False,
+) -> None:
+    """Keep only the tokens that texts use, and those that spell any other word; the texts' vectors stay exactly the same.
+
+    Examples:
+
+        nearfield models trim multilingual-e5-small --texts my-data --to models/small
+        nearfield models trim minilm --texts my-data --to models/minilm-mine --on my-data
+    """
+    from nearfield.data.open import open_data
+    from nearfield.data.pairs import Pairs
+    from nearfield.encoders.algebra.trim import trim as trimmed
+
+    data = open_data(texts)
+    parts = (data.queries, data.positives) if isinstance(data, Pairs) else (data.document_texts, data.query_texts)
+    used = [text for part in parts for text in part]
+    with progress_bar(f"tokenising {len(used):,} texts") as progress:
+        made = trimmed(model, to=to, texts=used, progress=progress)
+    _show(made, [model], on, split, json=json)
+
+
+def quantise(
+    model: Model,
+    to: To,
+    dtype: Annotated[str, typer.Option(help="float16 or bfloat16; int8 for a static model.")] = "float16",
+    on: On = None,
+    split: OfSplit = None,
+    json: Json = False,
+) -> None:
+    """Store a model's weights at half the size, a static one's at a quarter. What opens the folder still computes in float32.
+
+    To run a transformer in int8 no folder is needed: `nearfield evaluate minilm minilm@openvino,int8 --on DATA` measures it.
+
+    Examples:
+
+        nearfield models quantise minilm --to models/minilm-half --on my-data
+        nearfield models quantise potion-base-8m --dtype int8 --to models/potion-int8
+    """
+    from nearfield.encoders.algebra.quantise import quantise as quantised
+
+    _show(quantised(model, to=to, dtype=dtype), [model], on, split, json=json)
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError(f"{option} has {text!r}; wanted numbers with commas between, as 0.3,0.7") from error
+
+
+def _show(made: Made, models: Sequence[str], on: str | None, split: str | None, *, json: bool) -> None:
+    """What was written and its size, and with data the comparison with the models that it is made of."""
+    from nearfield.cli.evaluate import compared
+
+    found = None if on is None else compared([*dict.fromkeys(models), str(made.folder)], on, split=split)
+    if json:
+        emit_json({"folder": made.folder, "name": made.name, "bytes": {"before": made.before, "after": made.after}, "comparison": found})
+        return
+    from nearfield.types.numbers import size
+
+    if found is not None:
+        from nearfield.report.table import comparison_table
+
+        out.print(comparison_table(found))
+        names = {made.folder.name, str(made.folder)}
+        for pair in found.pairs:
+            if names & {pair.a, pair.b}:
+                out.print(_in_words(pair, turned=pair.b in names), markup=False, highlight=False)
+    share = f"{made.after / max(made.before, 1):.0%}"
+    out.print(f"weights and tokeniser: {size(made.before)} before, {size(made.after)} after ({share})", markup=False, highlight=False)
+    out.print(f"model {made.folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _in_words(pair: PairTest, *, turned: bool) -> str:
+    """The difference that the new model makes to another, whichever of them the table has first."""
+    from nearfield.types.numbers import changed, p_value
+    from nearfield.types.verdict import Estimate
+
+    found = pair.difference
+    made, other = (pair.b, pair.a) if turned else (pair.a, pair.b)
+    difference = Estimate(-found.mean, -found.high, -found.low) if turned else found
+    return f"{made} against {other}: {changed(difference)}, {p_value(pair.p)}"

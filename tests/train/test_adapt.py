@@ -9,7 +9,6 @@ from scipy.linalg import expm
 from nearfield.data.collection import Collection
 from nearfield.errors import CollectionError, ContractError, InputError
 from nearfield.evaluate.measures import score_ranking
-from nearfield.heads.vector_map import MapConfig, VectorMap
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train import bridging
@@ -112,25 +111,3 @@ def test_a_bridge_wants_one_collection_and_float_vectors() -> None:
         bridging.bridge(old, other, sample=np.arange(100))
     with pytest.raises(ContractError, match="old vectors are binary"):
         bridging.bridge(replace(old, documents=old.documents.quantise("binary")), new, sample=np.arange(100))
-
-
-def test_an_adapted_encoder_maps_queries_only() -> None:
-    from nearfield.encoders.adapted import Adapted
-    from nearfield.encoders.encoder import Encoder
-    from nearfield.types.contract import Contract
-    from nearfield.types.progress import Progress, silent
-
-    class Counting(Encoder):
-        contract = Contract("counting", 3, 8)
-
-        def encode(self, items: object, role: str, *, progress: Progress = silent) -> Dense:
-            assert isinstance(items, list)
-            return Dense(np.eye(3, dtype=np.float32)[: len(items)], 3)
-
-    turn = VectorMap(MapConfig("linear", 3, 3))
-    turn.load_state_dict({"weight": turn.weight.detach().roll(1, 0), "bias": turn.bias.detach()})
-    adapted = Adapted(Counting(), turn)
-    assert adapted.encode(["a", "b"], "document").vectors.tolist() == [[1, 0, 0], [0, 1, 0]]
-    assert adapted.encode(["a", "b"], "query").vectors.tolist() == [[0, 1, 0], [0, 0, 1]]
-    with pytest.raises(ContractError, match="3 dimensions and the map goes from 4 to 4"):
-        Adapted(Counting(), VectorMap(MapConfig("linear", 4, 4)))

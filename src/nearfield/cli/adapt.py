@@ -30,7 +30,8 @@ def adapt(
 ) -> None:
     """Train a map of query vectors against document vectors that stay as they are, and say what it gains on the test split.
 
-    No model is needed, only vectors: a folder by `nearfield encode`, or `vectors.npy` with `ids.jsonl` from anywhere.
+    No model is needed, only vectors: a folder by `nearfield encode`, or `vectors.npy` with `ids.jsonl` from anywhere. An adapter of a model
+    then goes by its folder in place of a model's name: in `search`, also over the documents' vectors as they are, and in `evaluate`.
 
     Examples:
 
@@ -55,7 +56,7 @@ def adapt(
     vectors = _vectors(model, collection, documents, queries)
     with progress_bar("training the adapter") as progress:
         found = run(vectors, recipe, progress=progress)
-    facts: dict[str, object] = {"model": vectors.name, "collection": collection.name, "notes": list(notes)}
+    facts: dict[str, object] = {"model": vectors.name, "collection": collection.name, "notes": list(notes)} | _source(model)
     save_adaptation(found, to, facts=facts, recipe=recipe)
     if json:
         emit_json({"adapter": to, "share": found.share, "verdict": found.verdict, "comparison": found.comparison})
@@ -67,6 +68,16 @@ def adapt(
     if not found.share:
         out.print("dev was best without a map: the adapter is the identity.", style="yellow", highlight=False)
     out.print(f"adapter {to}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _source(model: str | None) -> dict[str, str]:
+    """What opens the adapter's model again, and the hash by which that is seen to be the same; nothing for vectors from files."""
+    if model is None:
+        return {}
+    from nearfield.encoders.load import model_path
+    from nearfield.store.fingerprint import model_hash
+
+    return {"source": str(Path(model).resolve()) if Path(model).exists() else model, "files": model_hash(model_path(model))}
 
 
 def _vectors(model: str | None, collection: Collection, documents: Path | None, queries: Path | None) -> FrozenVectors:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import ModelError, nearest
+from nearfield.errors import ContractError, ModelError, nearest
+from nearfield.store.fingerprint import model_hash
 
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
@@ -19,13 +20,22 @@ RUN = ("dense", "several", "sparse")
 def load_encoder(
     name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
 ) -> TextEncoder[Any]:
-    """The encoder of a catalogued model (fetched when it is not there) or of a model folder.
+    """The encoder of a catalogued model (fetched when it is not there), of a model folder, or of a folder by `nearfield adapt`: its
+    model with the map behind its query vectors.
 
     `name` is the catalog's or the hub's, or a folder. `runtime`, `precision`, `device` and `proof` are as `TextEncoder.open` takes
     them. Raises ModelError for a name that is none of them and for a catalogued model that cannot be run, ContractError for a folder
     that is called as a catalogued model and contradicts its card.
     """
-    return TextEncoder.open(model_path(name), runtime=runtime, precision=precision, device=device, proof=proof)
+    from nearfield.encoders.adapter import is_adapter, read_adapter
+
+    if not is_adapter(name):
+        return TextEncoder.open(model_path(name), runtime=runtime, precision=precision, device=device, proof=proof)
+    adapter, source, files = read_adapter(name)
+    base = TextEncoder.open(model_path(source), runtime=runtime, precision=precision, device=device, proof=proof)
+    if model_hash(base.folder.path) != files:
+        raise ContractError(f"{name}: was trained on vectors of another model than {source} is now; train it again: nearfield adapt")
+    return TextEncoder(base.folder, base.runtime, why=base.why, adapter=adapter)
 
 
 def model_path(name: str | Path) -> Path:

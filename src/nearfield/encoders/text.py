@@ -7,9 +7,10 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,9 @@ from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
 from nearfield.types.usage import Usage
 
+if TYPE_CHECKING:
+    from nearfield.encoders.adapter import Adapter
+
 _CHUNK = 8192  # texts tokenised at once: bounds the memory that token ids take
 _LEAST = 64  # tokens of a batch below which sharing the work among threads costs more than it brings
 
@@ -37,12 +41,18 @@ class TextEncoder(Encoder[E]):
     """Contract, tokeniser and a runtime of a model folder.
 
     `batch_tokens` bounds the tokens of one call of the runtime, by default at what is fastest for it. `why` says in words why it is
-    this runtime, where that was left open.
+    this runtime, where that was left open. `adapter` maps the vectors of its role.
     """
 
-    def __init__(self, folder: ModelFolder, runtime: Runtime, *, batch_tokens: int | None = None, why: str = "") -> None:
+    def __init__(
+        self, folder: ModelFolder, runtime: Runtime, *, batch_tokens: int | None = None, why: str = "", adapter: Adapter | None = None
+    ) -> None:
         self.folder = folder
         self.contract = folder.contract
+        self.adapter = adapter
+        if adapter is not None:
+            adapter.check(folder.contract)
+            self.contract = replace(folder.contract, name=f"{folder.contract.name} adapted")
         self.runtime = runtime
         self.batch_tokens = batch_tokens or runtime.batch_tokens
         self.why = why
@@ -78,7 +88,8 @@ class TextEncoder(Encoder[E]):
     @cached_property
     def identity(self) -> dict[str, str] | None:
         """See Encoder.identity."""
-        return {"files": model_hash(self.folder.path), "runtime": self.runtime.name, "precision": self.runtime.precision}
+        own = {"files": model_hash(self.folder.path), "runtime": self.runtime.name, "precision": self.runtime.precision}
+        return own if self.adapter is None else own | {"adapter": self.adapter.files}
 
     def tokenise(self, items: Sequence[str], role: Role, *, max_tokens: int | None = None) -> Tokens:
         """Token ids of the items with the role's prompt before each, at most `max_tokens` (the contract's by default) each.
@@ -128,7 +139,7 @@ class TextEncoder(Encoder[E]):
                 stacklevel=2,
             )
         found: E = collect.embeddings(usage, counts)  # type: ignore[assignment]
-        return found
+        return self.adapter.behind(found, role) if self.adapter is not None else found
 
     def _chunks(self, items: Sequence[str], role: Role) -> Iterator[tuple[int, Tokens]]:
         """The tokens of every 8,192 items with the place of the first; the next ones are made on another thread."""

@@ -31,15 +31,11 @@ def quantise(model: str | Path, *, to: str | Path, dtype: str) -> Made:
     opened = TextModel.open(model_path(model))
     name, static = opened.contract.name, opened.folder.static
     if dtype == "int8" and not static:
-        raise ModelError(
-            f"{name}: only static models are stored as int8; in int8 this one runs as `{model}@openvino,int8`, from its own file"
-        )
+        raise ModelError(f"{name}: only static models are stored as int8; this one runs in int8 as `{model}@openvino,int8`")
     if dtype == "bfloat16" and static:
         raise ModelError(f"{name}: a static model is stored as float16 or int8; model2vec reads no bfloat16")
     if dtype == "int8" and not opened.folder.drops_unknown:
-        raise ModelError(
-            f"{name}: is a static model in sentence-transformers' own form, which has no place for a scale a token; use float16"
-        )
+        raise ModelError(f"{name}: sentence-transformers' own form of a static model has no place for a scale a token; use float16")
     about = {"how": "quantise", "models": [name], "dtype": dtype}
     return write_made(opened, to, name=f"{name}-{dtype}", about=about, amend=lambda folder: _round_files(folder, dtype))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from static_models import model2vec_folder
 from tiny import tiny_model
 from tiny_data import tiny_collection
 
@@ -47,6 +48,13 @@ def test_the_difference_is_the_new_model_less_the_old_one(cli: Run, data: Path, 
     assert "made against one: " in told.stdout
     assert "weights and tokeniser: " in told.stdout
     assert f"model {made}" in told.stdout.replace("\n", "")
+
+
+def test_a_static_model_is_weighted_by_its_texts(cli: Run, data: Path, tmp_path: Path) -> None:
+    model = model2vec_folder(tmp_path / "static")
+    told = cli("models", "sif", model, "--texts", data, "--components", "1", "--to", tmp_path / "made", "--on", data, "--json")
+    assert told.exit_code == 0, told.stderr
+    assert {row["name"] for row in json.loads(told.stdout)["comparison"]["rows"]} == {"static", "made"}
 
 
 def test_bad_numbers_are_errors(cli: Run, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def adapt(
     vectors = _vectors(model, collection, documents, queries)
     with progress_bar("training the adapter") as progress:
         found = run(vectors, recipe, progress=progress)
-    facts: dict[str, object] = {"model": vectors.name, "collection": collection.name, "notes": list(notes)} | _source(model)
+    facts: dict[str, object] = {"model": vectors.name, "collection": collection.name, "notes": list(notes), **_source(model)}
     save_adaptation(found, to, facts=facts, recipe=recipe)
     if json:
         emit_json({"adapter": to, "share": found.share, "verdict": found.verdict, "comparison": found.comparison})

@@ -1,4 +1,4 @@
-"""`nearfield models merge`, `drop-layers`, `trim` and `quantise`: a model made of others' weights, and what that loses."""
+"""`nearfield models merge`, `drop-layers`, `trim`, `quantise` and `sif`: a model made of others' weights, and what that loses."""
 
 from __future__ import annotations
 
@@ -88,13 +88,9 @@ def trim(
         nearfield models trim multilingual-e5-small --texts my-data --to models/small
         nearfield models trim minilm --texts my-data --to models/minilm-mine --on my-data
     """
-    from nearfield.data.open import open_data
-    from nearfield.data.pairs import Pairs
     from nearfield.encoders.algebra.trim import trim as trimmed
 
-    data = open_data(texts)
-    parts = (data.queries, data.positives) if isinstance(data, Pairs) else (data.document_texts, data.query_texts)
-    used = [text for part in parts for text in part]
+    used = _texts(texts)
     with progress_bar(f"tokenising {len(used):,} texts") as progress:
         made = trimmed(model, to=to, texts=used, progress=progress)
     _show(made, [model], on, split, json=json)
@@ -120,6 +116,41 @@ def quantise(
     from nearfield.encoders.algebra.quantise import quantise as quantised
 
     _show(quantised(model, to=to, dtype=dtype), [model], on, split, json=json)
+
+
+def sif(
+    model: Model,
+    to: To,
+    texts: Annotated[str, typer.Option(metavar="DATA", help=f"Texts whose words are counted: {FORMATS}.")],
+    a: Annotated[float, typer.Option(help="A token that is a share p of the texts' weighs a / (a + p).")] = 1e-3,
+    components: Annotated[int, typer.Option(help="Directions common to the texts' vectors that are taken out of all vectors.", min=0)] = 0,
+    on: On = None,
+    split: OfSplit = None,
+    json: Json = False,
+) -> None:
+    """Weight a static model's tokens by how rare they are in texts (SIF), so that frequent words no longer drown the others.
+
+    Examples:
+
+        nearfield models sif glove.6B.50d.txt --texts my-data --to models/glove-sif --on my-data
+        nearfield models sif potion-base-8m --texts my-data --components 1 --to models/potion-sif
+    """
+    from nearfield.encoders.algebra.sif import sif as weighted
+
+    used = _texts(texts)
+    with progress_bar(f"counting the words of {len(used):,} texts") as progress:
+        made = weighted(model, to=to, texts=used, a=a, components=components, progress=progress)
+    _show(made, [model], on, split, json=json)
+
+
+def _texts(source: str) -> list[str]:
+    """All texts of a collection or of pairs, queries too."""
+    from nearfield.data.open import open_data
+    from nearfield.data.pairs import Pairs
+
+    data = open_data(source)
+    parts = (data.queries, data.positives) if isinstance(data, Pairs) else (data.document_texts, data.query_texts)
+    return [text for part in parts for text in part]
 
 
 def _numbers(text: str, option: str) -> list[float]:

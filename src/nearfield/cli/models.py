@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.algebra import drop_layers, merge, quantise, trim
+from nearfield.cli.algebra import drop_layers, merge, quantise, sif, trim
 from nearfield.cli.console import emit_json, out, progress_bar
 from nearfield.cli.models_suggest import suggest
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 models = typer.Typer(no_args_is_help=False)
 models.command("suggest")(suggest)
-for _name, _command in (("merge", merge), ("drop-layers", drop_layers), ("trim", trim), ("quantise", quantise)):
+for _name, _command in (("merge", merge), ("drop-layers", drop_layers), ("trim", trim), ("quantise", quantise), ("sif", sif)):
     models.command(_name)(_command)
 
 Name = Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them, or by its name on the hub.")]

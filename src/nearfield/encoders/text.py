@@ -23,6 +23,7 @@ from nearfield.encoders.runtimes.choose import choose, open_runtime
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.similarity.dense import Dense
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.store.static_folder import table_rows
@@ -139,7 +140,9 @@ class TextEncoder(Encoder[E]):
                 stacklevel=2,
             )
         found: E = collect.embeddings(usage, counts)  # type: ignore[assignment]
-        return self.adapter.behind(found, role) if self.adapter is not None else found
+        if self.adapter is not None and isinstance(found, Dense):  # whose check has seen to it
+            found = self.adapter.behind(found, role)  # type: ignore[assignment]
+        return found
 
     def _chunks(self, items: Sequence[str], role: Role) -> Iterator[tuple[int, Tokens]]:
         """The tokens of every 8,192 items with the place of the first; the next ones are made on another thread."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -57,6 +56,6 @@ def _round_files(folder: Path, dtype: str) -> None:
 
 def _in_steps(table: torch.Tensor) -> dict[str, torch.Tensor]:
     """`embeddings` int8 and `weights`, what each row is multiplied by, as model2vec names them."""
-    scale = table.abs().amax(1) / np.float32(127)
+    scale = table.abs().amax(1) / 127
     steps = torch.round(table / torch.where(scale > 0, scale, 1)[:, None]).to(torch.int8)
     return {"embeddings": steps, "weights": scale}

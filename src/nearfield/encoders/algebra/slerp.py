@@ -31,4 +31,5 @@ def _arc(x: Tensor, y: Tensor, ratio: float) -> Tensor:
     if sine < NEAR:
         return torch.lerp(x, y, ratio)
     direction = (torch.sin((1 - ratio) * angle) * a + torch.sin(ratio * angle) * b) / sine
-    return direction * torch.lerp(lengths[0], lengths[1], ratio)
+    arc: Tensor = direction * torch.lerp(lengths[0], lengths[1], ratio)
+    return arc

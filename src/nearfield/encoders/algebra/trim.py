@@ -102,7 +102,7 @@ def _keep_rows(model: TextModel, kept: Sequence[int]) -> int:
     if others:
         raise ModelError(f"{model.contract.name}: {others[0]} too has a row a token; only a model with one table can be trimmed")
     new = {id_: at for at, id_ in enumerate(kept)}
-    table = nn.Embedding.from_pretrained(old.weight.detach()[rows], freeze=False, padding_idx=new.get(old.padding_idx))
+    table = nn.Embedding.from_pretrained(old.weight.detach()[rows], freeze=False, padding_idx=new.get(old.padding_idx))  # type: ignore[no-untyped-call]
     model.backbone.set_input_embeddings(table)
     config.vocab_size = len(kept)
     for name in _SPECIAL_IDS:

@@ -16,12 +16,14 @@ class Packed:
 
     `ids`: (T,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`, `offsets` (n + 1,) int64. `items`: (n,) int64, where each
     sequence stood in what was packed. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt.
+    `types`: (T,) int32, which of a pair's two texts each token belongs to, where the model is told that.
     """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     items: npt.NDArray[np.int64]
     prompt_tokens: int = 0
+    types: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -52,7 +54,8 @@ def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
     offsets = np.zeros(len(items) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     source = np.repeat(tokens.offsets[items] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens)
+    types = None if tokens.types is None else tokens.types[source]
+    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens, types)
 
 
 def packed_batches(tokens: Tokens, budget: int, *, items: npt.NDArray[np.int64] | None = None) -> list[Packed]:

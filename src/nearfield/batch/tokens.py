@@ -24,6 +24,7 @@ class Tokens:
     `ids`: (sum of lengths,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`. `lost`: (n,) int64, the tokens of each text
     that did not fit. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt, special tokens
     before it included (0 without a prompt). `unknown`: how many tokens were left out because the vocabulary lacks them.
+    `types`: (sum of lengths,) int32, which of a pair's two texts each token belongs to, where the model is told that.
     """
 
     ids: npt.NDArray[np.int32]
@@ -31,6 +32,7 @@ class Tokens:
     lost: npt.NDArray[np.int64]
     prompt_tokens: int
     unknown: int = 0
+    types: npt.NDArray[np.int32] | None = None
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -116,11 +118,13 @@ class Tokeniser:
                 kept = head if self._from_start else limit - tail
                 ids = ids[:kept] + ids[kept + len(ids) - limit :]
             rows.append(ids)
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(row) for row in rows], out=offsets[1:])
-        flat = np.fromiter(chain.from_iterable(rows), np.int32, count=int(offsets[-1]))
-        tokens = Tokens(flat, offsets, lost, self._prompt_tokens(prompt))
+        tokens = _flat(rows, lost, self._prompt_tokens(prompt))
         return tokens if self._left_out is None else _without(tokens, self._left_out)
+
+    def bare(self, texts: Sequence[str]) -> Tokens:
+        """Token ids of the texts alone: no special tokens around them, and none cut."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return _flat([encoding.ids for encoding in encodings], np.zeros(len(encodings), np.int64), 0)
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
@@ -135,6 +139,15 @@ class Tokeniser:
         """The special tokens that are put before and after a text."""
         encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
         return encoding.ids[: _specials_at_start(encoding)], encoding.ids[len(encoding.ids) - _specials_at_end(encoding) :]
+
+    def pair(self) -> Encoding:
+        """What the tokeniser makes of a pair of one-letter texts: where special tokens go, and the type of each token."""
+        return self._tokenizer.encode("a", "b", add_special_tokens=self._specials)
+
+    @property
+    def cuts_start(self) -> bool:
+        """Whether what does not fit is dropped from the start of a text."""
+        return self._from_start
 
     @property
     def size(self) -> int:
@@ -151,6 +164,12 @@ class Tokeniser:
             return 0
         alone = self._tokenizer.encode(prompt, add_special_tokens=self._specials)
         return len(alone.ids) - _specials_at_end(alone)
+
+
+def _flat(rows: list[list[int]], lost: npt.NDArray[np.int64], prompt_tokens: int) -> Tokens:
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    return Tokens(np.fromiter(chain.from_iterable(rows), np.int32, count=int(offsets[-1])), offsets, lost, prompt_tokens)
 
 
 def unknown_id(tokenizer: Tokenizer) -> int | None:

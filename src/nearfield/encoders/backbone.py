@@ -17,7 +17,7 @@ from nearfield.errors import ModelError
 class Backbone:
     """A transformer, the id that fills its padded places, and the weights that its file left out and nothing reads.
 
-    `whole` is what the checkpoint holds: the transformer itself, or with it a language-model head.
+    `whole` is what the checkpoint holds: the transformer itself, or with it the head of a task.
     """
 
     model: Any
@@ -26,14 +26,23 @@ class Backbone:
     unread: frozenset[str]
 
 
-def load_backbone(folder: Path, *, language_head: bool = False) -> Backbone:
-    """The transformer in `folder`, float32, in evaluation mode, with its masked-language-model head where that is asked for.
+TASKS = {
+    "fill-mask": "AutoModelForMaskedLM",
+    "sequence-classification": "AutoModelForSequenceClassification",
+    "text-generation": "AutoModelForCausalLM",
+}
+"""transformers' names of the tasks whose heads are used here, and its classes of the models that have them."""
+
+
+def load_backbone(folder: Path, *, task: str = "") -> Backbone:
+    """The transformer in `folder`, float32, in evaluation mode, with the head of `task`, one of TASKS, where there is one.
 
     Of an encoder-decoder its encoder. Raises ModelError for an architecture that transformers does not know, for an
-    encoder-decoder whose encoder it does not load alone, for weights that are missing (a pooler, which no pooling here reads,
-    may be), cut off, or not finite.
+    encoder-decoder whose encoder it does not load alone, for weights that are missing (a pooler that nothing reads may be), cut
+    off, or not finite.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForTextEncoding
+    import transformers
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
     from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
     with quiet():
@@ -43,8 +52,8 @@ def load_backbone(folder: Path, *, language_head: bool = False) -> Backbone:
             raise ModelError(f"{folder}: the architecture is not one that transformers knows: {_first_line(error)}") from error
         if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
             raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
-        auto: Any = AutoModelForMaskedLM if language_head else AutoModel
-        if not language_head and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
+        auto: Any = getattr(transformers, TASKS[task]) if task else AutoModel
+        if not task and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
             auto = AutoModelForTextEncoding
         if auto is AutoModel and config.is_encoder_decoder:
             raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder, and transformers does not load its encoder alone")
@@ -53,7 +62,8 @@ def load_backbone(folder: Path, *, language_head: bool = False) -> Backbone:
         except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
             raise ModelError(f"{folder}: the weights could not be read: {_first_line(error)}") from error
     backbone, report = opened
-    missing = [name for name in report["missing_keys"] if not name.startswith("pooler.")]
+    pooled = task == "sequence-classification"
+    missing = [name for name in report["missing_keys"] if pooled or not name.startswith("pooler.")]
     if missing or report["mismatched_keys"]:
         some = ", ".join([*missing, *(str(key) for key in report["mismatched_keys"])][:3])
         raise ModelError(f"{folder}: the weights do not fit the architecture {config.model_type}: missing or of another shape: {some}")
@@ -61,7 +71,7 @@ def load_backbone(folder: Path, *, language_head: bool = False) -> Backbone:
         if not torch.isfinite(weight).all():
             raise ModelError(f"{folder}: weight {name} holds NaN or infinite values; the file is damaged or its training failed")
     whole = backbone.eval()
-    base = whole.base_model if language_head else whole
+    base = whole.base_model if task else whole
     return Backbone(base, whole, int(config.pad_token_id or 0), frozenset(report["missing_keys"]))
 
 

@@ -39,7 +39,9 @@ class TextModel:
         self.precision = precision
         self.device = torch.device(device)
         sparse = folder.contract.kind == "sparse"
-        opened = static_backbone(folder.transformer) if folder.static else load_backbone(folder.transformer, language_head=sparse)
+        opened = (
+            static_backbone(folder.transformer) if folder.static else load_backbone(folder.transformer, task="fill-mask" if sparse else "")
+        )
         self.whole, self.backbone = opened.whole.to(self.device), opened.model
         self.fill, self.unread = opened.fill, opened.unread
         self.packs = folder.static or prepare(self.backbone)

@@ -39,10 +39,7 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
     with staged_folder(path) as stage:
         modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
         for folder in {"", *(module["path"] for module in modules)}:
-            (stage / folder).mkdir(parents=True, exist_ok=True)  # 2_Normalize may hold no file
-            for file in (source.path / folder).glob("[!.]*"):
-                if file.is_file() and file.name not in _NOT_CONFIG and not file.name.endswith(_LEFT_BEHIND):
-                    shutil.copyfile(file, stage / folder / file.name)
+            copy_files(source.path / folder, stage / folder)
         if not modules:
             _write_modules(model, stage)
         _state(contract, source, stage)
@@ -51,6 +48,14 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
         except SafetensorError as error:
             raise StorageError(f"{path}: the weights could not be written: {error}") from error
         write_json(stage / "nearfield.json", contract_json(contract))
+
+
+def copy_files(source: Path, to: Path) -> None:
+    """Copy what lies in `source` itself and is neither weights nor a description: what a changed model keeps of the one it came from."""
+    to.mkdir(parents=True, exist_ok=True)  # 2_Normalize may hold no file
+    for file in source.glob("[!.]*"):
+        if file.is_file() and file.name not in _NOT_CONFIG and not file.name.endswith(_LEFT_BEHIND):
+            shutil.copyfile(file, to / file.name)
 
 
 def _save_weights(model: TextModel, stage: Path) -> None:

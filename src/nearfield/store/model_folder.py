@@ -83,7 +83,7 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     head = _splade(by_kind["SpladePooling"][0], transformer, path) if sparse else {}
     facts |= head.pop("facts", None) or _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
-    facts["max_tokens"] = _max_tokens(transformer, config, limits, stated, path)
+    facts["max_tokens"] = max_tokens_of(transformer, config, limits, stated, path)
     facts["dim"] = int(config["vocab_size"]) if sparse else _dim(by_kind["Dense"], config, path)
     contract = _whole_contract(facts, stated, path, similarity="dot" if sparse else "cosine")
     return ModelFolder(path, contract, transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)), head)
@@ -122,7 +122,7 @@ def pooling_json(contract: Contract, hidden: int) -> dict[str, Any]:
 def read_limits(transformer: Path) -> dict[str, Any]:
     """What sentence-transformers states of a transformer's input, under whichever name an old version gave the file."""
     names = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-    return _first(transformer, *(f"sentence_{name}_config.json" for name in names))
+    return first_json(transformer, *(f"sentence_{name}_config.json" for name in names))
 
 
 _KINDS = ("Transformer", "Pooling", "SpladePooling", "Dense", "Normalize")
@@ -152,7 +152,7 @@ def _modules(path: Path) -> list[dict[str, Any]]:
     return modules
 
 
-def _first(folder: Path, *names: str) -> dict[str, Any]:
+def first_json(folder: Path, *names: str) -> dict[str, Any]:
     for name in names:
         if (folder / name).exists():
             found: dict[str, Any] = read_json(folder / name)
@@ -213,9 +213,9 @@ def _one_or_several(path: Path, stated: dict[str, Any]) -> str:
     return "several" if found and stated.get("kind") != "dense" else "dense"
 
 
-def _max_tokens(transformer: Path, config: dict[str, Any], limits: dict[str, Any], stated: dict[str, Any], path: Path) -> int:
+def max_tokens_of(transformer: Path, config: dict[str, Any], limits: dict[str, Any], stated: dict[str, Any], path: Path) -> int:
     """The least of what the files say: sentence-transformers' own limit, the tokeniser's, the number of positions."""
-    tokenizer = _first(transformer, "tokenizer_config.json")
+    tokenizer = first_json(transformer, "tokenizer_config.json")
     positions = config.get("max_position_embeddings")
     if positions and config.get("model_type") in OFFSET_POSITIONS:
         positions -= int(config.get("pad_token_id") or 0) + 1
@@ -243,7 +243,7 @@ def _dim(projections: list[Path], config: dict[str, Any], path: Path) -> int:
 
 def _similarity_and_prompts(path: Path) -> dict[str, Any]:
     """The prompts, and the similarity where one is named; a document's prompt may go by another name, which stays a role too."""
-    facts = _first(path, "config_sentence_transformers.json")
+    facts = first_json(path, "config_sentence_transformers.json")
     name = facts.get("similarity_fn_name")
     if name and name not in SIMILARITIES:
         file = path / "config_sentence_transformers.json"

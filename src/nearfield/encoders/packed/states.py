@@ -39,7 +39,9 @@ def packed_states(backbone: Any, batch: Packed, device: torch.device) -> Tensor:
     groups = Groups(batch, device)
     if kind == "mpnet":
         return mpnet_states(backbone, ids, positions, groups)[0]
-    states: Tensor = backbone(input_ids=ids, position_ids=positions, packed_groups=groups, use_cache=False).last_hidden_state[0]
+    types = {} if batch.types is None else {"token_type_ids": torch.from_numpy(batch.types.astype(np.int64)).to(device)[None]}
+    given = {"input_ids": ids, "position_ids": positions, **types}
+    states: Tensor = backbone(**given, packed_groups=groups, use_cache=False).last_hidden_state[0]
     return states
 
 

@@ -1,0 +1,34 @@
+"""What says how relevant a document is to a query, reading both."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.types.progress import Progress, silent
+
+Positions = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+
+
+class PairScorer(ABC):
+    """A judge of pairs; `name` says whose judgement it is."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, str]:
+        """What its scores depend on beside the texts: the hash of the model's `files`, and how precisely it runs."""
+
+    @abstractmethod
+    def score_at(
+        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
+    ) -> Scores:
+        """(n,) float32, higher is closer: how relevant the document is in each of n pairs.
+
+        `pairs` are the positions in `queries` and in `documents` of each pair, (n,) each. A pair's score does not depend on the others.
+        """

@@ -1,0 +1,122 @@
+"""A cross-encoder: reads a query and a document together and says how relevant the one is to the other."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nearfield.batch.packed import packed_batches
+from nearfield.batch.pairs import PairTokeniser
+from nearfield.batch.tokens import Tokeniser, Tokens
+from nearfield.encoders.pair_model import PairModel
+from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
+from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware, cuda
+from nearfield.errors import InputError, ModelError, TruncationWarning
+from nearfield.store.fingerprint import model_hash
+from nearfield.store.reranker_folder import RerankerFolder, read_reranker_folder
+from nearfield.types.progress import Progress, silent
+
+_CHUNK = 8192  # pairs that are tokenised at once: bounds the memory that token ids take
+_CPU_TOKENS, _GPU_TOKENS = 2048, 32_768  # of one forward pass, as for the torch runtime of an encoder
+
+
+class Reranker(PairScorer):
+    """A cross-encoder's folder, its tokeniser and its weights; `batch_tokens` bounds the tokens of one forward pass."""
+
+    def __init__(self, folder: RerankerFolder, model: PairModel, *, batch_tokens: int | None = None) -> None:
+        self.folder, self.model, self.name = folder, model, folder.name
+        self.batch_tokens = batch_tokens or (_GPU_TOKENS if model.device.type == "cuda" else _CPU_TOKENS)
+        tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens, lower_case=folder.lower_case)
+        self.tokeniser = PairTokeniser(tokeniser, typed=model.typed)
+
+    @classmethod
+    def open(cls, path: str | Path, *, precision: str = "float32", device: str = "auto", batch_tokens: int | None = None) -> Reranker:
+        """The cross-encoder in a folder.
+
+        `precision` is float32, bfloat16 or auto (bfloat16 where the device multiplies it in hardware), `device` as torch names it, or
+        auto. Raises ModelError as `read_reranker_folder` and `load_backbone` do, InputError for another precision or a device that
+        is not there.
+        """
+        folder = read_reranker_folder(path)
+        device = ("cuda" if cuda() else "cpu") if device == "auto" else device
+        if precision == "auto":
+            precision = "bfloat16" if device.startswith("cuda") or bfloat16_in_hardware() else "float32"
+        if precision not in ("float32", "bfloat16"):
+            raise InputError(f"a cross-encoder has no precision {precision!r}; wanted float32, bfloat16 or auto")
+        try:
+            return cls(folder, PairModel(folder, precision=precision, device=device), batch_tokens=batch_tokens)
+        except (RuntimeError, AssertionError) as error:  # what torch raises for a device that it lacks or that is full
+            raise InputError(f"the device {device!r} cannot be used: {(str(error).splitlines() or [repr(error)])[0]}") from error
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """See PairScorer.identity."""
+        return {"files": model_hash(self.folder.path), "precision": self.model.precision}
+
+    def score(self, query: str, documents: Sequence[str]) -> Scores:
+        """(n,) float32: how relevant each document is to the query, through the activation that the folder states."""
+        return self.score_pairs([query], documents, pairs=(np.zeros(len(documents), np.int64), np.arange(len(documents))))
+
+    def score_pairs(self, queries: Sequence[str], documents: Sequence[str], *, pairs: tuple[Positions, Positions] | None = None) -> Scores:
+        """(n,) float32: what sentence-transformers' CrossEncoder.predict gives, for query i and document i or for the `pairs` of positions.
+
+        Raises InputError where the texts do not pair up.
+        """
+        if pairs is None:
+            if len(queries) != len(documents):
+                raise InputError(f"got {len(queries)} queries and {len(documents)} documents; wanted a document for each query")
+            pairs = np.arange(len(queries)), np.arange(len(documents))
+        logits = self.score_at(queries, documents, pairs)
+        return torch.sigmoid(torch.from_numpy(logits)).numpy() if self.folder.activation == "sigmoid" else logits
+
+    def score_at(
+        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
+    ) -> Scores:
+        """See PairScorer.score_at: the logits. A sigmoid changes no order, and makes high scores equal that are not.
+
+        Warns with TruncationWarning where pairs were longer than the model reads.
+        """
+        scores, cut, lost = np.empty(len(pairs[0]), np.float32), 0, 0
+        for start in range(0, len(scores), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            tokens = self.tokenise(queries, documents, (pairs[0][chunk], pairs[1][chunk]))
+            cut, lost = cut + int((tokens.lost > 0).sum()), lost + int(tokens.lost.sum())
+            done = start
+            for batch in packed_batches(tokens, self.batch_tokens):
+                with torch.inference_mode():
+                    scores[start + batch.items] = self.model.embed(batch).cpu().numpy()
+                done += len(batch)
+                progress(done, len(scores))
+        if not np.isfinite(scores).all():
+            raise ModelError(f"{self.name}: {int((~np.isfinite(scores)).sum()):,} scores are NaN or infinite; try precision float32")
+        if cut:
+            message = (
+                f"{self.name} reads {self.folder.max_tokens} tokens a pair: {cut:,} of {len(scores):,} pairs were longer, {lost:,} tokens"
+            )
+            warnings.warn(f"{message} were not read", TruncationWarning, stacklevel=2)
+        return scores
+
+    def tokenise(
+        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, max_tokens: int | None = None
+    ) -> Tokens:
+        """The token ids of the pairs, each text tokenised once; at most `max_tokens` (the model's by default) each.
+
+        Raises InputError where the items are no texts.
+        """
+        found = []
+        for texts, at, prompt in ((queries, pairs[0], self.folder.prompt), (documents, pairs[1], "")):
+            if isinstance(texts, str):
+                raise InputError(f"got one text where a list of texts is wanted; write [{texts[:20]!r}]")
+            used, place = np.unique(np.asarray(at, np.int64), return_inverse=True)
+            chosen = [texts[int(item)] for item in used]
+            wrong = [text for text in chosen if not isinstance(text, str)]
+            if wrong:
+                raise InputError(f"an item is {wrong[0]!r}; wanted a text")
+            found.append((self.tokeniser.texts(chosen, prompt), place))
+        (first, query), (second, document) = found
+        return self.tokeniser.join(first, second, (query, document), max_tokens=max_tokens)

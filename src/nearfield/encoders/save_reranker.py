@@ -1,0 +1,87 @@
+"""A cross-encoder as a folder that sentence-transformers opens: a changed one, or a new one on an encoder's backbone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from nearfield.encoders.backbone import TASKS, quiet
+from nearfield.encoders.classifiers import CLASSIFIERS
+from nearfield.encoders.pair_model import PairModel
+from nearfield.encoders.save import copy_files
+from nearfield.errors import ModelError, StorageError, first_line
+from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.model_folder import read_model_folder
+from nearfield.store.reranker_folder import CLASSIFIER, reranker_json
+
+_FUNCTIONS = {"identity": "torch.nn.modules.linear.Identity", "sigmoid": "torch.nn.modules.activation.Sigmoid"}
+_PARTS = "sentence_transformers"
+
+
+def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
+    """Write `model` with its weights as they stand: the files of the folder it came from, new weights, `nearfield.json`.
+
+    Whole or not at all. Raises StorageError when writing fails.
+    """
+    source = model.folder
+    with staged_folder(path) as stage:
+        modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
+        for folder in {"", *(module["path"] for module in modules)}:
+            copy_files(source.path / folder, stage / folder)
+        place = stage / source.transformer.relative_to(source.path)
+        if not modules and source.task == CLASSIFIER:
+            _state(stage, source.max_tokens, activation=source.activation, prompt=source.prompt)
+        _write(model.whole, place, path)
+        write_json(stage / "nearfield.json", reranker_json(name, source.max_tokens))
+
+
+def new_reranker(encoder: str | Path, path: str | Path, *, name: str, max_tokens: int | None = None, seed: int = 0) -> None:
+    """Write a cross-encoder whose backbone is that of the model folder `encoder` and whose head is random, to be trained.
+
+    It reads as many tokens as the encoder's files allow, or `max_tokens`, and its scores are logits. Raises ModelError for an
+    architecture whose cross-encoder is not known, StorageError when writing fails.
+    """
+    source = read_model_folder(encoder)
+    if source.static or read_json(source.transformer / "config.json").get("model_type") not in CLASSIFIERS:
+        raise ModelError(f"{encoder}: its architecture makes no cross-encoder; known are {', '.join(CLASSIFIERS)}")
+    import transformers
+
+    with quiet(), torch.random.fork_rng():
+        torch.random.manual_seed(seed)
+        try:
+            auto: Any = getattr(transformers, TASKS[CLASSIFIER])
+            whole = auto.from_pretrained(source.transformer, num_labels=1, dtype=torch.float32, local_files_only=True)
+        except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
+            raise ModelError(f"{encoder}: the weights could not be read: {first_line(error)}") from error
+    limit = min(max_tokens or source.contract.max_tokens, source.contract.max_tokens)
+    with staged_folder(path) as stage:
+        copy_files(source.transformer, stage)
+        for file in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
+            (stage / file).unlink(missing_ok=True)
+        _state(stage, limit, activation="identity", lower_case=source.lower_case)
+        _write(whole, stage, path)
+        write_json(stage / "nearfield.json", reranker_json(name, limit))
+
+
+def _state(stage: Path, max_tokens: int, *, activation: str, prompt: str = "", lower_case: bool = False) -> None:
+    """What sentence-transformers reads of a cross-encoder that is one transformer in the folder itself."""
+    module = {"idx": 0, "name": "0", "path": "", "type": f"{_PARTS}.base.modules.transformer.Transformer"}
+    write_json(stage / "modules.json", [module])
+    output = {"modality_config": {"text": {"method": "forward", "method_output_name": "logits"}}, "module_output_name": "scores"}
+    limits = {"transformer_task": CLASSIFIER, "max_seq_length": max_tokens, "do_lower_case": lower_case}
+    write_json(stage / "sentence_bert_config.json", limits | output)
+    prompts = {"prompts": {"query": prompt} if prompt else {}, "default_prompt_name": "query" if prompt else None}
+    write_json(
+        stage / "config_sentence_transformers.json", {"model_type": "CrossEncoder", "activation_fn": _FUNCTIONS[activation], **prompts}
+    )
+
+
+def _write(whole: Any, to: Path, path: str | Path) -> None:
+    try:
+        with quiet():
+            whole.save_pretrained(to)
+    except SafetensorError as error:
+        raise StorageError(f"{path}: the weights could not be written: {error}") from error

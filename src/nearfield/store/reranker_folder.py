@@ -1,0 +1,114 @@
+"""A cross-encoder's folder: how sentence-transformers writes one, or transformers alone.
+
+Two shapes: a transformer with a classification head of one label, and a decoder whose score is what the logit of one token
+("yes") is above that of another ("no"). Read here without importing torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import ModelError
+from nearfield.store.atomic import read_json
+from nearfield.store.model_folder import first_json, max_tokens_of, read_limits
+
+ACTIVATIONS = ("identity", "sigmoid")
+CLASSIFIER, DECODER = "sequence-classification", "text-generation"  # the tasks, as transformers calls them
+SHAPES = "wanted a Transformer with one label (config.json: ...ForSequenceClassification), or a Transformer (...ForCausalLM) and LogitScore"
+
+
+@dataclass(frozen=True)
+class RerankerFolder:
+    """What the files of a cross-encoder's folder say.
+
+    `task` is sequence-classification or text-generation. `activation`, identity or sigmoid, is what turns logits into scores.
+    `prompt` is put before each query. `tokens` are the ids of a decoder's token for relevant and, where there is one, for not
+    relevant; None where the folder leaves it at "yes" and "no".
+    """
+
+    path: Path
+    name: str
+    transformer: Path
+    max_tokens: int
+    task: str = CLASSIFIER
+    activation: str = "sigmoid"
+    prompt: str = ""
+    lower_case: bool = False
+    tokens: tuple[int, int | None] | None = None
+
+
+def read_reranker_folder(path: str | Path) -> RerankerFolder:
+    """What the folder at `path` says of its cross-encoder.
+
+    Raises ModelError where there is no such folder, or it holds no cross-encoder, one of several labels, or an activation that is
+    not known; ContractError where nothing says how many tokens it reads.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ModelError(f"{path}: there is no such folder; a cross-encoder is a folder with config.json, tokenizer.json and weights")
+    modules = sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"])) if (path / "modules.json").exists() else []
+    transformer = path / modules[0]["path"] if modules else path
+    if not (transformer / "config.json").exists():
+        raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
+    config, limits = read_json(transformer / "config.json"), read_limits(transformer)
+    task = _task(path, [str(module["type"]).rsplit(".", 1)[-1] for module in modules], config)
+    if task == CLASSIFIER and (labels := _labels(config)) != 1:
+        said = f"its classifier gives {labels} labels, and a cross-encoder that ranks gives one"
+        raise ModelError(f"{path}: {said}; score with one trained for relevance, or ask the label that you want of it elsewhere")
+    own, stated = first_json(path, "config_sentence_transformers.json"), first_json(path, "nearfield.json").get("reranker", {})
+    prompt = (own.get("prompts") or {}).get(own.get("default_prompt_name")) or ""
+    logit = first_json(path / modules[1]["path"], "config.json") if len(modules) > 1 else {}
+    return RerankerFolder(
+        path=path,
+        name=str(stated.get("name", path.resolve().name)),
+        transformer=transformer,
+        max_tokens=max_tokens_of(transformer, config, limits, stated, path),
+        task=task,
+        activation=_activation(path, own, config),
+        prompt=prompt,
+        lower_case=bool(limits.get("do_lower_case", False)),
+        tokens=(int(logit["true_token_id"]), logit.get("false_token_id")) if logit else None,
+    )
+
+
+def is_reranker(path: Path) -> bool:
+    """Whether the folder says of itself that it holds a cross-encoder."""
+    if first_json(path, "config_sentence_transformers.json").get("model_type") == "CrossEncoder":
+        return True
+    return not (path / "modules.json").exists() and _architecture(first_json(path, "config.json")).endswith("ForSequenceClassification")
+
+
+def reranker_json(name: str, max_tokens: int) -> dict[str, Any]:
+    """What nearfield.json holds beside a cross-encoder."""
+    return {"format": 1, "reranker": {"name": name, "max_tokens": max_tokens}}
+
+
+def _task(path: Path, modules: list[str], config: dict[str, Any]) -> str:
+    architecture = _architecture(config)
+    if modules in ([], ["Transformer"]) and architecture.endswith("ForSequenceClassification"):
+        return CLASSIFIER
+    if modules in ([], ["Transformer", "LogitScore"]) and architecture.endswith("ForCausalLM"):
+        return DECODER
+    held = f"its modules are {', '.join(modules)} and its architecture is {architecture or 'not stated'}"
+    raise ModelError(f"{path}: is no cross-encoder: {held if modules else held.split(' and ')[1]}; {SHAPES}")
+
+
+def _architecture(config: dict[str, Any]) -> str:
+    return str((config.get("architectures") or [""])[0])
+
+
+def _labels(config: dict[str, Any]) -> int:
+    """How many labels transformers gives a classifier of this config.json."""
+    return int(config.get("num_labels") or len(config.get("id2label") or "") or 2)
+
+
+def _activation(path: Path, own: dict[str, Any], config: dict[str, Any]) -> str:
+    """The activation by its last name in lower case, in the order in which sentence-transformers looks for it; sigmoid where none is stated."""
+    ours = (config.get("sentence_transformers") or {}).get("activation_fn")
+    stated = own.get("activation_fn") or ours or config.get("sbert_ce_default_activation_function") or "sigmoid"
+    name = str(stated).rsplit(".", 1)[-1].lower()
+    if name not in ACTIVATIONS:
+        raise ModelError(f"{path}: scores go through {stated}, which is not supported; wanted {' or '.join(ACTIVATIONS)}")
+    return name

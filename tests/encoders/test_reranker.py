@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers.cross_encoder import CrossEncoder
+from transformers import AutoTokenizer
+
+from nasty import nasty_texts
+from nearfield.encoders.classifiers import CLASSIFIERS, PADDED
+from nearfield.encoders.pair_model import PairModel
+from nearfield.encoders.reranker import Reranker
+from nearfield.encoders.save_reranker import new_reranker, save_reranker
+from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.store.reranker_folder import is_reranker, read_reranker_folder
+from tiny import tiny_model
+from tiny_cross import pair_tokenizer, tiny_cross
+
+QUERIES, DOCUMENTS = nasty_texts(200, seed=1), nasty_texts(200, seed=2)[::-1]
+MAIN = ("bert", "modernbert", "xlm-roberta")
+
+
+def assert_same_as_sentence_transformers(folder: Path, count: int = 40) -> Reranker:
+    """Scores and logits of pairs of nasty texts are CrossEncoder's."""
+    pairs = list(zip(QUERIES[:count], DOCUMENTS[:count], strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer, ours = CrossEncoder(str(folder), device="cpu"), Reranker.open(folder)
+        scores, logits = peer.predict(pairs), peer.predict(pairs, activation_fn=torch.nn.Identity())
+        np.testing.assert_allclose(ours.score_pairs(QUERIES[:count], DOCUMENTS[:count]), scores, atol=1e-5, rtol=0)
+        at = np.arange(count)
+        np.testing.assert_allclose(ours.score_at(QUERIES, DOCUMENTS, (at, at)), logits, atol=1e-5, rtol=1e-5)
+    assert logits.std() > 1e-3
+    return ours
+
+
+def quietly(ours: Reranker, *arguments: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)
+        return ours.score_pairs(*arguments)
+
+
+def stated(folder: Path, file: str, **facts: Any) -> Path:
+    held = json.loads((folder / file).read_text()) if (folder / file).exists() else {}
+    (folder / file).write_text(json.dumps(held | facts), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("kind", MAIN)
+def test_scores_are_those_of_sentence_transformers_on_two_hundred_pairs(tmp_path: Path, kind: str) -> None:
+    assert_same_as_sentence_transformers(tiny_cross(tmp_path / "model", kind), 200)
+
+
+@pytest.mark.parametrize("kind", sorted({*CLASSIFIERS, *PADDED} - set(MAIN)))
+def test_so_are_those_of_every_other_architecture(tmp_path: Path, kind: str) -> None:
+    assert_same_as_sentence_transformers(tiny_cross(tmp_path / "model", kind))
+
+
+def test_modernbert_may_pool_the_mean(tmp_path: Path) -> None:
+    assert_same_as_sentence_transformers(tiny_cross(tmp_path / "model", "modernbert", classifier_pooling="mean"))
+
+
+@pytest.mark.parametrize("function", ["torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid"])
+def test_a_folder_that_sentence_transformers_saved_opens_with_its_prompt_and_activation(tmp_path: Path, function: str) -> None:
+    tiny_cross(tmp_path / "model")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        activation = torch.nn.Identity() if "Identity" in function else torch.nn.Sigmoid()
+        peer = CrossEncoder(str(tmp_path / "model"), prompts={"ask": "query : "}, default_prompt_name="ask", activation_fn=activation)
+        peer.save_pretrained(str(tmp_path / "saved"))
+    ours = assert_same_as_sentence_transformers(tmp_path / "saved")
+    assert (ours.folder.prompt, ours.folder.activation) == ("query : ", function.rsplit(".", 1)[1].lower())
+    assert is_reranker(tmp_path / "saved") and is_reranker(tmp_path / "model")
+
+
+def test_an_older_folder_states_its_activation_in_config_json(tmp_path: Path) -> None:
+    legacy = stated(tiny_cross(tmp_path / "a"), "config.json", sbert_ce_default_activation_function="torch.nn.modules.linear.Identity")
+    newer = stated(tiny_cross(tmp_path / "b"), "config.json", sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
+    for folder in (legacy, newer):
+        assert assert_same_as_sentence_transformers(folder).folder.activation == "identity"
+
+
+def test_a_tokeniser_may_cut_from_the_left(tmp_path: Path) -> None:
+    folder = stated(tiny_cross(tmp_path / "model", max_tokens=24), "tokenizer_config.json", truncation_side="left")
+    assert_same_as_sentence_transformers(folder)
+
+
+def test_a_changed_model_is_written_so_that_sentence_transformers_gives_the_same(tmp_path: Path) -> None:
+    model = PairModel(read_reranker_folder(tiny_cross(tmp_path / "model")))
+    with torch.no_grad():
+        for weight in model.parameters().values():
+            weight.mul_(1.1)
+    save_reranker(model, tmp_path / "saved", name="changed")
+    ours = assert_same_as_sentence_transformers(tmp_path / "saved")
+    assert (ours.name, ours.folder.max_tokens, is_reranker(tmp_path / "saved")) == ("changed", 64, True)
+    before = quietly(Reranker.open(tmp_path / "model"), QUERIES[:40], DOCUMENTS[:40])
+    assert np.abs(quietly(ours, QUERIES[:40], DOCUMENTS[:40]) - before).max() > 1e-3
+
+
+def test_a_new_cross_encoder_on_an_encoders_backbone_opens_in_sentence_transformers(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "encoder")
+    pair_tokenizer().save(str(folder / "tokenizer.json"))
+    for name in ("new", "again"):
+        new_reranker(folder, tmp_path / name, name="new one", max_tokens=48)
+    ours = assert_same_as_sentence_transformers(tmp_path / "new")
+    assert (ours.name, ours.folder.max_tokens, ours.folder.activation) == ("new one", 48, "identity")
+    again = Reranker.open(tmp_path / "again")
+    np.testing.assert_array_equal(quietly(again, QUERIES[:9], DOCUMENTS[:9]), quietly(ours, QUERIES[:9], DOCUMENTS[:9]))
+
+
+def test_a_score_depends_on_its_pair_alone(tmp_path: Path) -> None:
+    ours = Reranker.open(tiny_cross(tmp_path / "model"))
+    whole = quietly(ours, QUERIES, DOCUMENTS)
+    order = np.random.default_rng(0).permutation(len(QUERIES))
+    shuffled = quietly(ours, [QUERIES[at] for at in order], [DOCUMENTS[at] for at in order])
+    np.testing.assert_allclose(shuffled, whole[order], atol=1e-6)
+    ours.batch_tokens = 1
+    np.testing.assert_allclose(quietly(ours, QUERIES[:50], DOCUMENTS[:50]), whole[:50], atol=1e-6)
+
+
+def test_one_query_against_many_documents_and_pairs_by_position(tmp_path: Path) -> None:
+    ours = Reranker.open(tiny_cross(tmp_path / "model"))
+    texts = ["red green", "blue music", "tax law court"]
+    scores = ours.score("what green team", texts)
+    np.testing.assert_allclose(scores, ours.score_pairs(["what green team"] * 3, texts), atol=1e-6)
+    at = (np.array([0, 0]), np.array([2, 0]))
+    np.testing.assert_allclose(ours.score_pairs(["what green team"], texts, pairs=at), scores[[2, 0]], atol=1e-6)
+    assert ours.score("nothing", []).shape == (0,)
+
+
+def test_pairs_that_were_cut_are_told(tmp_path: Path) -> None:
+    ours = Reranker.open(tiny_cross(tmp_path / "model", max_tokens=10))
+    with pytest.warns(TruncationWarning, match=r"reads 10 tokens a pair: 1 of 2 pairs were longer, 5 tokens"):
+        ours.score("cat dog", ["sun rain", "cat " * 10])
+
+
+def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
+    cases = {
+        "no such folder": tmp_path / "nowhere",
+        "is no cross-encoder: its modules are Transformer, Pooling": tiny_model(tmp_path / "encoder"),
+        "gives 3 labels": tiny_cross(tmp_path / "labels", labels=3),
+        r"scores go through torch\.nn\.Tanh": stated(tiny_cross(tmp_path / "tanh"), "config.json", sbert_ce_default_activation_function="torch.nn.Tanh"),
+        "architecture roformer is not known": tiny_cross(tmp_path / "other", "roformer"),
+        "a pair has 3 special ones alone": tiny_cross(tmp_path / "short", max_tokens=3),
+    }  # fmt: skip
+    for message, folder in cases.items():
+        with pytest.raises(ModelError, match=message):
+            Reranker.open(folder)
+    (tmp_path / "other" / "tokenizer_config.json").write_text("{}")
+    stated(tmp_path / "other", "config.json", max_position_embeddings=None)
+    with pytest.raises(ContractError, match="how many tokens"):
+        read_reranker_folder(tmp_path / "other")
+    with pytest.raises(ModelError, match="makes no cross-encoder"):
+        new_reranker(stated(tiny_model(tmp_path / "odd"), "config.json", model_type="roformer"), tmp_path / "new", name="new")
+
+
+def test_what_is_no_pair_of_texts_is_refused(tmp_path: Path) -> None:
+    ours = Reranker.open(tiny_cross(tmp_path / "model"))
+    with pytest.raises(InputError, match="got 2 queries and 1 documents"):
+        ours.score_pairs(["a", "b"], ["c"])
+    with pytest.raises(InputError, match="got one text"):
+        ours.score("a", "one text")
+    with pytest.raises(InputError, match="an item is None"):
+        ours.score("a", [None])  # type: ignore[list-item]
+    with pytest.raises(InputError, match="no precision 'int8'"):
+        Reranker.open(tmp_path / "model", precision="int8")
+    with pytest.raises(InputError, match="the device 'cuda:7' cannot be used"):
+        Reranker.open(tmp_path / "model", device="cuda:7")
+
+
+def test_the_tokens_are_those_of_transformers(tmp_path: Path) -> None:
+    folder = tiny_cross(tmp_path / "model", max_tokens=31)
+    ours, peer = Reranker.open(folder), AutoTokenizer.from_pretrained(folder)
+    at = np.arange(len(QUERIES))
+    tokens = ours.tokenise(QUERIES, DOCUMENTS, (at, at))
+    theirs = peer(QUERIES, DOCUMENTS, truncation="longest_first", max_length=31)
+    assert tokens.types is not None
+    for row in at.tolist():
+        span = slice(tokens.offsets[row], tokens.offsets[row + 1])
+        assert tokens.ids[span].tolist() == theirs["input_ids"][row]
+        assert tokens.types[span].tolist() == theirs["token_type_ids"][row]
+
+
+def test_in_bfloat16_the_order_is_nearly_the_same(tmp_path: Path) -> None:
+    folder = tiny_cross(tmp_path / "model")
+    exact, rough = (quietly(Reranker.open(folder, precision=name), QUERIES, DOCUMENTS) for name in ("float32", "bfloat16"))
+    assert np.corrcoef(exact, rough)[0, 1] > 0.99

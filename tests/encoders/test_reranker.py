@@ -75,7 +75,7 @@ def test_a_folder_that_sentence_transformers_saved_opens_with_its_prompt_and_act
         peer.save_pretrained(str(tmp_path / "saved"))
     ours = assert_same_as_sentence_transformers(tmp_path / "saved")
     assert (ours.folder.prompt, ours.folder.activation) == ("query : ", function.rsplit(".", 1)[1].lower())
-    assert is_reranker(tmp_path / "saved") and is_reranker(tmp_path / "model")
+    assert [is_reranker(tmp_path / name) for name in ("saved", "model")] == [True, True]
 
 
 def test_an_older_folder_states_its_activation_in_config_json(tmp_path: Path) -> None:
@@ -135,16 +135,17 @@ def test_one_query_against_many_documents_and_pairs_by_position(tmp_path: Path) 
 
 def test_pairs_that_were_cut_are_told(tmp_path: Path) -> None:
     ours = Reranker.open(tiny_cross(tmp_path / "model", max_tokens=10))
-    with pytest.warns(TruncationWarning, match=r"reads 10 tokens a pair: 1 of 2 pairs were longer, 5 tokens"):
+    with pytest.warns(TruncationWarning, match=r"reads 10 tokens a pair: 1 of 2 pairs were longer and lost 5 tokens"):
         ours.score("cat dog", ["sun rain", "cat " * 10])
 
 
 def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
+    tanh = stated(tiny_cross(tmp_path / "tanh"), "config.json", sbert_ce_default_activation_function="torch.nn.Tanh")
     cases = {
         "no such folder": tmp_path / "nowhere",
         "is no cross-encoder: its modules are Transformer, Pooling": tiny_model(tmp_path / "encoder"),
         "gives 3 labels": tiny_cross(tmp_path / "labels", labels=3),
-        r"scores go through torch\.nn\.Tanh": stated(tiny_cross(tmp_path / "tanh"), "config.json", sbert_ce_default_activation_function="torch.nn.Tanh"),
+        r"scores go through torch\.nn\.Tanh": tanh,
         "architecture roformer is not known": tiny_cross(tmp_path / "other", "roformer"),
         "a pair has 3 special ones alone": tiny_cross(tmp_path / "short", max_tokens=3),
     }  # fmt: skip

@@ -16,11 +16,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PairTemplate:
-    """The special tokens before, between and after a pair's texts, and the type of each token of the five parts.
-
-    `parts` are (ids, type) in order: special tokens, first text, special tokens, second text, special tokens; the ids of a text are
-    none. The special tokens of a part may differ in type, so each part has as many types as ids; a text has one type.
-    """
+    """The special tokens before, between and after a pair's texts, the type of each, and the type of each text's tokens."""
 
     specials: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
     special_types: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -40,17 +36,13 @@ class PairTemplate:
 def pair_template(tokeniser: Tokeniser) -> PairTemplate:
     """How `tokeniser` puts two texts together. Raises ModelError where the first does not come first, or one of them is left out."""
     encoding = tokeniser.pair()
-    texts = [at for at, text in enumerate(encoding.sequence_ids) if text is not None]
-    owners = [encoding.sequence_ids[at] for at in texts]
-    if owners != sorted(owners) or set(owners) != {0, 1}:
+    owners, ids, types = encoding.sequence_ids, encoding.ids, encoding.type_ids
+    first, second = ([at for at, owner in enumerate(owners) if owner == text] for text in (0, 1))
+    if not first or not second or first[-1] > second[0]:
         raise ModelError("the tokeniser does not put a pair's first text before its second; it is none of a cross-encoder's")
-    first, second = owners.count(0), owners.count(1)
-    start, middle, end = texts[0], texts[first], texts[-1] + 1
-    spans = [slice(0, start), slice(start + first, middle), slice(middle + second, None)]
-    assert end == middle + second
-    ids, types = encoding.ids, encoding.type_ids
-    specials, special_types = ([tuple(of[span]) for span in spans] for of in (ids, types))
-    return PairTemplate(tuple(specials), tuple(special_types), (types[start], types[middle]))  # type: ignore[arg-type]
+    before, between, after = slice(0, first[0]), slice(first[-1] + 1, second[0]), slice(second[-1] + 1, None)
+    specials = tuple(ids[before]), tuple(ids[between]), tuple(ids[after])
+    return PairTemplate(specials, (tuple(types[before]), tuple(types[between]), tuple(types[after])), (types[first[0]], types[second[0]]))
 
 
 class PairTokeniser:
@@ -76,7 +68,7 @@ class PairTokeniser:
         limit = min(max_tokens or self.tokeniser.max_tokens, self.tokeniser.max_tokens) - self.template.size
         at = [np.asarray(part, np.int64) for part in pairs]
         whole = [tokens.lengths[part] for tokens, part in zip((first, second), at, strict=True)]
-        kept = longest_first(*whole, limit)
+        kept = longest_first(whole[0], whole[1], limit)
         starts = [tokens.offsets[part] for tokens, part in zip((first, second), at, strict=True)]
         if self.tokeniser.cuts_start:
             starts = [start + lost - left for start, lost, left in zip(starts, whole, kept, strict=True)]
@@ -109,7 +101,7 @@ def longest_first(first: Positions, second: Positions, limit: int) -> tuple[Posi
     As `truncate_encodings` of the tokenizers library: the longer text is cut to what the shorter leaves, and where that is not
     enough both to half, the longer to the half that is rounded up.
     """
-    short, long = np.minimum(first, second), np.maximum(first, second)
+    short = np.minimum(first, second)
     room = np.where(short > limit, short, np.maximum(short, limit - short))
     halved = short + room > limit
     less, more = np.where(halved, limit // 2, short), np.where(halved, limit - limit // 2, room)

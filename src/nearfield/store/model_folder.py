@@ -153,6 +153,7 @@ def _modules(path: Path) -> list[dict[str, Any]]:
 
 
 def first_json(folder: Path, *names: str) -> dict[str, Any]:
+    """What the first of the named files that is in `folder` holds, or nothing."""
     for name in names:
         if (folder / name).exists():
             found: dict[str, Any] = read_json(folder / name)

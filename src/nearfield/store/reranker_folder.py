@@ -105,7 +105,7 @@ def _labels(config: dict[str, Any]) -> int:
 
 
 def _activation(path: Path, own: dict[str, Any], config: dict[str, Any]) -> str:
-    """The activation by its last name in lower case, in the order in which sentence-transformers looks for it; sigmoid where none is stated."""
+    """The activation's name in lower case, looked for where sentence-transformers does; sigmoid where none is stated."""
     ours = (config.get("sentence_transformers") or {}).get("activation_fn")
     stated = own.get("activation_fn") or ours or config.get("sbert_ce_default_activation_function") or "sigmoid"
     name = str(stated).rsplit(".", 1)[-1].lower()

@@ -95,10 +95,8 @@ class Reranker(PairScorer):
         if not np.isfinite(scores).all():
             raise ModelError(f"{self.name}: {int((~np.isfinite(scores)).sum()):,} scores are NaN or infinite; try precision float32")
         if cut:
-            message = (
-                f"{self.name} reads {self.folder.max_tokens} tokens a pair: {cut:,} of {len(scores):,} pairs were longer, {lost:,} tokens"
-            )
-            warnings.warn(f"{message} were not read", TruncationWarning, stacklevel=2)
+            longer = f"{cut:,} of {len(scores):,} pairs were longer and lost {lost:,} tokens"
+            warnings.warn(f"{self.name} reads {self.folder.max_tokens} tokens a pair: {longer}", TruncationWarning, stacklevel=2)
         return scores
 
     def tokenise(

@@ -4,7 +4,7 @@ BIN := .venv/bin
 INPUTS := pyproject.toml constraints.txt hatch_build.py $(wildcard src/nearfield/kernels/*.[ch]) src/nearfield/kernels/compile.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench bench-environments clean
 
 demo: .venv/demo.stamp            ## compare and tune the default model on the standard library's own source, and report
 	$(BIN)/nearfield demo
@@ -24,6 +24,16 @@ format: .venv/test.stamp
 
 bench: .venv/test.stamp           ## each benchmark beside its peers; see benchmarks/
 	for script in $$(grep -l "^def main" benchmarks/*.py); do $(BIN)/python "$$script" || exit 1; done
+
+# Peers want versions that exclude each other: an environment each, from benchmarks/environments, for the benchmarks' --peers and
+# --peers-python. What a file names after "no dependencies:" asks for more than it needs, or for versions that exclude the rest.
+bench-environments:               ## the peers' environments, in build/bench-environments
+	for file in benchmarks/environments/*.txt; do \
+		folder=build/bench-environments/$$(basename $$file .txt); \
+		$(PYTHON) -m venv $$folder && \
+		$$folder/bin/python -m pip install --quiet -r $$file && \
+		sed -n 's/^# no dependencies: //p' $$file | tr ' ' '\n' | xargs -r $$folder/bin/python -m pip install --quiet --no-deps || exit 1; \
+	done
 
 clean:
 	rm -rf .venv build dist src/nearfield/kernels/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """BM25 beside bm25s (with numba where it is installed) and tantivy: building, queries a second, memory, and whether the scores agree.
 
-    python benchmarks/bm25.py [--documents 55000] [--queries 500] [--rounds 5] [--corpus FILE.jsonl] [--peers-python PYTHON] [--json]
+    python benchmarks/bm25.py [--documents 55000] [--queries 500] [--rounds 5] [--corpus FILE.jsonl] [--peers-python PYTHON]
+                              [--save] [--json]
 
 Documents and queries are those of the collection `stdlib`, repeated with other words between until there are enough, or the `text` of
 each line of `--corpus`. All sides search for 10 documents a query, in turn. tantivy cuts words, stems and scores by its own rules (its
@@ -37,10 +38,9 @@ def main() -> None:
         texts = Path(folder) / "texts.json"
         texts.write_text(json.dumps({"documents": documents, "queries": queries}), encoding="utf-8")
         result = circumstances() | {"documents": len(documents), "queries": len(queries)} | _measured(documents, queries, texts, arguments)
-    if arguments.json:
+    if arguments.save:
         print(save("bm25", result))
-    else:
-        print(json.dumps(result, indent=1))
+    print(json.dumps(result, indent=1) if arguments.json else _table(result["sides"]))
 
 
 def _measured(documents: list[str], queries: list[str], texts: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -61,6 +61,7 @@ def _measured(documents: list[str], queries: list[str], texts: Path, arguments: 
             scores = child.ask(do="search", scores=True).get("scores")
         except SideError as error:
             sys.stderr.write(f"{peer} is left out: {error}\n")
+            facts.pop(peer, None)
             continue
         if scores is not None:
             facts[peer]["greatest_score_difference"] = _difference(own, scores)
@@ -74,6 +75,15 @@ def _measured(documents: list[str], queries: list[str], texts: Path, arguments: 
         speed = {"queries_per_second": round(len(queries) / statistics.median(each), 1)}
         facts[name] = facts.get(name, {}) | speed | against[name]
     return {"sides": facts}
+
+
+def _table(sides: dict[str, dict[str, Any]]) -> str:
+    lines = []
+    for name, facts in sides.items():
+        rest = "".join(f"  {key} {facts[key]}" for key in ("build_seconds", "greatest_score_difference") if key in facts)
+        speed = "{queries_per_second:10,.1f} queries/s {ratio:7.2f}x [{least:.2f}, {greatest:.2f}]".format(**facts)
+        lines.append(f"{name:26} {speed}{rest}")
+    return "\n".join(lines)
 
 
 def _difference(own: np.ndarray, theirs: list[list[float]]) -> float:
@@ -103,7 +113,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--corpus", metavar="FILE")
     parser.add_argument("--peers-python", metavar="PYTHON")
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/MACHINE/bm25.json")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
     return parser.parse_args()
 
 

@@ -1,10 +1,12 @@
 """Encoding on a CPU beside every peer that is there: all sides in turn, each in a process of its own; ratios, fidelity, share of GEMM.
 
-    python benchmarks/encode_cpu.py [MODEL] [--rounds 5] [--texts 256] [--peers FOLDER] [--sides WORDS] [--save] [--json]
+    python benchmarks/encode_cpu.py [MODEL] [--rounds 5] [--texts 256] [--peers FOLDER] [--sides WORDS] [--ndcg DATA [--most 5000]]
+                                    [--growth] [--save] [--json]
 
 A ratio is sentence-transformers' seconds (torch, float32, its default batch of 32) over a side's in the same round. FOLDER holds the
 peers' environments, one a folder, made from the files in benchmarks/environments; without it only what this environment has is run.
-A side that cannot run is listed with what it said.
+A side that cannot run is listed with what it said. `--ndcg` encodes DATA with the fastest of our sides in each precision (see ndcg.py),
+`--growth` times these and the reference by the texts' length and number (see growth.py).
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from growth import growth_of
 from interleave import Child, SideError, interleaved, ratios
 from machine import gemm_limits
+from ndcg import ndcg_of
 from results import circumstances, save
 from texts import timed_texts
 
 from nearfield.encoders.load import model_path
 from nearfield.encoders.runtimes.proof import folder_tokeniser
-from nearfield.store.atomic import read_json
+from nearfield.store.atomic import read_json, write_json
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 
 REFERENCE = "sentence-transformers torch float32"
@@ -56,6 +60,13 @@ def main() -> None:
             measured = _measure(children, files[name], ROLES[name], Path(work), arguments.rounds, result["not_run"])
             _add_rates(measured, folder, texts[name], ROLES[name], result["gemm_limits"])
             result["sides"][name] = measured
+        ours = _fastest(children, result["sides"]["paragraphs"])
+        if arguments.ndcg:
+            result["ndcg"] = ndcg_of(ours, arguments.ndcg, most=arguments.most, work=Path(work))
+        if arguments.growth:
+            grown = {REFERENCE: children[REFERENCE]} | {f"nearfield {precision}": child for precision, child in ours.items()}
+            tokeniser, rounds = folder_tokeniser(folder), min(arguments.rounds, 3)
+            result["growth"] = growth_of(grown, texts["paragraphs"], tokeniser, rounds=rounds, work=Path(work))
         for child in children.values():
             child.close()
     if arguments.save:
@@ -110,8 +121,13 @@ def _graph(library: str, engine: str, precision: str, model: Path, work: str) ->
         target.mkdir(exist_ok=True)
         exported = max(model.glob(".nearfield/onnx-float32-*/model.onnx"), key=lambda file: file.stat().st_mtime)
         for file in (exported, *model.glob("*.json"), *model.glob("vocab.txt")):
-            if not (target / file.name).exists():
+            if not (target / file.name).exists() and file.name != "tokenizer_config.json":
                 (target / file.name).symlink_to(file)
+        limit = read_model_folder(
+            model
+        ).contract.max_tokens  # it cuts at the least of the two lengths in this file, whatever the model reads
+        lengths = {"model_max_length": limit, "max_length": limit}
+        write_json(target / "tokenizer_config.json", read_json(model / "tokenizer_config.json") | lengths)
         return str(target)
     return str(Path(work, "paragraphs.json")) if (library, precision) == ("nearfield", "int8") else ""
 
@@ -152,6 +168,12 @@ def _add_rates(measured: dict[str, dict[str, Any]], folder: ModelFolder, texts: 
         row["share_of_gemm"] = round(operations / fastest / 1e9 / limit, 3) if limit else None
 
 
+def _fastest(children: dict[str, Child], measured: dict[str, dict[str, Any]]) -> dict[str, Child]:
+    """By precision, the process of the fastest of our sides that has it."""
+    ours = [side for side in measured if side.startswith("nearfield") and side in children]
+    return {side.split()[2]: children[side] for side in sorted(ours, key=lambda side: measured[side]["ratio"])}
+
+
 def _table(result: dict[str, Any]) -> str:
     lines = [f"{result['model']}: sentence-transformers' seconds over a side's; least cosine; share of the GEMM limit"]
     for name, measured in result["sides"].items():
@@ -160,6 +182,8 @@ def _table(result: dict[str, Any]) -> str:
             f"  {row['least_cosine']:.6f}  {row['share_of_gemm']}"
             for side, row in measured.items()
         ]
+    lines += [f"nDCG@10 in {precision}: {row}" for precision, row in result.get("ndcg", {}).items()]
+    lines += [f"{row}" for rows in result.get("growth", {}).values() for row in rows]
     return "\n".join([*lines, *(f"not run: {side}: {why}" for side, why in result["not_run"].items())])
 
 
@@ -170,6 +194,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--texts", type=int, default=256)
     parser.add_argument("--sides", default="", help="only sides whose names hold one of these words, commas between")
     parser.add_argument("--peers", default="", help="the folder with the peers' environments")
+    parser.add_argument("--ndcg", metavar="DATA", default="", help="a collection to search with the vectors of each precision")
+    parser.add_argument("--most", type=int, default=0, help="of --ndcg's documents, so many at most; all that are judged stay")
+    parser.add_argument("--growth", action="store_true", help="also by the texts' length and number")
     parser.add_argument("--gemm-seconds", type=float, default=0.5)
     parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
     parser.add_argument("--json", action="store_true")

@@ -59,6 +59,10 @@ def ctranslate2(model: str, precision: str, engine: str, graph: str) -> Encode:
     from tokenizers import Tokenizer
 
     if not Path(graph, "model.bin").exists():
+        import transformers
+
+        if not hasattr(transformers.BertConfig(), "position_embedding_type"):  # transformers 5 dropped it and the converter asks for it
+            transformers.BertConfig.position_embedding_type = "absolute"
         engine_.converters.TransformersConverter(model).convert(graph, force=True)
     contract, tokenizer = _contract(model), Tokenizer.from_file(f"{model}/tokenizer.json")
     tokenizer.no_padding()

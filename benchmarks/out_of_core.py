@@ -1,6 +1,6 @@
 """Encoding many short texts: peak memory at two sizes, and a run that is killed twice and loses nothing.
 
-    python benchmarks/out_of_core.py [MODEL] [--rows 1000000] [--small 10000] [--kills 2] [--unbroken] [--json]
+    python benchmarks/out_of_core.py [MODEL] [--rows 1000000] [--small 10000] [--kills 2] [--unbroken] [--save] [--json]
 
 The texts are all windows of five to eight words of the collection `stdlib`, in a fixed shuffled order. Each run is the command
 `nearfield encode` in a process of its own, with an empty cache of vectors; its peak is the greatest resident set that the system saw
@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from machine import machine
+from results import circumstances, save
 
 from nearfield import load_encoder, open_collection
 from nearfield.encoders.bulk.job import job_folder
@@ -42,6 +42,7 @@ SAMPLE = 256
 
 def main() -> None:
     arguments = _arguments()
+    facts = circumstances()
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory(prefix="out-of-core-", dir=arguments.folder) as folder:
         place = Path(folder)
@@ -59,8 +60,10 @@ def main() -> None:
                 _digest(place / "large" / name) == _digest(place / "unbroken" / name) for name in names
             )
     peaks = {"small": small["peak_mib"], "large": max(run["peak_mib"] for run in runs)}
-    facts = {"model": arguments.model, "rows": {"small": arguments.small, "large": arguments.rows}, "peak_mib": peaks}
-    facts |= {"ratio": round(peaks["large"] / peaks["small"], 3), "runs": [small, *runs], "checked": checked, "machine": machine()}
+    facts |= {"model": arguments.model, "rows": {"small": arguments.small, "large": arguments.rows}, "peak_mib": peaks}
+    facts |= {"ratio": round(peaks["large"] / peaks["small"], 3), "runs": [small, *runs], "checked": checked}
+    if arguments.save:
+        print(save("out-of-core", facts))
     if arguments.json:
         print(json.dumps(facts, indent=1))
         return
@@ -182,6 +185,7 @@ def _arguments() -> argparse.Namespace:
         "--folder", help="where the texts, vectors and caches lie meanwhile (some 4 GB for a million rows of 384 dimensions)"
     )
     parser.add_argument("--unbroken", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

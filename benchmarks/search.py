@@ -1,7 +1,7 @@
 """Search over vectors: exact at each storage type beside a plain read of memory, numpy, faiss and usearch; shortlists beside exact.
 
     python benchmarks/search.py [--vectors FILE.npy --queries FILE.npy] [--rows 1000000] [--rounds 9] [--recall .98]
-                                [--peers-python PYTHON] [--growth] [--json]
+                                [--peers-python PYTHON] [--growth] [--save] [--json]
 
 One query at a time, and 256 together. All sides run in turn in one round and a ratio is of one round; the median over rounds is
 given with the least and the greatest. The read is of the same float32 memory, on as many threads as search takes. Without
@@ -49,10 +49,9 @@ def main() -> None:
         if arguments.growth:
             rows = [len(documents) >> by for by in range(5, -1, -1) if len(documents) >> by >= 1_000]
             result["growth"] = [{"rows": n} | _seconds_of(documents[:n], queries, arguments.rounds) for n in rows]
-    if arguments.json:
+    if arguments.save:
         print(save("search", result))
-    else:
-        print(json.dumps(result, indent=1))
+    print(json.dumps(result, indent=1) if arguments.json else _shown(result))
 
 
 def _measured(documents: Dense, queries: Dense, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -80,6 +79,8 @@ def _measured(documents: Dense, queries: Dense, arguments: argparse.Namespace, f
     for name, peer in peers.items():
         sides[name] = lambda peer=peer: float(peer.ask(first=0, last=1)["seconds"])
         facts[name] = {"recall": _recall(np.array(peer.ask(first=0, last=JUDGED)["found"]), wanted)}
+    for side in sides.values():
+        side()  # not counted: the first run warms up, and that of the read compiles it
     seconds = interleaved(sides, arguments.rounds)
     together = {"exact float32": timed(lambda: exact_top_k(queries[:TOGETHER], documents, K))}
     together |= {name: lambda peer=peer: float(peer.ask(first=0, last=TOGETHER)["seconds"]) for name, peer in peers.items()}
@@ -113,6 +114,19 @@ def _table(seconds: dict[str, list[float]], facts: dict[str, Any], stored: dict[
         size = vectors.vectors.nbytes / stored["float32"].vectors.nbytes
         table[f"exact {storage}"]["share_of_read"] = round(size * statistics.median(each), 3)
     return table
+
+
+def _shown(result: dict[str, Any]) -> str:
+    """The result as lines of text."""
+    about = "{rows:,} x {dim}, vectors {vectors}, {threads} threads, memory read at {read_gb_per_second} GB/s".format(**result)
+    lines = [about] + [
+        f"{name:16} {facts['milliseconds']:10.3f} ms {facts['ratio']:7.2f}x [{facts['least']:.2f}, {facts['greatest']:.2f}]"
+        + "".join(f"  {key} {facts[key]}" for key in ("share_of_read", "recall", "bytes_per_document") if key in facts)
+        if "ratio" in facts else f"{name:16} {facts}"
+        for name, facts in result["one query"].items()
+    ]  # fmt: skip
+    lines += [f"{TOGETHER} queries, {name}: {facts}" for name, facts in result[f"{TOGETHER} queries"].items()]
+    return "\n".join(lines + [str(row) for row in result.get("growth", ())])
 
 
 def _seconds_of(documents: Dense, queries: Dense, rounds: int) -> dict[str, float]:
@@ -200,7 +214,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--recall", type=float, default=0.98)
     parser.add_argument("--peers-python", metavar="PYTHON")
     parser.add_argument("--growth", action="store_true", help="also by the number of rows")
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/MACHINE/search.json")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
     return parser.parse_args()
 
 

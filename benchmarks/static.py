@@ -1,10 +1,10 @@
 """Static models on a CPU: encode speed beside the transformer they take after and beside model2vec, and quality beside another's.
 
-    python benchmarks/static.py STATIC... [--teacher minilm] [--on scifact] [--texts 2000] [--rounds 5] [--json]
+    python benchmarks/static.py STATIC... [--teacher minilm] [--on scifact] [--texts 2000] [--rounds 5] [--save] [--json]
 
-Sides take turns in one process on the same documents. A ratio is the teacher's (or model2vec's) seconds over ours in the same round;
-the median over rounds is given with the least and the greatest. The teacher reads every twentieth text, and its seconds are
-scaled to all. Quality is `nearfield evaluate STATIC... --on DATA`.
+Sides take turns in one process on the same documents. A ratio is the teacher's seconds over a side's in the same round, and
+`over_model2vec` model2vec's over ours; the median over rounds is given with the least and the greatest. The teacher reads every
+twentieth text, and its seconds are scaled to all. Quality is `nearfield evaluate STATIC... --on DATA`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ import argparse
 import json
 import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from interleave import interleaved, ratios, timed
 from model2vec import StaticModel
+from results import circumstances, save
 
 from nearfield import load_encoder, open_collection
+from nearfield.encoders.text import TextEncoder
 from nearfield.train.distil.static import distil
-from nearfield.train.environment import environment
 
 SHARE = 20  # the teacher reads one text in so many
+OURS, PEER, TEACHER = "nearfield", "model2vec", "teacher"
 
 
 def main() -> None:
@@ -33,44 +36,49 @@ def main() -> None:
     warnings.simplefilter("ignore")
     documents = open_collection(arguments.on).document_texts
     texts = [documents[int(at)] for at in np.linspace(0, len(documents) - 1, min(arguments.texts, len(documents)))]
+    result = circumstances() | {"on": arguments.on, "texts": len(texts), "rounds": arguments.rounds}
     teacher = load_encoder(arguments.teacher)
-    rows = []
-    if not arguments.models:
-        arguments.models = [str(Path(tempfile.mkdtemp(), f"{Path(arguments.teacher).name}-distilled"))]
-        distil(arguments.teacher, to=arguments.models[0])
-    for path in arguments.models:
-        encoder, peer = load_encoder(path), StaticModel.from_pretrained(path)
-        sides: dict[str, Callable[[], object]] = {
-            "ours": lambda: encoder.encode(texts, "document"),  # noqa: B023
-            "model2vec": lambda: peer.encode(texts),  # noqa: B023
-            "teacher": lambda: teacher.encode(texts[::SHARE], "document"),
-        }
-        rounds = [{name: _seconds(side) for name, side in sides.items()} for _ in range(arguments.rounds + 1)][1:]
-        scale = len(texts) / len(texts[::SHARE])
-        row: dict[str, object] = {
-            "model": Path(path).name,
-            "texts_per_second": round(len(texts) / statistics.median(r["ours"] for r in rounds)),
-        }
-        for name, factor in (("model2vec", 1.0), ("teacher", scale)):
-            ratios = [factor * r[name] / r["ours"] for r in rounds]
-            row[name] = [round(value, 2) for value in (statistics.median(ratios), min(ratios), max(ratios))]
-        rows.append(row)
-    if arguments.json:
-        facts = {"teacher": arguments.teacher, "runtime": teacher.runtime.name, "on": arguments.on, "texts": len(texts)}
-        print(json.dumps(facts | {"rounds": arguments.rounds, "machine": environment("auto"), "results": rows}, indent=1))
-        return
-    print(
-        f"{len(texts)} documents of {arguments.on}; others' seconds over ours, median [least, greatest]; teacher on {teacher.runtime.name}"
-    )
-    for row in rows:
-        shown = ", ".join(f"{name} {row[name][0]}x [{row[name][1]}, {row[name][2]}]" for name in ("model2vec", "teacher"))  # type: ignore[index]
-        print(f"{row['model']}: {row['texts_per_second']:,} texts/s; {shown}")
+    result |= {"teacher": f"{arguments.teacher} {teacher.runtime.name} {teacher.precision}", "models": {}}
+    with tempfile.TemporaryDirectory() as work:
+        models = arguments.models or [str(Path(work, f"{Path(arguments.teacher).name}-distilled"))]
+        if not arguments.models:
+            distil(arguments.teacher, to=models[0], dim=min(256, teacher.contract.dim))
+        for path in models:
+            result["models"][Path(path).name] = compare(path, teacher, texts, arguments.rounds)
+    if arguments.save:
+        print(save("static", result))
+    print(json.dumps(result, indent=1) if arguments.json else _table(result))
 
 
-def _seconds(side: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    side()
-    return time.perf_counter() - started
+def compare(path: str, teacher: TextEncoder[Any], texts: Sequence[str], rounds: int) -> dict[str, dict[str, Any]]:
+    """Texts a second of each side, and its ratio with spread."""
+    encoder, peer = load_encoder(path), StaticModel.from_pretrained(path)
+    read = timed(lambda: teacher.encode(texts[::SHARE], "document"))
+    sides: dict[str, Callable[[], float]] = {
+        OURS: timed(lambda: encoder.encode(texts, "document")),
+        PEER: timed(lambda: peer.encode(texts)),
+        TEACHER: lambda: read() * len(texts) / len(texts[::SHARE]),
+    }
+    for side in sides.values():
+        side()  # not counted: the first run warms up
+    seconds = interleaved(sides, rounds)
+    found: dict[str, dict[str, Any]] = {name: dict(row) for name, row in ratios(seconds, TEACHER).items()}
+    for name, row in found.items():
+        row["texts_per_second"] = round(len(texts) / statistics.median(seconds[name]))
+    beside = ratios(seconds, PEER)[OURS]
+    found[OURS]["over_model2vec"] = "{ratio:.2f} [{least:.2f}, {greatest:.2f}]".format(**beside)
+    return found
+
+
+def _table(result: dict[str, Any]) -> str:
+    lines = ["{texts} documents of {on}; the seconds of the teacher, {teacher}, over a side's".format(**result)]
+    for model, sides in result["models"].items():
+        lines += [
+            f"{model} {name:10} {row['texts_per_second']:>12,} texts/s  {row['ratio']:.2f}x [{row['least']:.2f}, {row['greatest']:.2f}]"
+            + (f"  over model2vec {row['over_model2vec']}" if "over_model2vec" in row else "")
+            for name, row in sides.items()
+        ]
+    return "\n".join(lines)
 
 
 def _arguments() -> argparse.Namespace:
@@ -80,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--on", default="stdlib")
     parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

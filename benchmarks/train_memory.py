@@ -1,6 +1,7 @@
 """Peak memory of a training step whose batch is far larger than what fits with its graph: InfoNCE with one hard negative a pair.
 
-    python benchmarks/train_memory.py [MODEL] [--on stdlib] [--batch 1024] [--max-tokens 128] [--graph-tokens 12288] [--json]
+    python benchmarks/train_memory.py [MODEL] [--on stdlib] [--batch 1024] [--max-tokens 128] [--graph-tokens 12288]
+                                      [--save] [--json]
 
 The step runs in a process of its own; its peak is the kernel's VmHWM, with Python, torch, the optimiser's state and all else in it.
 """
@@ -14,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from results import circumstances, save
 from train_side import Ours, rows_of
 
 
@@ -22,10 +24,13 @@ def main() -> None:
     if asked.inside:
         print(json.dumps(step(asked)))
         return
+    facts = circumstances()
     words = [sys.executable, __file__, *sys.argv[1:], "--inside"]
     found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    if asked.save:
+        print(save("train-memory", facts | found))
     if asked.json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(facts | found, indent=1))
         return
     print("{model}: {pairs} pairs, {tokens:,} tokens, {embedded_twice:,} of them embedded twice; {seconds:.0f} s a step, loss {loss:.4f}, "
           "peak {peak_gib:.2f} GiB, of which {before_gib:.2f} before the step".format(**found))  # fmt: skip
@@ -56,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--graph-tokens", type=int, default=12288)
+    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,28 +37,97 @@ def _machine(facts: dict[str, Any]) -> str:
 
 
 def _drawn(name: str, result: dict[str, Any]) -> list[str]:
+    kind = "encode-cpu" if name.startswith("encode-cpu") else "gpu-encode" if name.startswith("gpu-encode") else name
     command = f"`{result['command']}`, {result['date']}, load before {result['load_before']:g}.\n"
-    if name.startswith("encode-cpu"):
-        limits = ", ".join(f"{precision} {row['gflops']:.0f} ({row['by']})" if "by" in row else f"{precision} {row['gflops']:.0f}"
-                           for precision, row in result["gemm_limits"].items() if row.get("gflops"))  # fmt: skip
-        title = f"### Encoding, {result['model']}\n\nGEMM limit, GFLOP/s: {limits or 'not measured'}. {command}"
-        absent = "".join(f"- not run: {side}: {why}\n" for side, why in result["not_run"].items())
-        tables = [_encoding(kind, sides) for kind, sides in result["sides"].items()]
-        return [title, _picture(name, result), *tables, absent]
-    if name == "cold-start":
-        title = f"### Cold start, {result['model']}\n\nSeconds from the interpreter's start to one vector. {command}"
-        return [title, _rows(result["sides"], ("median_seconds",))]
-    if name in ("train_cpu", "train_gpu"):
-        tables = [
-            f"**{Path(model).name}**\n\n" + _rows(sides, ("pairs_per_second", "loss_off", "ndcg"))
-            for model, sides in result["models"].items()
-        ]
-        return [f"### Training\n\nPairs a second, and the greatest relative difference of a step's loss. {command}", *tables]
-    table = {key: row for key, row in result.items() if isinstance(row, dict) and "ratio" in row}
-    rest = {key: value for key, value in result.items() if isinstance(value, int | float) and key not in ("load_before",)}
-    facts = ", ".join(f"{key} {value:g}" for key, value in rest.items())
-    columns = tuple(dict.fromkeys(key for row in table.values() for key in row if key not in ("ratio", "least", "greatest")))
-    return [f"### {name.replace('_', ' ').capitalize()}\n\n{facts}. {command}", _rows(table, columns)]
+    draw = DRAWN.get(kind)
+    if draw is None:
+        raise SystemExit(f"{name}.json: docs/performance.py does not know how to draw it; add it to DRAWN")
+    return draw(name, result, command)
+
+
+def _encode_cpu(name: str, result: dict[str, Any], command: str) -> list[str]:
+    limits = ", ".join(f"{precision} {row['gflops']:.0f} ({row['by']})" if "by" in row else f"{precision} {row['gflops']:.0f}"
+                       for precision, row in result["gemm_limits"].items() if row.get("gflops"))  # fmt: skip
+    title = f"### Encoding, {result['model']}\n\nGEMM limit, GFLOP/s: {limits or 'not measured'}. {command}"
+    absent = "".join(f"- not run: {side}: {why}\n" for side, why in result["not_run"].items())
+    tables = [_encoding(kind, sides) for kind, sides in result["sides"].items()]
+    parts = [title, _picture(name, result), *tables, absent]
+    if "ndcg" in result:
+        parts.append("**nDCG@10 in each precision**, and its paired difference from float32's with its 95 % interval\n")
+        parts.append(_table([{"precision": precision} | row for precision, row in result["ndcg"].items()]))
+    for what, rows in result.get("growth", {}).items():
+        parts.append(f"**Milliseconds by the texts' {'number' if what == 'rows' else 'length'}**\n")
+        parts.append(_table([{key: value for key, value in row.items() if key != "milliseconds"} | row["milliseconds"] for row in rows]))
+    return parts
+
+
+def _gpu_encode(name: str, result: dict[str, Any], command: str) -> list[str]:
+    tables = [f"**{kind}**\n\n" + _rows(sides, ("least_cosine", "texts_per_second")) for kind, sides in result["sides"].items()]
+    return [f"### Encoding on a GPU, {result['model']}\n\n{command}", *tables]
+
+
+def _cold_start(name: str, result: dict[str, Any], command: str) -> list[str]:
+    title = f"### Cold start, {result['model']}\n\nSeconds from the interpreter's start to one vector. {command}"
+    return [title, _rows(result["sides"], ("median_seconds",))]
+
+
+def _train(name: str, result: dict[str, Any], command: str) -> list[str]:
+    columns = ("pairs_per_second", "loss_off", "ndcg")
+    tables = [f"**{Path(model).name}**\n\n" + _rows(sides, columns) for model, sides in result["models"].items()]
+    return [f"### Training\n\nPairs a second, and the greatest relative difference of a step's loss. {command}", *tables]
+
+
+def _train_memory(name: str, result: dict[str, Any], command: str) -> list[str]:
+    facts = "{model}: a step of {pairs:,} pairs, {tokens:,} tokens ({embedded_twice:,} embedded twice), took {seconds:.0f} s at a peak of "
+    return ["### Memory of a training step\n\n" + (facts + "{peak_gib:.2f} GiB. ").format(**result) + command]
+
+
+def _search(name: str, result: dict[str, Any], command: str) -> list[str]:
+    about = "Vectors: {vectors}; {threads} threads, which read {read_gb_per_second:g} GB/s of memory.".format(**result)
+    sides = {side: row for side, row in result["one query"].items() if "ratio" in row}
+    failed = [f"- {side}: {row['failed']}\n" for side, row in result["one query"].items() if "failed" in row]
+    columns = ("milliseconds", "share_of_read", "recall", "oversampling", "bytes_per_document")
+    parts = [f"### Search over {result['rows']:,} x {result['dim']}\n\n{about} One query at a time. {command}", _rows(sides, columns)]
+    together = next(key for key in result if key.endswith(" queries"))
+    parts += [*failed, f"**{together} together**\n", _table([{"side": side} | row for side, row in result[together].items()])]
+    return [*parts, "**Milliseconds by rows**\n", _table(result["growth"])] if "growth" in result else parts
+
+
+def _bm25(name: str, result: dict[str, Any], command: str) -> list[str]:
+    title = f"### BM25 over {result['documents']:,} documents\n\n{result['queries']} queries, ten documents each. {command}"
+    columns = ("queries_per_second", "build_seconds", "bytes_per_document", "peak_mb", "greatest_score_difference")
+    return [title, _rows(result["sides"], columns)]
+
+
+def _static(name: str, result: dict[str, Any], command: str) -> list[str]:
+    title = f"### Static models\n\nThe reference is the teacher, {result['teacher']}, on {result['texts']:,} documents of {result['on']}. "
+    tables = [f"**{model}**\n\n" + _rows(sides, ("texts_per_second", "over_model2vec")) for model, sides in result["models"].items()]
+    return [title + command, *tables]
+
+
+def _out_of_core(name: str, result: dict[str, Any], command: str) -> list[str]:
+    rows = [
+        {"rows done": row["rows_done"], "seconds": row["seconds"], "peak MiB": row["peak_mib"], "end": row["end"].strip(", ") or "whole"}
+        for row in result["runs"]
+    ]
+    checked = "; ".join(f"{what}: {_cell(value)}" for what, value in result["checked"].items())
+    peak = f"Peak memory at {result['rows']['large']:,} rows over that at {result['rows']['small']:,}: {result['ratio']:.3f}. "
+    return [f"### Encoding out of core, {result['model']}\n\n{peak}{command}", _table(rows), f"Checked: {checked}.\n"]
+
+
+DRAWN: dict[str, Callable[[str, dict[str, Any], str], list[str]]] = {
+    "encode-cpu": _encode_cpu,
+    "gpu-encode": _gpu_encode,
+    "cold-start": _cold_start,
+    "train_cpu": _train,
+    "train_gpu": _train,
+    "train-memory": _train_memory,
+    "search": _search,
+    "bm25": _bm25,
+    "static": _static,
+    "out-of-core": _out_of_core,
+}
+"""What draws a result, by its file's name, or its start where that ends in the model's."""
 
 
 def _encoding(kind: str, sides: dict[str, Any]) -> str:
@@ -80,9 +150,19 @@ def _rows(rows: dict[str, dict[str, Any]], columns: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _table(rows: list[dict[str, Any]]) -> str:
+    """A table of facts that are no ratios."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    lines = ["| " + " | ".join(column.replace("_", " ") for column in columns) + " |", "| --- " * len(columns) + "|"]
+    lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list):
+        return f"{value[0]:+g} [{value[1]:+g}, {value[2]:+g}]"
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

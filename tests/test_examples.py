@@ -46,19 +46,6 @@ def test_the_recipes_are_recipes(repository: Path) -> None:
         assert path.read_text().startswith("# nearfield tune "), "the command stands on top"
 
 
-def test_the_benchmark_runs(repository: Path, tmp_path: Path) -> None:
-    words = [str(repository / "benchmarks" / "encode_cpu.py"), str(tiny_model(tmp_path / "model")), "--rounds", "1", "--texts", "8"]
-    words += ["--gemm-seconds", "0", "--json", "--sides", "nearfield torch,fastembed"]
-    done = subprocess.run([sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True)
-    result = json.loads(done.stdout)
-    assert set(result["sides"]) == {"paragraphs", "queries"}
-    for measured in result["sides"].values():
-        assert set(measured) == {"sentence-transformers torch float32", "nearfield torch float32", "nearfield torch bfloat16"}
-        assert all(row["least_cosine"] > 0.99 for row in measured.values())
-    assert "environment" in result["not_run"]["fastembed onnx float32"], "a side that is not there is named"
-    assert "int8" in result["not_run"]["nearfield torch int8"]
-
-
 def test_the_benchmark_of_a_cold_start_runs(repository: Path, tmp_path: Path) -> None:
     words = [str(repository / "benchmarks" / "cold_start.py"), str(tiny_model(tmp_path / "model")), "--rounds", "1", "--json"]
     done = subprocess.run([sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True)

@@ -1,0 +1,108 @@
+"""Every benchmark at a tiny size, so that they go on running, and the page that is drawn from what they save."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from static_models import model2vec_folder
+from tiny import tiny_model
+from tiny_data import tiny_collection
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("benchmarks")
+    tiny_model(folder / "model")
+    tiny_collection().save(folder / "tiny")
+    return folder
+
+
+def run(repository: Path, script: str, *words: str | Path) -> dict[str, Any]:
+    command = [sys.executable, "-W", "ignore", str(repository / "benchmarks" / script), *map(str, words), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert {"machine", "versions", "command", "date", "load_before"} <= set(result)
+    return result
+
+
+def page(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: dict[str, dict[str, Any]]) -> str:
+    """What docs/performance.py makes of these results."""
+    spec = importlib.util.spec_from_file_location("performance", repository / "docs" / "performance.py")
+    assert spec
+    assert spec.loader
+    performance: ModuleType = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(performance)
+    (tmp_path / "results" / "here").mkdir(parents=True)
+    (tmp_path / "pictures").mkdir()
+    for name, result in results.items():
+        (tmp_path / "results" / "here" / f"{name}.json").write_text(json.dumps(result), encoding="utf-8")
+    monkeypatch.setattr(performance, "HERE", tmp_path)
+    monkeypatch.setattr(performance, "RESULTS", tmp_path / "results")
+    performance.main()
+    return (tmp_path / "performance.md").read_text(encoding="utf-8")
+
+
+def test_encoding_with_its_quality_and_growth(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--rounds", "1", "--texts", "4", "--gemm-seconds", "0", "--sides", "nearfield torch,fastembed")
+    result = run(repository, "encode_cpu.py", place / "model", *words, "--ndcg", place / "tiny", "--most", "60", "--growth")
+    assert set(result["sides"]) == {"paragraphs", "queries"}
+    for measured in result["sides"].values():
+        assert set(measured) == {"sentence-transformers torch float32", "nearfield torch float32", "nearfield torch bfloat16"}
+        assert all(row["least_cosine"] > 0.99 for row in measured.values())
+    assert "environment" in result["not_run"]["fastembed onnx float32"], "a side that is not there is named"
+    assert "int8" in result["not_run"]["nearfield torch int8"]
+    assert set(result["ndcg"]) == {"float32", "bfloat16"}
+    assert all(row["documents"] == 60 and 0 <= row["ndcg"] <= 1 for row in result["ndcg"].values())
+    assert result["ndcg"]["float32"]["against_float32"] == [0, 0, 0]
+    assert [row["rows"] for row in result["growth"]["rows"]] == [1, 4]
+    lengths = [row["tokens_a_text"] for row in result["growth"]["length"]]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] <= 64
+    drawn = page(repository, tmp_path, monkeypatch, {"encode-cpu-tiny": result})
+    assert "| bfloat16 | " in drawn
+    assert "Milliseconds by the texts' number" in drawn
+
+
+def test_search_words_and_static_models(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = run(repository, "search.py", "--rows", "1200", "--dim", "32", "--rounds", "1", "--growth")
+    assert {"read", "exact float32", "exact binary", "numpy float32"} <= set(search["one query"])
+    words = run(repository, "bm25.py", "--documents", "200", "--queries", "8", "--rounds", "1")
+    assert set(words["sides"]) == {"nearfield", "nearfield, one at a time"}
+    model = model2vec_folder(tmp_path / "static")
+    sizes = ("--rounds", "1", "--texts", "40")
+    static = run(repository, "static.py", model, "--teacher", place / "model", "--on", place / "tiny", *sizes)
+    assert set(static["models"]["static"]) == {"nearfield", "model2vec", "teacher"}
+    drawn = page(repository, tmp_path, monkeypatch, {"search": search, "bm25": words, "static": static})
+    for title in ("### Search over 1,200 x 32", "### BM25 over 200 documents", "### Static models"):
+        assert title in drawn
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills with a signal")
+def test_out_of_core_with_a_kill(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--rows", "400", "--small", "100", "--kills", "1", "--folder", tmp_path)
+    result = run(repository, "out_of_core.py", place / "model", *words)
+    assert result["checked"]["rows"] == result["checked"]["vectors"] == 400
+    assert result["checked"]["lost, twice or out of order"] == 0
+    assert "Checked: rows: 400" in page(repository, tmp_path, monkeypatch, {"out-of-core": result})
+
+
+def test_an_unknown_result_is_not_drawn_by_guess(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"machine": {"processor": "P", "cores": 1, "memory_gib": 1, "extensions": [], "gpu": None}}
+    facts |= {"command": "c", "date": "d", "load_before": 0}
+    with pytest.raises(SystemExit, match="DRAWN"):
+        page(repository, tmp_path, monkeypatch, {"unheard-of": facts})
+
+
+def test_every_committed_result_is_drawn(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (repository / "benchmarks" / "results").iterdir():
+        found = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")}
+        assert page(repository, tmp_path / folder.name, monkeypatch, found).count("\n### ") == len(found)

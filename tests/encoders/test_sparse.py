@@ -1,98 +1,21 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from sentence_transformers.sparse_encoder import SparseEncoder
-from torch import nn
-from transformers import (
-    AutoModelForMaskedLM,
-    BertConfig,
-    DistilBertConfig,
-    ElectraConfig,
-    ModernBertConfig,
-    MPNetConfig,
-    PreTrainedConfig,
-    RobertaConfig,
-    XLMRobertaConfig,
-)
 
 from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save import save_encoder
 from nearfield.errors import ContractError, ModelError
-from nearfield.similarity.sparse import Sparse
 from nearfield.store.model_folder import read_model_folder
-from tiny import SIZES, tiny_tokenizer
-
-KINDS: dict[str, type[PreTrainedConfig]] = {
-    "bert": BertConfig,
-    "distilbert": DistilBertConfig,
-    "electra": ElectraConfig,
-    "modernbert": ModernBertConfig,
-    "mpnet": MPNetConfig,
-    "roberta": RobertaConfig,
-    "xlm-roberta": XLMRobertaConfig,
-}
-
-
-def tiny_splade(folder: Path, kind: str = "bert", *, pooling: str = "max", activation: str = "relu", task: str = "fill-mask") -> Path:
-    """A SparseEncoder folder with random weights, as sentence-transformers writes it."""
-    (folder / "1_SpladePooling").mkdir(parents=True)
-    tokenizer = tiny_tokenizer()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    sizes: dict[str, Any] = {**SIZES, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 130, "pad_token_id": 0}
-    if kind == "distilbert":
-        sizes |= {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
-    if kind == "electra":
-        sizes |= {"embedding_size": 16}
-    if kind == "modernbert":
-        sizes |= {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3, "local_attention": 16}
-    with torch.random.fork_rng():
-        torch.random.manual_seed(0)
-        model = AutoModelForMaskedLM.from_config(KINDS[kind](**sizes))
-        for weight in model.parameters():
-            nn.init.normal_(weight, std=0.3) if weight.dim() > 1 else nn.init.normal_(weight, mean=0.2, std=0.3)
-    model.save_pretrained(folder)
-    types = {"": "base.modules.transformer.Transformer", "1_SpladePooling": "sparse_encoder.modules.splade_pooling.SpladePooling"}
-    modules = [
-        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.{kind}"} for at, (path, kind) in enumerate(types.items())
-    ]
-    output = {"text": {"method": "forward", "method_output_name": "logits"}}
-    files: dict[str, Any] = {
-        "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64, **special},
-        "modules.json": modules,
-        "sentence_bert_config.json": {"transformer_task": task, "modality_config": output, "module_output_name": "token_embeddings"},
-        "1_SpladePooling/config.json": {"pooling_strategy": pooling, "activation_function": activation, "embedding_dimension": None},
-        "config_sentence_transformers.json": {
-            "model_type": "SparseEncoder",
-            "prompts": {"query": "query : ", "document": ""},
-            "default_prompt_name": None,
-            "similarity_fn_name": "dot",
-        },
-    }
-    for name, value in files.items():
-        (folder / name).write_text(json.dumps(value), encoding="utf-8")
-    return folder
-
-
-def assert_same_as_sentence_transformers(folder: Path, texts: list[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        peer = SparseEncoder(str(folder), device="cpu")
-        encoder = load_encoder(folder)
-        for role, peer_encode in (("query", peer.encode_query), ("document", peer.encode_document)):
-            ours = encoder.encode(texts, role)
-            assert isinstance(ours, Sparse)
-            theirs = peer_encode(texts, convert_to_sparse_tensor=False).numpy()
-            np.testing.assert_allclose(ours.matrix().toarray(), theirs, atol=1e-5, rtol=1e-6)  # weights of a sum reach hundreds
+from sparse_models import KINDS, assert_same_as_sentence_transformers, tiny_splade
+from tiny import tiny_tokenizer
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -155,6 +155,18 @@ class Tokeniser:
         count: int = self._tokenizer.get_vocab_size()
         return count
 
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Every token's number, added ones included."""
+        known: dict[str, int] = self._tokenizer.get_vocab()
+        return known
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The numbers of the tokens that stand for no text."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        return frozenset(number for number, token in added.items() if token.special)
+
     def _encode(self, texts: list[str]) -> list[Encoding]:
         encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts, add_special_tokens=self._specials)
         return encodings

@@ -9,6 +9,7 @@ import typer
 
 from nearfield.cli.algebra import drop_layers, merge, quantise, sif, trim
 from nearfield.cli.console import emit_json, out, progress_bar
+from nearfield.cli.models_head import head
 from nearfield.cli.models_suggest import suggest
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ models = typer.Typer(no_args_is_help=False)
 models.command("suggest")(suggest)
 for _name, _command in (("merge", merge), ("drop-layers", drop_layers), ("trim", trim), ("quantise", quantise), ("sif", sif)):
     models.command(_name)(_command)
+models.command("head")(head)
 
 Name = Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them, or by its name on the hub.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -51,6 +53,7 @@ def catalog(
         nearfield models suggest
         nearfield models get minilm
         nearfield models merge minilm ./tuned --to models/merged
+        nearfield models head minilm splade --to models/minilm-splade
     """
     if ctx.invoked_subcommand is not None:
         return

@@ -1,0 +1,66 @@
+"""A model folder with another head on the same backbone: a place to train it from."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nearfield.encoders.load import model_path
+from nearfield.errors import InputError, ModelError, nearest
+from nearfield.store.atomic import check_writable, staged_folder
+from nearfield.store.model_folder import ModelFolder, read_model_folder
+from nearfield.types.progress import Progress, silent
+
+HEADS = {"splade": "nearfield.encoders.new_splade:write_splade"}
+"""Each is the place of a function that writes, into an empty folder, the model of another folder with that head: see `Writer`."""
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """What may be asked of a new head; a head refuses what means nothing to it.
+
+    `dim`: dimensions of a token's vector.
+    """
+
+    dim: int | None = None
+
+    def refuse(self, head: str, *keys: str) -> None:
+        """Raise InputError where one of `keys` was asked for, which `head` cannot give."""
+        for key in keys:
+            if getattr(self, key):
+                raise InputError(f"the head {head!r} has no {key}; leave it out")
+
+
+PLAIN = HeadOptions()
+Writer = Callable[[ModelFolder, Path, str, HeadOptions, Progress], None]
+"""Takes the model, an empty folder, the new model's name and the options."""
+
+
+def new_head(
+    model: str | Path,
+    head: str,
+    *,
+    to: str | Path,
+    name: str | None = None,
+    options: HeadOptions = PLAIN,
+    progress: Progress = silent,
+) -> ModelFolder:
+    """Write the dense model called `model`, of the catalog or a folder, with a new `head` to the folder `to`, and return that.
+
+    It is called `name`, by default the model's name and the head's. Whole or not at all. Raises InputError for an unknown head or an
+    option that it lacks, ModelError for a model whose backbone cannot have it, StorageError when writing fails.
+    """
+    if head not in HEADS:
+        raise InputError(f"there is no head {head!r}; wanted {', '.join(HEADS)}.{nearest(head, HEADS)}")
+    source = read_model_folder(model_path(model))
+    if source.static or source.contract.kind != "dense":
+        kind = "static" if source.static else source.contract.kind
+        raise ModelError(f"{source.path}: a new head is put on a dense model with a transformer, and this one is {kind}")
+    check_writable(to)
+    module, function = HEADS[head].split(":")
+    write: Writer = getattr(importlib.import_module(module), function)
+    with staged_folder(to) as stage:
+        write(source, stage, name or f"{source.contract.name}-{head}", options, progress)
+    return read_model_folder(to)

@@ -1,0 +1,162 @@
+"""A SPLADE head on the transformer of a dense model."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+
+from nearfield.batch.packed import Packed
+from nearfield.batch.tokens import Tokeniser
+from nearfield.encoders.backbone import quiet
+from nearfield.encoders.language_heads import LANGUAGE_HEADS, language_head
+from nearfield.encoders.model import TextModel
+from nearfield.encoders.new_head import HeadOptions
+from nearfield.errors import ModelError, StorageError
+from nearfield.heads.splade import Splade
+from nearfield.heads.splade_start import start_splade
+from nearfield.store.atomic import write_json
+from nearfield.store.model_folder import ModelFolder, contract_json, read_limits
+from nearfield.types.contract import Contract
+from nearfield.types.progress import Progress
+
+TOKENS = 8192  # looked at to begin with: many times the dimensions of any backbone
+_TOGETHER = 512  # tokens run at once
+_UNUSED = re.compile(r"[\[<]/?unused_?\d+[\]>]")
+TOKENISER_FILES = (
+    "added_tokens.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "special_tokens_map.json",
+    "spiece.model",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+
+
+def write_splade(source: ModelFolder, stage: Path, name: str, options: HeadOptions, progress: Progress) -> None:
+    """Write the model of `source` as a SPLADE model into `stage`, laid out as sentence-transformers lays a SparseEncoder out.
+
+    Where its checkpoint holds the masked-language-model head that its backbone was trained with, that is kept as it is; else the head
+    begins as `start_splade` says, with the word embeddings for a decoder. Raises ModelError for a backbone whose head is not known.
+    """
+    options.refuse("splade", "dim")
+    whole, missing = _masked_language_model(source)
+    transform, decoder = language_head(whole)
+    if missing:
+        tokeniser = Tokeniser.open(source.transformer, max_tokens=source.contract.max_tokens, lower_case=source.lower_case)
+        usable = usable_terms(tokeniser, len(decoder.weight))
+        own, states = token_states(TextModel(source), tokeniser, usable, progress)
+        start_splade(Splade(transform, decoder), states, own, torch.from_numpy(usable))
+    contract = Contract(
+        name=name,
+        dim=len(decoder.weight),
+        max_tokens=source.contract.max_tokens,
+        pooling="max",
+        normalise=False,
+        similarity="dot",
+        prompts=source.contract.prompts,
+        kind="sparse",
+        templates=source.contract.templates,
+        terms=source.contract.terms,
+    )
+    for file in TOKENISER_FILES:
+        if (source.transformer / file).exists():
+            shutil.copyfile(source.transformer / file, stage / file)
+    try:
+        with quiet():
+            whole.save_pretrained(stage)
+    except SafetensorError as error:
+        raise StorageError(f"{stage}: the weights could not be written: {error}") from error
+    write_modules(source, contract, stage)
+
+
+def _masked_language_model(source: ModelFolder) -> tuple[Any, list[str]]:
+    """transformers' model for masked language modelling, and the names of its head's weights that the checkpoint lacks."""
+    from transformers import AutoConfig, AutoModelForMaskedLM
+
+    config = AutoConfig.from_pretrained(source.transformer, local_files_only=True)
+    if config.model_type not in LANGUAGE_HEADS:
+        raise ModelError(
+            f"{source.path}: its architecture {config.model_type} has no masked-language-model head that is known; known are those of "
+            f"{', '.join(LANGUAGE_HEADS)}"
+        )
+    opened, missing = _opened(AutoModelForMaskedLM, source, config)
+    if missing:
+        config.tie_word_embeddings = True
+        if hasattr(config, "classifier_bias"):  # ModernBERT's transform has none, and begins with one
+            config.classifier_bias = True
+        opened, missing = _opened(AutoModelForMaskedLM, source, config)
+    lacking = [key for key in missing if key.startswith(opened.base_model_prefix + ".")]
+    if lacking:
+        raise ModelError(f"{source.path}: the weights do not fit the architecture {config.model_type}: missing: {', '.join(lacking[:3])}")
+    return opened.eval(), missing
+
+
+def _opened(auto: Any, source: ModelFolder, config: Any) -> tuple[Any, list[str]]:
+    with quiet(), torch.random.fork_rng(devices=[]):  # what the checkpoint lacks is drawn, and replaced below
+        opened, report = auto.from_pretrained(
+            source.transformer, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True
+        )
+    return opened, sorted(report["missing_keys"])
+
+
+def usable_terms(tokeniser: Tokeniser, size: int) -> npt.NDArray[np.bool_]:
+    """(size,) bool: True at tokens that stand for text: no special ones, none that a vocabulary keeps for later."""
+    usable = np.zeros(size, bool)
+    special = tokeniser.special_ids
+    for token, at in tokeniser.vocabulary.items():
+        usable[at] = at not in special and not _UNUSED.fullmatch(token)
+    return usable
+
+
+def token_states(
+    model: TextModel, tokeniser: Tokeniser, usable: npt.NDArray[np.bool_], progress: Progress
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Up to `TOKENS` of the usable tokens, spread over the vocabulary, and the state (n, hidden) of each as a text of its own."""
+    (terms,) = np.nonzero(usable)
+    own = terms[np.unique(np.linspace(0, len(terms) - 1, min(TOKENS, len(terms))).astype(np.int64))]
+    before, after = tokeniser.around()
+    parts = []
+    with torch.inference_mode():
+        for batch in _alone(own, before, after):
+            states = model.states(batch).view(len(batch), -1, model.backbone.config.hidden_size)
+            parts.append(states[:, len(before)])
+            progress(int(batch.items[-1]) + 1, len(own))
+    return torch.from_numpy(own), torch.cat(parts)
+
+
+def _alone(own: npt.NDArray[np.int64], before: list[int], after: list[int]) -> Iterator[Packed]:
+    for start in range(0, len(own), _TOGETHER):
+        part = own[start : start + _TOGETHER]
+        rows = np.concatenate([np.tile(before, (len(part), 1)), part[:, None], np.tile(after, (len(part), 1))], axis=1).astype(np.int32)
+        yield Packed(rows.ravel(), np.arange(len(part) + 1) * rows.shape[1], np.arange(start, start + len(part)))
+
+
+def write_modules(source: ModelFolder, contract: Contract, stage: Path) -> None:
+    """What says how the folder's parts make a sparse model, to sentence-transformers and to us."""
+    kinds = {"": "base.modules.transformer.Transformer", "1_SpladePooling": "sparse_encoder.modules.splade_pooling.SpladePooling"}
+    rows = [
+        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.{kind}"} for at, (path, kind) in enumerate(kinds.items())
+    ]
+    write_json(stage / "modules.json", rows)
+    (stage / "1_SpladePooling").mkdir()
+    pooling = {"pooling_strategy": contract.pooling, "activation_function": "relu", "embedding_dimension": contract.dim}
+    write_json(stage / "1_SpladePooling" / "config.json", pooling)
+    output = {"text": {"method": "forward", "method_output_name": "logits"}}
+    limits: dict[str, Any] = {"transformer_task": "fill-mask", "modality_config": output, "module_output_name": "token_embeddings"}
+    limits |= {"max_seq_length": contract.max_tokens, "do_lower_case": bool(read_limits(source.transformer).get("do_lower_case", False))}
+    write_json(stage / "sentence_bert_config.json", limits)
+    stated: dict[str, Any] = {"model_type": "SparseEncoder", "prompts": dict(contract.prompts), "default_prompt_name": None}
+    write_json(stage / "config_sentence_transformers.json", stated | {"similarity_fn_name": contract.similarity})
+    write_json(stage / "nearfield.json", contract_json(contract))

@@ -13,9 +13,9 @@ import Stemmer
 
 from indexes import without_kernels
 from nasty import nasty_texts
+from nearfield.batch.words import WORD
 from nearfield.errors import InputError
 from nearfield.index.bm25 import BM25
-from nearfield.index.words import WORD
 
 TEXTS = [
     "The cats are running after a mouse, a small mouse.",
@@ -105,7 +105,7 @@ def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None
     stop_words = list(getattr(bm25s.stopwords, f"STOPWORDS_{'GERMAN' if stemmer == 'german' else 'EN'}"))
     own = None if stemmer is None else Stemmer.Stemmer(stemmer)
     tokens = bm25s.tokenize(texts, token_pattern=WORD, stopwords=stop_words, stemmer=own, show_progress=False)
-    assert sorted(index._words.terms) == sorted(tokens.vocab)
+    assert sorted(index.encoder.terms) == sorted(tokens.vocab)
     peer = bm25s.BM25(k1=1.5, b=0.75, method="lucene")
     peer.index(tokens, create_empty_token=False, show_progress=False)
     found, scores = index.top_k(texts, len(texts))

@@ -43,3 +43,11 @@ class Encoder(ABC, Generic[E]):
         Warns with TruncationWarning where items were cut to the contract's max_tokens; the counts are in `.usage`.
         Raises ContractError for a role that the contract does not know.
         """
+
+    def names(self, terms: Sequence[int]) -> list[str]:
+        """What the dimensions `terms` of sparse embeddings stand for; their numbers where the encoder has no words for them."""
+        return [str(term) for term in terms]
+
+    def read(self, item: str, role: Role) -> list[str] | None:
+        """What each vector of the multi-vector embedding of `item` stands for, in order; None where the encoder cannot tell."""
+        return None

@@ -1,0 +1,105 @@
+"""Texts to the numbers of their stemmed words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import Stemmer
+
+from nearfield.errors import InputError, nearest
+
+WORD = r"(?u)[^\W_]{2,}"
+NO_TERM = -1  # a stop word
+UNKNOWN = -2  # a word that the texts of the vocabulary lack
+
+
+class Numbered(NamedTuple):
+    """The terms of n texts: those of text i are `terms[offsets[i]:offsets[i + 1]]` (int64). `unknown`: (n,) int64, words left out
+    because the vocabulary lacks them."""
+
+    terms: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+    unknown: npt.NDArray[np.int64]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """(n,) int64, words of each text that are no stop words, unknown ones too."""
+        return np.diff(self.offsets) + self.unknown
+
+
+class Words:
+    """A vocabulary: a word is two or more letters or digits in lower case, stop words are left out, then it is stemmed.
+
+    `stemmer` is a Snowball language or None; `stop_words` of None is that language's list where there is one (English without a
+    stemmer). `_` parts words, so that identifiers are searched by their parts. `terms` are the stems that are known from the start,
+    each at its number. Each different word is looked up and stemmed once. Raises InputError for an unknown language.
+    """
+
+    def __init__(self, *, stemmer: str | None = "english", stop_words: Sequence[str] | None = None, terms: Sequence[str] = ()) -> None:
+        self.stop_words = tuple(_stop_words(stemmer or "english") if stop_words is None else stop_words)
+        self._find = re.compile(WORD).findall
+        self._known = _Known(None if stemmer is None else _snowball(stemmer), frozenset(self.stop_words), terms)
+
+    @property
+    def terms(self) -> Sequence[str]:
+        """The stems, each at its number."""
+        return list(self._known.stems)
+
+    def learn(self, texts: Sequence[str]) -> Numbered:
+        """Terms of the texts, new ones given numbers."""
+        self._known.growing = True
+        return self._numbered(texts)
+
+    def look_up(self, texts: Sequence[str]) -> Numbered:
+        """As `learn`, but a word whose stem is not known is left out."""
+        self._known.growing = False
+        return self._numbered(texts)
+
+    def _numbered(self, texts: Sequence[str]) -> Numbered:
+        number = self._known.__getitem__
+        rows = [np.fromiter(map(number, self._find(text.lower())), np.int64) for text in texts]
+        unknown = np.array([np.count_nonzero(row == UNKNOWN) for row in rows], np.int64)
+        rows = [row[row >= 0] for row in rows]
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        return Numbered(np.concatenate([np.empty(0, np.int64), *rows]), offsets, unknown)
+
+
+class _Known(dict[str, int]):
+    """Words to the numbers of their stems; what is missing is worked out once."""
+
+    def __init__(self, stemmer: Stemmer.Stemmer | None, stop_words: frozenset[str], terms: Sequence[str]) -> None:
+        self.stems: dict[str, int] = {term: number for number, term in enumerate(terms)}
+        self.growing = True
+        self._stem = stemmer.stemWord if stemmer is not None else str
+        self._stop_words = stop_words
+
+    def __missing__(self, word: str) -> int:
+        if word in self._stop_words:
+            self[word] = NO_TERM
+            return NO_TERM
+        stem = self._stem(word)
+        number = self.stems.get(stem, UNKNOWN)
+        if number == UNKNOWN:
+            if not self.growing:
+                return UNKNOWN  # not kept: queries would fill the memory with words
+            number = self.stems[stem] = len(self.stems)
+        self[word] = number
+        return number
+
+
+def _snowball(language: str) -> Stemmer.Stemmer:
+    known = Stemmer.algorithms()
+    if language not in known:
+        raise InputError(f"there is no stemmer for {language!r}; wanted one of {', '.join(known)}.{nearest(language, known)}")
+    return Stemmer.Stemmer(language)
+
+
+def _stop_words(language: str) -> list[str]:
+    from bm25s import stopwords
+
+    return list(getattr(stopwords, f"STOPWORDS_{'EN' if language in ('english', 'porter') else language.upper()}", ()))

@@ -1,0 +1,164 @@
+"""Bags of words as sparse vectors: BM25 and TF-IDF, fitted on documents."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.batch.words import Numbered, Words
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import InputError, ModelError, nearest
+from nearfield.similarity.sparse import Sparse
+from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.fingerprint import model_hash
+from nearfield.store.static_folder import UNLIMITED
+from nearfield.types.contract import Contract
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import QUERY, Role
+from nearfield.types.usage import Usage
+
+WEIGHTINGS = ("bm25", "tfidf")
+FILE, FORMAT = "lexical.json", 1
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BagOfWords:
+    """How words are cut and weighted.
+
+    bm25, Lucene's variant (Kamphuis et al. 2020, Table 1): a document's term weighs idf * tf / (tf + k1 * (1 - b + b * length / mean
+    length)) with idf = ln(1 + (N - df + .5) / (df + .5)), a query's as often as it is there. Its idf is above 0 for every term;
+    Robertson's is 0 for a term in half of the documents, which in a small collection empties rankings. tfidf, scikit-learn's: tf *
+    (ln((1 + N) / (1 + df)) + 1), a text's weights of unit length. `stemmer` and `stop_words` are as `Words` takes them. Raises
+    InputError for another weighting, k1 below 0 and b that is not between 0 and 1.
+    """
+
+    weighting: str = "bm25"
+    k1: float = 1.5
+    b: float = 0.75
+    stemmer: str | None = "english"
+    stop_words: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.weighting not in WEIGHTINGS:
+            known = ", ".join(WEIGHTINGS)
+            raise InputError(f"there is no weighting {self.weighting!r}; wanted one of {known}.{nearest(self.weighting, WEIGHTINGS)}")
+        if self.k1 < 0 or not 0 <= self.b <= 1:
+            raise InputError(f"BM25 got k1 {self.k1:g} and b {self.b:g}; wanted k1 of at least 0 and b between 0 and 1")
+
+    def idf(self, found_in: npt.NDArray[np.int64], documents: int) -> Floats:
+        """What each term's weight is multiplied by, from the number of `documents` that it is found in."""
+        if self.weighting == "tfidf":
+            return (np.log((1 + documents) / (1 + found_in)) + 1).astype(np.float32)
+        return np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5)).astype(np.float32)
+
+
+class Lexical(Encoder[Sparse]):
+    """A vocabulary and what its terms weigh, as `BagOfWords` says, from the documents that it was fitted on.
+
+    `idf`: (terms,) float32. `mean_length` is that of the documents, in words. Use `fit`, `fitted` or `open`.
+    """
+
+    worth_caching: ClassVar[bool] = False
+
+    def __init__(self, words: Words, bag: BagOfWords, idf: Floats, mean_length: float, *, folder: Path | None = None) -> None:
+        self.words, self.bag, self.idf, self.mean_length, self.folder = words, bag, idf, mean_length, folder
+        name = bag.weighting if folder is None else folder.name
+        dim, unit = max(1, len(idf)), bag.weighting == "tfidf"
+        self.contract = Contract(name, dim, UNLIMITED, pooling="sum", normalise=unit, similarity="dot", kind="sparse")
+
+    @classmethod
+    def fitted(cls, texts: Sequence[str], bag: BagOfWords = BagOfWords()) -> tuple[Self, Sparse]:
+        """The encoder fitted on the documents `texts`, and their embeddings. Raises InputError as `Words` does."""
+        words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words)
+        started = time.perf_counter()
+        learned = words.learn(texts)
+        lengths, terms = learned.lengths, len(words.terms)
+        pairs = np.unique(np.repeat(np.arange(len(lengths)), lengths) * terms + learned.terms)  # a text and a term in it
+        idf = bag.idf(np.bincount(pairs % max(1, terms), minlength=terms), len(lengths))
+        fitted = cls(words, bag, idf, float(lengths.mean()) if len(lengths) else 0.0)
+        return fitted, fitted._weighted(learned, started, query=False)
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], bag: BagOfWords = BagOfWords()) -> Self:
+        """The encoder fitted on the documents `texts`. Raises InputError as `Words` does."""
+        return cls.fitted(texts, bag)[0]
+
+    @cached_property
+    def identity(self) -> dict[str, str] | None:
+        """See Encoder.identity: known of what lies in a folder."""
+        return None if self.folder is None else {"files": model_hash(self.folder)}
+
+    @cached_property
+    def terms(self) -> Sequence[str]:
+        """The vocabulary, each term at its number."""
+        return self.words.terms
+
+    def names(self, terms: Sequence[int]) -> list[str]:
+        """See Encoder.names."""
+        return [self.terms[term] for term in terms]
+
+    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Sparse:
+        """See Encoder.encode. Words that the documents lacked are left out and counted in `.usage`."""
+        if isinstance(items, str):
+            raise InputError(f"got one text where a list of texts is wanted; write [{items[:20]!r}]")
+        self.contract.prompt(role)
+        started = time.perf_counter()
+        made = self._weighted(self.words.look_up(items), started, query=role == QUERY)
+        progress(len(items), len(items))
+        return made
+
+    def _weighted(self, read: Numbered, started: float, *, query: bool) -> Sparse:
+        from scipy.sparse import csr_array
+
+        shape = (len(read.unknown), self.contract.dim)
+        rows = csr_array((np.ones(len(read.terms), np.float32), read.terms.copy(), read.offsets.copy()), shape=shape)
+        rows.sum_duplicates()
+        if self.bag.weighting == "tfidf":
+            rows.data = rows.data * self.idf[rows.indices]
+            lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(1))).ravel()
+            rows.data = rows.data / np.repeat(lengths, np.diff(rows.indptr))
+        elif not query:
+            bag, long = self.bag, np.repeat(read.lengths / max(self.mean_length, 1e-12), np.diff(rows.indptr))
+            rows.data = (self.idf[rows.indices] * (rows.data / (bag.k1 * (1 - bag.b + bag.b * long) + rows.data))).astype(np.float32)
+        counts = np.stack([np.diff(read.offsets), np.zeros(shape[0], np.int64)], 1)
+        tokens, nothing = int(counts.sum()), int(((counts[:, 0] == 0) & (read.unknown > 0)).sum())
+        usage = Usage(shape[0], tokens, 0, 0, 0, time.perf_counter() - started, int(read.unknown.sum()), nothing)
+        return dataclasses.replace(Sparse.of(rows, usage=usage), counts=counts)
+
+    def save(self, path: str | Path) -> None:
+        """Write a folder that `open` opens: `lexical.json`, `vocabulary.json`, `idf.npy`. Whole or not at all."""
+        with staged_folder(path) as stage:
+            bag = dataclasses.replace(self.bag, stop_words=self.words.stop_words)
+            write_json(stage / FILE, {"format": FORMAT, "bag": bag, "mean_length": self.mean_length})
+            write_json(stage / "vocabulary.json", list(self.terms))
+            np.save(stage / "idf.npy", self.idf)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """The encoder in a folder that `save` wrote. Raises ModelError where it is none or not whole."""
+        path = Path(path)
+        try:
+            facts, terms, idf = read_json(path / FILE), read_json(path / "vocabulary.json"), np.load(path / "idf.npy")
+            named = facts["bag"]
+            bag = BagOfWords(**(named | {"stop_words": tuple(named["stop_words"])}))
+            words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words, terms=terms)
+            mean_length = float(facts["mean_length"])
+        except (OSError, KeyError, TypeError, ValueError, InputError) as error:
+            raise ModelError(f"{path}: is no folder of a bag of words: {error}") from error
+        if facts.get("format") != FORMAT or idf.shape != (len(words.terms),) or idf.dtype != np.float32:
+            raise ModelError(f"{path}: {len(words.terms):,} terms and weights of shape {idf.shape} do not belong together; save it again")
+        return cls(words, bag, idf, mean_length, folder=path)
+
+
+def is_lexical(path: str | Path) -> bool:
+    """Whether the folder at `path` holds a bag of words."""
+    return (Path(path) / FILE).is_file()

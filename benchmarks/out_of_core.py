@@ -32,7 +32,7 @@ from results import circumstances, save
 
 from nearfield import load_encoder, open_collection
 from nearfield.encoders.bulk.job import job_folder
-from nearfield.similarity.vector_file import read_blocks
+from nearfield.similarity.array_file import read_blocks
 from nearfield.store.home import models_folder
 
 WORDS = (5, 6, 7, 8)

@@ -30,10 +30,13 @@ def encode(
     precision: Annotated[str, PRECISION] = "float32",
     device: Annotated[str, DEVICE] = "auto",
     fidelity: Annotated[float | None, FIDELITY] = None,
+    pool_tokens: Annotated[
+        int | None, typer.Option(help="Of a multi-vector model's documents: keep one vector for so many alike tokens.", min=1)
+    ] = None,
     field: Annotated[str | None, typer.Option(help="Of a JSONL, CSV, TSV or Parquet file, encode this field of every row.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Encode texts and write their vectors, with their ids in the same order, and a manifest that accounts for every row.
+    """Encode texts and write their vectors, of whatever kind, with their ids in the same order, and a manifest that accounts for every row.
 
     An input of any size is read and written a shard at a time; when it is interrupted, even killed, the same command goes on where it
     was. A row that cannot be encoded is left out, named, and makes the command exit with 2. Texts longer than the model reads are
@@ -45,6 +48,7 @@ def encode(
         nearfield encode minilm my-data --role query --to vectors/queries
         nearfield encode minilm big.jsonl --field text --to vectors
         cat texts.txt | nearfield encode minilm - --to vectors --dtype int8
+        nearfield encode colbert my-data --to vectors --pool-tokens 2 --dtype int8
     """
     from nearfield.data.stream import open_stream, stream_standard_input
     from nearfield.encoders.bulk.encode_to import encode_to, refuse_other_folder
@@ -54,7 +58,7 @@ def encode(
     stream = open_stream(source, role, field=field) if source != "-" else stream_standard_input(sys.stdin.buffer, field=field)
     encoder = open_model(model, runtime=runtime, precision=precision, device=device, proof=proof_on(stream.sample(), fidelity))
     again = str(Path(model).resolve()) if Path(model).is_dir() else model
-    request = Request(role, dim, dtype, source=again)
+    request = Request(role, dim, dtype, source=again, pool_tokens=pool_tokens)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         account = encode_to(encoder, stream, to, request, progress=progress)
     _show(to, account, request, encoder, json)
@@ -62,14 +66,13 @@ def encode(
 
 
 def _show(to: Path, account: Account, request: Request, encoder: TextEncoder[Any], json: bool) -> None:
-    from nearfield.similarity.vector_file import layout
+    from nearfield.similarity.stored import stored_size
 
-    dim = request.dim or encoder.contract.dim
-    dtype, width = layout(dim, request.storage)
-    size, usage = dtype.itemsize * width, account.usage
+    size, usage = stored_size(to), account.usage
     if json:
-        facts = {"dim": dim, "dtype": request.storage, "bytes_per_item": size, "empty": account.empty, "rows": account.rows}
-        counts = {"failed": account.failed, "cached": account.cached, "repeated": account.repeated, "faults": account.faults}
+        facts = {"kind": size.kind, "dim": size.dim, "dtype": request.storage, "bytes_per_item": size.bytes_per_item}
+        facts |= {"vectors_per_item": size.tokens_per_item, "terms_per_item": size.terms_per_item}
+        counts = {name: getattr(account, name) for name in ("empty", "rows", "failed", "cached", "repeated", "faults")}
         ran = {"runtime": encoder.runtime.name, "precision": encoder.precision, "why": encoder.why}
         emit_json({"folder": to} | facts | counts | {"usage": usage} | ran)
         return
@@ -81,8 +84,7 @@ def _show(to: Path, account: Account, request: Request, encoder: TextEncoder[Any
     known = account.cached + account.repeated
     saved = f"; {account.cached:,} from the cache, {account.repeated:,} repeated" if known else ""
     out.print(f"{usage.items:,} texts, {usage.tokens:,} tokens, {lost}; {rate}{saved}", highlight=False, soft_wrap=True)
-    kind = f"{dim} dimensions of {request.storage}, {size:,} bytes each"
-    out.print(f"{to}: {kind}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"{to}: {size.described(request.storage)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _refuse_failed(to: Path, account: Account) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.encoders.runtimes.runtime import Runtime
+from nearfield.errors import InputError, ModelError
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
@@ -32,7 +33,7 @@ class Collector(ABC):
 
     @abstractmethod
     def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
-        """All items' embeddings, with `counts` (n, 2), the tokens read and lost of each, where the kind keeps them.
+        """All items' embeddings, with `counts` (n, 2), the tokens read and lost of each.
 
         Raises ModelError where some are not finite.
         """
@@ -62,13 +63,17 @@ class Rows(Collector):
 class Parts(Collector):
     """Embeddings of any other kind, joined at the end."""
 
-    def __init__(self, empty: Embeddings) -> None:
+    def __init__(self, contract: Contract, empty: Embeddings) -> None:
+        self._contract = contract
         self._parts: list[Embeddings] = [empty]
         self._items: list[Positions] = [np.empty(0, np.int64)]
 
     def make(self, runtime: Runtime, batch: Packed) -> Embeddings:
         """See Collector.make."""
-        return runtime.represent(batch)
+        try:
+            return runtime.represent(batch)
+        except InputError as error:  # weights that are not finite have no place in a sparse vector
+            raise ModelError(f"{self._contract.name}: {error}; its weights or precision are not usable") from error
 
     def put(self, items: Positions, made: Embeddings) -> None:
         """See Collector.put."""
@@ -78,8 +83,9 @@ class Parts(Collector):
     def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
         """See Collector.embeddings."""
         joined = type(self._parts[0]).join(self._parts)
+        checked_finite(joined.peaks()[:, None], self._contract.name)
         ordered: Any = joined[np.argsort(np.concatenate(self._items))]
-        found: Embeddings = replace(ordered, usage=usage)
+        found: Embeddings = replace(ordered, usage=usage, counts=counts)
         return found
 
 
@@ -88,4 +94,4 @@ def collector(contract: Contract, n: int, runtime: Runtime) -> Collector:
     if contract.kind == "dense":
         return Rows(contract, n)
     nothing = Packed(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.int64))
-    return Parts(runtime.represent(nothing))
+    return Parts(contract, runtime.represent(nothing))

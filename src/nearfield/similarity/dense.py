@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, ModelError, nearest
-from nearfield.similarity.embeddings import Array, Embeddings, write_ids
+from nearfield.similarity.embeddings import VECTORS, Array, Embeddings, chosen
 from nearfield.similarity.functions import similarity, unit
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import read_json, write_json
 from nearfield.types.contract import Contract
 from nearfield.types.usage import NOTHING_READ
 from nearfield.types.usage import Usage as Usage
@@ -28,8 +28,7 @@ class Dense(Embeddings):
 
     `vectors`: (n, dim) float32 or float16; (n, dim) uint8 codes for int8; (n, ceil(dim / 8)) uint8 packed signs for binary.
     `dim` is the number of dimensions, whatever the storage. `ranges`: (2, dim) float32, for int8 the least value and the step
-    of each dimension's codes. `layer_norm` is the contract's: apply a parameter-free layer_norm before a cut. `counts`: (n, 2)
-    int64, tokens read and tokens lost of each item, where what made the vectors counted them; not stored.
+    of each dimension's codes. `layer_norm` is the contract's: apply a parameter-free layer_norm before a cut.
     """
 
     kind: ClassVar[str] = "dense"
@@ -60,7 +59,7 @@ class Dense(Embeddings):
         return len(self.vectors)
 
     def __getitem__(self, items: slice | Sequence[int] | Array) -> Dense:
-        return replace(self, vectors=self.vectors[items], counts=None if self.counts is None else self.counts[items])
+        return replace(self, vectors=self.vectors[items], counts=chosen(self.counts, items))
 
     @classmethod
     def join(cls, parts: Sequence[Dense]) -> Dense:
@@ -68,7 +67,7 @@ class Dense(Embeddings):
         first = parts[0]
         if first.storage == "int8" and any(not np.array_equal(part.ranges, first.ranges) for part in parts):  # type: ignore[arg-type]
             raise ContractError("int8 vectors with other ranges cannot be joined; join first, then quantise")
-        return replace(first, vectors=np.concatenate([part.vectors for part in parts]))
+        return replace(first, vectors=np.concatenate([part.vectors for part in parts]), counts=None)
 
     @property
     def bytes_per_item(self) -> float:
@@ -136,22 +135,28 @@ class Dense(Embeddings):
             vectors = _finite(floats.astype(storage), f"{storage} holds values up to {np.finfo(storage).max:g}; keep float32")
         return replace(self, vectors=vectors, storage=storage, ranges=None)
 
-    def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
-        """Write a vector folder: `vectors.npy`, `ranges.npy` for int8, `vectors.json`. Whole or not at all.
+    def arrays(self) -> dict[str, Array]:
+        """See Embeddings.arrays: `vectors.npy`, and `ranges.npy` for int8, which is the same for all items."""
+        return {VECTORS: self.vectors} | ({} if self.ranges is None else {"ranges.npy": self.ranges})
 
-        `ids`, where given, name the items in the same order, as `ids.jsonl`: one JSON string a line.
-        """
-        with staged_folder(path) as stage:
-            np.save(stage / "vectors.npy", self.vectors)
-            if self.ranges is not None:
-                np.save(stage / "ranges.npy", self.ranges)
-            write_ids(stage, ids)
-            self.save_facts(stage, len(self))
-
-    def save_facts(self, folder: Path, items: int) -> None:
-        """Write only `vectors.json`, for a folder that holds `items` vectors of this kind; its arrays were written by another hand."""
+    def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
+        """See Embeddings.save_facts."""
         names = ("kind", "dim", "storage", "similarity", "layer_norm", "normalise", "usage")
-        write_json(folder / "vectors.json", {"format": 1, "items": items} | {name: getattr(self, name) for name in names})
+        write_json(folder / "vectors.json", {"format": 1, "items": rows[VECTORS]} | {name: getattr(self, name) for name in names})
+
+    def records(self) -> list[bytes]:
+        """See Embeddings.records."""
+        return [vector.tobytes() for vector in self.floats()]
+
+    def of_records(self, records: Sequence[bytes]) -> Dense:
+        """See Embeddings.of_records."""
+        vectors = np.frombuffer(b"".join(records), np.float32).reshape(-1, self.dim)
+        return replace(self, vectors=vectors, storage="float32", ranges=None, counts=None)
+
+    def peaks(self) -> npt.NDArray[np.float32]:
+        """See Embeddings.peaks."""
+        peaks: npt.NDArray[np.float32] = np.abs(self.floats()).max(1, initial=0.0)
+        return peaks
 
     @classmethod
     def open(cls, path: str | Path) -> Dense:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.store.atomic import staged_folder
 from nearfield.types.usage import Usage
 
 Array = npt.NDArray[Any]
+VECTORS, OFFSETS = "vectors.npy", "offsets.npy"
+"""What a file of vectors, one a row, and one of offsets are called in a vector folder of any kind."""
 
 
 class Embeddings(ABC):
-    """Representations of n items. `kind` is the registry's name; `similarity` says how two of them are compared."""
+    """Representations of n items. `kind` is the registry's name; `similarity` says how two of them are compared.
+
+    `counts`: (n, 2) int64, tokens read and tokens lost of each item, where what made them counted them; not stored.
+    """
 
     kind: ClassVar[str]
     similarity: str
     usage: Usage
+    counts: npt.NDArray[np.int64] | None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -52,8 +59,42 @@ class Embeddings(ABC):
         """The same items at another storage type. Raises ContractError for one that this kind does not have."""
 
     @abstractmethod
+    def arrays(self) -> dict[str, Array]:
+        """What a vector folder holds of these items, by the file's name in it.
+
+        Of each array the items' rows follow each other; an `offsets.npy` says where those of an item begin in the files beside it.
+        """
+
+    @abstractmethod
+    def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
+        """Write only `vectors.json`, for a folder whose `arrays` have so many rows; they were written by another hand."""
+
+    @abstractmethod
+    def records(self) -> list[bytes]:
+        """The values of each item, float32, as bytes."""
+
+    @abstractmethod
+    def of_records(self, records: Sequence[bytes]) -> Self:
+        """Items of this kind, stored as float32 and compared as these are, from what `records` gave of them, bit for bit."""
+
+    @abstractmethod
+    def peaks(self) -> npt.NDArray[np.float32]:
+        """(n,) the greatest magnitude of each item's values; 0 of an item that has none."""
+
     def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
-        """Write a vector folder, whole or not at all; `ids`, where given, name the items, as `ids.jsonl`: one JSON string a line."""
+        """Write a vector folder, whole or not at all: `arrays`, and `vectors.json`, which says what they are.
+
+        `ids`, where given, name the items in the same order, as `ids.jsonl`: one JSON string a line.
+        """
+        with staged_folder(path) as stage:
+            arrays = self.arrays()
+            for name, array in arrays.items():
+                (stage / name).parent.mkdir(exist_ok=True)
+                np.save(stage / name, array)
+            if ids is not None:
+                with open(stage / "ids.jsonl", "w", encoding="utf-8") as file:
+                    file.writelines(json.dumps(name, ensure_ascii=False) + "\n" for name in ids)
+            self.save_facts(stage, {name: len(array) for name, array in arrays.items()})
 
     @classmethod
     @abstractmethod
@@ -61,8 +102,6 @@ class Embeddings(ABC):
         """A vector folder, memory-mapped. Raises InputError where it is none of this kind or its parts do not fit."""
 
 
-def write_ids(folder: Path, ids: Sequence[str] | None) -> None:
-    """The names of the items as `ids.jsonl` in `folder`, where there are any."""
-    if ids is not None:
-        with open(folder / "ids.jsonl", "w", encoding="utf-8") as file:
-            file.writelines(json.dumps(name, ensure_ascii=False) + "\n" for name in ids)
+def chosen(counts: npt.NDArray[np.int64] | None, items: slice | Sequence[int] | Array) -> npt.NDArray[np.int64] | None:
+    """The `counts` of these items, where there are any."""
+    return None if counts is None else counts[items]

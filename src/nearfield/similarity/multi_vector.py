@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.embeddings import Array, Embeddings, write_ids
-from nearfield.similarity.sparse import joined_offsets, segments
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.similarity.embeddings import OFFSETS, VECTORS, Array, Embeddings, chosen
+from nearfield.similarity.sparse import joined_offsets, largest, segments
+from nearfield.store.atomic import read_json, write_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
+TOKENS = "tokens"
 _BLOCK = 65_536  # document tokens scored at a time: with 32 query tokens, 8 MB
 
 
@@ -33,20 +34,20 @@ class MultiVector(Embeddings):
     offsets: npt.NDArray[np.int64]
     average: bool = False
     usage: Usage = NOTHING_READ
+    counts: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, items: slice | Sequence[int] | Array) -> MultiVector:
-        chosen = np.arange(len(self))[items]
-        places, offsets = segments(self.offsets, chosen)
-        return replace(self, tokens=self.tokens[places], offsets=offsets)
+        places, offsets = segments(self.offsets, np.arange(len(self))[items])
+        return replace(self, tokens=self.tokens[places], offsets=offsets, counts=chosen(self.counts, items))
 
     @classmethod
     def join(cls, parts: Sequence[MultiVector]) -> MultiVector:
         """See Embeddings.join."""
         tokens = Dense.join([part.tokens for part in parts])
-        return replace(parts[0], tokens=tokens, offsets=joined_offsets([part.lengths for part in parts]))
+        return replace(parts[0], tokens=tokens, offsets=joined_offsets([part.lengths for part in parts]), counts=None)
 
     @property
     def similarity(self) -> str:  # type: ignore[override]
@@ -112,19 +113,34 @@ class MultiVector(Embeddings):
             raise ContractError(
                 f"tokens cannot be pooled by {what}; wanted a factor of at least 1 and float tokens (pool first, then quantise)"
             )
-        pooled = [_pooled(self.tokens[start:end], factor, keep) for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
-        offsets = np.concatenate([[0], np.cumsum([len(vectors) for vectors in pooled])]).astype(np.int64)
-        stacked = np.concatenate([np.empty((0, self.dim), np.float32), *pooled]).astype(self.tokens.vectors.dtype)
+        each = [_fewer(self.tokens[start:end], factor, keep) for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
+        offsets = np.concatenate([[0], np.cumsum([len(vectors) for vectors in each])]).astype(np.int64)
+        stacked = np.concatenate([np.empty((0, self.dim), np.float32), *each]).astype(self.tokens.vectors.dtype)
         return replace(self, tokens=replace(self.tokens, vectors=stacked), offsets=offsets)
 
-    def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
-        """See Embeddings.save: the tokens as a vector folder, with `offsets.npy` beside them."""
-        with staged_folder(path) as stage:
-            self.tokens.save(stage / "tokens")
-            np.save(stage / "offsets.npy", self.offsets)
-            write_ids(stage, ids)
-            facts = {"kind": self.kind, "items": len(self), "average": self.average, "usage": self.usage}
-            write_json(stage / "vectors.json", {"format": 1} | facts)
+    def arrays(self) -> dict[str, Array]:
+        """See Embeddings.arrays: those of the tokens, as a vector folder `tokens`, and `offsets.npy`."""
+        return {f"{TOKENS}/{name}": array for name, array in self.tokens.arrays().items()} | {OFFSETS: self.offsets}
+
+    def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
+        """See Embeddings.save_facts."""
+        self.tokens.save_facts(folder / TOKENS, {VECTORS: rows[f"{TOKENS}/{VECTORS}"]})
+        facts = {"kind": self.kind, "items": rows[OFFSETS] - 1, "average": self.average, "usage": self.usage}
+        write_json(folder / "vectors.json", {"format": 1} | facts)
+
+    def records(self) -> list[bytes]:
+        """See Embeddings.records: an item's vectors, one after the other."""
+        vectors, bounds = self.tokens.floats(), zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
+        return [vectors[start:end].tobytes() for start, end in bounds]
+
+    def of_records(self, records: Sequence[bytes]) -> MultiVector:
+        """See Embeddings.of_records."""
+        lengths = np.array([len(record) for record in records], np.int64) // (4 * self.dim)
+        return replace(self, tokens=self.tokens.of_records(records), offsets=joined_offsets([lengths]), counts=None)
+
+    def peaks(self) -> npt.NDArray[np.float32]:
+        """See Embeddings.peaks."""
+        return largest(self.tokens.peaks(), self.offsets)
 
     @classmethod
     def open(cls, path: str | Path) -> MultiVector:
@@ -133,7 +149,7 @@ class MultiVector(Embeddings):
         facts = read_json(path / "vectors.json")
         try:
             offsets = np.load(path / "offsets.npy")
-            opened = cls(Dense.open(path / "tokens"), offsets, facts["average"], Usage(**facts["usage"]))
+            opened = cls(Dense.open(path / TOKENS), offsets, facts["average"], Usage(**facts["usage"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"is no whole folder of multi-vector embeddings: {error}", path=path) from error
         if len(opened) != facts["items"] or offsets[-1] != len(opened.tokens):
@@ -143,6 +159,13 @@ class MultiVector(Embeddings):
                 path=path,
             )
         return opened
+
+
+def pooled(documents: Embeddings, factor: int) -> Embeddings:
+    """`documents` with one vector for `factor` tokens (see `MultiVector.pool`). Raises ContractError for another kind than multi-vector."""
+    if not isinstance(documents, MultiVector):
+        raise ContractError(f"{documents.kind} embeddings have no tokens to pool, as one vector for {factor}; leave that out")
+    return documents.pool(factor)
 
 
 def _item_blocks(offsets: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -155,7 +178,7 @@ def _item_blocks(offsets: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     return blocks
 
 
-def _pooled(tokens: Dense, factor: int, keep: int) -> npt.NDArray[np.float32]:
+def _fewer(tokens: Dense, factor: int, keep: int) -> npt.NDArray[np.float32]:
     from scipy.cluster.hierarchy import fcluster, linkage
 
     vectors = tokens.floats()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, nearest
-from nearfield.similarity.embeddings import Array, Embeddings, write_ids
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.similarity.embeddings import OFFSETS, Array, Embeddings, chosen
+from nearfield.store.atomic import read_json, write_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Sparse(Embeddings):
     storage: str = "float32"
     similarity: str = "dot"
     usage: Usage = NOTHING_READ
+    counts: npt.NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, matrix: Any, *, similarity: str = "dot", usage: Usage = NOTHING_READ) -> Sparse:
@@ -63,15 +64,14 @@ class Sparse(Embeddings):
         return len(self.offsets) - 1
 
     def __getitem__(self, items: slice | Sequence[int] | Array) -> Sparse:
-        chosen = np.arange(len(self))[items]
-        places, offsets = segments(self.offsets, chosen)
-        return replace(self, weights=self.weights[places], terms=self.terms[places], offsets=offsets)
+        places, offsets = segments(self.offsets, np.arange(len(self))[items])
+        return replace(self, weights=self.weights[places], terms=self.terms[places], offsets=offsets, counts=chosen(self.counts, items))
 
     @classmethod
     def join(cls, parts: Sequence[Sparse]) -> Sparse:
         """See Embeddings.join."""
         weights, terms = (np.concatenate([getattr(part, name) for part in parts]) for name in ("weights", "terms"))
-        return replace(parts[0], weights=weights, terms=terms, offsets=joined_offsets([part.active for part in parts]))
+        return replace(parts[0], weights=weights, terms=terms, offsets=joined_offsets([part.active for part in parts]), counts=None)
 
     @property
     def bytes_per_item(self) -> float:
@@ -139,14 +139,31 @@ class Sparse(Embeddings):
         here = slice(self.offsets[at], self.offsets[at + 1])
         return dict(zip(self.terms[here].tolist(), self.weights[here].astype(np.float64).tolist(), strict=True))
 
-    def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
-        """See Embeddings.save: `weights.npy`, `terms.npy`, `offsets.npy`, `vectors.json`."""
-        with staged_folder(path) as stage:
-            for name in ("weights", "terms", "offsets"):
-                np.save(stage / f"{name}.npy", getattr(self, name))
-            write_ids(stage, ids)
-            names = ("kind", "dim", "storage", "similarity", "usage")
-            write_json(stage / "vectors.json", {"format": 1, "items": len(self)} | {name: getattr(self, name) for name in names})
+    def arrays(self) -> dict[str, Array]:
+        """See Embeddings.arrays: `weights.npy`, `terms.npy`, `offsets.npy`."""
+        return {"weights.npy": self.weights, "terms.npy": self.terms, OFFSETS: self.offsets}
+
+    def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
+        """See Embeddings.save_facts."""
+        names = ("kind", "dim", "storage", "similarity", "usage")
+        write_json(folder / "vectors.json", {"format": 1, "items": rows[OFFSETS] - 1} | {name: getattr(self, name) for name in names})
+
+    def records(self) -> list[bytes]:
+        """See Embeddings.records: an item's weights, then its terms."""
+        weights, bounds = self.weights.astype(np.float32), zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
+        return [weights[start:end].tobytes() + self.terms[start:end].tobytes() for start, end in bounds]
+
+    def of_records(self, records: Sequence[bytes]) -> Sparse:
+        """See Embeddings.of_records."""
+        halves = [len(record) // 2 for record in records]
+        weights = np.frombuffer(b"".join(record[:half] for record, half in zip(records, halves, strict=True)), np.float32)
+        terms = np.frombuffer(b"".join(record[half:] for record, half in zip(records, halves, strict=True)), np.int32)
+        offsets = joined_offsets([np.array(halves, np.int64) // 4])
+        return replace(self, weights=weights, terms=terms, offsets=offsets, storage="float32", counts=None)
+
+    def peaks(self) -> npt.NDArray[np.float32]:
+        """See Embeddings.peaks."""
+        return largest(np.abs(self.weights.astype(np.float32)), self.offsets)
 
     @classmethod
     def open(cls, path: str | Path) -> Sparse:
@@ -175,6 +192,15 @@ def segments(offsets: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> t
 def joined_offsets(lengths: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
     """The offsets (n + 1,) of segments of these lengths, end to end."""
     return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+
+
+def largest(values: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """(n,) the greatest of the `values` (at least 0) of each segment; 0 of an empty one."""
+    found = np.zeros(len(offsets) - 1, np.float32)
+    filled = np.flatnonzero(np.diff(offsets))
+    if len(filled):
+        found[filled] = np.maximum.reduceat(values, offsets[filled])
+    return found
 
 
 def _lengths(rows: Any) -> npt.NDArray[np.float32]:

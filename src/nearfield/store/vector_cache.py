@@ -31,11 +31,11 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_hash ON vectors (hash);
 
 @dataclass(frozen=True)
 class Found:
-    """Vectors that were there: `items` (k,) which of the hashes asked for; `vectors` (k, dim) float32; `counts` (k, 3) int64,
-    the tokens read, lost, and of the prompt, of each text."""
+    """Vectors that were there: `items` (k,) which of the hashes asked for; `records`, the values of each as bytes; `counts` (k, 3)
+    int64, the tokens read, lost, and of the prompt, of each text."""
 
     items: npt.NDArray[np.int64]
-    vectors: npt.NDArray[np.float32]
+    records: list[bytes]
     counts: npt.NDArray[np.int64]
 
 
@@ -43,27 +43,27 @@ class VectorCache:
     """The vectors of one model in one use, in an SQLite file of their own.
 
     `facts` is all that a vector depends on beside its text: the hash of the model's files, prompt, precision, runtime. What is
-    given back is, bit for bit, what was put in. Several processes may use one at once.
+    given back is, byte for byte, what was put in. Several processes may use one at once.
     """
 
-    def __init__(self, path: Path, *, dim: int) -> None:
-        self.path, self.dim, self.full = path, dim, False
+    def __init__(self, path: Path) -> None:
+        self.path, self.full = path, False
         with _problems(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
             self._base.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;{_TABLES}")
 
     @classmethod
-    def open(cls, facts: Mapping[str, str], *, dim: int, folder: Path | None = None) -> VectorCache | None:
+    def open(cls, facts: Mapping[str, str], *, folder: Path | None = None) -> VectorCache | None:
         """The cache for `facts` in `folder` ($NEARFIELD_HOME/vectors by default); None where the limit is 0.
 
         Raises StorageError where it cannot be used.
         """
         if limit_bytes() == 0:
             return None
-        named = {"format": str(FORMAT), "dim": str(dim)} | dict(facts)
+        named = {"format": str(FORMAT)} | dict(facts)
         key = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:32]
-        cache = cls((folder or vectors_folder()) / f"{key}.sqlite", dim=dim)
+        cache = cls((folder or vectors_folder()) / f"{key}.sqlite")
         with _problems(cache.path), cache._transaction():
             cache._base.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", named.items())
         os.utime(cache.path)  # what was used last goes last when there is no room
@@ -83,19 +83,19 @@ class VectorCache:
                     blobs.append(blob)
                     counts.append(numbers)
         order = np.argsort(items, kind="stable") if items else np.empty(0, np.int64)
-        vectors = np.frombuffer(b"".join(blobs), np.float32).reshape(len(items), self.dim)[order]
-        return Found(np.array(items, np.int64)[order], vectors, np.array(counts, np.int64).reshape(-1, 3)[order])
+        records = [blobs[at] for at in order]
+        return Found(np.array(items, np.int64)[order], records, np.array(counts, np.int64).reshape(-1, 3)[order])
 
-    def add(self, hashes: Sequence[bytes], vectors: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]) -> None:
-        """Keep `vectors` (n, dim) float32 and `counts` (n, 3) of the texts with `hashes`; all of them or, when killed, none.
+    def add(self, hashes: Sequence[bytes], records: Sequence[bytes], counts: npt.NDArray[np.int64]) -> None:
+        """Keep the `records` and `counts` (n, 3) of the texts with `hashes`; all of them or, when killed, none.
 
         Where there is no room, the files of other models that were not used for longest go first; where that does not help,
         nothing is kept and `full` is set.
         """
-        if self.full or not self._room_for(vectors.nbytes + 64 * len(hashes)):
+        if self.full or not self._room_for(sum(map(len, records)) + 64 * len(hashes)):
             self.full = True
             return
-        rows = zip(hashes, (vector.tobytes() for vector in vectors), *counts.T.tolist(), strict=True)
+        rows = zip(hashes, records, *counts.T.tolist(), strict=True)
         with _problems(self.path), self._transaction():
             self._base.executemany("INSERT OR IGNORE INTO vectors (hash, vector, tokens, lost, prompt) VALUES (?, ?, ?, ?, ?)", rows)
 

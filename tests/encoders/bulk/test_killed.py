@@ -14,6 +14,7 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
+import counting
 from counting import Counting
 from nearfield.data.stream import Stream
 from nearfield.encoders.bulk.encode_to import encode_to
@@ -21,7 +22,7 @@ from nearfield.encoders.bulk.request import Request
 
 folder = Path(sys.argv[1])
 texts = [f"text {number % 29} {'x' * (number % 7)}" for number in range(70)]
-storage, cache = sys.argv[3], sys.argv[4] == "cache"
+storage, cache, kind = sys.argv[3], sys.argv[4] == "cache", getattr(counting, sys.argv[5])
 
 def run(to, home, fatal):
     pid = os.fork()
@@ -40,17 +41,18 @@ def run(to, home, fatal):
         for name in ("fsync", "replace", "link"):
             setattr(os, name, dying(getattr(os, name)))
         Counting.encode = dying(Counting.encode)
-        encode_to(Counting(), Stream.of(texts), to, Request(storage=storage), shard_rows=20, cache=cache)
+        encode_to(kind(), Stream.of(texts), to, Request(storage=storage), shard_rows=20, cache=cache)
         os._exit(0)
     _, status = os.waitpid(pid, 0)
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
 
 def contents(to):
-    return {file.name: file.read_bytes() for file in sorted(to.iterdir()) if file.name != "vectors.json"}
+    files = [file for file in sorted(to.rglob("*")) if file.is_file() and file != to / "vectors.json"]
+    return {file.relative_to(to): file.read_bytes() for file in files}
 
 assert run(folder / "whole", folder / "home", 0) == 0
 kills = 0
-for fatal in range(1, 90, 4):
+for fatal in range(1, 90, int(sys.argv[6])):
     to, home = folder / str(fatal), folder / f"home{fatal}"
     first = run(to, home, fatal)
     if first == 0:
@@ -66,9 +68,19 @@ print(kills)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
-@pytest.mark.parametrize(("storage", "cache"), [("float32", "cache"), ("int8", "none")])
-def test_killed_twice_at_any_moment_nothing_is_lost_and_nothing_twice(tmp_path: Path, repository: Path, storage: str, cache: str) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(repository / "tests"), storage, cache]
+@pytest.mark.parametrize(
+    ("storage", "cache", "kind", "step"),
+    [
+        ("float32", "cache", "Counting", 4),
+        ("int8", "none", "Counting", 7),
+        ("float16", "cache", "CountingTerms", 13),
+        ("int8", "none", "CountingTokens", 11),
+    ],
+)
+def test_killed_twice_at_any_moment_nothing_is_lost_and_nothing_twice(
+    tmp_path: Path, repository: Path, storage: str, cache: str, kind: str, step: int
+) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(repository / "tests"), storage, cache, kind, str(step)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert int(ran.stdout) > 8
+    assert int(ran.stdout) >= 36 // step

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from nearfield.data.stream import Stream
 from nearfield.encoders.bulk.account import Account
-from nearfield.encoders.bulk.job import IDS, VECTORS, Job, forget_job
+from nearfield.encoders.bulk.isolate import nothing
+from nearfield.encoders.bulk.job import IDS, Job, forget_job
 from nearfield.encoders.bulk.manifest import FILE, write_manifest
 from nearfield.encoders.bulk.part import PartMaker
 from nearfield.encoders.bulk.request import Request
@@ -21,17 +21,19 @@ from nearfield.encoders.bulk.shards import BYTES, ROWS, Shard, cut_shards
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.vector_file import quantise_file
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.growing import link
+from nearfield.similarity.sparse import Sparse
 from nearfield.store.atomic import check_writable, move_folder, storage
 from nearfield.store.made_by import MadeBy
 from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
 
-FORMAT = 1  # of a job: raised when shards are cut or written otherwise
+FORMAT = 2  # of a job: raised when shards are cut or written otherwise
 
 
 def encode_to(
-    encoder: Encoder,
+    encoder: Encoder[Any],
     stream: Stream,
     path: str | Path,
     request: Request = Request(),  # noqa: B008 - frozen
@@ -40,7 +42,7 @@ def encode_to(
     shard_rows: int = ROWS,
     progress: Progress = silent,
 ) -> Account:
-    """Encode the rows of `stream` into a vector folder at `path`, which `Dense.open` opens, with a manifest of all the rows.
+    """Encode the rows of `stream` into a vector folder at `path`, which `open_embeddings` opens, with a manifest of all the rows.
 
     A row that cannot be encoded has no vector and is in the manifest as failed, with the reason. What is done is on the disk
     after each shard; when the process is killed, the same call goes on there, and the vectors are those of a run that was not
@@ -52,16 +54,18 @@ def encode_to(
     """
     path = Path(path)
     refuse_other_folder(path)
-    request.check(encoder.contract)
+    empty = nothing(encoder, request.role)
+    request.check(encoder.contract, empty)
     kept = _cache(encoder, request) if cache else None
-    maker = PartMaker(encoder, request, kept)
+    maker = PartMaker(encoder, request, kept, empty=empty)
     facts = _facts(encoder, request, shard_rows)
+    shards = cut_shards(stream.rows(), most_rows=shard_rows, most_bytes=_most_bytes(encoder))
     try:
-        with Job.opened(path, facts, dim=request.dim or encoder.contract.dim, storage=request.first_storage) as job:
-            _run(job, cut_shards(stream.rows(), most_rows=shard_rows), maker, progress, stream.total() or 0)
+        with Job.opened(path, facts, empty=request.cut(empty).quantise(request.first_storage)) as job:
+            _run(job, shards, maker, progress, stream.total() or 0)
             account = _total(job, stream)
             _warn(account, encoder)
-            _finish(job, encoder, request, account)
+            _finish(job, encoder, request, account, request.stored(empty))
     finally:
         if kept is not None:
             kept.close()
@@ -75,19 +79,26 @@ def refuse_other_folder(path: Path) -> None:
     check_writable(path)
 
 
-def _cache(encoder: Encoder, request: Request) -> VectorCache | None:
+def _most_bytes(encoder: Encoder[Any]) -> int:
+    """Of text a shard: a vector a token takes some hundred times its text's bytes."""
+    return BYTES if encoder.contract.kind in (Dense.kind, Sparse.kind) else BYTES // 8
+
+
+def _cache(encoder: Encoder[Any], request: Request) -> VectorCache | None:
     identity = encoder.identity
     if identity is None or not encoder.worth_caching:
         return None
     if identity.get("precision") == "int8" and identity.get("runtime") in ("openvino", "onnx"):
         return None  # its ranges are taken from the texts of this very input, so that another input's vectors are of another model
-    return VectorCache.open(identity | {"prompt": encoder.contract.prompt(request.role)}, dim=encoder.contract.dim)
+    kind = {} if encoder.contract.kind == Dense.kind else {"kind": encoder.contract.kind}
+    return VectorCache.open(identity | {"dim": str(encoder.contract.dim), "prompt": encoder.contract.prompt(request.role)} | kind)
 
 
-def _facts(encoder: Encoder, request: Request, shard_rows: int) -> dict[str, object]:
+def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str, object]:
     """All that the vectors depend on beside the rows."""
-    cut = {"format": FORMAT, "shard_rows": shard_rows, "shard_bytes": BYTES}
+    cut = {"format": FORMAT, "shard_rows": shard_rows, "shard_bytes": _most_bytes(encoder)}
     asked = {"role": request.role, "dim": request.dim or encoder.contract.dim, "dtype": request.storage}
+    asked |= {"pool_tokens": request.pool_tokens} if request.pool_tokens else {}
     return cut | {"model": encoder.contract.name} | dict(encoder.identity or {}) | asked
 
 
@@ -99,7 +110,7 @@ def _run(job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress
         if number <= len(job.marks):
             job.confirm(number - 1, shard)
             continue
-        job.add(shard, maker.make(shard, job.vectors.rows, progress=_within(progress, before, len(shard.rows), total)))
+        job.add(shard, maker.make(shard, job.items, progress=_within(progress, before, len(shard.rows), total)))
         progress(done, max(total, done) if total else 0)
     job.confirm_end(number)
 
@@ -134,7 +145,7 @@ def _total(job: Job, stream: Stream) -> Account:
     return account
 
 
-def _warn(account: Account, encoder: Encoder) -> None:
+def _warn(account: Account, encoder: Encoder[Any]) -> None:
     """Say what a reader of the vectors must know."""
     usage, kept = account.usage, encoder.contract
     if account.empty:
@@ -146,31 +157,23 @@ def _warn(account: Account, encoder: Encoder) -> None:
         warnings.warn(f"{message}{usage.tokens_lost:,} tokens ({share:.1%} of all)", TruncationWarning, stacklevel=3)
 
 
-def _finish(job: Job, encoder: Encoder, request: Request, account: Account) -> None:
-    """Make the vector folder of what the job holds, move it to its place, and remove the job."""
+def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account, empty: Embeddings) -> None:
+    """Make the vector folder of what the job holds, move it to its place, and remove the job.
+
+    `empty` is embeddings of no text, stored as asked for.
+    """
     job.close()
     stage = job.folder / "finished"
     shutil.rmtree(stage, ignore_errors=True)
     with storage(job.path):
         stage.mkdir()
         write_manifest(job.manifest(), stage / FILE)
-        _link(job.folder / IDS, stage / "ids.jsonl")
-        if request.storage == "int8":
-            np.save(stage / "ranges.npy", quantise_file(job.folder / VECTORS, stage / "vectors.npy", job.bounds()))
-        else:
-            _link(job.folder / VECTORS, stage / "vectors.npy")
-    none = Dense.under(encoder.contract, np.empty((0, encoder.contract.dim), np.float32), usage=account.usage)
-    request.stored(none).save_facts(stage, account.usage.items)
+        link(job.folder / IDS, stage / "ids.jsonl")
+        job.arrays.move(stage, job.bounds())
+    described: Any = empty
+    replace(described, usage=account.usage).save_facts(stage, job.marks[-1].arrays)
     identity = encoder.identity or {}
     if "files" in identity:
         MadeBy(encoder.contract.name, request.source or encoder.contract.name, identity["files"], request.role).save(stage)
     move_folder(stage, job.path)
     shutil.rmtree(job.folder, ignore_errors=True)
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file at `target`, without a copy where the file system can: the job stays whole until the folder is in its place."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

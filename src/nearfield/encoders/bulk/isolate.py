@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ModelError
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
 
@@ -18,24 +21,34 @@ HOPELESS = 16  # texts that fail one after the other, and none that does not: it
 
 @dataclass
 class Isolated:
-    """`vectors`: (n, dim) float32, rows of zeros where `faults` says why there is none; `counts`: (n, 3) int64, the tokens read,
-    lost, and of the prompt, of each text. `unknown` tokens were left out of the texts that were encoded now."""
+    """`made`: the embeddings of the texts that could be encoded, in their order; `faults` says of each other why not.
 
-    vectors: npt.NDArray[np.float32]
+    `counts`: (n, 3) int64, the tokens read, lost, and of the prompt, of each text. `unknown` tokens were left out.
+    """
+
+    made: Embeddings
     counts: npt.NDArray[np.int64]
     faults: dict[int, str] = field(default_factory=dict)
     unknown: int = 0
 
 
-def encode_each(encoder: Encoder, texts: Sequence[str], role: Role, *, progress: Progress = silent) -> Isolated:
-    """The vectors of `texts`, and of each text that the model cannot encode (its vector would not be finite) why.
+def nothing(encoder: Encoder[Any], role: Role) -> Embeddings:
+    """The embeddings of no text, as the encoder makes them."""
+    if encoder.contract.kind == Dense.kind:
+        return Dense.under(encoder.contract, np.empty((0, encoder.contract.dim), np.float32))
+    empty: Embeddings = encoder.encode([], role)
+    return empty
 
-    All are encoded together; only where that fails are they halved until the texts that fail are alone. Raises ModelError where
-    the first sixteen texts that are tried alone fail and no other has been encoded.
+
+def encode_each(encoder: Encoder[Any], texts: Sequence[str], role: Role, *, empty: Embeddings, progress: Progress = silent) -> Isolated:
+    """The embeddings of `texts`, and of each text that the model cannot encode (its vector would not be finite) why.
+
+    All are encoded together; only where that fails are they halved until the texts that fail are alone. `empty` is the embeddings of
+    no text. Raises ModelError where the first sixteen texts that are tried alone fail and no other has been encoded.
     """
-    done = Isolated(np.zeros((len(texts), encoder.contract.dim), np.float32), np.zeros((len(texts), 3), np.int64))
+    done = Isolated(empty, np.zeros((len(texts), 3), np.int64))
     open_parts = [(0, len(texts))] if texts else []
-    encoded = 0
+    parts: list[Embeddings] = []
     while open_parts:
         start, end = open_parts.pop()
         try:
@@ -46,13 +59,13 @@ def encode_each(encoder: Encoder, texts: Sequence[str], role: Role, *, progress:
                 open_parts += [(middle, end), (start, middle)]
                 continue
             done.faults[start] = str(error)
-            if len(done.faults) == HOPELESS and not encoded:
+            if len(done.faults) == HOPELESS and not parts:
                 raise
             continue
-        encoded += end - start
+        parts.append(made)
         done.unknown += made.usage.unknown_tokens
-        done.vectors[start:end] = made.floats()
         if made.counts is not None and len(made):
             done.counts[start:end, :2] = made.counts
             done.counts[start:end, 2] = made.usage.prompt_tokens // len(made)
+    done.made = parts[0] if len(parts) == 1 else type(empty).join([empty, *parts])
     return done

@@ -14,62 +14,64 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from nearfield.encoders.bulk.account import Account
 from nearfield.encoders.bulk.manifest import SCHEMA
 from nearfield.encoders.bulk.shards import Shard
 from nearfield.errors import InputError, StorageError
-from nearfield.similarity.embeddings import Array
-from nearfield.similarity.vector_file import VectorFile
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.growing import Bounds, GrowingEmbeddings
 from nearfield.store.atomic import read_json, staged_file, write_json
 from nearfield.store.atomic import storage as writing
 from nearfield.store.growing import GrowingFile
 
 log = logging.getLogger(__name__)
-VECTORS, IDS = "vectors.npy", "ids.jsonl"
+IDS, ARRAYS = "ids.jsonl", "arrays"
 
 
 @dataclass(frozen=True)
 class Part:
-    """What was made of a shard: a row each of the manifest, the vectors and ids of those that did not fail, and the account.
+    """What was made of a shard: a row each of the manifest, the embeddings and ids of those that did not fail, and the account.
 
-    `bounds`: (2, dim) float32, the least and the greatest value of each dimension.
+    `bounds`, where they are wanted, are those of the embeddings.
     """
 
     manifest: pa.Table
-    vectors: Array
+    embeddings: Embeddings
     ids: list[str]
     account: Account
-    bounds: npt.NDArray[np.float32]
+    bounds: Bounds
 
 
 @dataclass(frozen=True)
 class Mark:
     """How far a run was when a shard was done: what the shard's file says beside its manifest.
 
-    `rows`, `vectors` and `id_bytes` count all shards up to this one; `digest`, `account` and `bounds` are of this one.
+    `rows`, `items` (rows that have embeddings), `id_bytes` and `arrays` (rows of each file) count all shards up to this one; `digest`,
+    `account` and `bounds` are of this one.
     """
 
     digest: str
     rows: int
-    vectors: int
+    items: int
     id_bytes: int
+    arrays: dict[str, int]
     account: Account
-    bounds: npt.NDArray[np.float32]
+    bounds: Bounds
 
     def json(self) -> str:
         """The mark as text, float32 values exactly."""
-        facts = {name: getattr(self, name) for name in ("digest", "rows", "vectors", "id_bytes")}
-        bounds = base64.b64encode(np.ascontiguousarray(self.bounds, "<f4").tobytes()).decode()
+        facts = {name: getattr(self, name) for name in ("digest", "rows", "items", "id_bytes", "arrays")}
+        bounds = {name: base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode() for name, values in self.bounds.items()}
         return json.dumps(facts | {"account": dataclasses.asdict(self.account), "bounds": bounds})
 
     @classmethod
     def of_json(cls, text: str) -> Mark:
         """The mark in `text`."""
         facts: dict[str, Any] = json.loads(text)
-        bounds = np.frombuffer(base64.b64decode(facts.pop("bounds")), "<f4").reshape(2, -1)
+        coded = facts.pop("bounds")
+        bounds = {name: np.frombuffer(base64.b64decode(values), "<f4").reshape(2, -1) for name, values in coded.items()}
         return cls(account=Account.of_json(facts.pop("account")), bounds=bounds, **facts)
 
 
@@ -86,10 +88,11 @@ def forget_job(path: Path) -> None:
 class Job:
     """An unfinished run to the vector folder `path`, for one process at a time.
 
-    `facts` is all that the vectors depend on beside the input. Use `opened`.
+    `facts` is all that the vectors depend on beside the input; `empty` is embeddings of no item, stored as the parts will be. Use
+    `opened`.
     """
 
-    def __init__(self, path: Path, facts: dict[str, Any], *, dim: int, storage: str) -> None:
+    def __init__(self, path: Path, facts: dict[str, Any], *, empty: Embeddings) -> None:
         self.path, self.folder, self.shards = path, job_folder(path), job_folder(path) / "shards"
         self._identify(facts)
         for left in [*self.folder.glob(".*.partial-*"), *self.shards.glob(".*.partial-*")]:
@@ -97,14 +100,14 @@ class Job:
         self.marks = [self._mark(file) for file in sorted(self.shards.glob("*.arrow"))]
         last = self.marks[-1] if self.marks else None
         with writing(path):
-            self.vectors = VectorFile(self.folder / VECTORS, dim=dim, storage=storage, rows=last.vectors if last else 0)
+            self.arrays = GrowingEmbeddings(self.folder / ARRAYS, empty, rows=last.arrays if last else None)
             self.ids = GrowingFile(self.folder / IDS, size=last.id_bytes if last else 0)
         if last:
             log.info(f"going on after {last.rows:,} rows that are done ({self.folder})")
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path, facts: dict[str, Any], *, dim: int, storage: str) -> Iterator[Job]:
+    def opened(cls, path: Path, facts: dict[str, Any], *, empty: Embeddings) -> Iterator[Job]:
         """The job to `path`, begun or gone on with; when an error ends the block before a shard is done, nothing of it is left.
 
         Raises InputError where another process is at work on it, and where what is there was begun with other `facts`.
@@ -113,7 +116,8 @@ class Job:
 
         folder = job_folder(path)
         with writing(folder):
-            (folder / "shards").mkdir(parents=True, exist_ok=True)
+            for part in ("shards", ARRAYS):
+                (folder / part).mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock")
         try:
             lock.acquire(timeout=0)
@@ -121,11 +125,11 @@ class Job:
             raise InputError("is being written by another process; wait for it, or give another place", path=path) from error
         job = None
         try:
-            job = cls(path, facts, dim=dim, storage=storage)
+            job = cls(path, facts, empty=empty)
             yield job
         finally:
             if job is not None:
-                job.vectors.release()
+                job.arrays.release()
                 job.ids.close()
             if not any((folder / "shards").glob("*.arrow")):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -145,16 +149,21 @@ class Job:
     def add(self, shard: Shard, part: Part) -> None:
         """Write what was made of the next shard; when this returns it is done, and when it is killed it is not."""
         with writing(self.path):
-            self.vectors.append(part.vectors)
+            self.arrays.append(part.embeddings)
             self.ids.append("".join(json.dumps(name, ensure_ascii=False) + "\n" for name in part.ids).encode())
-            self.vectors.sync()
+            self.arrays.sync()
             self.ids.sync()
-        before = self.marks[-1].rows if self.marks else 0
-        mark = Mark(shard.digest, before + len(shard.rows), self.vectors.rows, self.ids.size, part.account, part.bounds)
+        rows, items = (self.marks[-1].rows if self.marks else 0) + len(shard.rows), self.items + len(part.embeddings)
+        mark = Mark(shard.digest, rows, items, self.ids.size, self.arrays.rows, part.account, part.bounds)
         schema = SCHEMA.with_metadata({"mark": mark.json()})
         with staged_file(self.shards / f"{len(self.marks):08}.arrow") as stage, pa.ipc.new_file(str(stage), schema) as writer:
             writer.write_table(part.manifest.cast(schema))
         self.marks.append(mark)
+
+    @property
+    def items(self) -> int:
+        """How many rows that are done have embeddings."""
+        return self.marks[-1].items if self.marks else 0
 
     def manifest(self) -> Iterator[pa.Table]:
         """The manifest, a shard at a time."""
@@ -162,15 +171,15 @@ class Job:
             with pa.OSFile(str(file)) as source:
                 yield pa.ipc.open_file(source).read_all().replace_schema_metadata(None)
 
-    def bounds(self) -> npt.NDArray[np.float32]:
-        """(2, dim) float32, the least and the greatest value of each dimension over all shards."""
-        both = np.stack([mark.bounds for mark in self.marks])
-        return np.stack([both[:, 0].min(0), both[:, 1].max(0)])
+    def bounds(self) -> Bounds:
+        """Those of all shards together."""
+        both = {name: np.stack([mark.bounds[name] for mark in self.marks]) for name in self.marks[-1].bounds}
+        return {name: np.stack([each[:, 0].min(0), each[:, 1].max(0)]) for name, each in both.items()}
 
     def close(self) -> None:
         """Finish the files that grew."""
         with writing(self.path):
-            self.vectors.close()
+            self.arrays.close()
         self.ids.close()
 
     def _identify(self, facts: dict[str, Any]) -> None:

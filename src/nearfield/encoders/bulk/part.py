@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +19,21 @@ from nearfield.encoders.bulk.request import Request
 from nearfield.encoders.bulk.shards import Shard
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
-from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.growing import bounds_of
 from nearfield.store.vector_cache import Found, VectorCache
 from nearfield.types.progress import Progress, silent
 from nearfield.types.usage import Usage
 
 
 class PartMaker:
-    """Makes parts of shards with one encoder for one request. A `cache` that fails is done without, with a warning."""
+    """Makes parts of shards with one encoder for one request. A `cache` that fails is done without, with a warning.
 
-    def __init__(self, encoder: Encoder, request: Request, cache: VectorCache | None) -> None:
-        self.encoder, self.request, self.cache = encoder, request, cache
+    `empty` is the embeddings of no text, as the encoder makes them.
+    """
+
+    def __init__(self, encoder: Encoder[Any], request: Request, cache: VectorCache | None, *, empty: Embeddings) -> None:
+        self.encoder, self.request, self.cache, self.empty = encoder, request, cache, empty
 
     def make(self, shard: Shard, first: int, *, progress: Progress = silent) -> Part:
         """What is written of `shard`, whose first vector is number `first`.
@@ -39,38 +44,47 @@ class PartMaker:
         started = time.perf_counter()
         self._refuse(next((row.fault for row in shard.rows if row.fault), ""))
         distinct = {key: at for at, key in enumerate(dict.fromkeys(key for key in shard.hashes if key))}
-        made, cached = self._vectors(shard, list(distinct), progress)
-        stored, bounds = self._stored(made)
-        self._refuse(next(iter(made.faults.values()), ""))
-        places = np.array([distinct.get(key, -1) for key in shard.hashes], np.int64)
-        faults = [row.fault or made.faults.get(int(at), "") for row, at in zip(shard.rows, places, strict=True)]
+        held = self._held(shard, list(distinct), progress)
+        self._refuse(next((held.faults[at] for at in sorted(held.faults)), ""))
+        text = np.array([distinct.get(key, -1) for key in shard.hashes], np.int64)
+        faults = [row.fault or held.faults.get(int(at), "") for row, at in zip(shard.rows, text, strict=True)]
         good = np.array([not fault for fault in faults], bool)
         counts = np.zeros((len(shard.rows), 3), np.int64)
-        counts[good] = made.counts[places[good]]
-        account = _account(shard, faults, counts, int(cached.sum()), made.unknown, time.perf_counter() - started)
+        counts[good] = held.counts[text[good]]
+        stored = held.embeddings[held.places[text[good]]].quantise(self.request.first_storage)
+        account = _account(shard, faults, counts, held.cached, held.unknown, time.perf_counter() - started)
         manifest = _manifest(shard, faults, counts, first)
         ids = [row.key for row, fault in zip(shard.rows, faults, strict=True) if not fault]
-        return Part(manifest, stored.vectors[places[good]], ids, account, bounds)
+        return Part(manifest, stored, ids, account, bounds_of(stored) if self.request.storage == "int8" else {})
 
     def _refuse(self, fault: str) -> None:
         if fault and self.request.strict:
             raise InputError(f"{fault} (a strict run ends at the first row that cannot be encoded)")
 
-    def _vectors(self, shard: Shard, keys: list[bytes], progress: Progress) -> tuple[Isolated, npt.NDArray[np.bool_]]:
-        """The vectors of the texts with the hashes `keys`, and which of them came from the cache."""
+    def _held(self, shard: Shard, keys: list[bytes], progress: Progress) -> _Held:
+        """The embeddings of the texts with the hashes `keys`, from the cache where they are there."""
         texts = {key: row.text for key, row in zip(reversed(shard.hashes), reversed(shard.rows), strict=True)}
         found = self._found(keys)
-        cached = np.zeros(len(keys), bool)
-        cached[found.items] = True
-        missing = np.flatnonzero(~cached)
+        missing = np.setdiff1d(np.arange(len(keys)), found.items)
         fresh = self._encode([texts[keys[at]] for at in missing], progress)
         good = np.array([at for at in range(len(missing)) if at not in fresh.faults], np.int64)
-        self._keep([keys[missing[at]] for at in good], fresh.vectors[good], fresh.counts[good])
-        vectors = np.zeros((len(keys), self.encoder.contract.dim), np.float32)
-        counts = np.zeros((len(keys), 3), np.int64)
-        for items, new, numbers in ((found.items, found.vectors, found.counts), (missing, fresh.vectors, fresh.counts)):
-            vectors[items], counts[items] = new, numbers
-        return Isolated(vectors, counts, {int(missing[at]): why for at, why in fresh.faults.items()}, fresh.unknown), cached
+        self._keep([keys[missing[at]] for at in good], fresh.made, fresh.counts[good])
+        counts, places = np.zeros((len(keys), 3), np.int64), np.full(len(keys), -1, np.int64)
+        counts[found.items], counts[missing] = found.counts, fresh.counts
+        ordered = np.concatenate([found.items, missing[good]])
+        places[ordered] = np.arange(len(ordered))
+        kept = self.empty.of_records(found.records)
+        cut = self.request.cut(type(kept).join([kept, fresh.made]) if len(kept) else fresh.made)
+        faults = {int(missing[at]): why for at, why in fresh.faults.items()} | self._misfits(cut, ordered)
+        return _Held(cut, places, counts, faults, len(kept), fresh.unknown)
+
+    def _misfits(self, cut: Embeddings, texts: npt.NDArray[np.int64]) -> dict[int, str]:
+        """Which of the `texts` whose embeddings these are have some that the storage type cannot hold, and why."""
+        if self.request.storage != "float16":
+            return {}
+        greatest = np.finfo(np.float16).max
+        why = f"its vector has values that float16 cannot hold (up to {greatest:g}); keep float32"
+        return {int(texts[at]): why for at in np.flatnonzero(cut.peaks() > greatest)}
 
     def _found(self, keys: list[bytes]) -> Found:
         try:
@@ -79,12 +93,12 @@ class PartMaker:
         except StorageError as error:
             self._do_without(error)
         none = np.empty(0, np.int64)
-        return Found(none, np.empty((0, self.encoder.contract.dim), np.float32), none.reshape(0, 3))
+        return Found(none, [], none.reshape(0, 3))
 
-    def _keep(self, keys: list[bytes], vectors: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]) -> None:
+    def _keep(self, keys: list[bytes], made: Embeddings, counts: npt.NDArray[np.int64]) -> None:
         try:
             if self.cache is not None and keys:
-                self.cache.add(keys, vectors, counts)
+                self.cache.add(keys, made.records(), counts)
         except StorageError as error:
             self._do_without(error)
 
@@ -95,23 +109,22 @@ class PartMaker:
     def _encode(self, texts: list[str], progress: Progress) -> Isolated:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TruncationWarning)  # given once, for the whole run
-            return encode_each(self.encoder, texts, self.request.role, progress=progress)
+            return encode_each(self.encoder, texts, self.request.role, empty=self.empty, progress=progress)
 
-    def _stored(self, made: Isolated) -> tuple[Dense, npt.NDArray[np.float32]]:
-        """The vectors as they are stored (float32 for int8, whose ranges are known at the end), and the bounds of each dimension.
 
-        A vector that the storage type cannot hold is one more fault.
-        """
-        cut = self.request.cut(Dense.under(self.encoder.contract, made.vectors))
-        storage = self.request.first_storage
-        if storage == "float16":
-            greatest = np.finfo(np.float16).max
-            for at in np.flatnonzero(np.abs(cut.vectors).max(1, initial=0.0) > greatest).tolist():
-                made.faults.setdefault(at, f"its vector has values that float16 cannot hold (up to {greatest:g}); keep float32")
-            cut = replace(cut, vectors=np.clip(cut.vectors, -greatest, greatest))
-        held = np.delete(cut.vectors, list(made.faults), axis=0) if made.faults else cut.vectors
-        low, high = held.min(0, initial=np.inf), held.max(0, initial=-np.inf)
-        return cut.quantise(storage), np.stack([low, high]).astype(np.float32)
+@dataclass(frozen=True)
+class _Held:
+    """The `embeddings` of n texts: text i's are number `places[i]` of them, -1 where it has none, and then `faults` says why.
+
+    `counts`: (n, 3) int64. `cached` of them came from the cache; `unknown` tokens were left out of the others.
+    """
+
+    embeddings: Embeddings
+    places: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    faults: dict[int, str]
+    cached: int
+    unknown: int
 
 
 def _account(shard: Shard, faults: list[str], counts: npt.NDArray[np.int64], cached: int, unknown: int, seconds: float) -> Account:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
-
 from nearfield.errors import ContractError, MatryoshkaWarning
 from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.multi_vector import pooled
 from nearfield.types.contract import Contract
-from nearfield.types.role import DOCUMENT, Role
+from nearfield.types.role import DOCUMENT, QUERY, Role
 
 
 @dataclass(frozen=True)
 class Request:
     """What the texts are, and how their vectors are stored.
 
-    `dim` keeps the first so many dimensions. `strict` ends the run at the first row that cannot be encoded. `source` is what opens
+    `dim` keeps the first so many dimensions; `pool_tokens` keeps one vector for so many tokens of a multi-vector document (see
+    `MultiVector.pool`). `strict` ends the run at the first row that cannot be encoded. `source` is what opens
     the model again, for whoever searches the vectors later.
     """
 
@@ -26,14 +27,17 @@ class Request:
     storage: str = "float32"
     strict: bool = False
     source: str = ""
+    pool_tokens: int | None = None
 
-    def check(self, contract: Contract) -> None:
-        """Raise ContractError for what `contract` forbids, before anything is encoded; warn of a dim that it does not list."""
-        if contract.kind != Dense.kind:
-            message = f"{contract.name} makes {contract.kind} embeddings, and only those of one vector a text are written a shard at a time"
-            raise ContractError(f"{message}; in Python, load_encoder(...).encode(texts, role).save(folder) writes them at once")
+    def check(self, contract: Contract, empty: Embeddings) -> None:
+        """Raise ContractError for what `contract` forbids, before anything is encoded; warn of a dim that it does not list.
+
+        `empty` is embeddings of no text, as its model makes them.
+        """
         contract.prompt(self.role)
-        self.stored(Dense(np.empty((0, contract.dim), np.float32), contract.dim))
+        if self.pool_tokens is not None and self.role == QUERY:
+            raise ContractError(f"pool_tokens is {self.pool_tokens} and the role is {QUERY}: queries keep all their tokens; leave it out")
+        self.stored(empty)
         if self.dim not in (None, contract.dim, *contract.matryoshka_dims):
             trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
             message = f"{contract.name} is cut to {self.dim} dimensions and was trained for {trained}; measure what that costs on your own "
@@ -45,10 +49,16 @@ class Request:
         """As what vectors are written at first: codes of int8 can be made only when the ranges of all of them are known."""
         return "float32" if self.storage == "int8" else self.storage
 
-    def stored(self, vectors: Dense) -> Dense:
+    def stored(self, vectors: Embeddings) -> Embeddings:
         """`vectors` cut and stored as asked for."""
         return self.cut(vectors).quantise(self.storage)
 
-    def cut(self, vectors: Dense) -> Dense:
-        """`vectors` with as many dimensions as asked for."""
-        return vectors if self.dim is None else vectors.truncate(self.dim)
+    def cut(self, vectors: Embeddings) -> Embeddings:
+        """`vectors` with as many dimensions, and tokens, as asked for. Raises ContractError for a kind that has none."""
+        if self.dim is not None:
+            if not isinstance(vectors, Dense):
+                raise ContractError(f"{self.dim} dimensions were asked for, and {vectors.kind} embeddings are not cut; leave that out")
+            vectors = vectors.truncate(self.dim)
+        if self.pool_tokens is not None:
+            vectors = pooled(vectors, self.pool_tokens)
+        return vectors

@@ -12,6 +12,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.multi_vector import MultiVector
+from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import Sparse
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -88,3 +89,15 @@ class CountingTokens(Counting):
         tokens = Dense.under(self.contract, np.stack(each) if each else np.zeros((0, 12), np.float32))
         offsets = np.concatenate([[0], np.cumsum([len(text[:20]) for text in texts])]).astype(np.int64)
         return MultiVector(tokens, offsets, usage=usage, counts=counts)
+
+
+class CountingSeveral(CountingTokens):
+    """All three at once."""
+
+    kind = "several"
+
+    def _of_kind(self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray) -> Embeddings:
+        dense, sparse = Dense.under(self.contract, vectors), Sparse.of(np.maximum(vectors, 0))
+        multi_vector = CountingTokens._of_kind(self, vectors, texts, usage, counts)
+        assert isinstance(multi_vector, MultiVector)
+        return Several(dense, sparse, multi_vector, usage=usage, counts=counts)

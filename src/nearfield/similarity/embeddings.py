@@ -89,7 +89,7 @@ class Embeddings(ABC):
         with staged_folder(path) as stage:
             arrays = self.arrays()
             for name, array in arrays.items():
-                (stage / name).parent.mkdir(exist_ok=True)
+                (stage / name).parent.mkdir(parents=True, exist_ok=True)
                 np.save(stage / name, array)
             if ids is not None:
                 with open(stage / "ids.jsonl", "w", encoding="utf-8") as file:

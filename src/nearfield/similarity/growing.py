@@ -27,7 +27,7 @@ class GrowingEmbeddings:
     def __init__(self, folder: Path, empty: Embeddings, *, rows: Mapping[str, int] | None = None) -> None:
         self._files: dict[str, ArrayFile] = {}
         for name, array in empty.arrays().items():
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             self._files[name] = ArrayFile(folder / name, array, rows=rows[name] if rows else 0)
             if Path(name).name == OFFSETS and not rows:
                 self._files[name].append(array)
@@ -67,7 +67,7 @@ class GrowingEmbeddings:
         The files stay where they are, too, until their folder is removed.
         """
         for name, file in self._files.items():
-            (stage / name).parent.mkdir(exist_ok=True)
+            (stage / name).parent.mkdir(parents=True, exist_ok=True)
             if name in bounds:
                 np.save((stage / name).with_name("ranges.npy"), quantise_file(file.path, stage / name, bounds[name]))
             else:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from nearfield.errors import InputError
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.embeddings import Array, Embeddings, write_ids
+from nearfield.similarity.embeddings import VECTORS, Array, Embeddings, chosen
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.sparse import STORAGES as STORAGES
 from nearfield.similarity.sparse import Sparse
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import read_json, write_json
 from nearfield.types.contract import FUSION
 from nearfield.types.usage import NOTHING_READ, Usage
 
@@ -34,6 +34,7 @@ class Several(Embeddings):
     multi_vector: MultiVector
     fusion: Mapping[str, float] = field(default_factory=lambda: dict(FUSION))
     usage: Usage = NOTHING_READ
+    counts: npt.NDArray[np.int64] | None = None
 
     @property
     def parts(self) -> dict[str, Embeddings]:
@@ -44,13 +45,14 @@ class Several(Embeddings):
         return len(self.dense)
 
     def __getitem__(self, items: slice | Sequence[int] | Array) -> Several:
-        return self._with(part[items] for part in self.parts.values())
+        return replace(self._with(part[items] for part in self.parts.values()), counts=chosen(self.counts, items))
 
     @classmethod
     def join(cls, parts: Sequence[Several]) -> Several:
         """See Embeddings.join."""
         kinds = [part.parts for part in parts]
-        return parts[0]._with(type(first).join([each[kind] for each in kinds]) for kind, first in kinds[0].items())
+        joined = parts[0]._with(type(first).join([each[kind] for each in kinds]) for kind, first in kinds[0].items())
+        return replace(joined, counts=None)
 
     def _with(self, parts: Any) -> Several:
         dense, sparse, multi_vector = parts
@@ -88,14 +90,33 @@ class Several(Embeddings):
         sparse = self.sparse.quantise(storage)  # first, because it has the fewest storage types, and none that ranges are taken for
         return self._with((self.dense.quantise(storage), sparse, self.multi_vector.quantise(storage)))
 
-    def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
-        """See Embeddings.save: the three as vector folders, each called as its kind."""
-        with staged_folder(path) as stage:
-            for kind, part in self.parts.items():
-                part.save(stage / kind)
-            write_ids(stage, ids)
-            facts = {"kind": self.kind, "items": len(self), "fusion": dict(self.fusion), "usage": self.usage}
-            write_json(stage / "vectors.json", {"format": 1} | facts)
+    def arrays(self) -> dict[str, Array]:
+        """See Embeddings.arrays: those of the three, each in a vector folder called as its kind."""
+        return {f"{kind}/{name}": array for kind, part in self.parts.items() for name, array in part.arrays().items()}
+
+    def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
+        """See Embeddings.save_facts."""
+        for kind, part in self.parts.items():
+            part.save_facts(folder / kind, {name.removeprefix(f"{kind}/"): count for name, count in rows.items()})
+        facts = {"kind": self.kind, "items": rows[f"{Dense.kind}/{VECTORS}"], "fusion": dict(self.fusion), "usage": self.usage}
+        write_json(folder / "vectors.json", {"format": 1} | facts)
+
+    def records(self) -> list[bytes]:
+        """See Embeddings.records: how many bytes the first and the second part take, int64 each, and then all three parts."""
+        each = zip(*(part.records() for part in self.parts.values()), strict=True)
+        return [np.array([len(a), len(b)], np.int64).tobytes() + a + b + c for a, b, c in each]
+
+    def of_records(self, records: Sequence[bytes]) -> Several:
+        """See Embeddings.of_records."""
+        cuts = [np.cumsum(np.frombuffer(record[:16], np.int64)).tolist() for record in records]
+        split = [(record[16 : 16 + a], record[16 + a : 16 + b], record[16 + b :]) for record, (a, b) in zip(records, cuts, strict=True)]
+        parts = enumerate(self.parts.values())
+        return replace(self._with(part.of_records([record[at] for record in split]) for at, part in parts), counts=None)
+
+    def peaks(self) -> npt.NDArray[np.float32]:
+        """See Embeddings.peaks."""
+        greatest: npt.NDArray[np.float32] = np.max([part.peaks() for part in self.parts.values()], axis=0)
+        return greatest
 
     @classmethod
     def open(cls, path: str | Path) -> Several:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from counting import NOT_FINITE, Counting, CountingTerms, CountingTokens
+from counting import NOT_FINITE, Counting, CountingSeveral, CountingTerms, CountingTokens
 from nearfield.data.stream import Row, Stream
 from nearfield.encoders.bulk.encode_to import encode_to
 from nearfield.encoders.bulk.request import Request
@@ -24,7 +24,7 @@ from nearfield.similarity.stored import stored_size
 
 TEXTS = [f"{'abc defgh'[: number % 10]} {'x' * (number % 7)}".strip() for number in range(60)]
 KINDS = [(Counting, "float16"), (CountingTerms, "float32"), (CountingTerms, "float16"), (CountingTokens, "float32"),
-         (CountingTokens, "float16"), (CountingTokens, "int8"), (CountingTokens, "binary")]  # fmt: skip
+         (CountingTokens, "float16"), (CountingTokens, "int8"), (CountingTokens, "binary"), (CountingSeveral, "float16")]  # fmt: skip
 pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.NearfieldWarning")
 
 
@@ -65,7 +65,7 @@ def test_the_folder_is_what_encoding_at_once_and_saving_gives(tmp_path: Path, ki
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.sampled_from(["", "a", "b", NOT_FINITE, "é" * 30]) | st.text(max_size=25), min_size=1, max_size=24),
-    kind=st.sampled_from([CountingTerms, CountingTokens]),
+    kind=st.sampled_from([CountingTerms, CountingTokens, CountingSeveral]),
     shard_rows=st.integers(4, 9),
     stop=st.integers(0, 24),
     cache=st.booleans(),
@@ -88,7 +88,7 @@ def test_going_on_changes_nothing(
     assert (tmp_path / "one" / "ids.jsonl").read_text(encoding="utf-8").count("\n") == len(good)
 
 
-@pytest.mark.parametrize("kind", [CountingTerms, CountingTokens])
+@pytest.mark.parametrize("kind", [CountingTerms, CountingTokens, CountingSeveral])
 def test_no_text_is_encoded_twice_and_each_kind_has_a_cache_of_its_own(tmp_path: Path, kind: type[Counting]) -> None:
     encoder = kind(files=f"a file of {kind.__name__}")
     encode_to(Counting(files=encoder.files), Stream.of(TEXTS), tmp_path / "dense")

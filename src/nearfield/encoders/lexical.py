@@ -56,9 +56,9 @@ class BagOfWords:
 
     def idf(self, found_in: npt.NDArray[np.int64], documents: int) -> Floats:
         """What each term's weight is multiplied by, from the number of `documents` that it is found in."""
-        if self.weighting == "tfidf":
-            return (np.log((1 + documents) / (1 + found_in)) + 1).astype(np.float32)
-        return np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5)).astype(np.float32)
+        smooth = np.log((1 + documents) / (1 + found_in)) + 1
+        idf = smooth if self.weighting == "tfidf" else np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5))
+        return np.asarray(idf, np.float32)
 
 
 class Lexical(Encoder[Sparse]):

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
-from nearfield.cli.opened import open_model
+from nearfield.cli.opened import DEPTH, RERANK, open_model, open_reranker
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection, Split
     from nearfield.data.pairs import Pairs
     from nearfield.encoders.encoder import Encoder
+    from nearfield.encoders.pair_scorer import PairScorer
     from nearfield.evaluate.systems import System
     from nearfield.types.comparison import Comparison
 
@@ -40,10 +41,12 @@ class Cuts:
 
 @dataclass(frozen=True)
 class Baselines:
-    """Whether BM25 is a row, and whether its fusion with each model's first row is."""
+    """Whether BM25 is a row, whether its fusion with each model's first row is, and what orders the first `depth` results anew."""
 
     bm25: bool
     fuse: bool
+    judge: PairScorer | None = None
+    depth: int = 100
 
 
 def evaluate(
@@ -63,13 +66,16 @@ def evaluate(
         bool | None, typer.Option("--bm25/--no-bm25", help="Have BM25 in the comparison as the baseline.", show_default="bm25")
     ] = None,
     fuse: Annotated[bool, typer.Option("--fuse", help="Add the reciprocal-rank fusion of BM25 with each model's first row.")] = False,
+    rerank: Annotated[str | None, RERANK] = None,
+    depth: Annotated[int, DEPTH] = 100,
     run_folder: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Compare models, dimensions and storage types on a collection, with intervals and paired tests.
 
     Each model encodes once; every dimension and storage type is cut from that pass. Rows that share a letter cannot be told
-    apart; for those the number of queries that would show the difference is given.
+    apart; for those the number of queries that would show the difference is given. --rerank adds, for each model, its first row (with
+    --fuse, the fusion; of BM25 where it is named) with its best results ordered by a cross-encoder.
 
     Examples:
 
@@ -77,6 +83,7 @@ def evaluate(
         nearfield evaluate minilm ./tuned --on my-data --dims 384,128,64 --dtype float32,int8,binary
         nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder runs/scifact
         nearfield evaluate minilm minilm@torch,bfloat16 --on my-data
+        nearfield evaluate minilm bm25 --on my-data --rerank ./cross-encoder --depth 50
         nearfield evaluate minilm --on pairs.csv --json
     """
     from nearfield.data.open import open_data
@@ -89,14 +96,21 @@ def evaluate(
         _check_folder(run_folder)
     data = open_data(on)
     if isinstance(data, Pairs):
-        options: dict[str, object] = {"--split": split, "--measure": measure, "--measures": measures or None, "--fuse": fuse or None}
+        options: dict[str, object] = {
+            "--split": split,
+            "--measure": measure,
+            "--measures": measures or None,
+            "--fuse": fuse or None,
+            "--rerank": rerank,
+        }
         options |= {"--bm25 or --no-bm25": bm25}
         _check_for_pairs(data, models, [name for name, value in options.items() if value is not None])
         comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
     else:
         wanted = _measures(measure or MAIN, measures)
         asked = _split(data, split or TEST, on)
-        systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse), wanted)
+        judge = None if rerank is None else open_reranker(rerank)
+        systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse, judge, depth), wanted)
         comparison, relevance = _compared(systems, asked, wanted), asked.relevance
     if run_folder is not None:
         _export(run_folder, comparison, systems, relevance)
@@ -150,15 +164,26 @@ def _systems(models: list[str], split: Split, cuts: Cuts, baselines: Baselines, 
     from nearfield.evaluate.measures import cutoff
     from nearfield.evaluate.systems import DEPTH, bm25_system, fused_system, model_systems
 
-    depth = max(DEPTH, *map(cutoff, wanted))
+    depth = max(DEPTH, *map(cutoff, wanted), baselines.depth if baselines.judge else 0)
     encoders = _encoders(models, cuts)
     lexical = bm25_system(split, depth=depth) if baselines.bm25 or baselines.fuse or BM25 in models else None
     systems = [lexical] if lexical and (baselines.bm25 or BM25 in models) else []
     for name, encoder in encoders.items():
         with progress_bar(f"encoding with {name}") as progress:
             rows = model_systems(encoder, split, name=name, **vars(cuts), depth=depth, progress=progress)
-        systems += rows + ([fused_system(rows[0], lexical)] if lexical and baselines.fuse else [])
-    return systems
+        rows += [fused_system(rows[0], lexical)] if lexical and baselines.fuse else []
+        systems += rows + _reranked(rows[-1] if baselines.fuse else rows[0], split, baselines)
+    return systems + (_reranked(lexical, split, baselines) if lexical and BM25 in models else [])
+
+
+def _reranked(system: System, split: Split, baselines: Baselines) -> list[System]:
+    """The system with its best results ordered anew, where that is asked for."""
+    from nearfield.evaluate.reranked import reranked_system
+
+    if baselines.judge is None:
+        return []
+    with progress_bar(f"reranking {system.name} with {baselines.judge.name}") as progress:
+        return [reranked_system(system, baselines.judge, split, depth=baselines.depth, progress=progress)]
 
 
 def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from nearfield.encoders.reranker import Reranker
     from nearfield.encoders.runtimes.proof import Proof
     from nearfield.encoders.text import TextEncoder
 
 RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can.")
 PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
 FIDELITY = typer.Option(help="For openvino and onnx: the cosine to float32 torch below which a converted model is refused.")
+RERANK = typer.Option(metavar="MODEL", help="A cross-encoder's folder, which orders each query's first results anew.")
+DEPTH = typer.Option(help="How many results a query --rerank orders anew.", min=1)
 DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
 
 
@@ -28,21 +31,41 @@ def open_model(
     Raises ContractError for a word that is none of these.
     """
     from nearfield.encoders.load import load_encoder
+
+    model, asked = _asked(name, {"runtime": runtime, "precision": precision, "device": device})
+    return load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
+
+
+def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> Reranker:
+    """The cross-encoder in a folder, whose name may say after an @ what runs it, as `open_model`'s may; torch runs all of them.
+
+    Raises ContractError for a word that is neither, ModelError for what is no cross-encoder's folder.
+    """
+    from nearfield.encoders.reranker import Reranker
+    from nearfield.errors import ContractError
+
+    model, asked = _asked(name, {"runtime": "torch", "precision": precision, "device": device})
+    if asked["runtime"] != "torch":
+        raise ContractError(f"{name}: a cross-encoder runs on torch, not on {asked['runtime']}")
+    return Reranker.open(model, precision=asked["precision"], device=asked["device"])
+
+
+def _asked(name: str, asked: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """The model's own name, and `asked` (runtime, precision, device) with what the words after an @ say instead."""
     from nearfield.encoders.runtimes import RUNTIMES
     from nearfield.encoders.runtimes.choose import PRECISIONS
     from nearfield.errors import ContractError, nearest
 
     model, at, words = name.rpartition("@")
     if not at or Path(name).exists():
-        return load_encoder(name, runtime=runtime, precision=precision, device=device, proof=proof)
-    asked = {"runtime": runtime, "precision": precision, "device": device}
+        return name, asked
     for word in words.split(","):
         kinds = {"runtime": word in RUNTIMES, "precision": word in PRECISIONS, "device": word.partition(":")[0] in ("cpu", "cuda", "mps")}
         if not any(kinds.values()):
             known = (*RUNTIMES, *PRECISIONS, "cpu", "cuda")
             raise ContractError(f"{name}: {word!r} is no runtime, precision or device; known: {', '.join(known)}.{nearest(word, known)}")
-        asked |= {kind: word for kind, is_one in kinds.items() if is_one}
-    return load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
+        asked = asked | {kind: word for kind, is_one in kinds.items() if is_one}
+    return model, asked
 
 
 def ran_by(encoder: TextEncoder[Any]) -> str:

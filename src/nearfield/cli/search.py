@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model, ran_by
+from nearfield.cli.opened import DEPTH, DEVICE, PRECISION, RERANK, RUNTIME, open_model, open_reranker, ran_by
 from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
+    from nearfield.encoders.reranker import Reranker
     from nearfield.encoders.text import TextEncoder
     from nearfield.similarity.dense import Dense
     from nearfield.types.ranking import Ranking
@@ -49,9 +50,11 @@ def search(
     recall: Annotated[
         float, typer.Option(help="Share of the exact results that a shortlist has to find, measured on the vectors.", min=0, max=1)
     ] = 0.98,
+    rerank: Annotated[str | None, RERANK] = None,
+    depth: Annotated[int, DEPTH] = 100,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Search a collection by a model, by BM25, or by both.
+    """Search a collection by a model, by BM25, or by both, and have a cross-encoder order what they find.
 
     Examples:
 
@@ -59,11 +62,38 @@ def search(
         nearfield search my-data "late delivery" --model bm25 -k 3
         nearfield search my-data "late delivery" --vectors vectors/documents --fuse --json
         nearfield search my-data "late delivery" --vectors vectors/documents --index binary --recall 0.95
+        nearfield search my-data "late delivery" --fuse --rerank ./cross-encoder --depth 50
     """
     from nearfield.data.open import open_collection
+    from nearfield.search.fuse import reciprocal_rank_fusion
+
+    _check(query, model, vectors, index)
+    model = model or (DEFAULT if vectors is None else _maker(vectors))
+    data = open_collection(collection)
+    judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
+    wanted = k if judge is None else max(k, depth)
+    reach = max(wanted, FUSED_DEPTH) if fuse else wanted
+    opened = partial(open_model, model, runtime=runtime, precision=precision, device=device)
+    rankings = {} if model == BM25 else {model: _dense(data, query, model, opened, _Search(vectors, reach, index, recall))}
+    if fuse or model == BM25:
+        rankings[BM25] = _lexical(data, query, reach)
+    final = reciprocal_rank_fusion(list(rankings.values()), k=wanted) if len(rankings) > 1 else next(iter(rankings.values()))
+    if judge is not None:
+        final = _reranked(data, query, final, judge, depth).top(k)
+    parts = rankings if len(rankings) > 1 or judge is not None else {}
+    rows = _rows(data, final, parts)
+    if json:
+        emit_json(
+            {"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "reranked": rerank, "results": rows}
+        )
+    else:
+        _show(rows, list(parts))
+
+
+def _check(query: str, model: str | None, vectors: Path | None, index: str) -> None:
+    """Raise InputError for what cannot be searched, before anything is opened."""
     from nearfield.errors import InputError
     from nearfield.index import shortlist_kind
-    from nearfield.search.fuse import reciprocal_rank_fusion
 
     if not query.strip():
         raise InputError("the query is empty; say what to look for")
@@ -71,19 +101,6 @@ def search(
         shortlist_kind(index)
     if model == BM25 and vectors is not None:
         raise InputError("bm25 reads words and no vectors; leave out --vectors, or name the model that made them (--fuse adds bm25)")
-    model = model or (DEFAULT if vectors is None else _maker(vectors))
-    data = open_collection(collection)
-    depth = max(k, FUSED_DEPTH) if fuse else k
-    opened = partial(open_model, model, runtime=runtime, precision=precision, device=device)
-    rankings = {} if model == BM25 else {model: _dense(data, query, model, opened, _Search(vectors, depth, index, recall))}
-    if fuse or model == BM25:
-        rankings[BM25] = _lexical(data, query, depth)
-    final = reciprocal_rank_fusion(list(rankings.values()), k=k) if len(rankings) > 1 else next(iter(rankings.values()))
-    rows = _rows(data, final, rankings if len(rankings) > 1 else {})
-    if json:
-        emit_json({"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "results": rows})
-    else:
-        _show(rows, list(rankings) if len(rankings) > 1 else [])
 
 
 @dataclass(frozen=True)
@@ -166,6 +183,13 @@ def _lexical(data: Collection, query: str, depth: int) -> Ranking:
     from nearfield.types.ranking import Ranking
 
     return Ranking(("query",), data.document_ids, *bm25.BM25(data.document_texts).top_k([query], depth))
+
+
+def _reranked(data: Collection, query: str, ranking: Ranking, judge: Reranker, depth: int) -> Ranking:
+    from nearfield.search.rerank import rerank
+
+    with progress_bar(f"reranking with {judge.name}") as progress:
+        return rerank(ranking, judge, query_texts=[query], document_texts=data.document_texts, depth=depth, progress=progress)
 
 
 def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking]) -> list[dict[str, Any]]:

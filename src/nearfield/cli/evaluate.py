@@ -90,21 +90,12 @@ def evaluate(
     from nearfield.data.pairs import Pairs
 
     cuts = Cuts(_numbers(dims), tuple(_items(dtype)) or ("float32",), similarity)
-    if fuse and set(models) == {BM25}:
-        raise InputError("there is nothing to fuse: --fuse joins BM25 with each model, and none is named beside it")
-    if run_folder is not None:
-        _check_folder(run_folder)
+    _check(models, fuse, run_folder)
     data = open_data(on)
     if isinstance(data, Pairs):
-        options: dict[str, object] = {
-            "--split": split,
-            "--measure": measure,
-            "--measures": measures or None,
-            "--fuse": fuse or None,
-            "--rerank": rerank,
-        }
-        options |= {"--bm25 or --no-bm25": bm25}
-        _check_for_pairs(data, models, [name for name, value in options.items() if value is not None])
+        options = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
+        given = {name for name, value in options.items() if value} | ({"--bm25 or --no-bm25"} if bm25 is not None else set())
+        _check_for_pairs(data, models, sorted(given, key=[*options, *given].index))
         comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
     else:
         wanted = _measures(measure or MAIN, measures)
@@ -131,6 +122,14 @@ def compared(models: list[str], on: str, *, split: str | None = None) -> Compari
         return _on_pairs(models, data, cuts)
     wanted, asked = _measures(MAIN, ""), _split(data, split or TEST, on)
     return _compared(_systems(models, asked, cuts, Baselines(bm25=False, fuse=False), wanted), asked, wanted)
+
+
+def _check(models: list[str], fuse: bool, folder: Path | None) -> None:
+    """Raise InputError for what cannot be done, before anything is opened."""
+    if fuse and set(models) == {BM25}:
+        raise InputError("there is nothing to fuse: --fuse joins BM25 with each model, and none is named beside it")
+    if folder is not None:
+        _check_folder(folder)
 
 
 def _check_for_pairs(pairs: Pairs, models: list[str], options: list[str]) -> None:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import nearfield.heads.ragged as module
+import nearfield.similarity.maxsim as module
 from nearfield.heads.ragged import Ragged
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
@@ -26,7 +26,7 @@ LENGTHS = st.lists(st.integers(0, 5), min_size=1, max_size=6)
 def test_scores_are_those_of_two_loops_and_of_the_embeddings(queries: list[int], documents: list[int], average: bool, most: int) -> None:
     asked, given_ = ragged(queries, seed=0, average=average), ragged(documents, seed=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MOST_SIMILARITIES", most)
+        patch.setattr(module, "_SIMILARITIES", most)
         found = asked.scores(given_).numpy()
     for row, length in enumerate(queries):
         for column in range(len(documents)):
@@ -48,7 +48,7 @@ def test_the_gradients_are_right_whatever_the_blocks(monkeypatch: pytest.MonkeyP
         return chosen.scores(Ragged(document, given_.offsets))
 
     assert torch.autograd.gradcheck(scores, inputs)
-    monkeypatch.setattr(module, "MOST_SIMILARITIES", 8)
+    monkeypatch.setattr(module, "_SIMILARITIES", 8)
     assert torch.autograd.gradcheck(scores, inputs)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.batch.marks import Marks
 from nearfield.batch.tokens import Tokens
 
 
@@ -17,6 +19,7 @@ class Packed:
     `ids`: (T,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`, `offsets` (n + 1,) int64. `items`: (n,) int64, where each
     sequence stood in what was packed. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt.
     `types`: (T,) int32, which of a pair's two texts each token belongs to, where the model is told that.
+    `marks`: what a multi-vector model makes of the tokens; sequences of equal length lie in the order of how many of theirs are unseen.
     """
 
     ids: npt.NDArray[np.int32]
@@ -24,6 +27,7 @@ class Packed:
     items: npt.NDArray[np.int64]
     prompt_tokens: int = 0
     types: npt.NDArray[np.int32] | None = None
+    marks: Marks | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -41,21 +45,41 @@ class Packed:
     @property
     def groups(self) -> list[tuple[int, int, int]]:
         """The runs of equal length, as (first token, sequences, length); runs of length 0 are left out."""
+        return [(int(self.offsets[start]), end - start, length) for start, end, length, _ in self._runs()]
+
+    @property
+    def seen(self) -> list[int]:
+        """How many tokens of a sequence, from its first, are looked at, in each of `groups`."""
+        return [length - unseen for _, _, length, unseen in self._runs()]
+
+    def _runs(self) -> list[tuple[int, int, int, int]]:
+        """The runs of sequences alike in length and in how many of their tokens are unseen: first, past the last, and these two."""
         lengths = self.lengths
-        cuts = np.flatnonzero(np.diff(lengths, prepend=-1, append=-1))
-        runs = zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)
-        return [(int(self.offsets[start]), end - start, int(lengths[start])) for start, end in runs if lengths[start]]
+        unseen = np.zeros_like(lengths) if self.marks is None else self.marks.unseen
+        changes = np.diff(lengths, prepend=-1, append=-1) != 0
+        changes |= np.diff(unseen, prepend=-1, append=-1) != 0
+        cuts = np.flatnonzero(changes).tolist()
+        runs = pairwise(cuts)
+        return [(start, end, int(lengths[start]), int(unseen[start])) for start, end in runs if lengths[start]]
 
 
 def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
     """The sequences at `items: (n,)` of `tokens` as one batch, longest first; ties keep their order."""
-    items = items[np.argsort(-tokens.lengths[items], kind="stable")]
+    items = items[_longest_first(tokens, items)]
     lengths = tokens.lengths[items]
     offsets = np.zeros(len(items) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     source = np.repeat(tokens.offsets[items] - offsets[:-1], lengths) + np.arange(offsets[-1])
     types = None if tokens.types is None else tokens.types[source]
-    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens, types)
+    marks = None if tokens.marks is None else tokens.marks.taken(source, items)
+    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens, types, marks)
+
+
+def _longest_first(tokens: Tokens, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    lengths = tokens.lengths[items]
+    if tokens.marks is None:
+        return np.argsort(-lengths, kind="stable")
+    return np.lexsort((tokens.marks.unseen[items], -lengths))  # stable too
 
 
 def packed_batches(tokens: Tokens, budget: int, *, items: npt.NDArray[np.int64] | None = None) -> list[Packed]:
@@ -64,7 +88,7 @@ def packed_batches(tokens: Tokens, budget: int, *, items: npt.NDArray[np.int64] 
     The cut depends on the lengths alone, and ties keep their order.
     """
     chosen = np.arange(len(tokens.lengths)) if items is None else items
-    order = chosen[np.argsort(-tokens.lengths[chosen], kind="stable")]
+    order = chosen[_longest_first(tokens, chosen)]
     ends = np.cumsum(tokens.lengths[order])
     batches, start = [], 0
     while start < len(order):

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers, pre_tokenizers
 
+from nearfield.batch.marks import Marks
 from nearfield.errors import ModelError
 from nearfield.store.atomic import read_json
 
@@ -25,6 +26,7 @@ class Tokens:
     that did not fit. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt, special tokens
     before it included (0 without a prompt). `unknown`: how many tokens were left out because the vocabulary lacks them.
     `types`: (sum of lengths,) int32, which of a pair's two texts each token belongs to, where the model is told that.
+    `marks`: what a multi-vector model makes of the tokens.
     """
 
     ids: npt.NDArray[np.int32]
@@ -33,6 +35,7 @@ class Tokens:
     prompt_tokens: int
     unknown: int = 0
     types: npt.NDArray[np.int32] | None = None
+    marks: Marks | None = None
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -46,7 +49,10 @@ class Tokens:
     def followed_by(self, other: Tokens) -> Tokens:
         """These sequences and then those of `other`; the prompt is said to be as long as these sequences' is."""
         offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
-        return Tokens(np.concatenate([self.ids, other.ids]), offsets, np.concatenate([self.lost, other.lost]), self.prompt_tokens)
+        ids, lost = np.concatenate([self.ids, other.ids]), np.concatenate([self.lost, other.lost])
+        marked = self.marks is not None or other.marks is not None
+        marks = Marks.join([part.marks or Marks.none(part.offsets) for part in (self, other)]) if marked else None
+        return Tokens(ids, offsets, lost, self.prompt_tokens, marks=marks)
 
 
 class Tokeniser:
@@ -77,10 +83,11 @@ class Tokeniser:
         self._from_start, self._specials, self._left_out = from_start, specials, left_out
 
     @classmethod
-    def open(cls, folder: Path, *, max_tokens: int, lower_case: bool = False) -> Tokeniser:
+    def open(cls, folder: Path, *, max_tokens: int, lower_case: bool = False, markers: Sequence[str] = ()) -> Tokeniser:
         """The tokeniser in a model folder: tokenizer.json, where it is what transformers builds of the folder, else what that builds.
 
-        Raises ModelError where the folder holds none that can be read.
+        Each of `markers` is kept whole in a text where the vocabulary has it as one token. Raises ModelError where the folder holds
+        no tokeniser that can be read.
         """
         file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
         stated: dict[str, Any] = read_json(settings) if settings.exists() else {}
@@ -90,6 +97,7 @@ class Tokeniser:
                 tokenizer = _built(folder)
         except Exception as error:  # tokenizers raises a bare Exception, transformers whatever it met
             raise ModelError(f"{folder}: the tokeniser could not be read: {error}") from error
+        _keep_whole(tokenizer, markers)
         side = stated.get("truncation_side") or (tokenizer.truncation or {}).get("direction", "right")
         return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=side == "left")
 
@@ -149,6 +157,11 @@ class Tokeniser:
         """Whether what does not fit is dropped from the start of a text."""
         return self._from_start
 
+    def id_of(self, token: str) -> int | None:
+        """The id of what the vocabulary holds as this very token, None where it doesn't."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
+
     @property
     def size(self) -> int:
         """How many tokens the vocabulary has, added ones included."""
@@ -191,6 +204,17 @@ def unknown_id(tokenizer: Tokenizer) -> int | None:
         return found
     token = tokenizer.model.unk_token
     return None if token is None else tokenizer.token_to_id(token)
+
+
+def _keep_whole(tokenizer: Tokenizer, markers: Sequence[str]) -> None:
+    """Make of each marker that the vocabulary knows, with the space after it or without, a token that no text cuts into pieces.
+
+    As sentence-transformers 6 does for checkpoints whose makers put the markers' ids where they belong.
+    """
+    for marker in markers:
+        known = [text for text in (marker, *marker.split(None, 1)[:1]) if tokenizer.token_to_id(text) is not None]
+        if known and tokenizer.encode(known[0], add_special_tokens=False).tokens != known[:1]:
+            tokenizer.add_special_tokens([AddedToken(known[0], normalized=False, special=True)])
 
 
 def _without(tokens: Tokens, id_: int) -> Tokens:

@@ -13,7 +13,7 @@ from nearfield.store.atomic import read_json, write_json
 from nearfield.store.model_folder import contract_json, read_model_folder
 from nearfield.types.contract import Contract
 
-_READ = ("dense", "several", "sparse")  # the kinds whose folders store/model_folder.py reads
+_READ = ("dense", "multi-vector", "several", "sparse")  # the kinds whose folders store/model_folder.py reads
 _HUB_CACHE = re.compile(r"models--(.+)--(.+)")  # how huggingface_hub names the folder of owner/name
 
 

@@ -13,7 +13,7 @@ from nearfield.store.fingerprint import model_hash
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
 
-RUN = ("dense", "several", "sparse")
+RUN = ("dense", "multi-vector", "several", "sparse")
 """The kinds of the catalog that load_encoder runs."""
 
 

@@ -18,9 +18,11 @@ from nearfield.encoders.static_backbone import static_backbone
 from nearfield.encoders.three_heads import open_three_heads
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.head import Head
+from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.projection import Projection
 from nearfield.heads.splade import Splade
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.store.late_interaction import INLINE, LateInteraction
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 
 log = logging.getLogger(__name__)
@@ -86,6 +88,9 @@ class TextModel:
         for items in token_budget_batches(batch.lengths, len(batch.ids)):
             ids, mask = (torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill))
             attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
+            if batch.marks is not None:
+                seen = torch.from_numpy(batch.lengths[items] - batch.marks.unseen[items]).to(self.device)
+                attended &= torch.arange(attended.shape[1], device=self.device) < seen[:, None]
             parts.append(self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state[mask])
         return torch.cat(parts)
 
@@ -96,5 +101,16 @@ def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:
         transform, decoder = language_head(opened.whole)
         activation, kept = str(folder.head.get("activation", "relu")), folder.contract
         return Splade(transform, decoder, pooling=kept.pooling, activation=activation, similarity=kept.similarity)
+    if folder.late is not None:
+        return open_late_head(folder, folder.late)
     dense = DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])
     return open_three_heads(folder, opened, dense) if folder.contract.kind == "several" else dense
+
+
+def open_late_head(folder: ModelFolder, late: LateInteraction) -> LateInteractionHead:
+    """The head of a multi-vector folder; a Dense module that an old one says is of whole texts is of tokens too."""
+    inputs = ("token_embeddings", "sentence_embedding")
+    projections = [Projection.open(part, inputs=inputs) for part in folder.projections]
+    if late.inline:
+        projections = [Projection.inline(folder.transformer, INLINE)]
+    return LateInteractionHead(folder.contract, projections, average=late.average)

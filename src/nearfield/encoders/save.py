@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from nearfield.encoders.backbone import quiet
 from nearfield.encoders.model import TextModel
+from nearfield.encoders.save_late import write_late
 from nearfield.encoders.save_static import save_static
 from nearfield.encoders.three_heads import save_token_heads
 from nearfield.errors import StorageError
@@ -37,16 +38,19 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
         return
     contract = replace(model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims)
     with staged_folder(path) as stage:
+        if source.late is not None:
+            write_late(stage, source, contract, source.late, list(model.head.projections))
+            _write_weights(model, stage, path)
+            write_json(stage / "nearfield.json", contract_json(contract))
+            return
         modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
         for folder in {"", *(module["path"] for module in modules)}:
             copy_files(source.path / folder, stage / folder)
         if not modules:
             _write_modules(model, stage)
         _state(contract, source, stage)
-        try:
-            _save_weights(model, stage)
-        except SafetensorError as error:
-            raise StorageError(f"{path}: the weights could not be written: {error}") from error
+        _write_weights(model, stage / source.transformer.relative_to(source.path), path)
+        _save_heads(model, stage)
         write_json(stage / "nearfield.json", contract_json(contract))
 
 
@@ -58,11 +62,18 @@ def copy_files(source: Path, to: Path) -> None:
             shutil.copyfile(file, to / file.name)
 
 
-def _save_weights(model: TextModel, stage: Path) -> None:
-    source = model.folder
+def _write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
+    """Write the backbone's config and weights to `folder`, a part of what will be `path`."""
     weights = {name: weight.detach() for name, weight in model.whole.state_dict().items() if name not in model.unread}
     with quiet():
-        model.whole.save_pretrained(stage / source.transformer.relative_to(source.path), state_dict=weights)
+        try:
+            model.whole.save_pretrained(folder, state_dict=weights)
+        except SafetensorError as error:
+            raise StorageError(f"{path}: the weights could not be written: {error}") from error
+
+
+def _save_heads(model: TextModel, stage: Path) -> None:
+    source = model.folder
     dense = model.head.dense if isinstance(model.head, ThreeHeads) else model.head
     if isinstance(dense, DenseHead):
         for folder, projection in zip(source.projections, dense.projections, strict=True):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.batch.late_tokens import LateTokens
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.encoders.collect import Collector, collector
@@ -58,6 +59,7 @@ class TextEncoder(Encoder[E]):
         self.batch_tokens = batch_tokens or runtime.batch_tokens
         self.why = why
         self.tokeniser = tokeniser_of(folder)
+        self.late = None if folder.late is None else LateTokens(folder.late, self.tokeniser, folder.transformer)
 
     @classmethod
     def open(
@@ -103,8 +105,11 @@ class TextEncoder(Encoder[E]):
         for at, item in enumerate(items):
             if not isinstance(item, str):
                 raise InputError(f"item {at} is {item!r}; wanted a text")
-        tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=max_tokens)
         limit = min(max_tokens or self.contract.max_tokens, self.contract.max_tokens)
+        if self.late is not None:
+            tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=self.late.limit(role, limit))
+            return self.late.marked(tokens, role)
+        tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=limit)
         if tokens.prompt_tokens >= limit and not self.contract.include_prompt:
             raise ContractError(
                 f"{self.contract.name}: the prompt of role {role!r} has {tokens.prompt_tokens} tokens and the model reads {limit}; as "
@@ -191,4 +196,5 @@ def tokeniser_of(folder: ModelFolder) -> Tokeniser:
             said = f"the tokeniser knows {tokeniser.size:,} tokens and there are {rows:,} vectors"
             raise ModelError(f"{folder.path}: {said}; one file is of another model")
         return tokeniser
-    return Tokeniser.open(folder.transformer, max_tokens=limit, lower_case=folder.lower_case)
+    markers = () if folder.late is None else folder.late.markers
+    return Tokeniser.open(folder.transformer, max_tokens=limit, lower_case=folder.lower_case, markers=markers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from nearfield.errors import ModelError
 
+IDENTITY = "torch.nn.modules.linear.Identity"
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "torch.nn.modules.linear.Identity": lambda x: x,
+    IDENTITY: lambda x: x,
     "torch.nn.modules.activation.Tanh": torch.tanh,
     "torch.nn.modules.activation.ReLU": torch.relu,
     "torch.nn.modules.activation.GELU": nn.functional.gelu,
@@ -56,19 +57,36 @@ class Projection(nn.Module):
         return projected + (vectors if same else self.residual(vectors))
 
     @classmethod
-    def open(cls, folder: Path) -> Projection:
-        """The module in a `2_Dense`-like folder. Raises ModelError for a config that this class cannot honour."""
+    def open(cls, folder: Path, *, inputs: Sequence[str] = ("sentence_embedding",)) -> Projection:
+        """The module in a `2_Dense`-like folder, which reads one of `inputs`.
+
+        Raises ModelError for a config that this class cannot honour.
+        """
         facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         known = {field.name for field in fields(ProjectionConfig)}
         unknown = sorted(set(facts) - known)
         config = ProjectionConfig(**{key: value for key, value in facts.items() if key in known})
-        if unknown or config.activation_function not in ACTIVATIONS or config.module_input_name != "sentence_embedding":
+        if unknown or config.activation_function not in ACTIVATIONS or config.module_input_name not in inputs:
             what = f"unknown keys {unknown}" if unknown else f"activation {config.activation_function} on {config.module_input_name}"
             raise ModelError(
                 f"{folder / 'config.json'}: a Dense module with {what} is not supported; activations: {', '.join(ACTIVATIONS)}"
             )
         projection = cls(config)
-        projection.load_state_dict(_weights(folder))
+        try:
+            projection.load_state_dict(_weights(folder))
+        except RuntimeError as error:
+            raise ModelError(f"{folder}: the weights do not fit its config.json: {str(error).splitlines()[-1].strip()}") from error
+        return projection
+
+    @classmethod
+    def inline(cls, folder: Path, name: str) -> Projection:
+        """Without bias and activation, by the matrix called `name` among the weights in `folder`. Raises ModelError where it is missing."""
+        weights = _weights(folder)
+        if name not in weights:
+            raise ModelError(f"{folder}: the weights lack {name}, by which each token is projected")
+        weight = weights[name].float()
+        projection = cls(ProjectionConfig(weight.shape[1], weight.shape[0], bias=False, activation_function=IDENTITY))
+        projection.load_state_dict({"linear.weight": weight})
         return projection
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.store.atomic import read_json
+from nearfield.store.late_interaction import SCORES, LateInteraction, is_late, read_late
 from nearfield.store.static_folder import STATIC, is_static, read_config, static_facts
 from nearfield.types.contract import POOLINGS, SIMILARITIES, Contract, Terms
 
@@ -46,7 +47,7 @@ class ModelFolder:
     `transformer` is the folder of the backbone's files, `projections` those of Dense modules in order. `lower_case` asks for
     lower-casing on top of what the tokeniser does. `head` holds what the contract does not say of a head that is not dense: for a
     sparse one `activation`, relu or log1p_relu. `static`: a vector a token, looked up; `drops_unknown`: a
-    static model's mean leaves out tokens that its vocabulary lacks.
+    static model's mean leaves out tokens that its vocabulary lacks. `late`: what of a text gets a vector, of a multi-vector model.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class ModelFolder:
     head: Mapping[str, str] = field(default_factory=dict)
     static: bool = False
     drops_unknown: bool = False
+    late: LateInteraction | None = None
 
 
 def read_model_folder(path: str | Path) -> ModelFolder:
@@ -68,6 +70,8 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     path = Path(path)
     if not path.is_dir():
         raise ModelError(f"{path}: there is no such folder; a model is a folder with config.json, tokenizer.json and model.safetensors")
+    if is_late(path):
+        return _read_late(path)
     modules = _modules(path)
     if is_static(read_config(path), [_kind(module) for module in modules]):
         return _read_static(path, modules)
@@ -89,6 +93,23 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     return ModelFolder(path, contract, transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)), head)
 
 
+def _read_late(path: Path) -> ModelFolder:
+    files, stated = read_late(path), _stated(path)
+    config, limits = read_json(files.transformer / "config.json"), read_limits(files.transformer)
+    query, document = (  # a length that is stated of a role counts instead of the tokeniser's
+        _max_tokens(files.transformer, config, limits | ({"max_seq_length": own} if own else {}), stated, path)
+        for own in (files.settings.longest_query, files.settings.document_tokens)
+    )
+    facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "multi-vector", "pooling": "tokens", "include_prompt": True}
+    facts |= {"normalise": files.normalise, "max_tokens": max(query, document)}
+    facts["dim"] = files.dim or _dim(list(files.projections), config, path)
+    similarity = "cosine" if files.normalise else "dot"
+    contract = _whole_contract(facts, stated, path, similarity=similarity, prompts=files.prompts)
+    late = dataclasses.replace(files.settings, query_tokens=query, document_tokens=document)
+    lower_case = bool(limits.get("do_lower_case", False))
+    return ModelFolder(path, contract, files.transformer, files.projections, lower_case, late=late)
+
+
 def _read_static(path: Path, modules: list[dict[str, Any]]) -> ModelFolder:
     folder = path / modules[0]["path"] if modules else path
     config, stated = read_config(path), _stated(path)
@@ -99,9 +120,12 @@ def _read_static(path: Path, modules: list[dict[str, Any]]) -> ModelFolder:
     return ModelFolder(path, _whole_contract(facts, stated, path, similarity="cosine"), folder, static=True, drops_unknown=drops)
 
 
-def _whole_contract(facts: dict[str, Any], stated: dict[str, Any], path: Path, *, similarity: str) -> Contract:
-    """What the model's own files say, joined with what nearfield.json states beside them."""
-    facts |= {"similarity": stated.get("similarity", similarity)} | _similarity_and_prompts(path)
+def _whole_contract(
+    facts: dict[str, Any], stated: dict[str, Any], path: Path, *, similarity: str, prompts: Mapping[str, str] | None = None
+) -> Contract:
+    """What the model's own files say, joined with what nearfield.json states beside them; `prompts`, if any, instead of theirs."""
+    said = {"prompts": dict(prompts)} if prompts else _similarity_and_prompts(path)
+    facts |= {"similarity": stated.get("similarity", similarity)} | said
     _refuse_contradictions(facts, stated, path)
     stated["prompts"] = facts["prompts"] | stated.get("prompts", {})
     facts |= {key: tuple(value) if key == "matryoshka_dims" else value for key, value in stated.items()}
@@ -246,6 +270,8 @@ def _similarity_and_prompts(path: Path) -> dict[str, Any]:
     """The prompts, and the similarity where one is named; a document's prompt may go by another name, which stays a role too."""
     facts = first_json(path, "config_sentence_transformers.json")
     name = facts.get("similarity_fn_name")
+    if name in SCORES:  # of two multi-vectors; how two tokens are compared is not named there
+        name = None
     if name and name not in SIMILARITIES:
         file = path / "config_sentence_transformers.json"
         raise ModelError(f"{file}: similarity {name!r} is not supported; wanted {', '.join(SIMILARITIES)}")

@@ -59,11 +59,13 @@ def attention(
 ) -> Tensor:
     """softmax(scale q k') v within each sequence: query (T, heads, d), key and value (T, key heads, d) to (T, heads, d).
 
-    `window`: a token sees those less than that many places away. Half-precision on CUDA goes through torch's variable-length flash
-    attention in one call, all else through scaled_dot_product_attention, one call a run of equal length.
+    The keys are those of the tokens that are looked at. `window`: a token sees those less than that many places away.
+    Half-precision on CUDA, where all are looked at, goes through torch's variable-length flash attention in one call, all else
+    through scaled_dot_product_attention, one call a run of equal length.
     """
     shared = query.shape[1] != key.shape[1]
-    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout and _has_flash(query.device):
+    all_seen = all(part == length for part, (_, _, length) in zip(groups.seen, groups.runs, strict=True))
+    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout and all_seen and _has_flash(query.device):
         from torch.nn.attention.varlen import varlen_attn
 
         side = -1 if window is None else window - 1
@@ -73,8 +75,11 @@ def attention(
         assert isinstance(mixed, Tensor)  # it is a pair only when more is asked for
         return mixed
     parts = []
-    for (_, count, length), q, k, v in zip(groups.runs, *(by_run(rows, groups) for rows in (query, key, value)), strict=True):
-        mask = groups.near(length, window, causal=causal) if window is not None and length > window else None
+    runs = zip(groups.runs, groups.seen, *(by_run(rows, groups) for rows in (query, key, value)), strict=True)
+    for (_, count, length), seen, q, k, v in runs:
+        if seen < length:
+            k, v = k[:, :, :seen], v[:, :, :seen]
+        mask = groups.near(length, window, causal=causal)[:, :seen] if window is not None and length > window else None
         alone = causal and mask is None
         mixed = scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared)
         parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))

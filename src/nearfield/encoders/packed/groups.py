@@ -13,11 +13,12 @@ from nearfield.batch.packed import Packed
 class Groups:
     """The runs of sequences of equal length in a packed row, and what one forward pass computes once for all of its layers.
 
-    `runs` are (first token, sequences, length); `longest` is the greatest length.
+    `runs` are (first token, sequences, length), `seen` how many tokens of each of a run's sequences are looked at; `longest` is the
+    greatest length.
     """
 
     def __init__(self, batch: Packed, device: torch.device) -> None:
-        self.runs = batch.groups
+        self.runs, self.seen = batch.groups, batch.seen
         self.longest = int(batch.lengths.max(initial=0))
         self._offsets = batch.offsets[: int((batch.lengths > 0).sum()) + 1]  # sequences without a token lie at the end
         self._device = device

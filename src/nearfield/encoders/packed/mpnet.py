@@ -32,8 +32,11 @@ def mpnet_states(backbone: Any, ids: Tensor, positions: Tensor, groups: Groups) 
 def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor, groups: Groups, dropout: float) -> Tensor:
     """softmax(q k' / sqrt(d) + bias) v within each sequence: (T, heads, d) each to (T, heads, d)."""
     parts = []
-    for (_, count, length), q, k, v in zip(groups.runs, *(by_run(rows, groups) for rows in (query, key, value)), strict=True):
+    runs = zip(groups.runs, groups.seen, *(by_run(rows, groups) for rows in (query, key, value)), strict=True)
+    for (_, count, length), seen, q, k, v in runs:
         corner = groups.once(("bias", length), lambda: bias[:, :length, :length].to(query.dtype).contiguous())  # noqa: B023
+        if seen < length:
+            k, v, corner = k[:, :, :seen], v[:, :, :seen], corner[:, :, :seen]
         mixed = scaled_dot_product_attention(q, k, v, corner, dropout)
         parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
     return torch.cat(parts)

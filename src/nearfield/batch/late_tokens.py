@@ -1,0 +1,81 @@
+"""The tokens of a multi-vector model: queries filled up, and marks of what gets a vector."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfield.batch.marks import Marks
+from nearfield.batch.tokens import Tokeniser, Tokens
+from nearfield.errors import ModelError
+from nearfield.store.atomic import read_json
+from nearfield.store.late_interaction import LateInteraction
+from nearfield.types.role import DOCUMENT, QUERY, Role
+
+_MASKS = ("[MASK]", "<mask>")  # what transformers' own tokenisers call it where a folder doesn't say
+
+
+class LateTokens:
+    """`settings` with the ids that a tokeniser gives the tokens that they name.
+
+    Raises ModelError where queries are to be filled up with a token that the vocabulary lacks.
+    """
+
+    def __init__(self, settings: LateInteraction, tokeniser: Tokeniser, folder: Path) -> None:
+        self.settings = settings
+        known = [tokeniser.id_of(word) for word in settings.skipped]
+        self._skipped = np.array([at for at in known if at is not None], np.int64)
+        self._filler = 0
+        if settings.expansion is not None:
+            self._filler = _filler(settings.expansion.token, tokeniser, folder)
+
+    def limit(self, role: Role, most: int) -> int:
+        """The most tokens of a text of this role, of a model or a caller that allows for `most`."""
+        own = self.settings.query_tokens if role == QUERY else self.settings.document_tokens
+        return min(most, own or most)
+
+    def marked(self, tokens: Tokens, role: Role) -> Tokens:
+        """`tokens` of texts of this role with their marks, queries filled up where the settings ask for it.
+
+        Every token counts but those that the settings skip; the added ones are unseen where they are not attended. A query
+        without a token would have nothing to look at, so that its added ones look at each other.
+        """
+        if role == QUERY and self.settings.expansion is not None:
+            tokens = self._filled(tokens)
+        marks = tokens.marks or Marks.none(tokens.offsets)
+        if (QUERY if role == QUERY else DOCUMENT) in self.settings.skipped_in and len(self._skipped):
+            marks = replace(marks, counted=~np.isin(tokens.ids, self._skipped))
+        return replace(tokens, marks=marks)
+
+    def _filled(self, tokens: Tokens) -> Tokens:
+        asked, before = self.settings.expansion, tokens.lengths
+        assert asked is not None
+        lengths = np.maximum(before, self.limit(QUERY, asked.length))
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        ids = np.full(int(offsets[-1]), self._filler, np.int32)
+        ids[np.repeat(offsets[:-1] - tokens.offsets[:-1], before) + np.arange(len(tokens.ids))] = tokens.ids
+        unseen = np.zeros_like(lengths) if asked.attended else np.where(before > 0, lengths - before, 0)
+        return replace(tokens, ids=ids, offsets=offsets, marks=Marks(np.ones(len(ids), bool), unseen))
+
+
+def _filler(token: str | None, tokeniser: Tokeniser, folder: Path) -> int:
+    """The id of what fills queries up: the token named, else the tokeniser's mask token, else the one that ends its texts."""
+    names = (token,) if token is not None else (*_named(folder, "mask_token"), *_MASKS, *_named(folder, "eos_token"))
+    for name in names:
+        found = tokeniser.id_of(name)
+        if found is not None:
+            return found
+    said = f"{token!r}, which its tokeniser lacks" if token is not None else "a mask token, and its tokeniser has none"
+    raise ModelError(f"{folder}: queries are filled up with {said}; state one as query_expansion's token in sentence_bert_config.json")
+
+
+def _named(folder: Path, key: str) -> list[str]:
+    """What the tokeniser's files call this special token."""
+    found = []
+    for file in ("tokenizer_config.json", "special_tokens_map.json"):
+        stated: Any = read_json(folder / file).get(key) if (folder / file).is_file() else None
+        found += [str(stated["content"]) if isinstance(stated, dict) else str(stated)] if stated else []
+    return found

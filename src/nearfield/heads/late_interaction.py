@@ -1,0 +1,60 @@
+"""One vector a token, projected and normalised (ColBERT)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nearfield.batch.marks import Marks
+from nearfield.batch.packed import Packed
+from nearfield.heads.head import Head
+from nearfield.heads.projection import Projection
+from nearfield.heads.ragged import Ragged
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.multi_vector import MultiVector
+from nearfield.types.contract import Contract
+
+
+class LateInteractionHead(Head[Tensor]):
+    """(T, hidden) to (K, dim) float32, the vectors of the K tokens that the batch's marks count, in their order.
+
+    Khattab and Zaharia 2020 (arXiv 2004.12832), section 3.2. `average` is MultiVector's.
+    """
+
+    kind: ClassVar[str] = "multi-vector"
+
+    def __init__(self, contract: Contract, projections: Sequence[Projection], *, average: bool = False) -> None:
+        super().__init__()
+        self.contract, self.average = contract, average
+        self.projections = nn.ModuleList(projections)
+
+    def forward(self, states: Tensor, batch: Packed) -> Tensor:
+        """See Head.forward: (K, dim)."""
+        vectors = states
+        if batch.marks is not None and not batch.marks.counted.all():
+            vectors = states[torch.from_numpy(np.flatnonzero(batch.marks.counted)).to(states.device)]
+        for projection in self.projections:
+            vectors = projection(vectors)
+        return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
+
+    def embeddings(self, output: Tensor, batch: Packed) -> MultiVector:
+        """See Head.embeddings."""
+        kept = self.contract
+        tokens = Dense(output.cpu().numpy(), kept.dim, similarity=kept.similarity, normalise=kept.normalise)
+        return MultiVector(tokens, _offsets(batch), self.average)
+
+    def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Ragged:
+        """See Head.represented."""
+        counts = [count for part in parts for count in np.diff(_offsets(part))]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        kept = self.contract
+        return Ragged(torch.cat(list(outputs)), offsets, self.average, kept.normalise, kept.similarity)[place]
+
+
+def _offsets(batch: Packed) -> npt.NDArray[np.int64]:
+    return (batch.marks or Marks.none(batch.offsets)).offsets(batch.offsets)

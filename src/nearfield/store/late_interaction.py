@@ -1,0 +1,202 @@
+"""How a multi-vector model treats queries and documents, and where its folder says so.
+
+Three layouts are read: sentence-transformers 6 (`MultiVectorEncoder`), PyLate (its settings in config_sentence_transformers.json), and
+Stanford's ColBERT (`artifact.metadata`, with the projection as `linear.weight` among the backbone's weights).
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import ModelError
+from nearfield.store.atomic import read_json
+from nearfield.store.weights import Weights
+from nearfield.types.role import DOCUMENT, QUERY, Role
+
+MEAN = "meanmaxsim"  # sentence-transformers' name of MaxSim divided by the number of the query's tokens
+SCORES = ("maxsim", MEAN)
+INLINE = "linear.weight"
+_PYLATE = (
+    "query_length", "document_length", "do_query_expansion", "attend_to_expansion_tokens", "attend_to_mask_tokens", "query_prefix",
+    "document_prefix", "skiplist_words",
+)  # fmt: skip
+_USUAL_LENGTH = 32  # tokens of a query where a ColBERT folder doesn't say (Khattab and Zaharia 2020)
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """Queries of fewer than `length` tokens are filled up with `token`, the tokeniser's mask token where it is None.
+
+    `fixed`: longer ones are cut to it. The added tokens always count in MaxSim; the others look at them only where `attended`.
+    """
+
+    length: int
+    fixed: bool = True
+    attended: bool = False
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class LateInteraction:
+    """What of a text gets a vector.
+
+    `query_tokens`, `document_tokens`: the most tokens of either, None where a folder says it of neither. `skipped`: tokens
+    without a vector in the roles `skipped_in`, where every role but query counts as document. `average`: scores are means over the
+    query's tokens. `markers`: prompts that the tokeniser must keep whole. `inline`: the projection is `linear.weight` among the
+    backbone's weights.
+    """
+
+    expansion: Expansion | None = None
+    query_tokens: int | None = None
+    document_tokens: int | None = None
+    skipped: tuple[str, ...] = ()
+    skipped_in: tuple[Role, ...] = (DOCUMENT,)
+    average: bool = False
+    markers: tuple[str, ...] = ()
+    inline: bool = False
+
+    @property
+    def longest_query(self) -> int | None:
+        """The most tokens of a query, where a folder says it of queries."""
+        if self.expansion is None:
+            return self.query_tokens
+        if self.expansion.fixed:
+            return self.expansion.length
+        return None if self.query_tokens is None else max(self.query_tokens, self.expansion.length)
+
+
+@dataclass(frozen=True)
+class LateFiles:
+    """What a multi-vector folder says: `projections` are the folders of its Dense modules; `prompts` is None where sentence-transformers'
+    own file states them, `dim` where the projections do."""
+
+    transformer: Path
+    settings: LateInteraction
+    projections: tuple[Path, ...] = ()
+    normalise: bool = True
+    prompts: Mapping[Role, str] | None = None
+    dim: int | None = None
+
+
+def is_late(path: Path) -> bool:
+    """Whether the folder at `path` is a multi-vector model's."""
+    stated = _read(path / "config_sentence_transformers.json")
+    kind = stated.get("model_type", "SentenceTransformer")
+    if kind in ("ColBERT", "MultiVectorEncoder") or (kind == "SentenceTransformer" and _pylate(stated)):
+        return True
+    return (path / "artifact.metadata").is_file() or "HF_ColBERT" in (_read(path / "config.json").get("architectures") or [])
+
+
+def read_late(path: Path) -> LateFiles:
+    """What the multi-vector folder at `path` says. Raises ModelError for modules and settings that cannot be honoured."""
+    if not (path / "modules.json").exists():
+        return _stanford(path)
+    stated = _read(path / "config_sentence_transformers.json")
+    modules = sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"]))
+    kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+    wrong = [kind for kind in kinds if kind not in ("Transformer", "Dense", "MultiVectorMask", "Normalize", "Pooling")]
+    if wrong or kinds[:1] != ["Transformer"] or ("Dense" not in kinds and "MultiVectorMask" not in kinds):
+        said = f"module {wrong[0]} is not supported" if wrong else f"modules are {', '.join(kinds)}"
+        raise ModelError(f"{path / 'modules.json'}: {said}; wanted Transformer, then Dense, MultiVectorMask and Normalize")
+    folders = {kind: [path / module["path"] for module, of in zip(modules, kinds, strict=True) if of == kind] for kind in kinds}
+    native = "MultiVectorMask" in kinds
+    if native:
+        inputs = [_read(folder / "config.json").get("module_input_name") for folder in folders.get("Normalize", [])]
+        normalise = "token_embeddings" in inputs
+        settings = _native(path, folders["Transformer"][0], folders["MultiVectorMask"][0], stated)
+    else:
+        normalise, settings = True, _of_pylate(stated)
+    prompts = _pylate_prompts(stated)
+    if prompts is not None:
+        settings = replace(settings, markers=tuple(prompts.values()))
+    return LateFiles(folders["Transformer"][0], settings, tuple(folders.get("Dense", [])), normalise, prompts)
+
+
+def _native(path: Path, transformer: Path, mask: Path, stated: dict[str, Any]) -> LateInteraction:
+    limits = _read(transformer / "sentence_bert_config.json")
+    facts = _read(mask / "config.json")
+    if facts.get("keep_only_token_ids"):
+        raise ModelError(f"{mask / 'config.json'}: keep_only_token_ids is of models of images, which are not supported")
+    tasks = facts.get("skiplist_tasks") or [DOCUMENT]
+    known = _of_pylate(stated) if _pylate(stated) else LateInteraction(average=stated.get("similarity_fn_name") == MEAN)
+    return replace(
+        known,
+        expansion=_expansion(limits["query_expansion"], transformer) if "query_expansion" in limits else known.expansion,
+        query_tokens=limits.get("query_length", known.query_tokens),
+        document_tokens=limits.get("document_length", known.document_tokens),
+        skipped=tuple(facts.get("skiplist_words") or ()),
+        skipped_in=(tasks,) if isinstance(tasks, str) else tuple(tasks),
+    )
+
+
+def _expansion(asked: dict[str, Any] | None, folder: Path) -> Expansion | None:
+    if asked is None:
+        return None
+    strategy, length = asked.get("strategy"), asked.get("length")
+    if strategy not in ("fixed", "min") or not isinstance(length, int) or length < 1:
+        said = f"query_expansion has strategy {strategy!r} and length {length!r}"
+        raise ModelError(f"{folder / 'sentence_bert_config.json'}: {said}; wanted fixed or min and at least 1")
+    return Expansion(length, strategy == "fixed", bool(asked.get("attend", False)), asked.get("token"))
+
+
+def _pylate(stated: dict[str, Any]) -> bool:
+    return any(key in stated for key in _PYLATE)
+
+
+def _of_pylate(stated: dict[str, Any]) -> LateInteraction:
+    """PyLate fills queries up to query_length and skips punctuation where its settings don't say otherwise."""
+    length, expansion = stated.get("query_length"), None
+    if stated.get("do_query_expansion") is not False:
+        attended = stated.get("attend_to_expansion_tokens", stated.get("attend_to_mask_tokens"))
+        expansion = Expansion(length or _USUAL_LENGTH, attended=bool(attended))
+    words = stated.get("skiplist_words")
+    return LateInteraction(
+        expansion,
+        None if expansion else length,
+        stated.get("document_length"),
+        tuple(string.punctuation if words is None else words),
+        average=stated.get("similarity_fn_name") == MEAN,
+    )
+
+
+def _pylate_prompts(stated: dict[str, Any]) -> dict[Role, str] | None:
+    """Its markers before the prompts, None where it has no markers."""
+    if not any(f"{role}_prefix" in stated for role in (QUERY, DOCUMENT)):
+        return None
+    prompts = {role: text for role, text in (stated.get("prompts") or {}).items() if text is not None}
+    for role in (QUERY, DOCUMENT):
+        marker = stated.get(f"{role}_prefix") or ""
+        prompts[role] = marker + prompts.get(role, "").removeprefix(marker)
+    return prompts
+
+
+def _stanford(path: Path) -> LateFiles:
+    """A folder of Stanford's ColBERT, whose defaults are those of its ColBERTConfig."""
+    stated = _read(path / "artifact.metadata")
+    prompts = {QUERY: f"{stated.get('query_token_id') or '[unused0]'} ", DOCUMENT: f"{stated.get('doc_token_id') or '[unused1]'} "}
+    settings = LateInteraction(
+        Expansion(stated.get("query_maxlen") or _USUAL_LENGTH, attended=bool(stated.get("attend_to_mask_tokens"))),
+        document_tokens=stated.get("doc_maxlen"),
+        skipped=tuple(string.punctuation) if stated.get("mask_punctuation", True) else (),
+        markers=tuple(prompts.values()),
+        inline=True,
+    )
+    return LateFiles(path, settings, prompts=prompts, dim=_inline_dim(path, stated))
+
+
+def _inline_dim(path: Path, stated: dict[str, Any]) -> int:
+    if isinstance(stated.get("dim"), int):
+        return int(stated["dim"])
+    weights = Weights(path)
+    if INLINE not in weights:
+        raise ModelError(f"{path}: a folder of Stanford's ColBERT has its projection as {INLINE} among the weights, and this has none")
+    return len(weights.float32(INLINE))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(file) if file.is_file() else {}
+    return found

@@ -1,0 +1,138 @@
+"""Multi-vector models of every layout against sentence-transformers' MultiVectorEncoder, and back."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sentence_transformers import MultiVectorEncoder
+
+from late_models import DIM, LAYOUTS, tiny_late
+from nasty import nasty_texts
+from nearfield.encoders.load import load_encoder
+from nearfield.encoders.model import TextModel
+from nearfield.encoders.save import save_encoder
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import ModelError
+from nearfield.similarity.multi_vector import MultiVector
+from nearfield.store.model_folder import read_model_folder
+
+FIXED = {"query_expansion": {"strategy": "fixed", "length": 24}, "document_length": 50}
+LEAST = {"query_expansion": {"strategy": "min", "length": 16, "attend": True, "token": "[unused0]"}, "query_length": 40}
+PLAIN = {"query_length": 20}
+TEXTS = nasty_texts()
+
+
+def assert_same_tokens(ours: MultiVector, theirs: list[np.ndarray]) -> None:
+    assert ours.lengths.tolist() == [len(vectors) for vectors in theirs]
+    np.testing.assert_allclose(ours.tokens.vectors, np.concatenate(theirs), atol=1e-5, rtol=0)
+
+
+def assert_same_as_peer(folder: Path, opened: TextEncoder[MultiVector], texts: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = MultiVectorEncoder(str(folder), device="cpu")
+        for role, encode in (("query", peer.encode_query), ("document", peer.encode_document)):
+            assert_same_tokens(opened.encode(texts, role), encode(texts, convert_to_numpy=True))
+        few = texts[:20]
+        theirs = peer.similarity(peer.encode_query(few), peer.encode_document(few)).numpy()
+        scores = opened.encode(few, "query").scores(opened.encode(few, "document"))
+    filled = np.isfinite(scores)  # theirs gives a document without a vector a very low score, ours none
+    np.testing.assert_allclose(scores[filled], theirs[filled], atol=1e-4)
+
+
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    *(("sentence-transformers", kind, FIXED) for kind in ("bert", "modernbert", "mpnet", "xlm-roberta")),
+    *(("sentence-transformers", kind, LEAST) for kind in ("bert", "modernbert")),
+    ("sentence-transformers", "bert", PLAIN),
+    ("pylate", "bert", {"model_type": "ColBERT", "skiplist_words": [","], "attend_to_expansion_tokens": True}),
+    ("pylate", "modernbert", {}),
+    ("pylate", "bert", {"do_query_expansion": False, "similarity_fn_name": "MaxSim"}),
+    ("stanford", "bert", {}),
+    ("stanford", "bert", {"mask_punctuation": False, "attend_to_mask_tokens": True, "query_token_id": "[unused1]"}),
+]
+
+
+@pytest.mark.parametrize(("layout", "kind", "settings"), CASES)
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_gives_the_peers_vectors_here_and_ours_gives_them_there(
+    tmp_path: Path, layout: str, kind: str, settings: dict[str, Any]
+) -> None:
+    folder = tiny_late(tmp_path / "theirs", kind, layout=layout, bias=layout == "sentence-transformers", **settings)
+    opened = load_encoder(folder)
+    assert (opened.contract.kind, opened.contract.dim, opened.contract.pooling) == ("multi-vector", DIM, "tokens")
+    assert_same_as_peer(folder, opened, TEXTS)
+    save_encoder(TextModel.open(folder), tmp_path / "ours", name="ours")
+    again = load_encoder(tmp_path / "ours")
+    assert again.folder.late is not None
+    assert opened.folder.late is not None
+    assert again.contract.prompts == opened.contract.prompts
+    assert (again.folder.late.query_tokens, again.folder.late.document_tokens) == (
+        opened.folder.late.query_tokens,
+        opened.folder.late.document_tokens,
+    )
+    assert_same_as_peer(tmp_path / "ours", again, TEXTS[:60])
+    for role in ("query", "document"):
+        assert_same_tokens(again.encode(TEXTS[:60], role), [row.tokens.vectors for row in rows(opened.encode(TEXTS[:60], role))])
+
+
+def rows(embeddings: MultiVector) -> list[MultiVector]:
+    return [embeddings[[at]] for at in range(len(embeddings))]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.filterwarnings("ignore")
+def test_an_item_does_not_depend_on_its_batch(tmp_path: Path, layout: str) -> None:
+    opened = load_encoder(tiny_late(tmp_path / "m", layout=layout))
+    small = TextEncoder(opened.folder, opened.runtime, batch_tokens=70)
+    for role in ("query", "document"):
+        whole = opened.encode(TEXTS[:50], role)
+        assert_same_tokens(small.encode(TEXTS[:50][::-1], role)[np.arange(50)[::-1]], [row.tokens.vectors for row in rows(whole)])
+
+
+def test_what_counts_is_what_the_folder_says(tmp_path: Path) -> None:
+    opened = load_encoder(tiny_late(tmp_path / "m", **FIXED))
+    queries, documents = opened.encode(["a cat", ""], "query"), opened.encode(["a , cat .", ",", "a cat"], "document")
+    assert queries.lengths.tolist() == [24, 24], "queries are filled up"
+    assert documents.lengths.tolist() == [5, 3, 5], "[CLS], the marker, the words and [SEP], without punctuation"
+    assert queries.usage.tokens == 48
+
+
+def test_the_mean_is_over_the_querys_tokens(tmp_path: Path) -> None:
+    folder = tiny_late(tmp_path / "m", **PLAIN)
+    file = folder / "config_sentence_transformers.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"similarity_fn_name": "meanmaxsim"}))
+    assert_same_as_peer(folder, load_encoder(folder), TEXTS[:30])
+
+
+def broken(folder: Path, name: str, change: dict[str, Any]) -> Path:
+    file = folder / name
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    return folder
+
+
+def test_what_cannot_be_honoured_is_an_error(tmp_path: Path) -> None:
+    images = broken(tiny_late(tmp_path / "a"), "2_MultiVectorMask/config.json", {"keep_only_token_ids": [7]})
+    with pytest.raises(ModelError, match="keep_only_token_ids is of models of images"):
+        read_model_folder(images)
+    pooled = tiny_late(tmp_path / "b")
+    modules = json.loads((pooled / "modules.json").read_text())
+    modules.append({"idx": 4, "name": "4", "path": "4_X", "type": "x.HierarchicalTokenPooling"})
+    (pooled / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ModelError, match="module HierarchicalTokenPooling is not supported"):
+        read_model_folder(pooled)
+    with pytest.raises(ModelError, match="strategy 'all' and length 3; wanted fixed or min"):
+        read_model_folder(tiny_late(tmp_path / "c", query_expansion={"strategy": "all", "length": 3}))
+    unknown = tiny_late(tmp_path / "d", query_expansion={"strategy": "fixed", "length": 8, "token": "<no such>"})
+    with pytest.raises(ModelError, match="filled up with '<no such>', which its tokeniser lacks"):
+        load_encoder(unknown)
+    stanford = tiny_late(tmp_path / "e", layout="stanford", dim=None)
+    (stanford / "model.safetensors").unlink()
+    plain = tiny_late(tmp_path / "f")
+    (plain / "model.safetensors").rename(stanford / "model.safetensors")
+    with pytest.raises(ModelError, match=r"has its projection as linear\.weight among the weights, and this has none"):
+        read_model_folder(stanford)

@@ -12,7 +12,7 @@ import pytest
 from sentence_transformers import MultiVectorEncoder
 
 from late_models import DIM, LAYOUTS, tiny_late
-from nasty import nasty_texts
+from nasty import BASE, nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save import save_encoder
@@ -75,9 +75,9 @@ def test_a_folder_gives_the_peers_vectors_here_and_ours_gives_them_there(
         opened.folder.late.query_tokens,
         opened.folder.late.document_tokens,
     )
-    assert_same_as_peer(tmp_path / "ours", again, TEXTS[:60])
+    assert_same_as_peer(tmp_path / "ours", again, BASE)
     for role in ("query", "document"):
-        assert_same_tokens(again.encode(TEXTS[:60], role), [row.tokens.vectors for row in rows(opened.encode(TEXTS[:60], role))])
+        assert_same_tokens(again.encode(BASE, role), [row.tokens.vectors for row in rows(opened.encode(BASE, role))])
 
 
 def rows(embeddings: MultiVector) -> list[MultiVector]:

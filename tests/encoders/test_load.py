@@ -15,7 +15,6 @@ from nearfield.errors import ModelError
             "text-embedding-3-large",
             "runs only behind OpenAI's API, which load_encoder does not ask; wanted a local model",
         ),
-        ("colbert-ir/colbertv2.0", "colbertv2 is a model of the kind 'multi-vector'; load_encoder runs dense, several, sparse ones"),
         ("siglip-base", "of the kind 'image-text'"),
         ("bge-smal", "is neither a folder nor a model of the catalog. Did you mean 'bge-small'?"),
         ("x!", "is neither a folder nor a model of the catalog. `nearfield models` lists it."),

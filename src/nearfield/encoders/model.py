@@ -113,4 +113,4 @@ def open_late_head(folder: ModelFolder, late: LateInteraction) -> LateInteractio
     projections = [Projection.open(part, inputs=inputs) for part in folder.projections]
     if late.inline:
         projections = [Projection.inline(folder.transformer, INLINE)]
-    return LateInteractionHead(folder.contract, projections, average=late.average)
+    return LateInteractionHead(folder.contract, projections, late)

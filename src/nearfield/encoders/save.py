@@ -15,6 +15,7 @@ from nearfield.encoders.save_static import save_static
 from nearfield.encoders.three_heads import save_token_heads
 from nearfield.errors import StorageError
 from nearfield.heads.dense import DenseHead
+from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.three import ThreeHeads
 from nearfield.store.atomic import read_json, staged_folder, write_json
 from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json, read_limits
@@ -38,8 +39,8 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
         return
     contract = replace(model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims)
     with staged_folder(path) as stage:
-        if source.late is not None:
-            write_late(stage, source, contract, source.late, list(model.head.projections))
+        if isinstance(model.head, LateInteractionHead):
+            write_late(stage, source, contract, model.head)
             _write_weights(model, stage, path)
             write_json(stage / "nearfield.json", contract_json(contract))
             return

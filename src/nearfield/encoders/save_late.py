@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from nearfield.batch.tokens import Tokeniser
+from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.projection import Projection
 from nearfield.store.atomic import write_json
 from nearfield.store.late_interaction import MEAN, LateInteraction
@@ -25,11 +25,12 @@ _TOKENISER = ("added_tokens", "merges", "sentencepiece", "special_tokens", "spie
 _TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
 
 
-def write_late(stage: Path, source: ModelFolder, contract: Contract, late: LateInteraction, projections: Sequence[Projection]) -> None:
+def write_late(stage: Path, source: ModelFolder, contract: Contract, head: LateInteractionHead) -> None:
     """Write into `stage` all of a multi-vector folder but its backbone's config and weights and nearfield.json.
 
-    The tokeniser's files are those of `source`; `late` says what of a text gets a vector.
+    The tokeniser's files are those of `source`.
     """
+    late, projections = head.settings, [part for part in head.projections if isinstance(part, Projection)]
     for file in source.transformer.glob("*"):
         if file.is_file() and file.name.startswith(_TOKENISER):
             shutil.copyfile(file, stage / file.name)

@@ -17,20 +17,22 @@ from nearfield.heads.projection import Projection
 from nearfield.heads.ragged import Ragged
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
+from nearfield.store.late_interaction import LateInteraction
 from nearfield.types.contract import Contract
 
 
 class LateInteractionHead(Head[Tensor]):
     """(T, hidden) to (K, dim) float32, the vectors of the K tokens that the batch's marks count, in their order.
 
-    Khattab and Zaharia 2020 (arXiv 2004.12832), section 3.2. `average` is MultiVector's.
+    `settings` say what of a text gets a vector, which the marks have been made by. Khattab and Zaharia 2020 (arXiv 2004.12832),
+    section 3.2.
     """
 
     kind: ClassVar[str] = "multi-vector"
 
-    def __init__(self, contract: Contract, projections: Sequence[Projection], *, average: bool = False) -> None:
+    def __init__(self, contract: Contract, projections: Sequence[Projection], settings: LateInteraction) -> None:
         super().__init__()
-        self.contract, self.average = contract, average
+        self.contract, self.settings = contract, settings
         self.projections = nn.ModuleList(projections)
 
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
@@ -46,14 +48,14 @@ class LateInteractionHead(Head[Tensor]):
         """See Head.embeddings."""
         kept = self.contract
         tokens = Dense(output.cpu().numpy(), kept.dim, similarity=kept.similarity, normalise=kept.normalise)
-        return MultiVector(tokens, _offsets(batch), self.average)
+        return MultiVector(tokens, _offsets(batch), self.settings.average)
 
     def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Ragged:
         """See Head.represented."""
         counts = [count for part in parts for count in np.diff(_offsets(part))]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         kept = self.contract
-        return Ragged(torch.cat(list(outputs)), offsets, self.average, kept.normalise, kept.similarity)[place]
+        return Ragged(torch.cat(list(outputs)), offsets, self.settings.average, kept.normalise, kept.similarity)[place]
 
 
 def _offsets(batch: Packed) -> npt.NDArray[np.int64]:

@@ -97,7 +97,7 @@ def _read_late(path: Path) -> ModelFolder:
     files, stated = read_late(path), _stated(path)
     config, limits = read_json(files.transformer / "config.json"), read_limits(files.transformer)
     query, document = (  # a length that is stated of a role counts instead of the tokeniser's
-        _max_tokens(files.transformer, config, limits | ({"max_seq_length": own} if own else {}), stated, path)
+        max_tokens_of(files.transformer, config, limits | ({"max_seq_length": own} if own else {}), stated, path)
         for own in (files.settings.longest_query, files.settings.document_tokens)
     )
     facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "multi-vector", "pooling": "tokens", "include_prompt": True}

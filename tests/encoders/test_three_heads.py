@@ -20,6 +20,7 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
+from nearfield.kernels.library import runnable
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.open import open_embeddings
 from nearfield.similarity.several import Several
@@ -78,10 +79,14 @@ def _layer(file: Path) -> nn.Linear:
     return layer
 
 
-def test_all_three_outputs_are_those_of_flag_embedding(folder: Path) -> None:
+@pytest.mark.parametrize("runtime", ["torch", "native"])
+def test_all_three_outputs_are_those_of_flag_embedding(folder: Path, runtime: str) -> None:
+    if runtime == "native" and not runnable():
+        pytest.skip("the kernels are not compiled here")
     texts = nasty_texts()
+    encoder = load_encoder(folder, runtime=runtime)
     with pytest.warns(UserWarning, match="tokens"):
-        ours = load_encoder(folder).encode(texts, "document")
+        ours = encoder.encode(texts, "document")
     assert isinstance(ours, Several)
     dense, sparse, tokens, mask = FlagEmbedding(folder).encode(texts)
     np.testing.assert_allclose(ours.dense.vectors, dense.numpy(), atol=1e-5, rtol=0)
@@ -111,7 +116,8 @@ def test_sentence_transformers_and_a_stated_kind_give_the_dense_vectors_alone(tm
     assert_same_as_sentence_transformers(folder, texts, encoder=encoder)
     (folder / "nearfield.json").unlink()
     with pytest.warns(UserWarning, match="tokens"):
-        np.testing.assert_array_equal(load_encoder(folder).encode(texts, "query").dense.vectors, encoder.encode(texts, "query").vectors)
+        ours = load_encoder(folder, runtime="torch").encode(texts, "query").dense.vectors
+        np.testing.assert_array_equal(ours, encoder.encode(texts, "query").vectors)
 
 
 def test_order_and_batches_change_nothing(folder: Path) -> None:

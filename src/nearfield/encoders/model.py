@@ -103,8 +103,9 @@ def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:
         return Splade(transform, decoder, pooling=kept.pooling, activation=activation, similarity=kept.similarity)
     if folder.late is not None:
         return open_late_head(folder, folder.late)
-    dense = DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])
-    return open_three_heads(folder, opened, dense) if folder.contract.kind == "several" else dense
+    if folder.contract.kind == "several":
+        return open_three_heads(folder, hidden=opened.model.config.hidden_size, vocabulary=opened.model.config.vocab_size)
+    return DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])
 
 
 def open_late_head(folder: ModelFolder, late: LateInteraction) -> LateInteractionHead:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nearfield.encoders.backbone import Backbone
 from nearfield.errors import ModelError
 from nearfield.heads.dense import DenseHead
+from nearfield.heads.projection import Projection
 from nearfield.heads.three import ThreeHeads
 from nearfield.heads.token_vectors import TokenVectors
 from nearfield.heads.token_weights import TokenWeights
@@ -21,19 +21,19 @@ from nearfield.types.contract import FUSION
 _UNWEIGHED = ("cls_token", "sep_token", "eos_token", "pad_token", "unk_token")
 
 
-def open_three_heads(folder: ModelFolder, opened: Backbone, dense: DenseHead) -> ThreeHeads:
-    """The dense head with the two that lie beside it.
+def open_three_heads(folder: ModelFolder, *, hidden: int, vocabulary: int) -> ThreeHeads:
+    """The dense head with the two that lie beside it, for a backbone of that many dimensions and terms.
 
     Terms are the backbone's token ids; those of special tokens weigh nothing. Raises ModelError where a file is damaged or its layer
     does not fit the backbone.
     """
-    contract, config = folder.contract, opened.model.config
-    vectors, weights = (_linear(folder.path / TOKEN_HEADS[kind], int(config.hidden_size)) for kind in ("multi-vector", "sparse"))
+    contract, dense = folder.contract, DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])
+    vectors, weights = (_linear(folder.path / TOKEN_HEADS[kind], hidden) for kind in ("multi-vector", "sparse"))
     if weights.out_features != 1:
         raise ModelError(f"{folder.path / TOKEN_HEADS['sparse']}: gives {weights.out_features} numbers a token; wanted 1, its weight")
     return ThreeHeads(
         dense,
-        TokenWeights(weights, vocabulary=int(config.vocab_size), left_out=special_ids(folder.transformer)),
+        TokenWeights(weights, vocabulary=vocabulary, left_out=special_ids(folder.transformer)),
         TokenVectors(vectors, normalise=contract.normalise),
         fusion=contract.fusion or FUSION,
     )

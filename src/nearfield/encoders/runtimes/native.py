@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,17 @@ from nearfield.encoders.runtimes.architectures import ARCHITECTURES, why_not_con
 from nearfield.encoders.runtimes.packed_model import PackedModel
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import InputError, ModelError
+from nearfield.kernels.layout import ModelLayout
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.atomic import read_json
 from nearfield.store.model_folder import ModelFolder
 from nearfield.store.weights import Weights
 from nearfield.types.contract import Contract
+
+StateHeads = Callable[[npt.NDArray[np.float32], Packed], Embeddings]
+"""Takes the states (T, hidden) of a batch's tokens."""
 
 
 class NativeRuntime(Runtime):
@@ -26,13 +32,15 @@ class NativeRuntime(Runtime):
 
     name = "native"
     precisions = PRECISIONS
+    kinds = ("dense", "several")
 
-    def __init__(self, model: PackedModel, contract: Contract, *, precision: str = "float32") -> None:
+    def __init__(self, model: PackedModel, contract: Contract, *, precision: str = "float32", heads: StateHeads | None = None) -> None:
         self.precision = precision
         self.batch_tokens = 2048
         self.streams = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._model = model
         self._contract = contract
+        self._heads = heads
         self._scratch: list[npt.NDArray[np.float32]] = []  # of calls that ended, for those to come
 
     @classmethod
@@ -45,19 +53,31 @@ class NativeRuntime(Runtime):
         if hindrance:
             raise ModelError(f"{folder.path}: the native runtime {hindrance}")
         config = read_json(folder.transformer / "config.json")
+        several = folder.contract.kind == "several"
         model = PackedModel(
             kernels(level),
             Weights(folder.transformer),
             config,
             architecture=ARCHITECTURES[config["model_type"]],
-            pooling=folder.contract.pooling,
+            pooling="mean" if several else folder.contract.pooling,  # of one token's state, the last layer makes no other
             precision=precision,
         )
-        return cls(model, folder.contract, precision=precision)
+        return cls(model, folder.contract, precision=precision, heads=_state_heads(folder, model.layout) if several else None)
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """See Runtime.embed. Raises InputError for a token that the model does not have or that lies past its positions."""
-        skipped = 0 if self._contract.include_prompt else batch.prompt_tokens
+        vectors = self._run(batch, 0 if self._contract.include_prompt else batch.prompt_tokens)[0]
+        if self._contract.normalise:
+            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors
+
+    def represent(self, batch: Packed) -> Embeddings:
+        """See Runtime.represent."""
+        assert self._heads is not None
+        return self._heads(self._run(batch, 0, keep=True)[1], batch)
+
+    def _run(self, batch: Packed, skipped: int, *, keep: bool = False) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """What the kernels pool of each sequence, and where it is to be kept, the state of each token: (n, hidden) and (T, hidden)."""
         model, call = self._model.layout, self._model.kernels.call
         vectors = np.empty((len(batch), model.hidden), np.float32)
         pointer = ctypes.addressof(model)
@@ -67,15 +87,30 @@ class NativeRuntime(Runtime):
             scratch = np.empty(needed, np.float32)
         ids, offsets = np.require(batch.ids, np.int32, ["C"]), np.require(batch.offsets, np.int64, ["C"])
         wrong = call("encode", pointer, ids, offsets, len(batch), skipped, scratch, vectors)
+        wide = self._model.kernels.padded(model.hidden)
+        states = scratch[: len(ids) * wide if keep else 0].reshape(-1, wide)[:, : model.hidden].copy()  # the kernels' first part of it
         self._scratch.append(scratch)
         if wrong:
             raise InputError(
                 f"{self._contract.name}: token {wrong - 1} of a batch has id {ids[wrong - 1]} or a place that the model does not have: it "
                 f"has {model.vocabulary} ids and {model.reach} places; does the tokeniser belong to the model?"
             )
-        if self._contract.normalise:
-            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        return vectors, states
+
+
+def _state_heads(folder: ModelFolder, model: ModelLayout) -> StateHeads:
+    """The heads of a model of several kinds, which are torch's, and imported for it."""
+    import torch
+
+    from nearfield.encoders.three_heads import open_three_heads
+
+    heads = open_three_heads(folder, hidden=model.hidden, vocabulary=model.vocabulary)
+
+    def represent(states: npt.NDArray[np.float32], batch: Packed) -> Embeddings:
+        with torch.inference_mode():
+            return heads.embeddings(heads(torch.from_numpy(states), batch), batch)
+
+    return represent
 
 
 def why_not(folder: ModelFolder) -> str | None:

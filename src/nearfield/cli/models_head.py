@@ -12,7 +12,10 @@ from nearfield.cli.console import emit_json, out, progress_bar
 
 def head(
     model: Annotated[str, typer.Argument(help="The dense model whose backbone it is put on: of the catalog, or a model folder.")],
-    head: Annotated[str, typer.Argument(help="splade: a weight for each term of the vocabulary.")],
+    head: Annotated[
+        str,
+        typer.Argument(help="splade: a weight for each term of the vocabulary; three: a weight and a vector a token, beside its own head."),
+    ],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:

@@ -13,7 +13,10 @@ from nearfield.store.atomic import check_writable, staged_folder
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.types.progress import Progress, silent
 
-HEADS = {"splade": "nearfield.encoders.new_splade:write_splade"}
+HEADS = {
+    "splade": "nearfield.encoders.new_splade:write_splade",
+    "three": "nearfield.encoders.new_three:write_three",
+}
 """Each is the place of a function that writes, into an empty folder, the model of another folder with that head: see `Writer`."""
 
 

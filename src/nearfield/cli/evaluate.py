@@ -94,8 +94,8 @@ def evaluate(
     data = open_data(on)
     if isinstance(data, Pairs):
         options = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
-        given = {name for name, value in options.items() if value} | ({"--bm25 or --no-bm25"} if bm25 is not None else set())
-        _check_for_pairs(data, models, sorted(given, key=[*options, *given].index))
+        given = [name for name, value in options.items() if value] + ([] if bm25 is None else ["--bm25 or --no-bm25"])
+        _check_for_pairs(data, models, given)
         comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
     else:
         wanted = _measures(measure or MAIN, measures)

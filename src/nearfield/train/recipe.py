@@ -65,6 +65,20 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Distil:
+    """What a teacher says of each query's positive and hard negatives, learnt beside the objective.
+
+    `teacher` is a cross-encoder's folder, or an encoder's name or folder; there is none where it is empty. `loss` is kl or margin-mse,
+    and counts `weight` beside the objective. `temperature` divides the teacher's scores, as the objective's divides the model's.
+    """
+
+    teacher: str = ""
+    loss: str = "kl"
+    weight: float = 1.0
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
 class Merge:
     """Tuned and base weights are averaged at each of `ratios` (1 is all tuned); the best on dev that keeps every guard is taken.
 
@@ -86,6 +100,7 @@ class Recipe:
     negatives: Negatives = field(default_factory=Negatives)
     schedule: Schedule = field(default_factory=Schedule)
     merge: Merge = field(default_factory=Merge)
+    distil: Distil = field(default_factory=Distil)
 
     def __post_init__(self) -> None:
         s, n, m = self.schedule, self.negatives, self.merge
@@ -107,6 +122,11 @@ class Recipe:
         _need(0 <= n.skip < n.depth, "negatives.skip", n.skip, f"0 or more and below negatives.depth ({n.depth})")
         _need(bool(m.ratios) and all(0 < ratio <= 1 for ratio in m.ratios), "merge.ratios", list(m.ratios), "numbers above 0 and up to 1")
         _need(m.margin >= 0, "merge.margin", m.margin, "0 or more")
+        d = self.distil
+        _need(d.loss in ("kl", "margin-mse"), "distil.loss", d.loss, "kl or margin-mse")
+        _need(d.weight > 0, "distil.weight", d.weight, "more than 0; without distil.teacher nothing is distilled")
+        _need(d.temperature > 0, "distil.temperature", d.temperature, "more than 0")
+        _need(not d.teacher or n.per_query > 0, "negatives.per_query", n.per_query, "at least 1: a teacher compares a query's documents")
         try:
             object.__setattr__(self, "measure", measure_name(self.measure))
         except InputError as error:

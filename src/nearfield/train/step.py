@@ -21,6 +21,8 @@ from nearfield.train.gradient_cache import cached_backward
 from nearfield.train.group import ALONE, Group
 from nearfield.train.losses.in_rows import in_rows
 from nearfield.train.losses.infonce import infonce_of_scores
+from nearfield.train.losses.kl import kl
+from nearfield.train.losses.margin_mse import margin_mse
 from nearfield.train.losses.matryoshka import Loss, matryoshka
 from nearfield.train.losses.self_distillation import self_distillation
 from nearfield.train.recipe import Recipe
@@ -37,7 +39,8 @@ class Step:
 
     `parts`: all texts in packed mini-batches; `place`: (U + N,) int64, the row of each text in the parts' embeddings laid end to
     end, queries before documents. `query`: (B,) int64 in 0..U-1; `positive`: (B,) int64 in 0..N-1. `ignored`: (2, K) int64, the
-    rows and columns of the (B, N) score matrix at documents that may be relevant to the query.
+    rows and columns of the (B, N) score matrix at documents that may be relevant to the query. `own`: (B, 1 + k) int64, the columns
+    of each query's positive and hard negatives, -1 for none, and `teacher`: (B, 1 + k), a teacher's scores of them, where there is one.
     """
 
     parts: Sequence[Packed]
@@ -45,6 +48,8 @@ class Step:
     query: Tensor
     positive: Tensor
     ignored: npt.NDArray[np.int64]
+    own: Tensor | None = None
+    teacher: Tensor | None = None
 
     @property
     def tokens(self) -> int:
@@ -74,7 +79,13 @@ def prepare_step(data: TrainingData, batch: Positions, contract: Contract, *, pr
         at = np.nonzero(possibly_relevant(data, pairs.query[some], pairs.positive[some], documents))
         found.append(np.stack([at[0] + start, at[1]]))
     rows, columns = (torch.from_numpy(part.astype(np.int64)) for part in (query, where[: len(batch)]))
-    return Step(parts, torch.from_numpy(place), rows, columns, np.concatenate(found, 1))
+    step = Step(parts, torch.from_numpy(place), rows, columns, np.concatenate(found, 1))
+    if data.teacher is None:
+        return step
+    own = np.full((len(batch), 1 + pairs.negatives.shape[1]), -1, np.int64)
+    own[:, 0] = where[: len(batch)]
+    own[:, 1:][pairs.negatives[batch] >= 0] = where[len(batch) :]
+    return replace(step, own=torch.from_numpy(own), teacher=torch.from_numpy(data.teacher[batch]))
 
 
 def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, processes: int = 1) -> list[Packed]:
@@ -126,7 +137,8 @@ def objective_of(step: Step, contract: Contract, recipe: Recipe) -> Loss:
             if isinstance(query, Together) and isinstance(document, Together):
                 ignore, temperature = step.ignore(rows, len(document)).to(positive.device), recipe.objective.temperature
                 each = query.scores_by_kind(document)
-                return self_distillation(each, positive, temperature=temperature, fusion=query.fusion, ignore=ignore)
+                own = self_distillation(each, positive, temperature=temperature, fusion=query.fusion, ignore=ignore)
+                return own if step.teacher is None else own + distilled(query.scores(document), step=step, rows=rows, recipe=recipe)
             return loss_of_scores(query.scores(document), positive, step=step, rows=rows, recipe=recipe)
 
         trained = recipe.objective.dims or contract.matryoshka_dims
@@ -138,7 +150,18 @@ def objective_of(step: Step, contract: Contract, recipe: Recipe) -> Loss:
     return in_rows(of_rows)
 
 
+def distilled(scores: Tensor, *, step: Step, rows: slice, recipe: Recipe) -> Tensor:
+    """What the recipe's teacher adds to the loss of the scores (rows, N) of some of a step's queries: a scalar, 0 without a teacher."""
+    if step.own is None or step.teacher is None:
+        return scores.new_zeros(())
+    own, teacher = (part[rows].to(scores.device) for part in (step.own, step.teacher))
+    student = scores.gather(1, own.clamp(min=0)) / recipe.objective.temperature
+    loss = {"kl": kl, "margin-mse": margin_mse}[recipe.distil.loss]
+    return recipe.distil.weight * loss(student, teacher / recipe.distil.temperature, real=own >= 0)
+
+
 def loss_of_scores(scores: Tensor, positive: Tensor, *, step: Step, rows: slice, recipe: Recipe) -> Tensor:
     """What the recipe minimises of the scores (rows, N) of some of a step's queries against all of its documents: a scalar."""
     ignore = step.ignore(rows, scores.shape[1]).to(scores.device)
-    return infonce_of_scores(scores, positive, temperature=recipe.objective.temperature, ignore=ignore)
+    loss = infonce_of_scores(scores, positive, temperature=recipe.objective.temperature, ignore=ignore)
+    return loss if step.teacher is None else loss + distilled(scores, step=step, rows=rows, recipe=recipe)

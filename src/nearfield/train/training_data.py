@@ -29,13 +29,15 @@ class TokenSource:
 @dataclass(frozen=True)
 class TrainingData:
     """`pairs` are positions in `queries` and `documents`; `same[d]` is one number for all documents of (nearly) the same text;
-    `relevant[q]` holds the documents judged relevant to query q."""
+    `relevant[q]` holds the documents judged relevant to query q. `teacher`: (n, 1 + k), what a teacher says of each pair's positive
+    and negatives, where there is one."""
 
     queries: TokenSource
     documents: TokenSource
     pairs: TrainingPairs
     same: Positions
     relevant: Sequence[set[int]]
+    teacher: npt.NDArray[np.float32] | None = None
 
 
 def possibly_relevant(data: TrainingData, queries: Positions, positives: Positions, documents: Positions) -> npt.NDArray[np.bool_]:

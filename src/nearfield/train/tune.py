@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from nearfield.data.collection import Collection
@@ -34,6 +36,7 @@ from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, trainin
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.train.teacher import open_teacher, teacher_scores
 from nearfield.train.trainer import trainable
 from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress
@@ -157,6 +160,9 @@ class TuningRun:
             pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json()))
             data = training_data(self.encoder, self.collection, pairs, self.recipe, corpus.same)
             progress(1, 1)
+        if self.recipe.distil.teacher:
+            with self._stage("ask the teacher") as progress:
+                data = dataclasses.replace(data, teacher=self._teacher_scores(pairs, progress))
         with self._stage("train") as progress:
             return train(
                 self.trained,
@@ -167,6 +173,11 @@ class TuningRun:
                 progress=progress,
                 group=self.setting.group,
             )
+
+    def _teacher_scores(self, pairs: TrainingPairs, progress: Progress) -> npt.NDArray[np.float32]:
+        queries, documents = self.collection.split("train").query_texts, self.collection.document_texts
+        teacher = open_teacher(self.recipe.distil.teacher)
+        return teacher_scores(teacher, pairs, queries=queries, documents=documents, run=self.folder, progress=progress)
 
     def merge(self, tuned: dict[str, Tensor]) -> None:
         """Write the model at the ratio of tuned to base weights that dev likes best without a guard losing more than its margin."""

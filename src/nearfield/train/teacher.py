@@ -1,0 +1,100 @@
+"""What a teacher says of the documents that a model learns from: scores of each query's positive and hard negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.load import load_encoder
+from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
+from nearfield.encoders.reranker import Reranker
+from nearfield.errors import ModelError
+from nearfield.store.atomic import storage
+from nearfield.store.growing import GrowingFile
+from nearfield.store.reranker_folder import is_reranker
+from nearfield.store.run import RunFolder
+from nearfield.train.sampling import TrainingPairs
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import DOCUMENT, QUERY
+
+_ROWS = 512  # pairs whose scores are written at once: what a killed run does again at most
+
+
+class EncoderScorer(PairScorer):
+    """Scores a pair by the similarity of its texts' embeddings, whatever kind `encoder` makes."""
+
+    def __init__(self, encoder: Encoder[Any]) -> None:
+        self.encoder, self.name = encoder, encoder.contract.name
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """See PairScorer.identity."""
+        return self.encoder.identity or {"files": self.name}
+
+    def score_at(
+        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
+    ) -> Scores:
+        """See PairScorer.score_at: each text is encoded once."""
+        asked, query = np.unique(pairs[0], return_inverse=True)
+        read, document = np.unique(pairs[1], return_inverse=True)
+        ours = self.encoder.encode([queries[int(at)] for at in asked], QUERY)
+        theirs = self.encoder.encode([documents[int(at)] for at in read], DOCUMENT, progress=progress)
+        scores = np.empty(len(query), np.float32)
+        for row in range(len(asked)):
+            mine = np.flatnonzero(query == row)
+            scores[mine] = ours[row : row + 1].scores(theirs[document[mine]])[0]
+        return scores
+
+
+def open_teacher(name: str) -> PairScorer:
+    """The cross-encoder in the folder `name`, else the encoder of that name or folder; float32, so that a run can be made again."""
+    if is_reranker(Path(name)):
+        return Reranker.open(name)
+    return EncoderScorer(load_encoder(name))
+
+
+def candidates_of(pairs: TrainingPairs) -> Positions:
+    """(n, 1 + k) positions of each pair's documents, the positive first; -1 for none."""
+    return np.concatenate([pairs.positive[:, None], pairs.negatives], 1)
+
+
+def teacher_scores(
+    teacher: PairScorer,
+    pairs: TrainingPairs,
+    *,
+    queries: Sequence[str],
+    documents: Sequence[str],
+    run: RunFolder,
+    progress: Progress = silent,
+) -> npt.NDArray[np.float32]:
+    """(n, 1 + k) float32: the teacher's score of each pair's positive and negatives, 0 where there is none.
+
+    They are kept in the run folder as they are made, so that an interrupted run goes on after the last that were written. Raises
+    InputError where the folder holds another teacher's, ModelError where a score is not finite.
+    """
+    run.identify("teacher.json", {"teacher": teacher.name, **teacher.identity})
+    candidates = candidates_of(pairs)
+    row = candidates.shape[1] * np.dtype(np.float32).itemsize
+    path = run.path / "teacher.float32"
+    done = min(path.stat().st_size // row if path.exists() else 0, len(candidates))
+    with storage(path):
+        file = GrowingFile(path, size=done * row)
+        try:
+            for start in range(done, len(candidates), _ROWS):
+                some = candidates[start : start + _ROWS]
+                scores, real = np.zeros(some.shape, np.float32), some >= 0
+                query = np.broadcast_to(pairs.query[start : start + _ROWS, None], some.shape)
+                scores[real] = teacher.score_at(queries, documents, (query[real], some[real]))
+                if not np.isfinite(scores).all():
+                    raise ModelError(f"{teacher.name}: a score is NaN or infinite, and nothing can be learnt from it")
+                file.append(scores.tobytes())
+                file.sync()
+                progress(start + len(some), len(candidates))
+        finally:
+            file.close()
+    return np.fromfile(path, np.float32).reshape(candidates.shape)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nearfield.heads.represented import Represented, Rows
+from nearfield.train.losses.flops import flops
 from nearfield.train.losses.in_rows import in_rows
 from nearfield.train.losses.infonce import infonce, infonce_of_scores
 from nearfield.train.losses.matryoshka import Loss, matryoshka
@@ -111,3 +112,10 @@ def test_a_loss_in_rows_is_the_loss_and_has_its_gradients(most: int) -> None:
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
     torch.testing.assert_close(found[0][1:], found[1][1:], rtol=1e-10, atol=1e-12)
     assert max(rows_seen[1:]) == {1: 1, 9: 1, 18: 2, 27: 3, 1000: 4}[most]
+
+
+def test_flops_is_the_sum_of_squared_mean_weights() -> None:
+    weights = torch.randn(5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64).relu()
+    plain = sum((sum(float(abs(weights[row, term])) for row in range(5)) / 5) ** 2 for term in range(7))
+    assert float(flops(weights)) == pytest.approx(plain)
+    assert torch.autograd.gradcheck(flops, torch.rand(4, 6, dtype=torch.float64, requires_grad=True))

@@ -42,7 +42,7 @@ def tune(
 
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
-    chosen = Recipe.open(recipe) if recipe else Recipe()
+    chosen = Recipe.open(recipe) if recipe else None
     with together(processes) as group:
         setting = Setting(progress_bar, group, source=on)
         verdict = run(model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), setting=setting)

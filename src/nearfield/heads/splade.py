@@ -98,19 +98,21 @@ class _GreatestLogits(torch.autograd.Function):
         return greatest
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, Tensor, None]:
         hidden, weight, token = ctx.saved_tensors
         (grad,), offsets = grads, ctx.offsets
         empty = [at for at in range(len(offsets) - 1) if offsets[at] == offsets[at + 1]]
         if empty:
             grad = grad.index_fill(0, torch.tensor(empty, device=grad.device), 0.0)
-        to_hidden, to_weight = torch.zeros_like(hidden), torch.zeros_like(weight)
+        to_hidden = torch.zeros_like(hidden)
+        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # it may be the word embeddings, which are frozen
         for first, last in _blocks(offsets):
             block = slice(offsets[first], offsets[last])
-            spread = hidden.new_zeros(offsets[last] - offsets[first], len(weight))
+            spread = hidden.new_zeros(block.stop - block.start, len(weight))
             spread.scatter_add_(0, token[first:last].long(), grad[first:last])
             to_hidden[block] = spread @ weight
-            to_weight.addmm_(spread.T, hidden[block])
+            if to_weight is not None:
+                to_weight.addmm_(spread.T, hidden[block])
         return to_hidden, to_weight, grad.sum(0), None
 
 

@@ -165,7 +165,8 @@ def _measure(facts: RunFacts) -> str:
 
 
 def _matrix(storage: Comparison) -> dict[str, Any]:
-    dims = sorted({row.dim for row in storage.rows if row.dim is not None}, reverse=True)
+    cut = sorted({row.dim for row in storage.rows if row.dim is not None}, reverse=True)
+    dims: list[int | None] = [*cut] or [None]  # what is not cut has none
     cells = {(row.model, row.storage, row.dim): row for row in storage.rows}
     groups = []
     for model in dict.fromkeys(row.model for row in storage.rows):

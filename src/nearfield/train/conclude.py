@@ -16,6 +16,7 @@ from nearfield.evaluate.power import queries_needed
 from nearfield.evaluate.systems import System, bm25_system, fused_system, model_systems
 from nearfield.train.guard import Guard
 from nearfield.types.comparison import Comparison, Row
+from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
 from nearfield.types.ranking import Ranking
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Verdict
@@ -23,7 +24,8 @@ from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forg
 ALPHA = 0.05
 SHOWN, RANKS = 5, 5  # queries that gained or lost most, and results of each
 BASE, TUNED = "base", "tuned"
-STORED = ("float32", "int8", "binary")
+STORED = {"dense": ("float32", "int8", "binary"), "multi-vector": ("float32", "int8", "binary")}
+TERMS_STORED = ("float32", "float16")  # of the other kinds
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,14 @@ class Conclusion:
     examples: list[dict[str, Any]]
 
 
-def cuts(dim: int, trained: Sequence[int]) -> list[int]:
-    """The dims that are measured: the whole vector and the Matryoshka dims, or else halves of it down to 64."""
+def cuts(contract: Contract, trained: Sequence[int]) -> list[int]:
+    """The dims that are measured: the whole vector and the Matryoshka dims, or else halves of it down to 64; none where embeddings are
+    not dense."""
+    if contract.kind != "dense":
+        return []
     if trained:
-        return sorted({dim, *trained}, reverse=True)
-    return [dim, *(half for half in (256, 128, 64) if half < dim)]
+        return sorted({contract.dim, *trained}, reverse=True)
+    return [contract.dim, *(half for half in (256, 128, 64) if half < contract.dim)]
 
 
 def measure_test(
@@ -49,11 +54,13 @@ def measure_test(
     """Both models at every dim and storage type, BM25, and BM25 fused with the base, on the test split."""
     count = len(split.collection.document_ids)
 
+    storages = STORED.get(base.contract.kind, TERMS_STORED)
+
     def encode(encoder: Encoder, called: str, start: int) -> list[System]:
         def both(done: int, total: int, note: str = "") -> None:
             progress(start + done, 2 * count, called)
 
-        return model_systems(encoder, split, name=called, dims=dims, storages=STORED, progress=both)
+        return model_systems(encoder, split, name=called, dims=dims, storages=storages, progress=both)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MatryoshkaWarning)  # the table of dims shows what they cost
@@ -73,7 +80,10 @@ def measure_test(
 
 
 def _called(systems: Sequence[System], model: str) -> list[System]:
-    return [replace(each, name=f"{model} {each.dim} {each.storage}", model=model, notes=(), deviations=()) for each in systems]
+    return [
+        replace(each, name=" ".join(map(str, filter(None, (model, each.dim, each.storage)))), model=model, notes=(), deviations=())
+        for each in systems
+    ]
 
 
 def conclude(comparison: Comparison, *, base: str, tuned: str, forgotten: Sequence[Forgotten]) -> Verdict:

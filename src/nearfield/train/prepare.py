@@ -17,9 +17,8 @@ from nearfield.data.split import split_by_group, with_dev
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
 from nearfield.index.bm25 import BM25
-from nearfield.index.exact import exact_top_k
-from nearfield.similarity.dense import Dense
-from nearfield.similarity.functions import FUNCTIONS
+from nearfield.search.retrieve import top_k
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.train.mining import hard_negatives, training_pairs_of
 from nearfield.train.pool import Pool, pooled_documents
 from nearfield.train.recipe import Recipe
@@ -64,16 +63,16 @@ class Corpus:
     known: Positions
     free: Positions
     texts: Sequence[str]
-    vectors: Dense
+    vectors: Embeddings
     same: Positions
 
-    def candidates(self, queries: Dense, texts: Sequence[str], depth: int, within: Positions) -> dict[str, Positions]:
+    def candidates(self, queries: Embeddings, texts: Sequence[str], depth: int, within: Positions) -> dict[str, Positions]:
         """The `depth` documents that each source ranks best for each query, among positions `within` in the collection."""
         depth = min(depth, len(within))
         if not depth:
             return {source: np.empty((len(texts), 0), np.int64) for source in ("bm25", "model")}
         rows = np.searchsorted(self.known, within)
-        by_model, _ = exact_top_k(queries, self.vectors[rows], depth)
+        by_model, _ = top_k(queries, self.vectors[rows], depth)
         by_words, _ = BM25(self.collection.document_texts[within]).top_k(texts, depth)
         return {"bm25": np.where(by_words >= 0, within[by_words], -1), "model": np.where(by_model >= 0, within[by_model], -1)}
 
@@ -180,9 +179,8 @@ def _twins(same: Positions) -> dict[int, list[int]]:
 class _Similarities:
     """The base model's similarity of queries and known documents."""
 
-    def __init__(self, queries: Dense, corpus: Corpus) -> None:
-        self._queries, self._documents, self._known = queries.floats(), corpus.vectors.floats(), corpus.known
-        self._similarity = FUNCTIONS[queries.similarity]
+    def __init__(self, queries: Embeddings, corpus: Corpus) -> None:
+        self._queries, self._documents, self._known = queries, corpus.vectors, corpus.known
 
     def of(self, query: Positions, documents: Positions) -> npt.NDArray[np.float32]:
         """(n, k) similarities of query i and documents[i, j]; -inf where that is -1."""
@@ -190,5 +188,5 @@ class _Similarities:
         for row, (at, found) in enumerate(zip(query, documents, strict=True)):
             here = found >= 0
             places = np.searchsorted(self._known, found[here])
-            near[row, here] = self._similarity(self._queries[at : at + 1], self._documents[places])[0]
+            near[row, here] = self._queries[at : at + 1].scores(self._documents[places])[0]
         return near

@@ -13,6 +13,8 @@ from nearfield.errors import InputError, RecipeError, nearest
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
 
+QUERY_COST, DOCUMENT_COST = 3e-3, 1e-3  # of a sparse model's terms; the pull on its weights is then about a tenth of InfoNCE's
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -20,6 +22,18 @@ class Objective:
 
     temperature: float = 0.05
     dims: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """What the terms of a sparse model cost it: `query` and `document` are weights of the FLOPS of each side (see losses/flops.py).
+
+    Both rise with the square of the step over the `warmup` share of all steps, and then stay.
+    """
+
+    query: float = 0.0
+    document: float = 0.0
+    warmup: float = 0.33
 
 
 @dataclass(frozen=True)
@@ -97,13 +111,14 @@ class Recipe:
     measure: str = "nDCG@10"
     pool: int = 1500
     objective: Objective = field(default_factory=Objective)
+    sparsity: Sparsity = field(default_factory=Sparsity)
     negatives: Negatives = field(default_factory=Negatives)
     schedule: Schedule = field(default_factory=Schedule)
     merge: Merge = field(default_factory=Merge)
     distil: Distil = field(default_factory=Distil)
 
     def __post_init__(self) -> None:
-        s, n, m = self.schedule, self.negatives, self.merge
+        s, n, m, terms = self.schedule, self.negatives, self.merge, self.sparsity
         _need(s.batch >= 2, "schedule.batch", s.batch, "at least 2: the other rows of a batch are its negatives")
         _need(s.epochs > 0, "schedule.epochs", s.epochs, "more than 0")
         _need(s.rate > 0, "schedule.rate", s.rate, "more than 0")
@@ -117,6 +132,9 @@ class Recipe:
         _need(s.weight_decay >= 0, "schedule.weight_decay", s.weight_decay, "0 or more")
         _need(all(dim > 0 for dim in self.objective.dims), "objective.dims", list(self.objective.dims), "numbers above 0")
         _need(self.objective.temperature > 0, "objective.temperature", self.objective.temperature, "more than 0")
+        _need(terms.query >= 0, "sparsity.query", terms.query, "0 or more")
+        _need(terms.document >= 0, "sparsity.document", terms.document, "0 or more")
+        _need(0 <= terms.warmup <= 1, "sparsity.warmup", terms.warmup, "a share of all steps, from 0 to 1")
         _need(n.per_query >= 0, "negatives.per_query", n.per_query, "0 or more")
         _need(set(n.sources) <= {"bm25", "model"}, "negatives.sources", list(n.sources), "some of bm25, model")
         _need(0 <= n.skip < n.depth, "negatives.skip", n.skip, f"0 or more and below negatives.depth ({n.depth})")
@@ -153,6 +171,16 @@ class Recipe:
         """The recipe of these keys and values, defaults for the rest."""
         recipe: Recipe = _build(cls, facts, "")
         return recipe
+
+
+def default_recipe(kind: str) -> Recipe:
+    """The recipe of a model whose embeddings are of `kind`, where none is given.
+
+    The scores of a sparse model are sums over terms and no cosines, so they are their own temperature, and its terms cost something.
+    """
+    if kind != "sparse":
+        return Recipe()
+    return Recipe(objective=Objective(temperature=1.0), sparsity=Sparsity(query=QUERY_COST, document=DOCUMENT_COST))
 
 
 def _need(holds: bool, key: str, got: object, wanted: str) -> None:

@@ -30,6 +30,15 @@ def measured_steps(steps: int, evaluations: int) -> set[int]:
     return {max(1, round(steps * part / evaluations)) for part in range(1, evaluations + 1)}
 
 
+def sparsity_at(step: int, steps: int, recipe: Recipe) -> float:
+    """The share of the recipe's sparsity weights that counts at step 1..steps: the square of the way through the warm-up, then 1.
+
+    Formal et al. 2021 (arXiv 2107.05720), section 4.
+    """
+    warm = steps * recipe.sparsity.warmup
+    return min(1.0, (step / warm) ** 2) if warm else 1.0
+
+
 def rate_at(step: int, steps: int, recipe: Recipe) -> float:
     """The learning rate of step 1..steps: a linear rise over the warm-up, then a linear fall that would reach 0 after the last."""
     warm = max(1, round(steps * recipe.schedule.warmup))

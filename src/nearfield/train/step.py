@@ -15,10 +15,11 @@ from nearfield.batch.tokens import Tokens
 from nearfield.encoders.model import TextModel
 from nearfield.errors import ModelError
 from nearfield.heads.head import Output
-from nearfield.heads.represented import Represented
+from nearfield.heads.represented import Represented, Rows
 from nearfield.heads.three import Together
 from nearfield.train.gradient_cache import cached_backward
 from nearfield.train.group import ALONE, Group
+from nearfield.train.losses.flops import flops
 from nearfield.train.losses.in_rows import in_rows
 from nearfield.train.losses.infonce import infonce_of_scores
 from nearfield.train.losses.kl import kl
@@ -103,9 +104,12 @@ def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, proc
     return [*packed_batches(queries, budget), *moved]
 
 
-def training_step(model: TextModel, step: Step, recipe: Recipe, weights: Sequence[Tensor], *, group: Group = ALONE) -> float:
+def training_step(
+    model: TextModel, step: Step, recipe: Recipe, weights: Sequence[Tensor], *, sparsity: float = 1.0, group: Group = ALONE
+) -> float:
     """Forward and backward of one step; gradients are left in `weights`, clipped. Returns the loss.
 
+    `sparsity` is the share of what the recipe has a sparse model's terms cost that counts at this step.
     Raises ModelError when the loss or a gradient is no finite number.
     """
     objective = objective_of(step, model.contract, recipe)
@@ -114,13 +118,23 @@ def training_step(model: TextModel, step: Step, recipe: Recipe, weights: Sequenc
 
     def loss(outputs: Sequence[Output]) -> Tensor:
         items = model.head.represented(outputs, step.parts, place)
-        return objective(items[:queries][query], items[queries:], positive)
+        asked, given = items[:queries], items[queries:]
+        return objective(asked[query], given, positive) + sparsity * cost_of_terms(asked, given, recipe)
 
     value = cached_backward(model.embed, step.parts, loss, held=held_parts(step, recipe, group), group=group)
     group.add(weights)
     if not torch.isfinite(torch.nn.utils.clip_grad_norm_(weights, recipe.schedule.clip, foreach=True)):
         raise ModelError("a gradient became infinite or NaN; lower schedule.rate or use precision = 'float32'")
     return value
+
+
+def cost_of_terms(query: Represented, document: Represented, recipe: Recipe) -> Tensor | float:
+    """What the terms of a step's queries and documents, each counted once, cost a sparse model by the recipe; 0 where nothing."""
+    cost: Tensor | float = 0.0
+    for weight, side in ((recipe.sparsity.query, query), (recipe.sparsity.document, document)):
+        if weight and isinstance(side, Rows):
+            cost = cost + weight * flops(side.vectors)
+    return cost
 
 
 def held_parts(step: Step, recipe: Recipe, group: Group = ALONE) -> int:

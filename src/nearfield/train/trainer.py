@@ -7,7 +7,7 @@ import torch
 from nearfield.encoders.model import TextModel
 from nearfield.train.group import ALONE, Group
 from nearfield.train.recipe import Recipe
-from nearfield.train.schedule import rate_at
+from nearfield.train.schedule import rate_at, sparsity_at
 from nearfield.train.step import Step, held_parts, training_step
 
 
@@ -32,7 +32,8 @@ class Trainer:
         """Make step `number`, from 1, and return its loss. Raises ModelError as `training_step` does."""
         for part in self.optimiser.param_groups:
             part["lr"] = rate_at(number, self.steps, self.recipe)
-        loss = training_step(self.model, batch, self.recipe, list(self.trained.values()), group=self.group)
+        share = sparsity_at(number, self.steps, self.recipe)
+        loss = training_step(self.model, batch, self.recipe, list(self.trained.values()), sparsity=share, group=self.group)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return loss

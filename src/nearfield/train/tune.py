@@ -25,6 +25,7 @@ from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
+from nearfield.store.model_folder import read_model_folder
 from nearfield.store.run import RunFolder
 from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, verdict_of
 from nearfield.train.environment import environment, model_hash, same_environment
@@ -33,7 +34,7 @@ from nearfield.train.loop import train
 from nearfield.train.merge import Merged, choose, keeps, put_weights
 from nearfield.train.pool import Pool
 from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data, with_all_splits
-from nearfield.train.recipe import Recipe
+from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.teacher import open_teacher, teacher_scores
@@ -57,16 +58,18 @@ def tune(
 ) -> Verdict:
     """Tune `model` on `collection` and say whether that made it better on the test split, which nothing before the end has seen.
 
-    `to` is the run folder: a run that was interrupted goes on where it was, to the same result; a finished one is read. `guards` are
-    collections or scored pairs (paths or embedded names) that the tuned model must not lose more than the recipe's margin on.
-    `allow` names doctor's errors to go on with. `setting` says who watches and which processes train.
+    Without a `recipe` it is the default one of the model's kind. `to` is the run folder: a run that was interrupted goes on where it
+    was, to the same result; a finished one is read. `guards` are collections or scored pairs (paths or embedded names) that the
+    tuned model must not lose more than the recipe's margin on. `allow` names doctor's errors to go on with. `setting` says who
+    watches and which processes train.
     Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
     """
     if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
         raise InputError("lies within the model's folder; give a run folder elsewhere with --to", path=to)
+    kind = read_model_folder(model_path(model)).contract.kind
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # the doctor's findings and the comparison's notes say what was cut
-        run = TuningRun(model, collection, folder, recipe or Recipe(), setting)
+        run = TuningRun(model, collection, folder, recipe or default_recipe(kind), setting)
         run.identify(guards, source=setting.source or collection.name)
         if not all(folder.has(part) for part in FINISHED):
             run.examine(allow)
@@ -100,6 +103,15 @@ class TuningRun:
         for dim in recipe.objective.dims:
             if dim > self.encoder.contract.dim:
                 raise InputError(f"objective.dims has {dim}; {self.encoder.contract.name} has {self.encoder.contract.dim} dimensions")
+        self._refuse_what_the_kind_lacks()
+
+    def _refuse_what_the_kind_lacks(self) -> None:
+        """Raise InputError where the recipe asks for what embeddings of the model's kind do not have."""
+        contract, recipe = self.encoder.contract, self.recipe
+        if recipe.objective.dims and contract.kind in ("sparse", "multi-vector"):
+            raise InputError(f"objective.dims is for dense vectors; those of {contract.name} are {contract.kind}; leave it out")
+        if (recipe.sparsity.query or recipe.sparsity.document) and contract.kind != "sparse":
+            raise InputError(f"sparsity is for sparse vectors; those of {contract.name} are {contract.kind}; leave it out")
 
     def identify(self, guards: Sequence[str], *, source: str) -> None:
         """Write what decides the result, or check that the folder's run is this one."""
@@ -209,7 +221,7 @@ class TuningRun:
         tuned = load_encoder(self.folder.path / "model", runtime="torch", precision=self.precision)
         name = base.contract.name
         with self._stage("test") as progress:
-            dims = cuts(base.contract.dim, tuned.contract.matryoshka_dims)
+            dims = cuts(base.contract, tuned.contract.matryoshka_dims)
             split = self.collection.split("test")
             found = measure_test(base, tuned, split, name=name, measure=self.recipe.measure, dims=dims, progress=progress)
             after = guard_values(self.guards, tuned, reporting=True)

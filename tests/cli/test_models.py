@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from adapters import peft_adapter
 from nearfield.encoders.card import card, cards
 from nearfield.encoders.fetch import installed
+from tiny import tiny_model
 
 Run = Callable[..., Any]
 
@@ -121,3 +123,15 @@ def test_show_tells_roles_limits_price_and_templates(cli: Run) -> None:
 def test_list_is_another_name_for_the_list(cli: Run) -> None:
     assert cli("models", "list", "--json").stdout == cli("models", "--json").stdout
     assert cli("models", "list").stdout == cli("models").stdout
+
+
+def test_an_adapter_is_merged_into_its_base(tmp_path: Path, cli: Run) -> None:
+    adapter = peft_adapter(tmp_path / "adapter", tiny_model(tmp_path / "base"))
+    done = cli("models", "merge-adapter", adapter, "--to", tmp_path / "merged", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["folder"] == str(tmp_path / "merged")
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
+    again = cli("models", "merge-adapter", adapter, "--to", tmp_path / "merged")
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+    assert cli("models", "merge-adapter", tmp_path / "nowhere", "--to", tmp_path / "x").exit_code == 2

@@ -191,7 +191,7 @@ def test_truncation_is_counted_and_told(tiny: Path) -> None:
 
 def test_prompt_tokens_are_counted(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "m", config_sentence_transformers={"prompts": {"query": "query: "}})
-    assert TextEncoder.open(folder).encode(["cat", "dog"], "query").usage.prompt_tokens == 2 * 3  # [CLS] query :
+    assert TextEncoder.open(folder).encode(["cat", "dog"], "query").usage.prompt_tokens == 2 * 2  # query :
 
 
 def test_no_items_give_no_vectors(tiny: Path) -> None:

@@ -17,8 +17,8 @@ class Packed:
     """n token sequences end to end, longest first, so that sequences of equal length lie next to each other.
 
     `ids`: (T,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`, `offsets` (n + 1,) int64. `items`: (n,) int64, where each
-    sequence stood in what was packed. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt.
-    `types`: (T,) int32, which of a pair's two texts each token belongs to, where the model is told that.
+    sequence stood in what was packed. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt. `types` (T,)
+    and `adapters` (n,): as `Tokens` has them, for each token and for each sequence.
     `marks`: what a multi-vector model makes of the tokens; sequences of equal length lie in the order of how many of theirs are unseen.
     """
 
@@ -28,6 +28,7 @@ class Packed:
     prompt_tokens: int = 0
     types: npt.NDArray[np.int32] | None = None
     marks: Marks | None = None
+    adapters: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -72,7 +73,8 @@ def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
     source = np.repeat(tokens.offsets[items] - offsets[:-1], lengths) + np.arange(offsets[-1])
     types = None if tokens.types is None else tokens.types[source]
     marks = None if tokens.marks is None else tokens.marks.taken(source, items)
-    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens, types, marks)
+    adapters = None if tokens.adapters is None else tokens.adapters[items]
+    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens, types, marks, adapters)
 
 
 def _longest_first(tokens: Tokens, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -26,7 +26,8 @@ class Tokens:
     that did not fit. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt, special tokens
     before it included (0 without a prompt). `unknown`: how many tokens were left out because the vocabulary lacks them.
     `types`: (sum of lengths,) int32, which of a pair's two texts each token belongs to, where the model is told that.
-    `marks`: what a multi-vector model makes of the tokens.
+    `marks`: what a multi-vector model makes of the tokens. `adapters`: (n,) int64, the number of the adapter that each sequence goes
+    through, -1 for none; None where the model has none a role.
     """
 
     ids: npt.NDArray[np.int32]
@@ -36,6 +37,7 @@ class Tokens:
     unknown: int = 0
     types: npt.NDArray[np.int32] | None = None
     marks: Marks | None = None
+    adapters: npt.NDArray[np.int64] | None = None
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -52,7 +54,8 @@ class Tokens:
         ids, lost = np.concatenate([self.ids, other.ids]), np.concatenate([self.lost, other.lost])
         marked = self.marks is not None or other.marks is not None
         marks = Marks.join([part.marks or Marks.none(part.offsets) for part in (self, other)]) if marked else None
-        return Tokens(ids, offsets, lost, self.prompt_tokens, marks=marks)
+        adapters = None if self.adapters is None or other.adapters is None else np.concatenate([self.adapters, other.adapters])
+        return Tokens(ids, offsets, lost, self.prompt_tokens, self.unknown + other.unknown, marks=marks, adapters=adapters)
 
 
 class Tokeniser:
@@ -137,6 +140,10 @@ class Tokeniser:
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
         return np.array([len(encoding.ids) for encoding in self._encode(list(texts))], np.int64)
+
+    def prompt_cost(self, prompt: str) -> int:
+        """How many tokens the prompt adds to a text: without the special tokens, which the text has anyway."""
+        return max(0, self._prompt_tokens(prompt) - len(self.around()[0]))
 
     def json(self) -> str:
         """The tokeniser as a tokenizer.json."""

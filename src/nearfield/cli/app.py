@@ -23,6 +23,7 @@ COMMANDS = {
     "encode": "nearfield.cli.encode",
     "search": "nearfield.cli.search",
     "evaluate": "nearfield.cli.evaluate",
+    "prompts": "nearfield.cli.prompts",
     "tune": "nearfield.cli.tune",
     "adapt": "nearfield.cli.adapt",
     "bridge": "nearfield.cli.bridge",

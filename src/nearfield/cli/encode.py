@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEVICE, FIDELITY, PRECISION, RUNTIME, open_model, proof_on, ran_by
+from nearfield.cli.opened import DEVICE, FIDELITY, PRECISION, RUNTIME, lasting_name, open_model, proof_on, ran_by
 
 if TYPE_CHECKING:
     from nearfield.encoders.bulk.account import Account
@@ -57,8 +57,7 @@ def encode(
     refuse_other_folder(to)
     stream = open_stream(source, role, field=field) if source != "-" else stream_standard_input(sys.stdin.buffer, field=field)
     encoder = open_model(model, runtime=runtime, precision=precision, device=device, proof=proof_on(stream.sample(), fidelity))
-    again = str(Path(model).resolve()) if Path(model).is_dir() else model
-    request = Request(role, dim, dtype, source=again, pool_tokens=pool_tokens)
+    request = Request(role, dim, dtype, source=lasting_name(model), pool_tokens=pool_tokens)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         account = encode_to(encoder, stream, to, request, progress=progress)
     _show(to, account, request, encoder, json)
@@ -83,7 +82,8 @@ def _show(to: Path, account: Account, request: Request, encoder: TextEncoder[Any
         out.print(f"{usage.unknown_tokens:,} words are unknown to the model and were left out{nothing}", highlight=False, soft_wrap=True)
     known = account.cached + account.repeated
     saved = f"; {account.cached:,} from the cache, {account.repeated:,} repeated" if known else ""
-    out.print(f"{usage.items:,} texts, {usage.tokens:,} tokens, {lost}; {rate}{saved}", highlight=False, soft_wrap=True)
+    prompts = f" ({usage.prompt_tokens:,} of prompts)" if usage.prompt_tokens else ""
+    out.print(f"{usage.items:,} texts, {usage.tokens:,} tokens{prompts}, {lost}; {rate}{saved}", highlight=False, soft_wrap=True)
     out.print(f"{to}: {size.described(request.storage)}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
-from nearfield.cli.opened import DEPTH, RERANK, open_model, open_reranker
+from nearfield.cli.opened import DEPTH, RERANK, open_model, open_reranker, short_name
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _encoders(models: list[str], cuts: Cuts) -> dict[str, Encoder]:
     from nearfield.evaluate.systems import cuts_of
 
     wanted = [model for model in dict.fromkeys(models) if model != BM25]
-    short = [Path(model).name for model in wanted]
+    short = [short_name(model) for model in wanted]
     names = [name if short.count(name) == 1 and name != BM25 else model for name, model in zip(short, wanted, strict=True)]
     encoders: dict[str, Encoder] = {name: open_model(model) for name, model in zip(names, wanted, strict=True)}
     with warnings.catch_warnings():

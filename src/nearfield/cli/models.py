@@ -10,6 +10,7 @@ import typer
 from nearfield.cli.algebra import drop_layers, merge, quantise, sif, trim
 from nearfield.cli.console import emit_json, out, progress_bar
 from nearfield.cli.models_head import head
+from nearfield.cli.models_merge_adapter import merge_adapter
 from nearfield.cli.models_suggest import suggest
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ models.command("suggest")(suggest)
 for _name, _command in (("merge", merge), ("drop-layers", drop_layers), ("trim", trim), ("quantise", quantise), ("sif", sif)):
     models.command(_name)(_command)
 models.command("head")(head)
+models.command("merge-adapter")(merge_adapter)
 
 Name = Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them, or by its name on the hub.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

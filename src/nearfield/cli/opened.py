@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,13 +28,16 @@ def open_model(
     """The encoder of a model of the catalog or of a model folder.
 
     After an @, its name may say what runs it: a runtime, a precision and a device with commas between, as `minilm@torch,bfloat16`;
-    what it leaves out is as the options say. `proof` is for a runtime that converts the model.
-    Raises ContractError for a word that is none of these.
+    what it leaves out is as the options say. Last may come the task that queries are told to the model with, in words, as
+    `e5-mistral@task=Given a claim, find what proves it`. `proof` is for a runtime that converts the model.
+    Raises ContractError for a word that is none of these, and for a task that the model takes none of.
     """
     from nearfield.encoders.load import load_encoder
 
+    name, task = split_task(name)
     model, asked = _asked(name, {"runtime": runtime, "precision": precision, "device": device})
-    return load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
+    opened = load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
+    return opened if task is None else opened.instructed(task)
 
 
 def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> Reranker:
@@ -66,6 +70,27 @@ def _asked(name: str, asked: dict[str, str]) -> tuple[str, dict[str, str]]:
             raise ContractError(f"{name}: {word!r} is no runtime, precision or device; known: {', '.join(known)}.{nearest(word, known)}")
         asked = asked | {kind: word for kind, is_one in kinds.items() if is_one}
     return model, asked
+
+
+def split_task(name: str) -> tuple[str, str | None]:
+    """A model's name as the command line has it without its task, and the task in words, which is last and may hold anything."""
+    found = re.fullmatch(r"(?s)([^@]*)(@|@[^@=]*,)task=(.*)", name)
+    if found is None or (len(name) < 256 and Path(name).exists()):  # a longer name is no file's
+        return name, None
+    return found[1] + found[2].rstrip("@,"), found[3]
+
+
+def short_name(name: str) -> str:
+    """What a model that is called `name` on the command line is called in a table: without the folders that it lies in."""
+    model, task = split_task(name)
+    return Path(model).name + ("" if task is None else f"@task={task}")
+
+
+def lasting_name(name: str) -> str:
+    """The same name with a folder's whole path, so that it opens the model from anywhere."""
+    model, task = split_task(name)
+    whole = str(Path(model).resolve()) if Path(model).is_dir() else model
+    return whole + name[len(model) :] if task is not None else whole
 
 
 def ran_by(encoder: TextEncoder[Any]) -> str:

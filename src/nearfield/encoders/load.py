@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import ContractError, ModelError, nearest
+from nearfield.errors import ContractError, ModelError, first_line, nearest
 from nearfield.store.fingerprint import model_hash
+from nearfield.store.lora_folder import adapter_place
 
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
@@ -41,8 +42,13 @@ def load_encoder(
 def model_path(name: str | Path) -> Path:
     """The folder of the model called `name`: the folder itself, else a catalogued one's in the cache, fetched when it is not there.
 
-    A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in the cache. Raises as load_encoder does.
+    A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in the cache, and a LoRA adapter's folder
+    is merged with its base there. Raises as load_encoder does.
     """
+    if Path(name).is_dir() and adapter_place(Path(name)) is not None:
+        from nearfield.encoders.lora.merge import merged_folder  # with torch
+
+        return merged_folder(Path(name), base_path)
     if Path(name).is_file() or (Path(name).is_dir() and not any((Path(name) / file).exists() for file in ("config.json", "modules.json"))):
         from nearfield.data.readers.word_vectors import is_word_vectors  # with pyarrow, which no model folder needs
         from nearfield.data.word_vectors import word_folder
@@ -64,6 +70,23 @@ def model_path(name: str | Path) -> Path:
         close = nearest(str(name), names()) or " `nearfield models` lists it."
         raise ModelError(f"{name}: is neither a folder nor a model of the catalog.{close}")
     return fetch(runnable(card(known)).name)
+
+
+def base_path(name: str) -> Path:
+    """The folder of an adapter's base: as `model_path`, else what the hub, or its cache, has under that name.
+
+    Raises ModelError where neither knows it.
+    """
+    from nearfield.encoders.card import catalogued
+
+    if catalogued(name) is not None or "/" not in name:
+        return model_path(name)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]))
+    except Exception as error:  # the hub's client raises a dozen kinds
+        raise ModelError(f"{name}: the hub did not give it: {first_line(error)}") from error
 
 
 def runnable(known: Card) -> Card:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +16,12 @@ from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.encoders.backbone import Backbone, load_backbone
 from nearfield.encoders.language_heads import language_head
+from nearfield.encoders.lora.attached import Attached
+from nearfield.encoders.lora.low_rank import LowRank
 from nearfield.encoders.packed.states import packed_states, prepare
 from nearfield.encoders.static_backbone import static_backbone
 from nearfield.encoders.three_heads import open_three_heads
+from nearfield.errors import ModelError
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.head import Head
 from nearfield.heads.late_interaction import LateInteractionHead
@@ -23,13 +29,14 @@ from nearfield.heads.projection import Projection
 from nearfield.heads.splade import Splade
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.late_interaction import INLINE, LateInteraction
+from nearfield.store.lora_folder import read_lora
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 
 log = logging.getLogger(__name__)
 
 
 class TextModel:
-    """Backbone and head of a model folder, differentiable.
+    """Backbone and head of a model folder, and its adapters where it has some, differentiable.
 
     `precision` is that of the matrix products, float32 or bfloat16; weights and outputs are float32. `device` is where the weights
     are, as torch names it.
@@ -50,6 +57,7 @@ class TextModel:
         if not self.packs:
             log.warning("%s: the architecture %s runs in padded batches here, not packed", folder.path, self.backbone.config.model_type)
         self.head: Head[Any] = open_head(folder, opened).to(self.device)
+        self.adapters = open_adapters(folder, self.whole)
 
     @classmethod
     def open(cls, path: str | Path, *, precision: str = "float32", device: str = "cpu") -> TextModel:
@@ -60,7 +68,8 @@ class TextModel:
         """Every weight once, by name: the backbone's as its checkpoint names them, and the head's own, as `projections.0.linear.weight`."""
         named = dict(self.backbone.named_parameters())
         known = {id(weight) for weight in named.values()}  # a decoder may be the word embeddings
-        return named | {name: weight for name, weight in self.head.named_parameters() if id(weight) not in known}
+        named |= {name: weight for name, weight in self.head.named_parameters() if id(weight) not in known}
+        return named if self.adapters is None else named | self.adapters.parameters()
 
     def embed(self, batch: Packed) -> Any:
         """What the head makes of the sequences, in the batch's order, float32 on `device`: a head's `Output`, of a dense one (n, dim)."""
@@ -79,8 +88,12 @@ class TextModel:
             vectors: Tensor = self.backbone(torch.from_numpy(batch.ids).to(self.device))
             return vectors
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            states = packed_states(self.backbone, batch, self.device) if self.packs else self._padded_states(batch)
+            states = self._packed_states(batch) if self.packs else self._padded_states(batch)
         return states.float()
+
+    def _packed_states(self, batch: Packed) -> Tensor:
+        with self._adapted(batch.adapters, batch.lengths):
+            return packed_states(self.backbone, batch, self.device)
 
     def _padded_states(self, batch: Packed) -> Tensor:
         """The states by padded batches, each of no more places than the whole has tokens."""
@@ -91,8 +104,23 @@ class TextModel:
             if batch.marks is not None:
                 seen = torch.from_numpy(batch.lengths[items] - batch.marks.unseen[items]).to(self.device)
                 attended &= torch.arange(attended.shape[1], device=self.device) < seen[:, None]
-            parts.append(self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state[mask])
+            with self._adapted(None if batch.adapters is None else batch.adapters[items], np.full(len(items), ids.shape[1])):
+                parts.append(self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state[mask])
         return torch.cat(parts)
+
+    def _adapted(self, numbers: npt.NDArray[np.int64] | None, lengths: npt.NDArray[np.int64]) -> AbstractContextManager[None]:
+        return nullcontext() if self.adapters is None else self.adapters.acting(numbers, lengths)
+
+
+def open_adapters(folder: ModelFolder, model: nn.Module) -> Attached | None:
+    """The adapters that the folder has for its roles, beside `model`, or None for none. Raises ModelError where they do not fit it."""
+    if not folder.adapters:
+        return None
+    adapters = [LowRank.open(read_lora(path), model) for path in folder.adapter_folders]
+    for path, adapter in zip(folder.adapter_folders, adapters, strict=True):
+        if adapter.weights:
+            raise ModelError(f"{path}: has whole weights ({next(iter(adapter.weights))}), which cannot be chosen by role; merge it alone")
+    return Attached(model, adapters)
 
 
 def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:

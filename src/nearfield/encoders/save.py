@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
 from nearfield.encoders.backbone import quiet
+from nearfield.encoders.lora.attached import NONE
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save_late import write_late
 from nearfield.encoders.save_static import save_static
@@ -30,8 +32,9 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
     """Write `model` with its weights as they stand: the files of the folder it came from, new weights, `nearfield.json`.
 
     sentence-transformers reads the whole contract from its own files there, also what only nearfield.json stated before. Weights
-    that the original folder left out (a pooler that nothing reads) are left out again. Whole or not at all. Raises StorageError
-    when writing fails.
+    that the original folder left out (a pooler that nothing reads) are left out again. An adapter that all
+    sequences go through is merged into them, adapters of roles stay beside them. Whole or not at all. Raises StorageError when
+    writing fails.
     """
     source = model.folder
     if source.static:
@@ -52,7 +55,7 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
         _state(contract, source, stage)
         _write_weights(model, stage / source.transformer.relative_to(source.path), path)
         _save_heads(model, stage)
-        write_json(stage / "nearfield.json", contract_json(contract))
+        write_json(stage / "nearfield.json", contract_json(contract) | _save_adapters(model, stage))
 
 
 def copy_files(source: Path, to: Path) -> None:
@@ -66,6 +69,8 @@ def copy_files(source: Path, to: Path) -> None:
 def _write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
     """Write the backbone's config and weights to `folder`, a part of what will be `path`."""
     weights = {name: weight.detach() for name, weight in model.whole.state_dict().items() if name not in model.unread}
+    if model.adapters is not None and model.adapters.shared != NONE:
+        weights = model.adapters.merged(weights, model.adapters.shared)
     with quiet():
         try:
             model.whole.save_pretrained(folder, state_dict=weights)
@@ -81,6 +86,16 @@ def _save_heads(model: TextModel, stage: Path) -> None:
             write_tensors(stage / folder.relative_to(source.path) / "model.safetensors", projection.state_dict())
     if isinstance(model.head, ThreeHeads):
         save_token_heads(model.head, stage)
+
+
+def _save_adapters(model: TextModel, stage: Path) -> dict[str, Any]:
+    """Write the adapters of roles into their folders, and give what nearfield.json says of them."""
+    if model.adapters is None or model.adapters.shared != NONE:
+        return {}
+    places = {role: place.relative_to(model.folder.path).as_posix() for role, place in model.folder.adapters.items()}
+    for place, adapter in zip(model.folder.adapter_folders, model.adapters.adapters, strict=True):
+        adapter.save(stage / place.relative_to(model.folder.path))
+    return {"adapters": places}
 
 
 def _write_modules(model: TextModel, stage: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,9 @@ from nearfield.similarity.dense import Dense
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.store.static_folder import table_rows
+from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
-from nearfield.types.role import Role
+from nearfield.types.role import QUERY, Role
 from nearfield.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ class TextEncoder(Encoder[E]):
     def identity(self) -> dict[str, str] | None:
         """See Encoder.identity."""
         own = {"files": model_hash(self.folder.path), "runtime": self.runtime.name, "precision": self.runtime.precision}
+        own |= {"adapters": "by role"} if self.folder.adapters else {}
         return own if self.adapter is None else own | {"adapter": self.adapter.files}
 
     def tokenise(self, items: Sequence[str], role: Role, *, max_tokens: int | None = None) -> Tokens:
@@ -115,7 +118,8 @@ class TextEncoder(Encoder[E]):
                 f"{self.contract.name}: the prompt of role {role!r} has {tokens.prompt_tokens} tokens and the model reads {limit}; as "
                 "prompts are not pooled, nothing would be left to pool. Shorten the prompt or raise the limit."
             )
-        return tokens
+        number = self.folder.adapter(role)
+        return tokens if number is None else replace(tokens, adapters=np.full(len(items), number))
 
     def count_tokens(self, items: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) tokens of each item, without prompt, before any truncation."""
@@ -123,37 +127,85 @@ class TextEncoder(Encoder[E]):
 
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
         """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next chunk is tokenised meanwhile."""
+        return self._collected(self._chunks(items, role), len(items), {role: np.arange(len(items))}, progress)
+
+    def encode_mixed(self, items: Sequence[str], roles: Sequence[Role], *, progress: Progress = silent) -> E:
+        """Embeddings of `items`, each in its own of `roles`, in their order; every vector is that of `encode` in its role.
+
+        Items of all roles share batches, each with its role's prompt and through its role's adapter; those with prompts of different
+        lengths that are not pooled don't. Raises InputError where there are not as many roles as items, and as `encode` does.
+        """
+        if len(roles) != len(items):
+            raise InputError(f"got {len(items)} items and {len(roles)} roles; wanted a role for each item")
+        places = {role: np.array([at for at, own in enumerate(roles) if own == role]) for role in dict.fromkeys(roles)}
+        parts = [(at, self.tokenise([items[place] for place in at], role)) for role, at in places.items()]
+        if parts and (self.contract.include_prompt or len({tokens.prompt_tokens for _, tokens in parts}) == 1):
+            parts = [(np.concatenate([at for at, _ in parts]), reduce(Tokens.followed_by, [tokens for _, tokens in parts]))]
+        return self._collected(iter(parts), len(items), places, progress)
+
+    def instructed(self, task: str, *, role: Role = QUERY) -> TextEncoder[E]:
+        """The same model told its task in words: items of `role` get the contract's template with `task` in it as their prompt.
+
+        Raises ContractError where the contract has no template for the role.
+        """
+        return self.under(self.contract.instructed(role, task))
+
+    def under(self, contract: Contract) -> TextEncoder[E]:
+        """The same model with the prompts of `contract`, which is its own in all else. Raises ContractError where it is not."""
+        if replace(contract, prompts={}) != replace(self.contract, prompts={}):
+            raise ContractError(
+                f"{self.contract.name}: only the prompts of a model that is open can be changed; open it under the contract"
+            )
+        other = copy.copy(self)
+        other.contract = contract
+        return other
+
+    def prompt_cost(self, role: Role) -> int:
+        """How many tokens the prompt of `role` adds to each item."""
+        return self.tokeniser.prompt_cost(self.contract.prompt(role))
+
+    def _collected(
+        self,
+        parts: Iterator[tuple[npt.NDArray[np.int64], Tokens]],
+        count: int,
+        roles: Mapping[Role, npt.NDArray[np.int64]],
+        progress: Progress,
+    ) -> E:
+        """The embeddings of `count` items whose tokens come in `parts`, each with their places; `roles` says which items are of each."""
         started = time.perf_counter()
-        collect = collector(self.contract, len(items), self.runtime)
-        counts, prompted = np.empty((len(items), 2), np.int64), 0
-        unknown, nothing = 0, 0
-        for start, tokens in self._chunks(items, role):
-            for done in self._encode_chunk(tokens, start, collect):
-                progress(start + done, len(items))
-            counts[start : start + _CHUNK] = np.stack([tokens.lengths, tokens.lost], 1)
-            prompted += tokens.prompt_tokens * len(tokens.lost)
+        collect = collector(self.contract, count, self.runtime)
+        counts, before, unknown, nothing = np.empty((count, 2), np.int64), 0, 0, 0
+        for places, tokens in parts:
+            for done in self._encode_chunk(tokens, places, collect):
+                progress(before + done, count)
+            counts[places] = np.stack([tokens.lengths, tokens.lost], 1)
+            before += len(places)
             unknown += tokens.unknown
             nothing += int((tokens.lengths == 0).sum())
         (tokens_read, lost), truncated = counts.sum(0).tolist(), int((counts[:, 1] > 0).sum())
-        usage = Usage(len(items), tokens_read, truncated, lost, prompted, time.perf_counter() - started, unknown, nothing)
+        prompted = sum(self.prompt_cost(role) * len(at) for role, at in roles.items())
+        usage = Usage(count, tokens_read, truncated, lost, prompted, time.perf_counter() - started, unknown, nothing)
         if truncated:
             share = lost / (lost + tokens_read)
             warnings.warn(
-                f"{self.contract.name} reads {self.contract.max_tokens} tokens: {truncated:,} of {len(items):,} texts were longer and "
+                f"{self.contract.name} reads {self.contract.max_tokens} tokens: {truncated:,} of {count:,} texts were longer and "
                 f"lost {lost:,} tokens ({share:.1%} of all)",
                 TruncationWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         found: E = collect.embeddings(usage, counts)  # type: ignore[assignment]
         if self.adapter is not None and isinstance(found, Dense):  # whose check has seen to it
-            found = self.adapter.behind(found, role)  # type: ignore[assignment]
+            mapped = np.empty_like(found.vectors)
+            for role, at in roles.items():
+                mapped[at] = self.adapter.behind(found[at], role).vectors
+            found = replace(found, vectors=mapped)
         return found
 
-    def _chunks(self, items: Sequence[str], role: Role) -> Iterator[tuple[int, Tokens]]:
-        """The tokens of every 8,192 items with the place of the first; the next ones are made on another thread."""
+    def _chunks(self, items: Sequence[str], role: Role) -> Iterator[tuple[npt.NDArray[np.int64], Tokens]]:
+        """The tokens of every 8,192 items with the items' places; the next ones are made on another thread."""
         starts = range(0, len(items), _CHUNK)
         if len(starts) < 2:
-            yield from ((start, self.tokenise(items, role)) for start in starts)
+            yield from ((np.arange(len(items)), self.tokenise(items, role)) for _ in starts)
             return
         with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as pool:
             coming = pool.submit(self.tokenise, items[:_CHUNK], role)
@@ -161,16 +213,16 @@ class TextEncoder(Encoder[E]):
                 tokens = coming.result()
                 if start + _CHUNK < len(items):
                     coming = pool.submit(self.tokenise, items[start + _CHUNK : start + 2 * _CHUNK], role)
-                yield start, tokens
+                yield start + np.arange(len(tokens.lengths)), tokens
 
-    def _encode_chunk(self, tokens: Tokens, start: int, collect: Collector) -> Iterator[int]:
-        """Collect the embeddings of `tokens`, the first of which is item `start`, yielding how many are done after each batch."""
+    def _encode_chunk(self, tokens: Tokens, places: npt.NDArray[np.int64], collect: Collector) -> Iterator[int]:
+        """Collect the embeddings of `tokens`, which are the items at `places`, yielding how many are done after each batch."""
         streams, done = self.runtime.streams, 0
         share = max(_LEAST, math.ceil(len(tokens.ids) / streams))
         batches = packed_batches(tokens, min(self.batch_tokens, share) if streams > 1 else self.batch_tokens)
         if streams == 1 or len(batches) == 1:
             for batch in batches:
-                collect.put(start + batch.items, collect.make(self.runtime, batch))
+                collect.put(places[batch.items], collect.make(self.runtime, batch))
                 done += len(batch)
                 yield done
             return
@@ -179,7 +231,7 @@ class TextEncoder(Encoder[E]):
             try:
                 for future in as_completed(running):
                     batch = running.pop(future)
-                    collect.put(start + batch.items, future.result())
+                    collect.put(places[batch.items], future.result())
                     done += len(batch)
                     yield done
             finally:

@@ -59,14 +59,9 @@ class EncodePass:
     @classmethod
     def of(cls, encoder: Encoder[Any], split: Split, *, progress: Progress = silent) -> EncodePass:
         """Encode the split's documents and queries once, and up to 50 of its queries again alone."""
-        started = time.perf_counter()
-        documents = encoder.encode(split.collection.document_texts, DOCUMENT, progress=progress)
-        seconds = time.perf_counter() - started
-        queries = encoder.encode(split.query_texts, QUERY)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TruncationWarning)  # given above, for all queries
-            alone = seconds_each(lambda row: encoder.encode(split.query_texts[row : row + 1], QUERY), len(queries))
-        return cls(split, documents, queries, len(documents) / max(seconds, 1e-9), alone)
+        documents, speed = encode_documents(encoder, split, progress=progress)
+        queries, alone = encode_queries(encoder, split)
+        return cls(split, documents, queries, speed, alone)
 
     def heads(self) -> dict[str, EncodePass]:
         """This pass under "", and where the model makes several kinds at once, what it is of each alone, by the kind."""
@@ -91,6 +86,21 @@ class EncodePass:
         queries, documents = self.vectors(cut)
         search = seconds_each(lambda row: top_k(queries[row : row + 1], documents, depth), len(queries))
         return 1000 * float(np.median(self.query_seconds + search))
+
+
+def encode_documents(encoder: Encoder[Any], split: Split, *, progress: Progress = silent) -> tuple[Embeddings, float]:
+    """The embeddings of the split's documents, and how many a second were made."""
+    started = time.perf_counter()
+    documents = encoder.encode(split.collection.document_texts, DOCUMENT, progress=progress)
+    return documents, len(documents) / max(time.perf_counter() - started, 1e-9)
+
+
+def encode_queries(encoder: Encoder[Any], split: Split) -> tuple[Embeddings, npt.NDArray[np.float64]]:
+    """The embeddings of the split's queries, and the seconds that up to 50 of them took, each alone."""
+    queries = encoder.encode(split.query_texts, QUERY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)  # given above, for all queries
+        return queries, seconds_each(lambda row: encoder.encode(split.query_texts[row : row + 1], QUERY), len(queries))
 
 
 def seconds_each(call: Callable[[int], object], n: int) -> npt.NDArray[np.float64]:

@@ -82,7 +82,7 @@ def model_systems(
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
     whole = EncodePass.of(encoder, split, progress=progress)
-    notes = _truncation_notes(name, whole.documents.usage, contract) + _term_notes(name, whole.documents)
+    notes = truncation_notes(name, whole.documents.usage, contract) + _term_notes(name, whole.documents)
     return [
         System(
             name=" ".join(map(str, filter(None, (name, head, *((cut.dim, cut.storage) if len(cuts) > 1 else ()))))),
@@ -188,7 +188,16 @@ def _term_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
     return (f"{name}: {documents.active.mean():,.1f} active terms a document, of {documents.dim:,}",)
 
 
-def _truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:
+def _prompt_notes(name: str, encoded: EncodePass) -> tuple[str, ...]:
+    parts = []
+    for what, usage in (("query", encoded.queries.usage), ("document", encoded.documents.usage)):
+        if usage.prompt_tokens:
+            parts.append(f"{usage.prompt_tokens / usage.items:,.0f} tokens to a {what} ({usage.prompt_tokens / usage.tokens:.0%} of all)")
+    return (f"{name}: prompts add {' and '.join(parts)}",) if parts else ()
+
+
+def truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:
+    """What a reader must know of documents that are longer than the model reads, in words; none where none is."""
     if not usage.truncated:
         return ()
     share = usage.tokens_lost / max(usage.tokens + usage.tokens_lost, 1)

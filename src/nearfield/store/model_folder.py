@@ -15,8 +15,10 @@ from typing import Any
 from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.store.atomic import read_json
 from nearfield.store.late_interaction import SCORES, LateInteraction, is_late, read_late
+from nearfield.store.lora_folder import role_adapters
 from nearfield.store.static_folder import STATIC, is_static, read_config, static_facts
 from nearfield.types.contract import POOLINGS, SIMILARITIES, Contract, Terms
+from nearfield.types.role import Role
 
 _POOLING_NAMES = {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "weighted", "lasttoken": "last"}
 _LEGACY_POOLING = {f"pooling_mode_{long}": short for long, short in (
@@ -48,6 +50,7 @@ class ModelFolder:
     lower-casing on top of what the tokeniser does. `head` holds what the contract does not say of a head that is not dense: for a
     sparse one `activation`, relu or log1p_relu. `static`: a vector a token, looked up; `drops_unknown`: a
     static model's mean leaves out tokens that its vocabulary lacks. `late`: what of a text gets a vector, of a multi-vector model.
+    `adapters`: the folder of the LoRA adapter of each role that has one.
     """
 
     path: Path
@@ -59,6 +62,18 @@ class ModelFolder:
     static: bool = False
     drops_unknown: bool = False
     late: LateInteraction | None = None
+    adapters: Mapping[Role, Path] = field(default_factory=dict)
+
+    @property
+    def adapter_folders(self) -> list[Path]:
+        """The adapters' folders, each once; an adapter's number is its place here."""
+        return sorted(set(self.adapters.values()))
+
+    def adapter(self, role: Role) -> int | None:
+        """The number of the adapter of `role`; None where no role has one, and -1 where this one has none."""
+        if not self.adapters:
+            return None
+        return self.adapter_folders.index(self.adapters[role]) if role in self.adapters else -1
 
 
 def read_model_folder(path: str | Path) -> ModelFolder:
@@ -90,7 +105,10 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     facts["max_tokens"] = max_tokens_of(transformer, config, limits, stated, path)
     facts["dim"] = int(config["vocab_size"]) if sparse else _dim(by_kind["Dense"], config, path)
     contract = _whole_contract(facts, stated, path, similarity="dot" if sparse else "cosine")
-    return ModelFolder(path, contract, transformer, tuple(by_kind["Dense"]), bool(limits.get("do_lower_case", False)), head)
+    adapters = role_adapters(path)
+    contract = dataclasses.replace(contract, prompts=dict.fromkeys(adapters, "") | dict(contract.prompts))  # each is a role
+    lower = bool(limits.get("do_lower_case", False))
+    return ModelFolder(path, contract, transformer, tuple(by_kind["Dense"]), lower, head, adapters=adapters)
 
 
 def _read_late(path: Path) -> ModelFolder:

@@ -17,6 +17,7 @@ from nearfield.store.run import RunFolder
 from nearfield.train.ahead import ahead
 from nearfield.train.checkpoint import Checkpoint, Floats, kept_weights, load_checkpoint, save_checkpoint
 from nearfield.train.group import ALONE, Group
+from nearfield.train.lora import add_lora
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import batches_from, measured_steps, total_steps
 from nearfield.train.step import Step, prepare_step
@@ -88,7 +89,9 @@ def follow(group: Group) -> None:
         model = TextModel.open(order["model"], precision=order["precision"], device=group.device)
         if model_hash(model.folder.path) != order["files"]:
             raise InputError("holds another model than it does for the process that leads the training", path=model.folder.path)
-        trainer = Trainer(model, Recipe.of(order["recipe"]), order["steps"], group)
+        recipe = Recipe.of(order["recipe"])
+        add_lora(model, recipe)
+        trainer = Trainer(model, recipe, order["steps"], group)
         trainer.share()
         number = order["made"]
         while (step := group.agree(_NOTHING)) is not None:

@@ -104,6 +104,20 @@ class Merge:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """Where `rank` is above 0, low-rank adapters are trained instead of all weights (LoRA, Hu et al. 2021).
+
+    Each layer of `targets` (endings of layers' names, one regular expression, or all-linear) learns two matrices of that rank, whose
+    product times alpha / rank is added to its weight. `per_role`: queries and documents get an adapter each.
+    """
+
+    rank: int = 0
+    alpha: float = 16.0
+    targets: tuple[str, ...] = ("all-linear",)
+    per_role: bool = False
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides a run's result, besides the model and the data."""
 
@@ -116,6 +130,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     merge: Merge = field(default_factory=Merge)
     distil: Distil = field(default_factory=Distil)
+    lora: Lora = field(default_factory=Lora)
 
     def __post_init__(self) -> None:
         s, n, m, terms = self.schedule, self.negatives, self.merge, self.sparsity
@@ -145,6 +160,9 @@ class Recipe:
         _need(d.weight > 0, "distil.weight", d.weight, "more than 0; without distil.teacher nothing is distilled")
         _need(d.temperature > 0, "distil.temperature", d.temperature, "more than 0")
         _need(not d.teacher or n.per_query > 0, "negatives.per_query", n.per_query, "at least 1: a teacher compares a query's documents")
+        _need(self.lora.rank >= 0, "lora.rank", self.lora.rank, "0, for none, or more")
+        _need(self.lora.alpha > 0, "lora.alpha", self.lora.alpha, "more than 0")
+        _need(bool(self.lora.targets), "lora.targets", list(self.lora.targets), "all-linear or the layers' names")
         try:
             object.__setattr__(self, "measure", measure_name(self.measure))
         except InputError as error:

@@ -57,6 +57,11 @@ class Trainer:
 
 def trainable(model: TextModel, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
     """The parameters that training changes, by name; all others get requires_grad = False."""
+    if recipe.lora.rank and model.adapters is not None:
+        own = model.adapters.parameters()
+        for name, weight in model.parameters().items():
+            weight.requires_grad_(name in own)
+        return own
     tables = [module for module in model.backbone.modules() if isinstance(module, torch.nn.Embedding)]
     embeddings = {id(weight) for table in tables for weight in table.parameters()}
     trained = {}

@@ -31,6 +31,7 @@ from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, ve
 from nearfield.train.environment import environment, model_hash, same_environment
 from nearfield.train.guard import Guard, guard_values, open_guards
 from nearfield.train.loop import train
+from nearfield.train.lora import add_lora, known_as, scaled_base
 from nearfield.train.merge import Merged, choose, keeps, put_weights
 from nearfield.train.pool import Pool
 from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data, with_all_splits
@@ -95,6 +96,7 @@ class TuningRun:
         self.given = collection
         self.collection, self.notes = with_all_splits(collection, seed=recipe.seed)
         self.trained = TextModel.open(model_path(model), precision=self.precision)
+        add_lora(self.trained, recipe)
         self.encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
         self.base: dict[str, Tensor] = {}
         self.guards: list[Guard] = []
@@ -193,7 +195,7 @@ class TuningRun:
 
     def merge(self, tuned: dict[str, Tensor]) -> None:
         """Write the model at the ratio of tuned to base weights that dev likes best without a guard losing more than its margin."""
-        into = trainable(self.trained, self.recipe)
+        into, self.base = trainable(self.trained, self.recipe), scaled_base(self.base, tuned)
         with self._stage("merge") as progress:
             rows = self.folder.once("merge.json", lambda: self._measured_ratios(into, tuned, progress))
         (ratio,) = (row["ratio"] for row in rows if row["chosen"])
@@ -201,6 +203,8 @@ class TuningRun:
         if not self.folder.has("model"):
             name = f"{self.encoder.contract.name}-{self.collection.name}"
             dims = self.recipe.objective.dims if ratio else ()  # the base itself was trained for none of them
+            if self.trained.adapters is not None and self.recipe.lora.rank and not self.recipe.lora.per_role:
+                self.trained.adapters.adapters[0].save(self.folder.path / "adapter", base=known_as(self.model))
             save_encoder(self.trained, self.folder.path / "model", name=name, matryoshka_dims=dims)
 
     def _measured_ratios(self, into: Mapping[str, Tensor], tuned: dict[str, Tensor], progress: Progress) -> list[Merged]:

@@ -40,6 +40,7 @@ OWN: dict[str, dict[str, Any]] = {
 }
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "embeddinggemma": ("gemma3_text", {"use_bidirectional_attention": True}),
+    "mistral opened to both sides": ("mistral", {"is_causal": False}),
     "mistral without a window": ("mistral", {"sliding_window": None}),
     "bert as a decoder": ("bert", {"is_decoder": True}),
 }
@@ -103,7 +104,7 @@ def test_any_lengths(case: str, lengths: list[int], seed: int) -> None:
         model, packed = KEPT.setdefault(case, backbone(case)), batch(sorted(lengths, reverse=True), seed)
         ours = KEPT.setdefault(f"{case} packed", prepared(model))
         with torch.inference_mode():
-            torch.testing.assert_close(packed_states(ours, packed, CPU), alone(model, packed), atol=2e-6, rtol=2e-6)
+            torch.testing.assert_close(packed_states(ours, packed, CPU), alone(model, packed), atol=5e-6, rtol=5e-6)
 
 
 KEPT: dict[str, Any] = {}

@@ -90,15 +90,16 @@ def _cache(encoder: Encoder[Any], request: Request) -> VectorCache | None:
         return None
     if identity.get("precision") == "int8" and identity.get("runtime") in ("openvino", "onnx"):
         return None  # its ranges are taken from the texts of this very input, so that another input's vectors are of another model
-    kind = {} if encoder.contract.kind == Dense.kind else {"kind": encoder.contract.kind}
-    return VectorCache.open(identity | {"dim": str(encoder.contract.dim), "prompt": encoder.contract.prompt(request.role)} | kind)
+    facts = {"dim": str(encoder.contract.dim), "prompt": encoder.contract.prompt(request.role)}
+    facts |= {} if encoder.contract.kind == Dense.kind else {"kind": encoder.contract.kind}
+    return VectorCache.open(identity | facts | ({"role": request.role} if "adapters" in identity else {}))
 
 
 def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str, object]:
     """All that the vectors depend on beside the rows."""
     cut = {"format": FORMAT, "shard_rows": shard_rows, "shard_bytes": _most_bytes(encoder)}
-    asked = {"role": request.role, "dim": request.dim or encoder.contract.dim, "dtype": request.storage}
-    asked |= {"pool_tokens": request.pool_tokens} if request.pool_tokens else {}
+    asked: dict[str, object] = {"role": request.role, "dim": request.dim or encoder.contract.dim, "dtype": request.storage}
+    asked |= {"prompt": encoder.contract.prompt(request.role)} | ({"pool_tokens": request.pool_tokens} if request.pool_tokens else {})
     return cut | {"model": encoder.contract.name} | dict(encoder.identity or {}) | asked
 
 

@@ -39,10 +39,10 @@ def _attend(
     a token sees those that are less than it away. The mask is none.
     """
     groups: Groups = options["packed_groups"]
-    config = getattr(module, "config", None)
-    causal = bool(getattr(module, "is_causal", True)) and bool(getattr(config, "is_causal", True) is not False)
+    causal, window = bool(getattr(module, "is_causal", True)), options.get("sliding_window")
+    if causal and getattr(getattr(module, "config", None), "is_causal", True) is False:  # a decoder whose folder opens it to both sides
+        causal, window = False, None if window is None else window + 1  # transformers counts the window's edge in then
     rows = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
-    window = options.get("sliding_window")
     return attention(*rows, groups, scale=scaling, causal=causal, window=window, dropout=dropout)[None], None
 
 

@@ -85,6 +85,8 @@ def _why_not(name: str, folder: ModelFolder, precision: str, device: str) -> str
         return f"has no {precision}, only {', '.join(kind.precisions)}"
     if folder.contract.kind not in kind.kinds:
         return f"makes {' and '.join(kind.kinds)} embeddings, and this model's are {folder.contract.kind}"
+    if folder.adapters and not kind.adapts:
+        return "runs no adapters beside a model; `nearfield models merge-adapter` makes one of both"
     hindrance: str | None = module.why_not(folder)
     return hindrance
 

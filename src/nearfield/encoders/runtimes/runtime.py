@@ -17,12 +17,14 @@ class Runtime(ABC):
 
     `precision` is that of the matrix products, one of `precisions`; what comes out is float32. `batch_tokens` is the number of
     tokens in one call at which it is fastest. `streams` is how many threads may call `embed` at the same time and be faster for it
-    (1 where the runtime itself uses all cores). `kinds` are the kinds of embeddings that it makes.
+    (1 where the runtime itself uses all cores). `kinds` are the kinds of embeddings that it makes. `adapts`: it
+    runs LoRA adapters beside the weights.
     """
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]]
     kinds: ClassVar[tuple[str, ...]] = ("dense",)
+    adapts: ClassVar[bool] = False
     precision: str
     batch_tokens: int
     streams: int

@@ -19,6 +19,7 @@ class TorchRuntime(Runtime):
     name = "torch"
     precisions = ("float32", "bfloat16")
     kinds = ("dense", "multi-vector", "several", "sparse")
+    adapts = True
     streams = 1  # torch spreads each operation over the cores itself
 
     def __init__(self, model: TextModel) -> None:

@@ -1,0 +1,49 @@
+"""`nearfield prompts`: what a model's prompts are worth on your data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model, ran_by
+
+
+def prompts(
+    model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
+    on: Annotated[str, typer.Option(metavar="DATA", help=f"{FORMATS}.")],
+    task: Annotated[
+        list[str] | None, typer.Option(help="A task in words to tell the model before each query, where it takes one. Repeatable.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="The collection's split whose judged queries are asked.")] = "test",
+    measure: Annotated[str, typer.Option(help="The measure that rows are compared by.")] = "nDCG@10",
+    runtime: Annotated[str, RUNTIME] = "auto",
+    precision: Annotated[str, PRECISION] = "float32",
+    device: Annotated[str, DEVICE] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Measure what a model's prompts bring on your data and what they cost: without them, with them, and told each task.
+
+    Documents and queries are the same in every row, so that differences are paired; p is corrected for all pairs of rows (Holm).
+    Tokens are those that the prompt adds to a text.
+
+    Examples:
+
+        nearfield prompts e5-small --on my-data
+        nearfield prompts e5-mistral-7b-instruct --on my-data --task "Given a claim, find what proves or refutes it"
+    """
+    from nearfield.data.open import open_collection
+    from nearfield.evaluate.prompts import NONE, measure_prompts
+    from nearfield.report.prompts import prompts_table
+
+    asked = open_collection(on).split(split)
+    encoder = open_model(model, runtime=runtime, precision=precision, device=device)
+    with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
+        found = measure_prompts(encoder, asked, tasks=task or (), measure=measure, measures=(measure,), progress=progress)
+    if json:
+        emit_json({"model": encoder.contract.name, "comparison": found.comparison, "costs": found.costs})
+        return
+    out.print(prompts_table(found.comparison, found.costs, without=NONE))
+    for note in found.comparison.notes:
+        out.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)

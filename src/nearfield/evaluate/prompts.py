@@ -1,0 +1,119 @@
+"""What a model's prompts are worth: the same model with them, without them, and told tasks in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.data.collection import Split
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import ContractError
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.encode_pass import Cut, EncodePass, encode_documents, encode_queries
+from nearfield.evaluate.measures import MEASURES
+from nearfield.evaluate.systems import DEPTH, System, truncation_notes
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.comparison import Comparison
+from nearfield.types.contract import Contract
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import DOCUMENT, QUERY
+
+NONE, OWN = "no prompt", "its prompts"
+
+
+@dataclass(frozen=True)
+class PromptCost:
+    """Tokens that the prompts add to each query and to each document, and their shares of all tokens that are read of either."""
+
+    query: int
+    document: int
+    query_share: float
+    document_share: float
+
+
+@dataclass(frozen=True)
+class PromptsMeasured:
+    """The uses of a model's prompts side by side, and what each costs, by the name of its row."""
+
+    comparison: Comparison
+    costs: dict[str, PromptCost]
+
+
+def prompt_uses(contract: Contract, tasks: Sequence[str] = ()) -> dict[str, Contract]:
+    """The contract in every use of its prompts that is compared, by name: without any, with its own, told each of `tasks` in words.
+
+    Where queries and documents both have a prompt, also with the one's alone. Raises ContractError for a model without prompts that
+    is told no task, and for a task that it takes none of.
+    """
+    mute = {**contract.prompts, QUERY: "", DOCUMENT: ""}
+    own = {role: contract.prompt(role) for role in (QUERY, DOCUMENT) if contract.prompt(role)}
+    uses = {NONE: mute} | ({f"{role}'s alone": mute | {role: own[role]} for role in own} if len(own) == 2 else {})
+    found = {name: replace(contract, prompts=prompts) for name, prompts in uses.items()} | ({OWN: contract} if own else {})
+    found |= {f"task: {task}": contract.instructed(QUERY, task) for task in tasks}
+    if len(found) == 1:
+        takes = "give it a task in words with --task" if contract.templates else "state them in its nearfield.json"
+        raise ContractError(f"{contract.name} has no prompts, so that there is nothing to leave out; {takes}")
+    return found
+
+
+def measure_prompts(
+    encoder: TextEncoder[Any],
+    split: Split,
+    *,
+    tasks: Sequence[str] = (),
+    measure: str = MEASURES[0],
+    measures: Sequence[str] = MEASURES,
+    progress: Progress = silent,
+) -> PromptsMeasured:
+    """Each use of the prompts, on the split: the same documents and queries, each encoded once a different prompt.
+
+    Raises ContractError as `prompt_uses` does, before anything is encoded.
+    """
+    uses = prompt_uses(encoder.contract, tasks)
+    told = {name: encoder.under(contract) for name, contract in uses.items()}
+    documents = dict.fromkeys(contract.prompt(DOCUMENT) for contract in uses.values())
+    made: dict[str, tuple[Embeddings, float]] = {}
+    asked: dict[str, tuple[Embeddings, npt.NDArray[np.float64]]] = {}
+    systems, costs = [], {}
+    for name, use in told.items():
+        prefix, question = use.contract.prompt(DOCUMENT), use.contract.prompt(QUERY)
+        if prefix not in made:
+            made[prefix] = encode_documents(use, split, progress=_part(progress, len(made), len(documents), name))
+        if question not in asked:
+            asked[question] = encode_queries(use, split)
+        (found, speed), (queries, seconds) = made[prefix], asked[question]
+        encoded = EncodePass(split, found, queries, speed, seconds)
+        systems.append(_system(name, encoder.contract, encoded))
+        costs[name] = _cost(use, encoded)
+    return PromptsMeasured(compare(systems, split, measure=measure, measures=measures), costs)
+
+
+def _system(name: str, contract: Contract, encoded: EncodePass) -> System:
+    cut = Cut(contract.dim if contract.kind == "dense" else None, "float32", contract.similarity)
+    return System(
+        name=name,
+        model=contract.name,
+        dim=cut.dim,
+        storage=cut.storage,
+        ranking=encoded.ranking(cut, DEPTH),
+        bytes_per_document=encoded.vectors(cut)[1].bytes_per_item,
+        documents_per_second=encoded.documents_per_second,
+        query_milliseconds=encoded.query_milliseconds(cut, DEPTH),
+        notes=truncation_notes(name, encoded.documents.usage, contract),
+    )
+
+
+def _cost(use: TextEncoder[Any], encoded: EncodePass) -> PromptCost:
+    shares = (made.usage.prompt_tokens / max(1, made.usage.tokens) for made in (encoded.queries, encoded.documents))
+    return PromptCost(use.prompt_cost(QUERY), use.prompt_cost(DOCUMENT), *(min(share, 1.0) for share in shares))
+
+
+def _part(progress: Progress, part: int, parts: int, name: str) -> Progress:
+    def show(done: int, total: int, note: str = "") -> None:
+        progress(part * total + done, parts * total, name)
+
+    return show

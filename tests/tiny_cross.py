@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, processors
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from tiny import SIZES, tiny_tokenizer
 
@@ -36,6 +36,32 @@ def pair_tokenizer() -> Tokenizer:
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     return tokenizer
+
+
+TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'system' %}read : {{ message['content'] }} {% elif message['role'] == 'query' %}"
+    "query : {{ message['content'] }} {% else %}passage : {{ message['content'] }} {% endif %}{% endfor %}is not green ?"
+)
+
+
+def tiny_decoder(folder: Path, kind: str = "qwen3", *, template: str | None = None, max_tokens: int = 64, **facts: Any) -> Path:
+    """A decoder that ranks by the logits of `yes` and `no`, with random weights, with a chat template where one is given."""
+    folder.mkdir(parents=True)
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["yes", "no"])
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_tokens, "pad_token": "[PAD]", "unk_token": "[UNK]"}
+    about |= {"chat_template": template} if template else {}
+    (folder / "tokenizer_config.json").write_text(json.dumps(about), encoding="utf-8")
+    common = {**SIZES, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 130, "pad_token_id": 0}
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **{**common, **OWN.get(kind, {}), **facts}))
+        for weight in model.parameters():
+            nn.init.normal_(weight, std=0.3) if weight.dim() > 1 else nn.init.normal_(weight, mean=1.0, std=0.1)
+    model.save_pretrained(folder)
+    return folder
 
 
 def tiny_cross(folder: Path, kind: str = "bert", *, labels: int = 1, max_tokens: int = 64, seed: int = 0, **facts: Any) -> Path:

@@ -19,22 +19,25 @@ from nearfield.encoders.save_reranker import new_reranker, save_reranker
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.store.reranker_folder import is_reranker, read_reranker_folder
 from tiny import tiny_model
-from tiny_cross import pair_tokenizer, tiny_cross
+from tiny_cross import TEMPLATE, pair_tokenizer, tiny_cross, tiny_decoder
 
 QUERIES, DOCUMENTS = nasty_texts(200, seed=1), nasty_texts(200, seed=2)[::-1]
 MAIN = ("bert", "modernbert", "xlm-roberta")
 
 
-def assert_same_as_sentence_transformers(folder: Path, count: int = 40) -> Reranker:
+def assert_same_as_sentence_transformers(folder: Path, count: int = 40, *, skip_empty: bool = False) -> Reranker:
     """Scores and logits of pairs of nasty texts are CrossEncoder's."""
     pairs = list(zip(QUERIES[:count], DOCUMENTS[:count], strict=True))
+    if skip_empty:
+        pairs = [pair for pair in pairs if "".join(pair).strip()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer, ours = CrossEncoder(str(folder), device="cpu"), Reranker.open(folder)
         scores, logits = peer.predict(pairs), peer.predict(pairs, activation_fn=torch.nn.Identity())
-        np.testing.assert_allclose(ours.score_pairs(QUERIES[:count], DOCUMENTS[:count]), scores, atol=1e-5, rtol=0)
-        at = np.arange(count)
-        np.testing.assert_allclose(ours.score_at(QUERIES, DOCUMENTS, (at, at)), logits, atol=1e-5, rtol=1e-5)
+        asked, read = zip(*pairs, strict=True)
+        np.testing.assert_allclose(ours.score_pairs(asked, read), scores, atol=1e-5, rtol=0)
+        at = np.arange(len(pairs))
+        np.testing.assert_allclose(ours.score_at(asked, read, (at, at)), logits, atol=1e-5, rtol=1e-5)
     assert logits.std() > 1e-3
     return ours
 
@@ -191,3 +194,40 @@ def test_in_bfloat16_the_order_is_nearly_the_same(tmp_path: Path) -> None:
     folder = tiny_cross(tmp_path / "model")
     exact, rough = (quietly(Reranker.open(folder, precision=name), QUERIES, DOCUMENTS) for name in ("float32", "bfloat16"))
     assert np.corrcoef(exact, rough)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
+def test_a_decoder_ranks_by_the_logits_of_yes_and_no(tmp_path: Path, kind: str) -> None:
+    assert_same_as_sentence_transformers(tiny_decoder(tmp_path / "model", kind), skip_empty=True)
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_a_decoders_pairs_go_into_its_chat_template(tmp_path: Path, parts: bool) -> None:
+    template = TEMPLATE.replace("message['content']", "message['content'][0]['text']") + ("{# 'type' #}" if parts else "")
+    ours = assert_same_as_sentence_transformers(tiny_decoder(tmp_path / "model", template=template if parts else TEMPLATE, max_tokens=40))
+    assert ours.chat is not None
+
+
+def test_a_decoder_that_sentence_transformers_saved_opens_with_its_tokens_and_prompt(tmp_path: Path) -> None:
+    tiny_decoder(tmp_path / "model", template=TEMPLATE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = CrossEncoder(str(tmp_path / "model"), prompts={"task": "find the law"}, default_prompt_name="task")
+        peer[1].true_token_id, peer[1].false_token_id = 40, None
+        peer.save_pretrained(str(tmp_path / "saved"))
+    ours = assert_same_as_sentence_transformers(tmp_path / "saved")
+    assert (ours.folder.tokens, ours.folder.prompt) == ((40, None), "find the law")
+    save_reranker(ours.model, tmp_path / "again", name="again")
+    assert_same_as_sentence_transformers(tmp_path / "again")
+
+
+def test_a_decoder_that_cannot_rank_is_refused(tmp_path: Path) -> None:
+    deaf = tiny_decoder(tmp_path / "deaf", template="{% for message in messages %}hello {% endfor %}")
+    with pytest.raises(ModelError, match="leaves out the role query or document"):
+        Reranker.open(deaf)
+    wordless = tiny_decoder(tmp_path / "wordless")
+    tokenizer = json.loads((wordless / "tokenizer.json").read_text())
+    tokenizer["added_tokens"] = [token for token in tokenizer["added_tokens"] if token["content"] not in ("yes", "no")]
+    (wordless / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelError, match="no tokens 'yes' and 'no'"):
+        Reranker.open(wordless)

@@ -159,6 +159,11 @@ class Tokeniser:
         """What the tokeniser makes of a pair of one-letter texts: where special tokens go, and the type of each token."""
         return self._tokenizer.encode("a", "b", add_special_tokens=self._specials)
 
+    def token_id(self, token: str) -> int | None:
+        """The id of a token of the vocabulary, None where it has none."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
+
     @property
     def cuts_start(self) -> bool:
         """Whether what does not fit is dropped from the start of a text."""

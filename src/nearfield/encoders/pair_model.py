@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
+from nearfield.batch.tokens import Tokeniser
 from nearfield.encoders.backbone import load_backbone
 from nearfield.encoders.classifiers import CLASSIFIERS, PADDED
 from nearfield.encoders.packed.states import packed_states, prepare
@@ -29,10 +30,9 @@ class PairModel:
     token belongs to.
     """
 
-    def __init__(
-        self, folder: RerankerFolder, *, tokens: tuple[int, int | None] | None = None, precision: str = "float32", device: str = "cpu"
-    ) -> None:
-        self.folder, self.precision, self.tokens = folder, precision, tokens
+    def __init__(self, folder: RerankerFolder, *, precision: str = "float32", device: str = "cpu") -> None:
+        self.folder, self.precision = folder, precision
+        self.tokens = None if folder.task == CLASSIFIER else folder.tokens or _yes_and_no(folder)
         self.device = torch.device(device)
         opened = load_backbone(folder.transformer, task=folder.task)
         self.whole: Any = opened.whole.to(self.device)
@@ -85,6 +85,15 @@ class PairModel:
     def _padded_types(self, batch: Packed, items: Any) -> Tensor:
         assert batch.types is not None
         return torch.from_numpy(pad(replace(batch, ids=batch.types), items, 0)[0]).to(self.device)
+
+
+def _yes_and_no(folder: RerankerFolder) -> tuple[int, int]:
+    """The tokens whose logits are compared where the folder names none, as sentence-transformers takes them."""
+    tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens)
+    relevant, other = (tokeniser.token_id(token) for token in ("yes", "no"))
+    if relevant is None or other is None:
+        raise ModelError(f"{folder.path}: its vocabulary has no tokens 'yes' and 'no', and no LogitScore module names others")
+    return relevant, other
 
 
 def _typed(transformer: Path, config: Any) -> bool:

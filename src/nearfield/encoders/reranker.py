@@ -13,12 +13,13 @@ import torch
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.pairs import PairTokeniser
 from nearfield.batch.tokens import Tokeniser, Tokens
+from nearfield.encoders.chat import ChatPairs, has_chat_template
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
 from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware, cuda
 from nearfield.errors import InputError, ModelError, TruncationWarning
 from nearfield.store.fingerprint import model_hash
-from nearfield.store.reranker_folder import RerankerFolder, read_reranker_folder
+from nearfield.store.reranker_folder import DECODER, RerankerFolder, read_reranker_folder
 from nearfield.types.progress import Progress, silent
 
 _CHUNK = 8192  # pairs that are tokenised at once: bounds the memory that token ids take
@@ -32,6 +33,8 @@ class Reranker(PairScorer):
         self.folder, self.model, self.name = folder, model, folder.name
         self.batch_tokens = batch_tokens or (_GPU_TOKENS if model.device.type == "cuda" else _CPU_TOKENS)
         tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens, lower_case=folder.lower_case)
+        chat = folder.task == DECODER and has_chat_template(folder.transformer)
+        self.chat = ChatPairs(folder.transformer, tokeniser, prompt=folder.prompt) if chat else None
         self.tokeniser = PairTokeniser(tokeniser, typed=model.typed)
 
     @classmethod
@@ -106,15 +109,21 @@ class Reranker(PairScorer):
 
         Raises InputError where the items are no texts.
         """
-        found = []
-        for texts, at, prompt in ((queries, pairs[0], self.folder.prompt), (documents, pairs[1], "")):
-            if isinstance(texts, str):
-                raise InputError(f"got one text where a list of texts is wanted; write [{texts[:20]!r}]")
-            used, place = np.unique(np.asarray(at, np.int64), return_inverse=True)
-            chosen = [texts[int(item)] for item in used]
-            wrong = [text for text in chosen if not isinstance(text, str)]
-            if wrong:
-                raise InputError(f"an item is {wrong[0]!r}; wanted a text")
-            found.append((self.tokeniser.texts(chosen, prompt), place))
-        (first, query), (second, document) = found
+        (asked, query), (read, document) = _used(queries, pairs[0]), _used(documents, pairs[1])
+        if self.chat is not None:
+            both = [(asked[a], read[b]) for a, b in zip(query.tolist(), document.tolist(), strict=True)]
+            return self.chat.tokenise(both, max_tokens=max_tokens)
+        first, second = self.tokeniser.texts(asked, self.folder.prompt), self.tokeniser.texts(read)
         return self.tokeniser.join(first, second, (query, document), max_tokens=max_tokens)
+
+
+def _used(texts: Sequence[str], at: Positions) -> tuple[list[str], Positions]:
+    """The different texts at these positions, and where each position's is among them."""
+    if isinstance(texts, str):
+        raise InputError(f"got one text where a list of texts is wanted; write [{texts[:20]!r}]")
+    used, place = np.unique(np.asarray(at, np.int64), return_inverse=True)
+    chosen = [texts[int(item)] for item in used]
+    wrong = [text for text in chosen if not isinstance(text, str)]
+    if wrong:
+        raise InputError(f"an item is {wrong[0]!r}; wanted a text")
+    return chosen, place

@@ -1,0 +1,83 @@
+"""Pairs of texts as a decoder that ranks reads them: put into its chat template, whose end it always sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfield.batch.tokens import Tokeniser, Tokens
+from nearfield.errors import ModelError
+from nearfield.store.model_folder import first_json, read_limits
+
+_ASKED = ("query", "document")  # the roles of a pair's two texts
+_IN_PARTS = ("content[0]", ".type", "'type'", '"type"', "message.content[")  # by which sentence-transformers knows a template of parts
+
+
+class ChatPairs:
+    """The chat template of a model folder, with `prompt` as what its system says.
+
+    A pair that is longer than the model reads is cut, and what the template puts behind the texts is put back over the last tokens,
+    as sentence-transformers does: there the score is read.
+    """
+
+    def __init__(self, folder: Path, tokeniser: Tokeniser, *, prompt: str = "") -> None:
+        from transformers import AutoTokenizer
+
+        self._tokeniser, self._prompt = tokeniser, prompt
+        self._template: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        self._parts = any(sign in str(self._template.chat_template) for sign in _IN_PARTS)
+        self._options: dict[str, Any] = dict((read_limits(folder).get("processing_kwargs") or {}).get("chat_template") or {})
+        if self._options.pop("restore_suffix", True) is not True:
+            raise ModelError(
+                f"{folder}: its chat template's end is cut off with what is too long (restore_suffix); wanted one that is kept"
+            )
+        short, other, again = (self._ids(*pair) for pair in (("0", "0"), ("1 2 3 4", "0"), ("0", "1 2 3 4")))
+        if short in (other, again):
+            raise ModelError(f"{folder}: its chat template leaves out the role query or document; it is none of a cross-encoder's")
+        self._end = _common_end(short, self._ids("1 2 3 4", "1 2 3 4"))
+
+    def tokenise(self, pairs: Sequence[tuple[str, str]], *, max_tokens: int | None = None) -> Tokens:
+        """Token ids of the pairs in the template, at most `max_tokens` (the model's by default) each."""
+        whole = self._tokeniser.bare(self._rendered(pairs))
+        limit = min(max_tokens or self._tokeniser.max_tokens, self._tokeniser.max_tokens)
+        kept = np.minimum(whole.lengths, limit)
+        starts = whole.offsets[1:] - kept if self._tokeniser.cuts_start else whole.offsets[:-1]
+        offsets = np.concatenate([[0], np.cumsum(kept)])
+        ids = whole.ids[np.repeat(starts - offsets[:-1], kept) + np.arange(offsets[-1])]
+        for row in np.flatnonzero(whole.lengths >= limit).tolist():
+            end = self._end[-limit:]
+            ids[offsets[row + 1] - len(end) : offsets[row + 1]] = end
+        return Tokens(ids, offsets, whole.lengths - kept, 0)
+
+    def _ids(self, query: str, document: str) -> list[int]:
+        found: list[int] = self._tokeniser.bare(self._rendered([(query, document)])).ids.tolist()
+        return found
+
+    def _rendered(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        chats = [self._system() + [self._says(role, text) for role, text in zip(_ASKED, pair, strict=True)] for pair in pairs]
+        if not chats:
+            return []
+        texts: list[str] = self._template.apply_chat_template(chats, tokenize=False, **self._options)
+        return texts
+
+    def _system(self) -> list[dict[str, Any]]:
+        return [self._says("system", self._prompt)] if self._prompt else []
+
+    def _says(self, role: str, text: str) -> dict[str, Any]:
+        return {"role": role, "content": [{"type": "text", "text": text}] if self._parts else text}
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether the folder's tokeniser comes with a template that its text goes into."""
+    stated = read_limits(folder).get("modality_config")
+    found = (folder / "chat_template.jinja").exists() or bool(first_json(folder, "tokenizer_config.json").get("chat_template"))
+    return found and (stated is None or "message" in stated)
+
+
+def _common_end(one: list[int], other: list[int]) -> list[int]:
+    """The tokens that both end with; none where one is the whole of the other's end."""
+    count = next((at for at, (a, b) in enumerate(zip(reversed(one), reversed(other), strict=False)) if a != b), 0)
+    return one[len(one) - count :]

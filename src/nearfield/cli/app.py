@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "nearfield.cli.evaluate",
     "prompts": "nearfield.cli.prompts",
     "tune": "nearfield.cli.tune",
+    "reranker": "nearfield.cli.reranker",
     "adapt": "nearfield.cli.adapt",
     "bridge": "nearfield.cli.bridge",
     "distil": "nearfield.cli.distil",

@@ -31,7 +31,7 @@ class PairModel:
     """
 
     def __init__(self, folder: RerankerFolder, *, precision: str = "float32", device: str = "cpu") -> None:
-        self.folder, self.precision = folder, precision
+        self.folder, self.precision, self.adapters = folder, precision, None
         self.tokens = None if folder.task == CLASSIFIER else folder.tokens or _yes_and_no(folder)
         self.device = torch.device(device)
         opened = load_backbone(folder.transformer, task=folder.task)

@@ -20,15 +20,15 @@ from nearfield.train.group import ALONE, Group
 from nearfield.train.lora import add_lora
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import batches_from, measured_steps, total_steps
-from nearfield.train.step import Step, prepare_step
+from nearfield.train.step import Trained
 from nearfield.train.trainer import Trainer
-from nearfield.train.training_data import TrainingData
+from nearfield.train.training_data import Batch, Material
 from nearfield.types.progress import Progress
 
 
 def train(
-    model: TextModel,
-    data: TrainingData,
+    model: Trained,
+    data: Material,
     recipe: Recipe,
     *,
     run: RunFolder,
@@ -52,7 +52,7 @@ def train(
             started, batch = time.perf_counter(), group.agree(next(prepared))
             loss = trainer.step(state.step + 1, batch)
             state = state.after(state.step + 1)
-            speed, twice = len(batch.query) / (time.perf_counter() - started), trainer.twice(batch)
+            speed, twice = len(batch) / (time.perf_counter() - started), trainer.twice(batch)
             row = {"step": state.step, "steps": steps, "loss": loss, "rate": trainer.rate, "pairs_per_second": round(speed, 2)}
             run.log_training(row | {"tokens": batch.tokens, "embedded_twice": twice})
             if state.step in marks:
@@ -76,7 +76,7 @@ def lead(trainer: Trainer, *, made: int) -> None:
         trainer.share()
 
 
-_NOTHING: Step | None = None  # what a process that follows has to say
+_NOTHING: Batch | None = None  # what a process that follows has to say
 _NO_ORDER: dict[str, Any] | None = None
 
 
@@ -99,10 +99,10 @@ def follow(group: Group) -> None:
             trainer.step(number, step)
 
 
-def prepared_steps(data: TrainingData, recipe: Recipe, model: TextModel, *, after: int, group: Group = ALONE) -> Generator[Step]:
+def prepared_steps(data: Material, recipe: Recipe, model: Trained, *, after: int, group: Group = ALONE) -> Generator[Batch]:
     """The steps after the first `after`, each prepared on another thread while the one before is at work."""
     batches = batches_from(after, total_steps(data.pairs, recipe), data.pairs, recipe)
-    return ahead(prepare_step(data, batch, model.contract, processes=group.size) for batch in batches)
+    return ahead(data.prepare(batch, model, processes=group.size) for batch in batches)
 
 
 def _begin(trainer: Trainer, run: RunFolder, measure: Callable[[], Floats]) -> Checkpoint:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokens
-from nearfield.encoders.model import TextModel
 from nearfield.errors import ModelError
 from nearfield.heads.head import Output
 from nearfield.heads.represented import Represented, Rows
@@ -27,11 +27,30 @@ from nearfield.train.losses.margin_mse import margin_mse
 from nearfield.train.losses.matryoshka import Loss, matryoshka
 from nearfield.train.losses.self_distillation import self_distillation
 from nearfield.train.recipe import Recipe
-from nearfield.train.training_data import Positions, TrainingData, possibly_relevant
+from nearfield.train.training_data import Batch, Positions, TrainingData, possibly_relevant
 from nearfield.types.contract import Contract
 
 MINI_TOKENS = 2048  # of one forward pass: the states of a layer then stay in a processor's cache (see docs/log.md)
 _ROWS = 256  # queries whose possibly relevant documents are looked up at once
+
+
+class Trained(Protocol):
+    """A model whose weights are changed: a `TextModel`, or what goes through steps as it does."""
+
+    backbone: Any
+    adapters: Any
+    device: torch.device
+    precision: str
+
+    @property
+    def folder(self) -> Any:
+        """What its folder says."""
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Every weight once, by name."""
+
+    def embed(self, batch: Packed) -> Any:
+        """What a loss is computed of, differentiable: a tensor or several."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +71,26 @@ class Step:
     own: Tensor | None = None
     teacher: Tensor | None = None
 
+    def __len__(self) -> int:
+        return len(self.query)
+
     @property
     def tokens(self) -> int:
         """Tokens of all texts."""
         return sum(len(part.ids) for part in self.parts)
+
+    def loss(self, model: Any, recipe: Recipe, sparsity: float = 1.0) -> Callable[[Sequence[Output]], Tensor]:
+        """See Batch.loss: the recipe's objective, and what a sparse model's terms cost."""
+        objective = objective_of(self, model.contract, recipe)
+        place, query, positive = (part.to(model.device) for part in (self.place, self.query, self.positive))
+        queries = int(self.query.max()) + 1
+
+        def of_outputs(outputs: Sequence[Output]) -> Tensor:
+            items = model.head.represented(outputs, self.parts, place)
+            asked, given = items[:queries], items[queries:]
+            return objective(asked[query], given, positive) + sparsity * cost_of_terms(asked, given, recipe)
+
+        return of_outputs
 
     def ignore(self, rows: slice, documents: int) -> Tensor:
         """(rows, N) bool, True at what is no negative."""
@@ -105,22 +140,14 @@ def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, proc
 
 
 def training_step(
-    model: TextModel, step: Step, recipe: Recipe, weights: Sequence[Tensor], *, sparsity: float = 1.0, group: Group = ALONE
+    model: Trained, step: Batch, recipe: Recipe, weights: Sequence[Tensor], *, sparsity: float = 1.0, group: Group = ALONE
 ) -> float:
     """Forward and backward of one step; gradients are left in `weights`, clipped. Returns the loss.
 
     `sparsity` is the share of what the recipe has a sparse model's terms cost that counts at this step.
     Raises ModelError when the loss or a gradient is no finite number.
     """
-    objective = objective_of(step, model.contract, recipe)
-    place, query, positive = (part.to(model.device) for part in (step.place, step.query, step.positive))
-    queries = int(step.query.max()) + 1
-
-    def loss(outputs: Sequence[Output]) -> Tensor:
-        items = model.head.represented(outputs, step.parts, place)
-        asked, given = items[:queries], items[queries:]
-        return objective(asked[query], given, positive) + sparsity * cost_of_terms(asked, given, recipe)
-
+    loss = step.loss(model, recipe, sparsity)
     value = cached_backward(model.embed, step.parts, loss, held=held_parts(step, recipe, group), group=group)
     group.add(weights)
     if not torch.isfinite(torch.nn.utils.clip_grad_norm_(weights, recipe.schedule.clip, foreach=True)):
@@ -137,7 +164,7 @@ def cost_of_terms(query: Represented, document: Represented, recipe: Recipe) -> 
     return cost
 
 
-def held_parts(step: Step, recipe: Recipe, group: Group = ALONE) -> int:
+def held_parts(step: Batch, recipe: Recipe, group: Group = ALONE) -> int:
     """How many of this process's mini-batches keep their graph: the first ones, up to schedule.graph_tokens tokens; one at least."""
     sizes = [len(part.ids) for part in step.parts[group.rank :: group.size]]
     return max(1, int(np.searchsorted(np.cumsum(sizes), recipe.schedule.graph_tokens, side="right")))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from nearfield.encoders.model import TextModel
 from nearfield.train.group import ALONE, Group
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import rate_at, sparsity_at
-from nearfield.train.step import Step, held_parts, training_step
+from nearfield.train.step import Trained, held_parts, training_step
+from nearfield.train.training_data import Batch
 
 
 class Trainer:
@@ -17,7 +17,7 @@ class Trainer:
     What a step does depends on its number, its batch, and the weights and the optimiser's state before it, and on nothing else.
     """
 
-    def __init__(self, model: TextModel, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
+    def __init__(self, model: Trained, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
         self.trained = trainable(model, recipe)
         schedule = recipe.schedule
@@ -28,7 +28,7 @@ class Trainer:
         """The learning rate of the step that was made last."""
         return float(self.optimiser.param_groups[0]["lr"])
 
-    def step(self, number: int, batch: Step) -> float:
+    def step(self, number: int, batch: Batch) -> float:
         """Make step `number`, from 1, and return its loss. Raises ModelError as `training_step` does."""
         for part in self.optimiser.param_groups:
             part["lr"] = rate_at(number, self.steps, self.recipe)
@@ -38,7 +38,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         return loss
 
-    def twice(self, batch: Step) -> int:
+    def twice(self, batch: Batch) -> int:
         """How many tokens of the batch this process embeds twice."""
         own = batch.parts[self.group.rank :: self.group.size]
         return sum(len(part.ids) for part in own[held_parts(batch, self.recipe, self.group) :])
@@ -55,10 +55,10 @@ class Trainer:
                 self.group.share([state[name] for name in ("step", "exp_avg", "exp_avg_sq")])
 
 
-def trainable(model: TextModel, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
+def trainable(model: Trained, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
     """The parameters that training changes, by name; all others get requires_grad = False."""
     if recipe.lora.rank and model.adapters is not None:
-        own = model.adapters.parameters()
+        own: dict[str, torch.nn.Parameter] = model.adapters.parameters()
         for name, weight in model.parameters().items():
             weight.requires_grad_(name in own)
         return own

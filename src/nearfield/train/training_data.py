@@ -4,14 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from nearfield.batch.packed import Packed
 from nearfield.batch.tokens import Tokens
+from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 
 Positions = npt.NDArray[np.int64]
+
+
+class Batch(Protocol):
+    """What one step trains on: `parts` go through the model one by one, and their outputs give the loss."""
+
+    @property
+    def parts(self) -> Sequence[Packed]:
+        """The mini-batches."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all of them."""
+
+    def __len__(self) -> int:
+        """How many training pairs they are made of."""
+
+    def loss(self, model: Any, recipe: Recipe, sparsity: float = 1.0) -> Callable[[Sequence[Any]], Tensor]:
+        """What is minimised, of the model's outputs for the parts; `sparsity` is the share of a sparse model's cost that counts."""
+
+
+class Material(Protocol):
+    """What a run learns from."""
+
+    @property
+    def pairs(self) -> TrainingPairs:
+        """All of its training pairs."""
+
+    def prepare(self, batch: Positions, model: Any, *, processes: int = 1) -> Batch:
+        """What a step of `model` on the pairs at `batch: (B,)` needs, in at least as many parts as there are processes where possible."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +71,12 @@ class TrainingData:
     same: Positions
     relevant: Sequence[set[int]]
     teacher: npt.NDArray[np.float32] | None = None
+
+    def prepare(self, batch: Positions, model: Any, *, processes: int = 1) -> Batch:
+        """See Material.prepare."""
+        from nearfield.train.step import prepare_step  # which needs this class
+
+        return prepare_step(self, batch, model.contract, processes=processes)
 
 
 def possibly_relevant(data: TrainingData, queries: Positions, positives: Positions, documents: Positions) -> npt.NDArray[np.bool_]:

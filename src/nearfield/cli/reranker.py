@@ -1,0 +1,52 @@
+"""`nearfield reranker`: a cross-encoder trained on your data, and the verdict on what it orders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+
+
+def reranker(
+    model: Annotated[str, typer.Argument(help="A cross-encoder's folder, or the encoder on whose backbone a new one is trained.")],
+    on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
+    first: Annotated[
+        str, typer.Option(help="The encoder whose results are ordered, and whose near misses it learns from; MODEL when that is one.")
+    ] = "",
+    to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION-reranker when not given.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
+) -> None:
+    """Train a cross-encoder on a collection and say whether it orders better what a first model finds.
+
+    It learns to tell each query's positive from its hard negatives; dev says which weights are kept, and the test split is measured
+    once. A run that was interrupted goes on where it was when the same command is given again.
+
+    Examples:
+
+        nearfield reranker minilm --on my-data
+        nearfield reranker ./cross-encoder --on my-data --first minilm --recipe recipes/reranker.toml
+    """
+    from nearfield.data.open import open_collection
+    from nearfield.report.decode import Place, decode
+    from nearfield.report.table import comparison_table, verdict_panel
+    from nearfield.store.atomic import read_json
+    from nearfield.train.recipe import Recipe
+    from nearfield.train.setting import Setting
+    from nearfield.train.tune_reranker import tune_reranker
+    from nearfield.types.comparison import Comparison
+
+    collection = open_collection(on)
+    folder = to or Path("runs") / f"{Path(model).name}-{collection.name}-reranker"
+    chosen = Recipe.open(recipe) if recipe else Recipe()
+    verdict = tune_reranker(model, collection, to=folder, first=first, recipe=chosen, setting=Setting(progress_bar, source=on))
+    comparison = decode(Comparison, read_json(folder / "comparison.json"), Place(folder / "comparison.json"))
+    if json:
+        emit_json({"run": folder, "model": folder / "model", "verdict": verdict, "comparison": comparison})
+        return
+    out.print(comparison_table(comparison))
+    out.print(verdict_panel(verdict, model=f"{Path(model).name} reranking"))
+    out.print(f"model   {folder / 'model'}", markup=False, highlight=False, soft_wrap=True)

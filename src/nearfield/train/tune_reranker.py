@@ -1,0 +1,144 @@
+"""A cross-encoder trained on a collection, and the verdict on whether it orders better what a first model finds."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from nearfield.data.collection import Collection
+from nearfield.encoders.load import load_encoder, model_path
+from nearfield.encoders.pair_model import PairModel
+from nearfield.encoders.reranker import Reranker
+from nearfield.encoders.save_reranker import new_reranker, save_reranker
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import InputError, RecipeError, TruncationWarning
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.measures import MEASURES, score_ranking
+from nearfield.evaluate.reranked import reranked_system
+from nearfield.evaluate.systems import model_systems
+from nearfield.search.rerank import rerank
+from nearfield.search.retrieve import retrieve
+from nearfield.store.reranker_folder import is_reranker, read_reranker_folder
+from nearfield.store.run import RunFolder
+from nearfield.train.checkpoint import Floats
+from nearfield.train.conclude import conclude
+from nearfield.train.environment import environment, model_hash, same_environment
+from nearfield.train.loop import train
+from nearfield.train.pair_data import PairData
+from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, with_all_splits
+from nearfield.train.recipe import Recipe
+from nearfield.train.sampling import TrainingPairs
+from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.train.tune import read_verdict
+from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.verdict import Verdict
+
+
+def tune_reranker(
+    model: str, collection: Collection, *, to: str | Path, first: str = "", recipe: Recipe | None = None, setting: Setting = UNWATCHED
+) -> Verdict:
+    """Train the cross-encoder `model`, or a new one on that encoder's backbone, and measure it on the test split, once.
+
+    `first` is the encoder whose results are ordered anew, and from whose near misses it learns: by default `model`, where that is an
+    encoder. `to` is the run folder, as for `tune`: an interrupted run goes on where it was. The verdict is against the cross-encoder
+    before training, or where it is new against `first` alone. Raises as `tune` does, RecipeError for what a cross-encoder has not, and
+    InputError where no first model is known.
+    """
+    recipe = recipe or Recipe()
+    for key, asked in (("lora.rank", recipe.lora.rank), ("distil.teacher", recipe.distil.teacher)):
+        if asked:
+            raise RecipeError(f"{key} is {asked}; a cross-encoder is trained whole and from judgements alone: leave it out")
+    given = is_reranker(Path(model))
+    if given and not first:
+        raise InputError(f"{model} is a cross-encoder and finds nothing by itself; say whose results it should order: first='minilm'")
+    with RunFolder(to).locked() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", TruncationWarning)  # the comparison's notes say what was cut
+        data, notes = with_all_splits(collection, seed=recipe.seed)
+        encoder = load_encoder(first or model, runtime="torch")
+        facts = {"collection": collection.name, "fingerprint": collection.fingerprint, "notes": list(notes)}
+        facts |= {"model": model, "files": model_hash(Path(model) if given else model_path(model))}
+        folder.identify("recipe.json", dataclasses.asdict(recipe))
+        folder.identify("data.json", facts | {"first": model_hash(encoder.folder.path)})
+        if not folder.has("verdict.json"):
+            run = _RerankerRun(folder, data, encoder, recipe, setting)
+            start = Path(model) if given else _new(folder, model, recipe)
+            if not folder.has("model"):
+                run.train(start)
+            run.conclude(start if given else None)
+        return read_verdict(folder)
+
+
+def _new(folder: RunFolder, model: str, recipe: Recipe) -> Path:
+    if not folder.has("start"):
+        new_reranker(model_path(model), folder.path / "start", name=f"{Path(model).name}-reranker", seed=recipe.seed)
+    return folder.path / "start"
+
+
+@dataclasses.dataclass(frozen=True)
+class _RerankerRun:
+    """The stages of one run: `collection` with all splits, `encoder` what finds the documents that are ordered."""
+
+    folder: RunFolder
+    collection: Collection
+    encoder: TextEncoder
+    recipe: Recipe
+    setting: Setting
+
+    @property
+    def precision(self) -> str:
+        here = environment(self.recipe.schedule.precision)
+        return same_environment(self.folder.once("environment.json", lambda: here), here)
+
+    def train(self, start: Path) -> None:
+        """Mine, train, and write the model with the weights that dev liked best."""
+        with self.setting.watch("encode documents") as progress:
+            corpus = open_corpus(self.encoder, self.collection, progress=progress)
+        held = self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json())
+        judge = Reranker(read_reranker_folder(start), PairModel(read_reranker_folder(start), precision=self.precision))
+        queries, documents = self.collection.split("train").query_texts, self.collection.document_texts
+        limit = self.recipe.schedule.max_tokens
+        pairs = PairData(TrainingPairs.of(held), lambda at: judge.tokenise(queries, documents, at, max_tokens=limit))
+        with self.setting.watch("train") as progress:
+            kept = train(judge.model, pairs, self.recipe, run=self.folder, measure=self._dev(judge, corpus), progress=progress)
+        with torch.no_grad():
+            for name, weight in judge.model.parameters().items():
+                if name in kept:
+                    weight.copy_(kept[name])
+        save_reranker(judge.model, self.folder.path / "model", name=f"{judge.name}-{self.collection.name}")
+
+    def _dev(self, judge: Reranker, corpus: Corpus) -> Callable[[], Floats]:
+        """Measures the judge as it stands on what the first model finds for the dev queries."""
+        pool = dev_pool(self.encoder, corpus, self.recipe)
+        found = retrieve(
+            self.encoder.encode(pool.query_texts, QUERY),
+            self.encoder.encode(pool.document_texts, DOCUMENT),
+            query_ids=pool.query_ids,
+            document_ids=pool.document_ids,
+            k=self.recipe.negatives.depth,
+        )
+
+        def measure() -> Floats:
+            ordered = rerank(found, judge, query_texts=pool.query_texts, document_texts=pool.document_texts)
+            (scores,) = score_ranking(ordered, pool.relevance, [pool.measure]).values()
+            return scores.values
+
+        return measure
+
+    def conclude(self, base: Path | None) -> None:
+        """Measure the test split, once, with the model as it was written, and give the verdict."""
+        split, name = self.collection.split("test"), self.encoder.contract.name
+        with self.setting.watch("test") as progress:
+            (plain,) = model_systems(self.encoder, split, name=name, progress=progress)
+            systems = [plain]
+            for path in (*([base] if base else []), self.folder.path / "model"):
+                judge = Reranker.open(path, precision=self.precision)
+                systems.append(reranked_system(plain, judge, split, progress=progress))
+        measures = tuple(dict.fromkeys((self.recipe.measure, *MEASURES)))
+        comparison = compare(systems, split, measure=self.recipe.measure, measures=measures)
+        self.folder.write("comparison.json", comparison)
+        verdict = conclude(comparison, base=systems[-2].name, tuned=systems[-1].name, forgotten=())
+        self.folder.write("verdict.json", verdict)

@@ -1,17 +1,22 @@
-"""Tiny random multi-vector models on disk, in each of the layouts that such folders have."""
+"""Tiny random multi-vector models on disk, in each of the layouts that such folders have, and sentence-transformers as their oracle."""
 
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
+from sentence_transformers import MultiVectorEncoder
 from tokenizers import AddedToken, Tokenizer
 from torch import nn
 from transformers import AutoModel, BertConfig, ModernBertConfig, MPNetConfig, PreTrainedConfig, XLMRobertaConfig
 
+from nearfield.encoders.text import TextEncoder
+from nearfield.similarity.multi_vector import MultiVector
 from tiny import SIZES, tiny_tokenizer
 
 DIM = 8
@@ -64,6 +69,24 @@ def tiny_late(folder: Path, kind: str = "bert", *, layout: str = LAYOUTS[0], bia
     _json(folder, "1_Dense/config.json", dense)
     save_file(projection, folder / "1_Dense" / "model.safetensors")
     return folder
+
+
+def assert_same_tokens(ours: MultiVector, theirs: list[np.ndarray]) -> None:
+    assert ours.lengths.tolist() == [len(vectors) for vectors in theirs]
+    np.testing.assert_allclose(ours.tokens.vectors, np.concatenate(theirs), atol=1e-5, rtol=0)
+
+
+def assert_same_as_peer(folder: Path, opened: TextEncoder[MultiVector], texts: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = MultiVectorEncoder(str(folder), device="cpu")
+        for role, encode in (("query", peer.encode_query), ("document", peer.encode_document)):
+            assert_same_tokens(opened.encode(texts, role), encode(texts, convert_to_numpy=True))
+        few = texts[:20]
+        theirs = peer.similarity(peer.encode_query(few), peer.encode_document(few)).numpy()
+        scores = opened.encode(few, "query").scores(opened.encode(few, "document"))
+    filled = np.isfinite(scores)  # theirs gives a document without a vector a very low score, ours none
+    np.testing.assert_allclose(scores[filled], theirs[filled], atol=1e-4)
 
 
 def _weights(kind: str, vocabulary: int, bias: bool) -> tuple[Any, dict[str, torch.Tensor]]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sentence_transformers import MultiVectorEncoder
 
-from late_models import DIM, LAYOUTS, tiny_late
+from late_models import DIM, LAYOUTS, assert_same_as_peer, assert_same_tokens, tiny_late
 from nasty import BASE, nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
@@ -25,24 +23,6 @@ FIXED = {"query_expansion": {"strategy": "fixed", "length": 24}, "document_lengt
 LEAST = {"query_expansion": {"strategy": "min", "length": 16, "attend": True, "token": "[unused0]"}, "query_length": 40}
 PLAIN = {"query_length": 20}
 TEXTS = nasty_texts()
-
-
-def assert_same_tokens(ours: MultiVector, theirs: list[np.ndarray]) -> None:
-    assert ours.lengths.tolist() == [len(vectors) for vectors in theirs]
-    np.testing.assert_allclose(ours.tokens.vectors, np.concatenate(theirs), atol=1e-5, rtol=0)
-
-
-def assert_same_as_peer(folder: Path, opened: TextEncoder[MultiVector], texts: list[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        peer = MultiVectorEncoder(str(folder), device="cpu")
-        for role, encode in (("query", peer.encode_query), ("document", peer.encode_document)):
-            assert_same_tokens(opened.encode(texts, role), encode(texts, convert_to_numpy=True))
-        few = texts[:20]
-        theirs = peer.similarity(peer.encode_query(few), peer.encode_document(few)).numpy()
-        scores = opened.encode(few, "query").scores(opened.encode(few, "document"))
-    filled = np.isfinite(scores)  # theirs gives a document without a vector a very low score, ours none
-    np.testing.assert_allclose(scores[filled], theirs[filled], atol=1e-4)
 
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [

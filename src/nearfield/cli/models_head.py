@@ -14,9 +14,13 @@ def head(
     model: Annotated[str, typer.Argument(help="The dense model whose backbone it is put on: of the catalog, or a model folder.")],
     head: Annotated[
         str,
-        typer.Argument(help="splade: a weight for each term of the vocabulary; three: a weight and a vector a token, beside its own head."),
+        typer.Argument(
+            help="late-interaction: a vector a token; splade: a weight for each term of the vocabulary; three: a weight and a vector a "
+            "token, beside its own head."
+        ),
     ],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")],
+    dim: Annotated[int | None, typer.Option(min=1, help="Dimensions of a token's vector; 128 by default.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Put a new head on a dense model's backbone. `nearfield tune` then trains the result like any other model.
@@ -24,12 +28,12 @@ def head(
     Examples:
 
         nearfield models head minilm splade --to models/minilm-splade
-        nearfield models head models/e5-small splade --to models/e5-small-splade --json
+        nearfield models head models/e5-small late-interaction --dim 96 --to models/e5-small-tokens --json
     """
-    from nearfield.encoders.new_head import new_head
+    from nearfield.encoders.new_head import HeadOptions, new_head
 
     with progress_bar(f"a {head} head for {model}") as progress:
-        made = new_head(model, head, to=to, progress=progress)
+        made = new_head(model, head, to=to, options=HeadOptions(dim=dim), progress=progress)
     contract = made.contract
     if json:
         emit_json({"folder": to, "name": contract.name, "kind": contract.kind, "dim": contract.dim})

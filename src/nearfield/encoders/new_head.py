@@ -14,6 +14,7 @@ from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.types.progress import Progress, silent
 
 HEADS = {
+    "late-interaction": "nearfield.encoders.new_late_interaction:write_late_interaction",
     "splade": "nearfield.encoders.new_splade:write_splade",
     "three": "nearfield.encoders.new_three:write_three",
 }

@@ -45,7 +45,7 @@ def write_three(source: ModelFolder, stage: Path, name: str, options: HeadOption
     dim = min(DIM, hidden) if options.dim is None else options.dim
     if not 0 < dim <= hidden:
         raise InputError(f"a token's vector of {dim} dimensions was asked for; wanted 1 to {hidden}, those of the backbone's states")
-    states = _states_in_company(model, vocabulary, progress)
+    states = states_in_company(model, vocabulary, progress)
     weights = TokenWeights(even_weights(hidden), vocabulary=vocabulary, left_out=special_ids(source.transformer))
     vectors = TokenVectors(principal_directions(states, dim), normalise=model.contract.normalise)
     model.head = ThreeHeads(dense, weights, vectors, fusion=FUSION)
@@ -53,7 +53,7 @@ def write_three(source: ModelFolder, stage: Path, name: str, options: HeadOption
     save_encoder(model, stage, name=name)
 
 
-def _states_in_company(model: TextModel, vocabulary: int, progress: Progress) -> Tensor:
+def states_in_company(model: TextModel, vocabulary: int, progress: Progress) -> Tensor:
     """The states (n, hidden) of some thousand of the vocabulary's tokens, each among others."""
     folder = model.folder
     tokeniser = Tokeniser.open(folder.transformer, max_tokens=model.contract.max_tokens, lower_case=folder.lower_case)

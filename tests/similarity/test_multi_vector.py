@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,8 +76,20 @@ def test_pooling_joins_the_most_alike_tokens_and_keeps_the_first() -> None:
 @given(LENGTHS, st.integers(1, 4))
 def test_pooling_leaves_the_number_of_vectors_that_it_says(lengths: list[int], factor: int) -> None:
     pooled = items(*lengths).pool(factor)
-    assert pooled.lengths.tolist() == [min(n, 1) + -(-max(0, n - 1) // factor) for n in lengths]
+    assert pooled.lengths.tolist() == [n if n < 2 else 1 + max(1, (n - 1) // factor) for n in lengths]
     assert np.isfinite(pooled.tokens.vectors).all()
+
+
+@pytest.mark.parametrize(("factor", "keep"), [(2, 1), (3, 0), (4, 2)])
+def test_pooling_is_that_of_sentence_transformers(factor: int, keep: int) -> None:
+    from sentence_transformers.multi_vector_encoder.modules import HierarchicalTokenPooling
+
+    whole = items(40, 7, 1, 23, dim=16)
+    parts = [torch.from_numpy(whole[[at]].tokens.vectors) for at in range(len(whole))]
+    theirs = HierarchicalTokenPooling(factor, num_protected_tokens=keep).pool(parts)
+    pooled = whole.pool(factor, keep=keep)
+    assert pooled.lengths.tolist() == [len(part) for part in theirs]
+    np.testing.assert_allclose(pooled.tokens.vectors, np.concatenate([part.numpy() for part in theirs]), atol=1e-6)
 
 
 def test_pooling_by_one_changes_nothing() -> None:

@@ -103,10 +103,11 @@ class MultiVector(Embeddings):
         return replace(self, tokens=self.tokens.quantise(storage, like=None if like is None else like.tokens))
 
     def pool(self, factor: int, *, keep: int = 1) -> MultiVector:
-        """Fewer vectors an item: clusters of alike tokens become their mean, ceil(tokens / factor) of them; the first `keep` tokens stay.
+        """Fewer vectors an item: clusters of alike tokens become their mean; the first `keep` tokens stay.
 
-        Ward clustering of each item's vectors by cosine distance; means have unit length where the tokens have. Clavié et al. 2024
-        (arXiv 2409.14683). For documents; queries keep their tokens. Raises ContractError for a factor below 1 and for stored codes.
+        n others become floor(n / factor), one at least, by Ward clustering over 1 - cosine, as PyLate and sentence-transformers do it;
+        means have unit length where the tokens have. Clavié et al. 2024 (arXiv 2409.14683). For documents; queries keep their
+        tokens. Raises ContractError for a factor below 1 and for stored codes.
         """
         if factor < 1 or self.storage in ("int8", "binary"):
             what = f"a factor of {factor}" if factor < 1 else f"tokens stored as {self.storage}"
@@ -183,11 +184,12 @@ def _fewer(tokens: Dense, factor: int, keep: int) -> npt.NDArray[np.float32]:
 
     vectors = tokens.floats()
     kept, rest = vectors[:keep], vectors[keep:]
-    clusters = -(-len(rest) // factor)
-    if clusters in (len(rest), 0):
+    clusters = max(1, len(rest) // factor)
+    if clusters >= len(rest):
         return vectors
-    lengths = np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
-    labels = fcluster(linkage(rest / lengths, method="ward"), t=clusters, criterion="maxclust") if len(rest) > 1 else np.ones(1, int)
+    units = rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), 1e-12)
+    apart = (1 - units @ units.T).clip(0, 2)[np.triu_indices(len(rest), 1)]
+    labels = fcluster(linkage(apart, method="ward"), t=clusters, criterion="maxclust")
     means = np.stack([rest[labels == label].mean(0) for label in np.unique(labels)])
     if tokens.normalise:
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import string
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from nearfield.encoders.backbone import quiet
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.new_head import HeadOptions
 from nearfield.encoders.new_three import states_in_company
+from nearfield.encoders.save import write_weights
 from nearfield.encoders.save_late import write_late
-from nearfield.errors import InputError, StorageError
+from nearfield.errors import InputError
 from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.projection import IDENTITY, Projection, ProjectionConfig
 from nearfield.heads.three_start import principal_directions
@@ -29,12 +27,12 @@ def write_late_interaction(source: ModelFolder, stage: Path, name: str, options:
     """Write the model of `source` as a multi-vector model into `stage`, laid out as sentence-transformers lays a MultiVectorEncoder out.
 
     Every token has a vector of `options.dim` dimensions, 128 by default, but for documents' punctuation; queries are not filled up.
-    The projection begins as `principal_directions` of the states of the
-    vocabulary's tokens. Raises InputError for more dimensions than the states have.
+    The projection begins as the `principal_directions` of the vocabulary's tokens. Raises InputError for more dimensions than the
+    states have.
     """
-    dim = options.dim or DIM
     model = TextModel(source)
     width = int(model.backbone.config.hidden_size)
+    dim = options.dim or min(DIM, width)
     if dim > width:
         raise InputError(f"{dim} dimensions a token are more than the {width} of the states of {source.contract.name}; ask for fewer")
     projection = Projection(ProjectionConfig(width, dim, activation_function=IDENTITY))
@@ -47,10 +45,5 @@ def write_late_interaction(source: ModelFolder, stage: Path, name: str, options:
     )  # fmt: skip
     settings = LateInteraction(document_tokens=kept.max_tokens, query_tokens=kept.max_tokens, skipped=tuple(string.punctuation))
     write_late(stage, source, contract, LateInteractionHead(contract, [projection], settings))
-    weights = {name: weight for name, weight in model.whole.state_dict().items() if name not in model.unread}
-    try:
-        with quiet():
-            model.whole.save_pretrained(stage, state_dict=weights)
-    except SafetensorError as error:
-        raise StorageError(f"{stage}: the weights could not be written: {error}") from error
+    write_weights(model, stage, stage)
     write_json(stage / "nearfield.json", contract_json(contract))

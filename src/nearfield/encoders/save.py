@@ -44,7 +44,7 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
     with staged_folder(path) as stage:
         if isinstance(model.head, LateInteractionHead):
             write_late(stage, source, contract, model.head)
-            _write_weights(model, stage, path)
+            write_weights(model, stage, path)
             write_json(stage / "nearfield.json", contract_json(contract))
             return
         modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
@@ -53,7 +53,7 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
         if not modules:
             _write_modules(model, stage)
         _state(contract, source, stage)
-        _write_weights(model, stage / source.transformer.relative_to(source.path), path)
+        write_weights(model, stage / source.transformer.relative_to(source.path), path)
         _save_heads(model, stage)
         write_json(stage / "nearfield.json", contract_json(contract) | _save_adapters(model, stage))
 
@@ -66,7 +66,7 @@ def copy_files(source: Path, to: Path) -> None:
             shutil.copyfile(file, to / file.name)
 
 
-def _write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
+def write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
     """Write the backbone's config and weights to `folder`, a part of what will be `path`."""
     weights = {name: weight.detach() for name, weight in model.whole.state_dict().items() if name not in model.unread}
     if model.adapters is not None and model.adapters.shared != NONE:

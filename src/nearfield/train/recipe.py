@@ -194,8 +194,11 @@ class Recipe:
 def default_recipe(kind: str) -> Recipe:
     """The recipe of a model whose embeddings are of `kind`, where none is given.
 
-    The scores of a sparse model are sums over terms and no cosines, so they are their own temperature, and its terms cost something.
+    The scores of a sparse and of a multi-vector model are sums, over terms or a query's tokens, and no cosines, so they are their own
+    temperature; and a sparse one's terms cost something.
     """
+    if kind == "multi-vector":
+        return Recipe(objective=Objective(temperature=1.0))
     if kind != "sparse":
         return Recipe()
     return Recipe(objective=Objective(temperature=1.0), sparsity=Sparsity(query=QUERY_COST, document=DOCUMENT_COST))

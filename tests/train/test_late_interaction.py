@@ -1,0 +1,71 @@
+"""Multi-vector models train by the same step as any other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from late_models import tiny_late
+from nearfield.encoders.load import load_encoder
+from nearfield.encoders.text import TextEncoder
+from nearfield.similarity.multi_vector import MultiVector
+from nearfield.train.losses.infonce import infonce_of_scores
+from nearfield.train.recipe import Recipe
+from nearfield.train.step import prepare_step
+from nearfield.train.trainer import Trainer
+from nearfield.train.training_data import TokenSource, TrainingData, possibly_relevant
+from training import data_of
+
+PAIRS = 40
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder[MultiVector]:
+    expansion = {"strategy": "fixed", "length": 16}
+    return load_encoder(tiny_late(tmp_path_factory.mktemp("late") / "m", query_expansion=expansion, document_length=60))
+
+
+def marked(encoder: TextEncoder[MultiVector]) -> TrainingData:
+    data = data_of(encoder.runtime.model, PAIRS, negatives=1)
+    queries = TokenSource(data.queries.texts, lambda chosen: encoder.tokenise(chosen, "query"))
+    documents = TokenSource(data.documents.texts, lambda chosen: encoder.tokenise(chosen, "document"))
+    return replace(data, queries=queries, documents=documents)
+
+
+def test_the_loss_is_that_of_the_embeddings_scores(encoder: TextEncoder[MultiVector]) -> None:
+    """Queries filled up and documents without punctuation as they are embedded, whatever the mini-batches."""
+    data, recipe = marked(encoder), Recipe.of({"objective": {"temperature": 1.0}, "schedule": {"clip": 1e9}})
+    found = []
+    for graph_tokens in (1 << 20, 1):
+        trainer = Trainer(encoder.runtime.model, replace(recipe, schedule=replace(recipe.schedule, graph_tokens=graph_tokens)), 1)
+        trainer.optimiser.step = lambda *_: None  # the weights stay, and their gradients are looked at
+        trainer.optimiser.zero_grad = lambda **_: None
+        loss = trainer.step(1, prepare_step(data, np.arange(PAIRS), encoder.contract))
+        found.append((loss, [weight.grad.clone() for weight in trainer.trained.values() if weight.grad is not None]))
+        for weight in trainer.trained.values():
+            weight.grad = None
+    documents = np.unique(np.concatenate([data.pairs.positive, data.pairs.negatives.ravel()]))
+    ignore = torch.from_numpy(possibly_relevant(data, data.pairs.query, data.pairs.positive, documents))
+    scores = encoder.encode([data.queries.texts[at] for at in data.pairs.query], "query").scores(
+        encoder.encode([data.documents.texts[at] for at in documents], "document")
+    )
+    positive = torch.from_numpy(np.searchsorted(documents, data.pairs.positive))
+    expected = float(infonce_of_scores(torch.from_numpy(scores), positive, temperature=1.0, ignore=ignore))
+    for loss, _ in found:
+        assert loss == pytest.approx(expected, rel=1e-5)
+    assert len(found[0][1]) == len(found[1][1]) > 20
+    for whole, cached in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(whole, cached, rtol=1e-4, atol=1e-6)
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    opened = load_encoder(tiny_late(tmp_path / "m", query_length=20))
+    recipe = Recipe.of({"objective": {"temperature": 1.0}, "schedule": {"rate": 3e-3, "warmup": 0.0}})
+    trainer, step = Trainer(opened.runtime.model, recipe, 40), prepare_step(marked(opened), np.arange(PAIRS), opened.contract)
+    losses = [trainer.step(number, step) for number in range(1, 21)]
+    assert losses[-1] < 0.5 * losses[0]
+    assert any(name.startswith("projections.") for name in trainer.trained)

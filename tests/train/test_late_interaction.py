@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from late_models import tiny_late
+from late_models import assert_same_as_peer, tiny_late
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.text import TextEncoder
+from nearfield.report.facts import read_run
+from nearfield.report.page import write_report
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.train.losses.infonce import infonce_of_scores
 from nearfield.train.recipe import Recipe
 from nearfield.train.step import prepare_step
 from nearfield.train.trainer import Trainer
 from nearfield.train.training_data import TokenSource, TrainingData, possibly_relevant
+from nearfield.train.tune import tune
+from nearfield.types.verdict import BETTER, NO_DIFFERENCE
+from tiny_data import tiny_collection
 from training import data_of
 
+pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 PAIRS = 40
 
 
@@ -60,6 +67,19 @@ def test_the_loss_is_that_of_the_embeddings_scores(encoder: TextEncoder[MultiVec
     assert len(found[0][1]) == len(found[1][1]) > 20
     for whole, cached in zip(found[0][1], found[1][1], strict=True):
         torch.testing.assert_close(whole, cached, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_is_tuned_like_any_other(tmp_path: Path) -> None:
+    facts = {"pool": 60, "objective": {"temperature": 1.0}, "merge": {"ratios": [0.5, 1.0], "margin": 2.0}}
+    recipe = Recipe.of(facts | {"schedule": {"epochs": 2, "batch": 8, "rate": 1e-3, "evaluations": 2, "freeze_embeddings": False}})
+    model = tiny_late(tmp_path / "m", query_expansion={"strategy": "fixed", "length": 16}, document_length=60)
+    verdict = tune(str(model), tiny_collection(queries=60), to=tmp_path / "run", recipe=recipe)
+    assert verdict.outcome in (BETTER, NO_DIFFERENCE)
+    assert {row.storage for row in read_run(tmp_path / "run").storage.rows} == {"float32", "int8", "binary"}
+    assert "whole" in write_report(tmp_path / "run").read_text()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_same_as_peer(tmp_path / "run" / "model", load_encoder(tmp_path / "run" / "model"), ["cat dog", "law , court music"])
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:

@@ -109,10 +109,9 @@ class TextEncoder(Encoder[E]):
             if not isinstance(item, str):
                 raise InputError(f"item {at} is {item!r}; wanted a text")
         limit = min(max_tokens or self.contract.max_tokens, self.contract.max_tokens)
-        if self.late is not None:
-            tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=self.late.limit(role, limit))
-            return self.late.marked(tokens, role)
-        tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=limit)
+        most = limit if self.late is None else self.late.limit(role, limit)
+        tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=most)
+        tokens = tokens if self.late is None else self.late.marked(tokens, role)
         if tokens.prompt_tokens >= limit and not self.contract.include_prompt:
             raise ContractError(
                 f"{self.contract.name}: the prompt of role {role!r} has {tokens.prompt_tokens} tokens and the model reads {limit}; as "

@@ -57,7 +57,7 @@ def test_what_is_no_splade_model_says_why(tmp_path: Path) -> None:
 def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: Any) -> None:
     from nearfield.evaluate.compare import compare
     from nearfield.evaluate.systems import bm25_system, model_systems
-    from nearfield.index.blocked import blocked_top_k
+    from nearfield.search.retrieve import top_k
     from tiny_data import tiny_collection
 
     collection, encoder = tiny_collection(), load_encoder(tiny_splade(tmp_path / "model"))
@@ -69,7 +69,7 @@ def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: A
     documents = encoder.encode(collection.document_texts, "document")
     assert rows["splade float32"].bytes_per_document == pytest.approx(documents.bytes_per_item)
     assert f"splade: {documents.active.mean():,.1f} active terms a document, of {documents.dim}" in comparison.notes
-    found, _ = blocked_top_k(encoder.encode(test.query_texts, "query"), documents, 100)
+    found, _ = top_k(encoder.encode(test.query_texts, "query"), documents, 100)
     np.testing.assert_array_equal(systems[0].ranking.documents, found)
     for wrong in ({"dims": (8,)}, {"similarity": "cosine"}, {"storages": ("binary",)}):
         with pytest.raises(ContractError):

@@ -174,6 +174,10 @@ class Tokeniser:
         found: int | None = self._tokenizer.token_to_id(token)
         return found
 
+    def token_of(self, id_: int) -> str:
+        """The token with this id, as the vocabulary has it; its number where it has none."""
+        return self._tokenizer.id_to_token(id_) or f"#{id_}"
+
     @property
     def size(self) -> int:
         """How many tokens the vocabulary has, added ones included."""

@@ -124,6 +124,16 @@ class TextEncoder(Encoder[E]):
         """(n,) tokens of each item, without prompt, before any truncation."""
         return self.tokeniser.count(items)
 
+    def names(self, terms: Sequence[int]) -> list[str]:
+        """See Encoder.names: the vocabulary's tokens."""
+        return [self.tokeniser.token_of(term) for term in terms]
+
+    def read(self, item: str, role: Role) -> list[str] | None:
+        """See Encoder.read: the tokens of the item and of the role's prompt that have a vector."""
+        tokens = self.tokenise([item], role)
+        ids = tokens.ids if tokens.marks is None else tokens.ids[tokens.marks.counted]
+        return [self.tokeniser.token_of(id_) for id_ in ids.tolist()]
+
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
         """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next chunk is tokenised meanwhile."""
         return self._collected(self._chunks(items, role), len(items), {role: np.arange(len(items))}, progress)

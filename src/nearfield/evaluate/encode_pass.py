@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import TruncationWarning
-from nearfield.search.retrieve import retrieve, top_k
+from nearfield.search.retrieve import finder, retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.several import Several
@@ -84,7 +84,8 @@ class EncodePass:
     def query_milliseconds(self, cut: Cut, depth: int) -> float:
         """Median time of a query encoded and searched alone at `cut`."""
         queries, documents = self.vectors(cut)
-        search = seconds_each(lambda row: top_k(queries[row : row + 1], documents, depth), len(queries))
+        find = finder(documents)
+        search = seconds_each(lambda row: find(queries[row : row + 1], depth), len(queries))
         return 1000 * float(np.median(self.query_seconds + search))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nearfield.errors import ContractError, InputError
 from nearfield.index.blocked import blocked_top_k
 from nearfield.index.exact import exact_top_k
+from nearfield.index.inverted import Inverted
 from nearfield.index.shortlist import Shortlist
 from nearfield.index.top import TopK
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.sparse import Sparse
 from nearfield.types.ranking import Ranking
 
 
@@ -42,8 +44,28 @@ def top_k(query: Embeddings, documents: Embeddings, k: int) -> TopK:
 
     Raises ContractError where one side is of another kind or space than the other.
     """
-    if query.kind != documents.kind:
-        raise ContractError(f"queries are {query.kind} and documents {documents.kind}; both sides need the same model")
-    if isinstance(query, Dense) and isinstance(documents, Dense):
-        return exact_top_k(query, documents, k)
-    return blocked_top_k(query, documents, k)
+    return finder(documents)(query, k)
+
+
+def finder(documents: Embeddings) -> Callable[[Embeddings, int], TopK]:
+    """Exact search among `documents`, as `top_k`, for whoever asks more than once: what can be made ready is made once.
+
+    Weights of terms that are not negative and compared by their dot product are inverted; a document that shares no term with a
+    query is then not found at all. All else is scored document by document.
+    """
+    inverted = Inverted.of(documents) if isinstance(documents, Sparse) and _inverts(documents) else None
+
+    def find(query: Embeddings, k: int) -> TopK:
+        if query.kind != documents.kind:
+            raise ContractError(f"queries are {query.kind} and documents {documents.kind}; both sides need the same model")
+        if isinstance(query, Dense) and isinstance(documents, Dense):
+            return exact_top_k(query, documents, k)
+        if inverted is not None and isinstance(query, Sparse) and _inverts(query):
+            return inverted.top_k(query, k)
+        return blocked_top_k(query, documents, k)
+
+    return find
+
+
+def _inverts(vectors: Sparse) -> bool:
+    return vectors.similarity == "dot" and not (vectors.weights < 0).any()

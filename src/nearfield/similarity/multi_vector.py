@@ -94,6 +94,15 @@ class MultiVector(Embeddings):
             scored /= np.maximum(self.lengths, 1)[:, None]
         return scored
 
+    def explain(self, query: int, documents: MultiVector, document: int) -> list[tuple[int, int, float]]:
+        """What the score of a query and a document is the sum of: for each of the query's tokens, in order, the closest of the
+        document's (the first of equals) and what that adds. Nothing where either has no token."""
+        asked, given = self[[query]].tokens, documents[[document]].tokens
+        if not len(asked) or not len(given):
+            return []
+        near = asked.scores(given).astype(np.float64) / (len(asked) if self.average else 1)
+        return [(token, int(best), float(near[token, best])) for token, best in enumerate(near.argmax(1))]
+
     def truncate(self, dim: int) -> MultiVector:
         """The first `dim` dimensions of every token's vector, as Dense.truncate cuts them."""
         return replace(self, tokens=self.tokens.truncate(dim))

@@ -90,9 +90,9 @@ def _cache(encoder: Encoder[Any], request: Request) -> VectorCache | None:
         return None
     if identity.get("precision") == "int8" and identity.get("runtime") in ("openvino", "onnx"):
         return None  # its ranges are taken from the texts of this very input, so that another input's vectors are of another model
-    facts = {"dim": str(encoder.contract.dim), "prompt": encoder.contract.prompt(request.role)}
-    facts |= {} if encoder.contract.kind == Dense.kind else {"kind": encoder.contract.kind}
-    return VectorCache.open(identity | facts | ({"role": request.role} if "adapters" in identity else {}))
+    kept = encoder.contract
+    asked = {"kind": kept.kind, "role": request.role, "prompt": kept.prompt(request.role)}  # a role may have a map or weights of its own
+    return VectorCache.open(identity | {"dim": str(kept.dim)} | asked)
 
 
 def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str, object]:

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from counting import Counting, CountingSeveral, CountingTerms, CountingTokens
+from nearfield.encoders.lexical import BagOfWords, Lexical
+from nearfield.encoders.load import load_encoder
+from nearfield.index.bm25 import BM25
+from nearfield.search.explain import Asked, explain
+from nearfield.search.retrieve import finder
+from nearfield.similarity.sparse import Sparse
+
+TEXTS = ["The cat sleeps on the mat.", "Tax law for small firms, and for cats.", "", "Ships sail over the sea: cats, cats and mats."]
+QUERY = "a sleeping cat on mats, cats"
+
+
+@pytest.mark.parametrize("weighting", ["bm25", "tfidf"])
+def test_the_terms_of_a_lexical_match_add_up_to_its_score(weighting: str) -> None:
+    encoder, documents = Lexical.fitted(TEXTS, BagOfWords(weighting))
+    query = encoder.encode([QUERY], "query")
+    asked = Asked(encoder, QUERY, query)
+    scores = query.scores(documents)[0]
+    for place, text in enumerate(TEXTS):
+        matches = explain(asked, documents, place, text=text)
+        assert sum(match.score for match in matches) == pytest.approx(scores[place], rel=1e-5)
+        assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
+    assert {match.query for match in explain(asked, documents, 0, text=TEXTS[0])} == {"cat", "sleep", "mat"}
+    if weighting == "bm25":
+        found, given_ = BM25(TEXTS).top_k([QUERY], 3)
+        assert [sum(m.score for m in explain(asked, documents, int(p), text="")) for p in found[0]] == pytest.approx(given_[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_sparse_parts_add_up_for_every_similarity(similarity: str) -> None:
+    query, documents = (
+        replace(CountingTerms(normalise=False).encode(texts, "document"), similarity=similarity) for texts in ([QUERY], TEXTS)
+    )
+    for place, text in enumerate(TEXTS):
+        matches = explain(Asked(CountingTerms(), QUERY, query), documents, place, text=text)
+        assert sum(match.score for match in matches) == pytest.approx(query.scores(documents)[0, place], rel=1e-5)
+        assert all(match.query.isdecimal() for match in matches)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.text("abc ", min_size=1, max_size=8), st.lists(st.text("abcd ", max_size=9), min_size=1, max_size=4), st.booleans())
+def test_tokens_meet_the_closest_by_a_plain_loop(text: str, texts: list[str], average: bool) -> None:
+    encoder = CountingTokens()
+    query, documents = (replace(encoder.encode(items, "document"), average=average) for items in ([text], texts))
+    for place, document in enumerate(texts):
+        matches = explain(Asked(encoder, text, query), documents, place, text=document)
+        if not document:
+            assert matches == []
+            continue
+        assert sum(match.score for match in matches) == pytest.approx(query.scores(documents)[0, place], rel=1e-5, abs=1e-5)
+        theirs = documents[[place]].tokens.floats()
+        for token, match in zip(query.tokens.floats(), matches, strict=True):
+            near = [float(token @ other) for other in theirs]
+            assert match.score * (len(matches) if average else 1) == pytest.approx(max(near), rel=1e-5, abs=1e-6)
+            assert near[int(match.document.removeprefix("vector ")) - 1] == pytest.approx(max(near), rel=1e-5, abs=1e-6)
+
+
+def test_several_kinds_give_what_each_adds_and_dense_vectors_give_nothing() -> None:
+    encoder = CountingSeveral()
+    query, documents = encoder.encode([QUERY], "document"), encoder.encode(TEXTS, "document")
+    matches = explain(Asked(encoder, QUERY, query), documents, 0, text=TEXTS[0])
+    fused = query.scores(documents)[0, 0] - query.fusion["dense"] * query.dense.scores(documents.dense)[0, 0]
+    assert sum(match.score for match in matches) == pytest.approx(fused, rel=1e-4)
+    dense = Counting().encode(TEXTS, "document")
+    assert explain(Asked(Counting(), QUERY, dense[:1]), dense, 0, text=TEXTS[0]) == []
+
+
+def test_a_model_names_its_terms(tmp_path: Path) -> None:
+    from sparse_models import tiny_splade
+
+    encoder = load_encoder(tiny_splade(tmp_path / "model"))
+    query, documents = encoder.encode(["cat law"], "query"), encoder.encode(TEXTS, "document")
+    matches = explain(Asked(encoder, "cat law", query), documents, 1, text=TEXTS[1])
+    assert sum(match.score for match in matches) == pytest.approx(query.scores(documents)[0, 1], rel=1e-4)
+    named = {match.query for match in matches}
+    assert named <= {encoder.tokeniser.token_of(number) for number in range(encoder.contract.dim)}
+    assert encoder.read("cat law", "document") == ["[CLS]", "cat", "law", "[SEP]"]
+
+
+def test_inverted_search_finds_what_scoring_each_document_finds() -> None:
+    generator = np.random.default_rng(0)
+    table = generator.integers(0, 5, (300, 40)) * (generator.random((300, 40)) < 0.2)  # whole numbers: sums are exact
+    documents, query = Sparse.of(table[:280]), Sparse.of(table[280:])
+    found, scores = finder(documents)(query, 10)
+    expected = query.scores(documents)
+    for row in range(len(query)):
+        order = [place for place in np.lexsort((np.arange(280), -expected[row])) if expected[row, place] > 0][:10]
+        assert found[row][found[row] >= 0].tolist() == order
+        np.testing.assert_array_equal(scores[row, : len(order)], expected[row, order])
+    cosine = replace(documents, similarity="cosine")
+    found, _ = finder(cosine)(replace(query, similarity="cosine"), 3)
+    assert (found >= 0).all()
+    negative = Sparse.of(-table)
+    assert (finder(negative)(query, 3)[0] >= 0).all()

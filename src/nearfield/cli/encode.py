@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEVICE, FIDELITY, PRECISION, RUNTIME, lasting_name, open_model, proof_on, ran_by
+from nearfield.cli.opened import DEVICE, FIDELITY, PRECISION, RUNTIME, lasting_name, open_model, proof_on, ran_by, running
 
 if TYPE_CHECKING:
     from nearfield.encoders.bulk.account import Account
     from nearfield.encoders.bulk.request import Request
-    from nearfield.encoders.text import TextEncoder
+    from nearfield.encoders.encoder import Encoder
 
 
 def encode(
@@ -64,7 +64,7 @@ def encode(
     _refuse_failed(to, account)
 
 
-def _show(to: Path, account: Account, request: Request, encoder: TextEncoder[Any], json: bool) -> None:
+def _show(to: Path, account: Account, request: Request, encoder: Encoder[Any], json: bool) -> None:
     from nearfield.similarity.stored import stored_size
 
     size, usage = stored_size(to), account.usage
@@ -72,8 +72,7 @@ def _show(to: Path, account: Account, request: Request, encoder: TextEncoder[Any
         facts = {"kind": size.kind, "dim": size.dim, "dtype": request.storage, "bytes_per_item": size.bytes_per_item}
         facts |= {"vectors_per_item": size.tokens_per_item, "terms_per_item": size.terms_per_item}
         counts = {name: getattr(account, name) for name in ("empty", "rows", "failed", "cached", "repeated", "faults")}
-        ran = {"runtime": encoder.runtime.name, "precision": encoder.precision, "why": encoder.why}
-        emit_json({"folder": to} | facts | counts | {"usage": usage} | ran)
+        emit_json({"folder": to} | facts | counts | {"usage": usage} | running(encoder))
         return
     rate = f"{usage.items / usage.seconds:,.0f} texts/s" if usage.seconds else ""
     lost = f"{usage.truncated:,} truncated, {usage.tokens_lost:,} tokens lost" if usage.truncated else "none truncated"

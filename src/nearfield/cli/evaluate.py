@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from nearfield.encoders.pair_scorer import PairScorer
     from nearfield.evaluate.systems import System
     from nearfield.types.comparison import Comparison
+    from nearfield.types.contract import Contract
 
-BM25 = "bm25"
+BM25, TFIDF = "bm25", "tfidf"
 MAIN, TEST = "nDCG@10", "test"  # what is measured, and on what, when nothing else is asked for
 ALL = "all"  # the one split of data that names none
 SHOWN_PAIRS = 10
@@ -51,7 +52,8 @@ class Baselines:
 
 def evaluate(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Models of the catalog, model folders, or bm25; minilm@bfloat16 runs one so.")
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Models of the catalog, model folders, bm25, tfidf; minilm@bfloat16 runs one so."),
     ],
     on: Annotated[str, typer.Option(metavar="DATA", help=f"{FORMATS}; a file with scores by Spearman's correlation.")],
     split: Annotated[str | None, typer.Option(help="The collection's split whose judged queries are asked.", show_default="test")] = None,
@@ -68,6 +70,9 @@ def evaluate(
     fuse: Annotated[bool, typer.Option("--fuse", help="Add the reciprocal-rank fusion of BM25 with each model's first row.")] = False,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
+    pool_tokens: Annotated[
+        str, typer.Option(help="Of a multi-vector model's documents: one vector for so many alike tokens; a row for each of 1,2,4.")
+    ] = "",
     run_folder: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
@@ -82,33 +87,29 @@ def evaluate(
         nearfield evaluate minilm --on stdlib
         nearfield evaluate minilm ./tuned --on my-data --dims 384,128,64 --dtype float32,int8,binary
         nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder runs/scifact
-        nearfield evaluate minilm minilm@torch,bfloat16 --on my-data
+        nearfield evaluate minilm minilm@torch,bfloat16 tfidf --on my-data
+        nearfield evaluate colbert --on my-data --pool-tokens 1,2,4 --dtype int8
         nearfield evaluate minilm bm25 --on my-data --rerank ./cross-encoder --depth 50
         nearfield evaluate minilm --on pairs.csv --json
     """
     from nearfield.data.open import open_data
     from nearfield.data.pairs import Pairs
 
-    cuts = Cuts(_numbers(dims), tuple(_items(dtype)) or ("float32",), similarity)
+    cuts, pools = Cuts(_numbers(dims, "--dims"), tuple(_items(dtype)) or ("float32",), similarity), _numbers(pool_tokens, "--pool-tokens")
     _check(models, fuse, run_folder)
     data = open_data(on)
     if isinstance(data, Pairs):
         options = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
-        given = [name for name, value in options.items() if value] + ([] if bm25 is None else ["--bm25 or --no-bm25"])
-        _check_for_pairs(data, models, given)
+        _check_for_pairs(data, models, options | {"--pool-tokens": pool_tokens, "--bm25 or --no-bm25": None if bm25 is None else "given"})
         comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
     else:
-        wanted = _measures(measure or MAIN, measures)
-        asked = _split(data, split or TEST, on)
+        wanted, asked = _measures(measure or MAIN, measures), _split(data, split or TEST, on)
         judge = None if rerank is None else open_reranker(rerank)
-        systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse, judge, depth), wanted)
+        systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse, judge, depth), wanted, pools=pools)
         comparison, relevance = _compared(systems, asked, wanted), asked.relevance
     if run_folder is not None:
         _export(run_folder, comparison, systems, relevance)
-    if json:
-        emit_json(comparison)
-    else:
-        _show(comparison, run_folder, named=_items(measures))
+    emit_json(comparison) if json else _show(comparison, run_folder, named=_items(measures))
 
 
 def compared(models: list[str], on: str, *, split: str | None = None) -> Comparison:
@@ -118,7 +119,7 @@ def compared(models: list[str], on: str, *, split: str | None = None) -> Compari
 
     cuts, data = Cuts((), ("float32",), None), open_data(on)
     if isinstance(data, Pairs):
-        _check_for_pairs(data, models, [] if split is None else ["--split"])
+        _check_for_pairs(data, models, {"--split": split})
         return _on_pairs(models, data, cuts)
     wanted, asked = _measures(MAIN, ""), _split(data, split or TEST, on)
     return _compared(_systems(models, asked, cuts, Baselines(bm25=False, fuse=False), wanted), asked, wanted)
@@ -132,12 +133,14 @@ def _check(models: list[str], fuse: bool, folder: Path | None) -> None:
         _check_folder(folder)
 
 
-def _check_for_pairs(pairs: Pairs, models: list[str], options: list[str]) -> None:
+def _check_for_pairs(pairs: Pairs, models: list[str], options: Mapping[str, object]) -> None:
     """Raise InputError for what has no meaning on scored pairs, which have no splits, no rankings and no documents to search."""
-    if options:
-        raise InputError(f"{pairs.name} holds scored pairs, which are measured by Spearman's correlation: leave out {', '.join(options)}")
-    if BM25 in models:
-        raise InputError(f"{pairs.name} holds scored pairs, and bm25 gives a pair of texts no score: leave it out")
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise InputError(f"{pairs.name} holds scored pairs, which are measured by Spearman's correlation: leave out {', '.join(given)}")
+    for name in (BM25, TFIDF):
+        if name in models:
+            raise InputError(f"{pairs.name} holds scored pairs, and {name} learns its words from a collection's documents: leave it out")
 
 
 def _split(collection: Collection, name: str, on: str) -> Split:
@@ -159,17 +162,23 @@ def _compared(systems: list[System], split: Split, wanted: tuple[str, ...]) -> C
     return compare(systems, split, measure=wanted[0], measures=wanted)
 
 
-def _systems(models: list[str], split: Split, cuts: Cuts, baselines: Baselines, wanted: tuple[str, ...]) -> list[System]:
+def _systems(
+    models: list[str], split: Split, cuts: Cuts, baselines: Baselines, wanted: tuple[str, ...], *, pools: tuple[int, ...] = ()
+) -> list[System]:
+    from nearfield.encoders.lexical import BagOfWords, Lexical
     from nearfield.evaluate.measures import cutoff
     from nearfield.evaluate.systems import DEPTH, bm25_system, fused_system, model_systems
 
     depth = max(DEPTH, *map(cutoff, wanted), baselines.depth if baselines.judge else 0)
-    encoders = _encoders(models, cuts)
+    encoders = _pooled(_encoders(models, cuts), pools)
+    if TFIDF in models:
+        encoders[TFIDF] = Lexical.fit(split.collection.document_texts, BagOfWords(TFIDF))
     lexical = bm25_system(split, depth=depth) if baselines.bm25 or baselines.fuse or BM25 in models else None
     systems = [lexical] if lexical and (baselines.bm25 or BM25 in models) else []
     for name, encoder in encoders.items():
         with progress_bar(f"encoding with {name}") as progress:
-            rows = model_systems(encoder, split, name=name, **vars(cuts), depth=depth, progress=progress)
+            own = _fitting(cuts, encoder.contract, encoders)
+            rows = model_systems(encoder, split, name=name, **vars(own), depth=depth, progress=progress)
         rows += [fused_system(rows[0], lexical)] if lexical and baselines.fuse else []
         systems += rows + _reranked(rows[-1] if baselines.fuse else rows[0], split, baselines)
     return systems + (_reranked(lexical, split, baselines) if lexical and BM25 in models else [])
@@ -190,36 +199,65 @@ def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:
 
     if not pairs.scored:
         raise InputError(f"{pairs.name}: these pairs have no scores; evaluate on a collection with judgements, or add a column `score`")
-    systems = []
-    for name, encoder in _encoders(models, cuts).items():
+    systems, encoders = [], _encoders(models, cuts)
+    for name, encoder in encoders.items():
         with progress_bar(f"encoding with {name}") as progress:
-            systems += model_pair_scores(encoder, pairs, name=name, **vars(cuts), progress=progress)
+            own = _fitting(cuts, encoder.contract, encoders)
+            systems += model_pair_scores(encoder, pairs, name=name, **vars(own), progress=progress)
     return compare_pair_scores(systems, pairs)
 
 
-def _encoders(models: list[str], cuts: Cuts) -> dict[str, Encoder]:
+def _encoders(models: list[str], cuts: Cuts) -> dict[str, Encoder[Any]]:
     """The models by the name of their rows, each checked against what is asked of it before any of them encodes."""
     from nearfield.evaluate.systems import cuts_of
 
-    wanted = [model for model in dict.fromkeys(models) if model != BM25]
+    wanted = [model for model in dict.fromkeys(models) if model not in (BM25, TFIDF)]
     short = [short_name(model) for model in wanted]
-    names = [name if short.count(name) == 1 and name != BM25 else model for name, model in zip(short, wanted, strict=True)]
-    encoders: dict[str, Encoder] = {name: open_model(model) for name, model in zip(names, wanted, strict=True)}
+    names = [name if short.count(name) == 1 and name not in (BM25, TFIDF) else model for name, model in zip(short, wanted, strict=True)]
+    encoders: dict[str, Encoder[Any]] = {name: open_model(model) for name, model in zip(names, wanted, strict=True)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NearfieldWarning)  # given again when the model is used
         for encoder in encoders.values():
-            cuts_of(encoder.contract, cuts.dims, cuts.storages, cuts.similarity)
+            own = _fitting(cuts, encoder.contract, encoders)
+            cuts_of(encoder.contract, own.dims, own.storages, own.similarity)
     return encoders
+
+
+def _fitting(cuts: Cuts, contract: Contract, encoders: dict[str, Encoder[Any]]) -> Cuts:
+    """Of what is asked of all models, what fits the kind of one: dims and another similarity are for dense vectors.
+
+    Where no model is dense, all of it, so that what makes no sense is an error.
+    """
+    from nearfield.evaluate.systems import storages_of
+
+    if contract.kind == "dense" or all(other.contract.kind != "dense" for other in encoders.values()):
+        return cuts
+    kept = tuple(storage for storage in cuts.storages if storage in storages_of(contract.kind))
+    return Cuts((), kept or ("float32",), None)
+
+
+def _pooled(encoders: dict[str, Encoder[Any]], pools: tuple[int, ...]) -> dict[str, Encoder[Any]]:
+    """The same encoders, those of multi-vector models once for each of `pools`. Raises ContractError where there are none."""
+    from nearfield.encoders.pooled import PooledTokens
+    from nearfield.errors import ContractError
+
+    if pools and all(encoder.contract.kind != "multi-vector" for encoder in encoders.values()):
+        raise ContractError("--pool-tokens is for multi-vector models, and none is named; leave it out")
+    rows: dict[str, Encoder[Any]] = {}
+    for name, encoder in encoders.items():
+        for factor in pools if pools and encoder.contract.kind == "multi-vector" else (1,):
+            rows[name if factor == 1 else f"{name} pooled {factor}"] = encoder if factor == 1 else PooledTokens(encoder, factor)
+    return rows
 
 
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def _numbers(text: str, option: str) -> tuple[int, ...]:
     wrong = [item for item in _items(text) if not item.isdecimal()]
     if wrong:
-        raise InputError(f"--dims has {wrong[0]!r}; wanted whole numbers with commas between, as 384,256,128")
+        raise InputError(f"{option} has {wrong[0]!r}; wanted whole numbers with commas between, as 4,2,1")
     return tuple(map(int, _items(text)))
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from nearfield.encoders.encoder import Encoder
     from nearfield.encoders.reranker import Reranker
     from nearfield.encoders.runtimes.proof import Proof
-    from nearfield.encoders.text import TextEncoder
 
 RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can.")
 PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
@@ -24,18 +24,21 @@ DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where th
 
 def open_model(
     name: str, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
-) -> TextEncoder[Any]:
-    """The encoder of a model of the catalog or of a model folder.
+) -> Encoder[Any]:
+    """The encoder of a model of the catalog, of a model folder, or of a folder of a bag of words, which nothing but Python runs.
 
     After an @, its name may say what runs it: a runtime, a precision and a device with commas between, as `minilm@torch,bfloat16`;
     what it leaves out is as the options say. Last may come the task that queries are told to the model with, in words, as
     `e5-mistral@task=Given a claim, find what proves it`. `proof` is for a runtime that converts the model.
     Raises ContractError for a word that is none of these, and for a task that the model takes none of.
     """
+    from nearfield.encoders.lexical import Lexical, is_lexical
     from nearfield.encoders.load import load_encoder
 
     name, task = split_task(name)
     model, asked = _asked(name, {"runtime": runtime, "precision": precision, "device": device})
+    if is_lexical(model):
+        return Lexical.open(model)
     opened = load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
     return opened if task is None else opened.instructed(task)
 
@@ -93,9 +96,19 @@ def lasting_name(name: str) -> str:
     return whole + name[len(model) :] if task is not None else whole
 
 
-def ran_by(encoder: TextEncoder[Any]) -> str:
+def ran_by(encoder: Encoder[Any]) -> str:
     """What runs the encoder, as `native float32`."""
-    return f"{encoder.runtime.name} {encoder.precision}"
+    facts = running(encoder)
+    return " ".join(filter(None, (facts["runtime"], facts["precision"])))
+
+
+def running(encoder: Encoder[Any]) -> dict[str, str | None]:
+    """The runtime and the precision of the encoder, and why it is these; of a bag of words, which has neither, that it is one."""
+    from nearfield.encoders.text import TextEncoder
+
+    if isinstance(encoder, TextEncoder):
+        return {"runtime": encoder.runtime.name, "precision": encoder.precision, "why": encoder.why}
+    return {"runtime": "words", "precision": None, "why": None}
 
 
 def proof_on(texts: Sequence[str], fidelity: float | None) -> Proof:

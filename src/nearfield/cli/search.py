@@ -14,13 +14,14 @@ import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
 from nearfield.cli.opened import DEPTH, DEVICE, PRECISION, RERANK, RUNTIME, open_model, open_reranker, ran_by
-from nearfield.types.role import DOCUMENT
+from nearfield.types.role import DOCUMENT, QUERY
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
-    from nearfield.encoders.reranker import Reranker
-    from nearfield.encoders.text import TextEncoder
-    from nearfield.similarity.dense import Dense
+    from nearfield.encoders.encoder import Encoder
+    from nearfield.encoders.pair_scorer import PairScorer
+    from nearfield.search.explain import Asked, Match
+    from nearfield.similarity.embeddings import Embeddings
     from nearfield.types.ranking import Ranking
 
 BM25 = "bm25"
@@ -28,6 +29,7 @@ EXACT = "exact"
 DEFAULT = "minilm"
 FUSED_DEPTH = 100  # results of each ranking that a fusion looks at
 SNIPPET = 160
+SHOWN_MATCHES = 12
 
 
 def search(
@@ -52,14 +54,18 @@ def search(
     ] = 0.98,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the terms, or the tokens, that each score is the sum of.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Search a collection by a model, by BM25, or by both, and have a cross-encoder order what they find.
+    """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder order what they find.
+
+    --explain lists what a score is made of: of BM25 and sparse models the terms that query and document share, of multi-vector models each
+    of the query's tokens with the document's closest. The score of a dense model is one product of two vectors and has no such parts.
 
     Examples:
 
         nearfield search stdlib "read a file line by line"
-        nearfield search my-data "late delivery" --model bm25 -k 3
+        nearfield search my-data "late delivery" --model bm25 -k 3 --explain
         nearfield search my-data "late delivery" --vectors vectors/documents --fuse --json
         nearfield search my-data "late delivery" --vectors vectors/documents --index binary --recall 0.95
         nearfield search my-data "late delivery" --fuse --rerank ./cross-encoder --depth 50
@@ -74,18 +80,20 @@ def search(
     wanted = k if judge is None else max(k, depth)
     reach = max(wanted, FUSED_DEPTH) if fuse else wanted
     opened = partial(open_model, model, runtime=runtime, precision=precision, device=device)
-    rankings = {} if model == BM25 else {model: _dense(data, query, model, opened, _Search(vectors, reach, index, recall))}
+    found = {} if model == BM25 else {model: _embedded(data, query, model, opened, _Search(vectors, reach, index, recall))}
     if fuse or model == BM25:
-        rankings[BM25] = _lexical(data, query, reach)
+        found[BM25] = _lexical(data, query, reach)
+    rankings = {name: each.ranking for name, each in found.items()}
     final = reciprocal_rank_fusion(list(rankings.values()), k=wanted) if len(rankings) > 1 else next(iter(rankings.values()))
     if judge is not None:
         final = _reranked(data, query, final, judge, depth).top(k)
     parts = rankings if len(rankings) > 1 or judge is not None else {}
     rows = _rows(data, final, parts)
+    if explain:
+        _explain(rows, final, found, data)
     if json:
-        emit_json(
-            {"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "reranked": rerank, "results": rows}
-        )
+        fused = {"fused": len(rankings) > 1, "reranked": rerank}
+        emit_json({"collection": data.name, "query": query, "model": model} | fused | {"results": rows})
     else:
         _show(rows, list(parts))
 
@@ -113,24 +121,52 @@ class _Search:
     recall: float
 
 
-def _dense(data: Collection, query: str, model: str, opened: Callable[[], TextEncoder[Any]], search: _Search) -> Ranking:
+@dataclass(frozen=True)
+class _Found:
+    """A ranking for the query in `asked`, and the documents' embeddings, None where they are made again when one is looked at."""
+
+    ranking: Ranking
+    asked: Asked
+    documents: Embeddings | None = None
+
+    def why(self, position: int, data: Collection) -> list[Match]:
+        """What the document's score is the sum of."""
+        from nearfield.search.explain import explain
+
+        text = data.document_texts[position]
+        if self.documents is None:
+            return explain(self.asked, self.asked.encoder.encode([text], DOCUMENT), 0, text=text)
+        return explain(self.asked, self.documents, position, text=text)
+
+
+def _embedded(data: Collection, query: str, model: str, opened: Callable[[], Encoder[Any]], search: _Search) -> _Found:
     from nearfield.errors import ContractError
+    from nearfield.search.explain import Asked
     from nearfield.search.indexed import indexed
     from nearfield.search.retrieve import retrieve
+    from nearfield.similarity.dense import Dense
 
     folder = search.folder
     stored = None if folder is None else _opened(folder, data)
     encoder = opened()
     if folder is not None:
-        _check_maker(folder, encoder.folder.path, model)
-    if stored is not None and stored.dim > encoder.contract.dim:
+        _check_maker(folder, encoder, model)
+    if isinstance(stored, Dense) and stored.dim > encoder.contract.dim:
         raise ContractError(f"{folder}: its vectors have {stored.dim} dimensions, {model}'s {encoder.contract.dim}; name their model")
+    kind = encoder.contract.kind if stored is None else stored.kind
+    if search.index != EXACT and kind != Dense.kind:
+        raise ContractError(f"--index {search.index} is for dense vectors; those of {model} are {kind}, which are searched exactly")
     if stored is None:
         with progress_bar(f"encoding with {model}, {ran_by(encoder)}") as progress:
-            stored = encoder.encode(data.document_texts, "document", progress=progress)
-    asked = encoder.encode([query], "query").truncate(stored.dim)
+            stored = encoder.encode(data.document_texts, DOCUMENT, progress=progress)
+    asked = encoder.encode([query], QUERY)
+    if not isinstance(stored, Dense):
+        ranking = retrieve(asked, stored, query_ids=(QUERY,), document_ids=data.document_ids, k=search.depth)
+        return _Found(ranking, Asked(encoder, query, asked), stored)
     index = None if search.index == EXACT else indexed(stored, search.index, k=search.depth, recall=search.recall, folder=folder)
-    return retrieve(asked, stored, query_ids=("query",), document_ids=data.document_ids, k=search.depth, index=index)
+    asked = asked.truncate(stored.dim)
+    ranking = retrieve(asked, stored, query_ids=(QUERY,), document_ids=data.document_ids, k=search.depth, index=index)
+    return _Found(ranking, Asked(encoder, query, asked), stored)
 
 
 def _maker(folder: Path) -> str:
@@ -144,10 +180,9 @@ def _maker(folder: Path) -> str:
     return made.source
 
 
-def _check_maker(folder: Path, model_folder: Path, model: str) -> None:
+def _check_maker(folder: Path, encoder: Encoder[Any], model: str) -> None:
     """Raise ContractError unless the vectors are documents by this very model; warn where their folder does not say."""
     from nearfield.errors import ContractError, NearfieldWarning
-    from nearfield.store.fingerprint import model_hash
     from nearfield.store.made_by import MadeBy
 
     made = MadeBy.open(folder)
@@ -155,19 +190,19 @@ def _check_maker(folder: Path, model_folder: Path, model: str) -> None:
         message = f"{folder} does not say which model made its vectors; the results mean nothing unless it was {model}"
         warnings.warn(message, NearfieldWarning, stacklevel=2)
         return
-    if made.files != model_hash(model_folder):
+    if made.files != (encoder.identity or {}).get("files"):
         advice = f"leave out --model, name {made.source}, or encode the collection again"
         raise ContractError(f"{folder}: its vectors were made by {made.model} ({made.source}), and {model} is another model; {advice}")
     if made.role != DOCUMENT:
         raise ContractError(f"{folder}: its texts were encoded as {made.role}; wanted documents: encode with --role document")
 
 
-def _opened(folder: Path, data: Collection) -> Dense:
+def _opened(folder: Path, data: Collection) -> Embeddings:
     """The vectors in `folder`. Raises InputError where they are not one for each of the collection's documents, in their order."""
     from nearfield.errors import InputError
-    from nearfield.similarity.dense import Dense
+    from nearfield.similarity.open import open_embeddings
 
-    stored = Dense.open(folder)
+    stored = open_embeddings(folder)
     if len(stored) != len(data.document_ids):
         raise InputError(f"holds {len(stored)} vectors, {data.name} has {len(data.document_ids)} documents; encode it again", path=folder)
     names = folder / "ids.jsonl"
@@ -178,14 +213,17 @@ def _opened(folder: Path, data: Collection) -> Dense:
     return stored
 
 
-def _lexical(data: Collection, query: str, depth: int) -> Ranking:
-    from nearfield.index import bm25
+def _lexical(data: Collection, query: str, depth: int) -> _Found:
+    from nearfield.index.bm25 import BM25 as Index
+    from nearfield.search.explain import Asked
     from nearfield.types.ranking import Ranking
 
-    return Ranking(("query",), data.document_ids, *bm25.BM25(data.document_texts).top_k([query], depth))
+    index = Index(data.document_texts)
+    ranking = Ranking((QUERY,), data.document_ids, *index.top_k([query], depth))
+    return _Found(ranking, Asked(index.encoder, query, index.encoder.encode([query], QUERY)))
 
 
-def _reranked(data: Collection, query: str, ranking: Ranking, judge: Reranker, depth: int) -> Ranking:
+def _reranked(data: Collection, query: str, ranking: Ranking, judge: PairScorer, depth: int) -> Ranking:
     from nearfield.search.rerank import rerank
 
     with progress_bar(f"reranking with {judge.name}") as progress:
@@ -219,8 +257,32 @@ def _show(rows: list[dict[str, Any]], parts: list[str]) -> None:
         ranks = [str(row["ranks"][name] or "–") for name in parts]
         table.add_row(str(row["rank"]), f"{row['score']:.4f}", *ranks, Text.assemble((f"{row['id']}  ", "cyan"), _snippet(row)))
     out.print(table)
+    if "matches" in rows[0]:
+        _show_matches(rows)
 
 
 def _snippet(row: dict[str, Any]) -> str:
     text = " ".join(f"{row['title']} {row['text']}".split())
     return text if len(text) <= SNIPPET else text[: SNIPPET - 1] + "…"
+
+
+def _explain(rows: list[dict[str, Any]], final: Ranking, found: dict[str, _Found], data: Collection) -> None:
+    """Add to each row what its score in each of the rankings is made of."""
+    for row, position in zip(rows, final.documents[0].tolist(), strict=False):
+        row["matches"] = {name: each.why(position, data) for name, each in found.items()}
+
+
+def _show_matches(rows: list[dict[str, Any]]) -> None:
+    """Below the table, what each result's score is made of, the most first."""
+    for row in rows:
+        for name, matches in row["matches"].items():
+            largest = sorted(matches, key=lambda match: -match.score)
+            shown = [f"{_pair(match)} {match.score:.4f}" for match in largest[:SHOWN_MATCHES]]
+            if len(largest) > SHOWN_MATCHES:
+                shown.append(f"{len(largest) - SHOWN_MATCHES} more {sum(match.score for match in largest[SHOWN_MATCHES:]):.4f}")
+            made_of = " + ".join(shown) if shown else "nothing that can be named: one product of two vectors, or no shared term"
+            out.print(f"{row['rank']}  {row['id']}, {name}: {made_of}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _pair(match: Match) -> str:
+    return match.query if match.query == match.document else f"{match.query} ~ {match.document}"

@@ -19,6 +19,7 @@ from nearfield.search.fuse import reciprocal_rank_fusion
 from nearfield.similarity.dense import STORAGES
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import similarity as known_similarity
+from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import STORAGES as TERM_STORAGES
 from nearfield.similarity.sparse import Sparse
@@ -82,7 +83,7 @@ def model_systems(
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
     whole = EncodePass.of(encoder, split, progress=progress)
-    notes = truncation_notes(name, whole.documents.usage, contract) + _term_notes(name, whole.documents)
+    notes = truncation_notes(name, whole.documents.usage, contract) + _size_notes(name, whole.documents)
     return [
         System(
             name=" ".join(map(str, filter(None, (name, head, *((cut.dim, cut.storage) if len(cuts) > 1 else ()))))),
@@ -155,13 +156,21 @@ def cuts_of(contract: Contract, dims: Sequence[int], storages: Sequence[str], si
 def _uncut(contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str) -> list[Cut]:
     """A cut for each storage type of embeddings that are not dense."""
     if dims or similarity != contract.similarity:
-        what = f"{', '.join(map(str, dims))} dimensions" if dims else f"the similarity {similarity}"
-        raise ContractError(f"{contract.name}: its embeddings are {contract.kind}, and {what} was asked for; leave that out")
-    known = STORAGES if contract.kind == "multi-vector" else TERM_STORAGES
+        what = f"{', '.join(map(str, dims))} dimensions were" if dims else f"the similarity {similarity} was"
+        raise ContractError(f"{contract.name}: its embeddings are {contract.kind}, and {what} asked for; leave that out")
+    known = storages_of(contract.kind)
     for storage in storages:
         if storage not in known:
-            raise ContractError(f"{contract.kind} embeddings are not stored as {storage!r}; wanted one of {', '.join(known)}")
+            raise ContractError(
+                f"{contract.name}: {contract.kind} embeddings are not stored as {storage!r}; wanted one of {', '.join(known)}."
+                f"{nearest(storage, known)}"
+            )
     return [Cut(None, storage, similarity) for storage in dict.fromkeys(storages)]
+
+
+def storages_of(kind: str) -> tuple[str, ...]:
+    """How embeddings of this kind can be stored."""
+    return STORAGES if kind in ("dense", "multi-vector") else TERM_STORAGES
 
 
 def untrained(contract: Contract, cut: Cut) -> bool:
@@ -181,7 +190,9 @@ def _deviations(encoded: EncodePass, contract: Contract, cut: Cut, depth: int) -
     return tuple(deviations)
 
 
-def _term_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
+def _size_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
+    if isinstance(documents, MultiVector) and len(documents):
+        return (f"{name}: {documents.lengths.mean():,.1f} vectors a document, of {documents.dim} dimensions",)
     documents = documents.sparse if isinstance(documents, Several) else documents
     if not isinstance(documents, Sparse) or not len(documents):
         return ()

@@ -140,7 +140,7 @@ def _check_for_pairs(pairs: Pairs, models: list[str], options: Mapping[str, obje
         raise InputError(f"{pairs.name} holds scored pairs, which are measured by Spearman's correlation: leave out {', '.join(given)}")
     for name in (BM25, TFIDF):
         if name in models:
-            raise InputError(f"{pairs.name} holds scored pairs, and {name} learns its words from a collection's documents: leave it out")
+            raise InputError(f"{pairs.name} holds scored pairs, and {name} gives a pair of texts no score: leave it out")
 
 
 def _split(collection: Collection, name: str, on: str) -> Split:

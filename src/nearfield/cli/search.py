@@ -88,14 +88,9 @@ def search(
     if judge is not None:
         final = _reranked(data, query, final, judge, depth).top(k)
     parts = rankings if len(rankings) > 1 or judge is not None else {}
-    rows = _rows(data, final, parts)
-    if explain:
-        _explain(rows, final, found, data)
-    if json:
-        fused = {"fused": len(rankings) > 1, "reranked": rerank}
-        emit_json({"collection": data.name, "query": query, "model": model} | fused | {"results": rows})
-    else:
-        _show(rows, list(parts))
+    rows = _rows(data, final, parts, explained=found if explain else {})
+    facts = {"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "reranked": rerank}
+    emit_json(facts | {"results": rows}) if json else _show(rows, list(parts))
 
 
 def _check(query: str, model: str | None, vectors: Path | None, index: str) -> None:
@@ -230,15 +225,16 @@ def _reranked(data: Collection, query: str, ranking: Ranking, judge: PairScorer,
         return rerank(ranking, judge, query_texts=[query], document_texts=data.document_texts, depth=depth, progress=progress)
 
 
-def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking]) -> list[dict[str, Any]]:
+def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking], *, explained: dict[str, _Found]) -> list[dict[str, Any]]:
+    """A row a result, with its ranks in `parts`, and what its score in each of `explained` is made of."""
     places = {name: {document: rank for rank, document in enumerate(part.documents[0].tolist(), 1)} for name, part in parts.items()}
     rows: list[dict[str, Any]] = []
     for rank, (position, score) in enumerate(zip(final.documents[0].tolist(), final.scores[0].tolist(), strict=True), 1):
         if position < 0:
             break
-        document = {name: data.documents[name][position].as_py() for name in ("id", "title", "text")}
-        row = {"rank": rank, "score": score} | document
-        rows.append(row | ({"ranks": {name: place.get(position) for name, place in places.items()}} if parts else {}))
+        row = {"rank": rank, "score": score} | {name: data.documents[name][position].as_py() for name in ("id", "title", "text")}
+        row |= {"ranks": {name: place.get(position) for name, place in places.items()}} if parts else {}
+        rows.append(row | ({"matches": {name: each.why(position, data) for name, each in explained.items()}} if explained else {}))
     return rows
 
 
@@ -264,12 +260,6 @@ def _show(rows: list[dict[str, Any]], parts: list[str]) -> None:
 def _snippet(row: dict[str, Any]) -> str:
     text = " ".join(f"{row['title']} {row['text']}".split())
     return text if len(text) <= SNIPPET else text[: SNIPPET - 1] + "…"
-
-
-def _explain(rows: list[dict[str, Any]], final: Ranking, found: dict[str, _Found], data: Collection) -> None:
-    """Add to each row what its score in each of the rankings is made of."""
-    for row, position in zip(rows, final.documents[0].tolist(), strict=False):
-        row["matches"] = {name: each.why(position, data) for name, each in found.items()}
 
 
 def _show_matches(rows: list[dict[str, Any]]) -> None:

@@ -34,11 +34,15 @@ def prompts(
         nearfield prompts e5-mistral-7b-instruct --on my-data --task "Given a claim, find what proves or refutes it"
     """
     from nearfield.data.open import open_collection
+    from nearfield.encoders.text import TextEncoder
+    from nearfield.errors import ContractError
     from nearfield.evaluate.prompts import NONE, measure_prompts
     from nearfield.report.prompts import prompts_table
 
     asked = open_collection(on).split(split)
     encoder = open_model(model, runtime=runtime, precision=precision, device=device)
+    if not isinstance(encoder, TextEncoder):
+        raise ContractError(f"{encoder.contract.name} is a bag of words, which has no prompts to measure; name another model")
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         found = measure_prompts(encoder, asked, tasks=task or (), measure=measure, measures=(measure,), progress=progress)
     if json:

@@ -51,7 +51,10 @@ def cuts(contract: Contract, trained: Sequence[int]) -> list[int]:
 def measure_test(
     base: Encoder, tuned: Encoder, split: Split, *, name: str, measure: str, dims: Sequence[int], progress: Progress
 ) -> Conclusion:
-    """Both models at every dim and storage type, BM25, and BM25 fused with the base, on the test split."""
+    """Both models at every dim and storage type, BM25, and BM25 fused with the base, on the test split.
+
+    Of a model of several kinds the fused score is what the verdict is on; each kind alone stands beside it.
+    """
     count = len(split.collection.document_ids)
 
     storages = STORED.get(base.contract.kind, TERMS_STORED)
@@ -69,7 +72,8 @@ def measure_test(
     plain_before, plain_after = replace(before[0], name=name), replace(after[0], name=f"{name} {TUNED}")
     fused = fused_system(lexical, plain_before, name=f"{name} + bm25 (fused)")
     measures = tuple(dict.fromkeys((measure, *MEASURES)))
-    comparison = compare([lexical, plain_before, fused, plain_after], split, measure=measure, measures=measures)
+    systems = [lexical, plain_before, *_heads(before), fused, plain_after, *_heads(after)]
+    comparison = compare(systems, split, measure=measure, measures=measures)
     queries = _queries(comparison, split, plain_before, plain_after)
     return Conclusion(
         comparison=comparison,
@@ -80,10 +84,14 @@ def measure_test(
 
 
 def _called(systems: Sequence[System], model: str) -> list[System]:
-    return [
-        replace(each, name=" ".join(map(str, filter(None, (model, each.dim, each.storage)))), model=model, notes=(), deviations=())
-        for each in systems
-    ]
+    return [replace(each, name=model + each.name.removeprefix(each.model), model=model, notes=(), deviations=()) for each in systems]
+
+
+def _heads(systems: Sequence[System]) -> list[System]:
+    """What a model of several kinds finds by each alone, stored as its first system is."""
+    first = systems[0]
+    alike = [each for each in systems[1:] if (each.dim, each.storage) == (first.dim, first.storage)]
+    return [replace(each, name=each.name.removesuffix(f" {each.storage}")) for each in alike]
 
 
 def conclude(comparison: Comparison, *, base: str, tuned: str, forgotten: Sequence[Forgotten]) -> Verdict:

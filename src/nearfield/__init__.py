@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nearfield.encoders.encoder import Encoder as Encoder
     from nearfield.encoders.fetch import fetch as fetch
     from nearfield.encoders.load import load_encoder as load_encoder
+    from nearfield.encoders.reranker import Reranker as Reranker
     from nearfield.errors import NearfieldError as NearfieldError
     from nearfield.errors import NearfieldWarning as NearfieldWarning
     from nearfield.evaluate.compare import compare as compare
@@ -43,6 +44,7 @@ _HOMES = {
     "Pairs": "nearfield.data.pairs",
     "Ranking": "nearfield.types.ranking",
     "Recipe": "nearfield.train.recipe",
+    "Reranker": "nearfield.encoders.reranker",
     "Verdict": "nearfield.types.verdict",
     "bm25_system": "nearfield.evaluate.systems",
     "compare": "nearfield.evaluate.compare",

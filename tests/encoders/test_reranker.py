@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from transformers import AutoTokenizer
 
 from nasty import nasty_texts
 from nearfield.encoders.classifiers import CLASSIFIERS, PADDED
+from nearfield.encoders.model import TextModel
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.reranker import Reranker
 from nearfield.encoders.save_reranker import new_reranker, save_reranker
@@ -112,6 +114,10 @@ def test_a_new_cross_encoder_on_an_encoders_backbone_opens_in_sentence_transform
         new_reranker(folder, tmp_path / name, name="new one", max_tokens=48)
     ours = assert_same_as_sentence_transformers(tmp_path / "new")
     assert (ours.name, ours.folder.max_tokens, ours.folder.activation) == ("new one", 48, "identity")
+    backbone, taken = TextModel.open(folder).backbone, ours.model.backbone
+    for name, weight in backbone.named_parameters():
+        if not name.startswith("pooler."):
+            torch.testing.assert_close(taken.get_parameter(name), weight, atol=0, rtol=0)
     again = Reranker.open(tmp_path / "again")
     np.testing.assert_array_equal(quietly(again, QUERIES[:9], DOCUMENTS[:9]), quietly(ours, QUERIES[:9], DOCUMENTS[:9]))
 
@@ -231,3 +237,11 @@ def test_a_decoder_that_cannot_rank_is_refused(tmp_path: Path) -> None:
     (wordless / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(ModelError, match="no tokens 'yes' and 'no'"):
         Reranker.open(wordless)
+
+
+@pytest.mark.parametrize("name", ["minilm-l3", "mpnet"])
+def test_real_backbones_and_their_tokenisers_give_the_scores_of_sentence_transformers(
+    tmp_path: Path, local_model: Callable[[str], Path], name: str
+) -> None:
+    new_reranker(local_model(name), tmp_path / "new", name="new", max_tokens=96)
+    assert_same_as_sentence_transformers(tmp_path / "new", 12)

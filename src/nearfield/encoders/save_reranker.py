@@ -53,9 +53,16 @@ def new_reranker(encoder: str | Path, path: str | Path, *, name: str, max_tokens
         torch.random.manual_seed(seed)
         try:
             auto: Any = getattr(transformers, TASKS[CLASSIFIER])
-            whole = auto.from_pretrained(source.transformer, num_labels=1, dtype=torch.float32, local_files_only=True)
+            known: Any = {"num_labels": 1, "dtype": torch.float32, "local_files_only": True, "output_loading_info": True}
+            whole, report = auto.from_pretrained(source.transformer, **known)
         except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
             raise ModelError(f"{encoder}: the weights could not be read: {first_line(error)}") from error
+    base = f"{whole.base_model_prefix}."
+    missing = [name for name in report["missing_keys"] if name.startswith(base) and not name.startswith(f"{base}pooler.")]
+    if missing or report["mismatched_keys"]:
+        raise ModelError(
+            f"{encoder}: the weights do not fit the architecture: missing: {', '.join(missing[:3]) or report['mismatched_keys']}"
+        )
     limit = min(max_tokens or source.contract.max_tokens, source.contract.max_tokens)
     with staged_folder(path) as stage:
         copy_files(source.transformer, stage)

@@ -130,3 +130,24 @@ def test_the_folder_says_what_made_it(cli: Run, texts: Path, tmp_path: Path) -> 
 def test_the_output_is_tried_before_the_work(cli: Run, texts: Path) -> None:
     shown = cli("encode", "no-such-model", texts, "--to", texts / "vectors")
     assert "texts.txt/vectors: could not be written: a part of the path is a file" in shown.stderr
+
+
+def test_strict_ends_at_a_bad_row_and_restart_begins_anew(cli: Run, tmp_path: Path) -> None:
+    from nearfield.encoders.bulk.job import job_folder
+
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "one"}\n{"text": null}\n{"text": "three"}\n')
+    command = ("encode", "minilm", rows, "--field", "text", "--to", tmp_path / "vectors")
+    strict = cli(*command, "--strict")
+    assert (strict.exit_code, "a strict run ends at the first row" in strict.stderr) == (2, True)
+    assert not (tmp_path / "vectors").exists()
+    lenient = cli(*command)
+    assert (lenient.exit_code, "1 of 3 rows failed" in lenient.stderr) == (2, True)
+    assert read_ids(tmp_path / "vectors") == ["1", "3"]
+    shards = job_folder(tmp_path / "vectors") / "shards"
+    shards.mkdir(parents=True)
+    (shards / "00000000.arrow").write_bytes(b"damaged")
+    refused = cli(*command)
+    assert (refused.exit_code, "--restart" in refused.stderr) == (2, True)
+    assert "1 of 3 rows failed" in cli(*command, "--restart").stderr
+    assert not job_folder(tmp_path / "vectors").exists()

@@ -33,6 +33,7 @@ COMMANDS = {
     "models": "nearfield.cli.models",
     "similarity": "nearfield.cli.similarity",
     "words": "nearfield.cli.words",
+    "cache": "nearfield.cli.cache",
 }
 """Each command's module holds a typer function of the command's name, or a `typer.Typer` of that name with sub-commands."""
 

@@ -34,30 +34,36 @@ def encode(
         int | None, typer.Option(help="Of a multi-vector model's documents: keep one vector for so many alike tokens.", min=1)
     ] = None,
     field: Annotated[str | None, typer.Option(help="Of a JSONL, CSV, TSV or Parquet file, encode this field of every row.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End at the first row that cannot be encoded.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever an interrupted run has done already.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Encode texts and write their vectors, of whatever kind, with their ids in the same order, and a manifest that accounts for every row.
 
     An input of any size is read and written a shard at a time; when it is interrupted, even killed, the same command goes on where it
-    was. A row that cannot be encoded is left out, named, and makes the command exit with 2. Texts longer than the model reads are
-    counted and reported, never silently cut. Vectors are kept by their text, so that an unchanged text is never encoded again.
+    was. A row that cannot be encoded is left out, named, and makes the command exit with 2; with --strict the run ends there, and what
+    was done before it is kept. Texts longer than the model reads are counted and reported, never silently cut. Vectors are kept by
+    their text, so that an unchanged text is never encoded again.
 
     Examples:
 
         nearfield encode minilm my-data --to vectors/documents
         nearfield encode minilm my-data --role query --to vectors/queries
-        nearfield encode minilm big.jsonl --field text --to vectors
+        nearfield encode minilm big.jsonl --field text --to vectors --strict
         cat texts.txt | nearfield encode minilm - --to vectors --dtype int8
         nearfield encode colbert my-data --to vectors --pool-tokens 2 --dtype int8
     """
     from nearfield.data.stream import open_stream, stream_standard_input
     from nearfield.encoders.bulk.encode_to import encode_to, refuse_other_folder
+    from nearfield.encoders.bulk.job import forget_job
     from nearfield.encoders.bulk.request import Request
 
     refuse_other_folder(to)
     stream = open_stream(source, role, field=field) if source != "-" else stream_standard_input(sys.stdin.buffer, field=field)
     encoder = open_model(model, runtime=runtime, precision=precision, device=device, proof=proof_on(stream.sample(), fidelity))
-    request = Request(role, dim, dtype, source=lasting_name(model), pool_tokens=pool_tokens)
+    request = Request(role, dim, dtype, strict, source=lasting_name(model), pool_tokens=pool_tokens)
+    if restart:
+        forget_job(to)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         account = encode_to(encoder, stream, to, request, progress=progress)
     _show(to, account, request, encoder, json)

@@ -54,10 +54,10 @@ class VectorCache:
             self._base.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;{_TABLES}")
 
     @classmethod
-    def open(cls, facts: Mapping[str, str], *, folder: Path | None = None) -> VectorCache | None:
+    def open(cls, facts: Mapping[str, str], *, model: str = "", folder: Path | None = None) -> VectorCache | None:
         """The cache for `facts` in `folder` ($NEARFIELD_HOME/vectors by default); None where the limit is 0.
 
-        Raises StorageError where it cannot be used.
+        `model` is a name for people, which the vectors do not depend on. Raises StorageError where it cannot be used.
         """
         if limit_bytes() == 0:
             return None
@@ -66,6 +66,8 @@ class VectorCache:
         cache = cls((folder or vectors_folder()) / f"{key}.sqlite")
         with _problems(cache.path), cache._transaction():
             cache._base.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", named.items())
+            if model:
+                cache._base.execute("INSERT OR REPLACE INTO facts VALUES ('model', ?)", (model,))
         os.utime(cache.path)  # what was used last goes last when there is no room
         return cache
 

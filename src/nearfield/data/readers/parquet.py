@@ -14,7 +14,8 @@ from nearfield.data.readers import Record
 from nearfield.data.readers.lines import reading
 from nearfield.errors import InputError, nearest
 
-_ROWS = 2048  # decoded at a time
+_ROWS = 512  # decoded at a time
+_BUFFER = 1 << 20  # bytes of a column read at a time; Arrow's own reading ahead keeps whatever it has read of the file until its end
 
 
 def tolerant_records(path: Path, *, columns: Sequence[str] = ()) -> Iterator[Record]:
@@ -52,7 +53,7 @@ def count(path: Path) -> int:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with reading(path), pq.ParquetFile(path) as file:
+        with reading(path), pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
             yield file
     except pa.ArrowException as error:
         raise InputError(f"is no Parquet file or is damaged: {error}", path=path) from error

@@ -92,7 +92,7 @@ def _cache(encoder: Encoder[Any], request: Request) -> VectorCache | None:
         return None  # its ranges are taken from the texts of this very input, so that another input's vectors are of another model
     kept = encoder.contract
     asked = {"kind": kept.kind, "role": request.role, "prompt": kept.prompt(request.role)}  # a role may have a map or weights of its own
-    return VectorCache.open(identity | {"dim": str(kept.dim)} | asked)
+    return VectorCache.open(identity | {"dim": str(kept.dim)} | asked, model=kept.name)
 
 
 def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str, object]:

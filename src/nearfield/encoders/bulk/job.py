@@ -207,4 +207,4 @@ class Job:
 
     @property
     def _anew(self) -> str:
-        return f"remove {self.folder} to begin anew: unchanged texts then come from the cache"
+        return f"remove {self.folder} to begin anew (encode --restart does): unchanged texts then come from the cache"

@@ -1,0 +1,103 @@
+"""`nearfield cache`: what is kept on this machine so that nothing is fetched, converted or encoded twice, and removing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.console import emit_json, out
+
+if TYPE_CHECKING:
+    from nearfield.store.cached import Cached
+
+cache = typer.Typer(no_args_is_help=True, help="Show and clear what is kept: models, conversions, vectors, collections, words.")
+
+DAY = 86_400  # seconds
+ALL = "all"
+
+Kinds = Annotated[list[str] | None, typer.Argument(metavar="KIND...", help="Only: models, conversions, vectors, collections, words.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@cache.command()
+def show(kinds: Kinds = None, json: Json = False) -> None:
+    """Show what the cache holds, how much room each thing takes, and when it was last used.
+
+    Examples:
+
+        nearfield cache show
+        nearfield cache show vectors --json
+    """
+    from nearfield.store.cached import cached
+    from nearfield.store.home import home
+
+    found = cached(kinds or ())
+    if json:
+        emit_json({"folder": home(), "bytes": sum(item.size for item in found), "items": found})
+        return
+    _table(found)
+    _total(found, f"in {home()}")
+
+
+@cache.command()
+def clear(
+    kinds: Annotated[list[str], typer.Argument(metavar="KIND...", help="models, conversions, vectors, collections, words, or all.")],
+    model: Annotated[str | None, typer.Option(help="Only what is of this model or was made with it.")] = None,
+    older_than: Annotated[float | None, typer.Option("--older-than", min=0.0, help="Only what was not used for so many days.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and leave it.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove what the cache holds of these kinds; all of it is made or fetched again when it is wanted.
+
+    Examples:
+
+        nearfield cache clear vectors --older-than 30
+        nearfield cache clear vectors conversions --model minilm
+        nearfield cache clear all --dry-run
+    """
+    import time
+
+    from nearfield.errors import InputError
+    from nearfield.store.cached import cached
+
+    if ALL in kinds and len(kinds) > 1:
+        raise InputError(f"{ALL} is every kind; give it alone")
+    before = time.time() - (older_than or 0.0) * DAY
+    chosen = [item for item in cached(() if kinds == [ALL] else kinds) if model in (None, item.model)]
+    chosen = [item for item in chosen if older_than is None or item.used < before]
+    for item in () if dry_run else chosen:
+        item.remove()
+    if json:
+        emit_json({"removed": not dry_run, "bytes": sum(item.size for item in chosen), "items": chosen})
+        return
+    if dry_run:
+        _table(chosen)
+    _total(chosen, "would be removed" if dry_run else "removed")
+
+
+def _table(items: list[Cached]) -> None:
+    import datetime
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from nearfield.types.numbers import size
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("kind", "model", "what"):
+        table.add_column(column)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("used", no_wrap=True)
+    for item in items:
+        used = datetime.datetime.fromtimestamp(item.used).date().isoformat()
+        table.add_row(item.kind, Text(item.model), Text(item.about), size(item.size), used)
+    if items:
+        out.print(table)
+
+
+def _total(items: list[Cached], done: str) -> None:
+    from nearfield.types.numbers import plural, size
+
+    whole = f"{plural(len(items), 'item')}, {size(sum(item.size for item in items))}, {done}"
+    out.print(whole, markup=False, highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
-from nearfield.cli.opened import DEPTH, RERANK, open_model, open_reranker, short_name
+from nearfield.cli.opened import DEPTH, RERANK, open_model, open_reranker, proof_on, short_name
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _systems(
     from nearfield.evaluate.systems import DEPTH, bm25_system, fused_system, model_systems
 
     depth = max(DEPTH, *map(cutoff, wanted), baselines.depth if baselines.judge else 0)
-    encoders = _pooled(_encoders(models, cuts), pools)
+    encoders = _pooled(_encoders(models, cuts, split.collection.document_texts), pools)
     if TFIDF in models:
         encoders[TFIDF] = Lexical.fit(split.collection.document_texts, BagOfWords(TFIDF))
     lexical = bm25_system(split, depth=depth) if baselines.bm25 or baselines.fuse or BM25 in models else None
@@ -199,7 +199,7 @@ def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:
 
     if not pairs.scored:
         raise InputError(f"{pairs.name}: these pairs have no scores; evaluate on a collection with judgements, or add a column `score`")
-    systems, encoders = [], _encoders(models, cuts)
+    systems, encoders = [], _encoders(models, cuts, pairs.positives)
     for name, encoder in encoders.items():
         with progress_bar(f"encoding with {name}") as progress:
             own = _fitting(cuts, encoder.contract, encoders)
@@ -207,14 +207,18 @@ def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:
     return compare_pair_scores(systems, pairs)
 
 
-def _encoders(models: list[str], cuts: Cuts) -> dict[str, Encoder[Any]]:
-    """The models by the name of their rows, each checked against what is asked of it before any of them encodes."""
+def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, Encoder[Any]]:
+    """The models by the name of their rows, each checked against what is asked of it before any of them encodes.
+
+    One that is converted for its runtime is calibrated and proven on some of `texts`, those that it is about to encode.
+    """
     from nearfield.evaluate.systems import cuts_of
 
     wanted = [model for model in dict.fromkeys(models) if model not in (BM25, TFIDF)]
     short = [short_name(model) for model in wanted]
     names = [name if short.count(name) == 1 and name not in (BM25, TFIDF) else model for name, model in zip(short, wanted, strict=True)]
-    encoders: dict[str, Encoder[Any]] = {name: open_model(model) for name, model in zip(names, wanted, strict=True)}
+    proof = proof_on(texts, None)
+    encoders: dict[str, Encoder[Any]] = {name: open_model(model, proof=proof) for name, model in zip(names, wanted, strict=True)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NearfieldWarning)  # given again when the model is used
         for encoder in encoders.values():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEPTH, DEVICE, PRECISION, RERANK, RUNTIME, open_model, open_reranker, ran_by
+from nearfield.cli.opened import DEPTH, DEVICE, PRECISION, RERANK, RUNTIME, open_model, open_reranker, proof_on, ran_by
 from nearfield.types.role import DOCUMENT, QUERY
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def search(
     judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
     wanted = k if judge is None else max(k, depth)
     reach = max(wanted, FUSED_DEPTH) if fuse else wanted
-    opened = partial(open_model, model, runtime=runtime, precision=precision, device=device)
+    opened = partial(open_model, model, runtime=runtime, precision=precision, device=device, proof=proof_on(data.document_texts, None))
     found = {} if model == BM25 else {model: _embedded(data, query, model, opened, _Search(vectors, reach, index, recall))}
     if fuse or model == BM25:
         found[BM25] = _lexical(data, query, reach)

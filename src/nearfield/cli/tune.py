@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
+from nearfield.cli.opened import DEVICE
 
 if TYPE_CHECKING:
     from nearfield.types.verdict import Verdict
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 def tune(
     model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
     on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
+    pairs: Annotated[
+        str | None, typer.Option(help="Learn from these pairs, of any size, and measure on --on: a JSONL, CSV, TSV or Parquet file.")
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION when not given.")] = None,
     guard: Annotated[list[str] | None, typer.Option(help="What must not get worse: a collection or scored pairs. Repeatable.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
     allow: Annotated[list[str] | None, typer.Option(help="Go on in spite of this error of the data doctor. Repeatable.")] = None,
     processes: Annotated[int, typer.Option(help="Processes that share the training, on a GPU each where there are GPUs.")] = 1,
+    device: Annotated[str, DEVICE] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
 ) -> None:
     """Tune MODEL on a collection: check the data, freeze the baseline, mine negatives, train, merge, and test once.
@@ -31,7 +36,7 @@ def tune(
     Examples:
 
         nearfield tune minilm --on stdlib --guard pydoc-topics
-        nearfield tune minilm --on my-data --to runs/first
+        nearfield tune minilm --on my-data --pairs clicks.parquet --to runs/first
         nearfield tune ./my-model --on pairs.jsonl --recipe recipe.toml
     """
     from nearfield.data.open import open_collection
@@ -44,8 +49,10 @@ def tune(
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
     chosen = Recipe.open(recipe) if recipe else None
     with together(processes) as group:
-        setting = Setting(progress_bar, group, source=on)
-        verdict = run(model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), setting=setting)
+        setting = Setting(progress_bar, group, source=on, device=device)
+        verdict = run(
+            model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), pairs=pairs or "", setting=setting
+        )
     show_run(folder, verdict, json=json)
 
 

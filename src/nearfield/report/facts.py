@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class About:
-    """run.json: what was tuned on what. `seconds` holds each stage's time; `source`, `guards` and `to` are the command's arguments."""
+    """run.json: what was tuned on what. `seconds` holds each stage's time; `source`, `guards`, `to` and `pairs` are the
+    command's arguments."""
 
     model: str
     collection: str
@@ -34,6 +35,7 @@ class About:
     source: str = ""
     guards: tuple[str, ...] = ()
     to: str = ""
+    pairs: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def command(facts: RunFacts) -> str:
     words = ["nearfield", "tune", str(data.get("model", about.model)), "--on", str(data.get("source") or about.source or about.collection)]
     for guard in data.get("guard_sources") or about.guards or data.get("guards") or ():
         words += ["--guard", str(guard)]
+    words += ["--pairs", about.pairs] if about.pairs else []
     words += ["--to", about.to] if about.to else []
     default = json.loads(json.dumps(dataclasses.asdict(Recipe())))
     return shlex.join([*words, *(("--recipe", "recipe.toml") if facts.recipe and dict(facts.recipe) != default else ())])

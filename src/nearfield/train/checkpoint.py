@@ -81,7 +81,7 @@ def load_checkpoint(run: RunFolder, trained: Mapping[str, Tensor], optimiser: to
         for name, weight in trained.items():
             weight.copy_(tensors[f"weight/{name}"])
             if name in parts:
-                optimiser.state[weight] = parts[name]
+                optimiser.state[weight] = {part: value.to(weight.device) for part, value in parts[name].items()}
     return Checkpoint(facts["step"], tensors["peak"].numpy(), facts["kept_step"], facts["stale"])
 
 

@@ -26,7 +26,8 @@ def put_weights(into: Mapping[str, Tensor], base: Mapping[str, Tensor], tuned: M
 
     Linear interpolation of fine-tuned and zero-shot weights, Wortsman et al. 2022 (arXiv 2109.01903), equation 1.
     """
-    for name, weight in tuned.items():
+    for name, kept in tuned.items():
+        weight = kept.to(base[name].device)  # kept weights are read from a file
         into[name].copy_(base[name] if ratio == 0 else weight if ratio == 1 else torch.lerp(base[name], weight, ratio))
 
 

@@ -50,6 +50,15 @@ def with_all_splits(collection: Collection, *, seed: int) -> tuple[Collection, t
     raise CollectionError(f"{collection.name} has {have}; tuning wants train and test (and dev), or one split to cut all three from")
 
 
+def with_judged_splits(collection: Collection, *, seed: int) -> tuple[Collection, tuple[str, ...]]:
+    """As `with_all_splits`, where something else than the collection's train split is learned from and none is needed."""
+    names = set(collection.splits)
+    if {"dev", "test"} <= names or "train" in names or len(names) != 1:
+        return (collection, ()) if {"dev", "test"} <= names else with_all_splits(collection, seed=seed)
+    cut = split_by_group(collection, {"dev": 1 / 3, "test": 2 / 3}, seed=seed)
+    return cut, (f"the only split, {next(iter(names))}, was cut into dev and test by document",)
+
+
 @dataclass(frozen=True)
 class Corpus:
     """What may be seen while tuning, encoded by the base model.
@@ -82,7 +91,8 @@ def open_corpus(encoder: TextEncoder, collection: Collection, *, progress: Progr
     same = np.asarray(same_texts(collection), np.int64)
     tested, dev = (_named(collection, split, same) for split in ("test", "dev"))
     own = np.zeros(len(same), bool)
-    own[list(_judged(relevance_by_position(collection, collection.split("train"))))] = True
+    if "train" in collection.splits:
+        own[list(_judged(relevance_by_position(collection, collection.split("train"))))] = True
     known = np.flatnonzero(~tested | own)
     texts = collection.document_texts[known]
     vectors = encoder.encode(texts, DOCUMENT, progress=progress)

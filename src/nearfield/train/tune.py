@@ -19,6 +19,7 @@ from torch import Tensor
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
 from nearfield.data.doctor.subject import ModelFacts
+from nearfield.data.open import open_pairs
 from nearfield.encoders.load import load_encoder, model_path
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
@@ -28,18 +29,20 @@ from nearfield.errors import InputError, TruncationWarning
 from nearfield.store.model_folder import read_model_folder
 from nearfield.store.run import RunFolder
 from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, verdict_of
-from nearfield.train.environment import environment, model_hash, same_environment
+from nearfield.train.environment import device_here, environment, model_hash, same_environment
 from nearfield.train.guard import Guard, guard_values, open_guards
 from nearfield.train.loop import train
 from nearfield.train.lora import add_lora, known_as, scaled_base
 from nearfield.train.merge import Merged, choose, keeps, put_weights
 from nearfield.train.pool import Pool
-from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data, with_all_splits
+from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data, with_all_splits, with_judged_splits
 from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.train.streamed import Ends, StreamedPairs
 from nearfield.train.teacher import open_teacher, teacher_scores
 from nearfield.train.trainer import trainable
+from nearfield.train.training_data import TrainingData
 from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress
 from nearfield.types.verdict import Verdict
@@ -55,14 +58,16 @@ def tune(
     recipe: Recipe | None = None,
     guards: Sequence[str] = (),
     allow: Names[str] = (),
+    pairs: str = "",
     setting: Setting = UNWATCHED,
 ) -> Verdict:
     """Tune `model` on `collection` and say whether that made it better on the test split, which nothing before the end has seen.
 
     Without a `recipe` it is the default one of the model's kind. `to` is the run folder: a run that was interrupted goes on where it
     was, to the same result; a finished one is read. `guards` are collections or scored pairs (paths or embedded names) that the
-    tuned model must not lose more than the recipe's margin on. `allow` names doctor's errors to go on with. `setting` says who
-    watches and which processes train.
+    tuned model must not lose more than the recipe's margin on. `allow` names doctor's errors to go on with. `pairs` are what
+    `open_pairs` takes, of any size, and are learned from instead of the collection's train split, with their own negatives and none
+    mined (see `StreamedPairs`). `setting` says who watches and what trains.
     Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
     """
     if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
@@ -70,7 +75,7 @@ def tune(
     kind = read_model_folder(model_path(model)).contract.kind
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # the doctor's findings and the comparison's notes say what was cut
-        run = TuningRun(model, collection, folder, recipe or default_recipe(kind), setting)
+        run = TuningRun(model, collection, folder, recipe or default_recipe(kind), setting, pairs=pairs)
         run.identify(guards, source=setting.source or collection.name)
         if not all(folder.has(part) for part in FINISHED):
             run.examine(allow)
@@ -89,13 +94,18 @@ def read_verdict(folder: RunFolder) -> Verdict:
 class TuningRun:
     """One run's stages, in the order of `tune`. Each leaves its part in the run folder and is not done again when that is there."""
 
-    def __init__(self, model: str, collection: Collection, folder: RunFolder, recipe: Recipe, setting: Setting) -> None:
+    def __init__(self, model: str, collection: Collection, folder: RunFolder, recipe: Recipe, setting: Setting, *, pairs: str = "") -> None:
         self.model, self.folder, self.recipe, self.setting = model, folder, recipe, setting
-        here = environment(recipe.schedule.precision) | {"processes": setting.group.size}
+        self.device = device_here(setting.device, setting.group)
+        here = environment(recipe.schedule.precision, self.device) | {"processes": setting.group.size}
         self.precision = same_environment(folder.once("environment.json", lambda: here), here)
         self.given = collection
-        self.collection, self.notes = with_all_splits(collection, seed=recipe.seed)
-        self.trained = TextModel.open(model_path(model), precision=self.precision)
+        self.pairs, self.streamed = pairs, None
+        self.collection, self.notes = (with_judged_splits if pairs else with_all_splits)(collection, seed=recipe.seed)
+        if pairs:
+            self.streamed = StreamedPairs.of(open_pairs(pairs), self.collection, negatives=recipe.negatives.per_query)
+            self.notes = (*self.notes, self.streamed.note)
+        self.trained = TextModel.open(model_path(model), precision=self.precision, device=self.device)
         add_lora(self.trained, recipe)
         self.encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
         self.base: dict[str, Tensor] = {}
@@ -122,9 +132,11 @@ class TuningRun:
         self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
         facts: dict[str, Any] = {"model": self.model, "files": model_hash(self.encoder.folder.path)}
         facts |= {"collection": self.given.name, "fingerprint": self.given.fingerprint}
+        facts |= {"pairs": {self.streamed.pairs.name: self.streamed.pairs.fingerprint}} if self.streamed else {}
         facts |= {"guards": {guard.name: guard.fingerprint for guard in self.guards}, "notes": list(self.notes)}
         self.folder.identify("data.json", facts)
-        self.folder.once("run.json", lambda: self._about() | {"source": source, "guards": list(guards), "to": str(self.folder.path)})
+        asked = {"source": source, "guards": list(guards), "to": str(self.folder.path), "pairs": self.pairs}
+        self.folder.once("run.json", lambda: self._about() | asked)
 
     def _about(self) -> dict[str, Any]:
         sizes = {name: len(self.collection.split(name).query_ids) for name in self.collection.splits}
@@ -136,7 +148,9 @@ class TuningRun:
         """Ask the doctor, and stop where it finds an error that is not allowed."""
         with self._stage("doctor") as progress:
             facts = ModelFacts(self.encoder.contract, self.encoder.count_tokens)
-            found = self.folder.once("doctor.json", lambda: [*examine(self.collection, model=facts, progress=progress)])
+            looked_at = [self.collection, *([self.streamed.examined()] if self.streamed else [])]
+            findings = (finding for data in looked_at for finding in examine(data, model=facts, progress=progress))
+            found = self.folder.once("doctor.json", lambda: list(findings))
         refuse([Finding(**finding) for finding in found], allow=allow)
 
     def measure_baseline(self) -> None:
@@ -169,14 +183,10 @@ class TuningRun:
 
     def train(self) -> dict[str, Tensor]:
         """The trained weights that are kept, by name."""
-        pool, corpus = self.pool, self.corpus
-        with self._stage("mine negatives") as progress:
-            pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json()))
-            data = training_data(self.encoder, self.collection, pairs, self.recipe, corpus.same)
-            progress(1, 1)
+        pool, data = self.pool, self._training_data()
         if self.recipe.distil.teacher:
             with self._stage("ask the teacher") as progress:
-                data = dataclasses.replace(data, teacher=self._teacher_scores(pairs, progress))
+                data = dataclasses.replace(data, teacher=self._teacher_scores(data.pairs, progress))
         with self._stage("train") as progress:
             return train(
                 self.trained,
@@ -188,8 +198,18 @@ class TuningRun:
                 group=self.setting.group,
             )
 
+    def _training_data(self) -> TrainingData:
+        if self.streamed is not None:
+            return self.streamed.training_data(self.encoder, max_tokens=self.recipe.schedule.max_tokens)
+        corpus = self.corpus
+        with self._stage("mine negatives") as progress:
+            pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json()))
+            progress(1, 1)
+        return training_data(self.encoder, self.collection, pairs, self.recipe, corpus.same)
+
     def _teacher_scores(self, pairs: TrainingPairs, progress: Progress) -> npt.NDArray[np.float32]:
-        queries, documents = self.collection.split("train").query_texts, self.collection.document_texts
+        queries: Sequence[str] = self.streamed.pairs.queries if self.streamed else self.collection.split("train").query_texts
+        documents: Sequence[str] = Ends(self.streamed.pairs) if self.streamed else self.collection.document_texts
         teacher = open_teacher(self.recipe.distil.teacher)
         return teacher_scores(teacher, pairs, queries=queries, documents=documents, run=self.folder, progress=progress)
 
@@ -221,8 +241,8 @@ class TuningRun:
 
     def conclude(self) -> None:
         """Measure the test split, once, with the model as it was written, and give the verdict."""
-        base = load_encoder(self.model, runtime="torch", precision=self.precision)
-        tuned = load_encoder(self.folder.path / "model", runtime="torch", precision=self.precision)
+        base = load_encoder(self.model, runtime="torch", precision=self.precision, device=self.device)
+        tuned = load_encoder(self.folder.path / "model", runtime="torch", precision=self.precision, device=self.device)
         name = base.contract.name
         with self._stage("test") as progress:
             dims = cuts(base.contract, tuned.contract.matryoshka_dims)

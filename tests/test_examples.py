@@ -37,6 +37,16 @@ def test_tune_and_search(repository: Path, tmp_path: Path) -> None:
     assert len(shown.splitlines()) == 4
 
 
+def test_encode_large_file(repository: Path, tmp_path: Path) -> None:
+    texts = ["how to open a file", "a cat and a dog", "word " * 100, "a cat and a dog"]
+    (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
+    shown = run(repository, "encode_large_file.py", tmp_path / "texts.txt", tmp_path / "vectors", "cat dog", tiny_model(tmp_path / "tiny"))
+    told, states, *found = shown.splitlines()
+    assert told == "4 rows, 0 failed; 0 vectors from the cache, 1 rows repeat others"
+    assert states == "{'done': 3, 'truncated': 1}"
+    assert len(found) == 3
+
+
 def test_the_recipes_are_recipes(repository: Path) -> None:
     assert Recipe.open(repository / "recipes" / "stdlib.toml") == Recipe(), "the demo's recipe is the default one"
     found = sorted((repository / "recipes").glob("*.toml"))

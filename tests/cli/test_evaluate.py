@@ -166,3 +166,14 @@ def test_the_measures_asked_for_are_shown(collection: Path) -> None:
     shown = run("bm25", "--on", collection, "--measures", "success@3,p@2").stdout
     assert "Success@3" in shown
     assert "P@2" in shown
+
+
+def test_a_converted_model_is_calibrated_on_the_texts_that_it_is_evaluated_on(collection: Path, tmp_path: Path) -> None:
+    from nearfield.encoders.runtimes.proof import Proof
+    from tiny import tiny_model
+
+    model = tiny_model(tmp_path / "tiny")
+    result = run(f"{model}@openvino,int8", "--on", collection, "--no-bm25", "--json")
+    assert result.exit_code == 0, result.output
+    (made,) = (model / ".nearfield").glob("openvino-int8-*/conversion.json")
+    assert json.loads(made.read_text())["settings"]["texts"] == Proof(tuple(TEXTS.values())).fingerprint()

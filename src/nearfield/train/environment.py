@@ -48,7 +48,7 @@ def environment(precision: str, device: str = "cpu") -> dict[str, Any]:
     """Versions, processor (a GPU's name where `device` is one), threads, device, and the precision that `precision` means there."""
     processor = torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
     processor = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor
-    facts = {"nearfield": __version__, "python": platform.python_version(), "torch": torch.__version__}
+    facts: dict[str, Any] = {"nearfield": __version__, "python": platform.python_version(), "torch": torch.__version__}
     facts |= {"processor": processor, "threads": torch.get_num_threads(), "device": device}
     return facts | {"precision": precision_here(precision, device)}
 

@@ -20,6 +20,7 @@ from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
 from nearfield.data.doctor.subject import ModelFacts
 from nearfield.data.open import open_pairs
+from nearfield.data.pairs import Pairs
 from nearfield.encoders.load import load_encoder, model_path
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
@@ -148,7 +149,7 @@ class TuningRun:
         """Ask the doctor, and stop where it finds an error that is not allowed."""
         with self._stage("doctor") as progress:
             facts = ModelFacts(self.encoder.contract, self.encoder.count_tokens)
-            looked_at = [self.collection, *([self.streamed.examined()] if self.streamed else [])]
+            looked_at: list[Collection | Pairs] = [self.collection, *([self.streamed.examined()] if self.streamed else [])]
             findings = (finding for data in looked_at for finding in examine(data, model=facts, progress=progress))
             found = self.folder.once("doctor.json", lambda: list(findings))
         refuse([Finding(**finding) for finding in found], allow=allow)

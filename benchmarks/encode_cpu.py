@@ -25,6 +25,7 @@ from machine import gemm_limits
 from ndcg import ndcg_of
 from results import circumstances, save
 from texts import timed_texts
+from tokenizers import Tokenizer
 
 from nearfield.encoders.load import model_path
 from nearfield.encoders.runtimes.proof import folder_tokeniser
@@ -81,6 +82,8 @@ def _wanted(side: str, words: str) -> bool:
 def _start(sides: list[str], model: Path, work: str, arguments: argparse.Namespace) -> tuple[dict[str, Child], dict[str, str]]:
     """A process a side with the model loaded, and why the others are not there."""
     children, absent = dict[str, Child](), dict[str, str]()
+    contract = read_model_folder(model).contract
+    prompts = {role: contract.prompt(role) for role in ROLES.values()}
     for side in sides:
         library, engine, precision = side.split()
         python = _python(f"{library} {engine}", arguments.peers)
@@ -90,7 +93,8 @@ def _start(sides: list[str], model: Path, work: str, arguments: argparse.Namespa
         child = Child([python, str(Path(__file__).parent / "encode_side.py")], environment={"HF_HUB_OFFLINE": "1"})
         try:
             graph = _graph(library, engine, precision, model, work)
-            child.ask(do="load", library=library, model=str(model), precision=precision, engine=engine, graph=graph)
+            asked = {"library": library, "model": str(model), "precision": precision, "engine": engine, "graph": graph}
+            child.ask(do="load", **asked, prompts=prompts)
             children[side] = child
         except SideError as error:
             absent[side] = str(error)
@@ -123,13 +127,17 @@ def _graph(library: str, engine: str, precision: str, model: Path, work: str) ->
         for file in (exported, *model.glob("*.json"), *model.glob("vocab.txt")):
             if not (target / file.name).exists() and file.name != "tokenizer_config.json":
                 (target / file.name).symlink_to(file)
-        limit = read_model_folder(
-            model
-        ).contract.max_tokens  # it cuts at the least of the two lengths in this file, whatever the model reads
-        lengths = {"model_max_length": limit, "max_length": limit}
-        write_json(target / "tokenizer_config.json", read_json(model / "tokenizer_config.json") | lengths)
+        write_json(target / "tokenizer_config.json", _settings(model))
         return str(target)
     return str(Path(work, "paragraphs.json")) if (library, precision) == ("nearfield", "int8") else ""
+
+
+def _settings(model: Path) -> dict[str, Any]:
+    """The tokeniser's settings as fastembed needs them: it cuts at the least of the lengths in them, whatever the model reads, and asks
+    for the padding token by its name."""
+    limit = read_model_folder(model).contract.max_tokens
+    stated = {"pad_token": Tokenizer.from_file(str(model / "tokenizer.json")).id_to_token(read_json(model / "config.json")["pad_token_id"])}
+    return stated | read_json(model / "tokenizer_config.json") | {"model_max_length": limit, "max_length": limit}
 
 
 def _measure(

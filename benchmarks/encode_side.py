@@ -121,6 +121,11 @@ LIBRARIES: dict[str, Callable[[str, str, str, str], Encode]] = {
 }
 
 
+def prompted(encode: Encode, prompts: dict[str, str]) -> Encode:
+    """`encode` with the prompt of the role before each text."""
+    return lambda texts, role: encode([prompts[role] + text for text in texts], role)
+
+
 def _contract(model: str) -> dict[str, Any]:
     """Pooling, dimensions and length, as the folder's own files say."""
     pooling = json.loads(Path(model, "1_Pooling", "config.json").read_text(encoding="utf-8"))
@@ -138,7 +143,9 @@ def answer_requests() -> None:
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "load":
             make = LIBRARIES[request["library"]]
-            loaded["encode"] = make(request["model"], request["precision"], request["engine"], request["graph"])
+            encode = make(request["model"], request["precision"], request["engine"], request["graph"])
+            own = request["library"] in ("nearfield", "sentence-transformers")  # they put the prompts before the texts themselves
+            loaded["encode"] = encode if own else prompted(encode, request["prompts"])
             return {}
         texts = json.loads(Path(request["texts"]).read_text(encoding="utf-8"))
         started = time.perf_counter()

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import Result
 
 from counting import Counting, CountingTokens
+from late_models import tiny_late
 from nearfield.cli.evaluate import _pooled
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.evaluate.systems import model_systems
@@ -112,3 +113,27 @@ def test_pooled_tokens_are_a_row_each() -> None:
     systems = {name: model_systems(encoder, test, name=name)[0] for name, encoder in rows.items()}
     assert systems["late pooled 3"].bytes_per_document < 0.5 * systems["late"].bytes_per_document
     assert any("vectors a document, of 12 dimensions" in note for note in systems["late"].notes)
+
+
+def test_a_multi_vector_model_is_stored_explained_pooled_and_reranks(texts: Path, tmp_path: Path, cli: Cli) -> None:
+    model, vectors = tiny_late(tmp_path / "late", skiplist_words=["."]), tmp_path / "vectors"
+    told = json.loads(cli("encode", model, texts, "--to", vectors, "--dtype", "int8", "--json").stdout)
+    assert (told["kind"], told["dim"], told["dtype"]) == ("multi-vector", 8, "int8")
+    pooled = json.loads(cli("encode", model, texts, "--to", tmp_path / "pooled", "--pool-tokens", "2", "--json").stdout)
+    assert pooled["vectors_per_item"] < 0.7 * told["vectors_per_item"]
+    assert pooled["cached"] == 4
+    asked = ("search", texts, "cat law", "--explain", "--json")
+    hits = results(cli(*asked, "--vectors", vectors))
+    for hit in hits:
+        assert_adds_up(hit, str(model))
+        matches = hit["matches"][str(model)]  # type: ignore[index]
+        assert {"cat", "law", "[SEP]"} <= {match["query"] for match in matches}
+        assert all(not match["document"].startswith("vector ") and match["document"] != "." for match in matches)
+    for hit in results(cli(*asked, "--vectors", tmp_path / "pooled")):
+        assert_adds_up(hit, str(model))
+        assert all(match["document"].startswith("vector ") for match in hit["matches"][str(model)])  # type: ignore[index]
+    now = results(cli("search", texts, "cats mats sea sleeps", "--model", model, "--json"))
+    second = results(cli("search", texts, "cats mats sea sleeps", "--model", "bm25", "--rerank", model, "--json"))
+    scores = {hit["id"]: hit["score"] for hit in now}
+    assert len(second) == 2
+    assert [hit["score"] for hit in second] == pytest.approx(sorted((scores[hit["id"]] for hit in second), reverse=True), rel=1e-5)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from nearfield.data.collection import Collection
+from nearfield.encoders.encoder_scorer import EncoderScorer
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
@@ -24,7 +25,7 @@ from nearfield.train.losses.margin_mse import margin_mse
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.step import prepare_step, training_step
-from nearfield.train.teacher import EncoderScorer, open_teacher, teacher_scores
+from nearfield.train.teacher import open_teacher, teacher_scores
 from nearfield.train.trainer import trainable
 from nearfield.train.tune import tune
 from nearfield.types.progress import Progress, silent

@@ -11,13 +11,13 @@ import typer
 
 if TYPE_CHECKING:
     from nearfield.encoders.encoder import Encoder
-    from nearfield.encoders.reranker import Reranker
+    from nearfield.encoders.pair_scorer import PairScorer
     from nearfield.encoders.runtimes.proof import Proof
 
 RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can.")
 PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
 FIDELITY = typer.Option(help="For openvino and onnx: the cosine to float32 torch below which a converted model is refused.")
-RERANK = typer.Option(metavar="MODEL", help="A cross-encoder's folder, which orders each query's first results anew.")
+RERANK = typer.Option(metavar="MODEL", help="A cross-encoder or a multi-vector model, which orders each query's first results anew.")
 DEPTH = typer.Option(help="How many results a query --rerank orders anew.", min=1)
 DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
 
@@ -43,14 +43,25 @@ def open_model(
     return opened if task is None else opened.instructed(task)
 
 
-def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> Reranker:
+def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> PairScorer:
     """The cross-encoder in a folder, whose name may say after an @ what runs it, as `open_model`'s may; torch runs all of them.
 
-    Raises ContractError for a word that is neither, ModelError for what is no cross-encoder's folder.
+    A multi-vector model orders by the similarity of its embeddings, which are made of the results alone. Raises ContractError for a word
+    after the @ that is none of these, ModelError for any other model.
     """
+    from nearfield.encoders.encoder_scorer import EncoderScorer
     from nearfield.encoders.reranker import Reranker
-    from nearfield.errors import ContractError
+    from nearfield.errors import ContractError, ModelError
+    from nearfield.store.reranker_folder import is_reranker
 
+    if not any(is_reranker(Path(folder)) for folder in (name, name.partition("@")[0])):
+        encoder = open_model(name, precision=precision, device=device)
+        if encoder.contract.kind == "multi-vector":
+            return EncoderScorer(encoder)
+        kind = encoder.contract.kind
+        raise ModelError(
+            f"{name}: is no cross-encoder, and orders by {kind} embeddings as a search does; wanted one, or a multi-vector model"
+        )
     model, asked = _asked(name, {"runtime": "torch", "precision": precision, "device": device})
     if asked["runtime"] != "torch":
         raise ContractError(f"{name}: a cross-encoder runs on torch, not on {asked['runtime']}")

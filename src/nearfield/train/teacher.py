@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.encoder_scorer import EncoderScorer
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
+from nearfield.encoders.pair_scorer import PairScorer, Positions
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import ModelError
 from nearfield.store.atomic import storage
@@ -20,35 +19,8 @@ from nearfield.store.reranker_folder import is_reranker
 from nearfield.store.run import RunFolder
 from nearfield.train.sampling import TrainingPairs
 from nearfield.types.progress import Progress, silent
-from nearfield.types.role import DOCUMENT, QUERY
 
 _ROWS = 512  # pairs whose scores are written at once: what a killed run does again at most
-
-
-class EncoderScorer(PairScorer):
-    """Scores a pair by the similarity of its texts' embeddings, whatever kind `encoder` makes."""
-
-    def __init__(self, encoder: Encoder[Any]) -> None:
-        self.encoder, self.name = encoder, encoder.contract.name
-
-    @property
-    def identity(self) -> dict[str, str]:
-        """See PairScorer.identity."""
-        return self.encoder.identity or {"files": self.name}
-
-    def score_at(
-        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
-    ) -> Scores:
-        """See PairScorer.score_at: each text is encoded once."""
-        asked, query = np.unique(pairs[0], return_inverse=True)
-        read, document = np.unique(pairs[1], return_inverse=True)
-        ours = self.encoder.encode([queries[int(at)] for at in asked], QUERY)
-        theirs = self.encoder.encode([documents[int(at)] for at in read], DOCUMENT, progress=progress)
-        scores = np.empty(len(query), np.float32)
-        for row in range(len(asked)):
-            mine = np.flatnonzero(query == row)
-            scores[mine] = ours[row : row + 1].scores(theirs[document[mine]])[0]
-        return scores
 
 
 def open_teacher(name: str) -> PairScorer:

@@ -1,0 +1,39 @@
+"""An encoder as a judge of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import DOCUMENT, QUERY
+
+
+class EncoderScorer(PairScorer):
+    """Scores a pair by the similarity of its texts' embeddings, whatever kind `encoder` makes."""
+
+    def __init__(self, encoder: Encoder[Any]) -> None:
+        self.encoder, self.name = encoder, encoder.contract.name
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """See PairScorer.identity."""
+        return self.encoder.identity or {"files": self.name}
+
+    def score_at(
+        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
+    ) -> Scores:
+        """See PairScorer.score_at: each text is encoded once."""
+        asked, query = np.unique(pairs[0], return_inverse=True)
+        read, document = np.unique(pairs[1], return_inverse=True)
+        ours = self.encoder.encode([queries[int(at)] for at in asked], QUERY)
+        theirs = self.encoder.encode([documents[int(at)] for at in read], DOCUMENT, progress=progress)
+        scores = np.empty(len(query), np.float32)
+        for row in range(len(asked)):
+            mine = np.flatnonzero(query == row)
+            scores[mine] = ours[row : row + 1].scores(theirs[document[mine]])[0]
+        return scores

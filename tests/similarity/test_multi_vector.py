@@ -48,6 +48,7 @@ def test_scores_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> 
     query, documents = items(3, 2, seed=1), items(4, 0, 9, 1, 5, 0, seed=2)
     whole = query.scores(documents)
     monkeypatch.setattr(multi_vector, "_BLOCK", 5)
+    monkeypatch.setattr(multi_vector, "_ASKED", 3)
     np.testing.assert_allclose(query.scores(documents), whole, atol=1e-6)
 
 

@@ -15,7 +15,7 @@ from nearfield.batch.packed import Packed
 from nearfield.heads.head import Head
 from nearfield.heads.projection import Projection
 from nearfield.heads.ragged import Ragged
-from nearfield.similarity.dense import Dense
+from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.store.late_interaction import LateInteraction
 from nearfield.types.contract import Contract
@@ -45,9 +45,9 @@ class LateInteractionHead(Head[Tensor]):
         return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
 
     def embeddings(self, output: Tensor, batch: Packed) -> MultiVector:
-        """See Head.embeddings."""
+        """See Head.embeddings. Raises ModelError for vectors that are not finite."""
         kept = self.contract
-        tokens = Dense(output.cpu().numpy(), kept.dim, similarity=kept.similarity, normalise=kept.normalise)
+        tokens = Dense(checked_finite(output.cpu().numpy(), kept.name), kept.dim, similarity=kept.similarity, normalise=kept.normalise)
         return MultiVector(tokens, _offsets(batch), self.settings.average)
 
     def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Ragged:

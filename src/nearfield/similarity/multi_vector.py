@@ -18,7 +18,7 @@ from nearfield.store.atomic import read_json, write_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
 TOKENS = "tokens"
-_BLOCK = 65_536  # document tokens scored at a time: with 32 query tokens, 8 MB
+_BLOCK, _ASKED = 8192, 256  # document and query tokens compared at a time: 8 MB of similarities
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,17 @@ class MultiVector(Embeddings):
         (arXiv 2004.12832), equation 3.
         """
         scored = np.full((len(self), len(documents)), -np.inf, np.float32)
-        for start, end in _item_blocks(documents.offsets):
+        for start, end in _item_blocks(documents.offsets, _BLOCK):
             block = documents.tokens[documents.offsets[start] : documents.offsets[end]]
             filled = np.flatnonzero(documents.lengths[start:end])
             first = documents.offsets[start:end][filled] - documents.offsets[start]
-            for query in range(len(self)):
-                near = self.tokens[self.offsets[query] : self.offsets[query + 1]].scores(block)
-                if len(near) and len(filled):
-                    scored[query, start + filled] = np.maximum.reduceat(near, first, axis=1).sum(0)
+            for low, high in _item_blocks(self.offsets, _ASKED) if len(filled) else []:
+                asked = np.flatnonzero(self.lengths[low:high])
+                if len(asked):
+                    near = self.tokens[self.offsets[low] : self.offsets[high]].scores(block)
+                    closest = np.maximum.reduceat(near, first, axis=1)
+                    sums = np.add.reduceat(closest, self.offsets[low:high][asked] - self.offsets[low], axis=0)
+                    scored[np.ix_(low + asked, start + filled)] = sums
         scored[self.lengths == 0] = 0.0
         if self.average:
             scored /= np.maximum(self.lengths, 1)[:, None]
@@ -178,11 +181,11 @@ def pooled(documents: Embeddings, factor: int) -> Embeddings:
     return documents.pool(factor)
 
 
-def _item_blocks(offsets: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Runs of whole items of at most _BLOCK tokens, one item at least."""
+def _item_blocks(offsets: npt.NDArray[np.int64], most: int) -> list[tuple[int, int]]:
+    """Runs of whole items of at most `most` tokens, one item at least."""
     blocks, start, n = [], 0, len(offsets) - 1
     while start < n:
-        end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + _BLOCK, side="right")) - 1)
+        end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + most, side="right")) - 1)
         blocks.append((start, end))
         start = end
     return blocks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ class NativeRuntime(Runtime):
 
     name = "native"
     precisions = PRECISIONS
-    kinds = ("dense", "several")
+    kinds = ("dense", "multi-vector", "several")
 
     def __init__(self, model: PackedModel, contract: Contract, *, precision: str = "float32", heads: StateHeads | None = None) -> None:
         self.precision = precision
@@ -53,16 +54,16 @@ class NativeRuntime(Runtime):
         if hindrance:
             raise ModelError(f"{folder.path}: the native runtime {hindrance}")
         config = read_json(folder.transformer / "config.json")
-        several = folder.contract.kind == "several"
+        of_tokens = folder.contract.kind != "dense"
         model = PackedModel(
             kernels(level),
             Weights(folder.transformer),
             config,
             architecture=ARCHITECTURES[config["model_type"]],
-            pooling="mean" if several else folder.contract.pooling,  # of one token's state, the last layer makes no other
+            pooling="mean" if of_tokens else folder.contract.pooling,  # of one token's state, the last layer makes no other
             precision=precision,
         )
-        return cls(model, folder.contract, precision=precision, heads=_state_heads(folder, model.layout) if several else None)
+        return cls(model, folder.contract, precision=precision, heads=_state_heads(folder, model.layout) if of_tokens else None)
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """See Runtime.embed. Raises InputError for a token that the model does not have or that lies past its positions."""
@@ -99,16 +100,19 @@ class NativeRuntime(Runtime):
 
 
 def _state_heads(folder: ModelFolder, model: ModelLayout) -> StateHeads:
-    """The heads of a model of several kinds, which are torch's, and imported for it."""
+    """The heads over token states of a multi-vector model or one of several kinds, which are torch's, and imported for it."""
     import torch
 
+    from nearfield.encoders.model import open_late_head
     from nearfield.encoders.three_heads import open_three_heads
 
-    heads = open_three_heads(folder, hidden=model.hidden, vocabulary=model.vocabulary)
+    late = folder.late
+    heads: Any = open_late_head(folder, late) if late else open_three_heads(folder, hidden=model.hidden, vocabulary=model.vocabulary)
 
     def represent(states: npt.NDArray[np.float32], batch: Packed) -> Embeddings:
         with torch.inference_mode():
-            return heads.embeddings(heads(torch.from_numpy(states), batch), batch)
+            found: Embeddings = heads.embeddings(heads(torch.from_numpy(states), batch), batch)
+        return found
 
     return represent
 
@@ -117,8 +121,12 @@ def why_not(folder: ModelFolder) -> str | None:
     """In words why the kernels cannot run the model in `folder` here, or None where they can."""
     if not runnable():
         return "is not compiled here, or not from these sources; with a C compiler, python -m nearfield.kernels.compile does it"
-    if folder.projections:
+    if folder.projections and folder.late is None:
         return "does not run Dense modules"
+    if folder.late is not None and folder.late.inline:
+        return "reads a backbone's weights by their own names, and these stand among others"
+    if folder.late is not None and folder.late.expansion is not None and not folder.late.expansion.attended:
+        return "has every token look at all others, and no token looks at those that this model's queries are filled up with"
     if not any(folder.transformer.glob("model.safetensors*")):
         return "reads model.safetensors only"
     return why_not_config(read_json(folder.transformer / "config.json"))

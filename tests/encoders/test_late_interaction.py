@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import pytest
 
 from late_models import DIM, LAYOUTS, assert_same_as_peer, assert_same_tokens, tiny_late
 from nasty import BASE, nasty_texts
+from nearfield.encoders.agree import contradictions
+from nearfield.encoders.card import card
 from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import runnable as runnable_card
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
+from nearfield.kernels.library import runnable
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.store.model_folder import read_model_folder
 
@@ -62,6 +67,7 @@ def rows(embeddings: MultiVector) -> list[MultiVector]:
     return [embeddings[[at]] for at in range(len(embeddings))]
 
 
+@pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
 @pytest.mark.filterwarnings("ignore")
 def test_the_kernels_give_the_same_vectors(tmp_path: Path) -> None:
     expansion = {"strategy": "min", "length": 16, "attend": True}
@@ -96,6 +102,21 @@ def test_the_mean_is_over_the_querys_tokens(tmp_path: Path) -> None:
     file = folder / "config_sentence_transformers.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"similarity_fn_name": "meanmaxsim"}))
     assert_same_as_peer(folder, load_encoder(folder), TEXTS[:30])
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "settings"),
+    [
+        ("colbertv2", "stanford", {"query_maxlen": 32, "doc_maxlen": 180}),
+        ("gte-moderncolbert", "pylate", {"query_length": 32, "document_length": 300}),
+    ],
+)
+def test_what_the_catalog_says_of_a_model_is_what_such_a_folder_says(
+    tmp_path: Path, name: str, layout: str, settings: dict[str, int]
+) -> None:
+    read = read_model_folder(tiny_late(tmp_path / "m", layout=layout, **settings)).contract
+    assert contradictions(card(name), replace(read, dim=128)) == []
+    assert runnable_card(card(name)).kind == "multi-vector"
 
 
 def broken(folder: Path, name: str, change: dict[str, Any]) -> Path:

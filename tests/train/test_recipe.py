@@ -43,6 +43,7 @@ def test_the_toml_that_a_report_shows_gives_the_same_recipe(tmp_path: Path) -> N
         ({"schedule": {"batch": "64"}}, "schedule.batch is '64'; wanted int"),
         ({"schedule": {"batch": 1}}, "schedule.batch is 1; wanted at least 2"),
         ({"schedule": {"rate": 0.0}}, "schedule.rate is 0.0; wanted more than 0"),
+        ({"schedule": {"table_rate": 0.0}}, "schedule.table_rate is 0.0; wanted more than 0"),
         ({"schedule": {"precision": "int4"}}, "schedule.precision is int4; wanted auto, float32 or bfloat16"),
         ({"objective": {"temperature": -1.0}}, "objective.temperature is -1.0"),
         ({"negatives": {"sources": ["google"]}}, "negatives.sources is .*; wanted some of bm25, model"),

@@ -28,14 +28,16 @@ from nearfield.types.ranking import Ranking
 from nearfield.types.verdict import Verdict
 
 RATIOS = (0.25, 0.5, 0.75, 1.0)
+TEMPERATURES = (1.0, 0.5, 2.0)  # times the recipe's: how far a model's similarities lie apart is its own
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """The map, the share of it that dev chose (0 is no map at all), and how it compares on the test split."""
+    """The map, the share of it and the temperature that dev chose (0 is no map at all), and how it compares on the test split."""
 
     vector_map: VectorMap
     share: float
+    temperature: float
     verdict: Verdict
     comparison: Comparison
 
@@ -45,9 +47,9 @@ def adapt(
 ) -> Adaptation:
     """A query-side adapter trained on the train split, chosen on dev, and measured once on test; documents are never changed.
 
-    The collection needs the splits train, dev and test. Documents that a dev or test judgement names are no negatives. On dev the map of
-    each epoch is measured, then the query vectors on the way from the plain to the mapped ones; what is best is kept, and where
-    nothing beats the plain vectors the map is the identity.
+    The collection needs the splits train, dev and test. Documents that a dev or test judgement names are no negatives. A map is
+    trained at each of `TEMPERATURES`. On dev the map of each epoch is measured, then the query vectors on the way from the plain to
+    the mapped ones; what is best is kept, and where nothing beats the plain vectors the map is the identity.
     """
     collection, recipe = vectors.collection, recipe or AdapterRecipe()
     missing = {"train", "dev", "test"} - set(collection.splits)
@@ -60,24 +62,31 @@ def adapt(
         ranking = _ranking(vectors, dev, _mapped(on_dev, vector_map), depth=DEPTH)
         return score_ranking(ranking, dev.relevance, [measure])[measure].mean
 
-    documents = _free(collection)
-    fitted = fit_adapter(
-        _training_data(vectors, documents), recipe, similarity=vectors.documents.similarity, measure=dev_mean, progress=progress
-    )
-    share, chosen = _shared(fitted, dev_mean)
+    data, tried = _training_data(vectors, _free(collection)), []
+    for number, factor in enumerate(TEMPERATURES):
+        tempered = replace(recipe, temperature=factor * recipe.temperature)
+        watch = _part(progress, number, len(TEMPERATURES))
+        fitted = fit_adapter(data, tempered, similarity=vectors.documents.similarity, measure=dev_mean, progress=watch)
+        tried.append((*_shared(fitted, dev_mean), tempered.temperature))
+    share, chosen, temperature = max(tried, key=lambda found: dev_mean(found[1]))  # the first where several are equal
     plain = vectors.of_split(test)
     base, adapted = vectors.name, f"{vectors.name} adapted"
     systems = [_system(vectors, test, plain, base), _system(vectors, test, _mapped(plain, chosen), adapted)]
     comparison = compare(systems, test, measure=measure)
-    return Adaptation(chosen, share, conclude(comparison, base=base, tuned=adapted, forgotten=()), comparison)
+    return Adaptation(chosen, share, temperature, conclude(comparison, base=base, tuned=adapted, forgotten=()), comparison)
 
 
 def save_adaptation(found: Adaptation, path: str | Path, *, facts: dict[str, object], recipe: AdapterRecipe) -> None:
     """A folder with the map, and `adapter.json` with the verdict, the comparison, the recipe and `facts` (what it belongs to)."""
     with staged_folder(path) as stage:
         found.vector_map.save(stage / "map")
-        about = {"format": 1, "role": "query", "share": found.share, "recipe": asdict(recipe)} | facts
+        about = {"format": 1, "role": "query", "share": found.share, "temperature": found.temperature, "recipe": asdict(recipe)} | facts
         write_json(stage / "adapter.json", about | {"verdict": found.verdict, "comparison": found.comparison})
+
+
+def _part(progress: Progress, number: int, parts: int) -> Progress:
+    """The progress of one of several equal parts."""
+    return lambda done, total, note="": progress(number * total + done, parts * total, note)
 
 
 def _shared(fitted: VectorMap, dev_mean: Callable[[VectorMap], float]) -> tuple[float, VectorMap]:

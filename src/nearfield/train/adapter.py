@@ -32,7 +32,7 @@ class AdapterRecipe:
     batch: int = 256
     rate: float = 1e-3
     decay: float = 0.1
-    temperature: float = 0.05
+    temperature: float = 0.02
     seed: int = 0
 
 

@@ -56,7 +56,8 @@ class Negatives:
 class Schedule:
     """Batches and steps.
 
-    `rate` rises over the `warmup` share of all steps, then falls linearly to 0.
+    `rate` rises over the `warmup` share of all steps, then falls linearly to 0; a static model's is `table_rate` of its vectors' root
+    mean square instead.
 
     Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times; training stops when it was clearly below
     its best `patience` times in a row (see checkpoint.py). `precision` auto is bfloat16 where the processor has it.
@@ -67,6 +68,7 @@ class Schedule:
     epochs: float = 2.0
     batch: int = 64
     rate: float = 5e-5
+    table_rate: float = 0.01
     warmup: float = 0.1
     weight_decay: float = 0.01
     clip: float = 1.0
@@ -137,6 +139,7 @@ class Recipe:
         _need(s.batch >= 2, "schedule.batch", s.batch, "at least 2: the other rows of a batch are its negatives")
         _need(s.epochs > 0, "schedule.epochs", s.epochs, "more than 0")
         _need(s.rate > 0, "schedule.rate", s.rate, "more than 0")
+        _need(s.table_rate > 0, "schedule.table_rate", s.table_rate, "more than 0")
         _need(0 <= s.warmup < 1, "schedule.warmup", s.warmup, "a share of all steps, 0 or more and below 1")
         _need(s.max_tokens >= 4, "schedule.max_tokens", s.max_tokens, "at least 4")
         _need(s.graph_tokens >= 1, "schedule.graph_tokens", s.graph_tokens, "at least 1")

@@ -20,8 +20,9 @@ class Trainer:
     def __init__(self, model: Trained, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
         self.trained = trainable(model, recipe)
-        schedule = recipe.schedule
-        self.optimiser = torch.optim.AdamW(list(self.trained.values()), lr=schedule.rate, weight_decay=schedule.weight_decay, fused=True)
+        schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
+        decay = schedule.weight_decay / self.scale  # AdamW multiplies it by the rate
+        self.optimiser = torch.optim.AdamW(list(self.trained.values()), lr=schedule.rate, weight_decay=decay, fused=True)
 
     @property
     def rate(self) -> float:
@@ -31,7 +32,7 @@ class Trainer:
     def step(self, number: int, batch: Batch) -> float:
         """Make step `number`, from 1, and return its loss. Raises ModelError as `training_step` does."""
         for part in self.optimiser.param_groups:
-            part["lr"] = rate_at(number, self.steps, self.recipe)
+            part["lr"] = rate_at(number, self.steps, self.recipe) * self.scale
         share = sparsity_at(number, self.steps, self.recipe)
         loss = training_step(self.model, batch, self.recipe, list(self.trained.values()), sparsity=share, group=self.group)
         self.optimiser.step()
@@ -53,6 +54,15 @@ class Trainer:
                     count = torch.zeros((), device=weight.device)
                     state |= {"step": count, "exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
                 self.group.share([state[name] for name in ("step", "exp_avg", "exp_avg_sq")])
+
+
+def rate_scale(model: Trained, recipe: Recipe) -> float:
+    """What the recipe's rate is multiplied by: 1, and for a static model so much that the rate is `table_rate` of its vectors' root mean
+    square. Adam's steps do not depend on the weights' size, which in these tables is anything from .01 to 10 and of no meaning."""
+    if not model.folder.static:
+        return 1.0
+    size = float(model.backbone.embeddings.detach().square().mean().sqrt())
+    return recipe.schedule.table_rate * size / recipe.schedule.rate
 
 
 def trainable(model: Trained, recipe: Recipe) -> dict[str, torch.nn.Parameter]:

@@ -12,7 +12,7 @@ from nearfield.heads.vector_map import KINDS, VectorMap
 from nearfield.train import adapter
 from nearfield.train.adapter import AdapterData, AdapterRecipe, fit_adapter
 
-RECIPE = AdapterRecipe(width=8, epochs=20, batch=32, rate=1e-2)
+RECIPE = AdapterRecipe(temperature=0.05, width=8, epochs=20, batch=32, rate=1e-2)
 
 
 def turned(rows: int = 120, dim: int = 16, *, seed: int = 0) -> AdapterData:

@@ -23,7 +23,7 @@ def adapt(
     ] = None,
     documents: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Stored document vectors, used as they are.")] = None,
     queries: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Query vectors of a model that only an API has.")] = None,
-    kind: Annotated[str, typer.Option(help="linear, low-rank or mlp.")] = "low-rank",
+    kind: Annotated[str, typer.Option(help="linear, low-rank or mlp.")] = "linear",
     width: Annotated[int, typer.Option(help="The rank of low-rank, the hidden width of mlp.", min=1)] = 64,
     epochs: Annotated[int, typer.Option(help="Passes over the training pairs.", min=1)] = 30,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,

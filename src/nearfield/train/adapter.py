@@ -26,7 +26,7 @@ NEGATIVES = 65_536  # documents a query is compared with in a step, where there 
 class AdapterRecipe:
     """`kind` and `width` as in MapConfig. `decay` pulls the map towards the identity each step, relative to the rate (decoupled)."""
 
-    kind: str = "low-rank"
+    kind: str = "linear"
     width: int = 64
     epochs: int = 30
     batch: int = 256

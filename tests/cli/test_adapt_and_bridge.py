@@ -24,7 +24,7 @@ def data(tmp_path: Path) -> Path:
 
 def test_adapt_with_a_model_writes_the_map_and_says_the_verdict(cli: Run, data: Path, tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "model")
-    told = cli("adapt", model, "--on", data, "--to", tmp_path / "adapter", "--epochs", 3, "--width", 4, "--json")
+    told = cli("adapt", model, "--on", data, "--to", tmp_path / "adapter", "--epochs", 3, "--kind", "low-rank", "--width", 4, "--json")
     assert told.exit_code == 0, told.stderr
     shown = json.loads(told.stdout)
     assert shown["verdict"]["queries"] == 30

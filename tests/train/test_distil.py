@@ -96,6 +96,16 @@ def test_the_folder_opens_everywhere_with_the_same_vectors(fitted: bool, teacher
     assert not fitted or made.after >= made.before > 0
 
 
+def test_weights_counted_in_the_texts_make_a_frequent_token_quieter(teacher: Path, tmp_path: Path) -> None:
+    texts = [f"cat cat cat {text}" for text in some_texts(60)]
+    ranked, counted = (distil(teacher, to=tmp_path / str(at), dim=8, texts=texts, counted=at == 1) for at in range(2))
+    assert counted.before != ranked.before
+    tables = [load_encoder(made.folder).runtime.table for made in (ranked, counted)]
+    cat, other = (tiny_tokenizer().get_vocab()[word] for word in ("cat", "z"))
+    loudness = [np.linalg.norm(table[cat]) / np.linalg.norm(table[other]) for table in tables]
+    assert loudness[1] < loudness[0]
+
+
 def test_words_of_the_texts_get_vectors_of_their_own(teacher: Path, tmp_path: Path) -> None:
     texts = [f"{text} zebrafish genome" for text in some_texts(50)]
     made = distil(teacher, to=tmp_path / "static", dim=8, texts=texts, words=2)
@@ -109,8 +119,9 @@ def test_words_of_the_texts_get_vectors_of_their_own(teacher: Path, tmp_path: Pa
 def test_bad_input(teacher: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="33 dimensions were asked for; tiny has 32"):
         distil(teacher, to=tmp_path / "s", dim=33)
-    with pytest.raises(InputError, match="give texts too"):
-        distil(teacher, to=tmp_path / "s", dim=3, words=5)
+    for options in ({"words": 5}, {"counted": True}):
+        with pytest.raises(InputError, match="give texts too"):
+            distil(teacher, to=tmp_path / "s", dim=3, **options)
     with pytest.raises(ModelError, match="is a static model already"):
         distil(model2vec_folder(tmp_path / "m"), to=tmp_path / "s")
     assert not (tmp_path / "s").exists()

@@ -20,6 +20,7 @@ def distil(
     on: Annotated[str | None, typer.Option(metavar="DATA", help=f"Texts to fit to, without judgements: {FORMATS}.")] = None,
     texts: Annotated[int, typer.Option(help="How many of the documents to fit to, spread evenly.")] = 20_000,
     words: Annotated[int, typer.Option(help="How many frequent words of the texts get a vector of their own.")] = 0,
+    counted: Annotated[bool, typer.Option("--counted", help="Weight tokens by how often the texts have them, not by their rank.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Make a static model: a vector for each token, so that a text's vector is a mean and takes microseconds.
@@ -36,7 +37,7 @@ def distil(
 
     chosen = () if on is None else _spread(on, texts)
     with progress_bar(f"distilling {model}") as progress:
-        made = distilled(model, to=to, dim=dim, texts=chosen, words=words, progress=progress)
+        made = distilled(model, to=to, dim=dim, texts=chosen, words=words, counted=counted, progress=progress)
     if json:
         emit_json(made)
         return

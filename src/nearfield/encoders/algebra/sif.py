@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from nearfield.batch.tokens import Tokeniser
+from nearfield.encoders.algebra.frequency import CHUNK, inverse_frequency, token_counts
 from nearfield.encoders.algebra.written import Made, check_target, write_made
 from nearfield.encoders.load import model_path
 from nearfield.encoders.model import TextModel
@@ -19,7 +20,6 @@ from nearfield.types.progress import Progress, silent
 
 Floats = npt.NDArray[np.float32]
 A = 1e-3  # Arora et al. take 1e-3 to 1e-4 and find little difference (their section 4.1.1)
-_CHUNK = 4096  # texts tokenised, and pooled, at once
 
 
 def sif(model: str | Path, *, to: str | Path, texts: Sequence[str], a: float = A, components: int = 0, progress: Progress = silent) -> Made:
@@ -52,26 +52,11 @@ def sif(model: str | Path, *, to: str | Path, texts: Sequence[str], a: float = A
     return write_made(opened, to, name=f"{name}-sif", about=about)
 
 
-def token_counts(tokeniser: Tokeniser, texts: Sequence[str], size: int, *, progress: Progress = silent) -> npt.NDArray[np.int64]:
-    """(size,) how often the texts have each token."""
-    counts = np.zeros(size, np.int64)
-    for start in range(0, len(texts), _CHUNK):
-        counts += np.bincount(tokeniser.tokenise(texts[start : start + _CHUNK]).ids, minlength=size)
-        progress(min(start + _CHUNK, len(texts)), len(texts))
-    return counts
-
-
-def inverse_frequency(counts: npt.NDArray[np.int64], a: float) -> Floats:
-    """a / (a + p) of each token, p its share of `counts`; 1 for what was never counted."""
-    weights: Floats = (a / (a + counts / max(int(counts.sum()), 1))).astype(np.float32)
-    return weights
-
-
 def common_components(tokeniser: Tokeniser, texts: Sequence[str], table: Floats, count: int) -> Floats:
     """(dim, count) the directions of unit length along which the texts' mean vectors have the greatest squares, not centred."""
     squares = np.zeros((table.shape[1], table.shape[1]))
-    for start in range(0, len(texts), _CHUNK):
-        read = tokeniser.tokenise(texts[start : start + _CHUNK])
+    for start in range(0, len(texts), CHUNK):
+        read = tokeniser.tokenise(texts[start : start + CHUNK])
         known = read.lengths > 0
         sums = np.add.reduceat(table[read.ids], read.offsets[:-1][known], axis=0) if known.any() else np.zeros((0, table.shape[1]))
         means = (sums / read.lengths[known][:, None]).astype(np.float64)

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
 from nearfield.batch.tokens import Tokeniser, unknown_id
+from nearfield.encoders.algebra.frequency import inverse_frequency, token_counts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.save_static import write_static
 from nearfield.errors import InputError, ModelError
@@ -45,14 +46,22 @@ class Distilled:
 
 
 def distil(
-    model: str | Path, *, to: str | Path, dim: int = 256, texts: Sequence[str] = (), words: int = 0, progress: Progress = silent
+    model: str | Path,
+    *,
+    to: str | Path,
+    dim: int = 256,
+    texts: Sequence[str] = (),
+    words: int = 0,
+    counted: bool = False,
+    progress: Progress = silent,
 ) -> Distilled:
     """Write a static model of `dim` dimensions that takes after `model`, as a folder that model2vec and sentence-transformers open.
 
     Each token of the vocabulary goes through the model alone; the vectors are centred, cut to their principal components and weighted by
-    a / (a + p), p by Zipf's law from the token's rank (model2vec; Arora et al. 2017). With `texts`, the components are those of the
+    a / (a + p), p by Zipf's law from the token's rank (model2vec; Arora et al. 2017) or, where `counted`, its share of the texts' tokens.
+    With `texts`, the components are those of the
     model's vectors of the texts, and the table is fitted to these (see `fit_means`); the most frequent `words` of the texts that
-    the tokeniser cuts get vectors of their own. Raises InputError for an impossible dim and for words without texts, ModelError
+    the tokeniser cuts get vectors of their own. Raises InputError for an impossible dim and for words or counts without texts, ModelError
     where the model is static already, and StorageError when writing fails.
     """
     teacher = load_encoder(model)
@@ -60,8 +69,8 @@ def distil(
         raise ModelError(f"{teacher.contract.name}: is a static model already; give the model that it should take after")
     if not 0 < dim <= teacher.contract.dim:
         raise InputError(f"{dim} dimensions were asked for; {teacher.contract.name} has {teacher.contract.dim}")
-    if words and not len(texts):
-        raise InputError("words are taken from texts; give texts too")
+    if (words or counted) and not len(texts):
+        raise InputError("words are taken from texts and counted there; give texts too")
     check_writable(to)
     plain, _ = static_tokeniser(teacher, ())
     tokenizer, new = static_tokeniser(teacher, frequent_words(plain, texts, words)) if words else (plain, [])
@@ -71,11 +80,12 @@ def distil(
     if len(texts):
         targets = teacher.encode(texts, DOCUMENT, progress=progress).floats()
         basis = components(targets, dim)
-        table = starting_table(vectors, real, basis)
+        weights = zipf_weights(real) if not counted else _counted_weights(tokenizer, texts, len(vectors))
+        table = starting_table(vectors, real, basis, weights)
         fit = fit_means(_means(tokenizer, texts, len(table)), unit(targets @ basis), table, progress=progress)
         table, before, after = fit.table, fit.before, fit.after
     else:
-        table = starting_table(vectors, real, components(vectors[real] - vectors[real].mean(0), dim))
+        table = starting_table(vectors, real, components(vectors[real] - vectors[real].mean(0), dim), zipf_weights(real))
     with staged_folder(to) as stage:
         tokenizer.save(str(stage / "tokenizer.json"))
         write_static(stage, np.where(real[:, None], table, np.float32(0)), contract, made_from=teacher.contract.name)
@@ -94,14 +104,25 @@ def components(vectors: Floats, dim: int) -> Floats:
     return basis
 
 
-def starting_table(vectors: Floats, real: npt.NDArray[np.bool_], basis: Floats) -> Floats:
-    """(tokens, dim) the vectors of the `real` tokens, centred, in `basis`, times a / (a + p) with p falling as 1 / rank; others zeros."""
-    count = int(real.sum())
-    chance = 1 / np.arange(2, count + 2)
-    weight = SIF / (SIF + chance / chance.sum())
+def starting_table(vectors: Floats, real: npt.NDArray[np.bool_], basis: Floats, weights: Floats) -> Floats:
+    """(tokens, dim) the vectors of the `real` tokens, centred, in `basis`, times their `weights: (tokens,)`; others zeros."""
     table = np.zeros((len(vectors), basis.shape[1]), np.float32)
-    table[real] = (vectors[real] - vectors[real].mean(0)) @ basis * weight[:, None]
+    table[real] = (vectors[real] - vectors[real].mean(0)) @ basis * weights[real, None]
     return table
+
+
+def zipf_weights(real: npt.NDArray[np.bool_]) -> Floats:
+    """(tokens,) a / (a + p) of the `real` tokens, p falling as 1 / rank, their order in the vocabulary; others zeros."""
+    chance = 1 / np.arange(2, int(real.sum()) + 2)
+    weights = np.zeros(len(real), np.float32)
+    weights[real] = SIF / (SIF + chance / chance.sum())
+    return weights
+
+
+def _counted_weights(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> Floats:
+    """(tokens,) a / (a + p), p a token's share of the texts' tokens."""
+    read = Tokeniser(tokenizer, max_tokens=UNLIMITED, specials=False, left_out=unknown_id(tokenizer))
+    return inverse_frequency(token_counts(read, texts, size), SIF)
 
 
 def _means(tokenizer: Tokenizer, texts: Sequence[str], tokens: int) -> csr_array:

@@ -1,0 +1,28 @@
+"""How often texts use each token of a vocabulary, and what weight the rare ones get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.batch.tokens import Tokeniser
+from nearfield.types.progress import Progress, silent
+
+CHUNK = 4096  # texts tokenised at once
+
+
+def token_counts(tokeniser: Tokeniser, texts: Sequence[str], size: int, *, progress: Progress = silent) -> npt.NDArray[np.int64]:
+    """(size,) how often the texts have each token."""
+    counts = np.zeros(size, np.int64)
+    for start in range(0, len(texts), CHUNK):
+        counts += np.bincount(tokeniser.tokenise(texts[start : start + CHUNK]).ids, minlength=size)
+        progress(min(start + CHUNK, len(texts)), len(texts))
+    return counts
+
+
+def inverse_frequency(counts: npt.NDArray[np.int64], a: float) -> npt.NDArray[np.float32]:
+    """a / (a + p) of each token, p its share of `counts`; 1 for what was never counted."""
+    weights: npt.NDArray[np.float32] = (a / (a + counts / max(int(counts.sum()), 1))).astype(np.float32)
+    return weights

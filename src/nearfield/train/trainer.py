@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from nearfield.encoders.static_backbone import StaticTable
 from nearfield.train.group import ALONE, Group
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import rate_at, sparsity_at
@@ -59,7 +60,7 @@ class Trainer:
 def rate_scale(model: Trained, recipe: Recipe) -> float:
     """What the recipe's rate is multiplied by: 1, and for a static model so much that the rate is `table_rate` of its vectors' root mean
     square. Adam's steps do not depend on the weights' size, which in these tables is anything from .01 to 10 and of no meaning."""
-    if not model.folder.static:
+    if not isinstance(model.backbone, StaticTable):
         return 1.0
     size = float(model.backbone.embeddings.detach().square().mean().sqrt())
     return recipe.schedule.table_rate * size / recipe.schedule.rate

@@ -58,7 +58,7 @@ def train(folder: Path, collection: Collection, base: Recipe, arguments: argpars
     encoder = TextEncoder.open(folder / "new", runtime="torch", device="cpu")
     schedule = {"batch": arguments.batch, "rate": arguments.rate, "max_tokens": arguments.max_tokens, "precision": "float32"}
     facts: dict[str, Any] = {"objective": {"temperature": arguments.temperature}, "sparsity": asdict(base.sparsity)}
-    if arguments.pairs and TITLES.is_dir():
+    if arguments.pairs and TITLES.is_file():
         recipe = Recipe.of(facts | {"schedule": schedule | {"epochs": 1.0}})
         stages.append({"on": TITLES.name} | trained(model, titles(encoder, arguments.pairs, recipe), recipe))
     recipe = Recipe.of(facts | {"schedule": schedule | {"epochs": arguments.epochs}})

@@ -50,7 +50,7 @@ from nearfield.train.training_data import TokenSource, TrainingData
 from nearfield.types.comparison import Comparison
 from nearfield.types.verdict import Estimate
 
-TITLES = SCIFACT.parent / "paper_title_abstract"
+TITLES = SCIFACT.parent / "paper_title_abstract" / "pairs.jsonl"
 FUSED = "three heads"  # what the comparison calls the model; its heads are called after it
 
 
@@ -92,7 +92,7 @@ def quality(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     model, stages = TextModel.open(folder / "new"), []
     encoder = TextEncoder.open(folder / "new", runtime="torch", device="cpu")
     common = {"batch": arguments.batch, "rate": arguments.rate, "max_tokens": arguments.max_tokens, "precision": "float32"}
-    if arguments.pairs and TITLES.is_dir():
+    if arguments.pairs and TITLES.is_file():
         recipe = Recipe.of({"schedule": common | {"epochs": 1.0}, "objective": {"temperature": arguments.temperature}})
         stages.append({"on": "paper_title_abstract"} | trained(model, titles(encoder, arguments.pairs, recipe), recipe))
     recipe = Recipe.of({"schedule": common | {"epochs": arguments.epochs}, "objective": {"temperature": arguments.temperature}})

@@ -28,6 +28,7 @@ def head(
     Examples:
 
         nearfield models head minilm splade --to models/minilm-splade
+        nearfield models head minilm three --to models/minilm-three
         nearfield models head models/e5-small late-interaction --dim 96 --to models/e5-small-tokens --json
     """
     from nearfield.encoders.new_head import HeadOptions, new_head

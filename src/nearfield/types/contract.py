@@ -13,7 +13,7 @@ TERM_POOLINGS = ("max", "sum")  # of a sparse model's weights
 UNPOOLED = ("tokens", "unpublished")  # one vector a token; what an API does not tell
 SIMILARITIES = ("cosine", "dot", "euclidean")
 KINDS = ("dense", "multi-vector", "several", "sparse")  # one vector an item, one a token, all three in one pass, one weight a term
-FUSION = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}  # BGE-M3's (arXiv 2402.03216, appendix C.3), where none is stated
+FUSION = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}  # where none is stated; those that BGE-M3 was trained with
 TASK = "{task}"
 
 

@@ -22,6 +22,7 @@ from nearfield.errors import ContractError, ModelError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
 from nearfield.kernels.library import runnable
+from nearfield.search.explain import Asked, explain
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.open import open_embeddings
 from nearfield.similarity.several import Several
@@ -145,6 +146,15 @@ def test_a_changed_model_is_saved_in_the_same_layout(folder: Path, tmp_path: Pat
     np.testing.assert_allclose(ours.sparse.matrix().toarray(), sparse.numpy(), atol=1e-5, rtol=1e-6)
     np.testing.assert_allclose(ours.multi_vector.tokens.vectors, tokens[mask[:, 1:].bool()].numpy(), atol=1e-5, rtol=0)
     assert not np.allclose(ours.dense.vectors, FlagEmbedding(folder).encode(texts)[0].numpy(), atol=1e-3)
+
+
+def test_the_parts_of_a_fused_score_are_named_and_sum_to_it_but_for_the_dense_one(folder: Path) -> None:
+    encoder = load_encoder(folder)
+    query, document = encoder.encode(["a cat"], "query"), encoder.encode(["the cat and the sun"], "document")
+    found = explain(Asked(encoder, "a cat", query), document, 0, text="the cat and the sun")
+    dense = query.dense.scores(document.dense)[0, 0]
+    assert sum(match.score for match in found) + dense == pytest.approx(query.scores(document)[0, 0], rel=1e-5)
+    assert [match.query for match in found][-3:] == ["▁a", "▁cat", "</s>"]
 
 
 def test_what_is_half_or_damaged_says_so(tmp_path: Path) -> None:

@@ -132,7 +132,8 @@ class TextEncoder(Encoder[E]):
         """See Encoder.read: the tokens of the item and of the role's prompt that have a vector."""
         tokens = self.tokenise([item], role)
         ids = tokens.ids if tokens.marks is None else tokens.ids[tokens.marks.counted]
-        return [self.tokeniser.token_of(id_) for id_ in ids.tolist()]
+        first = 1 if self.contract.kind == "several" else 0  # see heads/token_vectors.py
+        return [self.tokeniser.token_of(id_) for id_ in ids[first:].tolist()]
 
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
         """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next chunk is tokenised meanwhile."""

@@ -19,7 +19,6 @@ from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import InputError, ModelError, RecipeError
 from nearfield.store.run import RunFolder
-from nearfield.train import teacher as module
 from nearfield.train.losses.kl import kl
 from nearfield.train.losses.margin_mse import margin_mse
 from nearfield.train.recipe import Recipe
@@ -76,7 +75,7 @@ def test_a_teacher_scores_each_pairs_own_documents(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_teacher_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ROWS", 2)
+    monkeypatch.setattr(Lengths, "at_once", 6)
     run = RunFolder(tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
         asked(Lengths(patience=9), run)

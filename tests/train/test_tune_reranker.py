@@ -139,7 +139,11 @@ def test_a_cross_encoder_is_tuned_on_from_where_it_was(
 
 
 def test_what_a_cross_encoder_has_not_is_refused(encoder: Path, collection: Collection, tmp_path: Path) -> None:
-    for facts, key in (({"distil": {"teacher": "minilm"}}, "distil.teacher"), ({"lora": {"rank": 4}}, "lora.rank")):
+    for facts, key in (
+        ({"distil": {"teacher": "minilm"}}, "distil.teacher"),
+        ({"lora": {"rank": 4}}, "lora.rank"),
+        ({"objective": {"dims": [8]}}, "objective.dims"),
+    ):
         with pytest.raises(RecipeError, match=key):
             tune_reranker(str(encoder), collection, to=tmp_path / "run", recipe=Recipe.of(facts))
     with pytest.raises(InputError, match="finds nothing by itself"):

@@ -16,6 +16,8 @@ from nearfield.types.role import DOCUMENT, QUERY
 class EncoderScorer(PairScorer):
     """Scores a pair by the similarity of its texts' embeddings, whatever kind `encoder` makes."""
 
+    at_once = 65_536  # a text is encoded once in a call
+
     def __init__(self, encoder: Encoder[Any]) -> None:
         self.encoder, self.name = encoder, encoder.contract.name
 

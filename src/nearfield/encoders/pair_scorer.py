@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,10 @@ Scores = npt.NDArray[np.float32]
 
 
 class PairScorer(ABC):
-    """A judge of pairs; `name` says whose judgement it is."""
+    """A judge of pairs; `name` says whose judgement it is. `at_once` is how many pairs are worth asking for in one call, at least."""
 
     name: str
+    at_once: ClassVar[int] = 2048
 
     @property
     @abstractmethod

@@ -20,8 +20,6 @@ from nearfield.store.run import RunFolder
 from nearfield.train.sampling import TrainingPairs
 from nearfield.types.progress import Progress, silent
 
-_ROWS = 512  # pairs whose scores are written at once: what a killed run does again at most
-
 
 def open_teacher(name: str) -> PairScorer:
     """The cross-encoder in the folder `name`, else the encoder of that name or folder; float32, so that a run can be made again."""
@@ -46,21 +44,22 @@ def teacher_scores(
 ) -> npt.NDArray[np.float32]:
     """(n, 1 + k) float32: the teacher's score of each pair's positive and negatives, 0 where there is none.
 
-    They are kept in the run folder as they are made, so that an interrupted run goes on after the last that were written. Raises
+    They are kept in the run folder as they are made, so that an interrupted run asks again for `teacher.at_once` of them at most. Raises
     InputError where the folder holds another teacher's, ModelError where a score is not finite.
     """
     run.identify("teacher.json", {"teacher": teacher.name, **teacher.identity})
     candidates = candidates_of(pairs)
     row = candidates.shape[1] * np.dtype(np.float32).itemsize
     path = run.path / "teacher.float32"
+    rows = max(1, teacher.at_once // candidates.shape[1])
     done = min(path.stat().st_size // row if path.exists() else 0, len(candidates))
     with storage(path):
         file = GrowingFile(path, size=done * row)
         try:
-            for start in range(done, len(candidates), _ROWS):
-                some = candidates[start : start + _ROWS]
+            for start in range(done, len(candidates), rows):
+                some = candidates[start : start + rows]
                 scores, real = np.zeros(some.shape, np.float32), some >= 0
-                query = np.broadcast_to(pairs.query[start : start + _ROWS, None], some.shape)
+                query = np.broadcast_to(pairs.query[start : start + rows, None], some.shape)
                 scores[real] = teacher.score_at(queries, documents, (query[real], some[real]))
                 if not np.isfinite(scores).all():
                     raise ModelError(f"{teacher.name}: a score is NaN or infinite, and nothing can be learnt from it")

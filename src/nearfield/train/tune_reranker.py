@@ -49,9 +49,7 @@ def tune_reranker(
     InputError where no first model is known.
     """
     recipe = recipe or Recipe()
-    for key, asked in (("lora.rank", recipe.lora.rank), ("distil.teacher", recipe.distil.teacher)):
-        if asked:
-            raise RecipeError(f"{key} is {asked}; a cross-encoder is trained whole and from judgements alone: leave it out")
+    _refuse(recipe)
     given = is_reranker(Path(model))
     if given and not first:
         raise InputError(f"{model} is a cross-encoder and finds nothing by itself; say whose results it should order: first='minilm'")
@@ -70,6 +68,16 @@ def tune_reranker(
                 run.train(start)
             run.conclude(start if given else None)
         return read_verdict(folder)
+
+
+def _refuse(recipe: Recipe) -> None:
+    """Raise RecipeError for a key that means nothing to a cross-encoder, which makes no vectors."""
+    sparsity, objective = recipe.sparsity, recipe.objective
+    asked = {"lora.rank": recipe.lora.rank, "distil.teacher": recipe.distil.teacher, "objective.dims": list(objective.dims)}
+    asked |= {"sparsity.query": sparsity.query, "sparsity.document": sparsity.document}
+    for key, value in asked.items():
+        if value:
+            raise RecipeError(f"{key} is {value}; a cross-encoder is trained whole, from judgements, and makes no vectors: leave it out")
 
 
 def _new(folder: RunFolder, model: str, recipe: Recipe) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nearfield.encoders.lora.low_rank import LowRank
+from nearfield.encoders.lora.low_rank import LowRank, Pair
 from nearfield.errors import ModelError
 
 NONE = -1
@@ -21,13 +21,15 @@ NONE = -1
 class Attached:
     """Several adapters on `model`, by number. `shared`: the one that sequences go through of which nothing else is said.
 
-    The model's weights and their names stay as they are: what an adapter adds, a hook adds to the layer's output.
+    The model's weights and their names stay as they are: what an adapter adds, a hook adds to the layer's output. Of a mixed batch
+    every place goes through the first matrices of all adapters at once, which are narrow, and only its own adapter's part of that through
+    the second: two products for all of them, and no place is moved.
     """
 
     def __init__(self, model: nn.Module, adapters: Sequence[LowRank], *, shared: int = NONE) -> None:
         self.model, self.adapters, self.shared = model, list(adapters), shared
-        self._acting: list[tuple[LowRank, Tensor | None]] = []
-        self._places = 0
+        self._acting: list[int] = []
+        self._at: Tensor | None = None  # (places,) the adapter of each, where they are not all of one
         changed = {name for adapter in adapters for name in adapter.pairs}
         for name in sorted(name for name in changed if not name.startswith("pooler.")):  # which no pooling here reads
             model.get_submodule(name).register_forward_hook(self._hook(name))
@@ -44,14 +46,10 @@ class Attached:
         """Within the block, the model's next call takes sequences of `lengths: (n,)` places end to end, each through the adapter of its
         number in `numbers: (n,)`; None is the shared one for all."""
         numbers = np.full(len(lengths), self.shared) if numbers is None else numbers
-        self._places = int(lengths.sum())
-        wanted = [int(number) for number in np.unique(numbers) if number != NONE]
-        alone = len(np.unique(numbers)) == 1
-        at = np.repeat(numbers, lengths)
+        wanted = np.unique(numbers)
+        self._acting = [int(number) for number in wanted if number != NONE]
         device = next(self.model.parameters()).device
-        self._acting = [
-            (self.adapters[number], None if alone else torch.from_numpy(np.flatnonzero(at == number)).to(device)) for number in wanted
-        ]
+        self._at = torch.from_numpy(np.repeat(numbers, lengths)).to(device) if len(wanted) > 1 else None
         try:
             yield
         finally:
@@ -67,18 +65,23 @@ class Attached:
 
     def _hook(self, name: str) -> Any:
         def grown(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            for adapter, rows in self._acting:
-                pair = adapter.pairs.get(name)
-                if pair is None:
-                    continue
-                if rows is None:
-                    output = output + pair.of(given[0])
-                    continue
-                states = given[0].reshape(-1) if pair.embeds else given[0].reshape(-1, given[0].shape[-1])
-                if len(states) != self._places:
-                    raise ModelError(f"{name} is called with {len(states)} places of a batch of {self._places}; encode one role at a time")
-                part = pair.of(states[rows])
-                output = output.reshape(-1, output.shape[-1]).index_add(0, rows, part.to(output.dtype)).view_as(output)
-            return output
+            pairs = {number: self.adapters[number].pairs[name] for number in self._acting if name in self.adapters[number].pairs}
+            if not pairs:
+                return output
+            down = torch.cat([pair.down for pair in pairs.values()])
+            up = torch.cat([pair.up * pair.scale for pair in pairs.values()], 1)
+            embeds = isinstance(layer, nn.Embedding)
+            narrow = nn.functional.embedding(given[0], down.T) if embeds else nn.functional.linear(given[0], down)
+            if self._at is not None:
+                narrow = self._own(narrow, pairs, name)
+            return output + nn.functional.linear(narrow, up)
 
         return grown
+
+    def _own(self, narrow: Tensor, pairs: Mapping[int, Pair], name: str) -> Tensor:
+        """`narrow: (..., ranks)`, what the first matrices of all `pairs` give for each place, with those of other adapters set to 0."""
+        assert self._at is not None
+        if narrow.shape[:-1].numel() != len(self._at):
+            raise ModelError(f"{name} takes {narrow.shape[:-1].numel()} places of a batch of {len(self._at)}; encode one role at a time")
+        owner = torch.cat([torch.full((len(pair.down),), number) for number, pair in pairs.items()]).to(narrow.device)
+        return narrow.masked_fill((self._at[:, None] != owner).view_as(narrow), 0.0)

@@ -36,11 +36,6 @@ class Pair:
     scale: float
     embeds: bool = False
 
-    def of(self, given: Tensor) -> Tensor:
-        """What the layer's output grows by for what it is `given`: (..., fan_in), of an embedding ids (...), to (..., fan_out)."""
-        narrow = nn.functional.embedding(given, self.down.T) if self.embeds else nn.functional.linear(given, self.down)
-        return nn.functional.linear(narrow, self.up) * self.scale
-
     def delta(self, layer: nn.Module) -> Tensor:
         """What the layer's weight grows by, in its shape."""
         product = (self.up @ self.down) * self.scale

@@ -1,6 +1,6 @@
 """What a new head on a dense model's backbone finds once it is trained, and what it costs, beside the dense model and BM25.
 
-    python benchmarks/scifact_heads.py [minilm] [--head splade] [--on scifact] [--pairs 1000] [--epochs 2] [--save]
+    python benchmarks/scifact_heads.py [minilm] [--head splade] [--inference-free] [--on scifact] [--pairs 1000] [--epochs 2] [--save]
 
 The head begins as `nearfield models head MODEL HEAD` makes it and is trained by the trainer of `nearfield tune`: first on `--pairs`
 titles and abstracts of machine-learning papers (one epoch, in-batch negatives), where that data is there, then on the train split of
@@ -27,7 +27,7 @@ from nearfield import load_encoder, open_collection
 from nearfield.data.collection import Collection
 from nearfield.encoders.load import model_path
 from nearfield.encoders.model import TextModel
-from nearfield.encoders.new_head import new_head
+from nearfield.encoders.new_head import HeadOptions, new_head
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.evaluate.compare import compare
@@ -44,11 +44,13 @@ def main() -> None:
     result: dict[str, Any] = circumstances() | {"model": arguments.model, "head": arguments.head}
     folder = Path(arguments.to or tempfile.mkdtemp())
     collection = open_collection(arguments.on)
-    kind = new_head(arguments.model, arguments.head, to=folder / "new").contract.kind
+    options = HeadOptions(inference_free=True, texts=collection.document_texts) if arguments.inference_free else HeadOptions()
+    kind = new_head(arguments.model, arguments.head, to=folder / "new", options=options).contract.kind
     result |= train(folder, collection, default_recipe(kind), arguments)
     result |= measure(folder, collection, arguments)
     if arguments.save:
-        print(save(f"{collection.name}-{arguments.head}-{Path(arguments.model).name}", result))
+        free = "-inference-free" if arguments.inference_free else ""
+        print(save(f"{collection.name}-{arguments.head}{free}-{Path(arguments.model).name}", result))
     print(json.dumps(result, indent=1, default=asdict) if arguments.json else _shown(result))
 
 
@@ -60,7 +62,7 @@ def train(folder: Path, collection: Collection, base: Recipe, arguments: argpars
     facts: dict[str, Any] = {"objective": {"temperature": arguments.temperature}, "sparsity": asdict(base.sparsity)}
     if arguments.pairs and TITLES.is_file():
         recipe = Recipe.of(facts | {"schedule": schedule | {"epochs": 1.0}})
-        stages.append({"on": TITLES.name} | trained(model, titles(encoder, arguments.pairs, recipe), recipe))
+        stages.append({"on": TITLES.parent.name} | trained(model, titles(encoder, arguments.pairs, recipe), recipe))
     recipe = Recipe.of(facts | {"schedule": schedule | {"epochs": arguments.epochs}})
     stages.append({"on": collection.name} | trained(model, judged(encoder, collection, recipe), recipe))
     save_encoder(model, folder / "trained", name=f"{arguments.model} {arguments.head}")
@@ -96,6 +98,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="minilm")
     parser.add_argument("--head", default="splade", help="splade or late-interaction")
+    parser.add_argument("--inference-free", action="store_true", help="splade: queries are looked up; they begin with the collection's IDF")
     parser.add_argument("--on", default=str(SCIFACT))
     parser.add_argument("--pairs", type=int, default=1000, help="titles and abstracts trained on first; 0 for none")
     parser.add_argument("--epochs", type=float, default=2.0)

@@ -79,11 +79,11 @@ def tiny_splade(folder: Path, kind: str = "bert", *, pooling: str = "max", activ
     return folder
 
 
-def assert_same_as_sentence_transformers(folder: Path, texts: list[str], *, within: float = 1e-5) -> None:
+def assert_same_as_sentence_transformers(folder: Path, texts: list[str], *, within: float = 1e-5, runtime: str = "auto") -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer = SparseEncoder(str(folder), device="cpu")
-        encoder = load_encoder(folder)
+        encoder = load_encoder(folder, runtime=runtime)
         for role, peer_encode in (("query", peer.encode_query), ("document", peer.encode_document)):
             ours = encoder.encode(texts, role)
             assert isinstance(ours, Sparse)

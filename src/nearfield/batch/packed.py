@@ -18,7 +18,7 @@ class Packed:
 
     `ids`: (T,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`, `offsets` (n + 1,) int64. `items`: (n,) int64, where each
     sequence stood in what was packed. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt. `types` (T,)
-    and `adapters` (n,): as `Tokens` has them, for each token and for each sequence.
+    and `adapters` (n,): as `Tokens` has them, for each token and for each sequence; `looked_up` too.
     `marks`: what a multi-vector model makes of the tokens; sequences of equal length lie in the order of how many of theirs are unseen.
     """
 
@@ -29,6 +29,7 @@ class Packed:
     types: npt.NDArray[np.int32] | None = None
     marks: Marks | None = None
     adapters: npt.NDArray[np.int64] | None = None
+    looked_up: bool = False
 
     def __len__(self) -> int:
         return len(self.items)
@@ -74,7 +75,7 @@ def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
     types = None if tokens.types is None else tokens.types[source]
     marks = None if tokens.marks is None else tokens.marks.taken(source, items)
     adapters = None if tokens.adapters is None else tokens.adapters[items]
-    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens, types, marks, adapters)
+    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens, types, marks, adapters, tokens.looked_up)
 
 
 def _longest_first(tokens: Tokens, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

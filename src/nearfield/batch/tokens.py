@@ -27,7 +27,7 @@ class Tokens:
     before it included (0 without a prompt). `unknown`: how many tokens were left out because the vocabulary lacks them.
     `types`: (sum of lengths,) int32, which of a pair's two texts each token belongs to, where the model is told that.
     `marks`: what a multi-vector model makes of the tokens. `adapters`: (n,) int64, the number of the adapter that each sequence goes
-    through, -1 for none; None where the model has none a role.
+    through, -1 for none; None where the model has none a role. `looked_up`: the tokens are terms, not to be run through a model.
     """
 
     ids: npt.NDArray[np.int32]
@@ -38,6 +38,7 @@ class Tokens:
     types: npt.NDArray[np.int32] | None = None
     marks: Marks | None = None
     adapters: npt.NDArray[np.int64] | None = None
+    looked_up: bool = False
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -86,11 +87,13 @@ class Tokeniser:
         self._from_start, self._specials, self._left_out = from_start, specials, left_out
 
     @classmethod
-    def open(cls, folder: Path, *, max_tokens: int, lower_case: bool = False, markers: Sequence[str] = ()) -> Tokeniser:
+    def open(
+        cls, folder: Path, *, max_tokens: int, lower_case: bool = False, markers: Sequence[str] = (), specials: bool = True
+    ) -> Tokeniser:
         """The tokeniser in a model folder: tokenizer.json, where it is what transformers builds of the folder, else what that builds.
 
-        Each of `markers` is kept whole in a text where the vocabulary has it as one token. Raises ModelError where the folder holds
-        no tokeniser that can be read.
+        Each of `markers` is kept whole in a text where the vocabulary has it as one token. Without `specials` nothing is put around
+        a text. Raises ModelError where the folder holds no tokeniser that can be read.
         """
         file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
         stated: dict[str, Any] = read_json(settings) if settings.exists() else {}
@@ -102,7 +105,7 @@ class Tokeniser:
             raise ModelError(f"{folder}: the tokeniser could not be read: {error}") from error
         _keep_whole(tokenizer, markers)
         side = stated.get("truncation_side") or (tokenizer.truncation or {}).get("direction", "right")
-        return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=side == "left")
+        return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=side == "left", specials=specials)
 
     @classmethod
     def open_static(cls, folder: Path, *, max_tokens: int, drop_unknown: bool) -> Tokeniser:

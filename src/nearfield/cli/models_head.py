@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.errors import InputError
 
 
 def head(
@@ -21,6 +22,14 @@ def head(
     ],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")],
     dim: Annotated[int | None, typer.Option(min=1, help="Dimensions of a token's vector; 128 by default.")] = None,
+    inference_free: Annotated[
+        bool, typer.Option("--inference-free", help="splade: queries are looked up in a table of weights, not run through the model.")
+    ] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help=f"Texts among which a term's rarity is what a looked-up query begins with: {FORMATS}."),
+    ] = None,
+    max_terms: Annotated[int | None, typer.Option(min=1, help="splade: how many terms a vector keeps at most.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Put a new head on a dense model's backbone. `nearfield tune` then trains the result like any other model.
@@ -30,11 +39,17 @@ def head(
         nearfield models head minilm splade --to models/minilm-splade
         nearfield models head minilm three --to models/minilm-three
         nearfield models head models/e5-small late-interaction --dim 96 --to models/e5-small-tokens --json
+        nearfield models head minilm splade --to models/minilm-doc --inference-free --on my-data
     """
+    from nearfield.data.open import open_collection
     from nearfield.encoders.new_head import HeadOptions, new_head
 
+    if on is not None and not inference_free:
+        raise InputError("--on is what looked-up queries begin with; give --inference-free, too, or leave it out")
+    texts = () if on is None else open_collection(on).document_texts
+    options = HeadOptions(dim=dim, inference_free=inference_free, texts=texts, max_terms=max_terms)
     with progress_bar(f"a {head} head for {model}") as progress:
-        made = new_head(model, head, to=to, options=HeadOptions(dim=dim), progress=progress)
+        made = new_head(model, head, to=to, options=options, progress=progress)
     contract = made.contract
     if json:
         emit_json({"folder": to, "name": contract.name, "kind": contract.kind, "dim": contract.dim})

@@ -27,12 +27,15 @@ from nearfield.heads.head import Head
 from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.projection import Projection
 from nearfield.heads.splade import Splade
+from nearfield.heads.term_table import TermTable
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.late_interaction import INLINE, LateInteraction
 from nearfield.store.lora_folder import read_lora
 from nearfield.store.model_folder import ModelFolder, read_model_folder
+from nearfield.store.router import read_term_weights
 
 log = logging.getLogger(__name__)
+QUERY_WEIGHTS = "queries.weight"  # among the parameters: the table that queries are looked up in
 
 
 class TextModel:
@@ -58,6 +61,7 @@ class TextModel:
             log.warning("%s: the architecture %s runs in padded batches here, not packed", folder.path, self.backbone.config.model_type)
         self.head: Head[Any] = open_head(folder, opened).to(self.device)
         self.adapters = open_adapters(folder, self.whole)
+        self.queries = open_term_table(folder, self.device)
 
     @classmethod
     def open(cls, path: str | Path, *, precision: str = "float32", device: str = "cpu") -> TextModel:
@@ -69,10 +73,13 @@ class TextModel:
         named = dict(self.backbone.named_parameters())
         known = {id(weight) for weight in named.values()}  # a decoder may be the word embeddings
         named |= {name: weight for name, weight in self.head.named_parameters() if id(weight) not in known}
+        named |= {} if self.queries is None else {QUERY_WEIGHTS: self.queries.weight}
         return named if self.adapters is None else named | self.adapters.parameters()
 
     def embed(self, batch: Packed) -> Any:
         """What the head makes of the sequences, in the batch's order, float32 on `device`: a head's `Output`, of a dense one (n, dim)."""
+        if batch.looked_up and self.queries is not None:
+            return self.queries(batch)
         return self.head(self.states(batch), batch)
 
     def represent(self, batch: Packed) -> Embeddings:
@@ -123,12 +130,21 @@ def open_adapters(folder: ModelFolder, model: nn.Module) -> Attached | None:
     return Attached(model, adapters)
 
 
+def open_term_table(folder: ModelFolder, device: torch.device) -> TermTable | None:
+    """What the folder's queries are looked up in, None where they go through the backbone. Raises ModelError where it does not fit."""
+    if folder.queries is None:
+        return None
+    weights = torch.from_numpy(np.array(read_term_weights(folder.queries, folder.contract.dim)))
+    return TermTable(weights, frozen=folder.queries.frozen).to(device)
+
+
 def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:
     """The head that the folder's modules describe. Raises ModelError where their weights do not fit."""
     if folder.contract.kind == "sparse":
         transform, decoder = language_head(opened.whole)
         activation, kept = str(folder.head.get("activation", "relu")), folder.contract
-        return Splade(transform, decoder, pooling=kept.pooling, activation=activation, similarity=kept.similarity)
+        how = {"pooling": kept.pooling, "activation": activation, "similarity": kept.similarity}
+        return Splade(transform, decoder, **how, max_terms=kept.max_terms)
     if folder.late is not None:
         return open_late_head(folder, folder.late)
     if folder.contract.kind == "several":

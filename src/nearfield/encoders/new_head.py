@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,15 +25,21 @@ HEADS = {
 class HeadOptions:
     """What may be asked of a new head; a head refuses what means nothing to it.
 
-    `dim`: dimensions of a token's vector.
+    `dim`: dimensions of a token's vector. `inference_free`: queries of a sparse model are looked up, not run through the transformer,
+    and a term begins with a weight that rises with its inverse document frequency among `texts` (without texts, all with the same).
+    `max_terms`: how many terms a sparse vector keeps at most.
     """
 
     dim: int | None = None
+    inference_free: bool = False
+    texts: Sequence[str] = ()
+    max_terms: int | None = None
 
     def refuse(self, head: str, *keys: str) -> None:
         """Raise InputError where one of `keys` was asked for, which `head` cannot give."""
         for key in keys:
-            if getattr(self, key):
+            value = getattr(self, key)
+            if value is not None and value is not False:
                 raise InputError(f"the head {head!r} has no {key}; leave it out")
 
 

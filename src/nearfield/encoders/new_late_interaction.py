@@ -32,6 +32,7 @@ def write_late_interaction(source: ModelFolder, stage: Path, name: str, options:
     """
     model = TextModel(source)
     width = int(model.backbone.config.hidden_size)
+    options.refuse("late-interaction", "inference_free", "max_terms")
     dim = options.dim or min(DIM, width)
     if dim > width:
         raise InputError(f"{dim} dimensions a token are more than the {width} of the states of {source.contract.name}; ask for fewer")

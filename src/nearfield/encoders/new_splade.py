@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from nearfield.encoders.backbone import quiet
 from nearfield.encoders.language_heads import LANGUAGE_HEADS, language_head
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.new_head import HeadOptions
+from nearfield.encoders.query_weights import rarity
 from nearfield.errors import ModelError, StorageError
 from nearfield.heads.splade import Splade
 from nearfield.heads.splade_start import start_splade
 from nearfield.store.atomic import write_json
 from nearfield.store.model_folder import ModelFolder, contract_json, read_limits
+from nearfield.store.router import DOCUMENT_FOLDER, POOLING_FOLDER, QUERY_FOLDER, write_router
+from nearfield.store.tensors import write_tensors
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
 
@@ -53,32 +57,47 @@ def write_splade(source: ModelFolder, stage: Path, name: str, options: HeadOptio
     options.refuse("splade", "dim")
     whole, missing = _masked_language_model(source)
     transform, decoder = language_head(whole)
+    tokeniser = Tokeniser.open(source.transformer, max_tokens=source.contract.max_tokens, lower_case=source.lower_case)
+    usable = usable_terms(tokeniser, len(decoder.weight))
     if missing:
-        tokeniser = Tokeniser.open(source.transformer, max_tokens=source.contract.max_tokens, lower_case=source.lower_case)
-        usable = usable_terms(tokeniser, len(decoder.weight))
         own, states = token_states(TextModel(source), tokeniser, usable, progress)
         start_splade(Splade(transform, decoder), states, own, torch.from_numpy(usable))
-    contract = Contract(
-        name=name,
-        dim=len(decoder.weight),
-        max_tokens=source.contract.max_tokens,
-        pooling="max",
-        normalise=False,
-        similarity="dot",
+    contract = replace(
+        Contract(name, len(decoder.weight), source.contract.max_tokens, pooling="max", normalise=False, similarity="dot", kind="sparse"),
         prompts=source.contract.prompts,
-        kind="sparse",
         templates=source.contract.templates,
         terms=source.contract.terms,
+        max_terms=options.max_terms,
     )
-    for file in TOKENISER_FILES:
-        if (source.transformer / file).exists():
-            shutil.copyfile(source.transformer / file, stage / file)
+    document = stage
+    if options.inference_free:
+        document = stage / DOCUMENT_FOLDER
+        _write_queries(source, stage / QUERY_FOLDER, tokeniser, rarity(tokeniser, options.texts, usable))
+    copy_tokeniser(source.transformer, document)
     try:
         with quiet():
-            whole.save_pretrained(stage)
+            whole.save_pretrained(document)
     except SafetensorError as error:
         raise StorageError(f"{stage}: the weights could not be written: {error}") from error
-    write_modules(source, contract, stage)
+    write_modules(source, contract, stage, inference_free=options.inference_free)
+
+
+def _write_queries(source: ModelFolder, folder: Path, tokeniser: Tokeniser, weights: npt.NDArray[np.float32]) -> None:
+    """The table that queries are looked up in. Raises ModelError where it would not have a weight for each token of the tokeniser."""
+    if tokeniser.size != len(weights):
+        said = f"the tokeniser has {tokeniser.size:,} tokens and the vocabulary {len(weights):,}"
+        raise ModelError(f"{source.path}: {said}; queries that are looked up want one weight a token")
+    copy_tokeniser(source.transformer, folder)
+    write_json(folder / "config.json", {"frozen": False})
+    write_tensors(folder / "model.safetensors", {"weight": torch.from_numpy(weights)})
+
+
+def copy_tokeniser(source: Path, to: Path) -> None:
+    """Copy the files that make the tokeniser in `source`."""
+    to.mkdir(exist_ok=True)
+    for file in TOKENISER_FILES:
+        if (source / file).exists():
+            shutil.copyfile(source / file, to / file)
 
 
 def _masked_language_model(source: ModelFolder) -> tuple[Any, list[str]]:
@@ -143,20 +162,26 @@ def _alone(own: npt.NDArray[np.int64], before: list[int], after: list[int]) -> I
         yield Packed(rows.ravel(), np.arange(len(part) + 1) * rows.shape[1], np.arange(start, start + len(part)))
 
 
-def write_modules(source: ModelFolder, contract: Contract, stage: Path) -> None:
+def write_modules(source: ModelFolder, contract: Contract, stage: Path, *, inference_free: bool = False) -> None:
     """What says how the folder's parts make a sparse model, to sentence-transformers and to us."""
-    kinds = {"": "base.modules.transformer.Transformer", "1_SpladePooling": "sparse_encoder.modules.splade_pooling.SpladePooling"}
-    rows = [
-        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.{kind}"} for at, (path, kind) in enumerate(kinds.items())
-    ]
-    write_json(stage / "modules.json", rows)
-    (stage / "1_SpladePooling").mkdir()
+    document, pooler = ("", "1_SpladePooling") if not inference_free else (DOCUMENT_FOLDER, POOLING_FOLDER)
+    if inference_free:
+        write_router(stage)
+    else:
+        kinds = {document: "base.modules.transformer.Transformer", pooler: "sparse_encoder.modules.splade_pooling.SpladePooling"}
+        rows = [
+            {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.{kind}"}
+            for at, (path, kind) in enumerate(kinds.items())
+        ]
+        write_json(stage / "modules.json", rows)
+    (stage / pooler).mkdir()
     pooling = {"pooling_strategy": contract.pooling, "activation_function": "relu", "embedding_dimension": contract.dim}
-    write_json(stage / "1_SpladePooling" / "config.json", pooling)
+    write_json(stage / pooler / "config.json", pooling)
     output = {"text": {"method": "forward", "method_output_name": "logits"}}
     limits: dict[str, Any] = {"transformer_task": "fill-mask", "modality_config": output, "module_output_name": "token_embeddings"}
     limits |= {"max_seq_length": contract.max_tokens, "do_lower_case": bool(read_limits(source.transformer).get("do_lower_case", False))}
-    write_json(stage / "sentence_bert_config.json", limits)
+    write_json(stage / document / "sentence_bert_config.json", limits)
     stated: dict[str, Any] = {"model_type": "SparseEncoder", "prompts": dict(contract.prompts), "default_prompt_name": None}
+    stated |= {"max_active_dims": contract.max_terms} if contract.max_terms else {}
     write_json(stage / "config_sentence_transformers.json", stated | {"similarity_fn_name": contract.similarity})
     write_json(stage / "nearfield.json", contract_json(contract))

@@ -38,6 +38,7 @@ def write_three(source: ModelFolder, stage: Path, name: str, options: HeadOption
     They begin as `heads/three_start.py` says, from the states of the vocabulary's tokens in texts of tokens drawn at random. Raises
     InputError for token vectors of more dimensions than the states have.
     """
+    options.refuse("three", "inference_free", "max_terms")
     model = TextModel(source)
     dense, config = model.head, model.backbone.config
     assert isinstance(dense, DenseHead)

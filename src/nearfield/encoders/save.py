@@ -21,6 +21,7 @@ from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.three import ThreeHeads
 from nearfield.store.atomic import read_json, staged_folder, write_json
 from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json, read_limits
+from nearfield.store.router import routed_folders
 from nearfield.store.tensors import write_tensors
 from nearfield.types.contract import Contract
 
@@ -48,7 +49,7 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
             write_json(stage / "nearfield.json", contract_json(contract))
             return
         modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
-        for folder in {"", *(module["path"] for module in modules)}:
+        for folder in {"", *(module["path"] for module in modules), *routed_folders(source.path)}:
             copy_files(source.path / folder, stage / folder)
         if not modules:
             _write_modules(model, stage)
@@ -86,6 +87,10 @@ def _save_heads(model: TextModel, stage: Path) -> None:
             write_tensors(stage / folder.relative_to(source.path) / "model.safetensors", projection.state_dict())
     if isinstance(model.head, ThreeHeads):
         save_token_heads(model.head, stage)
+    if model.queries is not None and source.queries is not None:
+        folder = stage / source.queries.folder.relative_to(source.path)
+        write_json(folder / "config.json", {"frozen": source.queries.frozen})  # weights that it named in a file of their own are here now
+        write_tensors(folder / "model.safetensors", {"weight": model.queries.weight.detach().cpu()})
 
 
 def _save_adapters(model: TextModel, stage: Path) -> dict[str, Any]:
@@ -116,4 +121,5 @@ def _state(contract: Contract, source: ModelFolder, stage: Path) -> None:
     write_json(stage / source.transformer.relative_to(source.path) / "sentence_bert_config.json", limits)
     file = stage / "config_sentence_transformers.json"
     stated = read_json(file) if file.exists() else {}
-    write_json(file, stated | {"prompts": dict(contract.prompts), "similarity_fn_name": contract.similarity})
+    terms = {"max_active_dims": contract.max_terms} if contract.max_terms else {}
+    write_json(file, stated | {"prompts": dict(contract.prompts), "similarity_fn_name": contract.similarity} | terms)

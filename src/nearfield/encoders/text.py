@@ -61,6 +61,8 @@ class TextEncoder(Encoder[E]):
         self.batch_tokens = batch_tokens or runtime.batch_tokens
         self.why = why
         self.tokeniser = tokeniser_of(folder)
+        table = folder.queries
+        self._query_terms = None if table is None else Tokeniser.open(table.folder, max_tokens=table.max_tokens, specials=False)
         self.late = None if folder.late is None else LateTokens(folder.late, self.tokeniser, folder.transformer)
 
     @classmethod
@@ -108,6 +110,8 @@ class TextEncoder(Encoder[E]):
         for at, item in enumerate(items):
             if not isinstance(item, str):
                 raise InputError(f"item {at} is {item!r}; wanted a text")
+        if role == QUERY and self._query_terms is not None:
+            return replace(self._query_terms.tokenise(items, self.contract.prompt(role), max_tokens=max_tokens), looked_up=True)
         limit = min(max_tokens or self.contract.max_tokens, self.contract.max_tokens)
         most = limit if self.late is None else self.late.limit(role, limit)
         tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=most)
@@ -149,7 +153,8 @@ class TextEncoder(Encoder[E]):
             raise InputError(f"got {len(items)} items and {len(roles)} roles; wanted a role for each item")
         places = {role: np.array([at for at, own in enumerate(roles) if own == role]) for role in dict.fromkeys(roles)}
         parts = [(at, self.tokenise([items[place] for place in at], role)) for role, at in places.items()]
-        if parts and (self.contract.include_prompt or len({tokens.prompt_tokens for _, tokens in parts}) == 1):
+        alike = len({tokens.looked_up for _, tokens in parts}) == 1
+        if alike and (self.contract.include_prompt or len({tokens.prompt_tokens for _, tokens in parts}) == 1):
             parts = [(np.concatenate([at for at, _ in parts]), reduce(Tokens.followed_by, [tokens for _, tokens in parts]))]
         return self._collected(iter(parts), len(items), places, progress)
 

@@ -24,21 +24,29 @@ class Splade(Head[Tensor]):
     """For each term, log(1 + max(0, logit)) over a text's tokens: the greatest (SPLADE v2) or the sum (SPLADE).
 
     (T, hidden) to (n, vocabulary). `transform` and `decoder` are the halves of the language-model head. log1p_relu takes the logarithm
-    twice. Formal et al. 2021 (arXiv 2107.05720, equation 1; arXiv 2109.10086, equation 6); log1p_relu: arXiv 2504.14839. The
-    logits of all tokens are never held at once, nor, where the greatest is taken, kept for the backward pass.
+    twice. Embeddings keep the `max_terms` greatest weights, where that is stated. The logits of all tokens are never held at once,
+    nor, where the greatest is taken, kept for the backward pass. Formal et al. 2021 (arXiv 2107.05720, equation 1; arXiv 2109.10086,
+    equation 6); log1p_relu: arXiv 2504.14839.
     """
 
     kind: ClassVar[str] = "sparse"
 
     def __init__(
-        self, transform: nn.Module, decoder: nn.Linear, *, pooling: str = "max", activation: str = "relu", similarity: str = "dot"
+        self,
+        transform: nn.Module,
+        decoder: nn.Linear,
+        *,
+        pooling: str = "max",
+        activation: str = "relu",
+        similarity: str = "dot",
+        max_terms: int | None = None,
     ) -> None:
         super().__init__()
         for what, got, known in (("pooling", pooling, POOLINGS), ("activation", activation, ACTIVATIONS)):
             if got not in known:
                 raise ModelError(f"a SPLADE head has no {what} {got!r}; wanted {' or '.join(known)}.{nearest(got, known)}")
         self.transform, self.decoder = transform, decoder
-        self.pooling, self.activation, self.similarity = pooling, activation, similarity
+        self.pooling, self.activation, self.similarity, self.max_terms = pooling, activation, similarity, max_terms
 
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
         """See Head.forward: (n, vocabulary), no weight below 0; a text without tokens has no weights."""
@@ -66,7 +74,8 @@ class Splade(Head[Tensor]):
 
     def embeddings(self, output: Tensor, batch: Packed) -> Sparse:
         """See Head.embeddings."""
-        return Sparse.of(output.cpu().numpy(), similarity=self.similarity)
+        found = Sparse.of(output.cpu().numpy(), similarity=self.similarity)
+        return found if self.max_terms is None else found.truncate(self.max_terms)
 
     def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Rows:
         """See Head.represented: the weights of all terms."""

@@ -16,6 +16,7 @@ from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.store.atomic import read_json
 from nearfield.store.late_interaction import SCORES, LateInteraction, is_late, read_late
 from nearfield.store.lora_folder import role_adapters
+from nearfield.store.router import LookedUp, looked_up, routed
 from nearfield.store.static_folder import STATIC, is_static, read_config, static_facts
 from nearfield.types.contract import POOLINGS, SIMILARITIES, Contract, Terms
 from nearfield.types.role import Role
@@ -37,6 +38,7 @@ _STATEABLE = (
     "kind",
     "terms",
     "fusion",
+    "max_terms",
 )
 TOKEN_HEADS = {"multi-vector": "colbert_linear.pt", "sparse": "sparse_linear.pt"}
 """The files beside a dense model that make three heads of it, named as BGE-M3's: a linear layer each, as torch saves its weights."""
@@ -50,7 +52,7 @@ class ModelFolder:
     lower-casing on top of what the tokeniser does. `head` holds what the contract does not say of a head that is not dense: for a
     sparse one `activation`, relu or log1p_relu. `static`: a vector a token, looked up; `drops_unknown`: a
     static model's mean leaves out tokens that its vocabulary lacks. `late`: what of a text gets a vector, of a multi-vector model.
-    `adapters`: the folder of the LoRA adapter of each role that has one.
+    `adapters`: the folder of the LoRA adapter of each role that has one. `queries`: the table that a sparse model's are looked up in.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class ModelFolder:
     drops_unknown: bool = False
     late: LateInteraction | None = None
     adapters: Mapping[Role, Path] = field(default_factory=dict)
+    queries: LookedUp | None = None
 
     @property
     def adapter_folders(self) -> list[Path]:
@@ -104,11 +107,14 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
     facts["max_tokens"] = max_tokens_of(transformer, config, limits, stated, path)
     facts["dim"] = int(config["vocab_size"]) if sparse else _dim(by_kind["Dense"], config, path)
+    if sparse:
+        facts["max_terms"] = stated.get("max_terms") or first_json(path, "config_sentence_transformers.json").get("max_active_dims")
     contract = _whole_contract(facts, stated, path, similarity="dot" if sparse else "cosine")
     adapters = role_adapters(path)
     contract = dataclasses.replace(contract, prompts=dict.fromkeys(adapters, "") | dict(contract.prompts))  # each is a role
     lower = bool(limits.get("do_lower_case", False))
-    return ModelFolder(path, contract, transformer, tuple(by_kind["Dense"]), lower, head, adapters=adapters)
+    queries = looked_up(path) if sparse else None
+    return ModelFolder(path, contract, transformer, tuple(by_kind["Dense"]), lower, head, adapters=adapters, queries=queries)
 
 
 def _read_late(path: Path) -> ModelFolder:
@@ -179,7 +185,7 @@ def _kind(module: dict[str, Any]) -> str:
 def _modules(path: Path) -> list[dict[str, Any]]:
     if not (path / "modules.json").exists():
         return []
-    modules: list[dict[str, Any]] = sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"]))
+    modules = routed(path, sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"])))
     kinds = [_kind(module) for module in modules]
     if kinds[:1] == [STATIC] and kinds[1:] in ([], ["Normalize"]):
         return modules
@@ -213,6 +219,7 @@ def _stated(path: Path) -> dict[str, Any]:
     for key in stated:
         if key not in known:
             raise ContractError(f"{file}: contract has an unknown key {key!r}; known: {', '.join(known)}.{nearest(key, known)}")
+    stated = {key: value for key, value in stated.items() if value is not None}
     if isinstance(stated.get("terms"), dict):
         terms = stated["terms"]
         stated["terms"] = Terms(**(terms | {"languages": tuple(terms.get("languages", ()))}))

@@ -88,7 +88,7 @@ class Step:
         def of_outputs(outputs: Sequence[Output]) -> Tensor:
             items = model.head.represented(outputs, self.parts, place)
             asked, given = items[:queries], items[queries:]
-            return objective(asked[query], given, positive) + sparsity * cost_of_terms(asked, given, recipe)
+            return objective(asked[query], given, positive) + sparsity * cost_of_terms(None if model.queries else asked, given, recipe)
 
         return of_outputs
 
@@ -128,11 +128,13 @@ def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, proc
     """All texts, longest first, in mini-batches of up to `MINI_TOKENS` tokens, at least as many as there are processes where the
     texts allow. Documents are numbered after the queries.
 
-    Queries and documents share mini-batches, unless the prompt of one is longer than the other's and isn't pooled.
+    Queries and documents share mini-batches, unless the prompt of one is longer than the other's and isn't pooled, or queries are
+    looked up.
     """
     total = len(queries.ids) + len(documents.ids)
     budget = max(1, min(MINI_TOKENS, -(-total // processes)))
-    if contract.include_prompt or queries.prompt_tokens == documents.prompt_tokens:
+    alike = contract.include_prompt or queries.prompt_tokens == documents.prompt_tokens
+    if alike and queries.looked_up == documents.looked_up:
         return packed_batches(queries.followed_by(documents), budget)
     after = len(queries.lengths)
     moved = [replace(part, items=part.items + after) for part in packed_batches(documents, budget)]
@@ -155,8 +157,11 @@ def training_step(
     return value
 
 
-def cost_of_terms(query: Represented, document: Represented, recipe: Recipe) -> Tensor | float:
-    """What the terms of a step's queries and documents, each counted once, cost a sparse model by the recipe; 0 where nothing."""
+def cost_of_terms(query: Represented | None, document: Represented, recipe: Recipe) -> Tensor | float:
+    """What the terms of a step's queries and documents, each counted once, cost a sparse model by the recipe; 0 where nothing.
+
+    Queries that are looked up have the terms that they have, and count as None.
+    """
     cost: Tensor | float = 0.0
     for weight, side in ((recipe.sparsity.query, query), (recipe.sparsity.document, document)):
         if weight and isinstance(side, Rows):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import torch
 
+from nearfield.encoders.model import QUERY_WEIGHTS
 from nearfield.encoders.static_backbone import StaticTable
 from nearfield.train.group import ALONE, Group
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import rate_at, sparsity_at
 from nearfield.train.step import Trained, held_parts, training_step
 from nearfield.train.training_data import Batch
+
+TABLE_RATE = 20.0  # times the rate: of a table that queries are looked up in, each weight of which few batches touch
 
 
 class Trainer:
@@ -22,8 +25,14 @@ class Trainer:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
         self.trained = trainable(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
-        decay = schedule.weight_decay / self.scale  # AdamW multiplies it by the rate
-        self.optimiser = torch.optim.AdamW(list(self.trained.values()), lr=schedule.rate, weight_decay=decay, fused=True)
+        table = [weight for name, weight in self.trained.items() if name == QUERY_WEIGHTS]
+        others = [weight for name, weight in self.trained.items() if name != QUERY_WEIGHTS]
+        parts = [
+            {"params": weights, "scale": scale, "weight_decay": schedule.weight_decay / scale}  # AdamW multiplies it by the rate
+            for weights, scale in ((others, self.scale), (table, TABLE_RATE))
+            if weights
+        ]
+        self.optimiser = torch.optim.AdamW(parts, lr=schedule.rate, fused=True)
 
     @property
     def rate(self) -> float:
@@ -33,7 +42,7 @@ class Trainer:
     def step(self, number: int, batch: Batch) -> float:
         """Make step `number`, from 1, and return its loss. Raises ModelError as `training_step` does."""
         for part in self.optimiser.param_groups:
-            part["lr"] = rate_at(number, self.steps, self.recipe) * self.scale
+            part["lr"] = rate_at(number, self.steps, self.recipe) * part["scale"]
         share = sparsity_at(number, self.steps, self.recipe)
         loss = training_step(self.model, batch, self.recipe, list(self.trained.values()), sparsity=share, group=self.group)
         self.optimiser.step()
@@ -78,7 +87,7 @@ def trainable(model: Trained, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
     trained = {}
     for name, weight in model.parameters().items():
         frozen = recipe.schedule.freeze_embeddings and id(weight) in embeddings
-        unused = name.startswith("pooler.")
+        unused = name.startswith("pooler.") or (name == QUERY_WEIGHTS and model.folder.queries is not None and model.folder.queries.frozen)
         weight.requires_grad_(not (frozen or unused))
         if weight.requires_grad:
             trained[name] = weight

@@ -38,7 +38,8 @@ class Contract:
     with `{task}` where they go. `max_tokens` counts special and prompt tokens. `layer_norm` asks for a parameter-free layer_norm
     over the whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it). `kind` is that of the embeddings;
     `dim` is the size of the vocabulary where they are sparse. Of `several` kinds in one pass, what is said here is said of the dense
-    embeddings, and `fusion` says what the score of each kind counts for in the fused one (empty: as `FUSION`).
+    embeddings, and `fusion` says what the score of each kind counts for in the fused one (empty: as `FUSION`). Of a sparse vector the
+    `max_terms` greatest weights are kept, where that is stated.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Contract:
     templates: Mapping[Role, str] = field(default_factory=dict)
     terms: Terms = Terms()
     fusion: Mapping[str, float] = field(default_factory=dict)
+    max_terms: int | None = None
 
     def __post_init__(self) -> None:
         for what, got, known in (
@@ -64,8 +66,8 @@ class Contract:
         ):
             if got not in known:
                 raise ContractError(f"{self.name}: {what} is {got!r}; wanted one of {', '.join(known)}.{nearest(got, known)}")
-        for what, number in (("dim", self.dim), ("max_tokens", self.max_tokens)):
-            if number < 1:
+        for what, number in (("dim", self.dim), ("max_tokens", self.max_tokens), ("max_terms", self.max_terms)):
+            if number is not None and number < 1:
                 raise ContractError(f"{self.name}: {what} is {number}; wanted at least 1")
         wrong = [dim for dim in self.matryoshka_dims if not 0 < dim <= self.dim]
         if wrong:

@@ -9,6 +9,7 @@ in words why it cannot run the model in a folder, or gives None where it can.
 RUNTIMES = {
     "static": "nearfield.encoders.runtimes.static:StaticRuntime",
     "native": "nearfield.encoders.runtimes.native:NativeRuntime",
+    "lookup": "nearfield.encoders.runtimes.lookup:LookupRuntime",
     "torch": "nearfield.encoders.runtimes.torch_runtime:TorchRuntime",
     "openvino": "nearfield.encoders.runtimes.openvino_runtime:OpenVINORuntime",
     "onnx": "nearfield.encoders.runtimes.onnx_runtime:ONNXRuntime",

@@ -1,0 +1,73 @@
+"""The runtime of a sparse model whose queries are looked up in a table: they need no torch and no transformer."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.batch.packed import Packed
+from nearfield.encoders.runtimes.runtime import Runtime
+from nearfield.errors import ModelError
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.sparse import Sparse
+from nearfield.store.model_folder import ModelFolder
+from nearfield.store.router import read_term_weights
+
+
+class LookupRuntime(Runtime):
+    """Queries by numpy from the table; documents by torch, which is imported when the first of them comes."""
+
+    name = "lookup"
+    precisions = ("float32", "bfloat16")
+    kinds = ("sparse",)
+    streams = 1
+    batch_tokens = 2048  # of documents, as for torch
+
+    def __init__(self, folder: ModelFolder, weights: npt.NDArray[np.float32], *, precision: str = "float32") -> None:
+        self.precision = precision
+        self._folder, self._weights = folder, weights
+        self._documents: Runtime | None = None
+        self._opening = Lock()
+
+    @classmethod
+    def open(cls, folder: ModelFolder, *, precision: str = "float32") -> LookupRuntime:
+        """The runtime of a model folder. Raises ModelError where its table is missing, damaged or not of the documents' vocabulary."""
+        hindrance = why_not(folder)
+        if hindrance is not None or folder.queries is None:
+            raise ModelError(f"{folder.path}: the lookup runtime is not for it: {hindrance}")
+        return cls(folder, read_term_weights(folder.queries, folder.contract.dim), precision=precision)
+
+    def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
+        """Not for this kind: see Runtime.represent."""
+        raise NotImplementedError(f"{self.name} makes sparse embeddings alone")
+
+    def represent(self, batch: Packed) -> Embeddings:
+        """See Runtime.represent."""
+        if batch.looked_up or not len(batch):
+            return self._looked_up(batch)
+        with self._opening:
+            if self._documents is None:
+                from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
+
+                self._documents = TorchRuntime.open(self._folder, precision=self.precision)
+        return self._documents.represent(batch)
+
+    def _looked_up(self, batch: Packed) -> Sparse:
+        """Each sequence's different terms with their weights, the terms rising."""
+        size, contract = len(self._weights), self._folder.contract
+        if len(batch.ids) and batch.ids.max() >= size:
+            raise ModelError(f"a token has the number {batch.ids.max()} and there are {size} weights; is the tokeniser this model's?")
+        row = np.repeat(np.arange(len(batch)), batch.lengths)
+        row, term = np.divmod(np.unique(row * size + batch.ids), size)
+        weighed = self._weights[term] != 0
+        row, term = row[weighed], term[weighed]
+        offsets = np.searchsorted(row, np.arange(len(batch) + 1)).astype(np.int64)
+        found = Sparse(self._weights[term], term.astype(np.int32), offsets, size, similarity=contract.similarity)
+        return found if contract.max_terms is None else found.truncate(contract.max_terms)
+
+
+def why_not(folder: ModelFolder) -> str | None:
+    """What keeps this runtime from a folder: that its queries go through the transformer."""
+    return None if folder.queries is not None else "this model's queries are not looked up"

@@ -75,6 +75,8 @@ def test_a_runtime_that_does_not_make_the_kind_is_not_chosen(tmp_path: Path) -> 
     assert choose(folder).runtime == "torch"
     from nearfield.encoders.runtimes import RUNTIMES
 
-    for name in set(RUNTIMES) - {"torch"}:
-        with pytest.raises(ModelError, match="makes dense embeddings, and this model's are sparse"):
+    for name in set(RUNTIMES) - {"torch", "lookup"}:
+        with pytest.raises(ModelError, match=r"makes dense.* embeddings, and this model's are sparse"):
             choose(folder, runtime=name)
+    with pytest.raises(ModelError, match="this model's queries are not looked up"):
+        choose(folder, runtime="lookup")

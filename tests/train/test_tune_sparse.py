@@ -118,3 +118,7 @@ def test_the_default_recipe_is_that_of_the_kind() -> None:
     of_sparse = default_recipe("sparse")
     assert of_sparse.objective.temperature == 1.0
     assert of_sparse.sparsity.query > of_sparse.sparsity.document > 0
+
+
+def test_the_recipe_beside_the_package_is_the_default_one(repository: Path) -> None:
+    assert Recipe.open(repository / "recipes" / "splade.toml") == default_recipe("sparse")

@@ -13,7 +13,9 @@ from nearfield.errors import InputError, RecipeError, nearest
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
 
-QUERY_COST, DOCUMENT_COST = 3e-3, 1e-3  # of a sparse model's terms; the pull on its weights is then about a tenth of InfoNCE's
+QUERY_COST, DOCUMENT_COST = 0.03, 0.01
+"""What a sparse model's terms cost by default: a thirtieth of InfoNCE's gradient at the weights of a new head on minilm, and a growing
+share of it while the loss falls (see docs/log.md)."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typer.testing import Result
 from counting import Counting, CountingTokens
 from late_models import tiny_late
 from nearfield.cli.evaluate import _pooled
-from nearfield.encoders.lexical import BagOfWords, Lexical
+from nearfield.encoders.lexical import Lexical
 from nearfield.evaluate.systems import model_systems
 from nearfield.index.bm25 import BM25
 from sparse_models import tiny_splade
@@ -61,7 +61,10 @@ def test_a_sparse_model_is_stored_searched_and_explained(texts: Path, tmp_path: 
 
 
 def test_a_bag_of_words_is_a_model_like_any_other(texts: Path, tmp_path: Path, cli: Cli) -> None:
-    Lexical.fit(TEXTS, BagOfWords("tfidf")).save(tmp_path / "words")
+    fitted = json.loads(cli("models", "lexical", texts, "--to", tmp_path / "words", "--weighting", "tfidf", "--json").stdout)
+    assert (fitted["documents"], fitted["terms"]) == (4, len(Lexical.fit(TEXTS).terms))
+    assert "bm25, " in cli("models", "lexical", texts, "--to", tmp_path / "other", "--language", "none").stdout
+    assert "no weighting 'tf'" in cli("models", "lexical", texts, "--to", tmp_path / "wrong", "--weighting", "tf").stderr
     told = cli("encode", tmp_path / "words", texts, "--to", tmp_path / "vectors", "--dtype", "float16", "--json")
     assert json.loads(told.stdout)["runtime"] == "words"
     for source in (("--model", tmp_path / "words"), ("--vectors", tmp_path / "vectors")):
@@ -70,7 +73,6 @@ def test_a_bag_of_words_is_a_model_like_any_other(texts: Path, tmp_path: Path, c
         assert 0 < hits[1]["score"] < hits[0]["score"] < 1  # type: ignore[operator]
         assert [match["query"] for match in hits[0]["matches"][str(tmp_path / "words")]] == ["cat", "mat"]  # type: ignore[index]
     other = tmp_path / "other"
-    Lexical.fit(TEXTS[:2]).save(other)
     refused = cli("search", texts, "cat", "--model", other, "--vectors", tmp_path / "vectors")
     assert "and " + str(other) + " is another model" in refused.stderr
 

@@ -12,6 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from nasty import nasty_texts
 from nearfield.batch.words import Words
 from nearfield.encoders.lexical import BagOfWords, Lexical
+from nearfield.encoders.load import load_encoder, load_text_encoder
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.index.bm25 import BM25
 from nearfield.index.inverted import Inverted
@@ -83,7 +84,8 @@ def test_unknown_words_are_left_out_counted_and_make_a_text_longer() -> None:
 def test_a_saved_folder_gives_the_same_and_knows_itself(tmp_path: Path, weighting: str) -> None:
     fitted, documents = Lexical.fitted(TEXTS, BagOfWords(weighting, k1=0.9, b=0.4, stemmer="german"))
     fitted.save(tmp_path / "words")
-    opened = Lexical.open(tmp_path / "words")
+    opened = load_encoder(tmp_path / "words")
+    assert isinstance(opened, Lexical)
     for role, texts in (("document", TEXTS), ("query", QUERIES)):
         ours, theirs = opened.encode(texts, role), fitted.encode(texts, role)
         np.testing.assert_array_equal(ours.matrix().toarray(), theirs.matrix().toarray())
@@ -109,4 +111,6 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     Lexical.fit(TEXTS).save(tmp_path / "words")
     (tmp_path / "words" / "vocabulary.json").write_text(json.dumps(["one"]))
     with pytest.raises(ModelError, match="1 terms and weights of shape"):
-        Lexical.open(tmp_path / "words")
+        load_encoder(tmp_path / "words")
+    with pytest.raises(ModelError, match="is a bag of words, without the tokens"):
+        load_text_encoder(tmp_path / "words")

@@ -163,9 +163,9 @@ def _check_jsonl(target: Path) -> None:
 
 def _model_facts(name: str) -> ModelFacts:
     from nearfield.data.doctor.examine import ModelFacts
-    from nearfield.encoders.load import load_encoder
+    from nearfield.encoders.load import load_text_encoder
 
-    encoder = load_encoder(name)
+    encoder = load_text_encoder(name)
     return ModelFacts(encoder.contract, encoder.count_tokens)
 
 

@@ -10,6 +10,7 @@ import typer
 from nearfield.cli.algebra import drop_layers, merge, quantise, sif, trim
 from nearfield.cli.console import emit_json, out, progress_bar
 from nearfield.cli.models_head import head
+from nearfield.cli.models_lexical import lexical
 from nearfield.cli.models_merge_adapter import merge_adapter
 from nearfield.cli.models_suggest import suggest
 
@@ -21,6 +22,7 @@ models.command("suggest")(suggest)
 for _name, _command in (("merge", merge), ("drop-layers", drop_layers), ("trim", trim), ("quantise", quantise), ("sif", sif)):
     models.command(_name)(_command)
 models.command("head")(head)
+models.command("lexical")(lexical)
 models.command("merge-adapter")(merge_adapter)
 
 Name = Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them, or by its name on the hub.")]
@@ -56,6 +58,7 @@ def catalog(
         nearfield models get minilm
         nearfield models merge minilm ./tuned --to models/merged
         nearfield models head minilm splade --to models/minilm-splade
+        nearfield models lexical my-data --to models/bm25
     """
     if ctx.invoked_subcommand is not None:
         return

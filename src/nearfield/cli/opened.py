@@ -32,15 +32,14 @@ def open_model(
     `e5-mistral@task=Given a claim, find what proves it`. `proof` is for a runtime that converts the model.
     Raises ContractError for a word that is none of these, and for a task that the model takes none of.
     """
-    from nearfield.encoders.lexical import Lexical, is_lexical
-    from nearfield.encoders.load import load_encoder
+    from nearfield.encoders.load import load_encoder, load_text_encoder
 
     name, task = split_task(name)
     model, asked = _asked(name, {"runtime": runtime, "precision": precision, "device": device})
-    if is_lexical(model):
-        return Lexical.open(model)
-    opened = load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
-    return opened if task is None else opened.instructed(task)
+    if task is None:
+        return load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
+    opened = load_text_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
+    return opened.instructed(task)
 
 
 def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> PairScorer:

@@ -19,6 +19,7 @@ from nearfield.errors import InputError, ModelError, nearest
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.atomic import read_json, staged_folder, write_json
 from nearfield.store.fingerprint import model_hash
+from nearfield.store.lexical_folder import FILE, FORMAT
 from nearfield.store.static_folder import UNLIMITED
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -26,7 +27,6 @@ from nearfield.types.role import QUERY, Role
 from nearfield.types.usage import Usage
 
 WEIGHTINGS = ("bm25", "tfidf")
-FILE, FORMAT = "lexical.json", 1
 Floats = npt.NDArray[np.float32]
 
 
@@ -157,8 +157,3 @@ class Lexical(Encoder[Sparse]):
         if facts.get("format") != FORMAT or idf.shape != (len(words.terms),) or idf.dtype != np.float32:
             raise ModelError(f"{path}: {len(words.terms):,} terms and weights of shape {idf.shape} do not belong together; save it again")
         return cls(words, bag, idf, mean_length, folder=path)
-
-
-def is_lexical(path: str | Path) -> bool:
-    """Whether the folder at `path` holds a bag of words."""
-    return (Path(path) / FILE).is_file()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError, first_line, nearest
 from nearfield.store.fingerprint import model_hash
+from nearfield.store.lexical_folder import is_lexical
 from nearfield.store.lora_folder import adapter_place
 
 if TYPE_CHECKING:
@@ -20,14 +22,27 @@ RUN = ("dense", "multi-vector", "several", "sparse")
 
 def load_encoder(
     name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
-) -> TextEncoder[Any]:
-    """The encoder of a catalogued model (fetched when it is not there), of a model folder, or of a folder by `nearfield adapt`: its
-    model with the map behind its query vectors.
+) -> Encoder[Any]:
+    """The encoder of a catalogued model (fetched when it is not there), of a model folder, of a folder by `nearfield adapt`, its model
+    with the map behind its query vectors, or of a bag of words by `Lexical.save`.
 
     `name` is the catalog's or the hub's, or a folder. `runtime`, `precision`, `device` and `proof` are as `TextEncoder.open` takes
-    them. Raises ModelError for a name that is none of them and for a catalogued model that cannot be run, ContractError for a folder
-    that is called as a catalogued model and contradicts its card.
+    them; a bag of words has none. Raises ModelError for a name that is none of them and for a catalogued model that cannot be run,
+    ContractError for a folder that is called as a catalogued model and contradicts its card.
     """
+    if is_lexical(name):
+        from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
+
+        return Lexical.open(name)
+    return load_text_encoder(name, runtime=runtime, precision=precision, device=device, proof=proof)
+
+
+def load_text_encoder(
+    name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
+) -> TextEncoder[Any]:
+    """As `load_encoder`, for who needs the tokeniser or the runtime too: ModelError for a bag of words, which has neither."""
+    if is_lexical(name):
+        raise ModelError(f"{name}: is a bag of words, without the tokens and the weights that are needed here; name another model")
     from nearfield.encoders.adapter import is_adapter, read_adapter
 
     if not is_adapter(name):

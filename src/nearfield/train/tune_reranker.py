@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from nearfield.data.collection import Collection
-from nearfield.encoders.load import load_encoder, model_path
+from nearfield.encoders.load import load_text_encoder, model_path
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.reranker import Reranker
 from nearfield.encoders.save_reranker import new_reranker, save_reranker
@@ -56,7 +56,7 @@ def tune_reranker(
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # the comparison's notes say what was cut
         data, notes = with_all_splits(collection, seed=recipe.seed)
-        encoder = load_encoder(first or model, runtime="torch")
+        encoder = load_text_encoder(first or model, runtime="torch")
         facts = {"collection": collection.name, "fingerprint": collection.fingerprint, "notes": list(notes)}
         facts |= {"model": model, "files": model_hash(Path(model) if given else model_path(model))}
         folder.identify("recipe.json", dataclasses.asdict(recipe))

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from nearfield.batch.tokens import Tokeniser, unknown_id
 from nearfield.encoders.algebra.frequency import inverse_frequency, token_counts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load_text_encoder
 from nearfield.encoders.save_static import write_static
 from nearfield.errors import InputError, ModelError
 from nearfield.similarity.functions import unit
@@ -64,7 +64,7 @@ def distil(
     the tokeniser cuts get vectors of their own. Raises InputError for an impossible dim and for words or counts without texts, ModelError
     where the model is static already, and StorageError when writing fails.
     """
-    teacher = load_encoder(model)
+    teacher = load_text_encoder(model)
     if teacher.folder.static:
         raise ModelError(f"{teacher.contract.name}: is a static model already; give the model that it should take after")
     if not 0 < dim <= teacher.contract.dim:

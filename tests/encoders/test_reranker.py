@@ -15,10 +15,12 @@ from transformers import AutoTokenizer
 from nasty import nasty_texts
 from nearfield.encoders.classifiers import CLASSIFIERS, PADDED
 from nearfield.encoders.model import TextModel
+from nearfield.encoders.native_pairs import HEADS, why_not
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.reranker import Reranker
 from nearfield.encoders.save_reranker import new_reranker, save_reranker
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.kernels.library import runnable
 from nearfield.store.reranker_folder import is_reranker, read_reranker_folder
 from tiny import tiny_model
 from tiny_cross import TEMPLATE, pair_tokenizer, tiny_cross, tiny_decoder
@@ -28,17 +30,20 @@ MAIN = ("bert", "modernbert", "xlm-roberta")
 
 
 def assert_same_as_sentence_transformers(folder: Path, count: int = 40, *, skip_empty: bool = False) -> Reranker:
-    """Scores and logits of pairs of nasty texts are CrossEncoder's."""
+    """Scores and logits of pairs of nasty texts are CrossEncoder's, on torch and, where it runs the model, on the native runtime."""
     pairs = list(zip(QUERIES[:count], DOCUMENTS[:count], strict=True))
     if skip_empty:
         pairs = [pair for pair in pairs if "".join(pair).strip()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        peer, ours = CrossEncoder(str(folder), device="cpu"), Reranker.open(folder)
+        peer, ours = CrossEncoder(str(folder), device="cpu"), Reranker.open(folder, runtime="torch")
         scores, logits = peer.predict(pairs), peer.predict(pairs, activation_fn=torch.nn.Identity())
         asked, read = zip(*pairs, strict=True)
-        np.testing.assert_allclose(ours.score_pairs(asked, read), scores, atol=1e-5, rtol=0)
         at = np.arange(len(pairs))
+        native = Reranker.open(folder)
+        assert (native.model.name == "native") == (why_not(native.folder) is None)
+        np.testing.assert_allclose(native.score_at(asked, read, (at, at)), logits, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(ours.score_pairs(asked, read), scores, atol=1e-5, rtol=0)
         np.testing.assert_allclose(ours.score_at(asked, read, (at, at)), logits, atol=1e-5, rtol=1e-5)
     assert logits.std() > 1e-3
     return ours
@@ -245,3 +250,27 @@ def test_real_backbones_and_their_tokenisers_give_the_scores_of_sentence_transfo
 ) -> None:
     new_reranker(local_model(name), tmp_path / "new", name="new", max_tokens=96)
     assert_same_as_sentence_transformers(tmp_path / "new", 12)
+
+
+def test_the_kernels_run_what_they_say_and_tell_a_pairs_texts_apart(tmp_path: Path) -> None:
+    if not runnable():
+        pytest.skip("the kernels are not compiled here")
+    for kind in HEADS:
+        assert why_not(read_reranker_folder(tiny_cross(tmp_path / kind, kind))) is None, kind
+    ours, torch_ = (Reranker.open(tmp_path / "bert", runtime=name) for name in ("native", "torch"))
+    assert ours.model.typed
+    swapped = [quietly(ours, DOCUMENTS[:20], QUERIES[:20]), quietly(torch_, DOCUMENTS[:20], QUERIES[:20])]
+    np.testing.assert_allclose(*swapped, atol=1e-5)
+    assert np.abs(swapped[0] - quietly(ours, QUERIES[:20], DOCUMENTS[:20])).max() > 1e-3
+    unsaid = json.loads((tmp_path / "bert" / "tokenizer_config.json").read_text())
+    del unsaid["model_input_names"]
+    (tmp_path / "bert" / "tokenizer_config.json").write_text(json.dumps(unsaid))
+    assert Reranker.open(tmp_path / "bert").model.name == "torch"
+    with pytest.raises(ModelError, match="does not know whether the tokeniser tells"):
+        Reranker.open(tmp_path / "bert", runtime="native")
+    with pytest.raises(ModelError, match="does not run a cross-encoder of the architecture modernbert"):
+        Reranker.open(tiny_cross(tmp_path / "modern", "modernbert"), runtime="native")
+    with pytest.raises(InputError, match="no runtime 'onnx'"):
+        Reranker.open(tmp_path / "roberta", runtime="onnx")
+    with pytest.raises(InputError, match="not on cuda"):
+        Reranker.open(tmp_path / "roberta", runtime="native", device="cuda")

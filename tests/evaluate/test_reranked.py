@@ -80,6 +80,6 @@ def test_what_is_no_cross_encoder_is_told_before_anything_is_encoded(collection:
     result = cli("evaluate", model, "--on", collection, "--rerank", model)
     assert result.exit_code == 2
     assert "is no cross-encoder" in result.stderr
-    result = cli("search", collection, "cat", "--model", model, "--rerank", f"{tiny_cross(tmp_path / 'judge')}@native")
+    result = cli("search", collection, "cat", "--model", model, "--rerank", f"{tiny_cross(tmp_path / 'judge')}@onnx")
     assert result.exit_code == 2
-    assert "runs on torch, not on native" in result.stderr
+    assert "runs on native or torch, not on onnx" in result.stderr

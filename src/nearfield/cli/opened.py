@@ -43,7 +43,7 @@ def open_model(
 
 
 def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> PairScorer:
-    """The cross-encoder in a folder, whose name may say after an @ what runs it, as `open_model`'s may; torch runs all of them.
+    """The cross-encoder in a folder, whose name may say after an @ what runs it, as `open_model`'s may: native or torch.
 
     A multi-vector model orders by the similarity of its embeddings, which are made of the results alone. Raises ContractError for a word
     after the @ that is none of these, ModelError for any other model.
@@ -61,10 +61,10 @@ def open_reranker(name: str, *, precision: str = "float32", device: str = "auto"
         raise ModelError(
             f"{name}: is no cross-encoder, and orders by {kind} embeddings as a search does; wanted one, or a multi-vector model"
         )
-    model, asked = _asked(name, {"runtime": "torch", "precision": precision, "device": device})
-    if asked["runtime"] != "torch":
-        raise ContractError(f"{name}: a cross-encoder runs on torch, not on {asked['runtime']}")
-    return Reranker.open(model, precision=asked["precision"], device=asked["device"])
+    model, asked = _asked(name, {"runtime": "auto", "precision": precision, "device": device})
+    if asked["runtime"] not in ("native", "torch", "auto"):
+        raise ContractError(f"{name}: a cross-encoder runs on native or torch, not on {asked['runtime']}")
+    return Reranker.open(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"])
 
 
 def _asked(name: str, asked: dict[str, str]) -> tuple[str, dict[str, str]]:

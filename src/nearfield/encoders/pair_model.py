@@ -15,6 +15,7 @@ from nearfield.batch.tokens import Tokeniser
 from nearfield.encoders.backbone import load_backbone
 from nearfield.encoders.classifiers import CLASSIFIERS, PADDED
 from nearfield.encoders.packed.states import packed_states, prepare
+from nearfield.encoders.pair_scorer import Scores
 from nearfield.errors import ModelError
 from nearfield.heads.pooling import POOLINGS
 from nearfield.heads.segments import Segments
@@ -29,6 +30,9 @@ class PairModel:
     decoder's token for relevant and, where there is one, for not relevant. `typed` says whether it is told which of the two texts a
     token belongs to.
     """
+
+    name = "torch"
+    streams = 1  # torch spreads each operation over the cores itself
 
     def __init__(self, folder: RerankerFolder, *, precision: str = "float32", device: str = "cpu") -> None:
         self.folder, self.precision, self.adapters = folder, precision, None
@@ -47,6 +51,17 @@ class PairModel:
     def parameters(self) -> dict[str, nn.Parameter]:
         """Every weight once, by the name that its checkpoint gives it."""
         return dict(self.whole.named_parameters())
+
+    @property
+    def batch_tokens(self) -> int:
+        """The tokens of one forward pass at which it is fastest, as for the torch runtime of an encoder."""
+        return 32_768 if self.device.type == "cuda" else 2048
+
+    def logits(self, batch: Packed) -> Scores:
+        """The logit of each pair as the weights stand, in the batch's order: (n,) float32."""
+        with torch.inference_mode():
+            found: Scores = self.embed(batch).cpu().numpy()
+        return found
 
     def embed(self, batch: Packed) -> Tensor:
         """The logit of each pair, in the batch's order, float32 on `device`: (n,), 0 for a pair without a token."""

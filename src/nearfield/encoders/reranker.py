@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
+from scipy.special import expit
 
-from nearfield.batch.packed import packed_batches
+from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.pairs import PairTokeniser
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.encoders.chat import ChatPairs, has_chat_template
+from nearfield.encoders.native_pairs import NativePairs, why_not
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
 from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware, cuda
@@ -23,34 +25,47 @@ from nearfield.store.reranker_folder import DECODER, RerankerFolder, read_rerank
 from nearfield.types.progress import Progress, silent
 
 _CHUNK = 8192  # pairs that are tokenised at once: bounds the memory that token ids take
-_CPU_TOKENS, _GPU_TOKENS = 2048, 32_768  # of one forward pass, as for the torch runtime of an encoder
 
 
 class Reranker(PairScorer):
     """A cross-encoder's folder, its tokeniser and its weights; `batch_tokens` bounds the tokens of one forward pass."""
 
-    def __init__(self, folder: RerankerFolder, model: PairModel, *, batch_tokens: int | None = None) -> None:
+    def __init__(self, folder: RerankerFolder, model: PairModel | NativePairs, *, batch_tokens: int | None = None) -> None:
         self.folder, self.model, self.name = folder, model, folder.name
-        self.batch_tokens = batch_tokens or (_GPU_TOKENS if model.device.type == "cuda" else _CPU_TOKENS)
+        self.batch_tokens = batch_tokens or model.batch_tokens
         tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens, lower_case=folder.lower_case)
         chat = folder.task == DECODER and has_chat_template(folder.transformer)
         self.chat = ChatPairs(folder.transformer, tokeniser, prompt=folder.prompt) if chat else None
         self.tokeniser = PairTokeniser(tokeniser, typed=model.typed)
 
     @classmethod
-    def open(cls, path: str | Path, *, precision: str = "float32", device: str = "auto", batch_tokens: int | None = None) -> Reranker:
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        runtime: str = "auto",
+        precision: str = "float32",
+        device: str = "auto",
+        batch_tokens: int | None = None,
+    ) -> Reranker:
         """The cross-encoder in a folder.
 
-        `precision` is float32, bfloat16 or auto (bfloat16 where the device multiplies it in hardware), `device` as torch names it, or
-        auto. Raises ModelError as `read_reranker_folder` and `load_backbone` do, InputError for another precision or a device that
-        is not there.
+        `runtime` is native (the kernels of this package, on a processor), torch, or auto: native where it runs this one. `precision` is
+        float32, bfloat16 or auto (bfloat16 where the device multiplies it in hardware), `device` as torch names it, or auto. Raises
+        ModelError as `read_reranker_folder` and the runtimes do, InputError for another precision or runtime or a device that is
+        not there.
         """
         folder = read_reranker_folder(path)
-        device = ("cuda" if cuda() else "cpu") if device == "auto" else device
+        device = ("cuda" if cuda() and runtime != "native" else "cpu") if device == "auto" else device
         if precision == "auto":
             precision = "bfloat16" if device.startswith("cuda") or bfloat16_in_hardware() else "float32"
-        if precision not in ("float32", "bfloat16"):
-            raise InputError(f"a cross-encoder has no precision {precision!r}; wanted float32, bfloat16 or auto")
+        for what, got, known in (("precision", precision, ("float32", "bfloat16")), ("runtime", runtime, ("native", "torch", "auto"))):
+            if got not in known:
+                raise InputError(f"a cross-encoder has no {what} {got!r}; wanted {', '.join(known)}")
+        if runtime == "native" and device != "cpu":
+            raise InputError(f"the native runtime runs on the processor, not on {device}; leave out one of the two")
+        if runtime == "native" or (runtime == "auto" and device == "cpu" and why_not(folder, precision) is None):
+            return cls(folder, NativePairs(folder, precision=precision), batch_tokens=batch_tokens)
         try:
             return cls(folder, PairModel(folder, precision=precision, device=device), batch_tokens=batch_tokens)
         except (RuntimeError, AssertionError) as error:  # what torch raises for a device that it lacks or that is full
@@ -59,7 +74,7 @@ class Reranker(PairScorer):
     @cached_property
     def identity(self) -> dict[str, str]:
         """See PairScorer.identity."""
-        return {"files": model_hash(self.folder.path), "precision": self.model.precision}
+        return {"files": model_hash(self.folder.path), "runtime": self.model.name, "precision": self.model.precision}
 
     def score(self, query: str, documents: Sequence[str]) -> Scores:
         """(n,) float32: how relevant each document is to the query, through the activation that the folder states."""
@@ -75,7 +90,7 @@ class Reranker(PairScorer):
                 raise InputError(f"got {len(queries)} queries and {len(documents)} documents; wanted a document for each query")
             pairs = np.arange(len(queries)), np.arange(len(documents))
         logits = self.score_at(queries, documents, pairs)
-        return torch.sigmoid(torch.from_numpy(logits)).numpy() if self.folder.activation == "sigmoid" else logits
+        return expit(logits) if self.folder.activation == "sigmoid" else logits
 
     def score_at(
         self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
@@ -90,9 +105,8 @@ class Reranker(PairScorer):
             tokens = self.tokenise(queries, documents, (pairs[0][chunk], pairs[1][chunk]))
             cut, lost = cut + int((tokens.lost > 0).sum()), lost + int(tokens.lost.sum())
             done = start
-            for batch in packed_batches(tokens, self.batch_tokens):
-                with torch.inference_mode():
-                    scores[start + batch.items] = self.model.embed(batch).cpu().numpy()
+            for batch, logits in self._each(packed_batches(tokens, self.batch_tokens)):
+                scores[start + batch.items] = logits
                 done += len(batch)
                 progress(done, len(scores))
         if not np.isfinite(scores).all():
@@ -101,6 +115,14 @@ class Reranker(PairScorer):
             longer = f"{cut:,} of {len(scores):,} pairs were longer and lost {lost:,} tokens"
             warnings.warn(f"{self.name} reads {self.folder.max_tokens} tokens a pair: {longer}", TruncationWarning, stacklevel=2)
         return scores
+
+    def _each(self, batches: list[Packed]) -> Iterator[tuple[Packed, Scores]]:
+        """Each batch with its logits, as many at a time as the runtime has streams."""
+        if self.model.streams == 1 or len(batches) < 2:
+            yield from ((batch, self.model.logits(batch)) for batch in batches)
+            return
+        with ThreadPoolExecutor(self.model.streams, thread_name_prefix="score") as pool:
+            yield from zip(batches, pool.map(self.model.logits, batches), strict=True)
 
     def tokenise(
         self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, max_tokens: int | None = None

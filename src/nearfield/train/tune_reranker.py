@@ -106,17 +106,19 @@ class _RerankerRun:
         with self.setting.watch("encode documents") as progress:
             corpus = open_corpus(self.encoder, self.collection, progress=progress)
         held = self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json())
-        judge = Reranker(read_reranker_folder(start), PairModel(read_reranker_folder(start), precision=self.precision))
+        facts = read_reranker_folder(start)
+        model = PairModel(facts, precision=self.precision)
+        judge = Reranker(facts, model)
         queries, documents = self.collection.split("train").query_texts, self.collection.document_texts
         limit = self.recipe.schedule.max_tokens
         pairs = PairData(TrainingPairs.of(held), lambda at: judge.tokenise(queries, documents, at, max_tokens=limit))
         with self.setting.watch("train") as progress:
-            kept = train(judge.model, pairs, self.recipe, run=self.folder, measure=self._dev(judge, corpus), progress=progress)
+            kept = train(model, pairs, self.recipe, run=self.folder, measure=self._dev(judge, corpus), progress=progress)
         with torch.no_grad():
-            for name, weight in judge.model.parameters().items():
+            for name, weight in model.parameters().items():
                 if name in kept:
                     weight.copy_(kept[name])
-        save_reranker(judge.model, self.folder.path / "model", name=f"{judge.name}-{self.collection.name}")
+        save_reranker(model, self.folder.path / "model", name=f"{judge.name}-{self.collection.name}")
 
     def _dev(self, judge: Reranker, corpus: Corpus) -> Callable[[], Floats]:
         """Measures the judge as it stands on what the first model finds for the dev queries."""

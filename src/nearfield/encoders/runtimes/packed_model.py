@@ -21,6 +21,7 @@ from nearfield.types.contract import POOLINGS
 class PackedModel:
     """The structure that the kernels run, and all the memory that it points at.
 
+    Where `typed`, each word is there twice: as it is in a pair's first text, and, as many ids on, in its second.
     Raises ModelError where a weight is missing, of another shape than config.json asks for, or not finite.
     """
 
@@ -33,9 +34,10 @@ class PackedModel:
         architecture: Architecture,
         pooling: str,
         precision: str = "float32",
+        typed: bool = False,
     ) -> None:
         self.kernels = kernels
-        self._precision = precision
+        self._precision, self._typed = precision, typed
         self._weights, self._architecture = weights, architecture
         self._kept: list[Any] = []
         hidden, heads, inner, count = (
@@ -57,6 +59,9 @@ class PackedModel:
 
     def _embeddings(self, model: ModelLayout, hidden: int) -> None:
         words = self._get("embeddings.word_embeddings.weight", None, None)
+        if self._typed and self._architecture.types:
+            first, second = self._get(self._architecture.types, 2, words.shape[1])
+            words = np.concatenate([words, words + (second - first)])  # the first's is added to all
         model.vocabulary, model.embedded = words.shape
         positions = self._get("embeddings.position_embeddings.weight", None, model.embedded)
         model.reach = len(positions)

@@ -42,7 +42,7 @@ def test_encode_large_file(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
     shown = run(repository, "encode_large_file.py", tmp_path / "texts.txt", tmp_path / "vectors", "cat dog", tiny_model(tmp_path / "tiny"))
     told, states, *found = shown.splitlines()
-    assert told == "4 rows, 0 failed; 0 vectors from the cache, 1 rows repeat others"
+    assert told == "4 rows, 0 failed; 0 vectors came from the cache, 1 rows repeat others"
     assert states == "{'done': 3, 'truncated': 1}"
     assert len(found) == 3
 

@@ -9,8 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: .venv/demo.stamp            ## compare and tune the default model on the standard library's own source, and report
 	$(BIN)/nearfield demo
 
-test: .venv/test.stamp            ## every test
-	$(BIN)/pytest
+test: .venv/test.stamp            ## every test, on up to four processors
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: .venv/test.stamp           ## lint, format, types, and the tests that hold layers, surface and budgets
 	$(BIN)/ruff check

@@ -90,6 +90,14 @@ def test_an_average_with_the_base_scales_what_the_adapter_adds() -> None:
     torch.testing.assert_close(into["x.lora_B"] @ into["x.lora_A"], 0.25 * tuned["x.lora_B"] @ tuned["x.lora_A"])
 
 
+def test_of_adapters_that_the_base_brought_none_of_the_tuned_ones_is_left_in_the_base() -> None:
+    base, tuned = ({f"x.lora_{half}": torch.randn(shape) for half, shape in (("A", (2, 5)), ("B", (3, 2)))} for _ in range(2))
+    into = {name: weight.clone() for name, weight in tuned.items()}
+    for ratio, wanted in ((0.0, base), (1.0, tuned)):
+        put_weights(into, scaled_base(base, tuned), tuned, ratio)
+        assert all(torch.equal(into[name], weight) for name, weight in wanted.items())
+
+
 def test_a_run_ends_in_a_merged_model_and_in_an_adapter(tiny: Path, collection: Collection, tmp_path: Path) -> None:
     tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
     merged = TextEncoder.open(tmp_path / "run" / "model")

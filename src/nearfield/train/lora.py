@@ -44,11 +44,13 @@ def add_lora(model: TextModel, recipe: Recipe) -> None:
 
 
 def scaled_base(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that `tuned` is averaged with so that what an adapter adds is scaled: its first matrices stay as they were tuned.
+    """The weights that `tuned` is averaged with so that what a new adapter adds is scaled: its first matrices stay as they were tuned.
 
-    The product of averages would not be the average of the products; with the second matrix of the base, 0, it is.
+    The product of averages would not be the average of the products; with the second matrix of the base, 0, it is. An adapter that
+    the base brought along has none of 0, and keeps both matrices, so that the share 0 of tuned weights is the base.
     """
-    return {name: tuned[name] if name.endswith(".lora_A") else weight for name, weight in base.items()}
+    new = {name for name in base if name.endswith(".lora_A") and not base[f"{name.removesuffix('A')}B"].any()}
+    return {name: tuned[name] if name in new else weight for name, weight in base.items()}
 
 
 def known_as(model: str) -> str:

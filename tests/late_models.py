@@ -13,7 +13,18 @@ from safetensors.torch import save_file
 from sentence_transformers import MultiVectorEncoder
 from tokenizers import AddedToken, Tokenizer
 from torch import nn
-from transformers import AutoModel, BertConfig, ModernBertConfig, MPNetConfig, PreTrainedConfig, XLMRobertaConfig
+from transformers import (
+    AutoModel,
+    BertConfig,
+    MistralConfig,
+    ModernBertConfig,
+    MPNetConfig,
+    NomicBertConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+    XLMRobertaConfig,
+)
 
 from nearfield.encoders.text import TextEncoder
 from nearfield.similarity.multi_vector import MultiVector
@@ -23,7 +34,11 @@ DIM = 8
 KINDS: dict[str, type[PreTrainedConfig]] = {
     "bert": BertConfig,
     "modernbert": ModernBertConfig,
+    "mistral": MistralConfig,
     "mpnet": MPNetConfig,
+    "nomic_bert": NomicBertConfig,
+    "qwen2": Qwen2Config,
+    "qwen3": Qwen3Config,
     "xlm-roberta": XLMRobertaConfig,
 }
 LAYOUTS = ("sentence-transformers", "pylate", "stanford")
@@ -93,6 +108,8 @@ def _weights(kind: str, vocabulary: int, bias: bool) -> tuple[Any, dict[str, tor
     sizes: dict[str, Any] = {**SIZES, "vocab_size": vocabulary, "max_position_embeddings": 130, "pad_token_id": 0}
     if kind == "modernbert":
         sizes |= {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3, "local_attention": 16}
+    if kind in ("mistral", "qwen2", "qwen3"):
+        sizes |= {"num_key_value_heads": 2, "head_dim": 8}
     with torch.random.fork_rng():
         torch.random.manual_seed(0)
         model = AutoModel.from_config(KINDS[kind](**sizes))

@@ -18,6 +18,7 @@ from transformers import (
     ElectraConfig,
     ModernBertConfig,
     MPNetConfig,
+    NomicBertConfig,
     PreTrainedConfig,
     RobertaConfig,
     XLMRobertaConfig,
@@ -33,13 +34,22 @@ KINDS: dict[str, type[PreTrainedConfig]] = {
     "electra": ElectraConfig,
     "modernbert": ModernBertConfig,
     "mpnet": MPNetConfig,
+    "nomic_bert": NomicBertConfig,
     "roberta": RobertaConfig,
     "xlm-roberta": XLMRobertaConfig,
 }
 
 
-def tiny_splade(folder: Path, kind: str = "bert", *, pooling: str = "max", activation: str = "relu", task: str = "fill-mask") -> Path:
-    """A SparseEncoder folder with random weights, as sentence-transformers writes it."""
+def tiny_splade(
+    folder: Path,
+    kind: str = "bert",
+    *,
+    pooling: str = "max",
+    activation: str = "relu",
+    task: str = "fill-mask",
+    facts: dict[str, Any] | None = None,
+) -> Path:
+    """A SparseEncoder folder with random weights, as sentence-transformers writes it; `facts` go into its config."""
     (folder / "1_SpladePooling").mkdir(parents=True)
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -53,7 +63,7 @@ def tiny_splade(folder: Path, kind: str = "bert", *, pooling: str = "max", activ
         sizes |= {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3, "local_attention": 16}
     with torch.random.fork_rng():
         torch.random.manual_seed(0)
-        model = AutoModelForMaskedLM.from_config(KINDS[kind](**sizes))
+        model = AutoModelForMaskedLM.from_config(KINDS[kind](**sizes | (facts or {})))
         for weight in model.parameters():
             nn.init.normal_(weight, std=0.3) if weight.dim() > 1 else nn.init.normal_(weight, mean=0.2, std=0.3)
     model.save_pretrained(folder)

@@ -17,6 +17,7 @@ from transformers import (
     ElectraConfig,
     ModernBertConfig,
     MPNetConfig,
+    NomicBertConfig,
     PreTrainedConfig,
     RobertaConfig,
     XLMRobertaConfig,
@@ -88,6 +89,8 @@ def _config(kind: str, vocabulary: int, sizes: dict[str, Any]) -> PreTrainedConf
     common = {**SIZES, "vocab_size": vocabulary, "max_position_embeddings": 130, "pad_token_id": 0, **sizes}
     if kind == "distilbert":
         common["hidden_dim"] = common.pop("intermediate_size")
+    if kind == "modernbert":
+        common = {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3, "local_attention": 16} | common
     kinds: dict[str, type[PreTrainedConfig]] = {
         "bert": BertConfig,
         "camembert": CamembertConfig,
@@ -95,6 +98,7 @@ def _config(kind: str, vocabulary: int, sizes: dict[str, Any]) -> PreTrainedConf
         "electra": ElectraConfig,
         "modernbert": ModernBertConfig,
         "mpnet": MPNetConfig,
+        "nomic_bert": NomicBertConfig,
         "roberta": RobertaConfig,
         "xlm-roberta": XLMRobertaConfig,
     }

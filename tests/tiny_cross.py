@@ -25,7 +25,7 @@ OWN: dict[str, dict[str, Any]] = {
     "qwen2": {"num_key_value_heads": 2},
     "qwen3": {"num_key_value_heads": 2, "head_dim": 8},
 }
-TYPED = ("albert", "bert", "electra")  # that have two types of token
+TYPED = ("albert", "bert", "electra", "nomic_bert")  # that have two types of token
 SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
 
 

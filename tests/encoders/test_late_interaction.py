@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from late_models import DIM, LAYOUTS, assert_same_as_peer, assert_same_tokens, tiny_late
+from late_models import DIM, KINDS, LAYOUTS, assert_same_as_peer, assert_same_tokens, tiny_late
 from nasty import BASE, nasty_texts
 from nearfield.encoders.agree import contradictions
 from nearfield.encoders.card import card
@@ -31,7 +31,7 @@ TEXTS = nasty_texts()
 
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
-    *(("sentence-transformers", kind, FIXED) for kind in ("bert", "modernbert", "mpnet", "xlm-roberta")),
+    *(("sentence-transformers", kind, FIXED) for kind in sorted(KINDS)),
     *(("sentence-transformers", kind, LEAST) for kind in ("bert", "modernbert")),
     ("sentence-transformers", "bert", PLAIN),
     ("pylate", "bert", {"model_type": "ColBERT", "skiplist_words": [","], "attend_to_expansion_tokens": True}),

@@ -26,7 +26,7 @@ from tiny import tiny_model
 from tiny_cross import TEMPLATE, pair_tokenizer, tiny_cross, tiny_decoder
 
 QUERIES, DOCUMENTS = nasty_texts(200, seed=1), nasty_texts(200, seed=2)[::-1]
-MAIN = ("bert", "modernbert", "xlm-roberta")
+MAIN = ("bert", "mistral", "modernbert", "mpnet", "nomic_bert", "qwen2", "qwen3", "xlm-roberta")
 
 
 def assert_same_as_sentence_transformers(folder: Path, count: int = 40, *, skip_empty: bool = False) -> Reranker:

@@ -29,6 +29,10 @@ def test_the_other_poolings_and_activations_too(tmp_path: Path, pooling: str, ac
     assert_same_as_sentence_transformers(folder, nasty_texts())
 
 
+def test_the_activation_before_the_vocabulary_is_the_one_that_the_config_names(tmp_path: Path) -> None:
+    assert_same_as_sentence_transformers(tiny_splade(tmp_path / "model", "distilbert", facts={"activation": "relu"}), nasty_texts(40))
+
+
 def test_a_changed_model_is_written_so_that_sentence_transformers_gives_the_same(tmp_path: Path) -> None:
     model = TextModel.open(tiny_splade(tmp_path / "model"))
     with torch.no_grad():

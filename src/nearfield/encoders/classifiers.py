@@ -21,7 +21,7 @@ def _whole_head(model: Any, states: Tensor, segments: Segments) -> Tensor:
 
 
 def _pooler(model: Any, states: Tensor, segments: Segments) -> Tensor:
-    """The backbone's pooler, then one layer (BERT)."""
+    """The backbone's pooler, then one layer (BERT, NomicBERT)."""
     logits: Tensor = model.classifier(model.dropout(model.base_model.pooler(POOLINGS["cls"](states, segments)[:, None])))
     return logits
 
@@ -60,6 +60,7 @@ CLASSIFIERS: dict[str, Classifier] = {
     "mistral": _last_state,
     "modernbert": _modernbert,
     "mpnet": _whole_head,
+    "nomic_bert": _pooler,
     "qwen2": _last_state,
     "qwen3": _last_state,
     "roberta": _whole_head,

@@ -9,17 +9,18 @@ from torch import nn
 
 from nearfield.errors import ModelError
 
-ACTIVATION = "activation"
+GELU = "gelu"  # which is no module there
 LANGUAGE_HEADS: dict[str, tuple[Sequence[str], str]] = {
     "bert": (("cls.predictions.transform",), "cls.predictions.decoder"),
-    "distilbert": (("vocab_transform", ACTIVATION, "vocab_layer_norm"), "vocab_projector"),
+    "distilbert": (("vocab_transform", "activation", "vocab_layer_norm"), "vocab_projector"),
     "electra": (("generator_predictions",), "generator_lm_head"),
     "modernbert": (("head",), "decoder"),
-    "mpnet": (("lm_head.dense", ACTIVATION, "lm_head.layer_norm"), "lm_head.decoder"),
-    "roberta": (("lm_head.dense", ACTIVATION, "lm_head.layer_norm"), "lm_head.decoder"),
-    "xlm-roberta": (("lm_head.dense", ACTIVATION, "lm_head.layer_norm"), "lm_head.decoder"),
+    "mpnet": (("lm_head.dense", GELU, "lm_head.layer_norm"), "lm_head.decoder"),
+    "nomic_bert": (("cls.predictions.transform",), "cls.predictions.decoder"),
+    "roberta": (("lm_head.dense", GELU, "lm_head.layer_norm"), "lm_head.decoder"),
+    "xlm-roberta": (("lm_head.dense", GELU, "lm_head.layer_norm"), "lm_head.decoder"),
 }
-"""Modules of transformers' *ForMaskedLM, in the order in which they run; the activation, which is no module there, is GELU in all three."""
+"""Modules of transformers' *ForMaskedLM, in the order in which they run."""
 
 
 def language_head(model: Any) -> tuple[nn.Module, nn.Linear]:
@@ -31,6 +32,6 @@ def language_head(model: Any) -> tuple[nn.Module, nn.Linear]:
     if kind not in LANGUAGE_HEADS:
         raise ModelError(f"the language-model head of {kind} is not known; known are those of {', '.join(LANGUAGE_HEADS)}")
     steps, decoder = LANGUAGE_HEADS[kind]
-    transform = nn.Sequential(*(nn.GELU() if step == ACTIVATION else model.get_submodule(step) for step in steps))
+    transform = nn.Sequential(*(nn.GELU() if step == GELU else model.get_submodule(step) for step in steps))
     last: nn.Linear = model.get_submodule(decoder)
     return transform, last

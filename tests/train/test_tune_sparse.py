@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import Result
 
 from nearfield.data.collection import Collection
 from nearfield.encoders.load import load_encoder
@@ -17,6 +21,7 @@ from nearfield.encoders.new_head import new_head
 from nearfield.errors import InputError
 from nearfield.report.facts import read_run
 from nearfield.report.page import write_report
+from nearfield.report.reproduce import command
 from nearfield.train.losses.flops import flops
 from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.schedule import sparsity_at
@@ -118,6 +123,31 @@ def test_the_default_recipe_is_that_of_the_kind() -> None:
     of_sparse = default_recipe("sparse")
     assert of_sparse.objective.temperature == 1.0
     assert of_sparse.sparsity.query > of_sparse.sparsity.document > 0
+
+
+@pytest.mark.parametrize("kind", ["dense", "multi-vector", "sparse"])
+def test_a_file_says_what_differs_from_the_default_recipe_of_the_kind(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("seed = 3\n[schedule]\nbatch = 8\n[sparsity]\nwarmup = 0.5\n")
+    default = default_recipe(kind)
+    schedule, sparsity = replace(default.schedule, batch=8), replace(default.sparsity, warmup=0.5)
+    assert Recipe.open(tmp_path / "recipe.toml", kind=kind) == replace(default, seed=3, schedule=schedule, sparsity=sparsity)
+
+
+def test_the_command_reads_its_recipe_for_the_kind_of_the_model(
+    tmp_path: Path, sparse: Path, collection: Collection, cli: Callable[..., Result]
+) -> None:
+    collection.save(tmp_path / "data")
+    (tmp_path / "recipe.toml").write_text('[schedule]\nepochs = 0.01\nevaluations = 1\nprecision = "float32"\n')
+    told = cli("tune", sparse, "--on", tmp_path / "data", "--recipe", tmp_path / "recipe.toml", "--to", tmp_path / "run")
+    assert told.exit_code == 0, told.output
+    held = read_run(tmp_path / "run")
+    assert held.recipe["objective"]["temperature"] == 1.0
+    assert held.recipe["sparsity"]["document"] == default_recipe("sparse").sparsity.document
+    assert "--recipe recipe.toml" in command(held)
+    assert held.about.kind == "sparse"
+    default = json.loads(json.dumps(dataclasses.asdict(default_recipe("sparse"))))
+    assert "--recipe" not in command(replace(held, recipe=default))
+    assert "--recipe" in command(replace(held, recipe=json.loads(json.dumps(dataclasses.asdict(Recipe())))))
 
 
 def test_the_recipe_beside_the_package_is_the_default_one(repository: Path) -> None:

@@ -22,7 +22,9 @@ def tune(
     ] = None,
     to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION when not given.")] = None,
     guard: Annotated[list[str] | None, typer.Option(help="What must not get worse: a collection or scored pairs. Repeatable.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A TOML file with what should differ from the default recipe of the model's kind.")
+    ] = None,
     allow: Annotated[list[str] | None, typer.Option(help="Go on in spite of this error of the data doctor. Repeatable.")] = None,
     processes: Annotated[int, typer.Option(help="Processes that share the training, on a GPU each where there are GPUs.")] = 1,
     device: Annotated[str, DEVICE] = "auto",
@@ -40,14 +42,16 @@ def tune(
         nearfield tune ./my-model --on pairs.jsonl --recipe recipe.toml
     """
     from nearfield.data.open import open_collection
+    from nearfield.encoders.load import model_path
     from nearfield.scale.launch import processes as together
+    from nearfield.store.model_folder import read_model_folder
     from nearfield.train.recipe import Recipe
     from nearfield.train.setting import Setting
     from nearfield.train.tune import tune as run
 
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
-    chosen = Recipe.open(recipe) if recipe else None
+    chosen = Recipe.open(recipe, kind=read_model_folder(model_path(model)).contract.kind) if recipe else None
     with together(processes) as group:
         setting = Setting(progress_bar, group, source=on, device=device)
         verdict = run(

@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class About:
-    """run.json: what was tuned on what. `seconds` holds each stage's time; `source`, `guards`, `to` and `pairs` are the
-    command's arguments."""
+    """run.json: what was tuned on what; `kind` is that of the model's embeddings. `seconds` holds each stage's time; `source`, `guards`,
+    `to` and `pairs` are the command's arguments."""
 
     model: str
     collection: str
@@ -36,6 +36,7 @@ class About:
     guards: tuple[str, ...] = ()
     to: str = ""
     pairs: str = ""
+    kind: str = "dense"
 
 
 @dataclass(frozen=True)

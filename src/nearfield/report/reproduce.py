@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from nearfield.report.facts import RunFacts
-from nearfield.train.recipe import Recipe
+from nearfield.train.recipe import default_recipe
 
 
 def command(facts: RunFacts) -> str:
-    """The command line that makes this run again, with its recipe in recipe.toml where that is not the default one.
+    """The command line that makes this run again, with its recipe in recipe.toml where that is not the default one of the kind.
 
     Of a run that did not record its arguments, data and guards go by their names.
     """
@@ -24,7 +24,7 @@ def command(facts: RunFacts) -> str:
         words += ["--guard", str(guard)]
     words += ["--pairs", about.pairs] if about.pairs else []
     words += ["--to", about.to] if about.to else []
-    default = json.loads(json.dumps(dataclasses.asdict(Recipe())))
+    default = json.loads(json.dumps(dataclasses.asdict(default_recipe(about.kind))))
     return shlex.join([*words, *(("--recipe", "recipe.toml") if facts.recipe and dict(facts.recipe) != default else ())])
 
 

@@ -176,8 +176,11 @@ class Recipe:
         _need(self.pool >= 1, "pool", self.pool, "at least 1")
 
     @classmethod
-    def open(cls, path: str | Path) -> Recipe:
-        """The recipe in a TOML file. Raises RecipeError that names the key and the nearest known one."""
+    def open(cls, path: str | Path, *, kind: str = "dense") -> Recipe:
+        """The recipe in a TOML file, for a model whose embeddings are of `kind`: what it leaves out is as in `default_recipe`.
+
+        Raises RecipeError that names the key and the nearest known one.
+        """
         try:
             facts = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
@@ -185,14 +188,14 @@ class Recipe:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path}: is not TOML: {error}") from error
         try:
-            return cls.of(facts)
+            return cls.of(facts, start=default_recipe(kind))
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from error
 
     @classmethod
-    def of(cls, facts: dict[str, Any]) -> Recipe:
-        """The recipe of these keys and values, defaults for the rest."""
-        recipe: Recipe = _build(cls, facts, "")
+    def of(cls, facts: dict[str, Any], *, start: Recipe | None = None) -> Recipe:
+        """The recipe of these keys and values, for the rest those of `start`, by default Recipe's own."""
+        recipe: Recipe = _build(start or cls(), facts, "")
         return recipe
 
 
@@ -214,21 +217,21 @@ def _need(holds: bool, key: str, got: object, wanted: str) -> None:
         raise RecipeError(f"{key} is {got}; wanted {wanted}")
 
 
-def _build(kind: type, facts: dict[str, Any], under: str) -> Any:
-    known = {part.name: part for part in dataclasses.fields(kind)}
+def _build(start: Any, facts: dict[str, Any], under: str) -> Any:
+    known = {part.name: part for part in dataclasses.fields(start)}
     values: dict[str, Any] = {}
     for key, value in facts.items():
         if key not in known:
             raise RecipeError(f"there is no key {under}{key}; {under or 'a recipe '}has {', '.join(known)}.{nearest(key, known)}")
-        values[key] = _value(getattr(kind(), key), value, f"{under}{key}")
-    return kind(**values)
+        values[key] = _value(getattr(start, key), value, f"{under}{key}")
+    return dataclasses.replace(start, **values)
 
 
 def _value(default: Any, value: Any, key: str) -> Any:
     if dataclasses.is_dataclass(default) and not isinstance(default, type):
         if not isinstance(value, dict):
             raise RecipeError(f"{key} is {value!r}; wanted a table [{key}]")
-        return _build(type(default), value, f"{key}.")
+        return _build(default, value, f"{key}.")
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         part = default[0] if default else 0  # the only tuple without a default value is of dims
         return tuple(_value(part, element, f"{key}[{at}]") for at, element in enumerate(value))

@@ -142,6 +142,7 @@ class TuningRun:
     def _about(self) -> dict[str, Any]:
         sizes = {name: len(self.collection.split(name).query_ids) for name in self.collection.splits}
         about = {"format": 1, "model": self.encoder.contract.name, "collection": self.collection.name, "split_sizes": sizes}
+        about |= {"kind": self.encoder.contract.kind}
         started = datetime.now(UTC).isoformat(timespec="seconds")
         return about | {"documents": len(self.collection.documents), "started": started, "notes": list(self.notes)}
 

@@ -90,6 +90,25 @@ def test_an_interrupted_teacher_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
         asked(other, run)
 
 
+def test_a_torn_teacher_asks_for_the_same_pairs_together_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lengths, "at_once", 6)
+    calls: list[list[int]] = []
+    score_at = Lengths.score_at
+
+    def noted(self: Lengths, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions]) -> Scores:
+        calls.append(pairs[1].tolist())
+        return score_at(self, queries, documents, pairs)
+
+    monkeypatch.setattr(Lengths, "score_at", noted)
+    run = RunFolder(tmp_path / "run")
+    asked(Lengths(), run)
+    whole, calls[:] = list(calls), []
+    path = run.path / "teacher.float32"
+    path.write_bytes(path.read_bytes()[: 3 * 12])  # one row of a batch of two
+    assert asked(Lengths(), run).tolist() == EXPECTED
+    assert calls == whole[1:]
+
+
 def test_a_score_that_is_no_number_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lengths, "score_at", lambda self, queries, documents, pairs: np.full(len(pairs[0]), np.nan, np.float32))
     with pytest.raises(ModelError, match="nothing can be learnt"):

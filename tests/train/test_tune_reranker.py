@@ -20,6 +20,7 @@ from nearfield.store.reranker_folder import read_reranker_folder
 from nearfield.train.pair_data import PairData
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
+from nearfield.train.setting import Setting
 from nearfield.train.step import training_step
 from nearfield.train.trainer import Trainer, trainable
 from nearfield.train.tune_reranker import tune_reranker
@@ -143,8 +144,13 @@ def test_what_a_cross_encoder_has_not_is_refused(encoder: Path, collection: Coll
         ({"distil": {"teacher": "minilm"}}, "distil.teacher"),
         ({"lora": {"rank": 4}}, "lora.rank"),
         ({"objective": {"dims": [8]}}, "objective.dims"),
+        ({"objective": {"temperature": 0.1}}, "objective.temperature"),
+        ({"merge": {"ratios": [0.5]}}, "merge.ratios"),
+        ({"negatives": {"per_query": 0}}, "negatives.per_query is 0; wanted at least 1"),
     ):
         with pytest.raises(RecipeError, match=key):
             tune_reranker(str(encoder), collection, to=tmp_path / "run", recipe=Recipe.of(facts))
+    with pytest.raises(InputError, match="the device 'gpu' cannot be used"):
+        tune_reranker(str(encoder), collection, to=tmp_path / "run", setting=Setting(device="gpu"))
     with pytest.raises(InputError, match="finds nothing by itself"):
         tune_reranker(str(tiny_cross(tmp_path / "cross")), collection, to=tmp_path / "run")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.opened import DEVICE
 
 
 def reranker(
@@ -18,6 +19,7 @@ def reranker(
     ] = "",
     to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION-reranker when not given.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
+    device: Annotated[str, DEVICE] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
 ) -> None:
     """Train a cross-encoder on a collection and say whether it orders better what a first model finds.
@@ -42,7 +44,9 @@ def reranker(
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}-reranker"
     chosen = Recipe.open(recipe) if recipe else Recipe()
-    verdict = tune_reranker(model, collection, to=folder, first=first, recipe=chosen, setting=Setting(progress_bar, source=on))
+    verdict = tune_reranker(
+        model, collection, to=folder, first=first, recipe=chosen, setting=Setting(progress_bar, source=on, device=device)
+    )
     comparison = decode(Comparison, read_json(folder / "comparison.json"), Place(folder / "comparison.json"))
     if json:
         emit_json({"run": folder, "model": folder / "model", "verdict": verdict, "comparison": comparison})

@@ -26,7 +26,7 @@ from nearfield.store.reranker_folder import is_reranker, read_reranker_folder
 from nearfield.store.run import RunFolder
 from nearfield.train.checkpoint import Floats
 from nearfield.train.conclude import conclude
-from nearfield.train.environment import environment, model_hash, same_environment
+from nearfield.train.environment import device_here, environment, model_hash, same_environment
 from nearfield.train.loop import train
 from nearfield.train.pair_data import PairData
 from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, with_all_splits
@@ -59,10 +59,11 @@ def tune_reranker(
         encoder = load_text_encoder(first or model, runtime="torch")
         facts = {"collection": collection.name, "fingerprint": collection.fingerprint, "notes": list(notes)}
         facts |= {"model": model, "files": model_hash(Path(model) if given else model_path(model))}
+        device = device_here(setting.device, setting.group)
         folder.identify("recipe.json", dataclasses.asdict(recipe))
         folder.identify("data.json", facts | {"first": model_hash(encoder.folder.path)})
         if not folder.has("verdict.json"):
-            run = _RerankerRun(folder, data, encoder, recipe, setting)
+            run = _RerankerRun(folder, data, encoder, recipe, setting, device)
             start = Path(model) if given else _new(folder, model, recipe)
             if not folder.has("model"):
                 run.train(start)
@@ -71,13 +72,22 @@ def tune_reranker(
 
 
 def _refuse(recipe: Recipe) -> None:
-    """Raise RecipeError for a key that means nothing to a cross-encoder, which makes no vectors."""
-    sparsity, objective = recipe.sparsity, recipe.objective
-    asked = {"lora.rank": recipe.lora.rank, "distil.teacher": recipe.distil.teacher, "objective.dims": list(objective.dims)}
-    asked |= {"sparsity.query": sparsity.query, "sparsity.document": sparsity.document}
-    for key, value in asked.items():
-        if value:
+    """Raise RecipeError for a key that means nothing to a cross-encoder, which makes no vectors, and where nothing would be learnt."""
+    for key in (
+        "lora.rank",
+        "distil.teacher",
+        "objective.dims",
+        "objective.temperature",
+        "sparsity.query",
+        "sparsity.document",
+        "merge.ratios",
+    ):
+        table, name = key.split(".")
+        value, usual = (getattr(getattr(each, table), name) for each in (recipe, Recipe()))
+        if value != usual:
             raise RecipeError(f"{key} is {value}; a cross-encoder is trained whole, from judgements, and makes no vectors: leave it out")
+    if not recipe.negatives.per_query:
+        raise RecipeError("negatives.per_query is 0; wanted at least 1: a cross-encoder learns to tell a positive from hard negatives")
 
 
 def _new(folder: RunFolder, model: str, recipe: Recipe) -> Path:
@@ -95,10 +105,11 @@ class _RerankerRun:
     encoder: TextEncoder
     recipe: Recipe
     setting: Setting
+    device: str
 
     @property
     def precision(self) -> str:
-        here = environment(self.recipe.schedule.precision)
+        here = environment(self.recipe.schedule.precision, self.device)
         return same_environment(self.folder.once("environment.json", lambda: here), here)
 
     def train(self, start: Path) -> None:
@@ -107,7 +118,7 @@ class _RerankerRun:
             corpus = open_corpus(self.encoder, self.collection, progress=progress)
         held = self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json())
         facts = read_reranker_folder(start)
-        model = PairModel(facts, precision=self.precision)
+        model = PairModel(facts, precision=self.precision, device=self.device)
         judge = Reranker(facts, model)
         queries, documents = self.collection.split("train").query_texts, self.collection.document_texts
         limit = self.recipe.schedule.max_tokens
@@ -145,7 +156,7 @@ class _RerankerRun:
             (plain,) = model_systems(self.encoder, split, name=name, progress=progress)
             systems = [plain]
             for path in (*([base] if base else []), self.folder.path / "model"):
-                judge = Reranker.open(path, precision=self.precision)
+                judge = Reranker.open(path, precision=self.precision, device=self.device)
                 systems.append(reranked_system(plain, judge, split, progress=progress))
         measures = tuple(dict.fromkeys((self.recipe.measure, *MEASURES)))
         comparison = compare(systems, split, measure=self.recipe.measure, measures=measures)

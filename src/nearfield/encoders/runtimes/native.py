@@ -83,7 +83,10 @@ class NativeRuntime(Runtime):
         vectors = np.empty((len(batch), model.hidden), np.float32)
         pointer = ctypes.addressof(model)
         needed = call("scratch", pointer, len(batch.ids), int(batch.lengths.max(initial=0)))
-        scratch = self._scratch.pop() if self._scratch else np.empty(0, np.float32)
+        try:
+            scratch = self._scratch.pop()
+        except IndexError:  # asking first would leave another thread the time to take the last one
+            scratch = np.empty(0, np.float32)
         if len(scratch) < needed:
             scratch = np.empty(needed, np.float32)
         ids, offsets = np.require(batch.ids, np.int32, ["C"]), np.require(batch.offsets, np.int64, ["C"])

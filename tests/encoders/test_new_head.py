@@ -10,11 +10,12 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM
 
+from adapters import peft_adapter
 from nasty import nasty_texts
 from nearfield.encoders import new_splade
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
-from nearfield.encoders.new_head import HeadOptions, new_head
+from nearfield.encoders.new_head import HEADS, HeadOptions, new_head
 from nearfield.encoders.new_splade import usable_terms
 from nearfield.errors import InputError, ModelError
 from nearfield.heads.splade_start import ACTIVE
@@ -98,6 +99,11 @@ def test_what_cannot_have_a_head_says_why(tmp_path: Path) -> None:
     new_head(source, "splade", to=tmp_path / "sparse")
     with pytest.raises(ModelError, match="this one is sparse"):
         new_head(tmp_path / "sparse", "splade", to=tmp_path / "to")
+    told = tiny_model(tmp_path / "told")
+    peft_adapter(told / "query", told)
+    for head in HEADS:
+        with pytest.raises(ModelError, match=r"roles have adapters \(query\), and a new head is trained without them"):
+            new_head(told, head, to=tmp_path / "to")
     other = tiny_model(tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"model_type": "albert"}))

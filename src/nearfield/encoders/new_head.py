@@ -68,6 +68,7 @@ def new_head(
     if source.static or source.contract.kind != "dense":
         kind = "static" if source.static else source.contract.kind
         raise ModelError(f"{source.path}: a new head is put on a dense model with a transformer, and this one is {kind}")
+    source.refuse_adapters("a new head is trained without them")
     check_writable(to)
     module, function = HEADS[head].split(":")
     write: Writer = getattr(importlib.import_module(module), function)

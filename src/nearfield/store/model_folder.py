@@ -72,6 +72,12 @@ class ModelFolder:
         """The adapters' folders, each once; an adapter's number is its place here."""
         return sorted(set(self.adapters.values()))
 
+    def refuse_adapters(self, why: str) -> None:
+        """Raise ModelError, saying `why`, where roles have adapters beside the weights."""
+        if self.adapters:
+            advice = "nearfield models merge-adapter makes a model of base and one adapter"
+            raise ModelError(f"{self.path}: roles have adapters ({', '.join(sorted(self.adapters))}), and {why}; {advice}")
+
     def adapter(self, role: Role) -> int | None:
         """The number of the adapter of `role`; None where no role has one, and -1 where this one has none."""
         if not self.adapters:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, ModernBertConfig
 
+from adapters import peft_adapter
 from nasty import nasty_texts
 from nearfield.encoders.algebra.layers import drop_layers
 from nearfield.encoders.text import TextEncoder
@@ -63,4 +64,8 @@ def test_impossible_layers_are_refused_and_nothing_is_written(tmp_path: Path) ->
             drop_layers(whole, to=tmp_path / "made", keep=keep)
     with pytest.raises(ModelError, match="a static model"):
         drop_layers(model2vec_folder(tmp_path / "static"), to=tmp_path / "made", keep=[0])
+    for role in ("query", "document"):
+        peft_adapter(whole / role, tmp_path / "whole")
+    with pytest.raises(ModelError, match=r"adapters \(document, query\), and they name layers by their old places"):
+        drop_layers(whole, to=tmp_path / "made", keep=[1])
     assert not (tmp_path / "made").exists()

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters import peft_adapter
 from nasty import nasty_texts
 from nearfield.encoders.algebra.linear import linear
 from nearfield.encoders.algebra.merge import HOW, merge
@@ -121,6 +122,10 @@ def test_what_does_not_go_together_is_refused(pair: list[Path], tmp_path: Path) 
             merge(models, to=to, **options)
         assert said in str(raised.value)
         assert not to.exists()
+    told = tiny_model(tmp_path / "told")
+    peft_adapter(told / "query", told)
+    with pytest.raises(ModelError, match=r"roles have adapters \(query\)"):
+        merge([told, told], to=to)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(InputError, match="is no model that was made so"):

@@ -25,6 +25,7 @@ def drop_layers(model: str | Path, *, to: str | Path, keep: Sequence[int]) -> Ma
     """
     check_target(to)
     opened = TextModel.open(model_path(model))
+    opened.folder.refuse_adapters("they name layers by their old places")
     before = len(_layers(opened)[1])
     keep_layers(opened, keep)
     name = opened.contract.name

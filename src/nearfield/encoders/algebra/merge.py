@@ -38,6 +38,8 @@ def merge(
     opened = [TextModel.open(model_path(model)) for model in models]
     start = None if base is None else TextModel.open(model_path(base))
     first = opened[0]
+    for model in [*opened, *([start] if start else [])]:
+        model.folder.refuse_adapters("the average of two matrices' products is not the product of their averages")
     for other in [*opened[1:], *([start] if start else [])]:
         _check_alike(first, other)
     read = [_weights(model) for model in opened]

@@ -160,6 +160,14 @@ def test_a_run_learns_from_a_cross_encoder_and_is_read_when_it_is_done(tiny: Pat
     assert tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe) == verdict
 
 
+def test_pairs_without_negatives_have_nothing_to_compare(tiny: Path, collection: Collection, tmp_path: Path) -> None:
+    rows = [{"query": f"what is number {at}", "positive": f"it is number {at}"} for at in range(4)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = Recipe.of({"distil": {"teacher": str(tiny)}})
+    with pytest.raises(InputError, match="has no negatives, and a teacher compares a query's documents"):
+        tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe, pairs=str(tmp_path / "pairs.jsonl"))
+
+
 def test_a_recipe_says_what_is_wrong_with_its_teacher() -> None:
     for facts, message in (
         ({"distil": {"loss": "mse"}}, "distil.loss is mse; wanted kl or margin-mse"),

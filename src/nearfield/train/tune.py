@@ -117,6 +117,15 @@ class TuningRun:
             if dim > self.encoder.contract.dim:
                 raise InputError(f"objective.dims has {dim}; {self.encoder.contract.name} has {self.encoder.contract.dim} dimensions")
         self._refuse_what_the_kind_lacks()
+        self._refuse_a_teacher_with_nothing_to_compare()
+
+    def _refuse_a_teacher_with_nothing_to_compare(self) -> None:
+        """Raise InputError where the pairs have no negatives, whose scores beside the positive's are all that a teacher says."""
+        if self.recipe.distil.teacher and self.streamed is not None and not (self.streamed.training.negatives >= 0).any():
+            raise InputError(
+                f"{self.streamed.pairs.name} has no negatives, and a teacher compares a query's documents; give pairs with negatives, or "
+                "leave out distil.teacher"
+            )
 
     def _refuse_what_the_kind_lacks(self) -> None:
         """Raise InputError where the recipe asks for what embeddings of the model's kind do not have."""

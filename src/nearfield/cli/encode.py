@@ -55,7 +55,7 @@ def encode(
     """
     from nearfield.data.stream import open_stream, stream_standard_input
     from nearfield.encoders.bulk.encode_to import encode_to, refuse_other_folder
-    from nearfield.encoders.bulk.job import forget_job
+    from nearfield.encoders.bulk.job import restart_job
     from nearfield.encoders.bulk.request import Request
 
     refuse_other_folder(to)
@@ -63,7 +63,7 @@ def encode(
     encoder = open_model(model, runtime=runtime, precision=precision, device=device, proof=proof_on(stream.sample(), fidelity))
     request = Request(role, dim, dtype, strict, source=lasting_name(model), pool_tokens=pool_tokens)
     if restart:
-        forget_job(to)
+        restart_job(to)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         account = encode_to(encoder, stream, to, request, progress=progress)
     _show(to, account, request, encoder, json)

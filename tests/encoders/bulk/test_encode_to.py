@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from counting import NOT_FINITE, Counting
 from nearfield.data.stream import Row, Stream
 from nearfield.encoders.bulk.encode_to import encode_to
-from nearfield.encoders.bulk.job import forget_job, job_folder
+from nearfield.encoders.bulk.job import forget_job, job_folder, restart_job
 from nearfield.encoders.bulk.request import Request
 from nearfield.errors import ContractError, InputError, MatryoshkaWarning, ModelError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity.dense import STORAGES, Dense
@@ -259,6 +259,9 @@ def test_a_dim_that_was_not_trained_is_said(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     def rows() -> Iterator[Row]:
+        with pytest.raises(InputError, match="is being written by another process"):
+            restart_job(tmp_path / "vectors")
+        assert job_folder(tmp_path / "vectors").is_dir()
         with pytest.raises(InputError, match="is being written by another process"):
             encode_to(Counting(), Stream.of(TEXTS), tmp_path / "vectors")
         yield from rows_of(TEXTS)

@@ -85,6 +85,30 @@ def forget_job(path: Path) -> None:
     shutil.rmtree(job_folder(path), ignore_errors=True)
 
 
+def restart_job(path: Path) -> None:
+    """As `forget_job`. Raises InputError where another process is at work on the run, whose shards would then mix with those to come."""
+    folder = job_folder(path)
+    if folder.is_dir():
+        with _alone(folder, path):
+            forget_job(path)
+
+
+@contextmanager
+def _alone(folder: Path, path: Path) -> Iterator[None]:
+    """Hold the lock of the job in `folder`. Raises InputError where another process does."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError("is being written by another process; wait for it, or give another place", path=path) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Job:
     """An unfinished run to the vector folder `path`, for one process at a time.
 
@@ -112,28 +136,21 @@ class Job:
 
         Raises InputError where another process is at work on it, and where what is there was begun with other `facts`.
         """
-        from filelock import FileLock, Timeout
-
         folder = job_folder(path)
         with writing(folder):
             for part in ("shards", ARRAYS):
                 (folder / part).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError("is being written by another process; wait for it, or give another place", path=path) from error
-        job = None
-        try:
-            job = cls(path, facts, empty=empty)
-            yield job
-        finally:
-            if job is not None:
-                job.arrays.release()
-                job.ids.close()
-            if not any((folder / "shards").glob("*.arrow")):
-                shutil.rmtree(folder, ignore_errors=True)
-            lock.release()
+        with _alone(folder, path):
+            job = None
+            try:
+                job = cls(path, facts, empty=empty)
+                yield job
+            finally:
+                if job is not None:
+                    job.arrays.release()
+                    job.ids.close()
+                if not any((folder / "shards").glob("*.arrow")):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def confirm(self, number: int, shard: Shard) -> None:
         """Raise InputError unless shard `number`, which is done, was made of these very rows."""

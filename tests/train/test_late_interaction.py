@@ -83,7 +83,7 @@ def test_a_model_is_tuned_like_any_other(tmp_path: Path) -> None:
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
-    opened = load_encoder(tiny_late(tmp_path / "m", query_length=20))
+    opened = load_encoder(tiny_late(tmp_path / "m", query_length=20), runtime="torch")
     recipe = Recipe.of({"objective": {"temperature": 1.0}, "schedule": {"rate": 3e-3, "warmup": 0.0}})
     trainer, step = Trainer(opened.runtime.model, recipe, 40), prepare_step(marked(opened), np.arange(PAIRS), opened.contract)
     losses = [trainer.step(number, step) for number in range(1, 21)]

@@ -94,6 +94,8 @@ def test_what_cannot_have_a_head_says_why(tmp_path: Path) -> None:
     source = tiny_model(tmp_path / "dense")
     with pytest.raises(InputError, match=r"no head 'spladee'.*Did you mean 'splade'"):
         new_head(source, "spladee", to=tmp_path / "to")
+    with pytest.raises(InputError, match="Did you mean 'late-interaction'"):
+        new_head(source, "colbert", to=tmp_path / "to")
     with pytest.raises(InputError, match="has no dim; leave it out"):
         new_head(source, "splade", to=tmp_path / "to", options=HeadOptions(dim=8))
     new_head(source, "splade", to=tmp_path / "sparse")

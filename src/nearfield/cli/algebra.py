@@ -46,6 +46,7 @@ def merge(
     """
     from nearfield.encoders.algebra.merge import merge as merged
 
+    _check_data(on, split)
     made = merged(models, to=to, how=how, base=base, weights=_numbers(weights, "--weights"))
     _show(made, models, on, split, json=json)
 
@@ -67,7 +68,8 @@ def drop_layers(
     """
     from nearfield.encoders.algebra.layers import drop_layers as dropped
 
-    layers = _numbers(keep, "--keep")
+    _check_data(on, split)
+    layers = _numbers(keep, "--keep", example="0,2,5")
     if any(layer != int(layer) for layer in layers):
         raise InputError(f"--keep has {keep!r}; wanted whole numbers with commas between, as 0,2,5")
     _show(dropped(model, to=to, keep=[int(layer) for layer in layers]), [model], on, split, json=json)
@@ -90,6 +92,7 @@ def trim(
     """
     from nearfield.encoders.algebra.trim import trim as trimmed
 
+    _check_data(on, split)
     used = _texts(texts)
     with progress_bar(f"tokenising {len(used):,} texts") as progress:
         made = trimmed(model, to=to, texts=used, progress=progress)
@@ -115,6 +118,7 @@ def quantise(
     """
     from nearfield.encoders.algebra.quantise import quantise as quantised
 
+    _check_data(on, split)
     _show(quantised(model, to=to, dtype=dtype), [model], on, split, json=json)
 
 
@@ -137,10 +141,19 @@ def sif(
     """
     from nearfield.encoders.algebra.sif import sif as weighted
 
+    _check_data(on, split)
     used = _texts(texts)
     with progress_bar(f"counting the words of {len(used):,} texts") as progress:
         made = weighted(model, to=to, texts=used, a=a, components=components, progress=progress)
     _show(made, [model], on, split, json=json)
+
+
+def _check_data(on: str | None, split: str | None) -> None:
+    """Raise InputError where there is nothing to measure on, before a model is made."""
+    from nearfield.cli.evaluate import check_data
+
+    if on is not None:
+        check_data(on, split=split)
 
 
 def _texts(source: str) -> list[str]:
@@ -153,11 +166,11 @@ def _texts(source: str) -> list[str]:
     return [text for part in parts for text in part]
 
 
-def _numbers(text: str, option: str) -> list[float]:
+def _numbers(text: str, option: str, *, example: str = "0.3,0.7") -> list[float]:
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
-        raise InputError(f"{option} has {text!r}; wanted numbers with commas between, as 0.3,0.7") from error
+        raise InputError(f"{option} has {text!r}; wanted numbers with commas between, as {example}") from error
 
 
 def _show(made: Made, models: Sequence[str], on: str | None, split: str | None, *, json: bool) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.errors import InputError
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
@@ -41,13 +40,11 @@ def bridge(
     import numpy as np
 
     from nearfield.data.open import open_collection
-    from nearfield.store.atomic import check_writable, staged_folder, write_json
+    from nearfield.store.atomic import check_replaceable, staged_folder, write_json
     from nearfield.train.bridge import BridgeRecipe
     from nearfield.train.bridging import bridge as run
 
-    if to.exists() and not (to / "bridge.json").is_file() and any(to.iterdir()):
-        raise InputError("is there already and is no bridge's folder; give another place with --to", path=to)
-    check_writable(to)
+    check_replaceable(to, marker="bridge.json", what="bridge's folder")
     collection = open_collection(on)
     collection.split(split)
     sides = [_encoded(model, collection) for model in (old, new)]

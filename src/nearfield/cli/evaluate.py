@@ -125,6 +125,18 @@ def compared(models: list[str], on: str, *, split: str | None = None) -> Compari
     return _compared(_systems(models, asked, cuts, Baselines(bm25=False, fuse=False), wanted), asked, wanted)
 
 
+def check_data(on: str, *, split: str | None = None) -> None:
+    """Raise InputError for data that `compared` cannot measure on."""
+    from nearfield.data.open import open_data
+    from nearfield.data.pairs import Pairs
+
+    data = open_data(on)
+    if isinstance(data, Pairs):
+        _check_for_pairs(data, [], {"--split": split})
+    else:
+        _split(data, split or TEST, on)
+
+
 def _check(models: list[str], fuse: bool, folder: Path | None) -> None:
     """Raise InputError for what cannot be done, before anything is opened."""
     if fuse and set(models) == {BM25}:

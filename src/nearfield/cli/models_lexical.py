@@ -31,10 +31,10 @@ def lexical(
     """
     from nearfield.data.open import open_collection
     from nearfield.encoders.lexical import BagOfWords, Lexical
-    from nearfield.store.atomic import check_writable
+    from nearfield.store.atomic import check_replaceable
 
     bag = BagOfWords(weighting, k1, b, None if language == "none" else language)
-    check_writable(to)
+    check_replaceable(to, marker="lexical.json", what="bag of words")
     data = open_collection(on)
     fitted = Lexical.fit(data.document_texts, bag)
     fitted.save(to)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nearfield.encoders.load import model_path
 from nearfield.errors import InputError, ModelError, nearest
-from nearfield.store.atomic import check_writable, staged_folder
+from nearfield.store.atomic import check_replaceable, staged_folder, write_json
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.types.progress import Progress, silent
 
@@ -40,9 +40,18 @@ class HeadOptions:
         for key in keys:
             value = getattr(self, key)
             if value is not None and value is not False:
-                raise InputError(f"the head {head!r} has no {key}; leave it out")
+                raise InputError(f"the head {head!r} has no {key.replace('_', '-')}; leave it out")
 
 
+FILE = "head.json"
+ALSO = {
+    "multi-vector": "late-interaction",
+    "colbert": "late-interaction",
+    "sparse": "splade",
+    "several": "three",
+    "bge-m3": "three",
+}
+"""What the heads are called elsewhere, for a message to name ours."""
 PLAIN = HeadOptions()
 Writer = Callable[[ModelFolder, Path, str, HeadOptions, Progress], None]
 """Takes the model, an empty folder, the new model's name and the options."""
@@ -60,18 +69,21 @@ def new_head(
     """Write the dense model called `model`, of the catalog or a folder, with a new `head` to the folder `to`, and return that.
 
     It is called `name`, by default the model's name and the head's. Whole or not at all. Raises InputError for an unknown head or an
-    option that it lacks, ModelError for a model whose backbone cannot have it, StorageError when writing fails.
+    option that it lacks, and where something is at `to` that was not made so; ModelError for a model whose backbone cannot have it,
+    StorageError when writing fails.
     """
     if head not in HEADS:
-        raise InputError(f"there is no head {head!r}; wanted {', '.join(HEADS)}.{nearest(head, HEADS)}")
+        close = f" Did you mean {ALSO[head]!r}?" if head in ALSO else nearest(head, HEADS)
+        raise InputError(f"there is no head {head!r}; wanted {', '.join(HEADS)}.{close}")
     source = read_model_folder(model_path(model))
     if source.static or source.contract.kind != "dense":
         kind = "static" if source.static else source.contract.kind
         raise ModelError(f"{source.path}: a new head is put on a dense model with a transformer, and this one is {kind}")
     source.refuse_adapters("a new head is trained without them")
-    check_writable(to)
+    check_replaceable(to, marker=FILE, what="model with a new head")
     module, function = HEADS[head].split(":")
     write: Writer = getattr(importlib.import_module(module), function)
     with staged_folder(to) as stage:
         write(source, stage, name or f"{source.contract.name}-{head}", options, progress)
+        write_json(stage / FILE, {"format": 1, "head": head, "model": source.contract.name})
     return read_model_folder(to)

@@ -58,6 +58,17 @@ def check_writable(path: str | Path) -> None:
                     folder.rmdir()
 
 
+def check_replaceable(path: str | Path, *, marker: str, what: str) -> None:
+    """Raise InputError where something is at `path` that is not `what`, which has the file `marker`: nothing else is ever replaced.
+
+    Raises StorageError where nothing could be written there.
+    """
+    path = Path(path)
+    if path.exists() and not (path / marker).is_file() and (path.is_file() or any(path.iterdir())):
+        raise InputError(f"is there already and is no {what}, so that it is not replaced; give another place with --to", path=path)
+    check_writable(path)
+
+
 @contextlib.contextmanager
 def staged_folder(path: str | Path) -> Iterator[Path]:
     """A new folder beside `path`, moved to `path` when the block ends well and removed when it does not.

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save import save_encoder
-from nearfield.errors import InputError
-from nearfield.store.atomic import check_writable, staged_folder, write_json
+from nearfield.store.atomic import check_replaceable, staged_folder, write_json
 from nearfield.store.model_folder import ModelFolder
 
 FILE = "algebra.json"
@@ -47,10 +46,7 @@ def write_made(
 
 def check_target(to: str | Path) -> None:
     """Raise InputError where something is at `to` that was not made so, and StorageError where nothing can be written there."""
-    path = Path(to)
-    if path.exists() and not (path / FILE).is_file() and (path.is_file() or any(path.iterdir())):
-        raise InputError("is there already and is no model that was made so; give another place with --to", path=path)
-    check_writable(path)
+    check_replaceable(to, marker=FILE, what="model that was made so")
 
 
 def stored_bytes(folder: ModelFolder) -> int:

@@ -17,7 +17,7 @@ from nearfield.encoders.load import load_text_encoder
 from nearfield.encoders.save_static import write_static
 from nearfield.errors import InputError, ModelError
 from nearfield.similarity.functions import unit
-from nearfield.store.atomic import check_writable, staged_folder
+from nearfield.store.atomic import check_replaceable, staged_folder, write_json
 from nearfield.store.static_folder import UNLIMITED
 from nearfield.train.distil.ridge import fit_means
 from nearfield.train.distil.token_vectors import frequent_words, static_tokeniser, token_vectors
@@ -26,6 +26,7 @@ from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT
 
 Floats = npt.NDArray[np.float32]
+FILE = "distil.json"
 SIF = 1e-4  # a of a / (a + p(token)): model2vec's sif_coefficient
 
 
@@ -62,7 +63,7 @@ def distil(
     With `texts`, the components are those of the
     model's vectors of the texts, and the table is fitted to these (see `fit_means`); the most frequent `words` of the texts that
     the tokeniser cuts get vectors of their own. Raises InputError for an impossible dim and for words or counts without texts, ModelError
-    where the model is static already, and StorageError when writing fails.
+    where the model is static already, and StorageError when writing fails. Nothing but a model that was distilled is replaced at `to`.
     """
     teacher = load_text_encoder(model)
     if teacher.folder.static:
@@ -71,7 +72,7 @@ def distil(
         raise InputError(f"{dim} dimensions were asked for; {teacher.contract.name} has {teacher.contract.dim}")
     if (words or counted) and not len(texts):
         raise InputError("words are taken from texts and counted there; give texts too")
-    check_writable(to)
+    check_replaceable(to, marker=FILE, what="model that was distilled")
     plain, _ = static_tokeniser(teacher, ())
     tokenizer, new = static_tokeniser(teacher, frequent_words(plain, texts, words)) if words else (plain, [])
     vectors, real = token_vectors(teacher, tokenizer, new, progress=progress)
@@ -89,6 +90,7 @@ def distil(
     with staged_folder(to) as stage:
         tokenizer.save(str(stage / "tokenizer.json"))
         write_static(stage, np.where(real[:, None], table, np.float32(0)), contract, made_from=teacher.contract.name)
+        write_json(stage / FILE, {"format": 1, "model": teacher.contract.name, "texts": len(texts), "words": len(new)})
     return Distilled(Path(to), dim, int(real.sum()), len(new), len(texts), before, after)
 
 

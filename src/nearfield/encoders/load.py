@@ -12,6 +12,7 @@ from nearfield.errors import ContractError, ModelError, first_line, nearest
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.lexical_folder import is_lexical
 from nearfield.store.lora_folder import adapter_place
+from nearfield.store.other_folder import refuse_other_folder
 
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
@@ -64,6 +65,8 @@ def model_path(name: str | Path) -> Path:
         from nearfield.encoders.lora.merge import merged_folder  # with torch
 
         return merged_folder(Path(name), base_path)
+    if Path(name).is_dir():
+        refuse_other_folder(Path(name))
     if Path(name).is_file() or (Path(name).is_dir() and not any((Path(name) / file).exists() for file in ("config.json", "modules.json"))):
         from nearfield.data.readers.word_vectors import is_word_vectors  # with pyarrow, which no model folder needs
         from nearfield.data.word_vectors import word_folder

@@ -72,3 +72,21 @@ def test_bridge_writes_the_map_and_what_it_keeps(cli: Run, data: Path, tmp_path:
     table = cli("bridge", old, new, "--on", data, "--to", tmp_path / "bridge", "--width", 0)
     assert "a linear map, fitted on 120 documents" in table.stdout
     assert "recall of the ten best" in table.stdout
+
+
+def test_only_dense_vectors_of_the_model_itself_are_mapped(cli: Run, data: Path, tmp_path: Path) -> None:
+    model, other = (tiny_model(tmp_path / name, seed=seed) for seed, name in enumerate(("model", "other")))
+    for arguments in (("models", "head", model, "splade", "--to", tmp_path / "sparse"), ("encode", model, data, "--to", tmp_path / "v")):
+        assert cli(*arguments).exit_code == 0
+    assert cli("encode", tmp_path / "sparse", data, "--to", tmp_path / "terms").exit_code == 0
+    to = ("--on", data, "--to", tmp_path / "made")
+    for refused, said in (
+        (("adapt", tmp_path / "sparse", *to), "makes sparse embeddings"),
+        (("bridge", model, tmp_path / "sparse", *to), "makes sparse embeddings"),
+        (("adapt", model, "--documents", tmp_path / "terms", *to), "terms: holds sparse embeddings; wanted dense vectors"),
+        (("adapt", other, "--documents", tmp_path / "v", *to), "other is another model"),
+        (("adapt", model, "--documents", model, *to), "holds no vectors.npy that can be read (No such file or directory)"),
+    ):
+        told = cli(*map(str, refused))
+        assert (told.exit_code, said in told.stderr.replace("\n", "")) == (2, True), told.stderr
+    assert cli("adapt", model, "--documents", tmp_path / "v", *to, "--epochs", 1).exit_code == 0

@@ -112,6 +112,8 @@ def test_vectors_that_do_not_say_what_made_them(texts: Path, made: tuple[Path, P
     model, vectors = made
     (vectors / "encoder.json").unlink()
     assert "does not say which model made its vectors; name it with --model" in run(texts, "cat", "--vectors", vectors).stderr
+    assert "does not exist; wanted a folder that `nearfield encode` wrote" in run(texts, "cat", "--vectors", vectors / "x").stderr
+    assert "holds no vectors" in run(texts, "cat", "--vectors", model).stderr
     named = run(texts, "cat", "--vectors", vectors, "--model", model)
     assert named.exit_code == 0
     assert "warning: " in named.stderr

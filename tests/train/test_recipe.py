@@ -38,7 +38,7 @@ def test_the_toml_that_a_report_shows_gives_the_same_recipe(tmp_path: Path) -> N
     ("facts", "message"),
     [
         ({"sead": 1}, "there is no key sead; a recipe has .*Did you mean 'seed'"),
-        ({"schedule": {"epoch": 1}}, r"there is no key schedule\.epoch; .*Did you mean 'epochs'"),
+        ({"schedule": {"epoch": 1}}, r"there is no key schedule\.epoch; schedule has .*Did you mean 'epochs'"),
         ({"schedule": 3}, r"schedule is 3; wanted a table \[schedule\]"),
         ({"schedule": {"batch": "64"}}, "schedule.batch is '64'; wanted int"),
         ({"schedule": {"batch": 1}}, "schedule.batch is 1; wanted at least 2"),

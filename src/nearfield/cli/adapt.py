@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.opened import check_maker
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,15 +42,13 @@ def adapt(
     """
     from nearfield.data.open import open_collection
     from nearfield.heads.vector_map import MapConfig
-    from nearfield.store.atomic import check_writable
+    from nearfield.store.atomic import check_replaceable
     from nearfield.train.adapt import adapt as run
     from nearfield.train.adapt import save_adaptation
     from nearfield.train.adapter import AdapterRecipe
     from nearfield.train.prepare import with_all_splits
 
-    if to.exists() and not (to / "adapter.json").is_file() and any(to.iterdir()):
-        raise InputError("is there already and is no adapter's folder; give another place with --to", path=to)
-    check_writable(to)
+    check_replaceable(to, marker="adapter.json", what="adapter's folder")
     recipe = AdapterRecipe(kind=kind, width=width, epochs=epochs)
     MapConfig(kind, 1, 1, width)  # an unknown kind is said before anything is encoded
     collection, notes = with_all_splits(open_collection(on), seed=recipe.seed)
@@ -91,6 +90,9 @@ def _vectors(model: str | None, collection: Collection, documents: Path | None, 
         raise InputError(f"queries are encoded by {model}; leave out --queries, or leave out the model")
     from nearfield.encoders.load import load_encoder
 
-    stored = None if documents is None else stored_vectors(documents, collection.document_ids, "document")
+    encoder, stored = load_encoder(model), None
+    if documents is not None:
+        stored = stored_vectors(documents, collection.document_ids, "document")
+        check_maker(documents, encoder, model)
     with progress_bar(f"encoding with {model}") as progress:
-        return FrozenVectors.of(load_encoder(model), collection, documents=stored, progress=progress)
+        return FrozenVectors.of(encoder, collection, documents=stored, progress=progress)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
     from nearfield.encoders.encoder import Encoder
@@ -65,6 +68,23 @@ def open_reranker(name: str, *, precision: str = "float32", device: str = "auto"
     if asked["runtime"] not in ("native", "torch", "auto"):
         raise ContractError(f"{name}: a cross-encoder runs on native or torch, not on {asked['runtime']}")
     return Reranker.open(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"])
+
+
+def check_maker(folder: Path, encoder: Encoder[Any], model: str) -> None:
+    """Raise ContractError unless the vectors are documents by this very model; warn where their folder does not say."""
+    from nearfield.errors import ContractError, NearfieldWarning
+    from nearfield.store.made_by import MadeBy
+
+    made = MadeBy.open(folder)
+    if made is None:
+        message = f"{folder} does not say which model made its vectors; the results mean nothing unless it was {model}"
+        warnings.warn(message, NearfieldWarning, stacklevel=2)
+        return
+    if made.files != (encoder.identity or {}).get("files"):
+        advice = f"name {made.source}, or encode the collection again"
+        raise ContractError(f"{folder}: its vectors were made by {made.model} ({made.source}), and {model} is another model; {advice}")
+    if made.role != DOCUMENT:
+        raise ContractError(f"{folder}: its texts were encoded as {made.role}; wanted documents: encode with --role document")
 
 
 def _asked(name: str, asked: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -30,7 +30,7 @@ def reranker(
     Examples:
 
         nearfield reranker minilm --on my-data
-        nearfield reranker ./cross-encoder --on my-data --first minilm --recipe recipes/reranker.toml
+        nearfield reranker ./cross-encoder --on my-data --first minilm --recipe recipe.toml
     """
     from nearfield.data.open import open_collection
     from nearfield.report.decode import Place, decode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEPTH, DEVICE, PRECISION, RERANK, RUNTIME, open_model, open_reranker, proof_on, ran_by
+from nearfield.cli.opened import DEPTH, DEVICE, PRECISION, RERANK, RUNTIME, check_maker, open_model, open_reranker, proof_on, ran_by
 from nearfield.types.role import DOCUMENT, QUERY
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def _embedded(data: Collection, query: str, model: str, opened: Callable[[], Enc
     stored = None if folder is None else _opened(folder, data)
     encoder = opened()
     if folder is not None:
-        _check_maker(folder, encoder, model)
+        check_maker(folder, encoder, model)
     if isinstance(stored, Dense) and stored.dim > encoder.contract.dim:
         raise ContractError(f"{folder}: its vectors have {stored.dim} dimensions, {model}'s {encoder.contract.dim}; name their model")
     kind = encoder.contract.kind if stored is None else stored.kind
@@ -169,27 +168,13 @@ def _maker(folder: Path) -> str:
     from nearfield.errors import InputError
     from nearfield.store.made_by import MadeBy
 
+    if not (folder / "vectors.json").is_file():
+        what = "holds no vectors.json, and so no vectors" if folder.exists() else "does not exist"
+        raise InputError(f"{what}; wanted a folder that `nearfield encode` wrote", path=folder)
     made = MadeBy.open(folder)
     if made is None:
         raise InputError("does not say which model made its vectors; name it with --model, or encode the collection again", path=folder)
     return made.source
-
-
-def _check_maker(folder: Path, encoder: Encoder[Any], model: str) -> None:
-    """Raise ContractError unless the vectors are documents by this very model; warn where their folder does not say."""
-    from nearfield.errors import ContractError, NearfieldWarning
-    from nearfield.store.made_by import MadeBy
-
-    made = MadeBy.open(folder)
-    if made is None:
-        message = f"{folder} does not say which model made its vectors; the results mean nothing unless it was {model}"
-        warnings.warn(message, NearfieldWarning, stacklevel=2)
-        return
-    if made.files != (encoder.identity or {}).get("files"):
-        advice = f"leave out --model, name {made.source}, or encode the collection again"
-        raise ContractError(f"{folder}: its vectors were made by {made.model} ({made.source}), and {model} is another model; {advice}")
-    if made.role != DOCUMENT:
-        raise ContractError(f"{folder}: its texts were encoded as {made.role}; wanted documents: encode with --role document")
 
 
 def _opened(folder: Path, data: Collection) -> Embeddings:
@@ -243,7 +228,7 @@ def _show(rows: list[dict[str, Any]], parts: list[str]) -> None:
     from rich.text import Text
 
     if not rows:
-        out.print("Nothing was found: no document has a word of the query.")
+        out.print("Nothing was found: no document shares a word or a term with the query.")
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("rank", "score", *parts):

@@ -13,6 +13,7 @@ from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
+from nearfield.similarity.open import open_embeddings
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY
 
@@ -28,7 +29,11 @@ class FrozenVectors:
 
     @classmethod
     def of(cls, encoder: Encoder, collection: Collection, *, documents: Dense | None = None, progress: Progress = silent) -> FrozenVectors:
-        """By `encoder`; `documents` are taken as they are where given."""
+        """By `encoder`; `documents` are taken as they are where given. Raises ContractError where its embeddings are not dense."""
+        if encoder.contract.kind != Dense.kind:
+            raise ContractError(
+                f"{encoder.contract.name}: makes {encoder.contract.kind} embeddings, and what is trained maps dense vectors"
+            )
         if documents is None:
             documents = encoder.encode(collection.document_texts, DOCUMENT, progress=progress)
         return cls(encoder.contract.name, collection, documents, encoder.encode(collection.query_texts, QUERY))
@@ -56,10 +61,13 @@ class FrozenVectors:
 def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
     """The vectors in `folder` for `ids`, in their order: a vector folder, or a folder with float `vectors.npy` and `ids.jsonl`.
 
-    Vectors of other ids are left out. Raises InputError for ids without a vector.
+    Vectors of other ids are left out. Raises InputError for ids without a vector, ContractError for embeddings
+    of another kind than dense.
     """
     folder = Path(folder)
-    stored = Dense.open(folder) if (folder / "vectors.json").is_file() else _plain(folder)
+    stored = open_embeddings(folder) if (folder / "vectors.json").is_file() else _plain(folder)
+    if not isinstance(stored, Dense):
+        raise ContractError(f"{folder}: holds {stored.kind} embeddings; wanted dense vectors")
     names = _ids(folder)
     if names is None:
         if len(stored) != len(ids):
@@ -82,7 +90,8 @@ def _plain(folder: Path) -> Dense:
     try:
         vectors = np.load(folder / "vectors.npy", mmap_mode="r")
     except (OSError, ValueError) as error:
-        raise InputError(f"holds no vectors.npy that can be read ({error}); wanted (n, dim) floats", path=folder) from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"holds no vectors.npy that can be read ({reason}); wanted (n, dim) floats", path=folder) from error
     if vectors.ndim != 2 or vectors.dtype not in (np.float32, np.float16, np.float64):
         raise InputError(f"vectors.npy holds {vectors.dtype} of shape {vectors.shape}; wanted (n, dim) floats", path=folder)
     vectors = vectors.astype(np.float32)

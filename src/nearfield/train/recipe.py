@@ -222,7 +222,9 @@ def _build(start: Any, facts: dict[str, Any], under: str) -> Any:
     values: dict[str, Any] = {}
     for key, value in facts.items():
         if key not in known:
-            raise RecipeError(f"there is no key {under}{key}; {under or 'a recipe '}has {', '.join(known)}.{nearest(key, known)}")
+            raise RecipeError(
+                f"there is no key {under}{key}; {under.rstrip('.') or 'a recipe'} has {', '.join(known)}.{nearest(key, known)}"
+            )
         values[key] = _value(getattr(start, key), value, f"{under}{key}")
     return dataclasses.replace(start, **values)
 

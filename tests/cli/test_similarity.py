@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tiny import tiny_model
 
 Run = Callable[..., Any]
 TEXTS = ("a cat on a mat", "a kitten on a rug", "tax law")
@@ -62,3 +65,17 @@ def test_bad_requests_are_errors_with_exit_code_2(cli: Run) -> None:
         shown = cli("similarity", *arguments)
         assert shown.exit_code == 2
         assert said in shown.stderr
+
+
+def test_other_kinds_than_dense_show_their_own_similarity_alone(cli: Run, tmp_path: Path) -> None:
+    source = tiny_model(tmp_path / "dense")
+    for head, own in (("splade", "dot"), ("late-interaction", "MaxSim"), ("three", "fused")):
+        model = tmp_path / head
+        assert cli("models", "head", source, head, "--to", model).exit_code == 0
+        told = cli("similarity", "read a file", "write a file", "tax law", "--model", model, "--json")
+        assert told.exit_code == 0, told.stderr
+        assert json.loads(told.stdout)["own_metric"] == own
+        assert all(set(row) == {"a", "b", own} for row in json.loads(told.stdout)["pairs"])
+        assert f"{own} *" in cli("similarity", "a cat", "a dog", "--model", model).stdout
+        refused = cli("similarity", "a cat", "a dog", "--model", model, "--metric", "euclidean")
+        assert (refused.exit_code, f"only similarity is their own ({own})" in refused.stderr) == (2, True), refused.stderr

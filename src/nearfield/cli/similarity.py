@@ -10,9 +10,10 @@ from nearfield.cli.console import emit_json, out
 from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model
 
 if TYPE_CHECKING:
-    from nearfield.similarity.dense import Dense
-    from nearfield.types.contract import Contract
+    from nearfield.similarity.embeddings import Embeddings
 
+OWN = {"multi-vector": "MaxSim", "several": "fused"}
+"""What scores of kinds whose items are not one vector are called."""
 Pair = tuple[str, str, dict[str, float]]
 
 
@@ -28,7 +29,8 @@ def similarity(
 ) -> None:
     """Show cosine, dot and negative euclidean similarity of texts, best first; higher is closer.
 
-    The model's own similarity is marked; asking for another warns with what it costs on these texts.
+    The model's own similarity is marked; asking for another warns with what it costs on these texts. A model whose embeddings are not
+    dense (sparse, multi-vector) has its own alone.
 
     Examples:
 
@@ -36,7 +38,7 @@ def similarity(
         nearfield similarity "how to sort" --against "sorted(x)" --against "x + y"
         nearfield similarity "a cat" "a dog" --metric dot --json
     """
-    from nearfield.errors import InputError
+    from nearfield.errors import ContractError, InputError
     from nearfield.similarity.functions import similarity as named
     from nearfield.similarity.metric import warn_of_metric
 
@@ -47,26 +49,36 @@ def similarity(
     encoder = open_model(model, runtime=runtime, precision=precision, device=device)
     query = encoder.encode(texts, "query" if against else "document")
     document = encoder.encode(against, "document") if against else query
-    chosen = metric or encoder.contract.similarity
-    warn_of_metric(encoder.contract, chosen, query=query.floats(), document=document.floats())
-    pairs = sorted(_pairs(texts, against, query, document), key=lambda pair: -pair[2][chosen])
+    kind = encoder.contract.kind
+    own = OWN.get(kind, encoder.contract.similarity)
+    chosen = metric or own
+    if kind == "dense":
+        warn_of_metric(encoder.contract, chosen, query=query.floats(), document=document.floats())
+    elif metric is not None:
+        raise ContractError(f"{model}: its embeddings are {kind}, whose only similarity is their own ({own}); leave out --metric")
+    pairs = sorted(_pairs(texts, against, query, document, own=own), key=lambda pair: -pair[2][chosen])
     if json:
         rows = [{"a": a, "b": b} | values for a, b, values in pairs]
-        emit_json({"model": encoder.contract.name, "own_metric": encoder.contract.similarity, "metric": chosen, "pairs": rows})
+        emit_json({"model": encoder.contract.name, "own_metric": own, "metric": chosen, "pairs": rows})
     else:
-        _show(pairs, encoder.contract)
+        _show(pairs, encoder.contract.name, own)
 
 
-def _pairs(texts: list[str], against: list[str] | None, query: Dense, document: Dense) -> list[Pair]:
+def _pairs(texts: list[str], against: list[str] | None, query: Embeddings, document: Embeddings, *, own: str) -> list[Pair]:
+    """Each pair of texts with its similarities: every one of dense vectors, and of other kinds the one that is the model's `own`."""
+    from nearfield.similarity.dense import Dense
     from nearfield.similarity.functions import FUNCTIONS
 
-    scores = {name: function(query.floats(), document.floats()) for name, function in FUNCTIONS.items()}
+    if isinstance(query, Dense) and isinstance(document, Dense):
+        scores = {name: function(query.floats(), document.floats()) for name, function in FUNCTIONS.items()}
+    else:
+        scores = {own: query.scores(document)}
     others = against or texts
     places = [(a, b) for a in range(len(texts)) for b in range(len(others)) if against or a < b]
     return [(texts[a], others[b], {name: float(table[a, b]) for name, table in scores.items()}) for a, b in places]
 
 
-def _show(pairs: list[Pair], contract: Contract) -> None:
+def _show(pairs: list[Pair], model: str, own: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -74,9 +86,9 @@ def _show(pairs: list[Pair], contract: Contract) -> None:
     table.add_column("a")
     table.add_column("b")
     for name in pairs[0][2]:
-        own = name == contract.similarity
-        table.add_column(f"{name} *" if own else name, justify="right", style="bold" if own else "dim", no_wrap=True)
+        mark = name == own
+        table.add_column(f"{name} *" if mark else name, justify="right", style="bold" if mark else "dim", no_wrap=True)
     for a, b, values in pairs:
         table.add_row(Text(a), Text(b), *(f"{value:.4f}" for value in values.values()))
     out.print(table)
-    out.print(f"* what {contract.name} is made for; higher is closer in every column", style="dim", highlight=False, markup=False)
+    out.print(f"* what {model} is made for; higher is closer in every column", style="dim", highlight=False, markup=False)

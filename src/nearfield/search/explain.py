@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from nearfield.encoders.encoder import Encoder
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import Sparse
 from nearfield.types.role import DOCUMENT, QUERY
+
+WHOLE = "(dense vector)"
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ def explain(asked: Asked, documents: Embeddings, document: int, *, text: str) ->
     """The matches that the score of the one query in `asked` and of document number `document`, whose text is `text`, is the sum of.
 
     Of sparse embeddings the shared terms, largest first; of multi-vector ones each of the query's tokens, in order, with the closest of
-    the document's; of several kinds at once the matches of those that have some, as much of them as the fused score counts. Nothing
-    for dense vectors: their score is not made of parts that mean something. Vectors that stand for no one token (see
-    `MultiVector.pool`) are called by their place.
+    the document's; of several kinds at once the matches of each, as much of them as the fused score counts, with the score of the
+    dense vectors as one. Nothing for dense vectors alone: their score is not made of parts that mean something. Vectors that stand for
+    no one token (see `MultiVector.pool`) are called by their place.
     """
     query = asked.embeddings
     if isinstance(query, Sparse) and isinstance(documents, Sparse):
@@ -50,7 +53,12 @@ def explain(asked: Asked, documents: Embeddings, document: int, *, text: str) ->
         weighted = []
         for kind, part in query.parts.items():
             weight = query.fusion.get(kind, 0.0)
-            found = explain(Asked(asked.encoder, asked.text, part), documents.parts[kind], document, text=text) if weight else []
+            if not weight:
+                continue
+            theirs = documents.parts[kind]
+            found = explain(Asked(asked.encoder, asked.text, part), theirs, document, text=text)
+            if isinstance(part, Dense) and isinstance(theirs, Dense):
+                found = [Match(WHOLE, WHOLE, float(part.scores(theirs[[document]])[0, 0]))]
             weighted += [Match(match.query, match.document, weight * match.score) for match in found]
         return weighted
     return []

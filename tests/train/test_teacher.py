@@ -131,7 +131,7 @@ def test_a_step_adds_the_teachers_loss_to_the_objectives(tiny: Path, name: str, 
     data = data_of(model, 12, negatives=2)
     data.pairs.negatives[3, 1] = data.pairs.negatives[4] = -1
     taught = replace(data, teacher=np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32))
-    recipe = Recipe.of({"distil": {"loss": name, "weight": 0.5, "temperature": 2.0}})
+    recipe = Recipe.of({"distil": {"teacher": "any", "loss": name, "weight": 0.5, "temperature": 2.0}})
     weights, batch = list(trainable(model, recipe).values()), np.arange(10)
     plain = training_step(model, prepare_step(data, batch, model.contract), recipe, weights)
     both = training_step(model, prepare_step(taught, batch, model.contract), recipe, weights)
@@ -174,6 +174,7 @@ def test_a_recipe_says_what_is_wrong_with_its_teacher() -> None:
         ({"distil": {"weight": 0}}, r"distil\.weight is 0"),
         ({"distil": {"temperature": 0}}, r"distil\.temperature is 0"),
         ({"distil": {"teacher": "x"}, "negatives": {"per_query": 0}}, r"negatives\.per_query is 0; wanted at least 1"),
+        ({"distil": {"loss": "margin-mse"}}, "distil.teacher is empty; wanted a teacher"),
         ({"distil": {"techer": "x"}}, "teacher"),
     ):
         with pytest.raises(RecipeError, match=message):

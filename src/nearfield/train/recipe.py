@@ -164,6 +164,7 @@ class Recipe:
         _need(d.loss in ("kl", "margin-mse"), "distil.loss", d.loss, "kl or margin-mse")
         _need(d.weight > 0, "distil.weight", d.weight, "more than 0; without distil.teacher nothing is distilled")
         _need(d.temperature > 0, "distil.temperature", d.temperature, "more than 0")
+        _need(bool(d.teacher) or d == Distil(), "distil.teacher", "empty", "a teacher, which the other keys of [distil] are about")
         _need(not d.teacher or n.per_query > 0, "negatives.per_query", n.per_query, "at least 1: a teacher compares a query's documents")
         _need(self.lora.rank >= 0, "lora.rank", self.lora.rank, "0, for none, or more")
         _need(self.lora.alpha > 0, "lora.alpha", self.lora.alpha, "more than 0")

@@ -37,7 +37,7 @@ def _machine(facts: dict[str, Any]) -> str:
 
 
 def _drawn(name: str, result: dict[str, Any]) -> list[str]:
-    kind = "encode-cpu" if name.startswith("encode-cpu") else "gpu-encode" if name.startswith("gpu-encode") else name
+    kind = next((start for start in DRAWN if name.startswith(f"{start}-")), name)
     command = f"`{result['command']}`, {result['date']}, load before {result['load_before']:g}.\n"
     draw = DRAWN.get(kind)
     if draw is None:
@@ -115,6 +115,25 @@ def _out_of_core(name: str, result: dict[str, Any], command: str) -> list[str]:
     return [f"### Encoding out of core, {result['model']}\n\n{peak}{command}", _table(rows), f"Checked: {checked}.\n"]
 
 
+def _heads(name: str, result: dict[str, Any], command: str) -> list[str]:
+    """What new heads find once they are trained: by three_heads.py, whose figures lie under `quality`, or by scifact_heads.py."""
+    found = result.get("quality", result)
+    stages = "; ".join(f"{stage['pairs']:,} pairs of {stage['on']} in {stage['steps']} steps" for stage in found.get("stages", ()))
+    title = f"### {result.get('head', 'three')} on {result['model']}, trained\n\nTrained on {stages}. {found.get('measure')} of "
+    rows = [
+        {
+            "system": row["system"],
+            "mean": "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**row["mean"]),
+            "bytes a document": round(row["bytes_per_document"]),
+            "milliseconds a query": (row.get("query") or {}).get("encode_ms", row.get("query_ms")),
+        }
+        for row in found.get("rows", ())
+    ]
+    notes = "".join(f"- {note}\n" for note in found.get("notes", ()) if "active terms" in note)
+    size = f"{found.get('queries', 0):,} test queries over {found.get('documents', 0):,} documents. "
+    return [title + size + command, _table(rows), notes] if rows else []
+
+
 DRAWN: dict[str, Callable[[str, dict[str, Any], str], list[str]]] = {
     "encode-cpu": _encode_cpu,
     "gpu-encode": _gpu_encode,
@@ -126,6 +145,8 @@ DRAWN: dict[str, Callable[[str, dict[str, Any], str], list[str]]] = {
     "bm25": _bm25,
     "static": _static,
     "out-of-core": _out_of_core,
+    "three-heads": _heads,
+    "scifact": _heads,
 }
 """What draws a result, by its file's name, or its start where that ends in the model's."""
 

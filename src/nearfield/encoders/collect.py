@@ -83,6 +83,7 @@ class Parts(Collector):
     def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
         """See Collector.embeddings."""
         joined = type(self._parts[0]).join(self._parts)
+        self._parts.clear()  # vectors of tokens take much room, and putting them in order takes as much again
         checked_finite(joined.peaks()[:, None], self._contract.name)
         ordered: Any = joined[np.argsort(np.concatenate(self._items))]
         found: Embeddings = replace(ordered, usage=usage, counts=counts)

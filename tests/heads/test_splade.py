@@ -43,11 +43,12 @@ def naive(made: Splade, given: Tensor, packed: Packed) -> Tensor:
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("tokens", [3, 1000])
+@pytest.mark.parametrize("lengths", [(4, 3, 3, 1), (4, 0, 0), (5, 2, 0)])
 def test_weights_and_gradients_are_those_of_plain_loops(
-    pooling: str, activation: str, tokens: int, monkeypatch: pytest.MonkeyPatch
+    pooling: str, activation: str, tokens: int, lengths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(splade, "_TOKENS", tokens)
-    made, packed, given = head(pooling, activation), batch(4, 3, 3, 1), states(11)
+    made, packed, given = head(pooling, activation), batch(*lengths), states(sum(lengths))
     outputs, gradients = [], []
     for compute in (made, lambda one, two: naive(made, one, two)):
         leaf = given.clone().requires_grad_()

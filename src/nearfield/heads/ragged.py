@@ -13,7 +13,7 @@ from nearfield.errors import ContractError
 from nearfield.heads.represented import Represented, cut
 from nearfield.similarity.functions import unit
 from nearfield.similarity.maxsim import maxsim
-from nearfield.similarity.sparse import segments
+from nearfield.similarity.offsets import segments
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError, nearest
 from nearfield.heads.head import Head
 from nearfield.heads.represented import Rows
+from nearfield.similarity.offsets import item_blocks
 from nearfield.similarity.sparse import Sparse
 
 POOLINGS = ("max", "sum")
@@ -58,7 +59,7 @@ class Splade(Head[Tensor]):
             greatest: Tensor = _GreatestLogits.apply(hidden, weight, bias, offsets)  # type: ignore[no-untyped-call]
             return self._activated(greatest)
         parts = [hidden.new_zeros(0, len(weight))]
-        for first, last in _blocks(offsets):
+        for first, last in item_blocks(offsets, _TOKENS):
             block = hidden[offsets[first] : offsets[last]]
             lengths = [end - start for start, end in zip(offsets[first:last], offsets[first + 1 : last + 1], strict=True)]
             parts.append(checkpoint(self._summed, block, weight, bias, lengths, use_reentrant=False))
@@ -93,7 +94,7 @@ class _GreatestLogits(torch.autograd.Function):
         n = len(offsets) - 1
         greatest = hidden.new_zeros(n, len(weight))
         token = torch.zeros(n, len(weight), dtype=torch.int32, device=hidden.device) if any(ctx.needs_input_grad) else None
-        for first, last in _blocks(offsets):
+        for first, last in item_blocks(offsets, _TOKENS):
             start = offsets[first]
             logits = torch.addmm(bias, hidden[start : offsets[last]], weight.T)
             for at in range(first, last):
@@ -115,25 +116,13 @@ class _GreatestLogits(torch.autograd.Function):
             grad = grad.index_fill(0, torch.tensor(empty, device=grad.device), 0.0)
         to_hidden = torch.zeros_like(hidden)
         to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # it may be the word embeddings, which are frozen
-        for first, last in _blocks(offsets):
+        for first, last in item_blocks(offsets, _TOKENS):
             block = slice(offsets[first], offsets[last])
+            if block.start == block.stop:
+                continue
             spread = hidden.new_zeros(block.stop - block.start, len(weight))
             spread.scatter_add_(0, token[first:last].long(), grad[first:last])
             to_hidden[block] = spread @ weight
             if to_weight is not None:
                 to_weight.addmm_(spread.T, hidden[block])
         return to_hidden, to_weight, grad.sum(0), None
-
-
-def _blocks(offsets: list[int]) -> list[tuple[int, int]]:
-    """Runs of whole sequences, first and past the last, of at most `_TOKENS` tokens; a longer sequence is one alone, and a run of
-    none but empty ones is left out."""
-    blocks, first, n = [], 0, len(offsets) - 1
-    while first < n:
-        last = first + 1
-        while last < n and offsets[last + 1] - offsets[first] <= _TOKENS:
-            last += 1
-        if offsets[last] > offsets[first]:
-            blocks.append((first, last))
-        first = last
-    return blocks

@@ -15,7 +15,7 @@ from nearfield.heads.ragged import Ragged
 from nearfield.heads.segments import Segments
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
-from nearfield.similarity.sparse import joined_offsets
+from nearfield.similarity.offsets import joined_offsets
 
 
 class TokenVectors(Head[Tensor]):

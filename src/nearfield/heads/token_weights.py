@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from nearfield.batch.packed import Packed
 from nearfield.heads.head import Head
 from nearfield.heads.represented import Rows
-from nearfield.similarity.sparse import Sparse, joined_offsets
+from nearfield.similarity.offsets import joined_offsets
+from nearfield.similarity.sparse import Sparse
 
 
 class TokenWeights(Head[Tensor]):

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nearfield.similarity.offsets import item_blocks
+
 _SIMILARITIES = 1 << 22  # of two tokens, held at once: 16 MB in float32
 _SHORT = 32_767  # tokens of a document up to which the closest one's place takes two bytes
 
@@ -33,7 +35,7 @@ class _MaxSim(torch.autograd.Function):
         longest = max((end - start for start, end in pairwise(offsets)), default=0)
         keep = any(ctx.needs_input_grad)
         place = torch.zeros(len(query), len(offsets) - 1, dtype=torch.int16 if longest <= _SHORT else torch.int32, device=query.device)
-        for first, last in _blocks(offsets, len(query)):
+        for first, last in item_blocks(offsets, max(1, _SIMILARITIES // max(1, len(query)))):
             near = query @ document[offsets[first] : offsets[last]].T
             for at in range(first, last):
                 if offsets[at] < offsets[at + 1]:
@@ -50,8 +52,10 @@ class _MaxSim(torch.autograd.Function):
         query, document, owner, place = ctx.saved_tensors
         (grad,), offsets = grads, ctx.offsets
         to_query, to_document = torch.zeros_like(query), torch.zeros_like(document)
-        for first, last in _blocks(offsets, len(query)):
+        for first, last in item_blocks(offsets, max(1, _SIMILARITIES // max(1, len(query)))):
             here = [at for at in range(first, last) if offsets[at] < offsets[at + 1]]
+            if not here:
+                continue
             start = torch.tensor([offsets[at] - offsets[first] for at in here], device=query.device)
             columns = torch.tensor(here, device=query.device)
             spread = query.new_zeros(len(query), offsets[last] - offsets[first])
@@ -66,17 +70,3 @@ def _owner(offsets: list[int], device: torch.device) -> Tensor:
     """The item of each token: (T,) int64."""
     ends = torch.tensor(offsets, device=device)
     return torch.repeat_interleave(torch.arange(len(offsets) - 1, device=device), ends.diff())
-
-
-def _blocks(offsets: list[int], tokens: int) -> list[tuple[int, int]]:
-    """Runs of whole documents, first and past the last, of so few tokens that those of `tokens` others with them can be held; one at least,
-    and none without any token."""
-    blocks, first, n, most = [], 0, len(offsets) - 1, max(1, _SIMILARITIES // max(1, tokens))
-    while first < n:
-        last = first + 1
-        while last < n and offsets[last + 1] - offsets[first] <= most:
-            last += 1
-        if offsets[last] > offsets[first]:
-            blocks.append((first, last))
-        first = last
-    return blocks

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import OFFSETS, VECTORS, Array, Embeddings, chosen
-from nearfield.similarity.sparse import joined_offsets, largest, segments
+from nearfield.similarity.offsets import item_blocks, joined_offsets, largest, segments
 from nearfield.store.atomic import read_json, write_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
@@ -81,11 +81,11 @@ class MultiVector(Embeddings):
         (arXiv 2004.12832), equation 3.
         """
         scored = np.full((len(self), len(documents)), -np.inf, np.float32)
-        for start, end in _item_blocks(documents.offsets, _BLOCK):
+        for start, end in item_blocks(documents.offsets, _BLOCK):
             block = documents.tokens[documents.offsets[start] : documents.offsets[end]]
             filled = np.flatnonzero(documents.lengths[start:end])
             first = documents.offsets[start:end][filled] - documents.offsets[start]
-            for low, high in _item_blocks(self.offsets, _ASKED) if len(filled) else []:
+            for low, high in item_blocks(self.offsets, _ASKED) if len(filled) else []:
                 asked = np.flatnonzero(self.lengths[low:high])
                 if len(asked):
                     near = self.tokens[self.offsets[low] : self.offsets[high]].scores(block)
@@ -179,16 +179,6 @@ def pooled(documents: Embeddings, factor: int) -> Embeddings:
     if not isinstance(documents, MultiVector):
         raise ContractError(f"{documents.kind} embeddings have no tokens to pool, as one vector for {factor}; leave that out")
     return documents.pool(factor)
-
-
-def _item_blocks(offsets: npt.NDArray[np.int64], most: int) -> list[tuple[int, int]]:
-    """Runs of whole items of at most `most` tokens, one item at least."""
-    blocks, start, n = [], 0, len(offsets) - 1
-    while start < n:
-        end = max(start + 1, int(np.searchsorted(offsets, offsets[start] + most, side="right")) - 1)
-        blocks.append((start, end))
-        start = end
-    return blocks
 
 
 def _fewer(tokens: Dense, factor: int, keep: int) -> npt.NDArray[np.float32]:

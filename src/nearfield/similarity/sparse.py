@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, nearest
 from nearfield.similarity.embeddings import OFFSETS, Array, Embeddings, chosen
+from nearfield.similarity.offsets import joined_offsets, largest, segments
 from nearfield.store.atomic import read_json, write_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
@@ -180,27 +181,6 @@ class Sparse(Embeddings):
             what = f"{len(opened)} rows, {len(weights)} weights and {len(terms)} terms"
             raise InputError(f"holds {what}; vectors.json says {facts['items']} rows, offsets.npy {offsets[-1]} weights", path=path)
         return opened
-
-
-def segments(offsets: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where the values of the `chosen: (m,)` segments lie, end to end, and the offsets (m + 1,) that they have then."""
-    lengths = np.diff(offsets)[chosen]
-    new = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return np.repeat(offsets[:-1][chosen] - new[:-1], lengths) + np.arange(new[-1]), new
-
-
-def joined_offsets(lengths: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-    """The offsets (n + 1,) of segments of these lengths, end to end."""
-    return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-
-
-def largest(values: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """(n,) the greatest of the `values` (at least 0) of each segment; 0 of an empty one."""
-    found = np.zeros(len(offsets) - 1, np.float32)
-    filled = np.flatnonzero(np.diff(offsets))
-    if len(filled):
-        found[filled] = np.maximum.reduceat(values, offsets[filled])
-    return found
 
 
 def _lengths(rows: Any) -> npt.NDArray[np.float32]:

@@ -100,11 +100,12 @@ def test_gradients_are_those_of_each_sequence_alone(case: str) -> None:
 @settings(max_examples=10, deadline=None)
 @given(lengths=st.lists(st.integers(0, 30), min_size=1, max_size=8), seed=st.integers(0, 99))
 def test_any_lengths(case: str, lengths: list[int], seed: int) -> None:
+    within = 2e-6 if "gemma" in case else 1e-9  # as above
     if sum(lengths):
-        model, packed = KEPT.setdefault(case, backbone(case)), batch(sorted(lengths, reverse=True), seed)
+        model, packed = KEPT.setdefault(case, backbone(case, torch.float64)), batch(sorted(lengths, reverse=True), seed)
         ours = KEPT.setdefault(f"{case} packed", prepared(model))
         with torch.inference_mode():
-            torch.testing.assert_close(packed_states(ours, packed, CPU), alone(model, packed), atol=5e-6, rtol=5e-6)
+            torch.testing.assert_close(packed_states(ours, packed, CPU), alone(model, packed), atol=within, rtol=within)
 
 
 KEPT: dict[str, Any] = {}

@@ -8,6 +8,16 @@ import pytest
 from nearfield.index import exact, funnel, inverted, shortlist, signs
 from nearfield.similarity.dense import Dense
 
+BAGS = [
+    "The cats are running after a mouse, a small mouse.",
+    "Dogs run; cats sleep.",
+    "",
+    "Tax law and the running of courts",
+    "mouse mouse mouse",
+    "of the and",
+]
+"""Texts with stop words, repeated words, plurals, and none at all."""
+
 
 def clustered(n: int, dim: int = 48, *, seed: int = 0, similarity: str = "cosine") -> Dense:
     """n vectors around 20 centres that are the same for every seed, with a mean that is not zero and dimensions of unequal length."""

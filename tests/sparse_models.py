@@ -9,35 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from sentence_transformers.sparse_encoder import SparseEncoder
 from torch import nn
-from transformers import (
-    AutoModelForMaskedLM,
-    BertConfig,
-    DistilBertConfig,
-    ElectraConfig,
-    ModernBertConfig,
-    MPNetConfig,
-    NomicBertConfig,
-    PreTrainedConfig,
-    RobertaConfig,
-    XLMRobertaConfig,
-)
+from transformers import AutoModelForMaskedLM
 
 from nearfield.encoders.load import load_encoder
 from nearfield.similarity.sparse import Sparse
-from tiny import SIZES, tiny_tokenizer
+from tiny import SPECIALS, tiny_config, tiny_tokenizer
 
-KINDS: dict[str, type[PreTrainedConfig]] = {
-    "bert": BertConfig,
-    "distilbert": DistilBertConfig,
-    "electra": ElectraConfig,
-    "modernbert": ModernBertConfig,
-    "mpnet": MPNetConfig,
-    "nomic_bert": NomicBertConfig,
-    "roberta": RobertaConfig,
-    "xlm-roberta": XLMRobertaConfig,
-}
+KINDS = ("bert", "distilbert", "electra", "modernbert", "mpnet", "nomic_bert", "roberta", "xlm-roberta")  # those with a language head
 
 
 def tiny_splade(
@@ -53,17 +34,10 @@ def tiny_splade(
     (folder / "1_SpladePooling").mkdir(parents=True)
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
-    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    sizes: dict[str, Any] = {**SIZES, "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 130, "pad_token_id": 0}
-    if kind == "distilbert":
-        sizes |= {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
-    if kind == "electra":
-        sizes |= {"embedding_size": 16}
-    if kind == "modernbert":
-        sizes |= {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3, "local_attention": 16}
+    sizes = {"embedding_size": 16} if kind == "electra" else {}
     with torch.random.fork_rng():
         torch.random.manual_seed(0)
-        model = AutoModelForMaskedLM.from_config(KINDS[kind](**sizes | (facts or {})))
+        model = AutoModelForMaskedLM.from_config(tiny_config(kind, tokenizer.get_vocab_size(), sizes | (facts or {})))
         for weight in model.parameters():
             nn.init.normal_(weight, std=0.3) if weight.dim() > 1 else nn.init.normal_(weight, mean=0.2, std=0.3)
     model.save_pretrained(folder)
@@ -73,7 +47,7 @@ def tiny_splade(
     ]
     output = {"text": {"method": "forward", "method_output_name": "logits"}}
     files: dict[str, Any] = {
-        "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64, **special},
+        "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64, **SPECIALS},
         "modules.json": modules,
         "sentence_bert_config.json": {"transformer_task": task, "modality_config": output, "module_output_name": "token_embeddings"},
         "1_SpladePooling/config.json": {"pooling_strategy": pooling, "activation_function": activation, "embedding_dimension": None},
@@ -99,3 +73,12 @@ def assert_same_as_sentence_transformers(folder: Path, texts: list[str], *, with
             assert isinstance(ours, Sparse)
             theirs = peer_encode(texts, convert_to_sparse_tensor=False).numpy()
             np.testing.assert_allclose(ours.matrix().toarray(), theirs, atol=within, rtol=1e-6)  # weights of a sum reach hundreds
+
+
+def tell_apart(folder: Path) -> Path:
+    """The tiny model in `folder` without the 1 that is the mean of its biases, with which all tokens have nearly the same state: a new
+    head magnifies what sets them apart, and would magnify rounding with it."""
+    file = folder / "model.safetensors"
+    weights = {name: weight - 1 if name.endswith("bias") else weight for name, weight in load_file(file).items()}
+    save_file(weights, file, metadata={"format": "pt"})
+    return folder

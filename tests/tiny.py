@@ -33,6 +33,18 @@ WORDS = _TEXT.split()
 ALPHABET = [chr(code) for code in range(33, 127)]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+CONFIGS: dict[str, type[PreTrainedConfig]] = {
+    "bert": BertConfig,
+    "camembert": CamembertConfig,
+    "distilbert": DistilBertConfig,
+    "electra": ElectraConfig,
+    "modernbert": ModernBertConfig,
+    "mpnet": MPNetConfig,
+    "nomic_bert": NomicBertConfig,
+    "roberta": RobertaConfig,
+    "xlm-roberta": XLMRobertaConfig,
+}
 
 
 def tiny_model(
@@ -51,10 +63,10 @@ def tiny_model(
     folder.mkdir(parents=True)
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
-    _json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_tokens, **_SPECIALS})
+    _json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_tokens, **SPECIALS})
     with torch.random.fork_rng():
         torch.random.manual_seed(seed)
-        model = AutoModel.from_config(_config(kind, tokenizer.get_vocab_size(), sizes or {}))
+        model = AutoModel.from_config(tiny_config(kind, tokenizer.get_vocab_size(), sizes or {}))
         for weight in model.parameters():
             nn.init.normal_(weight, std=0.3) if weight.dim() > 1 else nn.init.normal_(weight, mean=1.0, std=0.1)
     model.save_pretrained(folder)
@@ -82,27 +94,14 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-_SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-
-
-def _config(kind: str, vocabulary: int, sizes: dict[str, Any]) -> PreTrainedConfig:
+def tiny_config(kind: str, vocabulary: int, sizes: dict[str, Any]) -> PreTrainedConfig:
+    """The config of a tiny model; `sizes` are facts of it."""
     common = {**SIZES, "vocab_size": vocabulary, "max_position_embeddings": 130, "pad_token_id": 0, **sizes}
     if kind == "distilbert":
         common["hidden_dim"] = common.pop("intermediate_size")
     if kind == "modernbert":
         common = {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3, "local_attention": 16} | common
-    kinds: dict[str, type[PreTrainedConfig]] = {
-        "bert": BertConfig,
-        "camembert": CamembertConfig,
-        "distilbert": DistilBertConfig,
-        "electra": ElectraConfig,
-        "modernbert": ModernBertConfig,
-        "mpnet": MPNetConfig,
-        "nomic_bert": NomicBertConfig,
-        "roberta": RobertaConfig,
-        "xlm-roberta": XLMRobertaConfig,
-    }
-    return kinds[kind](**common)
+    return CONFIGS[kind](**common)
 
 
 def _json(path: Path, value: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -29,3 +31,11 @@ def tiny_collection(*, queries: int = 120, seed: int = 0, dev: bool = True) -> C
         pa.table({"id": columns[0], "text": columns[2], "group": blank}),
         pa.table({"query": columns[0], "document": columns[1], "relevance": pa.array([1] * queries, pa.int32()), "split": columns[4]}),
     )
+
+
+def text_files(folder: Path, texts: Sequence[str]) -> Path:
+    """A folder of .txt files, 0.txt and on, of these texts."""
+    folder.mkdir()
+    for number, text in enumerate(texts):
+        (folder / f"{number}.txt").write_text(text)
+    return folder

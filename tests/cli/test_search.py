@@ -11,17 +11,14 @@ from typer.testing import CliRunner, Result
 from nearfield.cli.app import build
 from nearfield.encoders.load import load_encoder
 from tiny import tiny_model
+from tiny_data import text_files
 
 TEXTS = ["A cat sleeps on the mat.", "Tax law for small firms.", "Ships sail over the sea. " * 20, "How bread is baked."]
 
 
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
-    folder = tmp_path / "texts"
-    folder.mkdir()
-    for number, text in enumerate(TEXTS):
-        (folder / f"{number}.txt").write_text(text)
-    return folder
+    return text_files(tmp_path / "texts", TEXTS)
 
 
 def run(*arguments: object) -> Result:

@@ -18,7 +18,7 @@ from nearfield.evaluate.systems import model_systems
 from nearfield.index.bm25 import BM25
 from sparse_models import tiny_splade
 from tiny import tiny_model
-from tiny_data import tiny_collection
+from tiny_data import text_files, tiny_collection
 
 TEXTS = ["A cat sleeps on the mat.", "Tax law for small firms.", "Ships sail over the sea: cats and mats.", "How bread is baked."]
 Cli = Callable[..., Result]
@@ -26,11 +26,7 @@ Cli = Callable[..., Result]
 
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
-    folder = tmp_path / "texts"
-    folder.mkdir()
-    for number, text in enumerate(TEXTS):
-        (folder / f"{number}.txt").write_text(text)
-    return folder
+    return text_files(tmp_path / "texts", TEXTS)
 
 
 def results(ran: Result) -> list[dict[str, object]]:

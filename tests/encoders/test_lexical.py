@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from indexes import BAGS
 from nasty import nasty_texts
 from nearfield.batch.words import Words
 from nearfield.encoders.lexical import BagOfWords, Lexical
@@ -18,15 +19,7 @@ from nearfield.index.bm25 import BM25
 from nearfield.index.inverted import Inverted
 from nearfield.similarity.sparse import Sparse
 
-TEXTS = [
-    "The cats are running after a mouse, a small mouse.",
-    "Dogs run; cats sleep.",
-    "",
-    "Tax law and the running of courts",
-    "mouse mouse mouse",
-    "of the and",
-    *nasty_texts(40),
-]
+TEXTS = [*BAGS, *nasty_texts(40)]
 QUERIES = ["running cats", "mouse mouse cats", "zebra", "", "the", "LAW courts zebra", *nasty_texts(40)[::5]]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM
 
 from adapters import peft_adapter
@@ -20,7 +19,7 @@ from nearfield.encoders.new_head import HEADS, HeadOptions, new_head
 from nearfield.encoders.new_splade import usable_terms
 from nearfield.errors import InputError, ModelError
 from nearfield.heads.splade_start import ACTIVE
-from sparse_models import KINDS, assert_same_as_sentence_transformers
+from sparse_models import KINDS, assert_same_as_sentence_transformers, tell_apart
 from tiny import SPECIAL, WORDS, tiny_model
 
 
@@ -29,17 +28,10 @@ def test_a_new_splade_head_gives_what_sentence_transformers_gives(tmp_path: Path
     sizes = {"electra": {"embedding_size": 16}, "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}}
     layers = {"n_layers": 1} if kind == "distilbert" else {"num_hidden_layers": 1}
     source = tiny_model(tmp_path / "dense", kind=kind, sizes=sizes.get(kind, {}) | layers)
-    _tell_apart(source / "model.safetensors")
+    tell_apart(source)
     made = new_head(source, "splade", to=tmp_path / "sparse")
     assert (made.contract.kind, made.contract.name) == ("sparse", "dense-splade")
     assert_same_as_sentence_transformers(tmp_path / "sparse", nasty_texts())
-
-
-def _tell_apart(file: Path) -> None:
-    """Take from every bias the 1 that is its mean, with which all tokens have nearly the same state: the head magnifies what sets them
-    apart, and would magnify rounding with it."""
-    weights = {name: weight - 1 if name.endswith("bias") else weight for name, weight in load_file(file).items()}
-    save_file(weights, file, metadata={"format": "pt"})
 
 
 def test_on_a_real_backbone_too(tmp_path: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch) -> None:

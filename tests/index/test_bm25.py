@@ -11,20 +11,12 @@ import numpy as np
 import pytest
 import Stemmer
 
-from indexes import without_kernels
+from indexes import BAGS, without_kernels
 from nasty import nasty_texts
 from nearfield.batch.words import WORD
 from nearfield.errors import InputError
 from nearfield.index.bm25 import BM25
 
-TEXTS = [
-    "The cats are running after a mouse, a small mouse.",
-    "Dogs run; cats sleep.",
-    "",
-    "Tax law and the running of courts",
-    "mouse mouse mouse",
-    "of the and",
-]
 QUERIES = ["running cats", "mouse", "mouse mouse cats", "zebra", "", "the", "LAW courts zebra"]
 STOP = ["the", "a", "are", "and", "of", "after"]
 
@@ -52,17 +44,17 @@ def naive(texts: list[str], query: str, *, k1: float, b: float) -> list[float]:
 
 @pytest.mark.parametrize(("k1", "b"), [(1.5, 0.75), (0.9, 0.4), (0.0, 0.0), (2.0, 1.0)])
 def test_the_formula_by_naive_loops_gives_the_same(k1: float, b: float) -> None:
-    index = BM25(TEXTS, k1=k1, b=b, stop_words=STOP)
+    index = BM25(BAGS, k1=k1, b=b, stop_words=STOP)
     found, scores = index.top_k(QUERIES, 4)
     for row, query in enumerate(QUERIES):
-        expected = sorted(((-np.float32(score), place) for place, score in enumerate(naive(TEXTS, query, k1=k1, b=b)) if score > 0))[:4]
+        expected = sorted(((-np.float32(score), place) for place, score in enumerate(naive(BAGS, query, k1=k1, b=b)) if score > 0))[:4]
         assert found[row][found[row] >= 0].tolist() == [place for _, place in expected]
         np.testing.assert_allclose(scores[row][found[row] >= 0], [-score for score, _ in expected], rtol=1e-5)
         assert np.isneginf(scores[row][found[row] < 0]).all()
 
 
 def test_queries_that_know_no_word_find_nothing() -> None:
-    found, scores = BM25(TEXTS).top_k(["", "zebra", "the of"], 3)
+    found, scores = BM25(BAGS).top_k(["", "zebra", "the of"], 3)
     assert (found == -1).all()
     assert np.isneginf(scores).all()
 
@@ -83,13 +75,13 @@ def test_languages() -> None:
     assert BM25(["die Häuser", "der Baum"], stemmer="german").top_k(["Haus"], 1)[0].tolist() == [[0]]
     assert BM25(["running", "run"], stemmer=None).top_k(["run"], 2)[0].tolist() == [[1, -1]]
     with pytest.raises(InputError, match=r"no stemmer for 'englsh'.*Did you mean 'english'"):
-        BM25(TEXTS, stemmer="englsh")
+        BM25(BAGS, stemmer="englsh")
     with pytest.raises(InputError, match="k1 -1"):
-        BM25(TEXTS, k1=-1)
+        BM25(BAGS, k1=-1)
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    BM25(TEXTS).top_k(QUERIES, 3)
+    BM25(BAGS).top_k(QUERIES, 3)
     assert capfd.readouterr() == ("", "")
 
 
@@ -100,7 +92,7 @@ def test_identifiers_are_found_by_their_parts() -> None:
 
 @pytest.mark.parametrize("stemmer", ["english", "german", None])
 def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None) -> None:
-    texts = [*TEXTS, *nasty_texts(), "Straße STRASSE İstanbul ǅ ﬁne x2 2x _a_b_ été"]
+    texts = [*BAGS, *nasty_texts(), "Straße STRASSE İstanbul ǅ ﬁne x2 2x _a_b_ été"]
     index = BM25(texts, stemmer=stemmer)
     stop_words = list(getattr(bm25s.stopwords, f"STOPWORDS_{'GERMAN' if stemmer == 'german' else 'EN'}"))
     own = None if stemmer is None else Stemmer.Stemmer(stemmer)
@@ -118,7 +110,7 @@ def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None
 
 
 def test_numpy_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = BM25(TEXTS)
+    index = BM25(BAGS)
     by_kernel = index.top_k(QUERIES, 4)
     without_kernels(monkeypatch)
     np.testing.assert_array_equal(index.top_k(QUERIES, 4)[0], by_kernel[0])

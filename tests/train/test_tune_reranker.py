@@ -17,6 +17,7 @@ from nearfield.encoders.reranker import Reranker
 from nearfield.encoders.save_reranker import new_reranker
 from nearfield.errors import InputError, RecipeError
 from nearfield.store.reranker_folder import read_reranker_folder
+from nearfield.train.group import ALONE
 from nearfield.train.pair_data import PairData
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
@@ -35,6 +36,12 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny_model(tmp_path_factory.mktemp("models") / "tiny")
     pair_tokenizer().save(str(folder / "tokenizer.json"))
     return folder
+
+
+class Pair(type(ALONE)):
+    """One of two processes."""
+
+    size = 2
 
 
 def judge_of(folder: Path) -> Reranker:
@@ -152,5 +159,7 @@ def test_what_a_cross_encoder_has_not_is_refused(encoder: Path, collection: Coll
             tune_reranker(str(encoder), collection, to=tmp_path / "run", recipe=Recipe.of(facts))
     with pytest.raises(InputError, match="the device 'gpu' cannot be used"):
         tune_reranker(str(encoder), collection, to=tmp_path / "run", setting=Setting(device="gpu"))
+    with pytest.raises(InputError, match="one process; the setting has a group of 2"):
+        tune_reranker(str(encoder), collection, to=tmp_path / "run", setting=Setting(group=Pair()))
     with pytest.raises(InputError, match="finds nothing by itself"):
         tune_reranker(str(tiny_cross(tmp_path / "cross")), collection, to=tmp_path / "run")

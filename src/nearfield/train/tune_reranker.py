@@ -46,10 +46,12 @@ def tune_reranker(
     `first` is the encoder whose results are ordered anew, and from whose near misses it learns: by default `model`, where that is an
     encoder. `to` is the run folder, as for `tune`: an interrupted run goes on where it was. The verdict is against the cross-encoder
     before training, or where it is new against `first` alone. Raises as `tune` does, RecipeError for what a cross-encoder has not, and
-    InputError where no first model is known.
+    InputError where no first model is known and for a group of several processes.
     """
     recipe = recipe or Recipe()
     _refuse(recipe)
+    if setting.group.size > 1:
+        raise InputError(f"a cross-encoder is trained in one process; the setting has a group of {setting.group.size}")
     given = is_reranker(Path(model))
     if given and not first:
         raise InputError(f"{model} is a cross-encoder and finds nothing by itself; say whose results it should order: first='minilm'")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nearfield.similarity.dense import Dense
+from tiny import tiny_model
 
 Run = Callable[..., Any]
 TEXTS = ["a cat on a mat", "", "tax law", "naïve café"]
@@ -125,6 +126,18 @@ def test_the_folder_says_what_made_it(cli: Run, texts: Path, tmp_path: Path) -> 
 
     assert cli("encode", "minilm", texts, "--role", "query", "--to", tmp_path / "vectors").exit_code == 0
     assert MadeBy.open(tmp_path / "vectors") == MadeBy("minilm", "minilm", model_hash(fetch("minilm")), "query")
+
+
+def test_another_models_vectors_are_replaced_only_when_asked(cli: Run, texts: Path, tmp_path: Path) -> None:
+    other, vectors = str(tiny_model(tmp_path / "other")), tmp_path / "vectors"
+    assert cli("encode", "minilm", texts, "--to", vectors).exit_code == 0
+    before = (vectors / "vectors.npy").read_bytes()
+    for model, role, made in ((other, "document", "minilm as document"), ("minilm", "query", "minilm as document")):
+        refused = cli("encode", model, texts, "--to", vectors, "--role", role)
+        assert (refused.exit_code, f"holds vectors by {made}" in refused.stderr) == (2, True), refused.stderr
+        assert (vectors / "vectors.npy").read_bytes() == before
+    assert cli("encode", other, texts, "--to", vectors, "--restart").exit_code == 0
+    assert cli("encode", other, texts, "--to", vectors, "--dtype", "int8").exit_code == 0
 
 
 def test_the_output_is_tried_before_the_work(cli: Run, texts: Path) -> None:

@@ -154,6 +154,9 @@ def test_data_without_splits_says_what_to_do(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert f"Give --split all, or make splits first: nearfield data split '{path}' FOLDER" in result.stderr
     assert run("bm25", "--on", path, "--split", "all").exit_code == 0
+    for command in (("bridge", "a", "b", "--to", tmp_path / "bridge"), ("prompts", "a")):
+        refused = CliRunner().invoke(build(), [*map(str, command), "--on", str(path)])
+        assert (refused.exit_code, "make splits first: nearfield data split" in refused.stderr) == (2, True), refused.stderr
 
 
 def test_the_run_folder_is_tried_before_the_work(collection: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from counting import Counting, CountingTokens
 from late_models import tiny_late
 from nearfield.cli.evaluate import _pooled
 from nearfield.encoders.lexical import Lexical
+from nearfield.encoders.load import load_encoder
 from nearfield.evaluate.systems import model_systems
 from nearfield.index.bm25 import BM25
 from sparse_models import tiny_splade
@@ -134,4 +135,8 @@ def test_a_multi_vector_model_is_stored_explained_pooled_and_reranks(texts: Path
     second = results(cli("search", texts, "cats mats sea sleeps", "--model", "bm25", "--rerank", model, "--json"))
     scores = {hit["id"]: hit["score"] for hit in now}
     assert len(second) == 2
+    explained = results(cli("search", texts, "cats mats sea sleeps", "--model", "bm25", "--rerank", model, "--explain", "--json"))
+    for hit in explained:
+        assert set(hit["matches"]) == {"bm25", load_encoder(model).contract.name}  # type: ignore[call-overload]
+        assert_adds_up(hit, load_encoder(model).contract.name)
     assert [hit["score"] for hit in second] == pytest.approx(sorted((scores[hit["id"]] for hit in second), reverse=True), rel=1e-5)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.opened import judged_split
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
@@ -46,7 +47,7 @@ def bridge(
 
     check_replaceable(to, marker="bridge.json", what="bridge's folder")
     collection = open_collection(on)
-    collection.split(split)
+    judged_split(collection, split, on)
     sides = [_encoded(model, collection) for model in (old, new)]
     count = len(collection.documents)
     chosen = np.random.default_rng(0).permutation(count)[: min(sample, count)]

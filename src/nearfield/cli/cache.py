@@ -64,7 +64,10 @@ def clear(
     if ALL in kinds and len(kinds) > 1:
         raise InputError(f"{ALL} is every kind; give it alone")
     before = time.time() - (older_than or 0.0) * DAY
-    chosen = [item for item in cached(() if kinds == [ALL] else kinds) if model in (None, item.model)]
+    found = cached(() if kinds == [ALL] else kinds)
+    if model is not None:
+        _check_model(model, found)
+    chosen = [item for item in found if model in (None, item.model)]
     chosen = [item for item in chosen if older_than is None or item.used < before]
     for item in () if dry_run else chosen:
         item.remove()
@@ -74,6 +77,16 @@ def clear(
     if dry_run:
         _table(chosen)
     _total(chosen, "would be removed" if dry_run else "removed")
+
+
+def _check_model(model: str, found: list[Cached]) -> None:
+    """Raise InputError where nothing of what was found is of the model, which may be a slip of the pen."""
+    from nearfield.errors import InputError, nearest
+
+    known = sorted({item.model for item in found if item.model})
+    if model not in known:
+        have = f"it is of {', '.join(known)}" if known else "it is of no model"
+        raise InputError(f"nothing of these kinds in the cache is of a model {model!r}; {have}.{nearest(model, known)}")
 
 
 def _table(items: list[Cached]) -> None:

@@ -35,7 +35,9 @@ def encode(
     ] = None,
     field: Annotated[str | None, typer.Option(help="Of a JSONL, CSV, TSV or Parquet file, encode this field of every row.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End at the first row that cannot be encoded.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever an interrupted run has done already.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Begin anew, whatever an interrupted run or another model has written.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Encode texts and write their vectors, of whatever kind, with their ids in the same order, and a manifest that accounts for every row.
@@ -54,7 +56,7 @@ def encode(
         nearfield encode colbert my-data --to vectors --pool-tokens 2 --dtype int8
     """
     from nearfield.data.stream import open_stream, stream_standard_input
-    from nearfield.encoders.bulk.encode_to import encode_to, refuse_other_folder
+    from nearfield.encoders.bulk.encode_to import encode_to, refuse_other_folder, refuse_others_vectors
     from nearfield.encoders.bulk.job import restart_job
     from nearfield.encoders.bulk.request import Request
 
@@ -64,6 +66,8 @@ def encode(
     request = Request(role, dim, dtype, strict, source=lasting_name(model), pool_tokens=pool_tokens)
     if restart:
         restart_job(to)
+    else:
+        refuse_others_vectors(to, encoder, role)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         account = encode_to(encoder, stream, to, request, progress=progress)
     _show(to, account, request, encoder, json)

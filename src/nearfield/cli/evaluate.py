@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
-from nearfield.cli.opened import DEPTH, RERANK, open_model, open_reranker, proof_on, short_name
+from nearfield.cli.opened import DEPTH, RERANK, judged_split, open_model, open_reranker, proof_on, short_name
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
-    from nearfield.data.collection import Collection, Split
+    from nearfield.data.collection import Split
     from nearfield.data.pairs import Pairs
     from nearfield.encoders.encoder import Encoder
     from nearfield.encoders.pair_scorer import PairScorer
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 BM25, TFIDF = "bm25", "tfidf"
 MAIN, TEST = "nDCG@10", "test"  # what is measured, and on what, when nothing else is asked for
-ALL = "all"  # the one split of data that names none
 SHOWN_PAIRS = 10
 
 
@@ -103,7 +101,7 @@ def evaluate(
         _check_for_pairs(data, models, options | {"--pool-tokens": pool_tokens, "--bm25 or --no-bm25": None if bm25 is None else "given"})
         comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
     else:
-        wanted, asked = _measures(measure or MAIN, measures), _split(data, split or TEST, on)
+        wanted, asked = _measures(measure or MAIN, measures), judged_split(data, split or TEST, on)
         judge = None if rerank is None else open_reranker(rerank)
         systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse, judge, depth), wanted, pools=pools)
         comparison, relevance = _compared(systems, asked, wanted), asked.relevance
@@ -121,7 +119,7 @@ def compared(models: list[str], on: str, *, split: str | None = None) -> Compari
     if isinstance(data, Pairs):
         _check_for_pairs(data, models, {"--split": split})
         return _on_pairs(models, data, cuts)
-    wanted, asked = _measures(MAIN, ""), _split(data, split or TEST, on)
+    wanted, asked = _measures(MAIN, ""), judged_split(data, split or TEST, on)
     return _compared(_systems(models, asked, cuts, Baselines(bm25=False, fuse=False), wanted), asked, wanted)
 
 
@@ -134,7 +132,7 @@ def check_data(on: str, *, split: str | None = None) -> None:
     if isinstance(data, Pairs):
         _check_for_pairs(data, [], {"--split": split})
     else:
-        _split(data, split or TEST, on)
+        judged_split(data, split or TEST, on)
 
 
 def _check(models: list[str], fuse: bool, folder: Path | None) -> None:
@@ -153,13 +151,6 @@ def _check_for_pairs(pairs: Pairs, models: list[str], options: Mapping[str, obje
     for name in (BM25, TFIDF):
         if name in models:
             raise InputError(f"{pairs.name} holds scored pairs, and {name} gives a pair of texts no score: leave it out")
-
-
-def _split(collection: Collection, name: str, on: str) -> Split:
-    if name != ALL and collection.splits == (ALL,):
-        make = f"nearfield data split {shlex.quote(on)} FOLDER"
-        raise InputError(f"{collection.name} has no split {name!r}; it has all. Give --split all, or make splits first: {make}")
-    return collection.split(name)
 
 
 def _measures(main: str, others: str) -> tuple[str, ...]:

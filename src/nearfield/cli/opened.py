@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ import typer
 from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
+    from nearfield.data.collection import Collection, Split
     from nearfield.encoders.encoder import Encoder
     from nearfield.encoders.pair_scorer import PairScorer
     from nearfield.encoders.runtimes.proof import Proof
 
+ALL = "all"  # the one split of data that names none
 RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can.")
 PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
 FIDELITY = typer.Option(help="For openvino and onnx: the cosine to float32 torch below which a converted model is refused.")
@@ -124,6 +127,16 @@ def lasting_name(name: str) -> str:
     model, task = split_task(name)
     whole = str(Path(model).resolve()) if Path(model).is_dir() else model
     return whole + name[len(model) :] if task is not None else whole
+
+
+def judged_split(collection: Collection, name: str, on: str) -> Split:
+    """The split called `name` of the collection that was opened from `on`. Raises InputError where it has none, saying how to make them."""
+    from nearfield.errors import InputError
+
+    if name != ALL and collection.splits == (ALL,):
+        make = f"nearfield data split {shlex.quote(on)} FOLDER"
+        raise InputError(f"{collection.name} has no split {name!r}; it has all. Give --split all, or make splits first: {make}")
+    return collection.split(name)
 
 
 def ran_by(encoder: Encoder[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model, ran_by
+from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, judged_split, open_model, ran_by
 
 
 def prompts(
@@ -39,7 +39,7 @@ def prompts(
     from nearfield.evaluate.prompts import NONE, measure_prompts
     from nearfield.report.prompts import prompts_table
 
-    asked = open_collection(on).split(split)
+    asked = judged_split(open_collection(on), split, on)
     encoder = open_model(model, runtime=runtime, precision=precision, device=device)
     if not isinstance(encoder, TextEncoder):
         raise ContractError(f"{encoder.contract.name} is a bag of words, which has no prompts to measure; name another model")

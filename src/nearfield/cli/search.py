@@ -58,8 +58,8 @@ def search(
 ) -> None:
     """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder order what they find.
 
-    --explain lists what a score is made of: of BM25 and sparse models the terms that query and document share, of multi-vector models each
-    of the query's tokens with the document's closest. The score of a dense model is one product of two vectors and has no such parts.
+    --explain lists what a score is made of: of BM25 and sparse models the terms that query and document share, of multi-vector models
+    each of the query's tokens with the document's closest. The score of a dense model or of a cross-encoder has no such parts.
 
     Examples:
 
@@ -86,6 +86,7 @@ def search(
     final = reciprocal_rank_fusion(list(rankings.values()), k=wanted) if len(rankings) > 1 else next(iter(rankings.values()))
     if judge is not None:
         final = _reranked(data, query, final, judge, depth).top(k)
+        found = _judged(query, final, judge) | found
     parts = rankings if len(rankings) > 1 or judge is not None else {}
     rows = _rows(data, final, parts, explained=found if explain else {})
     facts = {"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "reranked": rerank}
@@ -208,6 +209,16 @@ def _reranked(data: Collection, query: str, ranking: Ranking, judge: PairScorer,
 
     with progress_bar(f"reranking with {judge.name}") as progress:
         return rerank(ranking, judge, query_texts=[query], document_texts=data.document_texts, depth=depth, progress=progress)
+
+
+def _judged(query: str, final: Ranking, judge: PairScorer) -> dict[str, _Found]:
+    """What explains a reranker's scores: of a multi-vector model the tokens that met; a cross-encoder's score has no parts."""
+    from nearfield.encoders.encoder_scorer import EncoderScorer
+    from nearfield.search.explain import Asked
+
+    if not isinstance(judge, EncoderScorer):
+        return {}
+    return {judge.name: _Found(final, Asked(judge.encoder, query, judge.encoder.encode([query], QUERY)))}
 
 
 def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking], *, explained: dict[str, _Found]) -> list[dict[str, Any]]:

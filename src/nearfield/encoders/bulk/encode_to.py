@@ -79,6 +79,17 @@ def refuse_other_folder(path: Path) -> None:
     check_writable(path)
 
 
+def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str) -> None:
+    """Raise StorageError where `path` holds finished vectors that say that another model, or this one for another role, made them."""
+    made, files = MadeBy.open(path), (encoder.identity or {}).get("files")
+    if made is not None and (made.files, made.role) != (files, role):
+        own = f"by {encoder.contract.name} as {role}"
+        raise StorageError(
+            f"{path}: holds vectors by {made.model} as {made.role}, which would be replaced by ones {own}; give another place with --to, "
+            "or --restart to replace them"
+        )
+
+
 def _most_bytes(encoder: Encoder[Any]) -> int:
     """Of text a shard: a vector a token takes some hundred times its text's bytes."""
     return BYTES if encoder.contract.kind in (Dense.kind, Sparse.kind) else BYTES // 8

@@ -13,8 +13,10 @@ from nearfield.errors import ContractError, InputError
 from nearfield.index.exact import exact_top_k
 from nearfield.index.funnel import Funnel
 from nearfield.index.recall import fitted, places
+from nearfield.index.scan import NOWHERE
 from nearfield.index.shortlist import Shortlist
 from nearfield.index.signs import Signs
+from nearfield.kernels.library import kernels, runnable
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import FUNCTIONS
 
@@ -63,8 +65,8 @@ def test_the_estimate_of_the_signs_by_its_formula() -> None:
     unit = documents.floats() / np.linalg.norm(documents.floats(), axis=1, keepdims=True)
     rest = (unit - index.mean) @ index.rotation
     turned = (query @ index.rotation)[0]
-    step = (turned.max() - turned.min()) / 15
-    rounded = turned.min() + step * np.rint((turned - turned.min()) / step)
+    step = np.abs(turned).max() / 15
+    rounded = step * np.rint(turned / step)
     estimates = [sum(q * (1 if r > 0 else -1) for q, r in zip(rounded, row, strict=True)) * (row @ row) / np.abs(row).sum() for row in rest]
     assert index.candidates(query, 50)[0][:10].tolist() == np.argsort(-np.array(estimates))[:10].tolist()
     np.testing.assert_allclose(index.rotation @ index.rotation.T, np.eye(48), atol=1e-5)
@@ -118,7 +120,7 @@ def test_an_index_lies_on_disk_and_opens_memory_mapped(kind: type[Shortlist], tm
     assert 0 < opened.bytes_per_document < documents.bytes_per_item + 48 * 48
     with pytest.raises(InputError, match=f"is a {kind.kind} index; wanted"):
         next(other for other in KINDS if other is not kind).open(tmp_path / "index")
-    (tmp_path / "index" / ("bits.npy" if kind is Signs else "codes.npy")).write_bytes(b"cut")
+    (tmp_path / "index" / "codes.npy").write_bytes(b"cut")
     with pytest.raises(InputError, match="is no whole index"):
         kind.open(tmp_path / "index")
 
@@ -153,3 +155,27 @@ def test_values_that_are_not_finite_are_an_error(kind: type[Shortlist]) -> None:
     documents.vectors[7, 3] = np.nan
     with pytest.raises(InputError, match=r"document 7 .*not finite"):
         kind.of(documents)
+
+
+@pytest.mark.parametrize("level", runnable())
+@pytest.mark.parametrize(("width", "with_offsets"), [(2, True), (6, False), (96, True), (514, False), (1030, True)])
+def test_the_signs_kernel_adds_what_its_tables_hold_at_every_level(level: str, width: int, with_offsets: bool) -> None:
+    generator, m, n = np.random.default_rng(width), 77, 3
+    codes = generator.integers(0, 256, (3, width, 32), np.uint8)
+    tables = generator.integers(0, 61, (n, width, 2, 16), np.uint8)
+    if width > 500:
+        tables[0] = 60  # the largest sums, which pass 16 bits
+    lines, factors = generator.normal(size=(n, 2)).astype(np.float32), generator.normal(size=m).astype(np.float32)
+    offsets = generator.normal(size=m).astype(np.float32) if with_offsets else None
+    positions, scores = np.full((n, m), NOWHERE, np.int64), np.full((n, m), -np.inf, np.float32)
+    for part in ((0, 32), (32, m)):
+        bounds = np.array(part, np.int64)
+        kernels(level).call("scan_signs", codes, width, factors, offsets, bounds, tables, lines, n, scores, positions, m)
+    stored = codes.transpose(0, 2, 1).reshape(-1, width)[:m].astype(np.int64)
+    for query in range(n):
+        order = np.argsort(positions[query])
+        assert positions[query][order].tolist() == list(range(m))
+        low, high = (tables[query, np.arange(width), half, nibble] for half, nibble in ((0, stored & 15), (1, stored >> 4)))
+        total = low.sum(1, dtype=np.int64) + high.sum(1, dtype=np.int64)
+        expected = (total * lines[query, 0].astype(np.float64) + lines[query, 1]) * factors + (0 if offsets is None else offsets)
+        np.testing.assert_allclose(scores[query][order], expected, rtol=1e-4, atol=1e-3)

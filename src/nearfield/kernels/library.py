@@ -28,7 +28,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "encode": (_INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER),
     "scan": (_INTEGER, _POINTER, _POINTER, ctypes.c_int, ctypes.c_int, *[_POINTER] * 3, _INTEGER, *[_POINTER] * 3, _INTEGER),
     "rescore": (None, _POINTER, _POINTER, ctypes.c_int, ctypes.c_int, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 3),
-    "scan_signs": (None, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 3, _INTEGER, _POINTER, _POINTER, _INTEGER),
+    "scan_signs": (None, _POINTER, _INTEGER, *[_POINTER] * 5, _INTEGER, _POINTER, _POINTER, _INTEGER),
     "scan_codes": (None, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 3, _INTEGER, _POINTER, _POINTER, _INTEGER),
     "search_postings": (None, *[_POINTER] * 9, _INTEGER, _INTEGER, _POINTER, _POINTER, _INTEGER),
 }

@@ -1,26 +1,79 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
+from nearfield.encoders.new_head import new_head
 from nearfield.encoders.save import save_encoder
+from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
 from nearfield.store.model_folder import read_model_folder
 from sparse_models import KINDS, assert_same_as_sentence_transformers, tiny_splade
-from tiny import tiny_tokenizer
+from tiny import tiny_model, tiny_tokenizer
+
+NATIVE = ("bert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_weights_are_those_of_sentence_transformers(tmp_path: Path, kind: str) -> None:
-    assert_same_as_sentence_transformers(tiny_splade(tmp_path / "model", kind), nasty_texts())
+@pytest.mark.parametrize("runtime", ["native", "torch"])
+def test_weights_are_those_of_sentence_transformers(tmp_path: Path, kind: str, runtime: str) -> None:
+    if runtime == "native" and kind not in NATIVE:
+        with pytest.raises(ModelError, match=r"native: does not run the architecture"):
+            load_encoder(tiny_splade(tmp_path / "model", kind), runtime="native")
+        return
+    assert_same_as_sentence_transformers(tiny_splade(tmp_path / "model", kind), nasty_texts(), runtime=runtime)
+
+
+def test_the_kernels_take_the_greatest_of_any_batch_and_need_no_torch(tmp_path: Path) -> None:
+    folder, texts = tiny_splade(tmp_path / "model"), ["a cat", "the dog and the cat and the sun and the rain", "", "tax law", "read a file"]
+    encoder = load_encoder(folder)
+    assert encoder.runtime.name == "native"
+    whole = encoder.encode(texts, "document").matrix().toarray()
+    for budget in (1, 9, 4096):
+        turned = TextEncoder(encoder.folder, encoder.runtime, batch_tokens=budget).encode(texts[::-1], "document")
+        np.testing.assert_allclose(turned.matrix().toarray()[::-1], whole, atol=1e-5)
+    for precision, least in (("bfloat16", 0.9999), ("int8", 0.99)):
+        rounded = load_encoder(folder, precision=precision).encode(texts, "document").matrix().toarray()
+        assert (rounded * whole).sum() / np.linalg.norm(rounded) / np.linalg.norm(whole) > least
+    made = tmp_path / "made"
+    known = {"tokenizer_class": "BertTokenizer", "cls_token": "[CLS]", "sep_token": "[SEP]", "model_max_length": 64}
+    new_head(tiny_model(tmp_path / "dense", tokenizer_config=known), "splade", to=made)
+    code = (
+        "import sys, warnings; warnings.simplefilter('ignore'); from nearfield.encoders.load import load_encoder; "
+        f"load_encoder({str(made)!r}).encode(['the cat'], 'document'); assert not {{'torch', 'transformers'}} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_the_kernels_do_not_weigh_goes_to_torch(tmp_path: Path) -> None:
+    for name, how, said in (
+        ("sum", {"pooling": "sum"}, "this model's pooling is sum"),
+        ("untied", {"facts": {"tie_word_embeddings": False}}, "shares the word embeddings"),
+    ):
+        folder = tiny_splade(tmp_path / name, **how)
+        assert load_encoder(folder).runtime.name == "torch"
+        with pytest.raises(ModelError, match=said):
+            load_encoder(folder, runtime="native")
+
+
+def test_a_vocabulary_layer_of_its_own_is_read(tmp_path: Path) -> None:
+    folder = tiny_splade(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    words = next(weight for name, weight in weights.items() if name.endswith("word_embeddings.weight"))
+    weights["cls.predictions.decoder.weight"] = words.flip(0).contiguous()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert_same_as_sentence_transformers(folder, nasty_texts(20), runtime="native")
 
 
 @pytest.mark.parametrize(("pooling", "activation"), [("sum", "relu"), ("max", "log1p_relu"), ("sum", "log1p_relu")])

@@ -46,13 +46,26 @@ _DISTILBERT_KEYS = {
 
 
 @dataclass(frozen=True)
+class LanguageHead:
+    """A masked-language-model head: where a checkpoint keeps the layer, and the norm, before the vocabulary, and the vocabulary's layer,
+    whose bias may lie at `bias` and whose weight may be the word embeddings. `activation`: None for that of the feed-forward layers."""
+
+    transform: str
+    norm: str
+    decoder: str
+    bias: str
+    activation: str | None = "gelu"
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A post-norm encoder with learned absolute positions.
 
     `prefix` may stand before each name of a checkpoint. `layer` is a layer's name with its number left open, `parts` what is under it.
     `keys` says what config.json calls the facts that BERT's calls otherwise, `defaults` what they are where it leaves them out, and
     `fixed` what they are whatever it says, as transformers does not read them.
-    `padded_positions`: positions count from the padding's id + 1. `distances`: the name of the bias by relative position.
+    `padded_positions`: positions count from the padding's id + 1. `distances`: the name of the bias by relative position. `language`:
+    the language-model head, where it is run.
     """
 
     prefix: str
@@ -64,6 +77,7 @@ class Architecture:
     types: str | None = "embeddings.token_type_embeddings.weight"
     padded_positions: bool = False
     distances: str | None = None
+    language: LanguageHead | None = None
 
     def fact(self, config: Mapping[str, Any], key: str) -> Any:
         """What config.json says under BERT's name `key`, or what transformers takes where it says nothing."""
@@ -81,10 +95,20 @@ _DEFAULTS = {
     "layer_norm_eps": 1e-12,
     "pad_token_id": 0,
 }
-_ROBERTA = Architecture("roberta.", padded_positions=True, defaults={"pad_token_id": 1})
+_LM_HEAD = LanguageHead("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder", "lm_head.bias")
+_ROBERTA = Architecture("roberta.", padded_positions=True, defaults={"pad_token_id": 1}, language=_LM_HEAD)
 
 ARCHITECTURES = {
-    "bert": Architecture("bert."),
+    "bert": Architecture(
+        "bert.",
+        language=LanguageHead(
+            "cls.predictions.transform.dense",
+            "cls.predictions.transform.LayerNorm",
+            "cls.predictions.decoder",
+            "cls.predictions.bias",
+            activation=None,
+        ),
+    ),
     "camembert": _ROBERTA,
     "distilbert": Architecture(
         "distilbert.",
@@ -94,10 +118,14 @@ ARCHITECTURES = {
         defaults={"num_hidden_layers": 6},
         fixed={"layer_norm_eps": 1e-12},
         types=None,
+        language=LanguageHead("vocab_transform", "vocab_layer_norm", "vocab_projector", "vocab_projector.bias", activation=None),
     ),
     "electra": Architecture(
         "electra.",
         defaults={"embedding_size": 128, "hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024},
+        language=LanguageHead(
+            "generator_predictions.dense", "generator_predictions.LayerNorm", "generator_lm_head", "generator_lm_head.bias"
+        ),
     ),
     "mpnet": Architecture(
         "mpnet.",
@@ -106,6 +134,7 @@ ARCHITECTURES = {
         padded_positions=True,
         fixed={"pad_token_id": 1},
         distances="encoder.relative_attention_bias.weight",
+        language=_LM_HEAD,
     ),
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,

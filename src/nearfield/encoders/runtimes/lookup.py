@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
+from nearfield.encoders.runtimes.hardware import cores
+from nearfield.encoders.runtimes.native import NativeRuntime, why_not_documents
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ModelError
 from nearfield.similarity.embeddings import Embeddings
@@ -17,16 +19,16 @@ from nearfield.store.router import read_term_weights
 
 
 class LookupRuntime(Runtime):
-    """Queries by numpy from the table; documents by torch, which is imported when the first of them comes."""
+    """Queries by numpy from the table; documents by the kernels, or by torch, opened when the first of them comes."""
 
     name = "lookup"
     precisions = ("float32", "bfloat16")
     kinds = ("sparse",)
-    streams = 1
-    batch_tokens = 2048  # of documents, as for torch
+    batch_tokens = 2048  # of documents, as for the others
 
     def __init__(self, folder: ModelFolder, weights: npt.NDArray[np.float32], *, precision: str = "float32") -> None:
-        self.precision = precision
+        self.precision, self.native = precision, why_not_documents(folder) is None
+        self.streams = cores() if self.native else 1
         self._folder, self._weights = folder, weights
         self._documents: Runtime | None = None
         self._opening = Lock()
@@ -48,7 +50,9 @@ class LookupRuntime(Runtime):
         if batch.looked_up or not len(batch):
             return self._looked_up(batch)
         with self._opening:
-            if self._documents is None:
+            if self._documents is None and self.native:
+                self._documents = NativeRuntime.open(self._folder, precision=self.precision)
+            elif self._documents is None:
                 from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 
                 self._documents = TorchRuntime.open(self._folder, precision=self.precision)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,11 @@ import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.encoders.runtimes.architectures import ARCHITECTURES, why_not_config
+from nearfield.encoders.runtimes.hardware import cores
+from nearfield.encoders.runtimes.native_terms import NativeTerms, why_not_terms
 from nearfield.encoders.runtimes.packed_model import PackedModel
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import InputError, ModelError
-from nearfield.kernels.layout import ModelLayout
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
 from nearfield.similarity.embeddings import Embeddings
@@ -33,12 +33,12 @@ class NativeRuntime(Runtime):
 
     name = "native"
     precisions = PRECISIONS
-    kinds = ("dense", "multi-vector", "several")
+    kinds = ("dense", "multi-vector", "several", "sparse")
 
     def __init__(self, model: PackedModel, contract: Contract, *, precision: str = "float32", heads: StateHeads | None = None) -> None:
         self.precision = precision
         self.batch_tokens = 2048
-        self.streams = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.streams = cores()
         self._model = model
         self._contract = contract
         self._heads = heads
@@ -50,7 +50,7 @@ class NativeRuntime(Runtime):
 
         Raises ModelError where `why_not` gives a reason, or where weights are missing, misshapen, cut off or not finite.
         """
-        hindrance = why_not(folder)
+        hindrance = why_not_documents(folder)
         if hindrance:
             raise ModelError(f"{folder.path}: the native runtime {hindrance}")
         config = read_json(folder.transformer / "config.json")
@@ -63,7 +63,7 @@ class NativeRuntime(Runtime):
             pooling="mean" if of_tokens else folder.contract.pooling,  # of one token's state, the last layer makes no other
             precision=precision,
         )
-        return cls(model, folder.contract, precision=precision, heads=_state_heads(folder, model.layout) if of_tokens else None)
+        return cls(model, folder.contract, precision=precision, heads=_state_heads(folder, model, config) if of_tokens else None)
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """See Runtime.embed. Raises InputError for a token that the model does not have or that lies past its positions."""
@@ -102,15 +102,19 @@ class NativeRuntime(Runtime):
         return vectors, states
 
 
-def _state_heads(folder: ModelFolder, model: ModelLayout) -> StateHeads:
-    """The heads over token states of a multi-vector model or one of several kinds, which are torch's, and imported for it."""
+def _state_heads(folder: ModelFolder, model: PackedModel, config: Mapping[str, Any]) -> StateHeads:
+    """The heads over token states: a sparse model's, or those of a multi-vector model or one of several kinds, which are torch's."""
+    if folder.contract.kind == "sparse":
+        return NativeTerms(model, config, folder)
     import torch
 
     from nearfield.encoders.model import open_late_head
     from nearfield.encoders.three_heads import open_three_heads
 
     late = folder.late
-    heads: Any = open_late_head(folder, late) if late else open_three_heads(folder, hidden=model.hidden, vocabulary=model.vocabulary)
+    heads: Any = (
+        open_late_head(folder, late) if late else open_three_heads(folder, hidden=model.layout.hidden, vocabulary=model.layout.vocabulary)
+    )
 
     def represent(states: npt.NDArray[np.float32], batch: Packed) -> Embeddings:
         with torch.inference_mode():
@@ -122,6 +126,11 @@ def _state_heads(folder: ModelFolder, model: ModelLayout) -> StateHeads:
 
 def why_not(folder: ModelFolder) -> str | None:
     """In words why the kernels cannot run the model in `folder` here, or None where they can."""
+    return "runs no table of queries" if folder.queries is not None else why_not_documents(folder)
+
+
+def why_not_documents(folder: ModelFolder) -> str | None:
+    """The same, of a model's documents, whose queries may be looked up."""
     if not runnable():
         return "is not compiled here, or not from these sources; with a C compiler, python -m nearfield.kernels.compile does it"
     if folder.projections and folder.late is None:
@@ -132,4 +141,5 @@ def why_not(folder: ModelFolder) -> str | None:
         return "has every token look at all others, and no token looks at those that this model's queries are filled up with"
     if not any(folder.transformer.glob("model.safetensors*")):
         return "reads model.safetensors only"
-    return why_not_config(read_json(folder.transformer / "config.json"))
+    config = read_json(folder.transformer / "config.json")
+    return why_not_config(config) or (why_not_terms(folder, config) if folder.contract.kind == "sparse" else None)

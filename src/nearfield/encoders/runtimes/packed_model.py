@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.encoders.runtimes.architectures import ACTIVATIONS, Architecture
-from nearfield.errors import ModelError
-from nearfield.kernels.layout import LayerLayout, MatrixLayout, ModelLayout, NormLayout
+from nearfield.encoders.runtimes.packed_weights import PackedWeights
+from nearfield.kernels.layout import LayerLayout, ModelLayout
 from nearfield.kernels.library import Kernels
-from nearfield.kernels.matrix import Floats, Matrix
+from nearfield.kernels.matrix import Floats
 from nearfield.store.weights import Weights
 from nearfield.types.contract import POOLINGS
 
 
 class PackedModel:
-    """The structure that the kernels run, and all the memory that it points at.
+    """The structure that the kernels run; `read` holds the memory that it points at.
 
     Where `typed`, each word is there twice: as it is in a pair's first text, and, as many ids on, in its second.
     Raises ModelError where a weight is missing, of another shape than config.json asks for, or not finite.
@@ -36,10 +36,8 @@ class PackedModel:
         precision: str = "float32",
         typed: bool = False,
     ) -> None:
-        self.kernels = kernels
-        self._precision, self._typed = precision, typed
-        self._weights, self._architecture = weights, architecture
-        self._kept: list[Any] = []
+        self.kernels, self.read = kernels, PackedWeights(kernels, weights, prefix=architecture.prefix, precision=precision)
+        self._typed, self._architecture = typed, architecture
         hidden, heads, inner, count = (
             int(architecture.fact(config, key)) for key in ("hidden_size", "num_attention_heads", "intermediate_size", "num_hidden_layers")
         )
@@ -50,68 +48,35 @@ class PackedModel:
         model.padding = int(architecture.fact(config, "pad_token_id")) if architecture.padded_positions else -1
         self._embeddings(model, hidden)
         if architecture.distances:
-            model.distances = self._keep(self._by_distance(self._get(architecture.distances, 32, heads), model.reach))
+            model.distances = self.read.keep(self._by_distance(self.read.floats(architecture.distances, 32, heads), model.reach))
         layers = (LayerLayout * count)()
         for at in range(count):
             self._layer(layers[at], architecture.layer.format(at), hidden, inner)
-        self._kept.append(layers)
+        self.read.kept.append(layers)
         model.layers = ctypes.cast(layers, ctypes.POINTER(LayerLayout))
 
     def _embeddings(self, model: ModelLayout, hidden: int) -> None:
-        words = self._get("embeddings.word_embeddings.weight", None, None)
+        words = self.read.floats("embeddings.word_embeddings.weight", None, None)
         if self._typed and self._architecture.types:
-            first, second = self._get(self._architecture.types, 2, words.shape[1])
+            first, second = self.read.floats(self._architecture.types, 2, words.shape[1])
             words = np.concatenate([words, words + (second - first)])  # the first's is added to all
         model.vocabulary, model.embedded = words.shape
-        positions = self._get("embeddings.position_embeddings.weight", None, model.embedded)
+        positions = self.read.floats("embeddings.position_embeddings.weight", None, model.embedded)
         model.reach = len(positions)
-        model.words, model.positions = self._keep(words), self._keep(positions)
+        model.words, model.positions = self.read.keep(words), self.read.keep(positions)
         if self._architecture.types:
-            model.type = self._keep(np.ascontiguousarray(self._get(self._architecture.types, None, model.embedded)[0]))
-        model.embedding = self._norm("embeddings.LayerNorm", model.embedded)
+            model.type = self.read.keep(np.ascontiguousarray(self.read.floats(self._architecture.types, None, model.embedded)[0]))
+        model.embedding = self.read.norm("embeddings.LayerNorm", model.embedded)
         if model.embedded != hidden:
-            model.enlarge = self._matrix(["embeddings_project"], hidden, model.embedded)
+            model.enlarge = self.read.matrix(["embeddings_project"], hidden, model.embedded)
 
     def _layer(self, layer: LayerLayout, prefix: str, hidden: int, inner: int) -> None:
         names = {part: prefix + name for part, name in self._architecture.parts.items()}
-        layer.projected = self._matrix([names["query"], names["key"], names["value"]], hidden, hidden)
-        layer.out = self._matrix([names["out"]], hidden, hidden)
-        layer.up = self._matrix([names["up"]], inner, hidden)
-        layer.down = self._matrix([names["down"]], hidden, inner)
-        layer.attended, layer.finished = self._norm(names["attended"], hidden), self._norm(names["finished"], hidden)
-
-    def _matrix(self, names: Sequence[str], rows: int, columns: int) -> MatrixLayout:
-        """The linear layers called `names`, each (rows, columns), one below the other."""
-        weights = [self._get(f"{name}.weight", rows, columns) for name in names]
-        matrix = Matrix(self.kernels, weights, [self._get(f"{name}.bias", rows) for name in names], precision=self._precision)
-        self._kept.append(matrix)
-        return matrix.layout
-
-    def _norm(self, name: str, width: int) -> NormLayout:
-        old = f"{name}.gamma" in self._weights or f"{self._architecture.prefix}{name}.gamma" in self._weights
-        weight, bias = (self._get(f"{name}.{part}", width) for part in (("gamma", "beta") if old else ("weight", "bias")))
-        return NormLayout(weight=self._keep(weight), bias=self._keep(bias))
-
-    def _get(self, name: str, *shape: int | None) -> Floats:
-        """The weight of `name`, with or without the architecture's prefix, of `shape` (None: any number)."""
-        known = name if name in self._weights else self._architecture.prefix + name
-        found = self._weights.float32(known)
-        if found.ndim != len(shape) or any(want is not None and want != got for want, got in zip(shape, found.shape, strict=True)):
-            wanted = tuple("any" if size is None else size for size in shape)
-            raise ModelError(
-                f"{self._weights.folder}: the weights do not fit the architecture: {known} is of shape {found.shape}; wanted {wanted}"
-            )
-        with np.errstate(all="ignore"):
-            if not np.isfinite(found.sum(dtype=np.float32)) and not np.isfinite(found).all():
-                raise ModelError(
-                    f"{self._weights.folder}: weight {known} holds NaN or infinite values; the file is damaged or its training failed"
-                )
-        return found
-
-    def _keep(self, array: Floats) -> int:
-        """The address of `array`, which is kept from being freed."""
-        self._kept.append(array)
-        return int(array.ctypes.data)
+        layer.projected = self.read.matrix([names["query"], names["key"], names["value"]], hidden, hidden)
+        layer.out = self.read.matrix([names["out"]], hidden, hidden)
+        layer.up = self.read.matrix([names["up"]], inner, hidden)
+        layer.down = self.read.matrix([names["down"]], hidden, inner)
+        layer.attended, layer.finished = self.read.norm(names["attended"], hidden), self.read.norm(names["finished"], hidden)
 
     def _by_distance(self, buckets: Floats, reach: int) -> Floats:
         """What is added to a head's scores by key place - query place, from 1 - reach: (heads x (2 reach - 1) and a panel,)."""

@@ -1,0 +1,85 @@
+"""A weight for each term of the vocabulary from token states, by this package's kernels (SPLADE with max pooling)."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.batch.packed import Packed
+from nearfield.encoders.runtimes.architectures import ACTIVATIONS, ARCHITECTURES
+from nearfield.encoders.runtimes.packed_model import PackedModel
+from nearfield.kernels.layout import MatrixLayout
+from nearfield.similarity.sparse import Sparse
+from nearfield.store.model_folder import ModelFolder
+
+BLOCK = 256  # terms at a time: the logits of 2,048 tokens then take 2 MB, and no logit is kept
+
+Floats = npt.NDArray[np.float32]
+
+
+class NativeTerms:
+    """The masked-language-model head of a packed model, and for each term log(1 + max(0, logit)) at its greatest over a text's tokens.
+
+    As `heads.splade.Splade`, whose formulae it has. Raises ModelError where a weight is missing, misshapen or not finite.
+    """
+
+    def __init__(self, model: PackedModel, config: Mapping[str, Any], folder: ModelFolder) -> None:
+        architecture, layout, read = ARCHITECTURES[config["model_type"]], model.layout, model.read
+        names = architecture.language
+        assert names is not None
+        self._model, self._contract = model, folder.contract
+        self._twice = folder.head.get("activation", "relu") == "log1p_relu"
+        self._epsilon = layout.epsilon
+        self._activation = ACTIVATIONS[names.activation or architecture.fact(config, "hidden_act")]
+        width, terms = layout.embedded, folder.contract.dim
+        self._transform, self._norm = read.matrix([names.transform], width, layout.hidden), read.norm(names.norm, width)
+        own = f"{names.decoder}.weight"
+        weight = read.floats(own if own in read else "embeddings.word_embeddings.weight", terms, width)
+        bias = f"{names.decoder}.bias"
+        self._decoder = read.laid_out([weight], [read.floats(bias if bias in read else names.bias, terms)])
+
+    def __call__(self, states: Floats, batch: Packed) -> Sparse:
+        """The weights of the batch's sequences from their tokens' `states: (T, hidden)`; a sequence without tokens has none."""
+        greatest = np.zeros((len(batch), self._decoder.rows), np.float32)
+        filled = np.flatnonzero(batch.lengths)
+        if len(filled):
+            starts, hidden = batch.offsets[filled], self._transformed(states)
+            for first in range(0, self._decoder.rows, BLOCK):
+                logits = self._product(self._decoder, hidden, (first, min(first + BLOCK, self._decoder.rows)))
+                greatest[filled, first : first + BLOCK] = np.maximum.reduceat(logits, starts, axis=0)
+        weights = np.log1p(np.maximum(greatest, 0, out=greatest), out=greatest)
+        found = Sparse.of(np.log1p(weights) if self._twice else weights, similarity=self._contract.similarity)
+        return found if self._contract.max_terms is None else found.truncate(self._contract.max_terms)
+
+    def _transformed(self, states: Floats) -> Floats:
+        """What the vocabulary's layer takes: (T, width)."""
+        made = self._product(self._transform, np.ascontiguousarray(states), (0, self._transform.rows), finish=self._activation)
+        width, kernels = self._transform.rows, self._model.kernels
+        normed, norm = np.empty((len(made), width), np.float32), ctypes.addressof(self._norm)
+        kernels.call("normalise_rows", made, kernels.padded(width), len(made), width, None, norm, self._epsilon, normed, width)
+        return normed
+
+    def _product(self, matrix: MatrixLayout, rows: Floats, outputs: tuple[int, int], *, finish: int = 0) -> Floats:
+        """(T, last - first): the matrix's outputs `first` to `last` of `rows: (T, columns)`, with its bias."""
+        kernels, count = self._model.kernels, outputs[1] - outputs[0]
+        out = np.empty((len(rows), kernels.padded(count)), np.float32)
+        room = np.empty(len(rows) * (kernels.padded(matrix.columns) + 2) if matrix.kind else 0, np.float32)
+        span = np.array([*outputs, 0, matrix.columns], np.int64)
+        kernels.call("product", ctypes.addressof(matrix), span, rows, rows.shape[1], len(rows), room, out, out.shape[1], finish)
+        return out[:, :count]
+
+
+def why_not_terms(folder: ModelFolder, config: Mapping[str, Any]) -> str | None:
+    """In words why a sparse model's terms are not weighed by the kernels, or None where they are."""
+    architecture = ARCHITECTURES[str(config["model_type"])]
+    if folder.contract.pooling != "max":
+        return f"takes the greatest logit over a text's tokens, and this model's pooling is {folder.contract.pooling}"
+    if architecture.language is None:
+        return f"does not run the language-model head of {config['model_type']}"
+    if not config.get("tie_word_embeddings", True):
+        return "takes a vocabulary's layer that shares the word embeddings"
+    return None

@@ -105,6 +105,13 @@ def _static(name: str, result: dict[str, Any], command: str) -> list[str]:
     return [title + command, *tables]
 
 
+def _splade(name: str, result: dict[str, Any], command: str) -> list[str]:
+    tables = [
+        f"**{kind}**\n\n" + _rows(sides, ("least_cosine", "mean_cosine", "texts_per_second")) for kind, sides in result["sides"].items()
+    ]
+    return [f"### SPLADE, {result['model']}\n\n{command}", *tables]
+
+
 def _out_of_core(name: str, result: dict[str, Any], command: str) -> list[str]:
     rows = [
         {"rows done": row["rows_done"], "seconds": row["seconds"], "peak MiB": row["peak_mib"], "end": row["end"].strip(", ") or "whole"}
@@ -144,6 +151,7 @@ DRAWN: dict[str, Callable[[str, dict[str, Any], str], list[str]]] = {
     "search": _search,
     "bm25": _bm25,
     "static": _static,
+    "splade": _splade,
     "out-of-core": _out_of_core,
     "three-heads": _heads,
     "scifact": _heads,

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sparse_models import tiny_splade
 from static_models import model2vec_folder
 from tiny import tiny_model
 from tiny_data import tiny_collection
@@ -72,7 +73,7 @@ def test_encoding_with_its_quality_and_growth(repository: Path, place: Path, tmp
     assert "Milliseconds by the texts' number" in drawn
 
 
-def test_search_words_and_static_models(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_words_static_and_sparse_models(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     search = run(repository, "search.py", "--rows", "1200", "--dim", "32", "--rounds", "1", "--growth")
     assert {"read", "exact float32", "exact binary", "numpy float32"} <= set(search["one query"])
     words = run(repository, "bm25.py", "--documents", "200", "--queries", "8", "--rounds", "1")
@@ -81,8 +82,12 @@ def test_search_words_and_static_models(repository: Path, place: Path, tmp_path:
     sizes = ("--rounds", "1", "--texts", "40")
     static = run(repository, "static.py", model, "--teacher", place / "model", "--on", place / "tiny", *sizes)
     assert set(static["models"]["static"]) == {"nearfield", "model2vec", "teacher"}
-    drawn = page(repository, tmp_path, monkeypatch, {"search": search, "bm25": words, "static": static})
-    for title in ("### Search over 1,200 x 32", "### BM25 over 200 documents", "### Static models"):
+    sparse = run(repository, "splade.py", tiny_splade(tmp_path / "sparse"), "--rounds", "1", "--texts", "6")
+    for sides in sparse["sides"].values():
+        assert sides["nearfield native float32"]["least_cosine"] > 0.9999
+        assert sides["nearfield native int8"]["least_cosine"] > 0.99
+    drawn = page(repository, tmp_path, monkeypatch, {"search": search, "bm25": words, "static": static, "splade": sparse})
+    for title in ("### Search over 1,200 x 32", "### BM25 over 200 documents", "### Static models", "### SPLADE, sparse"):
         assert title in drawn
 
 

@@ -32,9 +32,7 @@ def test_a_new_splade_head_gives_what_sentence_transformers_gives(tmp_path: Path
     made = new_head(source, "splade", to=tmp_path / "sparse")
     assert (made.contract.kind, made.contract.name) == ("sparse", "dense-splade")
     assert_same_as_sentence_transformers(tmp_path / "sparse", nasty_texts(), runtime="torch")
-    assert_same_as_sentence_transformers(
-        tmp_path / "sparse", nasty_texts(60), within=5e-5
-    )  # it magnifies how the kernels' sums round
+    assert_same_as_sentence_transformers(tmp_path / "sparse", nasty_texts(60), within=5e-5)  # it magnifies how the kernels' sums round
 
 
 def test_on_a_real_backbone_too(tmp_path: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch) -> None:

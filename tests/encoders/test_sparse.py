@@ -15,6 +15,7 @@ from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.new_head import new_head
+from nearfield.encoders.runtimes import native_terms
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
@@ -35,7 +36,7 @@ def test_weights_are_those_of_sentence_transformers(tmp_path: Path, kind: str, r
     assert_same_as_sentence_transformers(tiny_splade(tmp_path / "model", kind), nasty_texts(), runtime=runtime)
 
 
-def test_the_kernels_take_the_greatest_of_any_batch_and_need_no_torch(tmp_path: Path) -> None:
+def test_the_kernels_take_the_greatest_of_any_batch_and_need_no_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, texts = tiny_splade(tmp_path / "model"), ["a cat", "the dog and the cat and the sun and the rain", "", "tax law", "read a file"]
     encoder = load_encoder(folder)
     assert encoder.runtime.name == "native"
@@ -43,6 +44,9 @@ def test_the_kernels_take_the_greatest_of_any_batch_and_need_no_torch(tmp_path: 
     for budget in (1, 9, 4096):
         turned = TextEncoder(encoder.folder, encoder.runtime, batch_tokens=budget).encode(texts[::-1], "document")
         np.testing.assert_allclose(turned.matrix().toarray()[::-1], whole, atol=1e-5)
+    monkeypatch.setattr(native_terms, "CELLS", 2 * whole.shape[1])
+    np.testing.assert_array_equal(encoder.encode(texts, "document").matrix().toarray(), whole)
+    assert len(encoder.encode([], "document")) == 0
     for precision, least in (("bfloat16", 0.9999), ("int8", 0.99)):
         rounded = load_encoder(folder, precision=precision).encode(texts, "document").matrix().toarray()
         assert (rounded * whole).sum() / np.linalg.norm(rounded) / np.linalg.norm(whole) > least

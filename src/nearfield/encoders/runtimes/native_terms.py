@@ -17,6 +17,7 @@ from nearfield.similarity.sparse import Sparse
 from nearfield.store.model_folder import ModelFolder
 
 BLOCK = 256  # terms at a time: the logits of 2,048 tokens then take 2 MB, and no logit is kept
+CELLS = 1 << 24  # weights of texts and terms at a time: 64 MB
 
 Floats = npt.NDArray[np.float32]
 
@@ -44,16 +45,23 @@ class NativeTerms:
 
     def __call__(self, states: Floats, batch: Packed) -> Sparse:
         """The weights of the batch's sequences from their tokens' `states: (T, hidden)`; a sequence without tokens has none."""
-        greatest = np.zeros((len(batch), self._decoder.rows), np.float32)
-        filled = np.flatnonzero(batch.lengths)
+        hidden, offsets = self._transformed(states), batch.offsets
+        step = max(1, CELLS // self._decoder.rows)
+        starts = range(0, len(batch), step) or (0,)
+        found = Sparse.join([self._weighed(hidden, offsets[first : first + step + 1]) for first in starts])
+        return found if self._contract.max_terms is None else found.truncate(self._contract.max_terms)
+
+    def _weighed(self, hidden: Floats, offsets: npt.NDArray[np.int64]) -> Sparse:
+        """The weights of the sequences between `offsets`, places of `hidden`."""
+        greatest = np.zeros((len(offsets) - 1, self._decoder.rows), np.float32)
+        filled = np.flatnonzero(np.diff(offsets))
         if len(filled):
-            starts, hidden = batch.offsets[filled], self._transformed(states)
+            own, starts = hidden[offsets[0] : offsets[-1]], offsets[filled] - offsets[0]
             for first in range(0, self._decoder.rows, BLOCK):
-                logits = self._product(self._decoder, hidden, (first, min(first + BLOCK, self._decoder.rows)))
+                logits = self._product(self._decoder, own, (first, min(first + BLOCK, self._decoder.rows)))
                 greatest[filled, first : first + BLOCK] = np.maximum.reduceat(logits, starts, axis=0)
         weights = np.log1p(np.maximum(greatest, 0, out=greatest), out=greatest)
-        found = Sparse.of(np.log1p(weights) if self._twice else weights, similarity=self._contract.similarity)
-        return found if self._contract.max_terms is None else found.truncate(self._contract.max_terms)
+        return Sparse.of(np.log1p(weights) if self._twice else weights, similarity=self._contract.similarity)
 
     def _transformed(self, states: Floats) -> Floats:
         """What the vocabulary's layer takes: (T, width)."""
@@ -69,7 +77,8 @@ class NativeTerms:
         out = np.empty((len(rows), kernels.padded(count)), np.float32)
         room = np.empty(len(rows) * (kernels.padded(matrix.columns) + 2) if matrix.kind else 0, np.float32)
         span = np.array([*outputs, 0, matrix.columns], np.int64)
-        kernels.call("product", ctypes.addressof(matrix), span, rows, rows.shape[1], len(rows), room, out, out.shape[1], finish)
+        if len(rows):  # the kernels share rows out, and cannot share none
+            kernels.call("product", ctypes.addressof(matrix), span, rows, rows.shape[1], len(rows), room, out, out.shape[1], finish)
         return out[:, :count]
 
 

@@ -7,8 +7,9 @@ float32; a ratio is the dense pass's seconds over the other's in the same round.
 
 `quality`: the heads begin as `nearfield models head MODEL three` makes them and are trained by the trainer of `nearfield tune`: first
 on `--pairs` titles and abstracts of machine-learning papers (one epoch, in-batch negatives), where that data is there, then on the
-train split of `--on` for `--epochs`, with a BM25 negative each. Nothing is chosen on any split: the weights after the last step are what
-is measured on the test split, once, beside the dense model, each other and BM25, with paired intervals.
+train split of `--on` for `--epochs`, with a BM25 negative each. Dev, cut from train where there is none, chooses what each head's score
+counts for in the fused one, as in `nearfield tune`, and nothing else: the weights after the last step are what is measured on the test
+split, once, beside the dense model, each other and BM25, with paired intervals.
 """
 
 from __future__ import annotations
@@ -34,14 +35,18 @@ from nearfield.data.collection import Collection
 from nearfield.encoders.load import model_path
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.new_head import HeadOptions, new_head
+from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import bm25_system, model_systems
 from nearfield.index.bm25 import BM25
+from nearfield.similarity.several import Several
+from nearfield.train.fusion import Fusion, fit_fusion
 from nearfield.train.loop import prepared_steps
 from nearfield.train.mining import hard_negatives, training_pairs_of
-from nearfield.train.prepare import relevance_by_position
+from nearfield.train.pool import Pool, pooled_documents
+from nearfield.train.prepare import relevance_by_position, with_all_splits
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.schedule import total_steps
@@ -51,6 +56,7 @@ from nearfield.types.comparison import Comparison
 from nearfield.types.verdict import Estimate
 
 TITLES = SCIFACT.parent / "paper_title_abstract" / "pairs.jsonl"
+POOL = 1500  # documents that dev is searched in
 FUSED = "three heads"  # what the comparison calls the model; its heads are called after it
 
 
@@ -88,7 +94,7 @@ def speed(model: str, new: Path, arguments: argparse.Namespace) -> dict[str, Any
 
 def quality(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """The trained model's figures on the test split, and what was trained."""
-    collection = open_collection(arguments.on)
+    collection, notes = with_all_splits(open_collection(arguments.on), seed=0)
     model, stages = TextModel.open(folder / "new"), []
     encoder = TextEncoder.open(folder / "new", runtime="torch", device="cpu")
     common = {"batch": arguments.batch, "rate": arguments.rate, "max_tokens": arguments.max_tokens, "precision": "float32"}
@@ -97,6 +103,8 @@ def quality(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         stages.append({"on": "paper_title_abstract"} | trained(model, titles(encoder, arguments.pairs, recipe), recipe))
     recipe = Recipe.of({"schedule": common | {"epochs": arguments.epochs}, "objective": {"temperature": arguments.temperature}})
     stages.append({"on": collection.name} | trained(model, judged(encoder, collection, recipe), recipe))
+    fusion = fused_on_dev(model, collection)
+    model.contract = replace(model.contract, fusion=fusion.weights)
     save_encoder(model, folder / "trained", name=FUSED)
     split = collection.split("test")
     systems = [*model_systems(load_encoder(folder / "trained"), split, name=FUSED), bm25_system(split)]
@@ -110,8 +118,28 @@ def quality(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         {"a": pair.a, "b": pair.b, "difference": pair.difference, "p": pair.p} for pair in comparison.pairs if FUSED in (pair.a, pair.b)
     ]
     facts = {"measure": comparison.measure, "queries": len(split.query_ids), "documents": comparison.documents, "notes": comparison.notes}
-    facts |= {"fused_minus_best_head": fused_minus_best(comparison), "rows": rows, "differences": differences}
+    facts |= {
+        "splits": notes,
+        "fusion": fusion,
+        "fused_minus_best_head": fused_minus_best(comparison),
+        "rows": rows,
+        "differences": differences,
+    }
     return {"stages": stages, "settings": common | {"temperature": arguments.temperature, "dim": arguments.dim}} | facts
+
+
+def fused_on_dev(model: TextModel, collection: Collection) -> Fusion:
+    """The weights of the fused score that the dev queries like best, among their judged documents and those that BM25 takes for them."""
+    split, ids, texts = collection.split("dev"), collection.document_ids, collection.document_texts
+    judged = {at for row in relevance_by_position(collection, split) for at in row}
+    near = BM25(texts).top_k(split.query_texts, 50)[0]
+    rows = [int(at) for at in pooled_documents(judged, [near], range(len(ids)), ids, POOL)]
+    chosen = [ids[row] for row in rows], [texts[row] for row in rows]
+    pool = Pool(split.query_ids, split.query_texts, *chosen, split.relevance, "nDCG@10")
+    queries, documents = pool.embedded(TextEncoder(model.folder, TorchRuntime(model)))
+    assert isinstance(queries, Several)
+    assert isinstance(documents, Several)
+    return fit_fusion(queries, documents, pool)
 
 
 def trained(model: TextModel, data: TrainingData, recipe: Recipe) -> dict[str, Any]:

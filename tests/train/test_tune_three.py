@@ -28,6 +28,10 @@ def test_all_heads_are_tuned_and_measured(tmp_path: Path) -> None:
     stored = {row["name"] for row in folder.read("storage.json")["rows"]}
     assert stored == {f"{model}{kind} {storage}" for model in ("base", "tuned") for kind in kinds for storage in ("float32", "float16")}
     assert "tiny-m3 tuned multi-vector" in write_report(tmp_path / "run").read_text()
+    fusion, opened = folder.read("fusion.json"), load_encoder(tmp_path / "run" / "model")
+    assert opened.contract.fusion == opened.encode(["a cat"], "query").fusion == fusion["weights"]
+    assert fusion["dev"] >= fusion["before"]
+    assert "scores are fused as" in write_report(tmp_path / "run").read_text()
     (merged,) = (row for row in folder.read("merge.json") if row["chosen"])
     assert load_encoder(tmp_path / "run" / "model").contract.kind == "several"
     for file in ("colbert_linear.pt", "sparse_linear.pt"):

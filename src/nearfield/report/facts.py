@@ -101,6 +101,15 @@ class Example:
 
 
 @dataclass(frozen=True)
+class FusionChoice:
+    """What the score of each head counts for, by kind, and dev's mean with the weights of before and with these."""
+
+    weights: Mapping[str, float]
+    before: float
+    dev: float
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """What a run folder holds; None or empty where the run has not (yet) written that part."""
 
@@ -114,6 +123,7 @@ class RunFacts:
     storage: Comparison | None = None
     training: tuple[Step, ...] = ()
     merge: tuple[MergeChoice, ...] = ()
+    fusion: FusionChoice | None = None
     verdict: Verdict | None = None
     queries: tuple[QueryChange, ...] = ()
     examples: tuple[Example, ...] = ()
@@ -140,6 +150,7 @@ def read_run(folder: str | Path) -> RunFacts:
         storage=_optional(folder / "storage.json", Comparison, None),
         training=tuple(_steps(folder / "training.jsonl")),
         merge=_optional(folder / "merge.json", tuple[MergeChoice, ...], ()),
+        fusion=_optional(folder / "fusion.json", FusionChoice, None),
         verdict=_optional(folder / "verdict.json", Verdict, None),
         queries=_optional(folder / "queries.json", tuple[QueryChange, ...], ()),
         examples=_optional(folder / "examples.json", tuple[Example, ...], ()),

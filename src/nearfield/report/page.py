@@ -108,6 +108,7 @@ def _parts(facts: RunFacts) -> dict[str, Any]:
         "dev_title": f"{evaluated} on dev by step" if evaluated else "Dev by step",
         "seconds": ", ".join(f"{stage} {numbers.duration(time)}" for stage, time in facts.about.seconds.items()),
         "merge": facts.merge,
+        "fusion": words.fusion(**vars(facts.fusion)) if facts.fusion else "",
         "guards": list(facts.merge[0].guards) if facts.merge else [],
         "queries": len(facts.queries),
         "tally": plots.tally(facts.queries),

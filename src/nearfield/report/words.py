@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nearfield.errors import InputError
 from nearfield.evaluate.scored_pairs import SPEARMAN
 from nearfield.types.comparison import Comparison
@@ -116,6 +118,13 @@ def told_apart(comparison: Comparison) -> str:
     if not equals:
         return f"{best.name} is the best of the {len(comparison.rows)}, and the queries tell it apart from every other."
     return f"{best.name} has the highest mean, but these queries do not tell it apart from {_listed(equals)}."
+
+
+def fusion(weights: Mapping[str, float], *, before: float, dev: float) -> str:
+    """What the score of each head counts for, and what dev says of it."""
+    counted = _listed([f"{weight:.3g} × {kind}" for kind, weight in weights.items()])
+    reached = f"dev reaches {score(dev)} with these weights, {score(before)} with those before" if dev != before else "as before"
+    return f"The heads' scores are fused as {counted}; {reached}."
 
 
 def best_line(comparison: Comparison) -> str:

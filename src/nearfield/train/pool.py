@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.measures import score_ranking
+from nearfield.index.top import best
 from nearfield.search.retrieve import retrieve
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.progress import Progress, silent
+from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
 from nearfield.types.scores import Scores
 
@@ -35,9 +38,23 @@ class Pool:
 
     def scores(self, encoder: Encoder, *, progress: Progress = silent) -> Scores:
         """The measure of each query with `encoder` as it stands."""
+        queries, documents = self.embedded(encoder, progress=progress)
+        return self._measured(
+            retrieve(queries, documents, query_ids=self.query_ids, document_ids=self.document_ids, k=min(DEPTH, len(documents)))
+        )
+
+    def embedded(self, encoder: Encoder, *, progress: Progress = silent) -> tuple[Embeddings, Embeddings]:
+        """The queries and the documents as `encoder` makes them."""
         documents = encoder.encode(self.document_texts, DOCUMENT, progress=progress)
-        queries = encoder.encode(self.query_texts, QUERY)
-        ranking = retrieve(queries, documents, query_ids=self.query_ids, document_ids=self.document_ids, k=min(DEPTH, len(documents)))
+        return encoder.encode(self.query_texts, QUERY), documents
+
+    def judged(self, scores: npt.NDArray[np.float32]) -> Scores:
+        """The measure of each query where these are the scores (n, m) of all its documents."""
+        k, places = min(DEPTH, scores.shape[1]), np.arange(scores.shape[1])
+        order = np.stack([best(row, places, k) for row in scores])
+        return self._measured(Ranking(self.query_ids, self.document_ids, order, np.take_along_axis(scores, order, 1)))
+
+    def _measured(self, ranking: Ranking) -> Scores:
         (scores,) = score_ranking(ranking, self.relevance, [self.measure]).values()
         return scores
 

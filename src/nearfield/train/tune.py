@@ -27,10 +27,13 @@ from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
+from nearfield.heads.three import ThreeHeads
+from nearfield.similarity.several import Several
 from nearfield.store.model_folder import read_model_folder
 from nearfield.store.run import RunFolder
 from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, verdict_of
 from nearfield.train.environment import device_here, environment, model_hash, same_environment
+from nearfield.train.fusion import Fusion, fit_fusion
 from nearfield.train.guard import Guard, guard_values, open_guards
 from nearfield.train.loop import train
 from nearfield.train.lora import add_lora, known_as, scaled_base
@@ -231,12 +234,32 @@ class TuningRun:
             rows = self.folder.once("merge.json", lambda: self._measured_ratios(into, tuned, progress))
         (ratio,) = (row["ratio"] for row in rows if row["chosen"])
         put_weights(into, self.base, tuned, ratio)
+        if isinstance(self.trained.head, ThreeHeads):
+            self._weigh_heads(self.trained.head)
         if not self.folder.has("model"):
             name = f"{self.encoder.contract.name}-{self.collection.name}"
             dims = self.recipe.objective.dims if ratio else ()  # the base itself was trained for none of them
             if self.trained.adapters is not None and self.recipe.lora.rank and not self.recipe.lora.per_role:
                 self.trained.adapters.adapters[0].save(self.folder.path / "adapter", base=known_as(self.model))
             save_encoder(self.trained, self.folder.path / "model", name=name, matryoshka_dims=dims)
+
+    def _weigh_heads(self, head: ThreeHeads) -> None:
+        """Fuse the heads' scores with the weights that dev likes best, unless a guard loses more than its margin by it."""
+        with self._stage("fusion"):
+            found = Fusion(**self.folder.once("fusion.json", lambda: self._fitted_fusion(head)))
+        self._fuse_by(head, found.weights)
+
+    def _fitted_fusion(self, head: ThreeHeads) -> Fusion:
+        present, embedded = dict(head.fusion), self.pool.embedded(self.encoder)
+        assert all(isinstance(each, Several) for each in embedded)
+        found = fit_fusion(*embedded, self.pool)  # type: ignore[arg-type]
+        self._fuse_by(head, found.weights)
+        kept = keeps(guard_values(self.guards, self.encoder), self.folder.read("baseline.json")["guards"], self.recipe.merge.margin)
+        return found if kept else Fusion(present, found.before, found.before)
+
+    def _fuse_by(self, head: ThreeHeads, weights: Mapping[str, float]) -> None:
+        head.fusion = dict(weights)
+        self.trained.contract = dataclasses.replace(self.trained.contract, fusion=dict(weights))
 
     def _measured_ratios(self, into: Mapping[str, Tensor], tuned: dict[str, Tensor], progress: Progress) -> list[Merged]:
         baseline = self.folder.read("baseline.json")

@@ -16,7 +16,8 @@ from nearfield.kernels.layout import MatrixLayout
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.model_folder import ModelFolder
 
-BLOCK = 256  # terms at a time: the logits of 2,048 tokens then take 2 MB, and no logit is kept
+BLOCK = 256  # terms are taken in multiples of so many
+LOGITS = 1 << 19  # at a time, 2 MB: of 2,048 tokens those of 256 terms; none is kept
 CELLS = 1 << 24  # weights of texts and terms at a time: 64 MB
 
 Floats = npt.NDArray[np.float32]
@@ -57,9 +58,10 @@ class NativeTerms:
         filled = np.flatnonzero(np.diff(offsets))
         if len(filled):
             own, starts = hidden[offsets[0] : offsets[-1]], offsets[filled] - offsets[0]
-            for first in range(0, self._decoder.rows, BLOCK):
-                logits = self._product(self._decoder, own, (first, min(first + BLOCK, self._decoder.rows)))
-                greatest[filled, first : first + BLOCK] = np.maximum.reduceat(logits, starts, axis=0)
+            step = max(1, LOGITS // len(own) // BLOCK) * BLOCK
+            for first in range(0, self._decoder.rows, step):
+                logits = self._product(self._decoder, own, (first, min(first + step, self._decoder.rows)))
+                greatest[filled, first : first + step] = np.maximum.reduceat(logits, starts, axis=0)
         weights = np.log1p(np.maximum(greatest, 0, out=greatest), out=greatest)
         return Sparse.of(np.log1p(weights) if self._twice else weights, similarity=self._contract.similarity)
 

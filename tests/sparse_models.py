@@ -18,7 +18,18 @@ from nearfield.encoders.load import load_encoder
 from nearfield.similarity.sparse import Sparse
 from tiny import SPECIALS, tiny_config, tiny_tokenizer
 
-KINDS = ("bert", "distilbert", "electra", "modernbert", "mpnet", "nomic_bert", "roberta", "xlm-roberta")  # those with a language head
+# those with a language head
+KINDS = (
+    "bert",
+    "camembert",
+    "distilbert",
+    "electra",
+    "modernbert",
+    "mpnet",
+    "nomic_bert",
+    "roberta",
+    "xlm-roberta",
+)
 
 
 def tiny_splade(

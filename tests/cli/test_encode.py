@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nearfield.encoders.bulk.job import job_folder
 from nearfield.similarity.dense import Dense
 from tiny import tiny_model
 
@@ -136,6 +137,13 @@ def test_another_models_vectors_are_replaced_only_when_asked(cli: Run, texts: Pa
         refused = cli("encode", model, texts, "--to", vectors, "--role", role)
         assert (refused.exit_code, f"holds vectors by {made}" in refused.stderr) == (2, True), refused.stderr
         assert (vectors / "vectors.npy").read_bytes() == before
+    job_folder(vectors).mkdir()
+    assert cli("encode", other, texts, "--to", vectors).exit_code == 0, "a run that was begun goes on"
+    refused = cli("encode", "minilm", texts, "--to", vectors)
+    assert refused.exit_code == 2
+    (vectors / "encoder.json").write_text("{}")
+    assert "--restart to replace" in cli("encode", "minilm", texts, "--to", vectors).stderr
+    assert cli("encode", "minilm", texts, "--to", vectors, "--restart").exit_code == 0
     assert cli("encode", other, texts, "--to", vectors, "--restart").exit_code == 0
     assert cli("encode", other, texts, "--to", vectors, "--dtype", "int8").exit_code == 0
 

@@ -23,7 +23,7 @@ from nearfield.store.model_folder import read_model_folder
 from sparse_models import KINDS, assert_same_as_sentence_transformers, tiny_splade
 from tiny import tiny_model, tiny_tokenizer
 
-NATIVE = ("bert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
+NATIVE = ("bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
 
 
 @pytest.mark.parametrize("kind", KINDS)

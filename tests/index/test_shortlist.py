@@ -120,6 +120,13 @@ def test_an_index_lies_on_disk_and_opens_memory_mapped(kind: type[Shortlist], tm
     assert 0 < opened.bytes_per_document < documents.bytes_per_item + 48 * 48
     with pytest.raises(InputError, match=f"is a {kind.kind} index; wanted"):
         next(other for other in KINDS if other is not kind).open(tmp_path / "index")
+    for name in ("codes", "offsets" if kind is Funnel else "factors"):
+        whole = np.load(tmp_path / "index" / f"{name}.npy")
+        for wrong in (whole[:-1], whole.astype(np.float64)):
+            np.save(tmp_path / "index" / f"{name}.npy", wrong)
+            with pytest.raises(InputError, match=r"is no whole index|holds 299 documents"):
+                kind.open(tmp_path / "index")
+        np.save(tmp_path / "index" / f"{name}.npy", whole)
     (tmp_path / "index" / "codes.npy").write_bytes(b"cut")
     with pytest.raises(InputError, match="is no whole index"):
         kind.open(tmp_path / "index")
@@ -139,6 +146,12 @@ def test_bad_input(kind: type[Shortlist]) -> None:
         fitted(index, documents, sample=documents[:0])
     with pytest.raises(InputError, match="0 results"):
         index.top_k(clustered(1), documents, 0)
+    for value in (np.nan, np.inf):
+        with pytest.raises(InputError, match="a query holds NaN or infinite"):
+            index.top_k(Dense(np.full((1, 48), value, np.float32), 48), documents, 3)
+    query = clustered(4, seed=1)
+    tiny = replace(query, vectors=query.vectors * np.float32(1e-30))
+    np.testing.assert_array_equal(index.candidates(tiny.vectors, 10), index.candidates(query.vectors, 10))
     assert kind.of(documents[:0]).top_k(clustered(2), documents[:0], 3)[0].tolist() == [[-1] * 3] * 2
 
 

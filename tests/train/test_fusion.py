@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,33 @@ def test_weights_that_nothing_beats_by_more_than_chance_stay() -> None:
     found = fit_fusion(queries, documents, pool)
     assert found.weights == best
     assert found.dev == found.before
+
+
+def test_few_queries_choose_nothing_and_a_document_without_tokens_is_no_trouble() -> None:
+    queries, documents, pool = problem("dense", {"dense": 0.0, "sparse": 1.0, "multi-vector": 1.0})
+    few = pool.query_ids[:10]
+    some = Pool(few, few, pool.document_ids, pool.document_texts, {name: pool.relevance[name] for name in few}, pool.measure)
+    assert fit_fusion(queries[:10], documents, some).weights == queries.fusion
+    late = documents.multi_vector
+    without = MultiVector(late.tokens[1:], np.maximum(late.offsets - 1, 0))
+    found = fit_fusion(queries, replace(documents, multi_vector=without), pool)
+    assert found.dev > 0.95
+    assert np.isfinite(list(found.weights.values())).all()
+
+
+def test_equal_heads_are_not_told_apart_by_chance() -> None:
+    changed = 0
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        relevant = generator.integers(0, DOCUMENTS, QUERIES)
+        sides = []
+        for rows in (QUERIES, DOCUMENTS):
+            sides.append([np.abs(generator.normal(size=(rows, 16))) for _ in range(3)])
+        for query, document in zip(*sides, strict=True):
+            query += 0.5 * document[relevant]
+        queries, documents = (several(*side, {"dense": 1.0, "sparse": 1.0, "multi-vector": 1.0}) for side in sides)
+        ids = [f"d{at}" for at in range(DOCUMENTS)]
+        judged = {f"q{at}": {ids[document]: 1} for at, document in enumerate(relevant.tolist())}
+        fusion = fit_fusion(queries, documents, Pool(list(judged), list(judged), ids, ids, judged, "nDCG@10"))
+        changed += fusion.weights != queries.fusion
+    assert changed <= 1

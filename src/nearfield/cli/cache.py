@@ -66,7 +66,7 @@ def clear(
     before = time.time() - (older_than or 0.0) * DAY
     found = cached(() if kinds == [ALL] else kinds)
     if model is not None:
-        _check_model(model, found)
+        _warn_of_a_slip(model, found)
     chosen = [item for item in found if model in (None, item.model)]
     chosen = [item for item in chosen if older_than is None or item.used < before]
     for item in () if dry_run else chosen:
@@ -79,14 +79,16 @@ def clear(
     _total(chosen, "would be removed" if dry_run else "removed")
 
 
-def _check_model(model: str, found: list[Cached]) -> None:
-    """Raise InputError where nothing of what was found is of the model, which may be a slip of the pen."""
-    from nearfield.errors import InputError, nearest
+def _warn_of_a_slip(model: str, found: list[Cached]) -> None:
+    """Say what else there is where nothing of what was found is of the model, whose name may be a slip of the pen."""
+    import warnings
+
+    from nearfield.errors import NearfieldWarning, nearest
 
     known = sorted({item.model for item in found if item.model})
-    if model not in known:
-        have = f"it is of {', '.join(known)}" if known else "it is of no model"
-        raise InputError(f"nothing of these kinds in the cache is of a model {model!r}; {have}.{nearest(model, known)}")
+    if known and model not in known:
+        message = f"nothing of these kinds in the cache is of a model {model!r}; it is of {', '.join(known)}.{nearest(model, known)}"
+        warnings.warn(message, NearfieldWarning, stacklevel=2)
 
 
 def _table(items: list[Cached]) -> None:

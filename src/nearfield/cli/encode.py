@@ -84,7 +84,8 @@ def _show(to: Path, account: Account, request: Request, encoder: Encoder[Any], j
         counts = {name: getattr(account, name) for name in ("empty", "rows", "failed", "cached", "repeated", "faults")}
         emit_json({"folder": to} | facts | counts | {"usage": usage} | running(encoder))
         return
-    rate = f"{usage.items / usage.seconds:,.0f} texts/s" if usage.seconds else ""
+    made = usage.items - account.cached - account.repeated
+    rate = f"; {made / usage.seconds:,.0f} texts/s" if usage.seconds and made else ""
     lost = f"{usage.truncated:,} truncated, {usage.tokens_lost:,} tokens lost" if usage.truncated else "none truncated"
     if usage.unknown_tokens:
         nothing = f"; {usage.nothing_known:,} texts have no known word and the zero vector" if usage.nothing_known else ""
@@ -92,7 +93,7 @@ def _show(to: Path, account: Account, request: Request, encoder: Encoder[Any], j
     known = account.cached + account.repeated
     saved = f"; {account.cached:,} from the cache, {account.repeated:,} repeated" if known else ""
     prompts = f" ({usage.prompt_tokens:,} of prompts)" if usage.prompt_tokens else ""
-    out.print(f"{usage.items:,} texts, {usage.tokens:,} tokens{prompts}, {lost}; {rate}{saved}", highlight=False, soft_wrap=True)
+    out.print(f"{usage.items:,} texts, {usage.tokens:,} tokens{prompts}, {lost}{rate}{saved}", highlight=False, soft_wrap=True)
     out.print(f"{to}: {size.described(request.storage)}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -135,7 +135,7 @@ def judged_split(collection: Collection, name: str, on: str) -> Split:
 
     if name != ALL and collection.splits == (ALL,):
         make = f"nearfield data split {shlex.quote(on)} FOLDER"
-        raise InputError(f"{collection.name} has no split {name!r}; it has all. Give --split all, or make splits first: {make}")
+        raise InputError(f"{collection.name} has no split {name!r}, only one called all. Give --split all, or make splits first: {make}")
     return collection.split(name)
 
 

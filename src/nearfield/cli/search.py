@@ -72,7 +72,7 @@ def search(
     from nearfield.data.open import open_collection
     from nearfield.search.fuse import reciprocal_rank_fusion
 
-    _check(query, model, vectors, index)
+    _check(query, model, vectors, index, fuse=fuse)
     model = model or (DEFAULT if vectors is None else _maker(vectors))
     data = open_collection(collection)
     judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
@@ -83,17 +83,17 @@ def search(
     if fuse or model == BM25:
         found[BM25] = _lexical(data, query, reach)
     rankings = {name: each.ranking for name, each in found.items()}
-    final = reciprocal_rank_fusion(list(rankings.values()), k=wanted) if len(rankings) > 1 else next(iter(rankings.values()))
+    final = reciprocal_rank_fusion(list(rankings.values()), k=wanted) if len(rankings) > 1 else next(iter(rankings.values())).top(wanted)
     if judge is not None:
         final = _reranked(data, query, final, judge, depth).top(k)
-        found = _judged(query, final, judge) | found
+        found |= _judged(query, final, judge) if explain else {}
     parts = rankings if len(rankings) > 1 or judge is not None else {}
     rows = _rows(data, final, parts, explained=found if explain else {})
     facts = {"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "reranked": rerank}
     emit_json(facts | {"results": rows}) if json else _show(rows, list(parts))
 
 
-def _check(query: str, model: str | None, vectors: Path | None, index: str) -> None:
+def _check(query: str, model: str | None, vectors: Path | None, index: str, *, fuse: bool) -> None:
     """Raise InputError for what cannot be searched, before anything is opened."""
     from nearfield.errors import InputError
     from nearfield.index import shortlist_kind
@@ -102,6 +102,8 @@ def _check(query: str, model: str | None, vectors: Path | None, index: str) -> N
         raise InputError("the query is empty; say what to look for")
     if index != EXACT:
         shortlist_kind(index)
+    if model == BM25 and fuse:
+        raise InputError("there is nothing to fuse: --fuse adds bm25 to a model, and the model is bm25; leave it out")
     if model == BM25 and vectors is not None:
         raise InputError("bm25 reads words and no vectors; leave out --vectors, or name the model that made them (--fuse adds bm25)")
 
@@ -180,6 +182,7 @@ def _maker(folder: Path) -> str:
 
 def _opened(folder: Path, data: Collection) -> Embeddings:
     """The vectors in `folder`. Raises InputError where they are not one for each of the collection's documents, in their order."""
+    from nearfield.encoders.bulk.manifest import changed_texts
     from nearfield.errors import InputError
     from nearfield.similarity.open import open_embeddings
 
@@ -191,6 +194,10 @@ def _opened(folder: Path, data: Collection) -> Embeddings:
         with open(names, encoding="utf-8") as lines:
             if any(json_format.loads(line) != name for line, name in zip(lines, data.document_ids, strict=False)):
                 raise InputError(f"names other documents than {data.name} has, or in another order; encode it again", path=names)
+    changed = changed_texts(folder, data.document_texts)
+    if changed:
+        texts = f"{len(changed):,} of {len(data.document_ids):,} texts of {data.name}, {data.document_ids[changed[0]]} the first,"
+        raise InputError(f"{texts} are others than those that were encoded; encode it again", path=folder)
     return stored
 
 
@@ -218,7 +225,7 @@ def _judged(query: str, final: Ranking, judge: PairScorer) -> dict[str, _Found]:
 
     if not isinstance(judge, EncoderScorer):
         return {}
-    return {judge.name: _Found(final, Asked(judge.encoder, query, judge.encoder.encode([query], QUERY)))}
+    return {f"{judge.name}, reranking": _Found(final, Asked(judge.encoder, query, judge.encoder.encode([query], QUERY)))}
 
 
 def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking], *, explained: dict[str, _Found]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from nearfield.errors import ModelError
 GELU = "gelu"  # which is no module there
 LANGUAGE_HEADS: dict[str, tuple[Sequence[str], str]] = {
     "bert": (("cls.predictions.transform",), "cls.predictions.decoder"),
+    "camembert": (("lm_head.dense", GELU, "lm_head.layer_norm"), "lm_head.decoder"),
     "distilbert": (("vocab_transform", "activation", "vocab_layer_norm"), "vocab_projector"),
     "electra": (("generator_predictions",), "generator_lm_head"),
     "modernbert": (("head",), "decoder"),

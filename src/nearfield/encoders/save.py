@@ -25,8 +25,9 @@ from nearfield.store.router import routed_folders
 from nearfield.store.tensors import write_tensors
 from nearfield.types.contract import Contract
 
+MADE = ("head.json", "distil.json", "algebra.json")  # they say how a folder was made, which does not hold of a changed model
 _LEFT_BEHIND = (".safetensors", ".bin", ".onnx", ".h5", ".msgpack", ".ot", ".gguf", ".index.json")
-_NOT_CONFIG = ("README.md", ".gitattributes", "nearfield.json")
+_NOT_CONFIG = ("README.md", ".gitattributes", "nearfield.json", *MADE)
 
 
 def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_dims: tuple[int, ...] = ()) -> None:

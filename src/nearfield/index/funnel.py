@@ -65,10 +65,16 @@ class Funnel(Shortlist):
     def __len__(self) -> int:
         return len(self.codes)
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """See Shortlist.shapes."""
+        m, kept = len(self), self.basis.shape[1]
+        return {"codes": (m, -(-kept // STEP) * STEP), "ranges": (2, kept), "basis": (self.dim, kept), "offsets": (m,)}
+
     def candidates(self, query: Floats, count: int) -> npt.NDArray[np.int64]:
         """See Shortlist.candidates."""
         weights = (query @ self.basis) * self.ranges[1]  # the part of the codes' least values is the same for every document
-        scales = np.maximum(np.abs(weights).max(1) / MOST, 1e-24).astype(np.float32)
+        scales = np.abs(weights).max(1) / np.float32(MOST)
+        scales[scales == 0] = 1
         asked = np.zeros((len(query), self.codes.shape[1]), np.int8)
         asked[:, : weights.shape[1]] = np.rint(weights / scales[:, None])
         kernels = chosen_kernels()

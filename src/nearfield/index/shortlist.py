@@ -59,6 +59,10 @@ class Shortlist(ABC):
     def candidates(self, query: Floats, count: int) -> npt.NDArray[np.int64]:
         """The `count` documents that look closest to each row of `query: (n, dim)`: (n, count) int64, best first, count <= m."""
 
+    @abstractmethod
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """What each array's shape has to be, for as many documents as there are."""
+
     @property
     def bytes_per_document(self) -> float:
         """Bytes that the stand-ins take for each document, besides the vectors themselves."""
@@ -73,6 +77,8 @@ class Shortlist(ABC):
         if not len(query) or not len(documents):
             return empty_top_k(len(query), k)
         asked = query.floats()
+        if not np.isfinite(np.square(asked, dtype=np.float64)).all():
+            raise InputError("a query holds NaN or infinite values, which are no place to search from")
         found = self.candidates(asked, min(len(documents), max(k * self.oversampling, k + SPARE)))
         return rescored(asked, replace(documents, similarity=self.similarity), found, k, kernels=chosen_kernels())
 
@@ -113,6 +119,11 @@ class Shortlist(ABC):
             raise InputError(f"is no whole index: {error}", path=path) from error
         if len(index) != facts["items"]:
             raise InputError(f"holds {len(index)} documents, {FACTS} says {facts['items']}; make it again", path=path)
+        for name, shape in index.shapes().items():  # the kernels read as far as these say
+            kind = np.dtype(np.uint8 if name == "codes" else np.float32)
+            if arrays[name].shape != shape or arrays[name].dtype != kind or not arrays[name].flags.c_contiguous:
+                got = f"{arrays[name].shape} {arrays[name].dtype}"
+                raise InputError(f"is no whole index: {name}.npy is {got}; wanted {shape} {kind}; make it again", path=path)
         return index
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -64,10 +64,18 @@ class Signs(Shortlist):
     def __len__(self) -> int:
         return len(self.factors)
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """See Shortlist.shapes."""
+        m = len(self)
+        moved = m if self.similarity == "euclidean" else 0
+        blocks = {"codes": (-(-m // SIDE), _bytes(self.dim), SIDE), "factors": (m,), "offsets": (moved,)}
+        return blocks | {"mean": (self.dim,), "rotation": (self.dim, self.dim)}
+
     def candidates(self, query: Floats, count: int) -> npt.NDArray[np.int64]:
         """See Shortlist.candidates."""
         turned = query @ self.rotation
-        step = np.maximum(np.abs(turned).max(1, keepdims=True) / MOST, 1e-24).astype(np.float32)
+        step = np.abs(turned).max(1, keepdims=True) / np.float32(MOST)
+        step[step == 0] = 1
         values = np.rint(turned / step)
         kernels = chosen_kernels()
         if kernels is not None:

@@ -41,7 +41,8 @@ def model_card(run: RunFacts) -> str:
     about = run.about
     title = f"# {_plain(about.model)} tuned on {_plain(about.collection)}"
     opening = f"A sentence embedding model: {_linked(about.model)}, tuned on the collection {_code(about.collection)} with nearfield."
-    parts = [_front_matter(run), title, opening, *_verdict(run), *_comparison(run), _USE, *_training(run)]
+    use = _USE if about.kind in ("", "dense") else _USE.split("\n\nor, with")[0]  # the snippet of sentence-transformers is a dense model's
+    parts = [_front_matter(run), title, opening, *_verdict(run), *_comparison(run), use, *_training(run)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -12,6 +12,8 @@ from nearfield.similarity.several import Several
 from nearfield.train.pool import Pool
 
 STEPS = 10  # of a head's share, from none to all
+SURE = 3.0  # standard errors that a gain has to be above: the best of 66 that are all alike comes to 2.4 or so by chance
+LEAST = 20  # queries; fewer choose nothing
 
 Weights = Mapping[str, float]
 
@@ -29,18 +31,24 @@ def fit_fusion(queries: Several, documents: Several, pool: Pool) -> Fusion:
     """The weights with which the fused score ranks the pool's documents best for its queries, both as embedded.
 
     Tried are the present weights and every way to share the score out in tenths, each head's scores divided by their standard deviation
-    first, so that a share says what a head decides. A better mean is taken where it is more than a standard error of the paired
-    differences above what the present weights reach, the first of equal ones; otherwise these stay.
+    first, so that a share says what a head decides. The best mean is taken, the first of equal ones, where it is SURE standard errors of
+    the paired differences above what the present weights reach; otherwise, and for fewer than LEAST queries, these stay.
     """
-    scores = {kind: part.scores(documents.parts[kind]) for kind, part in queries.parts.items()}
+    scores = {kind: _finite(part.scores(documents.parts[kind])) for kind, part in queries.parts.items()}
     before = pool.judged(_fused(scores, queries.fusion)).values
     kept, values = dict(queries.fusion), before
-    for weights in _shared_out(scores):
+    for weights in _shared_out(scores) if len(before) >= LEAST else ():
         found = pool.judged(_fused(scores, weights)).values
         gain = found - before
-        if found.mean() > max(values.mean(), before.mean() + gain.std() / np.sqrt(len(gain))):
+        if found.mean() > max(values.mean(), before.mean() + SURE * gain.std() / np.sqrt(len(gain))):
             kept, values = weights, found
     return Fusion(kept, float(before.mean()), float(values.mean()))
+
+
+def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The same with the least finite score for a document that has nothing to compare, which scores -inf."""
+    known = np.isfinite(scores)
+    return scores if known.all() else np.where(known, scores, scores[known].min() if known.any() else np.float32(0))
 
 
 def _fused(scores: Mapping[str, npt.NDArray[np.float32]], weights: Weights) -> npt.NDArray[np.float32]:

@@ -234,7 +234,7 @@ class TuningRun:
             rows = self.folder.once("merge.json", lambda: self._measured_ratios(into, tuned, progress))
         (ratio,) = (row["ratio"] for row in rows if row["chosen"])
         put_weights(into, self.base, tuned, ratio)
-        if isinstance(self.trained.head, ThreeHeads):
+        if ratio and isinstance(self.trained.head, ThreeHeads):  # at 0 the model stays what it was
             self._weigh_heads(self.trained.head)
         if not self.folder.has("model"):
             name = f"{self.encoder.contract.name}-{self.collection.name}"

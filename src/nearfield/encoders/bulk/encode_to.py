@@ -13,7 +13,7 @@ from typing import Any
 from nearfield.data.stream import Stream
 from nearfield.encoders.bulk.account import Account
 from nearfield.encoders.bulk.isolate import nothing
-from nearfield.encoders.bulk.job import IDS, Job, forget_job
+from nearfield.encoders.bulk.job import IDS, Job, forget_job, job_folder
 from nearfield.encoders.bulk.manifest import FILE, write_manifest
 from nearfield.encoders.bulk.part import PartMaker
 from nearfield.encoders.bulk.request import Request
@@ -80,10 +80,19 @@ def refuse_other_folder(path: Path) -> None:
 
 
 def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str) -> None:
-    """Raise StorageError where `path` holds finished vectors that say that another model, or this one for another role, made them."""
-    made, files = MadeBy.open(path), (encoder.identity or {}).get("files")
+    """Raise StorageError where `path` holds finished vectors that say that another model, or this one for another role, made them.
+
+    Not where a run is under way there, which was begun to replace them.
+    """
+    if job_folder(path).is_dir():
+        return
+    try:
+        made, files = MadeBy.open(path), (encoder.identity or {}).get("files")
+    except InputError as error:
+        raise StorageError(f"{error}, or give --restart to replace what is there") from error
     if made is not None and (made.files, made.role) != (files, role):
-        own = f"by {encoder.contract.name} as {role}"
+        name = encoder.contract.name
+        own = f"by {name} as {role}" + (", whose files have changed since" if (made.model, made.role) == (name, role) else "")
         raise StorageError(
             f"{path}: holds vectors by {made.model} as {made.role}, which would be replaced by ones {own}; give another place with --to, "
             "or --restart to replace them"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from nearfield.encoders.bulk.shards import text_hash
 from nearfield.store.atomic import staged_file
 
 FILE = "manifest.parquet"
@@ -31,3 +32,15 @@ def write_manifest(parts: Iterable[pa.Table], path: Path) -> None:
     with staged_file(path) as stage, pq.ParquetWriter(stage, SCHEMA, compression="zstd") as writer:
         for part in parts:
             writer.write_table(part)
+
+
+def changed_texts(folder: Path, texts: Sequence[str]) -> list[int]:
+    """The positions of those of `texts`, one for each vector, that are others than the vectors in `folder` were made of.
+
+    None where the folder has no manifest, or vectors without a hash.
+    """
+    if not (folder / FILE).is_file():
+        return []
+    rows = pq.read_table(folder / FILE, columns=["vector", "hash"])
+    made = {vector: known for vector, known in zip(rows["vector"].to_pylist(), rows["hash"].to_pylist(), strict=True) if known}
+    return [at for at, text in enumerate(texts) if made.get(at) not in (None, text_hash(text.encode("utf-8", "surrogatepass")))]

@@ -40,10 +40,15 @@ def cut_shards(rows: Iterable[Row], *, most_rows: int = ROWS, most_bytes: int = 
             yield Shard(held, hashes)
             held, hashes, size = [], [], 0
         held.append(row)
-        hashes.append(b"" if row.fault else hashlib.blake2b(encoded, digest_size=HASH).digest())
+        hashes.append(b"" if row.fault else text_hash(encoded))
         size += len(encoded)
     if held:
         yield Shard(held, hashes)
+
+
+def text_hash(encoded: bytes) -> bytes:
+    """BLAKE2b of a text's UTF-8: what the manifest and the vector cache know it by."""
+    return hashlib.blake2b(encoded, digest_size=HASH).digest()
 
 
 def _checked(row: Row) -> tuple[Row, bytes]:

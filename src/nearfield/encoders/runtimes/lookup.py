@@ -12,6 +12,7 @@ from nearfield.encoders.runtimes.hardware import cores
 from nearfield.encoders.runtimes.native import NativeRuntime, why_not_documents
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ModelError
+from nearfield.kernels.matrix import PRECISIONS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.model_folder import ModelFolder
@@ -22,7 +23,7 @@ class LookupRuntime(Runtime):
     """Queries by numpy from the table; documents by the kernels, or by torch, opened when the first of them comes."""
 
     name = "lookup"
-    precisions = ("float32", "bfloat16")
+    precisions = PRECISIONS  # int8 where the kernels make the documents
     kinds = ("sparse",)
     batch_tokens = 2048  # of documents, as for the others
 
@@ -37,6 +38,8 @@ class LookupRuntime(Runtime):
     def open(cls, folder: ModelFolder, *, precision: str = "float32") -> LookupRuntime:
         """The runtime of a model folder. Raises ModelError where its table is missing, damaged or not of the documents' vocabulary."""
         hindrance = why_not(folder)
+        if precision == "int8" and hindrance is None:
+            hindrance = why_not_documents(folder)
         if hindrance is not None or folder.queries is None:
             raise ModelError(f"{folder.path}: the lookup runtime is not for it: {hindrance}")
         return cls(folder, read_term_weights(folder.queries, folder.contract.dim), precision=precision)

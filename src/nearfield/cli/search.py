@@ -269,12 +269,20 @@ def _show_matches(rows: list[dict[str, Any]]) -> None:
     """Below the table, what each result's score is made of, the most first."""
     for row in rows:
         for name, matches in row["matches"].items():
-            largest = sorted(matches, key=lambda match: -match.score)
-            shown = [f"{_pair(match)} {match.score:.4f}" for match in largest[:SHOWN_MATCHES]]
-            if len(largest) > SHOWN_MATCHES:
-                shown.append(f"{len(largest) - SHOWN_MATCHES} more {sum(match.score for match in largest[SHOWN_MATCHES:]):.4f}")
-            made_of = " + ".join(shown) if shown else "nothing that can be named: one product of two vectors, or no shared term"
+            parts = [
+                _summed(part, [match for match in matches if match.part == part]) for part in dict.fromkeys(each.part for each in matches)
+            ]
+            made_of = " + ".join(parts) or "nothing that can be named: one product of two vectors, or no shared term"
             out.print(f"{row['rank']}  {row['id']}, {name}: {made_of}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _summed(part: str, matches: list[Match]) -> str:
+    """The largest matches of a part of a score as a sum, in brackets where the part has a name."""
+    largest = sorted(matches, key=lambda match: -match.score)
+    shown = [f"{_pair(match)} {match.score:.4f}" for match in largest[:SHOWN_MATCHES]]
+    if len(largest) > SHOWN_MATCHES:
+        shown.append(f"{len(largest) - SHOWN_MATCHES} more {sum(match.score for match in largest[SHOWN_MATCHES:]):.4f}")
+    return f"{part} ({' + '.join(shown)})" if part else " + ".join(shown)
 
 
 def _pair(match: Match) -> str:

@@ -20,11 +20,15 @@ WHOLE = "(dense vector)"
 
 @dataclass(frozen=True)
 class Match:
-    """What of a query met what of a document, and what that adds to their score: a term that both have, or a token and its closest."""
+    """What of a query met what of a document, and what that adds to their score: a term that both have, or a token and its closest.
+
+    `part`: of a fused score, the kind of embeddings that it is of.
+    """
 
     query: str
     document: str
     score: float
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def explain(asked: Asked, documents: Embeddings, document: int, *, text: str) ->
             found = explain(Asked(asked.encoder, asked.text, part), theirs, document, text=text)
             if isinstance(part, Dense) and isinstance(theirs, Dense):
                 found = [Match(WHOLE, WHOLE, float(part.scores(theirs[[document]])[0, 0]))]
-            weighted += [Match(match.query, match.document, weight * match.score) for match in found]
+            weighted += [Match(match.query, match.document, weight * match.score, kind) for match in found]
         return weighted
     return []
 

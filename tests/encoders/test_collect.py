@@ -72,10 +72,12 @@ def test_a_runtime_that_does_not_make_the_kind_is_not_chosen(tmp_path: Path) -> 
 
     folder = read_model_folder(tiny_model(tmp_path / "tiny"))
     folder = replace(folder, contract=replace(folder.contract, kind="sparse", pooling="max"))
-    assert choose(folder).runtime == "torch"
+    assert choose(folder).runtime == "native"
+    summed = replace(folder, contract=replace(folder.contract, pooling="sum"))
+    assert choose(summed).runtime == "torch"
     from nearfield.encoders.runtimes import RUNTIMES
 
-    for name in set(RUNTIMES) - {"torch", "lookup"}:
+    for name in set(RUNTIMES) - {"native", "torch", "lookup"}:
         with pytest.raises(ModelError, match=r"makes dense.* embeddings, and this model's are sparse"):
             choose(folder, runtime=name)
     with pytest.raises(ModelError, match="this model's queries are not looked up"):

@@ -126,7 +126,8 @@ def _heads(name: str, result: dict[str, Any], command: str) -> list[str]:
     """What new heads find once they are trained: by three_heads.py, whose figures lie under `quality`, or by scifact_heads.py."""
     found = result.get("quality", result)
     stages = "; ".join(f"{stage['pairs']:,} pairs of {stage['on']} in {stage['steps']} steps" for stage in found.get("stages", ()))
-    title = f"### {result.get('head', 'three')} on {result['model']}, trained\n\nTrained on {stages}. {found.get('measure')} of "
+    asked = ", queries looked up" if "inference-free" in name else ""
+    title = f"### {result.get('head', 'three')} on {result['model']}, trained{asked}\n\nTrained on {stages}. {found.get('measure')} of "
     rows = [
         {
             "system": row["system"],

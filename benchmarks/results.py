@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import sys
@@ -26,6 +27,13 @@ def circumstances() -> dict[str, Any]:
         "date": datetime.date.today().isoformat(),
         "load_before": load,
     }
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The command's arguments, with `--save` and `--json`, which say what becomes of the result."""
+    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser.parse_args()
 
 
 def save(name: str, result: dict[str, Any], folder: Path | None = None) -> Path:

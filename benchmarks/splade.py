@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from interleave import interleaved, ratios, timed
-from results import circumstances, save
+from results import circumstances, parsed, save
 from sentence_transformers.sparse_encoder import SparseEncoder
 from texts import timed_texts
 
@@ -82,12 +82,10 @@ def _table(result: dict[str, Any]) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="?")
-    parser.add_argument("--texts", type=int, default=96)
+    parser.add_argument("model", nargs="?", help="a sparse model's folder; without one, a new head on minilm")
+    parser.add_argument("--texts", type=int, default=96, help="paragraphs, and queries, that are timed")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    return parsed(parser)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from interleave import interleaved, ratios, timed
 from model2vec import StaticModel
-from results import circumstances, save
+from results import circumstances, parsed, save
 
 from nearfield import load_encoder, open_collection
 from nearfield.encoders.text import TextEncoder
@@ -88,9 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--on", default="stdlib")
     parser.add_argument("--texts", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    return parsed(parser)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from results import circumstances, save
 from nearfield.errors import InputError
 from nearfield.index.exact import exact_top_k
 from nearfield.index.funnel import Funnel
-from nearfield.index.recall import fitted
+from nearfield.index.recall import narrowest
 from nearfield.index.scan import numpy_scan
 from nearfield.index.signs import Signs
 from nearfield.index.turns import in_turns, processors
@@ -65,7 +65,7 @@ def _measured(documents: Dense, queries: Dense, arguments: argparse.Namespace, f
     wanted = exact_top_k(judged, documents, K)[0]
     for kind in (Signs, Funnel):
         try:
-            indexes[kind.kind] = fitted(kind.of(documents), documents, k=K, recall=arguments.recall, sample=sample)
+            indexes[kind.kind] = narrowest(kind, documents, k=K, recall=arguments.recall, sample=sample)
         except InputError as error:
             facts[kind.kind] = {"failed": str(error)}
             continue

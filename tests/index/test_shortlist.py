@@ -12,7 +12,7 @@ from indexes import clustered, without_kernels
 from nearfield.errors import ContractError, InputError
 from nearfield.index.exact import exact_top_k
 from nearfield.index.funnel import Funnel
-from nearfield.index.recall import fitted, places
+from nearfield.index.recall import fitted, narrowest, places
 from nearfield.index.scan import NOWHERE
 from nearfield.index.shortlist import Shortlist
 from nearfield.index.signs import Signs
@@ -94,6 +94,32 @@ def test_the_oversampling_is_the_smallest_that_reaches_the_recall(kind: type[Sho
     found, _ = index.top_k(sample, documents, 10)
     exact = exact_top_k(sample, documents, 10)[0]
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.tolist(), exact.tolist(), strict=True)]) >= reached - 1e-9
+
+
+def test_the_size_is_the_one_with_which_a_search_reads_least() -> None:
+    documents, sample = clustered(4_000), clustered(80, seed=1)
+    sizes = {}
+    for index in Funnel.sizes(documents):
+        index = fitted(index, documents, recall=0.95, sample=sample)
+        sizes[index.basis.shape[1]] = 4_000 * index.bytes_per_document + 10 * 10 * index.oversampling * documents.bytes_per_item
+    assert list(sizes) == [32, 48]
+    chosen = narrowest(Funnel, documents, recall=0.95, sample=sample)
+    assert chosen.basis.shape[1] == min(sizes, key=lambda kept: sizes[kept])
+    assert chosen.oversampling == fitted(chosen, documents, recall=0.95, sample=sample).oversampling
+
+
+def test_vectors_that_no_few_dimensions_hold_get_a_wide_funnel() -> None:
+    documents = Dense(np.random.default_rng(0).normal(size=(20_000, 192)).astype(np.float32), 192)
+    with pytest.raises(InputError, match="ask for less"):
+        fitted(Funnel.of(documents), documents, recall=0.9)
+    chosen = narrowest(Funnel, documents, recall=0.9)
+    assert chosen.basis.shape[1] > 48
+    assert chosen.recall == 0.9
+    with pytest.raises(InputError, match=r"a recall of 1\b"):
+        narrowest(Funnel, documents, recall=1.0)
+    few = Dense(np.ascontiguousarray(documents.vectors[:, :8]), 8)
+    with pytest.raises(InputError, match=r"the binary index finds .* ask for less"):
+        narrowest(Signs, few, k=1, recall=0.99)
 
 
 @pytest.mark.parametrize("kind", KINDS)

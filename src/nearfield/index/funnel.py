@@ -19,6 +19,7 @@ from nearfield.similarity.dense import Dense
 STEP = 32  # bytes that the kernel reads at once: codes are made up to whole steps
 MOST = 63  # of a query's values: see shortlist.c
 SHARE = 16_384  # documents that a thread takes at a time
+PARTS = (6, 4, 3, 2, 1)  # of the dimensions: what is kept of them is one of these parts
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Funnel(Shortlist):
 
     @classmethod
     def of(cls, documents: Dense, *, kept: int | None = None, turn: bool = True) -> Funnel:
-        """See Shortlist.of. `kept` dimensions, a third when not given; of the vectors as they are where `turn` is false.
+        """See Shortlist.of. `kept` dimensions, a quarter when not given; of the vectors as they are where `turn` is false.
 
         Raises ContractError for more dimensions than there are.
         """
-        kept = min(documents.dim, -(-documents.dim // (3 * STEP)) * STEP) if kept is None else kept
+        kept = _part(documents.dim, 4) if kept is None else kept
         if not 0 < kept <= documents.dim:
             raise ContractError(f"a funnel of {kept} dimensions was asked for; these vectors have {documents.dim}")
         basis = np.eye(documents.dim, kept, dtype=np.float32)
@@ -61,6 +62,12 @@ class Funnel(Shortlist):
                 offsets[rows] = -np.square(part).sum(1) / 2
             start += len(part)
         return cls(**unfitted(documents), codes=codes, ranges=ranges, basis=basis, offsets=offsets)
+
+    @classmethod
+    def sizes(cls, documents: Dense) -> Iterator[Funnel]:
+        """See Shortlist.sizes."""
+        for kept in dict.fromkeys(_part(documents.dim, by) for by in PARTS):
+            yield cls.of(documents, kept=kept)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -97,6 +104,11 @@ class Funnel(Shortlist):
             return -1
 
         return heaps(offer, len(self), n, count, step=SHARE)[0]
+
+
+def _part(dim: int, by: int) -> int:
+    """The `by`-th part of the dimensions, made up to whole steps."""
+    return min(dim, -(-dim // (by * STEP)) * STEP)
 
 
 def _ranges(parts: Iterator[Floats]) -> Floats:

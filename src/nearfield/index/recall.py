@@ -15,6 +15,7 @@ from nearfield.similarity.dense import Dense
 
 QUERIES = 256  # documents that stand in for queries where none are given
 LONGEST = 128  # oversampling that is tried; beyond, most of the time goes to scoring the shortlist
+SCATTERED = 10  # times what reading a vector in its turn takes, it takes to score one from a shortlist
 SURE = 1.645  # standard errors below the mean recall: 95 % sure that the true one is not lower
 
 Kind = TypeVar("Kind", bound=Shortlist)
@@ -27,8 +28,7 @@ def fitted(index: Kind, documents: Dense, *, k: int = 10, recall: float = 0.98, 
     the exact k best that a search finds, and it counts as reached when the lower end of its one-sided 95 % interval over the sample
     does. Raises InputError for a recall that is not between 0 and 1, for an empty sample, and where it is not reached at 128.
     """
-    if not 0 < recall < 1:
-        raise InputError(f"a recall of {recall:g} was asked for; wanted more than 0 and less than 1 (exact search has 1)")
+    _check(recall)
     ranks = places(index, documents, k=k, sample=sample)
     for oversampling in range(1, LONGEST + 1):
         shares = (ranks < k * oversampling).mean(1)
@@ -39,6 +39,31 @@ def fitted(index: Kind, documents: Dense, *, k: int = 10, recall: float = 0.98, 
         f"the {index.kind} index finds {shares.mean():.3f} of the {k} best among {LONGEST} times as many candidates ({reached:.3f} for "
         f"sure); wanted {recall:g}: ask for less, or use exact search"
     )
+
+
+def narrowest(kind: type[Kind], documents: Dense, *, k: int = 10, recall: float = 0.98, sample: Dense | None = None) -> Kind:
+    """The index of this kind, in the size with which a search reads least and reaches the `recall`: `fitted`, as which it raises.
+
+    Smaller stand-ins are read faster and need a longer shortlist, and which way is shorter depends on the vectors and on their number.
+    """
+    _check(recall)
+    best: Kind | None = None
+    least, failed = float("inf"), InputError(f"there is no {kind.kind} index to measure")
+    for index in kind.sizes(documents):
+        stand_ins = index.bytes_per_document * len(documents)
+        if stand_ins >= least:
+            break
+        try:
+            index = fitted(index, documents, k=k, recall=recall, sample=sample)
+        except InputError as error:
+            failed = error
+            continue
+        read = stand_ins + SCATTERED * k * index.oversampling * documents.bytes_per_item
+        if read < least:
+            best, least = index, read
+    if best is None:
+        raise failed
+    return best
 
 
 def places(index: Shortlist, documents: Dense, *, k: int, sample: Dense | None = None) -> npt.NDArray[np.int64]:
@@ -63,3 +88,8 @@ def places(index: Shortlist, documents: Dense, *, k: int, sample: Dense | None =
         place = {document: at for at, document in enumerate(listed.tolist())}
         found[row] = [place.get(document, len(documents)) for document in exact[: found.shape[1]].tolist()]
     return found
+
+
+def _check(recall: float) -> None:
+    if not 0 < recall < 1:
+        raise InputError(f"a recall of {recall:g} was asked for; wanted more than 0 and less than 1 (exact search has 1)")

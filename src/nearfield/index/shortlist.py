@@ -52,6 +52,11 @@ class Shortlist(ABC):
     def of(cls, documents: Dense) -> Self:
         """The stand-ins of these documents, for their similarity, with the kind's own settings. They are read a block at a time."""
 
+    @classmethod
+    def sizes(cls, documents: Dense) -> Iterator[Self]:
+        """The stand-ins in every size worth measuring, smallest first, each made when it is asked for."""
+        yield cls.of(documents)
+
     @abstractmethod
     def __len__(self) -> int: ...
 

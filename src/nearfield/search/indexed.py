@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.index import shortlist_kind
-from nearfield.index.recall import fitted
+from nearfield.index.recall import narrowest
 from nearfield.index.shortlist import Shortlist, digest
 from nearfield.similarity.dense import Dense
 
@@ -16,15 +16,15 @@ def indexed(documents: Dense, kind: str, *, k: int, recall: float, folder: Path 
     """An index of this kind whose recall at k was measured to reach `recall`.
 
     It is kept in the vector folder `folder`, where there is one, as `index-KIND`, and taken from there when it was made of these
-    vectors; another k or recall is measured again. Warns with NearfieldWarning where the folder cannot be written. Raises
-    InputError as `fitted` does.
+    vectors; for another k or recall it is made again. Warns with NearfieldWarning where the folder cannot be written. Raises
+    InputError as `narrowest` does.
     """
     of_kind = shortlist_kind(kind)
     place = None if folder is None else folder / f"index-{kind}"
     index = None if place is None else _kept(of_kind, place, documents)
     if index is not None and (index.k, index.recall) == (k, recall):
         return index
-    index = fitted(index or of_kind.of(documents), documents, k=k, recall=recall)
+    index = narrowest(of_kind, documents, k=k, recall=recall)
     if place is not None:
         try:
             index.save(place)

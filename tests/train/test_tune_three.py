@@ -40,7 +40,6 @@ def test_all_heads_are_tuned_and_measured(tmp_path: Path) -> None:
 def test_dev_weighs_the_heads_of_tuned_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nearfield.train.tune.choose", lambda rows: rows[-1])  # the tuned weights, whatever dev likes
     monkeypatch.setattr("nearfield.train.fusion.LEAST", 1)
-    monkeypatch.setattr("nearfield.train.fusion.SURE", 0.0)
     schedule = {"epochs": 1, "batch": 8, "rate": 1e-3, "evaluations": 1, "max_tokens": 32, "precision": "float32"}
     recipe = Recipe.of({"schedule": schedule, "merge": {"ratios": [1.0]}})
     tune(str(tiny_three_heads(tmp_path / "tiny-m3", dim=8)), tiny_collection(), to=tmp_path / "run", recipe=recipe)

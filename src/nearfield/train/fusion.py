@@ -1,21 +1,23 @@
-"""What the score of each head counts for in the fused one, chosen on judged queries."""
+"""What the score of each head counts for in the fused one, learnt from judged queries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 
 from nearfield.similarity.several import Several
 from nearfield.train.pool import Pool
 
-STEPS = 10  # of a head's share, from none to all
-SURE = 3.0  # standard errors that a gain has to be above: the best of 66 that are all alike comes to 2.4 or so by chance
+PRIOR = 3.0  # how much the present weights count for: about as that many queries (see docs/log.md)
 LEAST = 20  # queries; fewer choose nothing
 
 Weights = Mapping[str, float]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,59 @@ class Fusion:
 
 
 def fit_fusion(queries: Several, documents: Several, pool: Pool) -> Fusion:
-    """The weights with which the fused score ranks the pool's documents best for its queries, both as embedded.
+    """The weights under which the pool's relevant documents are likeliest, both as embedded; the greatest of them is 1.
 
-    Tried are the present weights and every way to share the score out in tenths, each head's scores divided by their standard deviation
-    first, so that a share says what a head decides. The best mean is taken, the first of equal ones, where it is SURE standard errors of
-    the paired differences above what the present weights reach; otherwise, and for fewer than LEAST queries, these stay.
+    A query's documents are drawn by the softmax of their fused scores, and relevant ones stand for how they ought to be (ListNet's top
+    one probability: Cao et al. 2007, equation 4), which has one greatest likelihood over the weights, and one that all queries decide,
+    however few of their rankings a change of weights turns. No weight is below 0, and the present ones are the prior. These stay where
+    the measure's mean is lower with the new ones, and for fewer than LEAST queries.
     """
     scores = {kind: _finite(part.scores(documents.parts[kind])) for kind, part in queries.parts.items()}
-    before = pool.judged(_fused(scores, queries.fusion)).values
-    kept, values = dict(queries.fusion), before
-    for weights in _shared_out(scores) if len(before) >= LEAST else ():
-        found = pool.judged(_fused(scores, weights)).values
-        gain = found - before
-        if found.mean() > max(values.mean(), before.mean() + SURE * gain.std() / np.sqrt(len(gain))):
-            kept, values = weights, found
-    return Fusion(kept, float(before.mean()), float(values.mean()))
+    before = pool.judged(_fused(scores, queries.fusion)).mean
+    wanted = _wanted(pool)
+    if len(wanted) >= LEAST:
+        weights = _likeliest(scores, queries.fusion, wanted)
+        dev = pool.judged(_fused(scores, weights)).mean
+        if dev >= before:
+            return Fusion(weights, before, dev)
+    return Fusion(dict(queries.fusion), before, before)
+
+
+def _likeliest(scores: Mapping[str, npt.NDArray[np.float32]], present: Weights, wanted: Mapping[int, Floats]) -> dict[str, float]:
+    """The weights of the least cross-entropy of the softmax and the `wanted` shares, and of the least distance from the present ones'
+    direction. Scores are taken in units of their standard deviation, so that neither depends on a head's scale."""
+    spread = np.array([float(own.std()) or 1.0 for own in scores.values()])
+    rows = list(wanted)
+    each = np.stack([own[rows] / unit for own, unit in zip(scores.values(), spread, strict=True)], axis=-1).astype(np.float64)
+    target = np.stack(list(wanted.values()))
+    start = np.array([present.get(kind, 0.0) for kind in scores]) * spread
+    along = start / max(float(np.linalg.norm(start)), 1e-12)
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        shares = log_softmax(each @ weights, axis=1)
+        off = weights - (weights @ along) * along
+        value = -(target * shares).sum() + PRIOR / 2 * off @ off
+        slope = np.einsum("nm,nmk->k", np.exp(shares) - target, each) + PRIOR * off
+        return float(value) / len(target), slope / len(target)
+
+    found = minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start), method="L-BFGS-B").x / spread
+    if not found.max() > 0:  # no head tells anything
+        return dict(present)
+    return {kind: round(float(weight), 6) for kind, weight in zip(scores, found / found.max(), strict=True)}
+
+
+def _wanted(pool: Pool) -> dict[int, Floats]:
+    """Of each query's row with a relevant document, what share of the probability every document of the pool ought to have."""
+    place = {name: at for at, name in enumerate(pool.document_ids)}
+    wanted = {}
+    for row, query in enumerate(pool.query_ids):
+        shares = np.zeros(len(place))
+        for document, grade in pool.relevance.get(query, {}).items():
+            if document in place:
+                shares[place[document]] = max(0, grade)
+        if shares.any():
+            wanted[row] = shares / shares.sum()
+    return wanted
 
 
 def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -54,12 +94,3 @@ def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _fused(scores: Mapping[str, npt.NDArray[np.float32]], weights: Weights) -> npt.NDArray[np.float32]:
     total: npt.NDArray[np.float32] = np.sum([np.float32(weights.get(kind, 0.0)) * own for kind, own in scores.items()], axis=0)
     return total
-
-
-def _shared_out(scores: Mapping[str, npt.NDArray[np.float32]]) -> Iterator[dict[str, float]]:
-    """Weights of all shares in steps of 1 / STEPS, the greatest of them 1."""
-    spread = np.array([max(float(own.std()), 1e-12) for own in scores.values()])
-    for first in range(STEPS + 1):
-        for second in range(STEPS + 1 - first):
-            weights = np.array([first, second, STEPS - first - second]) / spread
-            yield {kind: round(float(weight), 6) for kind, weight in zip(scores, weights / weights.max(), strict=True)}

@@ -1,6 +1,7 @@
 """Three heads on one backbone: what a pass of all three costs beside the dense one's, and what each of them and their fused score find.
 
-    python benchmarks/three_heads.py [minilm] [--what speed,quality] [--on scifact] [--pairs 4000] [--epochs 4] [--save] [--json]
+    python benchmarks/three_heads.py [minilm] [--what speed,quality] [--on scifact] [--pairs 4000] [--epochs 4]
+                                     [--trained FOLDER] [--save] [--json]
 
 `speed`: the model with three new heads and the model alone encode the same paragraphs in turn, on the native runtime and on torch,
 float32; a ratio is the dense pass's seconds over the other's in the same round. Training changes no speed, so the heads are new ones.
@@ -67,10 +68,12 @@ def main() -> None:
     result: dict[str, Any] = circumstances() | {"model": arguments.model}
     folder = Path(arguments.to or tempfile.mkdtemp())
     new_head(arguments.model, "three", to=folder / "new", options=HeadOptions(dim=arguments.dim))
-    if "speed" in arguments.what:
-        result["speed"] = speed(arguments.model, folder / "new", arguments)
-    if "quality" in arguments.what:
+    if arguments.trained:
+        result["quality"] = measured(TextModel.open(arguments.trained), folder, arguments)
+    elif "quality" in arguments.what:
         result["quality"] = quality(folder, arguments)
+    if "speed" in arguments.what and not arguments.trained:
+        result["speed"] = speed(arguments.model, folder / "new", arguments)
     if arguments.save:
         print(save(f"three-heads-{Path(arguments.model).name}", result))
     print(json.dumps(result, indent=1, default=asdict) if arguments.json else _shown(result))
@@ -103,11 +106,18 @@ def quality(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         stages.append({"on": "paper_title_abstract"} | trained(model, titles(encoder, arguments.pairs, recipe), recipe))
     recipe = Recipe.of({"schedule": common | {"epochs": arguments.epochs}, "objective": {"temperature": arguments.temperature}})
     stages.append({"on": collection.name} | trained(model, judged(encoder, collection, recipe), recipe))
+    settings = common | {"temperature": arguments.temperature, "dim": arguments.dim}
+    return {"stages": stages, "settings": settings, "splits": notes} | measured(model, folder, arguments)
+
+
+def measured(model: TextModel, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the model's heads and their fused score find on the test split, once dev has chosen what each head counts for."""
+    collection, _ = with_all_splits(open_collection(arguments.on), seed=0)
     fusion = fused_on_dev(model, collection)
     model.contract = replace(model.contract, fusion=fusion.weights)
-    save_encoder(model, folder / "trained", name=FUSED)
+    save_encoder(model, folder / "fused", name=FUSED)
     split = collection.split("test")
-    systems = [*model_systems(load_encoder(folder / "trained"), split, name=FUSED), bm25_system(split)]
+    systems = [*model_systems(load_encoder(folder / "fused"), split, name=FUSED), bm25_system(split)]
     systems += model_systems(load_encoder(model_path(arguments.model)), split, name=f"{Path(arguments.model).name} before")
     comparison = compare(systems, split)
     rows = [
@@ -118,14 +128,8 @@ def quality(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         {"a": pair.a, "b": pair.b, "difference": pair.difference, "p": pair.p} for pair in comparison.pairs if FUSED in (pair.a, pair.b)
     ]
     facts = {"measure": comparison.measure, "queries": len(split.query_ids), "documents": comparison.documents, "notes": comparison.notes}
-    facts |= {
-        "splits": notes,
-        "fusion": fusion,
-        "fused_minus_best_head": fused_minus_best(comparison),
-        "rows": rows,
-        "differences": differences,
-    }
-    return {"stages": stages, "settings": common | {"temperature": arguments.temperature, "dim": arguments.dim}} | facts
+    found = {"fusion": fusion, "fused_minus_best_head": fused_minus_best(comparison), "rows": rows, "differences": differences}
+    return facts | found
 
 
 def fused_on_dev(model: TextModel, collection: Collection) -> Fusion:
@@ -240,6 +244,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dim", type=int, default=None, help="dimensions of a token's vector")
     parser.add_argument("--texts", type=int, default=400, help="paragraphs that are timed")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--trained", metavar="FOLDER", help="train none; measure the FOLDER/fused of an earlier run")
     parser.add_argument("--to", default=None, help="a folder that keeps the models")
     parser.add_argument("--save", action="store_true", help="keep the result in benchmarks/results")
     parser.add_argument("--json", action="store_true")

@@ -22,7 +22,7 @@ from tiny import tiny_model
 def test_states_to_vectors(pooling: str, include_prompt: bool, tmp_path: Path) -> None:
     config = {"1_Pooling/config": {"embedding_dimension": 32, "pooling_mode": pooling, "include_prompt": include_prompt}}
     folder = read_model_folder(tiny_model(tmp_path / "tiny", normalise=pooling != "max", **config))
-    model, finish = TextModel(folder), Finish(folder)
+    model, finish = TextModel(folder), Finish(folder.contract, folder.projections)
     tokens = folder_tokeniser(folder).tokenise(nasty_texts(50), "query: ")
     short = folder_tokeniser(folder).tokenise(["", "a"], "query: ", max_tokens=3)  # nothing is left beside the prompt
     with torch.inference_mode():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from sentence_transformers.base.modules import Dense
 from torch import nn
 
 from nearfield.errors import ModelError
+from nearfield.heads.layers import projections
 from nearfield.heads.projection import Projection
 
 ACTIVATIONS = (nn.Identity(), nn.Tanh(), nn.ReLU(), nn.GELU(), nn.Sigmoid(), nn.SiLU())
@@ -22,7 +24,25 @@ def test_gives_sentence_transformers_vectors(activation: nn.Module, out: int, re
     peer = Dense(6, out, activation_function=activation, use_residual=residual)
     peer.save(str(tmp_path))
     vectors = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(Projection.open(tmp_path)(vectors), peer({"sentence_embedding": vectors})["sentence_embedding"])
+    wanted = peer({"sentence_embedding": vectors})["sentence_embedding"]
+    torch.testing.assert_close(Projection.open(tmp_path)(vectors), wanted)
+    without_torch = projections([tmp_path])(vectors.numpy())
+    assert without_torch.dtype == np.float32
+    np.testing.assert_allclose(without_torch, wanted.detach().numpy(), atol=1e-6)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    Dense(6, 5).save(str(tmp_path))
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"out_features": 4}))
+    for opened in (Projection.open, lambda folder: projections([folder])):
+        with pytest.raises(ModelError, match="the weights do not fit its config"):
+            opened(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no model\.safetensors and no pytorch_model\.bin"):
+        Projection.open(tmp_path)
+    torch.save(Dense(6, 4).state_dict(), tmp_path / "pytorch_model.bin")
+    assert projections([tmp_path])(np.ones((2, 6), np.float32)).shape == Projection.open(tmp_path)(torch.ones(2, 6)).shape
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from nearfield.errors import ModelError
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.head import Head
 from nearfield.heads.late_interaction import LateInteractionHead
+from nearfield.heads.of_tokens import LATE_INPUTS
 from nearfield.heads.projection import Projection
 from nearfield.heads.splade import Splade
 from nearfield.heads.term_table import TermTable
@@ -154,8 +155,7 @@ def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:
 
 def open_late_head(folder: ModelFolder, late: LateInteraction) -> LateInteractionHead:
     """The head of a multi-vector folder; a Dense module that an old one says is of whole texts is of tokens too."""
-    inputs = ("token_embeddings", "sentence_embedding")
-    projections = [Projection.open(part, inputs=inputs) for part in folder.projections]
+    projections = [Projection.open(part, inputs=LATE_INPUTS) for part in folder.projections]
     if late.inline:
         projections = [Projection.inline(folder.transformer, INLINE)]
     return LateInteractionHead(folder.contract, projections, late)

@@ -12,9 +12,10 @@ from nearfield.encoders.save import write_weights
 from nearfield.encoders.save_late import write_late
 from nearfield.errors import InputError
 from nearfield.heads.late_interaction import LateInteractionHead
-from nearfield.heads.projection import IDENTITY, Projection, ProjectionConfig
+from nearfield.heads.projection import Projection
 from nearfield.heads.three_start import principal_directions
 from nearfield.store.atomic import write_json
+from nearfield.store.dense_module import IDENTITY, ProjectionConfig
 from nearfield.store.late_interaction import LateInteraction
 from nearfield.store.model_folder import ModelFolder, contract_json
 from nearfield.types.contract import Contract

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from nearfield.batch.packed import Packed
+from nearfield.batch.special_ids import special_ids
 from nearfield.batch.tokens import Tokeniser
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.new_head import HeadOptions
 from nearfield.encoders.new_splade import usable_terms
 from nearfield.encoders.save import save_encoder
-from nearfield.encoders.three_heads import special_ids
 from nearfield.errors import InputError
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.three import ThreeHeads

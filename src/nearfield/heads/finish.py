@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.store.model_folder import ModelFolder
-
-Array = npt.NDArray[np.float32]
+from nearfield.heads.layers import Array, normalised, projections
+from nearfield.types.contract import Contract
 
 
 class Finish:
-    """The pooling, projections and normalisation of a model folder: what comes after its transformer.
+    """The pooling and normalisation that a contract asks for, and the Dense modules in `folders`: what comes after a transformer.
 
-    The same function as `TextModel.embed` after the states, over groups of equal length.
+    The same function as `TextModel.embed` after the states, over groups of equal length. Raises ModelError as `DenseModule.read` does.
     """
 
-    def __init__(self, folder: ModelFolder) -> None:
-        self.contract = folder.contract
-        self._projections = [_projection(folder, at) for at in range(len(folder.projections))]
+    def __init__(self, contract: Contract, folders: Sequence[Path] = ()) -> None:
+        self.contract = contract
+        self._project = projections(folders)
 
     def __call__(self, states: Array, batch: Packed) -> Array:
         """Vectors (n, dim) of the states (T, hidden) of the batch's tokens; zeros where no token of a sequence is pooled."""
-        vectors = self._pooled(states, batch)
-        for projection in self._projections:
-            vectors = projection(vectors)
-        if self.contract.normalise:
-            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)  # as torch's normalize
-        return vectors
+        return self.of_pooled(self._pooled(states, batch))
+
+    def of_pooled(self, vectors: Array) -> Array:
+        """Vectors (n, dim) of what was pooled: (n, hidden)."""
+        vectors = self._project(vectors)
+        return normalised(vectors) if self.contract.normalise else vectors
 
     def _pooled(self, states: Array, batch: Packed) -> Array:
         skip = 0 if self.contract.include_prompt else batch.prompt_tokens
@@ -57,19 +56,3 @@ _POOLINGS: dict[str, Callable[[Array, int], Array]] = {
     "weighted": _weighted,
 }
 """Each takes (n, length, hidden), the states of the tokens that count, and how many stand before them, and gives (n, hidden)."""
-
-
-def _projection(folder: ModelFolder, at: int) -> Callable[[Array], Array]:
-    """A Dense module of the folder, which few have: it is torch's, and imported for it."""
-    import torch
-
-    from nearfield.heads.projection import Projection
-
-    module = Projection.open(folder.projections[at])
-
-    def project(vectors: Array) -> Array:
-        with torch.inference_mode():
-            projected: Array = module(torch.from_numpy(vectors)).numpy()
-        return projected
-
-    return project

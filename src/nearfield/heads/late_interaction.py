@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nearfield.batch.marks import Marks
 from nearfield.batch.packed import Packed
 from nearfield.heads.head import Head
+from nearfield.heads.of_tokens import counted_offsets, counted_vectors
 from nearfield.heads.projection import Projection
 from nearfield.heads.ragged import Ragged
-from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.store.late_interaction import LateInteraction
 from nearfield.types.contract import Contract
@@ -46,17 +44,11 @@ class LateInteractionHead(Head[Tensor]):
 
     def embeddings(self, output: Tensor, batch: Packed) -> MultiVector:
         """See Head.embeddings. Raises ModelError for vectors that are not finite."""
-        kept = self.contract
-        tokens = Dense(checked_finite(output.cpu().numpy(), kept.name), kept.dim, similarity=kept.similarity, normalise=kept.normalise)
-        return MultiVector(tokens, _offsets(batch), self.settings.average)
+        return counted_vectors(output.cpu().numpy(), batch, self.contract, average=self.settings.average)
 
     def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Ragged:
         """See Head.represented."""
-        counts = [count for part in parts for count in np.diff(_offsets(part))]
+        counts = [count for part in parts for count in np.diff(counted_offsets(part))]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         kept = self.contract
         return Ragged(torch.cat(list(outputs)), offsets, self.settings.average, kept.normalise, kept.similarity)[place]
-
-
-def _offsets(batch: Packed) -> npt.NDArray[np.int64]:
-    return (batch.marks or Marks.none(batch.offsets)).offsets(batch.offsets)

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nearfield.errors import ModelError
+from nearfield.store.dense_module import ACTIVATIONS, IDENTITY, DenseModule, ProjectionConfig
+from nearfield.store.weights import Weights
 
-IDENTITY = "torch.nn.modules.linear.Identity"
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    IDENTITY: lambda x: x,
-    "torch.nn.modules.activation.Tanh": torch.tanh,
-    "torch.nn.modules.activation.ReLU": torch.relu,
-    "torch.nn.modules.activation.GELU": nn.functional.gelu,
-    "torch.nn.modules.activation.Sigmoid": torch.sigmoid,
-    "torch.nn.modules.activation.SiLU": nn.functional.silu,
+_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "gelu": nn.functional.gelu,
+    "sigmoid": torch.sigmoid,
+    "silu": nn.functional.silu,
 }
-
-
-@dataclass(frozen=True)
-class ProjectionConfig:
-    """The config.json of a sentence-transformers `Dense` module."""
-
-    in_features: int
-    out_features: int
-    bias: bool = True
-    activation_function: str = "torch.nn.modules.activation.Tanh"
-    module_input_name: str = "sentence_embedding"
-    module_output_name: str | None = None
-    use_residual: bool = False
 
 
 class Projection(nn.Module):
@@ -44,7 +29,7 @@ class Projection(nn.Module):
         super().__init__()
         self.config = config
         self.linear = nn.Linear(config.in_features, config.out_features, bias=config.bias)
-        self.activation = ACTIVATIONS[config.activation_function]
+        self.activation = _FUNCTIONS[ACTIVATIONS[config.activation_function]]
         if config.use_residual and config.in_features != config.out_features:
             self.residual = nn.Linear(config.in_features, config.out_features, bias=False)
 
@@ -58,42 +43,19 @@ class Projection(nn.Module):
 
     @classmethod
     def open(cls, folder: Path, *, inputs: Sequence[str] = ("sentence_embedding",)) -> Projection:
-        """The module in a `2_Dense`-like folder, which reads one of `inputs`.
-
-        Raises ModelError for a config that this class cannot honour.
-        """
-        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        known = {field.name for field in fields(ProjectionConfig)}
-        unknown = sorted(set(facts) - known)
-        config = ProjectionConfig(**{key: value for key, value in facts.items() if key in known})
-        if unknown or config.activation_function not in ACTIVATIONS or config.module_input_name not in inputs:
-            what = f"unknown keys {unknown}" if unknown else f"activation {config.activation_function} on {config.module_input_name}"
-            raise ModelError(
-                f"{folder / 'config.json'}: a Dense module with {what} is not supported; activations: {', '.join(ACTIVATIONS)}"
-            )
-        projection = cls(config)
-        try:
-            projection.load_state_dict(_weights(folder))
-        except RuntimeError as error:
-            raise ModelError(f"{folder}: the weights do not fit its config.json: {str(error).splitlines()[-1].strip()}") from error
+        """The module in a `2_Dense`-like folder, which reads one of `inputs`. Raises ModelError as `DenseModule.read` does."""
+        module = DenseModule.read(folder, inputs=inputs)
+        projection = cls(module.config)
+        projection.load_state_dict({name: torch.from_numpy(weight.copy()) for name, weight in module.weights.items()})
         return projection
 
     @classmethod
     def inline(cls, folder: Path, name: str) -> Projection:
         """Without bias and activation, by the matrix called `name` among the weights in `folder`. Raises ModelError where it is missing."""
-        weights = _weights(folder)
+        weights = Weights(folder)
         if name not in weights:
             raise ModelError(f"{folder}: the weights lack {name}, by which each token is projected")
-        weight = weights[name].float()
+        weight = torch.from_numpy(weights.float32(name).copy())
         projection = cls(ProjectionConfig(weight.shape[1], weight.shape[0], bias=False, activation_function=IDENTITY))
         projection.load_state_dict({"linear.weight": weight})
         return projection
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    if (folder / "model.safetensors").exists():
-        return load_file(folder / "model.safetensors")
-    if (folder / "pytorch_model.bin").exists():
-        loaded: dict[str, Tensor] = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
-        return loaded
-    raise ModelError(f"{folder}: no model.safetensors and no pytorch_model.bin")

@@ -12,10 +12,10 @@ from torch import Tensor
 from nearfield.batch.packed import Packed
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.head import Head
+from nearfield.heads.of_tokens import together
 from nearfield.heads.represented import Represented
 from nearfield.heads.token_vectors import TokenVectors
 from nearfield.heads.token_weights import TokenWeights
-from nearfield.similarity.dense import checked_finite
 from nearfield.similarity.several import Several
 
 
@@ -66,10 +66,8 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
     def embeddings(self, output: tuple[Tensor, ...], batch: Packed) -> Several:
         """See Head.embeddings. Raises ModelError for vectors that are not finite."""
         vectors, weights, tokens = output
-        dense, multi_vector = self.dense.embeddings(vectors, batch), self.multi_vector.embeddings(tokens, batch)
-        for found in (dense, multi_vector.tokens):
-            checked_finite(found.vectors, self.dense.contract.name)
-        return Several(dense, self.sparse.embeddings(weights, batch), multi_vector, self.fusion)
+        made = self.dense.embeddings(vectors, batch), self.sparse.embeddings(weights, batch), self.multi_vector.embeddings(tokens, batch)
+        return together(*made, self.fusion, name=self.dense.contract.name)
 
     def represented(self, outputs: Sequence[tuple[Tensor, ...]], parts: Sequence[Packed], place: Tensor) -> Together:
         """See Head.represented."""

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
 from nearfield.heads.head import Head
+from nearfield.heads.of_tokens import token_vectors
 from nearfield.heads.ragged import Ragged
 from nearfield.heads.segments import Segments
-from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.offsets import joined_offsets
 
@@ -37,8 +37,7 @@ class TokenVectors(Head[Tensor]):
 
     def embeddings(self, output: Tensor, batch: Packed) -> MultiVector:
         """See Head.embeddings."""
-        tokens = Dense(output.float().cpu().numpy(), output.shape[1], similarity="dot", normalise=self.normalise)
-        return MultiVector(tokens, joined_offsets([np.maximum(batch.lengths - 1, 0)]), average=True)
+        return token_vectors(output.float().cpu().numpy(), batch, normalise=self.normalise)
 
     def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Ragged:
         """See Head.represented."""

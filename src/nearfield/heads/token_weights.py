@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
 from nearfield.heads.head import Head
+from nearfield.heads.of_tokens import term_weights
 from nearfield.heads.represented import Rows
-from nearfield.similarity.offsets import joined_offsets
 from nearfield.similarity.sparse import Sparse
 
 
@@ -46,11 +46,4 @@ class TokenWeights(Head[Tensor]):
 
     def embeddings(self, output: Tensor, batch: Packed) -> Sparse:
         """See Head.embeddings."""
-        weights, n = output.float().cpu().numpy(), len(batch)
-        kept = np.flatnonzero((weights > 0) & ~np.isin(batch.ids, self.left_out))
-        place = np.repeat(np.arange(n), batch.lengths)[kept] * self.vocabulary + batch.ids[kept]
-        order = np.argsort(place, kind="stable")
-        terms, first = np.unique(place[order], return_index=True)
-        heaviest = np.maximum.reduceat(weights[kept][order], first) if len(first) else np.empty(0, np.float32)
-        offsets = joined_offsets([np.bincount(terms // self.vocabulary, minlength=n)])
-        return Sparse(heaviest, (terms % self.vocabulary).astype(np.int32), offsets, self.vocabulary)
+        return term_weights(output.float().cpu().numpy(), batch, vocabulary=self.vocabulary, left_out=self.left_out)

@@ -12,7 +12,9 @@ from nearfield.train.schedule import rate_at, sparsity_at
 from nearfield.train.step import Trained, held_parts, training_step
 from nearfield.train.training_data import Batch
 
-TABLE_RATE = 20.0  # times the rate: of a table that queries are looked up in, each weight of which few batches touch
+OWN_RATES = {QUERY_WEIGHTS: 20.0, "sparse.linear.weight": 10.0, "sparse.linear.bias": 10.0}
+"""How many times the rate some weights learn at: a table that queries are looked up in, each weight of which few batches touch, and the
+one layer from a token's state to its weight, which begins with none and has but one number to give (see docs/log.md)."""
 
 
 class Trainer:
@@ -25,12 +27,12 @@ class Trainer:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
         self.trained = trainable(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
-        table = [weight for name, weight in self.trained.items() if name == QUERY_WEIGHTS]
-        others = [weight for name, weight in self.trained.items() if name != QUERY_WEIGHTS]
+        groups: dict[float, list[torch.nn.Parameter]] = {}
+        for name, weight in self.trained.items():
+            groups.setdefault(OWN_RATES.get(name, self.scale), []).append(weight)
         parts = [
             {"params": weights, "scale": scale, "weight_decay": schedule.weight_decay / scale}  # AdamW multiplies it by the rate
-            for weights, scale in ((others, self.scale), (table, TABLE_RATE))
-            if weights
+            for scale, weights in groups.items()
         ]
         self.optimiser = torch.optim.AdamW(parts, lr=schedule.rate, fused=True)
 

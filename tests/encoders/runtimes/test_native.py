@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +15,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sentence_transformers.base.modules import Dense
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 from nasty import nasty_texts
 from nearfield.batch.packed import pack
 from nearfield.batch.tokens import Tokens
 from nearfield.encoders.model import TextModel
+from nearfield.encoders.new_head import new_head
 from nearfield.encoders.runtimes.architectures import ARCHITECTURES
 from nearfield.encoders.runtimes.native import NativeRuntime, why_not
 from nearfield.encoders.runtimes.packed_model import relative_bucket
@@ -59,6 +63,32 @@ def test_every_pooling_with_and_without_the_prompt(pooling: str, include_prompt:
     contract = dataclasses.replace(folder.contract, pooling=pooling, include_prompt=include_prompt)
     folder = dataclasses.replace(folder, contract=contract)
     assert_as_torch(folder, tokens_of(LENGTHS, prompt_tokens=3))
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_dense_modules_after_pooling(normalise: bool, tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "tiny", max_tokens=128, normalise=normalise)
+    modules = json.loads((path / "modules.json").read_text())
+    for at, layer in enumerate((Dense(32, 48), Dense(48, 20, bias=False, activation_function=torch.nn.GELU())), 2):
+        (path / f"{at}_Dense").mkdir()
+        layer.save(str(path / f"{at}_Dense"))
+        modules.insert(at, {"idx": at, "name": str(at), "path": f"{at}_Dense", "type": "sentence_transformers.models.Dense"})
+    (path / "modules.json").write_text(json.dumps([module | {"idx": at} for at, module in enumerate(modules)]))
+    folder = read_model_folder(path)
+    assert (why_not(folder), folder.contract.dim, len(folder.projections)) == (None, 20, 2)
+    assert_as_torch(folder, tokens_of(LENGTHS))
+
+
+@pytest.mark.parametrize("head", ["late-interaction", "three"])
+def test_heads_over_tokens_without_torch(head: str, tmp_path: Path) -> None:
+    known = {"tokenizer_class": "BertTokenizer", "cls_token": "[CLS]", "sep_token": "[SEP]", "model_max_length": 64}
+    new_head(tiny_model(tmp_path / "dense", tokenizer_config=known), head, to=tmp_path / "made")
+    code = (
+        "import sys, warnings; warnings.simplefilter('ignore'); from nearfield.encoders.load import load_encoder; "
+        f"encoder = load_encoder({str(tmp_path / 'made')!r}); encoder.encode(['the cat'], 'document'); "
+        "encoder.encode(['the cat'], 'query'); assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "relu", "silu", "gelu_pytorch_tanh"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from nearfield.encoders.runtimes.native_terms import NativeTerms, why_not_terms
 from nearfield.encoders.runtimes.packed_model import PackedModel
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import InputError, ModelError
+from nearfield.heads.finish import Finish
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
 from nearfield.similarity.embeddings import Embeddings
@@ -29,19 +31,30 @@ StateHeads = Callable[[npt.NDArray[np.float32], Packed], Embeddings]
 
 
 class NativeRuntime(Runtime):
-    """A packed model and its contract. Each call runs on the thread that makes it; `streams` threads use the whole processor."""
+    """A packed model, its contract, and the Dense modules in the folders `projections`, or `heads` over its states.
+
+    Each call runs on the thread that makes it; `streams` threads use the whole processor.
+    """
 
     name = "native"
     precisions = PRECISIONS
     kinds = ("dense", "multi-vector", "several", "sparse")
 
-    def __init__(self, model: PackedModel, contract: Contract, *, precision: str = "float32", heads: StateHeads | None = None) -> None:
+    def __init__(
+        self,
+        model: PackedModel,
+        contract: Contract,
+        *,
+        projections: Sequence[Path] = (),
+        precision: str = "float32",
+        heads: StateHeads | None = None,
+    ) -> None:
         self.precision = precision
         self.batch_tokens = 2048
         self.streams = cores()
         self._model = model
-        self._contract = contract
-        self._heads = heads
+        self._contract, self._heads = contract, heads
+        self._finish = Finish(contract, projections) if heads is None else None
         self._scratch: list[npt.NDArray[np.float32]] = []  # of calls that ended, for those to come
 
     @classmethod
@@ -63,14 +76,13 @@ class NativeRuntime(Runtime):
             pooling="mean" if of_tokens else folder.contract.pooling,  # of one token's state, the last layer makes no other
             precision=precision,
         )
-        return cls(model, folder.contract, precision=precision, heads=_state_heads(folder, model, config) if of_tokens else None)
+        heads = _state_heads(folder, model, config) if of_tokens else None
+        return cls(model, folder.contract, projections=() if of_tokens else folder.projections, precision=precision, heads=heads)
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """See Runtime.embed. Raises InputError for a token that the model does not have or that lies past its positions."""
-        vectors = self._run(batch, 0 if self._contract.include_prompt else batch.prompt_tokens)[0]
-        if self._contract.normalise:
-            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return vectors
+        assert self._finish is not None
+        return self._finish.of_pooled(self._run(batch, 0 if self._contract.include_prompt else batch.prompt_tokens)[0])
 
     def represent(self, batch: Packed) -> Embeddings:
         """See Runtime.represent."""
@@ -103,25 +115,14 @@ class NativeRuntime(Runtime):
 
 
 def _state_heads(folder: ModelFolder, model: PackedModel, config: Mapping[str, Any]) -> StateHeads:
-    """The heads over token states: a sparse model's, or those of a multi-vector model or one of several kinds, which are torch's."""
+    """The heads over token states, of a sparse model, a multi-vector model or one of several kinds."""
     if folder.contract.kind == "sparse":
         return NativeTerms(model, config, folder)
-    import torch
+    from nearfield.heads.of_tokens import late_interaction, three_heads  # what few models have
 
-    from nearfield.encoders.model import open_late_head
-    from nearfield.encoders.three_heads import open_three_heads
-
-    late = folder.late
-    heads: Any = (
-        open_late_head(folder, late) if late else open_three_heads(folder, hidden=model.layout.hidden, vocabulary=model.layout.vocabulary)
-    )
-
-    def represent(states: npt.NDArray[np.float32], batch: Packed) -> Embeddings:
-        with torch.inference_mode():
-            found: Embeddings = heads.embeddings(heads(torch.from_numpy(states), batch), batch)
-        return found
-
-    return represent
+    if folder.late is not None:
+        return late_interaction(folder, folder.late)
+    return three_heads(folder, hidden=model.layout.hidden, vocabulary=model.layout.vocabulary)
 
 
 def why_not(folder: ModelFolder) -> str | None:
@@ -133,8 +134,6 @@ def why_not_documents(folder: ModelFolder) -> str | None:
     """The same, of a model's documents, whose queries may be looked up."""
     if not runnable():
         return "is not compiled here, or not from these sources; with a C compiler, python -m nearfield.kernels.compile does it"
-    if folder.projections and folder.late is None:
-        return "does not run Dense modules"
     if folder.late is not None and folder.late.inline:
         return "reads a backbone's weights by their own names, and these stand among others"
     if folder.late is not None and folder.late.expansion is not None and not folder.late.expansion.attended:

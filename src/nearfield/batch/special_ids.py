@@ -1,0 +1,38 @@
+"""The ids of a tokeniser's tokens that stand for no text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nearfield.batch.tokens import Tokeniser
+from nearfield.store.atomic import read_json
+
+_NAMES = ("cls_token", "sep_token", "eos_token", "pad_token", "unk_token")
+_USUAL = {"BertTokenizer": ("[CLS]", "[SEP]", None, "[PAD]", "[UNK]"), "MPNetTokenizer": ("<s>", "</s>", "</s>", "<pad>", "[UNK]")}
+
+
+def special_ids(transformer: Path) -> tuple[int, ...]:
+    """The ids of the tokens at a text's start and end, in padded places and for what is unknown, ascending.
+
+    FlagEmbedding leaves out these but for the one between texts, which ends a text where there is none of its own for that (BERT).
+    """
+    file = transformer / "tokenizer_config.json"
+    stated: dict[str, Any] = read_json(file) if file.is_file() else {}
+    usual = _USUAL.get(str(stated.get("tokenizer_class", "")).removesuffix("Fast"))
+    if usual is None or not (transformer / "tokenizer.json").is_file():
+        return _as_transformers_says(transformer)
+    tokeniser, found = Tokeniser.open(transformer, max_tokens=8), set()
+    for name, otherwise in zip(_NAMES, usual, strict=True):
+        token = stated.get(name, otherwise)
+        content = token["content"] if isinstance(token, dict) else token
+        found.add(None if content is None else tokeniser.id_of(str(content)))
+    return tuple(sorted(id_ for id_ in found if id_ is not None))
+
+
+def _as_transformers_says(transformer: Path) -> tuple[int, ...]:
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(transformer, local_files_only=True)
+    ids = (getattr(tokenizer, f"{name}_id") for name in _NAMES)
+    return tuple(sorted({int(id_) for id_ in ids if id_ is not None}))

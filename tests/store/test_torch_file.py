@@ -1,0 +1,82 @@
+"""Files that torch.save wrote, read without torch and against it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nearfield.errors import ModelError
+from nearfield.store.torch_file import read_torch_file
+
+
+def tensors() -> dict[str, torch.Tensor]:
+    whole = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    return {
+        "whole": whole,
+        "turned": whole.T,
+        "part": whole[1:4, 2:],
+        "repeated": whole[:1].expand(3, 5),
+        "double": whole.double(),
+        "half": whole.half(),
+        "brain": whole.bfloat16(),
+        "parameter": torch.nn.Parameter(whole),
+        "number": torch.tensor(3.5),
+        "empty": torch.empty(0, 4),
+    }
+
+
+@pytest.mark.parametrize("ordered", [dict, OrderedDict])
+def test_gives_what_torch_reads(ordered: type[dict[str, torch.Tensor]], tmp_path: Path) -> None:
+    torch.save(ordered(tensors()), tmp_path / "file.pt")
+    found, wanted = read_torch_file(tmp_path / "file.pt"), torch.load(tmp_path / "file.pt", weights_only=True)
+    assert list(found) == list(wanted)
+    for name, value in wanted.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], value.detach().float().numpy(), err_msg=name)
+        found[name][...] = 0  # a copy of its own
+
+
+def test_a_file_of_before_is_read_by_torch(tmp_path: Path) -> None:
+    torch.save({"weight": torch.ones(2, 3)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    np.testing.assert_array_equal(read_torch_file(tmp_path / "old.pt")["weight"], np.ones((2, 3)))
+
+
+class Command:
+    """Unpickles to the outcome of a command."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("exit 1",)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_nothing_that_a_file_asks_for_is_called(zipped: bool, tmp_path: Path) -> None:
+    torch.save({"weight": Command()}, tmp_path / "file.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ModelError, match=r"file\.pt: holds no weights that torch saved"):
+        read_torch_file(tmp_path / "file.pt")
+
+
+def test_what_is_damaged_or_else_says_so(tmp_path: Path) -> None:
+    torch.save({"weight": torch.ones(200, 3)}, tmp_path / "file.pt")
+    content = (tmp_path / "file.pt").read_bytes()
+    for wrong in (content[:300], content[: len(content) // 2] + b"\0" * 300, b"", pickle.dumps({"weight": 3})):
+        (tmp_path / "file.pt").write_bytes(wrong)
+        with pytest.raises(ModelError, match="holds no weights that torch saved"):
+            read_torch_file(tmp_path / "file.pt")
+    for other in ([torch.ones(2)], {"weight": 3}, {"weight": torch.ones(2, dtype=torch.int64)}):
+        torch.save(other, tmp_path / "file.pt")
+        with pytest.raises(ModelError, match="holds no weights that torch saved"):
+            read_torch_file(tmp_path / "file.pt")
+
+
+def test_torch_is_not_imported(tmp_path: Path) -> None:
+    torch.save({"weight": torch.ones(2, 3)}, tmp_path / "file.pt")
+    script = "import sys; from nearfield.store.torch_file import read_torch_file as read; from pathlib import Path; read(Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", f"{script}; assert 'torch' not in sys.modules", str(tmp_path / "file.pt")], check=True)

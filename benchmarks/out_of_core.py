@@ -60,7 +60,7 @@ def main() -> None:
                 _digest(place / "large" / name) == _digest(place / "unbroken" / name) for name in names
             )
     peaks = {"small": small["peak_mib"], "large": max(run["peak_mib"] for run in runs)}
-    facts |= {"model": arguments.model, "rows": {"small": arguments.small, "large": arguments.rows}, "peak_mib": peaks}
+    facts |= {"model": Path(arguments.model).name, "rows": {"small": arguments.small, "large": arguments.rows}, "peak_mib": peaks}
     facts |= {"ratio": round(peaks["large"] / peaks["small"], 3), "runs": [small, *runs], "checked": checked}
     if arguments.save:
         print(save("out-of-core", facts))

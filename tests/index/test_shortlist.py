@@ -101,7 +101,7 @@ def test_the_size_is_the_one_with_which_a_search_reads_least() -> None:
     sizes = {}
     for index in Funnel.sizes(documents):
         index = fitted(index, documents, recall=0.95, sample=sample)
-        sizes[index.basis.shape[1]] = 4_000 * index.bytes_per_document + 10 * 10 * index.oversampling * documents.bytes_per_item
+        sizes[index.basis.shape[1]] = 4_000 * index.bytes_per_document + 20 * 10 * index.oversampling * documents.bytes_per_item
     assert list(sizes) == [32, 48]
     chosen = narrowest(Funnel, documents, recall=0.95, sample=sample)
     assert chosen.basis.shape[1] == min(sizes, key=lambda kept: sizes[kept])

@@ -15,7 +15,7 @@ from nearfield.similarity.dense import Dense
 
 QUERIES = 256  # documents that stand in for queries where none are given
 LONGEST = 128  # oversampling that is tried; beyond, most of the time goes to scoring the shortlist
-SCATTERED = 10  # times what reading a vector in its turn takes, it takes to score one from a shortlist
+SCATTERED = 20  # times what reading a vector in its turn takes, it takes to score one from a shortlist
 SURE = 1.645  # standard errors below the mean recall: 95 % sure that the true one is not lower
 
 Kind = TypeVar("Kind", bound=Shortlist)

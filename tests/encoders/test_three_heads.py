@@ -158,6 +158,16 @@ def test_the_parts_of_a_fused_score_are_named_and_sum_to_it(folder: Path) -> Non
     assert [match.query for match in found][-3:] == ["▁a", "▁cat", "</s>"]
 
 
+def test_vectors_are_cut_alike_on_every_runtime(tmp_path: Path) -> None:
+    if not runnable():
+        pytest.skip("the kernels are not compiled here")
+    place = tiny_three_heads(tmp_path / "tiny-m3")
+    (place / "nearfield.json").write_text('{"contract": {"matryoshka_dims": [32, 16], "layer_norm": true}}')
+    both = [load_encoder(place, runtime=runtime).encode(["a cat", "the dog"], "document").dense for runtime in ("native", "torch")]
+    assert [made.layer_norm for made in both] == [True, True]
+    np.testing.assert_allclose(*(made.truncate(16).floats() for made in both), atol=1e-5)
+
+
 def test_what_is_half_or_damaged_says_so(tmp_path: Path) -> None:
     folder = tiny_three_heads(tmp_path / "tiny-m3")
     whole = (folder / "sparse_linear.pt").read_bytes()

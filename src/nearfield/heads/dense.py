@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
 from nearfield.heads.head import Head
+from nearfield.heads.of_tokens import dense_vectors
 from nearfield.heads.pooling import POOLINGS
 from nearfield.heads.projection import Projection
 from nearfield.heads.represented import Rows
@@ -38,8 +39,7 @@ class DenseHead(Head[Tensor]):
 
     def embeddings(self, output: Tensor, batch: Packed) -> Dense:
         """See Head.embeddings."""
-        kept = self.contract
-        return Dense(output.cpu().numpy(), kept.dim, similarity=kept.similarity, layer_norm=kept.layer_norm, normalise=kept.normalise)
+        return dense_vectors(output.cpu().numpy(), self.contract)
 
     def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Rows:
         """See Head.represented."""

@@ -45,13 +45,18 @@ def three_heads(folder: ModelFolder, *, hidden: int, vocabulary: int) -> Callabl
     def represent(states: Array, batch: Packed) -> Several:
         vectors = linear(states[~first_tokens(batch)], *turn)
         made = (
-            Dense(dense(states, batch), contract.dim, similarity=contract.similarity, normalise=contract.normalise),
+            dense_vectors(dense(states, batch), contract),
             term_weights(np.maximum(linear(states, *weigh)[:, 0], 0), batch, vocabulary=vocabulary, left_out=left_out),
             token_vectors(normalised(vectors) if contract.normalise else vectors, batch, normalise=contract.normalise),
         )
         return together(*made, contract.fusion or FUSION, name=contract.name)
 
     return represent
+
+
+def dense_vectors(vectors: Array, contract: Contract) -> Dense:
+    """The vectors (n, dim) that a model made, as its contract has them compared and cut."""
+    return Dense(vectors, contract.dim, similarity=contract.similarity, layer_norm=contract.layer_norm, normalise=contract.normalise)
 
 
 def counted_vectors(vectors: Array, batch: Packed, contract: Contract, *, average: bool) -> MultiVector:

@@ -99,7 +99,7 @@ def _run(model: str, source: Path, to: Path, home: Path, *, kill: tuple[int, flo
     before, started = _shards(to), time.perf_counter()
     running = subprocess.Popen(command, env=os.environ | {"NEARFIELD_HOME": str(home)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     if kill is not None:
-        while _shards(to) < before + kill[0] and running.poll() is None:
+        while _shards(to) < before + kill[0] and not _ended(running.pid):
             time.sleep(0.01)
         time.sleep(kill[1])
         os.kill(running.pid, signal.SIGKILL)
@@ -112,6 +112,11 @@ def _run(model: str, source: Path, to: Path, home: Path, *, kill: tuple[int, flo
     done = _lines(source) if running.returncode == 0 else _rows(to)
     end = ", killed" if running.returncode else ""
     return {"rows_done": done, "seconds": round(time.perf_counter() - started, 1), "peak_mib": round(usage.ru_maxrss / 1024, 1), "end": end}
+
+
+def _ended(process: int) -> bool:
+    """Whether it has ended; it is left to be waited for, and until then a signal to it reaches nothing and no other process."""
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _lines(path: Path) -> int:

@@ -7,7 +7,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,8 @@ def read_torch_file(file: Path) -> dict[str, Array]:
     """
     try:
         if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                loaded = _Reader(archive).load()
+            with zipfile.ZipFile(file) as archive, archive.open(_pickled(archive)) as pickled:
+                loaded = _Reader(archive, pickled).load()
         else:
             import torch
 
@@ -45,12 +45,9 @@ def read_torch_file(file: Path) -> dict[str, Array]:
 class _Reader(pickle.Unpickler):
     """Unpickles `data.pkl`, of which it knows tensors, parameters and ordered dictionaries."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        inside = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
-        if len(inside) != 1:
-            raise ValueError("it holds no data.pkl")
-        super().__init__(archive.open(inside[0]))
-        self._archive, self._folder = archive, inside[0].removesuffix("data.pkl")
+    def __init__(self, archive: zipfile.ZipFile, pickled: IO[bytes]) -> None:
+        super().__init__(pickled)
+        self._archive, self._folder = archive, _pickled(archive).removesuffix("data.pkl")
         order = f"{self._folder}byteorder"
         if order in archive.namelist() and archive.read(order) != b"little":
             raise ValueError("its numbers are big endian")
@@ -77,6 +74,14 @@ class _Reader(pickle.Unpickler):
         if len(found) < count:
             raise ValueError("a tensor is cut off")
         return found[:count]
+
+
+def _pickled(archive: zipfile.ZipFile) -> str:
+    """The place of `data.pkl` in the archive, which has one."""
+    inside = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
+    if len(inside) != 1:
+        raise ValueError("it holds no data.pkl")
+    return inside[0]
 
 
 class _Storage:

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -80,3 +81,54 @@ def test_torch_is_not_imported(tmp_path: Path) -> None:
     torch.save({"weight": torch.ones(2, 3)}, tmp_path / "file.pt")
     script = "import sys; from nearfield.store.torch_file import read_torch_file as read; from pathlib import Path; read(Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", f"{script}; assert 'torch' not in sys.modules", str(tmp_path / "file.pt")], check=True)
+
+
+class Row:
+    """A storage of an archive: its file, its numbers and their class."""
+
+    def __init__(self, key: str, numbers: np.ndarray, kind: type) -> None:
+        self.key, self.numbers, self.kind = key, numbers, kind
+
+
+class Rebuilt:
+    """Unpickles to the tensor of these parts."""
+
+    def __init__(self, *parts: object) -> None:
+        self.parts = parts
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return torch._utils._rebuild_tensor_v2, self.parts
+
+
+class Writer(pickle.Pickler):
+    """Pickles rows as torch pickles storages."""
+
+    def persistent_id(self, obj: object) -> tuple[object, ...] | None:
+        return ("storage", obj.kind, obj.key, "cpu", len(obj.numbers)) if isinstance(obj, Row) else None
+
+
+ONE = Row("0", np.ones(1, "<f4"), torch.FloatStorage)
+WRAPPING = [Row(str(number), np.array([number], "<u2"), torch.BFloat16Storage) for number in (65534, 65535)]
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        Rebuilt(Rebuilt(ONE, 0, (2000, 0), (1, 1)), 0, (2000,), (1,)),
+        Rebuilt(Rebuilt(ONE, 0, (10**9, 0), (1, 1)), 0, (10**9,), (1,)),
+        Rebuilt(ONE, 0, *WRAPPING),
+    ],
+    ids=["no numbers", "very many of none", "numbers that wrap around"],
+)
+def test_no_tensor_reads_past_its_numbers(tensor: Rebuilt, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "file.pt", "w") as archive:
+        with archive.open("archive/data.pkl", "w") as file:
+            Writer(file, 2).dump({"weight": tensor})
+        for row in (ONE, *WRAPPING):
+            archive.writestr(f"archive/data/{row.key}", row.numbers.tobytes())
+    script = (
+        "import sys; from nearfield.store.torch_file import read_torch_file as read; from nearfield.errors import ModelError; "
+        "from pathlib import Path\ntry: read(Path(sys.argv[1]))\nexcept ModelError: raise SystemExit(7)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "file.pt")], capture_output=True, text=True, check=False)
+    assert done.returncode == 7, (done.returncode, done.stderr)  # a read past the end may end the process

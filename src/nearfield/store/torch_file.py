@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import operator
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
@@ -33,7 +34,7 @@ def read_torch_file(file: Path) -> dict[str, Array]:
             import torch
 
             found = torch.load(file, map_location="cpu", weights_only=True)
-            loaded = {name: value.float().numpy() for name, value in found.items()}
+            loaded = {name: value.detach().float().numpy() for name, value in found.items()}
         if not isinstance(loaded, Mapping) or not all(isinstance(value, np.ndarray) for value in loaded.values()):
             raise ValueError("it holds more than named tensors")
     except Exception as error:  # pickle, zip and torch each raise their own for a damaged file
@@ -58,7 +59,7 @@ class _Reader(pickle.Unpickler):
             return _Storage(_STORAGES[name])
         known: dict[tuple[str, str], Callable[..., Any]] = {
             ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): lambda *parts: _tensor(*parts),  # a function of its own, which a pickle may spoil
             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
         }
         if (module, name) not in known:
@@ -96,12 +97,15 @@ class _Storage:
 
 def _tensor(storage: npt.NDArray[Any], offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Array:
     """The tensor of this size whose element at i lies at offset + i . stride of the storage."""
-    size, stride = tuple(size), tuple(stride)
+    if type(storage) is not np.ndarray or storage.ndim != 1:
+        raise ValueError("a tensor is made of no storage")
+    offset = int(operator.index(offset))  # numbers of numpy's would wrap around in the sum below
+    size, stride = (tuple(int(operator.index(number)) for number in part) for part in (size, stride))
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     if min((offset, *size, *stride)) < 0 or (0 not in size and last >= len(storage)):
         raise ValueError("a tensor lies past its numbers")
     rows = storage[offset:] if 0 not in size else storage[:0]
     found = np.lib.stride_tricks.as_strided(rows, size, tuple(step * storage.itemsize for step in stride))
     if storage.dtype == np.uint16:  # bfloat16, the upper half of a float32
-        return (found.astype(np.uint32) << 16).view(np.float32)
+        return np.asarray(found.astype(np.uint32) << 16).view(np.float32)
     return np.array(found, np.float32, order="C")

@@ -38,6 +38,12 @@ def test_berts_are_those_of_transformers(stated: dict[str, Any], tmp_path: Path,
     assert special_ids(folder) == wanted(folder)
 
 
+@pytest.mark.parametrize("other", [{"sep_token": "[MASK]"}, {"eos_token": "[MASK]"}, {"cls_token": "[CLS]", "pad_token": "[PAD]"}])
+def test_a_map_of_special_tokens_counts_too(other: dict[str, str], tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "tiny", tokenizer_config=BERT, special_tokens_map=other)
+    assert special_ids(folder) == wanted(folder)
+
+
 def test_others_are_asked_of_transformers(tmp_path: Path) -> None:
     folder = tiny_three_heads(tmp_path / "tiny")
     assert special_ids(folder) == wanted(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sentence_transformers.base.modules import Dense
 from torch import nn
 
@@ -29,6 +30,15 @@ def test_gives_sentence_transformers_vectors(activation: nn.Module, out: int, re
     without_torch = projections([tmp_path])(vectors.numpy())
     assert without_torch.dtype == np.float32
     np.testing.assert_allclose(without_torch, wanted.detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_a_matrix_among_the_backbones_weights(file: str, tmp_path: Path) -> None:
+    weights = {"linear.weight": torch.randn(3, 6), "embeddings.position_ids": torch.arange(4)}
+    save_file(weights, tmp_path / file) if file.endswith("safetensors") else torch.save(weights, tmp_path / file)
+    torch.testing.assert_close(Projection.inline(tmp_path, "linear.weight").linear.weight.data, weights["linear.weight"])
+    with pytest.raises(ModelError, match="the weights lack other"):
+        Projection.inline(tmp_path, "other")
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -17,17 +17,26 @@ def special_ids(transformer: Path) -> tuple[int, ...]:
 
     FlagEmbedding leaves out these but for the one between texts, which ends a text where there is none of its own for that (BERT).
     """
-    file = transformer / "tokenizer_config.json"
-    stated: dict[str, Any] = read_json(file) if file.is_file() else {}
+    also, stated = (_read(transformer / file) for file in ("special_tokens_map.json", "tokenizer_config.json"))
     usual = _USUAL.get(str(stated.get("tokenizer_class", "")).removesuffix("Fast"))
     if usual is None or not (transformer / "tokenizer.json").is_file():
         return _as_transformers_says(transformer)
+    for name, otherwise in zip(_NAMES, usual, strict=True):  # which of the two files counts is for transformers to say
+        if name in also and _content(also[name]) != _content(stated.get(name, otherwise)):
+            return _as_transformers_says(transformer)
     tokeniser, found = Tokeniser.open(transformer, max_tokens=8), set()
     for name, otherwise in zip(_NAMES, usual, strict=True):
-        token = stated.get(name, otherwise)
-        content = token["content"] if isinstance(token, dict) else token
-        found.add(None if content is None else tokeniser.id_of(str(content)))
+        content = _content(stated.get(name, otherwise))
+        found.add(None if content is None else tokeniser.id_of(content))
     return tuple(sorted(id_ for id_ in found if id_ is not None))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return read_json(file) if file.is_file() else {}
+
+
+def _content(token: Any) -> str | None:
+    return None if token is None else str(token["content"] if isinstance(token, dict) else token)
 
 
 def _as_transformers_says(transformer: Path) -> tuple[int, ...]:

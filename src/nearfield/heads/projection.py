@@ -52,10 +52,19 @@ class Projection(nn.Module):
     @classmethod
     def inline(cls, folder: Path, name: str) -> Projection:
         """Without bias and activation, by the matrix called `name` among the weights in `folder`. Raises ModelError where it is missing."""
-        weights = Weights(folder)
-        if name not in weights:
+        weight = _one(folder, name)
+        if weight is None:
             raise ModelError(f"{folder}: the weights lack {name}, by which each token is projected")
-        weight = torch.from_numpy(weights.float32(name).copy())
         projection = cls(ProjectionConfig(weight.shape[1], weight.shape[0], bias=False, activation_function=IDENTITY))
         projection.load_state_dict({"linear.weight": weight})
         return projection
+
+
+def _one(folder: Path, name: str) -> Tensor | None:
+    """The weight called `name` among a backbone's, float32; None where it is missing. Raises ModelError where there are no weights."""
+    file = folder / "pytorch_model.bin"
+    if file.exists() and not any(folder.glob("model.safetensors*")):
+        weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)  # it may hold more than floating numbers
+        return weights[name].float() if name in weights else None
+    stored = Weights(folder)
+    return torch.from_numpy(stored.float32(name).copy()) if name in stored else None

@@ -68,7 +68,7 @@ def _likeliest(scores: Mapping[str, npt.NDArray[np.float32]], present: Weights, 
     found = minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start), method="L-BFGS-B").x / spread
     if not found.max() > 0:  # no head tells anything
         return dict(present)
-    return {kind: round(float(weight), 6) for kind, weight in zip(scores, found / found.max(), strict=True)}
+    return {kind: float(f"{weight:.6g}") for kind, weight in zip(scores, found / found.max(), strict=True)}
 
 
 def _wanted(pool: Pool) -> dict[int, Floats]:

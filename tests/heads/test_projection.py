@@ -41,6 +41,31 @@ def test_a_matrix_among_the_backbones_weights(file: str, tmp_path: Path) -> None
         Projection.inline(tmp_path, "other")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"[]",
+        b"null",
+        b'{"in_features": 6}',
+        b'{"in_features": 6.0, "out_features": 5}',
+        b"\xff",
+        b'{"in_features": 6, "out_features": true}',
+    ],
+)
+def test_a_config_that_is_none_is_refused(content: bytes, tmp_path: Path) -> None:
+    Dense(6, 5).save(str(tmp_path))
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"config\.json"):
+        projections([tmp_path])
+    (tmp_path / "config.json").write_text('{"in_features": 6, "out_features": 5, "activation_function": ["x"]}')
+    with pytest.raises(ModelError, match="is not supported"):
+        projections([tmp_path])
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ModelError, match="could not be read"):
+        projections([tmp_path])
+
+
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     Dense(6, 5).save(str(tmp_path))
     config = json.loads((tmp_path / "config.json").read_text())

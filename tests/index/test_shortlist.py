@@ -108,6 +108,16 @@ def test_the_size_is_the_one_with_which_a_search_reads_least() -> None:
     assert chosen.oversampling == fitted(chosen, documents, recall=0.95, sample=sample).oversampling
 
 
+def test_exact_search_is_asked_once_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("nearfield.index.recall.exact_top_k", lambda *words: asked.append(words) or exact_top_k(*words))
+    narrowest(Funnel, clustered(4_000), recall=0.95)
+    assert len(asked) == 1
+    monkeypatch.setattr(Funnel, "of", lambda *words, **kept: pytest.fail("stand-ins were made"))
+    with pytest.raises(InputError, match="nothing to measure recall with"):
+        narrowest(Funnel, clustered(4_000), sample=clustered(0))
+
+
 def test_vectors_that_no_few_dimensions_hold_get_a_wide_funnel() -> None:
     documents = Dense(np.random.default_rng(0).normal(size=(20_000, 192)).astype(np.float32), 192)
     with pytest.raises(InputError, match="ask for less"):

@@ -30,6 +30,7 @@ def tensors() -> dict[str, torch.Tensor]:
         "brain": whole.bfloat16(),
         "parameter": torch.nn.Parameter(whole),
         "number": torch.tensor(3.5),
+        "brain number": torch.tensor(3.5).bfloat16(),
         "empty": torch.empty(0, 4),
     }
 
@@ -46,7 +47,7 @@ def test_gives_what_torch_reads(ordered: type[dict[str, torch.Tensor]], tmp_path
 
 
 def test_a_file_of_before_is_read_by_torch(tmp_path: Path) -> None:
-    torch.save({"weight": torch.ones(2, 3)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    torch.save({"weight": torch.nn.Parameter(torch.ones(2, 3))}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     np.testing.assert_array_equal(read_torch_file(tmp_path / "old.pt")["weight"], np.ones((2, 3)))
 
 
@@ -71,7 +72,8 @@ def test_what_is_damaged_or_else_says_so(tmp_path: Path) -> None:
         (tmp_path / "file.pt").write_bytes(wrong)
         with pytest.raises(ModelError, match="holds no weights that torch saved"):
             read_torch_file(tmp_path / "file.pt")
-    for other in ([torch.ones(2)], {"weight": 3}, {"weight": torch.ones(2, dtype=torch.int64)}):
+    negated = torch._neg_view(torch.ones(2))  # type: ignore[no-untyped-call]
+    for other in ([torch.ones(2)], {"weight": 3}, {"weight": torch.ones(2, dtype=torch.int64)}, {"weight": negated}):
         torch.save(other, tmp_path / "file.pt")
         with pytest.raises(ModelError, match="holds no weights that torch saved"):
             read_torch_file(tmp_path / "file.pt")

@@ -79,6 +79,23 @@ def test_few_queries_choose_nothing_and_a_document_without_tokens_is_no_trouble(
     assert np.isfinite(list(found.weights.values())).all()
 
 
+def test_a_head_that_scores_all_alike_keeps_its_weight_beside_the_others() -> None:
+    equal = {"dense": 1.0, "sparse": 1.0, "multi-vector": 1.0}
+    queries, documents, pool = problem("dense", equal)
+    weights = []
+    for value in (0.0, 0.1):  # float32 rounds sixteen times .1 times 1 otherwise than their mean
+        tokens = [
+            replace(side.multi_vector.tokens, vectors=np.full_like(side.multi_vector.tokens.vectors, value))
+            for side in (queries, documents)
+        ]
+        flat = [
+            replace(side, multi_vector=replace(side.multi_vector, tokens=own))
+            for side, own in zip((queries, documents), tokens, strict=True)
+        ]
+        weights.append(fit_fusion(flat[0], flat[1], pool).weights)
+    assert weights[0] == pytest.approx(weights[1], abs=1e-3)
+
+
 def noisy(seed: int, *, fusion: dict[str, float], tells: tuple[float, float, float] = (0.5, 0.5, 0.5)) -> tuple[Several, Several, Pool]:
     """Queries whose relevant document each kind knows by so much, under noise."""
     generator = np.random.default_rng(seed)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nearfield.encoders.load import load_encoder
+from nearfield.encoders.model import TextModel
+from nearfield.encoders.text import TextEncoder
 from nearfield.report.page import write_report
 from nearfield.store.run import RunFolder
 from nearfield.train.recipe import Recipe
+from nearfield.train.sampling import TrainingPairs
+from nearfield.train.step import prepare_step
+from nearfield.train.trainer import Trainer
+from nearfield.train.training_data import TokenSource, TrainingData
 from nearfield.train.tune import tune
 from three_heads import tiny_three_heads
 from tiny_data import tiny_collection
@@ -35,6 +42,25 @@ def test_all_heads_are_tuned_and_measured(tmp_path: Path) -> None:
         before, after = (torch.load(place / file, weights_only=True) for place in (source, tmp_path / "run" / "model"))
         assert torch.equal(before["weight"], after["weight"]) == (merged["ratio"] == 0)
         assert (tmp_path / "run" / "fusion.json").exists() == (merged["ratio"] > 0)
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_new_sparse_layer_learns_faster_and_a_published_one_does_not(new: bool, tmp_path: Path) -> None:
+    place = tiny_three_heads(tmp_path / "tiny-m3", dim=8)
+    weight, bias = torch.load(place / "sparse_linear.pt", weights_only=True).values()
+    torch.save({"weight": weight * (0.0 if new else 0.01), "bias": torch.full_like(bias, 0.3)}, place / "sparse_linear.pt")
+    recipe = Recipe.of({"schedule": {"rate": 1e-3, "warmup": 0.0, "precision": "float32", "weight_decay": 0.0}})
+    model, encoder = TextModel.open(place), TextEncoder.open(place, runtime="torch")
+    sources = [
+        TokenSource(["a cat", "the dog"], lambda chosen, role=role: encoder.tokenise(chosen, role)) for role in ("query", "document")
+    ]
+    pairs = TrainingPairs(np.arange(2), np.arange(2), np.empty((2, 0), np.int64))
+    step = prepare_step(TrainingData(sources[0], sources[1], pairs, np.arange(2), [{0}, {1}]), np.arange(2), model.contract)
+    trainer, before = Trainer(model, recipe, 4), {name: weight.detach().clone() for name, weight in model.parameters().items()}
+    trainer.step(1, step)
+    moved = {name: float((weight.detach() - before[name]).abs().max()) for name, weight in model.parameters().items()}
+    assert moved["multi_vector.linear.weight"] == pytest.approx(trainer.rate, rel=1e-3)  # Adam's first step
+    assert moved["sparse.linear.weight"] == pytest.approx((10 if new else 1) * trainer.rate, rel=1e-2)
 
 
 def test_dev_weighs_the_heads_of_tuned_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ from nearfield.similarity.sparse import Sparse
 class TokenWeights(Head[Tensor]):
     """max(0, w h_t + b) for each token; a term weighs what its heaviest token does, and the terms `left_out` weigh nothing.
 
-    (T, hidden) to (T,). `vocabulary` is the number of terms. Chen et al. 2024 (arXiv 2402.03216, section 3.2, lexical retrieval).
+    (T, hidden) to (T,). `vocabulary` is the number of terms. `even`: w was all zeros when the head was
+    made, so that all tokens began with the same weight. Chen et al. 2024 (arXiv 2402.03216, section 3.2, lexical retrieval).
     """
 
     kind: ClassVar[str] = "sparse"
@@ -27,6 +28,7 @@ class TokenWeights(Head[Tensor]):
     def __init__(self, linear: nn.Linear, *, vocabulary: int, left_out: Sequence[int] = ()) -> None:
         super().__init__()
         self.linear = linear
+        self.even = not bool(linear.weight.detach().any())
         self.vocabulary, self.left_out = vocabulary, tuple(left_out)
 
     def forward(self, states: Tensor, batch: Packed) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +29,11 @@ def fitted(index: Kind, documents: Dense, *, k: int = 10, recall: float = 0.98, 
     does. Raises InputError for a recall that is not between 0 and 1, for an empty sample, and where it is not reached at 128.
     """
     _check(recall)
-    ranks = places(index, documents, k=k, sample=sample)
+    return _fitted(index, documents, neighbours(documents, k=k, sample=sample, similarity=index.similarity), k=k, recall=recall)
+
+
+def _fitted(index: Kind, documents: Dense, known: Neighbours, *, k: int, recall: float) -> Kind:
+    ranks = _places(index, documents, known, k=k)
     for oversampling in range(1, LONGEST + 1):
         shares = (ranks < k * oversampling).mean(1)
         reached = shares.mean() - SURE * shares.std() / np.sqrt(len(shares))
@@ -47,6 +51,7 @@ def narrowest(kind: type[Kind], documents: Dense, *, k: int = 10, recall: float 
     Smaller stand-ins are read faster and need a longer shortlist, and which way is shorter depends on the vectors and on their number.
     """
     _check(recall)
+    known = neighbours(documents, k=k, sample=sample, similarity=documents.similarity)
     best: Kind | None = None
     least, failed = float("inf"), InputError(f"there is no {kind.kind} index to measure")
     for index in kind.sizes(documents):
@@ -54,7 +59,7 @@ def narrowest(kind: type[Kind], documents: Dense, *, k: int = 10, recall: float 
         if stand_ins >= least:
             break
         try:
-            index = fitted(index, documents, k=k, recall=recall, sample=sample)
+            index = _fitted(index, documents, known, k=k, recall=recall)
         except InputError as error:
             failed = error
             continue
@@ -71,23 +76,43 @@ def places(index: Shortlist, documents: Dense, *, k: int, sample: Dense | None =
 
     `sample` as for `fitted`. Raises InputError for an empty sample.
     """
-    own = np.unique(np.linspace(0, max(0, len(documents) - 1), QUERIES).astype(np.int64)) if sample is None else None
-    asked = sample if own is None else replace(documents[own], similarity=index.similarity)
-    if asked is None or not len(asked) or len(documents) < 2:
-        raise InputError("there is nothing to measure recall with; wanted one query at least, and two documents")
-    index.check(asked, documents)
-    others = len(documents) if own is None else len(documents) - 1
-    spare = len(documents) - others
-    wanted = exact_top_k(asked, documents, min(k, others) + spare)[0]
-    candidates = index.candidates(asked.floats(), min(len(documents), k * LONGEST + spare))
-    found = np.empty((len(asked), min(k, others)), np.int64)
-    for row in range(len(asked)):
+    return _places(index, documents, neighbours(documents, k=k, sample=sample, similarity=index.similarity), k=k)
+
+
+def _places(index: Shortlist, documents: Dense, known: Neighbours, *, k: int) -> npt.NDArray[np.int64]:
+    index.check(known.asked, documents)
+    own, wanted = known.own, known.found
+    candidates = index.candidates(known.asked.floats(), min(len(documents), k * LONGEST + (own is not None)))
+    found = np.empty((len(wanted), min(k, wanted.shape[1] - (own is not None))), np.int64)
+    for row in range(len(wanted)):
         exact, listed = wanted[row], candidates[row]
         if own is not None:  # a document is its own neighbour, which tells nothing
             exact, listed = exact[exact != own[row]], listed[listed != own[row]]
         place = {document: at for at, document in enumerate(listed.tolist())}
         found[row] = [place.get(document, len(documents)) for document in exact[: found.shape[1]].tolist()]
     return found
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What a shortlist is measured by: `found: (n, k)`, the exact best documents of the n queries `asked`.
+
+    Where these are documents themselves, at the positions `own: (n,)`, each has one more neighbour, which may be itself.
+    """
+
+    asked: Dense
+    found: npt.NDArray[np.int64]
+    own: npt.NDArray[np.int64] | None
+
+
+def neighbours(documents: Dense, *, k: int, sample: Dense | None, similarity: str) -> Neighbours:
+    """The exact k best of the sample, or without one of some of the documents, compared by `similarity`. Raises InputError for an empty
+    sample and for fewer than two documents."""
+    own = np.unique(np.linspace(0, max(0, len(documents) - 1), QUERIES).astype(np.int64)) if sample is None else None
+    asked = sample if own is None else replace(documents[own], similarity=similarity)
+    if asked is None or not len(asked) or len(documents) < 2:
+        raise InputError("there is nothing to measure recall with; wanted one query at least, and two documents")
+    return Neighbours(asked, exact_top_k(asked, documents, min(len(documents), k + (own is not None)))[0], own)
 
 
 def _check(recall: float) -> None:

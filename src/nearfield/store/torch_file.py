@@ -95,8 +95,19 @@ class _Storage:
         raise pickle.UnpicklingError("a storage is no function")
 
 
-def _tensor(storage: npt.NDArray[Any], offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Array:
-    """The tensor of this size whose element at i lies at offset + i . stride of the storage."""
+def _tensor(
+    storage: npt.NDArray[Any],
+    offset: int,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    gradient: bool = False,
+    hooks: Any = None,
+    marks: Any = None,
+) -> Array:
+    """The tensor of this size whose element at i lies at offset + i . stride of the storage. `marks` are torch's of a tensor whose numbers
+    are not those that lie there, such as a negated view."""
+    if marks:
+        raise ValueError(f"a tensor is marked {marks}")
     if type(storage) is not np.ndarray or storage.ndim != 1:
         raise ValueError("a tensor is made of no storage")
     offset = int(operator.index(offset))  # numbers of numpy's would wrap around in the sum below

@@ -51,7 +51,7 @@ def fit_fusion(queries: Several, documents: Several, pool: Pool) -> Fusion:
 def _likeliest(scores: Mapping[str, npt.NDArray[np.float32]], present: Weights, wanted: Mapping[int, Floats]) -> dict[str, float]:
     """The weights of the least cross-entropy of the softmax and the `wanted` shares, and of the least distance from the present ones'
     direction. Scores are taken in units of their standard deviation, so that neither depends on a head's scale."""
-    spread = np.array([float(own.std()) or 1.0 for own in scores.values()])
+    spread = np.array([_spread(own) for own in scores.values()])
     rows = list(wanted)
     each = np.stack([own[rows] / unit for own, unit in zip(scores.values(), spread, strict=True)], axis=-1).astype(np.float64)
     target = np.stack(list(wanted.values()))
@@ -69,6 +69,12 @@ def _likeliest(scores: Mapping[str, npt.NDArray[np.float32]], present: Weights, 
     if not found.max() > 0:  # no head tells anything
         return dict(present)
     return {kind: float(f"{weight:.6g}") for kind, weight in zip(scores, found / found.max(), strict=True)}
+
+
+def _spread(scores: npt.NDArray[np.float32]) -> float:
+    """The scores' standard deviation; 1 where they are all the same but for rounding."""
+    found = float(scores.std(dtype=np.float64))
+    return found if found > 1e-6 * float(np.abs(scores).max(initial=0)) else 1.0
 
 
 def _wanted(pool: Pool) -> dict[int, Floats]:

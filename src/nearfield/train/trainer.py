@@ -6,15 +6,15 @@ import torch
 
 from nearfield.encoders.model import QUERY_WEIGHTS
 from nearfield.encoders.static_backbone import StaticTable
+from nearfield.heads.three import ThreeHeads
 from nearfield.train.group import ALONE, Group
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import rate_at, sparsity_at
 from nearfield.train.step import Trained, held_parts, training_step
 from nearfield.train.training_data import Batch
 
-OWN_RATES = {QUERY_WEIGHTS: 20.0, "sparse.linear.weight": 10.0, "sparse.linear.bias": 10.0}
-"""How many times the rate some weights learn at: a table that queries are looked up in, each weight of which few batches touch, and the
-one layer from a token's state to its weight, which begins with none and has but one number to give (see docs/log.md)."""
+TABLE_RATE = 20.0  # times the rate: of a table that queries are looked up in, each weight of which few batches touch
+EVEN_RATE = 10.0  # times the rate: of a layer from a token's state to its weight that begins with no weights (see docs/log.md)
 
 
 class Trainer:
@@ -28,8 +28,9 @@ class Trainer:
         self.trained = trainable(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
         groups: dict[float, list[torch.nn.Parameter]] = {}
+        own = own_rates(model)
         for name, weight in self.trained.items():
-            groups.setdefault(OWN_RATES.get(name, self.scale), []).append(weight)
+            groups.setdefault(own.get(name, self.scale), []).append(weight)
         parts = [
             {"params": weights, "scale": scale, "weight_decay": schedule.weight_decay / scale}  # AdamW multiplies it by the rate
             for scale, weights in groups.items()
@@ -75,6 +76,13 @@ def rate_scale(model: Trained, recipe: Recipe) -> float:
         return 1.0
     size = float(model.backbone.embeddings.detach().square().mean().sqrt())
     return recipe.schedule.table_rate * size / recipe.schedule.rate
+
+
+def own_rates(model: Trained) -> dict[str, float]:
+    """How many times the recipe's rate some weights learn at, by name."""
+    head = getattr(model, "head", None)
+    even = isinstance(head, ThreeHeads) and head.sparse.even
+    return {QUERY_WEIGHTS: TABLE_RATE} | ({f"sparse.linear.{part}": EVEN_RATE for part in ("weight", "bias")} if even else {})
 
 
 def trainable(model: Trained, recipe: Recipe) -> dict[str, torch.nn.Parameter]:

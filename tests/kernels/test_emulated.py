@@ -1,0 +1,91 @@
+"""The sources of levels that this processor may lack, run with their instructions emulated by SIMDe (Debian: libsimde-dev)."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexes import clustered
+from nearfield.encoders.runtimes import native
+from nearfield.encoders.runtimes.native import NativeRuntime
+from nearfield.index import funnel, signs
+from nearfield.index.scan import numpy_scan, scan
+from nearfield.kernels.compile import Level, compile_library
+from nearfield.kernels.library import Kernels, kernels, runnable
+from nearfield.kernels.matrix import PRECISIONS, Matrix
+from nearfield.similarity.dense import STORAGES
+from nearfield.store.model_folder import read_model_folder
+from tiny import tiny_model
+from tokens import LENGTHS, packed
+
+HEADER = Path(__file__).parent / "emulated.h"
+OF_AVX2 = ("-mavx2", "-mfma", "-mf16c", "-mpopcnt")
+
+
+def can_emulate() -> bool:
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if compiler is None or "avx2" not in runnable():
+        return False
+    return subprocess.run([compiler, "-E", "-include", "simde/x86/avx512.h", "-x", "c", "/dev/null"], capture_output=True).returncode == 0
+
+
+pytestmark = pytest.mark.skipif(not can_emulate(), reason="no AVX2, or no C compiler that finds SIMDe's headers (libsimde-dev)")
+
+
+@pytest.fixture(scope="module", params=["avx512", "vnni", "bf16", "avxvnni"])
+def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
+    library = tmp_path_factory.mktemp(request.param) / "kernels.so"
+    emulated = (*OF_AVX2, f"-DEMULATE_{request.param.upper()}", "-include", str(HEADER))
+    compile_library(library, of={"plain": Level(8 if request.param == "avxvnni" else 16, emulated)}, flags=("-O1",))
+    found = kernels("plain", path=library)
+    assert found.call("units", PRECISIONS.index("int8"), 9) == (5 if request.param == "avx512" else 3)
+    return found
+
+
+def test_models_give_the_vectors_of_another_level(own: Kernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"hidden_size": 72, "num_attention_heads": 2, "intermediate_size": 400}
+    folder = read_model_folder(tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes))
+    wanted = {precision: NativeRuntime.open(folder, precision=precision, level="avx2").embed(packed(LENGTHS)) for precision in PRECISIONS}
+    monkeypatch.setattr(native, "kernels", lambda level: own)
+    for precision, least in zip(PRECISIONS, (1e-5, 3e-3, 3e-3), strict=True):  # roundings fall otherwise where sums differ by their order
+        vectors = NativeRuntime.open(folder, precision=precision).embed(packed(LENGTHS))
+        np.testing.assert_allclose(vectors, wanted[precision], atol=least, rtol=0)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("columns", [1, 3, 7, 383, 385, 900])
+def test_products_are_those_of_another_level(own: Kernels, precision: str, columns: int) -> None:
+    generator = np.random.default_rng(columns)
+    weight, bias = generator.standard_normal((40, columns), np.float32), generator.standard_normal(40, np.float32)
+    inputs, results = generator.standard_normal((29, columns), np.float32) * 3 + 1, []
+    for chosen in (own, kernels("avx2")):
+        out, room = np.zeros((29, 64), np.float32), np.empty(29 * (chosen.padded(columns) + 2), np.float32)
+        matrix = Matrix(chosen, [weight], [bias], precision=precision)
+        chosen.call("product", ctypes.addressof(matrix.layout), np.array([0, 40, 0, columns]), inputs, columns, 29, room, out, 64, 0)
+        results.append(out[:, :40])
+    np.testing.assert_allclose(results[0], results[1], atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_scans_find_what_numpy_finds(own: Kernels, storage: str) -> None:
+    query, documents = clustered(11, seed=1).floats(), clustered(300).quantise(storage)
+    found, scores = scan(query, documents, 9, kernels=own)
+    wanted, by_numpy = numpy_scan(query, documents, 9)
+    np.testing.assert_array_equal(np.sort(found), np.sort(wanted))
+    np.testing.assert_allclose(np.sort(scores), np.sort(by_numpy), rtol=1e-4, atol=1e-4)
+
+
+def test_shortlists_are_those_of_another_level(own: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, documents = clustered(5, seed=1).floats(), clustered(300)
+    for module, kind in ((funnel, funnel.Funnel), (signs, signs.Signs)):
+        index = kind.of(documents)
+        found = []
+        for chosen in (own, kernels("avx2")):
+            monkeypatch.setattr(module, "chosen_kernels", lambda chosen=chosen: chosen)
+            found.append(np.sort(index.candidates(query, 40)))
+        np.testing.assert_array_equal(found[0], found[1])

@@ -24,7 +24,8 @@ HERE = Path(__file__).parent
 LIBRARY = HERE / ("kernels.dylib" if sys.platform == "darwin" else "kernels.so")
 ONCE = "cpu.c"  # the source that is compiled once; each other one is compiled once a level
 
-_WIDE = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mf16c", "-mpopcnt", "-mprefer-vector-width=512")
+_NARROW = ("-mavx2", "-mfma", "-mf16c", "-mpopcnt")
+_WIDE = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", *_NARROW, "-mprefer-vector-width=512")
 _FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fno-semantic-interposition", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 
 
@@ -41,7 +42,8 @@ X86 = {
     "bf16": Level(16, (*_WIDE, "-mavx512vnni", "-mavx512bf16")),
     "vnni": Level(16, (*_WIDE, "-mavx512vnni")),
     "avx512": Level(16, _WIDE),
-    "avx2": Level(8, ("-mavx2", "-mfma", "-mf16c", "-mpopcnt")),
+    "avxvnni": Level(8, (*_NARROW, "-mavxvnni")),
+    "avx2": Level(8, _NARROW),
     **PLAIN,
 }
 
@@ -54,9 +56,10 @@ def levels() -> Mapping[str, Level]:
 def compile_library(target: Path = LIBRARY, *, of: Mapping[str, Level] | None = None, flags: tuple[str, ...] = ()) -> None:
     """Compile the sources for the levels `of` (this machine's by default) into the library `target`, whole or not at all.
 
-    `flags` are added to the compiler's. Raises OSError where there is no compiler, CalledProcessError where it fails.
+    A level whose flags the compiler is too old to know is left out. `flags` are added to the compiler's. Raises OSError where there is
+    no compiler, CalledProcessError where it fails.
     """
-    chosen = levels() if of is None else of
+    chosen = {name: level for name, level in (levels() if of is None else of).items() if _knows(level.flags)}
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".kernels-", dir=target.parent) as folder:
         jobs = [([f"-DSOURCES={fingerprint()}u", str(HERE / ONCE)], Path(folder) / "cpu.o")]
@@ -83,6 +86,14 @@ def stale() -> bool:
     """Whether the library is missing, or older than a source of it."""
     sources = [*HERE.glob("*.[ch]"), Path(__file__)]
     return not LIBRARY.exists() or LIBRARY.stat().st_mtime < max(source.stat().st_mtime for source in sources)
+
+
+def _knows(flags: tuple[str, ...]) -> bool:
+    try:
+        _run([*flags, "-E", "-x", "c", os.devnull])
+    except subprocess.CalledProcessError:
+        return False
+    return True
 
 
 def _run(arguments: list[str]) -> None:

@@ -1,6 +1,15 @@
 /* Which levels this processor can run. Compiled once, for any processor. */
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* Products of bytes in registers of 256 bits: leaf 7.1, EAX bit 4. Asked for by number, as older compilers do not know the name. */
+static int has_avxvnni(void) {
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && eax >> 4 & 1;
+}
+#endif
 
 /* The fingerprint of what the library was compiled from. */
 uint32_t nf_sources(void) { return SOURCES; }
@@ -14,6 +23,7 @@ int nf_supports(const char *level) {
                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
     const int vnni = avx512 && __builtin_cpu_supports("avx512vnni");
     if (!strcmp(level, "avx2")) return avx2;
+    if (!strcmp(level, "avxvnni")) return avx2 && has_avxvnni();
     if (!strcmp(level, "avx512")) return avx512;
     if (!strcmp(level, "vnni")) return vnni;
     if (!strcmp(level, "bf16")) return vnni && __builtin_cpu_supports("avx512bf16");

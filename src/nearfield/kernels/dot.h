@@ -5,7 +5,7 @@
 #include "level.h"
 
 #ifndef UNIT_INT8 /* how many 8-bit integers a unit holds: four where the processor multiplies bytes, else two, each in 16 bits */
-#ifdef __AVX512VNNI__
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 #define UNIT_INT8 4
 #else
 #define UNIT_INT8 2
@@ -35,6 +35,8 @@ INLINE vf dot_bfloat16(vf sum, uint32_t unit, vi weights) {
 INLINE vi dot_int8(vi sum, uint32_t unit, vi weights) {
 #if UNIT_INT8 == 4 && LANES == 16 && defined(__AVX512VNNI__)
     return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)splat_int((int32_t)unit), (__m512i)weights);
+#elif UNIT_INT8 == 4 && LANES == 8 && defined(__AVXVNNI__)
+    return (vi)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)splat_int((int32_t)unit), (__m256i)weights);
 #elif UNIT_INT8 == 4
     for (int byte = 0; byte < 4; byte++)
         sum += splat_int((int32_t)(unit >> 8 * byte & 255)) * ((weights << (24 - 8 * byte)) >> 24);

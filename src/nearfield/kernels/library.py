@@ -69,7 +69,9 @@ def _address(array: npt.NDArray[Any]) -> int:
 def runnable(path: Path = LIBRARY) -> tuple[str, ...]:
     """The levels in the library at `path` that this processor can run, best first; none where there is no library."""
     library = _opened(path)
-    return tuple(level for level in levels() if library.nf_supports(level.encode())) if library is not None else ()
+    if library is None:
+        return ()
+    return tuple(level for level in levels() if hasattr(library, f"nf_lanes_{level}") and library.nf_supports(level.encode()))
 
 
 @functools.cache

@@ -89,6 +89,8 @@ void NF(scan_signs)(const uint8_t *codes, int64_t bytes, const float *factors, c
 INLINE i8 add_products(i8 sums, const uint8_t *codes, const int8_t *query) {
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
     return (i8)_mm256_dpbusd_epi32((__m256i)sums, _mm256_loadu_si256((const __m256i *)codes), _mm256_loadu_si256((const __m256i *)query));
+#elif defined(__AVXVNNI__)
+    return (i8)_mm256_dpbusd_avx_epi32((__m256i)sums, _mm256_loadu_si256((const __m256i *)codes), _mm256_loadu_si256((const __m256i *)query));
 #elif defined(__AVX2__)
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_loadu_si256((const __m256i *)codes), _mm256_loadu_si256((const __m256i *)query));
     return sums + (i8)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));

@@ -134,3 +134,28 @@ def test_no_tensor_reads_past_its_numbers(tensor: Rebuilt, tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "file.pt")], capture_output=True, text=True, check=False)
     assert done.returncode == 7, (done.returncode, done.stderr)  # a read past the end may end the process
+
+
+def test_a_small_file_cannot_ask_for_much_memory(tmp_path: Path) -> None:
+    file = tmp_path / "file.pt"
+    torch.save({"fine": torch.ones(3), "repeated": torch.ones(1).expand(10**9, 10**9)}, file)
+    with pytest.raises(ModelError, match=r"file\.pt: .* tensor repeated has 1,000,000,000,000,000,000 elements, and its storage 1 numbers"):
+        read_torch_file(file)
+    torch.save({"weight": torch.zeros(10**6)}, file)
+    for compressed in ("data.pkl", "data/0"):
+        with zipfile.ZipFile(file) as saved, zipfile.ZipFile(tmp_path / "bomb.pt", "w") as bomb:
+            for member in saved.infolist():
+                method = zipfile.ZIP_DEFLATED if member.filename.endswith(compressed) else zipfile.ZIP_STORED
+                bomb.writestr(member.filename, saved.read(member), method)
+        with pytest.raises(ModelError, match=rf"bomb\.pt: .* its member file/{compressed} is compressed"):
+            read_torch_file(tmp_path / "bomb.pt")
+
+
+def test_members_hold_no_more_than_the_file(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1000)}, tmp_path / "file.pt")
+    content = (tmp_path / "file.pt").read_bytes()
+    directory, size = content.rindex(b"PK\x01\x02", 0, content.index(b"file/data/0", content.index(b"PK\x01\x02"))), 24
+    sizes = slice(directory + size, directory + size + 4)
+    (tmp_path / "file.pt").write_bytes(content[: sizes.start] + (10**9).to_bytes(4, "little") + content[sizes.stop :])
+    with pytest.raises(ModelError, match=r"its members up to file/data/0 hold 1,000,00\d,\d{3} bytes, and the whole file"):
+        read_torch_file(tmp_path / "file.pt")

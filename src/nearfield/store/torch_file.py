@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import math
 import operator
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,18 +25,23 @@ def read_torch_file(file: Path) -> dict[str, Array]:
     """The named floating tensors in `file`, as float32. Raises ModelError where it is damaged or holds anything else.
 
     Since torch 1.6 such a file is a zip archive: `data.pkl` pickles the tensors, each as a view of a storage, and `data/KEY` holds a
-    storage's bytes, little endian (torch/serialization.py). Nothing that a pickle asks for is called but what puts tensors together. A
-    file of before is read by torch.
+    storage's bytes, little endian (torch/serialization.py). Nothing that a pickle asks for is called but what puts tensors together. No
+    tensor is larger than its storage, nor are all members than the file, so that a small file takes little memory. A file of before is
+    read by torch.
     """
     try:
         if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive, archive.open(_pickled(archive)) as pickled:
-                loaded = _Reader(archive, pickled).load()
+            with zipfile.ZipFile(file) as archive:
+                _refuse_packed(archive, file.stat().st_size)
+                with archive.open(_pickled(archive)) as pickled:
+                    loaded = _Reader(archive, pickled).load()
         else:
             import torch
 
             found = torch.load(file, map_location="cpu", weights_only=True)
             loaded = {name: value.detach().float().numpy() for name, value in found.items()}
+        if isinstance(loaded, Mapping):
+            _refuse_expanded(loaded)
         if not isinstance(loaded, Mapping) or not all(isinstance(value, np.ndarray) for value in loaded.values()):
             raise ValueError("it holds more than named tensors")
     except Exception as error:  # pickle, zip and torch each raise their own for a damaged file
@@ -77,6 +84,24 @@ class _Reader(pickle.Unpickler):
         return found[:count]
 
 
+def _refuse_packed(archive: zipfile.ZipFile, size: int) -> None:
+    """Raise ValueError for a member that is compressed, which torch's never are, or where they hold more than the file's `size` bytes."""
+    held = 0
+    for member in archive.infolist():
+        held += member.file_size
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"its member {member.filename} is compressed, and torch compresses none")
+        if held > size:
+            raise ValueError(f"its members up to {member.filename} hold {held:,} bytes, and the whole file {size:,}")
+
+
+def _refuse_expanded(loaded: Mapping[Any, Any]) -> None:
+    """Raise ValueError that names the first tensor with more elements than its storage has numbers."""
+    for name, value in loaded.items():
+        if isinstance(value, _Expanded):
+            raise ValueError(f"tensor {name} has {value.elements:,} elements, and its storage {value.held:,} numbers")
+
+
 def _pickled(archive: zipfile.ZipFile) -> str:
     """The place of `data.pkl` in the archive, which has one."""
     inside = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
@@ -95,6 +120,14 @@ class _Storage:
         raise pickle.UnpicklingError("a storage is no function")
 
 
+@dataclass(frozen=True)
+class _Expanded:
+    """What stands for a tensor of more `elements` than the `held` numbers of its storage until its name is known: it is not made."""
+
+    elements: int
+    held: int
+
+
 def _tensor(
     storage: npt.NDArray[Any],
     offset: int,
@@ -103,7 +136,7 @@ def _tensor(
     gradient: bool = False,
     hooks: Any = None,
     marks: Any = None,
-) -> Array:
+) -> Array | _Expanded:
     """The tensor of this size whose element at i lies at offset + i . stride of the storage. `marks` are torch's of a tensor whose numbers
     are not those that lie there, such as a negated view."""
     if marks:
@@ -115,6 +148,8 @@ def _tensor(
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     if min((offset, *size, *stride)) < 0 or (0 not in size and last >= len(storage)):
         raise ValueError("a tensor lies past its numbers")
+    if math.prod(size) > len(storage):
+        return _Expanded(math.prod(size), len(storage))
     rows = storage[offset:] if 0 not in size else storage[:0]
     found = np.lib.stride_tricks.as_strided(rows, size, tuple(step * storage.itemsize for step in stride))
     if storage.dtype == np.uint16:  # bfloat16, the upper half of a float32

@@ -93,6 +93,10 @@ def test_bm25_and_a_fusion_are_explained(texts: Path, tmp_path: Path, cli: Cli) 
     np.testing.assert_allclose([hit["score"] for hit in hits], scores[0], rtol=1e-6)
     for hit in hits:
         assert_adds_up(hit, "bm25")
+        assert hit["unmet"] == {"bm25": []}
+    asked = ("search", texts, "cat quasars on the sea", "--model", "bm25", "--explain")
+    assert [hit["unmet"] for hit in results(cli(*asked, "--json"))] == [{"bm25": ["quasar"]}, {"bm25": ["quasar", "sea"]}]
+    assert "; nothing found for quasar, sea\n" in cli(*asked).stdout
     model = tiny_model(tmp_path / "model")
     fused = results(cli("search", texts, "cat", "--model", model, "--fuse", "--explain", "--json"))
     assert set(fused[0]["matches"]) == {str(model), "bm25"}  # type: ignore[call-overload]

@@ -12,7 +12,7 @@ from counting import Counting, CountingSeveral, CountingTerms, CountingTokens
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_encoder
 from nearfield.index.bm25 import BM25
-from nearfield.search.explain import Asked, explain
+from nearfield.search.explain import Asked, explain, unmet
 from nearfield.search.retrieve import finder
 from nearfield.similarity.sparse import Sparse
 
@@ -34,6 +34,29 @@ def test_the_terms_of_a_lexical_match_add_up_to_its_score(weighting: str) -> Non
     if weighting == "bm25":
         found, given_ = BM25(TEXTS).top_k([QUERY], 3)
         assert [sum(m.score for m in explain(asked, documents, int(p), text="")) for p in found[0]] == pytest.approx(given_[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("weighting", ["bm25", "tfidf"])
+def test_the_terms_that_found_nothing_are_named(weighting: str) -> None:
+    encoder, documents = Lexical.fitted(TEXTS, BagOfWords(weighting))
+    text = "the quasars and taxes of sleeping cats, a quasar"
+    asked = Asked(encoder, text, encoder.encode([text], "query"))
+    for place, wanted in enumerate([{"quasar", "tax"}, {"quasar", "sleep"}, {"quasar", "tax", "sleep", "cat"}, {"quasar", "tax", "sleep"}]):
+        found = unmet(asked, documents, place)
+        assert (set(found), len(found), found[0]) == (wanted, len(wanted), "quasar")
+        assert not wanted & {match.query for match in explain(asked, documents, place, text=TEXTS[place])}
+
+
+def test_several_kinds_name_the_terms_of_the_sparse_part_and_others_none() -> None:
+    encoder = CountingSeveral()
+    query, documents = encoder.encode([QUERY], "document"), encoder.encode(TEXTS, "document")
+    asked = Asked(encoder, QUERY, query)
+    for place in range(len(TEXTS)):
+        part, theirs = query.parts["sparse"], documents.parts["sparse"]
+        assert unmet(asked, documents, place) == unmet(Asked(encoder, QUERY, part), theirs, place)
+    assert unmet(asked, documents, 2)
+    dense = Counting().encode(TEXTS, "document")
+    assert unmet(Asked(Counting(), QUERY, dense[:1]), dense, 0) == []
 
 
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])

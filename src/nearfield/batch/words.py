@@ -59,6 +59,12 @@ class Words:
         self._known.growing = False
         return self._numbered(texts)
 
+    def unknown(self, text: str) -> list[str]:
+        """The stems of the text's words that are not known, each once, in the text's order."""
+        self._known.growing = False
+        words = [word for word in self._find(text.lower()) if self._known[word] == UNKNOWN]
+        return list(dict.fromkeys(map(self._known.stem, words)))
+
     def _numbered(self, texts: Sequence[str]) -> Numbered:
         number = self._known.__getitem__
         rows = [np.fromiter(map(number, self._find(text.lower())), np.int64) for text in texts]
@@ -75,14 +81,14 @@ class _Known(dict[str, int]):
     def __init__(self, stemmer: Stemmer.Stemmer | None, stop_words: frozenset[str], terms: Sequence[str]) -> None:
         self.stems: dict[str, int] = {term: number for number, term in enumerate(terms)}
         self.growing = True
-        self._stem = stemmer.stemWord if stemmer is not None else str
+        self.stem = stemmer.stemWord if stemmer is not None else str
         self._stop_words = stop_words
 
     def __missing__(self, word: str) -> int:
         if word in self._stop_words:
             self[word] = NO_TERM
             return NO_TERM
-        stem = self._stem(word)
+        stem = self.stem(word)
         number = self.stems.get(stem, UNKNOWN)
         if number == UNKNOWN:
             if not self.growing:

@@ -58,8 +58,8 @@ def search(
 ) -> None:
     """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder order what they find.
 
-    --explain lists what a score is made of: of BM25 and sparse models the terms that query and document share, of multi-vector models
-    each of the query's tokens with the document's closest. The score of a dense model or of a cross-encoder has no such parts.
+    --explain lists what a score is made of: of BM25 and sparse models the terms that query and document share, and the query's that found
+    nothing; of multi-vector ones each of the query's tokens with the document's closest. A dense model's or cross-encoder's has no parts.
 
     Examples:
 
@@ -126,14 +126,14 @@ class _Found:
     asked: Asked
     documents: Embeddings | None = None
 
-    def why(self, position: int, data: Collection) -> list[Match]:
-        """What the document's score is the sum of."""
-        from nearfield.search.explain import explain
+    def why(self, position: int, data: Collection) -> tuple[list[Match], list[str]]:
+        """What the document's score is the sum of, and the query's terms that found nothing in it."""
+        from nearfield.search.explain import explain, unmet
 
-        text = data.document_texts[position]
-        if self.documents is None:
-            return explain(self.asked, self.asked.encoder.encode([text], DOCUMENT), 0, text=text)
-        return explain(self.asked, self.documents, position, text=text)
+        text, documents = data.document_texts[position], self.documents
+        if documents is None:
+            documents, position = self.asked.encoder.encode([text], DOCUMENT), 0
+        return explain(self.asked, documents, position, text=text), unmet(self.asked, documents, position)
 
 
 def _embedded(data: Collection, query: str, model: str, opened: Callable[[], Encoder[Any]], search: _Search) -> _Found:
@@ -237,7 +237,12 @@ def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking], *, explai
             break
         row = {"rank": rank, "score": score} | {name: data.documents[name][position].as_py() for name in ("id", "title", "text")}
         row |= {"ranks": {name: place.get(position) for name, place in places.items()}} if parts else {}
-        rows.append(row | ({"matches": {name: each.why(position, data) for name, each in explained.items()}} if explained else {}))
+        whys = {name: each.why(position, data) for name, each in explained.items()}
+        why = {
+            "matches": {name: made_of for name, (made_of, _) in whys.items()},
+            "unmet": {name: terms for name, (_, terms) in whys.items()},
+        }
+        rows.append(row | (why if whys else {}))
     return rows
 
 
@@ -273,7 +278,10 @@ def _show_matches(rows: list[dict[str, Any]]) -> None:
                 _summed(part, [match for match in matches if match.part == part]) for part in dict.fromkeys(each.part for each in matches)
             ]
             made_of = " + ".join(parts) or "nothing that can be named: one product of two vectors, or no shared term"
-            out.print(f"{row['rank']}  {row['id']}, {name}: {made_of}", markup=False, highlight=False, soft_wrap=True)
+            terms = row["unmet"][name]
+            more = f" and {len(terms) - SHOWN_MATCHES} more" if len(terms) > SHOWN_MATCHES else ""
+            nothing = f"; nothing found for {', '.join(terms[:SHOWN_MATCHES])}{more}" if terms else ""
+            out.print(f"{row['rank']}  {row['id']}, {name}: {made_of}{nothing}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _summed(part: str, matches: list[Match]) -> str:

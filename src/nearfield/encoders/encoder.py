@@ -48,6 +48,10 @@ class Encoder(ABC, Generic[E]):
         """What the dimensions `terms` of sparse embeddings stand for; their numbers where the encoder has no words for them."""
         return [str(term) for term in terms]
 
+    def unknown(self, text: str) -> list[str]:
+        """The words of `text` that the encoder has no term for, and leaves out; none where it has one for all."""
+        return []
+
     def read(self, item: str, role: Role) -> list[str] | None:
         """What each vector of the multi-vector embedding of `item` stands for, in order; None where the encoder cannot tell."""
         return None

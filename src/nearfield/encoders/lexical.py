@@ -106,6 +106,10 @@ class Lexical(Encoder[Sparse]):
         """See Encoder.names."""
         return [self.terms[term] for term in terms]
 
+    def unknown(self, text: str) -> list[str]:
+        """See Encoder.unknown."""
+        return self.words.unknown(text)
+
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Sparse:
         """See Encoder.encode. Words that the documents lacked are left out and counted in `.usage`."""
         if isinstance(items, str):

@@ -68,6 +68,21 @@ def explain(asked: Asked, documents: Embeddings, document: int, *, text: str) ->
     return []
 
 
+def unmet(asked: Asked, documents: Embeddings, document: int) -> list[str]:
+    """The terms of the one query in `asked` that found nothing in document number `document`.
+
+    First the words that the encoder does not know, in the text's order, then the others, the heaviest first. None of embeddings that are
+    not sparse and have no sparse part that a fused score counts.
+    """
+    query = asked.embeddings
+    if isinstance(query, Sparse) and isinstance(documents, Sparse):
+        return [*asked.encoder.unknown(asked.text), *asked.encoder.names(query.unmet(0, documents, document))]
+    if isinstance(query, Several) and isinstance(documents, Several):
+        parts = {kind: Asked(asked.encoder, asked.text, part) for kind, part in query.parts.items() if query.fusion.get(kind)}
+        return [name for kind, part in parts.items() for name in unmet(part, documents.parts[kind], document)]
+    return []
+
+
 def _terms(encoder: Encoder[Any], query: Sparse, documents: Sparse, document: int) -> list[Match]:
     found = query.explain(0, documents, document)
     lengths = 1.0

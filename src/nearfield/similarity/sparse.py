@@ -136,6 +136,12 @@ class Sparse(Embeddings):
         shared = [(term, weight, given[term]) for term, weight in asked.items() if term in given]
         return sorted(shared, key=lambda found: (-found[1] * found[2], found[0]))
 
+    def unmet(self, query: int, documents: Sparse, document: int) -> list[int]:
+        """The terms of a query that a document lacks, the heaviest first."""
+        self.check_space(documents)
+        asked, given = self._row(query), documents._row(document)
+        return sorted((term for term in asked if term not in given), key=lambda term: (-abs(asked[term]), term))
+
     def _row(self, at: int) -> dict[int, float]:
         here = slice(self.offsets[at], self.offsets[at + 1])
         return dict(zip(self.terms[here].tolist(), self.weights[here].astype(np.float64).tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Choose, tune, prove and serve embedding models on your own data.
+"""Choose, tune and prove embedding models on your own data, and search with them.
 
 Each public name is imported from its module when it is first used, so that `import nearfield` costs nothing.
 """

@@ -32,6 +32,8 @@ def test_help_lists_every_command_in_order() -> None:
     shown = CliRunner().invoke(build(), ["--help"])
     assert shown.exit_code == 0
     assert "Examples" in shown.stdout
+    assert "serve" not in shown.stdout
+    assert "<bool>" not in shown.stdout
     places = [shown.stdout.index(f"│ {name} ") for name in COMMANDS]
     assert places == sorted(places)
 
@@ -52,6 +54,7 @@ def test_every_command_has_help_with_examples_and_json(path: tuple[str, ...], cl
     assert "Examples" in shown.stdout
     assert f"nearfield {' '.join(path)}" in shown.stdout
     assert "--json" in shown.stdout
+    assert "<bool>" not in shown.stdout
 
 
 def test_version(cli: Callable[..., Any]) -> None:

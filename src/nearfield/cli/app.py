@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, TextIO
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperGroup, TyperOption
 
 from nearfield.cli.console import err, out
 from nearfield.errors import NearfieldError, NearfieldWarning
@@ -48,6 +48,19 @@ class Commands(TyperGroup):
         """The commands in the order of the table; typer would put groups first."""
         return sorted(self.commands, key=list(COMMANDS).index) if set(self.commands) <= set(COMMANDS) else list(self.commands)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The group's own options, flags without a type in the help."""
+        params = super().get_params(ctx)
+        _leave_out_types(params)
+        return params
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, its flags, and those of the commands in it, without a type in the help."""
+        command = super().get_command(ctx, cmd_name)
+        for each in (command, *(command.commands.values() if isinstance(command, TyperGroup) else ())):
+            _leave_out_types(each.get_params(ctx) if each is not None else [])
+        return command
+
     def invoke(self, ctx: Any) -> Any:
         with _warnings_in_one_line(), _log_in_one_line():
             try:
@@ -60,6 +73,13 @@ class Commands(TyperGroup):
                 message = f"{error.filename}: {error.strerror}"
         _say(f"error: {message}", style="red")
         raise typer.Exit(USAGE_ERROR)
+
+
+def _leave_out_types(params: list[Any]) -> None:
+    """Have the help show no `<bool>` at those of `params` that are flags, which take no value."""
+    for param in params:
+        if isinstance(param, TyperOption) and param.is_flag:
+            param.metavar = ""
 
 
 def main() -> None:
@@ -105,7 +125,7 @@ def _version(wanted: bool) -> None:
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")] = False,
 ) -> None:
-    """Choose, tune, prove and serve embedding models on your own data.
+    """Choose, tune and prove embedding models on your own data, and search with them.
 
     Examples:
 

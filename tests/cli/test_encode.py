@@ -148,6 +148,24 @@ def test_another_models_vectors_are_replaced_only_when_asked(cli: Run, texts: Pa
     assert cli("encode", other, texts, "--to", vectors, "--dtype", "int8").exit_code == 0
 
 
+def test_other_texts_vectors_are_replaced_only_when_asked_and_a_grown_input_is_accounted_for(cli: Run, texts: Path, tmp_path: Path) -> None:
+    other, vectors = tmp_path / "other.txt", tmp_path / "vectors"
+    other.write_text("bread is baked\n\nships sail\n")
+    assert cli("encode", "minilm", texts, "--to", vectors).exit_code == 0
+    before = (vectors / "vectors.npy").read_bytes()
+    refused = cli("encode", "minilm", other, "--to", vectors)
+    assert refused.exit_code == 2
+    assert f"{vectors}: holds vectors of other texts, none of the first 2 of this input among them" in refused.stderr
+    assert "give another place with --to, or --restart" in refused.stderr
+    assert (vectors / "vectors.npy").read_bytes() == before
+    texts.write_text("\n".join([TEXTS[0], *TEXTS[2:], "one more", "and another"]) + "\n", encoding="utf-8")
+    grown = cli("encode", "minilm", texts, "--to", vectors, "--json")
+    assert f"{vectors}: of the 4 rows that it held 1 are dropped; of the 5 now 3 are kept and 2 new\n" in grown.stderr
+    assert json.loads(grown.stdout)["cached"] == 3
+    assert cli("encode", "minilm", other, "--to", vectors, "--restart").exit_code == 0
+    assert read_ids(vectors) == ["1", "2", "3"]
+
+
 def test_the_output_is_tried_before_the_work(cli: Run, texts: Path) -> None:
     shown = cli("encode", "no-such-model", texts, "--to", texts / "vectors")
     assert "texts.txt/vectors: could not be written: a part of the path is a file" in shown.stderr

@@ -55,6 +55,11 @@ def test_a_folder_by_adapt_is_a_model_like_any_other(cli: Callable[..., Any], tm
     found = cli("search", data, "parse the json", "--model", adapter, "--vectors", vectors, "--json")
     assert found.exit_code == 0, found.stderr
     assert json.loads(found.stdout)["results"]
+    for first, second in ((model, adapter), (adapter, model)):
+        queries = tmp_path / f"queries of {first.name}"
+        assert cli("encode", first, data, "--role", "query", "--to", queries).exit_code == 0
+        refused = cli("encode", second, data, "--role", "query", "--to", queries)
+        assert (refused.exit_code, "which would be replaced by ones" in refused.stderr) == (2, True), refused.stderr
 
 
 def test_an_adapter_without_its_model_is_refused(cli: Callable[..., Any], tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def encode(
     field: Annotated[str | None, typer.Option(help="Of a JSONL, CSV, TSV or Parquet file, encode this field of every row.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End at the first row that cannot be encoded.")] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew, whatever an interrupted run or another model has written.")
+        bool,
+        typer.Option("--restart", help="Begin anew: what lies there, of an interrupted run, another model or other texts, is replaced."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
@@ -45,7 +46,8 @@ def encode(
     An input of any size is read and written a shard at a time; when it is interrupted, even killed, the same command goes on where it
     was. A row that cannot be encoded is left out, named, and makes the command exit with 2; with --strict the run ends there, and what
     was done before it is kept. Texts longer than the model reads are counted and reported, never silently cut. Vectors are kept by
-    their text, so that an unchanged text is never encoded again.
+    their text, so that an unchanged text is never encoded again. A finished folder is replaced, when the new one is whole, where it is
+    of the same model and role and shares texts with the input; else only with --restart.
 
     Examples:
 
@@ -62,12 +64,13 @@ def encode(
 
     refuse_other_folder(to)
     stream = open_stream(source, role, field=field) if source != "-" else stream_standard_input(sys.stdin.buffer, field=field)
-    encoder = open_model(model, runtime=runtime, precision=precision, device=device, proof=proof_on(stream.sample(), fidelity))
+    sample = stream.sample()
+    encoder = open_model(model, runtime=runtime, precision=precision, device=device, proof=proof_on(sample, fidelity))
     request = Request(role, dim, dtype, strict, source=lasting_name(model), pool_tokens=pool_tokens)
     if restart:
         restart_job(to)
     else:
-        refuse_others_vectors(to, encoder, role)
+        refuse_others_vectors(to, encoder, role, sample)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         account = encode_to(encoder, stream, to, request, progress=progress)
     _show(to, account, request, encoder, json)

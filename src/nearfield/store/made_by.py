@@ -15,12 +15,16 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class MadeBy:
-    """`model` is the contract's name, `source` what opens it again, `files` the hash of its files, `role` what the texts were."""
+    """`model` is the contract's name, `source` what opens it again, `files` the hash of its files, `role` what the texts were.
+
+    `adapter` is the hash of the adapter's folder where the model was opened through one, else "", as in folders of before.
+    """
 
     model: str
     source: str
     files: str
     role: str
+    adapter: str = ""
 
     def save(self, folder: Path) -> None:
         """Write it into the vector folder."""
@@ -34,6 +38,7 @@ class MadeBy:
             return None
         facts = read_json(path)
         names = [field.name for field in dataclasses.fields(cls)]
+        facts = {"adapter": ""} | facts if isinstance(facts, dict) else facts
         if not isinstance(facts, dict) or facts.get("format") != FORMAT or any(not isinstance(facts.get(name), str) for name in names):
             raise InputError(f"is not of format {FORMAT}; encode the texts again", path=path)
         return cls(**{name: facts[name] for name in names})

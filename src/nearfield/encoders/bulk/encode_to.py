@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nearfield.data.stream import Stream
 from nearfield.encoders.bulk.account import Account
 from nearfield.encoders.bulk.isolate import nothing
 from nearfield.encoders.bulk.job import IDS, Job, forget_job, job_folder
-from nearfield.encoders.bulk.manifest import FILE, write_manifest
+from nearfield.encoders.bulk.manifest import FILE, short_hashes, texts_in, write_manifest
 from nearfield.encoders.bulk.part import PartMaker
 from nearfield.encoders.bulk.request import Request
-from nearfield.encoders.bulk.shards import BYTES, ROWS, Shard, cut_shards
+from nearfield.encoders.bulk.shards import BYTES, ROWS, Shard, cut_shards, text_hash
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity.dense import Dense
@@ -29,6 +32,7 @@ from nearfield.store.made_by import MadeBy
 from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
 
+log = logging.getLogger(__name__)
 FORMAT = 2  # of a job: raised when shards are cut or written otherwise
 
 
@@ -79,23 +83,30 @@ def refuse_other_folder(path: Path) -> None:
     check_writable(path)
 
 
-def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str) -> None:
-    """Raise StorageError where `path` holds finished vectors that say that another model, or this one for another role, made them.
+def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str, sample: Sequence[str] = ()) -> None:
+    """Raise StorageError where `path` holds finished vectors by another model, or by this one for another role or of other texts only.
 
-    Not where a run is under way there, which was begun to replace them.
+    `sample` is the input's first texts: where `path` has a vector of one of them, the input is taken for what was encoded, changed or
+    grown. Not where a run is under way there, which was begun to replace them.
     """
     if job_folder(path).is_dir():
         return
     try:
-        made, files = MadeBy.open(path), (encoder.identity or {}).get("files")
+        made, identity = MadeBy.open(path), encoder.identity or {}
     except InputError as error:
         raise StorageError(f"{error}, or give --restart to replace what is there") from error
-    if made is not None and (made.files, made.role) != (files, role):
+    if made is not None and (made.files, made.adapter, made.role) != (identity.get("files"), identity.get("adapter", ""), role):
         name = encoder.contract.name
         own = f"by {name} as {role}" + (", whose files have changed since" if (made.model, made.role) == (name, role) else "")
         raise StorageError(
             f"{path}: holds vectors by {made.model} as {made.role}, which would be replaced by ones {own}; give another place with --to, "
             "or --restart to replace them"
+        )
+    keys, held = short_hashes([text_hash(text.encode("utf-8", "surrogatepass")) for text in sample if text.strip()]), texts_in(path)
+    if held is not None and len(keys) and not np.isin(keys, held).any():
+        raise StorageError(
+            f"{path}: holds vectors of other texts, none of the first {len(keys):,} of this input among them; give another place with "
+            "--to, or --restart to replace them"
         )
 
 
@@ -193,8 +204,21 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account,
         job.arrays.move(stage, job.bounds())
     described: Any = empty
     replace(described, usage=account.usage).save_facts(stage, job.marks[-1].arrays)
-    identity = encoder.identity or {}
+    identity, name = encoder.identity or {}, encoder.contract.name
     if "files" in identity:
-        MadeBy(encoder.contract.name, request.source or encoder.contract.name, identity["files"], request.role).save(stage)
+        MadeBy(name, request.source or name, identity["files"], request.role, identity.get("adapter", "")).save(stage)
+    _say_replaced(job.path, stage)
     move_folder(stage, job.path)
     shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _say_replaced(path: Path, stage: Path) -> None:
+    """Say which rows the finished folder at `path`, where there is one, shares with `stage`, which takes its place."""
+    before, after = texts_in(path), texts_in(stage)
+    if before is None or after is None:
+        return
+    kept, gone = int(np.isin(after, before).sum()), int((~np.isin(before, after)).sum())
+    log.info(
+        f"{path}: of the {len(before):,} rows that it held {gone:,} are dropped; of the {len(after):,} now {kept:,} are kept and "
+        f"{len(after) - kept:,} new"
+    )

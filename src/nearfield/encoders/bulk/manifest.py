@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,6 +34,24 @@ def write_manifest(parts: Iterable[pa.Table], path: Path) -> None:
     with staged_file(path) as stage, pq.ParquetWriter(stage, SCHEMA, compression="zstd") as writer:
         for part in parts:
             writer.write_table(part)
+
+
+def texts_in(folder: Path) -> npt.NDArray[np.uint64] | None:
+    """(n,) the first 8 bytes of the hash of each vector's text in `folder`, which tell it from others; None without a whole manifest."""
+    parts = [np.empty(0, np.uint64)]
+    try:
+        with pq.ParquetFile(folder / FILE) as file:
+            for batch in file.iter_batches(columns=["vector", "hash"]):
+                hashes = batch.column("hash").filter(batch.column("vector").is_valid()).drop_null()
+                parts.append(short_hashes(hashes.to_pylist()))
+    except (pa.ArrowException, OSError, KeyError):
+        return None
+    return np.concatenate(parts)
+
+
+def short_hashes(hashes: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """(n,) the first 8 bytes of each."""
+    return np.frombuffer(b"".join(each[:8] for each in hashes), np.uint64)
 
 
 def changed_texts(folder: Path, texts: Sequence[str]) -> list[int]:

@@ -101,7 +101,7 @@ class Theirs:
         from nearfield.train.sampling import epoch_batches
 
         self.model = SentenceTransformer(str(model_path(model)), device=ask["device"])
-        self.model.max_seq_length = ask["max_tokens"]
+        self.reads, self.model.max_seq_length = self.model.max_seq_length, ask["max_tokens"]
         for module in self.model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
@@ -176,7 +176,7 @@ def quality(side: Ours | Theirs, name: str) -> float:
         queries, documents = encoder.encode(split.query_texts, "query"), encoder.encode(collection.document_texts, "document")
     else:
         side.model.eval()
-        side.model.max_seq_length = side.model.tokenizer.model_max_length
+        side.model.max_seq_length = side.reads
         found = [encode(list(texts)) for encode, texts in [(side.model.encode_query, split.query_texts),
                                                            (side.model.encode_document, collection.document_texts)]]  # fmt: skip
         queries, documents = (Dense(vectors, vectors.shape[1]) for vectors in found)

@@ -138,3 +138,16 @@ def test_ticks_are_few_in_range_and_all_different(values: list[float]) -> None:
     assert 1 <= len(axis["tickvals"]) <= 7
     if max(values) - min(values) > 0.01:
         assert len(set(axis["ticktext"])) == len(axis["ticktext"])
+
+
+def test_no_tick_lies_past_what_a_measure_can_be() -> None:
+    assert max(axes.score_axis([0.93, 1.0])["tickvals"]) == pytest.approx(1.0)
+    assert min(axes.score_axis([0.0, 0.04])["tickvals"]) == 0
+    assert min(axes.score_axis([-1.0, 0.2], sign=True)["tickvals"]) == pytest.approx(-1.0)
+
+
+def test_a_single_step_is_seen() -> None:
+    alone, several = plots.loss([Step(1, loss=0.5)]), plots.loss([Step(1, loss=0.5), Step(2, loss=0.4)])
+    assert alone is not None
+    assert several is not None
+    assert (alone.data[0]["marker"]["opacity"], several.data[0]["marker"]["opacity"]) == (1, 0)

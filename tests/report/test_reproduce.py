@@ -36,6 +36,11 @@ def test_nested_facts_become_lines() -> None:
     assert flat(facts) == {"model": "minilm", "guards a": "12", "guards b": "34", "threads": "2"}
 
 
+def test_lists_and_flags_are_words() -> None:
+    facts = {"words": ["a", "b"], "fused": True, "parts": [{"rows": 1}, {"rows": 2}], "widths": [1, 2.5]}
+    assert flat(facts) == {"words": "a, b", "fused": "yes", "parts 1 rows": "1", "parts 2 rows": "2", "widths": "1, 2.5"}
+
+
 def test_the_command_is_quoted_for_a_shell() -> None:
     facts = RunFacts(Path("run"), About("minilm", "my data"), data={"model": "models/a b", "guards": {"g": "1"}})
     assert command(facts) == "nearfield tune 'models/a b' --on 'my data' --guard g"

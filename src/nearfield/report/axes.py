@@ -10,6 +10,7 @@ from typing import Any
 
 from nearfield.types.numbers import score, signed
 
+SAME = 1e-9  # a smaller difference is rounding
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False}
 
 
@@ -29,14 +30,16 @@ def frame(title: str = "") -> dict[str, Any]:
 
 
 def score_axis(values: Sequence[float], *, title: str = "", ticks: int = 5, pad: float = 0.08, sign: bool = False) -> dict[str, Any]:
-    """An axis for a measure: its ticks are written as scores are written everywhere (.64)."""
+    """An axis for a measure: its ticks are written as scores are written everywhere (.64), none past what a measure can be."""
     low, high = min(values), max(values)
+    least, most = min(low, -1.0 if sign else 0.0), max(high, 1.0)
     room = (high - low or 0.1) * pad
     low, high = low - room, high + room
     rough = (high - low) / ticks
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     at = [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    at = [value for value in at if least - SAME <= value <= most + SAME]
     text = [_tick(value, step, sign=sign) for value in at]
     return {**frame(title), "range": [low, high], "tickvals": at, "ticktext": text}
 

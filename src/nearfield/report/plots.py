@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nearfield.report.axes import LEGEND, clipped, frame, layout, line, points, safe, score_axis, wrapped
+from nearfield.report.axes import LEGEND, SAME, clipped, frame, layout, line, points, safe, score_axis, wrapped
 from nearfield.report.facts import MergeChoice, QueryChange, Step
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.numbers import estimated, interval, plural, score, signed, size
 
 MOST_POINTS = 2000  # queries drawn at most; more would be less than a pixel each and make the page heavy
-SAME = 1e-9  # a smaller difference is rounding
 _SERIES = ("$accent", "$second", "$third", "$fourth", "$fifth")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 
@@ -135,7 +134,7 @@ def loss(steps: Sequence[Step]) -> Plot | None:
         return None
     x, y = [step for step, _ in drawn], [value for _, value in drawn]
     trace = points(x, y, color="$accent", hover=[f"step {step}<br>loss {value:.3f}" for step, value in drawn])
-    trace["marker"] = {"size": 7, "opacity": 0}
+    trace["marker"] |= {"opacity": 0 if len(drawn) > 1 else 1}  # one step is no line
     trace["line"]["width"] = 2
     axis = {**frame(), "rangemode": "tozero", "nticks": 5}
     summary = f"Training loss from {y[0]:.2f} at step {x[0]} to {y[-1]:.2f} at step {x[-1]}."
@@ -238,7 +237,8 @@ def changes(queries: Sequence[QueryChange], measure: str) -> Plot:
 
 def _area(drawn: Sequence[tuple[int, float]], color: str) -> dict[str, Any]:
     area = line([place for place, _ in drawn], [value for _, value in drawn], color=color, width=1.5)
-    return {**area, "fill": "tozeroy", "fillcolor": f"{color}-soft"}
+    mode = "lines+markers" if len(drawn) == 1 else "lines"  # one query is no area
+    return {**area, "mode": mode, "marker": {"color": color, "size": 5}, "fill": "tozeroy", "fillcolor": f"{color}-soft"}
 
 
 def tally(queries: Iterable[QueryChange]) -> tuple[int, int, int]:

@@ -47,9 +47,20 @@ def flat(facts: Mapping[str, Any]) -> dict[str, str]:
     for name, value in facts.items():
         if isinstance(value, Mapping):
             lines |= {f"{name} {inner}": text for inner, text in flat(value).items()}
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            lines |= flat({f"{name} {number}": item for number, item in enumerate(value, start=1)})
         elif value not in (None, "", []):
-            lines[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            lines[name] = _words(value)
     return lines
+
+
+def _words(value: Any) -> str:
+    """A value for a reader: yes and no, and lists with commas between."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _key(name: str) -> str:

@@ -73,6 +73,8 @@ def shortlist_page(found: Shortlist, *, most: int) -> Iterator[RenderableType]:
         yield _reasons(item)
     if further:
         yield Text(f"\nMeets it too: {', '.join(item.card.name for item in further)}.")
+    if not all(item.card.local for item in shown):
+        yield Text("\nnearfield does not run models behind an API yet; --local leaves them out.")
     yield _out(found)
     yield Text(f"\n{next_step(found, most=most)}", style="bold")
 

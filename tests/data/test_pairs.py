@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.errors import CollectionError, InputError
 
@@ -63,3 +64,16 @@ def test_a_damaged_folder_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "saved" / "pairs.json").write_text("[]")
     with pytest.raises(InputError, match="no folder of pairs"):
         Pairs.open(tmp_path / "saved")
+
+
+def test_columns_of_known_sets_and_those_that_are_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    quora, nested, reading = tmp_path / "quora.csv", tmp_path / "nested.jsonl", tmp_path / "reading.jsonl"
+    quora.write_text("question1,question2,is_duplicate\nwhat is tea,tea is what,1\n")
+    nested.write_text('{"query": "q", "pos": ["a", "b"], "neg": ["c"]}\n')
+    reading.write_text('{"question": "cats sit", "answer": "down", "context": "long passage"}\n')
+    with caplog.at_level("INFO"):
+        assert len(open_pairs(quora)) == 1
+        assert len(open_pairs(nested)) == 2
+        assert caplog.messages == []
+        assert len(open_pairs(reading)) == 1
+    assert f"{reading}: 'question' is the query and 'context' the positive; not used: answer" in caplog.messages

@@ -13,10 +13,10 @@ from nearfield.errors import InputError
 # Meanings and the names that columns have for them, the more telling name first: a table with both `context` and `answer` is
 # a reading set, whose documents are the contexts.
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "query": ("query", "question", "anchor", "sentence1", "text1", "source"),
-    "positive": ("positive", "document", "passage", "context", "answer", "response", "sentence2", "text2", "target"),
-    "negatives": ("negatives", "negative", "hard_negatives", "hard_negative"),
-    "score": ("score", "similarity", "similarity_score", "label"),
+    "query": ("query", "question", "anchor", "sentence1", "text1", "question1", "source"),
+    "positive": ("positive", "document", "passage", "context", "answer", "response", "sentence2", "text2", "question2", "target", "pos"),
+    "negatives": ("negatives", "negative", "hard_negatives", "hard_negative", "neg"),
+    "score": ("score", "similarity", "similarity_score", "label", "is_duplicate"),
     "relevance": ("relevance",),
     "group": ("group",),
     "split": ("split",),
@@ -43,6 +43,7 @@ class Columns:
     relevance: str | None
     group: str | None
     split: str | None
+    unused: tuple[str, ...] = ()  # those that could be the query or the positive, had a more telling one not been there
 
     @property
     def paired(self) -> bool:
@@ -68,11 +69,13 @@ def columns_of(names: Iterable[str], path: Path) -> Columns:
     if not (query and positive) and (query or positive or not text):
         wanted = f"a query ({', '.join(NAMES['query'])}) and a positive ({', '.join(NAMES['positive'])}), or text alone for documents"
         if path.suffix.lower() in _TABLES and not any(map(known, names)):
-            lacks = f"the header seems to be missing: the first line is {shortened(names)!r}"
-            raise InputError(f"{lacks}. Add a line with the columns' names, or rename them; wanted {wanted}", path=path, line=1)
+            lacks = f"no known column is in the first line, {shortened(names)!r}, or the header is missing"
+            raise InputError(f"{lacks}. Rename the columns, or add a line with their names; wanted {wanted}", path=path, line=1)
         raise InputError(f"has columns {shortened(names) or 'of no name'}; wanted {wanted}. Rename the columns", path=path)
+    other = [plain[word] for meaning in ("query", "positive") for word in NAMES[meaning] if word in plain]
+    unused = tuple(name for name in other if name not in (query, positive)) if query else ()
     rest = {meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")}
-    return Columns(query, positive, text, negatives=negatives, score=first["score"] if query else None, **rest)
+    return Columns(query, positive, text, negatives=negatives, score=first["score"] if query else None, unused=unused, **rest)
 
 
 def shortened(names: Iterable[str], *, most: int = 80) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from nearfield.data.readers import Record, records
 from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.errors import InputError
 
+log = logging.getLogger(__name__)
 SPLIT_NAMES = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 """File names that are splits, and the splits that they are."""
 ALL = "all"
@@ -20,8 +22,11 @@ ALL = "all"
 
 
 def layout(path: Path) -> Columns:
-    """What the columns of the file at `path` mean, by its first row."""
-    return columns_of(_first(path), path)
+    """What the columns of the file at `path` mean, by its first row; those that another was preferred to are said."""
+    columns = columns_of(_first(path), path)
+    if columns.unused:
+        log.info(f"{path}: {columns.query!r} is the query and {columns.positive!r} the positive; not used: {', '.join(columns.unused)}")
+    return columns
 
 
 def write_collection(files: Sequence[Path], writer: CollectionWriter) -> bool:

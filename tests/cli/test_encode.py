@@ -161,6 +161,8 @@ def test_other_texts_vectors_are_replaced_only_when_asked_and_a_grown_input_is_a
     texts.write_text("\n".join([TEXTS[0], *TEXTS[2:], "one more", "and another"]) + "\n", encoding="utf-8")
     grown = cli("encode", "minilm", texts, "--to", vectors, "--json")
     assert f"{vectors}: of the 4 rows that it held 1 are dropped; of the 5 now 3 are kept and 2 new\n" in grown.stderr
+    lossier = cli("encode", "minilm", texts, "--to", vectors, "--dtype", "binary")
+    assert "; they were 384 x float32 and become 384 x binary\n" in lossier.stderr
     assert json.loads(grown.stdout)["cached"] == 3
     assert cli("encode", "minilm", other, "--to", vectors, "--restart").exit_code == 0
     assert read_ids(vectors) == ["1", "2", "3"]

@@ -17,7 +17,7 @@ from nearfield.errors import ModelError
         ),
         ("siglip-base", "of the kind 'image-text'"),
         ("bge-smal", "is neither a folder nor a model of the catalog. Did you mean 'bge-small'?"),
-        ("x!", "is neither a folder nor a model of the catalog. `nearfield models` lists it."),
+        ("x!", "is neither a folder nor a model of the catalog. `nearfield models` lists those that are."),
         ("someone/nothing", "there is no such folder"),
     ],
 )

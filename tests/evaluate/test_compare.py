@@ -131,3 +131,13 @@ def test_bad_input(split: Split) -> None:
         compare([lexical], split, measure="bleu")
     with pytest.raises(InputError, match="R@150 looks at 150"):
         compare([lexical], split, measures=["R@150"])
+
+
+def test_judgements_of_documents_that_are_not_there_are_said(split: Split) -> None:
+    query = split.query_ids[0]
+    lacking = replace(split, relevance={**split.relevance, query: {**split.relevance[query], "gone": 1}})
+    total = sum(map(len, lacking.relevance.values()))
+    notes = compare([bm25_system(split)], split).notes
+    assert notes == ()
+    expected = f"1 of {total:,} judgements are of documents that are not there, and no system can find; see nearfield data check"
+    assert compare([bm25_system(split)], lacking).notes[0] == expected

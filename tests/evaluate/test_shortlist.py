@@ -96,6 +96,15 @@ def test_what_is_not_known_does_not_pass_a_filter() -> None:
         Filter("spars")
 
 
+@pytest.mark.parametrize("kind", [Needs, Filter])
+def test_a_language_or_licence_that_nothing_has_is_an_error(kind: type[Needs] | type[Filter]) -> None:
+    for language in ("english", "EN", ""):
+        with pytest.raises(InputError, match="is no ISO 639 code"):
+            kind(**({"languages": (language,)} if kind is Needs else {"language": language}))
+    with pytest.raises(InputError, match=r"has a licence 'comercial'; wanted one of commercial, .*mit.*Did you mean 'commercial'"):
+        kind(licence="comercial")
+
+
 def test_the_set_of_tasks_follows_the_languages() -> None:
     assert [tasks_for(languages).name for languages in ([], ["en"], ["code"], ["code", "en"], ["de"], ["en", "de"])] == [
         task_sets()[at].name for at in (0, 0, 1, 1, 2, 2)

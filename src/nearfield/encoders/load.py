@@ -85,7 +85,7 @@ def model_path(name: str | Path) -> Path:
     if known is None and "/" in str(name):
         return Path(name)  # whose opening says that there is no such folder
     if known is None:
-        close = nearest(str(name), names()) or " `nearfield models` lists it."
+        close = nearest(str(name), names()) or " `nearfield models` lists those that are."
         raise ModelError(f"{name}: is neither a folder nor a model of the catalog.{close}")
     return fetch(runnable(card(known)).name)
 

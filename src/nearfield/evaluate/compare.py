@@ -52,6 +52,7 @@ def compare(
         speeds = (system.bytes_per_document, system.documents_per_second, system.query_milliseconds)
         rows.append(Row(system.name, system.model, system.dim, system.storage, estimate, means, mark, *speeds, tuple(values.tolist())))
     measured = _deviation_notes(ordered, split, {name: each[main] for name, each in scores.items()})
+    lost = _lost_judgements(split)
     facts = sorted({note for system in systems for note in system.notes})
     return Comparison(
         collection=split.collection.name,
@@ -61,8 +62,17 @@ def compare(
         query_ids=tuple(split.relevance),
         rows=tuple(rows),
         pairs=tuple(pairs),
-        notes=tuple(dict.fromkeys([*notes, *facts, *measured])),
+        notes=tuple(dict.fromkeys([*notes, *lost, *facts, *measured])),
     )
+
+
+def _lost_judgements(split: Split) -> list[str]:
+    """A line where the split judges documents that the collection lacks, which no system can find."""
+    judged = [document for grades in split.relevance.values() for document in grades]
+    lost = int((np.asarray(split.collection.document_positions(judged)) < 0).sum())
+    if not lost:
+        return []
+    return [f"{lost:,} of {len(judged):,} judgements are of documents that are not there, and no system can find; see nearfield data check"]
 
 
 def _tested(names: Sequence[str], table: Floats) -> tuple[list[PairTest], list[str]]:

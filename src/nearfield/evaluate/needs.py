@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from dataclasses import dataclass
 
-from nearfield.encoders.card import KINDS, Card
+from nearfield.encoders.card import KINDS, Card, card, names
 from nearfield.errors import InputError, nearest
 from nearfield.types.licence import allows_commercial_use
 from nearfield.types.numbers import count, size
 
 COMMERCIAL = "commercial"
+_LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]+)*|code")
 _BYTES = 4  # a weight in float32
 
 
@@ -31,6 +34,11 @@ class Needs:
     kinds: tuple[str, ...] = ("dense",)
     place: str = "any"
 
+    def __post_init__(self) -> None:
+        for language in self.languages:
+            _check_language(language)
+        _check_licence(self.licence)
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -47,6 +55,9 @@ class Filter:
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS:
             raise InputError(f"there is no kind {self.kind!r}; wanted one of {', '.join(KINDS)}.{nearest(self.kind, KINDS)}")
+        if self.language is not None:
+            _check_language(self.language)
+        _check_licence(self.licence)
 
     def takes(self, card: Card) -> bool:
         """Whether `card` passes."""
@@ -62,6 +73,24 @@ class Filter:
             and (self.dim is None or self.dim in (contract.dim, *contract.matryoshka_dims))
             and self.local in (None, card.local)
         )
+
+
+def _check_language(language: str) -> None:
+    if not _LANGUAGE.fullmatch(language):
+        raise InputError(f"{language!r} is no ISO 639 code of a language; wanted such as en or de, or code for program text")
+
+
+def _check_licence(licence: str | None) -> None:
+    if licence is not None and licence.lower() not in _licences():
+        known, close = ", ".join(_licences()), nearest(licence.lower(), _licences())
+        raise InputError(f"no model of the catalog has a licence {licence!r}; wanted one of {known}.{close}")
+
+
+@functools.cache
+def _licences() -> tuple[str, ...]:
+    """Those that can be asked for, in lower case."""
+    found = {licence.lower() for name in names() if (licence := card(name).contract.terms.licence) is not None}
+    return (COMMERCIAL, *sorted(found))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from nearfield.encoders.runtimes.choose import open_runtime
 from nearfield.encoders.runtimes.native import why_not
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.store.model_folder import ModelFolder, read_model_folder
+from static_models import model2vec_folder
 from tiny import tiny_model
 
 
@@ -100,3 +101,10 @@ def test_the_first_vector_waits_for_nothing_heavy(minilm: Path) -> None:
 def test_no_gpu_is_looked_for_where_none_may_be_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert hardware.cuda.__wrapped__() == ""
+
+
+def test_a_static_model_is_not_converted(tmp_path: Path) -> None:
+    folder = read_model_folder(model2vec_folder(tmp_path / "static"))
+    assert choose.choose(folder, precision="auto", device="cpu").runtime == "static"
+    with pytest.raises(ModelError, match=r"openvino: runs transformers, and this model is a table of vectors \(--dtype says"):
+        choose.choose(folder, device="cpu", precision="int8")

@@ -27,12 +27,14 @@ from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.growing import link
 from nearfield.similarity.sparse import Sparse
-from nearfield.store.atomic import check_writable, move_folder, storage
+from nearfield.store.atomic import check_writable, move_folder, read_json, storage
 from nearfield.store.made_by import MadeBy
 from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
+from nearfield.types.role import QUERY
 
 log = logging.getLogger(__name__)
+FACTS = "vectors.json"  # as Embeddings.save_facts writes them
 FORMAT = 2  # of a job: raised when shards are cut or written otherwise
 
 
@@ -67,7 +69,7 @@ def encode_to(
     try:
         with Job.opened(path, facts, empty=request.cut(empty).quantise(request.first_storage)) as job:
             _run(job, shards, maker, progress, stream.total() or 0)
-            account = _total(job, stream)
+            account = _total(job, stream, request.role)
             _warn(account, encoder)
             _finish(job, encoder, request, account, request.stored(empty))
     finally:
@@ -165,12 +167,13 @@ def _ahead(shards: Iterator[Shard]) -> Iterator[Shard]:
             yield shard
 
 
-def _total(job: Job, stream: Stream) -> Account:
+def _total(job: Job, stream: Stream, role: str) -> Account:
     account = Account()
     for mark in job.marks:
         account = account.plus(mark.account)
     if not account.rows:
-        raise InputError("holds no text", path=stream.name)
+        other = "; --role document encodes its documents" if role == QUERY else ""
+        raise InputError(f"holds no text to encode as {role}{other}", path=stream.name)
     if not account.usage.items:
         forget_job(job.path)
         raise InputError(f"none of its {account.rows:,} rows can be encoded; the first: {account.faults[0]}", path=stream.name)
@@ -220,5 +223,12 @@ def _say_replaced(path: Path, stage: Path) -> None:
     kept, gone = int(np.isin(after, before).sum()), int((~np.isin(before, after)).sum())
     log.info(
         f"{path}: of the {len(before):,} rows that it held {gone:,} are dropped; of the {len(after):,} now {kept:,} are kept and "
-        f"{len(after) - kept:,} new"
+        f"{len(after) - kept:,} new{_other_form(path, stage)}"
     )
+
+
+def _other_form(path: Path, stage: Path) -> str:
+    """In words, in what other form the vectors at `path` were kept, where that changes."""
+    facts = [read_json(each / FACTS) for each in (path, stage)]
+    old, new = (f"{each.get('dim', '?')} x {each.get('storage', '?')}" for each in facts)
+    return "" if old == new else f"; they were {old} and become {new}"

@@ -31,13 +31,16 @@ def choose(folder: ModelFolder, *, runtime: str = AUTO, precision: str = "float3
     """What of `runtime`, `precision` and `device` is left to choose ("auto"), chosen.
 
     The device: a CUDA device where there is one, else the processor. The precision: bfloat16 where the device multiplies it in
-    hardware, else float32; int8 only when it is asked for. The runtime: the first of the registry that has the precision and runs
-    this model on the device. Raises ContractError for an unknown name, ModelError where what was asked for cannot run the model.
+    hardware, else float32, and float32 for a static model; int8 only when it is asked for. The runtime: the first of the registry that
+    has the precision and runs this model on the device. Raises ContractError for an unknown name, ModelError where what was asked for
+    cannot run the model.
     """
     _known("runtime", runtime, (*RUNTIMES, AUTO))
     _known("precision", precision, (*PRECISIONS, AUTO))
     gpu = cuda() if device == AUTO and runtime in (AUTO, "torch") else ""
     device, reasons = ("cuda" if gpu else "cpu", [gpu] if gpu else []) if device == AUTO else (device, [])
+    if precision == AUTO and folder.static:
+        precision = "float32"
     if precision == AUTO:
         fast = device if device.startswith("cuda") else bfloat16_in_hardware() if device == "cpu" else ""
         precision = "bfloat16" if fast else "float32"
@@ -81,6 +84,8 @@ def _why_not(name: str, folder: ModelFolder, precision: str, device: str) -> str
     module, kind = _module(name)
     if device != "cpu" and name != "torch":
         return f"runs on the processor, not on {device}"
+    if folder.static and name != "static":
+        return "runs transformers, and this model is a table of vectors (--dtype says how its vectors are stored)"
     if precision not in kind.precisions:
         return f"has no {precision}, only {', '.join(kind.precisions)}"
     if folder.contract.kind not in kind.kinds:

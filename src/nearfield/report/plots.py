@@ -138,7 +138,7 @@ def loss(steps: Sequence[Step]) -> Plot | None:
     trace["line"]["width"] = 2
     axis = {**frame(), "rangemode": "tozero", "nticks": 5}
     summary = f"Training loss from {y[0]:.2f} at step {x[0]} to {y[-1]:.2f} at step {x[-1]}."
-    return Plot((trace,), layout({"xaxis": _steps_axis(), "yaxis": axis}), 260, summary)
+    return Plot((trace,), layout({"xaxis": _steps_axis(x), "yaxis": axis}), 260, summary)
 
 
 def dev(steps: Sequence[Step]) -> Plot | None:
@@ -151,11 +151,12 @@ def dev(steps: Sequence[Step]) -> Plot | None:
     trace = points(x, y, color="$accent", hover=[f"step {step}<br>{score(value)}" for step, value in drawn])
     best = max(drawn, key=lambda one: one[1])
     summary = f"{measure} on dev at {plural(len(drawn), 'evaluation')}; best {score(best[1])} at step {best[0]}."
-    return Plot((trace,), layout({"xaxis": _steps_axis(), "yaxis": score_axis(y, pad=0.12)}), 260, summary)
+    return Plot((trace,), layout({"xaxis": _steps_axis(x), "yaxis": score_axis(y, pad=0.12)}), 260, summary)
 
 
-def _steps_axis() -> dict[str, Any]:
-    return {**frame("step"), "nticks": 6, "tickformat": ",d"}
+def _steps_axis(steps: Sequence[int]) -> dict[str, Any]:
+    few = {"tickvals": list(steps)} if len(steps) < 3 else {"nticks": 6}  # plotly would part a step
+    return {**frame("step"), **few, "tickformat": ",d"}
 
 
 def merge_dev(choices: Sequence[MergeChoice]) -> Plot:

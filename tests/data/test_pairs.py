@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from nearfield.data.open import open_pairs
+from nearfield.data.open import open_collection, open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.errors import CollectionError, InputError
 
@@ -76,4 +76,7 @@ def test_columns_of_known_sets_and_those_that_are_not_used(tmp_path: Path, caplo
         assert len(open_pairs(nested)) == 2
         assert caplog.messages == []
         assert len(open_pairs(reading)) == 1
-    assert f"{reading}: 'question' is the query and 'context' the positive; not used: answer" in caplog.messages
+    assert caplog.messages == [f"{reading}: 'question' is the query and 'context' the positive; not used: answer"]
+    words = tmp_path / "words.jsonl"
+    words.write_text('{"text": "a cat", "pos": "NN"}\n')
+    assert list(open_collection(words).document_texts) == ["a cat"]

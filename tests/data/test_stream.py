@@ -126,3 +126,10 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str) -> None
         done = subprocess.run([sys.executable, "-c", MEASURED, str(path), str(rows)], check=True, capture_output=True, text=True)
         peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 30, f"memory grew from {peaks[0]} to {peaks[1]} MiB"
+
+
+def test_documents_have_no_queries_to_encode(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "one.txt").write_text("a document")
+    with pytest.raises(InputError, match="texts: has no queries, only 1 documents; --role document encodes those"):
+        open_stream(tmp_path / "texts", "query")

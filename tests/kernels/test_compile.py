@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nearfield.encoders.runtimes import native
+from nearfield.encoders.runtimes.hardware import cpu_flags
 from nearfield.encoders.runtimes.native import NativeRuntime
 from nearfield.errors import ModelError
 from nearfield.kernels import compile as compiling
@@ -78,6 +79,22 @@ def test_no_library_and_no_level(tmp_path: Path) -> None:
     if runnable():
         with pytest.raises(ModelError, match="cannot run the kernels of level 'amx'; it runs "):
             kernels("amx")
+
+
+@needs_compiler
+def test_a_level_that_the_compiler_does_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old, real = tmp_path / "old", next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
+    old.write_text(f'#!/bin/sh\nfor word; do [ "$word" = -mnew ] && exit 1; done\nexec {real} "$@"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("CC", str(old))
+    compile_library(tmp_path / "kernels.so", of={"avx512": Level(16, ("-mnew",)), "plain": Level(4, ())}, flags=("-O0",))
+    assert runnable(tmp_path / "kernels.so") == ("plain",)
+
+
+@pytest.mark.skipif(not runnable() or not Path("/proc/cpuinfo").exists(), reason="no kernels, or no /proc/cpuinfo to hold them to")
+def test_levels_are_those_that_the_system_says_the_processor_has() -> None:
+    needed = {"bf16": "avx512_bf16", "vnni": "avx512_vnni", "avx512": "avx512f", "avxvnni": "avx_vnni", "avx2": "avx2", "plain": ""}
+    assert set(runnable()) == {level for level in compiling.levels() if not needed[level] or needed[level] in cpu_flags()}
 
 
 def test_without_a_compiler_nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -151,3 +151,11 @@ def test_a_single_step_is_seen() -> None:
     assert alone is not None
     assert several is not None
     assert (alone.data[0]["marker"]["opacity"], several.data[0]["marker"]["opacity"]) == (1, 0)
+    assert alone.layout["xaxis"]["tickvals"] == [1]
+    assert "tickvals" not in plots.loss([Step(step, loss=0.5) for step in (1, 2, 3)]).layout["xaxis"]  # type: ignore[union-attr]
+
+
+def test_a_single_query_that_changed_is_seen() -> None:
+    gained, lost = QueryChange("a", "a query", 0.2, 0.7), [QueryChange(str(n), "one", 0.5, 0.1 * n) for n in range(3)]
+    areas = plots.changes([gained, *lost], "nDCG@10").data
+    assert [area["mode"] for area in areas[:2]] == ["lines+markers", "lines"]

@@ -64,6 +64,8 @@ def columns_of(names: Iterable[str], path: Path) -> Columns:
     numbered = tuple(name for name in names if _NUMBERED_NEGATIVE.fullmatch(_plain(name)))
     negatives = ((first["negatives"],) if first["negatives"] else ()) + numbered
     query, positive, text = first["query"], first["positive"], first["text"]
+    if text and not query and positive == plain.get("pos"):
+        positive = None  # of documents it is the part of speech
     if query and not positive and text:
         positive = text
     if not (query and positive) and (query or positive or not text):

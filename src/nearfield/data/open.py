@@ -45,6 +45,8 @@ def open_collection(source: str | Path) -> Collection:
         return _converted(_name(path), "beir", beir.files_of(path), lambda writer: beir.write_collection(path, writer))
     files = _row_files(path)
     if files:
+        for file in files:
+            rows.say_unused(file)
         return _converted(_name(path), "rows", files, lambda writer: rows.write_collection(files, writer))
     if path.is_dir() and texts.document_files(path):
         return _converted(_name(path), "texts", texts.files_of(path), lambda writer: texts.write_collection(path, writer))
@@ -63,6 +65,7 @@ def open_pairs(source: str | Path) -> Pairs:
         raise InputError("is a folder; pairs are opened by file, or from a folder of pairs that nearfield wrote", path=path)
     if not _row_files(path):
         raise _unknown(path)
+    rows.say_unused(path)
 
     def make(folder: Path | None) -> Pairs:
         writer = PairsWriter(_name(path), folder)

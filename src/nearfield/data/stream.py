@@ -212,5 +212,8 @@ def _stored(path: Path, role: str) -> Stream:
 
 def _of_collection(data: Collection, role: str) -> Stream:
     if role == QUERY:
+        if not len(data.query_ids):
+            lacks = f"has no queries, only {len(data.document_ids):,} documents"
+            raise InputError(f"{lacks}; --role document encodes those, --field a column of a file as queries", path=data.name)
         return Stream.of(data.query_texts, ids=data.query_ids, name=data.name)
     return Stream.of(data.document_texts, ids=data.document_ids, name=data.name)

@@ -67,12 +67,12 @@ def compare(
 
 
 def _lost_judgements(split: Split) -> list[str]:
-    """A line where the split judges documents that the collection lacks, which no system can find."""
-    judged = [document for grades in split.relevance.values() for document in grades]
+    """A line where the collection lacks relevant documents of the split, which no system can find."""
+    judged = [document for grades in split.relevance.values() for document, grade in grades.items() if grade > 0]
     lost = int((np.asarray(split.collection.document_positions(judged)) < 0).sum())
     if not lost:
         return []
-    return [f"{lost:,} of {len(judged):,} judgements are of documents that are not there, and no system can find; see nearfield data check"]
+    return [f"{lost:,} of {len(judged):,} relevant documents are not there, and no system can find them; see nearfield data check"]
 
 
 def _tested(names: Sequence[str], table: Floats) -> tuple[list[PairTest], list[str]]:

@@ -6,7 +6,7 @@ import functools
 import re
 from dataclasses import dataclass
 
-from nearfield.encoders.card import KINDS, Card, card, names
+from nearfield.encoders.card import KINDS, Card, cards
 from nearfield.errors import InputError, nearest
 from nearfield.types.licence import allows_commercial_use
 from nearfield.types.numbers import count, size
@@ -22,7 +22,7 @@ class Needs:
 
     `languages` are ISO 639 codes, and "code" for program text. `licence` is "commercial" or a licence by its name. `memory` is what
     the weights may take, in bytes; `length` the tokens of a long text; `budget` dollars, for `tokens` tokens. `place` is "local",
-    "api" or "any".
+    "api" or "any". Raises InputError for a language that is no code, or a licence that no model of the catalog has.
     """
 
     languages: tuple[str, ...] = ()
@@ -42,7 +42,10 @@ class Needs:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which models a list takes; None takes all. Unlike Needs, what is not known of a model is against it."""
+    """Which models a list takes; None takes all. Unlike Needs, what is not known of a model is against it.
+
+    Raises InputError for a kind that there is not, and as Needs does.
+    """
 
     kind: str | None = None
     language: str | None = None
@@ -89,7 +92,7 @@ def _check_licence(licence: str | None) -> None:
 @functools.cache
 def _licences() -> tuple[str, ...]:
     """Those that can be asked for, in lower case."""
-    found = {licence.lower() for name in names() if (licence := card(name).contract.terms.licence) is not None}
+    found = {licence.lower() for each in cards().values() if (licence := each.contract.terms.licence) is not None}
     return (COMMERCIAL, *sorted(found))
 
 

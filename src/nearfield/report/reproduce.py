@@ -42,7 +42,8 @@ def toml(recipe: Mapping[str, Any], *, table: str = "") -> str:
 
 
 def flat(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Nested facts as lines: `guards pydoc-topics` for {"guards": {"pydoc-topics": ...}}; empty values are left out."""
+    """Nested facts as lines: `guards pydoc-topics` for {"guards": {"pydoc-topics": ...}}, a list's facts by their
+    numbers; empty values are left out."""
     lines: dict[str, str] = {}
     for name, value in facts.items():
         if isinstance(value, Mapping):

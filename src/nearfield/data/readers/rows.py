@@ -22,11 +22,15 @@ ALL = "all"
 
 
 def layout(path: Path) -> Columns:
-    """What the columns of the file at `path` mean, by its first row; those that another was preferred to are said."""
-    columns = columns_of(_first(path), path)
+    """What the columns of the file at `path` mean, by its first row."""
+    return columns_of(_first(path), path)
+
+
+def say_unused(path: Path) -> None:
+    """Say which columns of the file at `path` could be the query or the positive and are not, as another was preferred."""
+    columns = layout(path)
     if columns.unused:
         log.info(f"{path}: {columns.query!r} is the query and {columns.positive!r} the positive; not used: {', '.join(columns.unused)}")
-    return columns
 
 
 def write_collection(files: Sequence[Path], writer: CollectionWriter) -> bool:

@@ -31,10 +31,8 @@ from nearfield.store.atomic import check_writable, move_folder, read_json, stora
 from nearfield.store.made_by import MadeBy
 from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
-from nearfield.types.role import QUERY
 
 log = logging.getLogger(__name__)
-FACTS = "vectors.json"  # as Embeddings.save_facts writes them
 FORMAT = 2  # of a job: raised when shards are cut or written otherwise
 
 
@@ -69,7 +67,7 @@ def encode_to(
     try:
         with Job.opened(path, facts, empty=request.cut(empty).quantise(request.first_storage)) as job:
             _run(job, shards, maker, progress, stream.total() or 0)
-            account = _total(job, stream, request.role)
+            account = _total(job, stream)
             _warn(account, encoder)
             _finish(job, encoder, request, account, request.stored(empty))
     finally:
@@ -167,13 +165,12 @@ def _ahead(shards: Iterator[Shard]) -> Iterator[Shard]:
             yield shard
 
 
-def _total(job: Job, stream: Stream, role: str) -> Account:
+def _total(job: Job, stream: Stream) -> Account:
     account = Account()
     for mark in job.marks:
         account = account.plus(mark.account)
     if not account.rows:
-        other = "; --role document encodes its documents" if role == QUERY else ""
-        raise InputError(f"holds no text to encode as {role}{other}", path=stream.name)
+        raise InputError("holds no text", path=stream.name)
     if not account.usage.items:
         forget_job(job.path)
         raise InputError(f"none of its {account.rows:,} rows can be encoded; the first: {account.faults[0]}", path=stream.name)
@@ -229,6 +226,6 @@ def _say_replaced(path: Path, stage: Path) -> None:
 
 def _other_form(path: Path, stage: Path) -> str:
     """In words, in what other form the vectors at `path` were kept, where that changes."""
-    facts = [read_json(each / FACTS) for each in (path, stage)]
+    facts = [read_json(each / "vectors.json") for each in (path, stage)]
     old, new = (f"{each.get('dim', '?')} x {each.get('storage', '?')}" for each in facts)
     return "" if old == new else f"; they were {old} and become {new}"

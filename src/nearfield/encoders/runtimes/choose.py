@@ -84,8 +84,6 @@ def _why_not(name: str, folder: ModelFolder, precision: str, device: str) -> str
     module, kind = _module(name)
     if device != "cpu" and name != "torch":
         return f"runs on the processor, not on {device}"
-    if folder.static and name in CONVERTING:
-        return "runs transformers, and this model is a table of vectors (--dtype says how its vectors are stored)"
     if precision not in kind.precisions:
         return f"has no {precision}, only {', '.join(kind.precisions)}"
     if folder.contract.kind not in kind.kinds:

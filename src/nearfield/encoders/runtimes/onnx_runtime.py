@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.encoders.runtimes.conversion import converted
+from nearfield.encoders.runtimes.conversion import NO_TRANSFORMER, converted
 from nearfield.encoders.runtimes.hardware import cores, cpu_flags
 from nearfield.encoders.runtimes.padded_states import INPUTS, Shape
 from nearfield.encoders.runtimes.proof import CHECKED, Measured, Proof, measure
@@ -78,7 +78,9 @@ class ONNXRuntime(Runtime):
 
 
 def why_not(folder: ModelFolder) -> str | None:
-    """That onnxruntime or onnx is not installed; any architecture that exports, runs."""
+    """That onnxruntime or onnx is not installed, or that there is no transformer; any architecture that exports, runs."""
+    if folder.static:
+        return NO_TRANSFORMER
     absent = [package for package in ("onnxruntime", "onnx") if not installed(package)]
     return f"{absent[0]} is not installed (pip install 'nearfield[onnx]')" if absent else None
 

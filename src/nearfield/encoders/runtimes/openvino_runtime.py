@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.encoders.runtimes.conversion import converted
+from nearfield.encoders.runtimes.conversion import NO_TRANSFORMER, converted
 from nearfield.encoders.runtimes.hardware import cores, cpu_flags
 from nearfield.encoders.runtimes.padded_states import INPUTS, Shape
 from nearfield.encoders.runtimes.proof import CALIBRATED, CHECKED, Measured, Proof, folder_tokeniser, measure
@@ -90,7 +90,9 @@ class OpenVINORuntime(Runtime):
 
 
 def why_not(folder: ModelFolder) -> str | None:
-    """That openvino is not installed; any architecture that converts, runs."""
+    """That openvino is not installed, or that there is no transformer; any architecture that converts, runs."""
+    if folder.static:
+        return NO_TRANSFORMER
     return None if installed("openvino") else "is not installed (pip install 'nearfield[openvino]')"
 
 

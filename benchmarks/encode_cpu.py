@@ -5,8 +5,9 @@
 
 A ratio is sentence-transformers' seconds (torch, float32, its default batch of 32) over a side's in the same round. FOLDER holds the
 peers' environments, one a folder, made from the files in benchmarks/environments; without it only what this environment has is run.
-A side that cannot run is listed with what it said. `--ndcg` encodes DATA with the fastest of our sides in each precision (see ndcg.py),
-`--growth` times these and the reference by the texts' length and number (see growth.py).
+A side that cannot run is listed with what it said; bfloat16 is left out on a processor without it, unless `--sides` names it. `--ndcg`
+encodes DATA with the fastest of our sides in each precision (see ndcg.py), `--growth` times these and the reference by the texts' length
+and number (see growth.py).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from texts import timed_texts
 from tokenizers import Tokenizer
 
 from nearfield.encoders.load import model_path
+from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware
 from nearfield.encoders.runtimes.proof import folder_tokeniser
 from nearfield.store.atomic import read_json, write_json
 from nearfield.store.model_folder import ModelFolder, read_model_folder
@@ -82,9 +84,11 @@ def _wanted(side: str, words: str) -> bool:
 def _start(sides: list[str], model: Path, work: str, arguments: argparse.Namespace) -> tuple[dict[str, Child], dict[str, str]]:
     """A process a side with the model loaded, and why the others are not there."""
     children, absent = dict[str, Child](), dict[str, str]()
+    if not bfloat16_in_hardware() and "bfloat16" not in arguments.sides:
+        absent |= {side: "the processor does not multiply bfloat16" for side in sides if side.endswith("bfloat16")}
     contract = read_model_folder(model).contract
     prompts = {role: contract.prompt(role) for role in ROLES.values()}
-    for side in sides:
+    for side in (side for side in sides if side not in absent):
         library, engine, precision = side.split()
         python = _python(f"{library} {engine}", arguments.peers)
         if python is None:
@@ -153,6 +157,7 @@ def _measure(
             absent[side] = str(error)
             children.pop(side).close()
     calls = {side: lambda child=children[side]: child.ask(do="run", texts=texts, role=role, vectors=None)["seconds"] for side in vectors}
+    print(f"{role}s: {len(calls)} sides are warm, {rounds} rounds follow", file=sys.stderr)
     seconds = interleaved(calls, rounds)
     found = ratios(seconds, REFERENCE)
     for side, made in vectors.items():

@@ -49,9 +49,9 @@ def compare(model: str, asked: argparse.Namespace, *, device: str) -> dict[str, 
     facts |= {key: vars(asked)[key] for key in ("batch", "max_tokens", "graph_tokens", "negatives", "rate")}
     children, losses = {}, {}
     try:
-        for name, package, precision, freeze in sides(device):
+        for name, package, precision, engine, freeze in sides(device):
             children[name] = Child([sys.executable, SIDE])
-            children[name].ask(**facts, side=package, precision=precision, freeze=freeze)
+            children[name].ask(**facts, side=package, precision=precision, engine=engine, freeze=freeze)
             losses[name] = list(children[name].ask(do="steps", count=asked.warm)["losses"])
 
         def turn(name: str) -> Callable[[], float]:
@@ -77,15 +77,18 @@ def compare(model: str, asked: argparse.Namespace, *, device: str) -> dict[str, 
             child.close()
 
 
-def sides(device: str) -> list[tuple[str, str, str, bool]]:
-    """Name, package, precision, and whether the token embeddings stay as they are (what `nearfield tune` does by default)."""
+def sides(device: str) -> list[tuple[str, str, str, str, bool]]:
+    """Name, package, precision, what runs the layers, and whether the token embeddings stay as they are (what `nearfield tune` does by
+    default)."""
     able = torch.cpu.get_capabilities()
     half = device == "cuda" or able.get("avx512_bf16") or able.get("amx_bf16")
     found = []
     for precision in ("float32", "bfloat16") if half else ("float32",):
-        found += [(f"sentence-transformers {precision}", "sentence-transformers", precision, False)]
-        found += [(f"nearfield {precision}", "nearfield", precision, False)]
-        found += [(f"nearfield {precision}, embeddings kept", "nearfield", precision, True)]
+        found += [(f"sentence-transformers {precision}", "sentence-transformers", precision, "torch", False)]
+        found += [(f"nearfield {precision}", "nearfield", precision, "auto", False)]
+        found += [(f"nearfield {precision}, embeddings kept", "nearfield", precision, "auto", True)]
+        if device == "cpu":
+            found += [(f"nearfield {precision} on torch", "nearfield", precision, "torch", False)]
     return found
 
 

@@ -40,7 +40,7 @@ def step(asked: argparse.Namespace) -> dict[str, object]:
     """One step, and what it took."""
     rows = rows_of(asked.on, asked.batch, True)
     facts = {"precision": "float32", "device": "cpu", "batch": asked.batch, "rate": 2e-5, "max_tokens": asked.max_tokens, "freeze": True,
-             "graph_tokens": asked.graph_tokens}  # fmt: skip
+             "graph_tokens": asked.graph_tokens, "engine": "auto"}  # fmt: skip
     side = Ours(asked.model, rows, facts)
     batch, before, started = next(side.prepared), peak(), time.perf_counter()
     loss = side.trainer.step(1, batch)

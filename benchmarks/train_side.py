@@ -71,7 +71,7 @@ class Ours:
 
         self.model = TextModel.open(model_path(model), precision=ask["precision"], device=ask["device"])
         schedule = {"epochs": 1, "batch": ask["batch"], "rate": ask["rate"], "weight_decay": 0.0, "warmup": 0.0}
-        schedule |= {"freeze_embeddings": ask["freeze"], "graph_tokens": ask["graph_tokens"]}
+        schedule |= {"freeze_embeddings": ask["freeze"], "graph_tokens": ask["graph_tokens"], "engine": ask["engine"]}
         recipe = Recipe.of({"schedule": schedule, "objective": {"temperature": 0.05}})
         encoder = TextEncoder(self.model.folder, TorchRuntime(self.model))
 

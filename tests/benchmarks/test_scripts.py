@@ -53,7 +53,7 @@ def page(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resu
 
 
 def test_encoding_with_its_quality_and_growth(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("--rounds", "1", "--texts", "4", "--gemm-seconds", "0", "--sides", "nearfield torch,fastembed")
+    words = ("--rounds", "1", "--texts", "4", "--gemm-seconds", "0", "--sides", "nearfield torch,nearfield torch bfloat16,fastembed")
     result = run(repository, "encode_cpu.py", place / "model", *words, "--ndcg", place / "tiny", "--most", "60", "--growth")
     assert set(result["sides"]) == {"paragraphs", "queries"}
     for measured in result["sides"].values():

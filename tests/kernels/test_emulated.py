@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from indexes import clustered
+from nearfield.encoders.model import TextModel
+from nearfield.encoders.packed import native_layers
 from nearfield.encoders.runtimes import native
 from nearfield.encoders.runtimes.native import NativeRuntime
 from nearfield.index import funnel, signs
@@ -55,6 +58,21 @@ def test_models_give_the_vectors_of_another_level(own: Kernels, tmp_path: Path, 
     for precision, least in zip(PRECISIONS, (1e-5, 3e-3, 3e-3), strict=True):  # roundings fall otherwise where sums differ by their order
         vectors = NativeRuntime.open(folder, precision=precision).embed(packed(LENGTHS))
         np.testing.assert_allclose(vectors, wanted[precision], atol=least, rtol=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_gradients_are_those_of_another_level(own: Kernels, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"hidden_size": 72, "num_attention_heads": 2, "intermediate_size": 400}
+    model = TextModel.open(tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes))
+    weights, found = [weight for name, weight in model.parameters().items() if not name.startswith("pooler")], []
+    for chosen in (own, kernels("avx2")):
+        monkeypatch.setattr(native_layers, "kernels", lambda level, chosen=chosen: chosen)
+        model.layers = native_layers.NativeLayers(model.backbone, precision=precision, threads=2)
+        states = model.states(packed(LENGTHS))
+        loss = (states * torch.randn(states.shape, generator=torch.Generator().manual_seed(0))).sum()
+        found.append([states.detach(), *torch.autograd.grad(loss, weights)])
+    for one, other in zip(*found, strict=True):
+        assert float((one - other).norm()) <= (1e-5 if precision == "float32" else 2e-2) * float(other.norm()) + 1e-3
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -8,12 +8,13 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfield.kernels.layout import ModelLayout, NormLayout
+from nearfield.kernels.layout import ModelLayout, NormLayout, SlopeLayout
 from nearfield.kernels.library import Kernels, kernels, runnable
-from nearfield.kernels.matrix import PRECISIONS, SLICE, Matrix
+from nearfield.kernels.matrix import PRECISIONS, SLICE, Matrix, Turned
 
 pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
 
@@ -144,7 +145,9 @@ def test_normalised_rows(level: str, count: int, width: int, with_bias: bool, se
     norm = NormLayout(weight=weight.ctypes.data, bias=shift.ctypes.data)
     x = rows.astype(np.float64) + (bias if with_bias else 0)
     wanted = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5) * weight + shift
-    own.call("normalise_rows", rows, width, count, width, bias if with_bias else None, ctypes.addressof(norm), 1e-5, rows, width)
+    own.call(
+        "normalise_rows", rows, width, count, width, bias if with_bias else None, ctypes.addressof(norm), 1e-5, rows, width, None, None
+    )
     np.testing.assert_allclose(rows, wanted, atol=1e-4)
 
 
@@ -165,6 +168,78 @@ def test_attention(level: str, length: int, wide: int, heads: int, biased: bool,
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     wanted = (weights / weights.sum(-1, keepdims=True)) @ v
     scratch = np.empty(own.call("attention_scratch", ctypes.addressof(model), length), np.float32)
-    own.call("attend", ctypes.addressof(model), projected, 3 * hidden, length, np.array([0, length]), scratch)
+    own.call("attend", ctypes.addressof(model), projected, 3 * hidden, length, np.array([0, length]), projected, 3 * hidden, scratch)
     got = projected[:, :hidden].reshape(length, heads, wide).transpose(1, 0, 2)
     np.testing.assert_allclose(got, wanted, atol=2e-5 * max(1.0, spread * spread))
+
+
+@given(levels, st.sampled_from(["float32", "bfloat16"]), st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**31))
+@settings(max_examples=40, deadline=None)
+def test_layers_turned_round_take_gradients_back(level: str, precision: str, rows: int, columns: int, seed: int) -> None:
+    own, generator = kernels(level), np.random.default_rng(seed)
+    parts = [random(generator, rows, columns), random(generator, 3, columns)]
+    gradient = random(generator, 7, rows + 3)
+    matrix = Turned(own, parts, precision=precision)
+    out = np.zeros((7, own.padded(columns)), np.float32)
+    product(own, matrix, gradient, out)
+    given, weight = (bfloat16(part) if precision == "bfloat16" else part for part in (gradient, np.concatenate(parts)))
+    np.testing.assert_allclose(out[:, :columns], given.astype(np.float64) @ weight, atol=1e-3)
+    matrix.fill([part * 0 for part in parts])
+    product(own, matrix, gradient, out)
+    assert not out.any()
+
+
+@given(levels, st.integers(1, 9), st.integers(1, 100), st.integers(0, 2**31))
+@settings(max_examples=30, deadline=None)
+def test_the_way_back_through_a_layer_norm(level: str, count: int, width: int, seed: int) -> None:
+    own, generator = kernels(level), np.random.default_rng(seed)
+    rows, weight, shift = random(generator, count, width) * 3 + 1, random(generator, width), random(generator, width)
+    gradient, before = random(generator, count, width), random(generator, 2, width)
+    x, w, b = (torch.tensor(part, dtype=torch.float64, requires_grad=True) for part in (rows, weight, shift))
+    torch.nn.functional.layer_norm(x, (width,), w, b, 1e-5).backward(torch.from_numpy(gradient).double())
+    norm = NormLayout(weight=weight.ctypes.data, bias=shift.ctypes.data)
+    kept, factors, slopes = np.empty((count, width), np.float32), np.empty(count, np.float32), before.copy()
+    own.call("normalise_rows", rows, width, count, width, None, ctypes.addressof(norm), 1e-5, rows.copy(), width, kept, factors)
+    slope = SlopeLayout(weight=slopes[0].ctypes.data, bias=slopes[1].ctypes.data)
+    own.call("normalise_back", gradient, width, count, width, kept, factors, weight, ctypes.addressof(slope))
+    assert x.grad is not None
+    assert w.grad is not None
+    assert b.grad is not None
+    scale = 1 + float(factors.max())
+    np.testing.assert_allclose(gradient, x.grad, atol=1e-5 * scale)
+    np.testing.assert_allclose(slopes, before + np.stack([w.grad, b.grad]), atol=1e-4)
+
+
+@given(levels, st.integers(1, 120), st.sampled_from([1, 3, 8, 32, 40]), st.integers(1, 3), st.booleans(), st.floats(0.1, 3))
+@settings(max_examples=30, deadline=None)
+def test_the_way_back_through_attention(level: str, length: int, wide: int, heads: int, biased: bool, spread: float) -> None:
+    own, generator, reach = kernels(level), np.random.default_rng(length), 130
+    hidden, panel = wide * heads, own.panel
+    room = np.zeros(length * 3 * hidden + panel, np.float32)
+    projected = room[: length * 3 * hidden].reshape(length, 3 * hidden)
+    projected[:] = random(generator, length, 3 * hidden)
+    projected[:, : 2 * hidden] *= spread
+    by_distance, gradient = random(generator, heads, 2 * reach - 1), random(generator, length, hidden)
+    distances = np.concatenate([by_distance.ravel(), np.zeros(panel, np.float32)])
+    model = ModelLayout(hidden=hidden, heads=heads, reach=reach, distances=distances.ctypes.data if biased else None)
+
+    given, bias = (torch.tensor(part, dtype=torch.float64, requires_grad=True) for part in (projected, by_distance))
+    q, k, v = (part.unflatten(1, (heads, wide)).transpose(0, 1) for part in given.chunk(3, 1))
+    scores = q @ k.transpose(1, 2) / math.sqrt(wide)
+    places = torch.arange(length)
+    scores = scores + bias[:, places[None, :] - places[:, None] + reach - 1] * float(biased)
+    mixed = (scores.softmax(-1) @ v).transpose(0, 1).flatten(1)
+    mixed.backward(torch.from_numpy(gradient).double())
+
+    back, slopes = np.empty_like(projected), np.zeros_like(by_distance)
+    scratch = np.empty(own.call("attention_back_scratch", ctypes.addressof(model), length), np.float32)
+    made = np.ascontiguousarray(mixed.detach().numpy(), np.float32)
+    own.call(
+        "attend_back", ctypes.addressof(model), projected, 3 * hidden, made, gradient, hidden, length, back,
+        slopes if biased else None, scratch,
+    )  # fmt: skip
+    assert given.grad is not None
+    assert bias.grad is not None
+    tolerance = 2e-5 * max(1.0, spread * spread)
+    np.testing.assert_allclose(back, given.grad, atol=tolerance)
+    np.testing.assert_allclose(slopes, bias.grad, atol=tolerance * math.sqrt(length))

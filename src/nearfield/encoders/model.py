@@ -18,6 +18,7 @@ from nearfield.encoders.backbone import Backbone, load_backbone
 from nearfield.encoders.language_heads import language_head
 from nearfield.encoders.lora.attached import Attached
 from nearfield.encoders.lora.low_rank import LowRank
+from nearfield.encoders.packed.native_layers import NativeLayers
 from nearfield.encoders.packed.states import packed_states, prepare
 from nearfield.encoders.static_backbone import static_backbone
 from nearfield.encoders.three_heads import open_three_heads
@@ -63,6 +64,7 @@ class TextModel:
         self.head: Head[Any] = open_head(folder, opened).to(self.device)
         self.adapters = open_adapters(folder, self.whole)
         self.queries = open_term_table(folder, self.device)
+        self.layers: NativeLayers | None = None  # in place of the backbone's own, while it is trained
 
     @classmethod
     def open(cls, path: str | Path, *, precision: str = "float32", device: str = "cpu") -> TextModel:
@@ -101,7 +103,7 @@ class TextModel:
 
     def _packed_states(self, batch: Packed) -> Tensor:
         with self._adapted(batch.adapters, batch.lengths):
-            return packed_states(self.backbone, batch, self.device)
+            return packed_states(self.backbone, batch, self.device, self.layers)
 
     def _padded_states(self, batch: Packed) -> Tensor:
         """The states by padded batches, each of no more places than the whole has tokens."""

@@ -14,6 +14,7 @@ from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.batch.tokens import Tokeniser
 from nearfield.encoders.backbone import load_backbone
 from nearfield.encoders.classifiers import CLASSIFIERS, PADDED
+from nearfield.encoders.packed.native_layers import NativeLayers
 from nearfield.encoders.packed.states import packed_states, prepare
 from nearfield.encoders.pair_scorer import Scores
 from nearfield.errors import ModelError
@@ -46,6 +47,7 @@ class PairModel:
         if not self.packs and (kind not in PADDED or folder.task != CLASSIFIER):
             known = ", ".join(sorted([*CLASSIFIERS, *PADDED]))
             raise ModelError(f"{folder.path}: a cross-encoder of the architecture {kind} is not known; known are {known}")
+        self.layers: NativeLayers | None = None  # in place of the backbone's own, while it is trained
         self.typed = _typed(folder.transformer, self.backbone.config)
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -73,7 +75,7 @@ class PairModel:
         return logits.float().masked_fill(empty, 0.0)
 
     def _packed(self, batch: Packed) -> Tensor:
-        states = packed_states(self.backbone, batch, self.device)
+        states = packed_states(self.backbone, batch, self.device, self.layers)
         segments = Segments.of(batch, device=self.device)
         if self.tokens is None:
             return CLASSIFIERS[self.backbone.config.model_type](self.whole, states, segments)[:, 0]

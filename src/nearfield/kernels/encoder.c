@@ -1,3 +1,4 @@
+#include "activation.h"
 #include "model.h"
 
 #define GROUP 144 /* tokens: sequences of as many in all go through a layer together, so that what lies between its steps stays in cache */
@@ -11,10 +12,14 @@ static ptrdiff_t room_of(const nf_model *model) {
     return (padded(model->hidden) > slice_of(model) ? padded(model->hidden) : slice_of(model)) + 2;
 }
 
+ptrdiff_t NF(layer_scratch)(const nf_model *model, ptrdiff_t longest) {
+    const ptrdiff_t grouped = GROUP + longest;
+    return grouped * padded(3 * model->hidden) + NF(attention_scratch)(model, longest) +
+           BLOCK * (slice_of(model) + 2 * padded(model->hidden) + 2 * room_of(model));
+}
+
 int64_t NF(scratch)(const nf_model *model, int64_t tokens, int64_t longest) {
-    const ptrdiff_t hidden = padded(model->hidden), grouped = GROUP + longest;
-    return tokens * hidden + grouped * padded(3 * model->hidden) + NF(attention_scratch)(model, longest) +
-           BLOCK * (slice_of(model) + 2 * hidden + 2 * room_of(model));
+    return tokens * padded(model->hidden) + NF(layer_scratch)(model, longest);
 }
 
 static int64_t embed(const nf_model *model, const int32_t *ids, ptrdiff_t length, float *out, ptrdiff_t stride) {
@@ -26,10 +31,9 @@ static int64_t embed(const nf_model *model, const int32_t *ids, ptrdiff_t length
         const float *word = model->words + (ptrdiff_t)ids[t] * width, *position = model->positions + place * width;
         for (ptrdiff_t k = 0; k < width; k++) out[t * stride + k] = word[k] + (model->type ? model->type[k] : 0.0f) + position[k];
     }
-    NF(normalise_rows)(out, stride, length, width, NULL, &model->embedding, model->epsilon, out, stride);
+    NF(normalise_rows)(out, stride, length, width, NULL, &model->embedding, model->epsilon, out, stride, NULL, NULL);
     return 0;
 }
-
 
 /* Embeddings of all sequences, each row `hidden` wide. */
 static int64_t embed_all(const nf_model *model, const int32_t *ids, const int64_t *offsets, int64_t count, float *states, float *scratch) {
@@ -46,24 +50,45 @@ static int64_t embed_all(const nf_model *model, const int32_t *ids, const int64_
     return 0;
 }
 
+/* The tape of the tokens after the first `tokens`. */
+nf_tape NF(tape_after)(const nf_model *model, nf_tape tape, ptrdiff_t tokens) {
+    const ptrdiff_t stride = padded(model->hidden);
+    tape.projected += tokens * padded(3 * model->hidden);
+    tape.mixed += tokens * stride;
+    tape.inner += tokens * padded(model->intermediate);
+    tape.attended += tokens * stride;
+    tape.finished += tokens * stride;
+    tape.attended_factors += tokens;
+    tape.finished_factors += tokens;
+    return tape;
+}
+
 /* The half of a layer after attention, in place: `states` (count, hidden) with what their tokens gathered. */
 static void feed_forward(const nf_model *model, const nf_layer *layer, const float *gathered, ptrdiff_t gathered_stride, ptrdiff_t count,
-                         float *states, float *scratch) {
+                         float *states, float *scratch, nf_tape tape) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), inner = model->intermediate, width = slice_of(model);
     const ptrdiff_t all[] = {0, hidden, 0, hidden};
     float *sums = scratch, *slice = scratch + BLOCK * stride, *room = slice + BLOCK * width;
     for (ptrdiff_t rows; count > 0; count -= rows, states += rows * stride, gathered += rows * gathered_stride) {
         rows = count < BLOCK ? count : BLOCK;
         NF(product)(&layer->out, all, gathered, gathered_stride, rows, room, states, stride, ADD);
-        NF(normalise_rows)(states, stride, rows, hidden, layer->out.bias, &layer->attended, model->epsilon, states, stride);
+        NF(normalise_rows)(states, stride, rows, hidden, layer->out.bias, &layer->attended, model->epsilon, states, stride, tape.attended,
+                           tape.attended_factors);
         memcpy(sums, states, sizeof(float) * (size_t)(rows * stride));
         const nf_inputs ready = NF(prepare)(layer->up.kind, states, stride, rows, hidden, room);
         for (ptrdiff_t from = 0; from < inner; from += width) {
-            const ptrdiff_t to = from + width < inner ? from + width : inner;
-            NF(multiply)(&layer->up, (ptrdiff_t[]){from, to, 0, hidden}, &ready, rows, slice, width, model->activation);
+            const ptrdiff_t to = from + width < inner ? from + width : inner, span[] = {from, to, 0, hidden};
+            if (tape.inner) {
+                NF(multiply)(&layer->up, span, &ready, rows, tape.inner + from, padded(inner), STORE);
+                activate(model->activation, tape.inner + from, padded(inner), rows, padded(to - from), slice, width);
+            } else {
+                NF(multiply)(&layer->up, span, &ready, rows, slice, width, model->activation);
+            }
             NF(product)(&layer->down, (ptrdiff_t[]){0, hidden, from, to}, slice, width, rows, room + rows * room_of(model), sums, stride, ADD);
         }
-        NF(normalise_rows)(sums, stride, rows, hidden, layer->down.bias, &layer->finished, model->epsilon, states, stride);
+        NF(normalise_rows)(sums, stride, rows, hidden, layer->down.bias, &layer->finished, model->epsilon, states, stride, tape.finished,
+                           tape.finished_factors);
+        if (tape.inner) tape = NF(tape_after)(model, tape, rows);
     }
 }
 
@@ -81,18 +106,23 @@ static void project(const nf_model *model, const nf_layer *layer, const float *s
                     projected + first * wide, wide, STORE);
 }
 
-static void run_layer(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, float *states, float *scratch) {
+/* One layer over `count` sequences, in place. `tape`: NULL, or what is kept of their tokens, which begin at offsets[0]. */
+void NF(run_layer)(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, float *states, float *scratch,
+                   const nf_tape *tape) {
     const ptrdiff_t stride = padded(model->hidden), wide = padded(3 * model->hidden);
     for (ptrdiff_t first = 0, end; first < count; first = end) {
         end = end_of_group(offsets, first, count);
         const ptrdiff_t tokens = offsets[end] - offsets[first];
-        float *group = states + offsets[first] * stride, *rest = scratch + tokens * wide;
-        project(model, layer, group, tokens, scratch, rest);
+        const nf_tape kept = tape ? NF(tape_after)(model, *tape, offsets[first] - offsets[0]) : (nf_tape){0};
+        float *group = states + (offsets[first] - offsets[0]) * stride, *projected = tape ? kept.projected : scratch;
+        float *mixed = tape ? kept.mixed : projected, *rest = scratch + tokens * wide;
+        const ptrdiff_t mixed_stride = tape ? stride : wide;
+        project(model, layer, group, tokens, projected, rest);
         for (ptrdiff_t i = first; i < end; i++) {
-            const ptrdiff_t length = offsets[i + 1] - offsets[i];
-            NF(attend)(model, scratch + (offsets[i] - offsets[first]) * wide, wide, length, (ptrdiff_t[]){0, length}, rest);
+            const ptrdiff_t length = offsets[i + 1] - offsets[i], at = offsets[i] - offsets[first], all[] = {0, length};
+            NF(attend)(model, projected + at * wide, wide, length, all, mixed + at * mixed_stride, mixed_stride, rest);
         }
-        feed_forward(model, layer, scratch, wide, tokens, group, rest);
+        feed_forward(model, layer, mixed, mixed_stride, tokens, group, rest, kept);
     }
 }
 
@@ -108,12 +138,12 @@ static void run_last_layer(const nf_model *model, const nf_layer *layer, const i
         for (ptrdiff_t i = first; i < end; i++) {
             const ptrdiff_t length = offsets[i + 1] - offsets[i], at = model->pooling == CLS ? skipped : length - 1;
             float *own = scratch + (offsets[i] - offsets[first]) * wide;
-            NF(attend)(model, own, wide, length, (ptrdiff_t[]){at, at + 1}, scratch + tokens * wide);
+            NF(attend)(model, own, wide, length, (ptrdiff_t[]){at, at + 1}, own, wide, scratch + tokens * wide);
             memcpy(gathered + i * hidden, own + at * wide, sizeof(float) * (size_t)hidden);
             memmove(states + i * stride, states + (offsets[i] + at) * stride, sizeof(float) * (size_t)stride);
         }
     }
-    feed_forward(model, layer, gathered, hidden, count, states, scratch);
+    feed_forward(model, layer, gathered, hidden, count, states, scratch, (nf_tape){0});
 }
 
 /* How many sequences, from the first, have a token to pool. They lie longest first. */
@@ -129,7 +159,7 @@ int64_t NF(encode)(const nf_model *model, const int32_t *ids, const int64_t *off
     float *states = scratch, *rest = scratch + offsets[count] * stride;
     const int64_t wrong = embed_all(model, ids, offsets, count, states, rest);
     if (wrong) return wrong;
-    for (int l = 0; l < model->layer_count - one; l++) run_layer(model, &model->layers[l], offsets, kept, states, rest);
+    for (int l = 0; l < model->layer_count - one; l++) NF(run_layer)(model, &model->layers[l], offsets, kept, states, rest, NULL);
     if (one) run_last_layer(model, &model->layers[model->layer_count - 1], offsets, kept, skipped, states, vectors, rest);
     for (ptrdiff_t i = 0; i < kept; i++) {
         if (one)

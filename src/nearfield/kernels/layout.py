@@ -1,4 +1,4 @@
-"""The structures of matrix.h and model.h, as ctypes sees them."""
+"""The structures of matrix.h, model.h and train.h, as ctypes sees them."""
 
 from __future__ import annotations
 
@@ -44,3 +44,21 @@ class ModelLayout(ctypes.Structure):
         ("distances", _POINTER),
         ("layers", ctypes.POINTER(LayerLayout)),
     )
+
+
+class TurnedLayout(ctypes.Structure):
+    """nf_turned"""
+
+    _fields_ = tuple((name, MatrixLayout) for name in ("projected", "out", "up", "down"))
+
+
+class SlopeLayout(ctypes.Structure):
+    """nf_slope"""
+
+    _fields_ = (("weight", _POINTER), ("bias", _POINTER))
+
+
+class SlopesLayout(ctypes.Structure):
+    """nf_slopes"""
+
+    _fields_ = tuple((name, SlopeLayout) for name in ("projected", "out", "up", "down", "attended", "finished"))

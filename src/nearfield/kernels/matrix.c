@@ -16,7 +16,7 @@ typedef struct {
     const uint32_t *in, *panel, *next; /* `next` NULL, or the panel of the next call, which is fetched meanwhile */
     const float *bias, *scales, *sums, *in_scales, *in_lows;
     float *out;
-    ptrdiff_t in_stride, depth, out_stride;
+    ptrdiff_t in_stride, panel_stride, depth, out_stride;
 } nf_block;
 
 /* One block of `count` rows (`kind` and `count` are constants at each call, so that the sums stay in registers). */
@@ -33,7 +33,7 @@ INLINE void tile(const int kind, const int count, const nf_block *own, ptrdiff_t
             else
                 sums[i][j] = load(own->bias ? own->bias + j * LANES : out + i * out_stride + j * LANES);
         }
-    for (ptrdiff_t u = 0; u < depth; u++, panel += PANEL) {
+    for (ptrdiff_t u = 0; u < depth; u++, panel += own->panel_stride) {
         const vi left = load_int(panel), right = load_int(panel + LANES);
 #pragma GCC unroll 16
         for (int i = 0; i < count; i++) {
@@ -67,6 +67,9 @@ INLINE void block(const int kind, const nf_block *own, ptrdiff_t count) {
     ptrdiff_t i = 0, fetched = own->next ? 0 : end;
     for (; i + TILE <= count; i += TILE) {
         for (ptrdiff_t to = fetched + share; fetched < to && fetched < end; fetched += LINE) __builtin_prefetch(own->next + fetched, 0, 2);
+        for (ptrdiff_t row = i + TILE; row < i + 2 * TILE && row < count; row++) __builtin_prefetch(own->out + row * own->out_stride, 1);
+        if (own->next)
+            for (ptrdiff_t row = i; row < i + TILE; row++) __builtin_prefetch(own->out + row * own->out_stride + PANEL, 1, 2);
         tile(kind, TILE, own, i);
     }
     switch (count - i) {
@@ -81,11 +84,11 @@ INLINE void block(const int kind, const nf_block *own, ptrdiff_t count) {
     }
 }
 
-void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t depth, float *out,
-               ptrdiff_t out_stride) {
+void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t panel_stride, ptrdiff_t depth, float *out,
+               ptrdiff_t out_stride, int finish) {
     static const float zeros[PANEL];
-    const nf_block own = {.in = (const uint32_t *)in, .panel = (const uint32_t *)panel, .bias = zeros, .out = out, .in_stride = in_stride,
-                          .depth = depth, .out_stride = out_stride};
+    const nf_block own = {.in = (const uint32_t *)in, .panel = (const uint32_t *)panel, .bias = finish == ADD ? NULL : zeros, .out = out,
+                          .in_stride = in_stride, .panel_stride = panel_stride, .depth = depth, .out_stride = out_stride};
     block(FLOAT32, &own, count);
 }
 
@@ -105,7 +108,7 @@ void NF(multiply)(const nf_matrix *matrix, const ptrdiff_t span[4], const nf_inp
                   int finish) {
     const ptrdiff_t begin = NF(units)(matrix->kind, span[2]), end = NF(units)(matrix->kind, span[3]);
     float sums[PANEL];
-    nf_block own = {.in_stride = in->stride, .out_stride = out_stride, .in_scales = in->scales, .in_lows = in->lows, .sums = sums};
+    nf_block own = {.in_stride = in->stride, .panel_stride = PANEL, .out_stride = out_stride, .in_scales = in->scales, .in_lows = in->lows, .sums = sums};
     for (ptrdiff_t u = begin; u < end; u += STEP)
         for (ptrdiff_t o = span[0]; o < span[1]; o += PANEL) {
             own.in = in->units + (u - begin);

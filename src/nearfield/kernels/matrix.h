@@ -34,6 +34,9 @@ int NF(lanes)(void);
 /* Rows `first`... of a matrix from `count` rows of its `columns` floats. Panels, scales and sums that no row fills must be zero. */
 void NF(pack)(const nf_matrix *matrix, const float *rows, ptrdiff_t count, ptrdiff_t first);
 
+/* A float32 or bfloat16 matrix from its columns: `matrix->columns` rows, `stride` apart, of its `rows` floats. Writes all of it. */
+void NF(pack_columns)(const nf_matrix *matrix, const float *columns, ptrdiff_t stride);
+
 /* The units of a matrix of `kind` that `columns` inputs take. */
 int64_t NF(units)(int kind, int64_t columns);
 
@@ -51,7 +54,8 @@ void NF(multiply)(const nf_matrix *matrix, const ptrdiff_t span[4], const nf_inp
 void NF(product)(const nf_matrix *matrix, const ptrdiff_t span[4], const float *in, ptrdiff_t in_stride, ptrdiff_t count, float *room,
                  float *out, ptrdiff_t out_stride, int finish);
 
-/* out[i, 0..PANEL) = in[i, 0..depth) . panel, whose rows lie PANEL apart: float32 that is no weight. */
-void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t depth, float *out, ptrdiff_t out_stride);
+/* out[i, 0..PANEL) = in[i, 0..depth) . panel, whose rows lie `panel_stride` apart: float32 that is no weight. With ADD it is added to `out`. */
+void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t panel_stride, ptrdiff_t depth, float *out,
+               ptrdiff_t out_stride, int finish);
 
 #endif

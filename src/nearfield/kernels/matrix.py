@@ -27,25 +27,47 @@ class Matrix:
     """
 
     def __init__(self, kernels: Kernels, weights: Sequence[Floats], biases: Sequence[Floats], *, precision: str = "float32") -> None:
-        kind, rows, columns = PRECISIONS.index(precision), sum(len(part) for part in weights), weights[0].shape[1]
+        self._kernels, kind = kernels, PRECISIONS.index(precision)
+        rows, columns = sum(len(part) for part in weights), weights[0].shape[1]
         units, padded = kernels.call("units", kind, columns), kernels.padded(rows)
-        self._panels = _aligned(padded * units)
-        unset = rows // kernels.panel * kernels.panel if kind == 0 else 0  # what packing does not write must be zero before
-        self._panels[unset * units :] = 0.0
+        self._panels = aligned(padded * units)
+        self._unset = rows // kernels.panel * kernels.panel * units if kind == 0 else 0
         self._bias = np.zeros(padded, np.float32)
         self._scales = np.zeros(padded if precision == "int8" else 0, np.float32)
         self._sums = np.zeros((-(-columns // SLICE), len(self._scales)), np.float32)
         addresses = {name: array.ctypes.data for name, array in (("scales", self._scales), ("sums", self._sums))}
         self.layout = MatrixLayout(kind, rows, columns, units, self._panels.ctypes.data, self._bias.ctypes.data, **addresses)
-        first = 0
+        self.fill(weights, biases)
+
+    def fill(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None:
+        """Take these weights and biases, of the same shapes, in place of those before."""
+        self._panels[self._unset :] = 0.0  # what packing does not write must be zero before
+        self._scales[:], self._sums[:], first = 0.0, 0.0, 0
         for weight, bias in zip(weights, biases, strict=True):
-            kernels.call("pack", ctypes.addressof(self.layout), weight, len(weight), first)
+            self._kernels.call("pack", ctypes.addressof(self.layout), weight, len(weight), first)
             self._bias[first : first + len(bias)] = bias
             first += len(weight)
 
 
-def _aligned(count: int) -> Floats:
-    """`count` float32, not set, from the start of a cache line."""
+class Turned:
+    """The linear layers `weights` as in `Matrix`, turned round: their outputs are its inputs, and their inputs its outputs. No biases."""
+
+    def __init__(self, kernels: Kernels, weights: Sequence[Floats], *, precision: str = "float32") -> None:
+        self._kernels, kind = kernels, PRECISIONS.index(precision)
+        columns, rows = sum(len(part) for part in weights), weights[0].shape[1]
+        units, padded = kernels.call("units", kind, columns), kernels.padded(rows)
+        self._panels, self._bias = aligned(padded * units), np.zeros(padded, np.float32)
+        self.layout = MatrixLayout(kind, rows, columns, units, self._panels.ctypes.data, self._bias.ctypes.data)
+        self.fill(weights)
+
+    def fill(self, weights: Sequence[Floats]) -> None:
+        """Take these weights, of the same shapes, in place of those before."""
+        whole = np.concatenate(weights) if len(weights) > 1 else weights[0]
+        self._kernels.call("pack_columns", ctypes.addressof(self.layout), whole, whole.shape[1])
+
+
+def aligned(count: int) -> Floats:
+    """`count` float32, not set, from the start of a cache line: a register read from two takes twice as long."""
     room = np.empty(count + 16, np.float32)
     start = -room.ctypes.data % 64 // 4
     return room[start : start + count]

@@ -30,6 +30,14 @@ typedef struct {
     const nf_layer *layers;
 } nf_model;
 
+/* What of a layer's way forward its way back needs: rows of each token, NULL where it is not kept. `attended` and `finished` are the rows
+ * that the layer norms scale (mean 0, variance 1), `..._factors` what they were divided by, inverted. */
+typedef struct {
+    float *projected, *mixed, *inner; /* rows of padded(3 x hidden), padded(hidden), padded(intermediate) */
+    float *attended, *finished;       /* rows of padded(hidden) */
+    float *attended_factors, *finished_factors;
+} nf_tape;
+
 /* Floats of scratch memory that `encode` needs for `tokens` tokens in sequences of at most `longest`. */
 int64_t NF(scratch)(const nf_model *model, int64_t tokens, int64_t longest);
 
@@ -39,11 +47,16 @@ int64_t NF(scratch)(const nf_model *model, int64_t tokens, int64_t longest);
 int64_t NF(encode)(const nf_model *model, const int32_t *ids, const int64_t *offsets, int64_t count, int64_t skipped, float *scratch,
                    float *vectors);
 
-/* Within encode. */
+/* Within encode, and within what trains (train.h). */
+ptrdiff_t NF(layer_scratch)(const nf_model *model, ptrdiff_t longest);
+void NF(run_layer)(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, float *states, float *scratch,
+                   const nf_tape *tape);
+nf_tape NF(tape_after)(const nf_model *model, nf_tape tape, ptrdiff_t tokens);
 ptrdiff_t NF(attention_scratch)(const nf_model *model, ptrdiff_t longest);
-void NF(attend)(const nf_model *model, float *projected, ptrdiff_t stride, ptrdiff_t length, const ptrdiff_t only[2], float *scratch);
+void NF(attend)(const nf_model *model, const float *projected, ptrdiff_t stride, ptrdiff_t length, const ptrdiff_t only[2], float *mixed,
+                ptrdiff_t mixed_stride, float *scratch);
 void NF(normalise_rows)(float *rows, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t width, const float *bias, const nf_norm *norm,
-                        float epsilon, float *out, ptrdiff_t out_stride);
+                        float epsilon, float *out, ptrdiff_t out_stride, float *kept, float *factors);
 void NF(pool)(const nf_model *model, const float *states, ptrdiff_t stride, ptrdiff_t length, ptrdiff_t skipped, float *vector);
 
 #endif

@@ -47,6 +47,28 @@ void NF(pack)(const nf_matrix *matrix, const float *rows, ptrdiff_t count, ptrdi
     }
 }
 
+void NF(pack_columns)(const nf_matrix *matrix, const float *columns, ptrdiff_t stride) {
+    const ptrdiff_t rows = matrix->rows, count = matrix->columns, units = matrix->units, held = matrix->kind == FLOAT32 ? 1 : 2;
+    uint32_t *to = (uint32_t *)matrix->panels;
+    for (ptrdiff_t at = 0; at < rows; at += PANEL) {
+        const ptrdiff_t filled = rows - at < PANEL ? rows - at : PANEL;
+        const float *from = columns + at;
+        for (ptrdiff_t u = 0; u < units; u++, to += PANEL, from += held * stride) {
+            if (held == 1 && filled == PANEL) {
+                store((float *)to, load(from));
+                store((float *)to + LANES, load(from + LANES));
+                continue;
+            }
+            for (ptrdiff_t r = 0; r < PANEL; r++) {
+                if (held == 1)
+                    to[r] = r < filled ? bits_of(from[r]) : 0;
+                else
+                    to[r] = r < filled ? bfloat16_of(from[r]) | (2 * u + 1 < count ? bfloat16_of(from[stride + r]) << 16 : 0) : 0;
+            }
+        }
+    }
+}
+
 typedef uint8_t v8 __attribute__((vector_size(LANES), aligned(1), may_alias));
 typedef uint16_t v16 __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 

@@ -1,8 +1,9 @@
 #include "model.h"
 
-/* out = (x - mean) / sqrt(variance + epsilon) * weight + bias of each row x + `bias` (NULL: none). `out` may be `rows`. */
+/* out = (x - mean) / sqrt(variance + epsilon) * weight + bias of each row x + `bias` (NULL: none). `out` may be `rows`. `kept` and `factors`:
+ * NULL, or where (x - mean) / sqrt(variance + epsilon), in rows as far apart as those of `out`, and 1 / sqrt(variance + epsilon) go. */
 void NF(normalise_rows)(float *rows, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t width, const float *bias, const nf_norm *norm,
-                        float epsilon, float *out, ptrdiff_t out_stride) {
+                        float epsilon, float *out, ptrdiff_t out_stride, float *kept, float *factors) {
     const ptrdiff_t whole = width / LANES * LANES;
     for (ptrdiff_t i = 0; i < count; i++, rows += stride, out += out_stride) {
         vf total = splat(0.0f), squares = splat(0.0f);
@@ -20,6 +21,10 @@ void NF(normalise_rows)(float *rows, ptrdiff_t stride, ptrdiff_t count, ptrdiff_
         }
         for (ptrdiff_t k = whole; k < width; k++) square += (out[k] - mean) * (out[k] - mean);
         const float factor = 1.0f / sqrtf((sum_of(squares) + square) / (float)width + epsilon);
+        if (kept) {
+            for (ptrdiff_t k = 0; k < width; k++) kept[i * out_stride + k] = (out[k] - mean) * factor;
+            factors[i] = factor;
+        }
         for (ptrdiff_t k = 0; k < whole; k += LANES)
             store(out + k, (load(out + k) - splat(mean)) * splat(factor) * load(norm->weight + k) + load(norm->bias + k));
         for (ptrdiff_t k = whole; k < width; k++) out[k] = (out[k] - mean) * factor * norm->weight[k] + norm->bias[k];

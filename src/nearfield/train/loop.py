@@ -63,6 +63,8 @@ def train(
             note = f"  {twice / batch.tokens:.0%} embedded twice (gradient cache)" if twice else ""
             progress(state.step, steps, f"loss {loss:.3f}  {speed:.1f} pairs/s  best dev {state.peak.mean():.3f}{note}")
     group.agree(None)
+    if model.layers is not None:
+        model.layers.free()
     return kept_weights(run, state)
 
 

@@ -62,7 +62,8 @@ class Schedule:
     mean square instead.
 
     Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times; training stops when it was clearly below
-    its best `patience` times in a row (see checkpoint.py). `precision` auto is bfloat16 where the processor has it.
+    its best `patience` times in a row (see checkpoint.py). `precision` auto is bfloat16 where the processor has it. `engine` auto runs
+    the layers of BERT and its kin on this package's kernels where they can train on the processor, torch never.
     Of a batch of more than `graph_tokens` tokens, the rest is embedded twice, so that the memory of a step is bounded and the batch is
     not (see gradient_cache.py); the result is the same.
     """
@@ -79,6 +80,7 @@ class Schedule:
     evaluations: int = 5
     patience: int = 3
     precision: str = "auto"
+    engine: str = "auto"
     freeze_embeddings: bool = True
 
 
@@ -148,6 +150,7 @@ class Recipe:
         _need(s.evaluations >= 1, "schedule.evaluations", s.evaluations, "at least 1")
         _need(s.patience >= 1, "schedule.patience", s.patience, "at least 1")
         _need(s.precision in ("auto", "float32", "bfloat16"), "schedule.precision", s.precision, "auto, float32 or bfloat16")
+        _need(s.engine in ("auto", "torch"), "schedule.engine", s.engine, "auto or torch")
         _need(s.clip > 0, "schedule.clip", s.clip, "more than 0")
         _need(s.weight_decay >= 0, "schedule.weight_decay", s.weight_decay, "0 or more")
         _need(all(dim > 0 for dim in self.objective.dims), "objective.dims", list(self.objective.dims), "numbers above 0")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokens
+from nearfield.encoders.packed.native_layers import NativeLayers
 from nearfield.errors import ModelError
 from nearfield.heads.head import Output
 from nearfield.heads.represented import Represented, Rows
@@ -31,6 +32,7 @@ from nearfield.train.training_data import Batch, Positions, TrainingData, possib
 from nearfield.types.contract import Contract
 
 MINI_TOKENS = 2048  # of one forward pass: the states of a layer then stay in a processor's cache (see docs/log.md)
+NATIVE_TOKENS = 4096  # of one on the kernels, which keep to the cache themselves: the more, the more evenly threads share them
 _ROWS = 256  # queries whose possibly relevant documents are looked up at once
 
 
@@ -41,6 +43,8 @@ class Trained(Protocol):
     adapters: Any
     device: torch.device
     precision: str
+    packs: bool
+    layers: NativeLayers | None
 
     @property
     def folder(self) -> Any:
@@ -101,13 +105,13 @@ class Step:
         return mask
 
 
-def prepare_step(data: TrainingData, batch: Positions, contract: Contract, *, processes: int = 1) -> Step:
-    """The step of the pairs at `batch: (B,)`: tokens, mini-batches, and which documents are no negatives."""
+def prepare_step(data: TrainingData, batch: Positions, contract: Contract, *, processes: int = 1, budget: int = 0) -> Step:
+    """The step of the pairs at `batch: (B,)`: tokens, mini-batches of up to `budget` tokens, and which documents are no negatives."""
     pairs = data.pairs
     negatives = pairs.negatives[batch].ravel()
     queries, query = np.unique(pairs.query[batch], return_inverse=True)
     documents, where = np.unique(np.concatenate([pairs.positive[batch], negatives[negatives >= 0]]), return_inverse=True)
-    parts = mini_batches(data.queries.tokens(queries), data.documents.tokens(documents), contract, processes=processes)
+    parts = mini_batches(data.queries.tokens(queries), data.documents.tokens(documents), contract, processes=processes, budget=budget)
     place = np.argsort(np.concatenate([part.items for part in parts]))
     found = []
     for start in range(0, len(batch), _ROWS):
@@ -124,15 +128,20 @@ def prepare_step(data: TrainingData, batch: Positions, contract: Contract, *, pr
     return replace(step, own=torch.from_numpy(own), teacher=torch.from_numpy(data.teacher[batch]))
 
 
-def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, processes: int = 1) -> list[Packed]:
-    """All texts, longest first, in mini-batches of up to `MINI_TOKENS` tokens, at least as many as there are processes where the
-    texts allow. Documents are numbered after the queries.
+def mini_tokens(model: Trained) -> int:
+    """How many tokens of a step go through `model` at once."""
+    return MINI_TOKENS if model.layers is None else NATIVE_TOKENS
+
+
+def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, processes: int = 1, budget: int = 0) -> list[Packed]:
+    """All texts, longest first, in mini-batches of up to `budget` tokens (0: `MINI_TOKENS`), at least as many as there are processes
+    where the texts allow. Documents are numbered after the queries.
 
     Queries and documents share mini-batches, unless the prompt of one is longer than the other's and isn't pooled, or queries are
     looked up.
     """
     total = len(queries.ids) + len(documents.ids)
-    budget = max(1, min(MINI_TOKENS, -(-total // processes)))
+    budget = max(1, min(budget or MINI_TOKENS, -(-total // processes)))
     alike = contract.include_prompt or queries.prompt_tokens == documents.prompt_tokens
     if alike and queries.looked_up == documents.looked_up:
         return packed_batches(queries.followed_by(documents), budget)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 from nearfield.encoders.model import QUERY_WEIGHTS
+from nearfield.encoders.packed.native_layers import NativeLayers, why_not
+from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware
 from nearfield.encoders.static_backbone import StaticTable
 from nearfield.heads.three import ThreeHeads
 from nearfield.train.group import ALONE, Group
@@ -26,6 +28,7 @@ class Trainer:
     def __init__(self, model: Trained, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
         self.trained = trainable(model, recipe)
+        model.layers = native_layers(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
         groups: dict[float, list[torch.nn.Parameter]] = {}
         own = own_rates(model)
@@ -67,6 +70,19 @@ class Trainer:
                     count = torch.zeros((), device=weight.device)
                     state |= {"step": count, "exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
                 self.group.share([state[name] for name in ("step", "exp_avg", "exp_avg_sq")])
+
+
+def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:
+    """What runs the backbone's layers in training, None for torch: where `recipe` asks for it, where the kernels cannot or have nothing
+    to gain, and where not every weight of the layers is trained as it stands."""
+    if recipe.schedule.engine == "torch" or model.adapters is not None or isinstance(model.backbone, StaticTable):
+        return None
+    if model.precision == "bfloat16" and bfloat16_in_hardware() != "avx512_bf16":  # AMX, which torch uses, is several times as fast
+        return None
+    if not model.packs or why_not(model.backbone) is not None:
+        return None
+    layers = NativeLayers(model.backbone, precision=model.precision)
+    return layers if all(weight.requires_grad for weight in layers.weights) else None
 
 
 def rate_scale(model: Trained, recipe: Recipe) -> float:

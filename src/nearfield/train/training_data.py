@@ -74,9 +74,9 @@ class TrainingData:
 
     def prepare(self, batch: Positions, model: Any, *, processes: int = 1) -> Batch:
         """See Material.prepare."""
-        from nearfield.train.step import prepare_step  # which needs this class
+        from nearfield.train.step import mini_tokens, prepare_step  # which need this class
 
-        return prepare_step(self, batch, model.contract, processes=processes)
+        return prepare_step(self, batch, model.contract, processes=processes, budget=mini_tokens(model))
 
 
 def possibly_relevant(data: TrainingData, queries: Positions, positives: Positions, documents: Positions) -> npt.NDArray[np.bool_]:

@@ -13,6 +13,8 @@ from nearfield.batch.packed import Packed
 from nearfield.encoders.packed.attention import IMPLEMENTATION, register
 from nearfield.encoders.packed.groups import Groups
 from nearfield.encoders.packed.mpnet import mpnet_states
+from nearfield.encoders.packed.native_layers import NativeLayers
+from nearfield.encoders.runtimes.packed_model import relative_bucket
 
 _FROM_ZERO = (
     "albert", "bert", "distilbert", "electra", "eurobert", "gemma", "gemma3_text", "gte", "jina_embeddings_v3", "llama", "mistral",
@@ -31,18 +33,35 @@ def prepare(backbone: Any) -> bool:
     return kind in PACKED
 
 
-def packed_states(backbone: Any, batch: Packed, device: torch.device) -> Tensor:
-    """The last hidden state of each token of `batch`, which has at least one: (T, hidden), each sequence as if it were alone."""
+def packed_states(backbone: Any, batch: Packed, device: torch.device, layers: NativeLayers | None = None) -> Tensor:
+    """The last hidden state of each token of `batch`, which has at least one: (T, hidden), each sequence as if it were alone.
+
+    `layers` stand for the backbone's own, but in a batch with tokens that are not looked at.
+    """
     kind = backbone.config.model_type
     places = _positions_after_padding(batch, backbone.embeddings.padding_idx) if kind in _AFTER_PADDING else batch.positions
     ids, positions = (torch.from_numpy(part.astype(np.int64)).to(device)[None] for part in (batch.ids, places))
+    types = {} if batch.types is None else {"token_type_ids": torch.from_numpy(batch.types.astype(np.int64)).to(device)[None]}
+    if layers is not None and (batch.marks is None or not batch.marks.unseen.any()):
+        return _native_states(backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types})
     groups = Groups(batch, device)
     if kind == "mpnet":
         return mpnet_states(backbone, ids, positions, groups)[0]
-    types = {} if batch.types is None else {"token_type_ids": torch.from_numpy(batch.types.astype(np.int64)).to(device)[None]}
     given = {"input_ids": ids, "position_ids": positions, **types}
     states: Tensor = backbone(**given, packed_groups=groups, use_cache=False).last_hidden_state[0]
     return states
+
+
+def _native_states(backbone: Any, batch: Packed, layers: NativeLayers, given: dict[str, Tensor]) -> Tensor:
+    states: Tensor = backbone.embeddings(**given)[0]
+    if hasattr(backbone, "embeddings_project"):
+        states = backbone.embeddings_project(states)
+    distances = None
+    if backbone.config.model_type == "mpnet":
+        reach = int(batch.lengths.max())
+        buckets = torch.from_numpy(relative_bucket(np.arange(1 - reach, reach)))
+        distances = backbone.encoder.relative_attention_bias.weight[buckets].T
+    return layers(states, batch.offsets, distances)
 
 
 def _positions_after_padding(batch: Packed, padding: int) -> npt.NDArray[np.int64]:

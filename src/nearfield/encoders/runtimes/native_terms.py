@@ -70,7 +70,7 @@ class NativeTerms:
         made = self._product(self._transform, np.ascontiguousarray(states), (0, self._transform.rows), finish=self._activation)
         width, kernels = self._transform.rows, self._model.kernels
         normed, norm = np.empty((len(made), width), np.float32), ctypes.addressof(self._norm)
-        kernels.call("normalise_rows", made, kernels.padded(width), len(made), width, None, norm, self._epsilon, normed, width)
+        kernels.call("normalise_rows", made, kernels.padded(width), len(made), width, None, norm, self._epsilon, normed, width, None, None)
         return normed
 
     def _product(self, matrix: MatrixLayout, rows: Floats, outputs: tuple[int, int], *, finish: int = 0) -> Floats:

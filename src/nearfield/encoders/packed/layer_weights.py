@@ -1,0 +1,115 @@
+"""One layer's weights, as torch trains them, laid out for the kernels, and where these put their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nearfield.kernels.layout import LayerLayout, NormLayout, SlopesLayout, TurnedLayout
+from nearfield.kernels.library import Kernels
+from nearfield.kernels.matrix import Floats, Matrix, Turned
+
+MATRICES = {"projected": ("query", "key", "value"), "out": ("out",), "up": ("up",), "down": ("down",)}
+"""The kernels' matrices of a layer, and the linear layers that each holds, one below the other."""
+NORMS = ("attended", "finished")
+
+
+class LayerWeights:
+    """The linear layers and layer norms `modules`, by the parts' names in `Architecture`. `weights`: all of theirs, in a fixed order.
+
+    The gradients of a layer lie end to end in one array of `size` floats: each matrix's and its biases', then each norm's, every
+    one of them padded to whole panels; rows of a matrix's too.
+    """
+
+    def __init__(self, kernels: Kernels, modules: Mapping[str, Any], precision: str) -> None:
+        self._kernels, self._modules, self._precision = kernels, modules, precision
+        linear = [modules[part] for parts in MATRICES.values() for part in parts]
+        norms = [modules[name] for name in NORMS]
+        self.weights: list[nn.Parameter] = [weight for module in (*linear, *norms) for weight in (module.weight, module.bias)]
+        self._matrices = {name: Matrix(kernels, *self._arrays(name), precision=precision) for name in MATRICES}
+        self._turned: dict[str, Turned] = {}
+        self._bits, self._turned_bits = self._sum_of_bits(), -1
+        self.size = sum(count for _, _, count in self._places())
+
+    def refresh(self) -> None:
+        """Lay the weights out anew, if they have changed. Their versions do not tell: a fused optimiser does not count them up."""
+        bits = self._sum_of_bits()
+        if bits != self._bits:
+            self._bits = bits
+            for name, matrix in self._matrices.items():
+                matrix.fill(*self._arrays(name))
+
+    def refresh_turned(self) -> None:
+        """The same of the weights turned round, as `refresh` saw them last."""
+        if self._turned_bits == self._bits:
+            return
+        self._turned_bits = self._bits
+        for name in MATRICES:
+            weights, _ = self._arrays(name)
+            if name in self._turned:
+                self._turned[name].fill(weights)
+            else:
+                self._turned[name] = Turned(self._kernels, weights, precision=self._precision)
+
+    def layout(self) -> LayerLayout:
+        """nf_layer, which points at what this holds."""
+        norms = {name: NormLayout(self._modules[name].weight.data_ptr(), self._modules[name].bias.data_ptr()) for name in NORMS}
+        return LayerLayout(**{name: matrix.layout for name, matrix in self._matrices.items()}, **norms)
+
+    def turned(self) -> TurnedLayout:
+        """nf_turned, which points at what this holds."""
+        return TurnedLayout(**{name: matrix.layout for name, matrix in self._turned.items()})
+
+    def slopes(self, room: Floats) -> SlopesLayout:
+        """nf_slopes, which points at the gradients in `room`: (size,)."""
+        slopes, place = SlopesLayout(), room.ctypes.data
+        for name, kind, count in self._places():
+            setattr(getattr(slopes, name), kind, place)
+            place += 4 * count
+        return slopes
+
+    def gradients(self, total: Tensor) -> list[Tensor]:
+        """Views of the gradients in `total`: (size,), one for each of `weights`."""
+        found: list[Tensor] = []
+        parts = iter(torch.split(total, [count for _, _, count in self._places()]))
+        for names in MATRICES.values():
+            shapes = [self._modules[name].weight.shape for name in names]
+            rows, columns = sum(shape[0] for shape in shapes), shapes[0][1]
+            heights = [int(shape[0]) for shape in shapes]
+            weight = torch.split(next(parts).view(rows, -1)[:, :columns], heights)
+            bias = torch.split(next(parts)[:rows], heights)
+            found += [part for pair in zip(weight, bias, strict=True) for part in pair]
+        for name in NORMS:
+            found += [next(parts)[: len(self._modules[name].weight)], next(parts)[: len(self._modules[name].bias)]]
+        return found
+
+    def _places(self) -> Iterator[tuple[str, str, int]]:
+        """Each array of gradients: of which field of nf_slopes, which of nf_slope's, and how many floats."""
+        padded = self._kernels.padded
+        for name, parts in MATRICES.items():
+            rows = sum(len(self._modules[part].weight) for part in parts)
+            yield name, "weight", rows * padded(self._modules[parts[0]].weight.shape[1])
+            yield name, "bias", padded(rows)
+        for name in NORMS:
+            for kind in ("weight", "bias"):
+                yield name, kind, padded(len(self._modules[name].weight))
+
+    def _arrays(self, name: str) -> tuple[list[Floats], list[Floats]]:
+        modules = [self._modules[part] for part in MATRICES[name]]
+        return [_array(module.weight) for module in modules], [_array(module.bias) for module in modules]
+
+    def _sum_of_bits(self) -> int:
+        """What changes whenever training changes a weight, but for one time in 2^64."""
+        total = 0
+        for weight in self.weights:
+            bits = _array(weight).ravel().view(np.uint32)
+            total += int(bits[: len(bits) // 2 * 2].view(np.uint64).sum()) + (int(bits[-1]) if len(bits) % 2 else 0)
+        return total
+
+
+def _array(weight: Tensor) -> Floats:
+    return np.ascontiguousarray(weight.detach().numpy())

@@ -1,0 +1,182 @@
+#include "train.h"
+
+#include "activation.h"
+#include "fours.h"
+
+#define GROUP 384 /* tokens: whole sequences of as many in all go back through a layer together */
+#define BLOCK 144 /* tokens that meet a weight panel while it is in the first-level cache */
+#define ROWS 96   /* rows of a weight whose gradient is summed up together: they stay in a second-level cache */
+
+static ptrdiff_t widest(const nf_model *model) {
+    const ptrdiff_t wide = padded(3 * model->hidden), inner = padded(model->intermediate);
+    return wide > inner ? wide : inner;
+}
+
+int64_t NF(kept)(const nf_model *model, int64_t tokens) {
+    const int64_t row = padded(3 * model->hidden) + 3 * padded(model->hidden) + padded(model->intermediate);
+    return tokens * row + padded(2 * tokens) + PANEL; /* attention's way back reads past the last row */
+}
+
+static nf_tape tape_of(const nf_model *model, float *kept, ptrdiff_t tokens) {
+    const ptrdiff_t stride = padded(model->hidden);
+    nf_tape tape;
+    tape.projected = kept;
+    tape.mixed = tape.projected + tokens * padded(3 * model->hidden);
+    tape.inner = tape.mixed + tokens * stride;
+    tape.attended = tape.inner + tokens * padded(model->intermediate);
+    tape.finished = tape.attended + tokens * stride;
+    tape.attended_factors = tape.finished + tokens * stride;
+    tape.finished_factors = tape.attended_factors + tokens;
+    return tape;
+}
+
+static void copy_rows(const float *from, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t width, float *to, ptrdiff_t to_stride) {
+    for (ptrdiff_t i = 0; i < count; i++) memcpy(to + i * to_stride, from + i * stride, sizeof(float) * (size_t)width);
+}
+
+int64_t NF(forward_scratch)(const nf_model *model, int64_t tokens, int64_t longest) {
+    return tokens * padded(model->hidden) + NF(layer_scratch)(model, longest);
+}
+
+void NF(forward)(const nf_model *model, float *states, const int64_t *offsets, int64_t count, float *kept, float *scratch) {
+    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), tokens = offsets[count] - offsets[0];
+    copy_rows(states, hidden, tokens, hidden, scratch, stride);
+    for (int l = 0; l < model->layer_count; l++) {
+        const nf_tape tape = kept ? tape_of(model, kept + l * NF(kept)(model, tokens), tokens) : (nf_tape){0};
+        NF(run_layer)(model, &model->layers[l], offsets, count, scratch, scratch + tokens * stride, kept ? &tape : NULL);
+    }
+    copy_rows(scratch, stride, tokens, hidden, states, hidden);
+}
+
+/* Through a layer norm: `gradient` by its output becomes that by its input. With r = `kept` (mean 0, variance 1), g = gradient * weight
+ * and f the factor, it is f (g - mean(g) - r mean(g r)). */
+void NF(normalise_back)(float *gradient, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t width, const float *kept, const float *factors,
+                        const float *weight, const nf_slope *slope) {
+    for (ptrdiff_t i = 0; i < count; i++, gradient += stride, kept += stride) {
+        float total = 0.0f, along = 0.0f;
+        const ptrdiff_t whole = width / LANES * LANES;
+        vf totals = splat(0.0f), alongs = splat(0.0f);
+        for (ptrdiff_t k = 0; k < whole; k += LANES) {
+            const vf g = load(gradient + k), r = load(kept + k), scaled = g * load(weight + k);
+            store(slope->bias + k, load(slope->bias + k) + g);
+            store(slope->weight + k, load(slope->weight + k) + g * r);
+            totals += scaled;
+            alongs += scaled * r;
+        }
+        for (ptrdiff_t k = whole; k < width; k++) {
+            slope->bias[k] += gradient[k];
+            slope->weight[k] += gradient[k] * kept[k];
+            total += gradient[k] * weight[k];
+            along += gradient[k] * weight[k] * kept[k];
+        }
+        total = (total + sum_of(totals)) / (float)width;
+        along = (along + sum_of(alongs)) / (float)width;
+        for (ptrdiff_t k = 0; k < whole; k += LANES)
+            store(gradient + k, (load(gradient + k) * load(weight + k) - splat(total) - load(kept + k) * splat(along)) * splat(factors[i]));
+        for (ptrdiff_t k = whole; k < width; k++) gradient[k] = (gradient[k] * weight[k] - total - kept[k] * along) * factors[i];
+    }
+}
+
+/* What a layer norm made of `kept`. */
+static void scaled_rows(const float *kept, ptrdiff_t count, ptrdiff_t width, const nf_norm *norm, float *out) {
+    const ptrdiff_t stride = padded(width);
+    for (ptrdiff_t i = 0; i < count; i++, kept += stride, out += stride)
+        for (ptrdiff_t k = 0; k < width; k++) out[k] = kept[k] * norm->weight[k] + norm->bias[k];
+}
+
+/* Floats that `add_slope` needs: the inputs in panels, some outputs' gradients turned round, and these as a matrix wants to meet them. */
+static ptrdiff_t slope_scratch(const nf_model *model, ptrdiff_t tokens) {
+    return widest(model) * (tokens + 1) + ROWS * (2 * padded(tokens) + 2);
+}
+
+/* The gradients of a linear layer with `rows` outputs, by which the gradient is `gradient`, of `columns` inputs `in`, over `tokens` tokens:
+ * weight += gradient' in. */
+static void add_slope(int kind, const float *gradient, ptrdiff_t stride, ptrdiff_t rows, const float *in, ptrdiff_t in_stride,
+                      ptrdiff_t columns, ptrdiff_t tokens, const nf_slope *slope, float *scratch) {
+    const ptrdiff_t units = NF(units)(kind, tokens), all[] = {0, columns, 0, tokens};
+    float *panels = scratch, *turned = panels + padded(columns) * units, *room = turned + ROWS * padded(tokens);
+    const nf_matrix inputs = {.kind = kind, .rows = (int32_t)columns, .columns = (int32_t)tokens, .units = (int32_t)units, .panels = panels};
+    NF(pack_columns)(&inputs, in, in_stride);
+    for (ptrdiff_t first = 0; first < rows; first += ROWS) {
+        const ptrdiff_t count = rows - first < ROWS ? rows - first : ROWS;
+        turn(gradient + first, stride, tokens, count, turned, padded(tokens));
+        NF(product)(&inputs, all, turned, padded(tokens), count, room, slope->weight + first * padded(columns), padded(columns), ADD);
+    }
+    for (ptrdiff_t t = 0; t < tokens; t++)
+        for (ptrdiff_t r = 0; r < rows; r++) slope->bias[r] += gradient[t * stride + r];
+}
+
+/* out = gradient . matrix turned round, of all tokens. */
+static void take_back(const nf_matrix *turned, const float *gradient, ptrdiff_t stride, ptrdiff_t tokens, float *out, ptrdiff_t out_stride,
+                      int finish, float *room) {
+    const ptrdiff_t all[] = {0, turned->rows, 0, turned->columns};
+    for (ptrdiff_t first = 0; first < tokens; first += BLOCK)
+        NF(product)(turned, all, gradient + first * stride, stride, tokens - first < BLOCK ? tokens - first : BLOCK, room,
+                    out + first * out_stride, out_stride, finish);
+}
+
+static ptrdiff_t group_scratch(const nf_model *model, ptrdiff_t longest) {
+    const ptrdiff_t tokens = GROUP + longest, stride = padded(model->hidden);
+    const ptrdiff_t slope = slope_scratch(model, tokens), attention = NF(attention_back_scratch)(model, longest);
+    const ptrdiff_t room = BLOCK * (widest(model) + 2), shared = slope > attention ? slope : attention;
+    return tokens * (2 * widest(model) + stride) + (shared > room ? shared : room);
+}
+
+int64_t NF(backward_scratch)(const nf_model *model, int64_t tokens, int64_t longest) {
+    return tokens * padded(model->hidden) + group_scratch(model, longest);
+}
+
+/* Sequences `first`... `end` back through a layer: `gradient` (their tokens, padded(hidden)) in place. `in` are its inputs, as they are or,
+ * where `norm` is there, as the layer norm before it kept them. */
+static void layer_back(const nf_model *model, const nf_layer *layer, const nf_turned *turned, const nf_tape *tape, const float *in,
+                       ptrdiff_t in_stride, const nf_norm *norm, const int64_t *offsets, ptrdiff_t first, ptrdiff_t end,
+                       const nf_slopes *slopes, float *distances, float *gradient, float *scratch) {
+    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), inner = model->intermediate, deep = padded(inner);
+    const ptrdiff_t wide = padded(3 * hidden), tokens = offsets[end] - offsets[first];
+    const int kind = layer->up.kind;
+    float *active = scratch, *steep = active + tokens * widest(model), *rows = steep + tokens * widest(model);
+    float *rest = rows + tokens * stride;
+    NF(normalise_back)(gradient, stride, tokens, hidden, tape->finished, tape->finished_factors, layer->finished.weight, &slopes->finished);
+    for (ptrdiff_t k = 0; k < tokens * deep; k += LANES) { /* what was kept becomes the slope */
+        vf slope;
+        store(active + k, finished_and_slope(model->activation, load(tape->inner + k), &slope));
+        store(tape->inner + k, slope);
+    }
+    add_slope(kind, gradient, stride, hidden, active, deep, inner, tokens, &slopes->down, rest);
+    take_back(&turned->down, gradient, stride, tokens, steep, deep, STORE, rest);
+    for (ptrdiff_t k = 0; k < tokens * deep; k += LANES) store(steep + k, load(steep + k) * load(tape->inner + k));
+    scaled_rows(tape->attended, tokens, hidden, &layer->attended, rows);
+    add_slope(kind, steep, deep, inner, rows, stride, hidden, tokens, &slopes->up, rest);
+    take_back(&turned->up, steep, deep, tokens, gradient, stride, ADD, rest);
+    NF(normalise_back)(gradient, stride, tokens, hidden, tape->attended, tape->attended_factors, layer->attended.weight, &slopes->attended);
+    add_slope(kind, gradient, stride, hidden, tape->mixed, stride, hidden, tokens, &slopes->out, rest);
+    take_back(&turned->out, gradient, stride, tokens, rows, stride, STORE, rest);
+    for (ptrdiff_t i = first; i < end; i++) {
+        const ptrdiff_t at = offsets[i] - offsets[first];
+        NF(attend_back)(model, tape->projected + at * wide, wide, tape->mixed + at * stride, rows + at * stride, stride,
+                        offsets[i + 1] - offsets[i], active + at * wide, distances, rest);
+    }
+    if (norm) {
+        scaled_rows(in, tokens, hidden, norm, rows);
+        in = rows, in_stride = stride;
+    }
+    add_slope(kind, active, wide, 3 * hidden, in, in_stride, hidden, tokens, &slopes->projected, rest);
+    take_back(&turned->projected, active, wide, tokens, gradient, stride, ADD, rest);
+}
+
+void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count, float *kept,
+                  const nf_slopes *slopes, float *distances, float *gradient, float *scratch) {
+    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), tokens = offsets[count] - offsets[0];
+    const int64_t each = NF(kept)(model, tokens);
+    copy_rows(gradient, hidden, tokens, hidden, scratch, stride);
+    for (int l = model->layer_count - 1; l >= 0; l--)
+        for (ptrdiff_t i = 0, end; i < count; i = end) {
+            for (end = i + 1; end < count && offsets[end] - offsets[i] < GROUP;) end++;
+            const ptrdiff_t at = offsets[i] - offsets[0];
+            const nf_tape tape = NF(tape_after)(model, tape_of(model, kept + l * each, tokens), at);
+            const float *in = l ? tape_of(model, kept + (l - 1) * each, tokens).finished + at * stride : first + at * hidden;
+            layer_back(model, &model->layers[l], &turned[l], &tape, in, l ? stride : hidden, l ? &model->layers[l - 1].finished : NULL,
+                       offsets, i, end, &slopes[l], distances, scratch + at * stride, scratch + tokens * stride);
+        }
+    copy_rows(scratch, stride, tokens, hidden, gradient, hidden);
+}

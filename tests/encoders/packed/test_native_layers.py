@@ -1,0 +1,188 @@
+"""The kernels' layers in training: states and gradients beside torch's own, on each architecture and level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nearfield.batch.packed import Packed
+from nearfield.encoders.model import TextModel
+from nearfield.encoders.packed import native_layers
+from nearfield.encoders.packed.native_layers import NativeLayers, why_not
+from nearfield.encoders.runtimes.architectures import ARCHITECTURES
+from nearfield.kernels.library import runnable
+from tiny import tiny_model
+from tokens import LENGTHS, packed
+
+pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
+
+SIZES: dict[str, Any] = {"hidden_size": 40, "num_attention_heads": 2, "intermediate_size": 400}
+Grads = dict[str, Tensor | None]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[..., TextModel]:
+    def make(kind: str = "bert", **sizes: Any) -> TextModel:
+        sizes = SIZES | ({"embedding_size": 24} if kind == "electra" else {}) | sizes
+        return TextModel.open(tiny_model(tmp_path / "tiny", kind=kind, max_tokens=128, sizes=sizes))
+
+    return make
+
+
+def states_and_gradients(model: TextModel, layers: NativeLayers | None, batch: Packed) -> tuple[Tensor, Grads]:
+    model.layers = layers
+    weights = model.parameters()
+    for weight in weights.values():
+        weight.grad = None
+    states = model.states(batch)
+    (states * torch.randn(states.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+    return states.detach(), {name: weight.grad for name, weight in weights.items()}
+
+
+def assert_same_gradients(found: Grads, wanted: Grads, *, off: float) -> None:
+    """Each weight's gradient within `off` of its own norm; that by the keys' biases is nothing but rounding, as softmax takes no notice."""
+    most = max(float(gradient.norm()) for gradient in wanted.values() if gradient is not None)
+    for name, gradient in wanted.items():
+        other = found[name]
+        assert (gradient is None) == (other is None), name
+        if gradient is None or other is None:
+            continue
+        keys = name.endswith(("key.bias", "attn.k.bias", "k_lin.bias"))
+        assert float((gradient - other).norm()) <= (off * most if keys else off * float(gradient.norm()) + 1e-6 * most), name
+
+
+@pytest.mark.parametrize("level", runnable())
+@pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
+def test_states_and_gradients_are_those_of_torch(opened: Callable[..., TextModel], kind: str, level: str) -> None:
+    model, batch = opened(kind), packed(LENGTHS)
+    states, gradients = states_and_gradients(model, None, batch)
+    for threads in (1, 2, 40):
+        found, own = states_and_gradients(model, NativeLayers(model.backbone, threads=threads, level=level), batch)
+        torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
+        assert_same_gradients(own, gradients, off=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["gelu_new", "relu", "silu"])
+@pytest.mark.parametrize("level", runnable())
+def test_other_activations(opened: Callable[..., TextModel], activation: str, level: str) -> None:
+    model, batch = opened("bert", hidden_act=activation, num_hidden_layers=1), packed([5, 33, 60])
+    states, gradients = states_and_gradients(model, None, batch)
+    found, own = states_and_gradients(model, NativeLayers(model.backbone, level=level), batch)
+    torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
+    assert_same_gradients(own, gradients, off=1e-4)
+
+
+@pytest.mark.parametrize("level", runnable())
+@pytest.mark.parametrize("kind", ["bert", "mpnet"])
+def test_bfloat16_is_near_float32(opened: Callable[..., TextModel], kind: str, level: str) -> None:
+    model, batch = opened(kind), packed(LENGTHS)
+    states, gradients = states_and_gradients(model, None, batch)
+    found, own = states_and_gradients(model, NativeLayers(model.backbone, precision="bfloat16", level=level), batch)
+    torch.testing.assert_close(found, states, atol=0.04, rtol=0)
+    assert_same_gradients(own, gradients, off=0.1)
+
+
+def test_gradients_are_the_slopes_of_the_loss(opened: Callable[..., TextModel]) -> None:
+    """By differences along random directions, so beside no other way back."""
+    model, batch = opened(num_hidden_layers=1), packed([9, 4])
+    model.layers = NativeLayers(model.backbone)
+    weights = [weight for weight in model.layers.weights if weight.ndim == 2]
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(13, 40, generator=generator)
+    (model.states(batch) * target).sum().backward()
+    for weight in weights:
+        assert weight.grad is not None
+        direction = torch.randn(weight.shape, generator=generator)
+        direction /= direction.norm()
+        values = []
+        for step in (-1e-2, 1e-2):
+            with torch.no_grad():
+                weight += step * direction
+                values.append(float((model.states(batch).double() * target).sum()))
+                weight -= step * direction
+        slope = float((weight.grad * direction).sum())
+        assert (values[1] - values[0]) / 2e-2 == pytest.approx(slope, rel=2e-2, abs=2e-3)
+
+
+def test_states_do_not_depend_on_whether_a_gradient_is_wanted(opened: Callable[..., TextModel]) -> None:
+    model, batch = opened("mpnet"), packed(LENGTHS)
+    model.layers = NativeLayers(model.backbone)
+    with_graph = model.states(batch)
+    assert with_graph.requires_grad
+    with torch.no_grad():
+        without = model.states(batch)
+    with torch.inference_mode():
+        inferred = model.states(batch)
+    assert torch.equal(with_graph, without)
+    assert torch.equal(with_graph, inferred)
+
+
+def test_a_sequence_does_not_depend_on_its_batch(opened: Callable[..., TextModel]) -> None:
+    model = opened()
+    model.layers = NativeLayers(model.backbone, threads=2)
+    batch = packed([30, 31, 32, 90])
+    alone = Packed(batch.ids[:90], np.array([0, 90]), np.array([3]))
+    with torch.no_grad():
+        torch.testing.assert_close(model.states(alone), model.states(batch)[:90], atol=2e-6, rtol=0)
+
+
+def test_weights_that_an_optimiser_changed_are_seen(opened: Callable[..., TextModel]) -> None:
+    """A fused one changes weights without counting their versions up."""
+    model, batch = opened(), packed([20, 9])
+    model.layers = layers = NativeLayers(model.backbone)
+    for options in ({"fused": True}, {"foreach": True}):
+        optimiser = torch.optim.AdamW(model.backbone.parameters(), lr=0.01, **options)
+        model.states(batch).square().sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        model.layers = None
+        states, gradients = states_and_gradients(model, None, batch)
+        found, own = states_and_gradients(model, layers, batch)
+        torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
+        assert_same_gradients(own, gradients, off=1e-4)
+
+
+def test_several_passes_may_be_open_and_each_goes_back_once(opened: Callable[..., TextModel]) -> None:
+    model, batches = opened(), [packed([40, 3]), packed([11, 50, 2])]
+    model.layers = NativeLayers(model.backbone)
+    wanted: Tensor | float = 0.0
+    for batch in batches:
+        _, gradients = states_and_gradients(model, model.layers, batch)
+        gradient = gradients["encoder.layer.0.output.dense.weight"]
+        assert gradient is not None
+        wanted = wanted + gradient
+    model.backbone.zero_grad()
+    generator = torch.Generator()
+    open_ones = [model.states(batch) for batch in batches]
+    losses = [(states * torch.randn(states.shape, generator=generator.manual_seed(1))).sum() for states in open_ones]
+    for loss in losses:
+        loss.backward(retain_graph=True)
+    torch.testing.assert_close(model.backbone.encoder.layer[0].output.dense.weight.grad, wanted, atol=1e-5, rtol=1e-5)
+    with pytest.raises(RuntimeError, match="gone back through already"):
+        losses[0].backward()
+
+
+def test_sequences_without_a_token_and_single_ones(opened: Callable[..., TextModel]) -> None:
+    model = opened()
+    for lengths in ([0, 0, 5], [1], [128]):
+        batch = packed(lengths)
+        states, gradients = states_and_gradients(model, None, batch)
+        found, own = states_and_gradients(model, NativeLayers(model.backbone, threads=3), batch)
+        torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
+        assert_same_gradients(own, gradients, off=1e-4)
+
+
+def test_what_they_cannot_stand_for_is_said(opened: Callable[..., TextModel], monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = opened().backbone
+    assert why_not(backbone) is None
+    backbone.config.hidden_act = "mish"
+    assert "no activation mish" in str(why_not(backbone))
+    assert "float32 weights on a CPU" in str(why_not(backbone.half()))
+    monkeypatch.setattr(native_layers, "runnable", lambda: ())
+    assert "not compiled" in str(why_not(backbone))

@@ -1,0 +1,68 @@
+"""What a trainer trains with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nearfield.encoders.model import TextModel
+from nearfield.kernels.library import runnable
+from nearfield.train import trainer
+from nearfield.train.lora import add_lora
+from nearfield.train.recipe import Recipe
+from nearfield.train.step import MINI_TOKENS, NATIVE_TOKENS, mini_tokens
+from nearfield.train.trainer import Trainer
+from static_models import model2vec_folder
+from tiny import tiny_model
+from training import data_of
+
+compiled = pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
+
+
+def trained(folder: Path, steps: int, **schedule: Any) -> tuple[TextModel, list[float]]:
+    recipe = Recipe.of({"schedule": {"rate": 1e-3, **schedule}})
+    model = TextModel.open(folder)
+    data, own = data_of(model, 24 * steps, negatives=1), Trainer(model, recipe, steps)
+    return model, [own.step(at + 1, data.prepare(np.arange(24 * at, 24 * at + 24), model)) for at in range(steps)]
+
+
+@compiled
+@pytest.mark.parametrize("kind", ["bert", "mpnet"])
+@pytest.mark.parametrize("freeze", [False, True])
+def test_the_kernels_train_as_torch_does(tmp_path: Path, kind: str, freeze: bool) -> None:
+    folder = tiny_model(tmp_path / kind, kind=kind)
+    own, losses = trained(folder, 12, freeze_embeddings=freeze)
+    other, expected = trained(folder, 12, freeze_embeddings=freeze, engine="torch")
+    assert own.layers is not None
+    assert other.layers is None
+    np.testing.assert_allclose(losses, expected, rtol=1e-3)
+    for name, weight in own.parameters().items():
+        torch.testing.assert_close(weight, other.parameters()[name], atol=2e-3, rtol=0)
+
+
+@compiled
+def test_the_kernels_train_what_they_can_and_torch_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny, auto = tiny_model(tmp_path / "bert"), Recipe()
+    model = TextModel.open(tiny)
+    assert mini_tokens(model) == MINI_TOKENS
+    Trainer(model, auto, 1)
+    assert model.layers is not None
+    assert mini_tokens(model) == NATIVE_TOKENS
+    lora, half = TextModel.open(tiny), TextModel.open(tiny, precision="bfloat16")
+    add_lora(lora, Recipe.of({"lora": {"rank": 2}}))
+    others = [
+        lora,
+        TextModel.open(tiny_model(tmp_path / "modern", kind="modernbert")),
+        TextModel.open(model2vec_folder(tmp_path / "static")),
+    ]
+    for other in others:
+        Trainer(other, Recipe.of({"lora": {"rank": 2}}) if other is lora else auto, 1)
+        assert other.layers is None
+    for feature, natively in (("avx512_bf16", True), ("amx_bf16", False), ("", False)):
+        monkeypatch.setattr(trainer, "bfloat16_in_hardware", lambda feature=feature: feature)
+        Trainer(half, auto, 1)
+        assert (half.layers is not None) == natively

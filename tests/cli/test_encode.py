@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nearfield.encoders.bulk.job import job_folder
+from nearfield.encoders.bulk.job import REPLACES, job_folder
 from nearfield.similarity.dense import Dense
 from tiny import tiny_model
 
@@ -137,8 +137,11 @@ def test_another_models_vectors_are_replaced_only_when_asked(cli: Run, texts: Pa
         refused = cli("encode", model, texts, "--to", vectors, "--role", role)
         assert (refused.exit_code, f"holds vectors by {made}" in refused.stderr) == (2, True), refused.stderr
         assert (vectors / "vectors.npy").read_bytes() == before
-    job_folder(vectors).mkdir()
-    assert cli("encode", other, texts, "--to", vectors).exit_code == 0, "a run that was begun goes on"
+    (job_folder(vectors) / "shards").mkdir(parents=True)
+    assert cli("encode", other, texts, "--to", vectors).exit_code == 2, "what a killed run left, which was not to replace anything"
+    job_folder(vectors).mkdir(exist_ok=True)
+    (job_folder(vectors) / REPLACES).touch()
+    assert cli("encode", other, texts, "--to", vectors).exit_code == 0, "a run that was begun with --restart goes on"
     refused = cli("encode", "minilm", texts, "--to", vectors)
     assert refused.exit_code == 2
     (vectors / "encoder.json").write_text("{}")
@@ -155,15 +158,19 @@ def test_other_texts_vectors_are_replaced_only_when_asked_and_a_grown_input_is_a
     before = (vectors / "vectors.npy").read_bytes()
     refused = cli("encode", "minilm", other, "--to", vectors)
     assert refused.exit_code == 2
-    assert f"{vectors}: holds vectors of other texts, none of the first 2 of this input among them" in refused.stderr
+    assert f"{vectors}: holds vectors of other texts, none of this input's among them" in refused.stderr
     assert "give another place with --to, or --restart" in refused.stderr
+    piped = cli("encode", "minilm", "-", "--to", vectors, stdin=other.read_bytes())
+    assert (piped.exit_code, "holds vectors of other texts" in piped.stderr) == (2, True), piped.stderr
     assert (vectors / "vectors.npy").read_bytes() == before
+    assert cli("encode", "minilm", "-", "--to", vectors, stdin=texts.read_bytes()).exit_code == 0
     texts.write_text("\n".join([TEXTS[0], *TEXTS[2:], "one more", "and another"]) + "\n", encoding="utf-8")
     grown = cli("encode", "minilm", texts, "--to", vectors, "--json")
     assert f"{vectors}: of the 4 rows that it held 1 are dropped; of the 5 now 3 are kept and 2 new\n" in grown.stderr
     lossier = cli("encode", "minilm", texts, "--to", vectors, "--dtype", "binary")
     assert "; they were 384 x float32 and become 384 x binary\n" in lossier.stderr
     assert json.loads(grown.stdout)["cached"] == 3
+    (vectors / "vectors.json").write_text("")
     assert cli("encode", "minilm", other, "--to", vectors, "--restart").exit_code == 0
     assert read_ids(vectors) == ["1", "2", "3"]
 
@@ -174,8 +181,6 @@ def test_the_output_is_tried_before_the_work(cli: Run, texts: Path) -> None:
 
 
 def test_strict_ends_at_a_bad_row_and_restart_begins_anew(cli: Run, tmp_path: Path) -> None:
-    from nearfield.encoders.bulk.job import job_folder
-
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"text": "one"}\n{"text": null}\n{"text": "three"}\n')
     command = ("encode", "minilm", rows, "--field", "text", "--to", tmp_path / "vectors")

@@ -159,3 +159,53 @@ def test_members_hold_no_more_than_the_file(tmp_path: Path) -> None:
     (tmp_path / "file.pt").write_bytes(content[: sizes.start] + (10**9).to_bytes(4, "little") + content[sizes.stop :])
     with pytest.raises(ModelError, match=r"its members up to file/data/0 hold 1,000,00\d,\d{3} bytes, and the whole file"):
         read_torch_file(tmp_path / "file.pt")
+
+
+HARMFUL = {
+    "a memo of very many places": b"\x80\x02}r\x00\x00\x00\xff.",
+    "a key nested without end": b"\x80\x02}" + b")" + 300_000 * b"\x85" + b"K\x01s.",
+    "a key that doubles": b"\x80\x02}" + b")" + b"".join(b"q%cq%ch%c\x86" % (0, 0, 0) for _ in range(60)) + b"K\x01s.",
+    "a value that doubles": b"\x80\x02}X\x01\x00\x00\x00a)" + 60 * b"q\x00h\x00\x86" + b"s.",
+    "a storage that doubles": b"\x80\x02)" + 60 * b"q\x00h\x00\x86" + b"Q.",
+    "state on a dictionary": b"\x80\x02ccollections\nOrderedDict\n)RX\x01\x00\x00\x00aK\x01sN}X\x01\x00\x00\x00bK\x01s\x86b.",
+    "items made of pairs": b"\x80\x02ccollections\nOrderedDict\n]))\x86a\x85R.",
+    "a class as a value": b"\x80\x02}X\x01\x00\x00\x00actorch\nFloatStorage\ns.",
+    "nothing on the stack": b"\x80\x02s.",
+    "no mark": b"\x80\x02}u.",
+    "no end": b"\x80\x02}",
+}
+
+
+@pytest.mark.parametrize("pickled", HARMFUL.values(), ids=list(HARMFUL))
+def test_a_pickle_that_harms_others_is_refused(pickled: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "file.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+    script = (
+        "import resource, sys; from nearfield.store.torch_file import read_torch_file as read; from nearfield.errors import ModelError; "
+        "from pathlib import Path\nresource.setrlimit(resource.RLIMIT_DATA, (2**28, 2**28))\n"
+        "try: print(read(Path(sys.argv[1])))\nexcept ModelError as error: print(len(str(error))); raise SystemExit(7)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "file.pt")], capture_output=True, text=True, check=False, timeout=60
+    )
+    if pickled == HARMFUL["a memo of very many places"]:
+        assert (done.returncode, done.stdout) == (0, "{}\n"), done.stderr
+    else:
+        assert done.returncode == 7, (done.returncode, done.stderr)
+        assert int(done.stdout) < 1000
+
+
+def test_many_views_of_one_storage_are_refused(tmp_path: Path) -> None:
+    file, whole = tmp_path / "file.pt", torch.randn(5000)
+    torch.save({f"tied {at}": whole for at in range(10)}, file)
+    assert len(read_torch_file(file)) == 10
+    torch.save({f"view {at}": whole for at in range(40)}, file)
+    with pytest.raises(ModelError, match=r"its tensors up to view \d+ have [\d,]+ elements, and the whole file [\d,]+ bytes"):
+        read_torch_file(file)
+
+
+def test_a_file_of_before_cannot_ask_for_much_memory_either(tmp_path: Path) -> None:
+    file = tmp_path / "old.pt"
+    torch.save({"repeated": torch.ones(1).half().expand(10**5, 10**5)}, file, _use_new_zipfile_serialization=False)
+    with pytest.raises(ModelError, match=r"tensor repeated has 10,000,000,000 elements, and its storage 1 numbers"):
+        read_torch_file(file)

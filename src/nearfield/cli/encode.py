@@ -58,7 +58,7 @@ def encode(
         nearfield encode colbert my-data --to vectors --pool-tokens 2 --dtype int8
     """
     from nearfield.data.stream import open_stream, stream_standard_input
-    from nearfield.encoders.bulk.encode_to import encode_to, refuse_other_folder, refuse_others_vectors
+    from nearfield.encoders.bulk.encode_to import encode_to, refuse_other_folder
     from nearfield.encoders.bulk.job import restart_job
     from nearfield.encoders.bulk.request import Request
 
@@ -69,10 +69,8 @@ def encode(
     request = Request(role, dim, dtype, strict, source=lasting_name(model), pool_tokens=pool_tokens)
     if restart:
         restart_job(to)
-    else:
-        refuse_others_vectors(to, encoder, role, sample)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
-        account = encode_to(encoder, stream, to, request, progress=progress)
+        account = encode_to(encoder, stream, to, request, replace=restart, progress=progress)
     _show(to, account, request, encoder, json)
     _refuse_failed(to, account)
 

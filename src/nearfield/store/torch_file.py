@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import collections
 import math
-import operator
-import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ModelError
+from nearfield.store.torch_pickle import unpickled
 
-_STORAGES = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2"}
+_KINDS = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2"}
+_TIMES = 4  # numbers of all tensors together for each byte of the file: some weights are there under several names
 Array = npt.NDArray[np.float32]
 
 
@@ -26,62 +25,77 @@ def read_torch_file(file: Path) -> dict[str, Array]:
 
     Since torch 1.6 such a file is a zip archive: `data.pkl` pickles the tensors, each as a view of a storage, and `data/KEY` holds a
     storage's bytes, little endian (torch/serialization.py). Nothing that a pickle asks for is called but what puts tensors together. No
-    tensor is larger than its storage, nor are all members than the file, so that a small file takes little memory. A file of before is
-    read by torch.
+    tensor is larger than its storage, nor are all members than the file, nor all tensors than a few times the file, so that a small
+    file takes little memory. A file of before is read by torch.
     """
     try:
+        size = file.stat().st_size
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
-                _refuse_packed(archive, file.stat().st_size)
-                with archive.open(_pickled(archive)) as pickled:
-                    loaded = _Reader(archive, pickled).load()
+                _refuse_packed(archive, size)
+                tensors = _views(archive)
         else:
-            import torch
-
-            found = torch.load(file, map_location="cpu", weights_only=True)
-            loaded = {name: value.detach().float().numpy() for name, value in found.items()}
-        if isinstance(loaded, Mapping):
-            _refuse_expanded(loaded)
-        if not isinstance(loaded, Mapping) or not all(isinstance(value, np.ndarray) for value in loaded.values()):
-            raise ValueError("it holds more than named tensors")
+            tensors = _read_by_torch(file)
+        _refuse_expanded(tensors, size)
+        return {name: value.read() for name, value in tensors.items()}
     except Exception as error:  # pickle, zip and torch each raise their own for a damaged file
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{file}: holds no weights that torch saved: {line}") from error
-    return {str(name): value for name, value in loaded.items()}
 
 
-class _Reader(pickle.Unpickler):
-    """Unpickles `data.pkl`, of which it knows tensors, parameters and ordered dictionaries."""
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A tensor that is not made yet: of a storage of `held` numbers, `shape` elements, and what makes it."""
 
-    def __init__(self, archive: zipfile.ZipFile, pickled: IO[bytes]) -> None:
-        super().__init__(pickled)
-        self._archive, self._folder = archive, _pickled(archive).removesuffix("data.pkl")
-        order = f"{self._folder}byteorder"
-        if order in archive.namelist() and archive.read(order) != b"little":
-            raise ValueError("its numbers are big endian")
+    shape: tuple[int, ...]
+    held: int
+    read: Callable[[], Array]
 
-    def find_class(self, module: str, name: str) -> Callable[..., Any]:
-        """What stands for a class or function of the pickle. Raises UnpicklingError for any but the few that tensors are made with."""
-        if module == "torch" and name in _STORAGES:
-            return _Storage(_STORAGES[name])
-        known: dict[tuple[str, str], Callable[..., Any]] = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): lambda *parts: _tensor(*parts),  # a function of its own, which a pickle may spoil
-            ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
-        }
-        if (module, name) not in known:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return known[module, name]
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
 
-    def persistent_load(self, pid: Any) -> npt.NDArray[Any]:
-        """The storage that the pickle names: a row of numbers."""
-        what, storage, key, _, count = pid
-        if what != "storage" or not isinstance(storage, _Storage):
-            raise pickle.UnpicklingError(f"it asks for a {what}")
-        found = np.frombuffer(self._archive.read(f"{self._folder}data/{key}"), storage.kind)
+
+def _views(archive: zipfile.ZipFile) -> dict[str, _View]:
+    """The tensors that the archive's pickle names."""
+    pickled = _pickled(archive)
+    folder = pickled.removesuffix("data.pkl")
+    if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
+        raise ValueError("its numbers are big endian")
+    read: dict[tuple[str, str], npt.NDArray[Any]] = {}
+
+    def storage(pid: tuple[Any, ...]) -> npt.NDArray[Any]:
+        what, kind, key, _, count = pid
+        if what != "storage" or not isinstance(kind, _Kind) or not isinstance(key, str) or type(count) is not int:
+            raise ValueError("it asks for what is no storage")
+        if (key, kind.numbers) not in read:
+            read[key, kind.numbers] = np.frombuffer(archive.read(f"{folder}data/{key}"), kind.numbers)
+        found = read[key, kind.numbers]
         if len(found) < count:
             raise ValueError("a tensor is cut off")
         return found[:count]
+
+    known: dict[str, Any] = {f"torch.{name}": _Kind(numbers) for name, numbers in _KINDS.items()}
+    known |= {"collections.OrderedDict": lambda: {}, "torch._utils._rebuild_tensor_v2": _view}
+    known |= {"torch._utils._rebuild_parameter": lambda data, *_: data}
+    found = unpickled(archive.read(pickled), known=known, storage=storage)
+    if not isinstance(found, dict) or not all(isinstance(value, _View) for value in found.values()):
+        raise ValueError("it holds more than named tensors")
+    return found
+
+
+def _read_by_torch(file: Path) -> dict[str, _View]:
+    """The tensors of a file of before torch 1.6."""
+    import torch
+
+    def view(tensor: torch.Tensor) -> _View:
+        held = tensor.untyped_storage().nbytes() // tensor.element_size()
+        return _View(tuple(tensor.shape), held, lambda: tensor.detach().float().numpy())
+
+    found = torch.load(file, map_location="cpu", weights_only=True)
+    if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise ValueError("it holds more than named tensors")
+    return {str(name): view(value) for name, value in found.items()}
 
 
 def _refuse_packed(archive: zipfile.ZipFile, size: int) -> None:
@@ -95,11 +109,15 @@ def _refuse_packed(archive: zipfile.ZipFile, size: int) -> None:
             raise ValueError(f"its members up to {member.filename} hold {held:,} bytes, and the whole file {size:,}")
 
 
-def _refuse_expanded(loaded: Mapping[Any, Any]) -> None:
-    """Raise ValueError that names the first tensor with more elements than its storage has numbers."""
-    for name, value in loaded.items():
-        if isinstance(value, _Expanded):
+def _refuse_expanded(tensors: Mapping[str, _View], size: int) -> None:
+    """Raise ValueError that names the first tensor with more elements than its storage has numbers, or than all may have together."""
+    made = 0
+    for name, value in tensors.items():
+        made += value.elements
+        if value.elements > value.held:
             raise ValueError(f"tensor {name} has {value.elements:,} elements, and its storage {value.held:,} numbers")
+        if made > _TIMES * size:
+            raise ValueError(f"its tensors up to {name} have {made:,} elements, and the whole file {size:,} bytes")
 
 
 def _pickled(archive: zipfile.ZipFile) -> str:
@@ -110,25 +128,16 @@ def _pickled(archive: zipfile.ZipFile) -> str:
     return inside[0]
 
 
-class _Storage:
-    """A class of torch's storages: `kind` is how its numbers lie."""
+class _Kind:
+    """A class of torch's storages: how its numbers lie."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    __slots__ = ("numbers",)
 
-    def __call__(self) -> None:
-        raise pickle.UnpicklingError("a storage is no function")
-
-
-@dataclass(frozen=True)
-class _Expanded:
-    """What stands for a tensor of more `elements` than the `held` numbers of its storage until its name is known: it is not made."""
-
-    elements: int
-    held: int
+    def __init__(self, numbers: str) -> None:
+        self.numbers = numbers
 
 
-def _tensor(
+def _view(
     storage: npt.NDArray[Any],
     offset: int,
     size: tuple[int, ...],
@@ -136,22 +145,24 @@ def _tensor(
     gradient: bool = False,
     hooks: Any = None,
     marks: Any = None,
-) -> Array | _Expanded:
+) -> _View:
     """The tensor of this size whose element at i lies at offset + i . stride of the storage. `marks` are torch's of a tensor whose numbers
     are not those that lie there, such as a negated view."""
     if marks:
-        raise ValueError(f"a tensor is marked {marks}")
+        raise ValueError("a tensor is marked, such as a negated one")
     if type(storage) is not np.ndarray or storage.ndim != 1:
         raise ValueError("a tensor is made of no storage")
-    offset = int(operator.index(offset))  # numbers of numpy's would wrap around in the sum below
-    size, stride = (tuple(int(operator.index(number)) for number in part) for part in (size, stride))
+    if any(type(number) is not int for part in ((offset,), size, stride) for number in part):
+        raise ValueError("a tensor lies at what is no whole number")
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
     if min((offset, *size, *stride)) < 0 or (0 not in size and last >= len(storage)):
         raise ValueError("a tensor lies past its numbers")
-    if math.prod(size) > len(storage):
-        return _Expanded(math.prod(size), len(storage))
-    rows = storage[offset:] if 0 not in size else storage[:0]
-    found = np.lib.stride_tricks.as_strided(rows, size, tuple(step * storage.itemsize for step in stride))
-    if storage.dtype == np.uint16:  # bfloat16, the upper half of a float32
-        return np.asarray(found.astype(np.uint32) << 16).view(np.float32)
-    return np.array(found, np.float32, order="C")
+
+    def read() -> Array:
+        rows = storage[offset:] if 0 not in size else storage[:0]
+        found = np.lib.stride_tricks.as_strided(rows, size, tuple(step * storage.itemsize for step in stride))
+        if storage.dtype == np.uint16:  # bfloat16, the upper half of a float32
+            return np.asarray(found.astype(np.uint32) << 16).view(np.float32)
+        return np.array(found, np.float32, order="C")
+
+    return _View(size, len(storage), read)

@@ -288,3 +288,48 @@ def test_a_truncated_text_is_warned_of_once(tmp_path: Path) -> None:
     with pytest.warns(TruncationWarning) as warned:
         encode_to(Counting(), Stream.of(["x" * 30] * 9), tmp_path / "vectors", shard_rows=2)
     assert len(warned) == 1
+
+
+def test_texts_that_stand_far_down_are_seen_and_others_are_not_replaced_unasked(tmp_path: Path) -> None:
+    """A stream that can be read only once is looked at when all of it is encoded; what was done is in the cache."""
+    to, old = tmp_path / "vectors", [f"old {number}" for number in range(40)]
+    encode_to(Counting(), Stream.of(old), to)
+    new = [f"new {number}" for number in range(5000)]
+    for repeatable in (True, False):
+        stream = Stream("new", lambda: iter(rows_of(new)), lambda: None, repeatable=repeatable)
+        with pytest.raises(StorageError, match=r"vectors: holds vectors of other texts, none of this input's among them"):
+            encode_to(Counting(), stream, to)
+        assert pq.read_table(to / "manifest.parquet").num_rows == 40
+    assert not job_folder(to).exists()
+    account = encode_to(Counting(), Stream.of([*new, old[7]]), to)
+    assert (account.rows, account.cached) == (5001, 5001)
+    assert encode_to(Counting(), Stream.of(old[8:]), to, replace=True).rows == 32
+
+
+def test_a_killed_run_remembers_that_it_may_replace(tmp_path: Path) -> None:
+    to = tmp_path / "vectors"
+    encode_to(Counting(), Stream.of(["old"]), to)
+    with pytest.raises(OSError, match="pulled"):
+        encode_to(Counting(), stopping(rows_of(TEXTS), 65, OSError("pulled")), to, shard_rows=20, replace=True)
+    assert encode_to(Counting(), Stream.of(TEXTS), to, shard_rows=20).rows == len(TEXTS)
+
+
+class Adapted(Counting):
+    """Its queries' vectors go through an adapter."""
+
+    adapter = "a1"
+
+    @property
+    def identity(self) -> dict[str, str] | None:
+        return {"files": self.files, "adapter": self.adapter}
+
+
+def test_an_adapter_is_told_apart_for_the_role_that_it_maps(tmp_path: Path) -> None:
+    again = Adapted()
+    again.adapter = "a2"
+    for encoder in (Counting(), Adapted(), again):
+        encode_to(encoder, Stream.of(["one", "two"]), tmp_path / "documents")
+    encode_to(Adapted(), Stream.of(["one", "two"]), tmp_path / "queries", Request(role="query"))
+    for other in (Counting(), again):
+        with pytest.raises(StorageError, match="holds query vectors by counting through another adapter than this one, or through none"):
+            encode_to(other, Stream.of(["one", "two"]), tmp_path / "queries", Request(role="query"))

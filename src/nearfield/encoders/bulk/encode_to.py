@@ -5,29 +5,28 @@ from __future__ import annotations
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from nearfield.data.stream import Stream
 from nearfield.encoders.bulk.account import Account
 from nearfield.encoders.bulk.isolate import nothing
-from nearfield.encoders.bulk.job import IDS, Job, forget_job, job_folder
-from nearfield.encoders.bulk.manifest import FILE, short_hashes, texts_in, write_manifest
+from nearfield.encoders.bulk.job import IDS, Job, forget_job, replaces
+from nearfield.encoders.bulk.manifest import FILE, write_manifest
 from nearfield.encoders.bulk.part import PartMaker
+from nearfield.encoders.bulk.replaced import UNLESS, adapter_of, refuse_others_vectors, say_replaced, shares_a_text
 from nearfield.encoders.bulk.request import Request
-from nearfield.encoders.bulk.shards import BYTES, ROWS, Shard, cut_shards, text_hash
+from nearfield.encoders.bulk.shards import BYTES, ROWS, Shard, cut_shards
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.growing import link
 from nearfield.similarity.sparse import Sparse
-from nearfield.store.atomic import check_writable, move_folder, read_json, storage
+from nearfield.store.atomic import check_writable, move_folder, storage
 from nearfield.store.made_by import MadeBy
 from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
@@ -44,6 +43,7 @@ def encode_to(
     *,
     cache: bool = True,
     shard_rows: int = ROWS,
+    replace: bool = False,
     progress: Progress = silent,
 ) -> Account:
     """Encode the rows of `stream` into a vector folder at `path`, which `open_embeddings` opens, with a manifest of all the rows.
@@ -51,13 +51,16 @@ def encode_to(
     A row that cannot be encoded has no vector and is in the manifest as failed, with the reason. What is done is on the disk
     after each shard; when the process is killed, the same call goes on there, and the vectors are those of a run that was not
     killed, bit for bit. `cache` keeps vectors by their text's hash (see `VectorCache`), so that no text is encoded again. At most
-    `shard_rows` rows are in memory at once, and as many more are read ahead.
+    `shard_rows` rows are in memory at once, and as many more are read ahead. Finished vectors at `path` by another model, for
+    another role or of other texts alone are put aside for the new ones only with `replace`, which a killed run remembers.
 
-    Raises InputError where the stream is empty or no row can be encoded, and where an unfinished run to `path` was made from
-    another input, model or request; ContractError and ModelError as the encoder does.
+    Raises StorageError where that was not asked for; InputError where the stream is empty or no row can be encoded, and where an
+    unfinished run to `path` was made from another input, model or request; ContractError and ModelError as the encoder does.
     """
     path = Path(path)
     refuse_other_folder(path)
+    if not replace and not replaces(path):
+        refuse_others_vectors(path, encoder, request.role, stream)
     empty = nothing(encoder, request.role)
     request.check(encoder.contract, empty)
     kept = _cache(encoder, request) if cache else None
@@ -65,7 +68,7 @@ def encode_to(
     facts = _facts(encoder, request, shard_rows)
     shards = cut_shards(stream.rows(), most_rows=shard_rows, most_bytes=_most_bytes(encoder))
     try:
-        with Job.opened(path, facts, empty=request.cut(empty).quantise(request.first_storage)) as job:
+        with Job.opened(path, facts, empty=request.cut(empty).quantise(request.first_storage), replace=replace) as job:
             _run(job, shards, maker, progress, stream.total() or 0)
             account = _total(job, stream)
             _warn(account, encoder)
@@ -81,33 +84,6 @@ def refuse_other_folder(path: Path) -> None:
     if path.exists() and not (path / "vectors.json").is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise StorageError(f"{path}: exists and is no vector folder, so that it is not replaced; give another place with --to")
     check_writable(path)
-
-
-def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str, sample: Sequence[str] = ()) -> None:
-    """Raise StorageError where `path` holds finished vectors by another model, or by this one for another role or of other texts only.
-
-    `sample` is the input's first texts: where `path` has a vector of one of them, the input is taken for what was encoded, changed or
-    grown. Not where a run is under way there, which was begun to replace them.
-    """
-    if job_folder(path).is_dir():
-        return
-    try:
-        made, identity = MadeBy.open(path), encoder.identity or {}
-    except InputError as error:
-        raise StorageError(f"{error}, or give --restart to replace what is there") from error
-    if made is not None and (made.files, made.adapter, made.role) != (identity.get("files"), identity.get("adapter", ""), role):
-        name = encoder.contract.name
-        own = f"by {name} as {role}" + (", whose files have changed since" if (made.model, made.role) == (name, role) else "")
-        raise StorageError(
-            f"{path}: holds vectors by {made.model} as {made.role}, which would be replaced by ones {own}; give another place with --to, "
-            "or --restart to replace them"
-        )
-    keys, held = short_hashes([text_hash(text.encode("utf-8", "surrogatepass")) for text in sample if text.strip()]), texts_in(path)
-    if held is not None and len(keys) and not np.isin(keys, held).any():
-        raise StorageError(
-            f"{path}: holds vectors of other texts, none of the first {len(keys):,} of this input among them; give another place with "
-            "--to, or --restart to replace them"
-        )
 
 
 def _most_bytes(encoder: Encoder[Any]) -> int:
@@ -203,29 +179,13 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account,
         link(job.folder / IDS, stage / "ids.jsonl")
         job.arrays.move(stage, job.bounds())
     described: Any = empty
-    replace(described, usage=account.usage).save_facts(stage, job.marks[-1].arrays)
+    changed(described, usage=account.usage).save_facts(stage, job.marks[-1].arrays)
     identity, name = encoder.identity or {}, encoder.contract.name
     if "files" in identity:
-        MadeBy(name, request.source or name, identity["files"], request.role, identity.get("adapter", "")).save(stage)
-    _say_replaced(job.path, stage)
+        MadeBy(name, request.source or name, identity["files"], request.role, adapter_of(encoder, request.role)).save(stage)
+    if not job.replaces and not shares_a_text(job.path, stage):
+        forget_job(job.path)  # the vectors are in the cache
+        raise StorageError(f"{job.path}: holds vectors of other texts, none of this input's among them; {UNLESS}")
+    say_replaced(job.path, stage)
     move_folder(stage, job.path)
     shutil.rmtree(job.folder, ignore_errors=True)
-
-
-def _say_replaced(path: Path, stage: Path) -> None:
-    """Say which rows the finished folder at `path`, where there is one, shares with `stage`, which takes its place."""
-    before, after = texts_in(path), texts_in(stage)
-    if before is None or after is None:
-        return
-    kept, gone = int(np.isin(after, before).sum()), int((~np.isin(before, after)).sum())
-    log.info(
-        f"{path}: of the {len(before):,} rows that it held {gone:,} are dropped; of the {len(after):,} now {kept:,} are kept and "
-        f"{len(after) - kept:,} new{_other_form(path, stage)}"
-    )
-
-
-def _other_form(path: Path, stage: Path) -> str:
-    """In words, in what other form the vectors at `path` were kept, where that changes."""
-    facts = [read_json(each / "vectors.json") for each in (path, stage)]
-    old, new = (f"{each.get('dim', '?')} x {each.get('storage', '?')}" for each in facts)
-    return "" if old == new else f"; they were {old} and become {new}"

@@ -28,6 +28,7 @@ from nearfield.store.growing import GrowingFile
 
 log = logging.getLogger(__name__)
 IDS, ARRAYS = "ids.jsonl", "arrays"
+REPLACES = "replaces"  # there where the run may put its vectors in the place of others
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Mark:
 def job_folder(path: Path) -> Path:
     """Where a run that writes to `path` keeps what is done until it is finished: hidden, beside it."""
     return path.parent / f".{path.name}.encode"
+
+
+def replaces(path: Path) -> bool:
+    """Whether the unfinished run to `path`, where there is one, was begun to replace whatever lies there."""
+    return (job_folder(path) / REPLACES).is_file()
 
 
 def forget_job(path: Path) -> None:
@@ -131,7 +137,7 @@ class Job:
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path, facts: dict[str, Any], *, empty: Embeddings) -> Iterator[Job]:
+    def opened(cls, path: Path, facts: dict[str, Any], *, empty: Embeddings, replace: bool = False) -> Iterator[Job]:
         """The job to `path`, begun or gone on with; when an error ends the block before a shard is done, nothing of it is left.
 
         Raises InputError where another process is at work on it, and where what is there was begun with other `facts`.
@@ -143,6 +149,8 @@ class Job:
         with _alone(folder, path):
             job = None
             try:
+                if replace:
+                    (folder / REPLACES).touch()
                 job = cls(path, facts, empty=empty)
                 yield job
             finally:
@@ -176,6 +184,11 @@ class Job:
         with staged_file(self.shards / f"{len(self.marks):08}.arrow") as stage, pa.ipc.new_file(str(stage), schema) as writer:
             writer.write_table(part.manifest.cast(schema))
         self.marks.append(mark)
+
+    @property
+    def replaces(self) -> bool:
+        """See `replaces`."""
+        return replaces(self.path)
 
     @property
     def items(self) -> int:

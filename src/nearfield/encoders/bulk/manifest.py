@@ -14,6 +14,7 @@ from nearfield.encoders.bulk.shards import text_hash
 from nearfield.store.atomic import staged_file
 
 FILE = "manifest.parquet"
+_BATCH = 8192  # rows of a manifest that are looked at together
 DONE, TRUNCATED, FAILED = "done", "truncated", "failed"
 SCHEMA = pa.schema(
     [
@@ -40,8 +41,8 @@ def texts_in(folder: Path) -> npt.NDArray[np.uint64] | None:
     """(n,) the first 8 bytes of the hash of each vector's text in `folder`, which tell it from others; None without a whole manifest."""
     parts = [np.empty(0, np.uint64)]
     try:
-        with pq.ParquetFile(folder / FILE) as file:
-            for batch in file.iter_batches(columns=["vector", "hash"]):
+        with pq.ParquetFile(folder / FILE, pre_buffer=False, buffer_size=1 << 20) as file:  # else all row groups stay in memory
+            for batch in file.iter_batches(_BATCH, columns=["vector", "hash"]):
                 hashes = batch.column("hash").filter(batch.column("vector").is_valid()).drop_null()
                 parts.append(short_hashes(hashes.to_pylist()))
     except (pa.ArrowException, OSError, KeyError):

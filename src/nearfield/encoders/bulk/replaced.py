@@ -1,0 +1,90 @@
+"""What stands where a vector folder is to be written: whether it may be replaced, and what that drops."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfield.data.stream import Stream
+from nearfield.encoders.bulk.manifest import short_hashes, texts_in
+from nearfield.encoders.bulk.shards import text_hash
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import InputError, StorageError
+from nearfield.store.atomic import read_json
+from nearfield.store.made_by import MadeBy
+from nearfield.types.role import QUERY
+
+log = logging.getLogger(__name__)
+UNLESS = "give another place with --to, or --restart to replace them"
+_ROWS = 4096  # texts that are looked up at once
+
+
+def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str, stream: Stream) -> None:
+    """Raise StorageError where `path` holds finished vectors by another model, or by this one for another role or of other texts only.
+
+    One text that both have is enough: the input is then taken for what was encoded, changed or grown. A stream that can be read only
+    once is looked at when it is encoded.
+    """
+    try:
+        made, files = MadeBy.open(path), (encoder.identity or {}).get("files")
+    except InputError as error:
+        raise StorageError(f"{error}, or give --restart to replace what is there") from error
+    if made is not None and (made.files, made.role) != (files, role):
+        name = encoder.contract.name
+        own = f"by {name} as {role}" + (", whose files have changed since" if (made.model, made.role) == (name, role) else "")
+        raise StorageError(f"{path}: holds vectors by {made.model} as {made.role}, which would be replaced by ones {own}; {UNLESS}")
+    if made is not None and made.adapter != adapter_of(encoder, role):
+        raise StorageError(f"{path}: holds {role} vectors by {made.model} through another adapter than this one, or through none; {UNLESS}")
+    held = texts_in(path) if stream.repeatable else None
+    if held is None:
+        return
+    texts = (row.text for row in stream.rows() if not row.fault and row.text.strip())
+    while some := list(islice(texts, _ROWS)):
+        if np.isin(short_hashes([text_hash(text.encode("utf-8", "surrogatepass")) for text in some]), held).any():
+            return
+    raise StorageError(f"{path}: holds vectors of other texts, none of this input's among them; {UNLESS}")
+
+
+def adapter_of(encoder: Encoder[Any], role: str) -> str:
+    """The hash of the adapter that the encoder puts vectors of `role` through, "" for none: an adapter is for queries."""
+    return str((encoder.identity or {}).get("adapter", "")) if role == QUERY else ""
+
+
+def shares_a_text(path: Path, stage: Path) -> bool:
+    """Whether the finished folder at `path` and `stage` have a text in common that is not empty; also where one of them does not say."""
+    before = texts_in(path)
+    after = None if before is None else texts_in(stage)
+    if before is None or after is None:
+        return True
+    return bool((np.isin(after, before) & (after != short_hashes([text_hash(b"")]))).any())
+
+
+def say_replaced(path: Path, stage: Path) -> None:
+    """Say which rows the finished folder at `path`, where there is one, shares with `stage`, which takes its place."""
+    before = texts_in(path)
+    after = None if before is None else texts_in(stage)
+    if before is None or after is None:
+        return
+    kept, gone = int(np.isin(after, before).sum()), int((~np.isin(before, after)).sum())
+    log.info(
+        f"{path}: of the {len(before):,} rows that it held {gone:,} are dropped; of the {len(after):,} now {kept:,} are kept and "
+        f"{len(after) - kept:,} new{_other_form(path, stage)}"
+    )
+
+
+def _other_form(path: Path, stage: Path) -> str:
+    """In words, in what other form the vectors at `path` were kept, where that changes and can be told."""
+    try:
+        old, new = (f"{facts.get('dim', '?')} x {facts.get('storage', '?')}" for facts in map(_facts, (path, stage)))
+    except InputError:
+        return ""
+    return "" if old == new else f"; they were {old} and become {new}"
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    facts = read_json(folder / "vectors.json")
+    return facts if isinstance(facts, dict) else {}

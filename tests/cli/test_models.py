@@ -85,12 +85,17 @@ def test_filters_take_only_what_passes_all(cli: Run) -> None:
     assert "minilm" in listed(cli, "--local", "--max-price", "0")
     assert {"nomic-embed-text-v1.5", "splade-v3"} & listed(cli, "--dim", "64") == {"nomic-embed-text-v1.5"}
     assert listed(cli, "--licence", "Gemma") == {"embeddinggemma-300m"}
-    assert listed(cli, "--language", "xx") == set()
-    assert "0 models" in cli("models", "--language", "xx").stdout
+    assert listed(cli, "--language", "code", "--dim", "7") == set()
+    assert "0 models" in cli("models", "--language", "code", "--dim", "7").stdout
 
 
 def test_a_wrong_filter_is_an_error_with_exit_code_2(cli: Run) -> None:
-    for arguments, said in ((("--kind", "dens"), "Did you mean 'dense'?"), (("--max-parameters", "big"), "wanted a number such as 50M")):
+    wrong_language = (("--language", "eng"), "no model of the catalog lists a language 'eng'")
+    for arguments, said in (
+        wrong_language,
+        (("--kind", "dens"), "Did you mean 'dense'?"),
+        (("--max-parameters", "big"), "wanted a number such as 50M"),
+    ):
         shown = cli("models", "list", *arguments)
         assert shown.exit_code == 2
         assert said in shown.stderr

@@ -77,6 +77,14 @@ def test_columns_of_known_sets_and_those_that_are_not_used(tmp_path: Path, caplo
         assert caplog.messages == []
         assert len(open_pairs(reading)) == 1
     assert caplog.messages == [f"{reading}: 'question' is the query and 'context' the positive; not used: answer"]
+    clicks, scored = tmp_path / "clicks.jsonl", tmp_path / "scored.jsonl"
+    clicks.write_text('{"query": "what is tea", "text": "a drink of leaves", "pos": 1}\n')
+    scored.write_text('{"query": "q", "document": "d", "text": "t", "label": 1, "score": 0.5, "negative": "n", "neg": "m"}\n')
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert list(open_pairs(clicks).positives) == ["a drink of leaves"]
+        assert list(open_pairs(scored).positives) == ["d"]
+    assert [message.partition("not used: ")[2] for message in caplog.messages] == ["pos", "neg, label, text"]
     words = tmp_path / "words.jsonl"
     words.write_text('{"text": "a cat", "pos": "NN"}\n')
     assert list(open_collection(words).document_texts) == ["a cat"]

@@ -139,5 +139,7 @@ def test_relevant_documents_that_are_not_there_are_said(split: Split) -> None:
     total = sum(grade > 0 for grades in lacking.relevance.values() for grade in grades.values())
     notes = compare([bm25_system(split)], split).notes
     assert notes == ()
-    expected = f"1 of {total:,} relevant documents are not there, and no system can find them; see nearfield data check"
+    expected = (
+        f"1 of {total:,} judgements of a relevant document are of one that is not there, which no system can find; see nearfield data check"
+    )
     assert compare([bm25_system(split)], lacking).notes[0] == expected

@@ -98,8 +98,8 @@ def test_what_is_not_known_does_not_pass_a_filter() -> None:
 
 @pytest.mark.parametrize("kind", [Needs, Filter])
 def test_a_language_or_licence_that_nothing_has_is_an_error(kind: type[Needs] | type[Filter]) -> None:
-    for language in ("english", "EN", ""):
-        with pytest.raises(InputError, match="is no ISO 639 code"):
+    for language in ("english", "EN", "", "eng", "en-US", "zz", "*"):
+        with pytest.raises(InputError, match=r"lists a language .*; wanted an ISO 639 code of two letters such as en"):
             kind(**({"languages": (language,)} if kind is Needs else {"language": language}))
     with pytest.raises(InputError, match=r"has a licence 'comercial'; wanted one of commercial, .*mit.*Did you mean 'commercial'"):
         kind(licence="comercial")

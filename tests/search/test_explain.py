@@ -47,6 +47,15 @@ def test_the_terms_that_found_nothing_are_named(weighting: str) -> None:
         assert not wanted & {match.query for match in explain(asked, documents, place, text=TEXTS[place])}
 
 
+def test_of_a_bag_of_words_the_rarest_term_that_found_nothing_comes_first() -> None:
+    texts = ["an aspirin a day", *[f"a product for day {number}" for number in range(9)], "a zebra", "nothing"]
+    encoder, documents = Lexical.fitted(texts, BagOfWords("bm25"))
+    asked = Asked(encoder, "product of the day: zebra, aspirin", encoder.encode(["product of the day: zebra, aspirin"], "query"))
+    found = unmet(asked, documents, len(texts) - 1)
+    assert set(found[:2]) == {"zebra", "aspirin"}
+    assert set(found[2:]) == {"product", "day"}
+
+
 def test_several_kinds_name_the_terms_of_the_sparse_part_and_others_none() -> None:
     encoder = CountingSeveral()
     query, documents = encoder.encode([QUERY], "document"), encoder.encode(TEXTS, "document")

@@ -43,7 +43,7 @@ class Columns:
     relevance: str | None
     group: str | None
     split: str | None
-    unused: tuple[str, ...] = ()  # those that could be the query or the positive, had a more telling one not been there
+    unused: tuple[str, ...] = ()  # those that could be of a pair, had a more telling one not been there
 
     @property
     def paired(self) -> bool:
@@ -66,7 +66,7 @@ def columns_of(names: Iterable[str], path: Path) -> Columns:
     query, positive, text = first["query"], first["positive"], first["text"]
     if text and not query and positive == plain.get("pos"):
         positive = None  # of documents it is the part of speech
-    if query and not positive and text:
+    if query and text and (not positive or positive == plain.get("pos")):  # beside a text a pos is a position, or the part of speech
         positive = text
     if not (query and positive) and (query or positive or not text):
         wanted = f"a query ({', '.join(NAMES['query'])}) and a positive ({', '.join(NAMES['positive'])}), or text alone for documents"
@@ -74,8 +74,9 @@ def columns_of(names: Iterable[str], path: Path) -> Columns:
             lacks = f"no known column is in the first line, {shortened(names)!r}, or the header is missing"
             raise InputError(f"{lacks}. Rename the columns, or add a line with their names; wanted {wanted}", path=path, line=1)
         raise InputError(f"has columns {shortened(names) or 'of no name'}; wanted {wanted}. Rename the columns", path=path)
-    other = [plain[word] for meaning in ("query", "positive") for word in NAMES[meaning] if word in plain]
-    unused = tuple(name for name in other if name not in (query, positive)) if query else ()
+    used = {query, positive, first["score"], *negatives}
+    other = [plain[word] for meaning in ("query", "positive", "negatives", "score", "text") for word in NAMES[meaning] if word in plain]
+    unused = tuple(name for name in other if name not in used) if query else ()
     rest = {meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")}
     return Columns(query, positive, text, negatives=negatives, score=first["score"] if query else None, unused=unused, **rest)
 

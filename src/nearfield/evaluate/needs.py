@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import dataclass
 
 from nearfield.encoders.card import KINDS, Card, cards
@@ -12,7 +11,6 @@ from nearfield.types.licence import allows_commercial_use
 from nearfield.types.numbers import count, size
 
 COMMERCIAL = "commercial"
-_LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]+)*|code")
 _BYTES = 4  # a weight in float32
 
 
@@ -22,7 +20,7 @@ class Needs:
 
     `languages` are ISO 639 codes, and "code" for program text. `licence` is "commercial" or a licence by its name. `memory` is what
     the weights may take, in bytes; `length` the tokens of a long text; `budget` dollars, for `tokens` tokens. `place` is "local",
-    "api" or "any". Raises InputError for a language that is no code, or a licence that no model of the catalog has.
+    "api" or "any". Raises InputError for a language or a licence that no model of the catalog has.
     """
 
     languages: tuple[str, ...] = ()
@@ -79,14 +77,24 @@ class Filter:
 
 
 def _check_language(language: str) -> None:
-    if not _LANGUAGE.fullmatch(language):
-        raise InputError(f"{language!r} is no ISO 639 code of a language; wanted such as en or de, or code for program text")
+    if language not in _spoken():
+        close = nearest(language.lower(), _spoken())
+        raise InputError(
+            f"no model of the catalog lists a language {language!r}; wanted an ISO 639 code of two letters such as en or de (three where "
+            f"there are none of two), or code for program text.{close}"
+        )
 
 
 def _check_licence(licence: str | None) -> None:
     if licence is not None and licence.lower() not in _licences():
         known, close = ", ".join(_licences()), nearest(licence.lower(), _licences())
         raise InputError(f"no model of the catalog has a licence {licence!r}; wanted one of {known}.{close}")
+
+
+@functools.cache
+def _spoken() -> tuple[str, ...]:
+    """The languages that models of the catalog list."""
+    return tuple(sorted({language for each in cards().values() for language in each.contract.terms.languages} - {"*"}))
 
 
 @functools.cache

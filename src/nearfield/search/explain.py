@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.lexical import Lexical
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.multi_vector import MultiVector
@@ -71,12 +72,17 @@ def explain(asked: Asked, documents: Embeddings, document: int, *, text: str) ->
 def unmet(asked: Asked, documents: Embeddings, document: int) -> list[str]:
     """The terms of the one query in `asked` that found nothing in document number `document`.
 
-    First the words that the encoder does not know, in the text's order, then the others, the heaviest first. None of embeddings that are
+    First the words that the encoder does not know, in the text's order, then the others, the heaviest first (of a bag of words the
+    rarest, whose queries weigh them all alike). None of embeddings that are
     not sparse and have no sparse part that a fused score counts.
     """
     query = asked.embeddings
     if isinstance(query, Sparse) and isinstance(documents, Sparse):
-        return [*asked.encoder.unknown(asked.text), *asked.encoder.names(query.unmet(0, documents, document))]
+        terms = query.unmet(0, documents, document)
+        if isinstance(asked.encoder, Lexical):
+            idf = asked.encoder.idf
+            terms.sort(key=lambda term: -float(idf[term]))
+        return [*asked.encoder.unknown(asked.text), *asked.encoder.names(terms)]
     if isinstance(query, Several) and isinstance(documents, Several):
         parts = {kind: Asked(asked.encoder, asked.text, part) for kind, part in query.parts.items() if query.fusion.get(kind)}
         return [name for kind, part in parts.items() for name in unmet(part, documents.parts[kind], document)]

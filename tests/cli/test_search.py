@@ -133,6 +133,11 @@ def test_an_index_finds_the_same_and_is_kept_beside_the_vectors(texts: Path, mad
     assert json.loads(run(texts, "cat", "--vectors", vectors, "-k", 2, "--index", index, "--json").stdout) == exact
 
 
+def test_a_recall_without_an_index_is_refused(texts: Path) -> None:
+    shown = run(texts, "cats", "--recall", "0.9")
+    assert (shown.exit_code, "--recall is what an index has to find" in shown.stderr) == (2, True)
+
+
 def test_an_index_that_does_not_exist_is_said_before_anything_is_encoded(texts: Path) -> None:
     result = run(texts, "cat", "--model", "nowhere", "--index", "funel")
     assert result.exit_code == 2

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BM25 = "bm25"
 EXACT = "exact"
+RECALL = 0.98
 DEFAULT = "minilm"
 FUSED_DEPTH = 100  # results of each ranking that a fusion looks at
 SNIPPET = 160
@@ -49,8 +50,8 @@ def search(
         str, typer.Option(help="exact; or funnel or binary, which score a shortlist: faster over many vectors, and kept beside --vectors.")
     ] = "exact",
     recall: Annotated[
-        float, typer.Option(help="Share of the exact results that a shortlist has to find, measured on the vectors.", min=0, max=1)
-    ] = 0.98,
+        float | None, typer.Option(help="Share of the exact results that --index has to find, measured; .98 by default.", min=0, max=1)
+    ] = None,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
     explain: Annotated[bool, typer.Option("--explain", help="Show the terms, or the tokens, that each score is the sum of.")] = False,
@@ -72,14 +73,15 @@ def search(
     from nearfield.data.open import open_collection
     from nearfield.search.fuse import reciprocal_rank_fusion
 
-    _check(query, model, vectors, index, fuse=fuse)
+    _check(query, model, vectors, index, recall, fuse=fuse)
     model = model or (DEFAULT if vectors is None else _maker(vectors))
     data = open_collection(collection)
     judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
     wanted = k if judge is None else max(k, depth)
     reach = max(wanted, FUSED_DEPTH) if fuse else wanted
     opened = partial(open_model, model, runtime=runtime, precision=precision, device=device, proof=proof_on(data.document_texts, None))
-    found = {} if model == BM25 else {model: _embedded(data, query, model, opened, _Search(vectors, reach, index, recall))}
+    how = _Search(vectors, reach, index, RECALL if recall is None else recall)
+    found = {} if model == BM25 else {model: _embedded(data, query, model, opened, how)}
     if fuse or model == BM25:
         found[BM25] = _lexical(data, query, reach)
     rankings = {name: each.ranking for name, each in found.items()}
@@ -93,7 +95,7 @@ def search(
     emit_json(facts | {"results": rows}) if json else _show(rows, list(parts))
 
 
-def _check(query: str, model: str | None, vectors: Path | None, index: str, *, fuse: bool) -> None:
+def _check(query: str, model: str | None, vectors: Path | None, index: str, recall: float | None, *, fuse: bool) -> None:
     """Raise InputError for what cannot be searched, before anything is opened."""
     from nearfield.errors import InputError
     from nearfield.index import shortlist_kind
@@ -102,6 +104,8 @@ def _check(query: str, model: str | None, vectors: Path | None, index: str, *, f
         raise InputError("the query is empty; say what to look for")
     if index != EXACT:
         shortlist_kind(index)
+    elif recall is not None:
+        raise InputError("--recall is what an index has to find, and exact search finds all; leave it out, or add --index binary")
     if model == BM25 and fuse:
         raise InputError("there is nothing to fuse: --fuse adds bm25 to a model, and the model is bm25; leave it out")
     if model == BM25 and vectors is not None:

@@ -72,9 +72,8 @@ def _lost_judgements(split: Split) -> list[str]:
     lost = int((np.asarray(split.collection.document_positions(judged)) < 0).sum())
     if not lost:
         return []
-    return [
-        f"{lost:,} of {len(judged):,} judgements of a relevant document are of one that is not there, which no system can find; see nearfield data check"
-    ]
+    of = f"{lost:,} of {len(judged):,} judgements of a relevant document"
+    return [f"{of} are of one that is not there, which no system can find; see nearfield data check"]
 
 
 def _tested(names: Sequence[str], table: Floats) -> tuple[list[PairTest], list[str]]:

@@ -32,7 +32,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "forward_scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
     "backward_scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
     "forward": (None, _POINTER, _POINTER, _POINTER, _INTEGER, _POINTER, _POINTER),
-    "backward": (None, _POINTER, _POINTER, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 5),
+    "backward": (None, _POINTER, _POINTER, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 4, ctypes.c_int, _POINTER),
     "scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
     "encode": (_INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER),
     "scan": (_INTEGER, _POINTER, _POINTER, ctypes.c_int, ctypes.c_int, *[_POINTER] * 3, _INTEGER, *[_POINTER] * 3, _INTEGER),

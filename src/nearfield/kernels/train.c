@@ -126,11 +126,11 @@ int64_t NF(backward_scratch)(const nf_model *model, int64_t tokens, int64_t long
     return tokens * padded(model->hidden) + group_scratch(model, longest);
 }
 
-/* Sequences `first`... `end` back through a layer: `gradient` (their tokens, padded(hidden)) in place. `in` are its inputs, as they are or,
+/* Sequences `first`... `end` back through a layer: `gradient` (their tokens, padded(hidden)) in place, if it is `wanted`. `in` are its inputs, as they are or,
  * where `norm` is there, as the layer norm before it kept them. */
 static void layer_back(const nf_model *model, const nf_layer *layer, const nf_turned *turned, const nf_tape *tape, const float *in,
                        ptrdiff_t in_stride, const nf_norm *norm, const int64_t *offsets, ptrdiff_t first, ptrdiff_t end,
-                       const nf_slopes *slopes, float *distances, float *gradient, float *scratch) {
+                       const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), inner = model->intermediate, deep = padded(inner);
     const ptrdiff_t wide = padded(3 * hidden), tokens = offsets[end] - offsets[first];
     const int kind = layer->up.kind;
@@ -161,11 +161,11 @@ static void layer_back(const nf_model *model, const nf_layer *layer, const nf_tu
         in = rows, in_stride = stride;
     }
     add_slope(kind, active, wide, 3 * hidden, in, in_stride, hidden, tokens, &slopes->projected, rest);
-    take_back(&turned->projected, active, wide, tokens, gradient, stride, ADD, rest);
+    if (wanted) take_back(&turned->projected, active, wide, tokens, gradient, stride, ADD, rest);
 }
 
 void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count, float *kept,
-                  const nf_slopes *slopes, float *distances, float *gradient, float *scratch) {
+                  const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), tokens = offsets[count] - offsets[0];
     const int64_t each = NF(kept)(model, tokens);
     copy_rows(gradient, hidden, tokens, hidden, scratch, stride);
@@ -176,7 +176,7 @@ void NF(backward)(const nf_model *model, const nf_turned *turned, const float *f
             const nf_tape tape = NF(tape_after)(model, tape_of(model, kept + l * each, tokens), at);
             const float *in = l ? tape_of(model, kept + (l - 1) * each, tokens).finished + at * stride : first + at * hidden;
             layer_back(model, &model->layers[l], &turned[l], &tape, in, l ? stride : hidden, l ? &model->layers[l - 1].finished : NULL,
-                       offsets, i, end, &slopes[l], distances, scratch + at * stride, scratch + tokens * stride);
+                       offsets, i, end, &slopes[l], distances, scratch + at * stride, l > 0 || wanted, scratch + tokens * stride);
         }
-    copy_rows(scratch, stride, tokens, hidden, gradient, hidden);
+    if (wanted) copy_rows(scratch, stride, tokens, hidden, gradient, hidden);
 }

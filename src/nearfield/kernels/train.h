@@ -32,10 +32,10 @@ int64_t NF(backward_scratch)(const nf_model *model, int64_t tokens, int64_t long
 void NF(forward)(const nf_model *model, float *states, const int64_t *offsets, int64_t count, float *kept, float *scratch);
 
 /* The way back: `gradient` (T, hidden), of a loss by the states after all layers, becomes that by the states before them, `first` (T,
- * hidden), which `kept` was made from. Adds to `slopes`, one a layer, and to `distances` (heads, 2 x reach - 1), the gradient by
+ * hidden), which `kept` was made from, or nothing of use where that is not `wanted`. Adds to `slopes`, one a layer, and to `distances` (heads, 2 x reach - 1), the gradient by
  * model->distances, unless it is NULL. */
 void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count, float *kept,
-                  const nf_slopes *slopes, float *distances, float *gradient, float *scratch);
+                  const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch);
 
 /* Within backward. */
 ptrdiff_t NF(attention_back_scratch)(const nf_model *model, ptrdiff_t longest);

@@ -32,7 +32,7 @@ from nearfield.train.training_data import Batch, Positions, TrainingData, possib
 from nearfield.types.contract import Contract
 
 MINI_TOKENS = 2048  # of one forward pass: the states of a layer then stay in a processor's cache (see docs/log.md)
-NATIVE_TOKENS = 4096  # of one on the kernels, which keep to the cache themselves: the more, the more evenly threads share them
+NATIVE_TOKENS = 8192  # of one on the kernels, which keep to the cache themselves: the more, the more evenly threads share them
 _ROWS = 256  # queries whose possibly relevant documents are looked up at once
 
 

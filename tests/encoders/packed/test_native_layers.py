@@ -148,6 +148,18 @@ def test_weights_that_an_optimiser_changed_are_seen(opened: Callable[..., TextMo
         assert_same_gradients(own, gradients, off=1e-4)
 
 
+def test_frozen_embeddings_get_no_gradient_and_the_layers_the_same(opened: Callable[..., TextModel]) -> None:
+    model, batch = opened("mpnet"), packed(LENGTHS)
+    layers = NativeLayers(model.backbone)
+    _, wanted = states_and_gradients(model, layers, batch)
+    frozen = {name: weight for name, weight in model.parameters().items() if name.startswith("embeddings")}
+    for weight in frozen.values():
+        weight.requires_grad_(False)
+    _, gradients = states_and_gradients(model, layers, batch)
+    for name, gradient in gradients.items():
+        assert gradient is None if name in frozen else (gradient is wanted[name] is None or torch.equal(gradient, wanted[name])), name
+
+
 def test_several_passes_may_be_open_and_each_goes_back_once(opened: Callable[..., TextModel]) -> None:
     model, batches = opened(), [packed([40, 3]), packed([11, 50, 2])]
     model.layers = NativeLayers(model.backbone)

@@ -94,10 +94,11 @@ class NativeLayers:
 
         return Pass(offsets, distances, self._on_threads(part, self._shares(offsets)))
 
-    def backward(self, made: Pass, first: Floats, gradient: Floats) -> tuple[list[Tensor], Floats | None]:
+    def backward(self, made: Pass, first: Floats, gradient: Floats, *, wanted: bool = True) -> tuple[list[Tensor], Floats | None]:
         """The gradients by each of `weights` and by the distances, once a `Pass`.
 
-        `gradient` (T, hidden), of a loss by the states after all layers, becomes that by `first` (T, hidden), the states before them.
+        `gradient` (T, hidden), of a loss by the states after all layers, becomes that by `first` (T, hidden), the states before them,
+        where it is `wanted`.
         """
         self._on_threads(LayerWeights.refresh_turned, self._layers)
         model = _Model(self._facts, [layer.layout() for layer in self._layers], made.distances, self._kernels.panel)
@@ -113,7 +114,7 @@ class NativeLayers:
             rows, scratch = slice(own[0], own[-1]), self._scratch("backward_scratch", model, own)
             self._kernels.call(
                 "backward", model.address, ctypes.addressof(turned), first[rows], own, len(own) - 1, made.kept[at],
-                ctypes.addressof(slopes), distances, gradient[rows], scratch,
+                ctypes.addressof(slopes), distances, gradient[rows], int(wanted), scratch,
             )  # fmt: skip
             self._give_back(scratch, made.kept[at])
             return room, distances
@@ -195,8 +196,10 @@ class _Layers(torch.autograd.Function):
         made, ctx.made = ctx.made, None
         gradient = gradients[0].detach().float().clone(memory_format=torch.contiguous_format)
         first = np.ascontiguousarray(states.detach().numpy())
-        by_weight, by_distance = ctx.layers.backward(made, first, gradient.numpy())
-        return None, None, None, None if by_distance is None else torch.from_numpy(by_distance), gradient, *by_weight
+        wanted = ctx.needs_input_grad[4]
+        by_weight, by_distance = ctx.layers.backward(made, first, gradient.numpy(), wanted=wanted)
+        distances = None if by_distance is None else torch.from_numpy(by_distance)
+        return None, None, None, distances, gradient if wanted else None, *by_weight
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from nearfield.encoders.packed.native_layers import NativeLayers, why_not
 from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware
 from nearfield.encoders.static_backbone import StaticTable
 from nearfield.heads.three import ThreeHeads
+from nearfield.kernels.library import runnable
 from nearfield.train.group import ALONE, Group
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import rate_at, sparsity_at
@@ -78,6 +79,8 @@ def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:
     if recipe.schedule.engine == "torch" or model.adapters is not None or isinstance(model.backbone, StaticTable):
         return None
     if model.precision == "bfloat16" and bfloat16_in_hardware() != "avx512_bf16":  # AMX, which torch uses, is several times as fast
+        return None
+    if runnable()[:1] == ("plain",):  # a processor that the kernels have no instructions of: torch's products are the faster ones there
         return None
     if not model.packs or why_not(model.backbone) is not None:
         return None

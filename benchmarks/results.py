@@ -17,8 +17,10 @@ FOLDER = Path(__file__).resolve().parent / "results"
 
 
 def circumstances() -> dict[str, Any]:
-    """Machine, versions, command and date, and the mean number of running processes in the last minute (a busy machine is no evidence)."""
-    command = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *(word for word in sys.argv[1:] if not os.path.isabs(word))]
+    """Machine, versions, command (of a path from the root its name) and date, and the mean number of running processes in the last minute
+    (a busy machine is no evidence)."""
+    words = (Path(word).name if os.path.isabs(word) else word for word in sys.argv[1:])
+    command = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *words]
     load = round(os.getloadavg()[0], 2)
     return {
         "machine": machine(),

@@ -27,10 +27,12 @@ REFERENCE = "sentence-transformers float32"
 
 def main(arguments: list[str] | None = None, *, device: str = "cpu") -> None:
     asked = parser().parse_args(arguments)
-    result: dict[str, Any] = circumstances() | {"device": device, "asked": vars(asked)}
+    told = {key: Path(value).name if key in ("on", "quality") and value else value for key, value in vars(asked).items()}
+    result: dict[str, Any] = circumstances() | {"device": device, "asked": told}
     result["models"] = {model: compare(model, asked, device=device) for model in asked.models}
     if asked.save:
-        save("train_gpu" if device == "cuda" else "train_cpu", result)
+        name = "train_gpu" if device == "cuda" else "train_cpu"
+        save(name if told["on"] == "stdlib" else f"{name}-{told['on']}", result)
     if asked.json:
         print(json.dumps(result, indent=1))
         return

@@ -74,7 +74,10 @@ def _cold_start(name: str, result: dict[str, Any], command: str) -> list[str]:
 def _train(name: str, result: dict[str, Any], command: str) -> list[str]:
     columns = ("pairs_per_second", "loss_off", "ndcg")
     tables = [f"**{Path(model).name}**\n\n" + _rows(sides, columns) for model, sides in result["models"].items()]
-    return [f"### Training\n\nPairs a second, and the greatest relative difference of a step's loss. {command}", *tables]
+    return [
+        f"### Training on {result['asked']['on']}\n\nPairs a second, and the greatest relative difference of a step's loss. {command}",
+        *tables,
+    ]
 
 
 def _train_memory(name: str, result: dict[str, Any], command: str) -> list[str]:

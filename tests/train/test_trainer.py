@@ -14,7 +14,7 @@ from nearfield.kernels.library import runnable
 from nearfield.train import trainer
 from nearfield.train.lora import add_lora
 from nearfield.train.recipe import Recipe
-from nearfield.train.step import MINI_TOKENS, NATIVE_TOKENS, mini_tokens
+from nearfield.train.step import MINI_TOKENS, held_parts, mini_tokens
 from nearfield.train.trainer import Trainer
 from static_models import model2vec_folder
 from tiny import tiny_model
@@ -51,7 +51,14 @@ def test_the_kernels_train_what_they_can_and_torch_the_rest(tmp_path: Path, monk
     assert mini_tokens(model) == MINI_TOKENS
     Trainer(model, auto, 1)
     assert model.layers is not None
-    assert mini_tokens(model) == NATIVE_TOKENS
+    assert mini_tokens(model) == 6144, "the graphs that may be held are two of them"
+    data, tight = data_of(model, 500, negatives=1), Recipe.of({"schedule": {"graph_tokens": 900}})
+    Trainer(model, tight, 1)
+    step = data.prepare(np.arange(500), model)
+    sizes = [len(part.ids) for part in step.parts]
+    assert held_parts(step, tight) == 1
+    assert max(sizes) <= 900 < sum(sizes)
+    assert min(sizes) > 0.5 * max(sizes), "of about the same size"
     lora, half = TextModel.open(tiny), TextModel.open(tiny, precision="bfloat16")
     add_lora(lora, Recipe.of({"lora": {"rank": 2}}))
     others = [

@@ -17,6 +17,7 @@ from nearfield.store.torch_pickle import unpickled
 
 _KINDS = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2"}
 _TIMES = 4  # numbers of all tensors together for each byte of the file: some weights are there under several names
+_DIMENSIONS = 64  # as many as numpy has
 Array = npt.NDArray[np.float32]
 
 
@@ -152,6 +153,8 @@ def _view(
         raise ValueError("a tensor is marked, such as a negated one")
     if type(storage) is not np.ndarray or storage.ndim != 1:
         raise ValueError("a tensor is made of no storage")
+    if not all(type(part) is tuple and len(part) <= _DIMENSIONS for part in (size, stride)):
+        raise ValueError(f"a tensor has no size and stride, or more than {_DIMENSIONS} dimensions")
     if any(type(number) is not int for part in ((offset,), size, stride) for number in part):
         raise ValueError("a tensor lies at what is no whole number")
     last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -47,7 +47,7 @@ def train(
     trainer = Trainer(model, recipe, steps, group)
     state = _begin(trainer, run, measure)
     lead(trainer, made=state.step)
-    with closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared:
+    with _released(model), closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared:
         while state.step < steps and state.stale < patience:
             started, batch = time.perf_counter(), group.agree(next(prepared))
             loss = trainer.step(state.step + 1, batch)
@@ -63,8 +63,6 @@ def train(
             note = f"  {twice / batch.tokens:.0%} embedded twice (gradient cache)" if twice else ""
             progress(state.step, steps, f"loss {loss:.3f}  {speed:.1f} pairs/s  best dev {state.peak.mean():.3f}{note}")
     group.agree(None)
-    if model.layers is not None:
-        model.layers.free()
     return kept_weights(run, state)
 
 
@@ -76,6 +74,15 @@ def lead(trainer: Trainer, *, made: int) -> None:
         facts = {"model": str(folder.resolve()), "files": model_hash(folder), "precision": model.precision}
         group.agree(facts | {"recipe": dataclasses.asdict(trainer.recipe), "steps": trainer.steps, "made": made})
         trainer.share()
+
+
+@contextmanager
+def _released(model: Trained) -> Iterator[None]:
+    """Whatever ends the block, what ran the model's layers in training is let go of, with its memory."""
+    try:
+        yield
+    finally:
+        model.layers = None
 
 
 _NOTHING: Batch | None = None  # what a process that follows has to say
@@ -96,9 +103,10 @@ def follow(group: Group) -> None:
         trainer = Trainer(model, recipe, order["steps"], group)
         trainer.share()
         number = order["made"]
-        while (step := group.agree(_NOTHING)) is not None:
-            number += 1
-            trainer.step(number, step)
+        with _released(model):
+            while (step := group.agree(_NOTHING)) is not None:
+                number += 1
+                trainer.step(number, step)
 
 
 def prepared_steps(data: Material, recipe: Recipe, model: Trained, *, after: int, group: Group = ALONE) -> Generator[Batch]:

@@ -32,7 +32,6 @@ from nearfield.train.training_data import Batch, Positions, TrainingData, possib
 from nearfield.types.contract import Contract
 
 MINI_TOKENS = 2048  # of one forward pass: the states of a layer then stay in a processor's cache (see docs/log.md)
-NATIVE_TOKENS = 8192  # of one on the kernels, which keep to the cache themselves: the more, the more evenly threads share them
 _ROWS = 256  # queries whose possibly relevant documents are looked up at once
 
 
@@ -129,8 +128,8 @@ def prepare_step(data: TrainingData, batch: Positions, contract: Contract, *, pr
 
 
 def mini_tokens(model: Trained) -> int:
-    """How many tokens of a step go through `model` at once."""
-    return MINI_TOKENS if model.layers is None else NATIVE_TOKENS
+    """How many tokens of a step go through `model` at once, at most."""
+    return MINI_TOKENS if model.layers is None else model.layers.batch_tokens
 
 
 def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, processes: int = 1, budget: int = 0) -> list[Packed]:
@@ -142,6 +141,8 @@ def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, proc
     """
     total = len(queries.ids) + len(documents.ids)
     budget = max(1, min(budget or MINI_TOKENS, -(-total // processes)))
+    longest = max(int(part.lengths.max(initial=0)) for part in (queries, documents))
+    budget = min(budget, -(-total // max(1, -(-total // budget))) + longest)  # as many mini-batches, but of about the same size
     alike = contract.include_prompt or queries.prompt_tokens == documents.prompt_tokens
     if alike and queries.looked_up == documents.looked_up:
         return packed_batches(queries.followed_by(documents), budget)

@@ -180,6 +180,45 @@ def test_several_passes_may_be_open_and_each_goes_back_once(opened: Callable[...
         losses[0].backward()
 
 
+def test_a_weight_that_changed_before_the_way_back_is_an_error(opened: Callable[..., TextModel]) -> None:
+    """As in torch: the gradient would be neither the old weight's nor the new one's."""
+    model, batch = opened(), packed([20, 9])
+    model.layers = layers = NativeLayers(model.backbone)
+    weight = model.backbone.encoder.layer[1].output.dense.weight
+    for between in (lambda: None, lambda: model.states(batch)):  # whether the new weight was seen in between or not
+        states = model.states(batch)
+        with torch.no_grad():
+            weight += 0.01
+        between()
+        with pytest.raises(RuntimeError, match="a weight was changed between"):
+            states.sum().backward()
+    model.backbone.zero_grad()
+    wanted, (_, gradients) = states_and_gradients(model, None, batch)[1], states_and_gradients(model, layers, batch)
+    assert_same_gradients(gradients, wanted, off=1e-4)
+
+
+def test_a_change_of_order_is_seen_and_strides_are_no_matter(opened: Callable[..., TextModel]) -> None:
+    model, batch = opened(), packed([20, 9])
+    layers, layer = NativeLayers(model.backbone), model.backbone.encoder.layer[0]
+    states_and_gradients(model, layers, batch)
+    with torch.no_grad():
+        layer.intermediate.dense.weight.copy_(layer.intermediate.dense.weight.roll(1, 0))
+        layer.output.dense.weight.copy_(layer.output.dense.weight.flip(1))
+        layer.attention.self.key.weight.data = layer.attention.self.key.weight.T.contiguous().T
+        layer.output.LayerNorm.weight.data = torch.randn(80)[::2]
+    wanted, _ = states_and_gradients(model, None, batch)
+    found, _ = states_and_gradients(model, layers, batch)
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+
+
+def test_a_gradient_of_a_gradient_is_refused(opened: Callable[..., TextModel]) -> None:
+    model = opened()
+    model.layers = NativeLayers(model.backbone)
+    (gradient,) = torch.autograd.grad(model.states(packed([9])).square().sum(), [model.layers.weights[0]], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
 def test_sequences_without_a_token_and_single_ones(opened: Callable[..., TextModel]) -> None:
     model = opened()
     for lengths in ([0, 0, 5], [1], [128]):
@@ -193,6 +232,8 @@ def test_sequences_without_a_token_and_single_ones(opened: Callable[..., TextMod
 def test_what_they_cannot_stand_for_is_said(opened: Callable[..., TextModel], monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = opened().backbone
     assert why_not(backbone) is None
+    assert "have no dropout" in str(why_not(backbone.train()))
+    backbone.eval()
     backbone.config.hidden_act = "mish"
     assert "no activation mish" in str(why_not(backbone))
     assert "float32 weights on a CPU" in str(why_not(backbone.half()))

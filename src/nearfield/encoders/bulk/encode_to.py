@@ -72,7 +72,7 @@ def encode_to(
             _run(job, shards, maker, progress, stream.total() or 0)
             account = _total(job, stream)
             _warn(account, encoder)
-            _finish(job, encoder, request, account, request.stored(empty))
+            _finish(job, encoder, request, account, request.stored(empty), cached=kept is not None)
     finally:
         if kept is not None:
             kept.close()
@@ -165,10 +165,10 @@ def _warn(account: Account, encoder: Encoder[Any]) -> None:
         warnings.warn(f"{message}{usage.tokens_lost:,} tokens ({share:.1%} of all)", TruncationWarning, stacklevel=3)
 
 
-def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account, empty: Embeddings) -> None:
+def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account, empty: Embeddings, *, cached: bool) -> None:
     """Make the vector folder of what the job holds, move it to its place, and remove the job.
 
-    `empty` is embeddings of no text, stored as asked for.
+    `empty` is embeddings of no text, stored as asked for. Raises StorageError where vectors of other texts alone lie there.
     """
     job.close()
     stage = job.folder / "finished"
@@ -184,8 +184,9 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account,
     if "files" in identity:
         MadeBy(name, request.source or name, identity["files"], request.role, adapter_of(encoder, request.role)).save(stage)
     if not job.replaces and not shares_a_text(job.path, stage):
-        forget_job(job.path)  # the vectors are in the cache
-        raise StorageError(f"{job.path}: holds vectors of other texts, none of this input's among them; {UNLESS}")
+        forget_job(job.path)
+        made = "those made now are in the cache" if cached else "those made now are dropped"
+        raise StorageError(f"{job.path}: holds vectors of other texts, none of this input's among them; {UNLESS} ({made})")
     say_replaced(job.path, stage)
     move_folder(stage, job.path)
     shutil.rmtree(job.folder, ignore_errors=True)

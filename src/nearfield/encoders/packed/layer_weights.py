@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from nearfield.kernels.matrix import Floats, Matrix, Turned
 MATRICES = {"projected": ("query", "key", "value"), "out": ("out",), "up": ("up",), "down": ("down",)}
 """The kernels' matrices of a layer, and the linear layers that each holds, one below the other."""
 NORMS = ("attended", "finished")
+_ODD = np.random.default_rng(0).integers(2**63, size=1024).astype(np.uint64) * 2 + 1  # factors of the digest of a weight
 
 
 class LayerWeights:
@@ -31,23 +33,31 @@ class LayerWeights:
         norms = [modules[name] for name in NORMS]
         self.weights: list[nn.Parameter] = [weight for module in (*linear, *norms) for weight in (module.weight, module.bias)]
         self._matrices = {name: Matrix(kernels, *self._arrays(name), precision=precision) for name in MATRICES}
+        self._norms: dict[str, tuple[Floats, Floats]] = {}
         self._turned: dict[str, Turned] = {}
-        self._bits, self._turned_bits = self._sum_of_bits(), -1
+        self.stamp, self._turned_stamp = -1, -1
+        self.refresh()
         self.size = sum(count for _, _, count in self._places())
 
     def refresh(self) -> None:
-        """Lay the weights out anew, if they have changed. Their versions do not tell: a fused optimiser does not count them up."""
-        bits = self._sum_of_bits()
-        if bits != self._bits:
-            self._bits = bits
+        """Lay the weights out anew, if they have changed, as `stamp` then does too. Their versions do not tell: a fused optimiser counts
+        none up."""
+        stamp = self._stamp()
+        if stamp != self.stamp:
+            self.stamp = stamp
             for name, matrix in self._matrices.items():
                 matrix.fill(*self._arrays(name))
+            for name in NORMS:
+                self._norms[name] = (_array(self._modules[name].weight).copy(), _array(self._modules[name].bias).copy())
 
     def refresh_turned(self) -> None:
-        """The same of the weights turned round, as `refresh` saw them last."""
-        if self._turned_bits == self._bits:
+        """The same of the weights turned round. Raises RuntimeError where they are others than `refresh` saw last."""
+        stamp = self._stamp()
+        if stamp != self.stamp:
+            raise RuntimeError("a weight was changed between the way forward and the way back through it")
+        if stamp == self._turned_stamp:
             return
-        self._turned_bits = self._bits
+        self._turned_stamp = stamp
         for name in MATRICES:
             weights, _ = self._arrays(name)
             if name in self._turned:
@@ -57,7 +67,7 @@ class LayerWeights:
 
     def layout(self) -> LayerLayout:
         """nf_layer, which points at what this holds."""
-        norms = {name: NormLayout(self._modules[name].weight.data_ptr(), self._modules[name].bias.data_ptr()) for name in NORMS}
+        norms = {name: NormLayout(*(part.ctypes.data for part in self._norms[name])) for name in NORMS}
         return LayerLayout(**{name: matrix.layout for name, matrix in self._matrices.items()}, **norms)
 
     def turned(self) -> TurnedLayout:
@@ -102,14 +112,24 @@ class LayerWeights:
         modules = [self._modules[part] for part in MATRICES[name]]
         return [_array(module.weight) for module in modules], [_array(module.bias) for module in modules]
 
-    def _sum_of_bits(self) -> int:
-        """What changes whenever training changes a weight, but for one time in 2^64."""
+    def _stamp(self) -> int:
+        """What changes whenever a weight does, its order too, but for one time in 2^64."""
         total = 0
         for weight in self.weights:
-            bits = _array(weight).ravel().view(np.uint32)
-            total += int(bits[: len(bits) // 2 * 2].view(np.uint64).sum()) + (int(bits[-1]) if len(bits) % 2 else 0)
+            total = (total * int(_ODD[-1]) + _digest(_array(weight).ravel().view(np.uint32))) % 2**64
         return total
 
 
 def _array(weight: Tensor) -> Floats:
     return np.ascontiguousarray(weight.detach().numpy())
+
+
+def _digest(bits: npt.NDArray[np.uint32]) -> int:
+    """Sums of each block and of each place in the blocks, each times a number of its own."""
+    whole = len(bits) // len(_ODD) * len(_ODD)
+    blocks, rest = bits[:whole].reshape(-1, len(_ODD)), bits[whole:].astype(np.uint64)
+    by_block, by_place = blocks.sum(1, dtype=np.uint64), blocks.sum(0, dtype=np.uint64)
+    by_block *= np.arange(1, 2 * len(blocks), 2, dtype=np.uint64) * _ODD[0]
+    by_place *= _ODD
+    rest *= _ODD[: len(rest)][::-1]
+    return int(by_block.sum()) + int(by_place.sum()) + int(rest.sum())

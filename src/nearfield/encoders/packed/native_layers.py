@@ -31,6 +31,8 @@ def why_not(backbone: Any) -> str | None:
     """In words why these layers cannot stand for the backbone's own, or None where they can."""
     if not runnable():
         return "the kernels are not compiled here"
+    if backbone.training and any(module.p for module in backbone.modules() if isinstance(module, nn.Dropout)):
+        return "they have no dropout"
     if any(weight.device.type != "cpu" or weight.dtype != torch.float32 for weight in backbone.parameters()):
         return "they train float32 weights on a CPU"
     return why_not_config(backbone.config.to_dict())
@@ -38,11 +40,13 @@ def why_not(backbone: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Pass:
-    """One way forward: of which sequences, what was added to scores by distance, and what each thread kept for the way back."""
+    """One way forward: of which sequences, what was added to scores by distance, what each thread kept for the way back, and the layers'
+    stamps, by which their weights are known."""
 
     offsets: Offsets
     distances: Floats | None
     kept: list[Floats]
+    stamps: tuple[int, ...]
 
 
 class NativeLayers:
@@ -50,10 +54,13 @@ class NativeLayers:
 
     It reads the backbone's weights as they are at each call, and autograd gets their gradients from it. Products are of `precision`,
     float32 or bfloat16, all else float32. Each thread takes sequences of its own, so the last digits of a gradient depend on the
-    number of threads, and on nothing else.
+    number of threads, and on nothing else. `batch_tokens`: what it is best given at once, in training.
     """
 
-    def __init__(self, backbone: Any, *, precision: str = "float32", threads: int = 0, level: str | None = None) -> None:
+    def __init__(
+        self, backbone: Any, *, precision: str = "float32", threads: int = 0, level: str | None = None, batch_tokens: int = 8192
+    ) -> None:
+        self.batch_tokens = batch_tokens
         config = backbone.config.to_dict()
         architecture = ARCHITECTURES[config["model_type"]]
         fact = functools.partial(architecture.fact, config)
@@ -92,14 +99,16 @@ class NativeLayers:
             self._give_back(scratch)
             return np.empty(0, np.float32) if kept is None else kept
 
-        return Pass(offsets, distances, self._on_threads(part, self._shares(offsets)))
+        return Pass(offsets, distances, self._on_threads(part, self._shares(offsets)), tuple(layer.stamp for layer in self._layers))
 
     def backward(self, made: Pass, first: Floats, gradient: Floats, *, wanted: bool = True) -> tuple[list[Tensor], Floats | None]:
         """The gradients by each of `weights` and by the distances, once a `Pass`.
 
         `gradient` (T, hidden), of a loss by the states after all layers, becomes that by `first` (T, hidden), the states before them,
-        where it is `wanted`.
+        where it is `wanted`. Raises RuntimeError where a weight is no longer as it was on the way forward.
         """
+        if made.stamps != tuple(layer.stamp for layer in self._layers):
+            raise RuntimeError("a weight was changed between the way forward and the way back through it")
         self._on_threads(LayerWeights.refresh_turned, self._layers)
         model = _Model(self._facts, [layer.layout() for layer in self._layers], made.distances, self._kernels.panel)
         turned = (TurnedLayout * len(self._layers))(*(layer.turned() for layer in self._layers))
@@ -126,11 +135,6 @@ class NativeLayers:
         gradients = [part for layer, own in zip(self._layers, torch.split(total, sizes), strict=True) for part in layer.gradients(own)]
         by_distance = [distances for _, distances in parts if distances is not None]
         return gradients, np.sum(by_distance, axis=0) if by_distance else None
-
-    def free(self) -> None:
-        """Give back the memory that calls to come would have used again."""
-        with self._lock:
-            self._free.clear()
 
     def _shares(self, offsets: Offsets) -> list[Offsets]:
         """The offsets of each thread's sequences, about as much work each; of threads for which none is left, nothing."""
@@ -189,6 +193,7 @@ class _Layers(torch.autograd.Function):
         return made
 
     @staticmethod
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (states,) = ctx.saved_tensors
         if ctx.made is None:

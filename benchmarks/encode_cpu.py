@@ -101,7 +101,7 @@ def _start(sides: list[str], model: Path, work: str, arguments: argparse.Namespa
             child.ask(do="load", **asked, prompts=prompts)
             children[side] = child
         except SideError as error:
-            absent[side] = str(error)
+            absent[side] = str(error).replace(str(model), model.name)
             child.close()
     if REFERENCE not in children:
         sys.exit(f"the reference cannot run: {absent[REFERENCE]}")

@@ -50,7 +50,7 @@ def search(
         str, typer.Option(help="exact; or funnel or binary, which score a shortlist: faster over many vectors, and kept beside --vectors.")
     ] = "exact",
     recall: Annotated[
-        float | None, typer.Option(help="Share of the exact results that --index has to find, measured; .98 by default.", min=0, max=1)
+        float | None, typer.Option(help="Share of the exact results that --index has to find, measured; .98 by default.", min=0.01, max=1)
     ] = None,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
@@ -80,8 +80,7 @@ def search(
     wanted = k if judge is None else max(k, depth)
     reach = max(wanted, FUSED_DEPTH) if fuse else wanted
     opened = partial(open_model, model, runtime=runtime, precision=precision, device=device, proof=proof_on(data.document_texts, None))
-    how = _Search(vectors, reach, index, RECALL if recall is None else recall)
-    found = {} if model == BM25 else {model: _embedded(data, query, model, opened, how)}
+    found = {} if model == BM25 else {model: _embedded(data, query, model, opened, _Search(vectors, reach, index, recall or RECALL))}
     if fuse or model == BM25:
         found[BM25] = _lexical(data, query, reach)
     rankings = {name: each.ranking for name, each in found.items()}

@@ -59,7 +59,7 @@ def test_a_folder_by_adapt_is_a_model_like_any_other(cli: Callable[..., Any], tm
         queries = tmp_path / f"queries of {first.name}"
         assert cli("encode", first, data, "--role", "query", "--to", queries).exit_code == 0
         refused = cli("encode", second, data, "--role", "query", "--to", queries)
-        assert (refused.exit_code, "which would be replaced by ones" in refused.stderr) == (2, True), refused.stderr
+        assert (refused.exit_code, "through another adapter than this one" in refused.stderr) == (2, True), refused.stderr
 
 
 def test_an_adapter_without_its_model_is_refused(cli: Callable[..., Any], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from nearfield.encoders.model import QUERY_WEIGHTS
-from nearfield.encoders.packed.native_layers import NativeLayers, why_not
+from nearfield.encoders.packed.native_layers import BATCH_TOKENS, NativeLayers, why_not
 from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware
 from nearfield.encoders.static_backbone import StaticTable
 from nearfield.heads.three import ThreeHeads
@@ -17,7 +17,6 @@ from nearfield.train.step import Trained, held_parts, training_step
 from nearfield.train.training_data import Batch
 
 TABLE_RATE = 20.0  # times the rate: of a table that queries are looked up in, each weight of which few batches touch
-NATIVE_TOKENS = 8192  # of a mini-batch on the kernels, which keep to the cache themselves: the more, the more evenly threads share them
 EVEN_RATE = 10.0  # times the rate: of a layer from a token's state to its weight that begins with no weights (see docs/log.md)
 
 
@@ -86,7 +85,7 @@ def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:
     if not model.packs or why_not(model.backbone) is not None:
         return None
     most = recipe.schedule.graph_tokens
-    layers = NativeLayers(model.backbone, precision=model.precision, batch_tokens=max(1, most // -(-most // NATIVE_TOKENS)))
+    layers = NativeLayers(model.backbone, precision=model.precision, batch_tokens=max(1, most // -(-most // BATCH_TOKENS)))
     return layers if all(weight.requires_grad for weight in layers.weights) else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nearfield.batch.marks import Marks
 from nearfield.batch.packed import Packed
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.packed import native_layers
@@ -227,6 +229,28 @@ def test_sequences_without_a_token_and_single_ones(opened: Callable[..., TextMod
         found, own = states_and_gradients(model, NativeLayers(model.backbone, threads=3), batch)
         torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
         assert_same_gradients(own, gradients, off=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["bert", "electra"])
+def test_types_of_tokens_are_seen(opened: Callable[..., TextModel], kind: str) -> None:
+    """As a cross-encoder's two texts have."""
+    model, plain = opened(kind), packed([20, 9])
+    batch = replace(plain, types=(np.arange(29) % 3 == 0).astype(np.int32))
+    states, gradients = states_and_gradients(model, None, batch)
+    found, own = states_and_gradients(model, NativeLayers(model.backbone), batch)
+    torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
+    assert_same_gradients(own, gradients, off=1e-4)
+    assert float((found - model.states(plain)).detach().abs().max()) > 1e-3
+
+
+def test_tokens_that_none_looks_at_are_left_to_torch(opened: Callable[..., TextModel]) -> None:
+    model, plain = opened(), packed([20, 9])
+    batch = replace(plain, marks=Marks(np.ones(29, bool), np.array([4, 0])))
+    with torch.no_grad():
+        wanted = model.states(batch)
+        model.layers = NativeLayers(model.backbone)
+        assert torch.equal(model.states(batch), wanted)
+        assert float((model.states(plain) - wanted).abs().max()) > 1e-3
 
 
 def test_what_they_cannot_stand_for_is_said(opened: Callable[..., TextModel], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from nearfield.encoders.bulk.isolate import nothing
 from nearfield.encoders.bulk.job import IDS, Job, forget_job, replaces
 from nearfield.encoders.bulk.manifest import FILE, write_manifest
 from nearfield.encoders.bulk.part import PartMaker
-from nearfield.encoders.bulk.replaced import UNLESS, adapter_of, refuse_others_vectors, say_replaced, shares_a_text
+from nearfield.encoders.bulk.replaced import UNLESS, adapter_of, both_texts, refuse_others_vectors, say_replaced
 from nearfield.encoders.bulk.request import Request
 from nearfield.encoders.bulk.shards import BYTES, ROWS, Shard, cut_shards
 from nearfield.encoders.encoder import Encoder
@@ -31,7 +30,6 @@ from nearfield.store.made_by import MadeBy
 from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
 
-log = logging.getLogger(__name__)
 FORMAT = 2  # of a job: raised when shards are cut or written otherwise
 
 
@@ -183,10 +181,12 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account,
     identity, name = encoder.identity or {}, encoder.contract.name
     if "files" in identity:
         MadeBy(name, request.source or name, identity["files"], request.role, adapter_of(encoder, request.role)).save(stage)
-    if not job.replaces and not shares_a_text(job.path, stage):
+    texts = both_texts(job.path, stage)
+    if not job.replaces and texts is not None and not texts.share_one:
         forget_job(job.path)
         made = "those made now are in the cache" if cached else "those made now are dropped"
         raise StorageError(f"{job.path}: holds vectors of other texts, none of this input's among them; {UNLESS} ({made})")
-    say_replaced(job.path, stage)
+    if texts is not None:
+        say_replaced(job.path, stage, texts)
     move_folder(stage, job.path)
     shutil.rmtree(job.folder, ignore_errors=True)

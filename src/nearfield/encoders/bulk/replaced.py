@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nearfield.data.stream import Stream
 from nearfield.encoders.bulk.manifest import short_hashes, texts_in
@@ -54,21 +56,29 @@ def adapter_of(encoder: Encoder[Any], role: str) -> str:
     return str((encoder.identity or {}).get("adapter", "")) if role == QUERY else ""
 
 
-def shares_a_text(path: Path, stage: Path) -> bool:
-    """Whether the finished folder at `path` and `stage` have a text in common that is not empty; also where one of them does not say."""
-    before = texts_in(path)
-    after = None if before is None else texts_in(stage)
-    if before is None or after is None:
-        return True
-    return bool((np.isin(after, before) & (after != short_hashes([text_hash(b"")]))).any())
+@dataclass(frozen=True, eq=False)
+class BothTexts:
+    """The texts of a finished folder and of the one that takes its place, as `texts_in` tells them apart: (n,) and (m,) uint64."""
+
+    before: npt.NDArray[np.uint64]
+    after: npt.NDArray[np.uint64]
+
+    @property
+    def share_one(self) -> bool:
+        """Whether there is a text in both that is not empty."""
+        return bool((np.isin(self.after, self.before) & (self.after != short_hashes([text_hash(b"")]))).any())
 
 
-def say_replaced(path: Path, stage: Path) -> None:
-    """Say which rows the finished folder at `path`, where there is one, shares with `stage`, which takes its place."""
+def both_texts(path: Path, stage: Path) -> BothTexts | None:
+    """Those of the folder at `path` and of `stage`; None where one is not there or does not say."""
     before = texts_in(path)
     after = None if before is None else texts_in(stage)
-    if before is None or after is None:
-        return
+    return None if before is None or after is None else BothTexts(before, after)
+
+
+def say_replaced(path: Path, stage: Path, texts: BothTexts) -> None:
+    """Say which rows the finished folder at `path` shares with `stage`, which takes its place."""
+    before, after = texts.before, texts.after
     kept, gone = int(np.isin(after, before).sum()), int((~np.isin(before, after)).sum())
     log.info(
         f"{path}: of the {len(before):,} rows that it held {gone:,} are dropped; of the {len(after):,} now {kept:,} are kept and "

@@ -22,6 +22,7 @@ from nearfield.kernels.layout import LayerLayout, ModelLayout, SlopesLayout, Tur
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import Floats, aligned
 
+BATCH_TOKENS = 8192  # of one call in training: the kernels keep to the cache themselves, and the more, the more evenly threads share them
 Offsets = npt.NDArray[np.int64]
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -58,7 +59,7 @@ class NativeLayers:
     """
 
     def __init__(
-        self, backbone: Any, *, precision: str = "float32", threads: int = 0, level: str | None = None, batch_tokens: int = 8192
+        self, backbone: Any, *, precision: str = "float32", threads: int = 0, level: str | None = None, batch_tokens: int = BATCH_TOKENS
     ) -> None:
         self.batch_tokens = batch_tokens
         config = backbone.config.to_dict()

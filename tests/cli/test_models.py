@@ -76,21 +76,22 @@ def listed(cli: Run, *options: str) -> set[str]:
 
 def test_filters_take_only_what_passes_all(cli: Run) -> None:
     assert listed(cli, "--kind", "multi-vector") == {"colbertv2", "gte-moderncolbert"}
-    german = listed(cli, "list", "--language", "de", "--licence", "commercial", "--max-parameters", "600M", "--kind", "dense")
+    german = listed(cli, "list", "--languages", "de", "--licence", "commercial", "--max-parameters", "600M", "--kind", "dense")
     assert {"qwen3-embedding-0.6b", "multilingual-e5-large"} <= german
     assert not german & {"jina-embeddings-v3", "qwen3-embedding-4b", "minilm", "embed-multilingual-v3"}
+    assert listed(cli, "--languages", "de, code") == listed(cli, "--languages", "de") & listed(cli, "--languages", "code")
     cheap = listed(cli, "--api", "--max-price", "0.06")
     assert {"text-embedding-3-small", "voyage-3.5", "voyage-4"} <= cheap
     assert not cheap & {"text-embedding-3-large", "minilm"}
     assert "minilm" in listed(cli, "--local", "--max-price", "0")
     assert {"nomic-embed-text-v1.5", "splade-v3"} & listed(cli, "--dim", "64") == {"nomic-embed-text-v1.5"}
     assert listed(cli, "--licence", "Gemma") == {"embeddinggemma-300m"}
-    assert listed(cli, "--language", "code", "--dim", "7") == set()
-    assert "0 models" in cli("models", "--language", "code", "--dim", "7").stdout
+    assert listed(cli, "--languages", "code", "--dim", "7") == set()
+    assert "0 models" in cli("models", "--languages", "code", "--dim", "7").stdout
 
 
 def test_a_wrong_filter_is_an_error_with_exit_code_2(cli: Run) -> None:
-    wrong_language = (("--language", "eng"), "no model of the catalog lists a language 'eng'")
+    wrong_language = (("--languages", "eng"), "no model of the catalog lists a language 'eng'")
     for arguments, said in (
         wrong_language,
         (("--kind", "dens"), "Did you mean 'dense'?"),

@@ -91,7 +91,8 @@ def test_what_is_not_known_does_not_pass_a_filter() -> None:
     assert not Filter(max_parameters=10**9).takes(local(parameters=None))
     assert not Filter(max_price=1.0).takes(remote(price_per_million_tokens=None))
     assert not Filter(licence="commercial").takes(remote())
-    assert Filter("dense", "en", "MIT", 0.0, 10**8, 8, True).takes(local())
+    assert Filter("dense", ("en", "de"), "MIT", 0.0, 10**8, 8, True).takes(local())
+    assert not Filter(languages=("en", "fr")).takes(local())
     with pytest.raises(InputError, match=r"there is no kind 'spars'.*Did you mean 'sparse'"):
         Filter("spars")
 
@@ -100,7 +101,7 @@ def test_what_is_not_known_does_not_pass_a_filter() -> None:
 def test_a_language_or_licence_that_nothing_has_is_an_error(kind: type[Needs] | type[Filter]) -> None:
     for language in ("english", "EN", "", "eng", "en-US", "zz", "*"):
         with pytest.raises(InputError, match=r"lists a language .*; wanted an ISO 639 code of two letters such as en"):
-            kind(**({"languages": (language,)} if kind is Needs else {"language": language}))
+            kind(languages=(language,))
     with pytest.raises(InputError, match=r"has a licence 'comercial'; wanted one of commercial, .*mit.*Did you mean 'commercial'"):
         kind(licence="comercial")
 

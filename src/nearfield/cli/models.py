@@ -12,7 +12,7 @@ from nearfield.cli.console import emit_json, out, progress_bar
 from nearfield.cli.models_head import head
 from nearfield.cli.models_lexical import lexical
 from nearfield.cli.models_merge_adapter import merge_adapter
-from nearfield.cli.models_suggest import suggest
+from nearfield.cli.models_suggest import codes, suggest
 
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
@@ -36,7 +36,9 @@ def catalog(
     kind: Annotated[
         str | None, typer.Option("--kind", help="Only: dense, sparse, multi-vector, several (all three), image-text, cross-encoder.")
     ] = None,
-    language: Annotated[str | None, typer.Option("--language", help="Only models that know it, by its ISO 639 code, such as de.")] = None,
+    languages: Annotated[
+        str | None, typer.Option("--languages", help="Only models that know all of these codes: en,de. `code` is program text.")
+    ] = None,
     licence: Annotated[str | None, typer.Option("--licence", help="Only this one; `commercial` is any that allows commercial use.")] = None,
     max_price: Annotated[
         float | None, typer.Option("--max-price", min=0.0, help="Only up to so many dollars a million tokens; local models cost none.")
@@ -51,7 +53,7 @@ def catalog(
     Examples:
 
         nearfield models
-        nearfield models --language de --licence commercial --max-parameters 600M
+        nearfield models --languages de --licence commercial --max-parameters 600M
         nearfield models list --kind sparse --json
         nearfield models show minilm
         nearfield models suggest
@@ -70,7 +72,7 @@ def catalog(
     from nearfield.types.quantity import read_count
 
     most = None if max_parameters is None else read_count(max_parameters)
-    wanted = Filter(kind, language, licence, max_price, most, dim, local)
+    wanted = Filter(kind, codes(languages), licence, max_price, most, dim, local)
     known = [card for card in cards().values() if wanted.takes(card)]
     cached = {card.name for card in known if card.local and installed(card, models_folder() / card.name)}
     if json:

@@ -63,6 +63,11 @@ def suggest(
         out.print(part)
 
 
+def codes(languages: str | None) -> tuple[str, ...]:
+    """The language codes in a list of them with commas between; none where there is no list."""
+    return tuple(part.strip().lower() for part in (languages or "").split(",") if part.strip())
+
+
 def on_a_terminal() -> bool:
     """Whether there is somebody to ask."""
     return sys.stdin.isatty() and out.is_terminal
@@ -82,7 +87,7 @@ def _needs(said: Mapping[str, str | None], *, kinds: str, place: str) -> Any:
         if part not in KINDS:
             raise InputError(f"there is no kind {part!r}; wanted some of {', '.join(KINDS)}, or any.{nearest(part, KINDS)}")
     return Needs(
-        languages=tuple(part.strip().lower() for part in (wanted["languages"] or "").split(",") if part.strip()),
+        languages=codes(wanted["languages"]),
         licence=wanted["licence"],
         memory=None if wanted["memory"] is None else read_size(wanted["memory"]),
         length=None if wanted["length"] is None else read_count(wanted["length"]),

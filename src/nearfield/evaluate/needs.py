@@ -40,13 +40,13 @@ class Needs:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which models a list takes; None takes all. Unlike Needs, what is not known of a model is against it.
+    """Which models a list takes; None, and no languages, take all. Unlike Needs, what is not known of a model is against it.
 
     Raises InputError for a kind that there is not, and as Needs does.
     """
 
     kind: str | None = None
-    language: str | None = None
+    languages: tuple[str, ...] = ()
     licence: str | None = None
     max_price: float | None = None  # dollars a million tokens
     max_parameters: int | None = None
@@ -56,8 +56,8 @@ class Filter:
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS:
             raise InputError(f"there is no kind {self.kind!r}; wanted one of {', '.join(KINDS)}.{nearest(self.kind, KINDS)}")
-        if self.language is not None:
-            _check_language(self.language)
+        for language in self.languages:
+            _check_language(language)
         _check_licence(self.licence)
 
     def takes(self, card: Card) -> bool:
@@ -67,7 +67,7 @@ class Filter:
         each = 0.0 if card.local else terms.price_per_million_tokens
         return (
             self.kind in (None, card.kind)
-            and (self.language is None or self.language in terms.languages)
+            and set(self.languages) <= set(terms.languages)
             and licensed
             and (self.max_price is None or (each is not None and each <= self.max_price))
             and (self.max_parameters is None or (card.parameters is not None and card.parameters <= self.max_parameters))

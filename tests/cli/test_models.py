@@ -12,6 +12,7 @@ from adapters import peft_adapter
 from nearfield.encoders.card import card, cards
 from nearfield.encoders.fetch import installed
 from tiny import tiny_model
+from tiny_data import text_files
 
 Run = Callable[..., Any]
 
@@ -39,6 +40,36 @@ def test_show_tells_contract_scores_and_files(cli: Run) -> None:
     told = json.loads(cli("models", "show", "minilm", "--json").stdout)
     assert told["files"] == card("minilm").files
     assert told["contract"]["dim"] == 384
+
+
+def test_show_tells_the_contract_that_a_folder_states(cli: Run, tmp_path: Path) -> None:
+    stated = {"contract": {"prompts": {"query": "find: "}, "matryoshka_dims": [16, 32], "terms": {"licence": "MIT", "languages": ["de"]}}}
+    folder = tiny_model(tmp_path / "mine", pooling="cls", max_tokens=48, nearfield=stated)
+    shown = cli("models", "show", folder)
+    assert shown.exit_code == 0, shown.stderr
+    for part in ("mine", "dense", "16, 32", "48", "cls", "cosine", "'find: '", "de", "MIT, commercial use allowed"):
+        assert part in shown.stdout
+    told = json.loads(cli("models", "show", folder, "--json").stdout)
+    assert (told["name"], told["folder"], told["dim"], told["licence"]) == ("mine", str(folder), 32, "MIT")
+    assert (told["contract"]["pooling"], told["contract"]["max_tokens"]) == ("cls", 48)
+    assert told["contract"]["prompts"] == {"query": "find: "}
+
+
+def test_show_says_what_a_folder_is_that_states_no_contract(cli: Run, tmp_path: Path) -> None:
+    adapter = peft_adapter(tmp_path / "adapter", tiny_model(tmp_path / "base"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "vectors").mkdir()
+    (tmp_path / "vectors" / "vectors.json").write_text("{}")
+    texts = text_files(tmp_path / "texts", ["a cat sleeps", "a ship sails"])
+    assert cli("models", "lexical", texts, "--to", tmp_path / "words").exit_code == 0
+    assert "sparse" in cli("models", "show", tmp_path / "words").stdout
+    for folder, said in (
+        (adapter, "is a LoRA adapter, which is used as its base is; name that"),
+        (tmp_path / "other", "is no model folder: it has no config.json"),
+        (tmp_path / "vectors", "holds vectors by `nearfield encode` and no model"),
+    ):
+        shown = cli("models", "show", folder)
+        assert (shown.exit_code, said in shown.stderr) == (2, True), shown.stderr
 
 
 def test_get_from_a_folder(cli: Run, minilm: Path, other_home: Path) -> None:

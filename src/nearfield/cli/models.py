@@ -16,6 +16,7 @@ from nearfield.cli.models_suggest import codes, suggest
 
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
+    from nearfield.types.contract import Contract
 
 models = typer.Typer(no_args_is_help=False)
 models.command("suggest")(suggest)
@@ -83,12 +84,18 @@ def catalog(
 
 
 @models.command()
-def show(name: Name, json: Json = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them or by its hub name, or a folder.")],
+    json: Json = False,
+) -> None:
     """All that the catalog knows of a model: contract, prompts by role, terms, limits, published scores and files.
+
+    Of a model folder, what its own files state: contract, prompts and terms.
 
     Examples:
 
         nearfield models show minilm
+        nearfield models show ./tuned/model
         nearfield models show text-embedding-3-large --json
     """
     from nearfield.encoders.card import card
@@ -96,6 +103,9 @@ def show(name: Name, json: Json = False) -> None:
     from nearfield.report.catalog_page import card_page
     from nearfield.store.home import models_folder
 
+    if Path(name).is_dir():
+        _show_folder(Path(name), json=json)
+        return
     found = card(name)
     if json:
         keys = ("contract", "roles", "api", "notes", "files", "published", "self_reported")
@@ -137,8 +147,25 @@ def get(
         out.print(f"{name} is in {folder}", highlight=False, soft_wrap=True, markup=False)
 
 
+def _show_folder(folder: Path, *, json: bool) -> None:
+    """What the model folder states, under the names that a card's facts have."""
+    from nearfield.encoders.load import stated_contract
+    from nearfield.report.catalog_page import folder_page
+
+    contract = stated_contract(folder)
+    if json:
+        emit_json({"name": contract.name, "folder": folder, "kind": contract.kind} | _stated(contract) | {"contract": contract})
+        return
+    for part in folder_page(folder, contract):
+        out.print(part)
+
+
 def _facts(card: Card) -> dict[str, object]:
-    contract, terms = card.contract, card.contract.terms
     facts: dict[str, object] = {name: getattr(card, name) for name in ("summary", "kind", "hub", "revision", "parameters")}
-    facts |= {"dim": contract.dim, "max_tokens": contract.max_tokens, "licence": terms.licence, "languages": terms.languages}
-    return facts | {"price_per_million_tokens": terms.price_per_million_tokens, "provider": card.api and card.api.provider}
+    return facts | _stated(card.contract) | {"provider": card.api and card.api.provider}
+
+
+def _stated(contract: Contract) -> dict[str, object]:
+    terms = contract.terms
+    facts = {"dim": contract.dim, "max_tokens": contract.max_tokens, "licence": terms.licence, "languages": terms.languages}
+    return facts | {"price_per_million_tokens": terms.price_per_million_tokens}

@@ -12,7 +12,9 @@ from nearfield.errors import ContractError, ModelError, first_line, nearest
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.lexical_folder import is_lexical
 from nearfield.store.lora_folder import adapter_place
+from nearfield.store.model_folder import read_model_folder
 from nearfield.store.other_folder import refuse_other_folder
+from nearfield.types.contract import Contract
 
 if TYPE_CHECKING:
     from nearfield.encoders.card import Card
@@ -88,6 +90,25 @@ def model_path(name: str | Path) -> Path:
         close = nearest(str(name), names()) or " `nearfield models` lists those that are."
         raise ModelError(f"{name}: is neither a folder nor a model of the catalog.{close}")
     return fetch(runnable(card(known)).name)
+
+
+def stated_contract(folder: Path) -> Contract:
+    """The contract that the files of a model folder, or of a bag of words, state; the weights stay closed.
+
+    Raises ModelError for a folder of something else, saying what it is, and ContractError as load_encoder does.
+    """
+    if is_lexical(folder):
+        from nearfield.encoders.lexical import Lexical
+
+        return Lexical.open(folder).contract
+    if adapter_place(folder) is not None:
+        advice = "name that, or make a model of both with nearfield models merge-adapter"
+        raise ModelError(f"{folder}: is a LoRA adapter, which is used as its base is; {advice}")
+    from nearfield.encoders.agree import refuse_contradiction
+
+    refuse_other_folder(folder)
+    refuse_contradiction(folder)
+    return read_model_folder(folder).contract
 
 
 def base_path(name: str) -> Path:

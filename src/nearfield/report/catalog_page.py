@@ -1,8 +1,9 @@
-"""All that the catalog knows of one model."""
+"""All that the catalog, or a model folder, says of one model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -13,8 +14,10 @@ from nearfield.encoders.card import Card
 from nearfield.evaluate.needs import dollars, weights_bytes
 from nearfield.evaluate.shortlist import task_sets
 from nearfield.report.catalog_list import parameters
+from nearfield.types.contract import Contract, Terms
 from nearfield.types.licence import allows_commercial_use
 from nearfield.types.numbers import count, size
+from nearfield.types.role import Role
 
 Rows = list[tuple[str, str]]
 _SOURCE = "main scores of the MTEB results repository"
@@ -23,8 +26,9 @@ _SOURCE = "main scores of the MTEB results repository"
 def card_page(card: Card, *, cached: bool) -> Iterator[RenderableType]:
     """The card as a heading and a table for each part: what it is, contract, prompts, terms, API, published scores, files, notes."""
     yield Text.assemble((card.name, "bold cyan"), f"  {card.summary}")
-    parts = [("", _what(card, cached)), ("Contract", _contract(card)), ("Prompts", _prompts(card)), ("Terms", _terms(card))]
-    for title, rows in (*parts, ("API", _api(card))):
+    terms = _terms(card.contract.terms, local=card.local)
+    parts = [("", _what(card, cached)), ("Contract", _contract(card.contract)), ("Prompts", _prompts(card.contract, card.roles))]
+    for title, rows in (*parts, ("Terms", terms), ("API", _api(card))):
         if rows:
             yield _part(title, _pairs(rows))
     yield from _published(card)
@@ -34,6 +38,14 @@ def card_page(card: Card, *, cached: bool) -> Iterator[RenderableType]:
         yield _part("Files", Text("no hashes here: a download is checked against what the hub states at the revision"))
     if card.notes:
         yield _part("Notes", *(Text(note) for note in card.notes))
+
+
+def folder_page(folder: Path, contract: Contract) -> Iterator[RenderableType]:
+    """The contract that a model's folder states, as a card shows a catalogued model's."""
+    yield Text(contract.name, style="bold cyan")
+    parts = [("", [("kind", _kind(contract.kind)), ("folder", str(folder))]), ("Contract", _contract(contract))]
+    for title, rows in (*parts, ("Prompts", _prompts(contract, {})), ("Terms", _terms(contract.terms, local=True))):
+        yield _part(title, _pairs(rows))
 
 
 def _part(title: str, *lines: RenderableType) -> RenderableType:
@@ -49,8 +61,12 @@ def _pairs(rows: Rows) -> Table:
     return table
 
 
+def _kind(kind: str) -> str:
+    return {"several": "dense, sparse and multi-vector in one pass"}.get(kind, kind)
+
+
 def _what(card: Card, cached: bool) -> Rows:
-    rows = [("kind", {"several": "dense, sparse and multi-vector in one pass"}.get(card.kind, card.kind))]
+    rows = [("kind", _kind(card.kind))]
     if card.hub is not None:
         taken = weights_bytes(card)
         weights = f", {size(taken)} in float32" if taken else ""
@@ -59,9 +75,8 @@ def _what(card: Card, cached: bool) -> Rows:
     return rows
 
 
-def _contract(card: Card) -> Rows:
-    contract = card.contract
-    maxsim = ", each query token's best match summed (MaxSim)" if card.kind == "multi-vector" else ""
+def _contract(contract: Contract) -> Rows:
+    maxsim = ", each query token's best match summed (MaxSim)" if contract.kind == "multi-vector" else ""
     rows = [
         ("dim", count(contract.dim)),
         ("Matryoshka", ", ".join(map(count, contract.matryoshka_dims)) or "none trained"),
@@ -73,24 +88,23 @@ def _contract(card: Card) -> Rows:
     return rows + ([("layer norm", "over the whole vector, before it is cut")] if contract.layer_norm else [])
 
 
-def _prompts(card: Card) -> Rows:
-    """Each role's prompt, template and what the model itself calls the role."""
-    contract, rows = card.contract, []
-    for role in dict.fromkeys(("query", "document", *contract.prompts, *card.roles)):
+def _prompts(contract: Contract, roles: Mapping[Role, str]) -> Rows:
+    """Each role's prompt, template and, by `roles`, what the model itself calls the role."""
+    rows = []
+    for role in dict.fromkeys(("query", "document", *contract.prompts, *roles)):
         prompt = repr(contract.prompts[role]) if role in contract.prompts else "none"
-        known_as = f", as {card.roles[role]}" if role in card.roles else ""
+        known_as = f", as {roles[role]}" if role in roles else ""
         rows.append((role, prompt + known_as))
         if role in contract.templates:
             rows.append(("  template", repr(contract.templates[role])))
     return rows
 
 
-def _terms(card: Card) -> Rows:
-    terms = card.contract.terms
+def _terms(terms: Terms, *, local: bool) -> Rows:
     listed = ", ".join(language for language in terms.languages if language != "*")
     spoken = f"{listed} and more that the makers do not list" if "*" in terms.languages else listed or "not stated"
     rows = [("languages", spoken)]
-    if card.api is None:
+    if local:
         allowed = {True: "commercial use allowed", False: "commercial use forbidden", None: ""}[allows_commercial_use(terms.licence)]
         rows.append(("licence", ", ".join(filter(None, [terms.licence or "not known", allowed]))))
     if terms.price_per_million_tokens is not None:

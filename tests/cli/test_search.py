@@ -105,6 +105,23 @@ def test_vectors_of_another_model_role_or_collection_are_refused(texts: Path, ma
     assert "names other documents than asked has" in run(asked, "cat", "--vectors", vectors).stderr
 
 
+def test_a_wrong_model_is_said_before_anything_is_opened_or_fetched(
+    made: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, vectors = made
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
+    other = tiny_model(tmp_path / "other", seed=1)
+    for name in (other, f"{other}@torch,task=find it", "minilm"):  # of minilm the catalog has the files' hashes
+        refused = run("nowhere", "cat", "--model", name, "--vectors", vectors)
+        assert (refused.exit_code, f"and {name} is another model" in refused.stderr) == (2, True), refused.stderr
+    record = vectors / "encoder.json"
+    record.write_text(record.read_text().replace(str(model), "qwen3-embedding-0.6b"))
+    refused = run("nowhere", "cat", "--model", "BAAI/bge-m3@torch", "--vectors", vectors)
+    assert "made by model (qwen3-embedding-0.6b), and BAAI/bge-m3@torch is another model" in refused.stderr
+    assert "not in the cache" not in refused.stderr
+    assert not (tmp_path / "home").exists()
+
+
 def test_vectors_that_do_not_say_what_made_them(texts: Path, made: tuple[Path, Path]) -> None:
     model, vectors = made
     (vectors / "encoder.json").unlink()

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.encoders.load import load_encoder, model_path
+from nearfield.encoders.lexical import Lexical
+from nearfield.encoders.load import known_files, load_encoder, model_path
 from nearfield.errors import ModelError
+from nearfield.store.fingerprint import model_hash
+from tiny import tiny_model
 
 
 @pytest.mark.parametrize(
@@ -30,3 +33,18 @@ def test_what_cannot_be_run_says_why(name: str, said: str) -> None:
 def test_a_name_on_the_hub_finds_the_catalogued_model(minilm: Path) -> None:
     assert model_path("sentence-transformers/all-MiniLM-L6-v2") == model_path("minilm") == minilm
     assert model_path(minilm) == minilm
+
+
+def test_the_files_of_a_model_are_known_before_it_is_opened_or_fetched(
+    minilm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Lexical.fit(["a cat", "a dog"]).save(tmp_path / "words")
+    for folder in (tiny_model(tmp_path / "tiny"), tmp_path / "words"):
+        assert known_files(folder) == (load_encoder(folder).identity or {})["files"]
+    (tmp_path / "other").mkdir()
+    assert known_files(tmp_path / "other") is None
+    assert known_files("minilm") == model_hash(minilm)
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
+    assert known_files("minilm") == known_files("sentence-transformers/all-MiniLM-L6-v2") == model_hash(minilm)
+    assert known_files("qwen3-embedding-0.6b") is None  # the catalog has no hashes of its files
+    assert not (tmp_path / "home").exists()

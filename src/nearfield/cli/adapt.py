@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import check_maker
+from nearfield.cli.opened import check_before, check_maker, files_of
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ def _vectors(model: str | None, collection: Collection, documents: Path | None, 
         raise InputError(f"queries are encoded by {model}; leave out --queries, or leave out the model")
     from nearfield.encoders.load import load_encoder
 
-    encoder, stored = load_encoder(model), None
-    if documents is not None:
-        stored = stored_vectors(documents, collection.document_ids, "document")
-        check_maker(documents, encoder, model)
+    stored = None if documents is None else stored_vectors(documents, collection.document_ids, "document")
+    sure = documents is None or check_before(documents, model)
+    encoder = load_encoder(model)
+    if documents is not None and not sure:
+        check_maker(documents, files_of(encoder), model)
     with progress_bar(f"encoding with {model}") as progress:
         return FrozenVectors.of(encoder, collection, documents=stored, progress=progress)

@@ -73,8 +73,23 @@ def open_reranker(name: str, *, precision: str = "float32", device: str = "auto"
     return Reranker.open(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"])
 
 
-def check_maker(folder: Path, encoder: Encoder[Any], model: str) -> None:
-    """Raise ContractError unless the vectors are documents by this very model; warn where their folder does not say."""
+def check_before(folder: Path, model: str) -> bool:
+    """Whether the vectors are known to be by the model called `model` before that is opened, or fetched.
+
+    Raises ContractError where they are known to be another's or no documents; False where only opening it tells.
+    """
+    from nearfield.encoders.load import known_files
+
+    files = known_files(_asked(split_task(model)[0], {})[0])
+    check_maker(folder, files, model)
+    return files is not None
+
+
+def check_maker(folder: Path, files: str | None, model: str) -> None:
+    """Raise ContractError unless the vectors are documents by the model of these files; warn where their folder does not say.
+
+    Where `files` is None, its files are not known yet, and only another model of the catalog is seen to be another.
+    """
     from nearfield.errors import ContractError, NearfieldWarning
     from nearfield.store.made_by import MadeBy
 
@@ -83,11 +98,24 @@ def check_maker(folder: Path, encoder: Encoder[Any], model: str) -> None:
         message = f"{folder} does not say which model made its vectors; the results mean nothing unless it was {model}"
         warnings.warn(message, NearfieldWarning, stacklevel=2)
         return
-    if made.files != (encoder.identity or {}).get("files"):
+    if made.files != files if files is not None else _two_of_the_catalog(made.source, model):
         advice = f"name {made.source}, or encode the collection again"
         raise ContractError(f"{folder}: its vectors were made by {made.model} ({made.source}), and {model} is another model; {advice}")
     if made.role != DOCUMENT:
         raise ContractError(f"{folder}: its texts were encoded as {made.role}; wanted documents: encode with --role document")
+
+
+def files_of(encoder: Encoder[Any]) -> str:
+    """The hash of the opened model's files; "" of one that has none."""
+    return (encoder.identity or {}).get("files", "")
+
+
+def _two_of_the_catalog(*names: str) -> bool:
+    """Whether the names, with what follows an @ or without, are those of two models of the catalog."""
+    from nearfield.encoders.card import catalogued
+
+    found = {catalogued(name.partition("@")[0]) for name in names}
+    return len(found) == 2 and None not in found
 
 
 def _asked(name: str, asked: dict[str, str]) -> tuple[str, dict[str, str]]:

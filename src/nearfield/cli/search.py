@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEPTH, DEVICE, PRECISION, RERANK, RUNTIME, check_maker, open_model, open_reranker, proof_on, ran_by
+from nearfield.cli.opened import (
+    DEPTH,
+    DEVICE,
+    PRECISION,
+    RERANK,
+    RUNTIME,
+    check_before,
+    check_maker,
+    files_of,
+    open_model,
+    open_reranker,
+    proof_on,
+    ran_by,
+)
 from nearfield.types.role import DOCUMENT, QUERY
 
 if TYPE_CHECKING:
@@ -74,13 +87,13 @@ def search(
     from nearfield.search.fuse import reciprocal_rank_fusion
 
     _check(query, model, vectors, index, recall, fuse=fuse)
-    model = model or (DEFAULT if vectors is None else _maker(vectors))
+    model, sure = _model(model, vectors)
     data = open_collection(collection)
     judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
     wanted = k if judge is None else max(k, depth)
     reach = max(wanted, FUSED_DEPTH) if fuse else wanted
     opened = partial(open_model, model, runtime=runtime, precision=precision, device=device, proof=proof_on(data.document_texts, None))
-    found = {} if model == BM25 else {model: _embedded(data, query, model, opened, _Search(vectors, reach, index, recall or RECALL))}
+    found = {} if model == BM25 else {model: _embedded(data, query, model, opened, _Search(vectors, sure, reach, index, recall or RECALL))}
     if fuse or model == BM25:
         found[BM25] = _lexical(data, query, reach)
     rankings = {name: each.ranking for name, each in found.items()}
@@ -113,9 +126,13 @@ def _check(query: str, model: str | None, vectors: Path | None, index: str, reca
 
 @dataclass(frozen=True)
 class _Search:
-    """How vectors are searched: those of a `folder` or ones made now, for `depth` results, exactly or by an index of measured recall."""
+    """How vectors are searched: those of a `folder` or ones made now, for `depth` results, exactly or by an index of measured recall.
+
+    `sure`: the folder's are known to be the model's, before that is opened.
+    """
 
     folder: Path | None
+    sure: bool
     depth: int
     index: str
     recall: float
@@ -149,8 +166,8 @@ def _embedded(data: Collection, query: str, model: str, opened: Callable[[], Enc
     folder = search.folder
     stored = None if folder is None else _opened(folder, data)
     encoder = opened()
-    if folder is not None:
-        check_maker(folder, encoder, model)
+    if folder is not None and not search.sure:
+        check_maker(folder, files_of(encoder), model)
     if isinstance(stored, Dense) and stored.dim > encoder.contract.dim:
         raise ContractError(f"{folder}: its vectors have {stored.dim} dimensions, {model}'s {encoder.contract.dim}; name their model")
     kind = encoder.contract.kind if stored is None else stored.kind
@@ -169,18 +186,26 @@ def _embedded(data: Collection, query: str, model: str, opened: Callable[[], Enc
     return _Found(ranking, Asked(encoder, query, asked), stored)
 
 
-def _maker(folder: Path) -> str:
-    """The model that made the vectors, as it can be opened again."""
+def _model(model: str | None, vectors: Path | None) -> tuple[str, bool]:
+    """The model to search by, by default what made the vectors, and whether they are known to be its own before it is opened.
+
+    Raises InputError where they do not say what made them and no model is named, ContractError where they are another's.
+    """
     from nearfield.errors import InputError
     from nearfield.store.made_by import MadeBy
 
-    if not (folder / "vectors.json").is_file():
-        what = "holds no vectors.json, and so no vectors" if folder.exists() else "does not exist"
-        raise InputError(f"{what}; wanted a folder that `nearfield encode` wrote", path=folder)
-    made = MadeBy.open(folder)
-    if made is None:
-        raise InputError("does not say which model made its vectors; name it with --model, or encode the collection again", path=folder)
-    return made.source
+    if vectors is None:
+        return model or DEFAULT, False
+    if not (vectors / "vectors.json").is_file():
+        what = "holds no vectors.json, and so no vectors" if vectors.exists() else "does not exist"
+        raise InputError(f"{what}; wanted a folder that `nearfield encode` wrote", path=vectors)
+    if model is None:
+        made = MadeBy.open(vectors)
+        if made is None:
+            advice = "name it with --model, or encode the collection again"
+            raise InputError(f"does not say which model made its vectors; {advice}", path=vectors)
+        model = made.source
+    return model, check_before(vectors, model)
 
 
 def _opened(folder: Path, data: Collection) -> Embeddings:

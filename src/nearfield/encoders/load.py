@@ -9,7 +9,8 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError, first_line, nearest
-from nearfield.store.fingerprint import model_hash
+from nearfield.store.atomic import read_json
+from nearfield.store.fingerprint import files_hash, model_hash
 from nearfield.store.lexical_folder import is_lexical
 from nearfield.store.lora_folder import adapter_place
 from nearfield.store.model_folder import read_model_folder
@@ -109,6 +110,30 @@ def stated_contract(folder: Path) -> Contract:
     refuse_other_folder(folder)
     refuse_contradiction(folder)
     return read_model_folder(folder).contract
+
+
+def known_files(name: str | Path) -> str | None:
+    """The hash of the files of the model called `name`, as `Encoder.identity` has it; None where it takes fetching or opening to tell."""
+    path = Path(name)
+    if path.is_dir():
+        from nearfield.encoders.adapter import FILE, is_adapter
+
+        if is_adapter(path):  # which is opened only with the very model that it was trained on
+            files: str | None = read_json(path / FILE).get("files")
+            return files
+        whole = is_lexical(path) or any((path / file).exists() for file in ("config.json", "modules.json"))
+        return model_hash(path) if whole and adapter_place(path) is None else None
+    from nearfield.encoders.card import card, catalogued
+    from nearfield.encoders.fetch import installed
+    from nearfield.store.home import models_folder
+
+    known = catalogued(str(name))
+    if known is None:
+        return None
+    if installed(card(known), models_folder() / known):
+        return model_hash(models_folder() / known)
+    published = card(known).files
+    return files_hash({Path(file): digest for file, digest in published.items()}) if published else None
 
 
 def base_path(name: str) -> Path:

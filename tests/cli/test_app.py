@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -55,6 +56,19 @@ def test_every_command_has_help_with_examples_and_json(path: tuple[str, ...], cl
     assert f"nearfield {' '.join(path)}" in shown.stdout
     assert "--json" in shown.stdout
     assert "<bool>" not in shown.stdout
+
+
+@pytest.mark.parametrize("path", [("models",), *leaves()], ids=" ".join)
+def test_paragraphs_of_the_help_flow_and_examples_keep_their_lines(
+    path: tuple[str, ...], cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    shown = cli(*path, "--help").stdout.partition("╭")[0]
+    paragraphs = [[line for line in part.splitlines() if line.strip()] for part in re.split(r"\n\s*\n", shown.split("Usage:")[1])]
+    examples = [part for part in paragraphs if part and part[0].startswith("     ")]
+    assert [part for part in paragraphs if part not in examples and len(part) > 1] == []
+    assert examples
+    assert all("nearfield " in line for part in examples for line in part), examples
 
 
 def test_version(cli: Callable[..., Any]) -> None:

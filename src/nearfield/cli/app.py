@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import inspect
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, TextIO
@@ -55,10 +57,11 @@ class Commands(TyperGroup):
         return params
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, its flags, and those of the commands in it, without a type in the help."""
+        """The command, with its help and that of the commands in it as they are shown: flags without a type, flowing paragraphs."""
         command = super().get_command(ctx, cmd_name)
-        for each in (command, *(command.commands.values() if isinstance(command, TyperGroup) else ())):
-            _leave_out_types(each.get_params(ctx) if each is not None else [])
+        for each in filter(None, (command, *(command.commands.values() if isinstance(command, TyperGroup) else ()))):
+            _leave_out_types(each.get_params(ctx))
+            each.help = flowing(each.help or "")
         return command
 
     def invoke(self, ctx: Any) -> Any:
@@ -82,6 +85,13 @@ def _leave_out_types(params: list[Any]) -> None:
             param.metavar = ""
 
 
+def flowing(text: str) -> str:
+    """A command's help with each paragraph on one line, for the terminal to break; one with an indented line, as examples are, stays."""
+    paragraphs = [part for part in inspect.cleandoc(text).split("\n\n") if part]
+    lines = [part if re.search(r"^\s", part, re.MULTILINE) else part.replace("\n", " ") for part in paragraphs]
+    return "\n\n".join((*lines[:1], "", *lines[1:]))  # without the empty one, typer takes the indentation from examples that come second
+
+
 def main() -> None:
     """Run the command line; exits with 0, with 2 after an error that the user can mend, with 130 when interrupted."""
     try:
@@ -99,6 +109,7 @@ def build() -> typer.Typer:
     app = typer.Typer(
         cls=Commands,
         callback=_root,
+        help=flowing(_root.__doc__ or ""),
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -1,7 +1,8 @@
 #include "model.h"
 
-/* out = (x - mean) / sqrt(variance + epsilon) * weight + bias of each row x + `bias` (NULL: none). `out` may be `rows`. `kept` and `factors`:
- * NULL, or where (x - mean) / sqrt(variance + epsilon), in rows as far apart as those of `out`, and 1 / sqrt(variance + epsilon) go. */
+/* out = (x - mean) / sqrt(variance + epsilon) * weight + bias of each row x + `bias` (NULL: none). `out` may be `rows`. `kept` and
+ * `factors`: NULL, or where (x - mean) / sqrt(variance + epsilon), in rows as far apart as those of `out`, and
+ * 1 / sqrt(variance + epsilon) go. */
 void NF(normalise_rows)(float *rows, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t width, const float *bias, const nf_norm *norm,
                         float epsilon, float *out, ptrdiff_t out_stride, float *kept, float *factors) {
     const ptrdiff_t whole = width / LANES * LANES;

@@ -66,7 +66,8 @@ INLINE vf load_codes(const uint8_t *from) {
 
 /* The eight signs of a byte, the highest bit first, as numpy packs them: 1 is +1 and 0 is -1. */
 INLINE void store_signs(uint8_t byte, float *to) {
-    const i8 bits = {128, 64, 32, 16, 8, 4, 2, 1}, one = {0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000};
+    const i8 bits = {128, 64, 32, 16, 8, 4, 2, 1},
+             one = {0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000, 0x3f800000};
     const i8 off = (bits & ((i8){0} + byte)) == 0;
     *(v8u *)to = (v8u)(one | (off & (i8){INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN}));
 }

@@ -26,7 +26,8 @@ INLINE void look_up(const uint8_t *codes, ptrdiff_t bytes, const uint8_t *tables
             for (int i = 0; i < 2; i++) {
                 const __m256i byte = _mm256_loadu_si256((const __m256i *)(codes + SIDE * (b + i)));
                 const __m128i *pair = (const __m128i *)(tables + SIDE * (b + i));
-                const __m256i first = _mm256_broadcastsi128_si256(_mm_loadu_si128(pair)), second = _mm256_broadcastsi128_si256(_mm_loadu_si128(pair + 1));
+                const __m256i first = _mm256_broadcastsi128_si256(_mm_loadu_si128(pair)),
+                              second = _mm256_broadcastsi128_si256(_mm_loadu_si128(pair + 1));
                 four = _mm256_add_epi8(four, _mm256_shuffle_epi8(first, _mm256_and_si256(byte, low_half)));
                 four = _mm256_add_epi8(four, _mm256_shuffle_epi8(second, _mm256_and_si256(_mm256_srli_epi16(byte, 4), low_half)));
             }
@@ -73,8 +74,8 @@ INLINE void meet_signs(const uint8_t *codes, ptrdiff_t bytes, const float *facto
  * four dimensions add for each pattern of their signs; `query_lines`: (n, 2), a product is the entries' sum times the first plus the
  * second; `factors`: (m), `offsets`: (m) or NULL, a score is the product times the one plus the other; `scores` and `positions`:
  * (n, k) as for `scan`. */
-void NF(scan_signs)(const uint8_t *codes, int64_t bytes, const float *factors, const float *offsets, const int64_t *range, const uint8_t *tables,
-                    const float *query_lines, int64_t n, float *scores, int64_t *positions, int64_t k) {
+void NF(scan_signs)(const uint8_t *codes, int64_t bytes, const float *factors, const float *offsets, const int64_t *range,
+                    const uint8_t *tables, const float *query_lines, int64_t n, float *scores, int64_t *positions, int64_t k) {
     for (int64_t first = range[0]; first < range[1]; first += BLOCK) {
         const int64_t last = first + BLOCK < range[1] ? first + BLOCK : range[1];
         for (int64_t q = 0; q < n; q++)
@@ -90,7 +91,8 @@ INLINE i8 add_products(i8 sums, const uint8_t *codes, const int8_t *query) {
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
     return (i8)_mm256_dpbusd_epi32((__m256i)sums, _mm256_loadu_si256((const __m256i *)codes), _mm256_loadu_si256((const __m256i *)query));
 #elif defined(__AVXVNNI__)
-    return (i8)_mm256_dpbusd_avx_epi32((__m256i)sums, _mm256_loadu_si256((const __m256i *)codes), _mm256_loadu_si256((const __m256i *)query));
+    return (i8)_mm256_dpbusd_avx_epi32((__m256i)sums, _mm256_loadu_si256((const __m256i *)codes),
+                                       _mm256_loadu_si256((const __m256i *)query));
 #elif defined(__AVX2__)
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_loadu_si256((const __m256i *)codes), _mm256_loadu_si256((const __m256i *)query));
     return sums + (i8)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
@@ -137,7 +139,8 @@ void NF(scan_codes)(const uint8_t *codes, const float *offsets, int64_t width, c
         for (int64_t q = 0; q < n; q++) {
             const int8_t *own = queries + q * width;
             switch (width) {
-#define CODES(count) case count: meet_codes(count, codes, offsets, first, last, own, scales[q], k, scores + q * k, positions + q * k); break;
+#define CODES(count) \
+    case count: meet_codes(count, codes, offsets, first, last, own, scales[q], k, scores + q * k, positions + q * k); break;
                 CODES(64) CODES(96) CODES(128) CODES(192) CODES(256)
             default: meet_codes(width, codes, offsets, first, last, own, scales[q], k, scores + q * k, positions + q * k);
             }

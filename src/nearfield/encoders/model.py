@@ -83,27 +83,30 @@ class TextModel:
         """What the head makes of the sequences, in the batch's order, float32 on `device`: a head's `Output`, of a dense one (n, dim)."""
         if batch.looked_up and self.queries is not None:
             return self.queries(batch)
-        return self.head(self.states(batch), batch)
+        return self.head(self.states(batch, picked=self.head.picked(batch)), batch)
 
     def represent(self, batch: Packed) -> Embeddings:
         """The embeddings of the sequences, in the batch's order, of the head's kind; no gradient is kept."""
         with torch.inference_mode():
             return self.head.embeddings(self.embed(batch), batch)
 
-    def states(self, batch: Packed) -> Tensor:
-        """The last hidden state of every token, of a static model its vector: (T, hidden) float32."""
+    def states(self, batch: Packed, *, picked: npt.NDArray[np.int64] | None = None) -> Tensor:
+        """The last hidden state of every token, of a static model its vector: (T, hidden) float32.
+
+        `picked` (n,): the places of the tokens, one in each sequence, whose states alone are wanted; others are of no meaning then.
+        """
         if not len(batch.ids):
             return torch.empty(0, self.backbone.config.hidden_size, device=self.device)
         if self.folder.static:
             vectors: Tensor = self.backbone(torch.from_numpy(batch.ids).to(self.device))
             return vectors
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            states = self._packed_states(batch) if self.packs else self._padded_states(batch)
+            states = self._packed_states(batch, picked) if self.packs else self._padded_states(batch)
         return states.float()
 
-    def _packed_states(self, batch: Packed) -> Tensor:
+    def _packed_states(self, batch: Packed, picked: npt.NDArray[np.int64] | None) -> Tensor:
         with self._adapted(batch.adapters, batch.lengths):
-            return packed_states(self.backbone, batch, self.device, self.layers)
+            return packed_states(self.backbone, batch, self.device, self.layers, picked)
 
     def _padded_states(self, batch: Packed) -> Tensor:
         """The states by padded batches, each of no more places than the whole has tokens."""

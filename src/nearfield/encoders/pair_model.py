@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -75,7 +76,8 @@ class PairModel:
         return logits.float().masked_fill(empty, 0.0)
 
     def _packed(self, batch: Packed) -> Tensor:
-        states = packed_states(self.backbone, batch, self.device, self.layers)
+        first = None if self.layers is None else np.zeros(len(batch), np.int64)  # all that the heads of these architectures look at
+        states = packed_states(self.backbone, batch, self.device, self.layers, first)
         segments = Segments.of(batch, device=self.device)
         if self.tokens is None:
             return CLASSIFIERS[self.backbone.config.model_type](self.whole, states, segments)[:, 0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -31,11 +33,19 @@ class DenseHead(Head[Tensor]):
 
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
         """See Head.forward: (n, dim)."""
-        skip = 0 if self.contract.include_prompt else batch.prompt_tokens
-        vectors = POOLINGS[self.contract.pooling](states, Segments.of(batch, skip=skip, device=states.device))
+        segments = Segments.of(batch, skip=self._skipped(batch), device=states.device)
+        vectors = POOLINGS[self.contract.pooling](states, segments)
         for projection in self.projections:
             vectors = projection(vectors)
         return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
+
+    def picked(self, batch: Packed) -> npt.NDArray[np.int64] | None:
+        """See Head.picked."""
+        last, skip = batch.lengths - 1, self._skipped(batch)
+        return {"cls": np.where(last >= skip, skip, 0), "last": last}.get(self.contract.pooling)
+
+    def _skipped(self, batch: Packed) -> int:
+        return 0 if self.contract.include_prompt else batch.prompt_tokens
 
     def embeddings(self, output: Tensor, batch: Packed) -> Dense:
         """See Head.embeddings."""

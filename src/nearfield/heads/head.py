@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
@@ -27,6 +29,10 @@ class Head(nn.Module, ABC, Generic[Made]):
 
         Its shape is the kind's: (n, dim) where an item has one vector. A head of several parts gives a tuple of two or more.
         """
+
+    def picked(self, batch: Packed) -> npt.NDArray[np.int64] | None:
+        """Of each sequence the place of the one token whose state `forward` looks at: (n,), or None where it looks at several."""
+        return None
 
     @abstractmethod
     def embeddings(self, output: Made, batch: Packed) -> Embeddings:

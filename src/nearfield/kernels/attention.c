@@ -16,7 +16,7 @@ static void dimensions_in_panels(const float *rows, ptrdiff_t stride, ptrdiff_t 
     }
 }
 
-/* One head of one sequence: what the queries `span[0]`... `span[1]` gather goes to rows of `mixed`, which may be the queries. */
+/* One head of one sequence: what the queries `span[0]`... `span[1]` gather goes to rows of `mixed`, which may be these queries. */
 static void head(const float *queries, ptrdiff_t hidden, const ptrdiff_t span[2], ptrdiff_t stride, ptrdiff_t length, ptrdiff_t wide,
                  const float *distances, float *mixed, ptrdiff_t mixed_stride, float *scratch) {
     const ptrdiff_t across = padded(length), deep = padded(wide);
@@ -34,12 +34,12 @@ static void head(const float *queries, ptrdiff_t hidden, const ptrdiff_t span[2]
         for (ptrdiff_t k = 0; k < wide; k += PANEL)
             NF(block)(scores, across, count, value_panels + k * length, PANEL, length, gathered + k, deep, STORE);
         for (ptrdiff_t i = 0; i < count; i++)
-            for (ptrdiff_t k = 0; k < wide; k++) mixed[(first + i) * mixed_stride + k] = gathered[i * deep + k] / sums[i];
+            for (ptrdiff_t k = 0; k < wide; k++) mixed[(first - span[0] + i) * mixed_stride + k] = gathered[i * deep + k] / sums[i];
     }
 }
 
 /* Attention of the tokens `only[0]`... `only[1]` of a sequence to all of its `length`. `projected` holds queries, keys and values of all
- * heads in each row; what a query gathers goes to the same row of `mixed`, which may be `projected`. */
+ * heads in each row; what these tokens gather goes to as many rows of `mixed`, which may be theirs of `projected`. */
 void NF(attend)(const nf_model *model, const float *projected, ptrdiff_t stride, ptrdiff_t length, const ptrdiff_t only[2], float *mixed,
                 ptrdiff_t mixed_stride, float *scratch) {
     const ptrdiff_t hidden = model->hidden, wide = hidden / model->heads, reach = 2 * model->reach - 1;

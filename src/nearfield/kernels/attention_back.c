@@ -13,11 +13,11 @@ static void add_turned(const float *rows, ptrdiff_t stride, ptrdiff_t count, ptr
     for (ptrdiff_t j = 0; j < across; j += PANEL) NF(block)(turned, QUERIES, wide, scores + j, across, count, out + j, across, ADD);
 }
 
-/* Of one head of one sequence. With scores s = scale q k' + bias, p = softmax(s), o = p v and the gradient g by o: v has the gradient p' g,
+/* Of one head of one sequence and its queries `span[0]`... `span[1]`, which `mixed` and `gradient` have a row each of. With scores s = scale q k' + bias, p = softmax(s), o = p v and the gradient g by o: v has the gradient p' g,
  * s has p (g v' - g . o), q has scale ds k, and k scale ds' q. */
 static void head_back(const float *queries, ptrdiff_t hidden, ptrdiff_t stride, const float *mixed, const float *gradient,
-                      ptrdiff_t mixed_stride, ptrdiff_t length, ptrdiff_t wide, const float *bias, float *back, float *distances,
-                      float *scratch) {
+                      ptrdiff_t mixed_stride, ptrdiff_t length, const ptrdiff_t span[2], ptrdiff_t wide, const float *bias, float *back,
+                      float *distances, float *scratch) {
     const ptrdiff_t across = padded(length), deep = padded(wide);
     float *key_panels = scratch, *value_panels = key_panels + across * wide, *keys = value_panels + across * wide;
     float *values = keys + across * wide, *weights = values + across * wide, *slopes = weights + QUERIES * across;
@@ -26,9 +26,9 @@ static void head_back(const float *queries, ptrdiff_t hidden, ptrdiff_t stride, 
     in_panels(queries + hidden, stride, length, wide, key_panels);
     in_panels(queries + 2 * hidden, stride, length, wide, value_panels);
     memset(keys, 0, sizeof(float) * (size_t)(2 * across * wide));
-    for (ptrdiff_t first = 0; first < length; first += QUERIES) {
-        const ptrdiff_t count = length - first < QUERIES ? length - first : QUERIES;
-        const float *asked = queries + first * stride, *given = gradient + first * mixed_stride, *made = mixed + first * mixed_stride;
+    for (ptrdiff_t first = span[0]; first < span[1]; first += QUERIES) {
+        const ptrdiff_t count = span[1] - first < QUERIES ? span[1] - first : QUERIES, row = first - span[0];
+        const float *asked = queries + first * stride, *given = gradient + row * mixed_stride, *made = mixed + row * mixed_stride;
         for (ptrdiff_t j = 0; j < length; j += PANEL) {
             NF(block)(asked, stride, count, key_panels + j * wide, PANEL, wide, weights + j, across, STORE);
             NF(block)(given, mixed_stride, count, value_panels + j * wide, PANEL, wide, slopes + j, across, STORE);
@@ -54,14 +54,14 @@ static void head_back(const float *queries, ptrdiff_t hidden, ptrdiff_t stride, 
     turn(values, across, wide, length, back + 2 * hidden, stride);
 }
 
-/* The gradient `back` by queries, keys and values (rows as `projected`'s) of a sequence whose tokens gathered `mixed`, by which the gradient
- * is `gradient` (rows as mixed's). Past a row of `projected` PANEL floats are read that count for nothing. */
+/* The gradient `back` by queries, keys and values (rows as `projected`'s) of a sequence whose tokens `only[0]`... `only[1]` gathered `mixed`,
+ * by which the gradient is `gradient` (rows as mixed's). Rows of other tokens' queries are left as they are. Past a row of `projected` PANEL floats are read that count for nothing. */
 void NF(attend_back)(const nf_model *model, const float *projected, ptrdiff_t stride, const float *mixed, const float *gradient,
-                     ptrdiff_t mixed_stride, ptrdiff_t length, float *back, float *distances, float *scratch) {
+                     ptrdiff_t mixed_stride, ptrdiff_t length, const ptrdiff_t only[2], float *back, float *distances, float *scratch) {
     const ptrdiff_t hidden = model->hidden, wide = hidden / model->heads, reach = 2 * model->reach - 1;
     for (ptrdiff_t h = 0; h < model->heads; h++) {
         const ptrdiff_t zero = h * reach + model->reach - 1, at = h * wide; /* `zero`: distance 0 */
-        head_back(projected + at, hidden, stride, mixed + at, gradient + at, mixed_stride, length, wide,
+        head_back(projected + at, hidden, stride, mixed + at, gradient + at, mixed_stride, length, only, wide,
                   model->distances ? model->distances + zero : NULL, back + at, distances ? distances + zero : NULL, scratch);
     }
 }

@@ -50,16 +50,16 @@ static int64_t embed_all(const nf_model *model, const int32_t *ids, const int64_
     return 0;
 }
 
-/* The tape of the tokens after the first `tokens`. */
-nf_tape NF(tape_after)(const nf_model *model, nf_tape tape, ptrdiff_t tokens) {
+/* The tape after its first `tokens` rows of `projected` and `rows` rows of all else. */
+nf_tape NF(tape_after)(const nf_model *model, nf_tape tape, ptrdiff_t tokens, ptrdiff_t rows) {
     const ptrdiff_t stride = padded(model->hidden);
     tape.projected += tokens * padded(3 * model->hidden);
-    tape.mixed += tokens * stride;
-    tape.inner += tokens * padded(model->intermediate);
-    tape.attended += tokens * stride;
-    tape.finished += tokens * stride;
-    tape.attended_factors += tokens;
-    tape.finished_factors += tokens;
+    tape.mixed += rows * stride;
+    tape.inner += rows * padded(model->intermediate);
+    tape.attended += rows * stride;
+    tape.finished += rows * stride;
+    tape.attended_factors += rows;
+    tape.finished_factors += rows;
     return tape;
 }
 
@@ -88,7 +88,7 @@ static void feed_forward(const nf_model *model, const nf_layer *layer, const flo
         }
         NF(normalise_rows)(sums, stride, rows, hidden, layer->down.bias, &layer->finished, model->epsilon, states, stride, tape.finished,
                            tape.finished_factors);
-        if (tape.inner) tape = NF(tape_after)(model, tape, rows);
+        if (tape.inner) tape = NF(tape_after)(model, tape, 0, rows);
     }
 }
 
@@ -112,9 +112,9 @@ void NF(run_layer)(const nf_model *model, const nf_layer *layer, const int64_t *
     const ptrdiff_t stride = padded(model->hidden), wide = padded(3 * model->hidden);
     for (ptrdiff_t first = 0, end; first < count; first = end) {
         end = end_of_group(offsets, first, count);
-        const ptrdiff_t tokens = offsets[end] - offsets[first];
-        const nf_tape kept = tape ? NF(tape_after)(model, *tape, offsets[first] - offsets[0]) : (nf_tape){0};
-        float *group = states + (offsets[first] - offsets[0]) * stride, *projected = tape ? kept.projected : scratch;
+        const ptrdiff_t tokens = offsets[end] - offsets[first], before = offsets[first] - offsets[0];
+        const nf_tape kept = tape ? NF(tape_after)(model, *tape, before, before) : (nf_tape){0};
+        float *group = states + before * stride, *projected = tape ? kept.projected : scratch;
         float *mixed = tape ? kept.mixed : projected, *rest = scratch + tokens * wide;
         const ptrdiff_t mixed_stride = tape ? stride : wide;
         project(model, layer, group, tokens, projected, rest);
@@ -126,24 +126,25 @@ void NF(run_layer)(const nf_model *model, const nf_layer *layer, const int64_t *
     }
 }
 
-/* The last layer where one token of each sequence is pooled: that one alone is finished. Row i of `states` becomes the pooled state of
- * sequence i; `gathered` (count, hidden) is overwritten. */
-static void run_last_layer(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, ptrdiff_t skipped,
-                           float *states, float *gathered, float *scratch) {
-    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), wide = padded(3 * hidden);
+/* The last layer where the state of one token of each sequence is wanted, the one `picked[i]` tokens after its first, or, where `picked` is
+ * NULL, the one that is pooled: that one alone is finished, and row i of `states` becomes its state. `gathered` (count, hidden) is overwritten.
+ * `tape`: NULL, or what is kept, `projected` of all tokens, all else of the picked ones; `gathered` is then its `mixed`. */
+void NF(run_last_layer)(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, const int64_t *picked,
+                        ptrdiff_t skipped, float *states, float *gathered, ptrdiff_t gathered_stride, float *scratch, const nf_tape *tape) {
+    const ptrdiff_t stride = padded(model->hidden), wide = padded(3 * model->hidden);
     for (ptrdiff_t first = 0, end; first < count; first = end) {
         end = end_of_group(offsets, first, count);
-        const ptrdiff_t tokens = offsets[end] - offsets[first];
-        project(model, layer, states + offsets[first] * stride, tokens, scratch, scratch + tokens * wide);
+        const ptrdiff_t tokens = offsets[end] - offsets[first], before = offsets[first] - offsets[0];
+        float *projected = tape ? tape->projected + before * wide : scratch, *rest = scratch + tokens * wide;
+        project(model, layer, states + before * stride, tokens, projected, rest);
         for (ptrdiff_t i = first; i < end; i++) {
-            const ptrdiff_t length = offsets[i + 1] - offsets[i], at = model->pooling == CLS ? skipped : length - 1;
-            float *own = scratch + (offsets[i] - offsets[first]) * wide;
-            NF(attend)(model, own, wide, length, (ptrdiff_t[]){at, at + 1}, own, wide, scratch + tokens * wide);
-            memcpy(gathered + i * hidden, own + at * wide, sizeof(float) * (size_t)hidden);
-            memmove(states + i * stride, states + (offsets[i] + at) * stride, sizeof(float) * (size_t)stride);
+            const ptrdiff_t at = offsets[i] - offsets[first], length = offsets[i + 1] - offsets[i];
+            const ptrdiff_t own = picked ? picked[i] : model->pooling == CLS ? skipped : length - 1, only[] = {own, own + 1};
+            NF(attend)(model, projected + at * wide, wide, length, only, gathered + i * gathered_stride, gathered_stride, rest);
+            memmove(states + i * stride, states + (before + at + own) * stride, sizeof(float) * (size_t)stride);
         }
     }
-    feed_forward(model, layer, gathered, hidden, count, states, scratch, (nf_tape){0});
+    feed_forward(model, layer, gathered, gathered_stride, count, states, scratch, tape ? *tape : (nf_tape){0});
 }
 
 /* How many sequences, from the first, have a token to pool. They lie longest first. */
@@ -160,7 +161,8 @@ int64_t NF(encode)(const nf_model *model, const int32_t *ids, const int64_t *off
     const int64_t wrong = embed_all(model, ids, offsets, count, states, rest);
     if (wrong) return wrong;
     for (int l = 0; l < model->layer_count - one; l++) NF(run_layer)(model, &model->layers[l], offsets, kept, states, rest, NULL);
-    if (one) run_last_layer(model, &model->layers[model->layer_count - 1], offsets, kept, skipped, states, vectors, rest);
+    if (one)
+        NF(run_last_layer)(model, &model->layers[model->layer_count - 1], offsets, kept, NULL, skipped, states, vectors, hidden, rest, NULL);
     for (ptrdiff_t i = 0; i < kept; i++) {
         if (one)
             memcpy(vectors + i * hidden, states + i * stride, sizeof(float) * (size_t)hidden);

@@ -51,7 +51,9 @@ int64_t NF(encode)(const nf_model *model, const int32_t *ids, const int64_t *off
 ptrdiff_t NF(layer_scratch)(const nf_model *model, ptrdiff_t longest);
 void NF(run_layer)(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, float *states, float *scratch,
                    const nf_tape *tape);
-nf_tape NF(tape_after)(const nf_model *model, nf_tape tape, ptrdiff_t tokens);
+void NF(run_last_layer)(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, const int64_t *picked,
+                        ptrdiff_t skipped, float *states, float *gathered, ptrdiff_t gathered_stride, float *scratch, const nf_tape *tape);
+nf_tape NF(tape_after)(const nf_model *model, nf_tape tape, ptrdiff_t tokens, ptrdiff_t rows);
 ptrdiff_t NF(attention_scratch)(const nf_model *model, ptrdiff_t longest);
 void NF(attend)(const nf_model *model, const float *projected, ptrdiff_t stride, ptrdiff_t length, const ptrdiff_t only[2], float *mixed,
                 ptrdiff_t mixed_stride, float *scratch);

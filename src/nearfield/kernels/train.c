@@ -38,14 +38,24 @@ int64_t NF(forward_scratch)(const nf_model *model, int64_t tokens, int64_t longe
     return tokens * padded(model->hidden) + NF(layer_scratch)(model, longest);
 }
 
-void NF(forward)(const nf_model *model, float *states, const int64_t *offsets, int64_t count, float *kept, float *scratch) {
+void NF(forward)(const nf_model *model, float *states, const int64_t *offsets, int64_t count, const int64_t *picked, float *kept,
+                 float *scratch) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), tokens = offsets[count] - offsets[0];
+    float *rest = scratch + tokens * stride;
     copy_rows(states, hidden, tokens, hidden, scratch, stride);
     for (int l = 0; l < model->layer_count; l++) {
+        const nf_layer *layer = &model->layers[l];
         const nf_tape tape = kept ? tape_of(model, kept + l * NF(kept)(model, tokens), tokens) : (nf_tape){0};
-        NF(run_layer)(model, &model->layers[l], offsets, count, scratch, scratch + tokens * stride, kept ? &tape : NULL);
+        if (picked && l == model->layer_count - 1)
+            NF(run_last_layer)(model, layer, offsets, count, picked, 0, scratch, kept ? tape.mixed : states, kept ? stride : hidden, rest,
+                               kept ? &tape : NULL);
+        else
+            NF(run_layer)(model, layer, offsets, count, scratch, rest, kept ? &tape : NULL);
     }
-    copy_rows(scratch, stride, tokens, hidden, states, hidden);
+    if (!picked) copy_rows(scratch, stride, tokens, hidden, states, hidden);
+    if (picked) memset(states, 0, sizeof(float) * (size_t)(tokens * hidden));
+    for (ptrdiff_t i = 0; picked && i < count; i++)
+        memcpy(states + (offsets[i] - offsets[0] + picked[i]) * hidden, scratch + i * stride, sizeof(float) * (size_t)hidden);
 }
 
 /* Through a layer norm: `gradient` by its output becomes that by its input. With r = `kept` (mean 0, variance 1), g = gradient * weight
@@ -86,7 +96,7 @@ static void scaled_rows(const float *kept, ptrdiff_t count, ptrdiff_t width, con
 
 /* Floats that `add_slope` needs: the inputs in panels, some outputs' gradients turned round, and these as a matrix wants to meet them. */
 static ptrdiff_t slope_scratch(const nf_model *model, ptrdiff_t tokens) {
-    return widest(model) * (tokens + 1) + ROWS * (2 * padded(tokens) + 2);
+    return widest(model) * padded(tokens) + ROWS * (2 * padded(tokens) + 2);
 }
 
 /* The gradients of a linear layer with `rows` outputs, by which the gradient is `gradient`, of `columns` inputs `in`, over `tokens` tokens:
@@ -126,16 +136,13 @@ int64_t NF(backward_scratch)(const nf_model *model, int64_t tokens, int64_t long
     return tokens * padded(model->hidden) + group_scratch(model, longest);
 }
 
-/* Sequences `first`... `end` back through a layer: `gradient` (their tokens, padded(hidden)) in place, if it is `wanted`. `in` are its inputs, as they are or,
- * where `norm` is there, as the layer norm before it kept them. */
-static void layer_back(const nf_model *model, const nf_layer *layer, const nf_turned *turned, const nf_tape *tape, const float *in,
-                       ptrdiff_t in_stride, const nf_norm *norm, const int64_t *offsets, ptrdiff_t first, ptrdiff_t end,
-                       const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch) {
+/* `tokens` tokens back through a layer, from its end to what attention gathered: `gradient` (tokens, padded(hidden)) becomes that by the
+ * layer's inputs beside attention, and the tape's `finished`, which nobody needs from there on, the gradient by its `mixed`. */
+static void upper_back(const nf_model *model, const nf_layer *layer, const nf_turned *turned, const nf_tape *tape, ptrdiff_t tokens,
+                       const nf_slopes *slopes, float *gradient, float *scratch) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), inner = model->intermediate, deep = padded(inner);
-    const ptrdiff_t wide = padded(3 * hidden), tokens = offsets[end] - offsets[first];
     const int kind = layer->up.kind;
-    float *active = scratch, *steep = active + tokens * widest(model), *rows = steep + tokens * widest(model);
-    float *rest = rows + tokens * stride;
+    float *active = scratch, *steep = active + tokens * widest(model), *rows = steep + tokens * widest(model), *rest = rows + tokens * stride;
     NF(normalise_back)(gradient, stride, tokens, hidden, tape->finished, tape->finished_factors, layer->finished.weight, &slopes->finished);
     for (ptrdiff_t k = 0; k < tokens * deep; k += LANES) { /* what was kept becomes the slope */
         vf slope;
@@ -150,33 +157,69 @@ static void layer_back(const nf_model *model, const nf_layer *layer, const nf_tu
     take_back(&turned->up, steep, deep, tokens, gradient, stride, ADD, rest);
     NF(normalise_back)(gradient, stride, tokens, hidden, tape->attended, tape->attended_factors, layer->attended.weight, &slopes->attended);
     add_slope(kind, gradient, stride, hidden, tape->mixed, stride, hidden, tokens, &slopes->out, rest);
-    take_back(&turned->out, gradient, stride, tokens, rows, stride, STORE, rest);
+    take_back(&turned->out, gradient, stride, tokens, tape->finished, stride, STORE, rest);
+}
+
+/* Sequences `first`... `end`, whose tokens `tape`, `in` and `gradient` begin at, on through attention: `gradient` as upper_back left it
+ * becomes that by the layer's inputs, if it is `wanted`. `in`: these, as they are or, where `norm` is there, as the layer norm before it kept
+ * them. Where tokens are picked, what upper_back left of them are the tape's rows `attended`, and `gradient` is written only. */
+static void lower_back(const nf_model *model, const nf_layer *layer, const nf_turned *turned, const nf_tape *tape, const float *in,
+                       ptrdiff_t in_stride, const nf_norm *norm, const int64_t *offsets, ptrdiff_t first, ptrdiff_t end,
+                       const int64_t *picked, const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch) {
+    const ptrdiff_t hidden = model->hidden, stride = padded(hidden), wide = padded(3 * hidden), tokens = offsets[end] - offsets[first];
+    float *back = scratch, *rows = back + tokens * widest(model), *rest = rows + tokens * stride;
+    if (picked) memset(back, 0, sizeof(float) * (size_t)(tokens * wide));
     for (ptrdiff_t i = first; i < end; i++) {
-        const ptrdiff_t at = offsets[i] - offsets[first];
-        NF(attend_back)(model, tape->projected + at * wide, wide, tape->mixed + at * stride, rows + at * stride, stride,
-                        offsets[i + 1] - offsets[i], active + at * wide, distances, rest);
+        const ptrdiff_t at = offsets[i] - offsets[first], row = picked ? i - first : at, length = offsets[i + 1] - offsets[i];
+        const ptrdiff_t only[] = {picked ? picked[i] : 0, picked ? picked[i] + 1 : length};
+        NF(attend_back)(model, tape->projected + at * wide, wide, tape->mixed + row * stride, tape->finished + row * stride, stride, length,
+                        only, back + at * wide, distances, rest);
     }
     if (norm) {
         scaled_rows(in, tokens, hidden, norm, rows);
         in = rows, in_stride = stride;
     }
-    add_slope(kind, active, wide, 3 * hidden, in, in_stride, hidden, tokens, &slopes->projected, rest);
-    if (wanted) take_back(&turned->projected, active, wide, tokens, gradient, stride, ADD, rest);
+    add_slope(layer->projected.kind, back, wide, 3 * hidden, in, in_stride, hidden, tokens, &slopes->projected, rest);
+    if (wanted) take_back(&turned->projected, back, wide, tokens, gradient, stride, picked ? STORE : ADD, rest);
+    for (ptrdiff_t i = first; wanted && picked && i < end; i++) {
+        float *own = gradient + (offsets[i] - offsets[first] + picked[i]) * stride;
+        for (ptrdiff_t k = 0; k < hidden; k++) own[k] += tape->attended[(i - first) * stride + k];
+    }
 }
 
-void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count, float *kept,
-                  const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch) {
+/* The gradients of the picked tokens, of `count` sequences, back to what they gathered; what is left of them goes to the tape's `attended`. */
+static void picked_back(const nf_model *model, const nf_layer *layer, const nf_turned *turned, const nf_tape *tape, const int64_t *offsets,
+                        ptrdiff_t count, const int64_t *picked, const nf_slopes *slopes, float *gradient, float *scratch) {
+    const ptrdiff_t stride = padded(model->hidden);
+    for (ptrdiff_t i = 0; i < count; i++)
+        memmove(gradient + i * stride, gradient + (offsets[i] - offsets[0] + picked[i]) * stride, sizeof(float) * (size_t)stride);
+    for (ptrdiff_t i = 0; i < count; i += GROUP) {
+        const nf_tape own = NF(tape_after)(model, *tape, 0, i);
+        upper_back(model, layer, turned, &own, count - i < GROUP ? count - i : GROUP, slopes, gradient + i * stride, scratch);
+    }
+    memcpy(tape->attended, gradient, sizeof(float) * (size_t)(count * stride));
+}
+
+void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count,
+                  const int64_t *picked, float *kept, const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), tokens = offsets[count] - offsets[0];
     const int64_t each = NF(kept)(model, tokens);
+    float *rest = scratch + tokens * stride;
     copy_rows(gradient, hidden, tokens, hidden, scratch, stride);
-    for (int l = model->layer_count - 1; l >= 0; l--)
+    for (int l = model->layer_count - 1; l >= 0; l--, picked = NULL) {
+        const nf_layer *layer = &model->layers[l];
+        const nf_tape whole = tape_of(model, kept + l * each, tokens);
+        const float *in = l ? tape_of(model, kept + (l - 1) * each, tokens).finished : first;
+        const ptrdiff_t in_stride = l ? stride : hidden;
+        if (picked) picked_back(model, layer, &turned[l], &whole, offsets, count, picked, &slopes[l], scratch, rest);
         for (ptrdiff_t i = 0, end; i < count; i = end) {
             for (end = i + 1; end < count && offsets[end] - offsets[i] < GROUP;) end++;
             const ptrdiff_t at = offsets[i] - offsets[0];
-            const nf_tape tape = NF(tape_after)(model, tape_of(model, kept + l * each, tokens), at);
-            const float *in = l ? tape_of(model, kept + (l - 1) * each, tokens).finished + at * stride : first + at * hidden;
-            layer_back(model, &model->layers[l], &turned[l], &tape, in, l ? stride : hidden, l ? &model->layers[l - 1].finished : NULL,
-                       offsets, i, end, &slopes[l], distances, scratch + at * stride, l > 0 || wanted, scratch + tokens * stride);
+            const nf_tape tape = NF(tape_after)(model, whole, at, picked ? i : at);
+            if (!picked) upper_back(model, layer, &turned[l], &tape, offsets[end] - offsets[i], &slopes[l], scratch + at * stride, rest);
+            lower_back(model, layer, &turned[l], &tape, in + at * in_stride, in_stride, l ? &model->layers[l - 1].finished : NULL, offsets, i,
+                       end, picked, &slopes[l], distances, scratch + at * stride, l > 0 || wanted, rest);
         }
+    }
     if (wanted) copy_rows(scratch, stride, tokens, hidden, gradient, hidden);
 }

@@ -28,19 +28,21 @@ int64_t NF(forward_scratch)(const nf_model *model, int64_t tokens, int64_t longe
 int64_t NF(backward_scratch)(const nf_model *model, int64_t tokens, int64_t longest);
 
 /* `states` (T, hidden) become those after all layers, of `count` sequences end to end: sequence i is the tokens offsets[i]... offsets[i + 1].
- * `kept` NULL, or layer_count x kept(T) floats. */
-void NF(forward)(const nf_model *model, float *states, const int64_t *offsets, int64_t count, float *kept, float *scratch);
+ * `picked`: NULL, or of each sequence the token, from its first, whose state alone is wanted; all others become zeros. `kept`: NULL, or
+ * layer_count x kept(T) floats. */
+void NF(forward)(const nf_model *model, float *states, const int64_t *offsets, int64_t count, const int64_t *picked, float *kept,
+                 float *scratch);
 
 /* The way back: `gradient` (T, hidden), of a loss by the states after all layers, becomes that by the states before them, `first` (T,
- * hidden), which `kept` was made from, or nothing of use where that is not `wanted`. Adds to `slopes`, one a layer, and to `distances` (heads, 2 x reach - 1), the gradient by
- * model->distances, unless it is NULL. */
-void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count, float *kept,
-                  const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch);
+ * hidden), which `kept` was made from, or nothing of use where that is not `wanted`. Adds to `slopes`, one a layer, and to `distances`
+ * (heads, 2 x reach - 1), the gradient by model->distances, unless it is NULL. */
+void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count,
+                  const int64_t *picked, float *kept, const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch);
 
 /* Within backward. */
 ptrdiff_t NF(attention_back_scratch)(const nf_model *model, ptrdiff_t longest);
 void NF(attend_back)(const nf_model *model, const float *projected, ptrdiff_t stride, const float *mixed, const float *gradient,
-                     ptrdiff_t mixed_stride, ptrdiff_t length, float *back, float *distances, float *scratch);
+                     ptrdiff_t mixed_stride, ptrdiff_t length, const ptrdiff_t only[2], float *back, float *distances, float *scratch);
 void NF(normalise_back)(float *gradient, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t width, const float *kept, const float *factors,
                         const float *weight, const nf_slope *slope);
 

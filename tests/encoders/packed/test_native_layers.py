@@ -37,12 +37,16 @@ def opened(tmp_path: Path) -> Callable[..., TextModel]:
     return make
 
 
-def states_and_gradients(model: TextModel, layers: NativeLayers | None, batch: Packed) -> tuple[Tensor, Grads]:
+def states_and_gradients(
+    model: TextModel, layers: NativeLayers | None, batch: Packed, *, picked: np.ndarray[Any, Any] | None = None
+) -> tuple[Tensor, Grads]:
+    """Of the tokens that are `picked` alone, where some are."""
     model.layers = layers
     weights = model.parameters()
     for weight in weights.values():
         weight.grad = None
-    states = model.states(batch)
+    states = model.states(batch, picked=picked)
+    states = states if picked is None else states[torch.from_numpy(batch.offsets[:-1] + picked)]
     (states * torch.randn(states.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
     return states.detach(), {name: weight.grad for name, weight in weights.items()}
 
@@ -68,6 +72,57 @@ def test_states_and_gradients_are_those_of_torch(opened: Callable[..., TextModel
         found, own = states_and_gradients(model, NativeLayers(model.backbone, threads=threads, level=level), batch)
         torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
         assert_same_gradients(own, gradients, off=1e-4)
+
+
+@pytest.mark.parametrize("level", runnable())
+@pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
+def test_one_token_of_each_sequence(opened: Callable[..., TextModel], kind: str, level: str) -> None:
+    model, generator = opened(kind), np.random.default_rng(7)
+    some = [length for length in LENGTHS if length]
+    few, many = packed(some), packed([*some, *[2] * 400, 128, 128, 128])  # more sequences than go back together, and long ones that do not
+    for batch, picked, threads in ((few, generator.integers(0, few.lengths), 1), (many, np.zeros(len(many), np.int64), 2)):
+        states, gradients = states_and_gradients(model, None, batch, picked=picked)
+        layers = NativeLayers(model.backbone, threads=threads, level=level)
+        found, own = states_and_gradients(model, layers, batch, picked=picked)
+        torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
+        assert_same_gradients(own, gradients, off=1e-4)
+
+
+def test_states_of_tokens_that_are_not_picked_are_zeros(opened: Callable[..., TextModel]) -> None:
+    model, batch = opened(), packed([3, 1, 5])
+    model.layers = NativeLayers(model.backbone)
+    picked = np.array([4, 0, 0])  # of sequences that lie longest first
+    for wanted in (True, False):
+        with torch.set_grad_enabled(wanted):
+            states, whole = model.states(batch, picked=picked), model.states(batch)
+        rows = torch.from_numpy(batch.offsets[:-1] + picked)
+        torch.testing.assert_close(states[rows], whole[rows], atol=2e-6, rtol=0)
+        assert int((states.detach() != 0).any(1).sum()) == 3
+
+
+@pytest.mark.parametrize("picked", [[4, 0, 1], [-1, 0, 0], [0, 0]])
+def test_a_token_that_is_not_there_is_refused(opened: Callable[..., TextModel], picked: list[int]) -> None:
+    model, batch = opened(), packed([3, 1, 5])
+    model.layers = NativeLayers(model.backbone)
+    with pytest.raises(ValueError, match="no token of each of 3 sequences"):
+        model.states(batch, picked=np.array(picked))
+
+
+@pytest.mark.parametrize("pooling", ["cls", "lasttoken"])
+def test_a_head_that_pools_one_token(tmp_path: Path, pooling: str) -> None:
+    """With prompts of which no token counts, and texts that have nothing beside; and an empty sequence, for which all tokens are run."""
+    model = TextModel.open(tiny_model(tmp_path / "tiny", max_tokens=128, sizes=SIZES, pooling=pooling))
+    for lengths, skipped in (([7, 5, 3, 1], 0), ([7, 5, 3, 1], 3), ([7, 5, 0], 0)):
+        batch, found = replace(packed(lengths), prompt_tokens=skipped), []
+        model.head.contract = replace(model.head.contract, include_prompt=False)
+        for layers in (None, NativeLayers(model.backbone)):
+            model.layers = layers
+            weights = [weight for name, weight in model.parameters().items() if not name.startswith("pooler")]
+            vectors = model.embed(batch)
+            found.append([vectors.detach(), *torch.autograd.grad((vectors * torch.arange(40.0)).sum(), weights, allow_unused=True)])
+        for one, other in zip(*found, strict=True):
+            if one is not None or other is not None:
+                torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "relu", "silu"])

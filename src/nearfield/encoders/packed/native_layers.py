@@ -24,6 +24,7 @@ from nearfield.kernels.matrix import Floats, aligned
 
 BATCH_TOKENS = 8192  # of one call in training: the kernels keep to the cache themselves, and the more, the more evenly threads share them
 Offsets = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -41,10 +42,11 @@ def why_not(backbone: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Pass:
-    """One way forward: of which sequences, what was added to scores by distance, what each thread kept for the way back, and the layers'
-    stamps, by which their weights are known."""
+    """One way forward: of which sequences and tokens, what was added to scores by distance, what each thread kept for the way back, and the
+    layers' stamps, by which their weights are known."""
 
     offsets: Offsets
+    picked: Places | None
     distances: Floats | None
     kept: list[Floats]
     stamps: tuple[int, ...]
@@ -78,29 +80,34 @@ class NativeLayers:
         self._free: list[Floats] = []
         self._lock = threading.Lock()
 
-    def __call__(self, states: Tensor, offsets: Offsets, distances: Tensor | None = None) -> Tensor:
+    def __call__(self, states: Tensor, offsets: Offsets, distances: Tensor | None = None, picked: Places | None = None) -> Tensor:
         """The states (T, hidden) after all layers, of those (T, hidden) before them; sequence i is the rows offsets[i]... offsets[i + 1].
 
         `distances` (heads, 2 r - 1): what is added to a head's scores by key place - query place, from 1 - r; no sequence is longer
-        than r.
+        than r. `picked` (n,): the places, in sequences of at least one token, of the tokens whose states alone are wanted; all others
+        are zeros then, and the last layer is run for these tokens only. Raises ValueError where there is no such token.
         """
-        found: Tensor = _Layers.apply(self, offsets, torch.is_grad_enabled(), distances, states.float(), *self.weights)  # type: ignore[no-untyped-call]
+        if picked is not None and (len(picked) != len(offsets) - 1 or (picked < 0).any() or (picked >= np.diff(offsets)).any()):
+            raise ValueError(f"the places {picked} are no token of each of {len(offsets) - 1} sequences")
+        found: Tensor = _Layers.apply(self, offsets, picked, torch.is_grad_enabled(), distances, states.float(), *self.weights)  # type: ignore[no-untyped-call]
         return found
 
-    def forward(self, states: Floats, offsets: Offsets, distances: Floats | None, *, keep: bool) -> Pass:
+    def forward(self, states: Floats, offsets: Offsets, picked: Places | None, distances: Floats | None, *, keep: bool) -> Pass:
         """`states` (T, hidden) become those after all layers. What the way back needs is there only where it is to be kept."""
         self._on_threads(LayerWeights.refresh, self._layers)
         model = _Model(self._facts, [layer.layout() for layer in self._layers], distances, self._kernels.panel)
 
-        def part(own: Offsets) -> Floats:
+        def part(share: slice) -> Floats:
+            own, places = _of_share(share, offsets, picked)
             tokens = int(own[-1] - own[0])
             kept = self._room(len(self._layers) * self._kernels.call("kept", model.address, tokens)) if keep else None
             scratch = self._scratch("forward_scratch", model, own)
-            self._kernels.call("forward", model.address, states[own[0] : own[-1]], own, len(own) - 1, kept, scratch)
+            self._kernels.call("forward", model.address, states[own[0] : own[-1]], own, len(own) - 1, places, kept, scratch)
             self._give_back(scratch)
             return np.empty(0, np.float32) if kept is None else kept
 
-        return Pass(offsets, distances, self._on_threads(part, self._shares(offsets)), tuple(layer.stamp for layer in self._layers))
+        kept = self._on_threads(part, self._shares(offsets))
+        return Pass(offsets, picked, distances, kept, tuple(layer.stamp for layer in self._layers))
 
     def backward(self, made: Pass, first: Floats, gradient: Floats, *, wanted: bool = True) -> tuple[list[Tensor], Floats | None]:
         """The gradients by each of `weights` and by the distances, once a `Pass`.
@@ -115,7 +122,8 @@ class NativeLayers:
         turned = (TurnedLayout * len(self._layers))(*(layer.turned() for layer in self._layers))
         sizes = [layer.size for layer in self._layers]
 
-        def part(at: int, own: Offsets) -> tuple[Floats, Floats | None]:
+        def part(at: int, share: slice) -> tuple[Floats, Floats | None]:
+            own, places = _of_share(share, made.offsets, made.picked)
             room = self._room(sum(sizes))
             room[: sum(sizes)] = 0.0
             by_layer = np.split(room[: sum(sizes)], np.cumsum(sizes)[:-1])
@@ -123,7 +131,7 @@ class NativeLayers:
             distances = None if made.distances is None else np.zeros_like(made.distances)
             rows, scratch = slice(own[0], own[-1]), self._scratch("backward_scratch", model, own)
             self._kernels.call(
-                "backward", model.address, ctypes.addressof(turned), first[rows], own, len(own) - 1, made.kept[at],
+                "backward", model.address, ctypes.addressof(turned), first[rows], own, len(own) - 1, places, made.kept[at],
                 ctypes.addressof(slopes), distances, gradient[rows], int(wanted), scratch,
             )  # fmt: skip
             self._give_back(scratch, made.kept[at])
@@ -137,15 +145,15 @@ class NativeLayers:
         by_distance = [distances for _, distances in parts if distances is not None]
         return gradients, np.sum(by_distance, axis=0) if by_distance else None
 
-    def _shares(self, offsets: Offsets) -> list[Offsets]:
-        """The offsets of each thread's sequences, about as much work each; of threads for which none is left, nothing."""
+    def _shares(self, offsets: Offsets) -> list[slice]:
+        """Each thread's sequences, about as much work each; of threads for which none is left, nothing."""
         lengths = np.diff(offsets)
         hidden, inner = self._facts["hidden"], self._facts["intermediate"]
         work = lengths * (8.0 * hidden**2 + 4.0 * hidden * inner) + 8.0 * lengths**2 * hidden
         ends = np.cumsum(work)
         wanted = ends[-1] * np.arange(1, self._threads) / self._threads
         cuts = [0, *np.searchsorted(ends - work / 2, wanted).tolist(), len(lengths)]
-        return [offsets[start : end + 1] for start, end in itertools.pairwise(cuts) if offsets[end] > offsets[start]]
+        return [slice(start, end) for start, end in itertools.pairwise(cuts) if offsets[end] > offsets[start]]
 
     def _scratch(self, function: str, model: _Model, offsets: Offsets) -> Floats:
         return self._room(self._kernels.call(function, model.address, int(offsets[-1] - offsets[0]), int(np.diff(offsets).max())))
@@ -168,6 +176,10 @@ class NativeLayers:
         return list(_pool(self._threads).map(work, items))
 
 
+def _of_share(share: slice, offsets: Offsets, picked: Places | None) -> tuple[Offsets, Places | None]:
+    return offsets[share.start : share.stop + 1], None if picked is None else np.ascontiguousarray(picked[share], np.int64)
+
+
 class _Model:
     """nf_model without embeddings, and what it points at."""
 
@@ -184,11 +196,11 @@ class _Layers(torch.autograd.Function):
     """NativeLayers as autograd sees them."""
 
     @staticmethod
-    def forward(ctx: Any, layers: NativeLayers, offsets: Offsets, keep: bool, *given: Any) -> Tensor:
+    def forward(ctx: Any, layers: NativeLayers, offsets: Offsets, picked: Places | None, keep: bool, *given: Any) -> Tensor:
         distances, states, *_ = given
         made: Tensor = states.detach().clone(memory_format=torch.contiguous_format)
         by_distance = None if distances is None else np.ascontiguousarray(distances.detach().numpy(), np.float32)
-        ctx.layers, ctx.made = layers, layers.forward(made.numpy(), offsets, by_distance, keep=keep)
+        ctx.layers, ctx.made = layers, layers.forward(made.numpy(), offsets, picked, by_distance, keep=keep)
         if keep:
             ctx.save_for_backward(states)
         return made
@@ -202,10 +214,10 @@ class _Layers(torch.autograd.Function):
         made, ctx.made = ctx.made, None
         gradient = gradients[0].detach().float().clone(memory_format=torch.contiguous_format)
         first = np.ascontiguousarray(states.detach().numpy())
-        wanted = ctx.needs_input_grad[4]
+        wanted = ctx.needs_input_grad[5]
         by_weight, by_distance = ctx.layers.backward(made, first, gradient.numpy(), wanted=wanted)
         distances = None if by_distance is None else torch.from_numpy(by_distance)
-        return None, None, None, distances, gradient if wanted else None, *by_weight
+        return None, None, None, None, distances, gradient if wanted else None, *by_weight
 
 
 @functools.cache

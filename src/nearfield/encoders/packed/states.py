@@ -13,7 +13,7 @@ from nearfield.batch.packed import Packed
 from nearfield.encoders.packed.attention import IMPLEMENTATION, register
 from nearfield.encoders.packed.groups import Groups
 from nearfield.encoders.packed.mpnet import mpnet_states
-from nearfield.encoders.packed.native_layers import NativeLayers
+from nearfield.encoders.packed.native_layers import NativeLayers, Places
 from nearfield.encoders.runtimes.packed_model import relative_bucket
 
 _FROM_ZERO = (
@@ -33,17 +33,20 @@ def prepare(backbone: Any) -> bool:
     return kind in PACKED
 
 
-def packed_states(backbone: Any, batch: Packed, device: torch.device, layers: NativeLayers | None = None) -> Tensor:
+def packed_states(
+    backbone: Any, batch: Packed, device: torch.device, layers: NativeLayers | None = None, picked: Places | None = None
+) -> Tensor:
     """The last hidden state of each token of `batch`, which has at least one: (T, hidden), each sequence as if it were alone.
 
-    `layers` stand for the backbone's own, but in a batch with tokens that are not looked at.
+    `layers` stand for the backbone's own, but in a batch with tokens that are not looked at. `picked` (n,): the places of the tokens, one
+    in each sequence, whose states alone are wanted; those of others are of no meaning then.
     """
     kind = backbone.config.model_type
     places = _positions_after_padding(batch, backbone.embeddings.padding_idx) if kind in _AFTER_PADDING else batch.positions
     ids, positions = (torch.from_numpy(part.astype(np.int64)).to(device)[None] for part in (batch.ids, places))
     types = {} if batch.types is None else {"token_type_ids": torch.from_numpy(batch.types.astype(np.int64)).to(device)[None]}
     if layers is not None and (batch.marks is None or not batch.marks.unseen.any()):
-        return _native_states(backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types})
+        return _native_states(backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types}, picked)
     groups = Groups(batch, device)
     if kind == "mpnet":
         return mpnet_states(backbone, ids, positions, groups)[0]
@@ -52,7 +55,7 @@ def packed_states(backbone: Any, batch: Packed, device: torch.device, layers: Na
     return states
 
 
-def _native_states(backbone: Any, batch: Packed, layers: NativeLayers, given: dict[str, Tensor]) -> Tensor:
+def _native_states(backbone: Any, batch: Packed, layers: NativeLayers, given: dict[str, Tensor], picked: Places | None) -> Tensor:
     states: Tensor = backbone.embeddings(**given)[0]
     if hasattr(backbone, "embeddings_project"):
         states = backbone.embeddings_project(states)
@@ -61,7 +64,7 @@ def _native_states(backbone: Any, batch: Packed, layers: NativeLayers, given: di
         reach = int(batch.lengths.max())
         buckets = torch.from_numpy(relative_bucket(np.arange(1 - reach, reach)))
         distances = backbone.encoder.relative_attention_bias.weight[buckets].T
-    return layers(states, batch.offsets, distances)
+    return layers(states, batch.offsets, distances, None if picked is None or not batch.lengths.all() else picked)
 
 
 def _positions_after_padding(batch: Packed, padding: int) -> npt.NDArray[np.int64]:

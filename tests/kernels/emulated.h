@@ -1,7 +1,10 @@
 /* Instructions that the processor at hand may lack, made of those of AVX2 by SIMDe (Debian: libsimde-dev), so that the sources of
  * their levels run anywhere. Compile with -mavx2 -mfma -mf16c -mpopcnt, this file in front, and one of
- * EMULATE_AVX512, EMULATE_VNNI, EMULATE_BF16 or EMULATE_AVXVNNI defined. */
+ * EMULATE_AVX512, EMULATE_VNNI, EMULATE_BF16, EMULATE_AMX or EMULATE_AVXVNNI defined. */
 #define SIMDE_ENABLE_NATIVE_ALIASES
+#ifdef EMULATE_AMX
+#define EMULATE_BF16
+#endif
 #include <simde/x86/avx512.h>
 
 #ifdef EMULATE_AVXVNNI
@@ -52,3 +55,89 @@ static inline simde__m512i emulated_madd_epi16(simde__m512i a, simde__m512i b) {
 #define _mm512_cvtepi32_ps emulated_cvtepi32_ps
 #define _mm512_cvtepu8_epi32 emulated_cvtepu8_epi32
 #define _mm512_madd_epi16 emulated_madd_epi16
+
+/* The tile registers of AMX, as the operations of Intel's instruction reference say. What the processor refuses ends the process. */
+#ifdef EMULATE_AMX
+#include <immintrin.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define __AMX_TILE__ 1
+#define __AMX_INT8__ 1
+#define __AMX_BF16__ 1
+
+static _Thread_local struct {
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} shapes;
+static _Thread_local struct {
+    uint8_t rows[16][64];
+} tiles[8];
+
+static void emulated_loadconfig(const void *from) {
+    memcpy(&shapes, from, sizeof shapes);
+    memset(tiles, 0, sizeof tiles);
+    for (int i = 0; i < 16; i++)
+        if (shapes.palette != 1 || shapes.bytes[i] > 64 || shapes.rows[i] > 16 || (i >= 8 && shapes.rows[i])) abort();
+}
+
+static void emulated_release(void) { memset(&shapes, 0, sizeof shapes); }
+
+static void known(int i) {
+    if (!shapes.palette || !shapes.bytes[i] || !shapes.rows[i]) abort();
+}
+
+static void emulated_zero(int i) {
+    known(i);
+    memset(&tiles[i], 0, sizeof tiles[i]);
+}
+
+static void emulated_load(int i, const void *from, ptrdiff_t stride) {
+    emulated_zero(i);
+    for (int r = 0; r < shapes.rows[i]; r++) memcpy(tiles[i].rows[r], (const char *)from + r * stride, shapes.bytes[i]);
+}
+
+static void emulated_store(int i, void *to, ptrdiff_t stride) {
+    known(i);
+    for (int r = 0; r < shapes.rows[i]; r++) memcpy((char *)to + r * stride, tiles[i].rows[r], shapes.bytes[i]);
+}
+
+static float emulated_wide(const uint8_t *from) {
+    const uint8_t bits[4] = {0, 0, from[0], from[1]};
+    float x;
+    memcpy(&x, bits, sizeof x);
+    return x;
+}
+
+/* sums += rows of `a` by columns of `b`, in units of four bytes. */
+static void emulated_multiply(int sums, int a, int b, int bytes) {
+    known(sums), known(a), known(b);
+    if (shapes.rows[sums] != shapes.rows[a] || shapes.bytes[sums] != shapes.bytes[b] || shapes.bytes[a] != 4 * shapes.rows[b]) abort();
+    for (int m = 0; m < shapes.rows[sums]; m++)
+        for (int u = 0; u < shapes.rows[b]; u++)
+            for (int n = 0; n < shapes.bytes[b] / 4; n++) {
+                const uint8_t *x = &tiles[a].rows[m][4 * u], *y = &tiles[b].rows[u][4 * n], *at = &tiles[sums].rows[m][4 * n];
+                int32_t whole;
+                float sum;
+                memcpy(&whole, at, 4), memcpy(&sum, at, 4);
+                for (int k = 0; bytes && k < 4; k++) whole += x[k] * (int8_t)y[k];
+                for (int k = 0; !bytes && k < 4; k += 2) sum += emulated_wide(x + k) * emulated_wide(y + k);
+                memcpy((void *)at, bytes ? (const void *)&whole : (const void *)&sum, 4);
+            }
+}
+
+#undef _tile_loadd
+#undef _tile_stored
+#undef _tile_zero
+#undef _tile_dpbusd
+#undef _tile_dpbf16ps
+#define _tile_loadconfig emulated_loadconfig
+#define _tile_release emulated_release
+#define _tile_zero emulated_zero
+#define _tile_loadd emulated_load
+#define _tile_stored emulated_store
+#define _tile_dpbusd(sums, a, b) emulated_multiply(sums, a, b, 1)
+#define _tile_dpbf16ps(sums, a, b) emulated_multiply(sums, a, b, 0)
+#endif

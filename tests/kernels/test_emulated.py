@@ -40,13 +40,13 @@ def can_emulate() -> bool:
 pytestmark = pytest.mark.skipif(not can_emulate(), reason="no AVX2, or no C compiler that finds SIMDe's headers (libsimde-dev)")
 
 
-@pytest.fixture(scope="module", params=["avx512", "vnni", "bf16", "avxvnni"])
+@pytest.fixture(scope="module", params=["avx512", "vnni", "bf16", "amx", "avxvnni"])
 def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
     library = tmp_path_factory.mktemp(request.param) / "kernels.so"
     emulated = (*OF_AVX2, f"-DEMULATE_{request.param.upper()}", "-include", str(HEADER))
     compile_library(library, of={"plain": Level(8 if request.param == "avxvnni" else 16, emulated)}, flags=("-O1",))
     found = kernels("plain", path=library)
-    assert found.call("units", PRECISIONS.index("int8"), 9) == (5 if request.param == "avx512" else 3)
+    assert found.call("units", PRECISIONS.index("int8"), 9) == {"avx512": 5, "amx": 16}.get(request.param, 3)
     return found
 
 

@@ -73,7 +73,9 @@ def test_the_kernels_train_what_they_can_and_torch_the_rest(tmp_path: Path, monk
     Trainer(model, auto, 1)
     assert model.layers is None
     monkeypatch.undo()
-    for feature, natively in (("avx512_bf16", True), ("amx_bf16", False), ("", False)):
+    cases = [("avx512_bf16", "bf16", True), ("amx_bf16", "amx", True), ("amx_bf16", "bf16", False), ("", "avx2", False)]
+    for feature, level, natively in cases:
         monkeypatch.setattr(trainer, "bfloat16_in_hardware", lambda feature=feature: feature)
+        monkeypatch.setattr(trainer, "runnable", lambda level=level: (level, "plain"))
         Trainer(half, auto, 1)
         assert (half.layers is not None) == natively

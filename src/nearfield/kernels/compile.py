@@ -38,8 +38,10 @@ class Level:
 
 
 PLAIN = {"plain": Level(4, ())}
+_BF16 = (*_WIDE, "-mavx512vnni", "-mavx512bf16")
 X86 = {
-    "bf16": Level(16, (*_WIDE, "-mavx512vnni", "-mavx512bf16")),
+    "amx": Level(16, (*_BF16, "-mamx-tile", "-mamx-int8", "-mamx-bf16")),
+    "bf16": Level(16, _BF16),
     "vnni": Level(16, (*_WIDE, "-mavx512vnni")),
     "avx512": Level(16, _WIDE),
     "avxvnni": Level(8, (*_NARROW, "-mavxvnni")),

@@ -12,6 +12,12 @@
 #endif
 #endif
 
+#if LANES == 16 && defined(__AMX_TILE__) && defined(__AMX_INT8__) && defined(__AMX_BF16__)
+#define SIDE 16 /* of a tile register: rows, columns, units. A matrix of bytes or bfloat16 has as many units, zeros at their end, as fill it */
+#else
+#define SIDE 1
+#endif
+
 INLINE vf as_float(vi bits) { return (vf)bits; }
 
 INLINE vf dot_float32(vf sum, uint32_t unit, vi weights) {

@@ -1,5 +1,6 @@
 #include "activation.h"
 #include "dot.h"
+#include "tiles.h"
 
 #if LANES == 16
 #define TILE 12 /* rows of a block in registers: 12 x 2 sums of 32 registers */
@@ -18,6 +19,12 @@ typedef struct {
     float *out;
     ptrdiff_t in_stride, panel_stride, depth, out_stride;
 } nf_block;
+
+/* What a register of exact sums of 8-bit products stands for, of columns j * LANES... and row `row`. */
+INLINE vf weighed(const nf_block *own, ptrdiff_t row, int j, vi whole) {
+    const vf exact = __builtin_convertvector(whole, vf) * load(own->scales + j * LANES);
+    return exact * splat(own->in_scales[row]) + load(own->sums + j * LANES) * splat(own->in_lows[row]);
+}
 
 /* One block of `count` rows (`kind` and `count` are constants at each call, so that the sums stay in registers). */
 INLINE void tile(const int kind, const int count, const nf_block *own, ptrdiff_t first) {
@@ -53,11 +60,7 @@ INLINE void tile(const int kind, const int count, const nf_block *own, ptrdiff_t
     for (int i = 0; i < count; i++)
         for (int j = 0; j < 2; j++) {
             float *to = out + i * out_stride + j * LANES;
-            if (kind == INT8) {
-                const vf begun = load(own->bias ? own->bias + j * LANES : to);
-                const vf exact = __builtin_convertvector(whole[i][j], vf) * load(own->scales + j * LANES);
-                sums[i][j] = begun + exact * splat(own->in_scales[first + i]) + load(own->sums + j * LANES) * splat(own->in_lows[first + i]);
-            }
+            if (kind == INT8) sums[i][j] = load(own->bias ? own->bias + j * LANES : to) + weighed(own, first + i, j, whole[i][j]);
             store(to, sums[i][j]);
         }
 }
@@ -83,6 +86,27 @@ INLINE void block(const int kind, const nf_block *own, ptrdiff_t count) {
         REST(3) REST(2) REST(1)
     }
 }
+
+#if SIDE > 1
+/* The same by tiles, of bytes and of bfloat16, whose depth fills them. */
+INLINE void tiled(const int kind, const nf_block *own, ptrdiff_t count) {
+    float sums[2 * SIDE * PANEL] __attribute__((aligned(64)));
+    for (ptrdiff_t first = 0; first < count; first += 2 * SIDE) {
+        const ptrdiff_t rows = count - first < 2 * SIDE ? count - first : 2 * SIDE, lower = rows > SIDE ? rows - SIDE : 0;
+        if (!first || rows < 2 * SIDE) shape_tiles(rows - lower, lower);
+        tile_sums(kind, own->in + first * own->in_stride, own->in_stride, own->panel, own->depth, lower, sums);
+        for (ptrdiff_t i = 0; i < rows; i++)
+            for (int j = 0; j < 2; j++) {
+                float *to = own->out + (first + i) * own->out_stride + j * LANES;
+                const float *from = sums + i * PANEL + j * LANES;
+                const vf made = kind == INT8 ? weighed(own, first + i, j, load_int(from)) : load(from);
+                store(to, load(own->bias ? own->bias + j * LANES : to) + made);
+            }
+    }
+}
+#else
+#define tiled block
+#endif
 
 void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t panel_stride, ptrdiff_t depth, float *out,
                ptrdiff_t out_stride, int finish) {
@@ -120,14 +144,17 @@ void NF(multiply)(const nf_matrix *matrix, const ptrdiff_t span[4], const nf_inp
             if (matrix->kind == INT8) {
                 own.scales = matrix->scales + o;
                 add_sums(matrix, o, u == begin ? span[2] : 0, u == begin ? span[3] : 0, sums); /* once, with the first step */
-                block(INT8, &own, count);
+                tiled(INT8, &own, count);
             } else if (matrix->kind == BFLOAT16) {
-                block(BFLOAT16, &own, count);
+                tiled(BFLOAT16, &own, count);
             } else {
                 block(FLOAT32, &own, count);
             }
             if (u + STEP >= end && finish > ADD) finish_rows(own.out, out_stride, count, finish);
         }
+#if SIDE > 1
+    _tile_release();
+#endif
 }
 
 void NF(product)(const nf_matrix *matrix, const ptrdiff_t span[4], const float *in, ptrdiff_t in_stride, ptrdiff_t count, float *room,

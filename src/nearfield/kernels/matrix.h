@@ -9,7 +9,8 @@ enum { STORE = 0, ADD = 1, GELU = 2, GELU_TANH = 3, RELU = 4, SILU = 5 }; /* wha
 
 #define SLICE 384 /* inputs: an 8-bit matrix has a sum for each so many, and parts of products begin at multiples of it */
 
-/* `rows` outputs of `columns` inputs, in units of four bytes: one float32, two bfloat16, four or two (UNIT_INT8) 8-bit integers.
+/* `rows` outputs of `columns` inputs, in units of four bytes: one float32, two bfloat16, four or two (UNIT_INT8) 8-bit integers. For tiles
+ * (SIDE in dot.h) zeros fill the units of the latter two up.
  * `panels` holds PANEL rows side by side: panel p, unit u, row r of the panel lies at unit (p * units + u) * PANEL + r. `bias` has
  * padded(rows) floats, zeros past `rows`. An 8-bit weight is an integer times its row's scale; `sums` (slices, padded(rows)) are
  * those of a row's weights over each slice. */

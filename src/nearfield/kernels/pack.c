@@ -15,7 +15,8 @@ INLINE uint32_t bfloat16_of(float x) {
 
 int64_t NF(units)(int kind, int64_t columns) {
     const int64_t held = kind == FLOAT32 ? 1 : kind == BFLOAT16 ? 2 : UNIT_INT8;
-    return (columns + held - 1) / held;
+    const int64_t units = (columns + held - 1) / held;
+    return kind == FLOAT32 ? units : (units + SIDE - 1) / SIDE * SIDE;
 }
 
 static void pack_int8(const nf_matrix *matrix, const float *row, ptrdiff_t at, uint32_t *to) {
@@ -60,10 +61,12 @@ void NF(pack_columns)(const nf_matrix *matrix, const float *columns, ptrdiff_t s
                 continue;
             }
             for (ptrdiff_t r = 0; r < PANEL; r++) {
-                if (held == 1)
-                    to[r] = r < filled ? bits_of(from[r]) : 0;
+                if (r >= filled || held * u >= count)
+                    to[r] = 0;
+                else if (held == 1)
+                    to[r] = bits_of(from[r]);
                 else
-                    to[r] = r < filled ? bfloat16_of(from[r]) | (2 * u + 1 < count ? bfloat16_of(from[stride + r]) << 16 : 0) : 0;
+                    to[r] = bfloat16_of(from[r]) | (2 * u + 1 < count ? bfloat16_of(from[stride + r]) << 16 : 0);
             }
         }
     }
@@ -72,18 +75,18 @@ void NF(pack_columns)(const nf_matrix *matrix, const float *columns, ptrdiff_t s
 typedef uint8_t v8 __attribute__((vector_size(LANES), aligned(1), may_alias));
 typedef uint16_t v16 __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 
-static void to_bfloat16(const float *in, ptrdiff_t depth, uint16_t *to) {
+static void to_bfloat16(const float *in, ptrdiff_t depth, uint16_t *to, ptrdiff_t end) {
     ptrdiff_t k = 0;
     for (; k + LANES <= depth; k += LANES) {
         const vi bits = load_int(in + k);
         *(v16 *)(to + k) = __builtin_convertvector((bits + splat_int(0x7fff) + (bits >> 16 & splat_int(1))) >> 16, v16);
     }
     for (; k < depth; k++) to[k] = (uint16_t)bfloat16_of(in[k]);
-    if (depth % 2) to[depth] = 0;
+    for (; k < end; k++) to[k] = 0;
 }
 
 /* A row as integers from 0 to 255 between its least and its greatest value. */
-static void to_int8(const float *in, ptrdiff_t depth, uint32_t *units, float *scale, float *low) {
+static void to_int8(const float *in, ptrdiff_t depth, uint32_t *units, ptrdiff_t end, float *scale, float *low) {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer that lies in the low bits */
     vf less = splat(in[0]), more = less;
     for (ptrdiff_t k = 0; k + LANES <= depth; k += LANES) {
@@ -105,7 +108,7 @@ static void to_int8(const float *in, ptrdiff_t depth, uint32_t *units, float *sc
     uint16_t *to = (uint16_t *)units;
     typedef v16 narrow;
 #endif
-    memset(units + (depth - 1) / UNIT_INT8, 0, sizeof *units); /* what the last unit does not hold is zero */
+    for (ptrdiff_t unit = (depth - 1) / UNIT_INT8; unit < end; unit++) units[unit] = 0; /* what the depth does not fill is zero */
     ptrdiff_t k = 0;
     for (; k + LANES <= depth; k += LANES) {
         const vf whole = lesser((load(in + k) - splat(least)) * splat(factor), splat(255.0f)) + splat(shift);
@@ -124,8 +127,8 @@ nf_inputs NF(prepare)(int kind, const float *in, ptrdiff_t in_stride, ptrdiff_t 
     uint32_t *units = (uint32_t *)(room + 2 * count);
     const ptrdiff_t stride = NF(units)(kind, depth);
     for (ptrdiff_t i = 0; i < count; i++) {
-        if (kind == BFLOAT16) to_bfloat16(in + i * in_stride, depth, (uint16_t *)(units + i * stride));
-        if (kind == INT8) to_int8(in + i * in_stride, depth, units + i * stride, scales + i, lows + i);
+        if (kind == BFLOAT16) to_bfloat16(in + i * in_stride, depth, (uint16_t *)(units + i * stride), 2 * stride);
+        if (kind == INT8) to_int8(in + i * in_stride, depth, units + i * stride, stride, scales + i, lows + i);
     }
     return (nf_inputs){units, stride, scales, lows};
 }

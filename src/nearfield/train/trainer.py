@@ -17,6 +17,7 @@ from nearfield.train.step import Trained, held_parts, training_step
 from nearfield.train.training_data import Batch
 
 TABLE_RATE = 20.0  # times the rate: of a table that queries are looked up in, each weight of which few batches touch
+_LEVELS = {"avx512_bf16": "bf16", "amx_bf16": "amx"}  # of the kernels, by the processor's feature that multiplies bfloat16
 EVEN_RATE = 10.0  # times the rate: of a layer from a token's state to its weight that begins with no weights (see docs/log.md)
 
 
@@ -78,9 +79,10 @@ def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:
     to gain, and where not every weight of the layers is trained as it stands."""
     if recipe.schedule.engine == "torch" or model.adapters is not None or isinstance(model.backbone, StaticTable):
         return None
-    if model.precision == "bfloat16" and bfloat16_in_hardware() != "avx512_bf16":  # AMX, which torch uses, is several times as fast
+    best = runnable()[:1]
+    if best == ("plain",):  # a processor that the kernels have no instructions of: torch's products are the faster ones there
         return None
-    if runnable()[:1] == ("plain",):  # a processor that the kernels have no instructions of: torch's products are the faster ones there
+    if model.precision == "bfloat16" and best != (_LEVELS.get(bfloat16_in_hardware()),):  # nor of its bfloat16, or only of the slower one
         return None
     if not model.packs or why_not(model.backbone) is not None:
         return None

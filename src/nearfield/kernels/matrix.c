@@ -6,6 +6,8 @@
 #define TILE 12 /* rows of a block in registers: 12 x 2 sums of 32 registers */
 #elif LANES == 8
 #define TILE 6 /* 6 x 2 sums of 16 registers */
+#elif defined(__aarch64__)
+#define TILE 8 /* 8 x 2 sums of 32 registers: as many as four multiplications a cycle keep busy */
 #else
 #define TILE 4
 #endif
@@ -77,8 +79,11 @@ INLINE void block(const int kind, const nf_block *own, ptrdiff_t count) {
     }
     switch (count - i) {
 #define REST(n) case n: tile(kind, n, own, i); break;
+#if TILE > 8
+        REST(11) REST(10) REST(9) REST(8)
+#endif
 #if TILE > 6
-        REST(11) REST(10) REST(9) REST(8) REST(7) REST(6)
+        REST(7) REST(6)
 #endif
 #if TILE > 4
         REST(5) REST(4)

@@ -139,7 +139,7 @@ def pairs(tmp_path: Path) -> Path:
 def test_options_without_a_meaning_on_scored_pairs_are_refused(pairs: Path, tmp_path: Path, options: list[str], named: str) -> None:
     result = run(tmp_path / "model", "--on", pairs, *options)
     assert result.exit_code == 2
-    assert result.stderr == f"error: people holds scored pairs, which are measured by Spearman's correlation: leave out {named}\n"
+    assert result.stderr == f"error: {pairs} holds scored pairs, which are measured by Spearman's correlation: leave out {named}\n"
 
 
 def test_bm25_scores_no_pairs_and_alone_is_fused_with_nothing(pairs: Path, collection: Path) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from nearfield.data.open import open_collection, open_pairs
+from nearfield.data.open import open_collection, open_data, open_pairs
 from nearfield.data.pairs import Pairs
+from nearfield.encoders.lexical import Lexical
 from nearfield.errors import CollectionError, InputError
+from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scores
 
 
 def table(count: int = 3, **columns: list[object]) -> pa.Table:
@@ -34,6 +36,21 @@ def test_columns_that_may_be_left_out() -> None:
 def test_what_cannot_be_used_raises(rows: pa.Table, message: str) -> None:
     with pytest.raises(CollectionError, match=message):
         Pairs.from_table(rows)
+
+
+def test_errors_call_pairs_what_they_were_opened_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("people").mkdir()
+    Path("people/train.jsonl").write_text('{"query": "a", "positive": "b", "score": 1}\n' * 2)
+    Path("people/test.csv").write_text("query,positive\na,b\n")
+    for _ in range(2):  # read, and from the cache
+        scored, plain = open_pairs("people/train.jsonl"), open_pairs(Path("people/test.csv"))
+        assert (scored.name, scored.called, plain.name, plain.called) == ("people", "people/train.jsonl", "people", "people/test.csv")
+    with pytest.raises(InputError, match=r"^people/train.jsonl: every pair has the same score"):
+        compare_pair_scores(model_pair_scores(Lexical.fit(["a"]), scored, name="words"), scored)
+    scored.save("saved")
+    assert open_data("saved").called == "saved"  # type: ignore[union-attr]
+    assert Pairs.from_table(table(), name="mine").called == "mine"
 
 
 def test_saved_and_opened_they_are_the_same(tmp_path: Path) -> None:

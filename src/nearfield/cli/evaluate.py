@@ -147,10 +147,10 @@ def _check_for_pairs(pairs: Pairs, models: list[str], options: Mapping[str, obje
     """Raise InputError for what has no meaning on scored pairs, which have no splits, no rankings and no documents to search."""
     given = [name for name, value in options.items() if value]
     if given:
-        raise InputError(f"{pairs.name} holds scored pairs, which are measured by Spearman's correlation: leave out {', '.join(given)}")
+        raise InputError(f"{pairs.called} holds scored pairs, which are measured by Spearman's correlation: leave out {', '.join(given)}")
     for name in (BM25, TFIDF):
         if name in models:
-            raise InputError(f"{pairs.name} holds scored pairs, and {name} gives a pair of texts no score: leave it out")
+            raise InputError(f"{pairs.called} holds scored pairs, and {name} gives a pair of texts no score: leave it out")
 
 
 def _measures(main: str, others: str) -> tuple[str, ...]:
@@ -201,7 +201,7 @@ def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:
     from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scores
 
     if not pairs.scored:
-        raise InputError(f"{pairs.name}: these pairs have no scores; evaluate on a collection with judgements, or add a column `score`")
+        raise InputError(f"{pairs.called}: these pairs have no scores; evaluate on a collection with judgements, or add a column `score`")
     systems, encoders = [], _encoders(models, cuts, pairs.positives)
     for name, encoder in encoders.items():
         with progress_bar(f"encoding with {name}") as progress:

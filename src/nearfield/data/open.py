@@ -68,11 +68,11 @@ def open_pairs(source: str | Path) -> Pairs:
     rows.say_unused(path)
 
     def make(folder: Path | None) -> Pairs:
-        writer = PairsWriter(_name(path), folder)
+        writer = PairsWriter(_name(path), folder, source=str(source))
         rows.write_pairs(path, writer)
         return writer.finish()
 
-    return through_cache(_key("pairs", [path]), make, open_folder=Pairs.open)
+    return through_cache(_key("pairs", [path]), make, open_folder=lambda folder: Pairs.open(folder, source=str(source)))
 
 
 def open_data(source: str | Path) -> Collection | Pairs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -26,28 +26,35 @@ FORMAT = 1
 class Pairs:
     """`table` has columns query, positive (string), negatives (list of strings, may be empty), score (float64, null when not scored).
 
-    The table may be memory-mapped. Raises CollectionError when it is empty, or when some rows are scored and others are not.
+    The table may be memory-mapped. `source` is what the pairs were opened from, as it was named; the name alone may be that of its
+    folder, and of other files in it. Raises CollectionError when the table is empty, or when some rows are scored and others are not.
     """
 
     name: str
     table: pa.Table
+    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         table = self.table
-        for field in (PAIRS.field("negatives"), PAIRS.field("score")):
-            if field.name not in table.column_names:
-                table = table.append_column(field, pa.nulls(len(table), field.type))
-        object.__setattr__(self, "table", conform(table, PAIRS, what=f"{self.name}: pairs"))
+        for column in (PAIRS.field("negatives"), PAIRS.field("score")):
+            if column.name not in table.column_names:
+                table = table.append_column(column, pa.nulls(len(table), column.type))
+        object.__setattr__(self, "table", conform(table, PAIRS, what=f"{self.called}: pairs"))
         if not len(self.table):
-            raise CollectionError(f"{self.name}: there are no pairs; wanted at least one row of query and positive")
+            raise CollectionError(f"{self.called}: there are no pairs; wanted at least one row of query and positive")
         scores = self.table["score"]
         if 0 < scores.null_count < len(scores):
-            raise CollectionError(f"{self.name}: {scores.null_count} of {len(scores)} pairs have no score; score all or none")
+            raise CollectionError(f"{self.called}: {scores.null_count} of {len(scores)} pairs have no score; score all or none")
         if not pc.all(pc.is_finite(scores)).as_py() and self.scored:
-            raise CollectionError(f"{self.name}: a score is not a finite number")
+            raise CollectionError(f"{self.called}: a score is not a finite number")
 
     def __len__(self) -> int:
         return len(self.table)
+
+    @property
+    def called(self) -> str:
+        """What an error calls the pairs: what they were opened from, else their name."""
+        return self.source or self.name
 
     @property
     def scored(self) -> bool:
@@ -85,13 +92,16 @@ class Pairs:
             write_json(stage / MANIFEST, manifest(self.name))
 
     @classmethod
-    def open(cls, path: str | Path) -> Pairs:
-        """The pairs in the folder at `path`, memory-mapped. Raises InputError when the folder holds none."""
-        path = Path(path)
+    def open(cls, path: str | Path, *, source: str | None = None) -> Pairs:
+        """The pairs in the folder at `path`, memory-mapped; `source` is what they were made from, if not of that folder.
+
+        Raises InputError when the folder holds none.
+        """
+        source, path = str(path) if source is None else source, Path(path)
         about = read_json(path / MANIFEST)
         if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("name"), str):
             raise InputError(f"is no folder of pairs of format {FORMAT}; import them again", path=path / MANIFEST)
-        return cls(about["name"], open_table(path / TABLE))
+        return cls(about["name"], open_table(path / TABLE), source)
 
 
 def manifest(name: str) -> dict[str, object]:

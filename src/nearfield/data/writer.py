@@ -85,10 +85,10 @@ class CollectionWriter:
 
 
 class PairsWriter:
-    """Pairs a row at a time: into the new folder `folder`, or into memory where that is None."""
+    """Pairs from `source` a row at a time: into the new folder `folder`, or into memory where that is None."""
 
-    def __init__(self, name: str, folder: Path | None) -> None:
-        self._name, self._folder = name, folder
+    def __init__(self, name: str, folder: Path | None, *, source: str = "") -> None:
+        self._name, self._folder, self._source = name, folder, source
         self._table = TableWriter(PAIRS, folder and folder / pairs.TABLE)
 
     def pair(self, query: str, positive: str, *, negatives: Sequence[str] = (), score: float | None = None) -> None:
@@ -99,6 +99,6 @@ class PairsWriter:
         """The pairs, checked; in the folder, they are memory-mapped. Raises CollectionError as Pairs does."""
         table = self._table.close()
         if self._folder is None:
-            return Pairs(self._name, table)
+            return Pairs(self._name, table, self._source)
         write_json(self._folder / pairs.MANIFEST, pairs.manifest(self._name))
-        return Pairs.open(self._folder)
+        return Pairs.open(self._folder, source=self._source)

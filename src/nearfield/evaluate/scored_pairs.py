@@ -82,10 +82,10 @@ def compare_pair_scores(systems: Sequence[PairScores], pairs: Pairs) -> Comparis
     where the pairs have no scores or they are all the same.
     """
     if not pairs.scored or not systems:
-        raise InputError(f"{pairs.name}: pairs need scores to be evaluated on, and at least one model; add a column `score`")
+        raise InputError(f"{pairs.called}: pairs need scores to be evaluated on, and at least one model; add a column `score`")
     gold = np.asarray(pairs.table["score"].to_numpy(), np.float64)
     if len(np.unique(gold)) < 2:
-        raise InputError(f"{pairs.name}: every pair has the same score, so no order can be compared with it")
+        raise InputError(f"{pairs.called}: every pair has the same score, so no order can be compared with it")
     observed = np.array([spearman(system.predicted, gold) for system in systems])
     order = sorted(range(len(systems)), key=lambda row: (-observed[row], systems[row].name))
     ordered, observed = [systems[row] for row in order], observed[order]

@@ -117,7 +117,7 @@ def _scored_guard(data: Pairs, source: str, tested: Names[str]) -> Guard:
     parts = []
     for rows in ([row for row in choosing if wording(data.queries[row]) not in tested], reporting):
         _enough(len(rows), source)
-        part = Pairs(data.name, data.table.take(rows))
+        part = replace(data, table=data.table.take(rows))
         if len(part.table["score"].unique()) < 2:
             raise InputError("the scores are all the same, so nothing can be ranked by them", path=source)
         parts.append(ScoredPairs(part))

@@ -48,14 +48,15 @@ class StreamedPairs:
         Raises InputError where the rows have scores, CollectionError where fewer than two are left.
         """
         if pairs.scored:
-            raise InputError(f"{pairs.name} has scores, and a pair of a low score is nothing to learn from as a positive; leave them out")
+            why = "a pair of a low score is nothing to learn from as a positive"
+            raise InputError(f"{pairs.called} has scores, and {why}; leave them out")
         documents = Ends(pairs)
         queries, texts = digests(map(wording, pairs.queries)), digests(map(normalised, documents))
         asked, relevant, judged = _held_out(collection)
         first = first_of_each(texts)
         rows = np.flatnonzero(~np.isin(queries, asked) & ~np.isin(texts[: len(pairs)], relevant))
         if len(rows) < 2:
-            raise CollectionError(f"{pairs.name}: {len(rows)} of {len(pairs):,} pairs are left to learn from; wanted at least 2")
+            raise CollectionError(f"{pairs.called}: {len(rows)} of {len(pairs):,} pairs are left to learn from; wanted at least 2")
         own = documents.negatives_of(most=negatives)
         own = np.where((own >= 0) & ~np.isin(texts[own], judged), first[own], -1)
         training = TrainingPairs(first_of_each(queries)[rows], first[rows], own[rows])

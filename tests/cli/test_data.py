@@ -74,6 +74,23 @@ def test_check_finds_and_allows(rows: Path, tmp_path: Path) -> None:
     assert run("check", tmp_path / "leaked", *allowing).exit_code == 0
 
 
+def test_check_lists_the_columns_that_are_not_used(tmp_path: Path) -> None:
+    wide = [row | {"answer": "no", "context": f"context of {row['query']}"} for row in ROWS]
+    (tmp_path / "pairs").mkdir()
+    for name, rows in (("train", wide), ("test", ROWS)):
+        (tmp_path / "pairs" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    scored = tmp_path / "scored.jsonl"
+    scored.write_text("".join(json.dumps(row | {"score": at % 5}) + "\n" for at, row in enumerate(wide)))
+    for data, file, total in ((tmp_path / "pairs", "train.jsonl", 4), (scored, "scored.jsonl", 5)):
+        for _ in range(2):  # read, and from the cache
+            found = {finding["check"]: finding for finding in json.loads(run("check", data, "--json").stdout)["findings"]}["unused-columns"]
+            assert (found["severity"], found["count"], found["total"]) == ("note", 2, total)
+            assert found["example"] == f"{file}: 'query' is the query and 'positive' the positive; not used: context, answer"
+    assert "unused-columns" in run("check", tmp_path / "pairs").stdout
+    assert run("split", tmp_path / "pairs" / "train.jsonl", tmp_path / "split").exit_code == 0
+    assert "unused-columns" not in run("check", tmp_path / "split").stdout  # a folder of Arrow files holds no other columns
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from nearfield.data.collection import Collection
+from nearfield.data.open import open_collection
 from nearfield.data.split import split_by_group, with_dev
 from nearfield.errors import CollectionError, InputError
 
@@ -119,3 +122,11 @@ def test_dev_is_carved_out_of_train_only() -> None:
         with_dev(test, fraction=0.2)
     with pytest.raises(InputError, match="between 0 and 1"):
         with_dev(whole, fraction=1.0)
+
+
+def test_what_was_not_used_of_a_file_is_known_of_its_splits(tmp_path: Path) -> None:
+    rows = [{"query": f"q{at}", "positive": f"p{at}", "answer": f"a{at}"} for at in range(20)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    whole = open_collection(tmp_path / "rows.jsonl")
+    assert [each.names for each in whole.unused] == [("answer",)]
+    assert with_dev(split_by_group(whole, {"train": 0.8, "test": 0.2}), fraction=0.2).unused == whole.unused

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nearfield.data.arrow import conform, digest, open_table, write_table
+from nearfield.data.columns import Unused
 from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError, InputError, nearest
 from nearfield.store.atomic import read_json, staged_folder, write_json
@@ -55,8 +56,8 @@ class Collection:
     """Documents (id, title, text, group), queries (id, text, group), judgements (query, document, relevance, split).
 
     Relevance is an int32, above 0 where the document answers the query. A group ("" for none) names what must not be in two
-    splits. The tables may be memory-mapped. Raises CollectionError for an id that is empty or used twice, and when there is
-    no document, or no query and the collection was not declared `documents_only`.
+    splits. The tables may be memory-mapped. `unused` are columns of the files that it was opened from. Raises CollectionError for an
+    id that is empty or used twice, and when there is no document, or no query and the collection was not declared `documents_only`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Collection:
     queries: pa.Table
     judgements: pa.Table
     documents_only: bool = False
+    unused: tuple[Unused, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for what, schema in TABLES.items():

@@ -30,6 +30,23 @@ _MEANING = {name: meaning for meaning, names in NAMES.items() for name in names}
 
 
 @dataclass(frozen=True)
+class Unused:
+    """Columns of a file that could be the query, the positive, a negative or a score, and are not, as others were preferred.
+
+    `source` is the file, `query` and `positive` are what was preferred, `names` the columns that are not used, of `total` in all.
+    """
+
+    source: str
+    query: str
+    positive: str
+    names: tuple[str, ...]
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.query!r} is the query and {self.positive!r} the positive; not used: {', '.join(self.names)}"
+
+
+@dataclass(frozen=True)
 class Columns:
     """The columns of a table by meaning: a name each, None where it has none. Either `query` and `positive` are there, or `text`."""
 

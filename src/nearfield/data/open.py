@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -45,9 +46,9 @@ def open_collection(source: str | Path) -> Collection:
         return _converted(_name(path), "beir", beir.files_of(path), lambda writer: beir.write_collection(path, writer))
     files = _row_files(path)
     if files:
-        for file in files:
-            rows.say_unused(file)
-        return _converted(_name(path), "rows", files, lambda writer: rows.write_collection(files, writer))
+        unused = tuple(filter(None, map(rows.unused_columns, files)))
+        found = _converted(_name(path), "rows", files, lambda writer: rows.write_collection(files, writer))
+        return replace(found, unused=unused) if unused else found
     if path.is_dir() and texts.document_files(path):
         return _converted(_name(path), "texts", texts.files_of(path), lambda writer: texts.write_collection(path, writer))
     raise _unknown(path)
@@ -65,14 +66,15 @@ def open_pairs(source: str | Path) -> Pairs:
         raise InputError("is a folder; pairs are opened by file, or from a folder of pairs that nearfield wrote", path=path)
     if not _row_files(path):
         raise _unknown(path)
-    rows.say_unused(path)
+    unused = rows.unused_columns(path)
 
     def make(folder: Path | None) -> Pairs:
         writer = PairsWriter(_name(path), folder, source=str(source))
         rows.write_pairs(path, writer)
         return writer.finish()
 
-    return through_cache(_key("pairs", [path]), make, open_folder=lambda folder: Pairs.open(folder, source=str(source)))
+    found = through_cache(_key("pairs", [path]), make, open_folder=lambda folder: Pairs.open(folder, source=str(source)))
+    return replace(found, unused=(unused,)) if unused else found
 
 
 def open_data(source: str | Path) -> Collection | Pairs:

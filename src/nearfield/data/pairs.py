@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nearfield.data.arrow import ROWS, conform, digest, open_table, write_table
+from nearfield.data.columns import Unused
 from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError, InputError
 from nearfield.store.atomic import read_json, staged_folder, write_json
@@ -27,12 +28,14 @@ class Pairs:
     """`table` has columns query, positive (string), negatives (list of strings, may be empty), score (float64, null when not scored).
 
     The table may be memory-mapped. `source` is what the pairs were opened from, as it was named; the name alone may be that of its
-    folder, and of other files in it. Raises CollectionError when the table is empty, or when some rows are scored and others are not.
+    folder, and of other files in it. `unused` are columns of the file that it was opened from. Raises CollectionError when the table is
+    empty, or when some rows are scored and others are not.
     """
 
     name: str
     table: pa.Table
     source: str = field(default="", compare=False)
+    unused: tuple[Unused, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         table = self.table

@@ -7,6 +7,7 @@ BOTH = (COLLECTION, PAIRS)
 
 CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "swapped-columns": ("swapped:swapped_columns", BOTH),
+    "unused-columns": ("unused:unused_columns", BOTH),
     "unknown-ids": ("judgements:unknown_ids", (COLLECTION,)),
     "leaked-queries": ("leaks:leaked_queries", (COLLECTION,)),
     "near-leaked-queries": ("leaks:near_leaked_queries", (COLLECTION,)),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nearfield.data.columns import Columns, columns_of, text_of, texts_of
+from nearfield.data.columns import Columns, Unused, columns_of, text_of, texts_of
 from nearfield.data.readers import Record, records
 from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.errors import InputError
@@ -26,11 +26,15 @@ def layout(path: Path) -> Columns:
     return columns_of(_first(path), path)
 
 
-def say_unused(path: Path) -> None:
-    """Say which columns of the file at `path` could be the query or the positive and are not, as another was preferred."""
-    columns = layout(path)
-    if columns.unused:
-        log.info(f"{path}: {columns.query!r} is the query and {columns.positive!r} the positive; not used: {', '.join(columns.unused)}")
+def unused_columns(path: Path) -> Unused | None:
+    """The columns of the file at `path` that could be of a pair and are not used, which is said, too; None where there are none."""
+    names = _first(path)
+    columns = columns_of(names, path)
+    if not columns.unused or columns.query is None or columns.positive is None:
+        return None
+    found = Unused(str(path), columns.query, columns.positive, columns.unused, len(names))
+    log.info(f"{path}: {found}")
+    return found
 
 
 def write_collection(files: Sequence[Path], writer: CollectionWriter) -> bool:

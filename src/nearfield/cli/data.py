@@ -113,13 +113,14 @@ def check(
     """
     from nearfield.data.doctor.examine import examine, refuse
     from nearfield.data.open import open_data
+    from nearfield.index.bm25 import first_found
     from nearfield.report.table import findings_table
 
     refuse((), allow=allow or ())  # an unknown name is an error before any work
     found = open_data(source)
     facts = None if model is None else _model_facts(model)
     with progress_bar("checking") as progress:
-        findings = examine(found, model=facts, progress=progress)
+        findings = examine(found, model=facts, first=first_found, progress=progress)
     if json:
         emit_json({"name": found.name, "fingerprint": found.fingerprint, "findings": findings})
     else:

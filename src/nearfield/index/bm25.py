@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.index.inverted import Inverted
 from nearfield.index.top import TopK
+
+
+def first_found(documents: Sequence[str], queries: Sequence[str]) -> npt.NDArray[np.int64]:
+    """(queries,) the position of the document that BM25 ranks first, -1 where no document has a term of the query."""
+    return BM25(documents).top_k(queries, 1)[0][:, 0]
 
 
 class BM25:

@@ -31,6 +31,7 @@ CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "false-negatives": ("negatives:false_negatives", (COLLECTION,)),
     "query-is-document": ("negatives:query_is_document", BOTH),
     "query-in-document": ("negatives:query_in_document", BOTH),
+    "easy-queries": ("easy:easy_queries", (COLLECTION,)),
     "truncated-texts": ("tokens:truncated_texts", BOTH),
     "missing-prompt": ("prompts:missing_prompt", BOTH),
     "carried-prompt": ("prompts:carried_prompt", BOTH),

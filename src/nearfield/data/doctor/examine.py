@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor import CHECKS, COLLECTION, PAIRS
-from nearfield.data.doctor.subject import ModelFacts, Subject
+from nearfield.data.doctor.subject import First, ModelFacts, Subject
 from nearfield.data.pairs import Pairs
 from nearfield.errors import DoctorRefusal, InputError, nearest
 from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
@@ -24,10 +24,15 @@ class Check(Protocol):
     def __call__(self, subject: Subject, model: ModelFacts | None) -> Finding | None: ...
 
 
-def examine(data: Collection | Pairs, *, model: ModelFacts | None = None, progress: Progress = silent) -> tuple[Finding, ...]:
-    """What is wrong with `data`, for `model` where one is given: errors first, then warnings, then notes."""
+def examine(
+    data: Collection | Pairs, *, model: ModelFacts | None = None, first: First | None = None, progress: Progress = silent
+) -> tuple[Finding, ...]:
+    """What is wrong with `data`, for `model` where one is given: errors first, then warnings, then notes.
+
+    `first`, which is `first_found` of nearfield.index.bm25, is needed to see where words alone answer the queries.
+    """
     kind = COLLECTION if isinstance(data, Collection) else PAIRS
-    subject, found = Subject(data), []
+    subject, found = Subject(data, first), []
     names = [name for name, (_, kinds) in CHECKS.items() if kind in kinds]
     for done, name in enumerate(names):
         progress(done, len(names), name)

@@ -90,7 +90,7 @@ def shared_documents(subject: Subject, model: ModelFacts | None) -> Finding | No
     parts, judged = _parts(subject), subject.judged
     document = first_of_each(subject.document_keys)
     positive = np.flatnonzero(judged.positive)
-    trained = np.isin(judged.split[positive], _training(subject))
+    trained = judged.trained[positive]
     known = np.isin(document[judged.document[positive]], document[judged.document[positive[trained]]])
     seen = positive[known & ~trained]
     count = len(np.unique(judged.query[seen]))
@@ -122,10 +122,9 @@ def _rivals(subject: Subject) -> Iterator[tuple[int, int]]:
     """Held-out and training queries that share a positive, exact copies of documents counting as one."""
     judged = subject.judged
     document = first_of_each(subject.document_keys)
-    training = _training(subject)
     peers: tuple[defaultdict[int, dict[int, None]], ...] = (defaultdict(dict), defaultdict(dict))
     for row in np.flatnonzero(judged.positive).tolist():
-        peers[int(judged.split[row]) in training][int(document[judged.document[row]])][int(judged.query[row])] = None
+        peers[int(judged.trained[row])][int(document[judged.document[row]])][int(judged.query[row])] = None
     for shared, held in peers[0].items():
         train = list(peers[1].get(shared, ()))[:_PEERS]
         yield from ((query, other) for query in held for other in train)
@@ -137,10 +136,6 @@ def _near_copy(one: Counter[str], other: Counter[str]) -> bool:
     return longest >= _WORDS and abs(one.total() - other.total()) <= edits and longest - (one & other).total() <= edits
 
 
-def _training(subject: Subject) -> list[int]:
-    return [code for code, name in enumerate(subject.judged.splits) if name.casefold().startswith("train")]
-
-
 def _first(subject: Subject) -> Rows:
     """For each query the first with the same wording."""
     return first_of_each(subject.query_keys)
@@ -149,12 +144,11 @@ def _first(subject: Subject) -> Rows:
 def _parts(subject: Subject) -> _Parts:
     judged = subject.judged
     known = judged.query >= 0
-    trained = np.isin(judged.split, _training(subject))
-    train, held = np.unique(judged.query[known & trained]), np.unique(judged.query[known & ~trained])
+    train, held = np.unique(judged.query[known & judged.trained]), np.unique(judged.query[known & ~judged.trained])
     train, held = (rows[[bool(subject.queries[int(row)].strip()) for row in rows]] for rows in (train, held))
     first, others = _first(subject), np.zeros(0, dtype=np.int64)
     if len(held):
-        places = np.unique(np.stack([first[judged.query[known & ~trained]], judged.split[known & ~trained]]), axis=1)
+        places = np.unique(np.stack([first[judged.query[known & ~judged.trained]], judged.split[known & ~judged.trained]]), axis=1)
         wording, count = np.unique(places[0], return_counts=True)
         others = held[np.isin(first[held], wording[count > 1])]
     return _Parts(train, held, others)

@@ -22,6 +22,10 @@ DOCUMENT_THRESHOLD, DOCUMENT_RUNS = 0.8, (3,)  # one word in 25 changed, about; 
 QUERY_THRESHOLD, QUERY_RUNS = 0.8, (1, 2)  # words and word pairs: triples of a six-word query would nearly all change with one word
 
 
+First = Callable[[Sequence[str], Sequence[str]], Rows]
+"""`first(documents, queries)`: (queries,) the position of the document that words alone rank first, -1 where they find none."""
+
+
 @dataclass(frozen=True)
 class ModelFacts:
     """What the doctor asks of a model: its contract, and `count_tokens(texts)` -> (n,) tokens, special ones included, uncut."""
@@ -45,12 +49,20 @@ class Judged:
         """Where both ids are known and the document is relevant."""
         return (self.query >= 0) & (self.document >= 0) & (self.relevance > 0)
 
+    @cached_property
+    def trained(self) -> npt.NDArray[np.bool_]:
+        """Where the judgement's split is trained on: its name begins with `train`."""
+        return np.isin(self.split, [code for code, name in enumerate(self.splits) if name.casefold().startswith("train")])
+
 
 class Subject:
-    """Queries, documents and judgements of a collection, or of pairs: there row i judges query i to document i."""
+    """Queries, documents and judgements of a collection, or of pairs: there row i judges query i to document i.
 
-    def __init__(self, data: Collection | Pairs) -> None:
-        self.data = data
+    `first` ranks by words alone, where that is to be looked at.
+    """
+
+    def __init__(self, data: Collection | Pairs, first: First | None = None) -> None:
+        self.data, self.first = data, first
         self.queries = data.query_texts if isinstance(data, Collection) else data.queries
         self.documents = data.document_texts if isinstance(data, Collection) else data.positives
 

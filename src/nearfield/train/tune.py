@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+from torch import Tensor, nn
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
@@ -45,7 +45,7 @@ from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.streamed import Ends, StreamedPairs
 from nearfield.train.teacher import open_teacher, teacher_scores
-from nearfield.train.trainer import trainable
+from nearfield.train.trainer import native_layers, trainable
 from nearfield.train.training_data import TrainingData
 from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress
@@ -86,6 +86,7 @@ def tune(
             if not (folder.has("model") and folder.has("merge.json")):
                 run.measure_baseline()
                 run.merge(run.train())
+                run.trained.layers = None
             run.conclude()
         return read_verdict(folder)
 
@@ -169,7 +170,7 @@ class TuningRun:
 
     def measure_baseline(self) -> None:
         """Freeze what the base model reaches: dev and every guard."""
-        self.base = {name: weight.detach().clone() for name, weight in trainable(self.trained, self.recipe).items()}
+        self.base = {name: weight.detach().clone() for name, weight in self._trainable().items()}
         with self._stage("baseline"):
             self.folder.once(
                 "baseline.json",
@@ -179,6 +180,12 @@ class TuningRun:
                     "reported": guard_values(self.guards, self.encoder, reporting=True),
                 },
             )
+
+    def _trainable(self) -> dict[str, nn.Parameter]:
+        """The weights that training changes, by name; what is measured from here on runs on the kernels that train them, where some do."""
+        found = trainable(self.trained, self.recipe)
+        self.trained.layers = native_layers(self.trained, self.recipe)
+        return found
 
     @property
     def corpus(self) -> Corpus:
@@ -229,7 +236,7 @@ class TuningRun:
 
     def merge(self, tuned: dict[str, Tensor]) -> None:
         """Write the model at the ratio of tuned to base weights that dev likes best without a guard losing more than its margin."""
-        into, self.base = trainable(self.trained, self.recipe), scaled_base(self.base, tuned)
+        into, self.base = self._trainable(), scaled_base(self.base, tuned)
         with self._stage("merge") as progress:
             rows = self.folder.once("merge.json", lambda: self._measured_ratios(into, tuned, progress))
         (ratio,) = (row["ratio"] for row in rows if row["chosen"])
@@ -275,8 +282,9 @@ class TuningRun:
 
     def conclude(self) -> None:
         """Measure the test split, once, with the model as it was written, and give the verdict."""
-        base = load_encoder(self.model, runtime="torch", precision=self.precision, device=self.device)
-        tuned = load_encoder(self.folder.path / "model", runtime="torch", precision=self.precision, device=self.device)
+        base, tuned = (
+            load_encoder(path, precision=self.precision, device=self.device) for path in (self.model, self.folder.path / "model")
+        )
         name = base.contract.name
         with self._stage("test") as progress:
             dims = cuts(base.contract, tuned.contract.matryoshka_dims)

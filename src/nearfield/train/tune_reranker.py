@@ -58,7 +58,7 @@ def tune_reranker(
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # the comparison's notes say what was cut
         data, notes = with_all_splits(collection, seed=recipe.seed)
-        encoder = load_text_encoder(first or model, runtime="torch")
+        encoder = load_text_encoder(first or model)
         facts = {"collection": collection.name, "fingerprint": collection.fingerprint, "notes": list(notes)}
         facts |= {"model": model, "files": model_hash(Path(model) if given else model_path(model))}
         device = device_here(setting.device, setting.group)

@@ -13,8 +13,9 @@ static void add_turned(const float *rows, ptrdiff_t stride, ptrdiff_t count, ptr
     for (ptrdiff_t j = 0; j < across; j += PANEL) NF(block)(turned, QUERIES, wide, scores + j, across, count, out + j, across, ADD);
 }
 
-/* Of one head of one sequence and its queries `span[0]`... `span[1]`, which `mixed` and `gradient` have a row each of. With scores s = scale q k' + bias, p = softmax(s), o = p v and the gradient g by o: v has the gradient p' g,
- * s has p (g v' - g . o), q has scale ds k, and k scale ds' q. */
+/* Of one head of one sequence and its queries `span[0]`... `span[1]`, which `mixed` and `gradient` have a row each of. With scores
+ * s = scale q k' + bias, p = softmax(s), o = p v and the gradient g by o: v has the gradient p' g, s has p (g v' - g . o), q has
+ * scale ds k, and k scale ds' q. */
 static void head_back(const float *queries, ptrdiff_t hidden, ptrdiff_t stride, const float *mixed, const float *gradient,
                       ptrdiff_t mixed_stride, ptrdiff_t length, const ptrdiff_t span[2], ptrdiff_t wide, const float *bias, float *back,
                       float *distances, float *scratch) {
@@ -54,8 +55,9 @@ static void head_back(const float *queries, ptrdiff_t hidden, ptrdiff_t stride, 
     turn(values, across, wide, length, back + 2 * hidden, stride);
 }
 
-/* The gradient `back` by queries, keys and values (rows as `projected`'s) of a sequence whose tokens `only[0]`... `only[1]` gathered `mixed`,
- * by which the gradient is `gradient` (rows as mixed's). Rows of other tokens' queries are left as they are. Past a row of `projected` PANEL floats are read that count for nothing. */
+/* The gradient `back` by queries, keys and values (rows as `projected`'s) of a sequence whose tokens `only[0]`... `only[1]` gathered
+ * `mixed`, by which the gradient is `gradient` (rows as mixed's). Rows of other tokens' queries are left as they are. Past a row of
+ * `projected` PANEL floats are read that count for nothing. */
 void NF(attend_back)(const nf_model *model, const float *projected, ptrdiff_t stride, const float *mixed, const float *gradient,
                      ptrdiff_t mixed_stride, ptrdiff_t length, const ptrdiff_t only[2], float *back, float *distances, float *scratch) {
     const ptrdiff_t hidden = model->hidden, wide = hidden / model->heads, reach = 2 * model->reach - 1;

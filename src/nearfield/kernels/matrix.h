@@ -55,8 +55,9 @@ void NF(multiply)(const nf_matrix *matrix, const ptrdiff_t span[4], const nf_inp
 void NF(product)(const nf_matrix *matrix, const ptrdiff_t span[4], const float *in, ptrdiff_t in_stride, ptrdiff_t count, float *room,
                  float *out, ptrdiff_t out_stride, int finish);
 
-/* out[i, 0..PANEL) = in[i, 0..depth) . panel, whose rows lie `panel_stride` apart: float32 that is no weight. With ADD it is added to `out`. */
-void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t panel_stride, ptrdiff_t depth, float *out,
-               ptrdiff_t out_stride, int finish);
+/* out[i, 0..PANEL) = in[i, 0..depth) . panel, whose rows lie `panel_stride` apart: float32 that is no weight. With ADD it is added to
+ * `out`. */
+void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t panel_stride, ptrdiff_t depth,
+               float *out, ptrdiff_t out_stride, int finish);
 
 #endif

@@ -34,7 +34,8 @@ static void shape_tiles(ptrdiff_t upper, ptrdiff_t lower) {
             _tile_dpbf16ps(sums, inputs, weights);               \
     } while (0)
 
-/* sums (32, PANEL) = in . panel, of as many rows as the registers are shaped for; `depth` is a multiple of SIDE. Of bytes they are integers. */
+/* sums (32, PANEL) = in . panel, of as many rows as the registers are shaped for; `depth` is a multiple of SIDE. Of bytes they are
+ * integers. */
 INLINE void tile_sums(const int kind, const uint32_t *in, ptrdiff_t in_stride, const uint32_t *panel, ptrdiff_t depth, ptrdiff_t lower,
                       void *sums) {
     float *to = sums;

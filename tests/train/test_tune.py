@@ -81,6 +81,16 @@ def test_every_part_is_there_and_the_report_reads_them(finished: Path) -> None:
     assert sum(choice.chosen for choice in facts.merge) == 1
 
 
+def test_the_doctor_sees_where_words_alone_answer(tiny: Path, collection: Collection, tmp_path: Path) -> None:
+    copied = collection.queries.set_column(1, "text", collection.documents["text"])  # a query is its document, word for word
+    easy = dataclasses.replace(collection, queries=copied)
+    run = TuningRun(str(tiny), easy, RunFolder(tmp_path / "run"), recipe_of(), Setting())
+    run.identify((), source="easy")
+    run.examine(())
+    found = {finding["check"]: finding for finding in json.loads((tmp_path / "run" / "doctor.json").read_text())}
+    assert (found["easy-queries"]["count"], found["easy-queries"]["total"]) == (60, 60)
+
+
 def test_the_verdict_is_that_of_the_comparison(finished: Path) -> None:
     facts = read_run(finished)
     assert facts.verdict is not None

@@ -28,6 +28,7 @@ from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
 from nearfield.heads.three import ThreeHeads
+from nearfield.index.bm25 import first_found
 from nearfield.similarity.several import Several
 from nearfield.store.model_folder import read_model_folder
 from nearfield.store.run import RunFolder
@@ -127,7 +128,7 @@ class TuningRun:
         """Raise InputError where the pairs have no negatives, whose scores beside the positive's are all that a teacher says."""
         if self.recipe.distil.teacher and self.streamed is not None and not (self.streamed.training.negatives >= 0).any():
             raise InputError(
-                f"{self.streamed.pairs.name} has no negatives, and a teacher compares a query's documents; give pairs with negatives, or "
+                f"{self.streamed.pairs.called} has no negatives, and a teacher compares a query's documents; give pairs with negatives, or "
                 "leave out distil.teacher"
             )
 
@@ -164,7 +165,7 @@ class TuningRun:
         with self._stage("doctor") as progress:
             facts = ModelFacts(self.encoder.contract, self.encoder.count_tokens)
             looked_at: list[Collection | Pairs] = [self.collection, *([self.streamed.examined()] if self.streamed else [])]
-            findings = (finding for data in looked_at for finding in examine(data, model=facts, progress=progress))
+            findings = (finding for data in looked_at for finding in examine(data, model=facts, first=first_found, progress=progress))
             found = self.folder.once("doctor.json", lambda: list(findings))
         refuse([Finding(**finding) for finding in found], allow=allow)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-if "HF_HUB_OFFLINE" not in os.environ:  # read once, when huggingface_hub is imported: no test asks the hub
-    os.environ.update(HF_HUB_OFFLINE="1", NEARFIELD_TESTS_FETCH="1")  # also the processes that run a part of the tests each
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read once, when huggingface_hub is imported: no test asks the hub
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.update(COLUMNS="120", TERM="dumb", NO_COLOR="1")
 
@@ -51,13 +48,9 @@ def nearfield_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def minilm(nearfield_home: Path) -> Path:
     """The folder of the embedded default model, fetched when it is not in the cache."""
-    from nearfield.encoders.card import card
-    from nearfield.encoders.fetch import fetch, installed
+    from nearfield.encoders.fetch import fetch
     from nearfield.errors import NoSourceError
 
-    if os.environ.get("NEARFIELD_TESTS_FETCH") and not installed(card("minilm"), nearfield_home / "models" / "minilm"):
-        get = [sys.executable, "-m", "nearfield.cli.app", "models", "get", "minilm"]  # in a process of its own, which may ask the hub
-        subprocess.run(get, env=os.environ | {"HF_HUB_OFFLINE": "0"}, capture_output=True, check=False)
     try:
         return fetch("minilm")
     except NoSourceError as error:

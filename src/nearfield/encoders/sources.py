@@ -84,13 +84,15 @@ def from_archive(path: Path, wanted: Card) -> Iterator[Offer]:
 @contextlib.contextmanager
 def from_hub(wanted: Card, work: Path, progress: Progress) -> Iterator[Offer]:
     """The files at the catalog's revision, downloaded into `work`; where it has no hashes of them, with what the hub states."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, is_offline_mode
     from tqdm import tqdm
 
     class Silent(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **(options | {"disable": True}))
 
+    if is_offline_mode():
+        raise Unavailable("HF_HUB_OFFLINE is set, so it was not asked")
     assert wanted.hub is not None, "who fetches has refused API models"
     asked = False
     try:

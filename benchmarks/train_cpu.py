@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None, *, device: str = "cpu") -> None:
         print(json.dumps(result, indent=1))
         return
     for model, sides in result["models"].items():
-        print(f"{model} on {asked.on}, batch {asked.batch}, at most {asked.max_tokens} tokens, {device}")
+        processor = result["machine"]["gpu" if device == "cuda" else "processor"]
+        print(f"{model} on {asked.on}, batch {asked.batch}, at most {asked.max_tokens} tokens, {processor}")
         for name, row in sides.items():
             print("  {name:32} {pairs_per_second:7.2f} pairs/s  {ratio:5.2f}x [{least:.2f}, {greatest:.2f}]  loss {first_loss:.4f} to "
                   "{last_loss:.4f}, off by {loss_off:.2%} at most".format(name=name, **row)

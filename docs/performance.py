@@ -62,7 +62,8 @@ def _encode_cpu(name: str, result: dict[str, Any], command: str) -> list[str]:
 
 
 def _gpu_encode(name: str, result: dict[str, Any], command: str) -> list[str]:
-    tables = [f"**{kind}**\n\n" + _rows(sides, ("least_cosine", "texts_per_second")) for kind, sides in result["sides"].items()]
+    columns = ("least_cosine", "texts_per_second", "tokens_per_second", "share_of_gemm")
+    tables = [f"**{kind}**\n\n" + _rows(sides, columns) for kind, sides in result["sides"].items()]
     return [f"### Encoding on a GPU, {result['model']}\n\n{command}", *tables]
 
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import gpu_encode
+import machine
 import pytest
 
+from nearfield.encoders.load import load_encoder
 from sparse_models import tiny_splade
 from static_models import model2vec_folder
 from tiny import tiny_model
@@ -71,6 +74,36 @@ def test_encoding_with_its_quality_and_growth(repository: Path, place: Path, tmp
     drawn = page(repository, tmp_path, monkeypatch, {"encode-cpu-tiny": result})
     assert "| bfloat16 | " in drawn
     assert "Milliseconds by the texts' number" in drawn
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_encoding_on_a_gpu_where_there_is_none(
+    repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(place / "model"), "--cpu", "--rounds", "2", "--texts", "8", "--gemm-seconds", "0", "--json"]
+    monkeypatch.setattr(sys, "argv", ["gpu_encode.py", *words])
+    monkeypatch.setattr(machine, "SHAPES", ((8, 16, 32),))
+    gpu_encode.main()
+    result = json.loads(capsys.readouterr().out)
+    assert result["model"] == "model"
+    assert gpu_encode._table(result).startswith(f"model on {result['machine']['processor']}: ")
+    for measured in result["sides"].values():
+        precisions = ("float32", "bfloat16")
+        assert set(measured) == {f"{package} {precision}" for package in ("sentence-transformers", "nearfield") for precision in precisions}
+        for row in measured.values():
+            assert row["least"] <= row["ratio"] <= row["greatest"]
+            assert len(row["seconds"]) == 2
+            assert row["share_of_gemm"] is not None
+            assert row["tokens_per_second"] > row["texts_per_second"]
+    assert "share of gemm" in page(repository, tmp_path, monkeypatch, {"gpu-encode-tiny": result})
+
+
+def test_the_operations_of_a_models_products(place: Path) -> None:
+    encoder = load_encoder(place / "model", runtime="torch", device="cpu")
+    tokens, operations = gpu_encode._work(encoder, ["cat dog", "cat"], "document")
+    assert tokens == 4 + 3
+    per_layer = 2 * (4 * 32 * 32 + 2 * 32 * 64) * 7 + 4 * 32 * (4**2 + 3**2)
+    assert operations == 2 * per_layer
 
 
 def test_search_words_static_and_sparse_models(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

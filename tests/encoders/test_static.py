@@ -59,6 +59,7 @@ def test_the_torch_runtime_gives_the_same_vectors(tmp_path: Path) -> None:
     np.testing.assert_allclose(vectors[1], vectors[0], atol=2e-6)
     np.testing.assert_array_equal(vectors[2], vectors[0])
     assert TextEncoder.open(folder).runtime.name == "static"
+    assert not TextEncoder.open(folder, runtime="torch").encode([""], "query").vectors.any(), "of no token at all"
 
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")

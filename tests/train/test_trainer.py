@@ -48,13 +48,13 @@ def test_the_kernels_train_as_torch_does(tmp_path: Path, kind: str, freeze: bool
 def test_the_kernels_train_what_they_can_and_torch_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny, auto = tiny_model(tmp_path / "bert"), Recipe()
     model = TextModel.open(tiny)
-    assert mini_tokens(model) == MINI_TOKENS
+    assert mini_tokens(model, auto) == MINI_TOKENS
     Trainer(model, auto, 1)
     assert model.layers is not None
-    assert mini_tokens(model) == 6144, "the graphs that may be held are two of them"
+    assert mini_tokens(model, auto) == 6144, "the graphs that may be held are two of them"
     data, tight = data_of(model, 500, negatives=1), Recipe.of({"schedule": {"graph_tokens": 900}})
     Trainer(model, tight, 1)
-    step = data.prepare(np.arange(500), model)
+    step = data.prepare(np.arange(500), model, budget=mini_tokens(model, tight))
     sizes = [len(part.ids) for part in step.parts]
     assert held_parts(step, tight) == 1
     assert max(sizes) <= 900 < sum(sizes)

@@ -95,11 +95,11 @@ class TextModel:
 
         `picked` (n,): the places of the tokens, one in each sequence, whose states alone are wanted; others are of no meaning then.
         """
-        if not len(batch.ids):
-            return torch.empty(0, self.backbone.config.hidden_size, device=self.device)
         if self.folder.static:
             vectors: Tensor = self.backbone(torch.from_numpy(batch.ids).to(self.device))
             return vectors
+        if not len(batch.ids):
+            return torch.empty(0, self.backbone.config.hidden_size, device=self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
             states = self._packed_states(batch, picked) if self.packs else self._padded_states(batch)
         return states.float()

@@ -15,6 +15,7 @@ from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.batch.tokens import Tokeniser
 from nearfield.encoders.backbone import load_backbone
 from nearfield.encoders.classifiers import CLASSIFIERS, PADDED
+from nearfield.encoders.device_memory import device_memory
 from nearfield.encoders.packed.native_layers import NativeLayers
 from nearfield.encoders.packed.states import packed_states, prepare
 from nearfield.encoders.pair_scorer import Scores
@@ -62,7 +63,7 @@ class PairModel:
 
     def logits(self, batch: Packed) -> Scores:
         """The logit of each pair as the weights stand, in the batch's order: (n,) float32."""
-        with torch.inference_mode():
+        with torch.inference_mode(), device_memory():
             found: Scores = self.embed(batch).cpu().numpy()
         return found
 

@@ -58,7 +58,7 @@ class Reranker(PairScorer):
         folder = read_reranker_folder(path)
         device = ("cuda" if cuda() and runtime != "native" else "cpu") if device == "auto" else device
         if precision == "auto":
-            precision = "bfloat16" if device.startswith("cuda") or bfloat16_in_hardware() else "float32"
+            precision = "bfloat16" if bfloat16_in_hardware(device) else "float32"
         for what, got, known in (("precision", precision, ("float32", "bfloat16")), ("runtime", runtime, ("native", "torch", "auto"))):
             if got not in known:
                 raise InputError(f"a cross-encoder has no {what} {got!r}; wanted {', '.join(known)}")

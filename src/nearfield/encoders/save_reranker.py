@@ -49,7 +49,7 @@ def new_reranker(encoder: str | Path, path: str | Path, *, name: str, max_tokens
         raise ModelError(f"{encoder}: its architecture makes no cross-encoder; known are {', '.join(CLASSIFIERS)}")
     import transformers
 
-    with quiet(), torch.random.fork_rng():
+    with quiet(), torch.random.fork_rng(devices=[]):  # the weights are drawn on the processor
         torch.random.manual_seed(seed)
         try:
             auto: Any = getattr(transformers, TASKS[CLASSIFIER])

@@ -69,7 +69,7 @@ class Distributed(Group):
         """See Group.agree."""
         said = [value]
         with _noticing():
-            dist.broadcast_object_list(said, 0, device=torch.device(self.device))
+            dist.broadcast_object_list(said, 0, device=torch.device("cpu"))
         return said[0]
 
     def _everyones(self, own: list[list[tuple[int, ...]]], count: int) -> list[list[tuple[int, ...]]]:

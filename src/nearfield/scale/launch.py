@@ -56,12 +56,17 @@ def processes(count: int) -> Iterator[Group]:
 
 @contextmanager
 def joined(store: TCPStore, rank: int, size: int) -> Iterator[Group]:
-    """This process as number `rank` of the `size` that meet at `store`: NCCL where there are GPUs, gloo where not."""
+    """This process as number `rank` of the `size` that meet at `store`: NCCL between GPUs, gloo between processors.
+
+    What is no tensor of a GPU goes over gloo in any case: NCCL does not notice a process that is gone, and who waits in it for the
+    others keeps its GPU busy.
+    """
     device = "cpu"
     if torch.cuda.is_available():
         device = f"cuda:{rank % torch.cuda.device_count()}"
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device != "cpu" else "gloo", store=store, rank=rank, world_size=size, timeout=WAIT)
+    backends = "cpu:gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backends, store=store, rank=rank, world_size=size, timeout=WAIT)
     try:
         yield Distributed(device)
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nearfield import __version__
-from nearfield.encoders.runtimes.hardware import cuda
+from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware, cuda
 from nearfield.errors import InputError, NearfieldWarning
 from nearfield.store.fingerprint import model_hash as model_hash
 from nearfield.train.group import ALONE, Group
@@ -39,7 +39,7 @@ def precision_here(wanted: str, device: str = "cpu") -> str:
     if wanted != "auto":
         return wanted
     if device.startswith("cuda"):
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if bfloat16_in_hardware(device) else "float32"
     able = torch.cpu.get_capabilities()
     return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
 

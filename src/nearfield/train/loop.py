@@ -20,7 +20,7 @@ from nearfield.train.group import ALONE, Group
 from nearfield.train.lora import add_lora
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import batches_from, measured_steps, total_steps
-from nearfield.train.step import Trained
+from nearfield.train.step import Trained, mini_tokens
 from nearfield.train.trainer import Trainer
 from nearfield.train.training_data import Batch, Material
 from nearfield.types.progress import Progress
@@ -112,7 +112,8 @@ def follow(group: Group) -> None:
 def prepared_steps(data: Material, recipe: Recipe, model: Trained, *, after: int, group: Group = ALONE) -> Generator[Batch]:
     """The steps after the first `after`, each prepared on another thread while the one before is at work."""
     batches = batches_from(after, total_steps(data.pairs, recipe), data.pairs, recipe)
-    return ahead(data.prepare(batch, model, processes=group.size) for batch in batches)
+    budget = mini_tokens(model, recipe)
+    return ahead(data.prepare(batch, model, processes=group.size, budget=budget) for batch in batches)
 
 
 def _begin(trainer: Trainer, run: RunFolder, measure: Callable[[], Floats]) -> Checkpoint:

@@ -15,7 +15,7 @@ from nearfield.batch.tokens import Tokens
 from nearfield.train.losses.infonce import infonce_of_scores
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
-from nearfield.train.step import mini_tokens
+from nearfield.train.step import MINI_TOKENS
 from nearfield.train.teacher import candidates_of
 from nearfield.train.training_data import Positions
 
@@ -63,12 +63,12 @@ class PairData:
     pairs: TrainingPairs
     tokenise: Callable[[tuple[Positions, Positions]], Tokens]
 
-    def prepare(self, batch: Positions, model: Any, *, processes: int = 1) -> PairStep:
+    def prepare(self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0) -> PairStep:
         """See Material.prepare."""
         candidates = candidates_of(self.pairs)[batch]
         real = candidates >= 0
         query = np.broadcast_to(self.pairs.query[batch, None], candidates.shape)
         tokens = self.tokenise((query[real], candidates[real]))
-        parts = packed_batches(tokens, max(1, min(mini_tokens(model), -(-len(tokens.ids) // processes))))
+        parts = packed_batches(tokens, max(1, min(budget or MINI_TOKENS, -(-len(tokens.ids) // processes))))
         place = np.argsort(np.concatenate([part.items for part in parts]))
         return PairStep(parts, torch.from_numpy(place), torch.from_numpy(real))

@@ -31,7 +31,8 @@ from nearfield.train.recipe import Recipe
 from nearfield.train.training_data import Batch, Positions, TrainingData, possibly_relevant
 from nearfield.types.contract import Contract
 
-MINI_TOKENS = 2048  # of one forward pass: the states of a layer then stay in a processor's cache (see docs/log.md)
+MINI_TOKENS = 2048  # of one forward pass of torch on a processor: the states of a layer then stay in its cache (see docs/log.md)
+LARGE_TOKENS = 8192  # of the kernels, which keep to the cache themselves and share many among threads more evenly, and of a GPU to fill it
 _ROWS = 256  # queries whose possibly relevant documents are looked up at once
 
 
@@ -127,9 +128,13 @@ def prepare_step(data: TrainingData, batch: Positions, contract: Contract, *, pr
     return replace(step, own=torch.from_numpy(own), teacher=torch.from_numpy(data.teacher[batch]))
 
 
-def mini_tokens(model: Trained) -> int:
-    """How many tokens of a step go through `model` at once, at most."""
-    return MINI_TOKENS if model.layers is None else model.layers.batch_tokens
+def mini_tokens(model: Trained, recipe: Recipe) -> int:
+    """How many tokens of a step go through `model` at once, at most: on the kernels and on a GPU as many as make equal parts of
+    schedule.graph_tokens, so that what may be held of a step is held."""
+    if model.layers is None and model.device.type != "cuda":
+        return MINI_TOKENS
+    most = recipe.schedule.graph_tokens
+    return most // -(-most // LARGE_TOKENS)
 
 
 def mini_batches(queries: Tokens, documents: Tokens, contract: Contract, *, processes: int = 1, budget: int = 0) -> list[Packed]:

@@ -21,11 +21,11 @@ from nearfield.train.sampling import TrainingPairs
 from nearfield.types.progress import Progress, silent
 
 
-def open_teacher(name: str) -> PairScorer:
+def open_teacher(name: str, *, device: str = "auto") -> PairScorer:
     """The cross-encoder in the folder `name`, else the encoder of that name or folder; float32, so that a run can be made again."""
     if is_reranker(Path(name)):
-        return Reranker.open(name)
-    return EncoderScorer(load_encoder(name))
+        return Reranker.open(name, device=device)
+    return EncoderScorer(load_encoder(name, device=device))
 
 
 def candidates_of(pairs: TrainingPairs) -> Positions:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from nearfield.encoders.device_memory import device_memory
 from nearfield.encoders.model import QUERY_WEIGHTS
-from nearfield.encoders.packed.native_layers import BATCH_TOKENS, NativeLayers, why_not
+from nearfield.encoders.packed.native_layers import NativeLayers, why_not
 from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware
 from nearfield.encoders.static_backbone import StaticTable
 from nearfield.heads.three import ThreeHeads
@@ -52,8 +53,9 @@ class Trainer:
         for part in self.optimiser.param_groups:
             part["lr"] = rate_at(number, self.steps, self.recipe) * part["scale"]
         share = sparsity_at(number, self.steps, self.recipe)
-        loss = training_step(self.model, batch, self.recipe, list(self.trained.values()), sparsity=share, group=self.group)
-        self.optimiser.step()
+        with device_memory("Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, or end what else runs on it."):
+            loss = training_step(self.model, batch, self.recipe, list(self.trained.values()), sparsity=share, group=self.group)
+            self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return loss
 
@@ -86,8 +88,7 @@ def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:
         return None
     if not model.packs or why_not(model.backbone) is not None:
         return None
-    most = recipe.schedule.graph_tokens
-    layers = NativeLayers(model.backbone, precision=model.precision, batch_tokens=max(1, most // -(-most // BATCH_TOKENS)))
+    layers = NativeLayers(model.backbone, precision=model.precision)
     return layers if all(weight.requires_grad for weight in layers.weights) else None
 
 

@@ -43,8 +43,9 @@ class Material(Protocol):
     def pairs(self) -> TrainingPairs:
         """All of its training pairs."""
 
-    def prepare(self, batch: Positions, model: Any, *, processes: int = 1) -> Batch:
-        """What a step of `model` on the pairs at `batch: (B,)` needs, in at least as many parts as there are processes where possible."""
+    def prepare(self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0) -> Batch:
+        """What a step of `model` on the pairs at `batch: (B,)` needs, in parts of up to `budget` tokens (0: MINI_TOKENS), and where
+        possible at least as many as there are processes."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ class TrainingData:
     relevant: Sequence[set[int]]
     teacher: npt.NDArray[np.float32] | None = None
 
-    def prepare(self, batch: Positions, model: Any, *, processes: int = 1) -> Batch:
+    def prepare(self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0) -> Batch:
         """See Material.prepare."""
-        from nearfield.train.step import mini_tokens, prepare_step  # which need this class
+        from nearfield.train.step import prepare_step  # which needs this class
 
-        return prepare_step(self, batch, model.contract, processes=processes, budget=mini_tokens(model))
+        return prepare_step(self, batch, model.contract, processes=processes, budget=budget)
 
 
 def possibly_relevant(data: TrainingData, queries: Positions, positives: Positions, documents: Positions) -> npt.NDArray[np.bool_]:

@@ -232,7 +232,7 @@ class TuningRun:
     def _teacher_scores(self, pairs: TrainingPairs, progress: Progress) -> npt.NDArray[np.float32]:
         queries: Sequence[str] = self.streamed.pairs.queries if self.streamed else self.collection.split("train").query_texts
         documents: Sequence[str] = Ends(self.streamed.pairs) if self.streamed else self.collection.document_texts
-        teacher = open_teacher(self.recipe.distil.teacher)
+        teacher = open_teacher(self.recipe.distil.teacher, device=self.device)
         return teacher_scores(teacher, pairs, queries=queries, documents=documents, run=self.folder, progress=progress)
 
     def merge(self, tuned: dict[str, Tensor]) -> None:

@@ -58,10 +58,10 @@ def tune_reranker(
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # the comparison's notes say what was cut
         data, notes = with_all_splits(collection, seed=recipe.seed)
-        encoder = load_text_encoder(first or model)
+        device = device_here(setting.device, setting.group)
+        encoder = load_text_encoder(first or model, device=device)
         facts = {"collection": collection.name, "fingerprint": collection.fingerprint, "notes": list(notes)}
         facts |= {"model": model, "files": model_hash(Path(model) if given else model_path(model))}
-        device = device_here(setting.device, setting.group)
         folder.identify("recipe.json", dataclasses.asdict(recipe))
         folder.identify("data.json", facts | {"first": model_hash(encoder.folder.path)})
         if not folder.has("verdict.json"):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.runtimes import RUNTIMES, choose, hardware
@@ -14,6 +15,7 @@ from nearfield.encoders.runtimes.choose import open_runtime
 from nearfield.encoders.runtimes.native import why_not
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.store.model_folder import ModelFolder, read_model_folder
+from nearfield.train.environment import precision_here
 from static_models import model2vec_folder
 from tiny import tiny_model
 
@@ -54,11 +56,16 @@ def test_auto_precision_follows_the_processor(
     assert "bfloat16" in choice.why
 
 
-def test_a_gpu_is_taken_where_there_is_one(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bfloat16"), ((7, 5), "float32")])
+def test_a_gpu_is_taken_where_there_is_one(
+    capability: tuple[int, int], precision: str, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(choose, "cuda", lambda: "NVIDIA Tiny")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     choice = choose.choose(folder, precision="auto")
-    assert (choice.runtime, choice.device, choice.precision) == ("torch", "cuda", "bfloat16")
+    assert (choice.runtime, choice.device, choice.precision) == ("torch", "cuda", precision)
     assert "NVIDIA Tiny" in choice.why
+    assert precision_here("auto", "cuda") == precision
 
 
 @pytest.mark.parametrize(
@@ -103,9 +110,10 @@ def test_no_gpu_is_looked_for_where_none_may_be_seen(monkeypatch: pytest.MonkeyP
     assert hardware.cuda.__wrapped__() == ""
 
 
-def test_a_static_model_is_not_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_static_model_is_not_converted_and_needs_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset({"avx512_bf16"}))  # whose "auto" is bfloat16 for others
+    monkeypatch.setattr(choose, "cuda", lambda: "NVIDIA Tiny")
     folder = read_model_folder(model2vec_folder(tmp_path / "static"))
-    assert choose.choose(folder, precision="auto", device="cpu").runtime == "static"
+    assert choose.choose(folder, precision="auto").runtime == "static"
     with pytest.raises(ModelError, match=r"openvino: converts transformers, and this model is a table of vectors \(--dtype says"):
         choose.choose(folder, device="cpu", precision="int8")

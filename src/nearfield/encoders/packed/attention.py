@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from nearfield.encoders.packed.groups import Groups
 
 IMPLEMENTATION = "nearfield_packed"
+_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""Of a GPU, those that take any shape: cuDNN's are built for each shape when it is first met, and here nearly every call has its own."""
 
 
 def register() -> None:
@@ -60,12 +64,14 @@ def attention(
     """softmax(scale q k') v within each sequence: query (T, heads, d), key and value (T, key heads, d) to (T, heads, d).
 
     The keys are those of the tokens that are looked at. `window`: a token sees those less than that many places away.
-    Half-precision on CUDA, where all are looked at, goes through torch's variable-length flash attention in one call, all else
+    Half precision on CUDA, where all are looked at, goes through torch's variable-length flash attention in one call, all else
     through scaled_dot_product_attention, one call a run of equal length.
     """
     shared = query.shape[1] != key.shape[1]
     all_seen = all(part == length for part, (_, _, length) in zip(groups.seen, groups.runs, strict=True))
-    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout and all_seen and _has_flash(query.device):
+    if query.is_cuda and torch.is_autocast_enabled("cuda"):  # it does not know of flash attention, and positions made float32 of some
+        query, key, value = (rows.to(torch.get_autocast_dtype("cuda")) for rows in (query, key, value))
+    if all_seen and not dropout and _flash_takes(query):
         from torch.nn.attention.varlen import varlen_attn
 
         side = -1 if window is None else window - 1
@@ -76,13 +82,14 @@ def attention(
         return mixed
     parts = []
     runs = zip(groups.runs, groups.seen, *(by_run(rows, groups) for rows in (query, key, value)), strict=True)
-    for (_, count, length), seen, q, k, v in runs:
-        if seen < length:
-            k, v = k[:, :, :seen], v[:, :, :seen]
-        mask = groups.near(length, window, causal=causal)[:, :seen] if window is not None and length > window else None
-        alone = causal and mask is None
-        mixed = scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared)
-        parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
+    with sdpa_kernel(_KERNELS) if query.is_cuda else nullcontext():
+        for (_, count, length), seen, q, k, v in runs:
+            if seen < length:
+                k, v = k[:, :, :seen], v[:, :, :seen]
+            mask = groups.near(length, window, causal=causal)[:, :seen] if window is not None and length > window else None
+            alone = causal and mask is None
+            mixed = scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared)
+            parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
@@ -96,6 +103,10 @@ def by_run(rows: Tensor, groups: Groups) -> list[Tensor]:
     return [part.view(count, length, *rows.shape[1:]).transpose(1, 2) for part, (_, count, length) in runs]
 
 
-def _has_flash(device: torch.device) -> bool:
-    """Whether the device runs torch's flash attention (compute capability 8.0, which A100 and RTX 30 brought)."""
-    return torch.cuda.get_device_capability(device) >= (8, 0)
+def _flash_takes(query: Tensor) -> bool:
+    """Whether torch's flash attention takes `query: (T, heads, d)`: in half precision, with heads that are a multiple of 8 and at most
+    256, on a GPU of compute capability 8.0 (A100, RTX 30) or later, in a build of torch that has it. It pads no heads itself."""
+    size = query.shape[-1]
+    if not query.is_cuda or query.dtype not in (torch.float16, torch.bfloat16) or size % 8 or size > 256:
+        return False
+    return torch.backends.cuda.is_flash_attention_available() and torch.cuda.get_device_capability(query.device) >= (8, 0)

@@ -22,7 +22,6 @@ from nearfield.kernels.layout import LayerLayout, ModelLayout, SlopesLayout, Tur
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import Floats, aligned
 
-BATCH_TOKENS = 8192  # of one call in training: the kernels keep to the cache themselves, and the more, the more evenly threads share them
 Offsets = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int64]
 Item = TypeVar("Item")
@@ -57,13 +56,10 @@ class NativeLayers:
 
     It reads the backbone's weights as they are at each call, and autograd gets their gradients from it. Products are of `precision`,
     float32 or bfloat16, all else float32. Each thread takes sequences of its own, so the last digits of a gradient depend on the
-    number of threads, and on nothing else. `batch_tokens`: what it is best given at once, in training.
+    number of threads, and on nothing else.
     """
 
-    def __init__(
-        self, backbone: Any, *, precision: str = "float32", threads: int = 0, level: str | None = None, batch_tokens: int = BATCH_TOKENS
-    ) -> None:
-        self.batch_tokens = batch_tokens
+    def __init__(self, backbone: Any, *, precision: str = "float32", threads: int = 0, level: str | None = None) -> None:
         config = backbone.config.to_dict()
         architecture = ARCHITECTURES[config["model_type"]]
         fact = functools.partial(architecture.fact, config)

@@ -30,19 +30,19 @@ class Choice:
 def choose(folder: ModelFolder, *, runtime: str = AUTO, precision: str = "float32", device: str = AUTO) -> Choice:
     """What of `runtime`, `precision` and `device` is left to choose ("auto"), chosen.
 
-    The device: a CUDA device where there is one, else the processor. The precision: bfloat16 where the device multiplies it in
-    hardware, else float32, and float32 for a static model; int8 only when it is asked for. The runtime: the first of the registry that
-    has the precision and runs this model on the device. Raises ContractError for an unknown name, ModelError where what was asked for
-    cannot run the model.
+    The device: a CUDA device where there is one, else, and for a static model, the processor. The precision: bfloat16 where the device
+    multiplies it in hardware, else float32, and float32 for a static model; int8 only when it is asked for. The runtime: the first of
+    the registry that has the precision and runs this model on the device. Raises ContractError for an unknown name, ModelError where
+    what was asked for cannot run the model.
     """
     _known("runtime", runtime, (*RUNTIMES, AUTO))
     _known("precision", precision, (*PRECISIONS, AUTO))
-    gpu = cuda() if device == AUTO and runtime in (AUTO, "torch") else ""
+    gpu = cuda() if device == AUTO and runtime in (AUTO, "torch") and not folder.static else ""
     device, reasons = ("cuda" if gpu else "cpu", [gpu] if gpu else []) if device == AUTO else (device, [])
     if precision == AUTO and folder.static:
         precision = "float32"
     if precision == AUTO:
-        fast = device if device.startswith("cuda") else bfloat16_in_hardware() if device == "cpu" else ""
+        fast = bfloat16_in_hardware(device)
         precision = "bfloat16" if fast else "float32"
         reasons.append(f"{fast} multiplies bfloat16" if fast else f"{device} does not multiply bfloat16 in hardware")
     for name in RUNTIMES if runtime == AUTO else (runtime,):

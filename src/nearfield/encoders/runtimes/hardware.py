@@ -27,9 +27,19 @@ def cpu_flags() -> frozenset[str]:
     return frozenset(names)
 
 
-def bfloat16_in_hardware() -> str:
-    """The feature by which the processor multiplies bfloat16, or "" where it has none."""
-    return next((name for name in ("amx_bf16", "avx512_bf16", "bf16") if name in cpu_flags()), "")
+def bfloat16_in_hardware(device: str = "cpu") -> str:
+    """What multiplies bfloat16 on the device, a feature of the processor or the GPU, or "" where nothing does.
+
+    Earlier GPUs than those of compute capability 8.0 (A100, RTX 30) take it too, and are several times slower than in float32.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        try:
+            return device if torch.cuda.get_device_capability(device) >= (8, 0) else ""
+        except (RuntimeError, AssertionError):  # it is not here, which is said where it is opened
+            return ""
+    return next((name for name in ("amx_bf16", "avx512_bf16", "bf16") if name in cpu_flags()), "") if device == "cpu" else ""
 
 
 @functools.cache

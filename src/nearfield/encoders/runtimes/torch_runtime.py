@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 
 from nearfield.batch.packed import Packed
+from nearfield.encoders.device_memory import device_memory
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.similarity.embeddings import Embeddings
@@ -34,13 +35,14 @@ class TorchRuntime(Runtime):
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """See Runtime.embed."""
-        with torch.inference_mode():
+        with torch.inference_mode(), device_memory():
             vectors: npt.NDArray[np.float32] = self.model.embed(batch).cpu().numpy()
         return vectors
 
     def represent(self, batch: Packed) -> Embeddings:
         """See Runtime.represent."""
-        return self.model.represent(batch)
+        with device_memory():
+            return self.model.represent(batch)
 
 
 def why_not(folder: ModelFolder) -> str | None:

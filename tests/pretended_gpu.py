@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import varlen  # registers its operations
+from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
@@ -28,6 +29,7 @@ _INDEXED = ("index", "index_put_", "_index_put_impl_")  # which take indices on 
 _WAITING = ("_local_scalar_dense", "item", "nonzero", "masked_select", "_unique2", "equal", "is_nonzero", "bring")
 _VARLEN = torch.ops.torch_attn._varlen_attn.default, torch.ops.torch_attn._varlen_attn_backward.default
 _TENSOR = torch.tensor  # which would make room on the device itself
+_device_constructors()  # are remembered from their first use on: with torch.tensor as it is, without which models load wrongly afterwards
 assert varlen
 
 

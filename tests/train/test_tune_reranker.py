@@ -12,10 +12,12 @@ import torch
 from typer.testing import Result
 
 from nearfield.data.collection import Collection
+from nearfield.encoders.packed.native_layers import NativeLayers
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.reranker import Reranker
 from nearfield.encoders.save_reranker import new_reranker
 from nearfield.errors import InputError, RecipeError
+from nearfield.kernels.library import runnable
 from nearfield.store.reranker_folder import read_reranker_folder
 from nearfield.train.group import ALONE
 from nearfield.train.pair_data import PairData
@@ -26,7 +28,8 @@ from nearfield.train.step import training_step
 from nearfield.train.trainer import Trainer, trainable
 from nearfield.train.tune_reranker import tune_reranker
 from tiny import WORDS, tiny_model
-from tiny_cross import pair_tokenizer, tiny_cross
+from tiny_cross import pair_tokenizer, tiny_cross, tiny_decoder
+from tokens import packed
 
 FAST = {"epochs": 1, "batch": 16, "evaluations": 2, "precision": "float32", "max_tokens": 64}
 
@@ -74,6 +77,21 @@ def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_w
     assert len(gradients[0]) == len(gradients[1])
     for part, whole in zip(*gradients, strict=True):
         torch.testing.assert_close(part, whole, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
+@pytest.mark.parametrize("make", [tiny_cross, tiny_decoder])
+def test_the_kernels_finish_the_token_that_the_logits_are_made_of(make: Callable[..., Path], tmp_path: Path) -> None:
+    """Of one that ranks by its vocabulary's logits the last, whatever its architecture."""
+    model = PairModel(read_reranker_folder(make(tmp_path / "model", "roberta")))
+    batch, found = packed([9, 7, 5, 1]), []
+    weight = model.parameters()["roberta.encoder.layer.0.output.dense.weight"]
+    for layers in (None, NativeLayers(model.backbone)):
+        model.layers = layers
+        logits = model.embed(batch)
+        found.append((logits.detach(), *torch.autograd.grad(logits.sum(), [weight])))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
 def test_a_new_cross_encoder_learns_to_tell_a_positive_from_a_negative(encoder: Path, tmp_path: Path) -> None:

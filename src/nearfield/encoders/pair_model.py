@@ -77,8 +77,8 @@ class PairModel:
         return logits.float().masked_fill(empty, 0.0)
 
     def _packed(self, batch: Packed) -> Tensor:
-        first = None if self.layers is None else np.zeros(len(batch), np.int64)  # all that the heads of these architectures look at
-        states = packed_states(self.backbone, batch, self.device, self.layers, first)
+        only = np.zeros(len(batch), np.int64) if self.tokens is None else batch.lengths - 1  # all that is looked at
+        states = packed_states(self.backbone, batch, self.device, self.layers, None if self.layers is None else only)
         segments = Segments.of(batch, device=self.device)
         if self.tokens is None:
             return CLASSIFIERS[self.backbone.config.model_type](self.whole, states, segments)[:, 0]

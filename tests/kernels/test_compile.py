@@ -91,6 +91,14 @@ def test_a_level_that_the_compiler_does_not_know_is_left_out(monkeypatch: pytest
     assert runnable(tmp_path / "kernels.so") == ("plain",)
 
 
+@pytest.mark.skipif(shutil.which("gcc") is None or "amx" not in compiling.levels(), reason="no gcc for x86, which has an assembler of its own")
+def test_a_level_that_the_assembler_does_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As that of binutils 2.35 does not know AMX, of which gcc 11 writes instructions for it."""
+    monkeypatch.setenv("CC", "gcc -Wa,-march=znver1")
+    compile_library(tmp_path / "kernels.so", of={"amx": compiling.X86["amx"], "plain": Level(4, ())}, flags=("-O0",))
+    assert not hasattr(ctypes.CDLL(str(tmp_path / "kernels.so")), "nf_lanes_amx")
+
+
 @pytest.mark.skipif(not runnable() or not Path("/proc/cpuinfo").exists(), reason="no kernels, or no /proc/cpuinfo to hold them to")
 def test_levels_are_those_that_the_system_says_the_processor_has() -> None:
     """And that the compiler knows."""

@@ -37,6 +37,14 @@ class Level:
     flags: tuple[str, ...]
 
 
+_SAMPLES = {  # an instruction that comes of a flag: the compiler may know it and the assembler, a program of its own, not yet
+    "-mavx2": "vpaddd %ymm0, %ymm0, %ymm0",
+    "-mavx512bw": "vpmaddwd %zmm0, %zmm0, %zmm0",
+    "-mavx512vnni": "vpdpbusd %zmm0, %zmm0, %zmm0",
+    "-mavx512bf16": "vdpbf16ps %zmm0, %zmm0, %zmm0",
+    "-mavxvnni": "{vex} vpdpbusd %ymm0, %ymm0, %ymm0",
+    "-mamx-tile": "tilerelease",
+}
 PLAIN = {"plain": Level(4, ())}
 _BF16 = (*_WIDE, "-mavx512vnni", "-mavx512bf16")
 X86 = {
@@ -58,8 +66,8 @@ def levels() -> Mapping[str, Level]:
 def compile_library(target: Path = LIBRARY, *, of: Mapping[str, Level] | None = None, flags: tuple[str, ...] = ()) -> None:
     """Compile the sources for the levels `of` (this machine's by default) into the library `target`, whole or not at all.
 
-    A level whose flags the compiler is too old to know is left out. `flags` are added to the compiler's. Raises OSError where there is
-    no compiler, CalledProcessError where it fails.
+    A level that the compiler or its assembler is too old to know is left out. `flags` are added to the compiler's. Raises
+    OSError where there is no compiler, CalledProcessError where it fails.
     """
     chosen = {name: level for name, level in (levels() if of is None else of).items() if _knows(level.flags)}
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +99,13 @@ def stale() -> bool:
 
 
 def _knows(flags: tuple[str, ...]) -> bool:
-    try:
-        _run([*flags, "-E", "-x", "c", os.devnull])
-    except subprocess.CalledProcessError:
-        return False
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "sample.c"
+        source.write_text("".join(f'__asm__("{text}");\n' for flag, text in _SAMPLES.items() if flag in flags), encoding="ascii")
+        try:
+            _run([*flags, "-c", str(source), "-o", str(source.with_suffix(".o"))])
+        except subprocess.CalledProcessError:
+            return False
     return True
 
 

@@ -91,7 +91,9 @@ def test_a_level_that_the_compiler_does_not_know_is_left_out(monkeypatch: pytest
     assert runnable(tmp_path / "kernels.so") == ("plain",)
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None or "amx" not in compiling.levels(), reason="no gcc for x86, which has an assembler of its own")
+@pytest.mark.skipif(
+    shutil.which("gcc") is None or "amx" not in compiling.levels(), reason="no gcc for x86, which has an assembler of its own"
+)
 def test_a_level_that_the_assembler_does_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As that of binutils 2.35 does not know AMX, of which gcc 11 writes instructions for it."""
     monkeypatch.setenv("CC", "gcc -Wa,-march=znver1")
@@ -109,6 +111,29 @@ def test_levels_are_those_that_the_system_says_the_processor_has() -> None:
     needed["amx"] = needed["bf16"] | {"amx_tile", "amx_int8", "amx_bf16"}
     possible = {level for level, kind in compiling.levels().items() if needed[level] <= cpu_flags() and compiling._knows(kind.flags)}
     assert set(runnable()) == possible
+
+
+@needs_compiler
+@pytest.mark.skipif(
+    "amx" not in compiling.levels() or not compiling._knows(compiling.X86["amx"].flags), reason="no compiler that knows AMX"
+)
+def test_tiles_are_used_whatever_the_compiler_calls_them(tmp_path: Path) -> None:
+    """clang 14 defines __AMXTILE__ where gcc defines __AMX_TILE__."""
+    flags = ("-mavx2", "-mfma", "-mamx-tile", "-mamx-int8", "-mamx-bf16", "-DUNIT_INT8=4")
+    for unknown, known in (("AMX_TILE", "AMXTILE"), ("AMX_INT8", "AMXINT8"), ("AMX_BF16", "AMXBF16")):
+        flags += (f"-U__{unknown}__", f"-U__{known}__", f"-D__{known}__=1")
+    compile_library(tmp_path / "kernels.so", of={"plain": Level(16, flags)}, flags=("-O1",))
+    assert kernels("plain", path=tmp_path / "kernels.so").call("units", PRECISIONS.index("int8"), 9) == 16
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_each_compiler_says_what_the_processor_has(compiler: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler} here")
+    monkeypatch.setenv("CC", compiler)
+    levels = {name: level for name, level in compiling.levels().items() if name in ("avx2", "plain")}
+    compile_library(tmp_path / "kernels.so", of=levels, flags=("-O0",))
+    assert runnable(tmp_path / "kernels.so") == tuple(level for level in runnable() if level in levels)
 
 
 def test_without_a_compiler_nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

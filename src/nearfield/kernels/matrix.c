@@ -158,7 +158,7 @@ void NF(multiply)(const nf_matrix *matrix, const ptrdiff_t span[4], const nf_inp
             if (u + STEP >= end && finish > ADD) finish_rows(own.out, out_stride, count, finish);
         }
 #if SIDE > 1
-    _tile_release();
+    if (matrix->kind != FLOAT32) _tile_release();
 #endif
 }
 

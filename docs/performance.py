@@ -78,6 +78,7 @@ def _train(name: str, result: dict[str, Any], command: str) -> list[str]:
     return [
         f"### Training on {result['asked']['on']}\n\nPairs a second, and the greatest relative difference of a step's loss. {command}",
         *tables,
+        *(f"- not run: {model}: {why}\n" for model, why in result.get("not_run", {}).items()),
     ]
 
 

@@ -60,15 +60,19 @@ def test_models_give_the_vectors_of_another_level(own: Kernels, tmp_path: Path, 
         np.testing.assert_allclose(vectors, wanted[precision], atol=least, rtol=0)
 
 
+@pytest.mark.parametrize("one_token", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_gradients_are_those_of_another_level(own: Kernels, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_are_those_of_another_level(
+    own: Kernels, precision: str, one_token: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes = {"hidden_size": 72, "num_attention_heads": 2, "intermediate_size": 400}
     model = TextModel.open(tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes))
     weights, found = [weight for name, weight in model.parameters().items() if not name.startswith("pooler")], []
+    batch = packed([length for length in LENGTHS if length])
     for chosen in (own, kernels("avx2")):
         monkeypatch.setattr(native_layers, "kernels", lambda level, chosen=chosen: chosen)
         model.layers = native_layers.NativeLayers(model.backbone, precision=precision, threads=2)
-        states = model.states(packed(LENGTHS))
+        states = model.states(batch, picked=batch.lengths // 2 if one_token else None)
         loss = (states * torch.randn(states.shape, generator=torch.Generator().manual_seed(0))).sum()
         found.append([states.detach(), *torch.autograd.grad(loss, weights)])
     for one, other in zip(*found, strict=True):

@@ -15,7 +15,7 @@
 /* gcc's names, and those of clangs that call it otherwise */
 #if LANES == 16 && (defined(__AMX_TILE__) && defined(__AMX_INT8__) && defined(__AMX_BF16__) || \
                     defined(__AMXTILE__) && defined(__AMXINT8__) && defined(__AMXBF16__))
-#define SIDE 16 /* of a tile register: rows, columns, units. A matrix of bytes or bfloat16 has as many units, zeros at their end, as fill it */
+#define SIDE 16 /* of a tile register: rows, columns, units. Zeros at the end of the units of bytes or bfloat16 fill it */
 #else
 #define SIDE 1
 #endif

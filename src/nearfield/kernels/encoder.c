@@ -84,7 +84,8 @@ static void feed_forward(const nf_model *model, const nf_layer *layer, const flo
             } else {
                 NF(multiply)(&layer->up, span, &ready, rows, slice, width, model->activation);
             }
-            NF(product)(&layer->down, (ptrdiff_t[]){0, hidden, from, to}, slice, width, rows, room + rows * room_of(model), sums, stride, ADD);
+            NF(product)(&layer->down, (ptrdiff_t[]){0, hidden, from, to}, slice, width, rows, room + rows * room_of(model), sums, stride,
+                        ADD);
         }
         NF(normalise_rows)(sums, stride, rows, hidden, layer->down.bias, &layer->finished, model->epsilon, states, stride, tape.finished,
                            tape.finished_factors);
@@ -127,8 +128,8 @@ void NF(run_layer)(const nf_model *model, const nf_layer *layer, const int64_t *
 }
 
 /* The last layer where the state of one token of each sequence is wanted, the one `picked[i]` tokens after its first, or, where `picked` is
- * NULL, the one that is pooled: that one alone is finished, and row i of `states` becomes its state. `gathered` (count, hidden) is overwritten.
- * `tape`: NULL, or what is kept, `projected` of all tokens, all else of the picked ones; `gathered` is then its `mixed`. */
+ * NULL, the one that is pooled: that one alone is finished, and row i of `states` becomes its state. `gathered` (count, hidden) is
+ * overwritten. `tape`: NULL, or what is kept, `projected` of all tokens, all else of the picked ones; `gathered` is then its `mixed`. */
 void NF(run_last_layer)(const nf_model *model, const nf_layer *layer, const int64_t *offsets, ptrdiff_t count, const int64_t *picked,
                         ptrdiff_t skipped, float *states, float *gathered, ptrdiff_t gathered_stride, float *scratch, const nf_tape *tape) {
     const ptrdiff_t stride = padded(model->hidden), wide = padded(3 * model->hidden);
@@ -161,8 +162,8 @@ int64_t NF(encode)(const nf_model *model, const int32_t *ids, const int64_t *off
     const int64_t wrong = embed_all(model, ids, offsets, count, states, rest);
     if (wrong) return wrong;
     for (int l = 0; l < model->layer_count - one; l++) NF(run_layer)(model, &model->layers[l], offsets, kept, states, rest, NULL);
-    if (one)
-        NF(run_last_layer)(model, &model->layers[model->layer_count - 1], offsets, kept, NULL, skipped, states, vectors, hidden, rest, NULL);
+    const nf_layer *last = &model->layers[model->layer_count - 1];
+    if (one) NF(run_last_layer)(model, last, offsets, kept, NULL, skipped, states, vectors, hidden, rest, NULL);
     for (ptrdiff_t i = 0; i < kept; i++) {
         if (one)
             memcpy(vectors + i * hidden, states + i * stride, sizeof(float) * (size_t)hidden);

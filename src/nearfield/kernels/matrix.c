@@ -113,8 +113,8 @@ INLINE void tiled(const int kind, const nf_block *own, ptrdiff_t count) {
 #define tiled block
 #endif
 
-void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t panel_stride, ptrdiff_t depth, float *out,
-               ptrdiff_t out_stride, int finish) {
+void NF(block)(const float *in, ptrdiff_t in_stride, ptrdiff_t count, const float *panel, ptrdiff_t panel_stride, ptrdiff_t depth,
+               float *out, ptrdiff_t out_stride, int finish) {
     static const float zeros[PANEL];
     const nf_block own = {.in = (const uint32_t *)in, .panel = (const uint32_t *)panel, .bias = finish == ADD ? NULL : zeros, .out = out,
                           .in_stride = in_stride, .panel_stride = panel_stride, .depth = depth, .out_stride = out_stride};
@@ -137,7 +137,8 @@ void NF(multiply)(const nf_matrix *matrix, const ptrdiff_t span[4], const nf_inp
                   int finish) {
     const ptrdiff_t begin = NF(units)(matrix->kind, span[2]), end = NF(units)(matrix->kind, span[3]);
     float sums[PANEL];
-    nf_block own = {.in_stride = in->stride, .panel_stride = PANEL, .out_stride = out_stride, .in_scales = in->scales, .in_lows = in->lows, .sums = sums};
+    nf_block own = {.in_stride = in->stride, .panel_stride = PANEL, .out_stride = out_stride, .sums = sums};
+    own.in_scales = in->scales, own.in_lows = in->lows;
     for (ptrdiff_t u = begin; u < end; u += STEP)
         for (ptrdiff_t o = span[0]; o < span[1]; o += PANEL) {
             own.in = in->units + (u - begin);

@@ -41,9 +41,9 @@ typedef struct {
 /* Floats of scratch memory that `encode` needs for `tokens` tokens in sequences of at most `longest`. */
 int64_t NF(scratch)(const nf_model *model, int64_t tokens, int64_t longest);
 
-/* Vectors (count, hidden) of `count` sequences end to end, longest first: sequence i is ids[offsets[i]] ... ids[offsets[i + 1]]. The first `skipped`
- * tokens of each are not pooled; a sequence without a token to pool gives zeros. Returns 0, or 1 + the place of a token whose id
- * or position the model does not have. */
+/* Vectors (count, hidden) of `count` sequences end to end, longest first: sequence i is ids[offsets[i]] ... ids[offsets[i + 1]]. The
+ * first `skipped` tokens of each are not pooled; a sequence without a token to pool gives zeros. Returns 0, or 1 + the place of a token
+ * whose id or position the model does not have. */
 int64_t NF(encode)(const nf_model *model, const int32_t *ids, const int64_t *offsets, int64_t count, int64_t skipped, float *scratch,
                    float *vectors);
 

@@ -105,7 +105,8 @@ static void add_slope(int kind, const float *gradient, ptrdiff_t stride, ptrdiff
                       ptrdiff_t columns, ptrdiff_t tokens, const nf_slope *slope, float *scratch) {
     const ptrdiff_t units = NF(units)(kind, tokens), all[] = {0, columns, 0, tokens};
     float *panels = scratch, *turned = panels + padded(columns) * units, *room = turned + ROWS * padded(tokens);
-    const nf_matrix inputs = {.kind = kind, .rows = (int32_t)columns, .columns = (int32_t)tokens, .units = (int32_t)units, .panels = panels};
+    const nf_matrix inputs = {
+        .kind = kind, .rows = (int32_t)columns, .columns = (int32_t)tokens, .units = (int32_t)units, .panels = panels};
     NF(pack_columns)(&inputs, in, in_stride);
     for (ptrdiff_t first = 0; first < rows; first += ROWS) {
         const ptrdiff_t count = rows - first < ROWS ? rows - first : ROWS;
@@ -142,7 +143,8 @@ static void upper_back(const nf_model *model, const nf_layer *layer, const nf_tu
                        const nf_slopes *slopes, float *gradient, float *scratch) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), inner = model->intermediate, deep = padded(inner);
     const int kind = layer->up.kind;
-    float *active = scratch, *steep = active + tokens * widest(model), *rows = steep + tokens * widest(model), *rest = rows + tokens * stride;
+    float *active = scratch, *steep = active + tokens * widest(model), *rows = steep + tokens * widest(model);
+    float *rest = rows + tokens * stride;
     NF(normalise_back)(gradient, stride, tokens, hidden, tape->finished, tape->finished_factors, layer->finished.weight, &slopes->finished);
     for (ptrdiff_t k = 0; k < tokens * deep; k += LANES) { /* what was kept becomes the slope */
         vf slope;
@@ -161,8 +163,8 @@ static void upper_back(const nf_model *model, const nf_layer *layer, const nf_tu
 }
 
 /* Sequences `first`... `end`, whose tokens `tape`, `in` and `gradient` begin at, on through attention: `gradient` as upper_back left it
- * becomes that by the layer's inputs, if it is `wanted`. `in`: these, as they are or, where `norm` is there, as the layer norm before it kept
- * them. Where tokens are picked, what upper_back left of them are the tape's rows `attended`, and `gradient` is written only. */
+ * becomes that by the layer's inputs, if it is `wanted`. `in`: these, as they are or, where `norm` is there, as the layer norm before it
+ * kept them. Where tokens are picked, what upper_back left of them are the tape's rows `attended`, and `gradient` is written only. */
 static void lower_back(const nf_model *model, const nf_layer *layer, const nf_turned *turned, const nf_tape *tape, const float *in,
                        ptrdiff_t in_stride, const nf_norm *norm, const int64_t *offsets, ptrdiff_t first, ptrdiff_t end,
                        const int64_t *picked, const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch) {
@@ -187,7 +189,8 @@ static void lower_back(const nf_model *model, const nf_layer *layer, const nf_tu
     }
 }
 
-/* The gradients of the picked tokens, of `count` sequences, back to what they gathered; what is left of them goes to the tape's `attended`. */
+/* The gradients of the picked tokens, of `count` sequences, back to what they gathered; the tape's `attended` becomes what is left of
+ * them. */
 static void picked_back(const nf_model *model, const nf_layer *layer, const nf_turned *turned, const nf_tape *tape, const int64_t *offsets,
                         ptrdiff_t count, const int64_t *picked, const nf_slopes *slopes, float *gradient, float *scratch) {
     const ptrdiff_t stride = padded(model->hidden);
@@ -201,7 +204,8 @@ static void picked_back(const nf_model *model, const nf_layer *layer, const nf_t
 }
 
 void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count,
-                  const int64_t *picked, float *kept, const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch) {
+                  const int64_t *picked, float *kept, const nf_slopes *slopes, float *distances, float *gradient, int wanted,
+                  float *scratch) {
     const ptrdiff_t hidden = model->hidden, stride = padded(hidden), tokens = offsets[count] - offsets[0];
     const int64_t each = NF(kept)(model, tokens);
     float *rest = scratch + tokens * stride;
@@ -210,6 +214,7 @@ void NF(backward)(const nf_model *model, const nf_turned *turned, const float *f
         const nf_layer *layer = &model->layers[l];
         const nf_tape whole = tape_of(model, kept + l * each, tokens);
         const float *in = l ? tape_of(model, kept + (l - 1) * each, tokens).finished : first;
+        const nf_norm *norm = l ? &model->layers[l - 1].finished : NULL;
         const ptrdiff_t in_stride = l ? stride : hidden;
         if (picked) picked_back(model, layer, &turned[l], &whole, offsets, count, picked, &slopes[l], scratch, rest);
         for (ptrdiff_t i = 0, end; i < count; i = end) {
@@ -217,8 +222,8 @@ void NF(backward)(const nf_model *model, const nf_turned *turned, const float *f
             const ptrdiff_t at = offsets[i] - offsets[0];
             const nf_tape tape = NF(tape_after)(model, whole, at, picked ? i : at);
             if (!picked) upper_back(model, layer, &turned[l], &tape, offsets[end] - offsets[i], &slopes[l], scratch + at * stride, rest);
-            lower_back(model, layer, &turned[l], &tape, in + at * in_stride, in_stride, l ? &model->layers[l - 1].finished : NULL, offsets, i,
-                       end, picked, &slopes[l], distances, scratch + at * stride, l > 0 || wanted, rest);
+            lower_back(model, layer, &turned[l], &tape, in + at * in_stride, in_stride, norm, offsets, i, end, picked, &slopes[l],
+                       distances, scratch + at * stride, l > 0 || wanted, rest);
         }
     }
     if (wanted) copy_rows(scratch, stride, tokens, hidden, gradient, hidden);

@@ -27,9 +27,9 @@ int64_t NF(kept)(const nf_model *model, int64_t tokens);
 int64_t NF(forward_scratch)(const nf_model *model, int64_t tokens, int64_t longest);
 int64_t NF(backward_scratch)(const nf_model *model, int64_t tokens, int64_t longest);
 
-/* `states` (T, hidden) become those after all layers, of `count` sequences end to end: sequence i is the tokens offsets[i]... offsets[i + 1].
- * `picked`: NULL, or of each sequence the token, from its first, whose state alone is wanted; all others become zeros. `kept`: NULL, or
- * layer_count x kept(T) floats. */
+/* `states` (T, hidden) become those after all layers, of `count` sequences end to end: sequence i is the tokens offsets[i]...
+ * offsets[i + 1]. `picked`: NULL, or of each sequence the token, from its first, whose state alone is wanted; all others become zeros.
+ * `kept`: NULL, or layer_count x kept(T) floats. */
 void NF(forward)(const nf_model *model, float *states, const int64_t *offsets, int64_t count, const int64_t *picked, float *kept,
                  float *scratch);
 
@@ -37,7 +37,8 @@ void NF(forward)(const nf_model *model, float *states, const int64_t *offsets, i
  * hidden), which `kept` was made from, or nothing of use where that is not `wanted`. Adds to `slopes`, one a layer, and to `distances`
  * (heads, 2 x reach - 1), the gradient by model->distances, unless it is NULL. */
 void NF(backward)(const nf_model *model, const nf_turned *turned, const float *first, const int64_t *offsets, int64_t count,
-                  const int64_t *picked, float *kept, const nf_slopes *slopes, float *distances, float *gradient, int wanted, float *scratch);
+                  const int64_t *picked, float *kept, const nf_slopes *slopes, float *distances, float *gradient, int wanted,
+                  float *scratch);
 
 /* Within backward. */
 ptrdiff_t NF(attention_back_scratch)(const nf_model *model, ptrdiff_t longest);

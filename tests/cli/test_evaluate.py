@@ -159,6 +159,16 @@ def test_data_without_splits_says_what_to_do(tmp_path: Path) -> None:
         assert (refused.exit_code, "make splits first: nearfield data split" in refused.stderr) == (2, True), refused.stderr
 
 
+def test_an_id_that_run_files_cannot_hold_is_said_before_the_work(collection: Path, tmp_path: Path) -> None:
+    with open(collection / "corpus.jsonl", "a") as corpus:
+        corpus.write(json.dumps({"_id": "two words", "title": "", "text": "never found"}) + "\n")
+    result = run("no-such-model", "--on", collection, "--run-folder", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "document 'two words' is empty or holds a blank" in result.stderr
+    assert "partial" not in result.stderr
+    assert run("bm25", "--on", collection).exit_code == 0
+
+
 def test_the_run_folder_is_tried_before_the_work(collection: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     result = run("no-such-model", "--on", collection, "--run-folder", tmp_path / "file" / "run")

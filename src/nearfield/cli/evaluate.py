@@ -16,7 +16,7 @@ from nearfield.cli.opened import DEPTH, RERANK, judged_split, open_model, open_r
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
-    from nearfield.data.collection import Split
+    from nearfield.data.collection import Collection, Split
     from nearfield.data.pairs import Pairs
     from nearfield.encoders.encoder import Encoder
     from nearfield.encoders.pair_scorer import PairScorer
@@ -101,7 +101,7 @@ def evaluate(
         _check_for_pairs(data, models, options | {"--pool-tokens": pool_tokens, "--bm25 or --no-bm25": None if bm25 is None else "given"})
         comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
     else:
-        wanted, asked = _measures(measure or MAIN, measures), judged_split(data, split or TEST, on)
+        wanted, asked = _measures(measure or MAIN, measures), _asked(data, split or TEST, on, run_folder)
         judge = None if rerank is None else open_reranker(rerank)
         systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse, judge, depth), wanted, pools=pools)
         comparison, relevance = _compared(systems, asked, wanted), asked.relevance
@@ -274,6 +274,17 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and not (folder / "comparison.json").is_file() and (folder.is_file() or any(folder.iterdir())):
         raise InputError("is there already and is no folder that evaluate wrote; give another place", path=folder)
     check_writable(folder)
+
+
+def _asked(data: Collection, split: str, on: str, folder: Path | None) -> Split:
+    """The split; raises InputError where the run files that are asked for cannot hold one of its ids, before anything is encoded."""
+    from nearfield.evaluate.trec import check_expressible
+
+    asked = judged_split(data, split, on)
+    if folder is not None:
+        judged = (document for documents in asked.relevance.values() for document in documents)
+        check_expressible(asked.query_ids, [*asked.collection.document_ids, *judged], folder)
+    return asked
 
 
 def _export(folder: Path, comparison: Comparison, systems: list[System], relevance: dict[str, dict[str, int]]) -> None:

@@ -41,6 +41,12 @@ def write_qrels(relevance: Mapping[str, Mapping[str, int]], path: str | Path) ->
     write_text(path, "".join(lines))
 
 
+def check_expressible(query_ids: Iterable[str], document_ids: Iterable[str], path: str | Path) -> None:
+    """Raise InputError for an id that neither file can hold, before anything is ranked; `path` is where they would be written."""
+    _checked(query_ids, "query", path)
+    _checked(document_ids, "document", path)
+
+
 def falling(scores: npt.NDArray[np.float32]) -> list[float]:
     """`scores: (k,)` made strictly falling, by as little as float32 allows."""
     fallen: list[float] = []

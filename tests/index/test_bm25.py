@@ -85,6 +85,12 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_text_without_blanks_is_found_by_its_characters() -> None:
+    texts = ["東京の返品は通常5営業日で完了します。", "大阪の配送は通常3営業日で完了します。", "请在设置页面重置密码", "วิธีคืนสินค้า"]
+    found, _ = BM25(texts).top_k(["東京への返品", "大阪 配送", "怎么重置密码", "คืนสินค้า", "paid by invoice"], 1)
+    assert found[:, 0].tolist() == [0, 1, 2, 3, -1]
+
+
 def test_identifiers_are_found_by_their_parts() -> None:
     found, _ = BM25(["def remove_writer(self, fd)", "def open_new(url)"]).top_k(["remove a writer", "open a new url"], 1)
     assert found[:, 0].tolist() == [0, 1]

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import Stemmer
 
 from nearfield.errors import InputError, nearest
+from nearfield.types.scripts import UNSPACED
 
-WORD = r"(?u)[^\W_]{2,}"
+WORD = rf"(?u)[^\W_{UNSPACED}]{{2,}}|[{UNSPACED}]"
 NO_TERM = -1  # a stop word
 UNKNOWN = -2  # a word that the texts of the vocabulary lack
 
@@ -32,7 +33,8 @@ class Numbered(NamedTuple):
 
 
 class Words:
-    """A vocabulary: a word is two or more letters or digits in lower case, stop words are left out, then it is stemmed.
+    """A vocabulary: a word is two or more letters or digits in lower case, stop words are left out, then it is stemmed. Of scripts
+    without blanks between words (Japanese, Chinese, Thai and others) each character is a word, as in Lucene's standard analyzer.
 
     `stemmer` is a Snowball language or None; `stop_words` of None is that language's list where there is one (English without a
     stemmer). `_` parts words, so that identifiers are searched by their parts. `terms` are the stems that are known from the start,

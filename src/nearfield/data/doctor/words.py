@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.types.scripts import UNSPACED
+
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 
-# Scripts that write no blanks between words: kana, Han, Thai, Lao, Burmese, Khmer. Each of their characters is a word here.
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0966-\u0dff"  # vowel signs: parts of words that \w does not match
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:[{_MARKS}]+[^\W{_UNSPACED}]*)*")
-_UNSPACED_CHARACTER = re.compile(rf"[{_UNSPACED}]")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:[{_MARKS}]+[^\W{UNSPACED}]*)*")
+_UNSPACED_CHARACTER = re.compile(rf"[{UNSPACED}]")
 _APOSTROPHES = re.compile(r"['`´‘’]")
 _BRACKETS = re.compile(r"[\"“”„«»()\[\]{};!?¿¡、。，؟،؛]")
 _STOPS = re.compile(r"(?<!\S)[.,:–—-]+|[.,:–—-]+(?!\S)")  # not inside "3.5" or "x-ray"

@@ -42,6 +42,8 @@ FILES = [
     ("count.tsv", b"query\tpositive\na\n", r"count\.tsv:2: has 1 fields"),
     ("damaged.parquet", b"PAR1 is not enough", r"damaged\.parquet: is no Parquet file"),
     ("image.png", b"\x89PNG", r"image\.png: is a file of an unknown kind \(\.png\); wanted"),
+    ("rows.json", b'[{"query": "a", "positive": "b"}]', r"\(\.json\); wanted .*\. Save a list of objects as JSON lines"),
+    ("rows.jsonl.gz", b"\x1f\x8b", r"\(\.gz\); wanted .*\. Unpack it first, with gunzip"),
 ]
 
 
@@ -124,6 +126,12 @@ def test_a_folder_without_queries_or_of_something_else(tmp_path: Path) -> None:
         (tmp_path / "other" / f"{number}.bin").touch()
     with pytest.raises(InputError, match=r"is a folder of 0\.bin.* and 3 more; wanted"):
         open_collection(tmp_path / "other")
+
+
+def test_a_folder_of_packed_files_is_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(InputError, match=r"a folder of corpus\.jsonl\.gz; wanted .*\. Unpack what is compressed first: gunzip .*/\*\.gz"):
+        open_collection(tmp_path)
 
 
 TABLES = [

@@ -27,6 +27,12 @@ _WANTED = (
     f"a folder of {', '.join(texts.SUFFIXES)} files, a file or train/dev/test files ending in {', '.join(ROW_FORMATS)}"
 )
 
+_PACKED = tuple(f"{ending}.gz" for ending in ROW_FORMATS)
+_MENDS: Final[Mapping[str, str]] = {
+    ".gz": ". Unpack it first, with gunzip",
+    ".json": ". Save a list of objects as JSON lines, one object a line: jq -c '.[]' FILE.json > FILE.jsonl",
+}
+
 
 def open_collection(source: str | Path) -> Collection:
     """The collection at `source`: an embedded one's name, a folder that nearfield wrote, a BEIR folder, a folder of texts,
@@ -155,5 +161,8 @@ def _unknown(path: Path) -> InputError:
     if path.is_dir():
         names = sorted(file.name for file in path.iterdir())
         found = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-        return InputError(f"is a folder of {found or 'nothing'}; wanted {_WANTED}", path=path)
-    return InputError(f"is a file of an unknown kind ({path.suffix or 'its name has no ending'}); wanted {_WANTED}", path=path)
+        packed = [name for name in names if name.endswith(_PACKED)]
+        mend = f". Unpack what is compressed first: gunzip {path}/*.gz" if packed else ""
+        return InputError(f"is a folder of {found or 'nothing'}; wanted {_WANTED}{mend}", path=path)
+    mend = _MENDS.get(path.suffix.lower(), "")
+    return InputError(f"is a file of an unknown kind ({path.suffix or 'its name has no ending'}); wanted {_WANTED}{mend}", path=path)

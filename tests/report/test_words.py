@@ -27,6 +27,18 @@ def test_each_outcome_has_its_headline_summary_and_advice(verdict: Verdict, outc
     assert words.advice(verdict).startswith("Use the tuned" if outcome == BETTER else "Keep the base")
 
 
+def test_what_ranks_higher_than_both_models_is_named_with_the_advice(verdict: Verdict) -> None:
+    rows = {"BM25": (0.79, "a"), "minilm tuned": (verdict.tuned.mean, "a"), "minilm": (verdict.baseline.mean, "b")}
+    given = tuple(replace(row(name, letters), estimate=Estimate(mean, 0, 1)) for name, (mean, letters) in rows.items())
+    comparison = Comparison("c", "test", 1, "nDCG@10", (), given, ())
+    ahead = "BM25 ranks higher than either on these queries (.790, though they cannot be told apart): look at it first."
+    assert words.advice(verdict, comparison) == f"Use the tuned model. But {ahead}"
+    apart = replace(comparison, rows=(replace(given[0], letters="c"), *given[1:]))
+    assert words.advice(verdict, apart).endswith("But BM25 ranks higher than either on these queries (.790): look at it first.")
+    assert words.advice(verdict, replace(comparison, rows=given[1:])) == "Use the tuned model."
+    assert words.advice(verdict) == "Use the tuned model."
+
+
 def test_a_guard_that_lost_too_much_is_in_the_headline(verdict: Verdict) -> None:
     lost = replace(verdict.forgotten[0], after=0.79)
     verdict = replace(verdict, forgotten=(lost,))

@@ -52,5 +52,5 @@ def reranker(
         emit_json({"run": folder, "model": folder / "model", "verdict": verdict, "comparison": comparison})
         return
     out.print(comparison_table(comparison))
-    out.print(verdict_panel(verdict, model=f"{Path(model).name} reranking"))
+    out.print(verdict_panel(verdict, model=f"{Path(model).name} reranking", comparison=comparison))
     out.print(f"model   {folder / 'model'}", markup=False, highlight=False, soft_wrap=True)

@@ -81,7 +81,7 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
         found = ", ".join(plural(count, severity) for severity, count in counts.items() if count)
         names = ", ".join(finding.check for finding in facts.findings)
         out.print(f"The doctor found {found}: {names}. The report says more.", style="dim", markup=False, highlight=False)
-    out.print(verdict_panel(verdict, model=facts.about.model))
+    out.print(verdict_panel(verdict, model=facts.about.model, comparison=facts.comparison))
     for name, path in (("model", folder / "model"), ("report", report)):
         if path is not None:
             out.print(f"{name:7} {path}", markup=False, highlight=False, soft_wrap=True)

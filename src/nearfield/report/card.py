@@ -77,7 +77,8 @@ def _verdict(run: RunFacts) -> Iterator[str]:
     if run.verdict is None:
         return
     yield "## Verdict"
-    yield f"**{_plain(headline(run.verdict))}** {_plain(in_one_line(run.verdict, run.about.model))}. {advice(run.verdict)}"
+    said = _plain(advice(run.verdict, run.comparison))
+    yield f"**{_plain(headline(run.verdict))}** {_plain(in_one_line(run.verdict, run.about.model))}. {said}"
     if run.verdict.forgotten:
         yield "\n".join(f"- Guard {_plain(guard_line(guard))}." for guard in run.verdict.forgotten)
 

@@ -88,7 +88,7 @@ def _verdict(facts: RunFacts) -> dict[str, Any]:
         "headline": words.headline(verdict),
         "summary": words.summary(verdict, about.model),
         "meaning": words.measure_meaning(verdict.measure),
-        "advice": words.advice(verdict),
+        "advice": words.advice(verdict, facts.comparison),
         "tone": verdict.outcome.split()[0] if kept else "warning",
     }
 

@@ -47,12 +47,24 @@ def headline(verdict: Verdict) -> str:
     return f"{_HEADLINES[verdict.outcome][:-1]}, {joined} lost more than allowed on {_listed(lost)}."
 
 
-def advice(verdict: Verdict) -> str:
-    """What to do with it."""
+def advice(verdict: Verdict, comparison: Comparison | None = None) -> str:
+    """What to do with it; where something else in the `comparison` that it was made of ranks higher than both models, that too."""
     _known(verdict)
+    said = _ADVICE[verdict.outcome]
     if verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
-        return "Use the tuned model only where the guard does not matter, or tune again with a lower rate."
-    return _ADVICE[verdict.outcome]
+        said = "Use the tuned model only where the guard does not matter, or tune again with a lower rate."
+    ahead = None if comparison is None else _ahead(verdict, comparison)
+    return f"{said} {ahead}" if ahead else said
+
+
+def _ahead(verdict: Verdict, comparison: Comparison) -> str:
+    """That the best row, BM25 or a fusion, ranks higher than the tuned model and its base; "" where none does."""
+    best, ours = comparison.rows[0], max(verdict.tuned.mean, verdict.baseline.mean)
+    if best.estimate.mean <= ours:
+        return ""
+    (rival, *_) = sorted(comparison.rows, key=lambda row: abs(row.estimate.mean - ours))
+    sure = "" if not set(best.letters) & set(rival.letters) else ", though they cannot be told apart"
+    return f"But {best.name} ranks higher than either on these queries ({score(best.estimate.mean)}{sure}): look at it first."
 
 
 def summary(verdict: Verdict, model: str) -> str:

@@ -45,6 +45,17 @@ def test_equals_naive_loops(name: str, lengths: list[int], skip: int, seed: int)
     torch.testing.assert_close(pooled, torch.tensor(expected, dtype=torch.float64).reshape(-1, HIDDEN))
 
 
+def test_gradients_of_the_greatest_do_not_depend_on_what_lay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may well be what lay there after the batch before: the same greatest values."""
+    states = torch.randn(8, HIDDEN, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    segments = Segments.of(packed([5, 3]))
+    before = POOLINGS["max"](states, segments).detach()
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda *_: before.clone())
+    POOLINGS["max"](states, segments).sum().backward()
+    assert states.grad is not None
+    assert sorted(states.grad.flatten().tolist()) == [0.0] * (6 * HIDDEN) + [1.0] * (2 * HIDDEN)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("skip", [0, 2])
 def test_gradients_are_right_and_finite_beside_a_sequence_with_nothing_to_pool(name: str, skip: int) -> None:

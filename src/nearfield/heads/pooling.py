@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from nearfield.heads.segments import Segments
@@ -39,8 +40,8 @@ def maximum(states: Tensor, segments: Segments) -> Tensor:
     """The greatest value of each dimension over the tokens that count."""
     counted, full = segments.counted(states), segments.counts > 0
     owner = (full.cumsum(0) - 1)[segments.owner]  # the place among the sequences that have something to pool
-    greatest = counted.new_empty(int(full.sum()), states.shape[1])
-    greatest = greatest.scatter_reduce(0, owner[:, None].expand_as(counted), counted, "amax", include_self=False)
+    least = counted.new_full((int(full.sum()), states.shape[1]), -torch.inf)  # torch's way back counts what lies here among the greatest
+    greatest = least.scatter_reduce(0, owner[:, None].expand_as(counted), counted, "amax")
     return states.new_zeros(len(full), states.shape[1]).masked_scatter(full[:, None], greatest)
 
 

@@ -16,7 +16,7 @@ from tiny_cross import pair_tokenizer
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=40), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(first=TEXTS, second=TEXTS, limit=st.integers(4, 40), left=st.booleans())
 def test_pairs_joined_from_texts_are_those_that_the_tokeniser_makes_of_both(
     first: list[str], second: list[str], limit: int, left: bool

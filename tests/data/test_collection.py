@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfield.data.collection import DOCUMENTS, QUERIES, Collection
@@ -130,7 +130,6 @@ def test_a_damaged_folder_is_a_clear_error(tmp_path: Path, damage: str) -> None:
         Collection.open(tmp_path / "saved")
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=20), st.integers(1, 7), st.integers(0, 19))
 def test_the_fingerprint_sees_content_and_not_chunks(texts: list[str], cut: int, changed: int) -> None:
     rows = [(str(number), "", text, "") for number, text in enumerate(texts)]

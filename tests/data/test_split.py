@@ -53,7 +53,7 @@ JUDGEMENTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 40), st.integ
 GROUPS = st.dictionaries(st.integers(0, 40), st.sampled_from(["a", "b", "c", "d"]), max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(JUDGEMENTS, GROUPS, st.integers(0, 9))
 def test_nothing_leaks_and_the_order_of_rows_does_not_matter(judgements: list[Judgement], groups: dict[int, str], seed: int) -> None:
     try:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfield.data.texts import Texts
@@ -15,7 +15,6 @@ def column(values: list[str], chunks: int) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(values[at : at + cut], pa.string()) for at in range(0, len(values), cut)], pa.string())
 
 
-@settings(deadline=None)
 @given(STRINGS, st.integers(1, 4), st.slices(12), st.data())
 def test_behaves_as_the_list_of_its_texts(values: list[str], chunks: int, part: slice, data: st.DataObject) -> None:
     texts = Texts(column(values, chunks))
@@ -32,7 +31,6 @@ def test_behaves_as_the_list_of_its_texts(values: list[str], chunks: int, part: 
     assert [within[::-1][row] for row in range(len(within))] == values[part][::-1]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=8))
 def test_two_columns_are_joined_and_stripped(rows: list[tuple[str, str]]) -> None:
     texts = Texts(column([title for title, _ in rows], 2), column([text for _, text in rows], 3))

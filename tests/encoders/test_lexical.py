@@ -53,7 +53,7 @@ def test_tfidf_is_that_of_scikit_learn() -> None:
     assert (encoder.contract.kind, encoder.contract.similarity, encoder.contract.dim) == ("sparse", "dot", len(encoder.terms))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(alphabet="ab c", max_size=12), max_size=8), st.sampled_from(["bm25", "tfidf"]))
 def test_a_text_weighs_the_same_alone_and_among_others(texts: list[str], weighting: str) -> None:
     bag = BagOfWords(weighting, stemmer=None, stop_words=())

@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from nearfield.evaluate.holm import holm
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.floats(0, 1) | st.sampled_from([0.01, 0.05, 1.0]), min_size=1, max_size=30))
 def test_statsmodels_gives_the_same(p_values: list[float]) -> None:
     np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1], rtol=1e-12)

@@ -19,7 +19,7 @@ def matrix(rows: int, pairs: set[tuple[int, int]]) -> np.ndarray:
     return different
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(1, 9).flatmap(
         lambda rows: st.tuples(st.just(rows), st.sets(st.sampled_from(list(itertools.combinations(range(rows + 1), 2)))))
@@ -34,7 +34,7 @@ def test_two_rows_share_a_letter_iff_they_do_not_differ(case: tuple[int, set[tup
     assert marks[0].startswith("a")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sets(st.sampled_from(list(itertools.combinations(range(7), 2)))))
 def test_no_letter_is_needless(pairs: set[tuple[int, int]]) -> None:
     marks = letters(matrix(7, pairs))

@@ -58,7 +58,7 @@ def test_a_line_of_a_run(tmp_path: Path) -> None:
     assert (tmp_path / "qrels").read_text() == "q 0 a 2\nq 0 b 0\n"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.floats(-(2.0**120), 2.0**120, width=32), min_size=1, max_size=20))
 def test_scores_fall_strictly_and_survive_the_text(values: list[float]) -> None:
     scores = -np.sort(-np.array(values, np.float32))

@@ -22,7 +22,7 @@ LENGTHS = st.lists(st.integers(0, 5), min_size=1, max_size=6)
 
 
 @given(queries=LENGTHS, documents=LENGTHS, average=st.booleans(), most=st.sampled_from([1, 7, 1 << 24]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scores_are_those_of_two_loops_and_of_the_embeddings(queries: list[int], documents: list[int], average: bool, most: int) -> None:
     asked, given_ = ragged(queries, seed=0, average=average), ragged(documents, seed=1)
     with pytest.MonkeyPatch.context() as patch:

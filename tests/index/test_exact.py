@@ -44,7 +44,7 @@ def test_a_naive_double_loop_finds_the_same(similarity: str, storage: str) -> No
     assert (found.dtype, scores.dtype) == (np.int64, np.float32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 50), st.integers(1, 45), st.sampled_from(STORAGES))
 def test_blocks_and_batches_change_nothing(n: int, m: int, k: int, block: int, storage: str) -> None:
     query, documents = vectors(n, dim=5, seed=n), vectors(m, dim=5, seed=m).quantise(storage)

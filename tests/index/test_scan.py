@@ -20,7 +20,7 @@ from nearfield.similarity.functions import FUNCTIONS
 pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(1, 14), st.integers(1, 70), st.integers(1, 80), st.integers(1, 40),
     st.sampled_from(STORAGES), st.sampled_from(sorted(FUNCTIONS)), st.sampled_from(runnable() or ("none",)),

@@ -71,7 +71,7 @@ def eight_bits_by_token(x: Floats) -> npt.NDArray[np.float64]:
 
 
 @given(levels, st.integers(1, 40), st.integers(1, 70), st.integers(1, 900), st.integers(0, 5), st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_products(level: str, count: int, rows: int, columns: int, finish: int, seed: int) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
     weight, bias, inputs = random(generator, rows, columns), random(generator, rows), random(generator, count, columns)
@@ -82,7 +82,7 @@ def test_products(level: str, count: int, rows: int, columns: int, finish: int, 
 
 
 @given(levels, st.sampled_from(["bfloat16", "int8"]), st.integers(1, 20), st.integers(1, 70), st.integers(1, 900), st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_products_of_lower_precision(level: str, precision: str, count: int, rows: int, columns: int, seed: int) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
     weight, bias, inputs = random(generator, rows, columns), random(generator, rows), random(generator, count, columns) * 3 + 1
@@ -98,7 +98,7 @@ def test_products_of_lower_precision(level: str, precision: str, count: int, row
 
 
 @given(levels, st.sampled_from(PRECISIONS), st.integers(0, 3), st.integers(1, 60), st.integers(0, 2), st.integers(1, 500))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_parts_of_a_product(level: str, precision: str, first_panel: int, rows: int, slices: int, depth: int) -> None:
     own, generator = kernels(level), np.random.default_rng(rows)
     start, before = first_panel * own.panel, slices * SLICE
@@ -137,7 +137,7 @@ def test_activations_are_exact(level: str, finish: int) -> None:
 
 
 @given(levels, st.integers(1, 9), st.integers(1, 100), st.booleans(), st.integers(0, 2**31))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_normalised_rows(level: str, count: int, width: int, with_bias: bool, seed: int) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
     rows, bias = random(generator, count, width) * 3 + 1, random(generator, width)
@@ -152,7 +152,7 @@ def test_normalised_rows(level: str, count: int, width: int, with_bias: bool, se
 
 
 @given(levels, st.integers(1, 120), st.sampled_from([1, 3, 8, 32, 40]), st.integers(1, 3), st.booleans(), st.floats(0.1, 30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_attention(level: str, length: int, wide: int, heads: int, biased: bool, spread: float) -> None:
     own, generator, reach = kernels(level), np.random.default_rng(length), 130
     hidden = wide * heads
@@ -174,7 +174,7 @@ def test_attention(level: str, length: int, wide: int, heads: int, biased: bool,
 
 
 @given(levels, st.sampled_from(["float32", "bfloat16"]), st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**31))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_layers_turned_round_take_gradients_back(level: str, precision: str, rows: int, columns: int, seed: int) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
     parts = [random(generator, rows, columns), random(generator, 3, columns)]
@@ -190,7 +190,7 @@ def test_layers_turned_round_take_gradients_back(level: str, precision: str, row
 
 
 @given(levels, st.integers(1, 9), st.integers(1, 100), st.integers(0, 2**31))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_way_back_through_a_layer_norm(level: str, count: int, width: int, seed: int) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
     rows, weight, shift = random(generator, count, width) * 3 + 1, random(generator, width), random(generator, width)
@@ -211,7 +211,7 @@ def test_the_way_back_through_a_layer_norm(level: str, count: int, width: int, s
 
 
 @given(levels, st.integers(1, 120), st.sampled_from([1, 3, 8, 32, 40]), st.integers(1, 3), st.booleans(), st.floats(0.1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_way_back_through_attention(level: str, length: int, wide: int, heads: int, biased: bool, spread: float) -> None:
     own, generator, reach = kernels(level), np.random.default_rng(length), 130
     hidden, panel = wide * heads, own.panel

@@ -79,7 +79,7 @@ def test_sparse_parts_add_up_for_every_similarity(similarity: str) -> None:
         assert all(match.query.isdecimal() for match in matches)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.text("abc ", min_size=1, max_size=8), st.lists(st.text("abcd ", max_size=9), min_size=1, max_size=4), st.booleans())
 def test_tokens_meet_the_closest_by_a_plain_loop(text: str, texts: list[str], average: bool) -> None:
     encoder = CountingTokens()

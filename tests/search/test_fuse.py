@@ -20,7 +20,7 @@ def ranking(rows: list[list[int]], depth: int) -> Ranking:
     return Ranking([f"q{row}" for row in range(len(rows))], list(IDS), documents, scores)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.permutations(range(10)), min_size=2, max_size=2), min_size=1, max_size=4), st.integers(1, 12), st.integers(1, 90)
 )

@@ -44,7 +44,7 @@ def ranking(rows: list[list[int]], width: int) -> Ranking:
     return Ranking(["q0", "q1"], [f"d{at}" for at in range(8)], documents, scores)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.permutations(range(8)), min_size=2, max_size=2), st.lists(st.integers(0, 8), min_size=2, max_size=2), st.integers(1, 10))
 def test_a_naive_sort_gives_the_same(orders: list[list[int]], found: list[int], depth: int) -> None:
     rows = [order[:count] for order, count in zip(orders, found, strict=True)]

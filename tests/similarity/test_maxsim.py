@@ -35,7 +35,7 @@ def naive(query: Tensor, a: list[int], document: Tensor, b: list[int]) -> Tensor
 
 
 @given(LENGTHS, LENGTHS, st.sampled_from([1, 20, 1 << 20]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_scores_and_gradients_are_those_of_plain_loops(queries: list[int], documents: list[int], most: int) -> None:
     """However few similarities are held at once."""
     (query, a), (document, b) = ragged(queries, 1), ragged(documents, 2)

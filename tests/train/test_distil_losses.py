@@ -41,7 +41,7 @@ def naive_kl(scores: Tensor, teacher: Tensor, real: Tensor) -> float:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_each_is_its_formula(seed: int) -> None:
     scores, teacher, real = batch(seed)
     assert float(margin_mse(scores, teacher, real=real)) == pytest.approx(naive_margin_mse(scores, teacher, real), rel=1e-9, abs=1e-12)

@@ -37,7 +37,7 @@ def contrast(parts: Sequence[Tensor]) -> Tensor:
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 7), st.integers(0, 1000), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_gradients_are_those_of_the_whole_batch(sizes: list[int], held: int, seed: int, tokens: bool) -> None:
     generator = torch.Generator().manual_seed(seed)
     module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double()

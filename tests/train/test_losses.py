@@ -49,7 +49,7 @@ def of_items(temperature: float, ignore: Tensor | None = None) -> Loss:
 
 
 @given(st.integers(0, 10_000), st.sampled_from(["cosine", "dot", "euclidean"]), st.sampled_from([0.02, 0.05, 1.0]), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_infonce_is_its_formula(seed: int, similarity: str, temperature: float, masked: bool) -> None:
     query, document, positive = batch(seed)
     ignore = torch.rand(4, 9, generator=torch.Generator().manual_seed(seed)) < 0.4 if masked else None

@@ -17,7 +17,7 @@ from nearfield.train.schedule import measured_steps, rate_at
 
 
 @given(st.integers(2, 80), st.integers(2, 12), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_epoch_has_each_pair_once_in_whole_batches(pairs: int, batch: int, seed: int) -> None:
     made = TrainingPairs(np.arange(pairs) // 2, np.zeros(pairs, np.int64), np.full((pairs, 1), -1))
     batches = epoch_batches(made, batch, seed=seed, epoch=1)

@@ -48,7 +48,7 @@ def naive(scores: dict[str, Tensor], positive: Tensor, temperature: float, ignor
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 0.5, 2.0]), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_it_is_its_formula(seed: int, temperature: float, masked: bool) -> None:
     scores, positive, ignore = batch(seed)
     given_ = ignore if masked else None

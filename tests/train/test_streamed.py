@@ -35,7 +35,7 @@ def pairs_of(rows: list[tuple[str, str, list[str]]], *, chunk: int = 1 << 20) ->
 
 
 @given(ROWS, st.integers(1, 4), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_positions_are_those_of_naive_loops(rows: list[tuple[str, str, list[str]]], chunk: int, most: int) -> None:
     pairs = pairs_of(rows, chunk=chunk)
     streamed, ends = StreamedPairs.of(pairs, COLLECTION, negatives=most), Ends(pairs)

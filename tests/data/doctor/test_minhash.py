@@ -55,7 +55,7 @@ def test_all_pairs_of_a_double_loop_are_found_and_no_other(threshold: float, siz
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=7).map(" ".join), max_size=25), st.sampled_from([0.5, 0.8]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_pairs_given_are_true_ordered_and_unique(texts: list[str], threshold: float) -> None:
     found = near_duplicates(texts, threshold=threshold, sizes=(1, 2))
     wanted = naive(texts, threshold, (1, 2))

@@ -138,7 +138,7 @@ def test_each_row_is_accounted_for(tmp_path: Path) -> None:
     assert np.isfinite(Dense.open(tmp_path / "vectors").vectors).all()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.sampled_from(["", "a", "b", NOT_FINITE, "\ud800", "é" * 30]) | st.text(max_size=25), min_size=1, max_size=30),
     shard_rows=st.integers(4, 12),

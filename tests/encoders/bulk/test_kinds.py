@@ -62,7 +62,7 @@ def test_the_folder_is_what_encoding_at_once_and_saving_gives(tmp_path: Path, ki
     assert tokens == [min(20, len(text)) for text in TEXTS]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.sampled_from(["", "a", "b", NOT_FINITE, "é" * 30]) | st.text(max_size=25), min_size=1, max_size=24),
     kind=st.sampled_from([CountingTerms, CountingTokens, CountingSeveral]),

@@ -97,7 +97,7 @@ def test_gradients_are_those_of_each_sequence_alone(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["bert", "gemma3_text", "modernbert", "mpnet", "roberta"])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(lengths=st.lists(st.integers(0, 30), min_size=1, max_size=8), seed=st.integers(0, 99))
 def test_any_lengths(case: str, lengths: list[int], seed: int) -> None:
     within = 2e-6 if "gemma" in case else 1e-9  # as above

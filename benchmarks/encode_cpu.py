@@ -31,7 +31,8 @@ from tokenizers import Tokenizer
 from nearfield.encoders.load import model_path
 from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware
 from nearfield.encoders.runtimes.proof import folder_tokeniser
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 
 REFERENCE = "sentence-transformers torch float32"

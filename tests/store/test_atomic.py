@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from nearfield.errors import InputError, StorageError
-from nearfield.store.atomic import check_writable, read_json, staged_file, staged_folder, storage, write_json, write_text
+from nearfield.store.atomic import check_writable, staged_file, staged_folder, storage, write_json, write_text
+from nearfield.store.fields import read_json
 
 
 def names(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from nearfield.encoders.model import TextModel
 from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError, RecipeError
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.train.lora import add_lora, scaled_base
 from nearfield.train.merge import put_weights
 from nearfield.train.recipe import Recipe

@@ -11,7 +11,7 @@ import numpy as np
 from nearfield.batch.marks import Marks
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.late_interaction import LateInteraction
 from nearfield.types.role import DOCUMENT, QUERY, Role
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.batch.tokens import Tokeniser
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 
 _NAMES = ("cls_token", "sep_token", "eos_token", "pad_token", "unk_token")
 _USUAL = {"BertTokenizer": ("[CLS]", "[SEP]", None, "[PAD]", "[UNK]"), "MPNetTokenizer": ("<s>", "</s>", "</s>", "<pad>", "[UNK]")}

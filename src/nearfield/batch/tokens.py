@@ -15,7 +15,7 @@ from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers, pre
 
 from nearfield.batch.marks import Marks
 from nearfield.errors import ModelError
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def reranker(
     from nearfield.data.open import open_collection
     from nearfield.report.decode import Place, decode
     from nearfield.report.table import comparison_table, verdict_panel
-    from nearfield.store.atomic import read_json
+    from nearfield.store.fields import read_json
     from nearfield.train.recipe import Recipe
     from nearfield.train.setting import Setting
     from nearfield.train.tune_reranker import tune_reranker

@@ -17,7 +17,8 @@ from nearfield.data.arrow import conform, digest, open_table, write_table
 from nearfield.data.columns import Unused
 from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError, InputError, nearest
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_json
 
 __all__ = ["DOCUMENTS", "JUDGEMENTS", "QUERIES", "Collection", "Split", "Texts"]
 

@@ -15,7 +15,8 @@ from nearfield.data.arrow import ROWS, conform, digest, open_table, write_table
 from nearfield.data.columns import Unused
 from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError, InputError
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_json
 
 PAIRS = pa.schema([("query", pa.string()), ("positive", pa.string()), ("negatives", pa.list_(pa.string())), ("score", pa.float64())])
 MANIFEST = "pairs.json"

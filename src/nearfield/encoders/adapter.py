@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.fingerprint import model_hash
 from nearfield.types.contract import Contract
 from nearfield.types.role import QUERY, Role

@@ -9,7 +9,8 @@ from typing import Any
 
 from nearfield.encoders.card import Card, card, catalogued
 from nearfield.errors import ContractError
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 from nearfield.store.model_folder import contract_json, read_model_folder
 from nearfield.types.contract import Contract
 

@@ -21,7 +21,8 @@ from nearfield.encoders.agree import settle
 from nearfield.encoders.card import Card, card
 from nearfield.encoders.sources import GIT, Offer, OpenFile, Unavailable, from_archive, from_folder, from_hub, from_wheel
 from nearfield.errors import FetchError, InputError, ModelError, NoSourceError
-from nearfield.store.atomic import read_json, staged_folder, storage, write_json
+from nearfield.store.atomic import staged_folder, storage, write_json
+from nearfield.store.fields import read_json
 from nearfield.store.home import models_folder
 from nearfield.types.progress import Progress, silent
 

@@ -17,7 +17,8 @@ from nearfield.batch.words import Numbered, Words
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, ModelError, nearest
 from nearfield.similarity.sparse import Sparse
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_json
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.lexical_folder import FILE, FORMAT
 from nearfield.store.static_folder import UNLIMITED

@@ -9,7 +9,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError, first_line, nearest
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.fingerprint import files_hash, model_hash
 from nearfield.store.lexical_folder import is_lexical
 from nearfield.store.lora_folder import adapter_place

@@ -17,7 +17,7 @@ from nearfield.encoders.runtimes.packed_model import PackedModel
 from nearfield.errors import ModelError
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.model_folder import first_json
 from nearfield.store.reranker_folder import CLASSIFIER, RerankerFolder
 from nearfield.store.weights import Weights

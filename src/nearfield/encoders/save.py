@@ -19,7 +19,8 @@ from nearfield.errors import StorageError
 from nearfield.heads.dense import DenseHead
 from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.three import ThreeHeads
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_json
 from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json, read_limits
 from nearfield.store.router import routed_folders
 from nearfield.store.tensors import write_tensors

@@ -13,7 +13,8 @@ from nearfield.encoders.classifiers import CLASSIFIERS
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.save import copy_files
 from nearfield.errors import ModelError, StorageError, first_line
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_json
 from nearfield.store.model_folder import read_model_folder
 from nearfield.store.reranker_folder import CLASSIFIER, reranker_json
 

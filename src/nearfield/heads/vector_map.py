@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nearfield.errors import InputError, nearest
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_json
 from nearfield.store.tensors import write_tensors
 
 KINDS = ("linear", "low-rank", "mlp")

@@ -19,7 +19,8 @@ from nearfield.index.scan import not_finite
 from nearfield.index.top import TopK, best, empty_top_k
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import unit
-from nearfield.store.atomic import read_json, staged_folder, write_json
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_json
 
 Floats = npt.NDArray[np.float32]
 ROWS = 16_384  # vectors that are turned into stand-ins at a time

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from nearfield.errors import InputError
 from nearfield.report.decode import Place, decode
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.types.comparison import Comparison
 from nearfield.types.finding import Finding
 from nearfield.types.verdict import Verdict

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.similarity.embeddings import VECTORS, Array, Embeddings, chosen
 from nearfield.similarity.functions import similarity, unit
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 from nearfield.types.contract import Contract
 from nearfield.types.usage import NOTHING_READ
 from nearfield.types.usage import Usage as Usage

@@ -14,7 +14,8 @@ from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import OFFSETS, VECTORS, Array, Embeddings, chosen
 from nearfield.similarity.offsets import item_blocks, joined_offsets, largest, segments
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
 TOKENS = "tokens"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nearfield.errors import InputError, nearest
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 
 KINDS = {
     "dense": "nearfield.similarity.dense:Dense",

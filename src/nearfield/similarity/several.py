@@ -16,7 +16,8 @@ from nearfield.similarity.embeddings import VECTORS, Array, Embeddings, chosen
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.sparse import STORAGES as STORAGES
 from nearfield.similarity.sparse import Sparse
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 from nearfield.types.contract import FUSION
 from nearfield.types.usage import NOTHING_READ, Usage
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from nearfield.errors import ContractError, InputError, nearest
 from nearfield.similarity.embeddings import OFFSETS, Array, Embeddings, chosen
 from nearfield.similarity.offsets import joined_offsets, largest, segments
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
 if TYPE_CHECKING:

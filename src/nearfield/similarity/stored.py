@@ -11,7 +11,7 @@ import numpy as np
 from nearfield.errors import InputError
 from nearfield.similarity.embeddings import OFFSETS, VECTORS
 from nearfield.similarity.multi_vector import TOKENS
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 
 
 @dataclass(frozen=True)

@@ -124,18 +124,6 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """The JSON value in the file at `path`. Raises InputError that names the file, and the line where it is no JSON."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"is not JSON: {error.msg}", path=path, line=error.lineno) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8: {error.reason} at byte {error.start}", path=path) from error
-    except OSError as error:
-        raise InputError(f"could not be read: {error.strerror}", path=path) from error
-
-
 def _final(path: str | Path) -> Path:
     """`path` as it is called when it is whole: for a part of a staged folder, without the stage's name."""
     return Path(*(_STAGED.sub(r"\1", part) for part in Path(path).parts))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import InputError, StorageError, nearest
-from nearfield.store.atomic import read_json, storage
+from nearfield.store.atomic import storage
+from nearfield.store.fields import read_json
 from nearfield.store.home import home, models_folder
 from nearfield.store.vector_cache import kept_vectors
 

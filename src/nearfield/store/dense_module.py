@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import InputError, ModelError
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.torch_file import read_torch_file
 from nearfield.store.weights import Weights
 

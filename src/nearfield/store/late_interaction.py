@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import ModelError
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.weights import Weights
 from nearfield.types.role import DOCUMENT, QUERY, Role
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import ModelError
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

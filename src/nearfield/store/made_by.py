@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.errors import InputError
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 
 FILE = "encoder.json"
 FORMAT = 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import ContractError, InputError, ModelError, nearest
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.late_interaction import SCORES, LateInteraction, is_late, read_late
 from nearfield.store.lora_folder import role_adapters
 from nearfield.store.router import LookedUp, looked_up, routed

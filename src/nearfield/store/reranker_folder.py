@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import ModelError
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.model_folder import first_json, max_tokens_of, read_limits
 
 ACTIVATIONS = ("identity", "sigmoid")

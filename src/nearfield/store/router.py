@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import InputError, ModelError
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 from nearfield.store.weights import Weights
 
 ROUTER, CONFIG = "Router", "router_config.json"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nearfield.errors import InputError
-from nearfield.store.atomic import read_json, storage, write_json, write_text
+from nearfield.store.atomic import storage, write_json, write_text
+from nearfield.store.fields import read_json
 
 T = TypeVar("T")
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, ModelError
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 from nearfield.store.mapped import Array, map_tensors
 from nearfield.types.contract import Contract
 

@@ -18,7 +18,8 @@ from nearfield.encoders.load import model_path
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.text import tokeniser_of
 from nearfield.errors import InputError, ModelError
-from nearfield.store.atomic import read_json, write_json, write_text
+from nearfield.store.atomic import write_json, write_text
+from nearfield.store.fields import read_json
 from nearfield.store.model_folder import OFFSET_POSITIONS
 from nearfield.types.progress import Progress, silent
 

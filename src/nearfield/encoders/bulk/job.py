@@ -22,8 +22,9 @@ from nearfield.encoders.bulk.shards import Shard
 from nearfield.errors import InputError, StorageError
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.growing import Bounds, GrowingEmbeddings
-from nearfield.store.atomic import read_json, staged_file, write_json
+from nearfield.store.atomic import staged_file, write_json
 from nearfield.store.atomic import storage as writing
+from nearfield.store.fields import read_json
 from nearfield.store.growing import GrowingFile
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from nearfield.encoders.bulk.manifest import short_hashes, texts_in
 from nearfield.encoders.bulk.shards import text_hash
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, StorageError
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.made_by import MadeBy
 from nearfield.types.role import QUERY
 

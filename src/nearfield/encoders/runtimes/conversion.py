@@ -19,7 +19,8 @@ from typing import Any
 
 from nearfield.encoders.runtimes.proof import Measured
 from nearfield.errors import InputError
-from nearfield.store.atomic import read_json, staged_folder, storage, write_json
+from nearfield.store.atomic import staged_folder, storage, write_json
+from nearfield.store.fields import read_json
 from nearfield.store.home import home
 from nearfield.store.model_folder import ModelFolder
 

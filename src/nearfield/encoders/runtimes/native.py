@@ -21,7 +21,7 @@ from nearfield.heads.finish import Finish
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.store.atomic import read_json
+from nearfield.store.fields import read_json
 from nearfield.store.model_folder import ModelFolder
 from nearfield.store.weights import Weights
 from nearfield.types.contract import Contract

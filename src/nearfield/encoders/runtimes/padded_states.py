@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
-from nearfield.store.atomic import read_json, write_json
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_json
 
 INPUTS = ("input_ids", "attention_mask")
 Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[Any]]

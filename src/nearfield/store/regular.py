@@ -1,0 +1,39 @@
+"""Files that somebody else wrote, opened only if they are regular files and read only as far as allowed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from nearfield.errors import InputError
+
+LARGEST_JSON = 1 << 30  # bytes; the largest tokenizer.json published is about 40 MB
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """The file at `path`, open for reading in binary.
+
+    Raises InputError where it cannot be opened or is not a regular file: a FIFO or a device could block
+    for ever or never end.
+    """
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for a writer. It makes no difference to a regular file.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"could not be read: {reason}", path=path) from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise InputError("is not a regular file; wanted a file of bytes, not a folder, FIFO or device", path=path)
+    return os.fdopen(handle, "rb")
+
+
+def read_bytes(path: str | Path, *, limit: int = LARGEST_JSON) -> bytes:
+    """The content of the regular file at `path`. Raises InputError as `open_regular` does, or where it is over `limit` bytes."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise InputError(f"has {size:,} bytes; at most {limit:,} are read", path=path)
+        return file.read()

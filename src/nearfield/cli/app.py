@@ -16,7 +16,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from nearfield.cli.console import err, out
+from nearfield.cli.console import err, out, printable
 from nearfield.errors import NearfieldError, NearfieldWarning
 
 COMMANDS = {
@@ -40,6 +40,7 @@ COMMANDS = {
 """Each command's module holds a typer function of the command's name, or a `typer.Typer` of that name with sub-commands."""
 
 USAGE_ERROR = 2
+_MISUSE: Any = typer.BadParameter.__base__  # typer's error for arguments that it cannot take
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a file, the library raises StorageError: what is left is stdout
 
 
@@ -68,6 +69,9 @@ class Commands(TyperGroup):
         with _warnings_in_one_line(), _log_in_one_line():
             try:
                 return super().invoke(ctx)
+            except _MISUSE as error:
+                error.message = printable(error.message)  # typer shows it itself
+                raise
             except NearfieldError as error:
                 message = str(error)
             except OSError as error:
@@ -158,7 +162,7 @@ def _warnings_in_one_line() -> Iterator[None]:
             message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
         ) -> None:
             if not issubclass(category, NearfieldWarning):
-                plain(message, category, filename, lineno, file, line)
+                plain(printable(str(message)), category, filename, lineno, file, line)
             elif str(message) not in seen:
                 seen.add(str(message))
                 _say(f"warning: {message}", style="yellow")

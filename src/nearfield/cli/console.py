@@ -6,26 +6,59 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from nearfield.types.progress import Progress
 
-out = Console()
-err = Console(stderr=True)
+# C0 without tab and line feed, DEL, C1, and what reorders a line (bidirectional controls)
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SURROGATES = re.compile("[\ud800-\udfff]")  # no text: a file name that is not UTF-8 has them
+
+
+def printable(text: str) -> str:
+    """`text` without the control characters that a terminal acts on, so that a document or file name can only be read."""
+    return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
+
+
+class PlainConsole(Console):
+    """A console that shows the texts of documents and files and takes no orders from them: no escapes, markup or emoji names."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """The segments of `renderable`, each text `printable`; what rich itself tells the terminal stays."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+out = PlainConsole(markup=False, emoji=False)
+err = PlainConsole(markup=False, emoji=False, stderr=True)
 
 FORMATS = "stdlib, pydoc-topics, a folder by nearfield, a BEIR folder, JSONL, CSV, TSV, Parquet, a folder of texts"
 LINE_EVERY = 10.0  # seconds between progress lines where stderr is no terminal
 
 
 def emit_json(value: Any) -> None:
-    """Write `value` to stdout as JSON: dataclasses as objects, numbers that are not finite as null."""
-    out.out(json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False), highlight=False)
+    """Write `value` to stdout as JSON: dataclasses as objects, numbers that are not finite as null.
+
+    Texts are written as they are; for a terminal, control characters are escaped as JSON escapes them.
+    """
+    text = json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False)
+    text = _SURROGATES.sub(_escaped, text)
+    if out.is_terminal:
+        text = _CONTROLS.sub(_escaped, text)
+    out.file.write(f"{text}\n")
+    out.file.flush()
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"
 
 
 def given(ctx: typer.Context, *options: str) -> list[str]:
@@ -46,7 +79,7 @@ def progress_bar(title: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Bars(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False), console=err) as bars:
         task = bars.add_task(title, total=None, rate="", note="")
         begun = False

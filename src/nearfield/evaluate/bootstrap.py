@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from nearfield.errors import InputError
+from nearfield.evaluate.finite import finite
 from nearfield.types.verdict import Estimate
 
 RESAMPLES = 10_000
@@ -25,7 +26,7 @@ def mean_interval(
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
     """The mean of `values: (n,)`, one a query, and its bootstrap interval; see `mean_intervals`."""
-    row = np.asarray(values, np.float64)[None, :]
+    row = finite(values, "value")[None, :]
     return mean_intervals(row, confidence=confidence, resamples=resamples, seed=seed, bounds=bounds)[0]
 
 
@@ -43,9 +44,9 @@ def mean_intervals(
     O(n^-2)), and never less than Student's. Of the percentile, BCa, bootstrap-t and Student's intervals this is the one whose
     coverage held on zero-inflated values and on differences of them, from n = 30 on. All rows use the same resamples, so a row's
     interval does not depend on the other rows. Constant values give an interval of no width; a single value, which says nothing
-    of how values differ, gives `bounds`. Raises InputError for no value.
+    of how values differ, gives `bounds`. Raises InputError for no value, and for one that is not finite.
     """
-    table = np.asarray(values, np.float64)
+    table = finite(values, "value")
     if table.shape[1] == 0:
         raise InputError("there is no value to take a mean of; wanted at least one query")
     means = table.mean(1)

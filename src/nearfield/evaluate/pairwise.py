@@ -27,7 +27,7 @@ def tell_apart(
     """The test of each pair of rows, in the order of `pairs_of`, and each row's letters; `names` are best first.
 
     `needed(pair, alpha)` counts the queries that would show the pair's difference; alpha is the level at which Holm's
-    correction tests this pair: 5 % over the number of pairs whose p is not smaller.
+    correction tests this pair: 5 % over the number of pairs whose p is not smaller. Raises InputError as `holm` does.
     """
     corrected = holm(p)
     left = len(p) - np.argsort(np.argsort(p, kind="stable"), kind="stable")

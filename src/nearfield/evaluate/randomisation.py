@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import InputError
+from nearfield.evaluate.finite import finite
 
 PERMUTATIONS = 10_000
 _CELLS = 4_000_000  # signs in a block: 32 MB
@@ -17,9 +18,9 @@ Floats = npt.NDArray[np.float64]
 def paired_test(a: npt.ArrayLike, b: npt.ArrayLike, *, permutations: int = PERMUTATIONS, seed: int = 0) -> float:
     """p of the two-sided paired randomisation test that `a: (n,)` and `b: (n,)`, one value a query each, differ in their mean.
 
-    Raises InputError where the lengths differ or are 0.
+    Raises InputError where the lengths differ or are 0, and for a value that is not finite.
     """
-    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    left, right = finite(a, "value of a"), finite(b, "value of b")
     if left.shape != right.shape or left.size == 0:
         raise InputError(f"a paired test wants the same queries on both sides, at least one; got {left.size} and {right.size} values")
     return float(paired_tests((left - right)[None, :], permutations=permutations, seed=seed)[0])
@@ -31,9 +32,10 @@ def paired_tests(differences: npt.ArrayLike, *, permutations: int = PERMUTATIONS
     Were the systems alike, each query's difference could as well have the other sign (Fisher 1935; Smucker et al. 2007 for
     retrieval). p is the share of sign flips whose mean is at least as far from 0: over all of them where the queries that
     differ have at most `permutations` flips, else over random ones as (count + 1) / (permutations + 1) (Phipson and Smyth
-    2010). All rows use the same flips, so a row's p does not depend on the other rows.
+    2010). All rows use the same flips, so a row's p does not depend on the other rows. Raises InputError for a
+    difference that is not finite.
     """
-    table = np.asarray(differences, np.float64)
+    table = finite(differences, "difference")
     p = np.ones(len(table))
     exact = (table != 0).sum(1) <= np.log2(permutations)
     for row in np.flatnonzero(exact):

@@ -16,6 +16,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
 from nearfield.evaluate.bootstrap import resampled
 from nearfield.evaluate.encode_pass import Cut
+from nearfield.evaluate.finite import finite
 from nearfield.evaluate.pairwise import pairs_of, tell_apart
 from nearfield.evaluate.power import needed
 from nearfield.evaluate.systems import cuts_of, untrained
@@ -79,11 +80,11 @@ def compare_pair_scores(systems: Sequence[PairScores], pairs: Pairs) -> Comparis
 
     A correlation is no mean over pairs, so rows carry no values a query, and two rows are compared by the paired bootstrap of
     their difference: p is twice the share of resamples, plus one, in which it is not on the observed side. Raises InputError
-    where the pairs have no scores or they are all the same.
+    where the pairs have no scores or they are all the same, and where a score is not finite.
     """
     if not pairs.scored or not systems:
         raise InputError(f"{pairs.called}: pairs need scores to be evaluated on, and at least one model; add a column `score`")
-    gold = np.asarray(pairs.table["score"].to_numpy(), np.float64)
+    gold = finite(pairs.table["score"].to_numpy(), "score")
     if len(np.unique(gold)) < 2:
         raise InputError(f"{pairs.called}: every pair has the same score, so no order can be compared with it")
     observed = np.array([spearman(system.predicted, gold) for system in systems])
@@ -112,7 +113,11 @@ def _with_references(contract: Contract, cuts: Sequence[Cut]) -> list[Cut]:
 
 
 def spearman(predicted: Floats, gold: Floats) -> float:
-    """Spearman's rank correlation of `predicted: (n,)` with `gold: (n,)`; 0 where either is constant."""
+    """Spearman's rank correlation of `predicted: (n,)` with `gold: (n,)`; 0 where either is constant.
+
+    Raises InputError for a number that is not finite.
+    """
+    predicted, gold = finite(predicted, "similarity"), finite(gold, "score")
     return float(_correlation(stats.rankdata(predicted)[None], stats.rankdata(gold)[None])[0])
 
 

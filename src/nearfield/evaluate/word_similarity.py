@@ -10,6 +10,7 @@ from scipy import stats
 
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
+from nearfield.evaluate.finite import finite
 from nearfield.evaluate.words import FIRST, places
 from nearfield.similarity.functions import unit
 
@@ -36,7 +37,8 @@ def word_similarity(
 
     Only the `first` words of `vectors` count. Pairs with an unknown word are left out, or have the similarity 0 where
     `unknown_is_zero`. The figures are those of gensim's `evaluate_word_pairs` (its restrict_vocab, case_insensitive and
-    dummy4unknown). Raises InputError where fewer than two pairs are left.
+    dummy4unknown). Raises InputError where fewer than two pairs are left, and for a score
+    that is not finite.
     """
     known = vectors.first(first)
     found = places(known, [word for a, b, _ in pairs for word in (a, b)], fold_case=fold_case).reshape(-1, 2)
@@ -47,6 +49,6 @@ def word_similarity(
     predicted = np.zeros(len(found), np.float64)
     left, right = (unit(known.vectors[found[there, side]].astype(np.float32)) for side in (0, 1))
     predicted[there] = (left * right).sum(1)
-    gold = np.array([score for _, _, score in pairs])
+    gold = finite([score for _, _, score in pairs], "score")
     correlations = [float(test(gold[kept], predicted[kept]).statistic) for test in (stats.spearmanr, stats.pearsonr)]
     return WordSimilarity(correlations[0], correlations[1], int(kept.sum()), int((~there).sum()))

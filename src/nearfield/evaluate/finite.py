@@ -1,0 +1,22 @@
+"""Numbers that statistics can be made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import InputError
+
+
+def finite(values: npt.ArrayLike, what: str) -> npt.NDArray[np.float64]:
+    """`values` as float64. Raises InputError where one is NaN or infinite; `what` names one of them, as "difference"."""
+    numbers = np.asarray(values, np.float64)
+    wrong = np.argwhere(~np.isfinite(numbers))
+    if len(wrong):
+        place = tuple(wrong[0].tolist())
+        where = ", ".join(map(str, place)) or "0"
+        raise InputError(
+            f"{len(wrong):,} of {numbers.size:,} numbers are not finite, the first {what} ({numbers[place]}) at position {where}; "
+            "wanted a finite number for each query: leave out queries that have none, on both sides"
+        )
+    return numbers

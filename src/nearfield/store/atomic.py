@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import InputError, StorageError
+from nearfield.store.exchange import abandoned, exchange, held
 
 _SPACE, _PLACE = "Free space or give another place", "Give another place"
 _IN_THE_WAY = "Remove what is in the way or give another path"
@@ -73,25 +74,33 @@ def check_replaceable(path: str | Path, *, marker: str, what: str) -> None:
 def staged_folder(path: str | Path) -> Iterator[Path]:
     """A new folder beside `path`, moved to `path` when the block ends well and removed when it does not.
 
-    A folder that is already at `path` is replaced. Raises StorageError when writing fails.
+    A folder that is already at `path` is replaced, in one step where the system can. Of several processes that
+    write to one path at once, each one's folder is whole, and the last to end stays. Raises StorageError when
+    writing fails.
     """
-    path = Path(path)
+    path = _target(path)
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
-        try:
-            yield stage
-            move_folder(stage, path)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+        with contextlib.ExitStack() as locks:
+            stage = _stage(path, locks, folder=True)
+            try:
+                yield stage
+                move_folder(stage, path)
+            finally:
+                shutil.rmtree(stage, ignore_errors=True)
 
 
 def move_folder(stage: Path, path: Path) -> None:
-    """Move the finished folder `stage` to `path` on the same file system, where it replaces a folder that is there."""
+    """Move the finished folder `stage` to `path` on the same file system, where it replaces a folder that is there.
+
+    What it replaces is then at `stage`, or gone.
+    """
     with storage(path):
         os.chmod(stage, 0o755)
         _sync(stage)
-        _replace_folder(stage, path)
+        with _turn(path):
+            _put_back(path)
+            _replace_folder(stage, path)
 
 
 @contextlib.contextmanager
@@ -103,14 +112,23 @@ def staged_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with storage(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        stage = path.with_name(f".{path.name}.partial-{os.getpid()}")
-        try:
-            yield stage
-            with open(stage, "rb") as written:
-                os.fsync(written.fileno())
-            os.replace(stage, path)
-        finally:
-            stage.unlink(missing_ok=True)
+        with contextlib.ExitStack() as locks:
+            stage = _stage(path, locks, folder=False)
+            try:
+                yield stage
+                with open(stage, "rb") as written:
+                    os.fsync(written.fileno())
+                os.replace(stage, path)
+            finally:
+                stage.unlink(missing_ok=True)
+
+
+def recover(path: str | Path) -> None:
+    """Put back the folder that was at `path` where a process was killed after it took it away to replace it."""
+    path = _target(path)
+    if not path.exists() and path.parent.is_dir():
+        with _turn(path), contextlib.suppress(OSError):
+            _put_back(path)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -144,9 +162,65 @@ def _sync(folder: Path) -> None:
                 os.fsync(written.fileno())
 
 
+def _target(path: str | Path) -> Path:
+    """`path`; of a symbolic link what it points to, so that the link stays and what it points to is replaced."""
+    path = Path(path)
+    return path.resolve() if path.is_symlink() else path
+
+
+def _turn(path: Path) -> contextlib.AbstractContextManager[None]:
+    """The lock of the folder that `path` lies in; none in a stage, which this process alone writes to and has locked."""
+    return contextlib.nullcontext() if _STAGED.match(path.parent.name) else held(path.parent)
+
+
+def _stage(path: Path, locks: contextlib.ExitStack, *, folder: bool) -> Path:
+    """A new folder or file beside `path`, locked until `locks` are left. What killed processes left there goes."""
+    with _turn(path):  # so that none is taken for abandoned between being made and being locked
+        _clear(path)
+        prefix = f".{path.name}.partial-"
+        if folder:
+            stage = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        else:
+            stage = path.with_name(f"{prefix}{os.getpid()}-{os.urandom(4).hex()}")
+            stage.touch(exist_ok=False)
+        locks.enter_context(held(stage))
+    return stage
+
+
+def _clear(path: Path) -> None:
+    """Remove what killed processes left of writing `path`. The lock of its folder is held."""
+    for left in _beside(path, "partial"):
+        if abandoned(left):
+            _remove(left)
+    _put_back(path)
+
+
+def _put_back(path: Path) -> None:
+    """Move what was taken away from `path` back where nothing has taken its place, else remove it."""
+    for left in _beside(path, "old"):
+        if not path.exists() and (left / path.name).is_dir():
+            os.replace(left / path.name, path)
+        _remove(left)
+
+
+def _beside(path: Path, what: str) -> list[Path]:
+    prefix = f".{path.name}.{what}-"
+    with os.scandir(path.parent) as entries:
+        return sorted(path.parent / entry.name for entry in entries if entry.name.startswith(prefix))
+
+
+def _remove(left: Path) -> None:
+    if left.is_dir() and not left.is_symlink():
+        shutil.rmtree(left, ignore_errors=True)
+    else:
+        left.unlink(missing_ok=True)
+
+
 def _replace_folder(stage: Path, path: Path) -> None:
-    if not path.exists():
+    if not path.is_dir():
         os.replace(stage, path)
+        return
+    if exchange(stage, path):
         return
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
     os.replace(path, old / path.name)

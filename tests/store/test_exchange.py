@@ -155,3 +155,19 @@ def test_a_lock_is_on_the_place_itself(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == []
     with held(tmp_path / "missing"):
         assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_replaced_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    def write(content: str) -> None:
+        with staged_folder(tmp_path / "made") as stage:
+            for part in ("one", "two"):
+                (stage / part).write_text(content)
+
+    def read(folder: Path) -> list[str]:
+        first = (folder / "one").read_text()
+        if first == "old":
+            write("new")
+        return [first, (folder / "two").read_text()]
+
+    write("old")
+    assert atomic.read_folder(tmp_path / "made", read) == ["new", "new"]

@@ -17,7 +17,7 @@ from nearfield.data.arrow import conform, digest, open_table, write_table
 from nearfield.data.columns import Unused
 from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError, InputError, nearest
-from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.atomic import read_folder, staged_folder, write_json
 from nearfield.store.fields import read_json
 
 __all__ = ["DOCUMENTS", "JUDGEMENTS", "QUERIES", "Collection", "Split", "Texts"]
@@ -147,7 +147,10 @@ class Collection:
     @classmethod
     def open(cls, path: str | Path) -> Collection:
         """The collection in the folder at `path`, memory-mapped. Raises InputError when the folder holds none."""
-        path = Path(path)
+        return read_folder(path, cls._read)
+
+    @classmethod
+    def _read(cls, path: Path) -> Collection:
         about = read_json(path / MANIFEST)
         if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("name"), str):
             raise InputError(f"is not a collection of format {FORMAT}; import it again with `nearfield data import`", path=path / MANIFEST)

@@ -16,6 +16,7 @@ from nearfield.data.readers import ROW_FORMATS, beir, records, rows, texts
 from nearfield.data.readers.lines import reading
 from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.errors import CollectionError, InputError, nearest
+from nearfield.store.atomic import recover
 
 EMBEDDED: Final[Mapping[str, str]] = {
     "stdlib": "nearfield.data.stdlib:open_stdlib",
@@ -102,6 +103,7 @@ def _embedded(name: str) -> Collection:
 
 def _existing(source: str | Path) -> Path:
     path = Path(source)
+    recover(path)
     if not path.exists():
         known = f"embedded collections are {', '.join(EMBEDDED)}.{nearest(str(source), EMBEDDED)}"
         raise InputError(f"does not exist; wanted a path, or an embedded collection's name: {known}", path=path)

@@ -9,6 +9,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError, first_line, nearest
+from nearfield.store.atomic import recover
 from nearfield.store.fields import read_json
 from nearfield.store.fingerprint import files_hash, model_hash
 from nearfield.store.lexical_folder import is_lexical
@@ -64,6 +65,7 @@ def model_path(name: str | Path) -> Path:
     A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in the cache, and a LoRA adapter's folder
     is merged with its base there. Raises as load_encoder does.
     """
+    recover(name)
     if Path(name).is_dir() and adapter_place(Path(name)) is not None:
         from nearfield.encoders.lora.merge import merged_folder  # with torch
 

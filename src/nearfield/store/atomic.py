@@ -10,12 +10,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from nearfield.errors import InputError, StorageError
+from nearfield.errors import InputError, NearfieldError, StorageError
 from nearfield.store.exchange import abandoned, exchange, held
+
+T = TypeVar("T")
 
 _SPACE, _PLACE = "Free space or give another place", "Give another place"
 _IN_THE_WAY = "Remove what is in the way or give another path"
@@ -131,6 +133,22 @@ def recover(path: str | Path) -> None:
             _put_back(path)
 
 
+def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
+    """What `read` makes of the folder at `path`: of one folder, even where another takes its place while it is read."""
+    path = Path(path)
+    recover(path)
+    while True:
+        before = _identity(path)
+        try:
+            found = read(path)
+        except NearfieldError:
+            if _identity(path) == before:
+                raise
+            continue
+        if _identity(path) == before:
+            return found
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with staged_file(path) as stage:
@@ -160,6 +178,15 @@ def _sync(folder: Path) -> None:
         if file.is_file():
             with open(file, "rb") as written:
                 os.fsync(written.fileno())
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which folder lies at `path`; None where none does."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _target(path: str | Path) -> Path:

@@ -33,6 +33,7 @@ from texts import SCIFACT, timed_texts
 
 from nearfield import load_encoder, open_collection, open_pairs
 from nearfield.data.collection import Collection
+from nearfield.data.kept_split import with_all_splits
 from nearfield.encoders.load import model_path
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.new_head import HeadOptions, new_head
@@ -47,7 +48,7 @@ from nearfield.train.fusion import Fusion, fit_fusion
 from nearfield.train.loop import prepared_steps
 from nearfield.train.mining import hard_negatives, training_pairs_of
 from nearfield.train.pool import Pool, pooled_documents
-from nearfield.train.prepare import relevance_by_position, with_all_splits
+from nearfield.train.prepare import relevance_by_position
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.schedule import total_steps

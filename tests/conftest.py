@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def nearfield_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEARFIELD_HOME", str(home))
         yield home
+
+
+@pytest.fixture(autouse=True)
+def no_kept_splits(nearfield_home: Path) -> None:
+    """No test sees the splits that another one cut of the same data."""
+    shutil.rmtree(nearfield_home / "splits", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from nearfield.data.collection import Collection
+from nearfield.data.doctor.examine import load_check
+from nearfield.data.doctor.subject import Subject
 from nearfield.data.open import open_collection
 from nearfield.data.split import split_by_group, with_dev
 from nearfield.errors import CollectionError, InputError
@@ -130,3 +132,52 @@ def test_what_was_not_used_of_a_file_is_known_of_its_splits(tmp_path: Path) -> N
     whole = open_collection(tmp_path / "rows.jsonl")
     assert [each.names for each in whole.unused] == [("answer",)]
     assert with_dev(split_by_group(whole, {"train": 0.8, "test": 0.2}), fraction=0.2).unused == whole.unused
+
+
+LEAKS = ("leaked-queries", "near-leaked-queries", "similar-queries-across-splits", "shared-documents")
+
+
+def faq(seed: int) -> list[tuple[str, str]]:
+    """Questions and answers: 40 of their own, some asked again in the same or nearly the same words with another answer, and
+    answers that come twice but for case."""
+    generator = random.Random(seed)
+    words = [f"word{number}" for number in range(400)]
+    rows = [(" ".join(generator.sample(words, 9)), " ".join(generator.sample(words, 30))) for _ in range(40)]
+    asked = [query for query, _ in rows]
+    again = [
+        *((query.upper() + "?", " ".join(generator.sample(words, 30))) for query in asked[:8]),
+        *((f"{query} please", " ".join(generator.sample(words, 30))) for query in asked[8:20]),
+    ]
+    copies = [(" ".join(generator.sample(words, 9)), answer.title()) for _, answer in rows[20:30]]
+    nearly = [(" ".join(generator.sample(words, 9)), f"{answer} indeed") for _, answer in rows[30:]]
+    return [*rows, *again, *copies, *nearly]
+
+
+def of_rows(rows: list[tuple[str, str]]) -> Collection:
+    keys = [str(at) for at in range(len(rows))]
+    blank = [""] * len(rows)
+    return Collection(
+        "faq",
+        pa.table({"id": keys, "title": blank, "text": [answer for _, answer in rows], "group": blank}),
+        pa.table({"id": keys, "text": [query for query, _ in rows], "group": blank}),
+        pa.table({"query": keys, "document": keys, "relevance": [1] * len(rows), "split": ["all"] * len(rows)}),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_the_same_or_nearly_so_goes_together_and_the_doctor_finds_no_leak(seed: int) -> None:
+    made = split_by_group(of_rows(faq(seed)), FRACTIONS, seed=seed)
+    found = [load_check(name)(Subject(made), None) for name in LEAKS]
+    assert found == [None] * len(LEAKS)
+    split_of = dict(zip(made.judgements["query"].to_pylist(), made.judgements["split"].to_pylist(), strict=True))
+    for first, again in [*zip(range(20), range(40, 60), strict=True), *zip(range(20, 40), range(60, 80), strict=True)]:
+        assert split_of[str(first)] == split_of[str(again)], (first, again)
+
+
+def test_one_template_does_not_tie_everything_together(caplog: pytest.LogCaptureFixture) -> None:
+    template = "what is the return policy of the store in town number {} for shoes that were worn"
+    made = of_rows([(template.format(number), f"answer{number} of{number} its{number}") for number in range(50)])
+    with caplog.at_level("INFO", logger="nearfield"):
+        cut = split_by_group(made, FRACTIONS)
+    assert {name: len(cut.split(name).query_ids) for name in cut.splits} == {"train": 30, "dev": 10, "test": 10}
+    assert "50 of 50 queries hang together by texts that are nearly the same" in caplog.text

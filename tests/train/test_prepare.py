@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 
 from nearfield.data.collection import Collection
+from nearfield.data.kept_split import with_all_splits
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
-from nearfield.train.prepare import dev_pool, mine, open_corpus, training_data, with_all_splits
+from nearfield.train.prepare import dev_pool, mine, open_corpus, training_data
 from nearfield.train.recipe import Recipe
 from nearfield.train.trainer import trainable
 from nearfield.train.training_data import TrainingData, possibly_relevant

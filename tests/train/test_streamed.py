@@ -147,7 +147,7 @@ def test_a_run_learns_from_pairs_and_is_measured_on_the_collection(tmp_path: Pat
 
 
 def test_only_dev_and_test_are_needed(tmp_path: Path) -> None:
-    from nearfield.train.prepare import with_judged_splits
+    from nearfield.data.kept_split import with_judged_splits
 
     measured = [row for row in COLLECTION.judgements.to_pylist() if row["split"] != "train"]
     both = type(COLLECTION)("both", COLLECTION.documents, COLLECTION.queries, pa.Table.from_pylist(measured))
@@ -156,7 +156,7 @@ def test_only_dev_and_test_are_needed(tmp_path: Path) -> None:
     one = type(COLLECTION)("one", COLLECTION.documents, COLLECTION.queries, pa.Table.from_pylist(alone))
     cut, notes = with_judged_splits(one, seed=0)
     assert set(cut.splits) == {"dev", "test"}
-    assert notes == ("the only split, test, was cut into dev and test by document",)
+    assert notes == ("the only split, test, was cut by document and wording into dev (10 queries) and test (20 queries)",)
     cut, notes = with_judged_splits(tiny_collection(dev=False), seed=0)
     assert "dev" in cut.splits
     assert np.unique([len(cut.split(name).query_ids) for name in ("dev", "test")]).all()

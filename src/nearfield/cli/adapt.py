@@ -40,13 +40,13 @@ def adapt(
         nearfield adapt minilm --on my-data --documents vectors/documents --to adapters/mine
         nearfield adapt --on my-data --documents api/documents --queries api/queries --kind mlp --to adapters/api
     """
+    from nearfield.data.kept_split import with_all_splits
     from nearfield.data.open import open_collection
     from nearfield.heads.vector_map import MapConfig
     from nearfield.store.atomic import check_replaceable
     from nearfield.train.adapt import adapt as run
     from nearfield.train.adapt import save_adaptation
     from nearfield.train.adapter import AdapterRecipe
-    from nearfield.train.prepare import with_all_splits
 
     check_replaceable(to, marker="adapter.json", what="adapter's folder")
     recipe = AdapterRecipe(kind=kind, width=width, epochs=epochs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,12 +69,15 @@ def split(
     ctx: Annotated[typer.Context, "which options were given"],
     source: Source,
     target: Target,
-    fractions: Annotated[str, typer.Option(help="Splits and their shares of the judged queries.")] = "train=0.8,dev=0.1,test=0.1",
+    fractions: Annotated[str, typer.Option(help="Splits and their shares of the judged queries.")] = "train=0.7,dev=0.1,test=0.2",
     dev: Annotated[float | None, typer.Option(help="Keep the splits and only carve this share of train out as dev.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives other splits.")] = 0,
     json: Json = False,
 ) -> None:
-    """Put queries into splits so that no judged document and no group is in two of them.
+    """Put queries into splits so that no judged document, no group and no query's wording, or nearly the same, is in two of them.
+
+    The splits are those that `nearfield tune` cuts, and belong to DATA from then on: every command uses them by default. Where some were
+    cut before, these are written, unless --fractions or --seed ask for others, which are FOLDER's alone.
 
     Examples:
 
@@ -81,6 +85,7 @@ def split(
         nearfield data split questions.csv my-data --fractions train=0.7,dev=0.1,test=0.2 --seed 1
         nearfield data split beir/scifact my-data --dev 0.1
     """
+    from nearfield.data.kept_split import how_cut, keep_split, sizes
     from nearfield.data.open import open_collection
     from nearfield.data.split import split_by_group, with_dev
 
@@ -88,10 +93,15 @@ def split(
         raise InputError("--dev keeps the splits that are there and --fractions makes new ones; give one of them")
     _check_free(target)
     collection = open_collection(source)
-    if dev is None:
-        collection = split_by_group(collection, _fractions(fractions), seed=seed)
-    else:
-        collection = with_dev(collection, fraction=dev, seed=seed)
+    if dev is not None:
+        cut = with_dev(collection, fraction=dev, seed=seed)
+        collection = keep_split(collection, cut, f"dev was carved out of train: {sizes(cut)}")
+    elif not collection.cut:
+        cut = split_by_group(collection, _fractions(fractions), seed=seed)
+        collection = keep_split(collection, cut, how_cut(collection, cut))
+    elif given(ctx, "fractions", "seed"):
+        cut = split_by_group(collection, _fractions(fractions), seed=seed)
+        collection = replace(cut, cut=f"cut into {sizes(cut)}, for {target} alone; {source} stays as before: {collection.cut}")
     collection.save(target)
     _written(collection, target, json=json)
 
@@ -182,6 +192,7 @@ def _facts(found: Collection | Pairs) -> dict[str, Any]:
     groups = len(set(found.documents["group"].to_pylist()) - {""})
     example = {"document": _cut(found.document_texts[0], 2000), "query": found.query_texts[0] if counts["queries"] else None}
     about = {"kind": "collection", "name": found.name} | counts | {"groups": groups}
+    about |= {"cut": found.cut} if found.cut else {}
     return about | {"splits": _split_sizes(found), "fingerprint": found.fingerprint, "example": example}
 
 

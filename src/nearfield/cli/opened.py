@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from nearfield.encoders.pair_scorer import PairScorer
     from nearfield.encoders.runtimes.proof import Proof
 
-ALL = "all"  # the one split of data that names none
 RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can.")
 PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
 FIDELITY = typer.Option(help="For openvino and onnx: the cosine to float32 torch below which a converted model is refused.")
@@ -158,9 +157,17 @@ def lasting_name(name: str) -> str:
 
 
 def judged_split(collection: Collection, name: str, on: str) -> Split:
-    """The split called `name` of the collection that was opened from `on`. Raises InputError where it has none, saying how to make them."""
+    """The split called `name` of the collection that was opened from `on`; where nearfield cut its splits, that is logged.
+
+    Raises InputError where it has none, saying how to make them.
+    """
+    import logging
+
+    from nearfield.data.collection import ALL
     from nearfield.errors import InputError
 
+    if collection.cut:
+        logging.getLogger(__name__).info(f"{collection.name}: {collection.cut}; --split all asks every query")
     if name != ALL and collection.splits == (ALL,):
         make = f"nearfield data split {shlex.quote(on)} FOLDER"
         raise InputError(f"{collection.name} has no split {name!r}, only one called all. Give --split all, or make splits first: {make}")

@@ -27,6 +27,8 @@ QUERIES = pa.schema([("id", pa.string()), ("text", pa.string()), ("group", pa.st
 JUDGEMENTS = pa.schema([("query", pa.string()), ("document", pa.string()), ("relevance", pa.int32()), ("split", pa.string())])
 TABLES = {"documents": DOCUMENTS, "queries": QUERIES, "judgements": JUDGEMENTS}
 MANIFEST = "collection.json"
+ALL = "all"
+"""The split of data that names none, and a name for all splits together."""
 FORMAT = 1
 
 
@@ -57,7 +59,8 @@ class Collection:
     """Documents (id, title, text, group), queries (id, text, group), judgements (query, document, relevance, split).
 
     Relevance is an int32, above 0 where the document answers the query. A group ("" for none) names what must not be in two
-    splits. The tables may be memory-mapped. `unused` are columns of the files that it was opened from. Raises CollectionError for an
+    splits. The tables may be memory-mapped. `unused` are columns of the files that it was opened from. `cut` says how nearfield cut the
+    splits, "" where they are the data's own. Raises CollectionError for an
     id that is empty or used twice, and when there is no document, or no query and the collection was not declared `documents_only`.
     """
 
@@ -67,6 +70,7 @@ class Collection:
     judgements: pa.Table
     documents_only: bool = False
     unused: tuple[Unused, ...] = field(default=(), compare=False)
+    cut: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for what, schema in TABLES.items():
@@ -121,15 +125,16 @@ class Collection:
         return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
     def split(self, name: str) -> Split:
-        """The judged queries of the split called `name`.
+        """The judged queries of the split called `name`; of all splits together for "all", where none is called so.
 
         Judgements of queries that the collection does not have are left out; of two on one document the higher holds.
         Raises CollectionError when there is no such split, or when it has no query with a relevant document.
         """
-        if name not in self.splits:
+        if name not in self.splits and not (name == ALL and self.splits):
             known = f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}" if self.splits else "it has no judgements at all."
             raise CollectionError(f"{self.name} has no split {name!r}; {known}")
-        relevance = _relevance(self.judgements.filter(pc.equal(self.judgements["split"], name)))
+        own = self.judgements if name not in self.splits else self.judgements.filter(pc.equal(self.judgements["split"], name))
+        relevance = _relevance(own)
         rows = [(key, text) for key, text in zip(self.query_ids, self.query_texts, strict=True) if key in relevance]
         if not rows:
             raise CollectionError(

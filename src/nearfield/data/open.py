@@ -11,6 +11,7 @@ from typing import Final
 from nearfield.data import collection, pairs
 from nearfield.data.cache import files_key, through_cache
 from nearfield.data.collection import Collection, RepeatedId
+from nearfield.data.kept_split import with_kept_split
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers import ROW_FORMATS, beir, records, rows, texts
 from nearfield.data.readers.lines import reading
@@ -39,12 +40,17 @@ def open_collection(source: str | Path) -> Collection:
     """The collection at `source`: an embedded one's name, a folder that nearfield wrote, a BEIR folder, a folder of texts,
     a file of rows (JSONL, CSV, TSV, Parquet), or a folder of such files called train, dev, test.
 
-    Another format than nearfield's own is converted once, into the cache, and memory-mapped from there. Raises InputError
+    Another format than nearfield's own is converted once, into the cache, and memory-mapped from there. Data without splits of its
+    own has those that nearfield cut of it before. Raises InputError
     that names the file and line that is not what was wanted, CollectionError when the whole cannot be used.
     """
     if isinstance(source, str) and source in EMBEDDED:
         return _embedded(source)
-    path = _existing(source)
+    return with_kept_split(_opened(_existing(source)))
+
+
+def _opened(path: Path) -> Collection:
+    """The collection at `path`, as it lies there."""
     if (path / collection.MANIFEST).is_file():
         return Collection.open(path)
     if (path / pairs.MANIFEST).is_file():

@@ -1,8 +1,9 @@
-"""Splits by document and group, never by row, so that nothing of one split is seen in another."""
+"""Splits by document, group and wording, never by row, so that nothing of one split is seen in another."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,14 +16,25 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from nearfield.data.collection import Collection
+from nearfield.data.doctor.minhash import near_duplicates
+from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD, Subject, first_of_each, positions
+from nearfield.data.doctor.words import digests, normalised
 from nearfield.errors import CollectionError, InputError
+
+log = logging.getLogger(__name__)
+FRACTIONS = {"train": 0.7, "dev": 0.1, "test": 0.2}
+"""What a source is cut into where nothing else is asked for."""
+Edges = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Nodes that hang together: `left[i]` with `right[i]`."""
 
 
 def split_by_group(collection: Collection, fractions: Mapping[str, float], *, seed: int = 0) -> Collection:
     """The collection with its judged queries put into new splits, of about the `fractions` of all judged queries.
 
     Queries that share a judged document or a group, directly or through others, go together: no document is judged in two
-    splits and no group is in two. Neither the order of rows nor the former splits matter. Raises InputError for fractions
+    splits and no group is in two. So do queries and documents of the same or nearly the same text; where that would tie more
+    together than the largest split should have, as one template filled many times does, only the same text counts, and the log
+    says so. Neither the order of rows nor the former splits matter. Raises InputError for fractions
     that are not positive or do not sum to 1, CollectionError when too much hangs together to fill every split.
     """
     if not all(fraction > 0 for fraction in fractions.values()) or not math.isclose(sum(fractions.values()), 1, abs_tol=1e-6):
@@ -30,8 +42,7 @@ def split_by_group(collection: Collection, fractions: Mapping[str, float], *, se
         raise InputError(f"the fractions are {got or 'empty'}; wanted positive ones that sum to 1, such as train=0.8, dev=0.1, test=0.1")
     if not len(collection.judgements):
         raise CollectionError(f"{collection.name} has no judgements, so there is nothing to split")
-    places = _assign(_components(collection, collection.judgements), fractions, seed=seed, name=collection.name)
-    return _placed(collection, collection.judgements, places)
+    return _cut(collection, np.ones(len(collection.judgements), bool), fractions, seed=seed)
 
 
 def with_dev(collection: Collection, *, fraction: float, seed: int = 0) -> Collection:
@@ -45,34 +56,108 @@ def with_dev(collection: Collection, *, fraction: float, seed: int = 0) -> Colle
         have = ", ".join(collection.splits) or "no splits"
         advice = "; make train, dev and test first: nearfield data split DATA FOLDER" if "train" not in collection.splits else ""
         raise CollectionError(f"{collection.name} has {have}; dev is carved out of train, and only where there is no dev yet{advice}")
-    in_train = pc.equal(collection.judgements["split"], "train")
-    train, rest = collection.judgements.filter(in_train), collection.judgements.filter(pc.invert(in_train))
-    fractions = {"train": 1 - fraction, "dev": fraction}
-    placed = _placed(collection, train, _assign(_components(collection, train), fractions, seed=seed, name=collection.name))
-    return replace(placed, judgements=pa.concat_tables([placed.judgements, rest]))
+    in_train = np.asarray(pc.equal(collection.judgements["split"], "train"))
+    return _cut(collection, in_train, {"train": 1 - fraction, "dev": fraction}, seed=seed)
 
 
-def _components(collection: Collection, judgements: pa.Table) -> list[list[str]]:
-    """Judged queries that hang together by documents and groups; each list sorted."""
+def _cut(collection: Collection, chosen: npt.NDArray[np.bool_], fractions: Mapping[str, float], *, seed: int) -> Collection:
+    """The collection with the `chosen` judgements put into new splits; the others stay in theirs."""
+    judgements = collection.judgements.filter(pa.array(chosen))
+    components = _components(collection, judgements, fractions)
+    places = _assign(components, fractions, seed=seed, name=collection.name)
+    return with_splits(collection, [places.get(query) if at else None for query, at in zip(_queries(collection), chosen, strict=True)])
+
+
+def with_splits(collection: Collection, names: Sequence[str | None]) -> Collection:
+    """The collection with the split of each judgement changed to that of `names`, where there is one."""
+    kept = collection.judgements["split"]
+    changed = pc.coalesce(pa.chunked_array([pa.array(names, pa.string())]), kept)
+    column = collection.judgements.column_names.index("split")
+    return replace(collection, judgements=collection.judgements.set_column(column, "split", changed))
+
+
+def _queries(collection: Collection) -> list[str]:
+    """The query id of each judgement."""
+    found: list[str] = collection.judgements["query"].to_pylist()
+    return found
+
+
+def _components(collection: Collection, judgements: pa.Table, fractions: Mapping[str, float]) -> list[list[str]]:
+    """Judged queries that hang together by documents, groups and texts; each list sorted.
+
+    Near-copies count where what hangs together by them fits into the largest split, and leaves something for each.
+    """
     queries, documents = pc.unique(judgements["query"]), pc.unique(judgements["document"])
-    query_groups = _groups(queries, collection.queries)
-    document_groups = _groups(documents, collection.documents)
-    groups = pc.unique(pa.concat_arrays([query_groups, document_groups]))
-    group_start = len(queries) + len(documents)
-    edges = [
-        (_index(judgements["query"], queries), _index(judgements["document"], documents) + len(queries)),
-        (np.arange(len(queries)), _index(query_groups, groups) + group_start),
-        (np.arange(len(documents)) + len(queries), _index(document_groups, groups) + group_start),
-    ]
-    grouped = [np.ones(len(judgements), dtype=bool), *(np.asarray(pc.not_equal(column, "")) for column in (query_groups, document_groups))]
-    left = np.concatenate([edge[0][kept] for edge, kept in zip(edges, grouped, strict=True)])
-    right = np.concatenate([edge[1][kept] for edge, kept in zip(edges, grouped, strict=True)])
-    nodes = group_start + len(groups)
-    _, labels = connected_components(coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes)), directed=False)
+    judged = (_index(judgements["query"], queries), _index(judgements["document"], documents) + len(queries))
+    groups = _by_group(collection, queries, documents)
+    alike, nearly = _by_text(collection, queries, documents)
+    size = 2 * (len(queries) + len(documents))  # nodes: queries, documents, and at most a group for each
+    firm = _labels([judged, groups, alike], size)[: len(queries)]
+    loose = _labels([judged, groups, alike, nearly], size)[: len(queries)]
+    most = max(max(fractions.values()) * len(queries), np.bincount(firm).max())
+    too_large = np.bincount(loose, minlength=size) > most
+    undone = too_large[loose] | (len(np.unique(loose)) < len(fractions))
+    if undone.any() and len(np.unique(firm)) >= len(fractions):
+        log.info(
+            f"{collection.name}: {int(undone.sum()):,} of {len(queries):,} queries hang together by texts that are nearly the same, "
+            "more than one split can hold; of these only those of the very same text are kept together"
+        )
+    labels = np.where(undone, firm, loose + size)
     found: dict[int, list[str]] = {}
-    for query, label in sorted(zip(queries.to_pylist(), labels[: len(queries)].tolist(), strict=True)):
+    for query, label in sorted(zip(queries.to_pylist(), labels.tolist(), strict=True)):
         found.setdefault(label, []).append(query)
     return list(found.values())
+
+
+def _labels(edges: Sequence[Edges], size: int) -> npt.NDArray[np.int64]:
+    """(size,) a number for each node, the same for nodes that hang together."""
+    left, right = (np.concatenate([edge[side] for edge in edges]) for side in (0, 1))
+    graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
+    _, labels = connected_components(graph, directed=False)
+    return np.asarray(labels, np.int64)
+
+
+def _by_group(collection: Collection, queries: pa.Array, documents: pa.Array) -> Edges:
+    """Each query and document that has a group, with the group's node."""
+    own = pa.concat_arrays([_groups(queries, collection.queries), _groups(documents, collection.documents)])
+    grouped = np.flatnonzero(np.asarray(pc.not_equal(own, "")))
+    return grouped, len(own) + _index(own, pc.unique(own))[grouped]
+
+
+def _by_text(collection: Collection, queries: pa.Array, documents: pa.Array) -> tuple[Edges, Edges]:
+    """Queries of the same wording and documents of the same text, and those that are nearly the same.
+
+    The same rules as the doctor's: what it would call a leak between two splits is kept in one.
+    """
+    subject = Subject(collection)
+    asked = positions(pa.chunked_array([queries]), collection.queries["id"])
+    query_nodes = np.flatnonzero(asked >= 0)
+    read = positions(pa.chunked_array([documents]), collection.documents["id"])
+    document_nodes = np.flatnonzero(read >= 0)
+    texts = collection.document_texts[read[document_nodes]]
+    first_query = first_of_each(subject.query_keys[asked[query_nodes]])
+    first_document = first_of_each(digests(map(normalised, texts)))
+    offset = len(queries)
+    left = np.concatenate([query_nodes, offset + document_nodes])
+    right = np.concatenate([query_nodes[first_query], offset + document_nodes[first_document]])
+    near = near_duplicates(texts, threshold=DOCUMENT_THRESHOLD, sizes=DOCUMENT_RUNS)
+    near_left, near_right = _near_queries(subject, asked, query_nodes)
+    near_left = np.concatenate([near_left, offset + document_nodes[near.first]])
+    near_right = np.concatenate([near_right, offset + document_nodes[near.second]])
+    return (left, right), (near_left, near_right)
+
+
+def _near_queries(subject: Subject, asked: npt.NDArray[np.int64], nodes: npt.NDArray[np.int64]) -> Edges:
+    """Nodes of queries that are nearly the same, from the doctor's pairs of distinct wordings.
+
+    Of each wording one node stands for all: they hang together already.
+    """
+    first = first_of_each(subject.query_keys)
+    node_of = np.full(len(first), -1, np.int64)
+    node_of[first[asked[nodes]]] = nodes
+    left, right = node_of[subject.near_queries.first], node_of[subject.near_queries.second]
+    known = (left >= 0) & (right >= 0)
+    return left[known], right[known]
 
 
 def _groups(ids: pa.Array, table: pa.Table) -> pa.Array:
@@ -92,7 +177,9 @@ def _assign(components: Sequence[list[str]], fractions: Mapping[str, float], *, 
     """
     if len(components) < len(fractions):
         largest = max(map(len, components))
-        message = f"its judged queries make {len(components)} sets that share no document or group (the largest has {largest} queries)"
+        message = (
+            f"its judged queries make {len(components)} sets that share no document, group or text (the largest has {largest} queries)"
+        )
         raise CollectionError(f"{name} cannot be split into {', '.join(fractions)}: {message}; wanted at least {len(fractions)}")
     total = sum(map(len, components))
     small = min(fractions.values()) * total
@@ -112,8 +199,3 @@ def _assign(components: Sequence[list[str]], fractions: Mapping[str, float], *, 
         lacking[split] -= len(queries)
         places.update(dict.fromkeys(queries, split))
     return places
-
-
-def _placed(collection: Collection, judgements: pa.Table, places: Mapping[str, str]) -> Collection:
-    names = pa.array([places[query] for query in judgements["query"].to_pylist()], pa.string())
-    return replace(collection, judgements=judgements.set_column(judgements.column_names.index("split"), "split", names))

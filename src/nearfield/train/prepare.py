@@ -13,7 +13,6 @@ from scipy.sparse.csgraph import connected_components
 from nearfield.data.collection import Collection, Split
 from nearfield.data.doctor.minhash import near_duplicates
 from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD
-from nearfield.data.split import split_by_group, with_dev
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
 from nearfield.index.bm25 import BM25
@@ -28,35 +27,7 @@ from nearfield.types.progress import Progress
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 Positions = npt.NDArray[np.int64]
-DEV_SHARE = 0.1
 POOL_DEPTH = 30
-
-
-def with_all_splits(collection: Collection, *, seed: int) -> tuple[Collection, tuple[str, ...]]:
-    """The collection with train, dev and test, and what was done to get there, in words.
-
-    Where there is a train and a test split, a missing dev is carved out of train. Where there is one split only, all three are
-    cut from it, by document and group. Raises CollectionError for anything else.
-    """
-    names = set(collection.splits)
-    if {"train", "dev", "test"} <= names:
-        return collection, ()
-    if {"train", "test"} <= names:
-        return with_dev(collection, fraction=DEV_SHARE, seed=seed), (f"dev was carved out of train ({DEV_SHARE:.0%}, by document)",)
-    if len(names) == 1:
-        cut = split_by_group(collection, {"train": 1 - 3 * DEV_SHARE, "dev": DEV_SHARE, "test": 2 * DEV_SHARE}, seed=seed)
-        return cut, (f"the only split, {next(iter(names))}, was cut into train, dev and test by document",)
-    have = ", ".join(collection.splits) or "no splits"
-    raise CollectionError(f"{collection.name} has {have}; tuning wants train and test (and dev), or one split to cut all three from")
-
-
-def with_judged_splits(collection: Collection, *, seed: int) -> tuple[Collection, tuple[str, ...]]:
-    """As `with_all_splits`, where something else than the collection's train split is learned from and none is needed."""
-    names = set(collection.splits)
-    if {"dev", "test"} <= names or "train" in names or len(names) != 1:
-        return (collection, ()) if {"dev", "test"} <= names else with_all_splits(collection, seed=seed)
-    cut = split_by_group(collection, {"dev": 1 / 3, "test": 2 / 3}, seed=seed)
-    return cut, (f"the only split, {next(iter(names))}, was cut into dev and test by document",)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
 from nearfield.data.doctor.subject import ModelFacts
+from nearfield.data.kept_split import KeptSplit, data_fingerprint, with_all_splits, with_judged_splits
 from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.load import load_encoder, model_path
@@ -40,7 +41,7 @@ from nearfield.train.loop import train
 from nearfield.train.lora import add_lora, known_as, scaled_base
 from nearfield.train.merge import Merged, choose, keeps, put_weights
 from nearfield.train.pool import Pool
-from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data, with_all_splits, with_judged_splits
+from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data
 from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import UNWATCHED, Setting
@@ -52,6 +53,7 @@ from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress
 from nearfield.types.verdict import Verdict
 
+SPLIT = "split.json"
 FINISHED = ("model", "merge.json", "comparison.json", "storage.json", "queries.json", "examples.json", "verdict.json")
 
 
@@ -92,6 +94,19 @@ def tune(
         return read_verdict(folder)
 
 
+def _split(folder: RunFolder, collection: Collection, recipe: Recipe, *, judged_only: bool) -> tuple[Collection, tuple[str, ...]]:
+    """The collection in the run's own splits, which the folder keeps, and what was done to get them, in words."""
+    file = folder.path / SPLIT
+    if file.is_file():
+        kept = KeptSplit.read(file)
+        if kept.how and kept.fingerprint == data_fingerprint(collection):
+            return kept.placed(collection), (kept.how,)
+    cut, notes = (with_judged_splits if judged_only else with_all_splits)(collection, seed=recipe.seed)
+    if not file.is_file():
+        KeptSplit.of(collection, cut, cut.cut).save(file)
+    return cut, notes
+
+
 def read_verdict(folder: RunFolder) -> Verdict:
     """The verdict that a finished run wrote."""
     return verdict_of(folder.read("verdict.json"))
@@ -107,7 +122,7 @@ class TuningRun:
         self.precision = same_environment(folder.once("environment.json", lambda: here), here)
         self.given = collection
         self.pairs, self.streamed = pairs, None
-        self.collection, self.notes = (with_judged_splits if pairs else with_all_splits)(collection, seed=recipe.seed)
+        self.collection, self.notes = _split(folder, collection, recipe, judged_only=bool(pairs))
         if pairs:
             self.streamed = StreamedPairs.of(open_pairs(pairs), self.collection, negatives=recipe.negatives.per_query)
             self.notes = (*self.notes, self.streamed.note)
@@ -146,7 +161,7 @@ class TuningRun:
         self.guards = open_guards(guards, measure=self.recipe.measure, limit=self.recipe.pool, tested=tested)
         self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
         facts: dict[str, Any] = {"model": self.model, "files": model_hash(self.encoder.folder.path)}
-        facts |= {"collection": self.given.name, "fingerprint": self.given.fingerprint}
+        facts |= {"collection": self.given.name, "fingerprint": self.collection.fingerprint}
         facts |= {"pairs": {self.streamed.pairs.name: self.streamed.pairs.fingerprint}} if self.streamed else {}
         facts |= {"guards": {guard.name: guard.fingerprint for guard in self.guards}, "notes": list(self.notes)}
         self.folder.identify("data.json", facts)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from nearfield.data.collection import Collection
+from nearfield.data.kept_split import with_all_splits
 from nearfield.encoders.load import load_text_encoder, model_path
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.reranker import Reranker
@@ -29,7 +30,7 @@ from nearfield.train.conclude import conclude
 from nearfield.train.environment import device_here, environment, model_hash, same_environment
 from nearfield.train.loop import train
 from nearfield.train.pair_data import PairData
-from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, with_all_splits
+from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import UNWATCHED, Setting

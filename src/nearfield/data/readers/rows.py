@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nearfield.data.collection import ALL
 from nearfield.data.columns import Columns, Unused, columns_of, text_of, texts_of
 from nearfield.data.readers import Record, records
 from nearfield.data.writer import CollectionWriter, PairsWriter
@@ -17,8 +18,6 @@ from nearfield.errors import InputError
 log = logging.getLogger(__name__)
 SPLIT_NAMES = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 """File names that are splits, and the splits that they are."""
-ALL = "all"
-"""The split of rows that name none, neither in a column nor by their file."""
 
 
 def layout(path: Path) -> Columns:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nearfield.data.open import open_collection, open_data, open_pairs
+from nearfield.data.readers.word_tests import read_analogies
 from nearfield.errors import CollectionError, InputError
 
 GOOD = '{"query": "q", "positive": "p"}\n'
@@ -162,3 +167,85 @@ def test_an_id_used_twice_is_found_in_its_own_file(tmp_path: Path) -> None:
         open_collection(write_set(tmp_path / "one", corpus=twice))
     with pytest.raises(CollectionError, match=r"queries\.jsonl:2: query id 'd' is used more than once"):
         open_collection(write_set(tmp_path / "two", queries=twice, qrels="d\td\t1\n"))
+
+
+BINARY = [
+    (b"\x1f\x8b\x08\x00", "is compressed with gzip; unpack it first"),
+    (b"PK\x03\x04\x14\x00", "is a zip archive or an Excel workbook"),
+    ("query,positive\na,b\n".encode("utf-16"), "is in UTF-16; save it in UTF-8"),
+    ("query,positive\na,b\n".encode("utf-16-le"), "is no text in UTF-8: it has a zero byte at its start"),
+    (b"PAR1\x15\x04", "is a Parquet file; give its name the ending .parquet"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), BINARY)
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
+def test_a_file_of_another_kind_than_its_name_says(tmp_path: Path, ending: str, content: bytes, message: str) -> None:
+    (tmp_path / f"x{ending}").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        open_data(tmp_path / f"x{ending}")
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.jsonl")
+    for path in ("/dev/zero", tmp_path / "x.jsonl"):
+        with pytest.raises(InputError, match="is no regular file and no folder"):
+            open_data(path)
+    for name in ("queries.jsonl", "qrels/test.tsv"):
+        folder = write_set(tmp_path / name.replace("/", "-"))
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+        with pytest.raises(InputError, match=f"{re.escape(name)}: is not a regular file"):
+            open_collection(folder)
+    with pytest.raises(InputError, match="File name too long"):
+        open_data("x" * 5000)
+
+
+def test_a_pipe_of_the_shell_is_read(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b": capitals\na b c d\n")
+    os.close(writing)
+    assert read_analogies(f"/dev/fd/{reading}").sections == (("capitals", 1),)
+    os.close(reading)
+
+
+def test_nothing_outside_a_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / "outside.txt").write_text("secret")
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "a.txt").write_text("text")
+    (folder / "queries.jsonl").write_text('{"text": "q", "document": "../outside.txt"}\n')
+    with pytest.raises(InputError, match="leads out of"):
+        open_collection(folder)
+    whole = write_set(tmp_path / "whole")
+    linked = write_set(tmp_path / "linked")
+    shutil.rmtree(linked / "qrels")
+    (linked / "qrels").symlink_to(whole / "qrels")
+    with pytest.raises(InputError, match="leads out of"):
+        open_collection(linked)
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a/b", "a\0b", 3, "x" * 300])
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: object) -> None:
+    open_collection(write_set(tmp_path / "set")).save(tmp_path / "saved")
+    about = json.loads((tmp_path / "saved" / "collection.json").read_text())
+    (tmp_path / "saved" / "collection.json").write_text(json.dumps(about | {"name": name}))
+    with pytest.raises(InputError, match=r"collection\.json: name is "):
+        open_data(tmp_path / "saved")
+
+
+def test_arrow_files_that_lie_are_refused(tmp_path: Path) -> None:
+    open_collection(write_set(tmp_path / "set")).save(tmp_path / "saved")
+    documents = tmp_path / "saved" / "documents.arrow"
+    whole = documents.read_bytes()
+    at = whole.index(b"document", whole.index(b"ARROW1") + 600)
+    documents.write_bytes(whole[:at] + b"\xff" + whole[at + 1 :])
+    with pytest.raises(InputError, match=r"documents\.arrow: is no Arrow file or is damaged \(.*UTF8"):
+        open_data(tmp_path / "saved")
+
+
+def test_parquet_that_is_no_utf_8(tmp_path: Path) -> None:
+    wrong = pa.array([b"fine", b"\xff\xfe"]).view(pa.string())
+    pq.write_table(pa.table({"query": ["a", "b"], "positive": wrong}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x\.parquet: row 2 could not be read: .*utf-8"):
+        open_data(tmp_path / "x.parquet")

@@ -169,3 +169,16 @@ def test_a_folder_that_was_saved_is_opened(tmp_path: Path) -> None:
     assert open_data(str(tmp_path / "pairs")).fingerprint == pairs.fingerprint
     with pytest.raises(InputError, match="holds pairs; wanted a collection"):
         open_collection(tmp_path / "pairs")
+
+
+def test_a_folder_of_scored_files_is_its_test_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number, name in enumerate(("train", "dev", "test")):
+        lines(tmp_path / f"{name}.jsonl", [{"sentence1": "a", "sentence2": "b", "score": number}])
+    with caplog.at_level("INFO"):
+        found = open_data(tmp_path)
+    assert isinstance(found, Pairs)
+    assert (found.table["score"].to_pylist(), found.called) == ([2.0], str(tmp_path / "test.jsonl"))
+    assert "test.jsonl is used, not dev.jsonl, train.jsonl" in caplog.text
+    (tmp_path / "test.jsonl").unlink()
+    with pytest.raises(InputError, match=r"dev\.jsonl, train\.jsonl\) and none called test; name one"):
+        open_pairs(tmp_path)

@@ -11,7 +11,7 @@ from nearfield.errors import InputError, StorageError
 from nearfield.store.atomic import staged_folder
 from nearfield.store.home import home
 
-VERSION = 2  # of the readers: a change of what they make of a file raises it
+VERSION = 3  # of the readers: a change of what they make of a file raises it
 
 Data = TypeVar("Data")
 

@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 
 from nearfield.data.arrow import conform, digest, open_table, write_table
 from nearfield.data.columns import Unused
+from nearfield.data.manifest import read_manifest
 from nearfield.data.texts import Texts
-from nearfield.errors import CollectionError, InputError, nearest
+from nearfield.errors import CollectionError, nearest
 from nearfield.store.atomic import read_folder, staged_folder, write_json
-from nearfield.store.fields import read_json
 
 __all__ = ["DOCUMENTS", "JUDGEMENTS", "QUERIES", "Collection", "Split", "Texts"]
 
@@ -81,6 +81,8 @@ class Collection:
                 raise RepeatedId(self.name, what, repeated)
             if pc.any(pc.equal(table["id"], "")).as_py():
                 raise CollectionError(f"{self.name}: a {what} has an empty id; give each one its own")
+        if self.judgements["relevance"].null_count:
+            raise CollectionError(f"{self.name}: a judgement has no relevance; give each a whole number")
         if not len(self.documents):
             raise CollectionError(f"{self.name}: the collection is empty: it has no documents")
         if not len(self.queries) and not self.documents_only:
@@ -156,11 +158,9 @@ class Collection:
 
     @classmethod
     def _read(cls, path: Path) -> Collection:
-        about = read_json(path / MANIFEST)
-        if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("name"), str):
-            raise InputError(f"is not a collection of format {FORMAT}; import it again with `nearfield data import`", path=path / MANIFEST)
+        about = read_manifest(path / MANIFEST, kind="collection", format=FORMAT)
         tables = {what: open_table(path / f"{what}.arrow") for what in TABLES}
-        return cls(about["name"], **tables, documents_only=bool(about.get("documents_only", False)))
+        return cls(about["name"], **tables, documents_only=about.flag("documents_only", False))
 
 
 def manifest(name: str, *, documents_only: bool) -> Mapping[str, object]:

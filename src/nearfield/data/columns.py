@@ -25,25 +25,28 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("id", "_id"),
 }
 _NUMBERED_NEGATIVE = re.compile(r"(hard_)?negative_?\d+")
+BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"  # around a column's name, byte order marks of joined files too
+MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"})  # as missing values are printed, in lower case
+PRINTED = frozenset({"negatives", "hard_negatives", "neg", "pos"})  # names of lists: a cell that looks like a printed one is one
 _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
+_TELLING = ("query", "positive", "negatives", "score", "text", "title", "relevance", "group", "split")  # an id is said of none
 _MEANING = {name: meaning for meaning, names in NAMES.items() for name in names}
 
 
 @dataclass(frozen=True)
 class Unused:
-    """Columns of a file that could be the query, the positive, a negative or a score, and are not, as others were preferred.
+    """Columns of a file whose name has a meaning and that are not used: another was preferred, or it counts for nothing there.
 
-    `source` is the file, `query` and `positive` are what was preferred, `names` the columns that are not used, of `total` in all.
+    `source` is the file, `used` says in words what is; `names` are the columns that are not used, of `total` in all.
     """
 
     source: str
-    query: str
-    positive: str
+    used: str
     names: tuple[str, ...]
     total: int
 
     def __str__(self) -> str:
-        return f"{self.query!r} is the query and {self.positive!r} the positive; not used: {', '.join(self.names)}"
+        return f"{self.used}; not used: {', '.join(self.names)}"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Columns:
     relevance: str | None
     group: str | None
     split: str | None
-    unused: tuple[str, ...] = ()  # those that could be of a pair, had a more telling one not been there
+    unused: tuple[str, ...] = ()  # those with a meaning that counts for nothing here
+    printed: frozenset[str] = frozenset()  # those whose texts are lists that were printed into a cell
 
     @property
     def paired(self) -> bool:
@@ -76,6 +80,7 @@ def known(name: str) -> bool:
 def columns_of(names: Iterable[str], path: Path) -> Columns:
     """What the columns called `names` mean. Raises InputError that lists what was found and what was wanted."""
     names = list(names)
+    check_names(names, path)
     plain = {_plain(name): name for name in reversed(names)}
     first = {meaning: next((plain[word] for word in words if word in plain), None) for meaning, words in NAMES.items()}
     numbered = tuple(name for name in names if _NUMBERED_NEGATIVE.fullmatch(_plain(name)))
@@ -91,11 +96,34 @@ def columns_of(names: Iterable[str], path: Path) -> Columns:
             lacks = f"no known column is in the first line, {shortened(names)!r}, or the header is missing"
             raise InputError(f"{lacks}. Rename the columns, or add a line with their names; wanted {wanted}", path=path, line=1)
         raise InputError(f"has columns {shortened(names) or 'of no name'}; wanted {wanted}. Rename the columns", path=path)
-    used = {query, positive, first["score"], *negatives}
-    other = [plain[word] for meaning in ("query", "positive", "negatives", "score", "text") for word in NAMES[meaning] if word in plain]
-    unused = tuple(name for name in other if name not in used) if query else ()
+    score = first["score"] if query else None
+    used = {query, positive, score, *negatives} if query else {text}
+    used |= {first[meaning] for meaning in _counting(paired=query is not None, scored=score is not None)}
+    other = [plain[word] for meaning in _TELLING for word in NAMES[meaning] if word in plain]
+    unused = tuple(name for name in other if name not in used)
+    printed = frozenset(name for name in (*negatives, positive) if name and _plain(name) in PRINTED)
     rest = {meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")}
-    return Columns(query, positive, text, negatives=negatives, score=first["score"] if query else None, unused=unused, **rest)
+    return Columns(query, positive, text, negatives=negatives, score=score, unused=unused, printed=printed, **rest)
+
+
+def _counting(*, paired: bool, scored: bool) -> tuple[str, ...]:
+    """Meanings besides the texts and the score that count for rows of this kind."""
+    if not paired:
+        return "title", "id", "group"
+    return () if scored else ("relevance", "group", "split")
+
+
+def check_names(names: Iterable[str], path: Path) -> None:
+    """Raise InputError where two columns have one name, but for case, blanks and hyphens where the name has a meaning."""
+    seen: dict[str, str] = {}
+    for name in filter(
+        None, (name.strip(BLANKS) for name in names)
+    ):  # a nameless column means nothing, and is an index or what a sheet ends with
+        key = _plain(name) if known(name) else name
+        if key in seen:
+            got = f"{name!r} is there twice" if seen[key] == name else f"{seen[key]!r} and {name!r} are one name"
+            raise InputError(f"two columns have one name: {got}. Rename one, or take it out", path=path)
+        seen[key] = name
 
 
 def shortened(names: Iterable[str], *, most: int = 80) -> str:
@@ -109,6 +137,14 @@ def text_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:
     if column not in row:
         raise InputError(f"has no field {column!r}; it has {', '.join(row)}", path=path, line=line)
     return checked(row[column], column, path, line)
+
+
+def id_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:
+    """The id in `column`, without blanks around it, which judgements' files do not keep. Raises InputError where it is empty."""
+    key = text_of(row, column, path, line).strip()
+    if not key:
+        raise InputError(f"{column!r} is empty; wanted an id of its own for each", path=path, line=line)
+    return key
 
 
 def texts_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> list[str]:
@@ -138,4 +174,4 @@ def _described(value: object) -> str:
 
 
 def _plain(name: str) -> str:
-    return name.strip().lower().replace("-", "_").replace(" ", "_")
+    return name.strip(BLANKS).lower().replace("-", "_").replace(" ", "_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
@@ -19,6 +20,7 @@ from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.errors import CollectionError, InputError, nearest
 from nearfield.store.atomic import recover
 
+log = logging.getLogger(__name__)
 EMBEDDED: Final[Mapping[str, str]] = {
     "stdlib": "nearfield.data.stdlib:open_stdlib",
     "pydoc-topics": "nearfield.data.pydoc_topics:open_pydoc_topics",
@@ -68,7 +70,8 @@ def _opened(path: Path) -> Collection:
 
 
 def open_pairs(source: str | Path) -> Pairs:
-    """The pairs at `source`: a folder that nearfield wrote, or a file of rows (JSONL, CSV, TSV, Parquet), scored or not.
+    """The pairs at `source`: a folder that nearfield wrote, a file of rows (JSONL, CSV, TSV, Parquet), scored or not, or a folder of
+    scored files called train, dev, test, of which the test file is taken.
 
     Raises InputError and CollectionError as `open_collection` does.
     """
@@ -76,7 +79,7 @@ def open_pairs(source: str | Path) -> Pairs:
     if (path / pairs.MANIFEST).is_file():
         return Pairs.open(path)
     if path.is_dir():
-        raise InputError("is a folder; pairs are opened by file, or from a folder of pairs that nearfield wrote", path=path)
+        path = source = _scored_file(path)
     if not _row_files(path):
         raise _unknown(path)
     unused = rows.unused_columns(path)
@@ -91,14 +94,31 @@ def open_pairs(source: str | Path) -> Pairs:
 
 
 def open_data(source: str | Path) -> Collection | Pairs:
-    """Pairs where `source` is a file of scored rows or a folder of pairs that nearfield wrote, else a collection."""
+    """Pairs where `source` is a file or folder of scored rows or a folder of pairs that nearfield wrote, else a collection."""
     if isinstance(source, str) and source in EMBEDDED:
         return _embedded(source)
     path = _existing(source)
     if (path / pairs.MANIFEST).is_file():
         return Pairs.open(path)
-    scored = path.is_file() and _row_files(path) and rows.layout(path).score is not None
-    return open_pairs(path) if scored else open_collection(path)
+    ours = (path / collection.MANIFEST).is_file() or (path / beir.CORPUS).is_file()
+    files = [] if ours else _row_files(path)
+    scored = bool(files) and all(rows.layout(file).score is not None for file in files)
+    return open_pairs(source) if scored else open_collection(source)
+
+
+def _scored_file(folder: Path) -> Path:
+    """The test file of a folder of scored files, or the only one; which one is said."""
+    files = {rows.SPLIT_NAMES[file.stem.lower()]: file for file in _row_files(folder) if rows.layout(file).score is not None}
+    if not files:
+        raise InputError("is a folder; pairs are opened by file, or from a folder of scored files called train, dev, test", path=folder)
+    chosen = files.get("test") or next(iter(files.values()))
+    if len(files) > 1 and "test" not in files:
+        raise InputError(
+            f"has scored files ({', '.join(file.name for file in files.values())}) and none called test; name one", path=folder
+        )
+    others = ", ".join(file.name for file in files.values() if file != chosen)
+    log.info(f"{folder}: its rows are scored pairs; {chosen.name} is used" + (f", not {others}" if others else ""))
+    return chosen
 
 
 def _embedded(name: str) -> Collection:
@@ -109,10 +129,14 @@ def _embedded(name: str) -> Collection:
 
 def _existing(source: str | Path) -> Path:
     path = Path(source)
-    recover(path)
-    if not path.exists():
+    with reading(path):
+        recover(path)
+        there = path.exists()
+    if not there:
         known = f"embedded collections are {', '.join(EMBEDDED)}.{nearest(str(source), EMBEDDED)}"
         raise InputError(f"does not exist; wanted a path, or an embedded collection's name: {known}", path=path)
+    if not path.is_file() and not path.is_dir():
+        raise InputError("is no regular file and no folder, but a pipe or a device; save what it holds to a file", path=path)
     return path
 
 
@@ -120,16 +144,18 @@ def _row_files(path: Path) -> list[Path]:
     """The file itself, or a folder's files that are named as splits are; none where it is something else."""
     if path.is_file():
         return [path] if path.suffix.lower() in ROW_FORMATS else []
-    found = (file for file in path.iterdir() if file.suffix.lower() in ROW_FORMATS and file.stem.lower() in rows.SPLIT_NAMES)
+    with reading(path):
+        inner = list(path.iterdir())
+    found = (file for file in inner if file.suffix.lower() in ROW_FORMATS and file.stem.lower() in rows.SPLIT_NAMES)
     return sorted(found)
 
 
 def _name(path: Path) -> str:
     """The folder's or file's name without its ending; that of its folder for names that say nothing, such as pairs or test."""
     path = path.resolve()
-    if path.is_dir():
-        return path.name
-    return path.parent.name if path.stem.lower() in ("pairs", *rows.SPLIT_NAMES) else path.stem
+    telling = path.is_dir() or path.stem.lower() not in ("pairs", *rows.SPLIT_NAMES)
+    name = (path.name if path.is_dir() else path.stem) if telling else path.parent.name
+    return name.encode("utf-8", "replace").decode()  # of a file name that is no UTF-8
 
 
 def _converted(name: str, kind: str, files: list[Path], fill: Callable[[CollectionWriter], bool | None]) -> Collection:
@@ -150,7 +176,7 @@ def _located(error: RepeatedId, files: list[Path]) -> CollectionError:
     """The error with the file and line of the id's second use, looked for only now."""
     others = {"document": beir.QUERIES, "query": beir.CORPUS}[error.what]
     tables = [file for file in files if file.suffix.lower() in ROW_FORMATS and file.name != others and file.parent.name != beir.QRELS]
-    uses = ((file, line) for file in tables for line, row in records(file) if str(row.get("_id", row.get("id"))) == error.key)
+    uses = ((file, line) for file in tables for line, row in records(file) if str(row.get("_id", row.get("id"))).strip() == error.key)
     first, second = next(uses, None), next(uses, None)
     if first is None or second is None:
         return error

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from nearfield.data.arrow import ROWS, conform, digest, open_table, write_table
 from nearfield.data.columns import Unused
+from nearfield.data.manifest import read_manifest
 from nearfield.data.texts import Texts
-from nearfield.errors import CollectionError, InputError
+from nearfield.errors import CollectionError
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_json
 
 PAIRS = pa.schema([("query", pa.string()), ("positive", pa.string()), ("negatives", pa.list_(pa.string())), ("score", pa.float64())])
 MANIFEST = "pairs.json"
@@ -102,9 +102,7 @@ class Pairs:
         Raises InputError when the folder holds none.
         """
         source, path = str(path) if source is None else source, Path(path)
-        about = read_json(path / MANIFEST)
-        if not isinstance(about, dict) or about.get("format") != FORMAT or not isinstance(about.get("name"), str):
-            raise InputError(f"is no folder of pairs of format {FORMAT}; import them again", path=path / MANIFEST)
+        about = read_manifest(path / MANIFEST, kind="folder of pairs", format=FORMAT)
         return cls(about["name"], open_table(path / TABLE), source)
 
 

@@ -11,9 +11,9 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 
 from nearfield.data import collection
-from nearfield.data.arrow import conform, open_table
+from nearfield.data.arrow import batches, conform, open_table
 from nearfield.data.collection import DOCUMENTS, QUERIES, Collection
-from nearfield.data.columns import Columns, columns_of, shortened, text_of, texts_of
+from nearfield.data.columns import Columns, columns_of, id_of, shortened, text_of, texts_of
 from nearfield.data.open import EMBEDDED, open_collection
 from nearfield.data.readers import ROW_FORMATS, TolerantRecord, beir, jsonl, parquet
 from nearfield.data.readers.lines import decoded, reading, split_lines, tolerant_lines
@@ -151,7 +151,7 @@ def _document_rows(path: Path, columns: Columns) -> Iterator[Row]:
     def row(number: int, record: Mapping[str, Any]) -> Row:
         heading = "".join(texts_of(record, title, path, number)) if title else ""
         body = text_of(record, text, path, number)
-        return Row(number, text_of(record, key, path, number), f"{heading} {body}".strip())
+        return Row(number, id_of(record, key, path, number), f"{heading} {body}".strip())
 
     return _rows(_records(path, [name for name in (key, title, text) if name]), row)
 
@@ -198,14 +198,12 @@ def _stored(path: Path, role: str) -> Stream:
 
     def rows() -> Iterator[Row]:
         before = 0
-        with reading(table), pa.OSFile(str(table)) as file:
-            reader = pa.ipc.open_file(file)
-            for at in range(reader.num_record_batches):
-                part = conform(pa.Table.from_batches([reader.get_batch(at)]), schema, what=str(table))
-                texts = Texts(part["text"]) if queries else Texts(part["title"], part["text"])
-                pairs = zip(Texts(part["id"]), texts, strict=True)
-                yield from (Row(number, key, text) for number, (key, text) in enumerate(pairs, before + 1))
-                before += len(part)
+        for batch in batches(table):
+            part = conform(pa.Table.from_batches([batch]), schema, what=str(table))
+            texts = Texts(part["text"]) if queries else Texts(part["title"], part["text"])
+            pairs = zip(Texts(part["id"]), texts, strict=True)
+            yield from (Row(number, key, text) for number, (key, text) in enumerate(pairs, before + 1))
+            before += len(part)
 
     return Stream(path.name, rows, lambda: len(open_table(table)))
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from nearfield.errors import InputError
 
 LARGEST_JSON = 1 << 30  # bytes; the largest tokenizer.json published is about 40 MB
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> io.BufferedReader:
     """The file at `path`, open for reading in binary.
 
     Raises InputError where it cannot be opened or is not a regular file: a FIFO or a device could block
@@ -21,6 +21,8 @@ def open_regular(path: str | Path) -> BinaryIO:
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer. It makes no difference to a regular file.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError as error:
+        raise InputError("does not exist; check the path", path=path) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"could not be read: {reason}", path=path) from error

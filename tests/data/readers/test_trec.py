@@ -51,5 +51,5 @@ def test_a_wrong_run(tmp_path: Path, text: str, message: str) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_qrels(tmp_path / "no.txt")
-    with pytest.raises(InputError, match="could not be read"):
+    with pytest.raises(InputError, match="is not a regular file"):
         read_qrels(tmp_path)

@@ -16,6 +16,8 @@ CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "empty-documents": ("empty:empty_documents", BOTH),
     "empty-queries": ("empty:empty_queries", BOTH),
     "one-character-texts": ("empty:one_character_texts", BOTH),
+    "missing-value-texts": ("placeholders:missing_value_texts", BOTH),
+    "printed-lists": ("placeholders:printed_lists", BOTH),
     "duplicate-documents": ("duplicates:duplicate_documents", (COLLECTION,)),
     "near-duplicate-documents": ("duplicates:near_duplicate_documents", (COLLECTION,)),
     "duplicate-queries": ("duplicates:duplicate_queries", (COLLECTION,)),

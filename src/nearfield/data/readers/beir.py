@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nearfield.data.columns import text_of, texts_of
+from nearfield.data.columns import id_of, text_of, texts_of
 from nearfield.data.readers.jsonl import records
 from nearfield.data.readers.trec import beir_judgements, trec_judgements
 from nearfield.data.writer import CollectionWriter
+from nearfield.store.inside import inside
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
 
@@ -19,7 +20,8 @@ def files_of(folder: Path) -> list[Path]:
 
 def judgement_files(folder: Path) -> list[Path]:
     """The files in `qrels`: .tsv as BEIR writes them, .qrels and .txt as TREC does; a file's name is its split's."""
-    return sorted(path for path in (folder / QRELS).glob("*") if path.suffix.lower() in (".tsv", ".qrels", ".txt"))
+    found = sorted(path for path in (folder / QRELS).glob("*") if path.suffix.lower() in (".tsv", ".qrels", ".txt"))
+    return [inside(folder, f"{QRELS}/{path.name}", path=folder / QRELS) for path in found]
 
 
 def write_collection(folder: Path, writer: CollectionWriter) -> None:
@@ -27,11 +29,11 @@ def write_collection(folder: Path, writer: CollectionWriter) -> None:
     path = folder / CORPUS
     for line, row in records(path):
         title, group = ("".join(texts_of(row, field, path, line)) for field in ("title", "group"))
-        writer.document(text_of(row, "_id", path, line), text_of(row, "text", path, line), title=title, group=group)
+        writer.document(id_of(row, "_id", path, line), text_of(row, "text", path, line), title=title, group=group)
     path = folder / QUERIES
     for line, row in records(path):
         group = "".join(texts_of(row, "group", path, line))
-        writer.query(text_of(row, "_id", path, line), text_of(row, "text", path, line), group=group)
+        writer.query(id_of(row, "_id", path, line), text_of(row, "text", path, line), group=group)
     write_judgements(folder, writer)
 
 

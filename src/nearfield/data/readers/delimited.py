@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from nearfield.data.columns import shortened
+from nearfield.data.columns import BLANKS, check_names, shortened
 from nearfield.data.readers import TolerantRecord
 from nearfield.data.readers.lines import LIMIT, decoded, raw_lines, tolerant_lines
 from nearfield.errors import InputError
@@ -37,8 +37,9 @@ def _named(path: Path, rows: Iterator[tuple[int, str | InputError]], split: Call
         elif isinstance(fields, InputError):
             raise fields
         else:
-            header = [name.strip() for name in fields]
+            header = [name.strip(BLANKS) for name in fields]
             _check_separator(path, number, header)
+            check_names(header, path)
 
 
 def _fields(row: str | InputError, path: Path, line: int, split: Callable[[str], list[str]]) -> list[str] | InputError:
@@ -54,6 +55,8 @@ def _by_name(fields: list[str] | InputError, header: list[str], path: Path, line
     if len(fields) != len(header):
         message = f"has {len(fields)} fields; wanted {len(header)}, as in the header: {shortened(header)}"
         return InputError(message, path=path, line=line)
+    if len(header) > 1 and [field.strip(BLANKS) for field in fields] == header:
+        return InputError("repeats the header, as files that were joined do; take the line out", path=path, line=line)
     return dict(zip(header, fields, strict=True))
 
 

@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import io
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Final, TypeVar
 
 from nearfield.errors import InputError
+from nearfield.store.regular import open_regular
 
 Value = TypeVar("Value")
 LIMIT = 8 << 20  # bytes a line (or a text file that is one document): longer ones are no texts, but a file of another kind
+
+_MAGIC = 16  # bytes at a file's start that tell its kind
+_BINARY: Final[Mapping[bytes, str]] = {
+    b"\x1f\x8b": "compressed with gzip; unpack it first, with gunzip",
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV in UTF-8",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV in UTF-8",
+    b"BZh": "compressed with bzip2; unpack it first",
+    b"\xfd7zXZ": "compressed with xz; unpack it first",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first",
+    b"PAR1": "a Parquet file; give its name the ending .parquet",
+    b"ARROW1": "an Arrow file; save it as Parquet",
+    b"SQLite format 3": "a database of SQLite; export its rows as CSV",
+    b"%PDF": "a PDF; save its text",
+    b"\x00\x00\xfe\xff": "in UTF-32; save it in UTF-8",
+    b"\xff\xfe": "in UTF-16; save it in UTF-8",
+    b"\xfe\xff": "in UTF-16; save it in UTF-8",
+}
+"""What files that are no text begin with."""
+
+
+def refuse_binary(start: bytes, path: Path) -> None:
+    """Raise InputError where a file that starts so is known to be no text."""
+    found = next((what for magic, what in _BINARY.items() if start.startswith(magic)), None)
+    if found is not None:
+        raise InputError(f"is {found}", path=path)
+    if b"\0" in start:
+        raise InputError("is no text in UTF-8: it has a zero byte at its start; save it in UTF-8", path=path)
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -32,11 +62,18 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes | InputError]]:
     Raises InputError when the file is empty or cannot be read.
     """
     number = 0
-    with reading(path), open(path, "rb") as file:
+    with reading(path), _opened(path) as file:
+        refuse_binary(file.peek(_MAGIC)[:_MAGIC], path)
         for number, raw in split_lines(file, path):
             yield number, raw
     if not number:
         raise InputError("the file is empty", path=path)
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    """The regular file, or the pipe that the shell has opened for this process, as for <(command)."""
+    held = re.fullmatch(r"/dev/(fd/\d+|stdin)|/proc/self/fd/\d+", str(path))
+    return open(path, "rb") if held else open_regular(path)
 
 
 def split_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes | InputError]]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
 from nearfield.data.columns import text_of, texts_of
 from nearfield.data.readers.beir import QUERIES, judgement_files, write_judgements
 from nearfield.data.readers.jsonl import records
-from nearfield.data.readers.lines import LIMIT, decode, reading, too_long
+from nearfield.data.readers.lines import LIMIT, decode, reading, refuse_binary, too_long
 from nearfield.data.writer import CollectionWriter
 from nearfield.errors import InputError
+from nearfield.store.inside import inside
+from nearfield.store.regular import open_regular
 
 _HTML = (".html", ".htm")
 SUFFIXES = (".txt", ".md", *_HTML)
@@ -53,7 +57,7 @@ def write_collection(folder: Path, writer: CollectionWriter) -> bool:
         writer.query(key, text_of(row, "text", queries, line))
         split = "".join(texts_of(row, "split", queries, line)) or "all"
         for document in texts_of(row, "document", queries, line):
-            if not (folder / document).is_file():
+            if not inside(folder, document, path=queries).is_file():
                 raise InputError(f"document {document!r} is no file of {folder}", path=queries, line=line)
             writer.judgement(key, document, 1, split)
     write_judgements(folder, writer)
@@ -74,36 +78,38 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.body: list[str] = []
         self.title: list[str] = []
-        self._unseen: list[str] = []
+        self._unseen: Counter[str] = Counter()  # elements that are open and whose text nobody sees
         self._in_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _UNSEEN:
-            self._unseen.append(tag)
+            self._unseen[tag] += 1
         elif tag == "title":
             self._in_title = True
         elif tag in _BLOCKS:
             self.body.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._unseen:
-            self._unseen.remove(tag)
+        if self._unseen[tag]:
+            self._unseen[tag] -= 1
         elif tag == "title":
             self._in_title = False
         elif tag in _BLOCKS:
             self.body.append("\n")
 
     def handle_data(self, data: str) -> None:
-        if not self._unseen:
+        if not self._unseen.total():
             (self.title if self._in_title else self.body).append(re.sub(r"\s+", " ", data))
 
 
 def _read(path: Path) -> tuple[str, str]:
-    with reading(path):
-        size = path.stat().st_size
+    with reading(path), open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         if size > LIMIT:
             raise InputError(too_long(size, what="the file"), path=path)
-        text = decode(path.read_bytes(), path)
+        raw = file.read()
+    refuse_binary(raw[:16], path)
+    text = decode(raw, path)
     return html_text(text) if path.suffix.lower() in _HTML else (text.strip(), "")
 
 

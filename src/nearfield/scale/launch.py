@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +12,7 @@ from torch._C._distributed_c10d import TCPStore
 
 from nearfield.errors import InputError
 from nearfield.scale.distributed import WAIT, Distributed
+from nearfield.store.child_python import python_command, python_environment
 from nearfield.train.group import ALONE, Group
 
 HOST = "127.0.0.1"
@@ -36,8 +35,9 @@ def processes(count: int) -> Iterator[Group]:
     store = TCPStore(HOST, 0, count, is_master=True, wait_for_workers=False, timeout=WAIT)
     threads = torch.get_num_threads()
     share = max(1, threads // count)
-    words = [sys.executable, "-m", "nearfield.scale.follower", str(store.port), str(count)]
-    others = [subprocess.Popen([*words, str(rank), str(share)], env=os.environ) for rank in range(1, count)]
+    words = python_command("-m", "nearfield.scale.follower", str(store.port), str(count))
+    environment = python_environment()
+    others = [subprocess.Popen([*words, str(rank), str(share)], env=environment) for rank in range(1, count)]
     try:
         if not gpus:
             torch.set_num_threads(share)

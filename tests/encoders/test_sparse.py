@@ -109,7 +109,7 @@ def test_each_weight_is_trained_once_and_a_tied_decoder_is_the_word_embeddings(t
 
 
 def test_what_is_no_splade_model_says_why(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="this one's task is feature-extraction"):
+    with pytest.raises(ModelError, match='transformer_task is "feature-extraction"; wanted "fill-mask"'):
         read_model_folder(tiny_splade(tmp_path / "task", task="feature-extraction"))
     with pytest.raises(ModelError, match=r"no activation 'relus'.*Did you mean 'relu'"):
         TextModel.open(tiny_splade(tmp_path / "activation", activation="relus"))

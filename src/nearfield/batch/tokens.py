@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers
 
 from nearfield.batch.marks import Marks
+from nearfield.batch.open_tokenizer import open_tokenizer
 from nearfield.errors import ModelError
-from nearfield.store.fields import read_json
 
 
 @dataclass(frozen=True)
@@ -88,24 +87,23 @@ class Tokeniser:
 
     @classmethod
     def open(
-        cls, folder: Path, *, max_tokens: int, lower_case: bool = False, markers: Sequence[str] = (), specials: bool = True
+        cls,
+        folder: Path,
+        *,
+        max_tokens: int,
+        lower_case: bool = False,
+        markers: Sequence[str] = (),
+        specials: bool = True,
+        trust_remote_code: bool = False,
     ) -> Tokeniser:
-        """The tokeniser in a model folder: tokenizer.json, where it is what transformers builds of the folder, else what that builds.
+        """The tokeniser in a model folder, see `open_tokenizer`.
 
         Each of `markers` is kept whole in a text where the vocabulary has it as one token. Without `specials` nothing is put around
         a text. Raises ModelError where the folder holds no tokeniser that can be read.
         """
-        file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
-        stated: dict[str, Any] = read_json(settings) if settings.exists() else {}
-        try:
-            tokenizer = Tokenizer.from_file(str(file)) if file.exists() else None
-            if tokenizer is None or not _agrees(tokenizer, stated):
-                tokenizer = _built(folder)
-        except Exception as error:  # tokenizers raises a bare Exception, transformers whatever it met
-            raise ModelError(f"{folder}: the tokeniser could not be read: {error}") from error
+        tokenizer, from_start = open_tokenizer(folder, trust_remote_code=trust_remote_code)
         _keep_whole(tokenizer, markers)
-        side = stated.get("truncation_side") or (tokenizer.truncation or {}).get("direction", "right")
-        return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=side == "left", specials=specials)
+        return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=from_start, specials=specials)
 
     @classmethod
     def open_static(cls, folder: Path, *, max_tokens: int, drop_unknown: bool) -> Tokeniser:
@@ -251,42 +249,3 @@ def _specials_at_start(encoding: Encoding) -> int:
 def _specials_at_end(encoding: Encoding) -> int:
     mask = encoding.special_tokens_mask
     return next((at for at, special in enumerate(reversed(mask)) if not special), 0 if not any(mask) else len(mask) - 1)
-
-
-_WORD_PIECE = {"BertTokenizer": ("[CLS]", "[SEP]"), "MPNetTokenizer": ("<s>", "</s>")}  # and what they put around a text
-
-
-def _agrees(tokenizer: Tokenizer, stated: dict[str, Any]) -> bool:
-    """Whether a tokenizer.json is known to be what transformers makes of it under the tokenizer_config.json `stated`.
-
-    transformers keeps of tokenizer.json what the class named in tokenizer_config.json does not set itself. Known here are the
-    two classes that BERT and MPNet models name.
-    """
-    around = _WORD_PIECE.get(str(stated.get("tokenizer_class", "")).removesuffix("Fast"))
-    own, model = tokenizer.normalizer, tokenizer.model
-    if around is None or not isinstance(own, normalizers.BertNormalizer) or not isinstance(model, models.WordPiece):
-        return False
-    asked = {"do_lower_case": own.lowercase, "tokenize_chinese_chars": own.handle_chinese_chars, "strip_accents": own.strip_accents}
-    defaults = {"do_lower_case": True, "tokenize_chinese_chars": True, "strip_accents": None}
-    return (
-        asked == {key: stated.get(key, default) for key, default in defaults.items()}
-        and own.clean_text
-        and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
-        and (model.continuing_subword_prefix, model.max_input_chars_per_word) == ("##", 100)
-        and _empty(tokenizer) == [_content(stated.get("cls_token", around[0])), _content(stated.get("sep_token", around[1]))]
-    )
-
-
-def _empty(tokenizer: Tokenizer) -> list[str]:
-    tokenizer.no_padding()
-    return list(tokenizer.encode("").tokens)
-
-
-def _content(token: str | dict[str, Any]) -> str:
-    return str(token["content"]) if isinstance(token, dict) else token
-
-
-def _built(folder: Path) -> Tokenizer:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False).backend_tokenizer

@@ -10,7 +10,8 @@ import numpy as np
 
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
-from nearfield.store.model_folder import first_json, read_limits
+from nearfield.store.model_folder import first_json
+from nearfield.store.transformer_settings import settings_of
 
 _ASKED = ("query", "document")  # the roles of a pair's two texts
 _IN_PARTS = ("content[0]", ".type", "'type'", '"type"', "message.content[")  # by which sentence-transformers knows a template of parts
@@ -29,7 +30,7 @@ class ChatPairs:
         self._tokeniser, self._prompt = tokeniser, prompt
         self._template: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self._parts = any(sign in str(self._template.chat_template) for sign in _IN_PARTS)
-        self._options: dict[str, Any] = dict((read_limits(folder).get("processing_kwargs") or {}).get("chat_template") or {})
+        self._options: dict[str, Any] = dict((settings_of(folder).get("processing_kwargs") or {}).get("chat_template") or {})
         if self._options.pop("restore_suffix", True) is not True:
             raise ModelError(
                 f"{folder}: its chat template's end is cut off with what is too long (restore_suffix); wanted one that is kept"
@@ -72,7 +73,7 @@ class ChatPairs:
 
 def has_chat_template(folder: Path) -> bool:
     """Whether the folder's tokeniser comes with a template that its text goes into."""
-    stated = read_limits(folder).get("modality_config")
+    stated = settings_of(folder).get("modality_config")
     found = (folder / "chat_template.jinja").exists() or bool(first_json(folder, "tokenizer_config.json").get("chat_template"))
     return found and (stated is None or "message" in stated)
 

@@ -25,9 +25,10 @@ from nearfield.errors import ModelError, StorageError
 from nearfield.heads.splade import Splade
 from nearfield.heads.splade_start import start_splade
 from nearfield.store.atomic import write_json
-from nearfield.store.model_folder import ModelFolder, contract_json, read_limits
+from nearfield.store.model_folder import ModelFolder, contract_json
 from nearfield.store.router import DOCUMENT_FOLDER, POOLING_FOLDER, QUERY_FOLDER, write_router
 from nearfield.store.tensors import write_tensors
+from nearfield.store.transformer_settings import processor_arguments, settings_of
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
 
@@ -179,7 +180,9 @@ def write_modules(source: ModelFolder, contract: Contract, stage: Path, *, infer
     write_json(stage / pooler / "config.json", pooling)
     output = {"text": {"method": "forward", "method_output_name": "logits"}}
     limits: dict[str, Any] = {"transformer_task": "fill-mask", "modality_config": output, "module_output_name": "token_embeddings"}
-    limits |= {"max_seq_length": contract.max_tokens, "do_lower_case": bool(read_limits(source.transformer).get("do_lower_case", False))}
+    limits |= {"max_seq_length": contract.max_tokens, "do_lower_case": settings_of(source.transformer).flag("do_lower_case", False)}
+    given = processor_arguments(source.transformer)
+    limits |= {"processor_kwargs": given} if given else {}
     write_json(stage / document / "sentence_bert_config.json", limits)
     stated: dict[str, Any] = {"model_type": "SparseEncoder", "prompts": dict(contract.prompts), "default_prompt_name": None}
     stated |= {"max_active_dims": contract.max_terms} if contract.max_terms else {}

@@ -21,9 +21,10 @@ from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.three import ThreeHeads
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import read_json
-from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json, read_limits
+from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json
 from nearfield.store.router import routed_folders
 from nearfield.store.tensors import write_tensors
+from nearfield.store.transformer_settings import settings_of
 from nearfield.types.contract import Contract
 
 MADE = ("head.json", "distil.json", "algebra.json")  # they say how a folder was made, which does not hold of a changed model
@@ -119,7 +120,7 @@ def _write_modules(model: TextModel, stage: Path) -> None:
 
 def _state(contract: Contract, source: ModelFolder, stage: Path) -> None:
     """Put the contract's length, prompts and similarity where sentence-transformers reads them, beside what stood there."""
-    limits = {"do_lower_case": False} | read_limits(source.transformer) | {"max_seq_length": contract.max_tokens}
+    limits = {"do_lower_case": False, **settings_of(source.transformer), "max_seq_length": contract.max_tokens}
     write_json(stage / source.transformer.relative_to(source.path) / "sentence_bert_config.json", limits)
     file = stage / "config_sentence_transformers.json"
     stated = read_json(file) if file.exists() else {}

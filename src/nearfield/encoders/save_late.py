@@ -11,8 +11,9 @@ from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.projection import Projection
 from nearfield.store.atomic import write_json
 from nearfield.store.late_interaction import MEAN, LateInteraction
-from nearfield.store.model_folder import ModelFolder, read_limits
+from nearfield.store.model_folder import ModelFolder
 from nearfield.store.tensors import write_tensors
+from nearfield.store.transformer_settings import settings_of
 from nearfield.types.contract import Contract
 
 _TYPES = {
@@ -54,7 +55,7 @@ def write_late(stage: Path, source: ModelFolder, contract: Contract, head: LateI
 
 
 def _state(stage: Path, source: ModelFolder, contract: Contract, late: LateInteraction) -> None:
-    limits = read_limits(source.transformer)
+    limits = dict(settings_of(source.transformer))
     limits |= {"max_seq_length": contract.max_tokens, "do_lower_case": source.lower_case, "document_length": late.document_tokens}
     asked = late.expansion
     if asked is not None:

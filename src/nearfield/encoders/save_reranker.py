@@ -14,9 +14,10 @@ from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.save import copy_files
 from nearfield.errors import ModelError, StorageError, first_line
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields, read_json
 from nearfield.store.model_folder import read_model_folder
 from nearfield.store.reranker_folder import CLASSIFIER, reranker_json
+from nearfield.store.transformer_settings import processor_arguments
 
 _FUNCTIONS = {"identity": "torch.nn.modules.linear.Identity", "sigmoid": "torch.nn.modules.activation.Sigmoid"}
 _PARTS = "sentence_transformers"
@@ -35,6 +36,7 @@ def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
         place = stage / source.transformer.relative_to(source.path)
         if not modules and source.task == CLASSIFIER:
             _state(stage, source.max_tokens, activation=source.activation, prompt=source.prompt)
+            _keep_arguments(source.transformer, stage)
         _write(model.whole, place, path)
         write_json(stage / "nearfield.json", reranker_json(name, source.max_tokens))
 
@@ -70,6 +72,7 @@ def new_reranker(encoder: str | Path, path: str | Path, *, name: str, max_tokens
         for file in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
             (stage / file).unlink(missing_ok=True)
         _state(stage, limit, activation="identity", lower_case=source.lower_case)
+        _keep_arguments(source.transformer, stage)
         _write(whole, stage, path)
         write_json(stage / "nearfield.json", reranker_json(name, limit))
 
@@ -85,6 +88,14 @@ def _state(stage: Path, max_tokens: int, *, activation: str, prompt: str = "", l
     write_json(
         stage / "config_sentence_transformers.json", {"model_type": "CrossEncoder", "activation_fn": _FUNCTIONS[activation], **prompts}
     )
+
+
+def _keep_arguments(transformer: Path, stage: Path) -> None:
+    """Put into `stage` what the tokeniser of `transformer` is built with besides its own files."""
+    given = processor_arguments(transformer)
+    if given:
+        file = stage / "sentence_bert_config.json"
+        write_json(file, {**read_fields(file), "processor_kwargs": given})
 
 
 def _write(whole: Any, to: Path, path: str | Path) -> None:

@@ -18,6 +18,7 @@ from nearfield.store.late_interaction import SCORES, LateInteraction, is_late, r
 from nearfield.store.lora_folder import role_adapters
 from nearfield.store.router import LookedUp, looked_up, routed
 from nearfield.store.static_folder import STATIC, is_static, read_config, static_facts
+from nearfield.store.transformer_settings import processor_arguments, read_settings
 from nearfield.types.contract import POOLINGS, SIMILARITIES, Contract, Terms
 from nearfield.types.role import Role
 
@@ -104,11 +105,11 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     if not (transformer / "config.json").exists():
         raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
     config = read_json(transformer / "config.json")
-    limits = read_limits(transformer)
     stated = _stated(path)
     sparse = bool(by_kind["SpladePooling"])
+    limits = read_settings(transformer, "sparse" if sparse else "dense")
     facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "sparse" if sparse else _one_or_several(path, stated)}
-    head = _splade(by_kind["SpladePooling"][0], transformer, path) if sparse else {}
+    head = _splade(by_kind["SpladePooling"][0]) if sparse else {}
     facts |= head.pop("facts", None) or _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
     facts["max_tokens"] = max_tokens_of(transformer, config, limits, stated, path)
@@ -125,9 +126,9 @@ def read_model_folder(path: str | Path) -> ModelFolder:
 
 def _read_late(path: Path) -> ModelFolder:
     files, stated = read_late(path), _stated(path)
-    config, limits = read_json(files.transformer / "config.json"), read_limits(files.transformer)
+    config, limits = read_json(files.transformer / "config.json"), read_settings(files.transformer, "multi-vector")
     query, document = (  # a length that is stated of a role counts instead of the tokeniser's
-        max_tokens_of(files.transformer, config, limits | ({"max_seq_length": own} if own else {}), stated, path)
+        max_tokens_of(files.transformer, config, {**limits, **({"max_seq_length": own} if own else {})}, stated, path)
         for own in (files.settings.longest_query, files.settings.document_tokens)
     )
     facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "multi-vector", "pooling": "tokens", "include_prompt": True}
@@ -171,12 +172,6 @@ def pooling_json(contract: Contract, hidden: int) -> dict[str, Any]:
     """What the config.json of a sentence-transformers pooling over states of `hidden` dimensions holds."""
     (name,) = (theirs for theirs, ours in _POOLING_NAMES.items() if ours == contract.pooling)
     return {"embedding_dimension": hidden, "pooling_mode": name, "include_prompt": contract.include_prompt}
-
-
-def read_limits(transformer: Path) -> dict[str, Any]:
-    """What sentence-transformers states of a transformer's input, under whichever name an old version gave the file."""
-    names = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-    return first_json(transformer, *(f"sentence_{name}_config.json" for name in names))
 
 
 _KINDS = ("Transformer", "Pooling", "SpladePooling", "Dense", "Normalize")
@@ -251,11 +246,8 @@ def _pooling(folder: Path | None, stated: dict[str, Any], path: Path) -> dict[st
     return {"pooling": _POOLING_NAMES[modes[0]], "include_prompt": facts.get("include_prompt", True)}
 
 
-def _splade(folder: Path, transformer: Path, path: Path) -> dict[str, Any]:
+def _splade(folder: Path) -> dict[str, Any]:
     """What a SpladePooling's config.json says: its pooling as facts of the contract, and its activation."""
-    task = read_limits(transformer).get("transformer_task", "fill-mask")
-    if task != "fill-mask":
-        raise ModelError(f"{path}: a SpladePooling pools the logits of a fill-mask transformer; this one's task is {task}")
     facts = read_json(folder / "config.json")
     pooling, activation = facts.get("pooling_strategy", "max"), facts.get("activation_function", "relu")
     return {"facts": {"pooling": pooling, "include_prompt": True}, "activation": activation}
@@ -269,14 +261,15 @@ def _one_or_several(path: Path, stated: dict[str, Any]) -> str:
     return "several" if found and stated.get("kind") != "dense" else "dense"
 
 
-def max_tokens_of(transformer: Path, config: dict[str, Any], limits: dict[str, Any], stated: dict[str, Any], path: Path) -> int:
+def max_tokens_of(transformer: Path, config: dict[str, Any], limits: Mapping[str, Any], stated: dict[str, Any], path: Path) -> int:
     """The least of what the files say: sentence-transformers' own limit, the tokeniser's, the number of positions."""
     tokenizer = first_json(transformer, "tokenizer_config.json")
     positions = config.get("max_position_embeddings")
     if positions and config.get("model_type") in OFFSET_POSITIONS:
         positions -= int(config.get("pad_token_id") or 0) + 1
-    limit = limits.get("max_seq_length")
-    says = [limit if limit is not None else tokenizer.get("model_max_length"), positions, stated.get("max_tokens")]
+    limit = processor_arguments(transformer).get("model_max_length") or limits.get("max_seq_length")
+    own = tokenizer.get("model_max_length", tokenizer.get("max_len"))
+    says = [own if limit is None else limit, positions, stated.get("max_tokens")]
     known = [int(value) for value in says if value is not None and 0 < value < 1_000_000]
     if not known:
         state = '{"contract": {"max_tokens": 512}}'

@@ -12,7 +12,8 @@ from typing import Any
 
 from nearfield.errors import ModelError
 from nearfield.store.fields import read_json
-from nearfield.store.model_folder import first_json, max_tokens_of, read_limits
+from nearfield.store.model_folder import first_json, max_tokens_of
+from nearfield.store.transformer_settings import read_settings
 
 ACTIVATIONS = ("identity", "sigmoid")
 CLASSIFIER, DECODER = "sequence-classification", "text-generation"  # the tasks, as transformers calls them
@@ -52,7 +53,7 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     transformer = path / modules[0]["path"] if modules else path
     if not (transformer / "config.json").exists():
         raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
-    config, limits = read_json(transformer / "config.json"), read_limits(transformer)
+    config, limits = read_json(transformer / "config.json"), read_settings(transformer, "reranker")
     task = _task(path, [str(module["type"]).rsplit(".", 1)[-1] for module in modules], config)
     if task == CLASSIFIER and (labels := _labels(config)) != 1:
         said = f"its classifier gives {labels} labels, and a cross-encoder that ranks gives one"

@@ -37,6 +37,17 @@ def test_bm25_finds_what_has_the_word(texts: Path) -> None:
     assert "Nothing was found" in run(texts, "zebra", "--model", "bm25").stdout
 
 
+def test_what_a_stop_list_leaves_out_is_said(texts: Path) -> None:
+    left_out = "bm25 leaves out stop words: the, a"
+    shown = run(texts, "the cat a cat", "--model", "bm25", "--explain").stdout
+    assert left_out in shown
+    assert left_out not in run(texts, "the cat a cat", "--model", "bm25").stdout
+    nothing = run(texts, "The, a", "--model", "bm25", "--explain").stdout
+    assert "Nothing was found" in nothing
+    assert left_out in nothing
+    assert json.loads(run(texts, "the cat", "--model", "bm25", "--explain", "--json").stdout)["stop_words"] == {"bm25": ["the"]}
+
+
 def test_a_model_with_vectors_now_or_made_before(texts: Path, tmp_path: Path, minilm: Path) -> None:
     now = json.loads(run(texts, "kitten", "--model", minilm, "-k", 2, "--json").stdout)["results"]
     assert [hit["rank"] for hit in now] == [1, 2]

@@ -18,6 +18,7 @@ from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.index.bm25 import BM25
 from nearfield.index.inverted import Inverted
 from nearfield.similarity.sparse import Sparse
+from nearfield.types.word_rule import RULE
 
 TEXTS = [*BAGS, *nasty_texts(40)]
 QUERIES = ["running cats", "mouse mouse cats", "zebra", "", "the", "LAW courts zebra", *nasty_texts(40)[::5]]
@@ -88,6 +89,17 @@ def test_a_saved_folder_gives_the_same_and_knows_itself(tmp_path: Path, weightin
     documents.save(tmp_path / "vectors")
     found, _ = Inverted.of(Sparse.open(tmp_path / "vectors")).top_k(opened.encode(["mouse"], "query"), 1)
     assert found[0, 0] in (0, 4)
+
+
+def test_terms_of_another_word_rule_are_refused(tmp_path: Path) -> None:
+    Lexical.fit(TEXTS).save(tmp_path / "words")
+    facts = json.loads((tmp_path / "words" / "lexical.json").read_text())
+    assert facts["word_rule"] == RULE
+    for rule, said in ((None, 1), (RULE + 1, RULE + 1)):
+        kept = {name: value for name, value in (facts | {"word_rule": rule}).items() if value is not None}
+        (tmp_path / "words" / "lexical.json").write_text(json.dumps(kept))
+        with pytest.raises(ModelError, match=f"cut by word rule {said}, .* by rule {RULE}, .* fit it on its documents again"):
+            load_encoder(tmp_path / "words")
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:

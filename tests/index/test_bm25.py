@@ -13,9 +13,9 @@ import Stemmer
 
 from indexes import BAGS, without_kernels
 from nasty import nasty_texts
-from nearfield.batch.words import WORD
 from nearfield.errors import InputError
 from nearfield.index.bm25 import BM25
+from nearfield.types.word_rule import words
 
 QUERIES = ["running cats", "mouse", "mouse mouse cats", "zebra", "", "the", "LAW courts zebra"]
 STOP = ["the", "a", "are", "and", "of", "after"]
@@ -24,15 +24,15 @@ STOP = ["the", "a", "are", "and", "of", "after"]
 def naive(texts: list[str], query: str, *, k1: float, b: float) -> list[float]:
     stem = Stemmer.Stemmer("english").stemWord
 
-    def words(text: str) -> list[str]:
-        return [stem(word) for word in re.findall(r"[^\W_]{2,}", text.lower()) if word not in STOP]
+    def stems(text: str) -> list[str]:
+        return [stem(word) for word in re.findall(r"\w+", text.lower()) if word not in STOP]
 
-    documents = [words(text) for text in texts]
+    documents = [stems(text) for text in texts]
     mean_length = sum(map(len, documents)) / len(documents)
     scores = []
     for document in documents:
         score = 0.0
-        for term in words(query):
+        for term in stems(query):
             df = sum(term in other for other in documents)
             tf = Counter(document)[term]
             if df and tf:
@@ -91,6 +91,31 @@ def test_a_text_without_blanks_is_found_by_its_characters() -> None:
     assert found[:, 0].tolist() == [0, 1, 2, 3, -1]
 
 
+def test_words_with_marks_are_found_however_they_are_written() -> None:
+    texts = [
+        "क्रिकेट टीम ने मैच जीत लिया",
+        "दिल्ली में आज बारिश हो रही है",
+        "בְּרֵאשִׁית בָּרָא אֱלֹהִים",
+        "مُحَمَّد رسول",
+        "un cafe\u0301 noir",
+        "ｶﾞｲﾄﾞﾌﾞｯｸ",
+        "𠮷野家",
+    ]
+    asked = ["क्रिकेट टीम", "दिल्ली बारिश", "בראשית ברא", "مُحمد", "CAFÉ", "ガイド", "𠮷"]
+    assert BM25(texts).top_k(asked, 1)[0][:, 0].tolist() == list(range(7))
+
+
+def test_words_of_one_character_count() -> None:
+    texts = ["vitamin C and colds", "vitamin B and nerves", "vitamin D and bones", "a vitamin, the vitamin"]
+    index = BM25(texts)
+    assert index.top_k(["vitamin D", "vitamin B", "a vitamin"], 1)[0][:, 0].tolist() == [2, 1, 3]
+    assert index.encoder.stopped("The vitamin is a vitamin") == ["the", "is", "a"]
+
+
+def test_stop_words_are_folded_as_words_are() -> None:
+    assert BM25(["und ÜBER"], stop_words=["U\u0308ber"]).encoder.terms == ["und"]
+
+
 def test_identifiers_are_found_by_their_parts() -> None:
     found, _ = BM25(["def remove_writer(self, fd)", "def open_new(url)"]).top_k(["remove a writer", "open a new url"], 1)
     assert found[:, 0].tolist() == [0, 1]
@@ -102,7 +127,8 @@ def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None
     index = BM25(texts, stemmer=stemmer)
     stop_words = list(getattr(bm25s.stopwords, f"STOPWORDS_{'GERMAN' if stemmer == 'german' else 'EN'}"))
     own = None if stemmer is None else Stemmer.Stemmer(stemmer)
-    tokens = bm25s.tokenize(texts, token_pattern=WORD, stopwords=stop_words, stemmer=own, show_progress=False)
+    cut = [" ".join(words(text)) for text in texts]
+    tokens = bm25s.tokenize(cut, lower=False, token_pattern=r"\S+", stopwords=stop_words, stemmer=own, show_progress=False)
     assert sorted(index.encoder.terms) == sorted(tokens.vocab)
     peer = bm25s.BM25(k1=1.5, b=0.75, method="lucene")
     peer.index(tokens, create_empty_token=False, show_progress=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,9 +10,8 @@ import numpy.typing as npt
 import Stemmer
 
 from nearfield.errors import InputError, nearest
-from nearfield.types.scripts import UNSPACED
+from nearfield.types.word_rule import folded, words
 
-WORD = rf"(?u)[^\W_{UNSPACED}]{{2,}}|[{UNSPACED}]"
 NO_TERM = -1  # a stop word
 UNKNOWN = -2  # a word that the texts of the vocabulary lack
 
@@ -33,18 +31,16 @@ class Numbered(NamedTuple):
 
 
 class Words:
-    """A vocabulary: a word is two or more letters or digits in lower case, stop words are left out, then it is stemmed. Of scripts
-    without blanks between words (Japanese, Chinese, Thai and others) each character is a word, as in Lucene's standard analyzer.
+    """A vocabulary of stems: a text is cut by `types.word_rule`, stop words are left out, each other word is stemmed.
 
     `stemmer` is a Snowball language or None; `stop_words` of None is that language's list where there is one (English without a
-    stemmer). `_` parts words, so that identifiers are searched by their parts. `terms` are the stems that are known from the start,
-    each at its number. Each different word is looked up and stemmed once. Raises InputError for an unknown language.
+    stemmer), folded as words are. `terms` are the stems that are known from the start, each at its number. Each different word is
+    looked up and stemmed once. Raises InputError for an unknown language.
     """
 
     def __init__(self, *, stemmer: str | None = "english", stop_words: Sequence[str] | None = None, terms: Sequence[str] = ()) -> None:
         self.stop_words = tuple(_stop_words(stemmer or "english") if stop_words is None else stop_words)
-        self._find = re.compile(WORD).findall
-        self._known = _Known(None if stemmer is None else _snowball(stemmer), frozenset(self.stop_words), terms)
+        self._known = _Known(None if stemmer is None else _snowball(stemmer), frozenset(map(folded, self.stop_words)), terms)
 
     @property
     def terms(self) -> Sequence[str]:
@@ -64,12 +60,16 @@ class Words:
     def unknown(self, text: str) -> list[str]:
         """The stems of the text's words that are not known, each once, in the text's order."""
         self._known.growing = False
-        words = [word for word in self._find(text.lower()) if self._known[word] == UNKNOWN]
-        return list(dict.fromkeys(map(self._known.stem, words)))
+        unknown = [word for word in words(text) if self._known[word] == UNKNOWN]
+        return list(dict.fromkeys(map(self._known.stem, unknown)))
+
+    def stopped(self, text: str) -> list[str]:
+        """The text's words that the stop list leaves out, each once, in the text's order."""
+        return [word for word in dict.fromkeys(words(text)) if word in self._known.stop_words]
 
     def _numbered(self, texts: Sequence[str]) -> Numbered:
         number = self._known.__getitem__
-        rows = [np.fromiter(map(number, self._find(text.lower())), np.int64) for text in texts]
+        rows = [np.fromiter(map(number, words(text)), np.int64) for text in texts]
         unknown = np.array([np.count_nonzero(row == UNKNOWN) for row in rows], np.int64)
         rows = [row[row >= 0] for row in rows]
         offsets = np.zeros(len(rows) + 1, np.int64)
@@ -84,10 +84,10 @@ class _Known(dict[str, int]):
         self.stems: dict[str, int] = {term: number for number, term in enumerate(terms)}
         self.growing = True
         self.stem = stemmer.stemWord if stemmer is not None else str
-        self._stop_words = stop_words
+        self.stop_words = stop_words
 
     def __missing__(self, word: str) -> int:
-        if word in self._stop_words:
+        if word in self.stop_words:
             self[word] = NO_TERM
             return NO_TERM
         stem = self.stem(word)

@@ -102,9 +102,9 @@ def search(
         final = _reranked(data, query, final, judge, depth).top(k)
         found |= _judged(query, final, judge) if explain else {}
     parts = rankings if len(rankings) > 1 or judge is not None else {}
-    rows = _rows(data, final, parts, explained=found if explain else {})
+    rows, stopped = _rows(data, final, parts, explained=found if explain else {}), _stopped(query, found)
     facts = {"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "reranked": rerank}
-    emit_json(facts | {"results": rows}) if json else _show(rows, list(parts))
+    emit_json(facts | {"stop_words": stopped, "results": rows}) if json else _show(rows, list(parts), stopped if explain else {})
 
 
 def _check(query: str, model: str | None, vectors: Path | None, index: str, recall: float | None, *, fuse: bool) -> None:
@@ -274,13 +274,19 @@ def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking], *, explai
     return rows
 
 
-def _show(rows: list[dict[str, Any]], parts: list[str]) -> None:
+def _show(rows: list[dict[str, Any]], parts: list[str], stopped: dict[str, list[str]]) -> None:
+    if rows:
+        _show_results(rows, parts)
+    else:
+        out.print("Nothing was found: no document shares a word or a term with the query; --explain names its stop words.")
+    for name, words in stopped.items():
+        out.print(f"{name} leaves out stop words: {', '.join(words)}", highlight=False, soft_wrap=True)
+
+
+def _show_results(rows: list[dict[str, Any]], parts: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    if not rows:
-        out.print("Nothing was found: no document shares a word or a term with the query.")
-        return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("rank", "score", *parts):
         table.add_column(title, justify="right", no_wrap=True)
@@ -291,6 +297,12 @@ def _show(rows: list[dict[str, Any]], parts: list[str]) -> None:
     out.print(table)
     if "matches" in rows[0]:
         _show_matches(rows)
+
+
+def _stopped(query: str, found: dict[str, _Found]) -> dict[str, list[str]]:
+    """The words of the query that each ranking leaves out, where it leaves out any."""
+    words = {name: each.asked.encoder.stopped(query) for name, each in found.items()}
+    return {name: left_out for name, left_out in words.items() if left_out}
 
 
 def _snippet(row: dict[str, Any]) -> str:

@@ -52,6 +52,10 @@ class Encoder(ABC, Generic[E]):
         """The words of `text` that the encoder has no term for, and leaves out; none where it has one for all."""
         return []
 
+    def stopped(self, text: str) -> list[str]:
+        """The words of `text` that the encoder leaves out as stop words; none where it has no stop list."""
+        return []
+
     def read(self, item: str, role: Role) -> list[str] | None:
         """What each vector of the multi-vector embedding of `item` stands for, in order; None where the encoder cannot tell."""
         return None

@@ -18,7 +18,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, ModelError, nearest
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields, read_json
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.lexical_folder import FILE, FORMAT
 from nearfield.store.static_folder import UNLIMITED
@@ -26,6 +26,7 @@ from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
 from nearfield.types.usage import Usage
+from nearfield.types.word_rule import RULE
 
 WEIGHTINGS = ("bm25", "tfidf")
 Floats = npt.NDArray[np.float32]
@@ -111,6 +112,10 @@ class Lexical(Encoder[Sparse]):
         """See Encoder.unknown."""
         return self.words.unknown(text)
 
+    def stopped(self, text: str) -> list[str]:
+        """See Encoder.stopped."""
+        return self.words.stopped(text)
+
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Sparse:
         """See Encoder.encode. Words that the documents lacked are left out and counted in `.usage`."""
         if isinstance(items, str):
@@ -143,16 +148,21 @@ class Lexical(Encoder[Sparse]):
         """Write a folder that `open` opens: `lexical.json`, `vocabulary.json`, `idf.npy`. Whole or not at all."""
         with staged_folder(path) as stage:
             bag = dataclasses.replace(self.bag, stop_words=self.words.stop_words)
-            write_json(stage / FILE, {"format": FORMAT, "bag": bag, "mean_length": self.mean_length})
+            write_json(stage / FILE, {"format": FORMAT, "word_rule": RULE, "bag": bag, "mean_length": self.mean_length})
             write_json(stage / "vocabulary.json", list(self.terms))
             np.save(stage / "idf.npy", self.idf)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """The encoder in a folder that `save` wrote. Raises ModelError where it is none or not whole."""
+        """The encoder in a folder that `save` wrote.
+
+        Raises ModelError where it is none or not whole, and where its terms were cut by another word rule than texts are now.
+        """
         path = Path(path)
         try:
-            facts, terms, idf = read_json(path / FILE), read_json(path / "vocabulary.json"), np.load(path / "idf.npy")
+            facts = read_fields(path / FILE)
+            _check_rule(path, facts.integer("word_rule", default=1))
+            terms, idf = read_json(path / "vocabulary.json"), np.load(path / "idf.npy")
             named = facts["bag"]
             bag = BagOfWords(**(named | {"stop_words": tuple(named["stop_words"])}))
             words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words, terms=terms)
@@ -162,3 +172,11 @@ class Lexical(Encoder[Sparse]):
         if facts.get("format") != FORMAT or idf.shape != (len(words.terms),) or idf.dtype != np.float32:
             raise ModelError(f"{path}: {len(words.terms):,} terms and weights of shape {idf.shape} do not belong together; save it again")
         return cls(words, bag, idf, mean_length, folder=path)
+
+
+def _check_rule(path: Path, rule: int) -> None:
+    if rule != RULE:
+        raise ModelError(
+            f"{path}: its terms were cut by word rule {rule}, and this version of nearfield cuts texts by rule {RULE}, so that they would "
+            "not match; fit it on its documents again (nearfield models lexical)"
+        )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfield.data.doctor.minhash import bands_for, near_duplicates
-from nearfield.data.doctor.words import words
+from nearfield.types.word_rule import words
 
 
 def jaccard(one: str, other: str, sizes: tuple[int, ...]) -> float:

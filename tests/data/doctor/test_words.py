@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.data.doctor.words import Shingler, digest, length_in_words, normalised, terms, visible, wording, words
+from nearfield.data.doctor.words import Shingler, digest, length_in_words, normalised, terms, visible, wording
+from nearfield.types.word_rule import words
 
 
 @pytest.mark.parametrize(

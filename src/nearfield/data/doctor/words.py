@@ -10,14 +10,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.types.scripts import UNSPACED
+from nearfield.types.word_rule import UNSPACED, words
 
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 
-_MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0966-\u0dff"  # vowel signs: parts of words that \w does not match
-_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:[{_MARKS}]+[^\W{UNSPACED}]*)*")
-_UNSPACED_CHARACTER = re.compile(rf"[{UNSPACED}]")
+_UNSPACED_CHARACTER = re.compile(rf"(?!\W)[{UNSPACED}]")
 _APOSTROPHES = re.compile(r"['`´‘’]")
 _BRACKETS = re.compile(r"[\"“”„«»()\[\]{};!?¿¡、。，؟،؛]")
 _STOPS = re.compile(r"(?<!\S)[.,:–—-]+|[.,:–—-]+(?!\S)")  # not inside "3.5" or "x-ray"
@@ -43,11 +41,6 @@ def wording(text: str) -> str:
     return " ".join(_STOPS.sub(" ", _BRACKETS.sub(" ", _APOSTROPHES.sub("", plain))).split()) or plain
 
 
-def words(text: str) -> list[str]:
-    """The words of `text`, case folded; a character each in scripts that write no blanks."""
-    return _WORD.findall(text.casefold())
-
-
 def terms(text: str) -> list[str]:
     """The words of `text` as one reads them: "market-wide" is one; punctuation is set aside."""
     return [term for piece in wording(text).split() for term in (words(piece) if _UNSPACED_CHARACTER.search(piece) else [piece])]
@@ -55,8 +48,9 @@ def terms(text: str) -> list[str]:
 
 def length_in_words(text: str) -> float:
     """How long `text` is, in a unit that is alike across scripts: words, or 1.7 characters where no blanks are written."""
-    unspaced = len(_UNSPACED_CHARACTER.findall(text))
-    return len(_WORD.findall(text)) - unspaced + unspaced / _CHARACTERS_A_WORD
+    found = words(text)
+    unspaced = sum(map(bool, map(_UNSPACED_CHARACTER.match, found)))
+    return len(found) - unspaced + unspaced / _CHARACTERS_A_WORD
 
 
 def digest(text: str) -> int:

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nearfield.data.cache import files_key, through_cache
 from nearfield.data.collection import Collection
 from nearfield.data.open import open_collection, open_data, open_pairs
 from nearfield.data.pairs import Pairs
-from nearfield.errors import CollectionError, InputError
+from nearfield.errors import CollectionError, InputError, NearfieldWarning
 
 ROWS = [
     {"query": "one, two", "positive": ['a "quoted" text', "second"], "negatives": ["never"], "group": "g1"},
@@ -137,20 +138,53 @@ def test_it_is_converted_once_and_again_when_the_file_changes(tmp_path: Path, mo
     assert kept.stat().st_mtime_ns == made
     lines(path, [*ROWS, {"query": "new", "positive": "x"}])
     assert len(open_collection(path).queries) == 3
-    (kept / "documents.arrow").write_bytes(b"damaged")
-    os.utime(kept)
-    lines(path, ROWS)
-    assert open_collection(path).fingerprint == first.fingerprint
 
 
-def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_the_same_size_and_time_with_other_content_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
+    path = lines(tmp_path / "faq.jsonl", ROWS)
+    about = path.stat()
+    first = open_collection(path).fingerprint
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"never", b"NEVER").replace(b"second", b"SECOND"))
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert path.stat().st_size == about.st_size
+    assert open_collection(path).fingerprint != first
+    path.write_bytes(whole)
+    assert open_collection(path).fingerprint == first
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
+    path = lines(tmp_path / "faq.jsonl", ROWS)
+
+    def changing(folder: Path | None) -> None:
+        lines(path, ROWS[:1])
+
+    with pytest.raises(InputError, match="changed while it was read"):
+        through_cache(lambda: files_key("rows", [path]), changing, open_folder=lambda folder: None)
+    assert not any((tmp_path / "home" / "collections").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut", "flipped", "emptied"])
+def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     path = lines(tmp_path / "faq.jsonl", ROWS)
     first = open_collection(path).fingerprint
     (kept,) = (tmp_path / "home" / "collections").iterdir()
-    (kept / "documents.arrow").unlink()
-    assert open_collection(path).fingerprint == first
-    assert (kept / "documents.arrow").is_file()
+    table = kept / "documents.arrow"
+    whole = table.read_bytes()
+    place = whole.index(b"quoted")
+    flipped = bytearray(whole)
+    flipped[place] ^= 1
+    damaged = {"cut": whole[:-200], "flipped": bytes(flipped), "emptied": b""}
+    if damage == "removed":
+        table.unlink()
+    else:
+        table.write_bytes(damaged[damage])
+    with pytest.warns(NearfieldWarning, match=r"documents\.arrow: .*; it is made again"):
+        assert open_collection(path).fingerprint == first
+    assert table.read_bytes() == whole
 
 
 def test_without_a_cache_it_is_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

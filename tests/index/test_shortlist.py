@@ -154,17 +154,22 @@ def test_an_index_lies_on_disk_and_opens_memory_mapped(kind: type[Shortlist], tm
     query = clustered(3, seed=1)
     np.testing.assert_array_equal(opened.top_k(query, documents, 5)[0], index.top_k(query, documents, 5)[0])
     assert 0 < opened.bytes_per_document < documents.bytes_per_item + 48 * 48
-    with pytest.raises(InputError, match=f"is a {kind.kind} index; wanted"):
+    with pytest.raises(InputError, match=f"kind is .{kind.kind}.; wanted one of"):
         next(other for other in KINDS if other is not kind).open(tmp_path / "index")
     for name in ("codes", "offsets" if kind is Funnel else "factors"):
         whole = np.load(tmp_path / "index" / f"{name}.npy")
         for wrong in (whole[:-1], whole.astype(np.float64)):
             np.save(tmp_path / "index" / f"{name}.npy", wrong)
-            with pytest.raises(InputError, match=r"is no whole index|holds 299 documents"):
+            with pytest.raises(InputError, match=r"is no whole index|holds 299 documents|holds float64"):
                 kind.open(tmp_path / "index")
+        flipped = whole.copy()
+        flipped.view(np.uint8).flat[5] ^= 1
+        np.save(tmp_path / "index" / f"{name}.npy", flipped)
+        with pytest.raises(InputError, match="is damaged: its checksum"):
+            kind.open(tmp_path / "index")
         np.save(tmp_path / "index" / f"{name}.npy", whole)
     (tmp_path / "index" / "codes.npy").write_bytes(b"cut")
-    with pytest.raises(InputError, match="is no whole index"):
+    with pytest.raises(InputError, match=r"codes.npy: is not a NumPy file"):
         kind.open(tmp_path / "index")
 
 

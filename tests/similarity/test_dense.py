@@ -121,7 +121,7 @@ def test_a_folder_with_values_that_are_not_finite_is_not_opened(tmp_path: Path, 
     stored = dense().quantise(storage)
     (stored.vectors if stored.ranges is None else stored.ranges)[1, 3] = np.nan
     stored.save(tmp_path / "vectors")
-    with pytest.raises(InputError, match=r"npy: 1 of these vectors hold NaN .* the first at 1: the file is damaged"):
+    with pytest.raises(InputError, match=r"npy: holds NaN or infinite values, the first in row 1: the file is damaged"):
         Dense.open(tmp_path / "vectors")
 
 
@@ -159,7 +159,7 @@ def test_a_saved_folder_opens_memory_mapped_and_equal(tmp_path: Path, storage: s
 
 
 def test_bad_folders_are_clear_errors(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"vectors.json: could not be read"):
+    with pytest.raises(InputError, match=r"vectors.json: does not exist"):
         Dense.open(tmp_path / "nowhere")
     folder = tmp_path / "vectors"
     dense().save(folder)
@@ -167,15 +167,15 @@ def test_bad_folders_are_clear_errors(tmp_path: Path) -> None:
     whole = (folder / "vectors.npy").read_bytes()
 
     (folder / "vectors.npy").write_bytes(whole[:-100])
-    with pytest.raises(InputError, match="is no whole vector folder"):
+    with pytest.raises(InputError, match=r"vectors.npy: says that it holds .* and has 364 bytes: it is cut off or damaged"):
         Dense.open(folder)
     (folder / "vectors.npy").write_bytes(whole)
     (folder / "vectors.json").write_text(json.dumps(facts | {"items": 6}))
-    with pytest.raises(InputError, match=r"vectors.npy holds 7 vectors, vectors.json says 6"):
+    with pytest.raises(InputError, match=r"vectors.npy: holds float32 of shape \(7, 12\); wanted float32 of shape \(6, 12\)"):
         Dense.open(folder)
     del facts["dim"]
     (folder / "vectors.json").write_text(json.dumps(facts))
-    with pytest.raises(InputError, match="is no whole vector folder: 'dim'"):
+    with pytest.raises(InputError, match=r"vectors.json: has no dim; wanted a whole number from 1"):
         Dense.open(folder)
     (folder / "vectors.json").write_text("{")
     with pytest.raises(InputError, match=r"vectors.json:1: is not JSON"):

@@ -116,8 +116,8 @@ def test_a_folder_gives_the_same_items_back(tmp_path: Path, storage: str) -> Non
 def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     items(3, 2).save(tmp_path / "v")
     np.save(tmp_path / "v" / "offsets.npy", np.array([0, 3, 9]))
-    with pytest.raises(InputError, match="2 items of 5 tokens"):
+    with pytest.raises(InputError, match=r"offsets.npy: runs from 0 to 9; wanted offsets that rise from 0 to 5"):
         MultiVector.open(tmp_path / "v")
     (tmp_path / "v" / "offsets.npy").unlink()
-    with pytest.raises(InputError, match="no whole folder of multi-vector embeddings"):
+    with pytest.raises(InputError, match=r"offsets.npy: does not exist"):
         MultiVector.open(tmp_path / "v")

@@ -75,5 +75,5 @@ def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
         Several.open(tmp_path / "v")
     del facts["fusion"]
     (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts), encoding="utf-8")
-    with pytest.raises(InputError, match="no whole folder of several embeddings"):
+    with pytest.raises(InputError, match=r"vectors.json: has no fusion; wanted an object"):
         Several.open(tmp_path / "v")

@@ -84,10 +84,10 @@ def test_a_folder_gives_the_same_rows_back(tmp_path: Path, storage: str) -> None
 def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     rows().save(tmp_path / "v")
     np.save(tmp_path / "v" / "terms.npy", np.zeros(3, np.int32))
-    with pytest.raises(InputError, match="3 terms"):
+    with pytest.raises(InputError, match=r"terms.npy: holds int32 of shape \(3,\); wanted int32 of shape \(43,\)"):
         Sparse.open(tmp_path / "v")
     (tmp_path / "v" / "weights.npy").unlink()
-    with pytest.raises(InputError, match="no whole folder of sparse vectors"):
+    with pytest.raises(InputError, match=r"weights.npy: does not exist"):
         Sparse.open(tmp_path / "v")
 
 

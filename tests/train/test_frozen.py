@@ -57,7 +57,7 @@ def test_what_is_missing_or_does_not_fit_is_named(tmp_path: Path) -> None:
         stored_vectors(folder(tmp_path / "d", ["x", "y", "z"], vectors * np.nan, plain=True), ["x"], "query")
     with pytest.raises(InputError, match=r"int64 of shape \(3,\)"):
         stored_vectors(folder(tmp_path / "e", None, np.arange(3), plain=True), ["x"], "query")
-    with pytest.raises(InputError, match=r"no vectors\.npy that can be read"):
+    with pytest.raises(InputError, match=r"vectors\.npy: does not exist"):
         stored_vectors(tmp_path, ["x"], "query")
     broken = folder(tmp_path / "f", ["x", "y", "z"], vectors)
     (broken / "ids.jsonl").write_text('"x"\nno\n"z"\n', encoding="utf-8")

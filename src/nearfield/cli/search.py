@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -212,16 +212,16 @@ def _opened(folder: Path, data: Collection) -> Embeddings:
     """The vectors in `folder`. Raises InputError where they are not one for each of the collection's documents, in their order."""
     from nearfield.encoders.bulk.manifest import changed_texts
     from nearfield.errors import InputError
+    from nearfield.similarity.embeddings import IDS
     from nearfield.similarity.open import open_embeddings
+    from nearfield.similarity.stored import read_ids
 
     stored = open_embeddings(folder)
     if len(stored) != len(data.document_ids):
         raise InputError(f"holds {len(stored)} vectors, {data.name} has {len(data.document_ids)} documents; encode it again", path=folder)
-    names = folder / "ids.jsonl"
-    if names.is_file():
-        with open(names, encoding="utf-8") as lines:
-            if any(json_format.loads(line) != name for line, name in zip(lines, data.document_ids, strict=False)):
-                raise InputError(f"names other documents than {data.name} has, or in another order; encode it again", path=names)
+    names = read_ids(folder)
+    if names is not None and any(name != known for name, known in zip_longest(names, data.document_ids)):
+        raise InputError(f"names other documents than {data.name} has, or in another order; encode it again", path=folder / IDS)
     changed = changed_texts(folder, data.document_texts)
     if changed:
         texts = f"{len(changed):,} of {len(data.document_ids):,} texts of {data.name}, {data.document_ids[changed[0]]} the first,"

@@ -96,7 +96,7 @@ class _Digest:
             lengths.update(_int64(pc.list_value_length(chunk)))
             self.items = self.items or _Digest()
             self.items.update(chunk.flatten())
-        elif pa.types.is_string(chunk.type):
+        elif pa.types.is_string(chunk.type) or pa.types.is_binary(chunk.type):
             lengths.update(_int64(pc.binary_length(chunk)))
             values.update(_string_bytes(chunk))
         else:

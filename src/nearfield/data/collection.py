@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 
 from nearfield.data.arrow import conform, digest, open_table, write_table
 from nearfield.data.columns import Unused
-from nearfield.data.manifest import read_manifest
+from nearfield.data.manifest import check_tables, read_manifest, write_manifest
 from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError, nearest
-from nearfield.store.atomic import read_folder, staged_folder, write_json
+from nearfield.store.atomic import read_folder, staged_folder
 
 __all__ = ["DOCUMENTS", "JUDGEMENTS", "QUERIES", "Collection", "Split", "Texts"]
 
@@ -27,6 +27,7 @@ QUERIES = pa.schema([("id", pa.string()), ("text", pa.string()), ("group", pa.st
 JUDGEMENTS = pa.schema([("query", pa.string()), ("document", pa.string()), ("relevance", pa.int32()), ("split", pa.string())])
 TABLES = {"documents": DOCUMENTS, "queries": QUERIES, "judgements": JUDGEMENTS}
 MANIFEST = "collection.json"
+FILES = tuple(f"{what}.arrow" for what in TABLES)
 ALL = "all"
 """The split of data that names none, and a name for all splits together."""
 FORMAT = 1
@@ -149,7 +150,7 @@ class Collection:
         with staged_folder(path) as stage:
             for what in TABLES:
                 write_table(stage / f"{what}.arrow", getattr(self, what))
-            write_json(stage / MANIFEST, manifest(self.name, documents_only=self.documents_only))
+            write_manifest(stage / MANIFEST, manifest(self.name, documents_only=self.documents_only), FILES)
 
     @classmethod
     def open(cls, path: str | Path) -> Collection:
@@ -159,6 +160,7 @@ class Collection:
     @classmethod
     def _read(cls, path: Path) -> Collection:
         about = read_manifest(path / MANIFEST, kind="collection", format=FORMAT)
+        check_tables(about, FILES)
         tables = {what: open_table(path / f"{what}.arrow") for what in TABLES}
         return cls(about["name"], **tables, documents_only=about.flag("documents_only", False))
 

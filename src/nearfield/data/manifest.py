@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nearfield.errors import InputError
+from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields
+from nearfield.store.kept import check_file, checksums
 
 _LONGEST = 255  # characters: a name becomes part of the names of folders
 
@@ -26,3 +29,15 @@ def read_manifest(path: Path, *, kind: str, format: int) -> Fields:
     except UnicodeEncodeError as error:
         raise InputError("name holds half of a surrogate pair, which is no character", path=path) from error
     return about
+
+
+def write_manifest(path: Path, facts: Mapping[str, object], tables: Sequence[str]) -> None:
+    """Write the manifest at `path`: `facts`, and the checksums of the `tables`, which lie beside it and are finished."""
+    write_json(path, {**facts, "checksums": checksums(path.parent, tables)})
+
+
+def check_tables(about: Fields, tables: Sequence[str]) -> None:
+    """Raise InputError where a table is not as it was written. A manifest from before checksums were kept says nothing of that."""
+    noted = about.object("checksums", None)
+    for name in tables if noted is not None else ():
+        check_file(about.path.parent / name, noted.integer(name, high=2**32 - 1))

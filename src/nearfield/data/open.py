@@ -89,7 +89,7 @@ def open_pairs(source: str | Path) -> Pairs:
         rows.write_pairs(path, writer)
         return writer.finish()
 
-    found = through_cache(_key("pairs", [path]), make, open_folder=lambda folder: Pairs.open(folder, source=str(source)))
+    found = through_cache(lambda: _key("pairs", [path]), make, open_folder=lambda folder: Pairs.open(folder, source=str(source)))
     return replace(found, unused=(unused,)) if unused else found
 
 
@@ -169,7 +169,7 @@ def _converted(name: str, kind: str, files: list[Path], fill: Callable[[Collecti
         except RepeatedId as error:
             raise _located(error, files) from error
 
-    return through_cache(_key(kind, files), make, open_folder=Collection.open)
+    return through_cache(lambda: _key(kind, files), make, open_folder=Collection.open)
 
 
 def _located(error: RepeatedId, files: list[Path]) -> CollectionError:

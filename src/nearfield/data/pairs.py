@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from nearfield.data.arrow import ROWS, conform, digest, open_table, write_table
 from nearfield.data.columns import Unused
-from nearfield.data.manifest import read_manifest
+from nearfield.data.manifest import check_tables, read_manifest, write_manifest
 from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError
-from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.atomic import staged_folder
 
 PAIRS = pa.schema([("query", pa.string()), ("positive", pa.string()), ("negatives", pa.list_(pa.string())), ("score", pa.float64())])
 MANIFEST = "pairs.json"
@@ -93,7 +93,7 @@ class Pairs:
         """Write the pairs as a folder at `path`, whole or not at all; a folder that is there is replaced."""
         with staged_folder(path) as stage:
             write_table(stage / TABLE, self.table)
-            write_json(stage / MANIFEST, manifest(self.name))
+            write_manifest(stage / MANIFEST, manifest(self.name), [TABLE])
 
     @classmethod
     def open(cls, path: str | Path, *, source: str | None = None) -> Pairs:
@@ -103,6 +103,7 @@ class Pairs:
         """
         source, path = str(path) if source is None else source, Path(path)
         about = read_manifest(path / MANIFEST, kind="folder of pairs", format=FORMAT)
+        check_tables(about, [TABLE])
         return cls(about["name"], open_table(path / TABLE), source)
 
 

@@ -33,7 +33,7 @@ _EMPHASIS = re.compile(r"(?<!\w)(\*{1,2})(\w(?:[^*\n]*\w)?)\1(?!\w)")
 
 def open_pydoc_topics() -> Collection:
     """The collection `pydoc-topics` of the running Python, kept in the cache. Raises CollectionError where it has no topics."""
-    return through_cache(text_key(f"{NAME} {RULE} {sys.version}"), _make, open_folder=Collection.open)
+    return through_cache(lambda: text_key(f"{NAME} {RULE} {sys.version}"), _make, open_folder=Collection.open)
 
 
 def _make(folder: Path | None) -> Collection:

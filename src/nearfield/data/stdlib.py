@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nearfield.data.cache import text_key, through_cache
+from nearfield.data.cache import files_key, through_cache
 from nearfield.data.collection import Collection
 from nearfield.data.sentences import first_sentence
 from nearfield.data.writer import CollectionWriter
@@ -78,7 +78,10 @@ def open_stdlib() -> Collection:
             writer.judgement(entry.key, entry.key, 1, split_of(entry.module))
         return writer.finish()
 
-    return through_cache(text_key(f"{NAME} {RULE} {sys.version} {root}"), make, open_folder=Collection.open)
+    def key() -> str:
+        return files_key(f"{NAME} {RULE} {sys.version}", (file for name in sorted(sys.stdlib_module_names) for file in _files(root, name)))
+
+    return through_cache(key, make, open_folder=Collection.open)
 
 
 def split_of(module: str) -> str:

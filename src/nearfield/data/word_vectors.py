@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ import pyarrow.compute as pc
 from nearfield.data.arrow import open_table, write_table
 from nearfield.data.cache import files_key
 from nearfield.data.readers.word_vectors import word_vector_blocks
-from nearfield.errors import InputError, StorageError
-from nearfield.store.atomic import staged_folder, write_json
+from nearfield.errors import InputError
+from nearfield.store.atomic import write_json
 from nearfield.store.home import home
+from nearfield.store.kept import kept_folder
 from nearfield.store.mapped import map_tensors, write_rows
 from nearfield.store.model_folder import contract_json
 from nearfield.store.static_folder import UNKNOWN, UNLIMITED, read_table, write_static_config, write_word_tokeniser
@@ -88,17 +88,9 @@ def word_folder(path: Path) -> Path:
     if not path.exists():
         raise InputError("does not exist; check the path", path=path)
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    folder = home() / "words" / files_key("words", files)
-    if not (folder / "nearfield.json").exists():
-        try:
-            with staged_folder(folder) as stage:
-                write_word_folder(stage, word_vector_blocks(path), name=path.stem if path.is_file() else path.name)
-        except StorageError:
-            with contextlib.suppress(OSError):
-                if (folder / "nearfield.json").exists():  # another process was first
-                    return folder
-            raise
-    return folder
+    name = path.stem if path.is_file() else path.name
+    folder = home() / "words" / files_key("words", [file for file in files if file.is_file()])
+    return kept_folder(folder, lambda stage: write_word_folder(stage, word_vector_blocks(path), name=name))
 
 
 def write_word_folder(stage: Path, blocks: Iterable[tuple[list[str], npt.NDArray[np.float32]]], *, name: str) -> None:

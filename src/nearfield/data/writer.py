@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from nearfield.data import pairs
 from nearfield.data.arrow import ROWS
-from nearfield.data.collection import MANIFEST, TABLES, Collection, manifest
+from nearfield.data.collection import FILES, MANIFEST, TABLES, Collection, manifest
+from nearfield.data.manifest import write_manifest
 from nearfield.data.pairs import PAIRS, Pairs
-from nearfield.store.atomic import write_json
 
 _BATCH_BYTES = 4 << 20  # a batch is written when its texts reach this, or ROWS rows
 
@@ -80,7 +80,7 @@ class CollectionWriter:
         tables = {what: table.close() for what, table in self._tables.items()}
         if self._folder is None:
             return Collection(self._name, tables["documents"], tables["queries"], tables["judgements"], documents_only=documents_only)
-        write_json(self._folder / MANIFEST, manifest(self._name, documents_only=documents_only))
+        write_manifest(self._folder / MANIFEST, manifest(self._name, documents_only=documents_only), FILES)
         return Collection.open(self._folder)
 
 
@@ -100,5 +100,5 @@ class PairsWriter:
         table = self._table.close()
         if self._folder is None:
             return Pairs(self._name, table, self._source)
-        write_json(self._folder / pairs.MANIFEST, pairs.manifest(self._name))
+        write_manifest(self._folder / pairs.MANIFEST, pairs.manifest(self._name), [pairs.TABLE])
         return Pairs.open(self._folder, source=self._source)

@@ -40,6 +40,7 @@ class Inverted:
         """From the documents' sparse vectors. Raises InputError for more than 2^31 documents."""
         if len(vectors) > np.iinfo(np.int32).max:
             raise InputError(f"{len(vectors)} documents are too many for one index; wanted fewer than 2^31: make several")
+        vectors.check_terms()  # what is made of them is written and read as far as they say
         columns = vectors.matrix().tocsc()
         return cls(columns.indptr.astype(np.int64), columns.indices.astype(np.int32), columns.data.astype(np.float32), len(vectors))
 
@@ -55,6 +56,7 @@ class Inverted:
         """The k documents with the highest dot product with each of n queries; see `search`. Raises ContractError for other terms."""
         if query.dim != len(self.starts) - 1:
             raise ContractError(f"queries are over {query.dim} terms and the index over {len(self.starts) - 1}; both need one vocabulary")
+        query.check_terms()
         return self.search(query.terms.astype(np.int64), query.weights.astype(np.float32), query.offsets, k)
 
     def search(self, terms: Numbers, weights: npt.NDArray[np.float32], offsets: Numbers, k: int) -> TopK:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.errors import InputError
+from nearfield.errors import ContractError, InputError
 from nearfield.index.top import TopK, best, empty_top_k
 from nearfield.index.turns import in_turns, processors
 from nearfield.kernels.library import Kernels
@@ -51,6 +51,11 @@ class Rows:
 
     def __init__(self, documents: Dense) -> None:
         vectors = documents.vectors
+        width = -(-documents.dim // 8) if documents.storage == "binary" else documents.dim
+        ranges_fit = documents.storage != "int8" or (documents.ranges is not None and documents.ranges.shape == (2, documents.dim))
+        if vectors.ndim != 2 or vectors.shape[1] != width or not ranges_fit:  # the kernels read as far as these say
+            said = f"{documents.dim} dimensions of {documents.storage}, and hold {vectors.shape}"
+            raise ContractError(f"the documents say that they have {said}; make them again")
         if vectors.dtype != _DTYPES[documents.storage]:
             vectors = vectors.astype(_DTYPES[documents.storage])
         if vectors.shape[1] > 1 and vectors.strides[1] != vectors.itemsize:

@@ -18,14 +18,14 @@ from nearfield.index.rescore import rescored
 from nearfield.index.scan import not_finite
 from nearfield.index.top import TopK, best, empty_top_k
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.functions import unit
+from nearfield.similarity.functions import FUNCTIONS, unit
+from nearfield.store.array import check_finite, checksum, map_array, read_header
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields
 
 Floats = npt.NDArray[np.float32]
 ROWS = 16_384  # vectors that are turned into stand-ins at a time
 SAMPLE = 50_000  # vectors, evenly spaced, that a mean or a rotation is taken from
-LOOKED_AT = 1_000  # vectors that a digest reads
 OVERSAMPLING = 20  # before it is measured; about what 100,000 sentences need for a recall of .98
 FACTS = "index.json"
 
@@ -105,31 +105,43 @@ class Shortlist(ABC):
         arrays = self._arrays()
         with staged_folder(path) as stage:
             for name, array in arrays.items():
-                np.save(stage / f"{name}.npy", array)
+                np.save(stage / f"{name}.npy", np.ascontiguousarray(array))
             facts = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in arrays}
+            facts |= {"checksums": {name: checksum(array) for name, array in arrays.items()}}
             write_json(stage / FACTS, {"format": 1, "kind": self.kind, "items": len(self)} | facts)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """Stand-ins from a folder, memory-mapped. Raises InputError where it is none of this kind or its parts do not fit."""
-        facts = read_json(Path(path) / FACTS)
-        if facts.get("kind") != cls.kind:
-            raise InputError(f"is a {facts.get('kind')} index; wanted {cls.kind}", path=path)
+        path = Path(path)
+        facts = read_fields(path / FACTS)
+        facts.one_of("kind", (cls.kind,))
+        known: dict[str, Any] = {
+            "similarity": facts.one_of("similarity", tuple(FUNCTIONS)),
+            "dim": facts.integer("dim", low=1),
+            "made_of": facts.text("made_of"),
+            "oversampling": facts.integer("oversampling", low=1),
+            "k": facts.integer("k"),
+            "recall": facts.number("recall", low=0, high=1),
+        }
+        names = [field.name for field in fields(cls) if field.name not in known]
+        known |= {name: _stand_ins(path / f"{name}.npy") for name in names}
+        index = cls(**known)
         try:
-            known: dict[str, Any] = {field.name: facts[field.name] for field in fields(cls) if field.name in facts}
-            arrays = {
-                field.name: np.load(Path(path) / f"{field.name}.npy", mmap_mode="r") for field in fields(cls) if field.name not in facts
-            }
-            index = cls(**known, **arrays)
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"is no whole index: {error}", path=path) from error
-        if len(index) != facts["items"]:
-            raise InputError(f"holds {len(index)} documents, {FACTS} says {facts['items']}; make it again", path=path)
-        for name, shape in index.shapes().items():  # the kernels read as far as these say
-            kind = np.dtype(np.uint8 if name == "codes" else np.float32)
-            if arrays[name].shape != shape or arrays[name].dtype != kind or not arrays[name].flags.c_contiguous:
-                got = f"{arrays[name].shape} {arrays[name].dtype}"
-                raise InputError(f"is no whole index: {name}.npy is {got}; wanted {shape} {kind}; make it again", path=path)
+            items, shapes = len(index), index.shapes()
+        except (TypeError, IndexError) as error:
+            raise InputError("is no whole index: its arrays have too few dimensions; make it again", path=path) from error
+        if items != facts.integer("items", high=2**48):
+            raise InputError(f"holds {items} documents, {FACTS} says {facts['items']}; make it again", path=path)
+        arrays, sums = index._arrays(), facts.object("checksums")
+        for name, shape in shapes.items():  # the kernels read as far as these say
+            got, kind = arrays[name], np.dtype(np.uint8 if name == "codes" else np.float32)
+            if got.shape != shape or got.dtype != kind or not got.flags.c_contiguous:
+                said = f"{name}.npy is {got.shape} {got.dtype}; wanted {shape} {kind}"
+                raise InputError(f"is no whole index: {said}; make it again", path=path)
+            check_finite(got, path / f"{name}.npy")
+            if checksum(got) != sums.get(name):
+                raise InputError("is damaged: its checksum is not the one that was noted; make it again", path=path / f"{name}.npy")
         return index
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -137,12 +149,16 @@ class Shortlist(ABC):
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
+def _stand_ins(path: Path) -> npt.NDArray[Any]:
+    """An array of stand-ins, memory-mapped, of whatever shape. Raises InputError where it is none."""
+    header = read_header(path)
+    return map_array(path, ["uint8", "float32"], header.shape)
+
+
 def digest(documents: Dense) -> str:
-    """SHA-256 over up to 1,000 of the vectors, evenly spaced, their number, storage and dim: tells one file of vectors from another."""
-    rows = np.unique(np.linspace(0, max(0, len(documents) - 1), min(len(documents), LOOKED_AT)).astype(np.int64))
-    told = hashlib.sha256(f"{len(documents)} {documents.dim} {documents.storage}".encode())
-    told.update(np.ascontiguousarray(documents.vectors[rows]).tobytes())
-    return told.hexdigest()
+    """Tells these vectors from any others: SHA-256 over their number, dim, storage and the checksum of all of them."""
+    told = f"{len(documents)} {documents.dim} {documents.storage} {checksum(documents.vectors)}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def unfitted(documents: Dense) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +21,14 @@ _BLOCK = 32 << 20  # bytes read at a time
 
 
 class ArrayFile:
-    """A `.npy` file that grows at its end; `rows` of it are there already.
+    """A `.npy` file that grows at its end; `rows` of it are there already, whose CRC-32 is `checksum`.
 
     What is added has the type of `like`, and rows as wide as its. It is a NumPy file once `close` has written the final number of rows.
     """
 
-    def __init__(self, path: Path, like: Array, *, rows: int = 0) -> None:
-        self.path, self.dtype, self.shape = path, like.dtype, like.shape[1:]
-        self._row_bytes = self.dtype.itemsize * int(np.prod(self.shape))
+    def __init__(self, path: Path, like: Array, *, rows: int = 0, checksum: int = 0) -> None:
+        self.path, self.dtype, self.shape, self.checksum = path, like.dtype, like.shape[1:], checksum
+        self._row_bytes = row_bytes(like)
         self._file = GrowingFile(path, size=HEADER + rows * self._row_bytes if rows else 0)
         if not rows:
             self._file.append(header(self.dtype, (0, *self.shape)))
@@ -40,7 +42,9 @@ class ArrayFile:
         """Add rows of the file's own type and width."""
         assert rows.dtype == self.dtype
         assert rows.shape[1:] == self.shape
-        self._file.append(np.ascontiguousarray(rows).data.cast("B") if rows.size else b"")
+        data = np.ascontiguousarray(rows).data.cast("B") if rows.size else b""
+        self.checksum = zlib.crc32(data, self.checksum)
+        self._file.append(data)
 
     def last(self) -> Array:
         """The last row, read from the disk."""
@@ -61,6 +65,11 @@ class ArrayFile:
         self._file.close()
 
 
+def row_bytes(like: Array) -> int:
+    """Bytes of a row of such an array."""
+    return like.dtype.itemsize * math.prod(like.shape[1:])
+
+
 def header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
     """The first 128 bytes of a NumPy file (format 1.0) of this shape."""
     facts = repr({"descr": dtype.str, "fortran_order": False, "shape": shape})
@@ -68,8 +77,9 @@ def header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
     return magic + facts.ljust(HEADER - 11).encode("ascii") + b"\n"
 
 
-def quantise_file(source: Path, target: Path, bounds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Write the float32 vectors in the file `source` as int8 codes to `target`, whole or not at all; the ranges of the codes.
+def quantise_file(source: Path, target: Path, bounds: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], int]:
+    """Write the float32 vectors in the file `source` as int8 codes to `target`, whole or not at all; the ranges and the checksum
+    of the codes.
 
     `bounds`: (2, dim) float32, the least and the greatest value of each dimension over all the vectors; the codes are those
     that `Dense.quantise` gives of all of them at once. Memory does not grow with their number.
@@ -82,7 +92,7 @@ def quantise_file(source: Path, target: Path, bounds: npt.NDArray[np.float32]) -
         for block in read_blocks(source):
             codes.append(Dense(block, like.dim).quantise("int8", like=like).vectors)
         codes.close()
-    return ranges
+    return ranges, codes.checksum
 
 
 def read_blocks(path: Path) -> Iterator[Array]:

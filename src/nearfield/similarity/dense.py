@@ -12,15 +12,18 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.similarity.embeddings import VECTORS, Array, Embeddings, chosen
-from nearfield.similarity.functions import similarity, unit
+from nearfield.similarity.facts import items_of, read_facts, usage_of
+from nearfield.similarity.functions import FUNCTIONS, similarity, unit
+from nearfield.store.array import check_finite, map_array, read_array
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import read_json
 from nearfield.types.contract import Contract
 from nearfield.types.usage import NOTHING_READ
 from nearfield.types.usage import Usage as Usage
 
 STORAGES = ("float32", "float16", "int8", "binary")
-_ROWS = 65_536  # vectors looked at at a time
+DTYPES = {"float32": "float32", "float16": "float16", "int8": "uint8", "binary": "uint8"}
+"""Of the numbers that each storage type holds."""
+RANGES = "ranges.npy"
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class Dense(Embeddings):
 
     def arrays(self) -> dict[str, Array]:
         """See Embeddings.arrays: `vectors.npy`, and `ranges.npy` for int8, which is the same for all items."""
-        return {VECTORS: self.vectors} | ({} if self.ranges is None else {"ranges.npy": self.ranges})
+        return {VECTORS: self.vectors} | ({} if self.ranges is None else {RANGES: self.ranges})
 
     def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
         """See Embeddings.save_facts."""
@@ -163,28 +166,25 @@ class Dense(Embeddings):
     def open(cls, path: str | Path) -> Dense:
         """A vector folder, memory-mapped. Raises InputError where the folder is none, its parts do not fit, or values are not finite."""
         path = Path(path)
-        facts = read_json(path / "vectors.json")
-        try:
-            vectors = np.load(path / "vectors.npy", mmap_mode="r")
-            ranges = np.load(path / "ranges.npy") if facts["storage"] == "int8" else None
-            kept = {name: facts[name] for name in ("dim", "storage", "similarity", "layer_norm", "normalise")}
-            usage = Usage(**facts["usage"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"is no whole vector folder: {error}", path=path) from error
-        if len(vectors) != facts["items"]:
-            raise InputError(f"vectors.npy holds {len(vectors)} vectors, vectors.json says {facts['items']}", path=path)
-        for start in range(0, len(vectors), _ROWS) if ranges is None else ():
-            _finite(vectors[start : start + _ROWS], "the file is damaged", path=path / "vectors.npy", first=start)
+        facts = read_facts(path)
+        items, dim = items_of(facts), facts.integer("dim", low=1)
+        storage = facts.one_of("storage", STORAGES)
+        width = -(-dim // 8) if storage == "binary" else dim
+        vectors = map_array(path / VECTORS, [DTYPES[storage]], (items, width))
+        check_finite(vectors, path / VECTORS)
+        ranges = read_array(path / RANGES, ["float32"], (2, dim)) if storage == "int8" else None
         if ranges is not None:
-            _finite(ranges, "the file is damaged", path=path / "ranges.npy")
-        return cls(vectors, ranges=ranges, usage=usage, **kept)
+            check_finite(ranges, path / RANGES)
+        kept = {name: facts.flag(name) for name in ("layer_norm", "normalise")}
+        metric = facts.one_of("similarity", tuple(FUNCTIONS))
+        return cls(vectors, dim, storage, metric, ranges=ranges, usage=usage_of(facts), **kept)
 
 
-def _finite(vectors: Array, why: str, *, path: Path | None = None, first: int = 0) -> Array:
-    """`vectors` unless one holds a NaN or an infinity, which raises InputError; the first of them is vector number `first`."""
+def _finite(vectors: Array, why: str) -> Array:
+    """`vectors` unless one holds a NaN or an infinity, which raises InputError."""
     if vectors.dtype.kind == "f" and not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(-1))
-        raise InputError(f"{len(bad)} of these vectors hold NaN or infinite values, the first at {first + bad[0]}: {why}", path=path)
+        raise InputError(f"{len(bad)} of these vectors hold NaN or infinite values, the first at {bad[0]}: {why}")
     return vectors
 
 

@@ -11,12 +11,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.similarity.facts import OFFSETS as OFFSETS
+from nearfield.similarity.facts import write_checksums
+from nearfield.store.array import checksum
 from nearfield.store.atomic import staged_folder
 from nearfield.types.usage import Usage
 
 Array = npt.NDArray[Any]
-VECTORS, OFFSETS = "vectors.npy", "offsets.npy"
-"""What a file of vectors, one a row, and one of offsets are called in a vector folder of any kind."""
+VECTORS, IDS = "vectors.npy", "ids.jsonl"
+"""What a file of vectors, one a row, and one of ids are called in a vector folder of any kind."""
 
 
 class Embeddings(ABC):
@@ -87,14 +90,15 @@ class Embeddings(ABC):
         `ids`, where given, name the items in the same order, as `ids.jsonl`: one JSON string a line.
         """
         with staged_folder(path) as stage:
-            arrays = self.arrays()
+            arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays().items()}
             for name, array in arrays.items():
                 (stage / name).parent.mkdir(parents=True, exist_ok=True)
                 np.save(stage / name, array)
             if ids is not None:
-                with open(stage / "ids.jsonl", "w", encoding="utf-8") as file:
+                with open(stage / IDS, "w", encoding="utf-8") as file:
                     file.writelines(json.dumps(name, ensure_ascii=False) + "\n" for name in ids)
             self.save_facts(stage, {name: len(array) for name, array in arrays.items()})
+            write_checksums(stage, {name: checksum(array) for name, array in arrays.items()})
 
     @classmethod
     @abstractmethod

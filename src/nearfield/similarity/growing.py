@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.similarity.array_file import ArrayFile, quantise_file
+from nearfield.similarity.array_file import HEADER, ArrayFile, quantise_file, row_bytes
+from nearfield.similarity.dense import RANGES
 from nearfield.similarity.embeddings import OFFSETS, VECTORS, Embeddings
+from nearfield.similarity.facts import write_checksums
+from nearfield.store.array import checksum
+from nearfield.store.growing import unchanged
 
 Bounds = Mapping[str, npt.NDArray[np.float32]]
 """The least and the greatest value of each dimension, (2, dim), of each array of vectors by its file's name."""
@@ -20,15 +24,18 @@ Bounds = Mapping[str, npt.NDArray[np.float32]]
 class GrowingEmbeddings:
     """The files in `folder` that parts of embeddings are added to.
 
-    `empty` is embeddings of no item, of the kind and storage of all the parts; `rows` says of each file how many rows of it are there
-    already and whole, and nothing of a folder that is begun.
+    `empty` is embeddings of no item, of the kind and storage of all the parts; `rows` and `checksums` say of each file how many rows of
+    it are there already and whole, and what their checksum is, and nothing of a folder that is begun.
     """
 
-    def __init__(self, folder: Path, empty: Embeddings, *, rows: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, folder: Path, empty: Embeddings, *, rows: Mapping[str, int] | None = None, checksums: Mapping[str, int] | None = None
+    ) -> None:
         self._files: dict[str, ArrayFile] = {}
         for name, array in empty.arrays().items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            self._files[name] = ArrayFile(folder / name, array, rows=rows[name] if rows else 0)
+            known = checksums[name] if checksums else 0
+            self._files[name] = ArrayFile(folder / name, array, rows=rows[name] if rows else 0, checksum=known)
             if Path(name).name == OFFSETS and not rows:
                 self._files[name].append(array)
         self._ends = {name: int(file.last()) for name, file in self._files.items() if Path(name).name == OFFSETS}
@@ -37,6 +44,11 @@ class GrowingEmbeddings:
     def rows(self) -> dict[str, int]:
         """How many rows each file holds."""
         return {name: file.rows for name, file in self._files.items()}
+
+    @property
+    def checksums(self) -> dict[str, int]:
+        """CRC-32 of what each file holds."""
+        return {name: file.checksum for name, file in self._files.items()}
 
     def append(self, part: Embeddings) -> None:
         """Add the items of `part`."""
@@ -62,16 +74,34 @@ class GrowingEmbeddings:
             file.release()
 
     def move(self, stage: Path, bounds: Bounds) -> None:
-        """Put the finished files into the folder `stage`; vectors that have `bounds` as int8 codes, with their ranges.
+        """Put the finished files into the folder `stage`, with their checksums; vectors that have `bounds` as int8 codes, with their
+        ranges.
 
         The files stay where they are, too, until their folder is removed.
         """
+        checksums = self.checksums
         for name, file in self._files.items():
             (stage / name).parent.mkdir(parents=True, exist_ok=True)
             if name in bounds:
-                np.save((stage / name).with_name("ranges.npy"), quantise_file(file.path, stage / name, bounds[name]))
+                ranges, checksums[name] = quantise_file(file.path, stage / name, bounds[name])
+                place = Path(name).with_name(RANGES)
+                np.save(stage / place, ranges)
+                checksums[place.as_posix()] = checksum(ranges)
             else:
                 link(file.path, stage / name)
+        write_checksums(stage, checksums)
+
+
+def whole_parts(folder: Path, empty: Embeddings, rows: Sequence[Mapping[str, int]], checksums: Sequence[Mapping[str, int]]) -> int:
+    """How many of the parts that were added to the files in `folder` are as they were written.
+
+    `rows` and `checksums` are those of `GrowingEmbeddings` after each part.
+    """
+    whole = len(rows)
+    for name, array in empty.arrays().items():
+        ends = [HEADER + each[name] * row_bytes(array) for each in rows[:whole]]
+        whole = unchanged(folder / name, ends, [each[name] for each in checksums[:whole]], start=HEADER)
+    return whole
 
 
 def bounds_of(part: Embeddings) -> Bounds:

@@ -10,12 +10,12 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.errors import ContractError, InputError
+from nearfield.errors import ContractError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import OFFSETS, VECTORS, Array, Embeddings, chosen
+from nearfield.similarity.facts import items_of, part_of, read_facts, read_offsets, usage_of
 from nearfield.similarity.offsets import item_blocks, joined_offsets, largest, segments
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import read_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
 TOKENS = "tokens"
@@ -160,19 +160,10 @@ class MultiVector(Embeddings):
     def open(cls, path: str | Path) -> MultiVector:
         """See Embeddings.open."""
         path = Path(path)
-        facts = read_json(path / "vectors.json")
-        try:
-            offsets = np.load(path / "offsets.npy")
-            opened = cls(Dense.open(path / TOKENS), offsets, facts["average"], Usage(**facts["usage"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"is no whole folder of multi-vector embeddings: {error}", path=path) from error
-        if len(opened) != facts["items"] or offsets[-1] != len(opened.tokens):
-            raise InputError(
-                f"holds {len(opened)} items of {len(opened.tokens)} tokens; vectors.json says {facts['items']} items, offsets.npy "
-                f"{offsets[-1]} tokens",
-                path=path,
-            )
-        return opened
+        facts = read_facts(path)
+        tokens = Dense.open(part_of(path, TOKENS))
+        offsets = read_offsets(path, items_of(facts), len(tokens))
+        return cls(tokens, offsets, facts.flag("average"), usage_of(facts))
 
 
 def pooled(documents: Embeddings, factor: int) -> Embeddings:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nearfield.errors import InputError, nearest
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.store.fields import read_json
+from nearfield.similarity.facts import FACTS, check_whole, read_facts
+from nearfield.store.atomic import read_folder
 
 KINDS = {
     "dense": "nearfield.similarity.dense:Dense",
@@ -20,13 +21,16 @@ KINDS = {
 def open_embeddings(path: str | Path) -> Embeddings:
     """The embeddings in the vector folder at `path`, memory-mapped; a folder that names no kind is dense.
 
-    Raises InputError where the folder is none, or of an unknown kind.
+    Raises InputError where the folder is none, is damaged, or of an unknown kind.
     """
-    file = Path(path) / "vectors.json"
-    facts = read_json(file)
-    kind = facts.get("kind", "dense") if isinstance(facts, dict) else None
+    return read_folder(path, _open)
+
+
+def _open(folder: Path) -> Embeddings:
+    kind = read_facts(folder).text("kind", "dense")
     if kind not in KINDS:
-        raise InputError(f"holds vectors of kind {kind!r}; known: {', '.join(KINDS)}.{nearest(str(kind), KINDS)}", path=file)
+        raise InputError(f"holds vectors of kind {kind!r}; known: {', '.join(KINDS)}.{nearest(kind, KINDS)}", path=folder / FACTS)
     module, name = KINDS[kind].split(":")
-    opened: Embeddings = getattr(importlib.import_module(module), name).open(path)
+    opened: Embeddings = getattr(importlib.import_module(module), name).open(folder)
+    check_whole(folder, opened.arrays())
     return opened

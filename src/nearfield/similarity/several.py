@@ -13,11 +13,11 @@ import numpy.typing as npt
 from nearfield.errors import InputError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import VECTORS, Array, Embeddings, chosen
+from nearfield.similarity.facts import items_of, part_of, read_facts, usage_of
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.sparse import STORAGES as STORAGES
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import read_json
 from nearfield.types.contract import FUSION
 from nearfield.types.usage import NOTHING_READ, Usage
 
@@ -123,13 +123,16 @@ class Several(Embeddings):
     def open(cls, path: str | Path) -> Several:
         """See Embeddings.open."""
         path = Path(path)
-        facts = read_json(path / "vectors.json")
-        parts = Dense.open(path / "dense"), Sparse.open(path / "sparse"), MultiVector.open(path / "multi-vector")
-        try:
-            opened = cls(*parts, facts["fusion"], Usage(**facts["usage"]))
-        except (KeyError, TypeError) as error:
-            raise InputError(f"is no whole folder of several embeddings: {error}", path=path) from error
-        counts = [len(part) for part in parts]
-        if set(counts) != {facts["items"]}:
-            raise InputError(f"holds {', '.join(map(str, counts))} items; vectors.json says {facts['items']} of each kind", path=path)
-        return opened
+        facts = read_facts(path)
+        dense, sparse = Dense.open(part_of(path, Dense.kind)), Sparse.open(part_of(path, Sparse.kind))
+        multi_vector = MultiVector.open(part_of(path, MultiVector.kind))
+        counts = [len(part) for part in (dense, sparse, multi_vector)]
+        if set(counts) != {items_of(facts)}:
+            said = f"vectors.json says {items_of(facts)} of each kind"
+            raise InputError(f"holds {', '.join(map(str, counts))} items; {said}", path=path)
+        fusion = facts.object("fusion")
+        unknown = sorted(set(fusion) - set(FUSION))
+        if unknown:
+            raise InputError(f"fusion.{unknown[0]} is of no known kind; wanted {', '.join(FUSION)}", path=path / "vectors.json")
+        weights = {kind: fusion.number(kind, low=0) for kind in fusion}
+        return cls(dense, sparse, multi_vector, weights, usage_of(facts))

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, nearest
 from nearfield.similarity.embeddings import OFFSETS, Array, Embeddings, chosen
+from nearfield.similarity.facts import items_of, read_facts, read_offsets, usage_of
 from nearfield.similarity.offsets import joined_offsets, largest, segments
+from nearfield.store.array import check_finite, map_array
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import read_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 STORAGES = ("float32", "float16")
 SIMILARITIES = ("dot", "cosine")
+MOST_TERMS = 1 << 25  # of a vocabulary: an index takes twelve bytes for each, whether it occurs or not
+_LOOKED_AT = 1 << 22  # terms at a time
 
 
 @dataclass(frozen=True)
@@ -177,17 +180,31 @@ class Sparse(Embeddings):
     def open(cls, path: str | Path) -> Sparse:
         """See Embeddings.open."""
         path = Path(path)
-        facts = read_json(path / "vectors.json")
-        try:
-            weights, terms = (np.load(path / f"{name}.npy", mmap_mode="r") for name in ("weights", "terms"))
-            offsets = np.load(path / "offsets.npy")
-            opened = cls(weights, terms, offsets, facts["dim"], facts["storage"], facts["similarity"], Usage(**facts["usage"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"is no whole folder of sparse vectors: {error}", path=path) from error
-        if len(opened) != facts["items"] or not len(weights) == len(terms) == offsets[-1]:
-            what = f"{len(opened)} rows, {len(weights)} weights and {len(terms)} terms"
-            raise InputError(f"holds {what}; vectors.json says {facts['items']} rows, offsets.npy {offsets[-1]} weights", path=path)
+        facts = read_facts(path)
+        storage, metric = facts.one_of("storage", STORAGES), facts.one_of("similarity", SIMILARITIES)
+        weights = map_array(path / "weights.npy", [storage], (None,))
+        terms = map_array(path / "terms.npy", ["int32"], (len(weights),))
+        offsets = read_offsets(path, items_of(facts), len(weights))
+        opened = cls(weights, terms, offsets, facts.integer("dim", low=1, high=MOST_TERMS), storage, metric, usage_of(facts))
+        opened.check_terms(path / "terms.npy")
+        check_finite(weights, path / "weights.npy")
         return opened
+
+    def check_terms(self, path: Path | None = None) -> None:
+        """Raise InputError unless the terms of each row, from the file at `path`, rise and lie within the vocabulary."""
+        begins = np.zeros(_LOOKED_AT + 1, bool)
+        for start in range(0, len(self.terms), _LOOKED_AT):
+            block = self.terms[max(0, start - 1) : start + _LOOKED_AT]
+            first = max(0, start - 1)
+            if block.min() < 0 or block.max() >= self.dim:
+                bad = int(block.min() if block.min() < 0 else block.max())
+                raise InputError(f"holds term {bad}; wanted terms from 0 to {self.dim - 1}", path=path)
+            low, high = np.searchsorted(self.offsets, [first, first + len(block)])
+            begins[:] = False
+            begins[self.offsets[low:high] - first] = True
+            falling = np.flatnonzero((np.diff(block) <= 0) & ~begins[1 : len(block)])
+            if len(falling):
+                raise InputError(f"holds terms that do not rise within a row, the first at {first + falling[0] + 1}", path=path)
 
 
 def _lengths(rows: Any) -> npt.NDArray[np.float32]:

@@ -1,17 +1,20 @@
-"""What the embeddings in a vector folder take."""
+"""What the embeddings in a vector folder take, and what they are called."""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from nearfield.errors import InputError
-from nearfield.similarity.embeddings import OFFSETS, VECTORS
+from nearfield.similarity.dense import RANGES
+from nearfield.similarity.embeddings import IDS, OFFSETS, VECTORS
+from nearfield.similarity.facts import items_of, part_of, read_facts
 from nearfield.similarity.multi_vector import TOKENS
-from nearfield.store.fields import read_json
+from nearfield.store.array import read_header
+from nearfield.store.regular import open_regular
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,17 @@ class StoredSize:
 
 def stored_size(folder: Path) -> StoredSize:
     """What the files of a vector folder take, as their headers say; nothing else is read. Raises InputError where it is none."""
-    facts = read_json(folder / "vectors.json")
-    kind, items = facts.get("kind", "dense"), facts["items"]
-    arrays = {file.relative_to(folder).as_posix(): _mapped(file) for file in folder.rglob("*.npy") if file.name != "ranges.npy"}
+    facts = read_facts(folder)
+    kind, items = facts.text("kind", "dense"), items_of(facts)
+    files = (file for file in folder.rglob("*.npy") if file.name != RANGES and not file.parent.name.startswith("index-"))
+    arrays = {file.relative_to(folder).as_posix(): read_header(file) for file in files}
     names = {Path(name).name for name in arrays}
     firsts = 8 * sum(Path(name).name == OFFSETS for name in arrays)  # the first of n + 1 offsets is no item's
     size = (sum(array.nbytes for array in arrays.values()) - firsts) / max(1, items)
-    terms = sum(len(array) for name, array in arrays.items() if Path(name).name == "terms.npy")
-    tokens = sum(len(array) for name, array in arrays.items() if name.endswith(f"{TOKENS}/{VECTORS}"))
-    place = {"multi-vector": folder / TOKENS, "several": folder / "dense"}.get(kind, folder)
-    dim = read_json(place / "vectors.json")["dim"]
+    terms = sum(array.shape[0] for name, array in arrays.items() if Path(name).name == "terms.npy")
+    tokens = sum(array.shape[0] for name, array in arrays.items() if name.endswith(f"{TOKENS}/{VECTORS}"))
+    place = {"multi-vector": TOKENS, "several": "dense"}.get(kind)
+    dim = read_facts(folder if place is None else part_of(folder, place)).integer("dim", low=1)
     return StoredSize(
         kind,
         items,
@@ -57,8 +61,20 @@ def stored_size(folder: Path) -> StoredSize:
     )
 
 
-def _mapped(file: Path) -> Any:
-    try:
-        return np.load(file, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise InputError(f"could not be read: {error}", path=file) from error
+def read_ids(folder: Path) -> Iterator[str] | None:
+    """The ids of a vector folder's items, in their order; None where it has none. Raises InputError where a line is no id."""
+    file = folder / IDS
+    return _ids(file) if os.path.lexists(file) else None
+
+
+def _ids(path: Path) -> Iterator[str]:
+    with open_regular(path) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                name = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                said = error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
+                raise InputError(f"is not JSON: {said}; wanted one JSON string a line", path=path, line=number) from error
+            if not isinstance(name, str | int):
+                raise InputError(f"holds a {type(name).__name__}; wanted one JSON string a line", path=path, line=number)
+            yield str(name)

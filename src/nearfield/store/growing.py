@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from nearfield.errors import StorageError
+
+_BLOCK = 1 << 22  # bytes read at a time
 
 
 class GrowingFile:
@@ -50,3 +54,25 @@ class GrowingFile:
     def close(self) -> None:
         """Let go of the file; what was not synced may be lost with the machine's power."""
         self._file.close()
+
+
+def unchanged(path: Path, ends: Sequence[int], checksums: Sequence[int], *, start: int = 0) -> int:
+    """How many of the parts of the file, which end at the bytes `ends`, are as they were written.
+
+    `checksums` are the CRC-32 of all bytes from `start` to the end of each part.
+    """
+    found = 0
+    try:
+        with open(path, "rb") as file:
+            file.seek(start)
+            for number, (end, wanted) in enumerate(zip(ends, checksums, strict=True)):
+                while (left := end - file.tell()) > 0:
+                    block = file.read(min(left, _BLOCK))
+                    if not block:
+                        return number
+                    found = zlib.crc32(block, found)
+                if found != wanted:
+                    return number
+    except FileNotFoundError:
+        return 0
+    return len(ends)

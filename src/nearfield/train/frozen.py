@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,10 @@ from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import VECTORS
 from nearfield.similarity.open import open_embeddings
+from nearfield.similarity.stored import read_ids
+from nearfield.store.array import check_finite, map_array
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY
 
@@ -68,13 +70,14 @@ def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
     stored = open_embeddings(folder) if (folder / "vectors.json").is_file() else _plain(folder)
     if not isinstance(stored, Dense):
         raise ContractError(f"{folder}: holds {stored.kind} embeddings; wanted dense vectors")
-    names = _ids(folder)
-    if names is None:
+    found = read_ids(folder)
+    if found is None:
         if len(stored) != len(ids):
             raise InputError(
                 f"has no ids.jsonl and {len(stored)} vectors for {len(ids)} ids; give ids.jsonl, one JSON string a line", path=folder
             )
         return stored
+    names = list(found)
     if len(names) != len(stored):
         raise InputError(f"holds {len(stored)} vectors and {len(names)} ids; wanted one id a vector", path=folder)
     place = {name: row for row, name in enumerate(names)}
@@ -87,27 +90,7 @@ def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
 
 
 def _plain(folder: Path) -> Dense:
-    try:
-        vectors = np.load(folder / "vectors.npy", mmap_mode="r")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"holds no vectors.npy that can be read ({reason}); wanted (n, dim) floats", path=folder) from error
-    if vectors.ndim != 2 or vectors.dtype not in (np.float32, np.float16, np.float64):
-        raise InputError(f"vectors.npy holds {vectors.dtype} of shape {vectors.shape}; wanted (n, dim) floats", path=folder)
-    vectors = vectors.astype(np.float32)
-    if not np.isfinite(vectors).all():
-        raise InputError("vectors.npy holds NaN or infinite values", path=folder)
+    path = folder / VECTORS
+    vectors = map_array(path, ["float32", "float16", "float64"], (None, None)).astype(np.float32)
+    check_finite(vectors, path)
     return Dense(vectors, vectors.shape[1])
-
-
-def _ids(folder: Path) -> list[str] | None:
-    file = folder / "ids.jsonl"
-    if not file.is_file():
-        return None
-    names = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            names.append(str(json.loads(line)))
-        except json.JSONDecodeError as error:
-            raise InputError(f"is not JSON: {error.msg}; wanted one JSON string a line", path=file, line=number) from error
-    return names

@@ -30,7 +30,7 @@ from nearfield.store.made_by import MadeBy
 from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
 
-FORMAT = 2  # of a job: raised when shards are cut or written otherwise
+FORMAT = 3  # of a job: raised when shards are cut or written otherwise
 
 
 def encode_to(

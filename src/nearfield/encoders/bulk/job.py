@@ -7,6 +7,8 @@ import dataclasses
 import json
 import logging
 import shutil
+import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,16 +18,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from nearfield.data.arrow import digest, open_table
 from nearfield.encoders.bulk.account import Account
 from nearfield.encoders.bulk.manifest import SCHEMA
 from nearfield.encoders.bulk.shards import Shard
-from nearfield.errors import InputError, StorageError
+from nearfield.errors import InputError, NearfieldWarning
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.similarity.growing import Bounds, GrowingEmbeddings
+from nearfield.similarity.growing import Bounds, GrowingEmbeddings, whole_parts
 from nearfield.store.atomic import staged_file, write_json
 from nearfield.store.atomic import storage as writing
 from nearfield.store.fields import read_json
-from nearfield.store.growing import GrowingFile
+from nearfield.store.growing import GrowingFile, unchanged
 
 log = logging.getLogger(__name__)
 IDS, ARRAYS = "ids.jsonl", "arrays"
@@ -50,8 +53,9 @@ class Part:
 class Mark:
     """How far a run was when a shard was done: what the shard's file says beside its manifest.
 
-    `rows`, `items` (rows that have embeddings), `id_bytes` and `arrays` (rows of each file) count all shards up to this one; `digest`,
-    `account` and `bounds` are of this one.
+    `rows`, `items` (rows that have embeddings), `id_bytes` and `arrays` (rows of each file) count all shards up to this one, and
+    `checksums` and `id_checksum` are of what they have written; `digest`, `manifest` (a digest, too), `account` and `bounds` are of
+    this one.
     """
 
     digest: str
@@ -59,18 +63,26 @@ class Mark:
     items: int
     id_bytes: int
     arrays: dict[str, int]
+    checksums: dict[str, int]
+    id_checksum: int
+    manifest: str
     account: Account
     bounds: Bounds
 
     def json(self) -> str:
-        """The mark as text, float32 values exactly."""
-        facts = {name: getattr(self, name) for name in ("digest", "rows", "items", "id_bytes", "arrays")}
+        """The mark as text with its own checksum, float32 values exactly."""
+        names = ("digest", "rows", "items", "id_bytes", "arrays", "checksums", "id_checksum", "manifest")
+        facts = {name: getattr(self, name) for name in names}
         bounds = {name: base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode() for name, values in self.bounds.items()}
-        return json.dumps(facts | {"account": dataclasses.asdict(self.account), "bounds": bounds})
+        text = json.dumps(facts | {"account": dataclasses.asdict(self.account), "bounds": bounds})
+        return f"{zlib.crc32(text.encode()):08x}{text}"
 
     @classmethod
     def of_json(cls, text: str) -> Mark:
-        """The mark in `text`."""
+        """The mark in `text`. Raises ValueError where it is damaged."""
+        known, text = text[:8], text[8:]
+        if f"{zlib.crc32(text.encode()):08x}" != known:
+            raise ValueError("its checksum is not the one that was noted")
         facts: dict[str, Any] = json.loads(text)
         coded = facts.pop("bounds")
         bounds = {name: np.frombuffer(base64.b64decode(values), "<f4").reshape(2, -1) for name, values in coded.items()}
@@ -128,10 +140,11 @@ class Job:
         self._identify(facts)
         for left in [*self.folder.glob(".*.partial-*"), *self.shards.glob(".*.partial-*")]:
             left.unlink()
-        self.marks = [self._mark(file) for file in sorted(self.shards.glob("*.arrow"))]
+        self.marks = self._whole_marks(empty)
         last = self.marks[-1] if self.marks else None
         with writing(path):
-            self.arrays = GrowingEmbeddings(self.folder / ARRAYS, empty, rows=last.arrays if last else None)
+            rows, checksums = (last.arrays, last.checksums) if last else (None, None)
+            self.arrays = GrowingEmbeddings(self.folder / ARRAYS, empty, rows=rows, checksums=checksums)
             self.ids = GrowingFile(self.folder / IDS, size=last.id_bytes if last else 0)
         if last:
             log.info(f"going on after {last.rows:,} rows that are done ({self.folder})")
@@ -176,11 +189,23 @@ class Job:
         """Write what was made of the next shard; when this returns it is done, and when it is killed it is not."""
         with writing(self.path):
             self.arrays.append(part.embeddings)
-            self.ids.append("".join(json.dumps(name, ensure_ascii=False) + "\n" for name in part.ids).encode())
+            ids = "".join(json.dumps(name, ensure_ascii=False) + "\n" for name in part.ids).encode()
+            self.ids.append(ids)
             self.arrays.sync()
             self.ids.sync()
         rows, items = (self.marks[-1].rows if self.marks else 0) + len(shard.rows), self.items + len(part.embeddings)
-        mark = Mark(shard.digest, rows, items, self.ids.size, self.arrays.rows, part.account, part.bounds)
+        mark = Mark(
+            digest=shard.digest,
+            rows=rows,
+            items=items,
+            id_bytes=self.ids.size,
+            arrays=self.arrays.rows,
+            checksums=self.arrays.checksums,
+            id_checksum=zlib.crc32(ids, self.marks[-1].id_checksum if self.marks else 0),
+            manifest=digest(part.manifest.cast(SCHEMA)),
+            account=part.account,
+            bounds=part.bounds,
+        )
         schema = SCHEMA.with_metadata({"mark": mark.json()})
         with staged_file(self.shards / f"{len(self.marks):08}.arrow") as stage, pa.ipc.new_file(str(stage), schema) as writer:
             writer.write_table(part.manifest.cast(schema))
@@ -226,12 +251,24 @@ class Job:
             what = ", ".join(f"{key} was {held.get(key)!r} and is {facts.get(key)!r} now" for key in differing)
             raise InputError(f"an unfinished run to it was begun otherwise: {what}. Ask for the same, or {self._anew}", path=self.path)
 
-    def _mark(self, file: Path) -> Mark:
-        try:
-            with pa.OSFile(str(file)) as source:
-                return Mark.of_json(pa.ipc.open_file(source).schema.metadata[b"mark"].decode())
-        except (pa.ArrowException, OSError, TypeError, KeyError, ValueError) as error:
-            raise StorageError(f"{file}: is damaged ({error}); {self._anew}") from error
+    def _whole_marks(self, empty: Embeddings) -> list[Mark]:
+        """The marks of the shards that are as they were written; those after the first that is not are dropped, and made again."""
+        files = sorted(self.shards.glob("*.arrow"))
+        marks: list[Mark] = []
+        for file in files:
+            mark = _whole_mark(file)
+            if mark is None:
+                break
+            marks.append(mark)
+        whole = whole_parts(self.folder / ARRAYS, empty, [mark.arrays for mark in marks], [mark.checksums for mark in marks])
+        ends, checksums = [mark.id_bytes for mark in marks], [mark.id_checksum for mark in marks]
+        whole = min(whole, unchanged(self.folder / IDS, ends, checksums))
+        if whole < len(files):
+            message = f"{self.path}: of the {len(files):,} shards that an unfinished run left, number {whole + 1:,} is damaged"
+            warnings.warn(f"{message}; it and what follows it is made again", NearfieldWarning, stacklevel=2)
+        for file in files[whole:]:
+            file.unlink()
+        return marks[:whole]
 
     def _changed(self, what: str) -> InputError:
         return InputError(f"an unfinished run to it was begun with another input: {what}. Give that input, or {self._anew}", path=self.path)
@@ -239,3 +276,13 @@ class Job:
     @property
     def _anew(self) -> str:
         return f"remove {self.folder} to begin anew (encode --restart does): unchanged texts then come from the cache"
+
+
+def _whole_mark(file: Path) -> Mark | None:
+    """The mark of the shard in `file`, None where that is damaged."""
+    try:
+        table = open_table(file)
+        mark = Mark.of_json(table.schema.metadata[b"mark"].decode())
+        return mark if digest(table.replace_schema_metadata(None)) == mark.manifest else None
+    except (InputError, TypeError, KeyError, ValueError, AttributeError):
+        return None

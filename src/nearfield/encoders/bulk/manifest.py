@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nearfield.encoders.bulk.shards import text_hash
+from nearfield.errors import InputError, first_line
 from nearfield.store.atomic import staged_file
+from nearfield.store.regular import open_regular
 
 FILE = "manifest.parquet"
 _BATCH = 8192  # rows of a manifest that are looked at together
@@ -39,15 +42,26 @@ def write_manifest(parts: Iterable[pa.Table], path: Path) -> None:
 
 def texts_in(folder: Path) -> npt.NDArray[np.uint64] | None:
     """(n,) the first 8 bytes of the hash of each vector's text in `folder`, which tell it from others; None without a whole manifest."""
-    parts = [np.empty(0, np.uint64)]
     try:
-        with pq.ParquetFile(folder / FILE, pre_buffer=False, buffer_size=1 << 20) as file:  # else all row groups stay in memory
-            for batch in file.iter_batches(_BATCH, columns=["vector", "hash"]):
-                hashes = batch.column("hash").filter(batch.column("vector").is_valid()).drop_null()
-                parts.append(short_hashes(hashes.to_pylist()))
-    except (pa.ArrowException, OSError, KeyError):
+        return np.concatenate([np.empty(0, np.uint64), *(short_hashes(list(part.values())) for part in _hashes(folder / FILE))])
+    except InputError:
         return None
-    return np.concatenate(parts)
+
+
+def _hashes(path: Path) -> Iterator[dict[int, bytes]]:
+    """The hash of each vector's text by the vector's number, some rows at a time. Raises InputError where the manifest is not whole."""
+    wanted = pa.schema([SCHEMA.field("vector"), SCHEMA.field("hash")])
+    try:
+        # else all row groups stay in memory
+        with open_regular(path) as source, pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
+            for batch in file.iter_batches(_BATCH, columns=wanted.names):
+                rows = pa.Table.from_batches([batch]).select(wanted.names)
+                if not rows.schema.equals(wanted):
+                    raise InputError("has columns of other types; encode the texts again", path=path)
+                pairs = zip(rows["vector"].to_pylist(), rows["hash"].to_pylist(), strict=True)
+                yield {vector: known for vector, known in pairs if vector is not None and known}
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise InputError(f"is damaged ({first_line(error)}); encode the texts again", path=path) from error
 
 
 def short_hashes(hashes: Sequence[bytes]) -> npt.NDArray[np.uint64]:
@@ -60,8 +74,7 @@ def changed_texts(folder: Path, texts: Sequence[str]) -> list[int]:
 
     None where the folder has no manifest, or vectors without a hash.
     """
-    if not (folder / FILE).is_file():
+    if not os.path.lexists(folder / FILE):
         return []
-    rows = pq.read_table(folder / FILE, columns=["vector", "hash"])
-    made = {vector: known for vector, known in zip(rows["vector"].to_pylist(), rows["hash"].to_pylist(), strict=True) if known}
+    made = {vector: known for part in _hashes(folder / FILE) for vector, known in part.items()}
     return [at for at, text in enumerate(texts) if made.get(at) not in (None, text_hash(text.encode("utf-8", "surrogatepass")))]

@@ -12,6 +12,7 @@ from nearfield.encoders.lora.low_rank import LowRank
 from nearfield.errors import ContractError, ModelError, first_line, nearest
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.home import home
+from nearfield.store.kept import kept_folder
 from nearfield.store.lora_folder import CONFIG, WEIGHTS, LoRAFolder, adapter_place, read_lora
 from nearfield.store.model_folder import read_model_folder
 from nearfield.types.role import Role
@@ -29,9 +30,7 @@ def merged_folder(path: Path, resolve: Resolve) -> Path:
     base = find_base(folder, resolve)
     key = hashlib.sha256(f"{model_hash(path)} {model_hash(base)}".encode()).hexdigest()[:32]
     made = home() / "merged" / f"{path.resolve().name}-{key}"
-    if not (made / "nearfield.json").is_file():
-        merge_adapter(path, made, resolve=resolve)
-    return made
+    return kept_folder(made, lambda stage: merge_adapter(path, stage, resolve=resolve))
 
 
 def merge_adapter(path: Path, to: Path, *, resolve: Resolve, role: Role | None = None, base: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,9 +21,11 @@ from nearfield.data.readers.lines import decoded, reading, split_lines, tolerant
 from nearfield.data.readers.tolerant import tolerant_records
 from nearfield.data.texts import Texts
 from nearfield.errors import InputError, nearest
+from nearfield.store.regular import open_regular
 from nearfield.types.role import QUERY
 
 _BLOCK = 1 << 20  # bytes read at a time to count lines
+_COUNTED = 1 << 36  # bytes of a file whose lines are counted: half a minute
 STANDARD_INPUT = Path("standard input")
 IDS = ("id", "_id")
 """Fields that hold a row's id, the first of them that it has."""
@@ -182,12 +185,14 @@ def _names(path: Path) -> list[str]:
     raise first or InputError("the file has no rows", path=path)
 
 
-def _rows_in(path: Path) -> int:
+def _rows_in(path: Path) -> int | None:
     return parquet.count(path) if path.suffix.lower() == ".parquet" else _lines_in(path)
 
 
-def _lines_in(path: Path) -> int:
-    with reading(path), open(path, "rb") as file:
+def _lines_in(path: Path) -> int | None:
+    with reading(path), open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > _COUNTED:
+            return None
         return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from nearfield.data.arrow import open_table, write_table
 from nearfield.data.cache import files_key
+from nearfield.data.readers.lines import reading
 from nearfield.data.readers.word_vectors import word_vector_blocks
 from nearfield.errors import InputError
 from nearfield.store.atomic import write_json
@@ -87,9 +88,10 @@ def word_folder(path: Path) -> Path:
     """
     if not path.exists():
         raise InputError("does not exist; check the path", path=path)
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
     name = path.stem if path.is_file() else path.name
-    folder = home() / "words" / files_key("words", [file for file in files if file.is_file()])
+    with reading(path):
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        folder = home() / "words" / files_key("words", [file for file in files if file.is_file()])
     return kept_folder(folder, lambda stage: write_word_folder(stage, word_vector_blocks(path), name=name))
 
 

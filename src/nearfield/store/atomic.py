@@ -33,7 +33,7 @@ _REASONS = {
     errno.EISDIR: ("a folder of that name is there", _IN_THE_WAY),
     errno.ENAMETOOLONG: ("the name is too long", "Give a shorter one"),
 }
-_STAGED = re.compile(r"^\.(.+)\.partial-[^.]+$")
+_STAGED = re.compile(r"^\.(.+)\.partial-[^.]+$", re.DOTALL)  # a name may hold a line break
 
 
 @contextlib.contextmanager
@@ -192,7 +192,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _target(path: str | Path) -> Path:
     """`path`; of a symbolic link what it points to, so that the link stays and what it points to is replaced."""
     path = Path(path)
-    return path.resolve() if path.is_symlink() else path
+    return Path(os.path.realpath(path)) if path.is_symlink() else path  # which names a loop of links too, and raises nothing
 
 
 def _turn(path: Path) -> contextlib.AbstractContextManager[None]:

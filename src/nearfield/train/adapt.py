@@ -22,6 +22,7 @@ from nearfield.train.adapter import AdapterData, AdapterRecipe, fit_adapter
 from nearfield.train.conclude import conclude
 from nearfield.train.frozen import FrozenVectors
 from nearfield.train.prepare import relevance_by_position
+from nearfield.train.watcher import refuse_copies
 from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
@@ -55,6 +56,7 @@ def adapt(
     missing = {"train", "dev", "test"} - set(collection.splits)
     if missing:
         raise CollectionError(f"{collection.name} has no {', '.join(sorted(missing))}; an adapter wants train, dev and test")
+    refuse_copies(collection)
     dev, test = collection.split("dev"), collection.split("test")
     on_dev = vectors.of_split(dev)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from nearfield.errors import CollectionError, InputError
 from nearfield.heads.vector_map import MapConfig, VectorMap
 from nearfield.train.losses.infonce import infonce
+from nearfield.train.watcher import SAMPLE, Watcher, learned_from, refuse_one
 from nearfield.types.progress import Progress, silent
 
 Floats = npt.NDArray[np.float32]
@@ -68,6 +69,7 @@ def fit_adapter(
     dim = data.query.shape[1]
     generator = torch.Generator().manual_seed(recipe.seed)
     trained = VectorMap(MapConfig(recipe.kind, dim, dim, 0 if recipe.kind == "linear" else recipe.width), generator=generator)
+    refuse_one(data.query, "the model gives all queries")
     steps = _Steps(data, pairs, recipe, similarity)
     best, kept = (measure(trained), _copy(trained)) if measure else (-np.inf, _copy(trained))
     for epoch in range(recipe.epochs):
@@ -89,6 +91,9 @@ class _Steps:
         self.relevant = [np.asarray(found, np.int64) for found in data.relevant]
         self.pairs, self.recipe, self.similarity = pairs, recipe, similarity
         self.optimiser: torch.optim.Optimizer | None = None
+        self.made, an_epoch = 0, -(-len(pairs) // recipe.batch)
+        learned = learned_from(len(pairs), len(np.unique(pairs[:, 1])))
+        self.watcher = Watcher(an_epoch * recipe.epochs, learned, may_fit=True)
         self.start: dict[str, Tensor] = {}
 
     def epoch(self, trained: VectorMap, epoch: int) -> float:
@@ -103,10 +108,11 @@ class _Steps:
         total = 0.0
         for start in range(0, len(rows), self.recipe.batch):
             batch = self.pairs[rows[start : start + self.recipe.batch]]
-            loss = self._loss(trained, batch, order)
+            loss, negatives = self._loss(trained, batch, order)
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
+            self._watch(trained, float(loss.detach()), negatives)
             with torch.no_grad():
                 for name, weight in trained.named_parameters():
                     if name != "down":  # its product with `up` is what is pulled to zero
@@ -114,7 +120,16 @@ class _Steps:
             total += float(loss.detach()) * len(batch)
         return total / len(rows)
 
-    def _loss(self, trained: VectorMap, batch: npt.NDArray[np.int64], order: np.random.Generator) -> Tensor:
+    def _watch(self, trained: VectorMap, loss: float, negatives: int) -> None:
+        self.made += 1
+        still = not any(weight.grad is not None and bool(weight.grad.any()) for weight in trained.parameters())
+        self.watcher.saw(self.made, loss=loss, negatives=negatives, still=still)
+        if self.watcher.looks(self.made):
+            with torch.no_grad():
+                self.watcher.saw_vectors(self.made, trained(self.query[:SAMPLE]))
+
+    def _loss(self, trained: VectorMap, batch: npt.NDArray[np.int64], order: np.random.Generator) -> tuple[Tensor, int]:
+        """The loss of a batch, and how many pairs of a query and a negative it sees."""
         chosen = np.arange(len(self.document))
         if len(chosen) > NEGATIVES:
             chosen = np.unique(np.concatenate([batch[:, 1], order.choice(len(chosen), NEGATIVES, replace=False)]))
@@ -123,7 +138,7 @@ class _Steps:
             ignore[row, np.flatnonzero(np.isin(chosen, self.relevant[query]))] = True
         positive = torch.from_numpy(np.searchsorted(chosen, batch[:, 1]))
         document = self.document if len(chosen) == len(self.document) else self.document[torch.from_numpy(chosen)]
-        return infonce(
+        loss = infonce(
             trained(self.query[torch.from_numpy(batch[:, 0])]),
             document,
             positive,
@@ -131,6 +146,7 @@ class _Steps:
             similarity=self.similarity,
             ignore=torch.from_numpy(ignore),
         )
+        return loss, int((~ignore).sum())
 
 
 def _copy(trained: VectorMap) -> dict[str, Tensor]:

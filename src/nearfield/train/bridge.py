@@ -13,6 +13,7 @@ from torch import nn
 
 from nearfield.errors import InputError
 from nearfield.heads.vector_map import MapConfig, VectorMap
+from nearfield.train.watcher import Watcher, refuse_one
 from nearfield.types.progress import Progress, silent
 
 Floats = npt.NDArray[np.float32]
@@ -42,6 +43,8 @@ def fit_bridge(old: Floats, new: Floats, recipe: BridgeRecipe | None = None, *, 
     recipe = recipe or BridgeRecipe()
     if len(old) != len(new) or len(old) < LEAST:
         raise InputError(f"a bridge got {len(old)} old and {len(new)} new vectors; wanted the same texts' by both models, at least {LEAST}")
+    for vectors, model in ((old, "old"), (new, "new")):
+        refuse_one(vectors, f"the {model} model gives all texts")
     order = np.random.default_rng(recipe.seed).permutation(len(old))
     held, used = np.split(order, [max(8, int(HELD_OUT * len(old)))])
     fits = [_ridge(old[used], new[used], strength) for strength in RIDGES]
@@ -79,6 +82,7 @@ def _train(bent: VectorMap, rows: tuple[Floats, Floats], held_out: Callable[[], 
     old, new = (torch.from_numpy(np.ascontiguousarray(side, np.float32)) for side in rows)
     optimiser = torch.optim.Adam(bent.parameters(), lr=recipe.rate)
     generator = torch.Generator().manual_seed(recipe.seed)
+    watcher, made = Watcher(recipe.epochs * -(-len(old) // recipe.batch), f"{len(old):,} texts", may_fit=True), 0
     best, kept = held_out(), {name: weight.clone() for name, weight in bent.state_dict().items()}
     for epoch in range(recipe.epochs):
         optimiser.param_groups[0]["lr"] = recipe.rate * (1 - epoch / recipe.epochs)
@@ -87,6 +91,9 @@ def _train(bent: VectorMap, rows: tuple[Floats, Floats], held_out: Callable[[], 
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            made += 1
+            still = not any(weight.grad is not None and bool(weight.grad.any()) for weight in bent.parameters())
+            watcher.saw(made, loss=float(loss.detach()), negatives=len(batch), still=still)
         value = held_out()
         if value > best:
             best, kept = value, {name: weight.clone() for name, weight in bent.state_dict().items()}

@@ -37,12 +37,12 @@ def cached_backward(
     """
     own = [at for at in range(len(parts)) if at % group.size == group.rank]
     kept, again = own[:held], own[held:]
-    replay: dict[int, _Random] = {}
+    replay: dict[int, RandomState] = {}
     made: dict[int, tuple[Tensor, ...]] = {}
     for at in kept:
         made[at] = _tensors(embed(parts[at]))
     for at in again:
-        replay[at] = _Random()
+        replay[at] = RandomState()
         with torch.no_grad():
             made[at] = _tensors(embed(parts[at]))
     leaves = group.gather({at: tuple(tensor.detach() for tensor in tensors) for at, tensors in made.items()}, len(parts))
@@ -71,7 +71,7 @@ def _backward(made: tuple[Tensor, ...], leaves: tuple[Tensor, ...]) -> None:
         torch.autograd.backward([made[at] for at in known], [leaves[at].grad for at in known])
 
 
-class _Random:
+class RandomState:
     """The state of torch's random numbers when this was made."""
 
     def __init__(self) -> None:

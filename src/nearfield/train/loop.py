@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from nearfield.encoders.model import TextModel
@@ -23,6 +24,7 @@ from nearfield.train.schedule import batches_from, measured_steps, total_steps
 from nearfield.train.step import Trained, mini_tokens
 from nearfield.train.trainer import Trainer
 from nearfield.train.training_data import Batch, Material
+from nearfield.train.watcher import Watcher, learned_from, look
 from nearfield.types.progress import Progress
 
 
@@ -45,6 +47,7 @@ def train(
     steps, patience = total_steps(data.pairs, recipe), recipe.schedule.patience
     marks = measured_steps(steps, recipe.schedule.evaluations)
     trainer = Trainer(model, recipe, steps, group)
+    watcher = Watcher(steps, learned_from(len(data.pairs), len(np.unique(data.pairs.positive))))
     state = _begin(trainer, run, measure)
     lead(trainer, made=state.step)
     with _released(model), closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared:
@@ -52,6 +55,9 @@ def train(
             started, batch = time.perf_counter(), group.agree(next(prepared))
             loss = trainer.step(state.step + 1, batch)
             state = state.after(state.step + 1)
+            watcher.saw(state.step, loss=loss, negatives=batch.negatives, still=trainer.still)
+            if watcher.looks(state.step):
+                look(watcher, state.step, model, batch.parts[0])
             speed, twice = len(batch) / (time.perf_counter() - started), trainer.twice(batch)
             row = {"step": state.step, "steps": steps, "loss": loss, "rate": trainer.rate, "pairs_per_second": round(speed, 2)}
             run.log_training(row | {"tokens": batch.tokens, "embedded_twice": twice})

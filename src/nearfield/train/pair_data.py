@@ -40,6 +40,11 @@ class PairStep:
         """Tokens of all pairs."""
         return sum(len(part.ids) for part in self.parts)
 
+    @property
+    def negatives(self) -> int:
+        """See Batch.negatives."""
+        return int(self.real.sum()) - len(self)
+
     def loss(self, model: Any, recipe: Recipe, sparsity: float = 1.0) -> Callable[[Sequence[Tensor]], Tensor]:
         """See Batch.loss: -mean_i log( exp(s_i0) / sum_j exp(s_ij) ) over each query's own documents.
 

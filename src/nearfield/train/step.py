@@ -83,6 +83,12 @@ class Step:
         """Tokens of all texts."""
         return sum(len(part.ids) for part in self.parts)
 
+    @property
+    def negatives(self) -> int:
+        """See Batch.negatives; a query's own positive is among what is ignored."""
+        documents = len(self.place) - int(self.query.max()) - 1
+        return len(self) * documents - int(self.ignored.shape[1])
+
     def loss(self, model: Any, recipe: Recipe, sparsity: float = 1.0) -> Callable[[Sequence[Output]], Tensor]:
         """See Batch.loss: the recipe's objective, and what a sparse model's terms cost."""
         objective = objective_of(self, model.contract, recipe)

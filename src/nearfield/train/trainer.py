@@ -42,6 +42,7 @@ class Trainer:
             for scale, weights in groups.items()
         ]
         self.optimiser = torch.optim.AdamW(parts, lr=schedule.rate, fused=True)
+        self.still = False  # whether all gradients of the last step were 0
 
     @property
     def rate(self) -> float:
@@ -56,6 +57,7 @@ class Trainer:
         with device_memory("Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, or end what else runs on it."):
             loss = training_step(self.model, batch, self.recipe, list(self.trained.values()), sparsity=share, group=self.group)
             self.optimiser.step()
+        self.still = not any(weight.grad is not None and bool(weight.grad.any()) for weight in reversed(self.trained.values()))
         self.optimiser.zero_grad(set_to_none=True)
         return loss
 

@@ -29,6 +29,10 @@ class Batch(Protocol):
     def tokens(self) -> int:
         """Tokens of all of them."""
 
+    @property
+    def negatives(self) -> int:
+        """How many pairs of a query and a document that is not relevant to it the loss sees."""
+
     def __len__(self) -> int:
         """How many training pairs they are made of."""
 

@@ -35,6 +35,7 @@ from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.tune import read_verdict
+from nearfield.train.watcher import refuse_copies
 from nearfield.types.role import DOCUMENT, QUERY
 from nearfield.types.verdict import Verdict
 
@@ -59,6 +60,7 @@ def tune_reranker(
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # the comparison's notes say what was cut
         data, notes = with_all_splits(collection, seed=recipe.seed)
+        refuse_copies(data)
         device = device_here(setting.device, setting.group)
         encoder = load_text_encoder(first or model, device=device)
         facts = {"collection": collection.name, "fingerprint": collection.fingerprint, "notes": list(notes)}

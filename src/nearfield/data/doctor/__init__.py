@@ -30,6 +30,7 @@ CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "contradictory-scores": ("pairs:contradictory_scores", (PAIRS,)),
     "contradictory-judgements": ("judgements:contradictory_judgements", (COLLECTION,)),
     "queries-without-positive": ("judgements:queries_without_positive", (COLLECTION,)),
+    "one-positive": ("judgements:one_positive", BOTH),
     "false-negatives": ("negatives:false_negatives", (COLLECTION,)),
     "query-is-document": ("negatives:query_is_document", BOTH),
     "query-in-document": ("negatives:query_in_document", BOTH),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.subject import ModelFacts, Subject
+from nearfield.data.pairs import Pairs
 from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
 
 _FEW = 0.01  # up to this share of judgements lost moves no mean by more than a hundredth
@@ -58,3 +60,19 @@ def queries_without_positive(subject: Subject, model: ModelFacts | None) -> Find
     example = f"{subject.show_query(row)} has {'judgements, none above 0' if len(refused) else 'no judgement'}"
     mend = "judge a relevant document for each, or remove the queries; they are neither trained on nor measured"
     return Finding("queries-without-positive", severity, int((~answered).sum()), count, example, mend)
+
+
+def one_positive(subject: Subject, model: ModelFacts | None) -> Finding | None:
+    """All queries that are trained on have the same document as their positive: there is nothing to tell it from."""
+    if isinstance(subject.data, Pairs) and (
+        subject.data.scored or pc.any(pc.greater(pc.list_value_length(subject.data.table["negatives"]), 0)).as_py()
+    ):
+        return None
+    judged = subject.judged
+    rows = judged.positive & judged.trained
+    rows = rows if rows.any() else judged.positive
+    queries, documents = np.unique(judged.query[rows]), np.unique(judged.document[rows])
+    if len(queries) < 2 or len(np.unique(subject.document_keys[documents])) > 1:
+        return None
+    mend = "give the queries positives of their own; whatever is trained on these learns nothing"
+    return Finding("one-positive", ERROR, len(queries), len(queries), subject.show_document(int(documents[0])), mend)

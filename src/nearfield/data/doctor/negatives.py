@@ -9,10 +9,11 @@ import numpy as np
 from nearfield.data.doctor.subject import ModelFacts, Subject, first_of_each, sample
 from nearfield.data.doctor.words import normalised, wording
 from nearfield.data.pairs import Pairs
-from nearfield.types.finding import NOTE, WARNING, Finding
+from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
 
 _SAMPLE = 2000  # judged pairs whose texts are compared
 _MOST = 0.5  # share of positives with their query inside from which on the task is copying
+_COPIES = 0.9  # share of pairs that are copies from which on the columns are the same
 _SENTENCE = 4  # a query of fewer words stands in many texts anyway
 
 
@@ -44,7 +45,7 @@ def false_negatives(subject: Subject, model: ModelFacts | None) -> Finding | Non
 
 
 def query_is_document(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Queries that are their own positive, word for word: nothing is learnt from them, and nothing measured."""
+    """Queries that are their own positive, word for word: nothing is learnt from them, and nothing measured; an error from 90 % on."""
     if _scored(subject):
         return None
     judged = subject.judged
@@ -54,7 +55,8 @@ def query_is_document(subject: Subject, model: ModelFacts | None) -> Finding | N
         return None
     example = f"{subject.show_query(wrong[0][0])} equals {subject.name_document(wrong[0][1])}"
     mend = "remove these pairs, or cut the query out of its document"
-    return Finding("query-is-document", WARNING, len(wrong), len(pairs), example, mend)
+    severity = ERROR if len(wrong) >= _COPIES * len(pairs) else WARNING
+    return Finding("query-is-document", severity, len(wrong), len(pairs), example, mend)
 
 
 def query_in_document(subject: Subject, model: ModelFacts | None) -> Finding | None:

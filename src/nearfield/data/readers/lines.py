@@ -13,6 +13,7 @@ from nearfield.errors import InputError
 from nearfield.store.regular import open_regular
 
 Value = TypeVar("Value")
+_ENDLESS = 1 << 30  # bytes of a line that are read on to its end
 LIMIT = 8 << 20  # bytes a line (or a text file that is one document): longer ones are no texts, but a file of another kind
 
 _MAGIC = 16  # bytes at a file's start that tell its kind
@@ -72,6 +73,7 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes | InputError]]:
 
 def _opened(path: Path) -> io.BufferedReader:
     """The regular file, or the pipe that the shell has opened for this process, as for <(command)."""
+    path.stat()  # what is not there is said so, see `reading`
     held = re.fullmatch(r"/dev/(fd/\d+|stdin)|/proc/self/fd/\d+", str(path))
     return open(path, "rb") if held else open_regular(path)
 
@@ -82,7 +84,7 @@ def split_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes | Inpu
     while raw := file.readline(LIMIT + 1):
         number += 1
         if len(raw) > LIMIT:
-            yield number, InputError(too_long(len(raw) + _rest(file), what="the line"), path=path, line=number)
+            yield number, InputError(too_long(len(raw) + _rest(file, path, number), what="the line"), path=path, line=number)
         else:
             yield number, raw.rstrip(b"\r\n")
 
@@ -130,10 +132,13 @@ def too_long(size: int, *, what: str) -> str:
     return f"{what} is {size / (1 << 20):.1f} MiB long; at most {LIMIT >> 20} MiB are read as one text. Split it into documents"
 
 
-def _rest(file: IO[bytes]) -> int:
+def _rest(file: IO[bytes], path: Path, line: int) -> int:
+    """Read on to the line's end, and how many bytes that was. Raises InputError where a GiB has none: such a file holds no lines."""
     size = 0
     while raw := file.readline(1 << 20):
         size += len(raw)
         if raw.endswith(b"\n"):
             break
+        if size > _ENDLESS:
+            raise InputError("the line has no end within a GiB; this is no file of texts", path=path, line=line)
     return size

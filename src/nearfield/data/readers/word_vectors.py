@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import re
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -16,13 +17,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nearfield.data.readers.lines import decode, reading
-from nearfield.errors import InputError
+from nearfield.errors import InputError, first_line
+from nearfield.store.regular import open_regular
 
 Floats = npt.NDArray[np.float32]
 Block = tuple[list[str], Floats]
 _ROWS = 4096  # words a block
-_HEADER = re.compile(rb"\s*(\d+)\s+(\d+)\s*$")  # number of words and of dimensions, as word2vec and fastText write them
+_HEADER = re.compile(rb"\s*(\d{1,18})\s+(\d{1,18})\s*$")  # number of words and of dimensions, as word2vec and fastText write them
 _FASTTEXT_BINARY = (793712314).to_bytes(4, "little")  # FASTTEXT_FILEFORMAT_MAGIC_INT32 of fastText's source
+_MOST_DIMS = 1 << 16  # the longest vectors published have 8192 numbers
+_RATIO = 1032  # times its size, at most, is what gzip unpacks a file to
+_BLOCK_BYTES = 64 << 20  # of the vectors of a block of a binary file
+_NUMBER_BYTES = 32  # of a number in text, and its blank: 17 digits, a point, an exponent, signs
 _LONGEST = 4096  # bytes of a word in a binary file: more is no word, but a file of another kind
 _SAMPLE = 1 << 16
 
@@ -38,22 +44,42 @@ def word_vector_blocks(path: Path) -> Iterator[Block]:
     if path.is_dir():
         yield from _array_and_table(path)
         return
-    with reading(path), _opened(path) as file:
-        start = file.read(_SAMPLE)
-        file.seek(0)
-        if start.startswith(_FASTTEXT_BINARY):
-            raise InputError("is fastText's own binary format, of words and parts of words; give the .vec file beside it", path=path)
-        first, _, rest = start.partition(b"\n")
-        header = _HEADER.match(first)
-        if header:
-            file.readline()
-        count, dim = (int(header[1]), int(header[2])) if header else (None, len(first.split()) - 1)
-        if not start or dim < 1 or count == 0:
-            raise InputError("holds no word vectors; wanted a word and its numbers a line, or word2vec's binary format", path=path, line=1)
-        if header and not _is_text(rest, dim):
-            yield from _binary(file, path, count or 0, dim)
-        else:
-            yield from _text(file, path, dim, count)
+    try:
+        with reading(path), _opened(path) as file:
+            yield from _blocks(file, path)
+    except (EOFError, zlib.error) as error:
+        raise InputError("could not be unpacked: the gzip file is cut off or damaged", path=path) from error
+
+
+def _blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
+    start = file.read(_SAMPLE)
+    file.seek(0)
+    if start.startswith(_FASTTEXT_BINARY):
+        raise InputError("is fastText's own binary format, of words and parts of words; give the .vec file beside it", path=path)
+    first, _, rest = start.partition(b"\n")
+    header = _HEADER.match(first)
+    if header:
+        file.readline(_SAMPLE)
+    count, dim = (int(header[1]), int(header[2])) if header else (None, len(first.split()) - 1)
+    if not start or dim < 1 or count == 0:
+        raise InputError("holds no word vectors; wanted a word and its numbers a line, or word2vec's binary format", path=path, line=1)
+    if dim > _MOST_DIMS:
+        raise InputError(f"has {dim:,} dimensions by its first line; wanted at most {_MOST_DIMS:,}", path=path, line=1)
+    text = not header or _is_text(rest, dim)
+    _check_claim(path, count or 0, dim, text=text)
+    if text:
+        yield from _text(file, path, dim, count)
+    else:
+        yield from _binary(file, path, count or 0, dim)
+
+
+def _check_claim(path: Path, count: int, dim: int, *, text: bool) -> None:
+    """Raise InputError where the file cannot hold the words that its first line claims, before memory is taken for any."""
+    size = path.stat().st_size * (_RATIO if _packed(path) else 1)
+    least = count * (2 * dim + 1 if text else 4 * dim + 1)
+    if least > size:
+        got = f"the first line says {count:,} words of {dim:,} dimensions, at least {least:,} bytes"
+        raise InputError(f"{got}, and the file has room for {size:,}; it is cut off or damaged", path=path, line=1)
 
 
 def is_word_vectors(path: Path) -> bool:
@@ -61,10 +87,16 @@ def is_word_vectors(path: Path) -> bool:
     return path.is_file() or (path.is_dir() and not (path / "config.json").exists() and _parts(path) is not None)
 
 
-def _opened(path: Path) -> BinaryIO:
-    with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast(BinaryIO, gzip.open(path, "rb")) if packed else open(path, "rb")
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    packed = _packed(path)
+    with open_regular(path) as raw:
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
+
+
+def _packed(path: Path) -> bool:
+    with open_regular(path) as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 def _is_text(sample: bytes, dim: int) -> bool:
@@ -79,7 +111,10 @@ def _is_text(sample: bytes, dim: int) -> bool:
 def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[Block]:
     first = 1 if count is None else 2
     number, words, numbers = first, list[str](), list[bytes]()
-    for number, raw in enumerate(file, first):
+    most, rows = _LONGEST + _NUMBER_BYTES * dim, _rows_of(dim)
+    for number, raw in enumerate(iter(lambda: file.readline(most + 1), b""), first):
+        if len(raw) > most:
+            raise InputError(f"is longer than {most:,} bytes; wanted a word and {dim} numbers", path=path, line=number)
         line = raw.rstrip()
         if not line and count is None:
             continue
@@ -89,13 +124,18 @@ def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[B
             raise InputError(f"holds {got} numbers after the word; wanted {dim}, with blanks between", path=path, line=number)
         words.append(decode(word, path, line=number))
         numbers.append(values)
-        if len(words) == _ROWS:
+        if len(words) == rows:
             yield words, _numbers(numbers, path, dim, last=number)
             words, numbers = [], []
     if words:
         yield words, _numbers(numbers, path, dim, last=number)
     if count is not None and number - first + 1 != count:
         raise InputError(f"the first line says {count:,} words, and {number - first + 1:,} lines follow; the file is cut off", path=path)
+
+
+def _rows_of(dim: int) -> int:
+    """How many words of so many dimensions are a block."""
+    return max(1, min(_ROWS, _BLOCK_BYTES // (4 * dim)))
 
 
 def _cut(line: bytes, dim: int) -> tuple[bytes, bytes]:
@@ -127,7 +167,8 @@ def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
 
 
 def _binary(file: BinaryIO, path: Path, count: int, dim: int) -> Iterator[Block]:
-    words, vectors = list[str](), np.empty((_ROWS, dim), np.float32)
+    rows = min(_rows_of(dim), count)
+    words, vectors = list[str](), np.empty((rows, dim), np.float32)
     for number in range(1, count + 1):
         word = _binary_word(file, path, number)
         raw = file.read(4 * dim)
@@ -137,7 +178,7 @@ def _binary(file: BinaryIO, path: Path, count: int, dim: int) -> Iterator[Block]
         if not np.isfinite(vectors[len(words)]).all():
             raise InputError(f"word {number:,} ({word!r}) holds NaN or an infinite number; the file is damaged", path=path)
         words.append(word)
-        if len(words) == _ROWS or number == count:
+        if len(words) == rows or number == count:
             yield words, vectors[: len(words)].copy()
             words = []
     if file.read(2).strip():
@@ -166,10 +207,13 @@ def _array_and_table(folder: Path) -> Iterator[Block]:
     if parts is None:
         raise InputError("holds no word vectors; wanted one .npy array and one .parquet table of the words, in one order", path=folder)
     array, table = parts
+    for part in parts:
+        open_regular(part).close()
     try:
         vectors, columns = np.load(array, mmap_mode="r"), pq.read_table(table)
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise InputError(f"could not be read: {error}", path=folder) from error
+        columns.validate(full=True)  # texts that are no UTF-8
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError, TypeError, pa.ArrowException) as error:
+        raise InputError(f"could not be read: {first_line(error)}", path=folder) from error
     texts = [field.name for field in columns.schema if field.type in (pa.string(), pa.large_string())]
     if len(texts) != 1 or vectors.ndim != 2 or vectors.dtype.kind != "f" or len(vectors) != len(columns):
         got = f"{array.name} has the shape {vectors.shape}, {table.name} {len(columns)} rows and {len(texts)} columns of text"

@@ -21,6 +21,7 @@ from nearfield.store.atomic import check_replaceable, staged_folder, write_json
 from nearfield.store.static_folder import UNLIMITED
 from nearfield.train.distil.ridge import fit_means
 from nearfield.train.distil.token_vectors import frequent_words, static_tokeniser, token_vectors
+from nearfield.train.watcher import refuse_one
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT
@@ -76,10 +77,12 @@ def distil(
     plain, _ = static_tokeniser(teacher, ())
     tokenizer, new = static_tokeniser(teacher, frequent_words(plain, texts, words)) if words else (plain, [])
     vectors, real = token_vectors(teacher, tokenizer, new, progress=progress)
+    refuse_one(vectors[real], f"{teacher.contract.name} gives all tokens")
     contract = Contract(f"{teacher.contract.name}-static", dim, UNLIMITED)
     before = after = 0.0
     if len(texts):
         targets = teacher.encode(texts, DOCUMENT, progress=progress).floats()
+        refuse_one(targets, f"{teacher.contract.name} gives all texts")
         basis = components(targets, dim)
         weights = zipf_weights(real) if not counted else _counted_weights(tokenizer, texts, len(vectors))
         table = starting_table(vectors, real, basis, weights)

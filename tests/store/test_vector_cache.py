@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nearfield.errors import InputError, StorageError
+from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.store.vector_cache import Found, VectorCache, kept_vectors, limit_bytes
 
 DIM = 64
@@ -91,12 +92,55 @@ def test_no_cache_and_a_bad_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             limit_bytes()
 
 
-def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_begun_again(tmp_path: Path) -> None:
     cache = opened(tmp_path, "a")
     cache.close()
     cache.path.write_bytes(b"no database" * 100)
-    with pytest.raises(StorageError, match="remove it, or do without"):
-        opened(tmp_path, "a")
     (kept,) = kept_vectors(tmp_path)
     with pytest.raises(StorageError, match="could not be used"):
         kept.facts()
+    with pytest.warns(NearfieldWarning, match="the cache of vectors is damaged .* it is made again"):
+        cache = opened(tmp_path, "a")
+    hashes, vectors = filled(cache, 3)
+    np.testing.assert_array_equal(read(cache.find(hashes)), vectors)
+    cache.close()
+
+
+def test_a_file_of_another_models_vectors_is_begun_again(tmp_path: Path) -> None:
+    one, other = opened(tmp_path, "one"), opened(tmp_path, "other")
+    hashes, _ = filled(one, 3)
+    for cache in (one, other):
+        cache.close()
+    os.replace(one.path, other.path)
+    with pytest.warns(NearfieldWarning, match="it is of other vectors"):
+        cache = opened(tmp_path, "other")
+    assert not len(cache.find(hashes).items)
+    cache.close()
+
+
+def test_a_flipped_bit_is_never_given_back(tmp_path: Path) -> None:
+    cache = opened(tmp_path, "a")
+    hashes, vectors = filled(cache, 40)
+    cache.close()
+    whole = cache.path.read_bytes()
+    random = np.random.default_rng(0)
+    dropped = begun_again = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        damaged[random.integers(len(damaged))] ^= 1 << int(random.integers(8))
+        for kept in kept_vectors(tmp_path):
+            kept.remove()
+        cache.path.write_bytes(damaged)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            cache = opened(tmp_path, "a")
+            found = cache.find(hashes)
+        np.testing.assert_array_equal(read(found), vectors[found.items])
+        np.testing.assert_array_equal(found.counts[:, 0], found.items)
+        dropped += any("cached vectors are damaged" in str(each.message) for each in said)
+        begun_again += any("the cache of vectors is damaged" in str(each.message) for each in said)
+        filled(cache, 40)  # what was dropped is kept again
+        np.testing.assert_array_equal(read(cache.find(hashes)), vectors)
+        cache.close()
+    assert dropped > 20, "most of the file is vectors"
+    assert begun_again

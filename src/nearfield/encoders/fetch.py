@@ -28,6 +28,7 @@ from nearfield.types.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 STAMP = ".nearfield-verified.json"
+_GRAIN = 2 * 10**9  # ns; file systems note times to 2 s at worst
 
 
 def fetch(name: str, *, progress: Progress = silent) -> Path:
@@ -90,10 +91,10 @@ def installed(wanted: Card, folder: Path) -> bool:
     if not folder.is_dir():
         return False
     stamp = _read_stamp(folder)
-    files = wanted.files or {file: str(facts[2]) for file, facts in stamp.items()}
+    files = wanted.files or {file: str(facts[-1]) for file, facts in stamp.items()}
     facts = _file_facts(files, folder)
-    if facts is not None and stamp == facts:
-        return bool(files)
+    if files and facts is not None and stamp == facts and _settled(facts, folder):
+        return True
     if not files or facts is None or any(_sha256(folder / file) != published for file, published in files.items()):
         return False
     with contextlib.suppress(Exception):  # a cache that cannot be written is hashed each time
@@ -112,7 +113,7 @@ def _read_stamp(folder: Path) -> dict[str, list[int | str]]:
         return {}
     with contextlib.suppress(InputError):
         noted = read_json(folder / STAMP)
-        if isinstance(noted, dict) and all(isinstance(facts, list) and len(facts) == 3 for facts in noted.values()):
+        if isinstance(noted, dict) and all(isinstance(facts, list) and len(facts) == 5 for facts in noted.values()):
             return noted
     return {}
 
@@ -167,12 +168,20 @@ def _git_id(path: Path) -> str:
 
 
 def _file_facts(files: Mapping[str, str], folder: Path) -> dict[str, list[int | str]] | None:
-    """Size, time of change in ns and SHA-256 of each file; None where one is missing."""
+    """Size, times in ns of the last change and of that of its facts, number and SHA-256 of each file; None where one is missing.
+
+    Whoever writes to a file, or puts another in its place, changes its second time or its number, which nobody can set back.
+    """
     try:
         stats = {file: (folder / file).stat() for file in files}
     except OSError:
         return None
-    return {file: [stat.st_size, stat.st_mtime_ns, files[file]] for file, stat in stats.items()}
+    return {file: [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, files[file]] for file, stat in stats.items()}
+
+
+def _settled(facts: Mapping[str, list[int | str]], folder: Path) -> bool:
+    """Whether the stamp is so much younger than the files that a change after hashing them would have given them another time."""
+    return (folder / STAMP).stat().st_mtime_ns - max(int(each[2]) for each in facts.values()) > _GRAIN
 
 
 @contextlib.contextmanager

@@ -8,8 +8,10 @@ from pathlib import Path
 from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.index import shortlist_kind
 from nearfield.index.recall import narrowest
-from nearfield.index.shortlist import Shortlist, digest
+from nearfield.index.shortlist import FACTS, Shortlist, digest
 from nearfield.similarity.dense import Dense
+from nearfield.store.inside import inside
+from nearfield.store.kept import say_damaged
 
 
 def indexed(documents: Dense, kind: str, *, k: int, recall: float, folder: Path | None = None) -> Shortlist:
@@ -20,7 +22,7 @@ def indexed(documents: Dense, kind: str, *, k: int, recall: float, folder: Path 
     InputError as `narrowest` does.
     """
     of_kind = shortlist_kind(kind)
-    place = None if folder is None else folder / f"index-{kind}"
+    place = None if folder is None else inside(folder, f"index-{kind}/{FACTS}", path=folder).parent
     index = None if place is None else _kept(of_kind, place, documents)
     if index is not None and (index.k, index.recall) == (k, recall):
         return index
@@ -34,8 +36,11 @@ def indexed(documents: Dense, kind: str, *, k: int, recall: float, folder: Path 
 
 
 def _kept(kind: type[Shortlist], place: Path, documents: Dense) -> Shortlist | None:
+    if not place.exists():
+        return None
     try:
         index = kind.open(place)
-    except InputError:
+    except InputError as error:
+        say_damaged(error)
         return None
     return index if (index.made_of, index.similarity) == (digest(documents), documents.similarity) else None

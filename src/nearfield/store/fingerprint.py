@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from nearfield.store.regular import open_regular
+
+_OTHERS = (".nearfield", ".git", ".cache", ".huggingface", ".ipynb_checkpoints", ".DS_Store", ".checksums")
+"""What hidden files of other purposes begin with: conversions, version control, downloads, file managers."""
+_UNFINISHED = re.compile(r"^\..+(\.lock|\.(partial|old)-[^.]+)$")
 
 
 def model_hash(folder: Path) -> str:
-    """SHA-256, in hex, over the names and contents of a model folder's files, but for README.md and hidden ones."""
+    """SHA-256, in hex, over the names and contents of a model folder's files, but for README.md and hidden ones of other purposes.
+
+    Links are followed, to folders too: what they point to is what is opened.
+    """
     digests: dict[Path, str] = {}
-    for file in folder.rglob("*"):
-        if file.is_file() and _counts(file.relative_to(folder)):
-            with open(file, "rb") as opened:
+    for file in _files(folder):
+        if _counts(file.relative_to(folder)):
+            with open_regular(file) as opened:
                 digests[file.relative_to(folder)] = hashlib.file_digest(opened, "sha256").hexdigest()
     return files_hash(digests)
+
+
+def _files(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The files in `folder` and below; a link back to a folder `within` which it lies is not followed."""
+    real = folder.resolve()
+    for path in sorted(folder.iterdir()) if real not in within else ():
+        if path.is_dir():
+            yield from _files(path, within | {real})
+        elif path.is_file():
+            yield path
 
 
 def files_hash(digests: Mapping[Path, str]) -> str:
@@ -26,4 +46,4 @@ def files_hash(digests: Mapping[Path, str]) -> str:
 
 
 def _counts(name: Path) -> bool:
-    return name.name != "README.md" and not any(part.startswith(".") for part in name.parts)
+    return name.name != "README.md" and not any(part.startswith(_OTHERS) or _UNFINISHED.match(part) for part in name.parts)

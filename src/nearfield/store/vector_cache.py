@@ -6,25 +6,30 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.errors import InputError, StorageError
+from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.store.home import home
 
-FORMAT = 1  # raised when the file's layout changes, or what a vector depends on beside the facts that it is kept under
+T = TypeVar("T")
+
+FORMAT = 2  # raised when the file's layout changes, or what a vector depends on beside the facts that it is kept under
 LIMIT = "NEARFIELD_CACHE_GB"
 DEFAULT_LIMIT = 10.0  # GB of all files together
 _ASKED = 500  # hashes in one query; SQLite takes at least 999 variables
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS vectors (row INTEGER PRIMARY KEY, hash BLOB NOT NULL, vector BLOB NOT NULL,
-    tokens INTEGER NOT NULL, lost INTEGER NOT NULL, prompt INTEGER NOT NULL);
+    tokens INTEGER NOT NULL, lost INTEGER NOT NULL, prompt INTEGER NOT NULL, checksum INTEGER NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS by_hash ON vectors (hash);
 """
 
@@ -43,15 +48,17 @@ class VectorCache:
     """The vectors of one model in one use, in an SQLite file of their own.
 
     `facts` is all that a vector depends on beside its text: the hash of the model's files, prompt, precision, runtime. What is
-    given back is, byte for byte, what was put in. Several processes may use one at once.
+    given back is, byte for byte, what was put in: a row that is not is dropped, and a file that is damaged is begun again, with a
+    warning. Several processes may use one at once.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.full = path, False
+    def __init__(self, path: Path, facts: Mapping[str, str], model: str = "") -> None:
+        self.path, self.full, self.model = path, False, model
+        self.facts = dict(facts)
         with _problems(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            self._base.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;{_TABLES}")
+            self._connect()
+            self._whole(self._identify)
 
     @classmethod
     def open(cls, facts: Mapping[str, str], *, model: str = "", folder: Path | None = None) -> VectorCache | None:
@@ -63,30 +70,70 @@ class VectorCache:
             return None
         named = {"format": str(FORMAT)} | dict(facts)
         key = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:32]
-        cache = cls((folder or vectors_folder()) / f"{key}.sqlite")
-        with _problems(cache.path), cache._transaction():
-            cache._base.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", named.items())
-            if model:
-                cache._base.execute("INSERT OR REPLACE INTO facts VALUES ('model', ?)", (model,))
+        cache = cls((folder or vectors_folder()) / f"{key}.sqlite", named, model)
         os.utime(cache.path)  # what was used last goes last when there is no room
         return cache
 
+    def _connect(self) -> None:
+        self._base = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+
+    def _identify(self) -> None:
+        """Make the tables and note the facts. Raises sqlite3.DatabaseError where the file holds other facts."""
+        self._base.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;{_TABLES}")
+        with self._transaction():
+            self._base.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", self.facts.items())
+            if self.model:
+                self._base.execute("INSERT OR REPLACE INTO facts VALUES ('model', ?)", (self.model,))
+            held = dict(self._base.execute("SELECT name, value FROM facts WHERE name != 'model'"))
+        if held != self.facts:
+            raise sqlite3.DatabaseError("it is of other vectors")
+
+    def _whole(self, action: Callable[[], T]) -> T:
+        """What `action` gives; where the file is damaged, what it gives of one that is begun again."""
+        try:
+            return action()
+        except sqlite3.Error as error:
+            if not _damaged(error):
+                raise
+            warnings.warn(f"{self.path}: the cache of vectors is damaged ({error}); it is made again", NearfieldWarning, stacklevel=4)
+        self._base.close()
+        Kept(self.path, 0, 0.0).remove()
+        self._connect()
+        self._identify()
+        return action()
+
     def find(self, hashes: Sequence[bytes]) -> Found:
         """What is there of `hashes`, in their order."""
-        places = {key: at for at, key in enumerate(hashes)}
-        items, blobs, counts = [], [], []
         with _problems(self.path):
-            for start in range(0, len(hashes), _ASKED):
-                part = hashes[start : start + _ASKED]
-                marks = ",".join("?" * len(part))
-                rows = self._base.execute(f"SELECT hash, vector, tokens, lost, prompt FROM vectors WHERE hash IN ({marks})", list(part))
-                for key, blob, *numbers in rows:
-                    items.append(places[key])
-                    blobs.append(blob)
-                    counts.append(numbers)
-        order = np.argsort(items, kind="stable") if items else np.empty(0, np.int64)
-        records = [blobs[at] for at in order]
-        return Found(np.array(items, np.int64)[order], records, np.array(counts, np.int64).reshape(-1, 3)[order])
+            rows = self._whole(lambda: self._rows(hashes))
+        places = {key: at for at, key in enumerate(hashes)}
+        found, damaged = {}, []
+        for key, checksum, blob, *numbers in rows:
+            if key in places and checksum == _checksum(key, blob, numbers):
+                found[places[key]] = (blob, numbers)
+            else:
+                damaged.append(key)
+        if damaged:
+            self._drop(damaged)
+        items = sorted(found)
+        counts = [found[at][1] for at in items]
+        return Found(np.array(items, np.int64), [found[at][0] for at in items], np.array(counts, np.int64).reshape(-1, 3))
+
+    def _rows(self, hashes: Sequence[bytes]) -> list[tuple[Any, ...]]:
+        rows = []
+        for start in range(0, len(hashes), _ASKED):
+            part = hashes[start : start + _ASKED]
+            marks = ",".join("?" * len(part))
+            asked = f"SELECT hash, checksum, vector, tokens, lost, prompt FROM vectors WHERE hash IN ({marks})"
+            rows += self._base.execute(asked, list(part)).fetchall()
+        return rows
+
+    def _drop(self, damaged: Sequence[Any]) -> None:
+        """Remove rows that are not as they were put in, so that their vectors are made and kept again."""
+        message = f"{self.path}: {len(damaged):,} cached vectors are damaged, their checksums do not fit; they are made again"
+        warnings.warn(message, NearfieldWarning, stacklevel=4)
+        with _problems(self.path), self._transaction():
+            self._base.executemany("DELETE FROM vectors WHERE hash = ?", [(key,) for key in damaged])
 
     def add(self, hashes: Sequence[bytes], records: Sequence[bytes], counts: npt.NDArray[np.int64]) -> None:
         """Keep the `records` and `counts` (n, 3) of the texts with `hashes`; all of them or, when killed, none.
@@ -97,9 +144,18 @@ class VectorCache:
         if self.full or not self._room_for(sum(map(len, records)) + 64 * len(hashes)):
             self.full = True
             return
-        rows = zip(hashes, records, *counts.T.tolist(), strict=True)
-        with _problems(self.path), self._transaction():
-            self._base.executemany("INSERT OR IGNORE INTO vectors (hash, vector, tokens, lost, prompt) VALUES (?, ?, ?, ?, ?)", rows)
+        numbers = counts.tolist()
+        checksums = map(_checksum, hashes, records, numbers)
+        rows = [(key, blob, *each, check) for key, blob, each, check in zip(hashes, records, numbers, checksums, strict=True)]
+
+        def insert() -> None:
+            with self._transaction():
+                self._base.executemany(
+                    "INSERT OR IGNORE INTO vectors (hash, vector, tokens, lost, prompt, checksum) VALUES (?, ?, ?, ?, ?, ?)", rows
+                )
+
+        with _problems(self.path):
+            self._whole(insert)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -123,6 +179,19 @@ class VectorCache:
             total -= others[0].size
             others.pop(0).remove()
         return total <= limit
+
+
+def _checksum(key: Any, blob: Any, numbers: Sequence[Any]) -> int:
+    """CRC-32 of a row, which a flipped bit never leaves as it was; -1 of values that no row has."""
+    if not isinstance(key, bytes) or not isinstance(blob, bytes) or not all(isinstance(number, int) for number in numbers):
+        return -1
+    return zlib.crc32(f"{numbers}".encode(), zlib.crc32(blob, zlib.crc32(key)))
+
+
+def _damaged(error: sqlite3.Error) -> bool:
+    """Whether the file is no database, or not the one that was written; not that it is locked, or the disk full."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,11 @@ def test_what_is_damaged_is_made_anew(damage: str, folder: Path, caplog: pytest.
     elif damage == "removed":
         (path / "graph.bin").unlink()
     else:
-        other = {"facts cut": "{", "facts of another": facts | {"weights": {}}, "facts without files": {"format": 1}}[damage]
+        other = {"facts cut": "{", "facts of another": facts | {"files": {}}, "facts without files": {"format": 1}}[damage]
         (path / "conversion.json").write_text(other if isinstance(other, str) else json.dumps(other))
     again, made = convert(folder)
     assert made == 1
-    assert "made anew" in caplog.text
+    assert "made again" in caplog.text
     assert (again.path / "graph.bin").read_bytes() == b"ok"
     assert convert(folder)[1] == 0
 

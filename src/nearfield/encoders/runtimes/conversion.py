@@ -1,8 +1,8 @@
 """A model in a runtime's own form, made once and kept with what proves it.
 
 It lies in a hidden folder beside the model, or in the cache where that cannot be written to. Its name holds what it was made of: the
-hashes of the weights, the settings, and the versions of what made it. Each file's hash is kept beside it and checked when it is opened,
-so that a file that was damaged is made anew.
+hash of the model, the settings, and the versions of what made it. Each file's hash is kept beside it and checked when it is opened,
+so that a file that was damaged is made again.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from nearfield.errors import InputError
 from nearfield.store.atomic import staged_folder, storage, write_json
 from nearfield.store.fields import read_json
 from nearfield.store.home import home
+from nearfield.store.inside import inside
 from nearfield.store.model_folder import ModelFolder
+from nearfield.store.regular import open_regular
 
 log = logging.getLogger(__name__)
-FORMAT = 1  # of what is made here of the same model: raised when that changes
+FORMAT = 2  # of what is made here of the same model: raised when that changes
 BESIDE, FACTS = ".nearfield", "conversion.json"
 
 NO_TRANSFORMER = "converts transformers, and this model is a table of vectors (--dtype says how its vectors are stored)"
@@ -55,7 +57,7 @@ def converted(
     from filelock import FileLock
 
     versions = {package: importlib.metadata.version(package) for package in packages}
-    made_of = {"format": FORMAT, "weights": _weights(folder.transformer), "settings": dict(settings), "versions": versions}
+    made_of = {"format": FORMAT, "files": _files(folder.transformer), "settings": dict(settings), "versions": versions}
     name = f"{settings['runtime']}-{settings['precision']}-{hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]}"
     for place in _places(folder):
         if whole := _opened(place / name, made_of):
@@ -71,7 +73,8 @@ def converted(
             make(stage)
             files = {str(file.relative_to(stage)): _sha256(file) for file in sorted(stage.rglob("*")) if file.is_file()}
             measured = measure(stage)
-            write_json(stage / FACTS, made_of | {"files": files, "measured": measured})
+            noted = {"made": files, "measured": dataclasses.asdict(measured)}
+            write_json(stage / FACTS, made_of | noted | {"digest": _digest(noted)})
         return Conversion(place / name, measured)
 
 
@@ -81,13 +84,14 @@ def _opened(path: Path, made_of: Mapping[str, Any]) -> Conversion | None:
         return None
     try:
         facts = read_json(path / FACTS)
-        damaged = [file for file, wanted in facts["files"].items() if not (path / file).is_file() or _sha256(path / file) != wanted]
-        if damaged or any(facts[key] != value for key, value in made_of.items()):
-            log.warning("%s: is damaged (%s) and is made anew", path, ", ".join(damaged) or FACTS)
+        damaged = [file for file, wanted in facts["made"].items() if _sha256(inside(path, file, path=path / FACTS)) != wanted]
+        noted = {name: facts[name] for name in ("made", "measured")}
+        if damaged or facts["digest"] != _digest(noted) or any(facts[key] != value for key, value in made_of.items()):
+            log.warning("%s: is damaged (%s) and is made again", path, ", ".join(damaged) or FACTS)
             return None
         return Conversion(path, Measured(**facts["measured"]))
     except (InputError, KeyError, TypeError, AttributeError) as error:
-        log.warning("%s: could not be read (%s) and is made anew", path / FACTS, error)
+        log.warning("%s: could not be read (%s) and is made again", path / FACTS, error)
         return None
 
 
@@ -100,12 +104,16 @@ def _writable(place: Path) -> bool:
     return place.parent == home() or os.access(there, os.W_OK)  # what goes wrong in the cache is told when it is written
 
 
-def _weights(transformer: Path) -> dict[str, str]:
-    """SHA-256 of the files that the transformer's states depend on."""
-    files = [file for kind in ("config.json", "*.safetensors", "pytorch_model*.bin") for file in sorted(transformer.glob(kind))]
+def _files(transformer: Path) -> dict[str, str]:
+    """SHA-256 of the files that the transformer's states may depend on, its code and its tokeniser's too."""
+    files = sorted(file for file in transformer.iterdir() if file.is_file() and not file.name.startswith(".") and file.suffix != ".md")
     return {file.name: _sha256(file) for file in files}
 
 
+def _digest(noted: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(noted, sort_keys=True).encode()).hexdigest()
+
+
 def _sha256(file: Path) -> str:
-    with open(file, "rb") as opened:
+    with open_regular(file) as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

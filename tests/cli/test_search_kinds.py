@@ -132,7 +132,7 @@ def test_pooled_tokens_are_a_row_each() -> None:
 
 
 def test_a_multi_vector_model_is_stored_explained_pooled_and_reranks(texts: Path, tmp_path: Path, cli: Cli) -> None:
-    model, vectors = tiny_late(tmp_path / "late", skiplist_words=["."]), tmp_path / "vectors"
+    model, vectors = tiny_late(tmp_path / "late"), tmp_path / "vectors"
     told = json.loads(cli("encode", model, texts, "--to", vectors, "--dtype", "int8", "--json").stdout)
     assert (told["kind"], told["dim"], told["dtype"]) == ("multi-vector", 8, "int8")
     pooled = json.loads(cli("encode", model, texts, "--to", tmp_path / "pooled", "--pool-tokens", "2", "--json").stdout)

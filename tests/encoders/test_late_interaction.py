@@ -132,7 +132,7 @@ def test_what_cannot_be_honoured_is_an_error(tmp_path: Path) -> None:
         read_model_folder(images)
     pooled = tiny_late(tmp_path / "b")
     modules = json.loads((pooled / "modules.json").read_text())
-    modules.append({"idx": 4, "name": "4", "path": "4_X", "type": "x.HierarchicalTokenPooling"})
+    modules.append({"idx": 4, "name": "4", "path": "4_X", "type": "sentence_transformers.x.HierarchicalTokenPooling"})
     (pooled / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(ModelError, match="module HierarchicalTokenPooling is not supported"):
         read_model_folder(pooled)

@@ -125,7 +125,8 @@ def test_no_folder_and_no_model(tmp_path: Path) -> None:
 
 
 def test_an_older_splade_folder_names_its_transformer_otherwise(tmp_path: Path) -> None:
-    kinds = {"": "sentence_transformers.sparse_encoder.models.MLMTransformer", "1_SpladePooling": "sparse_encoder.models.SpladePooling"}
+    theirs = "sentence_transformers.sparse_encoder.models"
+    kinds = {"": f"{theirs}.MLMTransformer", "1_SpladePooling": f"{theirs}.SpladePooling"}
     modules = [{"idx": at, "name": str(at), "path": path, "type": kind} for at, (path, kind) in enumerate(kinds.items())]
     (tmp_path / "1_SpladePooling").mkdir()
     for file, facts in (

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from nearfield.cli.console import err, out, printable
+from nearfield.cli.trust import may_run_code
 from nearfield.errors import NearfieldError, NearfieldWarning
 
 COMMANDS = {
@@ -39,6 +40,8 @@ COMMANDS = {
 }
 """Each command's module holds a typer function of the command's name, or a `typer.Typer` of that name with sub-commands."""
 
+RUN_CODE = ("encode", "search", "evaluate", "prompts", "similarity")
+"""The commands that open a model to use it as it is, and so may be told to run code of its folder."""
 USAGE_ERROR = 2
 _MISUSE: Any = typer.BadParameter.__base__  # typer's error for arguments that it cannot take
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a file, the library raises StorageError: what is left is stdout
@@ -125,7 +128,7 @@ def build() -> typer.Typer:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name)(may_run_code(command) if name in RUN_CODE else command)
     return app
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nearfield.cli.trust import TRUST
 from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def open_model(
     name, task = split_task(name)
     model, asked = _asked(name, {"runtime": runtime, "precision": precision, "device": device})
     if task is None:
-        return load_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
-    opened = load_text_encoder(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"], proof=proof)
+        return load_encoder(model, **asked, proof=proof, trust_remote_code=TRUST.get())
+    opened = load_text_encoder(model, **asked, proof=proof, trust_remote_code=TRUST.get())
     return opened.instructed(task)
 
 

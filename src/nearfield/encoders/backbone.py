@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from nearfield.errors import ModelError
+from nearfield.store.remote_code import TASKS
 
 
 @dataclass(frozen=True)
@@ -26,20 +27,12 @@ class Backbone:
     unread: frozenset[str]
 
 
-TASKS = {
-    "fill-mask": "AutoModelForMaskedLM",
-    "sequence-classification": "AutoModelForSequenceClassification",
-    "text-generation": "AutoModelForCausalLM",
-}
-"""transformers' names of the tasks whose heads are used here, and its classes of the models that have them."""
-
-
-def load_backbone(folder: Path, *, task: str = "") -> Backbone:
+def load_backbone(folder: Path, *, task: str = "", trust_remote_code: bool = False) -> Backbone:
     """The transformer in `folder`, float32, in evaluation mode, with the head of `task`, one of TASKS, where there is one.
 
-    Of an encoder-decoder its encoder. Raises ModelError for an architecture that transformers does not know, for an
-    encoder-decoder whose encoder it does not load alone, for weights that are missing (a pooler that nothing reads may be), cut
-    off, or not finite.
+    Of an encoder-decoder its encoder. `trust_remote_code`: the classes that the folder names of its own are run.
+    Raises ModelError for an architecture that transformers does not know, for an encoder-decoder whose encoder it does not
+    load alone, for weights that are missing (a pooler that nothing reads may be), cut off, or not finite.
     """
     import transformers
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
@@ -47,18 +40,25 @@ def load_backbone(folder: Path, *, task: str = "") -> Backbone:
 
     with quiet():
         try:
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
         except (ValueError, KeyError, OSError) as error:
             raise ModelError(f"{folder}: the architecture is not one that transformers knows: {_first_line(error)}") from error
         if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
             raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
         auto: Any = getattr(transformers, TASKS[task]) if task else AutoModel
-        if not task and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
+        if not task and not trust_remote_code and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
             auto = AutoModelForTextEncoding
         if auto is AutoModel and config.is_encoder_decoder:
             raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder, and transformers does not load its encoder alone")
         try:
-            opened = auto.from_pretrained(folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True)
+            opened = auto.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                output_loading_info=True,
+                trust_remote_code=trust_remote_code,
+            )
         except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
             raise ModelError(f"{folder}: the weights could not be read: {_first_line(error)}") from error
     backbone, report = opened

@@ -26,34 +26,49 @@ RUN = ("dense", "multi-vector", "several", "sparse")
 
 
 def load_encoder(
-    name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
+    name: str | Path,
+    *,
+    runtime: str = "auto",
+    precision: str = "float32",
+    device: str = "auto",
+    proof: Proof | None = None,
+    trust_remote_code: bool = False,
 ) -> Encoder[Any]:
     """The encoder of a catalogued model (fetched when it is not there), of a model folder, of a folder by `nearfield adapt`, its model
     with the map behind its query vectors, or of a bag of words by `Lexical.save`.
 
-    `name` is the catalog's or the hub's, or a folder. `runtime`, `precision`, `device` and `proof` are as `TextEncoder.open` takes
-    them; a bag of words has none. Raises ModelError for a name that is none of them and for a catalogued model that cannot be run,
-    ContractError for a folder that is called as a catalogued model and contradicts its card.
+    `name` is the catalog's or the hub's, or a folder. `runtime`, `precision`, `device`, `proof` and `trust_remote_code` are
+    as `TextEncoder.open` takes them; a bag of words has none. Raises ModelError for a name that is none of them and for a
+    catalogued model that cannot be run, ContractError for a folder that is called as a catalogued model and contradicts its card.
     """
     if is_lexical(name):
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
 
         return Lexical.open(name)
-    return load_text_encoder(name, runtime=runtime, precision=precision, device=device, proof=proof)
+    asked = {"runtime": runtime, "precision": precision, "device": device}
+    return load_text_encoder(name, **asked, proof=proof, trust_remote_code=trust_remote_code)
 
 
 def load_text_encoder(
-    name: str | Path, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
+    name: str | Path,
+    *,
+    runtime: str = "auto",
+    precision: str = "float32",
+    device: str = "auto",
+    proof: Proof | None = None,
+    trust_remote_code: bool = False,
 ) -> TextEncoder[Any]:
     """As `load_encoder`, for who needs the tokeniser or the runtime too: ModelError for a bag of words, which has neither."""
     if is_lexical(name):
         raise ModelError(f"{name}: is a bag of words, without the tokens and the weights that are needed here; name another model")
     from nearfield.encoders.adapter import is_adapter, read_adapter
 
-    if not is_adapter(name):
-        return TextEncoder.open(model_path(name), runtime=runtime, precision=precision, device=device, proof=proof)
-    adapter, source, files = read_adapter(name)
-    base = TextEncoder.open(model_path(source), runtime=runtime, precision=precision, device=device, proof=proof)
+    adapter, source, files = read_adapter(name) if is_adapter(name) else (None, name, None)
+    base: TextEncoder[Any] = TextEncoder.open(
+        model_path(source), runtime=runtime, precision=precision, device=device, proof=proof, trust_remote_code=trust_remote_code
+    )
+    if adapter is None:
+        return base
     if model_hash(base.folder.path) != files:
         raise ContractError(f"{name}: was trained on vectors of another model than {source} is now; train it again: nearfield adapt")
     return TextEncoder(base.folder, base.runtime, why=base.why, adapter=adapter)
@@ -111,7 +126,7 @@ def stated_contract(folder: Path) -> Contract:
 
     refuse_other_folder(folder)
     refuse_contradiction(folder)
-    return read_model_folder(folder).contract
+    return read_model_folder(folder, trust_remote_code=True).contract  # nothing is run
 
 
 def known_files(name: str | Path) -> str | None:

@@ -53,12 +53,15 @@ class TextModel:
         self.precision = precision
         self.device = torch.device(device)
         sparse = folder.contract.kind == "sparse"
+        task, trusted = "fill-mask" if sparse else "", bool(folder.code)
         opened = (
-            static_backbone(folder.transformer) if folder.static else load_backbone(folder.transformer, task="fill-mask" if sparse else "")
+            static_backbone(folder.transformer)
+            if folder.static
+            else load_backbone(folder.transformer, task=task, trust_remote_code=trusted)
         )
         self.whole, self.backbone = opened.whole.to(self.device), opened.model
         self.fill, self.unread = opened.fill, opened.unread
-        self.packs = folder.static or prepare(self.backbone)
+        self.packs = folder.static or (not folder.code and prepare(self.backbone))
         if not self.packs:
             log.warning("%s: the architecture %s runs in padded batches here, not packed", folder.path, self.backbone.config.model_type)
         self.head: Head[Any] = open_head(folder, opened).to(self.device)
@@ -111,7 +114,8 @@ class TextModel:
     def _padded_states(self, batch: Packed) -> Tensor:
         """The states by padded batches, each of no more places than the whole has tokens."""
         parts = []
-        for items in token_budget_batches(batch.lengths, len(batch.ids)):
+        budget = 1 if self.folder.code else len(batch.ids)  # what code of a folder makes of padding is not known: each text alone
+        for items in token_budget_batches(batch.lengths, budget):
             ids, mask = (torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill))
             attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
             if batch.marks is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from nearfield.encoders.backbone import TASKS, quiet
+from nearfield.encoders.backbone import quiet
 from nearfield.encoders.classifiers import CLASSIFIERS
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.save import copy_files
@@ -16,6 +16,7 @@ from nearfield.errors import ModelError, StorageError, first_line
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import read_fields, read_json
 from nearfield.store.model_folder import read_model_folder
+from nearfield.store.remote_code import TASKS
 from nearfield.store.reranker_folder import CLASSIFIER, reranker_json
 from nearfield.store.transformer_settings import processor_arguments
 

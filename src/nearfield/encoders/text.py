@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import time
 import warnings
@@ -28,6 +29,7 @@ from nearfield.errors import ContractError, InputError, ModelError, TruncationWa
 from nearfield.similarity.dense import Dense
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.model_folder import ModelFolder, read_model_folder
+from nearfield.store.remote_code import described
 from nearfield.store.static_folder import table_rows
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -36,6 +38,8 @@ from nearfield.types.usage import Usage
 
 if TYPE_CHECKING:
     from nearfield.encoders.adapter import Adapter
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 8192  # texts tokenised at once: bounds the memory that token ids take
 _LEAST = 64  # tokens of a batch below which sharing the work among threads costs more than it brings
@@ -75,15 +79,18 @@ class TextEncoder(Encoder[E]):
         device: str = "auto",
         batch_tokens: int | None = None,
         proof: Proof | None = None,
+        trust_remote_code: bool = False,
     ) -> TextEncoder[Any]:
         """The encoder in a model folder.
 
         `runtime` is a name of the registry, `precision` that of the matrix products (float32, bfloat16, int8), `device` as torch
         names it (cpu, cuda); "auto" leaves each to `choose`. `proof` says on what texts and to what cosine a model that is converted
-        (openvino, onnx) is checked. Raises ModelError and ContractError as `read_model_folder`, `choose` and
-        the runtime do.
+        (openvino, onnx) is checked. Code that the folder names is run only with `trust_remote_code`; its files are logged then.
+        Raises ModelError and ContractError as `read_model_folder`, `choose` and the runtime do.
         """
-        folder = read_model_folder(path)
+        folder = read_model_folder(path, trust_remote_code=trust_remote_code)
+        if folder.code:
+            log.warning("%s: runs code of its own: %s", folder.path, described(folder.code))
         choice = choose(folder, runtime=runtime, precision=precision, device=device)
         return cls(folder, open_runtime(folder, choice, proof), batch_tokens=batch_tokens, why=choice.why)
 
@@ -264,4 +271,5 @@ def tokeniser_of(folder: ModelFolder) -> Tokeniser:
             raise ModelError(f"{folder.path}: {said}; one file is of another model")
         return tokeniser
     markers = () if folder.late is None else folder.late.markers
-    return Tokeniser.open(folder.transformer, max_tokens=limit, lower_case=folder.lower_case, markers=markers)
+    trusted = bool(folder.code)
+    return Tokeniser.open(folder.transformer, max_tokens=limit, lower_case=folder.lower_case, markers=markers, trust_remote_code=trusted)

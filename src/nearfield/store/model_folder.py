@@ -16,6 +16,7 @@ from nearfield.errors import ContractError, InputError, ModelError, nearest
 from nearfield.store.fields import read_json
 from nearfield.store.late_interaction import SCORES, LateInteraction, is_late, read_late
 from nearfield.store.lora_folder import role_adapters
+from nearfield.store.remote_code import refuse_foreign_modules, remote_code
 from nearfield.store.router import LookedUp, looked_up, routed
 from nearfield.store.static_folder import STATIC, is_static, read_config, static_facts
 from nearfield.store.transformer_settings import processor_arguments, read_settings
@@ -54,6 +55,7 @@ class ModelFolder:
     sparse one `activation`, relu or log1p_relu. `static`: a vector a token, looked up; `drops_unknown`: a
     static model's mean leaves out tokens that its vocabulary lacks. `late`: what of a text gets a vector, of a multi-vector model.
     `adapters`: the folder of the LoRA adapter of each role that has one. `queries`: the table that a sparse model's are looked up in.
+    `code`: files of the folder's own code, which loading it runs.
     """
 
     path: Path
@@ -67,6 +69,7 @@ class ModelFolder:
     late: LateInteraction | None = None
     adapters: Mapping[Role, Path] = field(default_factory=dict)
     queries: LookedUp | None = None
+    code: tuple[Path, ...] = ()
 
     @property
     def adapter_folders(self) -> list[Path]:
@@ -86,17 +89,18 @@ class ModelFolder:
         return self.adapter_folders.index(self.adapters[role]) if role in self.adapters else -1
 
 
-def read_model_folder(path: str | Path) -> ModelFolder:
-    """The contract and the parts of the model folder at `path`.
+def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> ModelFolder:
+    """The contract and the parts of the model folder at `path`; nothing of it is run here.
 
-    Raises ModelError where the folder is missing or is no model, ContractError where its files leave open or contradict how the
-    model is used, with the line of nearfield.json that would state it.
+    Raises ModelError where the folder is missing or is no model, or names code of its own that is not trusted; ContractError
+    where its files leave open or contradict how the model is used, with the line of nearfield.json that would state it.
     """
     path = Path(path)
     if not path.is_dir():
         raise ModelError(f"{path}: there is no such folder; a model is a folder with config.json, tokenizer.json and model.safetensors")
+    refuse_foreign_modules(path)
     if is_late(path):
-        return _read_late(path)
+        return _read_late(path, trusted=trust_remote_code)
     modules = _modules(path)
     if is_static(read_config(path), [_kind(module) for module in modules]):
         return _read_static(path, modules)
@@ -121,10 +125,12 @@ def read_model_folder(path: str | Path) -> ModelFolder:
     contract = dataclasses.replace(contract, prompts=dict.fromkeys(adapters, "") | dict(contract.prompts))  # each is a role
     lower = bool(limits.get("do_lower_case", False))
     queries = looked_up(path) if sparse else None
-    return ModelFolder(path, contract, transformer, tuple(by_kind["Dense"]), lower, head, adapters=adapters, queries=queries)
+    code = remote_code(transformer, task="fill-mask" if sparse else "", trusted=trust_remote_code)
+    dense = tuple(by_kind["Dense"])
+    return ModelFolder(path, contract, transformer, dense, lower, head, adapters=adapters, queries=queries, code=code)
 
 
-def _read_late(path: Path) -> ModelFolder:
+def _read_late(path: Path, *, trusted: bool) -> ModelFolder:
     files, stated = read_late(path), _stated(path)
     config, limits = read_json(files.transformer / "config.json"), read_settings(files.transformer, "multi-vector")
     query, document = (  # a length that is stated of a role counts instead of the tokeniser's
@@ -138,7 +144,8 @@ def _read_late(path: Path) -> ModelFolder:
     contract = _whole_contract(facts, stated, path, similarity=similarity, prompts=files.prompts)
     late = dataclasses.replace(files.settings, query_tokens=query, document_tokens=document)
     lower_case = bool(limits.get("do_lower_case", False))
-    return ModelFolder(path, contract, files.transformer, files.projections, lower_case, late=late)
+    code = remote_code(files.transformer, trusted=trusted)
+    return ModelFolder(path, contract, files.transformer, files.projections, lower_case, late=late, code=code)
 
 
 def _read_static(path: Path, modules: list[dict[str, Any]]) -> ModelFolder:

@@ -13,6 +13,7 @@ from typing import Any
 from nearfield.errors import ModelError
 from nearfield.store.fields import read_json
 from nearfield.store.model_folder import first_json, max_tokens_of
+from nearfield.store.remote_code import refuse_code, refuse_foreign_modules
 from nearfield.store.transformer_settings import read_settings
 
 ACTIVATIONS = ("identity", "sigmoid")
@@ -53,8 +54,10 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     transformer = path / modules[0]["path"] if modules else path
     if not (transformer / "config.json").exists():
         raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
+    refuse_foreign_modules(path)
     config, limits = read_json(transformer / "config.json"), read_settings(transformer, "reranker")
     task = _task(path, [str(module["type"]).rsplit(".", 1)[-1] for module in modules], config)
+    refuse_code(transformer, task=task)
     if task == CLASSIFIER and (labels := _labels(config)) != 1:
         said = f"its classifier gives {labels} labels, and a cross-encoder that ranks gives one"
         raise ModelError(f"{path}: {said}; score with one trained for relevance, or ask the label that you want of it elsewhere")

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from nearfield.errors import InputError, ModelError
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_json
+from nearfield.store.remote_code import OWN_TYPES
 from nearfield.store.weights import Weights
 
 ROUTER, CONFIG = "Router", "router_config.json"
@@ -120,6 +121,9 @@ def _router(path: Path, modules: list[dict[str, Any]]) -> tuple[Path, dict[str, 
     names = {name for side in config.get("structure", {}).values() for name in side}
     if not names or not names <= set(config.get("types", {})):
         raise InputError("names no modules for its routes; wanted structure and types, as sentence-transformers writes them", path=file)
+    foreign = [str(kind) for kind in config["types"].values() if not str(kind).startswith(OWN_TYPES)]
+    if foreign:
+        raise ModelError(f"{file}: types has {foreign[0]}, which is no module of sentence-transformers, and is not run here")
     return root, config
 
 

@@ -84,6 +84,8 @@ def _why_not(name: str, folder: ModelFolder, precision: str, device: str) -> str
     module, kind = _module(name)
     if device != "cpu" and name != "torch":
         return f"runs on the processor, not on {device}"
+    if folder.code and name != "torch":
+        return "runs no code of a model's folder"
     if precision not in kind.precisions:
         return f"has no {precision}, only {', '.join(kind.precisions)}"
     if folder.contract.kind not in kind.kinds:

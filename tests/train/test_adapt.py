@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.linalg import expm
 
@@ -12,8 +13,8 @@ from nearfield.evaluate.measures import score_ranking
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train import bridging
-from nearfield.train.adapt import _free, adapt
-from nearfield.train.adapter import AdapterRecipe
+from nearfield.train.adapt import _free, _ranking, _training_data, adapt
+from nearfield.train.adapter import AdapterRecipe, _Steps
 from nearfield.train.bridge import BridgeRecipe
 from nearfield.train.frozen import FrozenVectors
 from tiny_data import tiny_collection
@@ -53,6 +54,23 @@ def test_where_nothing_helps_on_dev_the_map_is_the_identity() -> None:
     assert found.share == 0
     assert found.verdict.outcome == "no difference shown"
     np.testing.assert_allclose(found.vector_map.apply_to(vectors.queries.floats()), vectors.queries.floats(), atol=1e-6)
+
+
+def test_a_query_that_is_a_document_neither_finds_itself_nor_is_its_negative() -> None:
+    plain = turned_away()
+    documents = plain.collection.documents.to_pydict()
+    for name in documents:
+        documents[name] += list(plain.collection.query_ids if name == "id" else plain.collection.query_texts)
+    collection = replace(plain.collection, documents=pa.table(documents))
+    both = Dense(np.concatenate([plain.documents.vectors, plain.queries.vectors]), 12)
+    vectors, train = FrozenVectors("turned", collection, both, plain.queries), collection.split("train")
+    data = _training_data(vectors, _free(collection))
+    assert data.own is not None
+    np.testing.assert_array_equal(data.document[data.own], vectors.of_split(train).floats())
+    for key, found in zip(train.query_ids, _ranking(vectors, train, vectors.of_split(train), depth=10).documents, strict=True):
+        assert key not in [collection.document_ids[int(at)] for at in found]
+    ignored = _Steps(data, np.zeros((1, 2), np.int64), RECIPE, "cosine").relevant[0]
+    assert ignored.tolist() == [*data.relevant[0], data.own[0]]
 
 
 def test_no_document_of_dev_or_test_is_a_negative() -> None:

@@ -12,6 +12,7 @@ from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import Sparse
+from nearfield.train import fusion
 from nearfield.train.fusion import fit_fusion
 from nearfield.train.pool import Pool
 
@@ -57,6 +58,16 @@ def test_the_head_that_knows_decides_whatever_its_scale(told_by: str, scale: flo
     chosen = queries.__class__(queries.dense, queries.sparse, queries.multi_vector, found.weights)
     assert pool.judged(chosen.scores(documents)).mean == pytest.approx(found.dev)
     assert max(found.weights.values()) == 1
+
+
+def test_a_query_that_is_a_document_chooses_no_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    queries, documents, pool = problem("dense", {"dense": 1.0, "sparse": 1.0, "multi-vector": 1.0})
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(fusion, "_likeliest", lambda scores, present, wanted: seen.extend(scores.values()) or dict(present))
+    fit_fusion(queries, documents, replace(pool, own=np.arange(len(pool.query_ids)) % DOCUMENTS))
+    for scores in seen:
+        for row in range(len(scores)):
+            assert scores[row, row % DOCUMENTS] == scores[row].min()
 
 
 def test_weights_that_nothing_beats_by_more_than_chance_stay() -> None:

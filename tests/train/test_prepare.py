@@ -82,6 +82,43 @@ def test_a_training_pair_whose_document_is_also_tested_is_kept(tiny: Path) -> No
     assert 3 not in pairs.negatives.ravel().tolist()
 
 
+@pytest.fixture(scope="module")
+def asking_itself() -> Collection:
+    """Each query is a document, too, as in ArguAna and Quora."""
+    whole = tiny_collection()
+    documents = whole.documents.to_pydict()
+    for key, text in zip(whole.query_ids, whole.query_texts, strict=True):
+        _add(documents, key, text)
+    return dataclasses.replace(whole, documents=pa.table(documents, schema=whole.documents.schema))
+
+
+def test_a_query_that_is_a_document_is_no_negative_of_itself(asking_itself: Collection, tiny: Path) -> None:
+    encoder, train = TextEncoder.open(tiny), asking_itself.split("train")
+    corpus = open_corpus(encoder, asking_itself, progress=silent)
+    pairs = mine(encoder, corpus, RECIPE)
+    own = train.own_documents
+    assert [asking_itself.document_ids[int(at)] for at in own] == list(train.query_ids)
+    for query, negatives in zip(pairs.query, pairs.negatives, strict=True):
+        assert own[query] not in negatives
+    data = training_data(encoder, asking_itself, pairs, RECIPE, corpus.same)
+    assert possibly_relevant(data, pairs.query[:1], pairs.positive[:1], own[pairs.query[:1]]).all()
+
+
+def test_a_query_that_is_a_document_does_not_find_itself_in_a_pool(asking_itself: Collection, tiny: Path) -> None:
+    encoder = TextEncoder.open(tiny)
+    pool = dev_pool(encoder, open_corpus(encoder, asking_itself, progress=silent), dataclasses.replace(RECIPE, pool=500))
+    assert pool.own is not None
+    assert [pool.document_ids[at] for at in pool.own] == list(pool.query_ids)
+    pool = dataclasses.replace(pool, measure="RR@100")
+    queries, documents = pool.embedded(encoder)
+    scored = queries.scores(documents)
+    for scores in (pool.scores(encoder), pool.judged(scored)):
+        for row, key in enumerate(pool.query_ids):
+            (relevant,) = (pool.document_ids.index(document) for document in pool.relevance[key])
+            better = [at for at in range(scored.shape[1]) if scored[row, at] > scored[row, relevant] and at != pool.own[row]]
+            assert scores.values[row] == pytest.approx(1 / (len(better) + 1) if len(better) < 100 else 0)
+
+
 def test_tokens_are_those_of_the_documents_that_the_pairs_name(tiny: Path) -> None:
     whole, encoder = tiny_collection(), TextEncoder.open(tiny)
     corpus = open_corpus(encoder, whole, progress=silent)

@@ -47,10 +47,21 @@ def test_positions_are_those_of_naive_loops(rows: list[tuple[str, str, list[str]
     assert [flat[at] for at in training.positive] == [positive for _, positive, _ in rows]
     assert [[flat[at] for at in row if at >= 0] for row in training.negatives] == [negatives[:most] for _, _, negatives in rows]
     assert all((flat[a] == flat[b]) == (streamed.same[a] == streamed.same[b]) for a in range(len(flat)) for b in range(len(flat)))
-    relevant = RelevantOf(training)
+    relevant = RelevantOf(training, streamed.own)
     for row, (query, _, _) in enumerate(rows):
-        wanted = {positive for other, positive, _ in rows if other == query}
+        wanted = {positive for other, positive, _ in rows if other == query} | ({query} & set(flat))
         assert {flat[at] for at in relevant[int(training.query[row])]} == wanted
+
+
+def test_a_query_that_is_a_document_of_another_row_is_no_negative_of_itself() -> None:
+    rows = [
+        ("how do I pay", "which ways to pay are there", []),
+        ("which ways to pay are there", "How do  I pay", []),
+        ("other", "text", []),
+    ]
+    streamed = StreamedPairs.of(pairs_of(rows), COLLECTION, negatives=0)
+    relevant = RelevantOf(streamed.training, streamed.own)
+    assert [relevant[at] for at in range(3)] == [{0, 1}, {0, 1}, {2}]
 
 
 def test_what_is_measured_on_is_left_out() -> None:

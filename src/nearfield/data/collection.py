@@ -46,6 +46,22 @@ class Split:
     query_texts: tuple[str, ...]
     relevance: dict[str, dict[str, int]] = field(repr=False)
 
+    @cached_property
+    def own_documents(self) -> npt.NDArray[np.int64]:
+        """(n,) int64, the position of the document that has the query's own id; -1 for none.
+
+        It is the query itself, as in ArguAna and Quora. One that is judged relevant does not count: then queries and documents were only
+        numbered alike.
+        """
+        own = self.collection.document_positions(self.query_ids)
+        relevant = [self.relevance[key].get(key, 0) > 0 for key in self.query_ids]
+        return np.where(relevant, -1, own)
+
+    @property
+    def left_out(self) -> npt.NDArray[np.int64] | None:
+        """The document that is left out of each query's ranking: its own, as BEIR has it; None where the collection says `keep_own`."""
+        return None if self.collection.keep_own else self.own_documents
+
 
 class RepeatedId(CollectionError):
     """An id is used by two documents, or by two queries; `what` says which, `key` is the id."""
@@ -61,7 +77,8 @@ class Collection:
 
     Relevance is an int32, above 0 where the document answers the query. A group ("" for none) names what must not be in two
     splits. The tables may be memory-mapped. `unused` are columns of the files that it was opened from. `cut` says how nearfield cut the
-    splits, "" where they are the data's own. Raises CollectionError for an
+    splits, "" where they are the data's own. `keep_own` leaves
+    a document in the ranking of the query that has its id. Raises CollectionError for an
     id that is empty or used twice, and when there is no document, or no query and the collection was not declared `documents_only`.
     """
 
@@ -72,6 +89,7 @@ class Collection:
     documents_only: bool = False
     unused: tuple[Unused, ...] = field(default=(), compare=False)
     cut: str = field(default="", compare=False)
+    keep_own: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         for what, schema in TABLES.items():

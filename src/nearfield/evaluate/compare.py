@@ -51,6 +51,7 @@ def compare(
         means = {name: score.mean for name, score in scores[system.name].items()}
         speeds = (system.bytes_per_document, system.documents_per_second, system.query_milliseconds)
         rows.append(Row(system.name, system.model, system.dim, system.storage, estimate, means, mark, *speeds, tuple(values.tolist())))
+    own = _own_documents(split)
     measured = _deviation_notes(ordered, split, {name: each[main] for name, each in scores.items()})
     lost = _lost_judgements(split)
     facts = sorted({note for system in systems for note in system.notes})
@@ -62,8 +63,19 @@ def compare(
         query_ids=tuple(split.relevance),
         rows=tuple(rows),
         pairs=tuple(pairs),
-        notes=tuple(dict.fromkeys([*notes, *lost, *facts, *measured])),
+        notes=tuple(dict.fromkeys([*notes, *own, *lost, *facts, *measured])),
     )
+
+
+def _own_documents(split: Split) -> list[str]:
+    """A line where queries are documents of the collection by their ids: whether they are left out of their own rankings."""
+    count = int((split.own_documents >= 0).sum())
+    if not count:
+        return []
+    of = f"{count:,} of {len(split.query_ids):,} queries have the id of a document"
+    if split.collection.keep_own:
+        return [f"{of}, which is not left out of their rankings: each may find itself, and BEIR's figures are others"]
+    return [f"{of}, which is left out of their rankings, as BEIR does"]
 
 
 def _lost_judgements(split: Split) -> list[str]:

@@ -78,8 +78,8 @@ class EncodePass:
 
     def ranking(self, cut: Cut, depth: int) -> Ranking:
         """The `depth` best documents for each query at `cut`, by exact search."""
-        ids = self.split.collection.document_ids
-        return retrieve(*self.vectors(cut), query_ids=self.split.query_ids, document_ids=ids, k=depth)
+        ids, own = self.split.collection.document_ids, self.split.left_out
+        return retrieve(*self.vectors(cut), query_ids=self.split.query_ids, document_ids=ids, k=depth, own=own)
 
     def query_milliseconds(self, cut: Cut, depth: int) -> float:
         """Median time of a query encoded and searched alone at `cut`."""

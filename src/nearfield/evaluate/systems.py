@@ -107,7 +107,8 @@ def bm25_system(split: Split, *, name: str = "bm25", stemmer: str | None = "engl
     started = time.perf_counter()
     index = BM25(split.collection.document_texts, stemmer=stemmer)
     speed = len(index) / max(time.perf_counter() - started, 1e-9)
-    ranking = Ranking(split.query_ids, split.collection.document_ids, *index.top_k(split.query_texts, depth))
+    found = Ranking(split.query_ids, split.collection.document_ids, *index.top_k(split.query_texts, depth + 1))
+    ranking = found.without(split.left_out, depth)
     alone = seconds_each(lambda row: index.top_k(split.query_texts[row : row + 1], depth), len(split.query_texts))
     return System(name, name, None, "", ranking, index.bytes_per_document, speed, 1000 * float(np.median(alone)))
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from nearfield.errors import ContractError, InputError
 from nearfield.index.blocked import blocked_top_k
 from nearfield.index.exact import exact_top_k
@@ -24,19 +27,24 @@ def retrieve(
     document_ids: Sequence[str],
     k: int,
     index: Shortlist | None = None,
+    own: npt.NDArray[np.int64] | None = None,
 ) -> Ranking:
     """The k closest of m documents for each of n queries: by exact search, or on the shortlist that `index` gives of dense vectors.
 
+    `own`: (n,) int64, the document that is left out of each query's ranking (see `Split.left_out`), -1 for none.
     Raises InputError where there is not one id for each vector, ContractError where the dims or kinds differ.
     """
     for what, vectors, ids in (("query", query, query_ids), ("document", documents, document_ids)):
         if len(vectors) != len(ids):
             raise InputError(f"there are {len(vectors)} {what} vectors and {len(ids)} {what} ids; encode the same collection again")
+    deep = k if own is None else k + 1
     if index is None:
-        return Ranking(query_ids, document_ids, *top_k(query, documents, k))
-    if not isinstance(query, Dense) or not isinstance(documents, Dense):
+        found = top_k(query, documents, deep)
+    elif not isinstance(query, Dense) or not isinstance(documents, Dense):
         raise ContractError(f"a {index.kind} index is for dense vectors; got {query.kind} queries and {documents.kind} documents")
-    return Ranking(query_ids, document_ids, *index.top_k(query, documents, k))
+    else:
+        found = index.top_k(query, documents, deep)
+    return Ranking(query_ids, document_ids, *found).without(own, k)
 
 
 def top_k(query: Embeddings, documents: Embeddings, k: int) -> TopK:

@@ -21,6 +21,7 @@ from nearfield.store.atomic import staged_folder, write_json
 from nearfield.train.adapter import AdapterData, AdapterRecipe, fit_adapter
 from nearfield.train.conclude import conclude
 from nearfield.train.frozen import FrozenVectors
+from nearfield.train.pool import places_in
 from nearfield.train.prepare import relevance_by_position
 from nearfield.train.watcher import refuse_copies
 from nearfield.types.comparison import Comparison
@@ -126,7 +127,8 @@ def _training_data(vectors: FrozenVectors, documents: npt.NDArray[np.int64]) -> 
     relevant: Sequence[Sequence[int]] = [
         [place[document] for document in judged] for judged in relevance_by_position(vectors.collection, train)
     ]
-    return AdapterData(vectors.of_split(train).floats(), np.ascontiguousarray(vectors.documents[documents].floats()), relevant)
+    own = places_in(documents, train.left_out)
+    return AdapterData(vectors.of_split(train).floats(), np.ascontiguousarray(vectors.documents[documents].floats()), relevant, own)
 
 
 def _mapped(queries: Dense, vector_map: VectorMap) -> Dense:
@@ -134,8 +136,8 @@ def _mapped(queries: Dense, vector_map: VectorMap) -> Dense:
 
 
 def _ranking(vectors: FrozenVectors, split: Split, queries: Dense, *, depth: int) -> Ranking:
-    ids = vectors.collection.document_ids
-    return retrieve(queries, vectors.documents, query_ids=split.query_ids, document_ids=ids, k=min(depth, len(ids)))
+    ids, own = vectors.collection.document_ids, split.left_out
+    return retrieve(queries, vectors.documents, query_ids=split.query_ids, document_ids=ids, k=min(depth, len(ids)), own=own)
 
 
 def _system(vectors: FrozenVectors, split: Split, queries: Dense, name: str) -> System:

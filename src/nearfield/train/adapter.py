@@ -40,11 +40,13 @@ class AdapterRecipe:
 @dataclass(frozen=True)
 class AdapterData:
     """`query: (n, dim)` float32; `document: (m, dim)` float32, what may be a negative or a positive; `relevant[i]`: positions of query
-    i's positives in `document`, and so no negatives."""
+    i's positives in `document`, and so no negatives; `own`: (n,) int64, that of the document that is query i itself and no negative
+    either, -1 for none."""
 
     query: Floats
     document: Floats
     relevant: Sequence[Sequence[int]]
+    own: npt.NDArray[np.int64] | None = None
 
 
 def fit_adapter(
@@ -88,7 +90,8 @@ class _Steps:
 
     def __init__(self, data: AdapterData, pairs: npt.NDArray[np.int64], recipe: AdapterRecipe, similarity: str) -> None:
         self.query, self.document = torch.from_numpy(data.query), torch.from_numpy(data.document)
-        self.relevant = [np.asarray(found, np.int64) for found in data.relevant]
+        own = np.full(len(data.relevant), -1) if data.own is None else data.own
+        self.relevant = [np.append(np.asarray(found, np.int64), at) for found, at in zip(data.relevant, own, strict=True)]
         self.pairs, self.recipe, self.similarity = pairs, recipe, similarity
         self.optimiser: torch.optim.Optimizer | None = None
         self.made, an_epoch = 0, -(-len(pairs) // recipe.batch)

@@ -69,8 +69,8 @@ def bridge(
     queries = new.of_split(asked)
 
     def ranked(documents: Dense, by: Dense) -> Ranking:
-        ids = new.collection.document_ids
-        return retrieve(by, documents, query_ids=asked.query_ids, document_ids=ids, k=min(DEPTH, len(ids)))
+        ids, own = new.collection.document_ids, asked.left_out
+        return retrieve(by, documents, query_ids=asked.query_ids, document_ids=ids, k=min(DEPTH, len(ids)), own=own)
 
     rankings = {OLD: ranked(old.documents, old.of_split(asked))}
     rankings |= {name: ranked(replace(new.documents, vectors=vectors), queries) for name, vectors in corpora.items()}

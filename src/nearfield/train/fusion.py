@@ -38,6 +38,10 @@ def fit_fusion(queries: Several, documents: Several, pool: Pool) -> Fusion:
     the measure's mean is lower with the new ones, and for fewer than LEAST queries.
     """
     scores = {kind: _finite(part.scores(documents.parts[kind])) for kind, part in queries.parts.items()}
+    if pool.own is not None:
+        rows = np.flatnonzero(pool.own >= 0)
+        for own in scores.values():  # a query's own document chooses no weight
+            own[rows, pool.own[rows]] = own[rows].min(1)
     before = pool.judged(_fused(scores, queries.fusion)).mean
     wanted = _wanted(pool)
     if len(wanted) >= LEAST:

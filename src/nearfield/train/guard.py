@@ -17,7 +17,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
 from nearfield.evaluate.scored_pairs import SPEARMAN, model_pair_scores, spearman
 from nearfield.index.bm25 import BM25
-from nearfield.train.pool import Pool, pooled_documents
+from nearfield.train.pool import Pool, places_in, pooled_documents
 
 LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell nothing about a margin
 
@@ -151,4 +151,5 @@ def _pool(collection: Collection, split: Split, *, measure: str, limit: int) -> 
     found, _ = BM25(texts).top_k(split.query_texts, 10)
     positions = pooled_documents(judged, [found], range(len(ids)), ids, limit)
     texts_of, ids_of = [texts[int(at)] for at in positions], [ids[int(at)] for at in positions]
-    return Pool(split.query_ids, split.query_texts, ids_of, texts_of, split.relevance, measure)
+    own = places_in(positions, split.left_out)
+    return Pool(split.query_ids, split.query_texts, ids_of, texts_of, split.relevance, measure, own)

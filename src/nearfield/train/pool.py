@@ -26,6 +26,7 @@ DEPTH = 100  # results a query that a measure on a pool can look at
 class Pool:
     """Queries with their relevance judgements, and the documents that they are searched in.
 
+    `own`: (queries,) int64, the place of the document that is left out of each query's ranking, -1 for none; None for no query's.
     Searching a pool is easier than searching its whole collection, so its figures are compared with each other only.
     """
 
@@ -35,13 +36,13 @@ class Pool:
     document_texts: Sequence[str]
     relevance: Mapping[str, Mapping[str, int]]
     measure: str
+    own: npt.NDArray[np.int64] | None = None
 
     def scores(self, encoder: Encoder, *, progress: Progress = silent) -> Scores:
         """The measure of each query with `encoder` as it stands."""
         queries, documents = self.embedded(encoder, progress=progress)
-        return self._measured(
-            retrieve(queries, documents, query_ids=self.query_ids, document_ids=self.document_ids, k=min(DEPTH, len(documents)))
-        )
+        ids, k = self.document_ids, min(DEPTH, len(documents))
+        return self._measured(retrieve(queries, documents, query_ids=self.query_ids, document_ids=ids, k=k, own=self.own))
 
     def embedded(self, encoder: Encoder, *, progress: Progress = silent) -> tuple[Embeddings, Embeddings]:
         """The queries and the documents as `encoder` makes them."""
@@ -51,12 +52,21 @@ class Pool:
     def judged(self, scores: npt.NDArray[np.float32]) -> Scores:
         """The measure of each query where these are the scores (n, m) of all its documents."""
         k, places = min(DEPTH, scores.shape[1]), np.arange(scores.shape[1])
-        order = np.stack([best(row, places, k) for row in scores])
-        return self._measured(Ranking(self.query_ids, self.document_ids, order, np.take_along_axis(scores, order, 1)))
+        order = np.stack([best(row, places, k + 1) for row in scores])
+        found = Ranking(self.query_ids, self.document_ids, order, np.take_along_axis(scores, order, 1))
+        return self._measured(found.without(self.own, k))
 
     def _measured(self, ranking: Ranking) -> Scores:
         (scores,) = score_ranking(ranking, self.relevance, [self.measure]).values()
         return scores
+
+
+def places_in(pool: npt.NDArray[np.int64], documents: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64] | None:
+    """The place in `pool`, ascending positions, of each of the positions `documents`; -1 for one that is not there."""
+    if documents is None:
+        return None
+    at = np.minimum(np.searchsorted(pool, documents), len(pool) - 1)
+    return np.where(pool[at] == documents, at, -1)
 
 
 def pooled_documents(

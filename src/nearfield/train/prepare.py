@@ -19,7 +19,7 @@ from nearfield.index.bm25 import BM25
 from nearfield.search.retrieve import top_k
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.train.mining import hard_negatives, training_pairs_of
-from nearfield.train.pool import Pool, pooled_documents
+from nearfield.train.pool import Pool, places_in, pooled_documents
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.training_data import TokenSource, TrainingData
@@ -80,7 +80,8 @@ def dev_pool(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> Pool:
     chosen = pooled_documents(judged, list(candidates.values()), corpus.known.tolist(), ids, recipe.pool)
     texts = corpus.collection.document_texts
     chosen_ids, chosen_texts = [ids[int(at)] for at in chosen], [texts[int(at)] for at in chosen]
-    return Pool(split.query_ids, split.query_texts, chosen_ids, chosen_texts, split.relevance, recipe.measure)
+    own = places_in(chosen, split.left_out)
+    return Pool(split.query_ids, split.query_texts, chosen_ids, chosen_texts, split.relevance, recipe.measure, own)
 
 
 def mine(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> TrainingPairs:
@@ -98,7 +99,8 @@ def mine(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> TrainingPairs:
     chosen = {source: found[source][:, recipe.negatives.skip :] for source in recipe.negatives.sources}
     near = _Similarities(vectors, corpus)
     twins = _twins(corpus.same)
-    excluded = [{twin for document in relevant[at] for twin in twins[int(corpus.same[document])]} for at in query.tolist()]
+    no_negative = possible_positives(corpus.collection, split)
+    excluded = [{twin for document in no_negative[at] for twin in twins[int(corpus.same[document])]} for at in query.tolist()]
     negatives = hard_negatives(
         {source: ranked[query] for source, ranked in chosen.items()},
         {source: near.of(query, ranked[query]) for source, ranked in chosen.items()},
@@ -117,8 +119,14 @@ def training_data(encoder: TextEncoder, collection: Collection, pairs: TrainingP
     def source(texts: Sequence[str], role: Role) -> TokenSource:
         return TokenSource(texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=limit))
 
-    relevant = [set(judged) for judged in relevance_by_position(collection, split)]
+    relevant = possible_positives(collection, split)
     return TrainingData(source(split.query_texts, QUERY), source(collection.document_texts, DOCUMENT), pairs, same, relevant)
+
+
+def possible_positives(collection: Collection, split: Split) -> list[set[int]]:
+    """For each query of the split what is no negative: the documents judged relevant, and its own, which is the query itself."""
+    own = split.own_documents.tolist()
+    return [{*judged, *([at] if at >= 0 else [])} for judged, at in zip(relevance_by_position(collection, split), own, strict=True)]
 
 
 def same_texts(collection: Collection) -> list[int]:

@@ -32,12 +32,14 @@ class StreamedPairs:
 
     `rows` are the pairs' positions that are learned from, and `training` the same as positions in the queries and in the positives and
     negatives laid end to end; equal texts have one position. `left_out` rows hold a query, or as their positive a relevant document,
-    of dev or test. `same`: (documents,) one number for all documents of the same text.
+    of dev or test. `same`: (documents,) one number for all documents of the same text. `own`: (queries,) int64, the document of the
+    query's own text, which is no negative of it; -1 for none.
     """
 
     pairs: Pairs
     training: TrainingPairs
     same: Positions
+    own: Positions
     left_out: int
 
     @classmethod
@@ -60,7 +62,9 @@ class StreamedPairs:
         own = documents.negatives_of(most=negatives)
         own = np.where((own >= 0) & ~np.isin(texts[own], judged), first[own], -1)
         training = TrainingPairs(first_of_each(queries)[rows], first[rows], own[rows])
-        return cls(pairs, training, first, len(pairs) - len(rows))
+        alike = pc.index_in(pa.array(digests(map(normalised, pairs.queries))), value_set=pa.array(texts))
+        itself: Positions = pc.fill_null(alike, -1).to_numpy().astype(np.int64)
+        return cls(pairs, training, first, itself, len(pairs) - len(rows))
 
     @property
     def note(self) -> str:
@@ -79,7 +83,7 @@ class StreamedPairs:
         def source(texts: Sequence[str], role: Role) -> TokenSource:
             return TokenSource(texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=max_tokens))
 
-        relevant = RelevantOf(self.training)
+        relevant = RelevantOf(self.training, self.own)
         return TrainingData(source(self.pairs.queries, QUERY), source(Ends(self.pairs), DOCUMENT), self.training, self.same, relevant)
 
 
@@ -111,9 +115,10 @@ class Ends(Sequence[str]):
 
 
 class RelevantOf(Sequence[set[int]]):
-    """For each query, the positives of all rows that have it, found when they are asked for."""
+    """For each query, the positives of all rows that have it and the document that is the query itself, found when they are asked for."""
 
-    def __init__(self, pairs: TrainingPairs) -> None:
+    def __init__(self, pairs: TrainingPairs, own: Positions) -> None:
+        self._own = own
         order = np.argsort(pairs.query, kind="stable")
         self._query, self._positive = pairs.query[order], pairs.positive[order]
 
@@ -122,7 +127,8 @@ class RelevantOf(Sequence[set[int]]):
 
     def __getitem__(self, query: int) -> set[int]:  # type: ignore[override]
         start, end = np.searchsorted(self._query, [query, query + 1])
-        return set(self._positive[start:end].tolist())
+        own = self._own[query : query + 1]
+        return {*self._positive[start:end].tolist(), *own[own >= 0].tolist()}
 
 
 def _held_out(collection: Collection) -> tuple[Hashes, Hashes, Hashes]:

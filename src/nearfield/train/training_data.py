@@ -67,8 +67,8 @@ class TokenSource:
 @dataclass(frozen=True)
 class TrainingData:
     """`pairs` are positions in `queries` and `documents`; `same[d]` is one number for all documents of (nearly) the same text;
-    `relevant[q]` holds the documents judged relevant to query q. `teacher`: (n, 1 + k), what a teacher says of each pair's positive
-    and negatives, where there is one."""
+    `relevant[q]` holds the documents judged relevant to query q, and the one that is the query itself.
+    `teacher`: (n, 1 + k), what a teacher says of each pair's positive and negatives, where there is one."""
 
     queries: TokenSource
     documents: TokenSource

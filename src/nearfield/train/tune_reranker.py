@@ -145,6 +145,7 @@ class _RerankerRun:
             query_ids=pool.query_ids,
             document_ids=pool.document_ids,
             k=self.recipe.negatives.depth,
+            own=pool.own,
         )
 
         def measure() -> Floats:

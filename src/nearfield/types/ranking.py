@@ -28,6 +28,20 @@ class Ranking:
         pairs = zip(self.documents[query][found].tolist(), self.scores[query][found].tolist(), strict=True)
         return [(self.document_ids[document], score) for document, score in pairs]
 
+    def without(self, own: npt.NDArray[np.int64] | None, k: int) -> Ranking:
+        """The first `k` results of each query but the document `own[query]`, a position; -1 for a query that has none, None for no query's.
+
+        Where it was found, k + 1 results are needed to be left with k.
+        """
+        if own is None:
+            return self.top(k)
+        found = (self.documents == own[:, None]) & (own >= 0)[:, None]
+        order = np.argsort(found, axis=1, kind="stable")[:, :k]
+        documents = np.take_along_axis(np.where(found, -1, self.documents), order, 1)
+        scores = np.take_along_axis(np.where(found, -np.inf, self.scores).astype(np.float32), order, 1)
+        last = np.argsort(documents < 0, axis=1, kind="stable")  # what was left out stands behind what was found
+        return Ranking(self.query_ids, self.document_ids, np.take_along_axis(documents, last, 1), np.take_along_axis(scores, last, 1))
+
     def top(self, k: int) -> Ranking:
         """The first `k` results of each query."""
         return Ranking(self.query_ids, self.document_ids, self.documents[:, :k], self.scores[:, :k])

@@ -188,6 +188,26 @@ def test_a_query_that_is_its_document(plant, findings: Run) -> None:  # type: ig
     assert (found["query-is-document"].severity, found["query-is-document"].count) == (WARNING, 1)
 
 
+def test_queries_that_are_documents_by_their_ids(plant, findings: Run) -> None:  # type: ignore[no-untyped-def]
+    planted = {"documents": {"same": "Title. An entire  question."}, "judgements": [("same", "d1", 1, "test")]}
+    found = findings(plant(queries={"same": "an entire question"}, **planted))
+    assert (found["own-documents"].severity, found["own-documents"].count) == (NOTE, 1)
+    assert "queries-among-documents" not in found
+    found = findings(plant(queries={"same": "something else"}, **planted))
+    assert (found["own-documents"].severity, found["own-documents"].count) == (WARNING, 1)
+    assert "own-documents" not in findings(
+        plant(queries={"same": "x y"}, documents=planted["documents"], judgements=[("same", "same", 1, "test")])
+    )
+
+
+def test_queries_that_are_documents_by_their_texts(plant, findings: Run) -> None:  # type: ignore[no-untyped-def]
+    planted = {"documents": {"other": "An entire  question"}, "queries": {"one": "an entire question"}}
+    found = findings(plant(**planted, judgements=[("one", "d1", 1, "test")]))
+    assert (found["queries-among-documents"].severity, found["queries-among-documents"].count) == (WARNING, 1)
+    assert "id of its document" in found["queries-among-documents"].mend
+    assert "queries-among-documents" not in findings(plant(**planted, judgements=[("one", "other", 1, "test")]))
+
+
 def test_queries_copied_out_of_their_documents_are_a_note(make_collection, findings: Run) -> None:  # type: ignore[no-untyped-def]
     documents = {f"d{i}": f"About thing{i}: it says that word{i} is mended by hand{i}. And more." for i in range(9)}
     queries = {f"q{i}": f"it says that word{i} is mended" for i in range(9)}

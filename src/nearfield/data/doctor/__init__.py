@@ -33,6 +33,8 @@ CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "one-positive": ("judgements:one_positive", BOTH),
     "false-negatives": ("negatives:false_negatives", (COLLECTION,)),
     "query-is-document": ("negatives:query_is_document", BOTH),
+    "own-documents": ("own_documents:own_documents", (COLLECTION,)),
+    "queries-among-documents": ("own_documents:queries_among_documents", (COLLECTION,)),
     "query-in-document": ("negatives:query_in_document", BOTH),
     "easy-queries": ("easy:easy_queries", (COLLECTION,)),
     "truncated-texts": ("tokens:truncated_texts", BOTH),

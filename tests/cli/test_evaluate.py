@@ -190,3 +190,17 @@ def test_a_converted_model_is_calibrated_on_the_texts_that_it_is_evaluated_on(co
     assert result.exit_code == 0, result.output
     (made,) = (model / ".nearfield").glob("openvino-int8-*/conversion.json")
     assert json.loads(made.read_text())["settings"]["texts"] == Proof(tuple(TEXTS.values())).fingerprint()
+
+
+def test_a_query_does_not_find_itself_unless_asked(tmp_path: Path) -> None:
+    texts = {"a": "cats and dogs", "b": "dogs and cats never share", "c": "tax law"}
+    (tmp_path / "qrels").mkdir()
+    rows = [json.dumps({"_id": key, "title": "", "text": text}) for key, text in texts.items()]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(rows))
+    (tmp_path / "queries.jsonl").write_text(rows[0])
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\na\tb\t1\n")
+    for options, figure, said in (([], 1.0, "which is left out"), (["--keep-own"], 0.631, "may find itself")):
+        result = CliRunner().invoke(build(), ["evaluate", "bm25", "--on", str(tmp_path), "--json", *options])
+        found = json.loads(result.stdout)
+        assert round(found["rows"][0]["means"]["nDCG@10"], 3) == figure
+        assert said in found["notes"][0]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
-from nearfield.cli.opened import DEPTH, RERANK, judged_split, open_model, open_reranker, proof_on, short_name
+from nearfield.cli.opened import DEPTH, KEEP_OWN, RERANK, judged_split, open_model, open_reranker, proof_on, short_name
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ def evaluate(
     on: Annotated[str, typer.Option(metavar="DATA", help=f"{FORMATS}; a file with scores by Spearman's correlation.")],
     split: Annotated[str | None, typer.Option(help="The collection's split whose judged queries are asked.", show_default="test")] = None,
     dims: Annotated[str, typer.Option(help="Dimensions to cut vectors to, as 384,256,128; the whole vector when not given.")] = "",
-    dtype: Annotated[
-        str, typer.Option(help="How documents are stored: any of float32,float16,int8,binary. Queries stay float32.")
-    ] = "float32",
+    dtype: Annotated[str, typer.Option(help="How documents are stored: any of float32,float16,int8,binary; not queries.")] = "float32",
     similarity: Annotated[str | None, typer.Option(help="Score by cosine, dot or euclidean instead of the model's own.")] = None,
     measure: Annotated[str | None, typer.Option(help="The measure that rows are ordered and compared by.", show_default="nDCG@10")] = None,
     measures: Annotated[str, typer.Option(help="Other measures to show: any of nDCG, R, P, RR, AP, Success, with @k.")] = "",
@@ -71,14 +69,15 @@ def evaluate(
     pool_tokens: Annotated[
         str, typer.Option(help="Of a multi-vector model's documents: one vector for so many alike tokens; a row for each of 1,2,4.")
     ] = "",
+    keep_own: Annotated[bool, KEEP_OWN] = False,
     run_folder: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Compare models, dimensions and storage types on a collection, with intervals and paired tests.
 
-    Each model encodes once; every dimension and storage type is cut from that pass. Rows that share a letter cannot be told
-    apart; for those the number of queries that would show the difference is given. --rerank adds, for each model, its first row (with
-    --fuse, the fusion; of BM25 where it is named) with its best results ordered by a cross-encoder.
+    Each model encodes once; every dimension and storage type is cut from that pass. Rows that share a letter cannot be told apart; for
+    those the number of queries that would show the difference is given. --rerank adds, for each model, its first row (with --fuse, the
+    fusion; of BM25 where it is named) with its best results ordered by a cross-encoder.
 
     Examples:
 
@@ -97,11 +96,12 @@ def evaluate(
     _check(models, fuse, run_folder)
     data = open_data(on)
     if isinstance(data, Pairs):
-        options = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
-        _check_for_pairs(data, models, options | {"--pool-tokens": pool_tokens, "--bm25 or --no-bm25": None if bm25 is None else "given"})
+        options: dict[str, object] = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
+        options |= {"--pool-tokens": pool_tokens, "--keep-own": keep_own, "--bm25 or --no-bm25": None if bm25 is None else "given"}
+        _check_for_pairs(data, models, options)
         comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
     else:
-        wanted, asked = _measures(measure or MAIN, measures), _asked(data, split or TEST, on, run_folder)
+        wanted, asked = _measures(measure or MAIN, measures), _asked(replace(data, keep_own=keep_own), split or TEST, on, run_folder)
         judge = None if rerank is None else open_reranker(rerank)
         systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse, judge, depth), wanted, pools=pools)
         comparison, relevance = _compared(systems, asked, wanted), asked.relevance

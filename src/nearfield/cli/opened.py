@@ -24,6 +24,7 @@ RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx,
 PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
 FIDELITY = typer.Option(help="For openvino and onnx: the cosine to float32 torch below which a converted model is refused.")
 RERANK = typer.Option(metavar="MODEL", help="A cross-encoder or a multi-vector model, which orders each query's first results anew.")
+KEEP_OWN = typer.Option("--keep-own", help="Keep the document of a query's own id in the query's ranking; it is left out otherwise.")
 DEPTH = typer.Option(help="How many results a query --rerank orders anew.", min=1)
 DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
 

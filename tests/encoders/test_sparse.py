@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +142,44 @@ def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: A
     told = cli("evaluate", tmp_path / "model", "--on", tmp_path / "data", "--json")
     assert told.exit_code == 0, told.stderr
     assert {row["name"] for row in json.loads(told.stdout)["rows"]} == {"model", "bm25"}
+
+
+def raw(folder: Path, to: Path) -> Path:
+    """The masked language model of a SPLADE folder alone, as SPLADE checkpoints are published: no modules.json, gamma and beta."""
+    to.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (to / name).write_bytes((folder / name).read_bytes())
+    weights = load_file(folder / "model.safetensors")
+    older = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    renamed = {}
+    for name, weight in weights.items():
+        end = ".".join(name.rsplit(".", 2)[-2:])
+        renamed[name.replace(end, older.get(end, end))] = weight
+    save_file(renamed, to / "model.safetensors", metadata={"format": "pt"})
+    return to
+
+
+@pytest.mark.parametrize("runtime", ["native", "torch"])
+def test_a_masked_language_model_opens_as_the_error_advises(runtime: str, tmp_path: Path) -> None:
+    folder = raw(tiny_splade(tmp_path / "whole"), tmp_path / "raw")
+    with pytest.raises(ContractError, match="nothing says how token states are pooled") as caught:
+        load_encoder(folder)
+    advice = re.search(r"state it in (\S+nearfield\.json): .*for a SPLADE model (\{.*\})", str(caught.value))
+    assert advice is not None
+    Path(advice[1]).write_text(advice[2], encoding="utf-8")
+    assert_same_as_sentence_transformers(folder, nasty_texts(40), runtime=runtime)
+
+
+def test_a_masked_language_model_alone_is_saved_with_its_modules(tmp_path: Path) -> None:
+    folder = raw(tiny_splade(tmp_path / "whole"), tmp_path / "raw")
+    (folder / "nearfield.json").write_text('{"contract": {"kind": "sparse", "pooling": "sum"}}')
+    save_encoder(TextModel.open(folder), tmp_path / "saved", name="saved")
+    assert read_model_folder(tmp_path / "saved").contract.pooling == "sum"
+    assert_same_as_sentence_transformers(tmp_path / "saved", ["cat", "tax law"])
+
+
+def test_a_published_splade_model_gives_sentence_transformers_vectors(local_model: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = tmp_path / "splade-tiny"
+    shutil.copytree(local_model("splade-tiny"), folder)
+    (folder / "nearfield.json").write_text('{"contract": {"kind": "sparse"}}')
+    assert_same_as_sentence_transformers(folder, nasty_texts(30))

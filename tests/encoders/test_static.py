@@ -19,7 +19,7 @@ from nearfield.encoders.load import load_encoder
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import ContractError, ModelError, TruncationWarning
+from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from peer import assert_same_as_sentence_transformers
 from static_models import model2vec_folder, sentence_transformers_folder, table
 from word_files import WORDS, some_vectors, write_text
@@ -85,9 +85,9 @@ def test_unknown_words_are_left_out_and_counted(tmp_path: Path) -> None:
 
 def test_truncation_is_counted_and_told(tmp_path: Path) -> None:
     folder = model2vec_folder(tmp_path / "m", max_tokens=5)
-    with pytest.warns(TruncationWarning, match="1 of 2 texts were longer and lost 15 tokens"):
+    with pytest.warns(TruncationWarning, match="1 of 2 texts were longer and lost 16 tokens"):
         encoded = TextEncoder.open(folder).encode(["cat dog", "cat dog " * 10], "document")
-    assert encoded.usage.tokens == 7
+    assert encoded.usage.tokens == 6  # model2vec reads ten characters of the second: cat dog ca
     state = {"contract": {"max_tokens": 3}}
     (folder / "nearfield.json").write_text(json.dumps(state))
     assert TextEncoder.open(folder).contract.max_tokens == 3
@@ -173,3 +173,32 @@ def test_a_static_folder_of_sentence_transformers_in_a_sub_folder(tmp_path: Path
     folder = sentence_transformers_folder(tmp_path / "m")
     assert SentenceTransformer(str(folder), device="cpu").encode(["cat"]).shape == (1, 8)
     assert TextEncoder.open(folder).folder.static
+
+
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+@pytest.mark.parametrize("max_tokens", [3, 20, None])
+def test_model2vec_cuts_characters_before_it_cuts_tokens(max_tokens: int | None, tmp_path: Path) -> None:
+    folder = model2vec_folder(tmp_path / "model", max_tokens=max_tokens)
+    texts = ["a b c d e f g h", "x" * 90, "remove error raise return " * 30, "the cat"]
+    encoder = TextEncoder.open(folder)
+    ours = encoder.encode(texts, "document")
+    np.testing.assert_allclose(ours.vectors, StaticModel.from_pretrained(folder).encode(texts), atol=1e-6)
+    if max_tokens is not None:
+        kept = encoder.tokenise(texts, "document")
+        assert (kept.lengths + kept.lost + 0 >= encoder.count_tokens(texts) - kept.unknown).all()
+        assert kept.lost[2] > 0
+
+
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+@pytest.mark.parametrize("direction", ["left", "right"])
+def test_truncation_of_tokenizer_json_in_a_static_folder_of_sentence_transformers(direction: str, tmp_path: Path) -> None:
+    folder = sentence_transformers_folder(tmp_path / "model")
+    file = folder / "tokenizer.json"
+    stated = json.loads(file.read_text())
+    stated["truncation"] = {"direction": direction.title(), "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    file.write_text(json.dumps(stated))
+    assert_same_as_sentence_transformers(folder, ["how to sort a list of numbers", "cat", "the a an of to and in"])
+    stated["truncation"]["strategy"] = "OnlySecond"
+    file.write_text(json.dumps(stated))
+    with pytest.raises(InputError, match=r"tokenizer\.json: truncation\.strategy is \"OnlySecond\""):
+        TextEncoder.open(folder)

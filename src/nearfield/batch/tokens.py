@@ -15,6 +15,7 @@ from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers
 from nearfield.batch.marks import Marks
 from nearfield.batch.open_tokenizer import open_tokenizer
 from nearfield.errors import ModelError
+from nearfield.store.static_folder import UNLIMITED
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Tokeniser:
 
     Truncation keeps the special tokens at both ends and drops tokens from the end of the text, or from the start of prompt and
     text where `from_start`, as transformers does. Without `specials` nothing is put around a text; tokens with the id `left_out`
-    are counted and left out.
+    are counted and left out. Of prompt and text the first `characters` are read, where that is given.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Tokeniser:
         from_start: bool = False,
         specials: bool = True,
         left_out: int | None = None,
+        characters: int | None = None,
     ) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -84,6 +86,7 @@ class Tokeniser:
         self._tokenizer = tokenizer
         self.max_tokens = max_tokens
         self._from_start, self._specials, self._left_out = from_start, specials, left_out
+        self._characters = characters
 
     @classmethod
     def open(
@@ -109,18 +112,27 @@ class Tokeniser:
     def open_static(cls, folder: Path, *, max_tokens: int, drop_unknown: bool) -> Tokeniser:
         """The tokeniser of a static model's folder: its tokenizer.json as it stands, without special tokens.
 
+        model2vec, which drops what is unknown, cuts a text to so many characters that `max_tokens` tokens of median length
+        have before it splits it, and always at its end; sentence-transformers cuts where tokenizer.json says.
         Raises ModelError where the folder holds none that can be read.
         """
         try:
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # tokenizers raises a bare Exception
             raise ModelError(f"{folder}: the tokeniser could not be read: {error}") from error
-        return cls(tokenizer, max_tokens=max_tokens, specials=False, left_out=unknown_id(tokenizer) if drop_unknown else None)
+        if not drop_unknown:
+            from_start = (tokenizer.truncation or {}).get("direction") == "left"
+            return cls(tokenizer, max_tokens=max_tokens, specials=False, from_start=from_start)
+        characters = None
+        if max_tokens < UNLIMITED:
+            characters = max_tokens * int(np.median([len(token) for token in tokenizer.get_vocab()]))
+        return cls(tokenizer, max_tokens=max_tokens, specials=False, left_out=unknown_id(tokenizer), characters=characters)
 
     def tokenise(self, texts: Sequence[str], prompt: str = "", *, max_tokens: int | None = None) -> Tokens:
         """Token ids of `prompt + text` for each text, at most `max_tokens` (the model's limit by default) each."""
         limit = min(max_tokens or self.max_tokens, self.max_tokens)
-        encodings = self._encode([prompt + text for text in texts])
+        whole = [prompt + text for text in texts]
+        encodings = self._encode([text[: self._characters] for text in whole])
         rows, lost = [], np.zeros(len(encodings), np.int64)
         for item, encoding in enumerate(encodings):
             ids = encoding.ids
@@ -130,6 +142,8 @@ class Tokeniser:
                 kept = head if self._from_start else limit - tail
                 ids = ids[:kept] + ids[kept + len(ids) - limit :]
             rows.append(ids)
+            if self._characters is not None and len(whole[item]) > self._characters:
+                lost[item] = max(1, len(self._encode([whole[item]])[0].ids) - len(ids))
         tokens = _flat(rows, lost, self._prompt_tokens(prompt))
         return tokens if self._left_out is None else _without(tokens, self._left_out)
 

@@ -54,9 +54,14 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
         modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
         for folder in {"", *(module["path"] for module in modules), *routed_folders(source.path)}:
             copy_files(source.path / folder, stage / folder)
-        if not modules:
-            _write_modules(model, stage)
-        _state(contract, source, stage)
+        if not modules and contract.kind == "sparse":
+            from nearfield.encoders.new_splade import write_modules  # which imports this module's callers
+
+            write_modules(source, contract, stage)
+        else:
+            if not modules:
+                _write_modules(model, stage)
+            _state(contract, source, stage)
         write_weights(model, stage / source.transformer.relative_to(source.path), path)
         _save_heads(model, stage)
         write_json(stage / "nearfield.json", contract_json(contract) | _save_adapters(model, stage))

@@ -110,12 +110,12 @@ def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> M
         raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
     config = read_json(transformer / "config.json")
     stated = _stated(path)
-    sparse = bool(by_kind["SpladePooling"])
+    sparse = bool(by_kind["SpladePooling"]) or (not modules and stated.get("kind") == "sparse")
     limits = read_settings(transformer, "sparse" if sparse else "dense")
     facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "sparse" if sparse else _one_or_several(path, stated)}
-    head = _splade(by_kind["SpladePooling"][0]) if sparse else {}
-    facts |= head.pop("facts", None) or _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, path)
-    facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", True)
+    head = _splade(by_kind["SpladePooling"][0] if modules else None, stated) if sparse else {}
+    facts |= head.pop("facts", None) or _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, config, path)
+    facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", not sparse)
     facts["max_tokens"] = max_tokens_of(transformer, config, limits, stated, path)
     facts["dim"] = int(config["vocab_size"]) if sparse else _dim(by_kind["Dense"], config, path)
     if sparse:
@@ -234,12 +234,13 @@ def _stated(path: Path) -> dict[str, Any]:
     return stated
 
 
-def _pooling(folder: Path | None, stated: dict[str, Any], path: Path) -> dict[str, Any]:
+def _pooling(folder: Path | None, stated: dict[str, Any], config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if folder is None:
         if "pooling" not in stated:
+            sparse = '; for a SPLADE model {"contract": {"kind": "sparse"}}' if _has_language_head(config) else ""
             raise ContractError(
                 f"{path}: nothing says how token states are pooled (no modules.json); state it in {path / 'nearfield.json'}: "
-                f'{{"contract": {{"pooling": "mean"}}}}, one of {", ".join(POOLINGS)}'
+                f'{{"contract": {{"pooling": "mean"}}}}, one of {", ".join(POOLINGS)}{sparse}'
             )
         if stated["pooling"] not in POOLINGS:
             known = f"wanted one of {', '.join(POOLINGS)}.{nearest(str(stated['pooling']), POOLINGS)}"
@@ -253,9 +254,16 @@ def _pooling(folder: Path | None, stated: dict[str, Any], path: Path) -> dict[st
     return {"pooling": _POOLING_NAMES[modes[0]], "include_prompt": facts.get("include_prompt", True)}
 
 
-def _splade(folder: Path) -> dict[str, Any]:
-    """What a SpladePooling's config.json says: its pooling as facts of the contract, and its activation."""
-    facts = read_json(folder / "config.json")
+def _has_language_head(config: Mapping[str, Any]) -> bool:
+    return any(str(name).endswith("ForMaskedLM") for name in config.get("architectures") or [])
+
+
+def _splade(folder: Path | None, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """What a SpladePooling's config.json says: its pooling as facts of the contract, and its activation.
+
+    `folder` is None for a masked language model alone, of which nearfield.json has `stated` that it is a SPLADE model.
+    """
+    facts = {"pooling_strategy": stated.get("pooling", "max")} if folder is None else read_json(folder / "config.json")
     pooling, activation = facts.get("pooling_strategy", "max"), facts.get("activation_function", "relu")
     return {"facts": {"pooling": pooling, "include_prompt": True}, "activation": activation}
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, ModelError
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields, read_json
 from nearfield.store.mapped import Array, map_tensors
 from nearfield.types.contract import Contract
 
@@ -46,10 +46,20 @@ def static_facts(folder: Path, config: dict[str, Any], *, normalised: bool | Non
         raise ContractError(f"{folder}: {said}; correct the one that is wrong")
     tensors = map_tensors(folder / "model.safetensors")
     table, own = _table(folder, tensors), "embeddings" in tensors
-    limit = config.get("max_length", _MODEL2VEC_TOKENS) if own else None
+    limit = config.get("max_length", _MODEL2VEC_TOKENS) if own else _truncation(folder / "tokenizer.json")
     normalise = bool(stated if normalised is None else normalised)
     facts = {"dim": table.shape[1], "max_tokens": limit or UNLIMITED, "normalise": normalise}
     return facts | {"pooling": "mean", "include_prompt": True, "drops_unknown": own}
+
+
+def _truncation(file: Path) -> int | None:
+    """To how many tokens a tokenizer.json cuts texts, as sentence-transformers lets it; None where it does not."""
+    stated = read_fields(file).object("truncation", None) if file.is_file() else None
+    if stated is None:
+        return None
+    stated.one_of("strategy", ("LongestFirst", "OnlyFirst"))  # the third cuts the second of two texts
+    limit: int = stated.integer("max_length", low=1)
+    return limit
 
 
 def read_table(folder: Path) -> Array:

@@ -62,7 +62,7 @@ class TextEncoder(Encoder[E]):
             adapter.check(folder.contract)
             self.contract = replace(folder.contract, name=f"{folder.contract.name} adapted")
         self.runtime = runtime
-        self.batch_tokens = batch_tokens or runtime.batch_tokens
+        self._batch_tokens = batch_tokens
         self.why = why
         self.tokeniser = tokeniser_of(folder)
         table = folder.queries
@@ -93,6 +93,11 @@ class TextEncoder(Encoder[E]):
             log.warning("%s: runs code of its own: %s", folder.path, described(folder.code))
         choice = choose(folder, runtime=runtime, precision=precision, device=device)
         return cls(folder, open_runtime(folder, choice, proof), batch_tokens=batch_tokens, why=choice.why)
+
+    @property
+    def batch_tokens(self) -> int:
+        """The most tokens of one call of the runtime."""
+        return self._batch_tokens or self.runtime.batch_tokens
 
     @property
     def precision(self) -> str:

@@ -22,7 +22,7 @@ from nearfield.train.lora import add_lora
 from nearfield.train.recipe import Recipe
 from nearfield.train.schedule import batches_from, measured_steps, total_steps
 from nearfield.train.step import Trained, mini_tokens
-from nearfield.train.trainer import Trainer
+from nearfield.train.trainer import Trainer, few_torch_threads
 from nearfield.train.training_data import Batch, Material
 from nearfield.train.watcher import Watcher, learned_from, look
 from nearfield.types.progress import Progress
@@ -86,7 +86,8 @@ def lead(trainer: Trainer, *, made: int) -> None:
 def _released(model: Trained) -> Iterator[None]:
     """Whatever ends the block, what ran the model's layers in training is let go of, with its memory."""
     try:
-        yield
+        with few_torch_threads(model):
+            yield
     finally:
         model.layers = None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from nearfield.encoders.device_memory import device_memory
@@ -31,7 +34,7 @@ class Trainer:
     def __init__(self, model: Trained, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
         self.trained = trainable(model, recipe)
-        model.layers = native_layers(model, recipe)
+        model.layers = model.layers or native_layers(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
         groups: dict[float, list[torch.nn.Parameter]] = {}
         own = own_rates(model)
@@ -76,6 +79,23 @@ class Trainer:
                     count = torch.zeros((), device=weight.device)
                     state |= {"step": count, "exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
                 self.group.share([state[name] for name in ("step", "exp_avg", "exp_avg_sq")])
+
+
+@contextmanager
+def few_torch_threads(model: Trained) -> Iterator[None]:
+    """torch on one thread in the block, where the kernels run the layers on all of them and the head is small.
+
+    What is left to torch is then many short operations, each of which would wait for the slowest thread of its own: on a busy machine
+    that is a thread without a core.
+    """
+    threads, contract = torch.get_num_threads(), getattr(model, "contract", None)
+    small = contract is None or contract.kind == "dense"
+    try:
+        if small and model.layers is not None:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:

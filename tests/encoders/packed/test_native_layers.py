@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -318,3 +320,21 @@ def test_what_they_cannot_stand_for_is_said(opened: Callable[..., TextModel], mo
     assert "float32 weights on a CPU" in str(why_not(backbone.half()))
     monkeypatch.setattr(native_layers, "runnable", lambda: ())
     assert "not compiled" in str(why_not(backbone))
+
+
+def test_a_slow_thread_holds_up_one_unit_and_the_sums_stay_in_their_order() -> None:
+    groups = [list(range(at, 12, 3)) for at in range(3)]
+    slow, made = threading.Event(), [list[int]() for _ in groups]
+
+    def work(total: Any, unit: int) -> None:
+        if unit == 0:
+            assert slow.wait(10), "the other thread ran out of work"
+        made[sums.index(total)].append(unit)
+        if sum(map(len, made)) == 8:  # all but what stands in line behind the slow unit
+            slow.set()
+
+    sums = [native_layers._Sum(None) for _ in groups]
+    turns = native_layers._Turns(work, sums, groups)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(turns.run, range(2)))
+    assert made == groups

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from nearfield.kernels.matrix import Floats, aligned
 
 Offsets = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int64]
+UNITS, UNIT_TOKENS = 4, 512  # units a thread at most, and tokens of one at least
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -41,7 +42,7 @@ def why_not(backbone: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Pass:
-    """One way forward: of which sequences and tokens, what was added to scores by distance, what each thread kept for the way back, and the
+    """One way forward: of which sequences and tokens, what was added to scores by distance, what each unit kept for the way back, and the
     layers' stamps, by which their weights are known."""
 
     offsets: Offsets
@@ -55,8 +56,9 @@ class NativeLayers:
     """What stands between a backbone's embeddings and its last states, run on `threads` threads (0: as many as torch has).
 
     It reads the backbone's weights as they are at each call, and autograd gets their gradients from it. Products are of `precision`,
-    float32 or bfloat16, all else float32. Each thread takes sequences of its own, so the last digits of a gradient depend on the
-    number of threads, and on nothing else.
+    float32 or bfloat16, all else float32. The sequences are cut into units of a few hundred tokens, and each thread takes the next unit
+    when it is done with its last, so that a thread that has to wait for a core holds up one unit only. Gradients are summed in an order
+    that the number of threads decides, and nothing else.
     """
 
     def __init__(self, backbone: Any, *, precision: str = "float32", threads: int = 0, level: str | None = None) -> None:
@@ -102,7 +104,7 @@ class NativeLayers:
             self._give_back(scratch)
             return np.empty(0, np.float32) if kept is None else kept
 
-        kept = self._on_threads(part, self._shares(offsets))
+        kept = self._on_threads(part, self._units(offsets))
         return Pass(offsets, picked, distances, kept, tuple(layer.stamp for layer in self._layers))
 
     def backward(self, made: Pass, first: Floats, gradient: Floats, *, wanted: bool = True) -> tuple[list[Tensor], Floats | None]:
@@ -118,36 +120,51 @@ class NativeLayers:
         turned = (TurnedLayout * len(self._layers))(*(layer.turned() for layer in self._layers))
         sizes = [layer.size for layer in self._layers]
 
-        def part(at: int, share: slice) -> tuple[Floats, Floats | None]:
-            own, places = _of_share(share, made.offsets, made.picked)
-            room = self._room(sum(sizes))
-            room[: sum(sizes)] = 0.0
-            by_layer = np.split(room[: sum(sizes)], np.cumsum(sizes)[:-1])
+        units = self._units(made.offsets)
+        sums = [_Sum(made.distances) for _ in range(min(len(units), self._threads + 1))]
+
+        def part(total: _Sum, at: int) -> None:
+            own, places = _of_share(units[at], made.offsets, made.picked)
+            if total.room is None:
+                total.room = self._room(sum(sizes))
+                total.room[: sum(sizes)] = 0.0
+            by_layer = np.split(total.room[: sum(sizes)], np.cumsum(sizes)[:-1])
             slopes = (SlopesLayout * len(sizes))(*(layer.slopes(own) for layer, own in zip(self._layers, by_layer, strict=True)))
-            distances = None if made.distances is None else np.zeros_like(made.distances)
             rows, scratch = slice(own[0], own[-1]), self._scratch("backward_scratch", model, own)
             self._kernels.call(
                 "backward", model.address, ctypes.addressof(turned), first[rows], own, len(own) - 1, places, made.kept[at],
-                ctypes.addressof(slopes), distances, gradient[rows], int(wanted), scratch,
+                ctypes.addressof(slopes), total.distances, gradient[rows], int(wanted), scratch,
             )  # fmt: skip
             self._give_back(scratch, made.kept[at])
-            return room, distances
 
-        parts = self._on_threads(lambda share: part(*share), list(enumerate(self._shares(made.offsets))))
-        total = sum((torch.from_numpy(room[: sum(sizes)]) for room, _ in parts[1:]), torch.from_numpy(parts[0][0][: sum(sizes)]))
-        total = total.clone() if len(parts) == 1 else total
-        self._give_back(*(room for room, _ in parts))
-        gradients = [part for layer, own in zip(self._layers, torch.split(total, sizes), strict=True) for part in layer.gradients(own)]
-        by_distance = [distances for _, distances in parts if distances is not None]
+        groups = [list(range(at, len(units), len(sums))) for at in range(len(sums))]
+        self._on_threads(_Turns(part, sums, groups).run, range(self._threads))
+        rooms = [total.room for total in sums if total.room is not None]
+        summed = np.empty(sum(sizes), np.float32)
+        cuts = np.cumsum([0, *sizes])
+
+        def add(layer: int) -> None:
+            here = slice(cuts[layer], cuts[layer + 1])
+            np.copyto(summed[here], rooms[0][here])
+            for room in rooms[1:]:
+                summed[here] += room[here]
+
+        self._on_threads(add, range(len(sizes)))
+        self._give_back(*rooms)
+        by_layer = torch.split(torch.from_numpy(summed), sizes)
+        gradients = [part for layer, own in zip(self._layers, by_layer, strict=True) for part in layer.gradients(own)]
+        by_distance = [total.distances for total in sums if total.distances is not None]
         return gradients, np.sum(by_distance, axis=0) if by_distance else None
 
-    def _shares(self, offsets: Offsets) -> list[slice]:
-        """Each thread's sequences, about as much work each; of threads for which none is left, nothing."""
+    def _units(self, offsets: Offsets) -> list[slice]:
+        """The sequences in units of about as much work each: some for every thread, but none of few tokens, which would waste work."""
         lengths = np.diff(offsets)
         hidden, inner = self._facts["hidden"], self._facts["intermediate"]
         work = lengths * (8.0 * hidden**2 + 4.0 * hidden * inner) + 8.0 * lengths**2 * hidden
         ends = np.cumsum(work)
-        wanted = ends[-1] * np.arange(1, self._threads) / self._threads
+        count = max(self._threads, min(UNITS * self._threads, int(offsets[-1]) // UNIT_TOKENS))
+        count = 1 if self._threads == 1 else count
+        wanted = ends[-1] * np.arange(1, count) / count
         cuts = [0, *np.searchsorted(ends - work / 2, wanted).tolist(), len(lengths)]
         return [slice(start, end) for start, end in itertools.pairwise(cuts) if offsets[end] > offsets[start]]
 
@@ -166,10 +183,47 @@ class NativeLayers:
         with self._lock:
             self._free += rooms
 
-    def _on_threads(self, work: Callable[[Item], Made], items: list[Item]) -> list[Made]:
+    def _on_threads(self, work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
         if self._threads == 1 or len(items) == 1:
             return [work(item) for item in items]
         return list(_pool(self._threads).map(work, items))
+
+
+class _Sum:
+    """The gradients of some units: by the weights, in a room taken when the first unit comes, and by the distances."""
+
+    def __init__(self, distances: Floats | None) -> None:
+        self.room: Floats | None = None
+        self.distances = None if distances is None else np.zeros_like(distances)
+
+
+class _Turns:
+    """`work(sums[at], unit)` for each unit of `groups[at]`, those of a group one after the other and in their order.
+
+    Each thread that calls `run` takes the next unit of the group with the most left that no other thread is at. One group more than
+    there are threads is enough to leave no thread without work before the last units.
+    """
+
+    def __init__(self, work: Callable[[_Sum, int], None], sums: list[_Sum], groups: list[list[int]]) -> None:
+        self._work, self._sums, self._left = work, sums, [unit[::-1] for unit in groups]
+        self._free = set(range(len(groups)))
+        self._lock = threading.Lock()
+
+    def run(self, _thread: int) -> None:
+        while (taken := self._take()) is not None:
+            group, unit = taken
+            self._work(self._sums[group], unit)
+            with self._lock:
+                self._free.add(group)
+
+    def _take(self) -> tuple[int, int] | None:
+        with self._lock:
+            open_groups = [at for at in sorted(self._free) if self._left[at]]
+            if not open_groups:
+                return None
+            group = max(open_groups, key=lambda at: len(self._left[at]))
+            self._free.remove(group)
+            return group, self._left[group].pop()
 
 
 def _of_share(share: slice, offsets: Offsets, picked: Places | None) -> tuple[Offsets, Places | None]:

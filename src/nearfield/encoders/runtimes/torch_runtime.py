@@ -26,7 +26,13 @@ class TorchRuntime(Runtime):
     def __init__(self, model: TextModel) -> None:
         self.model = model
         self.precision = model.precision
-        self.batch_tokens = 32_768 if model.device.type == "cuda" else 2048  # enough to fill a GPU; what stays in a CPU's cache
+
+    @property
+    def batch_tokens(self) -> int:  # type: ignore[override]  # it changes while the model is trained
+        """Enough to fill a GPU; what stays in a CPU's cache; of the kernels, which see to that themselves, enough for all threads."""
+        if self.model.device.type == "cuda":
+            return 32_768
+        return 2048 if self.model.layers is None else 8192
 
     @classmethod
     def open(cls, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu") -> TorchRuntime:

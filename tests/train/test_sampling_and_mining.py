@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfield.train.merge import Merged, choose, keeps, put_weights
+from nearfield.train.merge import Merged, keeps, put_weights, search
 from nearfield.train.mining import hard_negatives, training_pairs_of
 from nearfield.train.pool import pooled_documents
 from nearfield.train.recipe import Recipe
@@ -89,8 +89,37 @@ def test_weights_between_base_and_tuned() -> None:
         assert into["w"].tolist() == wanted
 
 
-def test_the_best_allowed_ratio_is_chosen() -> None:
-    rows = [Merged(0.0, 0.5, {}, True), Merged(0.5, 0.6, {}, True), Merged(0.7, 0.6, {}, True), Merged(1.0, 0.9, {}, False)]
-    assert choose(rows).ratio == 0.5
+@pytest.mark.parametrize(
+    ("dev", "lost", "chosen", "devs", "asked"),
+    [
+        ({1.0: 0.6, 0.8: 0.5}, set(), 1.0, [1.0, 0.8], [1.0]),  # it falls at once: no more is measured
+        ({1.0: 0.6, 0.8: 0.7, 0.6: 0.7, 0.4: 0.65}, set(), 0.6, [1.0, 0.8, 0.6, 0.4], [0.6]),  # of equals the smaller
+        ({1.0: 0.9, 0.8: 0.8, 0.6: 0.7, 0.4: 0.6}, {1.0, 0.8, 0.6}, 0.4, [1.0, 0.8, 0.6, 0.4], [1.0, 0.8, 0.6, 0.4]),
+        ({1.0: 0.6, 0.8: 0.7, 0.6: 0.65}, {0.8}, 0.6, [1.0, 0.8, 0.6], [0.8, 0.6]),
+        ({1.0: 0.5, 0.8: 0.5, 0.6: 0.4, 0.4: 0.3}, set(), 0.0, [1.0, 0.8, 0.6, 0.4], []),  # none better than the base
+        ({1.0: 0.9, 0.8: 0.8, 0.6: 0.7, 0.4: 0.6}, {1.0, 0.8, 0.6, 0.4}, 0.0, [1.0, 0.8, 0.6, 0.4], [1.0, 0.8, 0.6, 0.4]),
+    ],
+)
+def test_the_best_allowed_ratio_is_found(
+    dev: dict[float, float], lost: set[float], chosen: float, devs: list[float], asked: list[float]
+) -> None:
+    seen: dict[str, list[float]] = {"dev": [], "guards": []}
+
+    def dev_at(ratio: float) -> float:
+        seen["dev"].append(ratio)
+        return dev[ratio]
+
+    def guards_at(ratio: float) -> dict[str, float]:
+        seen["guards"].append(ratio)
+        return {"a": 0.68 if ratio in lost else 0.695}
+
+    base = Merged(0.0, 0.5, {"a": 0.7}, allowed=True)
+    rows = search(base, (0.4, 0.6, 0.8, 1.0), dev=dev_at, guards=guards_at, margin=0.01)
+    assert [row.ratio for row in rows if row.chosen] == [chosen]
+    assert [row.ratio for row in rows] == [0.0, *sorted(devs)]
+    assert seen == {"dev": devs, "guards": asked}
+
+
+def test_a_guard_is_kept_within_its_margin() -> None:
     assert keeps({"a": 0.695}, {"a": 0.7}, 0.01)
     assert not keeps({"a": 0.68}, {"a": 0.7}, 0.01)

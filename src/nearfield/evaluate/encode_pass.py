@@ -93,7 +93,8 @@ def encode_documents(encoder: Encoder[Any], split: Split, *, progress: Progress 
     """The embeddings of the split's documents, and how many a second were made."""
     started = time.perf_counter()
     documents = encoder.encode(split.collection.document_texts, DOCUMENT, progress=progress)
-    return documents, len(documents) / max(time.perf_counter() - started, 1e-9)
+    seconds = documents.usage.seconds or time.perf_counter() - started  # some may have been made before
+    return documents, len(documents) / max(seconds, 1e-9)
 
 
 def encode_queries(encoder: Encoder[Any], split: Split) -> tuple[Embeddings, npt.NDArray[np.float64]]:

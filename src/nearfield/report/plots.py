@@ -169,6 +169,7 @@ def merge_guards(choices: Sequence[MergeChoice], margin: float | None) -> Plot |
     guards = list(choices[0].guards)
     if not guards:
         return None
+    choices = [choice for choice in choices if choice.guards]  # the others were not measured
     values = {guard: [choice.guards.get(guard, math.nan) for choice in choices] for guard in guards}
     base = [choice.guards[guards[0]] for choice in choices if choice.ratio == 0 and len(guards) == 1]
     known = [before - margin for before in base if margin is not None]

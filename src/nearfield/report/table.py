@@ -178,8 +178,9 @@ def merge_table(choices: Iterable[Choice], *, measure: str) -> RenderableType:
     table = _table("Merge", ("tuned weights", f"dev {measure}", *guards, "guards", ""), right=range(len(guards) + 2))
     for row in rows:
         cells = (f"{row.ratio:.0%}", score(row.dev), *(score(row.guards.get(guard)) for guard in guards))
+        held = "kept" if row.allowed else "lost too much"
         table.add_row(
-            *cells, "kept" if row.allowed else "lost too much", "chosen" if row.chosen else "", style="bold" if row.chosen else ""
+            *cells, held if row.guards or not guards else "not measured", "chosen" if row.chosen else "", style="bold" if row.chosen else ""
         )
     return table
 

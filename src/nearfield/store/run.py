@@ -97,6 +97,12 @@ class RunFolder:
             log.flush()
             os.fsync(log.fileno())
 
+    def dev_after(self, step: int) -> float | None:
+        """What dev reached after `step`, as training.jsonl has it; None where it was not measured then."""
+        lines = (self.path / "training.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        return next((float(row["dev"]) for row in rows if row.get("step") == step and "dev" in row), None)
+
     def cut_training(self, step: int) -> None:
         """Drop the rows after `step`, and a half-written last row: a resumed run writes them again."""
         file = self.path / "training.jsonl"

@@ -92,6 +92,12 @@ def kept_weights(run: RunFolder, state: Checkpoint) -> dict[str, Tensor]:
     return loaded
 
 
+def kept_step(run: RunFolder) -> int:
+    """The step whose weights are kept so far; 0 where these are the weights that training began with."""
+    kept = max(_last(run).parent.glob("kept-*.safetensors"), default=None)
+    return int(kept.stem.removeprefix("kept-")) if kept is not None else 0
+
+
 @contextmanager
 def _whole(path: Path) -> Iterator[None]:
     """Raise InputError where the checkpoint at `path` is missing or damaged."""

@@ -36,11 +36,13 @@ def train(
     run: RunFolder,
     measure: Callable[[], Floats],
     progress: Progress,
+    before: Floats | None = None,
     group: Group = ALONE,
 ) -> dict[str, Tensor]:
     """Train `model` in place and return the weights that are kept, by parameter name (trained parameters only).
 
-    `measure()` gives dev's values, one a query, for the model as it stands; see `Checkpoint` for what is kept. A checkpoint is
+    `measure()` gives dev's values, one a query, for the model as it stands, and `before` holds them for the model as it is given, where
+    they are known; see `Checkpoint` for what is kept. A checkpoint is
     written after each measurement; when one is there already, training goes on from it to the same result. Process 0 of a group
     calls this, and the others `follow`.
     """
@@ -48,7 +50,7 @@ def train(
     marks = measured_steps(steps, recipe.schedule.evaluations)
     trainer = Trainer(model, recipe, steps, group)
     watcher = Watcher(steps, learned_from(len(data.pairs), len(np.unique(data.pairs.positive))))
-    state = _begin(trainer, run, measure)
+    state = _begin(trainer, run, (lambda: before) if before is not None else measure)
     lead(trainer, made=state.step)
     with _released(model), closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared:
         while state.step < steps and state.stale < patience:

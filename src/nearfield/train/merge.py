@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Merged:
-    """One ratio's measurements: the dev mean, each guard's mean, whether no guard lost more than its margin, and whether it was taken."""
+    """One ratio's measurements: the dev mean, each guard's mean, whether no guard lost more than its margin, and whether it was taken.
+
+    Guards are not measured at a ratio that dev does not choose; `guards` is empty then.
+    """
 
     ratio: float
     dev: float
@@ -31,12 +34,35 @@ def put_weights(into: Mapping[str, Tensor], base: Mapping[str, Tensor], tuned: M
         into[name].copy_(base[name] if ratio == 0 else weight if ratio == 1 else torch.lerp(base[name], weight, ratio))
 
 
-def choose(measured: Sequence[Merged]) -> Merged:
-    """The allowed ratio with the highest dev mean, the smaller ratio where two are equal.
+def search(
+    base: Merged, ratios: Sequence[float], *, dev: Callable[[float], float], guards: Callable[[float], Mapping[str, float]], margin: float
+) -> list[Merged]:
+    """What was measured to find the ratio that dev likes best without a guard losing more than `margin`, by ratio, that one chosen.
 
-    Ratio 0, the base itself, is always allowed, so there always is one.
+    dev is measured from the highest ratio down until it falls; the ratios so far are then held to the guards, the best on dev first and
+    the smaller where two are equal. Where all of them lose too much the search goes on below. `base`, ratio 0, is always allowed.
     """
-    return max((row for row in measured if row.allowed), key=lambda row: (row.dev, -row.ratio))
+    rows: list[Merged] = []
+    refused: set[float] = set()
+    chosen = base
+    for ratio in sorted(ratios, reverse=True):
+        rows.append(Merged(ratio, dev(ratio), {}, allowed=True))
+        falls = rows[-1].dev < max(row.dev for row in rows)
+        if not falls and ratio != min(ratios):
+            continue
+        for row in sorted(rows, key=lambda row: (-row.dev, row.ratio)):
+            if row.dev <= base.dev or row.ratio in refused:
+                continue
+            values = guards(row.ratio)
+            asked = replace(row, guards=values, allowed=keeps(values, base.guards, margin))
+            rows[rows.index(row)] = asked
+            if asked.allowed:
+                chosen = asked
+                break
+            refused.add(row.ratio)
+        if chosen is not base:
+            break
+    return [replace(row, chosen=row is chosen) for row in (base, *reversed(rows))]
 
 
 def keeps(guards: Mapping[str, float], before: Mapping[str, float], margin: float) -> bool:

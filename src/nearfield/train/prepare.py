@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from nearfield.data.collection import Collection, Split
 from nearfield.data.doctor.minhash import near_duplicates
 from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD
+from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
 from nearfield.index.bm25 import BM25
@@ -28,6 +30,7 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 
 Positions = npt.NDArray[np.int64]
 POOL_DEPTH = 30
+POOL_EACH = 4  # documents of the pool for each dev query, beside the judged ones; more decide nothing else (see docs/log.md)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Corpus:
         return {"bm25": np.where(by_words >= 0, within[by_words], -1), "model": np.where(by_model >= 0, within[by_model], -1)}
 
 
-def open_corpus(encoder: TextEncoder, collection: Collection, *, progress: Progress) -> Corpus:
+def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Progress) -> Corpus:
     """Encode what may be seen with `encoder` as it stands."""
     same = np.asarray(same_texts(collection), np.int64)
     tested, dev = (_named(collection, split, same) for split in ("test", "dev"))
@@ -70,21 +73,23 @@ def open_corpus(encoder: TextEncoder, collection: Collection, *, progress: Progr
     return Corpus(collection, known, np.flatnonzero(~tested & ~dev), texts, vectors, same)
 
 
-def dev_pool(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> Pool:
-    """The dev queries and up to `recipe.pool` documents: the judged ones and those that the base model and BM25 take for them."""
+def dev_pool(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> Pool:
+    """The dev queries and up to `recipe.pool` documents: the judged ones and those that the base model and BM25 take for them, some for
+    each query."""
     split = corpus.collection.split("dev")
     queries = encoder.encode(split.query_texts, QUERY)
     candidates = corpus.candidates(queries, split.query_texts, POOL_DEPTH, corpus.known)
     ids = corpus.collection.document_ids
     judged = _judged(relevance_by_position(corpus.collection, split))
-    chosen = pooled_documents(judged, list(candidates.values()), corpus.known.tolist(), ids, recipe.pool)
+    limit = min(recipe.pool, len(judged) + POOL_EACH * len(split.query_ids))
+    chosen = pooled_documents(judged, list(candidates.values()), corpus.known.tolist(), ids, limit)
     texts = corpus.collection.document_texts
     chosen_ids, chosen_texts = [ids[int(at)] for at in chosen], [texts[int(at)] for at in chosen]
     own = places_in(chosen, split.left_out)
     return Pool(split.query_ids, split.query_texts, chosen_ids, chosen_texts, split.relevance, recipe.measure, own)
 
 
-def mine(encoder: TextEncoder, corpus: Corpus, recipe: Recipe) -> TrainingPairs:
+def mine(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> TrainingPairs:
     """The train split's pairs with their hard negatives, as positions in the split's queries and the collection's documents.
 
     No document that a dev or test judgement names, nor a copy of one, is a negative. Raises CollectionError below two pairs.

@@ -61,9 +61,9 @@ class Schedule:
     `rate` rises over the `warmup` share of all steps, then falls linearly to 0; a static model's is `table_rate` of its vectors' root
     mean square instead.
 
-    Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times; training stops when it was clearly below
-    its best `patience` times in a row (see checkpoint.py). `precision` auto is bfloat16 where the processor has it. `engine` auto runs
-    the layers of BERT and its kin on this package's kernels where they can train on the processor, torch never.
+    Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times, in a short run fewer; training stops when it
+    was clearly below its best `patience` times in a row (see checkpoint.py). `precision` auto is bfloat16 where the processor has it.
+    `engine` auto runs the layers of BERT and its kin on this package's kernels where they can train on the processor, torch never.
     Of a batch of more than `graph_tokens` tokens, the rest is embedded twice, so that the memory of a step is bounded and the batch is
     not (see gradient_cache.py); the result is the same.
     """

@@ -9,6 +9,8 @@ from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs, epoch_batches
 from nearfield.train.training_data import Positions
 
+APART = 5  # steps between two measurements of dev, at least; one takes about as long as a step
+
 
 def total_steps(pairs: TrainingPairs, recipe: Recipe) -> int:
     """Steps of the whole run: epochs times batches an epoch."""
@@ -26,7 +28,9 @@ def batches_from(step: int, steps: int, pairs: TrainingPairs, recipe: Recipe) ->
 
 
 def measured_steps(steps: int, evaluations: int) -> set[int]:
-    """The steps after which dev is measured: `evaluations` of them, evenly, the last one always."""
+    """The steps after which dev is measured: evenly, the last one always; `evaluations` of them, or fewer in a short run, where dev
+    would take as long as training."""
+    evaluations = max(1, min(evaluations, round(steps / APART)))
     return {max(1, round(steps * part / evaluations)) for part in range(1, evaluations + 1)}
 
 

@@ -34,7 +34,7 @@ class Trainer:
     def __init__(self, model: Trained, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
         self.trained = trainable(model, recipe)
-        model.layers = model.layers or native_layers(model, recipe)
+        model.layers = native_layers(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
         groups: dict[float, list[torch.nn.Parameter]] = {}
         own = own_rates(model)

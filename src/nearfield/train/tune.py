@@ -33,13 +33,15 @@ from nearfield.index.bm25 import first_found
 from nearfield.similarity.several import Several
 from nearfield.store.model_folder import read_model_folder
 from nearfield.store.run import RunFolder
+from nearfield.train.checkpoint import kept_step
 from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, verdict_of
+from nearfield.train.encoded_once import EncodedOnce
 from nearfield.train.environment import device_here, environment, model_hash, same_environment
 from nearfield.train.fusion import Fusion, fit_fusion
 from nearfield.train.guard import Guard, guard_values, open_guards
 from nearfield.train.loop import train
 from nearfield.train.lora import add_lora, known_as, scaled_base
-from nearfield.train.merge import Merged, choose, keeps, put_weights
+from nearfield.train.merge import Merged, keeps, put_weights, search
 from nearfield.train.pool import Pool
 from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data
 from nearfield.train.recipe import Recipe, default_recipe
@@ -47,7 +49,7 @@ from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.streamed import Ends, StreamedPairs
 from nearfield.train.teacher import open_teacher, teacher_scores
-from nearfield.train.trainer import native_layers, trainable
+from nearfield.train.trainer import few_torch_threads, native_layers, trainable
 from nearfield.train.training_data import TrainingData
 from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress
@@ -129,6 +131,7 @@ class TuningRun:
         self.trained = TextModel.open(model_path(model), precision=self.precision, device=self.device)
         add_lora(self.trained, recipe)
         self.encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
+        self.documents, self.merged = EncodedOnce(self.encoder), EncodedOnce(self.encoder)  # by the base and by the merged weights
         self.base: dict[str, Tensor] = {}
         self.guards: list[Guard] = []
         self._pool: Pool | None = None
@@ -187,15 +190,14 @@ class TuningRun:
     def measure_baseline(self) -> None:
         """Freeze what the base model reaches: dev and every guard."""
         self.base = {name: weight.detach().clone() for name, weight in self._trainable().items()}
-        with self._stage("baseline"):
-            self.folder.once(
-                "baseline.json",
-                lambda: {
-                    "dev": self.pool.scores(self.encoder).mean,
-                    "guards": guard_values(self.guards, self.encoder),
-                    "reported": guard_values(self.guards, self.encoder, reporting=True),
-                },
-            )
+        with few_torch_threads(self.trained), self._stage("baseline"):
+            self.folder.once("baseline.json", self._baseline)
+
+    def _baseline(self) -> dict[str, Any]:
+        dev = self.pool.scores(self.documents)
+        guards = {"guards": guard_values(self.guards, self.documents)}
+        guards["reported"] = guard_values(self.guards, self.documents, reporting=True)
+        return {"dev": dev.mean, "dev_values": dev.values.tolist()} | guards
 
     def _trainable(self) -> dict[str, nn.Parameter]:
         """The weights that training changes, by name; what is measured from here on runs on the kernels that train them, where some do."""
@@ -208,14 +210,14 @@ class TuningRun:
         """The documents as the base model encodes them; wanted before anything is trained."""
         if self._corpus is None:
             with self._stage("encode documents") as progress:
-                self._corpus = open_corpus(self.encoder, self.collection, progress=progress)
+                self._corpus = open_corpus(self.documents, self.collection, progress=progress)
         return self._corpus
 
     @property
     def pool(self) -> Pool:
         """The dev queries and the documents that they are searched in while tuning."""
         if self._pool is None:
-            self._pool = dev_pool(self.encoder, self.corpus, self.recipe)
+            self._pool = dev_pool(self.documents, self.corpus, self.recipe)
         return self._pool
 
     def train(self) -> dict[str, Tensor]:
@@ -224,6 +226,7 @@ class TuningRun:
         if self.recipe.distil.teacher:
             with self._stage("ask the teacher") as progress:
                 data = dataclasses.replace(data, teacher=self._teacher_scores(data.pairs, progress))
+        before = self.folder.read("baseline.json").get("dev_values")
         with self._stage("train") as progress:
             return train(
                 self.trained,
@@ -232,6 +235,7 @@ class TuningRun:
                 run=self.folder,
                 measure=lambda: pool.scores(self.encoder).values,
                 progress=progress,
+                before=None if before is None else np.array(before, np.float64),
                 group=self.setting.group,
             )
 
@@ -240,7 +244,7 @@ class TuningRun:
             return self.streamed.training_data(self.encoder, max_tokens=self.recipe.schedule.max_tokens)
         corpus = self.corpus
         with self._stage("mine negatives") as progress:
-            pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json()))
+            pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.documents, corpus, self.recipe).json()))
             progress(1, 1)
         return training_data(self.encoder, self.collection, pairs, self.recipe, corpus.same)
 
@@ -253,7 +257,7 @@ class TuningRun:
     def merge(self, tuned: dict[str, Tensor]) -> None:
         """Write the model at the ratio of tuned to base weights that dev likes best without a guard losing more than its margin."""
         into, self.base = self._trainable(), scaled_base(self.base, tuned)
-        with self._stage("merge") as progress:
+        with few_torch_threads(self.trained), self._stage("merge") as progress:
             rows = self.folder.once("merge.json", lambda: self._measured_ratios(into, tuned, progress))
         (ratio,) = (row["ratio"] for row in rows if row["chosen"])
         put_weights(into, self.base, tuned, ratio)
@@ -273,11 +277,11 @@ class TuningRun:
         self._fuse_by(head, found.weights)
 
     def _fitted_fusion(self, head: ThreeHeads) -> Fusion:
-        present, embedded = dict(head.fusion), self.pool.embedded(self.encoder)
+        present, embedded = dict(head.fusion), self.pool.embedded(self.merged)
         assert all(isinstance(each, Several) for each in embedded)
         found = fit_fusion(*embedded, self.pool)  # type: ignore[arg-type]
         self._fuse_by(head, found.weights)
-        kept = keeps(guard_values(self.guards, self.encoder), self.folder.read("baseline.json")["guards"], self.recipe.merge.margin)
+        kept = keeps(guard_values(self.guards, self.merged), self.folder.read("baseline.json")["guards"], self.recipe.merge.margin)
         return found if kept else Fusion(present, found.before, found.before)
 
     def _fuse_by(self, head: ThreeHeads, weights: Mapping[str, float]) -> None:
@@ -285,16 +289,35 @@ class TuningRun:
         self.trained.contract = dataclasses.replace(self.trained.contract, fusion=dict(weights))
 
     def _measured_ratios(self, into: Mapping[str, Tensor], tuned: dict[str, Tensor], progress: Progress) -> list[Merged]:
-        baseline = self.folder.read("baseline.json")
-        measured = [Merged(0.0, baseline["dev"], baseline["guards"], allowed=True)]
-        for done, ratio in enumerate(sorted(self.recipe.merge.ratios)):
-            progress(done, len(self.recipe.merge.ratios), f"tuned share {ratio:g}")
-            put_weights(into, self.base, tuned, ratio)
-            values = guard_values(self.guards, self.encoder)
-            allowed = keeps(values, baseline["guards"], self.recipe.merge.margin)
-            measured.append(Merged(ratio, self.pool.scores(self.encoder).mean, values, allowed))
-        best = choose(measured)
-        return [dataclasses.replace(row, chosen=row is best) for row in measured]
+        baseline, step = self.folder.read("baseline.json"), kept_step(self.folder)
+        base = Merged(0.0, baseline["dev"], baseline["guards"], allowed=True)
+        dev_then = self.folder.dev_after(step)
+        known = {} if dev_then is None else {1.0: dev_then}
+        ratios = self.recipe.merge.ratios if step else ()  # else the weights that are kept are the base's
+        here = -1.0  # where training ended
+
+        def put(ratio: float) -> None:
+            nonlocal here
+            if ratio != here:
+                put_weights(into, self.base, tuned, ratio)
+                self.merged.forget()
+                here = ratio
+
+        def dev(ratio: float) -> float:
+            progress(0, 0, f"dev at tuned share {ratio:g}")
+            if ratio not in known:
+                put(ratio)
+                known[ratio] = self.pool.scores(self.merged).mean
+            return known[ratio]
+
+        def guards(ratio: float) -> Mapping[str, float]:
+            progress(0, 0, f"guards at tuned share {ratio:g}")
+            put(ratio)
+            return guard_values(self.guards, self.merged)
+
+        rows = search(base, ratios, dev=dev, guards=guards, margin=self.recipe.merge.margin)
+        put(next(row.ratio for row in rows if row.chosen))
+        return rows
 
     def conclude(self) -> None:
         """Measure the test split, once, with the model as it was written, and give the verdict."""
@@ -302,11 +325,13 @@ class TuningRun:
             load_encoder(path, precision=self.precision, device=self.device) for path in (self.model, self.folder.path / "model")
         )
         name = base.contract.name
+        chosen = next(row["ratio"] for row in self.folder.read("merge.json") if row["chosen"])
+        once = self.documents.handed_to(base), (self.merged if chosen else self.documents).handed_to(tuned)
         with self._stage("test") as progress:
             dims = cuts(base.contract, tuned.contract.matryoshka_dims)
             split = self.collection.split("test")
-            found = measure_test(base, tuned, split, name=name, measure=self.recipe.measure, dims=dims, progress=progress)
-            after = guard_values(self.guards, tuned, reporting=True)
+            found = measure_test(*once, split, name=name, measure=self.recipe.measure, dims=dims, progress=progress)
+            after = guard_values(self.guards, once[1], reporting=True)
         lost = forgotten(self.guards, self.folder.read("baseline.json")["reported"], after, self.recipe.merge.margin)
         for part in ("comparison", "storage", "queries", "examples"):
             self.folder.write(f"{part}.json", getattr(found, part))

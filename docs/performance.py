@@ -147,6 +147,26 @@ def _heads(name: str, result: dict[str, Any], command: str) -> list[str]:
     return [title + size + command, _table(rows), notes] if rows else []
 
 
+def _load(name: str, result: dict[str, Any], command: str) -> list[str]:
+    title = f"### On a busy machine, {result['model']}\n\n"
+    title += "Slowdowns beside busy processes; sentence-transformers' slowdown over ours; how many times as fast as it. "
+    rows = []
+    for part, levels in result["parts"].items():
+        for level, found in levels.items():
+            row: dict[str, Any] = {"part": part, "busy processes": level}
+            for side in ("nearfield", "sentence-transformers"):
+                row |= {f"{side}, seconds": found[side]["seconds"], f"{side}, slowdown": _spread(found[side]["slowdown"])}
+            cpu = _spread(found["cpu"]["ratio"]) if "cpu" in found else None
+            rows.append(
+                row | {"theirs over ours": _spread(found["beside"]), "as fast": _spread(found["faster"]), "CPU, ours over theirs": cpu}
+            )
+    return [title + command, _table(rows)]
+
+
+def _spread(found: dict[str, float]) -> str:
+    return f"{found['ratio']:.2f} [{found['least']:.2f}, {found['greatest']:.2f}]"
+
+
 DRAWN: dict[str, Callable[[str, dict[str, Any], str], list[str]]] = {
     "encode-cpu": _encode_cpu,
     "gpu-encode": _gpu_encode,
@@ -159,6 +179,7 @@ DRAWN: dict[str, Callable[[str, dict[str, Any], str], list[str]]] = {
     "static": _static,
     "splade": _splade,
     "out-of-core": _out_of_core,
+    "load": _load,
     "three-heads": _heads,
     "scifact": _heads,
 }

@@ -124,6 +124,18 @@ def test_search_words_static_and_sparse_models(repository: Path, place: Path, tm
         assert title in drawn
 
 
+def test_what_other_processes_cost(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--busy", "0,1", "--rounds", "1", "--texts", "4", "--batch", "8", "--on", place / "tiny", "--parts", "encode,train")
+    result = run(repository, "load.py", place / "model", *words)
+    for part in ("encode", "train"):
+        assert list(result["parts"][part]) == ["0", "1"]
+        quiet = result["parts"][part]["0"]
+        assert quiet["beside"] == quiet["nearfield"]["slowdown"] == {"ratio": 1, "least": 1, "greatest": 1}
+        assert result["parts"][part]["1"]["nearfield"]["seconds"] > 0
+    drawn = page(repository, tmp_path, monkeypatch, {"load-tiny": result})
+    assert "### On a busy machine, model" in drawn
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with a signal")
 def test_out_of_core_with_a_kill(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("--rows", "400", "--small", "100", "--kills", "1", "--folder", tmp_path)

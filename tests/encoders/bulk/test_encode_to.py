@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from counting import NOT_FINITE, Counting
 from nearfield.data.stream import Row, Stream
+from nearfield.encoders.bulk import pace
 from nearfield.encoders.bulk.encode_to import encode_to
 from nearfield.encoders.bulk.job import forget_job, job_folder, restart_job
 from nearfield.encoders.bulk.request import Request
@@ -22,6 +23,14 @@ from nearfield.similarity.dense import STORAGES, Dense
 from nearfield.store.made_by import MadeBy
 
 TEXTS = [f"text {number % 37} {'x' * (number % 37 % 9)}" for number in range(100)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _whole_shards() -> Iterator[None]:
+    """Shards are written at once, but where a test says otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pace, "FIRST", 1000)
+        yield
 
 
 def manifest(folder: Path) -> list[dict[str, object]]:
@@ -180,7 +189,7 @@ def test_what_was_done_before_an_error_is_not_done_again(tmp_path: Path, caplog:
     encoder.asked.clear()
     with caplog.at_level(logging.INFO, "nearfield"):
         account = encode_to(encoder, Stream.of(TEXTS), tmp_path / "vectors", shard_rows=20, cache=False)
-    assert "going on after 60 rows that are done" in caplog.text
+    assert "goes on after row 60, where it was interrupted" in caplog.text
     assert account.rows == 100
     assert len(encoder.asked) == 2
     encode_to(encoder, Stream.of(TEXTS), tmp_path / "unbroken", shard_rows=20, cache=False)

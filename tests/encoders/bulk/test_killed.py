@@ -17,6 +17,7 @@ sys.path.insert(0, sys.argv[2])
 import counting
 from counting import Counting
 from nearfield.data.stream import Stream
+from nearfield.encoders.bulk import pace
 from nearfield.encoders.bulk.encode_to import encode_to
 from nearfield.encoders.bulk.request import Request
 
@@ -51,6 +52,7 @@ def contents(to):
     return {file.relative_to(to): file.read_bytes() for file in files}
 
 assert run(folder / "whole", folder / "home", 0) == 0
+pace.FIRST, pace.GROWTH = 3, 2  # the others are written in smaller parts, as a slow model's are
 kills = 0
 for fatal in range(1, 90, int(sys.argv[6])):
     to, home = folder / str(fatal), folder / f"home{fatal}"

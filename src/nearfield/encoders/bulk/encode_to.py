@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from nearfield.encoders.bulk.account import Account
 from nearfield.encoders.bulk.isolate import nothing
 from nearfield.encoders.bulk.job import IDS, Job, forget_job, replaces
 from nearfield.encoders.bulk.manifest import FILE, write_manifest
+from nearfield.encoders.bulk.pace import Pace
 from nearfield.encoders.bulk.part import PartMaker
 from nearfield.encoders.bulk.replaced import UNLESS, adapter_of, both_texts, refuse_others_vectors, say_replaced
 from nearfield.encoders.bulk.request import Request
@@ -46,11 +48,12 @@ def encode_to(
 ) -> Account:
     """Encode the rows of `stream` into a vector folder at `path`, which `open_embeddings` opens, with a manifest of all the rows.
 
-    A row that cannot be encoded has no vector and is in the manifest as failed, with the reason. What is done is on the disk
-    after each shard; when the process is killed, the same call goes on there, and the vectors are those of a run that was not
-    killed, bit for bit. `cache` keeps vectors by their text's hash (see `VectorCache`), so that no text is encoded again. At most
-    `shard_rows` rows are in memory at once, and as many more are read ahead. Finished vectors at `path` by another model, for
-    another role or of other texts alone are put aside for the new ones only with `replace`, which a killed run remembers.
+    A row that cannot be encoded has no vector and is in the manifest as failed, with the reason. What is done is on the disk after each
+    shard, and within one every half a minute; when the process is killed, the same call goes on there, and the vectors are those of a
+    run that was not killed, bit for bit where a vector does not depend on its batch, as on a processor. `cache` keeps vectors by their
+    text's hash (see `VectorCache`), so that no text is encoded again. At most `shard_rows` rows are in memory at once, and as many more
+    are read ahead. Finished vectors at `path` by another model, for another role or of other texts alone are put aside for the new ones
+    only with `replace`, which a killed run remembers.
 
     Raises StorageError where that was not asked for; InputError where the stream is empty or no row can be encoded, and where an
     unfinished run to `path` was made from another input, model or request; ContractError and ModelError as the encoder does.
@@ -109,16 +112,26 @@ def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str
 
 
 def _run(job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress, total: int) -> None:
-    """Confirm the shards that are done and make the others."""
-    done = number = 0
-    for number, shard in enumerate(_ahead(shards), 1):
-        before, done = done, done + len(shard.rows)
-        if number <= len(job.marks):
-            job.confirm(number - 1, shard)
-            continue
-        job.add(shard, maker.make(shard, job.items, progress=_within(progress, before, len(shard.rows), total)))
-        progress(done, max(total, done) if total else 0)
-    job.confirm_end(number)
+    """Confirm the parts that are done and make the others."""
+    pace, confirmed, done = Pace(), 0, 0
+    resumed = len(job.marks)
+    for shard in _ahead(shards):
+        start = 0
+        while start < len(shard.rows):
+            before = done
+            part = shard.part(start, pace.rows if confirmed == resumed else job.marks[confirmed].rows - done)
+            start, done = start + len(part.rows), done + len(part.rows)
+            if confirmed < resumed:
+                job.confirm(confirmed, part)
+                confirmed += 1
+                continue
+            started = time.monotonic()
+            made = maker.make(part, job.items, progress=_within(progress, before, len(part.rows), total))
+            job.add(part, made)
+            fresh = made.account.usage.items - made.account.cached - made.account.repeated
+            pace.took(len(part.rows), fresh, time.monotonic() - started)
+            progress(done, max(total, done) if total else 0)
+    job.confirm_end(confirmed if confirmed < resumed else len(job.marks))
 
 
 def _within(progress: Progress, before: int, rows: int, of: int) -> Progress:

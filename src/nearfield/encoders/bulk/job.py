@@ -147,7 +147,7 @@ class Job:
             self.arrays = GrowingEmbeddings(self.folder / ARRAYS, empty, rows=rows, checksums=checksums)
             self.ids = GrowingFile(self.folder / IDS, size=last.id_bytes if last else 0)
         if last:
-            log.info(f"going on after {last.rows:,} rows that are done ({self.folder})")
+            log.info(f"{path}: goes on after row {last.rows:,}, where it was interrupted ({self.folder})")
 
     @classmethod
     @contextmanager
@@ -180,9 +180,9 @@ class Job:
             first, last = shard.rows[0].number, shard.rows[-1].number
             raise self._changed(f"rows {first:,} to {last:,} of the input are not those that were encoded")
 
-    def confirm_end(self, shards: int) -> None:
-        """Raise InputError where the input ended after `shards` shards and more are done."""
-        if shards < len(self.marks):
+    def confirm_end(self, confirmed: int) -> None:
+        """Raise InputError where the input ended when so many of the parts that are done were `confirmed`, and not all."""
+        if confirmed < len(self.marks):
             raise self._changed(f"the input now ends before row {self.marks[-1].rows:,}, which was encoded")
 
     def add(self, shard: Shard, part: Part) -> None:

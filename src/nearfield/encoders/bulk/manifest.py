@@ -34,10 +34,17 @@ SCHEMA = pa.schema(
 
 
 def write_manifest(parts: Iterable[pa.Table], path: Path) -> None:
-    """Write the parts, in their order, as one Parquet file, whole or not at all; one part is held at a time."""
+    """Write the parts, in their order, as one Parquet file, whole or not at all; what the file is does not depend on the cuts between
+    the parts, few of which are held at a time."""
+    held = SCHEMA.empty_table()
     with staged_file(path) as stage, pq.ParquetWriter(stage, SCHEMA, compression="zstd") as writer:
         for part in parts:
-            writer.write_table(part)
+            held = pa.concat_tables([held, part])
+            while len(held) >= _BATCH:
+                writer.write_table(held.slice(0, _BATCH))
+                held = held.slice(_BATCH)
+        if len(held):
+            writer.write_table(held.combine_chunks())
 
 
 def texts_in(folder: Path) -> npt.NDArray[np.uint64] | None:

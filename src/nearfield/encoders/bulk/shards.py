@@ -15,10 +15,17 @@ HASH = 16  # bytes of a text's hash: two of 10^12 texts collide with a probabili
 
 @dataclass(frozen=True)
 class Shard:
-    """Rows that follow each other, with the hash of each text (b"" where there is none), and a digest of all of them."""
+    """Rows that follow each other, with the hash of each text (b"" where there is none), and a digest of all of them.
+
+    What a stream is cut into is read at once, and written in parts.
+    """
 
     rows: list[Row]
     hashes: list[bytes]
+
+    def part(self, start: int, rows: int) -> Shard:
+        """So many rows from `start` on, fewer where it ends before."""
+        return Shard(self.rows[start : start + rows], self.hashes[start : start + rows])
 
     @property
     def digest(self) -> str:

@@ -21,6 +21,7 @@ from nearfield.kernels.library import runnable
 from nearfield.store.reranker_folder import read_reranker_folder
 from nearfield.train.group import ALONE
 from nearfield.train.pair_data import PairData
+from nearfield.train import schedule
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import Setting
@@ -119,6 +120,7 @@ def test_a_new_cross_encoder_learns_to_tell_a_positive_from_a_negative(encoder: 
 def test_a_run_from_an_encoder_to_a_verdict_and_on_after_an_interruption(
     encoder: Path, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(schedule, "APART", 1)  # so that dev is measured on the way, too
     recipe = Recipe.of({"schedule": FAST})
     whole = tune_reranker(str(encoder), collection, to=tmp_path / "whole", recipe=recipe)
     comparison = json.loads((tmp_path / "whole" / "comparison.json").read_text())

@@ -42,9 +42,10 @@ def mean_intervals(
 
     mean +- q s / sqrt(n), where q is the `confidence` quantile of |t| over resamples of the queries (Hall 1988: coverage error
     O(n^-2)), and never less than Student's. Of the percentile, BCa, bootstrap-t and Student's intervals this is the one whose
-    coverage held on zero-inflated values and on differences of them, from n = 30 on. All rows use the same resamples, so a row's
-    interval does not depend on the other rows. Constant values give an interval of no width; a single value, which says nothing
-    of how values differ, gives `bounds`. Raises InputError for no value, and for one that is not finite.
+    coverage held on zero-inflated values, from n = 30 on; for paired differences, which are tested, see `mean_differences`. All rows
+    use the same resamples, so a row's interval does not depend on the other rows. Constant values give an interval of no width; a
+    single value, which says nothing of how values differ, gives `bounds`. Raises InputError for no value, and for one that is not
+    finite.
     """
     table = finite(values, "value")
     if table.shape[1] == 0:

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from nearfield.data.collection import Split
 from nearfield.errors import InputError
-from nearfield.evaluate.bootstrap import mean_interval, mean_intervals
+from nearfield.evaluate.bootstrap import mean_intervals
+from nearfield.evaluate.differences import mean_difference, mean_differences
 from nearfield.evaluate.measures import MEASURES, measure_name, score_ranking
 from nearfield.evaluate.pairwise import pairs_of, tell_apart
 from nearfield.evaluate.power import queries_needed
-from nearfield.evaluate.randomisation import paired_test, paired_tests
 from nearfield.evaluate.systems import Deviation, System
 from nearfield.similarity.dense import STORAGES
 from nearfield.types.comparison import Comparison, PairTest, Row
@@ -29,7 +29,8 @@ def compare(
     """All systems on the split, best first, by the mean of `measure`; the same whatever their order is.
 
     Each row has its 95 % bootstrap interval. Each pair of rows is compared by the paired randomisation test, corrected by Holm
-    over all pairs; rows that share a letter are not told apart at 5 %. A pair's `queries_needed` is counted at the level that
+    over all pairs; rows that share a letter are not told apart at 5 %. A pair's own interval holds 0 exactly where its uncorrected p is 5 %
+    or more. A pair's `queries_needed` is counted at the level that
     Holm's correction tests it at. A use that departs from a model's contract becomes a note with what it costs. Raises
     InputError for no system, two of one name, or an unknown measure.
     """
@@ -94,8 +95,8 @@ def _tested(names: Sequence[str], table: Floats) -> tuple[list[PairTest], list[s
     if not pairs:
         return tell_apart(names, [], np.ones(0), lambda pair, alpha: 0)
     differences = np.stack([table[a] - table[b] for a, b in pairs])
-    estimates = mean_intervals(differences, bounds=(-1.0, 1.0))
-    return tell_apart(names, estimates, paired_tests(differences), lambda pair, alpha: queries_needed(differences[pair], alpha=alpha))
+    estimates, p = mean_differences(differences)
+    return tell_apart(names, estimates, p, lambda pair, alpha: queries_needed(differences[pair], alpha=alpha))
 
 
 def _deviation_notes(systems: Sequence[System], split: Split, scores: Mapping[str, Scores]) -> list[str]:
@@ -108,7 +109,7 @@ def _deviation_notes(systems: Sequence[System], split: Split, scores: Mapping[st
     for system, deviation in chosen.values():
         own = scores[system.name]
         right = score_ranking(deviation.reference, split.relevance, [own.measure])[own.measure]
-        cost = mean_interval(own.values - right.values, bounds=(-1.0, 1.0))
-        tested = f"uncorrected {p_value(paired_test(own.values, right.values))}"
+        cost, p = mean_difference(own.values - right.values)
+        tested = f"uncorrected {p_value(p)}"
         notes.append(f"{system.name} is {deviation.what}: {own.measure} {changed(cost)}, {tested}, against {deviation.instead_of}")
     return notes

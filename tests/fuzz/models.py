@@ -229,7 +229,10 @@ class Cases:
                 file.write_text(text.replace(HERE, str(place)), encoding="utf-8")
         up = os.path.relpath(self.outside, place / "model")
         names = (up, f"{up}/model.safetensors", f"{up}/config.json", f"1_Pooling/../{up}", str(self.outside), "..", "/", "a/../../..")
-        damaged = place if random.random() < 0.1 else place / "model"
+        base = place / "base"
+        damaged = base if base.exists() and random.random() < 0.3 else place / "model"
+        if number < 0:
+            return (str(place / "model"), self.ways[kind][0]), f"{kind}: whole"
         what = damage_folder(damaged, random, elsewhere=self.elsewhere, outside=self.outside, names=names)
         how = random.choice(self.ways[kind])
         return (str(place / "model"), how), f"{kind}, {how}: {what}"

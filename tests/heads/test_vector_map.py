@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nearfield.errors import InputError
+from nearfield.errors import InputError, ModelError
 from nearfield.heads import vector_map
 from nearfield.heads.vector_map import KINDS, MapConfig, VectorMap
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_says_what_was_wanted(tmp_path: Path) -> None:
         made("linear").apply_to(vectors(dim=4))
     made("mlp").save(tmp_path / "map")
     (tmp_path / "map" / "map.safetensors").write_bytes(b"no")
-    with pytest.raises(InputError, match="no whole vector map"):
+    with pytest.raises(ModelError, match="the weights could not be read"):
         VectorMap.open(tmp_path / "map")
     with pytest.raises(InputError, match="could not be read"):
         VectorMap.open(tmp_path / "nothing")

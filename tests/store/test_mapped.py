@@ -39,7 +39,7 @@ def test_what_is_no_such_file(tmp_path: Path) -> None:
         map_tensors(tmp_path / "x")
     save_file({"a": np.ones((100, 100), np.float32)}, tmp_path / "x")
     (tmp_path / "x").write_bytes((tmp_path / "x").read_bytes()[:-4])
-    with pytest.raises(ModelError, match="a does not fit the file"):
+    with pytest.raises(ModelError, match="a does not lie in the file"):
         map_tensors(tmp_path / "x")
     save_torch({"a": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "x")
     with pytest.raises(ModelError, match="a is stored as BF16"):

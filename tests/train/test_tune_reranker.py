@@ -19,9 +19,9 @@ from nearfield.encoders.save_reranker import new_reranker
 from nearfield.errors import InputError, RecipeError
 from nearfield.kernels.library import runnable
 from nearfield.store.reranker_folder import read_reranker_folder
+from nearfield.train import schedule
 from nearfield.train.group import ALONE
 from nearfield.train.pair_data import PairData
-from nearfield.train import schedule
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import Setting

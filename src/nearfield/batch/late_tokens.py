@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nearfield.batch.marks import Marks
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_optional
 from nearfield.store.late_interaction import LateInteraction
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
@@ -76,6 +75,9 @@ def _named(folder: Path, key: str) -> list[str]:
     """What the tokeniser's files call this special token."""
     found = []
     for file in ("tokenizer_config.json", "special_tokens_map.json"):
-        stated: Any = read_json(folder / file).get(key) if (folder / file).is_file() else None
-        found += [str(stated["content"]) if isinstance(stated, dict) else str(stated)] if stated else []
+        stated = read_optional(folder / file)
+        if isinstance(stated.get(key), dict):
+            found.append(stated.object(key).text("content"))
+        elif stated.get(key):
+            found.append(stated.text(key))
     return found

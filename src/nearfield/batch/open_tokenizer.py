@@ -10,6 +10,8 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 from nearfield.errors import ModelError
 from nearfield.store.fields import read_fields
+from nearfield.store.foreign import foreign
+from nearfield.store.tokenizer_file import tokenizer_of
 from nearfield.store.transformer_settings import processor_arguments
 
 _WORD_PIECE = {"BertTokenizer": ("[CLS]", "[SEP]"), "MPNetTokenizer": ("<s>", "</s>")}  # and what they put around a text
@@ -71,16 +73,12 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[To
     file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
     stated: dict[str, Any] = dict(read_fields(settings)) if settings.exists() else {}
     stated |= arguments
-    try:
-        tokenizer = Tokenizer.from_file(str(file)) if file.exists() else None
+    tokenizer = tokenizer_of(file) if file.exists() else None
+    with foreign(folder, "the tokeniser could not be read"):
         if tokenizer is not None and _agrees(tokenizer, stated, folder):
             direction = (tokenizer.truncation or {}).get("direction", "right")
             return tokenizer, stated.get("truncation_side", direction) == "left"
         return _built(folder, arguments, trust_remote_code)
-    except ModelError:
-        raise
-    except Exception as error:  # tokenizers raises a bare Exception, transformers whatever it met
-        raise ModelError(f"{folder}: the tokeniser could not be read: {error}") from error
 
 
 def _agrees(tokenizer: Tokenizer, stated: dict[str, Any], folder: Path) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.batch.tokens import Tokeniser
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_optional
+from nearfield.store.foreign import foreign
 
 _NAMES = ("cls_token", "sep_token", "eos_token", "pad_token", "unk_token")
 _USUAL = {"BertTokenizer": ("[CLS]", "[SEP]", None, "[PAD]", "[UNK]"), "MPNetTokenizer": ("<s>", "</s>", "</s>", "<pad>", "[UNK]")}
@@ -32,7 +33,7 @@ def special_ids(transformer: Path) -> tuple[int, ...]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return read_json(file) if file.is_file() else {}
+    return dict(read_optional(file))
 
 
 def _content(token: Any) -> str | None:
@@ -42,6 +43,7 @@ def _content(token: Any) -> str | None:
 def _as_transformers_says(transformer: Path) -> tuple[int, ...]:
     from transformers import AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(transformer, local_files_only=True)
+    with foreign(transformer, "the tokeniser could not be read"):
+        tokenizer: Any = AutoTokenizer.from_pretrained(transformer, local_files_only=True)
     ids = (getattr(tokenizer, f"{name}_id") for name in _NAMES)
     return tuple(sorted({int(id_) for id_ in ids if id_ is not None}))

@@ -14,8 +14,11 @@ from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers
 
 from nearfield.batch.marks import Marks
 from nearfield.batch.open_tokenizer import open_tokenizer
-from nearfield.errors import ModelError
+from nearfield.store.foreign import foreign
 from nearfield.store.static_folder import UNLIMITED
+from nearfield.store.tokenizer_file import tokenizer_of
+
+_FAILED = "the tokeniser failed on a text"
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ class Tokeniser:
             own = [] if tokenizer.normalizer is None else [tokenizer.normalizer]
             tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *own])
         self._tokenizer = tokenizer
+        self._source = Path("tokenizer.json")  # what an error names
         self.max_tokens = max_tokens
         self._from_start, self._specials, self._left_out = from_start, specials, left_out
         self._characters = characters
@@ -105,8 +109,11 @@ class Tokeniser:
         a text. Raises ModelError where the folder holds no tokeniser that can be read.
         """
         tokenizer, from_start = open_tokenizer(folder, trust_remote_code=trust_remote_code)
-        _keep_whole(tokenizer, markers)
-        return cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=from_start, specials=specials)
+        with foreign(folder, _FAILED):
+            _keep_whole(tokenizer, markers)
+        made = cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=from_start, specials=specials)
+        made._source = folder
+        return made
 
     @classmethod
     def open_static(cls, folder: Path, *, max_tokens: int, drop_unknown: bool) -> Tokeniser:
@@ -116,17 +123,16 @@ class Tokeniser:
         have before it splits it, and always at its end; sentence-transformers cuts where tokenizer.json says.
         Raises ModelError where the folder holds none that can be read.
         """
-        try:
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # tokenizers raises a bare Exception
-            raise ModelError(f"{folder}: the tokeniser could not be read: {error}") from error
+        tokenizer = tokenizer_of(folder / "tokenizer.json")
         if not drop_unknown:
             from_start = (tokenizer.truncation or {}).get("direction") == "left"
-            return cls(tokenizer, max_tokens=max_tokens, specials=False, from_start=from_start)
-        characters = None
-        if max_tokens < UNLIMITED:
-            characters = max_tokens * int(np.median([len(token) for token in tokenizer.get_vocab()]))
-        return cls(tokenizer, max_tokens=max_tokens, specials=False, left_out=unknown_id(tokenizer), characters=characters)
+            made = cls(tokenizer, max_tokens=max_tokens, specials=False, from_start=from_start)
+        else:
+            lengths = [len(token) for token in tokenizer.get_vocab()]
+            characters = max_tokens * int(np.median(lengths)) if max_tokens < UNLIMITED and lengths else None
+            made = cls(tokenizer, max_tokens=max_tokens, specials=False, left_out=unknown_id(tokenizer), characters=characters)
+        made._source = folder / "tokenizer.json"
+        return made
 
     def tokenise(self, texts: Sequence[str], prompt: str = "", *, max_tokens: int | None = None) -> Tokens:
         """Token ids of `prompt + text` for each text, at most `max_tokens` (the model's limit by default) each."""
@@ -149,7 +155,8 @@ class Tokeniser:
 
     def bare(self, texts: Sequence[str]) -> Tokens:
         """Token ids of the texts alone: no special tokens around them, and none cut."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        with foreign(self._source, _FAILED):
+            encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return _flat([encoding.ids for encoding in encodings], np.zeros(len(encodings), np.int64), 0)
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -167,12 +174,14 @@ class Tokeniser:
 
     def around(self) -> tuple[list[int], list[int]]:
         """The special tokens that are put before and after a text."""
-        encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
+        with foreign(self._source, _FAILED):
+            encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
         return encoding.ids[: _specials_at_start(encoding)], encoding.ids[len(encoding.ids) - _specials_at_end(encoding) :]
 
     def pair(self) -> Encoding:
         """What the tokeniser makes of a pair of one-letter texts: where special tokens go, and the type of each token."""
-        return self._tokenizer.encode("a", "b", add_special_tokens=self._specials)
+        with foreign(self._source, _FAILED):
+            return self._tokenizer.encode("a", "b", add_special_tokens=self._specials)
 
     def token_id(self, token: str) -> int | None:
         """The id of a token of the vocabulary, None where it has none."""
@@ -212,13 +221,15 @@ class Tokeniser:
         return frozenset(number for number, token in added.items() if token.special)
 
     def _encode(self, texts: list[str]) -> list[Encoding]:
-        encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts, add_special_tokens=self._specials)
+        with foreign(self._source, _FAILED):
+            encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts, add_special_tokens=self._specials)
         return encodings
 
     def _prompt_tokens(self, prompt: str) -> int:
         if not prompt:
             return 0
-        alone = self._tokenizer.encode(prompt, add_special_tokens=self._specials)
+        with foreign(self._source, _FAILED):
+            alone = self._tokenizer.encode(prompt, add_special_tokens=self._specials)
         return len(alone.ids) - _specials_at_end(alone)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields
 from nearfield.store.fingerprint import model_hash
 from nearfield.types.contract import Contract
 from nearfield.types.role import QUERY, Role
@@ -54,8 +54,8 @@ def read_adapter(path: str | Path) -> tuple[Adapter, str, str]:
     from nearfield.heads.vector_map import VectorMap  # with torch
 
     path = Path(path)
-    about = read_json(path / FILE)
-    if not about.get("source"):
+    about = read_fields(path / FILE)
+    if not about.text("source", None):
         advice = "its map takes query vectors of that origin: VectorMap.open(FOLDER / 'map').apply_to(vectors)"
         raise InputError(f"was trained on vectors from files and names no model to open; {advice}", path=path)
-    return Adapter(VectorMap.open(path / "map"), model_hash(path)), str(about["source"]), str(about["files"])
+    return Adapter(VectorMap.open(path / "map"), model_hash(path)), about.text("source"), about.text("files")

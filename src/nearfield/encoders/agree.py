@@ -10,8 +10,9 @@ from typing import Any
 from nearfield.encoders.card import Card, card, catalogued
 from nearfield.errors import ContractError
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_optional
 from nearfield.store.model_folder import contract_json, read_model_folder
+from nearfield.store.regular import open_regular
 from nearfield.types.contract import Contract
 
 _READ = ("dense", "multi-vector", "several", "sparse")  # the kinds whose folders store/model_folder.py reads
@@ -79,10 +80,10 @@ def settle(known: Card, folder: Path) -> None:
 
 def _called(path: Path) -> tuple[Card | None, str]:
     """The card of the model whose name the folder bears, and what bears it."""
-    if (path / "nearfield.json").is_file():
-        name = read_json(path / "nearfield.json").get("contract", {}).get("name")
-        if name:
-            return _card(str(name)), "the name in its nearfield.json"
+    stated = read_optional(path / "nearfield.json").object("contract", None)
+    name = None if stated is None else stated.text("name", None)
+    if name:
+        return _card(name), "the name in its nearfield.json"
     absolute = path.absolute()
     for part in (absolute, absolute.parent.parent):  # models--owner--name/snapshots/<revision>
         cached = _HUB_CACHE.fullmatch(part.name)
@@ -90,10 +91,16 @@ def _called(path: Path) -> tuple[Card | None, str]:
         if found:
             return found, f"the folder's name, {part.name}"
     if (path / "README.md").is_file():
-        heading = re.search(r"^# +(\S+) *$", (path / "README.md").read_text(encoding="utf-8", errors="replace"), flags=re.MULTILINE)
+        heading = re.search(r"^# +(\S+) *$", _beginning(path / "README.md"), flags=re.MULTILINE)
         if heading:
             return _card(heading.group(1)), "the heading of its README.md"
     return None, ""
+
+
+def _beginning(file: Path) -> str:
+    """The first 64 KB of a text."""
+    with open_regular(file) as opened:
+        return opened.read(1 << 16).decode("utf-8", errors="replace")
 
 
 def _card(name: str) -> Card | None:

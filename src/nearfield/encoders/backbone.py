@@ -11,7 +11,12 @@ from typing import Any
 import torch
 
 from nearfield.errors import ModelError
+from nearfield.store.foreign import foreign
+from nearfield.store.lora_folder import CONFIG
+from nearfield.store.regular import open_regular
 from nearfield.store.remote_code import TASKS
+from nearfield.store.tensor_places import tensor_places
+from nearfield.store.weights import weight_files
 
 
 @dataclass(frozen=True)
@@ -39,28 +44,17 @@ def load_backbone(folder: Path, *, task: str = "", trust_remote_code: bool = Fal
     from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
     with quiet():
-        try:
+        with foreign(folder, "the architecture is not one that transformers knows"):
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
-        except (ValueError, KeyError, OSError) as error:
-            raise ModelError(f"{folder}: the architecture is not one that transformers knows: {_first_line(error)}") from error
-        if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-            raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
+        _check_files(folder)
         auto: Any = getattr(transformers, TASKS[task]) if task else AutoModel
         if not task and not trust_remote_code and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
             auto = AutoModelForTextEncoding
         if auto is AutoModel and config.is_encoder_decoder:
             raise ModelError(f"{folder}: {config.model_type} is an encoder-decoder, and transformers does not load its encoder alone")
-        try:
-            opened = auto.from_pretrained(
-                folder,
-                config=config,
-                dtype=torch.float32,
-                local_files_only=True,
-                output_loading_info=True,
-                trust_remote_code=trust_remote_code,
-            )
-        except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
-            raise ModelError(f"{folder}: the weights could not be read: {_first_line(error)}") from error
+        how: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True, "output_loading_info": True}
+        with foreign(folder, "the weights could not be read"):
+            opened = auto.from_pretrained(folder, config=config, trust_remote_code=trust_remote_code, **how)
     backbone, report = opened
     pooled = task == "sequence-classification"
     missing = [name for name in report["missing_keys"] if pooled or not name.startswith("pooler.")]
@@ -91,5 +85,15 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _check_files(folder: Path) -> None:
+    """Raise ModelError where transformers would find no weights, weights outside, or those of the base of an adapter."""
+    if (folder / CONFIG).exists():
+        raise ModelError(f"{folder}: has {CONFIG}, of a LoRA adapter, beside a model; wanted either of them alone")
+    files = weight_files(folder)
+    if not files:
+        raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
+    for file in files:
+        if file.suffix == ".safetensors":
+            tensor_places(file)
+        else:
+            open_regular(file).close()

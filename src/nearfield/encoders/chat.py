@@ -10,7 +10,8 @@ import numpy as np
 
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
-from nearfield.store.model_folder import first_json
+from nearfield.store.fields import read_optional
+from nearfield.store.foreign import foreign
 from nearfield.store.transformer_settings import settings_of
 
 _ASKED = ("query", "document")  # the roles of a pair's two texts
@@ -27,10 +28,12 @@ class ChatPairs:
     def __init__(self, folder: Path, tokeniser: Tokeniser, *, prompt: str = "") -> None:
         from transformers import AutoTokenizer
 
-        self._tokeniser, self._prompt = tokeniser, prompt
-        self._template: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        self._folder, self._tokeniser, self._prompt = folder, tokeniser, prompt
+        with foreign(folder, "the chat template could not be read"):
+            self._template: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         self._parts = any(sign in str(self._template.chat_template) for sign in _IN_PARTS)
-        self._options: dict[str, Any] = dict((settings_of(folder).get("processing_kwargs") or {}).get("chat_template") or {})
+        settings = settings_of(folder).object("processing_kwargs", None)
+        self._options: dict[str, Any] = dict((settings and settings.object("chat_template", None)) or {})
         if self._options.pop("restore_suffix", True) is not True:
             raise ModelError(
                 f"{folder}: its chat template's end is cut off with what is too long (restore_suffix); wanted one that is kept"
@@ -61,7 +64,8 @@ class ChatPairs:
         chats = [self._system() + [self._says(role, text) for role, text in zip(_ASKED, pair, strict=True)] for pair in pairs]
         if not chats:
             return []
-        texts: list[str] = self._template.apply_chat_template(chats, tokenize=False, **self._options)
+        with foreign(self._folder, "the chat template could not be filled in"):
+            texts: list[str] = self._template.apply_chat_template(chats, tokenize=False, **self._options)
         return texts
 
     def _system(self) -> list[dict[str, Any]]:
@@ -74,7 +78,7 @@ class ChatPairs:
 def has_chat_template(folder: Path) -> bool:
     """Whether the folder's tokeniser comes with a template that its text goes into."""
     stated = settings_of(folder).get("modality_config")
-    found = (folder / "chat_template.jinja").exists() or bool(first_json(folder, "tokenizer_config.json").get("chat_template"))
+    found = (folder / "chat_template.jinja").exists() or bool(read_optional(folder / "tokenizer_config.json").get("chat_template"))
     return found and (stated is None or "message" in stated)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, ModelError, nearest
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_fields, read_json
+from nearfield.store.fields import Fields, read_fields, read_json
 from nearfield.store.fingerprint import model_hash
-from nearfield.store.lexical_folder import FILE, FORMAT
+from nearfield.store.foreign import foreign
+from nearfield.store.lexical_folder import FILE, FORMAT, is_lexical
+from nearfield.store.regular import read_bytes
 from nearfield.store.static_folder import UNLIMITED
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -61,6 +64,18 @@ class BagOfWords:
         smooth = np.log((1 + documents) / (1 + found_in)) + 1
         idf = smooth if self.weighting == "tfidf" else np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5))
         return np.asarray(idf, np.float32)
+
+
+def _bag(stated: Fields) -> BagOfWords:
+    """What lexical.json says of a bag."""
+    plain = BagOfWords()
+    return BagOfWords(
+        stated.text("weighting", plain.weighting),
+        stemmer=stated.text("stemmer", None),
+        stop_words=tuple(stated.texts("stop_words", [])),
+        k1=stated.number("k1", plain.k1),
+        b=stated.number("b", plain.b),
+    )
 
 
 class Lexical(Encoder[Sparse]):
@@ -159,18 +174,22 @@ class Lexical(Encoder[Sparse]):
         Raises ModelError where it is none or not whole, and where its terms were cut by another word rule than texts are now.
         """
         path = Path(path)
-        try:
-            facts = read_fields(path / FILE)
-            _check_rule(path, facts.integer("word_rule", default=1))
-            terms, idf = read_json(path / "vocabulary.json"), np.load(path / "idf.npy")
-            named = facts["bag"]
-            bag = BagOfWords(**(named | {"stop_words": tuple(named["stop_words"])}))
-            words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words, terms=terms)
-            mean_length = float(facts["mean_length"])
-        except (OSError, KeyError, TypeError, ValueError, InputError) as error:
-            raise ModelError(f"{path}: is no folder of a bag of words: {error}") from error
-        if facts.get("format") != FORMAT or idf.shape != (len(words.terms),) or idf.dtype != np.float32:
-            raise ModelError(f"{path}: {len(words.terms):,} terms and weights of shape {idf.shape} do not belong together; save it again")
+        if not is_lexical(path):
+            raise ModelError(f"{path}: is no folder of a bag of words: it has no {FILE}")
+        facts = read_fields(path / FILE)
+        _check_rule(path, facts.integer("word_rule", 1))
+        terms = read_json(path / "vocabulary.json")
+        if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms) or len(set(terms)) != len(terms):
+            raise ModelError(f"{path / 'vocabulary.json'}: is no list of different terms")
+        file = path / "idf.npy"
+        content = read_bytes(file)
+        with foreign(file, "the weights could not be read"):
+            idf = np.load(io.BytesIO(content), allow_pickle=False)
+        if facts.get("format") != FORMAT or idf.shape != (len(terms),) or idf.dtype != np.float32 or not np.isfinite(idf).all():
+            raise ModelError(f"{path}: {len(terms):,} terms and weights of shape {idf.shape} do not belong together; save it again")
+        bag = _bag(facts.object("bag"))
+        words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words, terms=terms)
+        mean_length = facts.number("mean_length", low=0)
         return cls(words, bag, idf, mean_length, folder=path)
 
 

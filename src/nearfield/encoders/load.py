@@ -10,7 +10,7 @@ from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError, first_line, nearest
 from nearfield.store.atomic import recover
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields
 from nearfield.store.fingerprint import files_hash, model_hash
 from nearfield.store.lexical_folder import is_lexical
 from nearfield.store.lora_folder import adapter_place
@@ -136,7 +136,7 @@ def known_files(name: str | Path) -> str | None:
         from nearfield.encoders.adapter import FILE, is_adapter
 
         if is_adapter(path):  # which is opened only with the very model that it was trained on
-            files: str | None = read_json(path / FILE).get("files")
+            files: str | None = read_fields(path / FILE).text("files", None)
             return files
         whole = is_lexical(path) or any((path / file).exists() for file in ("config.json", "modules.json"))
         return model_hash(path) if whole and adapter_place(path) is None else None

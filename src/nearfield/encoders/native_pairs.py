@@ -17,8 +17,7 @@ from nearfield.encoders.runtimes.packed_model import PackedModel
 from nearfield.errors import ModelError
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
-from nearfield.store.fields import read_json
-from nearfield.store.model_folder import first_json
+from nearfield.store.fields import Fields, read_fields, read_optional
 from nearfield.store.reranker_folder import CLASSIFIER, RerankerFolder
 from nearfield.store.weights import Weights
 from nearfield.types.contract import Contract
@@ -64,7 +63,7 @@ class NativePairs:
         hindrance = why_not(folder, precision)
         if hindrance:
             raise ModelError(f"{folder.path}: the native runtime {hindrance}")
-        config, weights = read_json(folder.transformer / "config.json"), Weights(folder.transformer)
+        config, weights = read_fields(folder.transformer / "config.json"), Weights(folder.transformer)
         kind = config["model_type"]
         self.typed = _typed(folder, config)
         architecture = ARCHITECTURES[kind]
@@ -86,10 +85,11 @@ class NativePairs:
         return found
 
 
-def _typed(folder: RerankerFolder, config: dict[str, object]) -> bool:
+def _typed(folder: RerankerFolder, config: Fields) -> bool:
     """Whether the model has two types of token and its tokeniser gives them; BERT's and ELECTRA's do where nothing says otherwise."""
-    names = first_json(folder.transformer, "tokenizer_config.json").get("model_input_names", ["token_type_ids"])
-    types = config.get("type_vocab_size", 2 if config["model_type"] in ("bert", "electra") else 1)
+    stated = read_optional(folder.transformer / "tokenizer_config.json")
+    names = stated.texts("model_input_names", ["token_type_ids"])
+    types = config.integer("type_vocab_size", 2 if config["model_type"] in ("bert", "electra") else 1)
     return types == 2 and "token_type_ids" in names
 
 
@@ -99,13 +99,14 @@ def why_not(folder: RerankerFolder, precision: str = "float32") -> str | None:
         return f"has no {precision}, only {', '.join(PRECISIONS)}"
     if not runnable():
         return "is not compiled here, or not from these sources; with a C compiler, python -m nearfield.kernels.compile does it"
-    config = read_json(folder.transformer / "config.json")
+    config = read_fields(folder.transformer / "config.json")
     if folder.task != CLASSIFIER or config.get("model_type") not in HEADS:
         return f"does not run a cross-encoder of the architecture {config.get('model_type')}, only {', '.join(HEADS)}"
     if not any(folder.transformer.glob("model.safetensors*")):
         return "reads model.safetensors only"
-    names = first_json(folder.transformer, "tokenizer_config.json").get("model_input_names")
-    known = str(first_json(folder.transformer, "tokenizer_config.json").get("tokenizer_class", "")).removesuffix("Fast")
+    stated = read_optional(folder.transformer / "tokenizer_config.json")
+    names = stated.texts("model_input_names", None)
+    known = stated.text("tokenizer_class", "").removesuffix("Fast")
     if names is None and config["model_type"] in ("bert", "electra") and known not in ("BertTokenizer", "ElectraTokenizer"):
         return "does not know whether the tokeniser tells a pair's texts apart (model_input_names in tokenizer_config.json)"
     return why_not_config(config)

@@ -22,7 +22,8 @@ from nearfield.encoders.pair_scorer import Scores
 from nearfield.errors import ModelError
 from nearfield.heads.pooling import POOLINGS
 from nearfield.heads.segments import Segments
-from nearfield.store.model_folder import first_json
+from nearfield.store.fields import read_optional
+from nearfield.store.foreign import foreign
 from nearfield.store.reranker_folder import CLASSIFIER, RerankerFolder
 
 
@@ -120,9 +121,10 @@ def _typed(transformer: Path, config: Any) -> bool:
     """Whether the model has two types of token and its tokeniser gives them."""
     if int(getattr(config, "type_vocab_size", 0) or 0) < 2:
         return False
-    names = first_json(transformer, "tokenizer_config.json").get("model_input_names")
+    names = read_optional(transformer / "tokenizer_config.json").texts("model_input_names", None)
     if names is None:
         from transformers import AutoTokenizer
 
-        names = AutoTokenizer.from_pretrained(transformer, local_files_only=True, trust_remote_code=False).model_input_names
+        with foreign(transformer, "the tokeniser could not be read"):
+            names = AutoTokenizer.from_pretrained(transformer, local_files_only=True, trust_remote_code=False).model_input_names
     return "token_type_ids" in names

@@ -20,8 +20,9 @@ from nearfield.heads.dense import DenseHead
 from nearfield.heads.late_interaction import LateInteractionHead
 from nearfield.heads.three import ThreeHeads
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_optional
 from nearfield.store.model_folder import ModelFolder, contract_json, pooling_json
+from nearfield.store.modules import read_modules
 from nearfield.store.router import routed_folders
 from nearfield.store.tensors import write_tensors
 from nearfield.store.transformer_settings import settings_of
@@ -51,9 +52,9 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
             write_weights(model, stage, path)
             write_json(stage / "nearfield.json", contract_json(contract))
             return
-        modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
-        for folder in {"", *(module["path"] for module in modules), *routed_folders(source.path)}:
-            copy_files(source.path / folder, stage / folder)
+        modules = read_modules(source.path)
+        for folder in {source.path, *(module.folder for module in modules), *routed_folders(source.path)}:
+            copy_files(folder, stage / folder.relative_to(source.path))
         if not modules and contract.kind == "sparse":
             from nearfield.encoders.new_splade import write_modules  # which imports this module's callers
 
@@ -128,6 +129,6 @@ def _state(contract: Contract, source: ModelFolder, stage: Path) -> None:
     limits = {"do_lower_case": False, **settings_of(source.transformer), "max_seq_length": contract.max_tokens}
     write_json(stage / source.transformer.relative_to(source.path) / "sentence_bert_config.json", limits)
     file = stage / "config_sentence_transformers.json"
-    stated = read_json(file) if file.exists() else {}
+    stated = read_optional(file)
     terms = {"max_active_dims": contract.max_terms} if contract.max_terms else {}
-    write_json(file, stated | {"prompts": dict(contract.prompts), "similarity_fn_name": contract.similarity} | terms)
+    write_json(file, {**stated} | {"prompts": dict(contract.prompts), "similarity_fn_name": contract.similarity} | terms)

@@ -14,8 +14,9 @@ from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.save import copy_files
 from nearfield.errors import ModelError, StorageError, first_line
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_fields, read_json
+from nearfield.store.fields import read_fields
 from nearfield.store.model_folder import read_model_folder
+from nearfield.store.modules import read_modules
 from nearfield.store.remote_code import TASKS
 from nearfield.store.reranker_folder import CLASSIFIER, reranker_json
 from nearfield.store.transformer_settings import processor_arguments
@@ -31,9 +32,9 @@ def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
     """
     source = model.folder
     with staged_folder(path) as stage:
-        modules = read_json(source.path / "modules.json") if (source.path / "modules.json").exists() else []
-        for folder in {"", *(module["path"] for module in modules)}:
-            copy_files(source.path / folder, stage / folder)
+        modules = read_modules(source.path)
+        for folder in {source.path, *(module.folder for module in modules)}:
+            copy_files(folder, stage / folder.relative_to(source.path))
         place = stage / source.transformer.relative_to(source.path)
         if not modules and source.task == CLASSIFIER:
             _state(stage, source.max_tokens, activation=source.activation, prompt=source.prompt)
@@ -49,7 +50,7 @@ def new_reranker(encoder: str | Path, path: str | Path, *, name: str, max_tokens
     architecture whose cross-encoder is not known, StorageError when writing fails.
     """
     source = read_model_folder(encoder)
-    if source.static or read_json(source.transformer / "config.json").get("model_type") not in CLASSIFIERS:
+    if source.static or read_fields(source.transformer / "config.json").get("model_type") not in CLASSIFIERS:
         raise ModelError(f"{encoder}: its architecture makes no cross-encoder; known are {', '.join(CLASSIFIERS)}")
     import transformers
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from nearfield.errors import ModelError
 from nearfield.store.dense_module import ACTIVATIONS, IDENTITY, DenseModule, ProjectionConfig
+from nearfield.store.foreign import foreign
+from nearfield.store.regular import open_regular
 from nearfield.store.weights import Weights
 
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -64,7 +66,9 @@ def _one(folder: Path, name: str) -> Tensor | None:
     """The weight called `name` among a backbone's, float32; None where it is missing. Raises ModelError where there are no weights."""
     file = folder / "pytorch_model.bin"
     if file.exists() and not any(folder.glob("model.safetensors*")):
-        weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)  # it may hold more than floating numbers
-        return weights[name].float() if name in weights else None
+        open_regular(file).close()
+        with foreign(file, "the weights could not be read"):
+            weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)  # it may hold more than floating numbers
+            return weights[name].float() if name in weights else None
     stored = Weights(folder)
     return torch.from_numpy(stored.float32(name).copy()) if name in stored else None

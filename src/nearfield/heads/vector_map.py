@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nearfield.errors import InputError, nearest
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_json
-from nearfield.store.tensors import write_tensors
+from nearfield.store.fields import read_fields
+from nearfield.store.tensors import read_tensors, write_tensors
 
 KINDS = ("linear", "low-rank", "mlp")
 _ROWS = 65_536
@@ -38,6 +36,16 @@ class MapConfig:
             raise InputError(f"a low-rank map stays in one space; {self.from_dim} to {self.to_dim} dimensions wants linear or mlp")
         if self.kind != "linear" and self.width < 1:
             raise InputError(f"a map of kind {self.kind} has a width of {self.width}; wanted at least 1")
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each of its weights."""
+        found: dict[str, tuple[int, ...]] = {}
+        if self.kind != "low-rank":
+            found |= {"weight": (self.to_dim, self.from_dim), "bias": (self.to_dim,)}
+        if self.kind != "linear":
+            found |= {"down": (self.width, self.from_dim), "up": (self.to_dim, self.width)}
+        return found | ({"shift": (self.width,)} if self.kind == "mlp" else {})
 
 
 class VectorMap(nn.Module):
@@ -88,10 +96,16 @@ class VectorMap(nn.Module):
     def open(cls, path: str | Path) -> VectorMap:
         """The map in a folder that `save` wrote. Raises InputError where it is none or its parts do not fit."""
         path = Path(path)
-        facts = read_json(path / "map.json")
-        try:
-            opened = cls(MapConfig(**{key: value for key, value in facts.items() if key != "format"}))
-            opened.load_state_dict(load_file(path / "map.safetensors"))
-        except (OSError, RuntimeError, TypeError, SafetensorError) as error:
-            raise InputError(f"is no whole vector map: {str(error).splitlines()[0]}", path=path) from error
+        facts = read_fields(path / "map.json")
+        sides = facts.integer("from_dim", low=1), facts.integer("to_dim", low=1)
+        config = MapConfig(facts.text("kind"), *sides, facts.integer("width", 0), facts.flag("normalise", True))
+        weights = read_tensors(path / "map.safetensors")
+        shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+        if shapes != config.shapes:  # before memory is taken for what the config claims
+            raise InputError(f"is no whole vector map: its weights are {shapes}; wanted {config.shapes}", path=path)
+        wrong = [name for name, weight in weights.items() if not torch.isfinite(weight).all()]
+        if wrong:
+            raise InputError(f"is no whole vector map: {wrong[0]} holds NaN or infinite values", path=path)
+        opened = cls(config)
+        opened.load_state_dict(weights)
         return opened

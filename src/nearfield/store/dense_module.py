@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.errors import InputError, ModelError
-from nearfield.store.fields import read_json
+from nearfield.errors import ModelError
+from nearfield.store.fields import read_fields
 from nearfield.store.torch_file import read_torch_file
 from nearfield.store.weights import Weights
 
@@ -60,17 +60,18 @@ class DenseModule:
 
         Raises ModelError for a config that cannot be honoured, and for weights that are missing, damaged or do not fit it.
         """
-        try:
-            facts = read_json(folder / "config.json")
-        except InputError as error:
-            raise ModelError(str(error)) from error
-        wanted = {"in_features": int, "out_features": int}
-        if not isinstance(facts, dict) or not all(type(facts.get(key)) is kind for key, kind in wanted.items()):
-            raise ModelError(f"{folder / 'config.json'}: is no Dense module's config; wanted in_features and out_features, whole numbers")
-        known = {field.name for field in fields(ProjectionConfig)}
-        unknown = sorted(set(facts) - known)
-        config = ProjectionConfig(**{key: value for key, value in facts.items() if key in known})
-        if unknown or str(config.activation_function) not in ACTIVATIONS or config.module_input_name not in inputs:
+        facts = read_fields(folder / "config.json")
+        unknown = sorted(set(facts) - {field.name for field in fields(ProjectionConfig)})
+        config = ProjectionConfig(
+            facts.integer("in_features", low=1),
+            facts.integer("out_features", low=1),
+            facts.flag("bias", True),
+            facts.text("activation_function", ProjectionConfig.activation_function),
+            facts.text("module_input_name", ProjectionConfig.module_input_name),
+            facts.text("module_output_name", None),
+            facts.flag("use_residual", False),
+        )
+        if unknown or config.activation_function not in ACTIVATIONS or config.module_input_name not in inputs:
             what = f"unknown keys {unknown}" if unknown else f"activation {config.activation_function} on {config.module_input_name}"
             raise ModelError(
                 f"{folder / 'config.json'}: a Dense module with {what} is not supported; activations: {', '.join(ACTIVATIONS)}"

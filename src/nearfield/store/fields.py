@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -71,6 +72,19 @@ class Fields(Mapping[str, Any]):
         """A list of strings."""
         return self._checked(key, default, _all_texts, "a list of texts")
 
+    def integers(self, key: str, default: Any = REQUIRED, *, low: int = 0, high: int = 2**31 - 1) -> Any:
+        """A list of whole numbers from `low` to `high`."""
+
+        def fits(value: Any) -> bool:
+            return isinstance(value, list) and all(type(item) is int and low <= item <= high for item in value)
+
+        return self._checked(key, default, fits, f"a list of whole numbers from {low:,} to {high:,}")
+
+    def named_texts(self, key: str) -> dict[str, str]:
+        """An object of strings, such as prompts by role; those that are null are left out, as if they were absent."""
+        stated = self.object(key, None)
+        return {} if stated is None else {name: stated.text(name) for name, value in stated.items() if value is not None}
+
     def object(self, key: str, default: Any = REQUIRED) -> Any:
         """An object, as Fields."""
         value = self._checked(key, default, lambda value: isinstance(value, dict), "an object")
@@ -106,6 +120,11 @@ def read_fields(path: str | Path) -> Fields:
     return Fields(value, path)
 
 
+def read_optional(path: str | Path) -> Fields:
+    """The JSON object in the file at `path`; one without fields where there is no such file."""
+    return read_fields(path) if os.path.lexists(path) else Fields({}, path)
+
+
 def read_objects(path: str | Path) -> list[Fields]:
     """The JSON list of objects in the file at `path`. Raises InputError where it holds none."""
     value = read_json(path)
@@ -116,8 +135,13 @@ def read_objects(path: str | Path) -> list[Fields]:
 
 def read_json(path: str | Path) -> Any:
     """The JSON value in the file at `path`. Raises InputError that names the file, and the line where it is not JSON."""
+    return parse_json(read_bytes(path), path)
+
+
+def parse_json(content: bytes, path: str | Path) -> Any:
+    """The JSON value in `content`, which the file at `path` holds. Raises InputError as `read_json` does."""
     try:
-        return json.loads(read_bytes(path).decode("utf-8"))
+        return json.loads(content.decode("utf-8"))
     except json.JSONDecodeError as error:
         raise InputError(f"is not JSON: {error.msg}", path=path, line=error.lineno) from error
     except UnicodeDecodeError as error:

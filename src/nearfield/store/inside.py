@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from nearfield.errors import InputError
@@ -12,15 +13,24 @@ def inside(folder: Path, name: object, *, path: Path) -> Path:
 
     `name` is whatever that file holds; "" and "." are the folder itself. A symbolic link that already
     lies in the folder may point elsewhere only if it is itself the named file (hub caches are built of
-    such links); a name may not leave the folder by "..", by being absolute or through a linked folder.
+    such links); a folder may not, and a name may not leave by "..", by being absolute or through a linked folder.
     Raises InputError that names `path` where `name` is no text, is no possible file name, or leads outside.
     """
-    if not isinstance(name, str) or "\0" in name:
-        raise InputError(f"names the file {name!r}; wanted the name of a file in its folder", path=path)
+    if not isinstance(name, str) or "\0" in name or not _possible(name):
+        raise InputError(f"names the file {repr(name)[:80]}; wanted the name of a file in its folder", path=path)
     joined = folder / name
     parent = joined.parent if Path(name).parts else joined
     root = folder.resolve()
-    outside = Path(name).is_absolute() or ".." in Path(name).parts or not parent.resolve().is_relative_to(root)
-    if outside:
-        raise InputError(f"names {name!r}, which leads out of {folder}; nothing outside is read or written", path=path)
+    leads = [parent, joined] if joined.is_dir() else [parent]
+    outside = Path(name).is_absolute() or ".." in Path(name).parts
+    if outside or not all(place.resolve().is_relative_to(root) for place in leads):
+        raise InputError(f"names {repr(name)[:80]}, which leads out of {folder}; nothing outside is read or written", path=path)
     return joined
+
+
+def _possible(name: str) -> bool:
+    """Whether a file can be called so: most file systems take parts of up to 255 bytes."""
+    try:
+        return all(len(os.fsencode(part)) <= 255 for part in Path(name).parts)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False

@@ -10,10 +10,10 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from nearfield.errors import ModelError
-from nearfield.store.fields import read_json
+from nearfield.store.fields import Fields, read_optional
+from nearfield.store.modules import read_modules
 from nearfield.store.weights import Weights
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
@@ -84,28 +84,28 @@ class LateFiles:
 
 def is_late(path: Path) -> bool:
     """Whether the folder at `path` is a multi-vector model's."""
-    stated = _read(path / "config_sentence_transformers.json")
-    kind = stated.get("model_type", "SentenceTransformer")
+    stated = read_optional(path / "config_sentence_transformers.json")
+    kind = stated.text("model_type", "SentenceTransformer")
     if kind in ("ColBERT", "MultiVectorEncoder") or (kind == "SentenceTransformer" and _pylate(stated)):
         return True
-    return (path / "artifact.metadata").is_file() or "HF_ColBERT" in (_read(path / "config.json").get("architectures") or [])
+    return (path / "artifact.metadata").is_file() or "HF_ColBERT" in read_optional(path / "config.json").texts("architectures", [])
 
 
 def read_late(path: Path) -> LateFiles:
     """What the multi-vector folder at `path` says. Raises ModelError for modules and settings that cannot be honoured."""
     if not (path / "modules.json").exists():
         return _stanford(path)
-    stated = _read(path / "config_sentence_transformers.json")
-    modules = sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"]))
-    kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+    stated = read_optional(path / "config_sentence_transformers.json")
+    modules = read_modules(path)
+    kinds = [module.kind for module in modules]
     wrong = [kind for kind in kinds if kind not in ("Transformer", "Dense", "MultiVectorMask", "Normalize", "Pooling")]
     if wrong or kinds[:1] != ["Transformer"] or ("Dense" not in kinds and "MultiVectorMask" not in kinds):
         said = f"module {wrong[0]} is not supported" if wrong else f"modules are {', '.join(kinds)}"
         raise ModelError(f"{path / 'modules.json'}: {said}; wanted Transformer, then Dense, MultiVectorMask and Normalize")
-    folders = {kind: [path / module["path"] for module, of in zip(modules, kinds, strict=True) if of == kind] for kind in kinds}
+    folders = {kind: [module.folder for module in modules if module.kind == kind] for kind in kinds}
     native = "MultiVectorMask" in kinds
     if native:
-        inputs = [_read(folder / "config.json").get("module_input_name") for folder in folders.get("Normalize", [])]
+        inputs = [read_optional(folder / "config.json").text("module_input_name", None) for folder in folders.get("Normalize", [])]
         normalise = "token_embeddings" in inputs
         settings = _native(path, folders["Transformer"][0], folders["MultiVectorMask"][0], stated)
     else:
@@ -116,87 +116,91 @@ def read_late(path: Path) -> LateFiles:
     return LateFiles(folders["Transformer"][0], settings, tuple(folders.get("Dense", [])), normalise, prompts)
 
 
-def _native(path: Path, transformer: Path, mask: Path, stated: dict[str, Any]) -> LateInteraction:
-    limits = _read(transformer / "sentence_bert_config.json")
-    facts = _read(mask / "config.json")
+def _native(path: Path, transformer: Path, mask: Path, stated: Fields) -> LateInteraction:
+    limits = read_optional(transformer / "sentence_bert_config.json")
+    facts = read_optional(mask / "config.json")
     if facts.get("keep_only_token_ids"):
         raise ModelError(f"{mask / 'config.json'}: keep_only_token_ids is of models of images, which are not supported")
-    tasks = facts.get("skiplist_tasks") or [DOCUMENT]
+    tasks = facts.get("skiplist_tasks")
+    if isinstance(tasks, str):
+        tasks = [tasks]
+    elif tasks is not None:
+        tasks = facts.texts("skiplist_tasks")
     known = _of_pylate(stated) if _pylate(stated) else LateInteraction(average=stated.get("similarity_fn_name") == MEAN)
     return replace(
         known,
-        expansion=_expansion(limits["query_expansion"], transformer) if "query_expansion" in limits else known.expansion,
-        query_tokens=limits.get("query_length", known.query_tokens),
-        document_tokens=limits.get("document_length", known.document_tokens),
-        skipped=tuple(facts.get("skiplist_words") or ()),
-        skipped_in=(tasks,) if isinstance(tasks, str) else tuple(tasks),
+        expansion=_expansion(limits.object("query_expansion", None)) if "query_expansion" in limits else known.expansion,
+        query_tokens=_tokens(limits, "query_length", known.query_tokens),
+        document_tokens=_tokens(limits, "document_length", known.document_tokens),
+        skipped=tuple(facts.texts("skiplist_words", [])),
+        skipped_in=tuple(tasks or [DOCUMENT]),
     )
 
 
-def _expansion(asked: dict[str, Any] | None, folder: Path) -> Expansion | None:
+def _tokens(stated: Fields, key: str, otherwise: int | None) -> int | None:
+    """How many tokens `stated` allows under `key`: `otherwise` where it says nothing of it, None where it is null."""
+    found: int | None = stated.integer(key, None, low=1) if key in stated else otherwise
+    return found
+
+
+def _expansion(asked: Fields | None) -> Expansion | None:
     if asked is None:
         return None
-    strategy, length = asked.get("strategy"), asked.get("length")
-    if strategy not in ("fixed", "min") or not isinstance(length, int) or length < 1:
-        said = f"query_expansion has strategy {strategy!r} and length {length!r}"
-        raise ModelError(f"{folder / 'sentence_bert_config.json'}: {said}; wanted fixed or min and at least 1")
-    return Expansion(length, strategy == "fixed", bool(asked.get("attend", False)), asked.get("token"))
+    strategy = asked.one_of("strategy", ("fixed", "min"))
+    return Expansion(asked.integer("length", low=1), strategy == "fixed", asked.flag("attend", False), asked.text("token", None))
 
 
-def _pylate(stated: dict[str, Any]) -> bool:
+def _pylate(stated: Fields) -> bool:
     return any(key in stated for key in _PYLATE)
 
 
-def _of_pylate(stated: dict[str, Any]) -> LateInteraction:
+def _of_pylate(stated: Fields) -> LateInteraction:
     """PyLate fills queries up to query_length and skips punctuation where its settings don't say otherwise."""
-    length, expansion = stated.get("query_length"), None
-    if stated.get("do_query_expansion") is not False:
-        attended = stated.get("attend_to_expansion_tokens", stated.get("attend_to_mask_tokens"))
-        expansion = Expansion(length or _USUAL_LENGTH, attended=bool(attended))
-    words = stated.get("skiplist_words")
+    length, expansion = stated.integer("query_length", None, low=1), None
+    if stated.flag("do_query_expansion", True):
+        attended = stated.flag("attend_to_expansion_tokens", stated.flag("attend_to_mask_tokens", False))
+        expansion = Expansion(length or _USUAL_LENGTH, attended=attended)
     return LateInteraction(
         expansion,
         None if expansion else length,
-        stated.get("document_length"),
-        tuple(string.punctuation if words is None else words),
+        stated.integer("document_length", None, low=1),
+        tuple(stated.texts("skiplist_words", string.punctuation)),
         average=stated.get("similarity_fn_name") == MEAN,
     )
 
 
-def _pylate_prompts(stated: dict[str, Any]) -> dict[Role, str] | None:
+def _pylate_prompts(stated: Fields) -> dict[Role, str] | None:
     """Its markers before the prompts, None where it has no markers."""
     if not any(f"{role}_prefix" in stated for role in (QUERY, DOCUMENT)):
         return None
-    prompts = {role: text for role, text in (stated.get("prompts") or {}).items() if text is not None}
+    prompts = stated.named_texts("prompts")
     for role in (QUERY, DOCUMENT):
-        marker = stated.get(f"{role}_prefix") or ""
+        marker = stated.text(f"{role}_prefix", "")
         prompts[role] = marker + prompts.get(role, "").removeprefix(marker)
     return prompts
 
 
 def _stanford(path: Path) -> LateFiles:
     """A folder of Stanford's ColBERT, whose defaults are those of its ColBERTConfig."""
-    stated = _read(path / "artifact.metadata")
-    prompts = {QUERY: f"{stated.get('query_token_id') or '[unused0]'} ", DOCUMENT: f"{stated.get('doc_token_id') or '[unused1]'} "}
+    stated = read_optional(path / "artifact.metadata")
+    query, document = stated.text("query_token_id", "[unused0]"), stated.text("doc_token_id", "[unused1]")
+    prompts = {QUERY: f"{query} ", DOCUMENT: f"{document} "}
+    length = stated.integer("query_maxlen", _USUAL_LENGTH, low=1)
     settings = LateInteraction(
-        Expansion(stated.get("query_maxlen") or _USUAL_LENGTH, attended=bool(stated.get("attend_to_mask_tokens"))),
-        document_tokens=stated.get("doc_maxlen"),
-        skipped=tuple(string.punctuation) if stated.get("mask_punctuation", True) else (),
+        Expansion(length, attended=stated.flag("attend_to_mask_tokens", False)),
+        document_tokens=stated.integer("doc_maxlen", None, low=1),
+        skipped=tuple(string.punctuation) if stated.flag("mask_punctuation", True) else (),
         markers=tuple(prompts.values()),
         inline=True,
     )
     return LateFiles(path, settings, prompts=prompts, dim=_inline_dim(path, stated))
 
 
-def _inline_dim(path: Path, stated: dict[str, Any]) -> int:
-    if isinstance(stated.get("dim"), int):
-        return int(stated["dim"])
+def _inline_dim(path: Path, stated: Fields) -> int:
+    dim = stated.integer("dim", None, low=1)
+    if dim is not None:
+        return int(dim)
     weights = Weights(path)
     if INLINE not in weights:
         raise ModelError(f"{path}: a folder of Stanford's ColBERT has its projection as {INLINE} among the weights, and this has none")
     return len(weights.float32(INLINE))
-
-
-def _read(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = read_json(file) if file.is_file() else {}
-    return found

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import ModelError
-from nearfield.store.fields import read_json
+from nearfield.store.fields import Fields, read_fields, read_optional
+from nearfield.store.inside import inside
+from nearfield.store.modules import read_modules
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -65,16 +67,13 @@ def adapter_place(path: Path) -> Path | None:
     """Where in the folder at `path` its one adapter lies: at the top, or with its first module; None where it is no adapter's folder."""
     if is_lora(path):
         return path
-    if not (path / "modules.json").is_file():
-        return None
-    modules = read_json(path / "modules.json")
-    first = path / str(modules[0].get("path", "")) if modules else path
-    return first if is_lora(first) else None
+    modules = read_modules(path)
+    return modules[0].folder if modules and is_lora(modules[0].folder) else None
 
 
 def read_lora(path: Path) -> LoRAFolder:
     """What the folder's adapter_config.json says. Raises ModelError for an adapter of another kind than plain LoRA, saying which."""
-    facts: dict[str, Any] = read_json(path / CONFIG)
+    facts = read_fields(path / CONFIG)
     kind = facts.get("peft_type")
     if kind != "LORA":
         raise ModelError(f"{path / CONFIG}: is an adapter of the kind {kind!r}; wanted LORA, the kind that is read here")
@@ -84,11 +83,19 @@ def read_lora(path: Path) -> LoRAFolder:
     begun = str(facts.get("init_lora_weights")).lower()
     if begun.startswith(_FROM_THE_BASE):
         raise ModelError(f"{path / CONFIG}: was begun by {begun}, which changes the base's weights too; convert it with peft to plain LoRA")
-    rank, alpha = facts.get("r"), facts.get("lora_alpha")
-    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, int | float):
-        raise ModelError(f"{path / CONFIG}: r is {rank!r} and lora_alpha {alpha!r}; wanted a whole number above 0 and a number")
-    alphas = facts.get("alpha_pattern") or {}
-    return LoRAFolder(path, facts.get("base_model_name_or_path"), float(alpha), alphas, bool(facts.get("use_rslora")))
+    facts.integer("r", low=1)
+    patterns = facts.object("alpha_pattern", None)
+    alphas = {} if patterns is None else {_pattern(key, patterns): patterns.number(key) for key in patterns}
+    base, by_root = facts.text("base_model_name_or_path", None), facts.flag("use_rslora", False)
+    return LoRAFolder(path, base, facts.number("lora_alpha"), alphas, by_root)
+
+
+def _pattern(key: str, patterns: Fields) -> str:
+    try:
+        re.compile(f"({key})$")
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ModelError(f"{patterns.path}: alpha_pattern has {key[:60]!r}, which is no regular expression: {error}") from error
+    return key
 
 
 _OTHER_NAMES = {
@@ -105,13 +112,15 @@ def role_adapters(path: Path) -> dict[Role, Path]:
     Raises ModelError where a folder that is named holds no adapter.
     """
     file = path / "nearfield.json"
-    stated = read_json(file).get("adapters") if file.is_file() else None
+    stated = read_optional(file).object("adapters", None)
     if stated is not None:
-        for role, place in stated.items():
-            if not is_lora(path / place):
-                raise ModelError(f"{file}: the adapter of role {role!r} is {place!r}, and {path / place} holds no {CONFIG}")
-        return {role: path / place for role, place in stated.items()}
-    found = {config.parent.name: config.parent for pattern in ("*", "adapters/*") for config in sorted(path.glob(f"{pattern}/{CONFIG}"))}
+        places = {role: inside(path, stated.text(role), path=file) for role in stated}
+        for role, place in places.items():
+            if not is_lora(place):
+                raise ModelError(f"{file}: the adapter of role {role!r} is {stated[role]!r}, and {place} holds no {CONFIG}")
+        return places
+    configs = [config for pattern in ("*", "adapters/*") for config in sorted(path.glob(f"{pattern}/{CONFIG}"))]
+    found = {config.parent.name: inside(path, str(config.parent.relative_to(path)), path=path) for config in configs}
     for role, names in _OTHER_NAMES.items():
         there = [found[name] for name in names if name in found]
         if there:

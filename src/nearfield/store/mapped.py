@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ModelError
+from nearfield.store.tensor_places import NUMBERS, Place, tensor_places
 
 Array = npt.NDArray[Any]
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
 _HEADER = 256  # bytes kept for the header of a file whose number of rows is known at its end only
 
 
@@ -23,29 +23,20 @@ def map_tensors(path: Path) -> dict[str, Array]:
 
     Raises ModelError where the file is missing or damaged, or an array has a type that numpy does not have (bfloat16).
     """
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header: dict[str, Any] = json.loads(file.read(length)) if length <= size - 8 else {}
-    except (OSError, ValueError, struct.error) as error:
-        raise ModelError(f"{path}: the weights could not be read: {error}") from error
-    header.pop("__metadata__", None)
-    if not header:
-        raise ModelError(f"{path}: the weights could not be read: the file is cut off or is none of safetensors")
-    return {name: _mapped(path, 8 + length, size, name, facts) for name, facts in header.items()}
+    places = tensor_places(path)
+    if not places:
+        raise ModelError(f"{path}: the weights could not be read: the file holds no array")
+    return {name: _mapped(path, name, place) for name, place in places.items()}
 
 
-def _mapped(path: Path, base: int, size: int, name: str, facts: Mapping[str, Any]) -> Array:
-    if facts["dtype"] not in _DTYPES:
-        raise ModelError(f"{path}: {name} is stored as {facts['dtype']}; wanted one of {', '.join(_DTYPES)}")
-    dtype, shape = np.dtype(_DTYPES[facts["dtype"]]), tuple(facts["shape"])
-    start, end = facts["data_offsets"]
-    if end - start != dtype.itemsize * int(np.prod(shape)) or base + end > size:
-        raise ModelError(f"{path}: {name} does not fit the file; it is cut off or damaged")
-    if end == start:
-        return np.empty(shape, dtype)
-    mapped: Array = np.memmap(path, dtype, "r", base + start, shape)
+def _mapped(path: Path, name: str, place: Place) -> Array:
+    if place.dtype not in NUMBERS or place.dtype == "BF16":
+        known = ", ".join(kind for kind in NUMBERS if kind != "BF16")
+        raise ModelError(f"{path}: {name} is stored as {place.dtype}; wanted one of {known}")
+    dtype = np.dtype(NUMBERS[place.dtype])
+    if place.end == place.start:
+        return np.empty(place.shape, dtype)
+    mapped: Array = np.memmap(path, dtype, "r", place.start, place.shape)
     return mapped
 
 

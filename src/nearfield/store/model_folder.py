@@ -7,15 +7,16 @@ second pools, then come projections and the normalisation. Read here without imp
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nearfield.errors import ContractError, InputError, ModelError, nearest
-from nearfield.store.fields import read_json
+from nearfield.errors import ContractError, ModelError, nearest
+from nearfield.store.fields import Fields, read_fields, read_optional
 from nearfield.store.late_interaction import SCORES, LateInteraction, is_late, read_late
 from nearfield.store.lora_folder import role_adapters
+from nearfield.store.modules import Module, read_modules
 from nearfield.store.remote_code import refuse_foreign_modules, remote_code
 from nearfield.store.router import LookedUp, looked_up, routed
 from nearfield.store.static_folder import STATIC, is_static, read_config, static_facts
@@ -27,21 +28,6 @@ _POOLING_NAMES = {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "w
 _LEGACY_POOLING = {f"pooling_mode_{long}": short for long, short in (
     ("cls_token", "cls"), ("max_tokens", "max"), ("mean_tokens", "mean"), ("mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
     ("weightedmean_tokens", "weightedmean"), ("lasttoken", "lasttoken"))}  # fmt: skip
-_STATEABLE = (
-    "pooling",
-    "include_prompt",
-    "normalise",
-    "similarity",
-    "prompts",
-    "templates",
-    "max_tokens",
-    "matryoshka_dims",
-    "layer_norm",
-    "kind",
-    "terms",
-    "fusion",
-    "max_terms",
-)
 TOKEN_HEADS = {"multi-vector": "colbert_linear.pt", "sparse": "sparse_linear.pt"}
 """The files beside a dense model that make three heads of it, named as BGE-M3's: a linear layer each, as torch saves its weights."""
 
@@ -104,11 +90,11 @@ def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> M
     modules = _modules(path)
     if is_static(read_config(path), [_kind(module) for module in modules]):
         return _read_static(path, modules)
-    by_kind = {kind: [path / module["path"] for module in modules if _kind(module) == kind] for kind in _KINDS}
+    by_kind = {kind: [module.folder for module in modules if _kind(module) == kind] for kind in _KINDS}
     transformer = by_kind["Transformer"][0] if by_kind["Transformer"] else path
     if not (transformer / "config.json").exists():
         raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
-    config = read_json(transformer / "config.json")
+    config = read_fields(transformer / "config.json")
     stated = _stated(path)
     sparse = bool(by_kind["SpladePooling"]) or (not modules and stated.get("kind") == "sparse")
     limits = read_settings(transformer, "sparse" if sparse else "dense")
@@ -116,14 +102,15 @@ def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> M
     head = _splade(by_kind["SpladePooling"][0] if modules else None, stated) if sparse else {}
     facts |= head.pop("facts", None) or _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, config, path)
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", not sparse)
-    facts["max_tokens"] = max_tokens_of(transformer, config, limits, stated, path)
-    facts["dim"] = int(config["vocab_size"]) if sparse else _dim(by_kind["Dense"], config, path)
+    facts["max_tokens"] = max_tokens_of(transformer, config, limits, stated)
+    facts["dim"] = config.integer("vocab_size", low=1) if sparse else _dim(by_kind["Dense"], config, path)
     if sparse:
-        facts["max_terms"] = stated.get("max_terms") or first_json(path, "config_sentence_transformers.json").get("max_active_dims")
+        theirs = read_optional(path / "config_sentence_transformers.json")
+        facts["max_terms"] = stated.get("max_terms") or theirs.integer("max_active_dims", None)
     contract = _whole_contract(facts, stated, path, similarity="dot" if sparse else "cosine")
     adapters = role_adapters(path)
     contract = dataclasses.replace(contract, prompts=dict.fromkeys(adapters, "") | dict(contract.prompts))  # each is a role
-    lower = bool(limits.get("do_lower_case", False))
+    lower = limits.flag("do_lower_case", False)
     queries = looked_up(path) if sparse else None
     code = remote_code(transformer, task="fill-mask" if sparse else "", trusted=trust_remote_code)
     dense = tuple(by_kind["Dense"])
@@ -132,9 +119,9 @@ def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> M
 
 def _read_late(path: Path, *, trusted: bool) -> ModelFolder:
     files, stated = read_late(path), _stated(path)
-    config, limits = read_json(files.transformer / "config.json"), read_settings(files.transformer, "multi-vector")
+    config, limits = read_fields(files.transformer / "config.json"), read_settings(files.transformer, "multi-vector")
     query, document = (  # a length that is stated of a role counts instead of the tokeniser's
-        max_tokens_of(files.transformer, config, {**limits, **({"max_seq_length": own} if own else {})}, stated, path)
+        max_tokens_of(files.transformer, config, limits, stated, own=own)
         for own in (files.settings.longest_query, files.settings.document_tokens)
     )
     facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "multi-vector", "pooling": "tokens", "include_prompt": True}
@@ -143,13 +130,13 @@ def _read_late(path: Path, *, trusted: bool) -> ModelFolder:
     similarity = "cosine" if files.normalise else "dot"
     contract = _whole_contract(facts, stated, path, similarity=similarity, prompts=files.prompts)
     late = dataclasses.replace(files.settings, query_tokens=query, document_tokens=document)
-    lower_case = bool(limits.get("do_lower_case", False))
+    lower_case = limits.flag("do_lower_case", False)
     code = remote_code(files.transformer, trusted=trusted)
     return ModelFolder(path, contract, files.transformer, files.projections, lower_case, late=late, code=code)
 
 
-def _read_static(path: Path, modules: list[dict[str, Any]]) -> ModelFolder:
-    folder = path / modules[0]["path"] if modules else path
+def _read_static(path: Path, modules: list[Module]) -> ModelFolder:
+    folder = modules[0].folder if modules else path
     config, stated = read_config(path), _stated(path)
     facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "dense"}
     facts |= static_facts(folder, config, normalised=len(modules) > 1 if modules else None)
@@ -166,8 +153,7 @@ def _whole_contract(
     facts |= {"similarity": stated.get("similarity", similarity)} | said
     _refuse_contradictions(facts, stated, path)
     stated["prompts"] = facts["prompts"] | stated.get("prompts", {})
-    facts |= {key: tuple(value) if key == "matryoshka_dims" else value for key, value in stated.items()}
-    return Contract(**facts)
+    return Contract(**(facts | stated))
 
 
 def contract_json(contract: Contract) -> dict[str, Any]:
@@ -185,15 +171,14 @@ _KINDS = ("Transformer", "Pooling", "SpladePooling", "Dense", "Normalize")
 _SHAPES = "wanted Transformer, Pooling, then Dense and Normalize where used; or Transformer and SpladePooling"
 
 
-def _kind(module: dict[str, Any]) -> str:
-    kind = str(module["type"]).rsplit(".", 1)[-1]
-    return "Transformer" if kind == "MLMTransformer" else kind  # its name in older SPLADE folders
+def _kind(module: Module) -> str:
+    return "Transformer" if module.kind == "MLMTransformer" else module.kind  # its name in older SPLADE folders
 
 
-def _modules(path: Path) -> list[dict[str, Any]]:
-    if not (path / "modules.json").exists():
+def _modules(path: Path) -> list[Module]:
+    modules = routed(path, read_modules(path))
+    if not modules:
         return []
-    modules = routed(path, sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"])))
     kinds = [_kind(module) for module in modules]
     if kinds[:1] == [STATIC] and kinds[1:] in ([], ["Normalize"]):
         return modules
@@ -208,33 +193,51 @@ def _modules(path: Path) -> list[dict[str, Any]]:
     return modules
 
 
-def first_json(folder: Path, *names: str) -> dict[str, Any]:
-    """What the first of the named files that is in `folder` holds, or nothing."""
-    for name in names:
-        if (folder / name).exists():
-            found: dict[str, Any] = read_json(folder / name)
-            return found
-    return {}
-
-
 def _stated(path: Path) -> dict[str, Any]:
     """What nearfield.json states of the contract, or nothing."""
     file = path / "nearfield.json"
-    if not file.exists():
+    stated = read_optional(file).object("contract", None)
+    if stated is None:
         return {}
-    stated: dict[str, Any] = dict(read_json(file).get("contract", {}))
-    known = ("name", "dim", *_STATEABLE)
     for key in stated:
-        if key not in known:
-            raise ContractError(f"{file}: contract has an unknown key {key!r}; known: {', '.join(known)}.{nearest(key, known)}")
-    stated = {key: value for key, value in stated.items() if value is not None}
-    if isinstance(stated.get("terms"), dict):
-        terms = stated["terms"]
-        stated["terms"] = Terms(**(terms | {"languages": tuple(terms.get("languages", ()))}))
-    return stated
+        if key not in _STATEABLE:
+            known = f"known: {', '.join(_STATEABLE)}.{nearest(key, _STATEABLE)}"
+            raise ContractError(f"{file}: contract has an unknown key {key!r}; {known}")
+    return {key: _STATEABLE[key](stated, key) for key, value in stated.items() if value is not None}
 
 
-def _pooling(folder: Path | None, stated: dict[str, Any], config: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _terms(stated: Fields, key: str) -> Terms:
+    terms = stated.object(key)
+    languages, price = terms.texts("languages", []), terms.number("price_per_million_tokens", None, low=0)
+    return Terms(tuple(languages), terms.text("licence", None), price)
+
+
+def _weights_of_kinds(stated: Fields, key: str) -> dict[str, float]:
+    weights = stated.object(key)
+    return {kind: weights.number(kind, low=0) for kind in weights}
+
+
+_STATEABLE: dict[str, Callable[[Fields, str], Any]] = {
+    "name": lambda stated, key: stated.text(key),
+    "dim": lambda stated, key: stated.integer(key, low=1),
+    "pooling": lambda stated, key: stated.text(key),
+    "include_prompt": lambda stated, key: stated.flag(key),
+    "normalise": lambda stated, key: stated.flag(key),
+    "similarity": lambda stated, key: stated.one_of(key, SIMILARITIES),
+    "prompts": lambda stated, key: stated.named_texts(key),
+    "templates": lambda stated, key: stated.named_texts(key),
+    "max_tokens": lambda stated, key: stated.integer(key, low=1),
+    "matryoshka_dims": lambda stated, key: tuple(stated.integers(key, low=1)),
+    "layer_norm": lambda stated, key: stated.flag(key),
+    "kind": lambda stated, key: stated.text(key),
+    "terms": _terms,
+    "fusion": _weights_of_kinds,
+    "max_terms": lambda stated, key: stated.integer(key, low=1),
+}
+"""What nearfield.json may state of the contract, and how each is read."""
+
+
+def _pooling(folder: Path | None, stated: dict[str, Any], config: Fields, path: Path) -> dict[str, Any]:
     if folder is None:
         if "pooling" not in stated:
             sparse = '; for a SPLADE model {"contract": {"kind": "sparse"}}' if _has_language_head(config) else ""
@@ -246,16 +249,19 @@ def _pooling(folder: Path | None, stated: dict[str, Any], config: Mapping[str, A
             known = f"wanted one of {', '.join(POOLINGS)}.{nearest(str(stated['pooling']), POOLINGS)}"
             raise ContractError(f"{path / 'nearfield.json'}: pooling is {stated['pooling']!r}; {known}")
         return {"pooling": stated["pooling"], "include_prompt": stated.get("include_prompt", True)}
-    facts = read_json(folder / "config.json")
-    modes = facts.get("pooling_mode") or [short for key, short in _LEGACY_POOLING.items() if facts.get(key)] or ["mean"]
-    modes = [modes] if isinstance(modes, str) else modes
+    facts = read_fields(folder / "config.json")
+    stated_mode = facts.get("pooling_mode")
+    if stated_mode is None:
+        modes = [short for key, short in _LEGACY_POOLING.items() if facts.flag(key, False)] or ["mean"]
+    else:
+        modes = facts.texts("pooling_mode") if isinstance(stated_mode, list) else [facts.text("pooling_mode")]
     if len(modes) != 1 or modes[0] not in _POOLING_NAMES:
         raise ModelError(f"{folder / 'config.json'}: pooling {' + '.join(modes)} is not supported; wanted {', '.join(_POOLING_NAMES)}")
-    return {"pooling": _POOLING_NAMES[modes[0]], "include_prompt": facts.get("include_prompt", True)}
+    return {"pooling": _POOLING_NAMES[modes[0]], "include_prompt": facts.flag("include_prompt", True)}
 
 
-def _has_language_head(config: Mapping[str, Any]) -> bool:
-    return any(str(name).endswith("ForMaskedLM") for name in config.get("architectures") or [])
+def _has_language_head(config: Fields) -> bool:
+    return any(name.endswith("ForMaskedLM") for name in config.texts("architectures", []))
 
 
 def _splade(folder: Path | None, stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,8 +269,10 @@ def _splade(folder: Path | None, stated: Mapping[str, Any]) -> dict[str, Any]:
 
     `folder` is None for a masked language model alone, of which nearfield.json has `stated` that it is a SPLADE model.
     """
-    facts = {"pooling_strategy": stated.get("pooling", "max")} if folder is None else read_json(folder / "config.json")
-    pooling, activation = facts.get("pooling_strategy", "max"), facts.get("activation_function", "relu")
+    pooling, activation = stated.get("pooling", "max"), "relu"
+    if folder is not None:
+        facts = read_fields(folder / "config.json")
+        pooling, activation = facts.text("pooling_strategy", "max"), facts.text("activation_function", "relu")
     return {"facts": {"pooling": pooling, "include_prompt": True}, "activation": activation}
 
 
@@ -276,45 +284,52 @@ def _one_or_several(path: Path, stated: dict[str, Any]) -> str:
     return "several" if found and stated.get("kind") != "dense" else "dense"
 
 
-def max_tokens_of(transformer: Path, config: dict[str, Any], limits: Mapping[str, Any], stated: dict[str, Any], path: Path) -> int:
-    """The least of what the files say: sentence-transformers' own limit, the tokeniser's, the number of positions."""
-    tokenizer = first_json(transformer, "tokenizer_config.json")
-    positions = config.get("max_position_embeddings")
+def max_tokens_of(transformer: Path, config: Fields, limits: Fields, stated: Mapping[str, Any], *, own: int | None = None) -> int:
+    """The least of what the files say: sentence-transformers' own limit, the tokeniser's, the number of positions.
+
+    `own`: a limit in place of sentence-transformers'.
+    """
+    tokenizer = read_optional(transformer / "tokenizer_config.json")
+    positions = config.integer("max_position_embeddings", None, low=-1, high=_LONGEST)
     if positions and config.get("model_type") in OFFSET_POSITIONS:
-        positions -= int(config.get("pad_token_id") or 0) + 1
-    limit = processor_arguments(transformer).get("model_max_length") or limits.get("max_seq_length")
-    own = tokenizer.get("model_max_length", tokenizer.get("max_len"))
-    says = [own if limit is None else limit, positions, stated.get("max_tokens")]
+        positions -= config.integer("pad_token_id", 0, low=-1) + 1
+    limit = processor_arguments(transformer).get("model_max_length") or own or limits.integer("max_seq_length", None, high=_LONGEST)
+    theirs = tokenizer.number("model_max_length", tokenizer.number("max_len", None))
+    says = [theirs if limit is None else limit, positions, stated.get("max_tokens")]
     known = [int(value) for value in says if value is not None and 0 < value < 1_000_000]
     if not known:
         state = '{"contract": {"max_tokens": 512}}'
-        raise ContractError(f"{path}: nothing says how many tokens the model reads; state {state} in nearfield.json")
+        raise ContractError(f"{transformer}: nothing says how many tokens the model reads; state {state} in nearfield.json")
     return min(known)
+
+
+_LONGEST = 10**30  # tokens: what transformers writes where there is no limit is about so much
 
 
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")  # positions start at pad_token_id + 1
 
 
-def _dim(projections: list[Path], config: dict[str, Any], path: Path) -> int:
+def _dim(projections: list[Path], config: Fields, path: Path) -> int:
     if projections:
-        return int(read_json(projections[-1] / "config.json")["out_features"])
-    sizes = config | config.get("text_config", {})
-    found = sizes.get("hidden_size") or sizes.get("dim") or sizes.get("d_model") or sizes.get("n_embd")
-    if not found:
-        raise ModelError(f"{path}: config.json has no hidden_size; is this a text model?")
-    return int(found)
+        return int(read_fields(projections[-1] / "config.json").integer("out_features", low=1))
+    for sizes in filter(None, (config.object("text_config", None), config)):
+        for name in ("hidden_size", "dim", "d_model", "n_embd"):
+            found = sizes.integer(name, None)
+            if found:
+                return int(found)
+    raise ModelError(f"{path}: config.json has no hidden_size; is this a text model?")
 
 
 def _similarity_and_prompts(path: Path) -> dict[str, Any]:
     """The prompts, and the similarity where one is named; a document's prompt may go by another name, which stays a role too."""
-    facts = first_json(path, "config_sentence_transformers.json")
-    name = facts.get("similarity_fn_name")
+    facts = read_optional(path / "config_sentence_transformers.json")
+    name = facts.text("similarity_fn_name", None)
     if name in SCORES:  # of two multi-vectors; how two tokens are compared is not named there
         name = None
     if name and name not in SIMILARITIES:
         file = path / "config_sentence_transformers.json"
         raise ModelError(f"{file}: similarity {name!r} is not supported; wanted {', '.join(SIMILARITIES)}")
-    prompts = {role: text for role, text in (facts.get("prompts") or {}).items() if text is not None}
+    prompts = facts.named_texts("prompts")
     document = [prompts[role] for role in _DOCUMENT_NAMES if role in prompts]
     return ({"similarity": name} if name else {}) | {"prompts": prompts | ({"document": document[0]} if document else {})}
 
@@ -334,5 +349,3 @@ def _refuse_contradictions(facts: dict[str, Any], stated: dict[str, Any], path: 
         said = f"role {role!r} has prompt {given[role]!r} in nearfield.json and {own[role]!r} in the model's own files"
         raise ContractError(f"{path}: {said}; correct the one that is wrong")
     stated.pop("max_tokens", None)  # the least of all has been taken
-    if any(not isinstance(prompt, str) for prompt in facts["prompts"].values()):
-        raise InputError("prompts must be texts", path=path / "config_sentence_transformers.json")

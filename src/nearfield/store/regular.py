@@ -10,6 +10,7 @@ from pathlib import Path
 from nearfield.errors import InputError
 
 LARGEST_JSON = 1 << 30  # bytes; the largest tokenizer.json published is about 40 MB
+_TEXTS = (".json", ".txt", ".model", ".jinja", ".py")
 
 
 def open_regular(path: str | Path) -> io.BufferedReader:
@@ -37,3 +38,16 @@ def read_bytes(path: str | Path, *, limit: int = LARGEST_JSON) -> bytes:
         if size > limit:
             raise InputError(f"has {size:,} bytes; at most {limit:,} are read", path=path)
         return file.read()
+
+
+def refuse_special(folder: Path) -> None:
+    """Raise InputError where an entry of `folder` is a FIFO, a device or a socket, or a text too large to read: others may open them."""
+    for file in folder.iterdir():
+        try:
+            found = file.stat()
+        except (OSError, ValueError):
+            continue  # a link that leads nowhere is as good as absent
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            raise InputError("is not a regular file; wanted a file of bytes, not a FIFO or device", path=file)
+        if file.suffix in _TEXTS and stat.S_ISREG(found.st_mode) and found.st_size > LARGEST_JSON:
+            raise InputError(f"has {found.st_size:,} bytes; at most {LARGEST_JSON:,} are read", path=file)

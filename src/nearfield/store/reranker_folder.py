@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import ModelError
-from nearfield.store.fields import read_json
-from nearfield.store.model_folder import first_json, max_tokens_of
+from nearfield.store.fields import Fields, read_fields, read_optional
+from nearfield.store.model_folder import max_tokens_of
+from nearfield.store.modules import read_modules
 from nearfield.store.remote_code import refuse_code, refuse_foreign_modules
 from nearfield.store.transformer_settings import read_settings
 
@@ -50,38 +51,38 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     path = Path(path)
     if not path.is_dir():
         raise ModelError(f"{path}: there is no such folder; a cross-encoder is a folder with config.json, tokenizer.json and weights")
-    modules = sorted(read_json(path / "modules.json"), key=lambda module: int(module["idx"])) if (path / "modules.json").exists() else []
-    transformer = path / modules[0]["path"] if modules else path
+    modules = read_modules(path)
+    transformer = modules[0].folder if modules else path
     if not (transformer / "config.json").exists():
         raise ModelError(f"{path}: is no model folder: it has no config.json; wanted config.json, tokenizer.json and model.safetensors")
     refuse_foreign_modules(path)
-    config, limits = read_json(transformer / "config.json"), read_settings(transformer, "reranker")
-    task = _task(path, [str(module["type"]).rsplit(".", 1)[-1] for module in modules], config)
+    config, limits = read_fields(transformer / "config.json"), read_settings(transformer, "reranker")
+    task = _task(path, [module.kind for module in modules], config)
     refuse_code(transformer, task=task)
     if task == CLASSIFIER and (labels := _labels(config)) != 1:
         said = f"its classifier gives {labels} labels, and a cross-encoder that ranks gives one"
         raise ModelError(f"{path}: {said}; score with one trained for relevance, or ask the label that you want of it elsewhere")
-    own, stated = first_json(path, "config_sentence_transformers.json"), first_json(path, "nearfield.json").get("reranker", {})
-    prompt = (own.get("prompts") or {}).get(own.get("default_prompt_name")) or ""
-    logit = first_json(path / modules[1]["path"], "config.json") if len(modules) > 1 else {}
+    own, stated = read_optional(path / "config_sentence_transformers.json"), _stated(path)
+    prompt = own.named_texts("prompts").get(own.text("default_prompt_name", ""), "")
+    logit = read_optional(modules[1].folder / "config.json") if len(modules) > 1 else None
     return RerankerFolder(
         path=path,
-        name=str(stated.get("name", path.resolve().name)),
+        name=stated.get("name", path.resolve().name),
         transformer=transformer,
-        max_tokens=max_tokens_of(transformer, config, limits, stated, path),
+        max_tokens=max_tokens_of(transformer, config, limits, stated),
         task=task,
         activation=_activation(path, own, config),
         prompt=prompt,
-        lower_case=bool(limits.get("do_lower_case", False)),
-        tokens=(int(logit["true_token_id"]), logit.get("false_token_id")) if logit else None,
+        lower_case=limits.flag("do_lower_case", False),
+        tokens=(logit.integer("true_token_id"), logit.integer("false_token_id", None)) if logit else None,
     )
 
 
 def is_reranker(path: Path) -> bool:
     """Whether the folder says of itself that it holds a cross-encoder."""
-    if first_json(path, "config_sentence_transformers.json").get("model_type") == "CrossEncoder":
+    if read_optional(path / "config_sentence_transformers.json").get("model_type") == "CrossEncoder":
         return True
-    return not (path / "modules.json").exists() and _architecture(first_json(path, "config.json")).endswith("ForSequenceClassification")
+    return not (path / "modules.json").exists() and _architecture(read_optional(path / "config.json")).endswith("ForSequenceClassification")
 
 
 def reranker_json(name: str, max_tokens: int) -> dict[str, Any]:
@@ -89,7 +90,16 @@ def reranker_json(name: str, max_tokens: int) -> dict[str, Any]:
     return {"format": 1, "reranker": {"name": name, "max_tokens": max_tokens}}
 
 
-def _task(path: Path, modules: list[str], config: dict[str, Any]) -> str:
+def _stated(path: Path) -> dict[str, Any]:
+    """What nearfield.json states of a cross-encoder: its name and how many tokens it reads, where it does."""
+    stated = read_optional(path / "nearfield.json").object("reranker", None)
+    if stated is None:
+        return {}
+    known = {"name": stated.text("name", None), "max_tokens": stated.integer("max_tokens", None, low=1)}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _task(path: Path, modules: list[str], config: Fields) -> str:
     architecture = _architecture(config)
     if modules in ([], ["Transformer"]) and architecture.endswith("ForSequenceClassification"):
         return CLASSIFIER
@@ -99,20 +109,23 @@ def _task(path: Path, modules: list[str], config: dict[str, Any]) -> str:
     raise ModelError(f"{path}: is no cross-encoder: {held if modules else held.split(' and ')[1]}; {SHAPES}")
 
 
-def _architecture(config: dict[str, Any]) -> str:
-    return str((config.get("architectures") or [""])[0])
+def _architecture(config: Fields) -> str:
+    """The first of the classes that config.json names, "" where it names none."""
+    return str(next(iter(config.texts("architectures", [])), ""))
 
 
-def _labels(config: dict[str, Any]) -> int:
+def _labels(config: Fields) -> int:
     """How many labels transformers gives a classifier of this config.json."""
-    return int(config.get("num_labels") or len(config.get("id2label") or "") or 2)
+    named = config.object("id2label", None)
+    return int(config.integer("num_labels", 0) or (len(named) if named is not None else 0) or 2)
 
 
-def _activation(path: Path, own: dict[str, Any], config: dict[str, Any]) -> str:
+def _activation(path: Path, own: Fields, config: Fields) -> str:
     """The activation's name in lower case, looked for where sentence-transformers does; sigmoid where none is stated."""
-    ours = (config.get("sentence_transformers") or {}).get("activation_fn")
-    stated = own.get("activation_fn") or ours or config.get("sbert_ce_default_activation_function") or "sigmoid"
-    name = str(stated).rsplit(".", 1)[-1].lower()
+    ours = config.object("sentence_transformers", None)
+    stated = own.text("activation_fn", None) or (ours.text("activation_fn", None) if ours is not None else None)
+    stated = stated or config.text("sbert_ce_default_activation_function", None) or "sigmoid"
+    name = stated.rsplit(".", 1)[-1].lower()
     if name not in ACTIVATIONS:
         raise ModelError(f"{path}: scores go through {stated}, which is not supported; wanted {' or '.join(ACTIVATIONS)}")
     return name

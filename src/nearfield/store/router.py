@@ -6,18 +6,20 @@ called as it is there ("" for the Router's own).
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import InputError, ModelError
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields, read_optional
+from nearfield.store.inside import inside
+from nearfield.store.modules import Module, read_modules
 from nearfield.store.remote_code import OWN_TYPES
+from nearfield.store.tokenizer_file import tokenizer_of
 from nearfield.store.weights import Weights
 
 ROUTER, CONFIG = "Router", "router_config.json"
@@ -42,58 +44,59 @@ class LookedUp:
     frozen: bool
 
 
-def routed(path: Path, modules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Routes:
+    """What the config of a Router says: the modules of each side, in order, and those of all."""
+
+    file: Path
+    sides: Mapping[str, list[Module]]
+    modules: list[Module]
+
+
+def routed(path: Path, modules: list[Module]) -> list[Module]:
     """The modules that documents go through: those of a Router among `modules`, else `modules` themselves.
 
     Raises ModelError for a Router of any other shape than a table for queries and a SPLADE model for documents.
     """
-    found = _router(path, modules)
+    found = _routes(path, modules)
     if found is None:
         return modules
-    root, config = found
-    kinds = {side: [_kind(config, name) for name in names] for side, names in config["structure"].items()}
+    kinds = {side: [module.kind for module in of] for side, of in found.sides.items()}
     document = kinds.get("document", [])
     whole = len(document) == 2 and all(kind in known for kind, known in zip(document, _DOCUMENT, strict=True))
     if kinds.get("query") != [_TABLE] or not whole or set(kinds) != {"query", "document"}:
         got = "; ".join(f"{side}: {', '.join(names)}" for side, names in kinds.items())
-        raise ModelError(f"{root / CONFIG}: routes are {got}; only query: {_TABLE} with document: Transformer, SpladePooling is run")
-    places = [(root / name).relative_to(path).as_posix() for name in config["structure"]["document"]]
-    return [
-        {"idx": at, "name": str(at), "path": "" if place == "." else place, "type": kind}
-        for at, (place, kind) in enumerate(zip(places, document, strict=True))
-    ]
+        raise ModelError(f"{found.file}: routes are {got}; only query: {_TABLE} with document: Transformer, SpladePooling is run")
+    return found.sides["document"]
 
 
 def looked_up(path: Path) -> LookedUp | None:
     """The table of the queries of the folder at `path`, None where they go through the transformer as documents do."""
-    file = path / "modules.json"
-    found = _router(path, read_json(file)) if file.exists() else None
+    found = _routes(path, read_modules(path))
     if found is None:
         return None
-    folder = found[0] / found[1]["structure"]["query"][0]
-    config = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
-    tokens = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    limit = int(tokens.get("model_max_length") or 0)
-    return LookedUp(folder, limit if 0 < limit < _UNLIMITED else _UNLIMITED, bool(config.get("frozen", False)))
+    folder = found.sides["query"][0].folder
+    config, tokens = read_optional(folder / "config.json"), read_optional(folder / "tokenizer_config.json")
+    limit = tokens.number("model_max_length", 0)
+    return LookedUp(folder, int(limit) if 1 <= limit < _UNLIMITED else _UNLIMITED, config.flag("frozen", False))
 
 
 _UNLIMITED = 1_000_000  # tokens: what looks them up has no last position
 
 
-def routed_folders(path: Path) -> list[str]:
+def routed_folders(path: Path) -> list[Path]:
     """The folders of the Router's modules under `path`, none where there is no Router."""
-    file = path / "modules.json"
-    found = _router(path, read_json(file)) if file.exists() else None
-    return [] if found is None else [(found[0] / name).relative_to(path).as_posix() for name in found[1]["types"]]
+    found = _routes(path, read_modules(path))
+    return [] if found is None else [module.folder for module in found.modules]
 
 
 def read_term_weights(table: LookedUp, size: int) -> npt.NDArray[np.float32]:
     """The weight of each of `size` terms: (size,). Raises ModelError where there are not so many or some are not finite."""
     folder = table.folder
-    config = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
-    weights = (
-        _stated_by_token(folder, config["path"]) if str(config.get("path", "")).endswith(".json") else Weights(folder).float32("weight")
-    )
+    config = read_optional(folder / "config.json")
+    stated = config.text("path", "")
+    by_token = stated.endswith(".json")
+    weights = _stated_by_token(folder, inside(folder, stated, path=config.path)) if by_token else Weights(folder).float32("weight")
     if weights.shape != (size,):
         raise ModelError(f"{folder}: holds weights of shape {weights.shape}; wanted ({size},), one a term of the documents' vocabulary")
     if not np.isfinite(weights).all():
@@ -111,33 +114,30 @@ def write_router(stage: Path) -> None:
     write_json(stage / CONFIG, {"types": types, "structure": structure, "parameters": parameters})
 
 
-def _router(path: Path, modules: list[dict[str, Any]]) -> tuple[Path, dict[str, Any]] | None:
-    """The folder and the config of the Router that `modules` consist of, None where they are others."""
-    if len(modules) != 1 or str(modules[0]["type"]).rsplit(".", 1)[-1] not in _ROUTERS:
+def _routes(path: Path, modules: list[Module]) -> _Routes | None:
+    """What the config of the Router that `modules` consist of says, None where they are others."""
+    if len(modules) != 1 or modules[0].kind not in _ROUTERS:
         return None
-    root = path / modules[0]["path"]
+    root = modules[0].folder
     file = next((root / name for name in (CONFIG, "config.json") if (root / name).exists()), root / CONFIG)
-    config: dict[str, Any] = read_json(file)
-    names = {name for side in config.get("structure", {}).values() for name in side}
-    if not names or not names <= set(config.get("types", {})):
+    config = read_fields(file)
+    types, structure = config.object("types"), config.object("structure")
+    known = {name: Module(types.text(name), inside(root, name, path=file)) for name in types}
+    sides = {side: structure.texts(side) for side in structure}
+    if not any(sides.values()) or any(name not in known for names in sides.values() for name in names):
         raise InputError("names no modules for its routes; wanted structure and types, as sentence-transformers writes them", path=file)
-    foreign = [str(kind) for kind in config["types"].values() if not str(kind).startswith(OWN_TYPES)]
+    foreign = [module.type for module in known.values() if not module.type.startswith(OWN_TYPES)]
     if foreign:
         raise ModelError(f"{file}: types has {foreign[0]}, which is no module of sentence-transformers, and is not run here")
-    return root, config
+    return _Routes(file, {side: [known[name] for name in names] for side, names in sides.items()}, list(known.values()))
 
 
-def _kind(config: dict[str, Any], name: str) -> str:
-    return str(config["types"][name]).rsplit(".", 1)[-1]
-
-
-def _stated_by_token(folder: Path, file: str) -> npt.NDArray[np.float32]:
+def _stated_by_token(folder: Path, file: Path) -> npt.NDArray[np.float32]:
     """Weights that a JSON file gives by token, as (vocabulary,); tokens that it leaves out weigh nothing."""
-    from tokenizers import Tokenizer
-
-    known = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    known = tokenizer_of(folder / "tokenizer.json").get_vocab()
     weights = np.zeros(len(known), np.float32)
-    for token, weight in json.loads((folder / file).read_text(encoding="utf-8")).items():
+    stated = read_fields(file)
+    for token in stated:
         if token in known:
-            weights[known[token]] = weight
+            weights[known[token]] = stated.number(token)
     return weights

@@ -8,7 +8,7 @@ in both, with the same vectors.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, ModelError
 from nearfield.store.atomic import write_json
-from nearfield.store.fields import read_fields, read_json
+from nearfield.store.fields import Fields, read_fields, read_optional
 from nearfield.store.mapped import Array, map_tensors
 from nearfield.types.contract import Contract
 
@@ -29,24 +29,27 @@ _ROWS = 65_536  # vectors looked at at a time
 _TABLES = ("embeddings", "embedding.weight")
 
 
-def is_static(config: dict[str, Any], modules: list[str]) -> bool:
+def is_static(config: Mapping[str, Any], modules: list[str]) -> bool:
     """Whether a folder with this config.json and modules of these kinds is a static model's."""
     return modules[:1] == [STATIC] or (not modules and config.get("model_type") == "model2vec")
 
 
-def static_facts(folder: Path, config: dict[str, Any], *, normalised: bool | None) -> dict[str, Any]:
+def static_facts(folder: Path, config: Fields, *, normalised: bool | None) -> dict[str, Any]:
     """What the files in `folder` say of the contract, and whether tokens that the vocabulary lacks are left out, as model2vec does.
 
     `normalised` is what modules.json says, None where there is none.
     Raises ModelError where there is no table of vectors, ContractError where two files contradict each other.
     """
-    stated = config.get("normalize")
+    stated = config.flag("normalize", None)
     if normalised is not None and stated is not None and stated != normalised:
         said = f"modules.json {'normalises' if normalised else 'does not normalise'} and config.json says normalize: {stated}"
         raise ContractError(f"{folder}: {said}; correct the one that is wrong")
     tensors = map_tensors(folder / "model.safetensors")
     table, own = _table(folder, tensors), "embeddings" in tensors
-    limit = config.get("max_length", _MODEL2VEC_TOKENS) if own else _truncation(folder / "tokenizer.json")
+    if own:
+        limit = config.integer("max_length", None) if "max_length" in config else _MODEL2VEC_TOKENS
+    else:
+        limit = _truncation(folder / "tokenizer.json")
     normalise = bool(stated if normalised is None else normalised)
     facts = {"dim": table.shape[1], "max_tokens": limit or UNLIMITED, "normalise": normalise}
     return facts | {"pooling": "mean", "include_prompt": True, "drops_unknown": own}
@@ -143,7 +146,6 @@ def write_word_tokeniser(path: Path, words: Iterable[str], *, lower_case: bool, 
         file.write(f"{json.dumps(unknown)}: {number}}}}}}}\n")
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> Fields:
     """config.json, or nothing where there is none, as sentence-transformers' own static folders have it."""
-    file = folder / "config.json"
-    return dict(read_json(file)) if file.exists() else {}
+    return read_optional(folder / "config.json")

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nearfield.errors import StorageError
 from nearfield.store.atomic import staged_file
+from nearfield.store.foreign import foreign
+from nearfield.store.regular import open_regular
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, facts: Mapping[str, str] | None = None) -> None:
@@ -22,3 +24,10 @@ def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, facts: Map
         raise StorageError(
             f"{path}: could not be written: {error}. Free space or give another place; nothing was left half-written."
         ) from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name. Raises ModelError where it is damaged, InputError where it is no regular file."""
+    open_regular(path).close()
+    with foreign(path, "the weights could not be read"):
+        return load_file(path)

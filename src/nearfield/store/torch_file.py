@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ModelError
+from nearfield.store.regular import open_regular
 from nearfield.store.torch_pickle import unpickled
 
 _KINDS = {"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "<u2"}
@@ -29,6 +30,7 @@ def read_torch_file(file: Path) -> dict[str, Array]:
     tensor is larger than its storage, nor are all members than the file, nor all tensors than a few times the file, so that a small
     file takes little memory. A file of before is read by torch.
     """
+    open_regular(file).close()
     try:
         size = file.stat().st_size
         if zipfile.is_zipfile(file):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from nearfield.encoders.model import TextModel
 from nearfield.encoders.text import tokeniser_of
 from nearfield.errors import InputError, ModelError
 from nearfield.store.atomic import write_json, write_text
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_optional
 from nearfield.store.model_folder import OFFSET_POSITIONS
 from nearfield.types.progress import Progress, silent
 
@@ -119,8 +118,9 @@ def _write_tokeniser(folder: Path, facts: Facts, kept: Sequence[int]) -> None:
     for name in _STALE:
         (folder / name).unlink(missing_ok=True)
     settings = folder / "tokenizer_config.json"
-    stated: dict[str, Any] = read_json(settings) if settings.exists() else {}
-    if "added_tokens_decoder" in stated:
+    stated = read_optional(settings)
+    added = stated.object("added_tokens_decoder", None)
+    if added is not None:
         new = {str(id_): str(at) for at, id_ in enumerate(kept)}
-        decoder = {new[id_]: token for id_, token in stated["added_tokens_decoder"].items() if id_ in new}
-        write_json(settings, stated | {"added_tokens_decoder": decoder})
+        decoder = {new[id_]: token for id_, token in added.items() if id_ in new}
+        write_json(settings, {**stated} | {"added_tokens_decoder": decoder})

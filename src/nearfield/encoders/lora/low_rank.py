@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from nearfield.errors import ModelError, first_line, nearest
+from nearfield.errors import ModelError, nearest
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.lora_folder import CONFIG, WEIGHTS, LoRAFolder, lora_json
-from nearfield.store.tensors import write_tensors
+from nearfield.store.tensors import read_tensors, write_tensors
 
 ALL = "all-linear"
 _PREFIX = "base_model.model."
@@ -58,10 +56,7 @@ class LowRank:
     def open(cls, folder: LoRAFolder, model: nn.Module) -> LowRank:
         """The adapter in `folder` for `model`. Raises ModelError where it is damaged or does not fit the model."""
         file = folder.path / WEIGHTS
-        try:
-            tensors = load_file(file)
-        except (OSError, SafetensorError, ValueError) as error:
-            raise ModelError(f"{file}: the adapter could not be read: {first_line(error)}; wanted the file that peft writes") from error
+        tensors = read_tensors(file)
         halves: dict[str, dict[str, Tensor]] = {}
         weights: dict[str, Tensor] = {}
         for key, tensor in tensors.items():

@@ -12,6 +12,7 @@ from nearfield.encoders.lora.low_rank import LowRank
 from nearfield.errors import ContractError, ModelError, first_line, nearest
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.home import home
+from nearfield.store.inside import inside
 from nearfield.store.kept import kept_folder
 from nearfield.store.lora_folder import CONFIG, WEIGHTS, LoRAFolder, adapter_place, read_lora
 from nearfield.store.model_folder import read_model_folder
@@ -67,11 +68,14 @@ def merge_adapter(path: Path, to: Path, *, resolve: Resolve, role: Role | None =
 
 
 def find_base(folder: LoRAFolder, resolve: Resolve, name: str | None = None) -> Path:
-    """The folder of the model that the adapter belongs to: a path, from here or from the adapter, or what `resolve` finds by name."""
+    """The folder of the model that the adapter belongs to, or what `resolve` finds by name.
+
+    `name` is a path from here; what the adapter's own folder says is a whole path or one within it, and no name leads out by "..".
+    """
     wanted = name or folder.base
     if not wanted:
         raise ModelError(f"{folder.path / CONFIG}: does not say which model it belongs to; wanted base_model_name_or_path")
-    for path in (Path(wanted), folder.path / wanted):
+    for path in (Path(wanted),) if name or Path(wanted).is_absolute() else (inside(folder.path, wanted, path=folder.path / CONFIG),):
         if (path / "config.json").is_file() or (path / "modules.json").is_file():
             return path
     try:

@@ -21,7 +21,7 @@ from nearfield.heads.finish import Finish
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields
 from nearfield.store.model_folder import ModelFolder
 from nearfield.store.weights import Weights
 from nearfield.types.contract import Contract
@@ -66,7 +66,7 @@ class NativeRuntime(Runtime):
         hindrance = why_not_documents(folder)
         if hindrance:
             raise ModelError(f"{folder.path}: the native runtime {hindrance}")
-        config = read_json(folder.transformer / "config.json")
+        config = read_fields(folder.transformer / "config.json")
         of_tokens = folder.contract.kind != "dense"
         model = PackedModel(
             kernels(level),
@@ -140,5 +140,5 @@ def why_not_documents(folder: ModelFolder) -> str | None:
         return "has every token look at all others, and no token looks at those that this model's queries are filled up with"
     if not any(folder.transformer.glob("model.safetensors*")):
         return "reads model.safetensors only"
-    config = read_json(folder.transformer / "config.json")
+    config = read_fields(folder.transformer / "config.json")
     return why_not_config(config) or (why_not_terms(folder, config) if folder.contract.kind == "sparse" else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -60,6 +61,9 @@ class Tokens:
         marks = Marks.join([part.marks or Marks.none(part.offsets) for part in (self, other)]) if marked else None
         adapters = None if self.adapters is None or other.adapters is None else np.concatenate([self.adapters, other.adapters])
         return Tokens(ids, offsets, lost, self.prompt_tokens, self.unknown + other.unknown, marks=marks, adapters=adapters)
+
+
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a byte of a character that the vocabulary lacks
 
 
 class Tokeniser:
@@ -162,6 +166,17 @@ class Tokeniser:
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
         return np.array([len(encoding.ids) for encoding in self._encode(list(texts))], np.int64)
+
+    def pieces(self, texts: Sequence[str]) -> list[list[tuple[int, int, bool]]]:
+        """Where each token of each text begins and ends in it, and whether it is of the vocabulary: not unknown, and no byte."""
+        unknown = unknown_id(self._tokenizer)
+        return [
+            [
+                (start, end, id_ != unknown and not _BYTE.fullmatch(token))
+                for id_, token, (start, end) in zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True)
+            ]
+            for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        ]
 
     def prompt_cost(self, prompt: str) -> int:
         """How many tokens the prompt adds to a text: without the special tokens, which the text has anyway."""

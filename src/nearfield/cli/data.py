@@ -173,11 +173,10 @@ def _check_jsonl(target: Path) -> None:
 
 
 def _model_facts(name: str) -> ModelFacts:
-    from nearfield.data.doctor.examine import ModelFacts
     from nearfield.encoders.load import load_text_encoder
+    from nearfield.encoders.model_facts import model_facts
 
-    encoder = load_text_encoder(name)
-    return ModelFacts(encoder.contract, encoder.count_tokens)
+    return model_facts(load_text_encoder(name))
 
 
 def _facts(found: Collection | Pairs) -> dict[str, Any]:

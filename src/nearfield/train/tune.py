@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
-from nearfield.data.doctor.subject import ModelFacts
 from nearfield.data.kept_split import KeptSplit, data_fingerprint, with_all_splits, with_judged_splits
 from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.load import load_encoder, model_path
 from nearfield.encoders.model import TextModel
+from nearfield.encoders.model_facts import model_facts
 from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
@@ -181,7 +181,7 @@ class TuningRun:
     def examine(self, allow: Names[str]) -> None:
         """Ask the doctor, and stop where it finds an error that is not allowed."""
         with self._stage("doctor") as progress:
-            facts = ModelFacts(self.encoder.contract, self.encoder.count_tokens)
+            facts = model_facts(self.encoder)
             looked_at: list[Collection | Pairs] = [self.collection, *([self.streamed.examined()] if self.streamed else [])]
             findings = (finding for data in looked_at for finding in examine(data, model=facts, first=first_found, progress=progress))
             found = self.folder.once("doctor.json", lambda: list(findings))

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from nearfield.batch.tokens import Tokeniser
+from nearfield.batch.unread import unread_letters
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.examine import ModelFacts
+from nearfield.data.doctor.examine import ModelFacts, examine
 from nearfield.data.doctor.prompts import families
+from nearfield.data.pairs import Pairs
+from nearfield.encoders.load import load_text_encoder
+from nearfield.encoders.model_facts import model_facts
 from nearfield.types.contract import Contract
 from nearfield.types.finding import NOTE, WARNING, Finding
+from tiny import tiny_model
 
 Run = Callable[..., dict[str, Finding]]
 
@@ -104,3 +115,36 @@ def test_every_family_is_whole() -> None:
     for family in families():
         assert family.title
         assert family.query or family.document
+
+
+def test_a_model_that_does_not_know_the_script() -> None:
+    vocabulary = {"[UNK]": 0} | {token: at for at, token in enumerate([*"abcdefghijklmnopqrstuvwxyz", *"привет", "text", "мир"], 1)}
+    pieces = vocabulary | {f"##{token}": len(vocabulary) + at for at, token in enumerate(vocabulary) if token != "[UNK]"}
+    tokenizer = Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokeniser = Tokeniser(tokenizer, max_tokens=64)
+    assert unread_letters(tokeniser, ["text text", "мир"]) == (Counter(), 11)
+    assert unread_letters(tokeniser, ["привет", "नमस्ते", "世界 a"])[0] == {"CYRILLIC": 6, "DEVANAGARI": 4, "CJK": 2}
+    known = ModelFacts(Contract(name="small", dim=8, max_tokens=64), count_words, partial(unread_letters, tokeniser), ("wide",))
+    table = pa.table({"query": ["text", "text"], "positive": ["привет привет", "text"]})
+    (found,) = [finding for finding in examine(Pairs.from_table(table), model=known) if finding.check == "unread-language"]
+    assert (found.severity, found.count, found.total) == ("warning", 12, 24)
+    assert "Cyrillic 50% of the letters" in found.example
+    assert "wide of the catalog" in found.mend
+    assert "unread-language" not in [finding.check for finding in examine(Pairs.from_table(table.slice(1)), model=known)]
+
+
+def test_models_of_many_languages_are_named(tmp_path: Path) -> None:
+    wide = model_facts(load_text_encoder(str(tiny_model(tmp_path / "tiny"))))
+    assert "embeddinggemma-300m" in wide.multilingual
+    assert "minilm" not in wide.multilingual
+
+
+def test_empty_texts_are_reported_once() -> None:
+    blank = ["", "", ""]
+    documents = pa.table({"id": ["a", "b", "c"], "title": blank, "text": ["", " ", "words here"], "group": blank})
+    queries = pa.table({"id": ["x", "y"], "text": ["", "ask"], "group": ["", ""]})
+    judged = pa.table({"query": ["x", "y"], "document": ["a", "c"], "relevance": pa.array([1, 1], pa.int32()), "split": ["train", "test"]})
+    found = {finding.check for finding in examine(Collection("x", documents, queries, judged))}
+    assert {"empty-documents", "empty-queries"} <= found
+    assert not found & {"duplicate-documents", "near-duplicate-documents", "false-negatives", "duplicate-queries", "query-is-document"}

@@ -38,6 +38,7 @@ CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "query-in-document": ("negatives:query_in_document", BOTH),
     "easy-queries": ("easy:easy_queries", (COLLECTION,)),
     "truncated-texts": ("tokens:truncated_texts", BOTH),
+    "unread-language": ("language:unread_language", BOTH),
     "missing-prompt": ("prompts:missing_prompt", BOTH),
     "carried-prompt": ("prompts:carried_prompt", BOTH),
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,10 +29,15 @@ First = Callable[[Sequence[str], Sequence[str]], Rows]
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the doctor asks of a model: its contract, and `count_tokens(texts)` -> (n,) tokens, special ones included, uncut."""
+    """What the doctor asks of a model: its contract, and `count_tokens(texts)` -> (n,) tokens, special ones included, uncut.
+
+    `unread(texts)` counts the letters that its tokeniser does not know, by script, and all letters; `multilingual` names other models.
+    """
 
     contract: Contract
     count_tokens: Callable[[Sequence[str]], npt.NDArray[np.int64]]
+    unread: Callable[[Sequence[str]], tuple[Counter[str], int]] | None = None
+    multilingual: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,13 +101,13 @@ class Subject:
 
     @cached_property
     def document_keys(self) -> Hashes:
-        """Equal where two documents are equal but for case and blanks."""
-        return digests(map(normalised, self.documents))
+        """Equal where two documents are equal but for case and blanks; empty ones, which are another finding's, equal none."""
+        return _empty_apart(map(normalised, self.documents))
 
     @cached_property
     def query_keys(self) -> Hashes:
-        """Equal where two queries are equal but for case, blanks and punctuation."""
-        return digests(map(wording, self.queries))
+        """Equal where two queries are equal but for case, blanks and punctuation; empty ones equal none."""
+        return _empty_apart(map(wording, self.queries))
 
     @cached_property
     def near_documents(self) -> NearPairs:
@@ -140,3 +146,7 @@ def _near_among(texts: Texts, keys: Hashes, threshold: float, sizes: tuple[int, 
     distinct = np.unique(first_of_each(keys))
     found = near_duplicates(texts[distinct], threshold=threshold, sizes=sizes)
     return NearPairs(distinct[found.first], distinct[found.second], found.similarity)
+
+
+def _empty_apart(texts: Iterable[str]) -> Hashes:
+    return digests(text or f"\0{row}" for row, text in enumerate(texts))

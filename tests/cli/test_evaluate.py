@@ -204,3 +204,12 @@ def test_a_query_does_not_find_itself_unless_asked(tmp_path: Path) -> None:
         found = json.loads(result.stdout)
         assert round(found["rows"][0]["means"]["nDCG@10"], 3) == figure
         assert said in found["notes"][0]
+
+
+def test_errors_of_the_data_are_said_before_it_is_measured(tmp_path: Path) -> None:
+    rows = [{"query": "nan" if at < 4 else f"ask {at}", "positive": f"text {at}", "split": "test"} for at in range(8)]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ended = run("bm25", "--on", tmp_path / "x.jsonl")
+    assert ended.exit_code == 0
+    assert "warning: the data may mislead: missing-value-texts" in ended.stderr
+    assert "nearfield data check" in ended.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,6 +96,7 @@ def evaluate(
     cuts, pools = Cuts(_numbers(dims, "--dims"), tuple(_items(dtype)) or ("float32",), similarity), _numbers(pool_tokens, "--pool-tokens")
     _check(models, fuse, run_folder)
     data = open_data(on)
+    _say_errors(data, on)
     if isinstance(data, Pairs):
         options: dict[str, object] = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
         options |= {"--pool-tokens": pool_tokens, "--keep-own": keep_own, "--bm25 or --no-bm25": None if bm25 is None else "given"}
@@ -133,6 +135,19 @@ def check_data(on: str, *, split: str | None = None) -> None:
         _check_for_pairs(data, [], {"--split": split})
     else:
         judged_split(data, split or TEST, on)
+
+
+def _say_errors(data: Collection | Pairs, on: str) -> None:
+    """Print the doctor's errors, which stop a tune and only mislead a measurement."""
+    from nearfield.data.doctor import CHEAP
+    from nearfield.data.doctor.examine import examine
+    from nearfield.types.finding import ERROR
+
+    for finding in examine(data, checks=CHEAP):
+        if finding.severity == ERROR:
+            said = f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.example}; {finding.mend}"
+            advice = f"`nearfield data check {shlex.quote(on)}` refuses such data, with --allow {finding.check} it passes"
+            err.print(f"warning: the data may mislead: {said}. {advice}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _check(models: list[str], fuse: bool, folder: Path | None) -> None:

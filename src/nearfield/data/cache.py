@@ -26,6 +26,7 @@ def files_key(kind: str, files: Iterable[Path]) -> str:
     """
     parts = [f"{VERSION} {kind}"]
     for file in files:
+        file.stat()  # raises where it is not there
         with open_regular(file) as opened:
             parts.append(f"{file.resolve()} {hashlib.file_digest(opened, 'sha256').hexdigest()}")
     return text_key("\n".join(parts))

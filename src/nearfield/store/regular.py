@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nearfield.errors import InputError
 
+SPARSE = 1 << 32  # bytes from which on a file with next to nothing on the disk is refused: reading it would take hours
 LARGEST_JSON = 1 << 30  # bytes; the largest tokenizer.json published is about 40 MB
 _TEXTS = (".json", ".txt", ".model", ".jinja", ".py")
 
@@ -17,7 +18,7 @@ def open_regular(path: str | Path) -> io.BufferedReader:
     """The file at `path`, open for reading in binary.
 
     Raises InputError where it cannot be opened or is not a regular file: a FIFO or a device could block
-    for ever or never end.
+    for ever or never end. So could one that claims a size of which next to nothing is on the disk.
     """
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer. It makes no difference to a regular file.
@@ -25,9 +26,14 @@ def open_regular(path: str | Path) -> io.BufferedReader:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"could not be read: {reason}", path=path) from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
         os.close(handle)
         raise InputError("is not a regular file; wanted a file of bytes, not a folder, FIFO or device", path=path)
+    on_disk = 512 * getattr(about, "st_blocks", about.st_size)
+    if about.st_size > SPARSE and 1000 * on_disk < about.st_size:
+        os.close(handle)
+        raise InputError(f"claims {about.st_size:,} bytes, of which {on_disk:,} are on the disk; such a file is empty space", path=path)
     return os.fdopen(handle, "rb")
 
 

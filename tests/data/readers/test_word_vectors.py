@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 from pathlib import Path
 
@@ -118,3 +119,19 @@ def test_an_array_and_a_table_that_do_not_fit(tmp_path: Path) -> None:
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"1000000000000 300\ncat 1 2\n", r"x\.bin:1: the first line says 1,000,000,000,000 words of 300 dimensions, at least"),
+        (b"10 3000000000\nab", r"x\.bin:1: has 3,000,000,000 dimensions by its first line; wanted at most 65,536"),
+        (gzip.compress(b"1000000000 300\n" + b"\xff" * 99), r"x\.bin:1: the first line says 1,000,000,000 words"),
+        (gzip.compress(b"the 1 2\ncat 3 4\n" * 99)[:40], "the gzip file is cut off or damaged"),
+        (b"9" * 5000 + b" 2\ncat 1 2\n", "x.bin"),
+    ],
+)
+def test_claims_are_compared_with_the_file(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "x.bin")

@@ -42,3 +42,8 @@ CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "missing-prompt": ("prompts:missing_prompt", BOTH),
     "carried-prompt": ("prompts:carried_prompt", BOTH),
 }
+
+CHEAP = tuple(
+    name for name in CHECKS if "near-" not in name and name not in ("similar-queries-across-splits", "false-negatives", "easy-queries")
+)
+"""The checks that compare no texts with all others: what a measurement can afford to ask before it."""

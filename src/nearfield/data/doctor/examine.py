@@ -25,15 +25,21 @@ class Check(Protocol):
 
 
 def examine(
-    data: Collection | Pairs, *, model: ModelFacts | None = None, first: First | None = None, progress: Progress = silent
+    data: Collection | Pairs,
+    *,
+    model: ModelFacts | None = None,
+    first: First | None = None,
+    checks: Container[str] = CHECKS,
+    progress: Progress = silent,
 ) -> tuple[Finding, ...]:
     """What is wrong with `data`, for `model` where one is given: errors first, then warnings, then notes.
 
+    `checks` are those that are made, `CHEAP` ones, say.
     `first`, which is `first_found` of nearfield.index.bm25, is needed to see where words alone answer the queries.
     """
     kind = COLLECTION if isinstance(data, Collection) else PAIRS
     subject, found = Subject(data, first), []
-    names = [name for name, (_, kinds) in CHECKS.items() if kind in kinds]
+    names = [name for name, (_, kinds) in CHECKS.items() if kind in kinds and name in checks]
     for done, name in enumerate(names):
         progress(done, len(names), name)
         finding = load_check(name)(subject, model)

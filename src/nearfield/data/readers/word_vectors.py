@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -95,6 +96,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _packed(path: Path) -> bool:
+    path.stat()  # raises where it is not there
     with open_regular(path) as file:
         return file.read(2) == b"\x1f\x8b"
 
@@ -212,7 +214,7 @@ def _array_and_table(folder: Path) -> Iterator[Block]:
     try:
         vectors, columns = np.load(array, mmap_mode="r"), pq.read_table(table)
         columns.validate(full=True)  # texts that are no UTF-8
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError, TypeError, pa.ArrowException) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError, TypeError, TokenError, pa.ArrowException) as error:
         raise InputError(f"could not be read: {first_line(error)}", path=folder) from error
     texts = [field.name for field in columns.schema if field.type in (pa.string(), pa.large_string())]
     if len(texts) != 1 or vectors.ndim != 2 or vectors.dtype.kind != "f" or len(vectors) != len(columns):

@@ -90,13 +90,11 @@ def evaluate(
         nearfield evaluate minilm bm25 --on my-data --rerank ./cross-encoder --depth 50
         nearfield evaluate minilm --on pairs.csv --json
     """
-    from nearfield.data.open import open_data
     from nearfield.data.pairs import Pairs
 
     cuts, pools = Cuts(_numbers(dims, "--dims"), tuple(_items(dtype)) or ("float32",), similarity), _numbers(pool_tokens, "--pool-tokens")
     _check(models, fuse, run_folder)
-    data = open_data(on)
-    _say_errors(data, on)
+    data = _examined(on)
     if isinstance(data, Pairs):
         options: dict[str, object] = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
         options |= {"--pool-tokens": pool_tokens, "--keep-own": keep_own, "--bm25 or --no-bm25": None if bm25 is None else "given"}
@@ -137,17 +135,20 @@ def check_data(on: str, *, split: str | None = None) -> None:
         judged_split(data, split or TEST, on)
 
 
-def _say_errors(data: Collection | Pairs, on: str) -> None:
-    """Print the doctor's errors, which stop a tune and only mislead a measurement."""
+def _examined(on: str) -> Collection | Pairs:
+    """The data at `on`; the doctor's errors, which stop a tune and only mislead a measurement, are printed."""
     from nearfield.data.doctor import CHEAP
     from nearfield.data.doctor.examine import examine
+    from nearfield.data.open import open_data
     from nearfield.types.finding import ERROR
 
+    data = open_data(on)
     for finding in examine(data, checks=CHEAP):
         if finding.severity == ERROR:
             said = f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.example}; {finding.mend}"
             advice = f"`nearfield data check {shlex.quote(on)}` refuses such data, with --allow {finding.check} it passes"
             err.print(f"warning: the data may mislead: {said}. {advice}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return data
 
 
 def _check(models: list[str], fuse: bool, folder: Path | None) -> None:

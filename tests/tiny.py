@@ -19,6 +19,7 @@ from transformers import (
     MPNetConfig,
     NomicBertConfig,
     PreTrainedConfig,
+    PreTrainedModel,
     RobertaConfig,
     XLMRobertaConfig,
 )
@@ -60,17 +61,26 @@ def tiny_model(
 ) -> Path:
     """A sentence-transformers folder with random weights; `sizes` are facts of its config, `files` further JSON files by name without
     ending."""
-    folder.mkdir(parents=True)
-    tokenizer = tiny_tokenizer()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    _json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_tokens, **SPECIALS})
     with torch.random.fork_rng():
         torch.random.manual_seed(seed)
-        model = AutoModel.from_config(tiny_config(kind, tokenizer.get_vocab_size(), sizes or {}))
+        model = AutoModel.from_config(tiny_config(kind, tiny_tokenizer().get_vocab_size(), sizes or {}))
         for weight in model.parameters():
             nn.init.normal_(weight, std=0.3) if weight.dim() > 1 else nn.init.normal_(weight, mean=1.0, std=0.1)
-    model.save_pretrained(folder)
     hidden = (SIZES | (sizes or {}))["hidden_size"]
+    sentence_folder(folder, model, hidden=hidden, pooling=pooling, normalise=normalise, max_tokens=max_tokens)
+    for name, value in files.items():
+        _json(folder / f"{name}.json", value)
+    return folder
+
+
+def sentence_folder(
+    folder: Path, model: PreTrainedModel, *, hidden: int, pooling: str = "mean", normalise: bool = True, max_tokens: int = 64
+) -> None:
+    """A sentence-transformers folder of `model` under the tiny tokeniser."""
+    folder.mkdir(parents=True)
+    tiny_tokenizer().save(str(folder / "tokenizer.json"))
+    _json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_tokens, **SPECIALS})
+    model.save_pretrained(folder)
     parts = [("", "Transformer"), ("1_Pooling", "Pooling"), *([("2_Normalize", "Normalize")] if normalise else [])]
     modules = [
         {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{name}"} for at, (path, name) in enumerate(parts)
@@ -78,9 +88,6 @@ def tiny_model(
     _json(folder / "modules.json", modules)
     _json(folder / "1_Pooling" / "config.json", {"embedding_dimension": hidden, "pooling_mode": pooling, "include_prompt": True})
     _json(folder / "sentence_bert_config.json", {"max_seq_length": max_tokens, "do_lower_case": False})
-    for name, value in files.items():
-        _json(folder / f"{name}.json", value)
-    return folder
 
 
 def tiny_tokenizer() -> Tokenizer:

@@ -7,16 +7,21 @@ import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 
+PADDED, EQUAL, ALONE = "padded", "equal", "alone"
+"""What shares a call of a model: texts of any lengths, of one length, or one text."""
 
-def token_budget_batches(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
+
+def token_budget_batches(lengths: npt.NDArray[np.int64], budget: int, together: str = PADDED) -> list[npt.NDArray[np.int64]]:
     """Positions of all items, longest first, cut so that items x longest stays within `budget` tokens (one item at least).
 
-    The order depends on the lengths alone, and ties keep their order.
+    `together` says which items share a batch. The order depends on the lengths alone, and ties keep their order.
     """
     order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
     while start < len(order):
-        size = max(1, budget // max(1, int(lengths[order[start]])))
+        size = 1 if together == ALONE else max(1, budget // max(1, int(lengths[order[start]])))
+        if together == EQUAL:
+            size = int((lengths[order[start : start + size]] == lengths[order[start]]).sum())
         batches.append(order[start : start + size])
         start += size
     return batches

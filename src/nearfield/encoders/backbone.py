@@ -10,6 +10,10 @@ from typing import Any
 
 import torch
 
+from nearfield.batch.tokens import Tokeniser
+from nearfield.encoders.habits import Habits, habits_of, packed_habits, refuse_growing_positions
+from nearfield.encoders.packed.states import PACKED
+from nearfield.encoders.unread import refuse_misfits
 from nearfield.errors import ModelError
 from nearfield.store.foreign import foreign
 from nearfield.store.lora_folder import CONFIG
@@ -23,21 +27,27 @@ from nearfield.store.weights import weight_files
 class Backbone:
     """A transformer, the id that fills its padded places, and the weights that its file left out and nothing reads.
 
-    `whole` is what the checkpoint holds: the transformer itself, or with it the head of a task.
+    `whole` is what the checkpoint holds: the transformer itself, or with it the head of a task. `habits`: how it
+    reads texts beside each other where it takes no packed row.
     """
 
     model: Any
     whole: Any
     fill: int
     unread: frozenset[str]
+    habits: Habits
 
 
-def load_backbone(folder: Path, *, task: str = "", trust_remote_code: bool = False) -> Backbone:
+_SAMPLE = "A lazy dog sleeps in the warm sun while the quick brown fox, who is not tired at all, jumps over it."
+
+
+def load_backbone(folder: Path, *, task: str = "", also: str = "", trust_remote_code: bool = False) -> Backbone:
     """The transformer in `folder`, float32, in evaluation mode, with the head of `task`, one of TASKS, where there is one.
 
-    Of an encoder-decoder its encoder. `trust_remote_code`: the classes that the folder names of its own are run.
-    Raises ModelError for an architecture that transformers does not know, for an encoder-decoder whose encoder it does not
-    load alone, for weights that are missing (a pooler that nothing reads may be), cut off, or not finite.
+    Of an encoder-decoder its encoder. `also`: a weight of the checkpoint that something else reads. `trust_remote_code`:
+    the classes that the folder names of its own are run. Raises ModelError for an architecture that transformers does not
+    know or that does not run on a text alone, for an encoder-decoder whose encoder it does not load alone, for weights
+    that are missing or that nothing reads (a pooler, or the head of a task, may be), cut off, or not finite.
     """
     import transformers
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
@@ -46,6 +56,7 @@ def load_backbone(folder: Path, *, task: str = "", trust_remote_code: bool = Fal
     with quiet():
         with foreign(folder, "the architecture is not one that transformers knows"):
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
+        refuse_growing_positions(config)
         _check_files(folder)
         auto: Any = getattr(transformers, TASKS[task]) if task else AutoModel
         if not task and not trust_remote_code and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
@@ -55,18 +66,25 @@ def load_backbone(folder: Path, *, task: str = "", trust_remote_code: bool = Fal
         how: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True, "output_loading_info": True}
         with foreign(folder, "the weights could not be read"):
             opened = auto.from_pretrained(folder, config=config, trust_remote_code=trust_remote_code, **how)
-    backbone, report = opened
-    pooled = task == "sequence-classification"
-    missing = [name for name in report["missing_keys"] if pooled or not name.startswith("pooler.")]
-    if missing or report["mismatched_keys"]:
-        some = ", ".join([*missing, *(str(key) for key in report["mismatched_keys"])][:3])
-        raise ModelError(f"{folder}: the weights do not fit the architecture {config.model_type}: missing or of another shape: {some}")
-    for name, weight in backbone.named_parameters():
+    whole, report = opened
+    refuse_misfits(whole, report, folder, pooled=task == "sequence-classification", also=also)
+    for name, weight in whole.named_parameters():
         if not torch.isfinite(weight).all():
             raise ModelError(f"{folder}: weight {name} holds NaN or infinite values; the file is damaged or its training failed")
-    whole = backbone.eval()
-    base = whole.base_model if task else whole
-    return Backbone(base, whole, int(config.pad_token_id or 0), frozenset(report["missing_keys"]))
+    base = whole.eval().base_model if task else whole.eval()
+    fill = getattr(config, "pad_token_id", None) or 0
+    return Backbone(base, whole, max(0, int(fill)), frozenset(report["missing_keys"]), _habits(folder, base, own=trust_remote_code))
+
+
+def _habits(folder: Path, backbone: Any, *, own: bool) -> Habits:
+    """The habits of a backbone; `own`: by code of the folder, whose name for the architecture says nothing."""
+    if backbone.config.model_type in PACKED and not own:
+        return packed_habits(backbone.config)
+    try:
+        ids = Tokeniser.open(folder, max_tokens=64).tokenise([_SAMPLE]).ids
+        return habits_of(backbone, torch.from_numpy(ids).long(), known=not own)
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
 
 
 @contextlib.contextmanager

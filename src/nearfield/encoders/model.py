@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.encoders.backbone import Backbone, load_backbone
+from nearfield.encoders.habits import rows_through
 from nearfield.encoders.language_heads import language_head
 from nearfield.encoders.lora.attached import Attached
 from nearfield.encoders.lora.low_rank import LowRank
@@ -48,22 +49,27 @@ class TextModel:
     """
 
     def __init__(self, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu") -> None:
-        self.folder = folder
-        self.contract = folder.contract
         self.precision = precision
         self.device = torch.device(device)
         sparse = folder.contract.kind == "sparse"
+        inline = INLINE if folder.late is not None and folder.late.inline else ""
         task, trusted = "fill-mask" if sparse else "", bool(folder.code)
         opened = (
             static_backbone(folder.transformer)
             if folder.static
-            else load_backbone(folder.transformer, task=task, trust_remote_code=trusted)
+            else load_backbone(folder.transformer, task=task, also=inline, trust_remote_code=trusted)
         )
+        self.folder = folder = folder.within(opened.habits.places)
+        self.contract = folder.contract
         self.whole, self.backbone = opened.whole.to(self.device), opened.model
-        self.fill, self.unread = opened.fill, opened.unread
+        self.fill, self.unread, self.habits = opened.fill, opened.unread, opened.habits
+        hidden = opened.habits.hidden
+        if hidden not in (None, self.contract.dim) and self.contract.kind == "dense" and not folder.projections:
+            raise ModelError(f"{folder.path}: the states have {hidden} dimensions, and config.json says {self.contract.dim}")
         self.packs = folder.static or (not folder.code and prepare(self.backbone))
         if not self.packs:
-            log.warning("%s: the architecture %s runs in padded batches here, not packed", folder.path, self.backbone.config.model_type)
+            kind, together = self.backbone.config.model_type, self.habits.together
+            log.warning("%s: the architecture %s is not packed here; texts share a batch: %s", folder.path, kind, together)
         self.head: Head[Any] = open_head(folder, opened).to(self.device)
         self.adapters = open_adapters(folder, self.whole)
         self.queries = open_term_table(folder, self.device)
@@ -104,25 +110,24 @@ class TextModel:
         if not len(batch.ids):
             return torch.empty(0, self.backbone.config.hidden_size, device=self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
-            states = self._packed_states(batch, picked) if self.packs else self._padded_states(batch)
+            states = self._packed_states(batch, picked) if self.packs else self._row_states(batch)
         return states.float()
 
     def _packed_states(self, batch: Packed, picked: npt.NDArray[np.int64] | None) -> Tensor:
         with self._adapted(batch.adapters, batch.lengths):
             return packed_states(self.backbone, batch, self.device, self.layers, picked)
 
-    def _padded_states(self, batch: Packed) -> Tensor:
-        """The states by padded batches, each of no more places than the whole has tokens."""
+    def _row_states(self, batch: Packed) -> Tensor:
+        """The states by batches of rows, each of no more places than the whole has tokens."""
         parts = []
-        budget = 1 if self.folder.code else len(batch.ids)  # what code of a folder makes of padding is not known: each text alone
-        for items in token_budget_batches(batch.lengths, budget):
+        for items in token_budget_batches(batch.lengths, len(batch.ids), self.habits.together):
             ids, mask = (torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill))
             attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
             if batch.marks is not None:
                 seen = torch.from_numpy(batch.lengths[items] - batch.marks.unseen[items]).to(self.device)
                 attended &= torch.arange(attended.shape[1], device=self.device) < seen[:, None]
             with self._adapted(None if batch.adapters is None else batch.adapters[items], np.full(len(items), ids.shape[1])):
-                parts.append(self.backbone(input_ids=ids, attention_mask=attended.long()).last_hidden_state[mask])
+                parts.append(rows_through(self.backbone, ids, attended.long())[mask])
         return torch.cat(parts)
 
     def _adapted(self, numbers: npt.NDArray[np.int64] | None, lengths: npt.NDArray[np.int64]) -> AbstractContextManager[None]:

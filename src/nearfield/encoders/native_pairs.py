@@ -11,7 +11,7 @@ from scipy.special import erf
 
 from nearfield.batch.packed import Packed
 from nearfield.encoders.pair_scorer import Scores
-from nearfield.encoders.runtimes.architectures import ARCHITECTURES, why_not_config
+from nearfield.encoders.runtimes.architectures import ARCHITECTURES, why_not_config, why_not_names
 from nearfield.encoders.runtimes.native import NativeRuntime
 from nearfield.encoders.runtimes.packed_model import PackedModel
 from nearfield.errors import ModelError
@@ -86,11 +86,15 @@ class NativePairs:
 
 
 def _typed(folder: RerankerFolder, config: Fields) -> bool:
-    """Whether the model has two types of token and its tokeniser gives them; BERT's and ELECTRA's do where nothing says otherwise."""
+    """Whether the model has two types of token and its tokeniser gives them; a BERT's and an ELECTRA's do where nothing is stated."""
     stated = read_optional(folder.transformer / "tokenizer_config.json")
-    names = stated.texts("model_input_names", ["token_type_ids"])
-    types = config.integer("type_vocab_size", 2 if config["model_type"] in ("bert", "electra") else 1)
-    return types == 2 and "token_type_ids" in names
+    return _types(config) == 2 and "token_type_ids" in stated.texts("model_input_names", ["token_type_ids"])
+
+
+def _types(config: Fields) -> int:
+    """How many types of token there are: of an architecture without types one, whatever config.json says."""
+    types: int = config.integer("type_vocab_size", 2)
+    return types if ARCHITECTURES[str(config["model_type"])].types else 1
 
 
 def why_not(folder: RerankerFolder, precision: str = "float32") -> str | None:
@@ -107,6 +111,8 @@ def why_not(folder: RerankerFolder, precision: str = "float32") -> str | None:
     stated = read_optional(folder.transformer / "tokenizer_config.json")
     names = stated.texts("model_input_names", None)
     known = stated.text("tokenizer_class", "").removesuffix("Fast")
-    if names is None and config["model_type"] in ("bert", "electra") and known not in ("BertTokenizer", "ElectraTokenizer"):
+    if _types(config) not in (1, 2):
+        return "tells one or two types of token apart"
+    if names is None and _types(config) == 2 and known not in ("BertTokenizer", "ElectraTokenizer"):
         return "does not know whether the tokeniser tells a pair's texts apart (model_input_names in tokenizer_config.json)"
-    return why_not_config(config)
+    return why_not_config(config) or why_not_names(Weights(folder.transformer).names(), config)

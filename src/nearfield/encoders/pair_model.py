@@ -44,7 +44,7 @@ class PairModel:
         self.device = torch.device(device)
         opened = load_backbone(folder.transformer, task=folder.task)
         self.whole: Any = opened.whole.to(self.device)
-        self.backbone, self.fill = opened.model, opened.fill
+        self.backbone, self.fill, self.habits = opened.model, opened.fill, opened.habits
         kind = self.backbone.config.model_type
         self.packs = (kind in CLASSIFIERS or folder.task != CLASSIFIER) and prepare(self.backbone)
         if not self.packs and (kind not in PADDED or folder.task != CLASSIFIER):
@@ -95,7 +95,7 @@ class PairModel:
     def _padded(self, batch: Packed) -> Tensor:
         """The logits by padded batches, each of no more places than the whole has tokens."""
         parts, at = [], []
-        for items in token_budget_batches(batch.lengths, len(batch.ids)):
+        for items in token_budget_batches(batch.lengths, len(batch.ids), self.habits.together):
             ids, mask = (torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill))
             types = {} if batch.types is None else {"token_type_ids": self._padded_types(batch, items)}
             attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nearfield.batch.padded import PADDED
 from nearfield.encoders.backbone import Backbone
+from nearfield.encoders.habits import Habits
 from nearfield.store.static_folder import checked_table
 
 
@@ -27,4 +29,4 @@ class StaticTable(nn.Module):
 def static_backbone(folder: Path) -> Backbone:
     """The table in a static folder, in memory. Raises ModelError as `checked_table` does."""
     table = StaticTable(torch.from_numpy(np.array(checked_table(folder), np.float32)))
-    return Backbone(table, table, 0, frozenset())
+    return Backbone(table, table, 0, frozenset(), Habits(PADDED))

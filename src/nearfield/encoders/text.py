@@ -55,7 +55,7 @@ class TextEncoder(Encoder[E]):
     def __init__(
         self, folder: ModelFolder, runtime: Runtime, *, batch_tokens: int | None = None, why: str = "", adapter: Adapter | None = None
     ) -> None:
-        self.folder = folder
+        self.folder = folder = folder.within(runtime.places)
         self.contract = folder.contract
         self.adapter = adapter
         if adapter is not None:

@@ -62,6 +62,16 @@ class ModelFolder:
         """The adapters' folders, each once; an adapter's number is its place here."""
         return sorted(set(self.adapters.values()))
 
+    def within(self, places: int | None) -> ModelFolder:
+        """The same folder, whose texts have at most `places` tokens, where that is fewer than its files say."""
+        if places is None or places >= self.contract.max_tokens:
+            return self
+        contract, late = dataclasses.replace(self.contract, max_tokens=places), self.late
+        if late is not None:
+            query, document = late.query_tokens or places, late.document_tokens or places
+            late = dataclasses.replace(late, query_tokens=min(query, places), document_tokens=min(document, places))
+        return dataclasses.replace(self, contract=contract, late=late)
+
     def refuse_adapters(self, why: str) -> None:
         """Raise ModelError, saying `why`, where roles have adapters beside the weights."""
         if self.adapters:
@@ -291,8 +301,9 @@ def max_tokens_of(transformer: Path, config: Fields, limits: Fields, stated: Map
     """
     tokenizer = read_optional(transformer / "tokenizer_config.json")
     positions = config.integer("max_position_embeddings", None, low=-1, high=_LONGEST)
-    if positions and config.get("model_type") in OFFSET_POSITIONS:
-        positions -= config.integer("pad_token_id", 0, low=-1) + 1
+    kind = config.get("model_type")
+    if positions and kind in OFFSET_POSITIONS:
+        positions -= 1 + (1 if kind == "mpnet" else config.integer("pad_token_id", 1, low=-1))
     limit = processor_arguments(transformer).get("model_max_length") or own or limits.integer("max_seq_length", None, high=_LONGEST)
     theirs = tokenizer.number("model_max_length", tokenizer.number("max_len", None))
     says = [theirs if limit is None else limit, positions, stated.get("max_tokens")]
@@ -306,14 +317,15 @@ def max_tokens_of(transformer: Path, config: Fields, limits: Fields, stated: Map
 _LONGEST = 10**30  # tokens: what transformers writes where there is no limit is about so much
 
 
-OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")  # positions start at pad_token_id + 1
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")
+"""Positions start at pad_token_id + 1, MPNet's at 2: of architectures that open without torch. Of all others the opened model tells."""
 
 
 def _dim(projections: list[Path], config: Fields, path: Path) -> int:
     if projections:
         return int(read_fields(projections[-1] / "config.json").integer("out_features", low=1))
     for sizes in filter(None, (config.object("text_config", None), config)):
-        for name in ("hidden_size", "dim", "d_model", "n_embd"):
+        for name in ("hidden_size", "dim", "d_model", "n_embd", "emb_dim"):
             found = sizes.integer(name, None)
             if found:
                 return int(found)

@@ -19,7 +19,6 @@ from nearfield.encoders.text import tokeniser_of
 from nearfield.errors import InputError, ModelError
 from nearfield.store.atomic import write_json, write_text
 from nearfield.store.fields import read_optional
-from nearfield.store.model_folder import OFFSET_POSITIONS
 from nearfield.types.progress import Progress, silent
 
 _CHUNK = 4096  # texts tokenised at once
@@ -86,7 +85,10 @@ def _special_ids(model: TextModel) -> list[int]:
     config = model.backbone.config
     named = [getattr(config, f"{name}_token_id", None) for name in _SPECIAL_IDS]
     found = [id_ for id_ in named if isinstance(id_, int) and 0 <= id_ < config.vocab_size]
-    return [*found, *range(config.pad_token_id + 1)] if config.model_type in OFFSET_POSITIONS else found
+    words = model.backbone.get_input_embeddings()
+    others = [part for part in model.backbone.modules() if isinstance(part, nn.Embedding) and part is not words]
+    offset = max((part.padding_idx + 1 for part in others if part.padding_idx is not None), default=0)
+    return [*found, *range(offset)]
 
 
 def _keep_rows(model: TextModel, kept: Sequence[int]) -> int:

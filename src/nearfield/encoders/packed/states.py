@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from nearfield.batch.packed import Packed
+from nearfield.encoders.habits import long_rope
 from nearfield.encoders.packed.attention import IMPLEMENTATION, register
 from nearfield.encoders.packed.groups import Groups
 from nearfield.encoders.packed.mpnet import mpnet_states
 from nearfield.encoders.packed.native_layers import NativeLayers, Places
 from nearfield.encoders.runtimes.packed_model import relative_bucket
+from nearfield.errors import ModelError
 
 _FROM_ZERO = (
     "albert", "bert", "distilbert", "electra", "eurobert", "gemma", "gemma3_text", "gte", "jina_embeddings_v3", "llama", "mistral",
@@ -27,10 +29,14 @@ PACKED = frozenset((*_FROM_ZERO, *_AFTER_PADDING))  # the architectures that a t
 def prepare(backbone: Any) -> bool:
     """Make ready for `packed_states` a backbone of transformers, and say whether it is of an architecture that can be."""
     kind = backbone.config.model_type
-    if kind in PACKED and kind != "mpnet":
+    if kind not in PACKED or long_rope(backbone.config):
+        return False
+    if kind in _AFTER_PADDING and backbone.embeddings.padding_idx is None:
+        raise ModelError(f"positions of {kind} count from pad_token_id, and config.json sets it to null; wanted the id of padding")
+    if kind != "mpnet":
         register()
         backbone.set_attn_implementation(IMPLEMENTATION)
-    return kind in PACKED
+    return True
 
 
 def packed_states(

@@ -27,7 +27,7 @@ from nearfield.store.model_folder import ModelFolder
 from nearfield.store.regular import open_regular
 
 log = logging.getLogger(__name__)
-FORMAT = 2  # of what is made here of the same model: raised when that changes
+FORMAT = 3  # of what is made here of the same model: raised when that changes
 BESIDE, FACTS = ".nearfield", "conversion.json"
 
 NO_TRANSFORMER = "converts transformers, and this model is a table of vectors (--dtype says how its vectors are stored)"

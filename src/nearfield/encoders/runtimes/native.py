@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.encoders.runtimes.architectures import ARCHITECTURES, why_not_config
+from nearfield.encoders.runtimes.architectures import ARCHITECTURES, why_not_config, why_not_names
 from nearfield.encoders.runtimes.hardware import cores
 from nearfield.encoders.runtimes.native_terms import NativeTerms, why_not_terms
 from nearfield.encoders.runtimes.packed_model import PackedModel
@@ -141,4 +141,5 @@ def why_not_documents(folder: ModelFolder) -> str | None:
     if not any(folder.transformer.glob("model.safetensors*")):
         return "reads model.safetensors only"
     config = read_fields(folder.transformer / "config.json")
-    return why_not_config(config) or (why_not_terms(folder, config) if folder.contract.kind == "sparse" else None)
+    hindrance = why_not_config(config) or why_not_names(Weights(folder.transformer).names(), config)
+    return hindrance or (why_not_terms(folder, config) if folder.contract.kind == "sparse" else None)

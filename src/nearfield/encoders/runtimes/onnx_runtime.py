@@ -41,6 +41,7 @@ class ONNXRuntime(Runtime):
         engine = require("onnxruntime", extra="onnx")
         self.precision, self.batch_tokens, self.streams = precision, BATCH_TOKENS, cores()
         self._shape, self._finish = Shape.open(path), Finish(folder.contract, folder.projections)
+        self.places = self._shape.places
         options = engine.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._graph = engine.InferenceSession(path / "model.onnx", options, providers=["CPUExecutionProvider"])

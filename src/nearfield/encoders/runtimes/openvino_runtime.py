@@ -44,6 +44,7 @@ class OpenVINORuntime(Runtime):
         core = openvino().Core()
         self.precision, self.batch_tokens, self.streams = precision, BATCH_TOKENS, cores()
         self._shape, self._finish, self._requests = Shape.open(path), Finish(folder.contract, folder.projections), threading.local()
+        self.places = self._shape.places
         settings = {"NUM_STREAMS": self.streams, "INFERENCE_NUM_THREADS": self.streams, "INFERENCE_PRECISION_HINT": _HINTS[precision]}
         self._compiled = core.compile_model(path / "model.xml", "CPU", settings)
 

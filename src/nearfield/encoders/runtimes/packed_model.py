@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nearfield.encoders.runtimes.architectures import ACTIVATIONS, Architecture
 from nearfield.encoders.runtimes.packed_weights import PackedWeights
+from nearfield.errors import ModelError
 from nearfield.kernels.layout import LayerLayout, ModelLayout
 from nearfield.kernels.library import Kernels
 from nearfield.kernels.matrix import Floats
@@ -46,37 +47,41 @@ class PackedModel:
         model.activation, model.pooling = ACTIVATIONS[architecture.fact(config, "hidden_act")], POOLINGS.index(pooling)
         model.epsilon = float(architecture.fact(config, "layer_norm_eps"))
         model.padding = int(architecture.fact(config, "pad_token_id")) if architecture.padded_positions else -1
-        self._embeddings(model, hidden)
+        self._embeddings(model, hidden, config)
         if architecture.distances:
             model.distances = self.read.keep(self._by_distance(self.read.floats(architecture.distances, 32, heads), model.reach))
-        layers = (LayerLayout * count)()
-        for at in range(count):
-            self._layer(layers[at], architecture.layer.format(at), hidden, inner)
+        layers = (LayerLayout * count)(*[self._layer(architecture.layer.format(at), hidden, inner) for at in range(count)])
         self.read.kept.append(layers)
         model.layers = ctypes.cast(layers, ctypes.POINTER(LayerLayout))
 
-    def _embeddings(self, model: ModelLayout, hidden: int) -> None:
-        words = self.read.floats("embeddings.word_embeddings.weight", None, None)
+    def _embeddings(self, model: ModelLayout, hidden: int, config: Mapping[str, Any]) -> None:
+        wide = None if "embedding_size" in config and config["model_type"] == "electra" else hidden
+        words = self.read.floats("embeddings.word_embeddings.weight", config.get("vocab_size"), wide)
         if self._typed and self._architecture.types:
             first, second = self.read.floats(self._architecture.types, 2, words.shape[1])
             words = np.concatenate([words, words + (second - first)])  # the first's is added to all
         model.vocabulary, model.embedded = words.shape
-        positions = self.read.floats("embeddings.position_embeddings.weight", None, model.embedded)
+        positions = self.read.floats("embeddings.position_embeddings.weight", config.get("max_position_embeddings"), model.embedded)
         model.reach = len(positions)
         model.words, model.positions = self.read.keep(words), self.read.keep(positions)
         if self._architecture.types:
-            model.type = self.read.keep(np.ascontiguousarray(self.read.floats(self._architecture.types, None, model.embedded)[0]))
+            types = self.read.floats(self._architecture.types, config.get("type_vocab_size"), model.embedded)
+            if not len(types):
+                raise ModelError("the weights do not fit the architecture: there is no row for the type of a token")
+            model.type = self.read.keep(np.ascontiguousarray(types[0]))
         model.embedding = self.read.norm("embeddings.LayerNorm", model.embedded)
         if model.embedded != hidden:
             model.enlarge = self.read.matrix(["embeddings_project"], hidden, model.embedded)
 
-    def _layer(self, layer: LayerLayout, prefix: str, hidden: int, inner: int) -> None:
+    def _layer(self, prefix: str, hidden: int, inner: int) -> LayerLayout:
+        layer = LayerLayout()
         names = {part: prefix + name for part, name in self._architecture.parts.items()}
         layer.projected = self.read.matrix([names["query"], names["key"], names["value"]], hidden, hidden)
         layer.out = self.read.matrix([names["out"]], hidden, hidden)
         layer.up = self.read.matrix([names["up"]], inner, hidden)
         layer.down = self.read.matrix([names["down"]], hidden, inner)
         layer.attended, layer.finished = self.read.norm(names["attended"], hidden), self.read.norm(names["finished"], hidden)
+        return layer
 
     def _by_distance(self, buckets: Floats, reach: int) -> Floats:
         """What is added to a head's scores by key place - query place, from 1 - reach: (heads x (2 reach - 1) and a panel,)."""

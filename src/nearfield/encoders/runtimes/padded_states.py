@@ -22,10 +22,13 @@ Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """What a converted graph does not say of itself: the id that fills padded places, and the states' dimensions."""
+    """What a converted graph does not say of itself: the id that fills padded places, the states' dimensions, which texts
+    share a call (see `Habits`), and how many tokens of one there are places for."""
 
     fill: int
     hidden: int
+    together: str
+    places: int | None
 
     def save(self, folder: Path) -> None:
         """Write it beside the graph."""
@@ -40,7 +43,7 @@ class Shape:
         """The states (T, hidden) of the batch's tokens, by padded rows of no more places in one call than the batch has tokens."""
         parts = [np.empty((0, self.hidden), np.float32)]
         full = batch.lengths[batch.lengths > 0]  # lengths fall, so that the empty sequences are the last ones
-        for items in token_budget_batches(full, max(1, len(batch.ids))):
+        for items in token_budget_batches(full, max(1, len(batch.ids)), self.together):
             ids, mask = pad(batch, items, self.fill)
             parts.append(run(ids, mask.astype(np.int64))[mask])
         return np.concatenate(parts, dtype=np.float32)

@@ -72,7 +72,7 @@ def measure(runtime: Runtime, folder: ModelFolder, texts: Sequence[str]) -> Meas
     from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 
     reference, cosines = TorchRuntime.open(folder), []
-    for batch in packed_batches(folder_tokeniser(folder).tokenise(texts), runtime.batch_tokens):
+    for batch in packed_batches(folder_tokeniser(folder.within(runtime.places)).tokenise(texts), runtime.batch_tokens):
         ours, theirs = runtime.embed(batch).astype(np.float64), reference.embed(batch).astype(np.float64)
         norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
         cosines.append(np.where(norms > 0, (ours * theirs).sum(1) / np.where(norms > 0, norms, 1), (ours == theirs).all(1)))

@@ -18,7 +18,7 @@ class Runtime(ABC):
     `precision` is that of the matrix products, one of `precisions`; what comes out is float32. `batch_tokens` is the number of
     tokens in one call at which it is fastest. `streams` is how many threads may call `embed` at the same time and be faster for it
     (1 where the runtime itself uses all cores). `kinds` are the kinds of embeddings that it makes. `adapts`: it
-    runs LoRA adapters beside the weights.
+    runs LoRA adapters beside the weights. `places`: how many tokens of a text it has positions for, None for no bound of its own.
     """
 
     name: ClassVar[str]
@@ -28,6 +28,7 @@ class Runtime(ABC):
     precision: str
     batch_tokens: int
     streams: int
+    places: int | None = None
 
     @abstractmethod
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:

@@ -25,7 +25,7 @@ class TorchRuntime(Runtime):
 
     def __init__(self, model: TextModel) -> None:
         self.model = model
-        self.precision = model.precision
+        self.precision, self.places = model.precision, model.habits.places
 
     @property
     def batch_tokens(self) -> int:  # type: ignore[override]  # it changes while the model is trained

@@ -23,7 +23,7 @@ class States(nn.Module):
         opened = load_backbone(transformer)
         self.backbone: Any = opened.model
         self.backbone.config.use_cache = False  # of a decoder: nothing is generated
-        self.shape = Shape(opened.fill, int(self.backbone.config.hidden_size))
+        self.shape = Shape(opened.fill, int(self.backbone.config.hidden_size), opened.habits.together, opened.habits.places)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(B, L, hidden) float32."""

@@ -14,7 +14,7 @@ import pytest
 from tree import file_of, modules
 
 FILE_LINES, FUNCTION_LINES, PARAMETERS, EQUAL_LINES = 400, 60, 8, 6
-COMMAND_OPTIONS = 16  # a command's parameters are its options, each named and documented where it is declared
+COMMAND_OPTIONS = 17  # a command's parameters are its options, each named and documented where it is declared
 COLUMNS = 140  # of a line; ruff holds Python to it
 VAGUE = {"utils", "util", "common", "helpers", "helper", "base", "misc"}
 SEEDING = {"torch.manual_seed", "np.random.seed", "numpy.random.seed", "random.seed", "torch.cuda.manual_seed_all"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import check_before, check_maker, files_of
+from nearfield.cli.opened import ALLOW, check_before, check_maker, files_of
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def adapt(
     kind: Annotated[str, typer.Option(help="linear, low-rank or mlp.")] = "linear",
     width: Annotated[int, typer.Option(help="The rank of low-rank, the hidden width of mlp.", min=1)] = 64,
     epochs: Annotated[int, typer.Option(help="Passes over the training pairs.", min=1)] = 30,
+    allow: Annotated[list[str] | None, ALLOW] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Train a map of query vectors against document vectors that stay as they are, and say what it gains on the test split.
@@ -54,7 +55,7 @@ def adapt(
     collection, notes = with_all_splits(open_collection(on), seed=recipe.seed)
     vectors = _vectors(model, collection, documents, queries)
     with progress_bar("training the adapter") as progress:
-        found = run(vectors, recipe, progress=progress)
+        found = run(vectors, recipe, allow=allow or (), progress=progress)
     facts: dict[str, object] = {"model": vectors.name, "collection": collection.name, "notes": list(notes), **_source(model)}
     save_adaptation(found, to, facts=facts, recipe=recipe)
     if json:

@@ -46,7 +46,7 @@ def merge(
     """
     from nearfield.encoders.algebra.merge import merge as merged
 
-    _check_data(on, split)
+    _check_data(on, split, models)
     made = merged(models, to=to, how=how, base=base, weights=_numbers(weights, "--weights"))
     _show(made, models, on, split, json=json)
 
@@ -68,7 +68,7 @@ def drop_layers(
     """
     from nearfield.encoders.algebra.layers import drop_layers as dropped
 
-    _check_data(on, split)
+    _check_data(on, split, [model])
     layers = _numbers(keep, "--keep", example="0,2,5")
     if any(layer != int(layer) for layer in layers):
         raise InputError(f"--keep has {keep!r}; wanted whole numbers with commas between, as 0,2,5")
@@ -92,7 +92,7 @@ def trim(
     """
     from nearfield.encoders.algebra.trim import trim as trimmed
 
-    _check_data(on, split)
+    _check_data(on, split, [model])
     used = _texts(texts)
     with progress_bar(f"tokenising {len(used):,} texts") as progress:
         made = trimmed(model, to=to, texts=used, progress=progress)
@@ -118,7 +118,7 @@ def quantise(
     """
     from nearfield.encoders.algebra.quantise import quantise as quantised
 
-    _check_data(on, split)
+    _check_data(on, split, [model])
     _show(quantised(model, to=to, dtype=dtype), [model], on, split, json=json)
 
 
@@ -141,19 +141,19 @@ def sif(
     """
     from nearfield.encoders.algebra.sif import sif as weighted
 
-    _check_data(on, split)
+    _check_data(on, split, [model])
     used = _texts(texts)
     with progress_bar(f"counting the words of {len(used):,} texts") as progress:
         made = weighted(model, to=to, texts=used, a=a, components=components, progress=progress)
     _show(made, [model], on, split, json=json)
 
 
-def _check_data(on: str | None, split: str | None) -> None:
+def _check_data(on: str | None, split: str | None, models: Sequence[str]) -> None:
     """Raise InputError where there is nothing to measure on, before a model is made."""
     from nearfield.cli.evaluate import check_data
 
     if on is not None:
-        check_data(on, split=split)
+        check_data(on, split=split, models=models)
 
 
 def _texts(source: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import judged_split
+from nearfield.cli.opened import ALLOW, judged_split
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
@@ -24,6 +24,7 @@ def bridge(
     on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
     to: Annotated[Path, typer.Option(help="The folder that the map is written to.")],
     split: Annotated[str, typer.Option(help="The split whose judged queries measure it.")] = "test",
+    allow: Annotated[list[str] | None, ALLOW] = None,
     sample: Annotated[int, typer.Option(help="Documents that both models embed to fit the map.", min=32)] = 2000,
     width: Annotated[int, typer.Option(help="Hidden units beside the linear map; 0 for the linear map alone.", min=0)] = 1024,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
@@ -52,7 +53,9 @@ def bridge(
     count = len(collection.documents)
     chosen = np.random.default_rng(0).permutation(count)[: min(sample, count)]
     with progress_bar("fitting the bridge") as progress:
-        found = run(*sides, sample=chosen, split=split, recipe=BridgeRecipe(width=width), shares=SHARES, progress=progress)
+        found = run(
+            *sides, sample=chosen, split=split, recipe=BridgeRecipe(width=width), shares=SHARES, allow=allow or (), progress=progress
+        )
     numbers = {"recall": found.recall, "regained": found.regained, "kept": found.kept, "comparison": found.comparison}
     facts = {"old": old, "new": new, "collection": collection.name, "fitted_on": len(chosen)}
     with staged_folder(to) as stage:

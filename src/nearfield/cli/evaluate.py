@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
-from nearfield.cli.opened import DEPTH, KEEP_OWN, RERANK, judged_split, open_model, open_reranker, proof_on, short_name
+from nearfield.cli.opened import ALLOW, DEPTH, KEEP_OWN, RERANK, judged_split, open_model, open_reranker, proof_on, short_name
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nearfield.types.contract import Contract
 
 BM25, TFIDF = "bm25", "tfidf"
-MAIN, TEST = "nDCG@10", "test"  # what is measured, and on what, when nothing else is asked for
+MAIN = "nDCG@10"  # what is measured when nothing else is asked for
 SHOWN_PAIRS = 10
 
 
@@ -71,6 +71,7 @@ def evaluate(
         str, typer.Option(help="Of a multi-vector model's documents: one vector for so many alike tokens; a row for each of 1,2,4.")
     ] = "",
     keep_own: Annotated[bool, KEEP_OWN] = False,
+    allow: Annotated[list[str] | None, ALLOW] = None,
     run_folder: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
@@ -94,17 +95,18 @@ def evaluate(
 
     cuts, pools = Cuts(_numbers(dims, "--dims"), tuple(_items(dtype)) or ("float32",), similarity), _numbers(pool_tokens, "--pool-tokens")
     _check(models, fuse, run_folder)
-    data = _examined(on)
+    data, seen = _examined(on), allow or ()
     if isinstance(data, Pairs):
         options: dict[str, object] = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
         options |= {"--pool-tokens": pool_tokens, "--keep-own": keep_own, "--bm25 or --no-bm25": None if bm25 is None else "given"}
         _check_for_pairs(data, models, options)
-        comparison, systems, relevance = _on_pairs(models, data, cuts), [], {}
+        comparison, systems, relevance = _on_pairs(models, data, cuts, seen), [], {}
     else:
-        wanted, asked = _measures(measure or MAIN, measures), _asked(replace(data, keep_own=keep_own), split or TEST, on, run_folder)
-        judge = None if rerank is None else open_reranker(rerank)
-        systems = _systems(models, asked, cuts, Baselines(bm25 is not False, fuse, judge, depth), wanted, pools=pools)
-        comparison, relevance = _compared(systems, asked, wanted), asked.relevance
+        data, wanted = replace(data, keep_own=keep_own), _measures(measure or MAIN, measures)
+        asked = _asked(data, split, on, run_folder, models)
+        baselines = Baselines(bm25 is not False, fuse, None if rerank is None else open_reranker(rerank), depth)
+        systems = _systems(models, asked, cuts, baselines, wanted, pools=pools, allow=seen)
+        comparison, relevance = _compared(systems, asked, wanted, seen), asked.relevance
     if run_folder is not None:
         _export(run_folder, comparison, systems, relevance)
     emit_json(comparison) if json else _show(comparison, run_folder, named=_items(measures))
@@ -119,20 +121,23 @@ def compared(models: list[str], on: str, *, split: str | None = None) -> Compari
     if isinstance(data, Pairs):
         _check_for_pairs(data, models, {"--split": split})
         return _on_pairs(models, data, cuts)
-    wanted, asked = _measures(MAIN, ""), judged_split(data, split or TEST, on)
+    wanted, asked = _measures(MAIN, ""), judged_split(data, split, on, models=models)
     return _compared(_systems(models, asked, cuts, Baselines(bm25=False, fuse=False), wanted), asked, wanted)
 
 
-def check_data(on: str, *, split: str | None = None) -> None:
-    """Raise InputError for data that `compared` cannot measure on."""
+def check_data(on: str, *, split: str | None = None, models: Sequence[str] = ()) -> None:
+    """Raise InputError for data that `compared` cannot measure `models`, or what is made of them, on."""
     from nearfield.data.open import open_data
     from nearfield.data.pairs import Pairs
+    from nearfield.data.trained_on import TrainedOn
+    from nearfield.evaluate.trained import refuse_seen
 
     data = open_data(on)
     if isinstance(data, Pairs):
         _check_for_pairs(data, [], {"--split": split})
     else:
-        judged_split(data, split or TEST, on)
+        asked = judged_split(data, split, on, models=models)
+        refuse_seen({model: TrainedOn.read(model) for model in models}, asked)
 
 
 def _examined(on: str) -> Collection | Pairs:
@@ -175,21 +180,32 @@ def _measures(main: str, others: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(measure_name(name) for name in (main, *(_items(others) or MEASURES))))
 
 
-def _compared(systems: list[System], split: Split, wanted: tuple[str, ...]) -> Comparison:
+def _compared(systems: list[System], split: Split, wanted: tuple[str, ...], allow: Sequence[str] = ()) -> Comparison:
     from nearfield.evaluate.compare import compare
 
-    return compare(systems, split, measure=wanted[0], measures=wanted)
+    return compare(systems, split, measure=wanted[0], measures=wanted, allow=allow)
 
 
 def _systems(
-    models: list[str], split: Split, cuts: Cuts, baselines: Baselines, wanted: tuple[str, ...], *, pools: tuple[int, ...] = ()
+    models: list[str],
+    split: Split,
+    cuts: Cuts,
+    baselines: Baselines,
+    wanted: tuple[str, ...],
+    *,
+    pools: tuple[int, ...] = (),
+    allow: Sequence[str] = (),
 ) -> list[System]:
     from nearfield.encoders.lexical import BagOfWords, Lexical
     from nearfield.evaluate.measures import cutoff
     from nearfield.evaluate.systems import DEPTH, bm25_system, fused_system, model_systems
+    from nearfield.evaluate.trained import refuse_seen
 
     depth = max(DEPTH, *map(cutoff, wanted), baselines.depth if baselines.judge else 0)
     encoders = _pooled(_encoders(models, cuts, split.collection.document_texts), pools)
+    known = {name: encoder.trained_on for name, encoder in encoders.items()}
+    known |= {baselines.judge.name: baselines.judge.trained_on} if baselines.judge else {}
+    refuse_seen(known, split, allow=allow)
     if TFIDF in models:
         encoders[TFIDF] = Lexical.fit(split.collection.document_texts, BagOfWords(TFIDF))
     lexical = bm25_system(split, depth=depth) if baselines.bm25 or baselines.fuse or BM25 in models else None
@@ -213,7 +229,7 @@ def _reranked(system: System, split: Split, baselines: Baselines) -> list[System
         return [reranked_system(system, baselines.judge, split, depth=baselines.depth, progress=progress)]
 
 
-def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:
+def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts, allow: Sequence[str] = ()) -> Comparison:
     from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scores
 
     if not pairs.scored:
@@ -223,7 +239,7 @@ def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts) -> Comparison:
         with progress_bar(f"encoding with {name}") as progress:
             own = _fitting(cuts, encoder.contract, encoders)
             systems += model_pair_scores(encoder, pairs, name=name, **vars(own), progress=progress)
-    return compare_pair_scores(systems, pairs)
+    return compare_pair_scores(systems, pairs, allow=allow)
 
 
 def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, Encoder[Any]]:
@@ -292,11 +308,11 @@ def _check_folder(folder: Path) -> None:
     check_writable(folder)
 
 
-def _asked(data: Collection, split: str, on: str, folder: Path | None) -> Split:
+def _asked(data: Collection, split: str | None, on: str, folder: Path | None, models: Sequence[str]) -> Split:
     """The split; raises InputError where the run files that are asked for cannot hold one of its ids, before anything is encoded."""
     from nearfield.evaluate.trec import check_expressible
 
-    asked = judged_split(data, split, on)
+    asked = judged_split(data, split, on, models=models)
     if folder is not None:
         judged = (document for documents in asked.relevance.values() for document in documents)
         check_expressible(asked.query_ids, [*asked.collection.document_ids, *judged], folder)
@@ -329,6 +345,7 @@ def _show(comparison: Comparison, folder: Path | None, *, named: Sequence[str]) 
     if len(alike) > SHOWN_PAIRS:
         out.print(f"and {len(alike) - SHOWN_PAIRS} pairs more (--json shows all)", style="dim", highlight=False)
     best = comparison.rows[0]
-    out.print(f"\nBest: {best.name}, {comparison.measure} {estimated(best.estimate)}", markup=False, highlight=False)
+    seen = f", trained on {best.trained_on:,} of the {len(comparison.query_ids):,} queries" if best.trained_on else ""
+    out.print(f"\nBest: {best.name}, {comparison.measure} {estimated(best.estimate)}{seen}", markup=False, highlight=False)
     if folder is not None:
         err.print(f"written: {folder}", markup=False, highlight=False)

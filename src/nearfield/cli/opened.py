@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from nearfield.encoders.pair_scorer import PairScorer
     from nearfield.encoders.runtimes.proof import Proof
 
+TEST = "test"  # the split that is asked when no other is named
 RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can.")
 PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
 FIDELITY = typer.Option(help="For openvino and onnx: the cosine to float32 torch below which a converted model is refused.")
 RERANK = typer.Option(metavar="MODEL", help="A cross-encoder or a multi-vector model, which orders each query's first results anew.")
 KEEP_OWN = typer.Option("--keep-own", help="Keep the document of a query's own id in the query's ranking; it is left out otherwise.")
 DEPTH = typer.Option(help="How many results a query --rerank orders anew.", min=1)
+ALLOW = typer.Option(help="trained-on: measure also on queries that a model was trained on, and mark the result.")
 DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
 
 
@@ -158,10 +160,11 @@ def lasting_name(name: str) -> str:
     return whole + name[len(model) :] if task is not None else whole
 
 
-def judged_split(collection: Collection, name: str, on: str) -> Split:
-    """The split called `name` of the collection that was opened from `on`; where nearfield cut its splits, that is logged.
+def judged_split(collection: Collection, name: str | None, on: str, *, models: Sequence[str] = ()) -> Split:
+    """The split called `name`, test where it is None, of the collection opened from `on`; where nearfield cut its splits, that is logged.
 
-    Raises InputError where it has none, saying how to make them.
+    Where no name is given and the collection has one split, of which some of the `models` were trained on a part, the rest of it.
+    Raises InputError where there is no such split, saying how to make them.
     """
     import logging
 
@@ -170,10 +173,39 @@ def judged_split(collection: Collection, name: str, on: str) -> Split:
 
     if collection.cut:
         logging.getLogger(__name__).info(f"{collection.name}: {collection.cut}; --split all asks every query")
+    if name is None and len(collection.splits) == 1:
+        rest = _unseen(collection, models)
+        if rest is not None:
+            return rest
+    name = name or TEST
     if name != ALL and collection.splits == (ALL,):
         make = f"nearfield data split {shlex.quote(on)} FOLDER"
         raise InputError(f"{collection.name} has no split {name!r}, only one called all. Give --split all, or make splits first: {make}")
     return collection.split(name)
+
+
+def _unseen(collection: Collection, models: Sequence[str]) -> Split | None:
+    """The judged queries that none of the models was trained on or chosen with, by what their folders say; None where that is all.
+
+    Raises InputError where none are left.
+    """
+    import logging
+    from functools import reduce
+
+    from nearfield.data.trained_on import UNKNOWN, TrainedOn
+    from nearfield.errors import InputError
+
+    whole = collection.split(collection.splits[0])
+    folders = [Path(_asked(split_task(model)[0], {})[0]) for model in models]
+    known = reduce(lambda one, other: one | other, map(TrainedOn.read, folders), UNKNOWN)
+    seen = known.seen(whole.query_texts) | known.chosen_with(whole.query_texts)
+    if not seen.any():
+        return None
+    if seen.all():
+        raise InputError(f"{collection.name}: the models named were trained on or chosen with all of its {len(seen):,} queries; ask others")
+    left = f"the {int((~seen).sum()):,} of its {len(seen):,} queries that the models named were neither trained on nor chosen with"
+    logging.getLogger(__name__).info(f"{collection.name}: asked are {left}")
+    return whole.part((~seen).nonzero()[0].tolist(), name="unseen")
 
 
 def ran_by(encoder: Encoder[Any]) -> str:

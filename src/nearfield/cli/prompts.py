@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, judged_split, open_model, ran_by
+from nearfield.cli.opened import ALLOW, DEVICE, PRECISION, RUNTIME, judged_split, open_model, ran_by
 
 
 def prompts(
@@ -16,8 +16,9 @@ def prompts(
     task: Annotated[
         list[str] | None, typer.Option(help="A task in words to tell the model before each query, where it takes one. Repeatable.")
     ] = None,
-    split: Annotated[str, typer.Option(help="The collection's split whose judged queries are asked.")] = "test",
+    split: Annotated[str | None, typer.Option(help="The collection's split whose judged queries are asked.", show_default="test")] = None,
     measure: Annotated[str, typer.Option(help="The measure that rows are compared by.")] = "nDCG@10",
+    allow: Annotated[list[str] | None, ALLOW] = None,
     runtime: Annotated[str, RUNTIME] = "auto",
     precision: Annotated[str, PRECISION] = "float32",
     device: Annotated[str, DEVICE] = "auto",
@@ -39,12 +40,14 @@ def prompts(
     from nearfield.evaluate.prompts import NONE, measure_prompts
     from nearfield.report.prompts import prompts_table
 
-    asked = judged_split(open_collection(on), split, on)
+    asked = judged_split(open_collection(on), split, on, models=[model])
     encoder = open_model(model, runtime=runtime, precision=precision, device=device)
     if not isinstance(encoder, TextEncoder):
         raise ContractError(f"{encoder.contract.name} is a bag of words, which has no prompts to measure; name another model")
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
-        found = measure_prompts(encoder, asked, tasks=task or (), measure=measure, measures=(measure,), progress=progress)
+        found = measure_prompts(
+            encoder, asked, tasks=task or (), measure=measure, measures=(measure,), allow=allow or (), progress=progress
+        )
     if json:
         emit_json({"model": encoder.contract.name, "comparison": found.comparison, "costs": found.costs})
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEVICE
+from nearfield.cli.opened import ALLOW, DEVICE
 
 
 def reranker(
@@ -19,6 +19,7 @@ def reranker(
     ] = "",
     to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION-reranker when not given.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
+    allow: Annotated[list[str] | None, ALLOW] = None,
     device: Annotated[str, DEVICE] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
 ) -> None:
@@ -45,7 +46,7 @@ def reranker(
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}-reranker"
     chosen = Recipe.open(recipe) if recipe else Recipe()
     verdict = tune_reranker(
-        model, collection, to=folder, first=first, recipe=chosen, setting=Setting(progress_bar, source=on, device=device)
+        model, collection, to=folder, first=first, recipe=chosen, allow=allow or (), setting=Setting(progress_bar, source=on, device=device)
     )
     comparison = decode(Comparison, read_json(folder / "comparison.json"), Place(folder / "comparison.json"))
     if json:

@@ -25,7 +25,9 @@ def tune(
     recipe: Annotated[
         Path | None, typer.Option(help="A TOML file with what should differ from the default recipe of the model's kind.")
     ] = None,
-    allow: Annotated[list[str] | None, typer.Option(help="Go on in spite of this error of the data doctor. Repeatable.")] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="Go on in spite of this error of the data doctor, or trained-on. Repeatable.")
+    ] = None,
     processes: Annotated[int, typer.Option(help="Processes that share the training, on a GPU each where there are GPUs.")] = 1,
     device: Annotated[str, DEVICE] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,

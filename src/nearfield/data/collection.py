@@ -62,6 +62,12 @@ class Split:
         """The document that is left out of each query's ranking: its own, as BEIR has it; None where the collection says `keep_own`."""
         return None if self.collection.keep_own else self.own_documents
 
+    def part(self, rows: Sequence[int], *, name: str = "") -> Split:
+        """Its queries at `rows`, under another name where one is given."""
+        ids = tuple(self.query_ids[row] for row in rows)
+        texts = tuple(self.query_texts[row] for row in rows)
+        return Split(name or self.name, self.collection, ids, texts, {key: self.relevance[key] for key in ids})
+
 
 class RepeatedId(CollectionError):
     """An id is used by two documents, or by two queries; `what` says which, `key` is the id."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
 from nearfield.store.fields import read_fields
@@ -26,6 +27,7 @@ class Adapter:
     map: VectorMap
     files: str = ""
     role: Role = QUERY
+    trained_on: TrainedOn = UNKNOWN
 
     def check(self, contract: Contract) -> None:
         """Raise ContractError where a model's vectors do not go through the map and stay in their space."""
@@ -58,4 +60,5 @@ def read_adapter(path: str | Path) -> tuple[Adapter, str, str]:
     if not about.text("source", None):
         advice = "its map takes query vectors of that origin: VectorMap.open(FOLDER / 'map').apply_to(vectors)"
         raise InputError(f"was trained on vectors from files and names no model to open; {advice}", path=path)
-    return Adapter(VectorMap.open(path / "map"), model_hash(path)), about.text("source"), about.text("files")
+    adapter = Adapter(VectorMap.open(path / "map"), model_hash(path), trained_on=TrainedOn.read(path))
+    return adapter, about.text("source"), about.text("files")

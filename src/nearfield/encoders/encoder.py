@@ -8,6 +8,7 @@ from typing import ClassVar, Generic
 
 from typing_extensions import TypeVar
 
+from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
@@ -35,6 +36,11 @@ class Encoder(ABC, Generic[E]):
         None where it cannot tell, which is the default: its vectors are then not kept for later.
         """
         return None
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """The queries that it was trained on, as far as it knows."""
+        return UNKNOWN
 
     @abstractmethod
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
 from nearfield.types.progress import Progress, silent
@@ -25,6 +26,11 @@ class EncoderScorer(PairScorer):
     def identity(self) -> dict[str, str]:
         """See PairScorer.identity."""
         return self.encoder.identity or {"files": self.name}
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """See PairScorer.trained_on."""
+        return self.encoder.trained_on
 
     def score_at(
         self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.load import model_path
 from nearfield.errors import InputError, ModelError, nearest
 from nearfield.store.atomic import check_replaceable, staged_folder, write_json
@@ -85,5 +86,6 @@ def new_head(
     write: Writer = getattr(importlib.import_module(module), function)
     with staged_folder(to) as stage:
         write(source, stage, name or f"{source.contract.name}-{head}", options, progress)
+        keep_trained_on([source.path], stage)
         write_json(stage / FILE, {"format": 1, "head": head, "model": source.contract.name})
     return read_model_folder(to)

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.types.progress import Progress, silent
 
 Positions = npt.NDArray[np.int64]
@@ -25,6 +26,11 @@ class PairScorer(ABC):
     @abstractmethod
     def identity(self) -> dict[str, str]:
         """What its scores depend on beside the texts: the hash of the model's `files`, and how precisely it runs."""
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """The queries that it was trained on, as far as it knows."""
+        return UNKNOWN
 
     @abstractmethod
     def score_at(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError
 from nearfield.similarity.multi_vector import MultiVector
@@ -25,6 +26,11 @@ class PooledTokens(Encoder[MultiVector]):
         if factor < 1:
             raise ContractError(f"{name} cannot keep one vector for {factor} tokens; wanted at least 1")
         self.encoder, self.factor, self.contract = encoder, factor, encoder.contract
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """See Encoder.trained_on."""
+        return self.encoder.trained_on
 
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> MultiVector:
         """See Encoder.encode."""

@@ -14,6 +14,7 @@ from scipy.special import expit
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.pairs import PairTokeniser
 from nearfield.batch.tokens import Tokeniser, Tokens
+from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.chat import ChatPairs, has_chat_template
 from nearfield.encoders.native_pairs import NativePairs, why_not
 from nearfield.encoders.pair_model import PairModel
@@ -75,6 +76,11 @@ class Reranker(PairScorer):
     def identity(self) -> dict[str, str]:
         """See PairScorer.identity."""
         return {"files": model_hash(self.folder.path), "runtime": self.model.name, "precision": self.model.precision}
+
+    @cached_property
+    def trained_on(self) -> TrainedOn:
+        """See PairScorer.trained_on."""
+        return TrainedOn.read(self.folder.path)
 
     def score(self, query: str, documents: Sequence[str]) -> Scores:
         """(n,) float32: how relevant each document is to the query, through the activation that the folder states."""

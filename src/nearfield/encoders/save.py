@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.backbone import quiet
 from nearfield.encoders.lora.attached import NONE
 from nearfield.encoders.model import TextModel
@@ -50,6 +51,7 @@ def save_encoder(model: TextModel, path: str | Path, *, name: str, matryoshka_di
         if isinstance(model.head, LateInteractionHead):
             write_late(stage, source, contract, model.head)
             write_weights(model, stage, path)
+            keep_trained_on([source.path], stage)
             write_json(stage / "nearfield.json", contract_json(contract))
             return
         modules = read_modules(source.path)

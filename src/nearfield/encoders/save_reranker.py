@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.backbone import quiet
 from nearfield.encoders.classifiers import CLASSIFIERS
 from nearfield.encoders.pair_model import PairModel
@@ -76,6 +77,7 @@ def new_reranker(encoder: str | Path, path: str | Path, *, name: str, max_tokens
         _state(stage, limit, activation="identity", lower_case=source.lower_case)
         _keep_arguments(source.transformer, stage)
         _write(whole, stage, path)
+        keep_trained_on([source.path], stage)
         write_json(stage / "nearfield.json", reranker_json(name, limit))
 
 

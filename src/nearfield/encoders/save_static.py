@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.data.trained_on import keep_trained_on
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.mapped import write_rows
 from nearfield.store.model_folder import contract_json
@@ -29,6 +30,7 @@ def save_static(model: TextModel, path: str | Path, *, name: str, matryoshka_dim
         for file in ("tokenizer.json", "tokenizer_config.json", "words.arrow"):
             if (source.transformer / file).exists():
                 shutil.copyfile(source.transformer / file, stage / file)
+        keep_trained_on([source.path], stage)
         write_static(stage, table, contract, made_from=model.contract.name, drops_unknown=source.drops_unknown)
 
 

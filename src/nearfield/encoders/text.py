@@ -20,6 +20,7 @@ import numpy.typing as npt
 from nearfield.batch.late_tokens import LateTokens
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
+from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.collect import Collector, collector
 from nearfield.encoders.encoder import E, Encoder
 from nearfield.encoders.runtimes.choose import choose, open_runtime
@@ -110,6 +111,12 @@ class TextEncoder(Encoder[E]):
         own = {"files": model_hash(self.folder.path), "runtime": self.runtime.name, "precision": self.runtime.precision}
         own |= {"adapters": "by role"} if self.folder.adapters else {}
         return own if self.adapter is None else own | {"adapter": self.adapter.files}
+
+    @cached_property
+    def trained_on(self) -> TrainedOn:
+        """See Encoder.trained_on: what the model's folder says, and that of its adapter."""
+        own = TrainedOn.read(self.folder.path)
+        return own if self.adapter is None else own | self.adapter.trained_on
 
     def tokenise(self, items: Sequence[str], role: Role, *, max_tokens: int | None = None) -> Tokens:
         """Token ids of the items with the role's prompt before each, at most `max_tokens` (the contract's by default) each.

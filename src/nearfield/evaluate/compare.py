@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,16 +16,24 @@ from nearfield.evaluate.measures import MEASURES, measure_name, score_ranking
 from nearfield.evaluate.pairwise import pairs_of, tell_apart
 from nearfield.evaluate.power import queries_needed
 from nearfield.evaluate.systems import Deviation, System
+from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.similarity.dense import STORAGES
 from nearfield.types.comparison import Comparison, PairTest, Row
 from nearfield.types.numbers import changed, p_value
 from nearfield.types.scores import Scores
+from nearfield.types.verdict import Estimate
 
 Floats = npt.NDArray[np.float64]
 
 
 def compare(
-    systems: Sequence[System], split: Split, *, measure: str = MEASURES[0], measures: Sequence[str] = MEASURES, notes: Sequence[str] = ()
+    systems: Sequence[System],
+    split: Split,
+    *,
+    measure: str = MEASURES[0],
+    measures: Sequence[str] = MEASURES,
+    notes: Sequence[str] = (),
+    allow: Names[str] = (),
 ) -> Comparison:
     """All systems on the split, best first, by the mean of `measure`; the same whatever their order is.
 
@@ -32,7 +41,8 @@ def compare(
     over all pairs; rows that share a letter are not told apart at 5 %. A pair's own interval holds 0 exactly where its uncorrected p is 5 %
     or more. A pair's `queries_needed` is counted at the level that
     Holm's correction tests it at. A use that departs from a model's contract becomes a note with what it costs. Raises
-    InputError for no system, two of one name, or an unknown measure.
+    InputError for no system, two of one name, or an unknown measure, and for a model that was trained on some of the queries, unless
+    `allow` holds "trained-on": then it is noted.
     """
     if not systems:
         raise InputError("there is nothing to compare; wanted at least one system")
@@ -40,6 +50,8 @@ def compare(
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"two systems are called {repeated[0]!r}; give each its own name")
+    seen = {system.model: len(system.trained_on) for system in reversed(systems)}
+    trained = refuse_trained_on(seen, len(split.query_ids), where=f"{split.collection.name} / {split.name}", allow=allow)
     main = measure_name(measure)
     wanted = tuple(dict.fromkeys([main, *map(measure_name, measures)]))
     scores = {system.name: score_ranking(system.ranking, split.relevance, wanted) for system in systems}
@@ -47,11 +59,10 @@ def compare(
     table = np.stack([scores[system.name][main].values for system in ordered])
     pairs, marks = _tested([system.name for system in ordered], table)
     estimates = mean_intervals(table, bounds=(0.0, 1.0))
-    rows = []
-    for system, estimate, mark, values in zip(ordered, estimates, marks, table, strict=True):
-        means = {name: score.mean for name, score in scores[system.name].items()}
-        speeds = (system.bytes_per_document, system.documents_per_second, system.query_milliseconds)
-        rows.append(Row(system.name, system.model, system.dim, system.storage, estimate, means, mark, *speeds, tuple(values.tolist())))
+    rows = [
+        _row(system, estimate, {name: score.mean for name, score in scores[system.name].items()}, mark, values)
+        for system, estimate, mark, values in zip(ordered, estimates, marks, table, strict=True)
+    ]
     own = _own_documents(split)
     measured = _deviation_notes(ordered, split, {name: each[main] for name, each in scores.items()})
     lost = _lost_judgements(split)
@@ -64,7 +75,7 @@ def compare(
         query_ids=tuple(split.relevance),
         rows=tuple(rows),
         pairs=tuple(pairs),
-        notes=tuple(dict.fromkeys([*notes, *own, *lost, *facts, *measured])),
+        notes=tuple(dict.fromkeys([*trained, *notes, *own, *lost, *facts, *measured])),
     )
 
 
@@ -77,6 +88,12 @@ def _own_documents(split: Split) -> list[str]:
     if split.collection.keep_own:
         return [f"{of}, which is not left out of their rankings: each may find itself, and BEIR's figures are others"]
     return [f"{of}, which is left out of their rankings, as BEIR does"]
+
+
+def _row(system: System, estimate: Estimate, means: dict[str, float], mark: str, values: Floats) -> Row:
+    labels = (system.name, system.model, system.dim, system.storage)
+    speeds = (system.bytes_per_document, system.documents_per_second, system.query_milliseconds)
+    return Row(*labels, estimate, means, mark, *speeds, tuple(values.tolist()), len(system.trained_on))
 
 
 def _lost_judgements(split: Split) -> list[str]:

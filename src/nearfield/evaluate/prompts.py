@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Names
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from nearfield.evaluate.compare import compare
 from nearfield.evaluate.encode_pass import Cut, EncodePass, encode_documents, encode_queries
 from nearfield.evaluate.measures import MEASURES
 from nearfield.evaluate.systems import DEPTH, System, truncation_notes
+from nearfield.evaluate.trained import refuse_seen, trained_queries
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
@@ -67,13 +69,17 @@ def measure_prompts(
     tasks: Sequence[str] = (),
     measure: str = MEASURES[0],
     measures: Sequence[str] = MEASURES,
+    allow: Names[str] = (),
     progress: Progress = silent,
 ) -> PromptsMeasured:
     """Each use of the prompts, on the split: the same documents and queries, each encoded once a different prompt.
 
-    Raises ContractError as `prompt_uses` does, before anything is encoded.
+    Raises ContractError as `prompt_uses` does, and InputError for queries that the model was trained on, unless `allow` holds
+    "trained-on", before anything is encoded.
     """
     uses = prompt_uses(encoder.contract, tasks)
+    refuse_seen({encoder.contract.name: encoder.trained_on}, split, allow=allow)
+    seen = trained_queries(encoder.trained_on, split)
     told = {name: encoder.under(contract) for name, contract in uses.items()}
     documents = dict.fromkeys(contract.prompt(DOCUMENT) for contract in uses.values())
     made: dict[str, tuple[Embeddings, float]] = {}
@@ -87,9 +93,9 @@ def measure_prompts(
             asked[question] = encode_queries(use, split)
         (found, speed), (queries, seconds) = made[prefix], asked[question]
         encoded = EncodePass(split, found, queries, speed, seconds)
-        systems.append(_system(name, encoder.contract, encoded))
+        systems.append(replace(_system(name, encoder.contract, encoded), trained_on=seen))
         costs[name] = _cost(use, encoded)
-    return PromptsMeasured(compare(systems, split, measure=measure, measures=measures), costs)
+    return PromptsMeasured(compare(systems, split, measure=measure, measures=measures, allow=allow), costs)
 
 
 def _system(name: str, contract: Contract, encoded: EncodePass) -> System:

@@ -12,6 +12,7 @@ from nearfield.data.collection import Split
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.errors import TruncationWarning
 from nearfield.evaluate.systems import System
+from nearfield.evaluate.trained import trained_queries
 from nearfield.search.rerank import DEPTH, rerank
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
@@ -47,6 +48,7 @@ def reranked_system(
         query_milliseconds=wait,
         notes=system.notes + told,
         deviations=(),
+        trained_on=system.trained_on | trained_queries(scorer.trained_on, split),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection as Names
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from nearfield.evaluate.finite import finite
 from nearfield.evaluate.pairwise import pairs_of, tell_apart
 from nearfield.evaluate.power import needed
 from nearfield.evaluate.systems import cuts_of, untrained
+from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -42,6 +44,7 @@ class PairScores:
     predicted: Floats
     bytes_per_document: float
     documents_per_second: float
+    trained_on: int = 0
 
 
 def model_pair_scores(
@@ -65,28 +68,30 @@ def model_pair_scores(
     first = encoder.encode(pairs.queries, QUERY, progress=lambda done, total, note="": progress(done, 2 * n, note))
     second = encoder.encode(pairs.positives, QUERY, progress=lambda done, total, note="": progress(n + done, 2 * n, note))
     speed = 2 * n / max(time.perf_counter() - started, 1e-9)
-    systems = []
+    systems, seen = [], int(encoder.trained_on.seen(pairs.queries).sum())
     for cut in cuts:
         left, stored = cut.of(first), cut.of(second).quantise(cut.storage)
         predicted = np.array([left[row : row + 1].scores(stored[row : row + 1])[0, 0] for row in range(n)], np.float64)
         metric = f" {cut.similarity}" if len({other.similarity for other in cuts}) > 1 else ""
         label = name if len(cuts) == 1 else f"{name} {cut.dim} {cut.storage}{metric}"
-        systems.append(PairScores(label, name, cut, predicted, stored.bytes_per_item, speed))
+        systems.append(PairScores(label, name, cut, predicted, stored.bytes_per_item, speed, seen))
     return systems
 
 
-def compare_pair_scores(systems: Sequence[PairScores], pairs: Pairs) -> Comparison:
+def compare_pair_scores(systems: Sequence[PairScores], pairs: Pairs, *, allow: Names[str] = ()) -> Comparison:
     """Spearman's correlation of each system with the pairs' scores, best first, with percentile bootstrap intervals.
 
     A correlation is no mean over pairs, so rows carry no values a query, and two rows are compared by the paired bootstrap of
     their difference: p is twice the share of resamples, plus one, in which it is not on the observed side. Raises InputError
-    where the pairs have no scores or they are all the same, and where a score is not finite.
+    where the pairs have no scores or they are all the same, and for a model that was trained on some of their first texts, unless
+    `allow` holds "trained-on", and where a score is not finite.
     """
     if not pairs.scored or not systems:
         raise InputError(f"{pairs.called}: pairs need scores to be evaluated on, and at least one model; add a column `score`")
     gold = finite(pairs.table["score"].to_numpy(), "score")
     if len(np.unique(gold)) < 2:
         raise InputError(f"{pairs.called}: every pair has the same score, so no order can be compared with it")
+    trained = refuse_trained_on({system.model: system.trained_on for system in systems}, len(pairs), where=pairs.called, allow=allow)
     observed = np.array([spearman(system.predicted, gold) for system in systems])
     order = sorted(range(len(systems)), key=lambda row: (-observed[row], systems[row].name))
     ordered, observed = [systems[row] for row in order], observed[order]
@@ -102,9 +107,11 @@ def compare_pair_scores(systems: Sequence[PairScores], pairs: Pairs) -> Comparis
         estimate = _estimate(observed[row], drawn[:, row])
         labels = (system.name, system.model, system.cut.dim, system.cut.storage)
         means = {SPEARMAN: estimate.mean}
-        rows.append(Row(*labels, estimate, means, mark, system.bytes_per_document, system.documents_per_second, None, ()))
+        rows.append(
+            Row(*labels, estimate, means, mark, system.bytes_per_document, system.documents_per_second, None, (), system.trained_on)
+        )
     ids = tuple(map(str, range(len(gold))))
-    return Comparison(pairs.name, "pairs", len(gold), SPEARMAN, ids, tuple(rows), tuple(pair_tests), notes=(NOTE,))
+    return Comparison(pairs.name, "pairs", len(gold), SPEARMAN, ids, tuple(rows), tuple(pair_tests), notes=(*trained, NOTE))
 
 
 def _with_references(contract: Contract, cuts: Sequence[Cut]) -> list[Cut]:

@@ -14,6 +14,7 @@ from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning, nearest
 from nearfield.evaluate.encode_pass import Cut, EncodePass, seconds_each
+from nearfield.evaluate.trained import trained_queries
 from nearfield.index.bm25 import BM25
 from nearfield.search.fuse import reciprocal_rank_fusion
 from nearfield.similarity.dense import STORAGES
@@ -46,6 +47,7 @@ class System:
 
     `bytes_per_document` is what the index holds for a document, `documents_per_second` the speed of the pass that made it,
     `query_milliseconds` the median time from one query's text to its results. `notes` are facts worth a line.
+    `trained_on`: the queries, by id, that the model was trained on.
     """
 
     name: str
@@ -58,6 +60,7 @@ class System:
     query_milliseconds: float | None
     notes: tuple[str, ...] = ()
     deviations: tuple[Deviation, ...] = ()
+    trained_on: frozenset[str] = frozenset()
 
 
 def model_systems(
@@ -84,6 +87,7 @@ def model_systems(
     cuts = cuts_of(contract, dims, storages, similarity)
     whole = EncodePass.of(encoder, split, progress=progress)
     notes = truncation_notes(name, whole.documents.usage, contract) + _size_notes(name, whole.documents)
+    seen = trained_queries(encoder.trained_on, split)
     return [
         System(
             name=" ".join(map(str, filter(None, (name, head, *((cut.dim, cut.storage) if len(cuts) > 1 else ()))))),
@@ -96,6 +100,7 @@ def model_systems(
             query_milliseconds=encoded.query_milliseconds(cut, depth),
             notes=notes,
             deviations=_deviations(encoded, contract, cut, depth),
+            trained_on=seen,
         )
         for head, encoded in whole.heads().items()
         for cut in cuts
@@ -128,6 +133,7 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
         documents_per_second=None if None in speeds else 1 / sum(1 / speed for speed in speeds if speed),
         query_milliseconds=None if None in waits else sum(wait for wait in waits if wait),
         notes=tuple(dict.fromkeys(a.notes + b.notes)),
+        trained_on=a.trained_on | b.trained_on,
     )
 
 

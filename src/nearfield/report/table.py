@@ -111,7 +111,7 @@ def comparison_table(comparison: Comparison, *, named: Sequence[str] = ()) -> Re
 
     others = [measure for measure in (rows[0].means if rows else ()) if measure != main]
     columns = (
-        column("system", lambda row: row.name, 9, right=False, folds=True),
+        column("system", lambda row: _marked(row, len(comparison.query_ids)), 9, right=False, folds=True),
         column("dim", lambda row: UNKNOWN if row.dim is None else str(row.dim), 6),
         column("storage", lambda row: row.storage or UNKNOWN, 7, right=False),
         column(main, lambda row: score(row.estimate.mean), 9),
@@ -127,6 +127,11 @@ def comparison_table(comparison: Comparison, *, named: Sequence[str] = ()) -> Re
     )
     notes = [Text(f"Note: {note}", style="yellow") for note in comparison.notes]
     return Group(Fitted(title, columns), Text(LETTERS, style="dim"), *notes)
+
+
+def _marked(row: Row, queries: int) -> str:
+    """The row's name, marked where the model was trained on some of the queries."""
+    return f"{row.name} (trained on {count(row.trained_on)} of {count(queries)})" if row.trained_on else row.name
 
 
 def pairs_table(comparison: Comparison) -> RenderableType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Collection as Names
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.data.collection import Collection, Split
+from nearfield.data.trained_on import TrainedOn, TrainingRun
 from nearfield.errors import CollectionError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES, score_ranking
 from nearfield.evaluate.systems import DEPTH, System
+from nearfield.evaluate.trained import refuse_seen, trained_queries
 from nearfield.heads.vector_map import VectorMap
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
@@ -35,23 +38,31 @@ TEMPERATURES = (1.0, 0.5, 2.0)  # times the recipe's: how far a model's similari
 
 @dataclass(frozen=True)
 class Adaptation:
-    """The map, the share of it and the temperature that dev chose (0 is no map at all), and how it compares on the test split."""
+    """The map, the share of it and the temperature that dev chose (0 is no map at all), how it compares on the test split,
+    and what the vectors' model and the map were trained on."""
 
     vector_map: VectorMap
     share: float
     temperature: float
     verdict: Verdict
     comparison: Comparison
+    trained_on: TrainedOn
 
 
 def adapt(
-    vectors: FrozenVectors, recipe: AdapterRecipe | None = None, *, measure: str = MEASURES[0], progress: Progress = silent
+    vectors: FrozenVectors,
+    recipe: AdapterRecipe | None = None,
+    *,
+    measure: str = MEASURES[0],
+    allow: Names[str] = (),
+    progress: Progress = silent,
 ) -> Adaptation:
     """A query-side adapter trained on the train split, chosen on dev, and measured once on test; documents are never changed.
 
     The collection needs the splits train, dev and test. Documents that a dev or test judgement names are no negatives. A map is
     trained at each of `TEMPERATURES`. On dev the map of each epoch is measured, then the query vectors on the way from the plain to
-    the mapped ones; what is best is kept, and where nothing beats the plain vectors the map is the identity.
+    the mapped ones; what is best is kept, and where nothing beats the plain vectors the map is the identity. `allow` takes
+    "trained-on", for vectors of a model that was trained on dev's or test's queries, which are refused otherwise.
     """
     collection, recipe = vectors.collection, recipe or AdapterRecipe()
     missing = {"train", "dev", "test"} - set(collection.splits)
@@ -59,6 +70,7 @@ def adapt(
         raise CollectionError(f"{collection.name} has no {', '.join(sorted(missing))}; an adapter wants train, dev and test")
     refuse_copies(collection)
     dev, test = collection.split("dev"), collection.split("test")
+    refuse_seen({vectors.name: vectors.trained_on}, dev, test, allow=allow)
     on_dev = vectors.of_split(dev)
 
     def dev_mean(vector_map: VectorMap) -> float:
@@ -75,14 +87,18 @@ def adapt(
     plain = vectors.of_split(test)
     base, adapted = vectors.name, f"{vectors.name} adapted"
     systems = [_system(vectors, test, plain, base), _system(vectors, test, _mapped(plain, chosen), adapted)]
-    comparison = compare(systems, test, measure=measure)
-    return Adaptation(chosen, share, temperature, conclude(comparison, base=base, tuned=adapted, forgotten=()), comparison)
+    comparison = compare(systems, test, measure=measure, allow=allow)
+    texts = collection.split("train").query_texts
+    learnt = TrainingRun.of(texts, dev=dev.query_texts, test=test.query_texts)
+    verdict = conclude(comparison, base=base, tuned=adapted, forgotten=())
+    return Adaptation(chosen, share, temperature, verdict, comparison, vectors.trained_on | TrainedOn((learnt,)))
 
 
 def save_adaptation(found: Adaptation, path: str | Path, *, facts: dict[str, object], recipe: AdapterRecipe) -> None:
     """A folder with the map, and `adapter.json` with the verdict, the comparison, the recipe and `facts` (what it belongs to)."""
     with staged_folder(path) as stage:
         found.vector_map.save(stage / "map")
+        found.trained_on.save(stage)
         about = {"format": 1, "role": "query", "share": found.share, "temperature": found.temperature, "recipe": asdict(recipe)} | facts
         write_json(stage / "adapter.json", about | {"verdict": found.verdict, "comparison": found.comparison})
 
@@ -142,4 +158,5 @@ def _ranking(vectors: FrozenVectors, split: Split, queries: Dense, *, depth: int
 
 def _system(vectors: FrozenVectors, split: Split, queries: Dense, name: str) -> System:
     ranking, documents = _ranking(vectors, split, queries, depth=DEPTH), vectors.documents
-    return System(name, vectors.name, documents.dim, documents.storage, ranking, documents.bytes_per_item, None, None)
+    seen = trained_queries(vectors.trained_on, split)
+    return System(name, vectors.name, documents.dim, documents.storage, ranking, documents.bytes_per_item, None, None, trained_on=seen)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection as Names
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.data.collection import Split
 from nearfield.errors import ContractError, InputError
 from nearfield.evaluate.bootstrap import mean_interval
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import DEPTH, System
+from nearfield.evaluate.trained import refuse_seen, trained_queries
 from nearfield.heads.vector_map import VectorMap
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
@@ -48,24 +51,27 @@ def bridge(
     split: str = "test",
     recipe: BridgeRecipe | None = None,
     shares: Sequence[float] = (),
+    allow: Names[str] = (),
     progress: Progress = silent,
 ) -> Bridging:
     """Fit a bridge on the documents at positions `sample`, which both models have embedded, and measure it on a split's queries.
 
     `shares` adds rows in which that part of the corpus, taken at random, is embedded again already and the rest bridged. Raises
-    InputError where the two are of different collections.
+    InputError where the two are of different collections, and where a model was trained on the split's queries, unless `allow` holds
+    "trained-on".
     """
     if old.collection.fingerprint != new.collection.fingerprint:
         raise InputError(f"the old vectors are of {old.collection.name} and the new ones of {new.collection.name}; wanted one collection")
     if new.documents.storage != "float32" or old.documents.storage not in ("float32", "float16"):
         raise ContractError(f"old vectors are {old.documents.storage}, new ones {new.documents.storage}; a bridge wants float vectors")
+    asked = new.collection.split(split)
+    refuse_seen({old.name: old.trained_on, new.name: new.trained_on}, asked, allow=allow)
     before, after = old.documents.floats(), new.documents.floats()
     fitted = fit_bridge(before[sample], after[sample], recipe, progress=progress)
     carried = fitted.apply_to(before)
     order = np.random.default_rng(0).permutation(len(after))
     mixed = {f"{share:.0%} embedded again": _mixed(carried, after, order[: round(share * len(after))]) for share in shares}
     corpora = {UNBRIDGED: _fitted_to(before, new.documents.dim), BRIDGED: carried, AGAIN: after} | mixed
-    asked = new.collection.split(split)
     queries = new.of_split(asked)
 
     def ranked(documents: Dense, by: Dense) -> Ranking:
@@ -74,7 +80,7 @@ def bridge(
 
     rankings = {OLD: ranked(old.documents, old.of_split(asked))}
     rankings |= {name: ranked(replace(new.documents, vectors=vectors), queries) for name, vectors in corpora.items()}
-    comparison = compare([_system(name, found, old, new) for name, found in rankings.items()], asked)
+    comparison = compare([_system(name, found, old, new, asked) for name, found in rankings.items()], asked, allow=allow)
     means = {row.name: row.estimate.mean for row in comparison.rows}
     lost = means[AGAIN] - means[UNBRIDGED]
     regained = (means[BRIDGED] - means[UNBRIDGED]) / lost if lost > 0 else None
@@ -103,6 +109,7 @@ def _shared(found: Ranking, wanted: Ranking) -> npt.NDArray[np.float64]:
     return np.array([np.isin(best[best >= 0], seen).mean() for seen, best in pairs])
 
 
-def _system(name: str, ranking: Ranking, old: FrozenVectors, new: FrozenVectors) -> System:
-    documents = old.documents if name == OLD else new.documents
-    return System(name, name, documents.dim, documents.storage, ranking, documents.bytes_per_item, None, None)
+def _system(name: str, ranking: Ranking, old: FrozenVectors, new: FrozenVectors, split: Split) -> System:
+    by = old if name == OLD else new
+    seen, documents = trained_queries(by.trained_on, split), by.documents
+    return System(name, name, documents.dim, documents.storage, ranking, documents.bytes_per_item, None, None, trained_on=seen)

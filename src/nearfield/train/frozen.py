@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nearfield.data.collection import Collection, Split
+from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
@@ -16,18 +17,23 @@ from nearfield.similarity.embeddings import VECTORS
 from nearfield.similarity.open import open_embeddings
 from nearfield.similarity.stored import read_ids
 from nearfield.store.array import check_finite, map_array
+from nearfield.store.made_by import MadeBy
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY
 
 
 @dataclass(frozen=True)
 class FrozenVectors:
-    """`documents` and `queries` hold one vector for each of the collection's, in its order; `name` says whose they are."""
+    """`documents` and `queries` hold one vector for each of the collection's, in its order; `name` says whose they are.
+
+    `trained_on`: what their model was trained on, as far as its folder is known and says so.
+    """
 
     name: str
     collection: Collection
     documents: Dense
     queries: Dense
+    trained_on: TrainedOn = UNKNOWN
 
     @classmethod
     def of(cls, encoder: Encoder, collection: Collection, *, documents: Dense | None = None, progress: Progress = silent) -> FrozenVectors:
@@ -38,7 +44,7 @@ class FrozenVectors:
             )
         if documents is None:
             documents = encoder.encode(collection.document_texts, DOCUMENT, progress=progress)
-        return cls(encoder.contract.name, collection, documents, encoder.encode(collection.query_texts, QUERY))
+        return cls(encoder.contract.name, collection, documents, encoder.encode(collection.query_texts, QUERY), encoder.trained_on)
 
     @classmethod
     def read(cls, documents: str | Path, queries: str | Path, collection: Collection) -> FrozenVectors:
@@ -46,13 +52,13 @@ class FrozenVectors:
 
         Raises InputError where a document or a query of the collection has no vector.
         """
-        found = [
-            stored_vectors(folder, ids, what)
-            for folder, ids, what in ((documents, collection.document_ids, "document"), (queries, collection.query_ids, "query"))
-        ]
-        if found[0].dim != found[1].dim:
-            raise ContractError(f"documents have {found[0].dim} dimensions and queries {found[1].dim}; both need the same model")
-        return cls(Path(documents).name, collection, *found)
+        read = stored_vectors(documents, collection.document_ids, "document")
+        asked = stored_vectors(queries, collection.query_ids, "query")
+        if read.dim != asked.dim:
+            raise ContractError(f"documents have {read.dim} dimensions and queries {asked.dim}; both need the same model")
+        made = MadeBy.open(Path(queries))
+        known = UNKNOWN if made is None else TrainedOn.read(made.source)
+        return cls(Path(documents).name, collection, read, asked, known)
 
     def of_split(self, split: Split) -> Dense:
         """The vectors of a split's queries, in its order."""

@@ -13,6 +13,7 @@ from nearfield.data.collection import Collection, Split
 from nearfield.data.doctor.words import wording
 from nearfield.data.open import open_data
 from nearfield.data.pairs import Pairs
+from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
 from nearfield.evaluate.scored_pairs import SPEARMAN, model_pair_scores, spearman
@@ -66,14 +67,14 @@ class Guard:
     reporting: PooledQueries | ScoredPairs
 
 
-def open_guards(sources: Sequence[str], *, measure: str, limit: int, tested: Names[str]) -> list[Guard]:
+def open_guards(sources: Sequence[str], *, measure: str, limit: int, tested: Names[str], trained: TrainedOn = UNKNOWN) -> list[Guard]:
     """The guards at `sources`, each under a name of its own: its data's, or its path where two are called the same.
 
-    `tested` are the queries of the test split; a guard does not choose with them. Raises InputError for a guard given twice, and as
-    `open_guard` does.
+    `tested` are the queries of the test split; a guard does not choose with them. What the model is, or will be, `trained` on
+    guards nothing. Raises InputError for a guard given twice, and as `open_guard` does.
     """
     unseen = {wording(text) for text in tested}
-    guards = [open_guard(source, measure=measure, limit=limit, tested=unseen) for source in sources]
+    guards = [open_guard(source, measure=measure, limit=limit, tested=unseen, trained=trained) for source in sources]
     names = [guard.name for guard in guards]
     guards = [
         replace(guard, name=str(source)) if names.count(guard.name) > 1 else guard for guard, source in zip(guards, sources, strict=True)
@@ -83,22 +84,24 @@ def open_guards(sources: Sequence[str], *, measure: str, limit: int, tested: Nam
     return guards
 
 
-def open_guard(source: str, *, measure: str, limit: int, tested: Names[str] = ()) -> Guard:
+def open_guard(source: str, *, measure: str, limit: int, tested: Names[str] = (), trained: TrainedOn = UNKNOWN) -> Guard:
     """The guard in a collection or in scored pairs: its dev split to choose and its test split to report where it has both,
     else the two halves of what it has, by a hash of the query.
 
-    Queries whose wording is in `tested` are not chosen with. Raises InputError where that leaves fewer than ten of either.
+    Queries whose wording is in `tested` are not chosen with, and those that are `trained` on are left out. Raises InputError where
+    that leaves fewer than ten of either.
     """
     data = open_data(source)
     if isinstance(data, Pairs):
-        return _scored_guard(data, source, tested)
+        return _scored_guard(data, source, tested, trained)
     names = data.splits
     if {"dev", "test"} <= set(names):
         parts = [data.split("dev"), data.split("test")]
     else:
         whole = data.split("test" if "test" in names else names[-1] if names else "test")
-        parts = [_part(whole, rows) for rows in _halves(whole.query_texts)]
-    parts[0] = _part(parts[0], [row for row, text in enumerate(parts[0].query_texts) if wording(text) not in tested])
+        parts = [whole.part(rows) for rows in _halves(whole.query_texts)]
+    parts[0] = parts[0].part([row for row, text in enumerate(parts[0].query_texts) if wording(text) not in tested])
+    parts = [part.part(np.flatnonzero(~trained.seen(part.query_texts)).tolist()) for part in parts]
     for part in parts:
         _enough(len(part.query_ids), source)
     pools = [PooledQueries(_pool(data, part, measure=measure, limit=limit)) for part in parts]
@@ -110,12 +113,14 @@ def guard_values(guards: Sequence[Guard], encoder: Encoder, *, reporting: bool =
     return {guard.name: (guard.reporting if reporting else guard.choosing).mean(encoder) for guard in guards}
 
 
-def _scored_guard(data: Pairs, source: str, tested: Names[str]) -> Guard:
+def _scored_guard(data: Pairs, source: str, tested: Names[str], trained: TrainedOn) -> Guard:
     if not data.scored:
         raise InputError("holds pairs without scores; give the file they came from, which opens as a collection", path=source)
-    choosing, reporting = _halves(list(data.queries))
+    queries = list(data.queries)
+    seen = trained.seen(queries)
+    choosing, reporting = ([row for row in rows if not seen[row]] for rows in _halves(queries))
     parts = []
-    for rows in ([row for row in choosing if wording(data.queries[row]) not in tested], reporting):
+    for rows in ([row for row in choosing if wording(queries[row]) not in tested], reporting):
         _enough(len(rows), source)
         part = replace(data, table=data.table.take(rows))
         if len(part.table["score"].unique()) < 2:
@@ -134,14 +139,9 @@ def _halves(queries: Sequence[str]) -> tuple[list[int], list[int]]:
 def _enough(count: int, source: str) -> None:
     if count < LEAST:
         raise InputError(
-            f"one half of the guard has {count} queries or pairs that are not in the test split; wanted at least {LEAST}", path=source
+            f"one half of the guard has {count} queries or pairs that are not in the test split nor trained on; wanted at least {LEAST}",
+            path=source,
         )
-
-
-def _part(split: Split, rows: Sequence[int]) -> Split:
-    ids = tuple(split.query_ids[row] for row in rows)
-    texts = tuple(split.query_texts[row] for row in rows)
-    return Split(split.name, split.collection, ids, texts, {key: split.relevance[key] for key in ids})
 
 
 def _pool(collection: Collection, split: Split, *, measure: str, limit: int) -> Pool:

@@ -72,6 +72,10 @@ class StreamedPairs:
         left = f"; {self.left_out:,} more were left out because dev or test holds their query or document" if self.left_out else ""
         return f"trained on {len(self.training):,} pairs of {self.pairs.name} instead of the train split{left}"
 
+    def trained_queries(self) -> Sequence[str]:
+        """The queries that are learned from, each once."""
+        return self.pairs.queries[np.unique(self.training.query)]
+
     def examined(self) -> Pairs:
         """The pairs that the doctor looks at, evenly spaced."""
         chosen = sample(len(self.pairs), EXAMINED)

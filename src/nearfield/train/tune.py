@@ -9,6 +9,7 @@ from collections.abc import Collection as Names
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nearfield.data.doctor.examine import examine, refuse
 from nearfield.data.kept_split import KeptSplit, data_fingerprint, with_all_splits, with_judged_splits
 from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
+from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
 from nearfield.encoders.load import load_encoder, model_path
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.model_facts import model_facts
@@ -28,6 +30,7 @@ from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
+from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
 from nearfield.heads.three import ThreeHeads
 from nearfield.index.bm25 import first_found
 from nearfield.similarity.several import Several
@@ -74,7 +77,8 @@ def tune(
 
     Without a `recipe` it is the default one of the model's kind. `to` is the run folder: a run that was interrupted goes on where it
     was, to the same result; a finished one is read. `guards` are collections or scored pairs (paths or embedded names) that the
-    tuned model must not lose more than the recipe's margin on. `allow` names doctor's errors to go on with. `pairs` are what
+    tuned model must not lose more than the recipe's margin on. `allow` names doctor's errors to go on with, and "trained-on" for a
+    model that was trained on queries that this run measures. `pairs` are what
     `open_pairs` takes, of any size, and are learned from instead of the collection's train split, with their own negatives and none
     mined (see `StreamedPairs`). `setting` says who watches and what trains.
     Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
@@ -92,6 +96,7 @@ def tune(
                 run.measure_baseline()
                 run.merge(run.train())
                 run.trained.layers = None
+            run.mark()
             run.conclude()
         return read_verdict(folder)
 
@@ -160,8 +165,9 @@ class TuningRun:
 
     def identify(self, guards: Sequence[str], *, source: str) -> None:
         """Write what decides the result, or check that the folder's run is this one."""
+        known = self.encoder.trained_on | TrainedOn((self.learnt,))
         tested = self.collection.split("test").query_texts
-        self.guards = open_guards(guards, measure=self.recipe.measure, limit=self.recipe.pool, tested=tested)
+        self.guards = open_guards(guards, measure=self.recipe.measure, limit=self.recipe.pool, tested=tested, trained=known)
         self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
         facts: dict[str, Any] = {"model": self.model, "files": model_hash(self.encoder.folder.path)}
         facts |= {"collection": self.given.name, "fingerprint": self.collection.fingerprint}
@@ -179,13 +185,15 @@ class TuningRun:
         return about | {"documents": len(self.collection.documents), "started": started, "notes": list(self.notes)}
 
     def examine(self, allow: Names[str]) -> None:
-        """Ask the doctor, and stop where it finds an error that is not allowed."""
+        """Ask the doctor, and stop where it finds an error that is not allowed, or where the model knows what it is measured on."""
+        held, seen = [self.collection.split(name) for name in ("dev", "test")], [name for name in allow if name == TRAINED_ON]
+        refuse_seen({self.encoder.contract.name: self.encoder.trained_on}, *held, allow=seen)
         with self._stage("doctor") as progress:
             facts = model_facts(self.encoder)
             looked_at: list[Collection | Pairs] = [self.collection, *([self.streamed.examined()] if self.streamed else [])]
             findings = (finding for data in looked_at for finding in examine(data, model=facts, first=first_found, progress=progress))
             found = self.folder.once("doctor.json", lambda: list(findings))
-        refuse([Finding(**finding) for finding in found], allow=allow)
+        refuse([Finding(**finding) for finding in found], allow=[name for name in allow if name != TRAINED_ON])
 
     def measure_baseline(self) -> None:
         """Freeze what the base model reaches: dev and every guard."""
@@ -269,6 +277,18 @@ class TuningRun:
             if self.trained.adapters is not None and self.recipe.lora.rank and not self.recipe.lora.per_role:
                 self.trained.adapters.adapters[0].save(self.folder.path / "adapter", base=known_as(self.model))
             save_encoder(self.trained, self.folder.path / "model", name=name, matryoshka_dims=dims)
+
+    @cached_property
+    def learnt(self) -> TrainingRun:
+        """The queries that this run trains on, chooses with and is measured on, as its model's folder says it."""
+        texts = self.streamed.trained_queries() if self.streamed else self.collection.split("train").query_texts
+        dev, test = (self.collection.split(name).query_texts for name in ("dev", "test"))
+        return TrainingRun.of(texts, dev=dev, test=test)
+
+    def mark(self) -> None:
+        """Have the model's folder, and its adapter's, say what it was trained on."""
+        for part in filter(self.folder.has, ("model", "adapter")):
+            keep_trained_on([self.encoder.folder.path], self.folder.path / part, self.learnt)
 
     def _weigh_heads(self, head: ThreeHeads) -> None:
         """Fuse the heads' scores with the weights that dev likes best, unless a guard loses more than its margin by it."""

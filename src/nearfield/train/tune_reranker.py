@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable
+from collections.abc import Collection as Names
 from pathlib import Path
 
 import torch
 
 from nearfield.data.collection import Collection
 from nearfield.data.kept_split import with_all_splits
+from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
 from nearfield.encoders.load import load_text_encoder, model_path
 from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.reranker import Reranker
@@ -21,6 +23,7 @@ from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES, score_ranking
 from nearfield.evaluate.reranked import reranked_system
 from nearfield.evaluate.systems import model_systems
+from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
 from nearfield.search.rerank import rerank
 from nearfield.search.retrieve import retrieve
 from nearfield.store.reranker_folder import is_reranker, read_reranker_folder
@@ -41,13 +44,21 @@ from nearfield.types.verdict import Verdict
 
 
 def tune_reranker(
-    model: str, collection: Collection, *, to: str | Path, first: str = "", recipe: Recipe | None = None, setting: Setting = UNWATCHED
+    model: str,
+    collection: Collection,
+    *,
+    to: str | Path,
+    first: str = "",
+    recipe: Recipe | None = None,
+    allow: Names[str] = (),
+    setting: Setting = UNWATCHED,
 ) -> Verdict:
     """Train the cross-encoder `model`, or a new one on that encoder's backbone, and measure it on the test split, once.
 
     `first` is the encoder whose results are ordered anew, and from whose near misses it learns: by default `model`, where that is an
     encoder. `to` is the run folder, as for `tune`: an interrupted run goes on where it was. The verdict is against the cross-encoder
-    before training, or where it is new against `first` alone. Raises as `tune` does, RecipeError for what a cross-encoder has not, and
+    before training, or where it is new against `first` alone. `allow` takes "trained-on", for models that were trained on queries that
+    this run measures. Raises as `tune` does, RecipeError for what a cross-encoder has not, and
     InputError where no first model is known and for a group of several processes.
     """
     recipe = recipe or Recipe()
@@ -63,15 +74,21 @@ def tune_reranker(
         refuse_copies(data)
         device = device_here(setting.device, setting.group)
         encoder = load_text_encoder(first or model, device=device)
-        facts = {"collection": collection.name, "fingerprint": collection.fingerprint, "notes": list(notes)}
-        facts |= {"model": model, "files": model_hash(Path(model) if given else model_path(model))}
+        facts = {"collection": collection.name, "fingerprint": data.fingerprint, "notes": list(notes)}
+        files = Path(model) if given else model_path(model)
+        facts |= {"model": model, "files": model_hash(files)}
         folder.identify("recipe.json", dataclasses.asdict(recipe))
         folder.identify("data.json", facts | {"first": model_hash(encoder.folder.path)})
         if not folder.has("verdict.json"):
+            known = {encoder.contract.name: encoder.trained_on, Path(model).name: TrainedOn.read(files)}
+            refuse_seen(known, data.split("dev"), data.split("test"), allow=allow)
             run = _RerankerRun(folder, data, encoder, recipe, setting, device)
             start = Path(model) if given else _new(folder, model, recipe)
             if not folder.has("model"):
                 run.train(start)
+            texts = {name: data.split(name).query_texts for name in ("train", "dev", "test")}
+            learnt = TrainingRun.of(texts["train"], dev=texts["dev"], test=texts["test"])
+            keep_trained_on([files], folder.path / "model", learnt)
             run.conclude(start if given else None)
         return read_verdict(folder)
 
@@ -165,7 +182,8 @@ class _RerankerRun:
                 judge = Reranker.open(path, precision=self.precision, device=self.device)
                 systems.append(reranked_system(plain, judge, split, progress=progress))
         measures = tuple(dict.fromkeys((self.recipe.measure, *MEASURES)))
-        comparison = compare(systems, split, measure=self.recipe.measure, measures=measures)
+        seen = (TRAINED_ON,)  # the run has refused them before it began, or was allowed to go on
+        comparison = compare(systems, split, measure=self.recipe.measure, measures=measures, allow=seen)
         self.folder.write("comparison.json", comparison)
         verdict = conclude(comparison, base=systems[-2].name, tuned=systems[-1].name, forgotten=())
         self.folder.write("verdict.json", verdict)

@@ -14,6 +14,7 @@ class Row:
     `means` holds every measure's mean by name; `estimate` is the main measure's with its interval. `letters` names the groups
     of rows that it cannot be told apart from: two rows that share a letter are not told apart. `per_query` are the main
     measure's values in the order of the comparison's `query_ids`. Speeds are None where nothing was encoded.
+    `trained_on` is how many of the queries the model was trained on.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Row:
     documents_per_second: float | None
     query_milliseconds: float | None
     per_query: tuple[float, ...]
+    trained_on: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.data.doctor.words import Hashes, Rows, Shingler
+from nearfield.data.doctor.words import Hashes, Rows, Shingler, digests
 
 _BLOCK = 4096  # texts hashed at a time, if together they have
 _CHARACTERS = 1 << 23  # fewer characters than this
@@ -56,13 +56,13 @@ def near_duplicates(texts: Sequence[str], *, threshold: float, sizes: tuple[int,
         raise ValueError(f"threshold is {threshold}; wanted between 0 and 1, both excluded")
     shingler = Shingler(sizes)
     bands, rows = bands_for(threshold)
-    signatures, present = _signatures(texts, shingler, bands * rows)
+    hashes, present = signatures(texts, shingler, bands * rows)
     codes = np.zeros(0, dtype=np.int64)
     for band in range(bands):
-        found = _bucket_pairs(_band_keys(signatures[:, band * rows : (band + 1) * rows]), len(present))
+        found = _bucket_pairs(_band_keys(hashes[:, band * rows : (band + 1) * rows]), len(present))
         codes = np.union1d(codes, found)
     left, right = codes // max(1, len(present)), codes % max(1, len(present))
-    close = _agreement(signatures, left, right) >= threshold - _SLACK
+    close = _agreement(hashes, left, right) >= threshold - _SLACK
     first, second = present[left[close]], present[right[close]]
     similarity = true_jaccard(texts, first, second, shingler)
     kept = similarity >= threshold
@@ -84,12 +84,11 @@ def true_jaccard(texts: Sequence[str], first: Rows, second: Rows, shingler: Shin
     return result
 
 
-def _signatures(texts: Sequence[str], shingler: Shingler, hashes: int) -> tuple[npt.NDArray[np.uint32], Rows]:
+def signatures(texts: Sequence[str], shingler: Shingler, hashes: int) -> tuple[npt.NDArray[np.uint32], Rows]:
     """MinHash signatures (p, hashes) uint32 of the texts that have words, and their positions (p,)."""
-    generator = np.random.default_rng(0)  # fixed: the same data has the same findings
-    factors = generator.integers(0, 2**63, hashes, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    shifts = generator.integers(0, 2**63, hashes, dtype=np.uint64)
-    signatures, present = [np.zeros((0, hashes), dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
+    factors = digests(f"factor {number}" for number in range(hashes)) | np.uint64(1)  # fixed: signatures that were stored stay comparable
+    shifts = digests(f"shift {number}" for number in range(hashes))
+    found, present = [np.zeros((0, hashes), dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
     for start, block_texts in _blocks(texts):
         values, owner = shingler(block_texts)
         if not len(values):
@@ -98,9 +97,9 @@ def _signatures(texts: Sequence[str], shingler: Shingler, hashes: int) -> tuple[
         block = np.empty((len(rows), hashes), dtype=np.uint32)
         for column in range(hashes):
             block[:, column] = np.minimum.reduceat((values * factors[column] + shifts[column]) >> np.uint64(32), bounds)
-        signatures.append(block)
+        found.append(block)
         present.append(rows + start)
-    return np.concatenate(signatures), np.concatenate(present)
+    return np.concatenate(found), np.concatenate(present)
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:

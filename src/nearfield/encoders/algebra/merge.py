@@ -53,7 +53,8 @@ def merge(
             into[name].copy_(weight)
     names = [model.contract.name for model in opened]
     about = {"how": how, "models": names, "weights": factors, "base": start and start.contract.name}
-    return write_made(first, to, name="+".join(dict.fromkeys(names)), about=about)
+    others = [model.folder.path for model in opened[1:]]
+    return write_made(first, to, name="+".join(dict.fromkeys(names)), about=about, others=others)
 
 
 def _factors(how: str, count: int, base: str | Path | None, weights: Sequence[float]) -> list[float]:

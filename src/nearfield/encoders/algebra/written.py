@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save import save_encoder
 from nearfield.store.atomic import check_replaceable, staged_folder, write_json
@@ -31,13 +32,16 @@ def write_made(
     name: str,
     about: Mapping[str, object],
     amend: Callable[[Path], None] | None = None,
+    others: Sequence[Path] = (),
 ) -> Made:
     """Write `model` as `save_encoder` does, let `amend` change files of its transformer's folder, and say in algebra.json what it is
-    made from (`about`). Whole or not at all. Raises StorageError when writing fails."""
+    made from (`about`); `others` are the folders of further models that it is made from. Whole or not at all. Raises StorageError when
+    writing fails."""
     source = model.folder
     inner = source.transformer.relative_to(source.path)
     with staged_folder(to) as stage:
         save_encoder(model, stage, name=name)
+        keep_trained_on([source.path, *others], stage)
         if amend is not None:
             amend(stage / inner)
         write_json(stage / FILE, {"format": 1, **about})

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.lora.attached import Attached
 from nearfield.encoders.lora.low_rank import LowRank
 from nearfield.errors import ContractError, ModelError, first_line, nearest
@@ -58,7 +59,9 @@ def merge_adapter(path: Path, to: Path, *, resolve: Resolve, role: Role | None =
     folder = read_lora(place)
     with tempfile.TemporaryDirectory(prefix="nearfield-") as work:
         whole = Path(work) / (path.resolve().name or "merged")
-        _join(path, place, find_base(folder, resolve, base), whole)
+        start = find_base(folder, resolve, base)
+        _join(path, place, start, whole)
+        keep_trained_on([start, path], whole)
         model = TextModel.open(whole)
         adapter = LowRank.open(folder, model.whole)
         for name, weight in adapter.weights.items():

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
 from nearfield.batch.tokens import Tokeniser, unknown_id
+from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.algebra.frequency import inverse_frequency, token_counts
 from nearfield.encoders.load import load_text_encoder
 from nearfield.encoders.save_static import write_static
@@ -93,6 +94,7 @@ def distil(
     with staged_folder(to) as stage:
         tokenizer.save(str(stage / "tokenizer.json"))
         write_static(stage, np.where(real[:, None], table, np.float32(0)), contract, made_from=teacher.contract.name)
+        keep_trained_on([teacher.folder.path], stage)
         write_json(stage / FILE, {"format": 1, "model": teacher.contract.name, "texts": len(texts), "words": len(new)})
     return Distilled(Path(to), dim, int(real.sum()), len(new), len(texts), before, after)
 

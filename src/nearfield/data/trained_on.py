@@ -1,0 +1,160 @@
+"""Which queries a model was trained on, told by hashes that travel in its folder: no text can be read from them.
+
+A query is known again by 64 bits of its wording's hash; a nearly equal one by 256 bits, each the last bit of a MinHash (Li and
+König, "b-bit minwise hashing", 2010, with b = 1).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.data.doctor.minhash import signatures
+from nearfield.data.doctor.subject import QUERY_RUNS
+from nearfield.data.doctor.words import Hashes, Shingler, digests, wording
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import Fields, read_fields
+
+FILE = "trained_on.json"
+FORMAT = 1
+Flags = npt.NDArray[np.bool_]
+_BITS = 256  # of a signature
+_WORDS = _BITS // 64
+_LEAST = 222  # bits that agree in near-copies: a Jaccard similarity of .8 lets 230 agree, with a deviation of 5
+_BLOCK = 2048  # queries compared with as many others at a time
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The queries of one run by their wordings' digests, ascending: what it `trained` on, chose its weights with (`dev`) and
+    was measured on at its end (`test`). `near`: (trained, 4) uint64, the signature of each of `trained`."""
+
+    trained: Hashes
+    near: npt.NDArray[np.uint64]
+    dev: Hashes
+    test: Hashes
+
+    @classmethod
+    def of(cls, trained: Iterable[str], *, dev: Iterable[str] = (), test: Iterable[str] = ()) -> TrainingRun:
+        """The run that trained on the queries of these texts."""
+        texts = list(trained)
+        keys, first = np.unique(digests(map(wording, texts)), return_index=True)
+        return cls(keys, _signed([texts[at] for at in first]), *(np.unique(digests(map(wording, held))) for held in (dev, test)))
+
+    def seen(self, keys: Hashes, signed: npt.NDArray[np.uint64]) -> Flags:
+        """Which queries, by their digests and signatures, it trained on, or on near-copies of them that are not its own dev or test."""
+        found: Flags = np.isin(keys, self.trained)
+        asked = np.flatnonzero(~found & ~np.isin(keys, self.dev) & ~np.isin(keys, self.test) & signed.any(axis=1))
+        found[asked] = _near(signed[asked], self.near)
+        return found
+
+    def json(self) -> dict[str, str]:
+        """As JSON: base64 of little-endian numbers."""
+        arrays = {"trained": self.trained, "near": self.near, "dev": self.dev, "test": self.test}
+        return {name: base64.b64encode(array.astype("<u8").tobytes()).decode() for name, array in arrays.items()}
+
+    @classmethod
+    def from_json(cls, facts: Fields) -> TrainingRun:
+        """The run in an object of the file. Raises InputError where it holds none."""
+        trained, near, dev, test = (_numbers(facts, name) for name in ("trained", "near", "dev", "test"))
+        if len(near) != _WORDS * len(trained):
+            raise facts.error("near", f"{_WORDS} numbers for each of the {len(trained)} in trained")
+        return cls(trained, near.reshape(-1, _WORDS), dev, test)
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The runs that made a model, the first one's first; none where nothing is known of its training."""
+
+    runs: tuple[TrainingRun, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.runs)
+
+    def __or__(self, other: TrainedOn) -> TrainedOn:
+        known = [run.json() for run in self.runs]
+        return TrainedOn((*self.runs, *(run for run in other.runs if run.json() not in known)))
+
+    def seen(self, queries: Sequence[str]) -> Flags:
+        """(queries,) which of them the model was trained on, or on nearly the same ones."""
+        found = np.zeros(len(queries), bool)
+        if self.runs:
+            keys, signed = digests(map(wording, queries)), _signed(queries)
+            for run in self.runs:
+                found |= run.seen(keys, signed)
+        return found
+
+    def chosen_with(self, queries: Sequence[str]) -> Flags:
+        """(queries,) by which of them the model's weights were chosen."""
+        keys = digests(map(wording, queries))
+        found: Flags = np.isin(keys, np.concatenate([np.zeros(0, np.uint64), *(run.dev for run in self.runs)]))
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write it into a model's folder. Raises StorageError when writing fails."""
+        write_json(folder / FILE, {"format": FORMAT, "runs": [run.json() for run in self.runs]})
+
+    @classmethod
+    def read(cls, folder: str | Path) -> TrainedOn:
+        """What a model's folder says; nothing where it says nothing. Raises InputError where the file is damaged."""
+        path = Path(folder) / FILE
+        if not path.is_file():
+            return cls()
+        facts = read_fields(path)
+        facts.integer("format", low=FORMAT, high=FORMAT)
+        return cls(tuple(map(TrainingRun.from_json, facts.objects("runs"))))
+
+
+UNKNOWN = TrainedOn()
+
+
+def keep_trained_on(sources: Iterable[str | Path], folder: Path, run: TrainingRun | None = None) -> None:
+    """Write into a model's folder what the models in `sources`, which it was made of, were trained on, and the run that made it."""
+    known = TrainedOn(() if run is None else (run,))
+    for source in sources:
+        known = TrainedOn.read(source) | known
+    if known:
+        known.save(folder)
+
+
+def _signed(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """(texts, 4) the signatures; zeros for a text without words."""
+    found = np.zeros((len(texts), _WORDS), np.uint64)
+    hashes, rows = signatures(texts, Shingler(QUERY_RUNS), _BITS)
+    found[rows] = np.packbits((hashes & np.uint32(1)).astype(bool), axis=1).view("<u8")
+    return found
+
+
+def _near(asked: npt.NDArray[np.uint64], trained: npt.NDArray[np.uint64]) -> Flags:
+    """Which of the signatures `asked: (m, 4)` agree in 222 bits with any of `trained: (n, 4)`."""
+    found = np.zeros(len(asked), bool)
+    for start in range(0, len(asked), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        ours = _signs(asked[rows])
+        for other in range(0, len(trained), _BLOCK):
+            agreement = ours @ _signs(trained[other : other + _BLOCK]).T  # of bits that agree, less those that differ
+            found[rows] |= (agreement >= 2 * _LEAST - _BITS).any(axis=1)
+    return found
+
+
+def _signs(signed: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
+    """(n, 256) the bits as 1 and -1."""
+    bits = np.unpackbits(np.ascontiguousarray(signed).view(np.uint8), axis=1)
+    return bits.astype(np.float32) * 2 - 1
+
+
+def _numbers(facts: Fields, name: str) -> Hashes:
+    text = facts.text(name)
+    try:
+        held = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise facts.error(name, "base64") from error
+    if len(held) % 8:
+        raise facts.error(name, "base64 of numbers of 8 bytes")
+    return np.frombuffer(held, "<u8").astype(np.uint64)

@@ -84,10 +84,9 @@ def evaluate(
     Examples:
 
         nearfield evaluate minilm --on stdlib
-        nearfield evaluate minilm ./tuned --on my-data --dims 384,128,64 --dtype float32,int8,binary
+        nearfield evaluate minilm ./tuned --on my-data --dims 384,128 --dtype float32,int8,binary
         nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder runs/scifact
         nearfield evaluate minilm minilm@torch,bfloat16 tfidf --on my-data
-        nearfield evaluate colbert --on my-data --pool-tokens 1,2,4 --dtype int8
         nearfield evaluate minilm bm25 --on my-data --rerank ./cross-encoder --depth 50
         nearfield evaluate minilm --on pairs.csv --json
     """

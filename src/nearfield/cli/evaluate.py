@@ -61,9 +61,7 @@ def evaluate(
     similarity: Annotated[str | None, typer.Option(help="Score by cosine, dot or euclidean instead of the model's own.")] = None,
     measure: Annotated[str | None, typer.Option(help="The measure that rows are ordered and compared by.", show_default="nDCG@10")] = None,
     measures: Annotated[str, typer.Option(help="Other measures to show: any of nDCG, R, P, RR, AP, Success, with @k.")] = "",
-    bm25: Annotated[
-        bool | None, typer.Option("--bm25/--no-bm25", help="Have BM25 in the comparison as the baseline.", show_default="bm25")
-    ] = None,
+    bm25: Annotated[bool | None, typer.Option("--bm25/--no-bm25", help="Have BM25 as the baseline.", show_default="bm25")] = None,
     fuse: Annotated[bool, typer.Option("--fuse", help="Add the reciprocal-rank fusion of BM25 with each model's first row.")] = False,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,

@@ -71,8 +71,11 @@ class DenseModule:
             facts.text("module_output_name", None),
             facts.flag("use_residual", False),
         )
-        if unknown or config.activation_function not in ACTIVATIONS or config.module_input_name not in inputs:
-            what = f"unknown keys {unknown}" if unknown else f"activation {config.activation_function} on {config.module_input_name}"
+        output = config.module_output_name or config.module_input_name
+        elsewhere = config.module_input_name not in inputs or output != config.module_input_name
+        if unknown or elsewhere or config.activation_function not in ACTIVATIONS:
+            where = f"from {config.module_input_name} to {output}"
+            what = f"unknown keys {unknown}" if unknown else f"activation {config.activation_function} {where}"
             raise ModelError(
                 f"{folder / 'config.json'}: a Dense module with {what} is not supported; activations: {', '.join(ACTIVATIONS)}"
             )

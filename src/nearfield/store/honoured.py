@@ -13,6 +13,16 @@ ANY = None
 """In place of the values of a key: every value is honoured, or changes no vector."""
 
 
+_POOLED = ("cls_token", "lasttoken", "max_tokens", "mean_sqrt_len_tokens", "mean_tokens", "weightedmean_tokens")
+_SIZES = ("embedding_dimension", "word_embedding_dimension")
+POOLING = dict.fromkeys(("include_prompt", "pooling_mode", *(f"pooling_mode_{name}" for name in _POOLED), *_SIZES), ANY)
+SPLADE_POOLING = dict.fromkeys(("activation_function", "chunk_size", "pooling_strategy", *_SIZES), ANY)
+NORMALIZE = dict.fromkeys(("module_input_name", "module_output_name"), ("sentence_embedding",))
+TOKEN_MASK = dict.fromkeys(("keep_only_token_ids", "skiplist_tasks", "skiplist_words"), ANY)
+LOGIT_SCORE = {"true_token_id": ANY, "false_token_id": ANY, "module_input_name": ("causal_logits",)}
+"""What the config.json of each module of sentence-transformers may state."""
+
+
 def refuse_unhonoured(fields: Fields, honoured: Mapping[str, Sequence[Any] | None]) -> None:
     """Raise ModelError, naming file and key, for a key that is not in `honoured` or has none of the values there.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nearfield.errors import ModelError
 from nearfield.store.fields import Fields, read_optional
+from nearfield.store.honoured import TOKEN_MASK, refuse_unhonoured
 from nearfield.store.modules import read_modules
 from nearfield.store.weights import Weights
 from nearfield.types.role import DOCUMENT, QUERY, Role
@@ -119,6 +120,7 @@ def read_late(path: Path) -> LateFiles:
 def _native(path: Path, transformer: Path, mask: Path, stated: Fields) -> LateInteraction:
     limits = read_optional(transformer / "sentence_bert_config.json")
     facts = read_optional(mask / "config.json")
+    refuse_unhonoured(facts, TOKEN_MASK)
     if facts.get("keep_only_token_ids"):
         raise ModelError(f"{mask / 'config.json'}: keep_only_token_ids is of models of images, which are not supported")
     tasks = facts.get("skiplist_tasks")

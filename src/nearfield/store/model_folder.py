@@ -14,6 +14,7 @@ from typing import Any
 
 from nearfield.errors import ContractError, ModelError, nearest
 from nearfield.store.fields import Fields, read_fields, read_optional
+from nearfield.store.honoured import NORMALIZE, POOLING, SPLADE_POOLING, refuse_unhonoured
 from nearfield.store.late_interaction import SCORES, LateInteraction, is_late, read_late
 from nearfield.store.lora_folder import role_adapters
 from nearfield.store.modules import Module, read_modules
@@ -111,6 +112,8 @@ def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> M
     facts: dict[str, Any] = {"name": stated.pop("name", path.name), "kind": "sparse" if sparse else _one_or_several(path, stated)}
     head = _splade(by_kind["SpladePooling"][0] if modules else None, stated) if sparse else {}
     facts |= head.pop("facts", None) or _pooling(by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, config, path)
+    for folder in by_kind["Normalize"]:
+        refuse_unhonoured(read_optional(folder / "config.json"), NORMALIZE)
     facts["normalise"] = bool(by_kind["Normalize"]) if modules else stated.get("normalise", not sparse)
     facts["max_tokens"] = max_tokens_of(transformer, config, limits, stated)
     facts["dim"] = config.integer("vocab_size", low=1) if sparse else _dim(by_kind["Dense"], config, path)
@@ -260,6 +263,7 @@ def _pooling(folder: Path | None, stated: dict[str, Any], config: Fields, path: 
             raise ContractError(f"{path / 'nearfield.json'}: pooling is {stated['pooling']!r}; {known}")
         return {"pooling": stated["pooling"], "include_prompt": stated.get("include_prompt", True)}
     facts = read_fields(folder / "config.json")
+    refuse_unhonoured(facts, POOLING)
     stated_mode = facts.get("pooling_mode")
     if stated_mode is None:
         modes = [short for key, short in _LEGACY_POOLING.items() if facts.flag(key, False)] or ["mean"]
@@ -282,6 +286,7 @@ def _splade(folder: Path | None, stated: Mapping[str, Any]) -> dict[str, Any]:
     pooling, activation = stated.get("pooling", "max"), "relu"
     if folder is not None:
         facts = read_fields(folder / "config.json")
+        refuse_unhonoured(facts, SPLADE_POOLING)
         pooling, activation = facts.text("pooling_strategy", "max"), facts.text("activation_function", "relu")
     return {"facts": {"pooling": pooling, "include_prompt": True}, "activation": activation}
 
@@ -335,6 +340,9 @@ def _dim(projections: list[Path], config: Fields, path: Path) -> int:
 def _similarity_and_prompts(path: Path) -> dict[str, Any]:
     """The prompts, and the similarity where one is named; a document's prompt may go by another name, which stays a role too."""
     facts = read_optional(path / "config_sentence_transformers.json")
+    dim = facts.get("truncate_dim")
+    if dim is not None:
+        raise ModelError(f"{facts.path}: truncate_dim is {dim}, which is not honoured here; remove it, and cut vectors with --dims {dim}")
     name = facts.text("similarity_fn_name", None)
     if name in SCORES:  # of two multi-vectors; how two tokens are compared is not named there
         name = None

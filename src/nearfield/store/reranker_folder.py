@@ -12,6 +12,7 @@ from typing import Any
 
 from nearfield.errors import ModelError
 from nearfield.store.fields import Fields, read_fields, read_optional
+from nearfield.store.honoured import LOGIT_SCORE, refuse_unhonoured
 from nearfield.store.model_folder import max_tokens_of
 from nearfield.store.modules import read_modules
 from nearfield.store.remote_code import refuse_code, refuse_foreign_modules
@@ -65,6 +66,8 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     own, stated = read_optional(path / "config_sentence_transformers.json"), _stated(path)
     prompt = own.named_texts("prompts").get(own.text("default_prompt_name", ""), "")
     logit = read_optional(modules[1].folder / "config.json") if len(modules) > 1 else None
+    if logit is not None:
+        refuse_unhonoured(logit, LOGIT_SCORE)
     return RerankerFolder(
         path=path,
         name=stated.get("name", path.resolve().name),

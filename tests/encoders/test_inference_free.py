@@ -167,7 +167,7 @@ def test_other_routes_say_why(theirs: Path, tmp_path: Path, cli: Any) -> None:
     with pytest.raises(ModelError, match="routes are query: Transformer, SpladePooling; document"):
         read_model_folder(folder)
     (folder / "router_config.json").write_text("{}")
-    with pytest.raises(InputError, match="names no modules for its routes"):
+    with pytest.raises(InputError, match="has no types; wanted an object"):
         read_model_folder(folder)
     told = cli("models", "head", theirs, "splade", "--to", tmp_path / "to", "--on", "stdlib")
     assert told.exit_code == 2

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.batch.packed import pack, packed_batches
+from nearfield.batch.packed import mixed, pack, packed_batches
 from nearfield.batch.tokens import Tokens
 
 
@@ -47,3 +47,15 @@ def test_items_chooses_and_equal_lengths_keep_their_order() -> None:
     (batch,) = packed_batches(tokens, 100, items=np.array([3, 2, 0]))
     assert batch.items.tolist() == [3, 2, 0]
     assert batch.ids.tolist() == [4, 4, 3, 1]
+
+
+def test_the_share_of_the_items_done_is_the_share_of_the_work() -> None:
+    lengths = np.random.default_rng(0).lognormal(4, 1, 3000).astype(np.int64) + 1
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    tokens = Tokens(np.zeros(offsets[-1], np.int32), offsets, np.zeros(len(lengths), np.int64), 0)
+    batches = packed_batches(tokens, 2048)
+    items, work = np.cumsum([[len(batch), len(batch.ids)] for batch in mixed(batches)], 0).T
+    off = items / items[-1] - work / work[-1]
+    assert np.abs(off[len(batches) // 10 :]).max() < 0.05
+    assert sorted(map(id, mixed(batches))) == sorted(map(id, batches))
+    assert mixed([]) == []

@@ -89,7 +89,7 @@ def test_the_last_line_is_not_written_twice(capsys: pytest.CaptureFixture[str]) 
     now[0] = 12.0
     lines(5, 5, "done")
     lines.close()
-    assert capsys.readouterr().err.splitlines() == ["training: 5/5 in 0:12, 0.4/s  done"]
+    assert capsys.readouterr().err.splitlines() == ["training: 5/5 in 0:12, 25.0/min  done"]
 
 
 def test_only_blanks_are_left_of_control_characters() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -100,3 +101,13 @@ def packed_batches(tokens: Tokens, budget: int, *, items: npt.NDArray[np.int64] 
         batches.append(pack(tokens, order[start:end]))
         start = end
     return batches
+
+
+def mixed(batches: Sequence[Packed]) -> list[Packed]:
+    """The batches in an order in which those that are done always hold long and short items as all do.
+
+    The share of the items that are done is then the share of the work, and says how long the rest takes. The order is that of the
+    multiples of the golden ratio, which lie evenly however many are taken.
+    """
+    order = np.argsort(np.arange(len(batches)) * 0.6180339887498949 % 1.0)
+    return [batches[at] for at in np.argsort(order)]

@@ -90,7 +90,7 @@ def progress_bar(title: str) -> Iterator[Progress]:
                 bars.reset(task, completed=done, total=total or None)
                 begun = True
             speed = bars.tasks[0].speed
-            bars.update(task, completed=done, total=total or None, rate=f"{speed:,.0f}/s" if speed else "", note=note)
+            bars.update(task, completed=done, total=total or None, rate=speed_words(speed) if speed else "", note=note)
 
         yield show
 
@@ -122,9 +122,15 @@ class ProgressLines:
         before, since = self.first if self.first and self.first[1] < self.shown else (0, self.started)
         rate = (done - before) / (self.shown - since) if self.shown > since else 0.0
         left = f", {clock_time((total - done) / rate)} left" if 0 < done < total and rate > 0 else ""
-        speed = f", {rate:,.1f}/s" if rate > 0 else ""
+        speed = f", {speed_words(rate)}" if rate > 0 else ""
         line = f"{self.title}: {done:,}{f'/{total:,}' if total else ''} in {clock_time(seconds)}{speed}{left}{'  ' if note else ''}{note}"
         err.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def speed_words(rate: float) -> str:
+    """Items a second, or where that is below 1, a minute or an hour."""
+    factor, unit = (1, "s") if rate >= 1 else (60, "min") if 60 * rate >= 1 else (3600, "h")
+    return f"{factor * rate:,.1f}/{unit}"
 
 
 def clock_time(seconds: float) -> str:

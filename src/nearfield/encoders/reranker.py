@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-from nearfield.batch.packed import Packed, packed_batches
+from nearfield.batch.packed import Packed, mixed, packed_batches
 from nearfield.batch.pairs import PairTokeniser
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
@@ -111,7 +111,7 @@ class Reranker(PairScorer):
             tokens = self.tokenise(queries, documents, (pairs[0][chunk], pairs[1][chunk]))
             cut, lost = cut + int((tokens.lost > 0).sum()), lost + int(tokens.lost.sum())
             done = start
-            for batch, logits in self._each(packed_batches(tokens, self.batch_tokens)):
+            for batch, logits in self._each(mixed(packed_batches(tokens, self.batch_tokens))):
                 scores[start + batch.items] = logits
                 done += len(batch)
                 progress(done, len(scores))

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.late_tokens import LateTokens
-from nearfield.batch.packed import packed_batches
+from nearfield.batch.packed import mixed, packed_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.collect import Collector, collector
@@ -253,7 +253,7 @@ class TextEncoder(Encoder[E]):
         """Collect the embeddings of `tokens`, which are the items at `places`, yielding how many are done after each batch."""
         streams, done = self.runtime.streams, 0
         share = max(_LEAST, math.ceil(len(tokens.ids) / streams))
-        batches = packed_batches(tokens, min(self.batch_tokens, share) if streams > 1 else self.batch_tokens)
+        batches = mixed(packed_batches(tokens, min(self.batch_tokens, share) if streams > 1 else self.batch_tokens))
         if streams == 1 or len(batches) == 1:
             for batch in batches:
                 collect.put(places[batch.items], collect.make(self.runtime, batch))

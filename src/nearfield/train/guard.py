@@ -19,6 +19,7 @@ from nearfield.errors import InputError
 from nearfield.evaluate.scored_pairs import SPEARMAN, model_pair_scores, spearman
 from nearfield.index.bm25 import BM25
 from nearfield.train.pool import Pool, places_in, pooled_documents
+from nearfield.types.progress import Progress, silent
 
 LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell nothing about a margin
 
@@ -29,10 +30,15 @@ class ScoredPairs:
 
     pairs: Pairs
 
-    def mean(self, encoder: Encoder) -> float:
+    def mean(self, encoder: Encoder, *, progress: Progress = silent) -> float:
         """Spearman's rank correlation with `encoder` as it stands."""
-        (system,) = model_pair_scores(encoder, self.pairs, name=self.pairs.name)
+        (system,) = model_pair_scores(encoder, self.pairs, name=self.pairs.name, progress=progress)
         return spearman(system.predicted, np.asarray(self.pairs.table["score"].to_numpy(), np.float64))
+
+    @property
+    def texts(self) -> set[str]:
+        """What is encoded to measure it."""
+        return {*self.pairs.queries, *self.pairs.positives}
 
     @property
     def queries(self) -> Sequence[str]:
@@ -46,9 +52,14 @@ class PooledQueries:
 
     pool: Pool
 
-    def mean(self, encoder: Encoder) -> float:
+    def mean(self, encoder: Encoder, *, progress: Progress = silent) -> float:
         """The measure's mean with `encoder` as it stands."""
-        return self.pool.scores(encoder).mean
+        return self.pool.scores(encoder, progress=progress).mean
+
+    @property
+    def texts(self) -> set[str]:
+        """What is encoded to measure it, but for the queries."""
+        return set(self.pool.document_texts)
 
     @property
     def queries(self) -> Sequence[str]:
@@ -108,9 +119,10 @@ def open_guard(source: str, *, measure: str, limit: int, tested: Names[str] = ()
     return Guard(data.name, measure, data.fingerprint, *pools)
 
 
-def guard_values(guards: Sequence[Guard], encoder: Encoder, *, reporting: bool = False) -> dict[str, float]:
+def guard_values(guards: Sequence[Guard], encoder: Encoder, *, reporting: bool = False, progress: Progress = silent) -> dict[str, float]:
     """Each guard's mean with `encoder` as it stands, by the guard's name."""
-    return {guard.name: (guard.reporting if reporting else guard.choosing).mean(encoder) for guard in guards}
+    parts = {guard.name: guard.reporting if reporting else guard.choosing for guard in guards}
+    return {name: part.mean(encoder, progress=progress) for name, part in parts.items()}
 
 
 def _scored_guard(data: Pairs, source: str, tested: Names[str], trained: TrainedOn) -> Guard:

@@ -52,6 +52,7 @@ def train(
     watcher = Watcher(steps, learned_from(len(data.pairs), len(np.unique(data.pairs.positive))))
     state = _begin(trainer, run, (lambda: before) if before is not None else measure)
     lead(trainer, made=state.step)
+    progress(state.step, steps)
     with _released(model), closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared:
         while state.step < steps and state.stale < patience:
             started, batch = time.perf_counter(), group.agree(next(prepared))

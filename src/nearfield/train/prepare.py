@@ -89,6 +89,11 @@ def dev_pool(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> Pool:
     return Pool(split.query_ids, split.query_texts, chosen_ids, chosen_texts, split.relevance, recipe.measure, own)
 
 
+def pool_size(collection: Collection, recipe: Recipe) -> int:
+    """About how many documents the dev pool has."""
+    return min(recipe.pool, (POOL_EACH + 1) * len(collection.split("dev").query_ids), len(collection.documents))
+
+
 def mine(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> TrainingPairs:
     """The train split's pairs with their hard negatives, as positions in the split's queries and the collection's documents.
 

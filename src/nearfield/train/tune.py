@@ -45,20 +45,23 @@ from nearfield.train.guard import Guard, guard_values, open_guards
 from nearfield.train.loop import train
 from nearfield.train.lora import add_lora, known_as, scaled_base
 from nearfield.train.merge import Merged, keeps, put_weights, search
+from nearfield.train.outlook import TRAINED, Outlook
 from nearfield.train.pool import Pool
-from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data
+from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, pool_size, training_data
 from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.sampling import TrainingPairs
+from nearfield.train.schedule import measured_steps
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.streamed import Ends, StreamedPairs
 from nearfield.train.teacher import open_teacher, teacher_scores
 from nearfield.train.trainer import few_torch_threads, native_layers, trainable
 from nearfield.train.training_data import TrainingData
 from nearfield.types.finding import Finding
-from nearfield.types.progress import Progress
+from nearfield.types.progress import Progress, silent
 from nearfield.types.verdict import Verdict
 
 SPLIT = "split.json"
+CHARACTERS = 4  # of a token, about
 FINISHED = ("model", "merge.json", "comparison.json", "storage.json", "queries.json", "examples.json", "verdict.json")
 
 
@@ -91,13 +94,18 @@ def tune(
         run = TuningRun(model, collection, folder, recipe or default_recipe(kind), setting, pairs=pairs)
         run.identify(guards, source=setting.source or collection.name)
         if not all(folder.has(part) for part in FINISHED):
-            run.examine(allow)
-            if not (folder.has("model") and folder.has("merge.json")):
-                run.measure_baseline()
-                run.merge(run.train())
-                run.trained.layers = None
-            run.mark()
-            run.conclude()
+            with setting.watch("doctor") as watched:
+                run.outlook = Outlook({"doctor": len(collection.documents)}, watched)
+                run.examine(allow)
+            with setting.watch(f"tune {run.encoder.contract.name}") as watched:
+                made = folder.has("model") and folder.has("merge.json")
+                run.outlook = Outlook({"test": 1.0} if made else run.work(), watched)
+                if not made:
+                    run.measure_baseline()
+                    run.merge(run.train())
+                    run.trained.layers = None
+                run.mark()
+                run.conclude()
         return read_verdict(folder)
 
 
@@ -139,6 +147,7 @@ class TuningRun:
         self.documents, self.merged = EncodedOnce(self.encoder), EncodedOnce(self.encoder)  # by the base and by the merged weights
         self.base: dict[str, Tensor] = {}
         self.guards: list[Guard] = []
+        self.outlook = Outlook({}, silent)
         self._pool: Pool | None = None
         self._corpus: Corpus | None = None
         for dim in recipe.objective.dims:
@@ -198,13 +207,15 @@ class TuningRun:
     def measure_baseline(self) -> None:
         """Freeze what the base model reaches: dev and every guard."""
         self.base = {name: weight.detach().clone() for name, weight in self._trainable().items()}
-        with few_torch_threads(self.trained), self._stage("baseline"):
-            self.folder.once("baseline.json", self._baseline)
+        with few_torch_threads(self.trained):
+            pool = self.pool  # for which all documents are encoded, a stage of its own
+            with self._stage("baseline") as progress:
+                self.folder.once("baseline.json", lambda: self._baseline(pool, progress))
 
-    def _baseline(self) -> dict[str, Any]:
-        dev = self.pool.scores(self.documents)
-        guards = {"guards": guard_values(self.guards, self.documents)}
-        guards["reported"] = guard_values(self.guards, self.documents, reporting=True)
+    def _baseline(self, pool: Pool, progress: Progress) -> dict[str, Any]:
+        dev = pool.scores(self.documents)
+        guards = {"guards": guard_values(self.guards, self.documents, progress=progress)}
+        guards["reported"] = guard_values(self.guards, self.documents, reporting=True, progress=progress)
         return {"dev": dev.mean, "dev_values": dev.values.tolist()} | guards
 
     def _trainable(self) -> dict[str, nn.Parameter]:
@@ -236,12 +247,16 @@ class TuningRun:
                 data = dataclasses.replace(data, teacher=self._teacher_scores(data.pairs, progress))
         before = self.folder.read("baseline.json").get("dev_values")
         with self._stage("train") as progress:
+
+            def measured(done: int, total: int, note: str = "") -> None:
+                progress(0, 0, f"dev {done:,}/{total:,}")
+
             return train(
                 self.trained,
                 data,
                 self.recipe,
                 run=self.folder,
-                measure=lambda: pool.scores(self.encoder).values,
+                measure=lambda: pool.scores(self.encoder, progress=measured).values,
                 progress=progress,
                 before=None if before is None else np.array(before, np.float64),
                 group=self.setting.group,
@@ -324,14 +339,14 @@ class TuningRun:
                 here = ratio
 
         def dev(ratio: float) -> float:
-            progress(0, 0, f"dev at tuned share {ratio:g}")
+            progress(len(known), len(ratios), f"dev at tuned share {ratio:g}")
             if ratio not in known:
                 put(ratio)
                 known[ratio] = self.pool.scores(self.merged).mean
             return known[ratio]
 
         def guards(ratio: float) -> Mapping[str, float]:
-            progress(0, 0, f"guards at tuned share {ratio:g}")
+            progress(len(ratios), len(ratios), f"guards at tuned share {ratio:g}")
             put(ratio)
             return guard_values(self.guards, self.merged)
 
@@ -361,9 +376,24 @@ class TuningRun:
     def _stage(self, title: str) -> Iterator[Progress]:
         """Progress of a stage, and its seconds added to run.json when it is done."""
         started = time.perf_counter()
-        with self.setting.watch(title) as progress:
+        with self.outlook.stage(title) as progress:
             yield progress
         about = self.folder.read("run.json")
         seconds = about.setdefault("seconds", {})
         seconds[title] = round(seconds.get(title, 0.0) + time.perf_counter() - started, 1)
         self.folder.write("run.json", about)
+
+    def work(self) -> dict[str, float]:
+        """About what each stage takes, in documents to encode (see `Outlook`)."""
+        recipe, documents = self.recipe, self.collection.document_texts
+        schedule, count, pool = recipe.schedule, len(documents), pool_size(self.collection, recipe)
+        guards = len(set[str]().union(*(part.texts for guard in self.guards for part in (guard.choosing, guard.reporting))))
+        pairs = len(self.streamed.training) if self.streamed else sum(map(len, self.collection.split("train").relevance.values()))
+        steps = max(1, round(schedule.epochs * pairs / schedule.batch))
+        sample = [len(documents[at]) / CHARACTERS for at in np.linspace(0, count - 1, min(count, 500)).astype(int).tolist()]
+        usual = np.minimum(sample, self.encoder.contract.max_tokens).mean()
+        share = np.minimum(sample, schedule.max_tokens).mean() / max(usual, 1.0)
+        trained = TRAINED * pairs * schedule.epochs * share * (1 + recipe.negatives.per_query)
+        dev = len(measured_steps(steps, schedule.evaluations)) * pool
+        work = {"encode documents": count, "baseline": guards, "train": trained + dev, "merge": 2 * pool + guards, "test": count}
+        return {stage: float(texts) for stage, texts in work.items()}

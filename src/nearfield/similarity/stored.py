@@ -16,6 +16,8 @@ from nearfield.similarity.multi_vector import TOKENS
 from nearfield.store.array import read_header
 from nearfield.store.regular import open_regular
 
+_LONGEST_ID = 1 << 20  # bytes
+
 
 @dataclass(frozen=True)
 class StoredSize:
@@ -69,7 +71,9 @@ def read_ids(folder: Path) -> Iterator[str] | None:
 
 def _ids(path: Path) -> Iterator[str]:
     with open_regular(path) as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_ID + 1), b""), 1):
+            if len(line) > _LONGEST_ID:
+                raise InputError(f"holds an id of more than {_LONGEST_ID:,} bytes; wanted one JSON string a line", path=path, line=number)
             try:
                 name = json.loads(line)
             except (ValueError, RecursionError) as error:

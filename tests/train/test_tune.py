@@ -284,14 +284,23 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["last.safetensors", "kept-*.safetensors"])
-def test_a_damaged_checkpoint_is_named(name: str, tmp_path: Path, tiny: Path, collection: Collection) -> None:
-    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_after_a_damaged_checkpoint_training_begins_again_and_ends_the_same(
+    name: str, damage: str, tmp_path: Path, tiny: Path, finished: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
     for part in ("verdict.json", "merge.json"):
-        (tmp_path / "run" / part).unlink()
-    (damaged,) = (tmp_path / "run" / "checkpoints").glob(name)
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"the checkpoint cannot be read.*remove the folder .*checkpoints to train again"):
-        tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
+        (run / part).unlink()
+    before = (run / "model" / "model.safetensors").read_bytes()
+    shutil.rmtree(run / "model")
+    (damaged,) = (run / "checkpoints").glob(name)
+    content = bytearray(damaged.read_bytes())
+    content[-5] ^= 1
+    damaged.write_bytes(content[:100] if damage == "cut" else content)
+    with pytest.warns(NearfieldWarning, match=r"safetensors: (cannot be read|is damaged).*; training begins again"):
+        tune(str(tiny), tiny_collection(), to=run, recipe=recipe_of(), guards=[str(finished.parent / "guard.jsonl")])
+    assert (run / "model" / "model.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize("part", ["verdict.json", "comparison.json", "merge.json", "model", "negatives.json", "baseline.json"])

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nearfield.errors import StorageError
+from nearfield.errors import InputError, StorageError, first_line
 from nearfield.store.atomic import staged_file
 from nearfield.store.foreign import foreign
 from nearfield.store.regular import open_regular
+
+_CHECKSUM = "checksum"
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, facts: Mapping[str, str] | None = None) -> None:
@@ -31,3 +36,31 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     open_regular(path).close()
     with foreign(path, "the weights could not be read"):
         return load_file(path)
+
+
+def noted_tensors(path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
+    """As `write_tensors`, with a checksum of all values and `facts` for `whole_tensors`."""
+    write_tensors(path, tensors, facts={**facts, _CHECKSUM: _checksum(tensors, facts)})
+
+
+def whole_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and the facts that `noted_tensors` wrote. Raises InputError where they are not as they were written."""
+    open_regular(path).close()
+    try:
+        with safe_open(path, "pt") as opened:
+            facts = {name: value for name, value in opened.metadata().items() if name != "format"}
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError, ValueError, AttributeError) as error:
+        raise InputError(f"cannot be read ({first_line(error)})", path=path) from error
+    if facts.pop(_CHECKSUM, "") != _checksum(tensors, facts):
+        raise InputError("is damaged: its checksum is not the one that was noted", path=path)
+    return tensors, facts
+
+
+def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+    """CRC-32 over the facts, and over names, shapes, types and values of the tensors."""
+    found = zlib.crc32(json.dumps(dict(facts), sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        found = zlib.crc32(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode(), found)
+        found = zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(), found)
+    return f"{found:08x}"

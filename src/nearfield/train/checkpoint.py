@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
-from nearfield.errors import InputError
+from nearfield.errors import InputError, NearfieldWarning
 from nearfield.store.run import RunFolder
-from nearfield.store.tensors import write_tensors
+from nearfield.store.tensors import noted_tensors, whole_tensors
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,25 +51,32 @@ def save_checkpoint(run: RunFolder, state: Checkpoint, trained: Mapping[str, Ten
     """Write the kept weights when they are this step's, then the whole state; a kill between the two loses nothing."""
     weights = {name: weight.detach() for name, weight in trained.items()}
     if state.kept_step == state.step:
-        write_tensors(_kept(run, state.step), weights)
+        noted_tensors(_kept(run, state.step), weights, {})
     tensors = {f"weight/{name}": weight for name, weight in weights.items()} | {"peak": torch.from_numpy(state.peak)}
     for name, weight in trained.items():
         for part, value in optimiser.state.get(weight, {}).items():
             tensors[f"optimiser/{part}/{name}"] = value
     facts = {"step": str(state.step), "kept_step": str(state.kept_step), "stale": str(state.stale)}
-    write_tensors(_last(run), tensors, facts=facts)
+    noted_tensors(_last(run), tensors, facts)
     for other in _last(run).parent.glob("kept-*.safetensors"):
         if other != _kept(run, state.kept_step):
             other.unlink()
 
 
 def load_checkpoint(run: RunFolder, trained: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> Checkpoint | None:
-    """Put the last checkpoint's values into `trained` and `optimiser` and return its state, or None where there is none."""
+    """Put the last checkpoint's values into `trained` and `optimiser` and return its state, or None where there is none.
+
+    A damaged one, or damaged weights that are kept, count as none, with a warning: training then begins again.
+    """
     if not _last(run).exists():
         return None
-    with _whole(_last(run)), safe_open(_last(run), "pt") as opened:
-        facts = {name: int(value) for name, value in opened.metadata().items() if name != "format"}
-        tensors = load_file(_last(run))
+    try:
+        tensors, noted = whole_tensors(_last(run))
+        facts = {name: int(value) for name, value in noted.items()}
+        whole_tensors(_kept(run, facts["kept_step"]))
+    except InputError as error:
+        warnings.warn(f"{error}; training begins again", NearfieldWarning, stacklevel=2)
+        return None
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimiser/"):
@@ -87,24 +92,17 @@ def load_checkpoint(run: RunFolder, trained: Mapping[str, Tensor], optimiser: to
 
 def kept_weights(run: RunFolder, state: Checkpoint) -> dict[str, Tensor]:
     """The trained parameters that are kept, by name."""
-    with _whole(_kept(run, state.kept_step)):
-        loaded: dict[str, Tensor] = load_file(_kept(run, state.kept_step))
-    return loaded
+    try:
+        return whole_tensors(_kept(run, state.kept_step))[0]
+    except InputError as error:
+        advice = f"remove the folder {_last(run).parent} to train again"
+        raise InputError(f"the checkpoint cannot be used ({error}); {advice}", path=_kept(run, state.kept_step)) from error
 
 
 def kept_step(run: RunFolder) -> int:
     """The step whose weights are kept so far; 0 where these are the weights that training began with."""
     kept = max(_last(run).parent.glob("kept-*.safetensors"), default=None)
     return int(kept.stem.removeprefix("kept-")) if kept is not None else 0
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[None]:
-    """Raise InputError where the checkpoint at `path` is missing or damaged."""
-    try:
-        yield
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"the checkpoint cannot be read ({error}); remove the folder {path.parent} to train again", path=path) from error
 
 
 def _last(run: RunFolder) -> Path:

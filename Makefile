@@ -36,7 +36,7 @@ bench-environments:               ## the peers' environments, in build/bench-env
 	done
 
 clean:
-	rm -rf .venv build dist src/nearfield/kernels/*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist src/nearfield/kernels/*.so src/nearfield/kernels/*.crc32 .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

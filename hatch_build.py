@@ -54,6 +54,6 @@ class Kernels(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         library = build()
         if library is not None:
-            build_data["artifacts"].append(library)
+            build_data["artifacts"] += [library, f"{library}.crc32"]
             build_data["pure_python"] = False
             build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"

@@ -13,7 +13,7 @@ import pytest
 from nearfield.encoders.runtimes import native
 from nearfield.encoders.runtimes.hardware import cpu_flags
 from nearfield.encoders.runtimes.native import NativeRuntime
-from nearfield.errors import ModelError
+from nearfield.errors import ModelError, NearfieldWarning
 from nearfield.kernels import compile as compiling
 from nearfield.kernels.compile import Level, compile_library
 from nearfield.kernels.library import kernels, runnable
@@ -72,6 +72,17 @@ def test_a_library_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch,
     assert runnable(copy) == ()
     with pytest.raises(ModelError, match=r"not compiled here.*their sources have changed.*python -m nearfield.kernels.compile"):
         kernels(path=copy)
+
+
+def test_a_damaged_library_is_not_loaded(wide: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.so"
+    for file in (wide, compiling.noted_at(wide)):
+        shutil.copy(file, tmp_path / file.name.replace("wide", "copy"))
+    content = bytearray(copy.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy.write_bytes(content)
+    with pytest.warns(NearfieldWarning, match=r"copy\.so: is damaged.*compile it again"):
+        assert runnable(copy) == ()
 
 
 def test_no_library_and_no_level(tmp_path: Path) -> None:

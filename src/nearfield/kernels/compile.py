@@ -81,7 +81,24 @@ def compile_library(target: Path = LIBRARY, *, of: Mapping[str, Level] | None = 
             list(pool.map(lambda job: _run([*_FLAGS, *flags, "-c", *job[0], "-o", str(job[1])]), jobs))
         built = Path(folder) / target.name
         _run([*flags, "-shared", *(str(file) for _, file in jobs), "-o", str(built), "-lm"])
+        noted = noted_at(target)
+        noted.unlink(missing_ok=True)  # no library is ever held against the checksum of another
+        checksum = zlib.crc32(built.read_bytes())
         os.replace(built, target)
+        noted.write_text(f"{checksum:08x}", encoding="ascii")
+
+
+def noted_at(library: Path) -> Path:
+    """Where the checksum of the library lies."""
+    return library.with_name(f"{library.name}.crc32")
+
+
+def damaged(library: Path) -> bool:
+    """Whether the library is not as it was compiled. One without a checksum beside it is taken as it is."""
+    noted = noted_at(library)
+    if not noted.is_file():
+        return False
+    return noted.read_text(encoding="ascii", errors="replace") != f"{zlib.crc32(library.read_bytes()):08x}"
 
 
 def fingerprint() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.errors import ModelError
-from nearfield.kernels.compile import LIBRARY, fingerprint, levels
+from nearfield.errors import ModelError, NearfieldWarning
+from nearfield.kernels.compile import LIBRARY, damaged, fingerprint, levels
 
 _POINTER, _INTEGER, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 SIGNATURES: dict[str, tuple[Any, ...]] = {
@@ -105,6 +106,10 @@ def kernels(level: str | None = None, *, path: Path = LIBRARY) -> Kernels:
 def _opened(path: Path) -> ctypes.CDLL | None:
     """The library, where it is there and was compiled from the sources beside it: functions of others would take other arguments."""
     try:
+        if damaged(path):  # before it is loaded, which runs some of it
+            advice = "compile it again: python -m nearfield.kernels.compile"
+            warnings.warn(f"{path}: is damaged, and torch and numpy do its work; {advice}", NearfieldWarning, stacklevel=2)
+            return None
         library = ctypes.CDLL(str(path))
         library.nf_sources.restype = ctypes.c_uint32
         return library if library.nf_sources() == fingerprint() else None

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -342,3 +343,27 @@ def test_an_adapter_is_told_apart_for_the_role_that_it_maps(tmp_path: Path) -> N
     for other in (Counting(), again):
         with pytest.raises(StorageError, match="holds query vectors by counting through another adapter than this one, or through none"):
             encode_to(other, Stream.of(["one", "two"]), tmp_path / "queries", Request(role="query"))
+
+
+@pytest.mark.parametrize("damaged", ["arrays/vectors.npy", "ids.jsonl", "shards/00000001.arrow"])
+def test_a_shard_that_was_damaged_after_a_kill_is_made_again(tmp_path: Path, damaged: str) -> None:
+    texts = [f"text {number}" for number in range(50)]
+
+    def cut(rows: int) -> Stream:
+        def read() -> Iterator[Row]:
+            yield from islice(Stream.of(texts).rows(), rows)
+            raise InputError("cut off")
+
+        return Stream("cut off", read, lambda: None)
+
+    encode_to(Counting(), Stream.of(texts), tmp_path / "whole", shard_rows=10, cache=False)
+    with pytest.raises(InputError, match="cut off"):
+        encode_to(Counting(), cut(45), tmp_path / "vectors", shard_rows=10, cache=False)
+    file = tmp_path / ".vectors.encode" / damaged
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 1
+    file.write_bytes(content)
+    with pytest.warns(NearfieldWarning, match=r"of the [34] shards that an unfinished run left, number [12] is damaged; .* made again"):
+        encode_to(Counting(), Stream.of(texts), tmp_path / "vectors", shard_rows=10, cache=False)
+    for name in ("vectors.npy", "ids.jsonl", "manifest.parquet", "checksums.json"):
+        assert (tmp_path / "vectors" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

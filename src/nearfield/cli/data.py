@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, given, out, progress_bar
+from nearfield.cli.console import FORMATS, emit_json, err, given, out, progress_bar
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def split(
         nearfield data split questions.csv my-data --fractions train=0.7,dev=0.1,test=0.2 --seed 1
         nearfield data split beir/scifact my-data --dev 0.1
     """
+    from nearfield.data.doctor.examine import examine
     from nearfield.data.kept_split import how_cut, keep_split, sizes
     from nearfield.data.open import open_collection
     from nearfield.data.split import split_by_group, with_dev
@@ -104,6 +105,8 @@ def split(
         collection = replace(cut, cut=f"cut into {sizes(cut)}, for {target} alone; {source} stays as before: {collection.cut}")
     collection.save(target)
     _written(collection, target, json=json)
+    for finding in examine(collection, checks=("small-splits",)):
+        err.print(f"warning: {finding.example}; {finding.mend}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @data.command()

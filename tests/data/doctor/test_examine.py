@@ -13,6 +13,7 @@ from nearfield.data.doctor import BOTH, CHECKS
 from nearfield.data.doctor.examine import examine, load_check, refuse
 from nearfield.errors import DoctorRefusal, InputError
 from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
+from tiny_data import tiny_collection
 
 
 def finding(check: str, severity: str) -> Finding:
@@ -68,3 +69,10 @@ def test_the_refusal_names_each_check_its_count_and_how_to_go_on() -> None:
 def test_an_unknown_name_to_allow_is_an_input_error_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"Did you mean .leaked-queries.[?]"):
         refuse([], allow=["leaked-query"])
+
+
+def test_splits_too_small_to_decide_anything_are_named() -> None:
+    small = [finding for finding in examine(tiny_collection(queries=40)) if finding.check == "small-splits"]
+    assert [finding.severity for finding in small] == ["warning"]
+    assert small[0].example == "dev has 10 queries and chooses the weights and the merge; test has 10 queries and gives the verdict"
+    assert not [finding for finding in examine(tiny_collection(queries=120)) if finding.check == "small-splits"]

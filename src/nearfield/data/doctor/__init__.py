@@ -13,6 +13,7 @@ CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "near-leaked-queries": ("leaks:near_leaked_queries", (COLLECTION,)),
     "similar-queries-across-splits": ("leaks:similar_queries_across_splits", (COLLECTION,)),
     "shared-documents": ("leaks:shared_documents", (COLLECTION,)),
+    "small-splits": ("sizes:small_splits", (COLLECTION,)),
     "empty-documents": ("empty:empty_documents", BOTH),
     "empty-queries": ("empty:empty_queries", BOTH),
     "one-character-texts": ("empty:one_character_texts", BOTH),

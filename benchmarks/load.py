@@ -166,15 +166,16 @@ def tuning(asked: argparse.Namespace, work: Path) -> Iterator[dict[str, Run]]:
         csv.writer(file).writerows([("query", "positive"), *_different(rows_of(asked.on, asked.pairs, negatives=False))])
     pairs.write_text(json.dumps(_trained_on(source)), encoding="utf-8")
     guard = ["--guard", asked.guard] if asked.guard else []
+    allowed = ["--allow", asked.allow] if asked.allow else []
     runs = iter(range(1_000_000))
 
     def ours() -> dict[str, float]:
-        command = [str(Path(sys.executable).with_name("nearfield")), "tune", str(path), "--on", str(source), *guard, "--allow", asked.allow]
+        command = [str(Path(sys.executable).with_name("nearfield")), "tune", str(path), "--on", str(source), *guard, *allowed]
         return whole([*command, "--to", str(work / f"run-{next(runs)}")])
 
     def theirs() -> dict[str, float]:
         side = str(HERE / "tune_side.py")
-        return whole([asked.peer, side, str(path), str(pairs), str(work / f"peer-{next(runs)}"), "--batch", str(asked.batch)])
+        return whole([asked.peer, side, str(path), str(pairs), str(work / f"peer-{next(runs)}")])
 
     yield {THEIRS: theirs, OURS: ours}
 
@@ -235,11 +236,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of encode and train")
     parser.add_argument("--tunes", type=int, default=1, help="rounds of tune")
     parser.add_argument("--texts", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=64, help="of train; tune has the default recipe's 64")
     parser.add_argument("--pairs", type=int, default=700)
     parser.add_argument("--on", default="stdlib", help="where the pairs that are trained on come from")
     parser.add_argument("--guard", default="pydoc-topics", help="of tune; none where empty")
-    parser.add_argument("--allow", default="too-few-queries", help="an error of the doctor that tune goes on with")
+    parser.add_argument("--allow", default="", help="an error of the doctor that tune goes on with")
     parser.add_argument("--peer", default=sys.executable, help="the Python with sentence-transformers and datasets")
     return parsed(parser)
 

@@ -85,7 +85,7 @@ def test_only_dense_vectors_of_the_model_itself_are_mapped(cli: Run, data: Path,
         (("bridge", model, tmp_path / "sparse", *to), "makes sparse embeddings"),
         (("adapt", model, "--documents", tmp_path / "terms", *to), "terms: holds sparse embeddings; wanted dense vectors"),
         (("adapt", other, "--documents", tmp_path / "v", *to), "other is another model"),
-        (("adapt", model, "--documents", model, *to), "holds no vectors.npy that can be read (No such file or directory)"),
+        (("adapt", model, "--documents", model, *to), "vectors.npy: does not exist"),
     ):
         told = cli(*map(str, refused))
         assert (told.exit_code, said in told.stderr.replace("\n", "")) == (2, True), told.stderr

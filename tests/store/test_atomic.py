@@ -115,7 +115,7 @@ def test_json_there_and_back(tmp_path: Path) -> None:
     [
         (b'{\n "a": 1,\n}', r"facts.json:3: is not JSON"),
         (b'"\xff"', r"facts.json: is not UTF-8: .* at byte 1"),
-        (None, r"facts.json: could not be read"),
+        (None, r"facts.json: does not exist"),
     ],
 )
 def test_bad_json_names_the_file_and_line(tmp_path: Path, content: bytes | None, said: str) -> None:

@@ -90,5 +90,5 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(InputError, match="not a regular file"):
         read_json(tmp_path / "fifo")
-    with pytest.raises(InputError, match="could not be read"):
+    with pytest.raises(InputError, match="does not exist"):
         read_json(tmp_path / "absent")

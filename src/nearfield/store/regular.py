@@ -23,6 +23,8 @@ def open_regular(path: str | Path) -> io.BufferedReader:
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer. It makes no difference to a regular file.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError as error:
+        raise InputError("does not exist; check the path", path=path) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"could not be read: {reason}", path=path) from error

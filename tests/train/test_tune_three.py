@@ -13,6 +13,7 @@ from nearfield.encoders.model import TextModel
 from nearfield.encoders.text import TextEncoder
 from nearfield.report.page import write_report
 from nearfield.store.run import RunFolder
+from nearfield.train.merge import Merged
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.step import prepare_step
@@ -64,7 +65,8 @@ def test_a_new_sparse_layer_learns_faster_and_a_published_one_does_not(new: bool
 
 
 def test_dev_weighs_the_heads_of_tuned_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nearfield.train.tune.choose", lambda rows: rows[-1])  # the tuned weights, whatever dev likes
+    tuned = Merged(1.0, 1.0, {}, allowed=True, chosen=True)
+    monkeypatch.setattr("nearfield.train.tune.search", lambda base, ratios, **asked: [base, tuned])  # whatever dev likes
     monkeypatch.setattr("nearfield.train.fusion.LEAST", 1)
     schedule = {"epochs": 1, "batch": 8, "rate": 1e-3, "evaluations": 1, "max_tokens": 32, "precision": "float32"}
     recipe = Recipe.of({"schedule": schedule, "merge": {"ratios": [1.0]}})

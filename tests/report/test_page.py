@@ -157,7 +157,8 @@ def test_other_outcomes(make_run: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", n=20)
     edit(folder / "verdict.json", lambda verdict: {**verdict, "outcome": "no difference shown", "p": 0.31, "forgotten": []})
     page = Page(render(read_run(folder)))
-    assert "No difference was shown." in page.text
+    assert "No difference was shown: the test is too small to decide." in page.text
+    assert "give it at least 30." in page.text
     assert "This run had no guard" in page.text
     edit(folder / "doctor.json", lambda findings: [])
     edit(folder / "verdict.json", lambda verdict: {**verdict, "outcome": "worse"})

@@ -86,7 +86,9 @@ def test_the_doctor_sees_where_words_alone_answer(tiny: Path, collection: Collec
     easy = dataclasses.replace(collection, queries=copied)
     run = TuningRun(str(tiny), easy, RunFolder(tmp_path / "run"), recipe_of(), Setting())
     run.identify((), source="easy")
-    run.examine(())
+    with pytest.raises(DoctorRefusal, match=r"query-is-document \(120 of 120\)"):
+        run.examine(())
+    run.examine(["query-is-document"])
     found = {finding["check"]: finding for finding in json.loads((tmp_path / "run" / "doctor.json").read_text())}
     assert (found["easy-queries"]["count"], found["easy-queries"]["total"]) == (60, 60)
 

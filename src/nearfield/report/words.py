@@ -8,7 +8,7 @@ from nearfield.errors import InputError
 from nearfield.evaluate.scored_pairs import SPEARMAN
 from nearfield.types.comparison import Comparison
 from nearfield.types.numbers import count, estimated, interval, p_value, plural, score, signed
-from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Verdict
+from nearfield.types.verdict import BETTER, ENOUGH, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Verdict
 
 _HEADLINES = {
     BETTER: "The tuned model is better.",
@@ -19,6 +19,10 @@ _ADVICE = {
     BETTER: "Use the tuned model.",
     NO_DIFFERENCE: "Keep the base model, or test on more queries.",
     WORSE: "Keep the base model.",
+}
+_TOO_SMALL = {
+    "dev": "too few to choose the weights and the merge by",
+    "test": "too few to show any but a large difference",
 }
 _MEASURES = {
     "nDCG": "how near the top of the first {k} results the relevant documents stand, from 0 to 1",
@@ -42,19 +46,30 @@ def headline(verdict: Verdict) -> str:
     _known(verdict)
     lost = [guard.guard for guard in verdict.forgotten if not guard.kept]
     if not lost:
-        return _HEADLINES[verdict.outcome]
+        undecided = verdict.outcome == NO_DIFFERENCE and verdict.split in verdict.small
+        return "No difference was shown: the test is too small to decide." if undecided else _HEADLINES[verdict.outcome]
     joined = "but it" if verdict.outcome == BETTER else "and the tuned model" if verdict.outcome == NO_DIFFERENCE else "and it"
     return f"{_HEADLINES[verdict.outcome][:-1]}, {joined} lost more than allowed on {_listed(lost)}."
 
 
 def advice(verdict: Verdict, comparison: Comparison | None = None) -> str:
-    """What to do with it; where something else in the `comparison` that it was made of ranks higher than both models, that too."""
+    """What to do with it; where something else in the `comparison` that it was made of ranks higher than both models, that too; and
+    that dev or the test was too small to decide anything."""
     _known(verdict)
     said = _ADVICE[verdict.outcome]
     if verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
         said = "Use the tuned model only where the guard does not matter, or tune again with a lower rate."
-    ahead = None if comparison is None else _ahead(verdict, comparison)
-    return f"{said} {ahead}" if ahead else said
+    ahead = "" if comparison is None else _ahead(verdict, comparison)
+    return " ".join(filter(None, (said, ahead, too_small(verdict))))
+
+
+def too_small(verdict: Verdict) -> str:
+    """Which of dev and the test has too few queries to decide anything, and how many would be enough; "" where neither has."""
+    said = []
+    for name, queries in verdict.small.items():
+        why = _TOO_SMALL.get(name, _TOO_SMALL["test"])
+        said.append(f"{name} has {plural(queries, 'query')}, {why}: give it at least {ENOUGH}.")
+    return " ".join(f"{sentence[0].upper()}{sentence[1:]}" for sentence in said)
 
 
 def _ahead(verdict: Verdict, comparison: Comparison) -> str:

@@ -90,7 +90,7 @@ def adapt(
     comparison = compare(systems, test, measure=measure, allow=allow)
     texts = collection.split("train").query_texts
     learnt = TrainingRun.of(texts, dev=dev.query_texts, test=test.query_texts)
-    verdict = conclude(comparison, base=base, tuned=adapted, forgotten=())
+    verdict = conclude(comparison, base=base, tuned=adapted, forgotten=(), dev_queries=len(dev.query_ids))
     return Adaptation(chosen, share, temperature, verdict, comparison, vectors.trained_on | TrainedOn((learnt,)))
 
 

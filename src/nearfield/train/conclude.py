@@ -96,8 +96,9 @@ def _heads(systems: Sequence[System]) -> list[System]:
     return [replace(each, name=each.name.removesuffix(f" {each.storage}")) for each in alike]
 
 
-def conclude(comparison: Comparison, *, base: str, tuned: str, forgotten: Sequence[Forgotten]) -> Verdict:
-    """The verdict on row `tuned` against row `base`: better or worse where the two-sided paired test says so at 5 %."""
+def conclude(comparison: Comparison, *, base: str, tuned: str, forgotten: Sequence[Forgotten], dev_queries: int) -> Verdict:
+    """The verdict on row `tuned` against row `base`: better or worse where the two-sided paired test says so at 5 %. `dev_queries`
+    is the number of queries that the tuned weights were chosen by."""
     rows = {row.name: row for row in comparison.rows}
     before, after = rows[base], rows[tuned]
     pair = next(pair for pair in comparison.pairs if {pair.a, pair.b} == {base, tuned})
@@ -117,6 +118,7 @@ def conclude(comparison: Comparison, *, base: str, tuned: str, forgotten: Sequen
         p=pair.p,
         queries_needed=queries_needed([new - old for old, new in zip(before.per_query, after.per_query, strict=True)]),
         forgotten=tuple(forgotten),
+        dev_queries=dev_queries,
     )
 
 

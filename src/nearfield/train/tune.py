@@ -81,9 +81,8 @@ def tune(
     Without a `recipe` it is the default one of the model's kind. `to` is the run folder: a run that was interrupted goes on where it
     was, to the same result; a finished one is read. `guards` are collections or scored pairs (paths or embedded names) that the
     tuned model must not lose more than the recipe's margin on. `allow` names doctor's errors to go on with, and "trained-on" for a
-    model that was trained on queries that this run measures. `pairs` are what
-    `open_pairs` takes, of any size, and are learned from instead of the collection's train split, with their own negatives and none
-    mined (see `StreamedPairs`). `setting` says who watches and what trains.
+    model that was trained on queries that this run measures. `pairs` are what `open_pairs` takes, of any size, and are learned from
+    instead of the collection's train split, with their own negatives and none mined (see `StreamedPairs`). `setting` says who watches.
     Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
     """
     if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
@@ -370,7 +369,9 @@ class TuningRun:
         lost = forgotten(self.guards, self.folder.read("baseline.json")["reported"], after, self.recipe.merge.margin)
         for part in ("comparison", "storage", "queries", "examples"):
             self.folder.write(f"{part}.json", getattr(found, part))
-        self.folder.write("verdict.json", conclude(found.comparison, base=name, tuned=f"{name} tuned", forgotten=lost))
+        dev = len(self.collection.split("dev").query_ids)
+        verdict = conclude(found.comparison, base=name, tuned=f"{name} tuned", forgotten=lost, dev_queries=dev)
+        self.folder.write("verdict.json", verdict)
 
     @contextmanager
     def _stage(self, title: str) -> Iterator[Progress]:

@@ -185,5 +185,6 @@ class _RerankerRun:
         seen = (TRAINED_ON,)  # the run has refused them before it began, or was allowed to go on
         comparison = compare(systems, split, measure=self.recipe.measure, measures=measures, allow=seen)
         self.folder.write("comparison.json", comparison)
-        verdict = conclude(comparison, base=systems[-2].name, tuned=systems[-1].name, forgotten=())
+        dev = len(self.collection.split("dev").query_ids)
+        verdict = conclude(comparison, base=systems[-2].name, tuned=systems[-1].name, forgotten=(), dev_queries=dev)
         self.folder.write("verdict.json", verdict)

@@ -106,18 +106,24 @@ def test_a_folder_that_holds_something_else_is_not_replaced(cli: Run, texts: Pat
     assert texts.is_file()
 
 
-def test_a_full_disk_is_an_error_with_nothing_left(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
     limit = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)"
     limit += "; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))"
-    command = [sys.executable, "-c", f"{limit}; from nearfield.cli.app import main; main()"]
+    start = "from nearfield.cli.app import main; main()"
     to = tmp_path / "out" / "vectors"
-    ran = subprocess.run(
-        [*command, "encode", "minilm", "-", "--to", str(to)], input="text\n" * 100, capture_output=True, text=True, check=False
-    )
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, "encode", "minilm", "-", "--to", str(to)]
+        return subprocess.run(command, input="text\n" * 100, capture_output=True, text=True, check=False)
+
+    ran = run(f"{limit}; {start}")
     assert ran.returncode == 2
     assert "vectors: could not be written" in ran.stderr
     assert "Traceback" not in ran.stderr
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list((tmp_path / "out").iterdir()) == [job_folder(to)]
+    again = run(start)
+    assert (again.returncode, "goes on after row" in again.stderr) == (0, True), again.stderr
+    assert list((tmp_path / "out").iterdir()) == [to]
 
 
 def test_the_folder_says_what_made_it(cli: Run, texts: Path, tmp_path: Path) -> None:
@@ -193,7 +199,8 @@ def test_strict_ends_at_a_bad_row_and_restart_begins_anew(cli: Run, tmp_path: Pa
     shards = job_folder(tmp_path / "vectors") / "shards"
     shards.mkdir(parents=True)
     (shards / "00000000.arrow").write_bytes(b"damaged")
-    refused = cli(*command)
-    assert (refused.exit_code, "--restart" in refused.stderr) == (2, True)
+    again = cli(*command)
+    assert "number 1 is damaged" in again.stderr
+    assert "1 of 3 rows failed" in again.stderr
     assert "1 of 3 rows failed" in cli(*command, "--restart").stderr
     assert not job_folder(tmp_path / "vectors").exists()

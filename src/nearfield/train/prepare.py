@@ -30,7 +30,7 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 
 Positions = npt.NDArray[np.int64]
 POOL_DEPTH = 30
-POOL_EACH = 4  # documents of the pool for each dev query, beside the judged ones; more decide nothing else (see docs/log.md)
+POOL_EACH = 4  # documents of the pool for each dev query beside the judged ones: those that rank highest are the hardest
 
 
 @dataclass(frozen=True)

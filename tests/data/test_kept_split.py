@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from nearfield.data.collection import Collection
 from nearfield.data.export import write_beir
-from nearfield.data.kept_split import FRACTIONS, KeptSplit, with_all_splits
+from nearfield.data.kept_split import FRACTIONS, KeptSplit, split_of_run, with_all_splits, with_enough_dev
 from nearfield.data.open import open_collection
 from nearfield.errors import CollectionError, InputError
 
@@ -100,6 +100,21 @@ def test_a_dev_split_carved_out_of_train_stays_too(tmp_path: Path) -> None:
     assert by_text(again) == by_text(cut)
     assert again.fingerprint == cut.fingerprint
     assert with_all_splits(again, seed=5) == (cut, (note,))
+
+
+def test_a_run_makes_a_small_dev_larger_and_keeps_that_while_the_source_keeps_its_own(faq: Path, tmp_path: Path) -> None:
+    whole = open_collection(faq)
+
+    def cut() -> tuple[Collection, tuple[str, ...]]:
+        return with_enough_dev(*with_all_splits(whole, seed=0), seed=0)
+
+    made, (note,) = split_of_run(tmp_path / "split.json", whole, cut)
+    usual = open_collection(faq)
+    assert "; dev was too small to choose by and was made larger from train: train (" in note
+    assert len(usual.split("dev").query_ids) < len(made.split("dev").query_ids)
+    assert made.split("test").query_ids == usual.split("test").query_ids
+    again, notes = split_of_run(tmp_path / "split.json", whole, lambda: pytest.fail("cut again"))
+    assert (again.fingerprint, notes) == (made.fingerprint, (note,))
 
 
 def test_where_nothing_can_be_kept_the_same_is_cut_again(faq: Path, nearfield_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import load_check
 from nearfield.data.doctor.subject import Subject
 from nearfield.data.open import open_collection
-from nearfield.data.split import split_by_group, with_dev
+from nearfield.data.split import split_by_group, with_dev, with_larger_dev
 from nearfield.errors import CollectionError, InputError
 
 Judgement = tuple[int, int, int]  # query, document, relevance
@@ -124,6 +124,19 @@ def test_dev_is_carved_out_of_train_only() -> None:
         with_dev(test, fraction=0.2)
     with pytest.raises(InputError, match="between 0 and 1"):
         with_dev(whole, fraction=1.0)
+
+
+@pytest.mark.parametrize(("enough", "wanted"), [(30, 24), (11, 10), (4, 4), (2, 4)])
+def test_a_small_dev_takes_whole_groups_of_train_and_never_more_than_a_fifth(enough: int, wanted: int) -> None:
+    numbers = {"train": range(100), "dev": range(200, 204), "test": range(300, 320)}
+    parts = [collection([(at, at // 2, 1) for at in numbers[name]], split=name) for name in numbers]
+    tables = (pa.concat_tables([getattr(part, what) for part in parts]) for what in ("documents", "queries", "judgements"))
+    whole = Collection("three", *tables)
+    made = with_larger_dev(whole, enough=enough)
+    assert {name: len(made.split(name).query_ids) for name in made.splits} == {"train": 104 - wanted, "dev": wanted, "test": 20}
+    assert set(whole.split("dev").query_ids) <= set(made.split("dev").query_ids)
+    assert all(len(splits) == 1 for splits in places(made).values())
+    assert with_larger_dev(whole, enough=enough).fingerprint == made.fingerprint
 
 
 def test_what_was_not_used_of_a_file_is_known_of_its_splits(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def test_what_ranks_higher_than_both_models_is_named_with_the_advice(verdict: Ve
 def test_a_verdict_says_which_split_was_too_small_to_decide_and_what_is_enough(verdict: Verdict) -> None:
     small = replace(verdict, outcome=NO_DIFFERENCE, queries=13, dev_queries=3)
     assert words.headline(small) == "No difference was shown: the test is too small to decide."
-    dev = "Dev has 3 queries, too few to choose the weights and the merge by: give it at least 30."
-    test = "Test has 13 queries, too few to show any but a large difference: give it at least 30."
+    dev = "The weights and the merge were chosen by 3 queries, which is too few: give dev at least 30."
+    test = "The test split has 13 queries, too few to show any but a large difference: give it at least 30."
     assert words.advice(small).endswith(f" {dev} {test}")
     assert words.headline(replace(small, outcome=BETTER)) == "The tuned model is better."
     assert words.advice(replace(small, queries=30)).endswith(dev)

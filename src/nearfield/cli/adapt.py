@@ -41,7 +41,7 @@ def adapt(
         nearfield adapt minilm --on my-data --documents vectors/documents --to adapters/mine
         nearfield adapt --on my-data --documents api/documents --queries api/queries --kind mlp --to adapters/api
     """
-    from nearfield.data.kept_split import with_all_splits
+    from nearfield.data.kept_split import with_all_splits, with_enough_dev
     from nearfield.data.open import open_collection
     from nearfield.heads.vector_map import MapConfig
     from nearfield.store.atomic import check_replaceable
@@ -52,7 +52,7 @@ def adapt(
     check_replaceable(to, marker="adapter.json", what="adapter's folder")
     recipe = AdapterRecipe(kind=kind, width=width, epochs=epochs)
     MapConfig(kind, 1, 1, width)  # an unknown kind is said before anything is encoded
-    collection, notes = with_all_splits(open_collection(on), seed=recipe.seed)
+    collection, notes = with_enough_dev(*with_all_splits(open_collection(on), seed=recipe.seed), seed=recipe.seed)
     vectors = _vectors(model, collection, documents, queries)
     with progress_bar("training the adapter") as progress:
         found = run(vectors, recipe, allow=allow or (), progress=progress)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,11 +20,12 @@ import pyarrow.compute as pc
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.subject import positions
 from nearfield.data.doctor.words import Hashes, Rows, digest, digests, wording
-from nearfield.data.split import FRACTIONS, split_by_group, with_dev, with_splits
+from nearfield.data.split import FRACTIONS, split_by_group, with_dev, with_larger_dev, with_splits
 from nearfield.errors import CollectionError, InputError, StorageError
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_fields
 from nearfield.store.home import home
+from nearfield.types.verdict import ENOUGH
 
 log = logging.getLogger(__name__)
 FORMAT = 1
@@ -146,6 +147,36 @@ def with_judged_splits(collection: Collection, *, seed: int) -> tuple[Collection
     cut = split_by_group(collection, {DEV: 1 / 3, TEST: 2 / 3}, seed=seed)
     cut = replace(cut, cut=how_cut(collection, cut))  # without a train split it is of no use to the next command, and is not kept
     return cut, _told(cut)
+
+
+def split_of_run(
+    file: Path, given: Collection, cut: Callable[[], tuple[Collection, tuple[str, ...]]]
+) -> tuple[Collection, tuple[str, ...]]:
+    """`given` in the splits that the file keeps, or those that `cut` makes, which are kept; and what was done, in words."""
+    if file.is_file():
+        kept = KeptSplit.read(file)
+        if kept.how and kept.fingerprint == data_fingerprint(given):
+            return kept.placed(given), (kept.how,)
+    made, notes = cut()
+    if not file.is_file():
+        KeptSplit.of(given, made, made.cut).save(file)
+    return made, notes
+
+
+def with_enough_dev(collection: Collection, notes: tuple[str, ...], *, seed: int) -> tuple[Collection, tuple[str, ...]]:
+    """As given, or with a dev of fewer than 30 queries made larger by up to a fifth of train's, in whole groups, and a note on it.
+
+    This is for one run: the source keeps its split, whose test split is the same.
+    """
+    if TRAIN not in collection.splits or len(collection.split(DEV).query_ids) >= ENOUGH:
+        return collection, notes
+    cut = with_larger_dev(collection, enough=ENOUGH, seed=seed)
+    if cut.judgements.equals(collection.judgements):
+        return collection, notes
+    note = f"dev was too small to choose by and was made larger from train: {sizes(cut)}"
+    log.info(f"{collection.name}: {note}")
+    cut = replace(cut, cut="; ".join((*notes, note)))
+    return cut, (cut.cut,)
 
 
 def how_cut(given: Collection, cut: Collection) -> str:

@@ -60,6 +60,48 @@ def with_dev(collection: Collection, *, fraction: float, seed: int = 0) -> Colle
     return _cut(collection, in_train, {"train": 1 - fraction, "dev": fraction}, seed=seed)
 
 
+def with_larger_dev(collection: Collection, *, enough: int, share: float = 0.2, seed: int = 0) -> Collection:
+    """The collection with groups of `train` queries moved into `dev`, until that has `enough` queries or a `share` of train is moved.
+
+    A group, as in `split_by_group`, moves whole or stays, so that nothing of dev is left in train.
+    """
+    train, dev = collection.split("train").query_ids, collection.split("dev").query_ids
+    room = min(enough - len(dev), int(share * len(train)))
+    judged = collection.judgements.filter(pc.equal(collection.judgements["split"], "train"))
+    moved: set[str] = set()
+    for group in _shuffled(_components(collection, judged, {"train": 1 - share, "dev": share}), seed):
+        size = len(set(group) & set(train))
+        if size <= room:
+            room -= size
+            moved.update(group)
+    rows = zip(_queries(collection), collection.judgements["split"].to_pylist(), strict=True)
+    return with_splits(collection, ["dev" if split == "train" and query in moved else None for query, split in rows])
+
+
+def folds(collection: Collection, count: int, *, seed: int = 0) -> list[list[str]]:
+    """The judged queries of `train` in up to `count` parts of about one size that share no group (see `split_by_group`).
+
+    None where a single group holds more than half of them.
+    """
+    judged = collection.judgements.filter(pc.equal(collection.judgements["split"], "train"))
+    parts = {str(number): 1 / count for number in range(count)}
+    groups = _components(collection, judged, parts)
+    if 2 * max(map(len, groups)) > sum(map(len, groups)):
+        return []
+    parts = dict(list(parts.items())[: len(groups)])
+    places = _assign(groups, parts, seed=seed, name=collection.name)
+    return [[query for query, place in places.items() if place == name] for name in parts]
+
+
+def _shuffled(groups: Sequence[list[str]], seed: int) -> list[list[str]]:
+    """The groups in the order of a seeded hash."""
+    return sorted(groups, key=lambda queries: _seeded(queries, seed))
+
+
+def _seeded(queries: list[str], seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{queries[0]}".encode()).digest()
+
+
 def _cut(collection: Collection, chosen: npt.NDArray[np.bool_], fractions: Mapping[str, float], *, seed: int) -> Collection:
     """The collection with the `chosen` judgements put into new splits; the others stay in theirs."""
     judgements = collection.judgements.filter(pa.array(chosen))
@@ -186,7 +228,7 @@ def _assign(components: Sequence[list[str]], fractions: Mapping[str, float], *, 
 
     def rank(queries: list[str]) -> tuple[int, bytes]:
         size = len(queries) if len(queries) > small else 0
-        return -size, hashlib.sha256(f"{seed}\0{queries[0]}".encode()).digest()
+        return -size, _seeded(queries, seed)
 
     ordered = sorted(components, key=rank)
     lacking = {split: fraction * total for split, fraction in fractions.items()}

@@ -20,10 +20,6 @@ _ADVICE = {
     NO_DIFFERENCE: "Keep the base model, or test on more queries.",
     WORSE: "Keep the base model.",
 }
-_TOO_SMALL = {
-    "dev": "too few to choose the weights and the merge by",
-    "test": "too few to show any but a large difference",
-}
 _MEASURES = {
     "nDCG": "how near the top of the first {k} results the relevant documents stand, from 0 to 1",
     "R": "the share of all relevant documents that are among the first {k} results",
@@ -67,9 +63,12 @@ def too_small(verdict: Verdict) -> str:
     """Which of dev and the test has too few queries to decide anything, and how many would be enough; "" where neither has."""
     said = []
     for name, queries in verdict.small.items():
-        why = _TOO_SMALL.get(name, _TOO_SMALL["test"])
-        said.append(f"{name} has {plural(queries, 'query')}, {why}: give it at least {ENOUGH}.")
-    return " ".join(f"{sentence[0].upper()}{sentence[1:]}" for sentence in said)
+        few = plural(queries, "query")
+        if name == "dev":
+            said.append(f"The weights and the merge were chosen by {few}, which is too few: give dev at least {ENOUGH}.")
+        else:
+            said.append(f"The {name} split has {few}, too few to show any but a large difference: give it at least {ENOUGH}.")
+    return " ".join(said)
 
 
 def _ahead(verdict: Verdict, comparison: Comparison) -> str:

@@ -34,7 +34,7 @@ def train(
     recipe: Recipe,
     *,
     run: RunFolder,
-    measure: Callable[[], Floats],
+    measure: Callable[[], Floats] | None,
     progress: Progress,
     before: Floats | None = None,
     group: Group = ALONE,
@@ -42,15 +42,15 @@ def train(
     """Train `model` in place and return the weights that are kept, by parameter name (trained parameters only).
 
     `measure()` gives dev's values, one a query, for the model as it stands, and `before` holds them for the model as it is given, where
-    they are known; see `Checkpoint` for what is kept. A checkpoint is
-    written after each measurement; when one is there already, training goes on from it to the same result. Process 0 of a group
-    calls this, and the others `follow`.
+    they are known; see `Checkpoint` for what is kept. Without `measure` the last weights are kept.
+    A checkpoint is written after each measurement, or where it would be; when one is there already, training goes on from it to the
+    same result. Process 0 of a group calls this, and the others `follow`.
     """
     steps, patience = total_steps(data.pairs, recipe), recipe.schedule.patience
     marks = measured_steps(steps, recipe.schedule.evaluations)
     trainer = Trainer(model, recipe, steps, group)
     watcher = Watcher(steps, learned_from(len(data.pairs), len(np.unique(data.pairs.positive))))
-    state = _begin(trainer, run, (lambda: before) if before is not None else measure)
+    state = _begin(trainer, run, (lambda: before) if measure is not None and before is not None else measure)
     lead(trainer, made=state.step)
     progress(state.step, steps)
     with _released(model), closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared:
@@ -65,12 +65,11 @@ def train(
             row = {"step": state.step, "steps": steps, "loss": loss, "rate": trainer.rate, "pairs_per_second": round(speed, 2)}
             run.log_training(row | {"tokens": batch.tokens, "embedded_twice": twice})
             if state.step in marks:
-                dev = measure()
-                run.log_training({"step": state.step, "dev": float(dev.mean()), "measure": recipe.measure})
-                state = state.measured(dev)
+                state = _measured(state, measure, run, recipe)
                 save_checkpoint(run, state, trainer.trained, trainer.optimiser)
             note = f"  {twice / batch.tokens:.0%} embedded twice (gradient cache)" if twice else ""
-            progress(state.step, steps, f"loss {loss:.3f}  {speed:.1f} pairs/s  best dev {state.peak.mean():.3f}{note}")
+            best = "" if measure is None else f"  best dev {state.peak.mean():.3f}"
+            progress(state.step, steps, f"loss {loss:.3f}  {speed:.1f} pairs/s{best}{note}")
     group.agree(None)
     return kept_weights(run, state)
 
@@ -126,13 +125,23 @@ def prepared_steps(data: Material, recipe: Recipe, model: Trained, *, after: int
     return ahead(data.prepare(batch, model, processes=group.size, budget=budget) for batch in batches)
 
 
-def _begin(trainer: Trainer, run: RunFolder, measure: Callable[[], Floats]) -> Checkpoint:
+def _measured(state: Checkpoint, measure: Callable[[], Floats] | None, run: RunFolder, recipe: Recipe) -> Checkpoint:
+    """The state after dev was measured; where it is not, the weights of this step are kept."""
+    if measure is None:
+        return dataclasses.replace(state, kept_step=state.step)
+    dev = measure()
+    run.log_training({"step": state.step, "dev": float(dev.mean()), "measure": recipe.measure})
+    return state.measured(dev)
+
+
+def _begin(trainer: Trainer, run: RunFolder, measure: Callable[[], Floats] | None) -> Checkpoint:
     """The state of the run's last checkpoint, put into the trainer; or that of a run that begins here."""
     state = load_checkpoint(run, trainer.trained, trainer.optimiser)
     if state is not None:
         run.cut_training(state.step)
         return state
-    state = Checkpoint(step=0, peak=measure(), kept_step=0)
-    run.restart_training({"step": 0, "dev": float(state.peak.mean()), "measure": trainer.recipe.measure})
+    state = Checkpoint(step=0, peak=np.zeros(1) if measure is None else measure(), kept_step=0)
+    known = {} if measure is None else {"dev": float(state.peak.mean()), "measure": trainer.recipe.measure}
+    run.restart_training({"step": 0} | known)
     save_checkpoint(run, state, trainer.trained, trainer.optimiser)
     return state

@@ -73,10 +73,10 @@ def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Prog
     return Corpus(collection, known, np.flatnonzero(~tested & ~dev), texts, vectors, same)
 
 
-def dev_pool(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> Pool:
-    """The dev queries and up to `recipe.pool` documents: the judged ones and those that the base model and BM25 take for them, some for
-    each query."""
-    split = corpus.collection.split("dev")
+def dev_pool(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe, split: Split | None = None) -> Pool:
+    """The queries of dev, or of the `split` that takes its place, and up to `recipe.pool` documents: the judged ones and those that
+    the base model and BM25 take for them, some for each query."""
+    split = split or corpus.collection.split("dev")
     queries = encoder.encode(split.query_texts, QUERY)
     candidates = corpus.candidates(queries, split.query_texts, POOL_DEPTH, corpus.known)
     ids = corpus.collection.document_ids

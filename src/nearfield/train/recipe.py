@@ -12,6 +12,7 @@ from typing import Any
 from nearfield.errors import InputError, RecipeError, nearest
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
+from nearfield.types.contract import Contract
 
 QUERY_COST, DOCUMENT_COST = 0.03, 0.01
 """What a sparse model's terms cost by default: a thirtieth of InfoNCE's gradient at the weights of a new head on minilm, and a growing
@@ -248,3 +249,14 @@ def _value(default: Any, value: Any, key: str) -> Any:
     if type(value) is not type(default):
         raise RecipeError(f"{key} is {value!r}; wanted {type(default).__name__}, as in {key.rsplit('.', 1)[-1]} = {default!r}")
     return value
+
+
+def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
+    """Raise InputError where the recipe asks for what embeddings of the model's kind do not have."""
+    for dim in recipe.objective.dims:
+        if dim > contract.dim:
+            raise InputError(f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions")
+    if recipe.objective.dims and contract.kind in ("sparse", "multi-vector"):
+        raise InputError(f"objective.dims is for dense vectors; those of {contract.name} are {contract.kind}; leave it out")
+    if (recipe.sparsity.query or recipe.sparsity.document) and contract.kind != "sparse":
+        raise InputError(f"sparsity is for sparse vectors; those of {contract.name} are {contract.kind}; leave it out")

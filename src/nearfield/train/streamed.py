@@ -18,6 +18,7 @@ from nearfield.data.pairs import Pairs
 from nearfield.data.texts import Texts
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError, InputError
+from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.training_data import Positions, TokenSource, TrainingData
 from nearfield.types.role import DOCUMENT, QUERY, Role
@@ -80,6 +81,14 @@ class StreamedPairs:
         """The pairs that the doctor looks at, evenly spaced."""
         chosen = sample(len(self.pairs), EXAMINED)
         return self.pairs if len(chosen) == len(self.pairs) else replace(self.pairs, table=self.pairs.table.take(pa.array(chosen)))
+
+    def refuse_a_teacher(self, recipe: Recipe) -> None:
+        """Raise InputError where the pairs have no negatives, whose scores beside the positive's are all that a teacher says."""
+        if recipe.distil.teacher and not (self.training.negatives >= 0).any():
+            raise InputError(
+                f"{self.pairs.called} has no negatives, and a teacher compares a query's documents; give pairs with negatives, or "
+                "leave out distil.teacher"
+            )
 
     def training_data(self, encoder: TextEncoder, *, max_tokens: int) -> TrainingData:
         """What a run reads; texts are tokenised a step at a time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 import warnings
 from collections.abc import Collection as Names
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
-from nearfield.data.kept_split import KeptSplit, data_fingerprint, with_all_splits, with_judged_splits
+from nearfield.data.kept_split import split_of_run, with_all_splits, with_enough_dev, with_judged_splits
 from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
@@ -38,6 +39,7 @@ from nearfield.store.model_folder import read_model_folder
 from nearfield.store.run import RunFolder
 from nearfield.train.checkpoint import kept_step
 from nearfield.train.conclude import conclude, cuts, forgotten, measure_test, verdict_of
+from nearfield.train.cross_validate import PLACE, cross_validate, folded_note, folds_of, held_out
 from nearfield.train.encoded_once import EncodedOnce
 from nearfield.train.environment import device_here, environment, model_hash, same_environment
 from nearfield.train.fusion import Fusion, fit_fusion
@@ -45,12 +47,11 @@ from nearfield.train.guard import Guard, guard_values, open_guards
 from nearfield.train.loop import train
 from nearfield.train.lora import add_lora, known_as, scaled_base
 from nearfield.train.merge import Merged, keeps, put_weights, search
-from nearfield.train.outlook import TRAINED, Outlook
+from nearfield.train.outlook import Outlook, expected_work
 from nearfield.train.pool import Pool
-from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, pool_size, training_data
-from nearfield.train.recipe import Recipe, default_recipe
+from nearfield.train.prepare import Corpus, dev_pool, mine, open_corpus, training_data
+from nearfield.train.recipe import Recipe, default_recipe, refuse_what_the_kind_lacks
 from nearfield.train.sampling import TrainingPairs
-from nearfield.train.schedule import measured_steps
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.streamed import Ends, StreamedPairs
 from nearfield.train.teacher import open_teacher, teacher_scores
@@ -60,8 +61,6 @@ from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress, silent
 from nearfield.types.verdict import Verdict
 
-SPLIT = "split.json"
-CHARACTERS = 4  # of a token, about
 FINISHED = ("model", "merge.json", "comparison.json", "storage.json", "queries.json", "examples.json", "verdict.json")
 
 
@@ -108,19 +107,6 @@ def tune(
         return read_verdict(folder)
 
 
-def _split(folder: RunFolder, collection: Collection, recipe: Recipe, *, judged_only: bool) -> tuple[Collection, tuple[str, ...]]:
-    """The collection in the run's own splits, which the folder keeps, and what was done to get them, in words."""
-    file = folder.path / SPLIT
-    if file.is_file():
-        kept = KeptSplit.read(file)
-        if kept.how and kept.fingerprint == data_fingerprint(collection):
-            return kept.placed(collection), (kept.how,)
-    cut, notes = (with_judged_splits if judged_only else with_all_splits)(collection, seed=recipe.seed)
-    if not file.is_file():
-        KeptSplit.of(collection, cut, cut.cut).save(file)
-    return cut, notes
-
-
 def read_verdict(folder: RunFolder) -> Verdict:
     """The verdict that a finished run wrote."""
     return verdict_of(folder.read("verdict.json"))
@@ -134,13 +120,17 @@ class TuningRun:
         self.device = device_here(setting.device, setting.group)
         here = environment(recipe.schedule.precision, self.device) | {"processes": setting.group.size}
         self.precision = same_environment(folder.once("environment.json", lambda: here), here)
-        self.given = collection
-        self.pairs, self.streamed = pairs, None
-        self.collection, self.notes = _split(folder, collection, recipe, judged_only=bool(pairs))
+        self.given, self.pairs, self.streamed = collection, pairs, None
+        self.trained = TextModel.open(model_path(model), precision=self.precision, device=self.device)
+        foldable = not pairs and not isinstance(self.trained.head, ThreeHeads)  # whose fusion dev chooses, too
+        self.collection, self.notes = self._split(foldable=foldable)
+        self.held_out = held_out(self.collection, seed=recipe.seed) if foldable else []
+        if self.held_out:
+            self.notes = (*self.notes, folded_note(self.collection, self.held_out))
         if pairs:
             self.streamed = StreamedPairs.of(open_pairs(pairs), self.collection, negatives=recipe.negatives.per_query)
+            self.streamed.refuse_a_teacher(recipe)
             self.notes = (*self.notes, self.streamed.note)
-        self.trained = TextModel.open(model_path(model), precision=self.precision, device=self.device)
         add_lora(self.trained, recipe)
         self.encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
         self.documents, self.merged = EncodedOnce(self.encoder), EncodedOnce(self.encoder)  # by the base and by the merged weights
@@ -149,27 +139,17 @@ class TuningRun:
         self.outlook = Outlook({}, silent)
         self._pool: Pool | None = None
         self._corpus: Corpus | None = None
-        for dim in recipe.objective.dims:
-            if dim > self.encoder.contract.dim:
-                raise InputError(f"objective.dims has {dim}; {self.encoder.contract.name} has {self.encoder.contract.dim} dimensions")
-        self._refuse_what_the_kind_lacks()
-        self._refuse_a_teacher_with_nothing_to_compare()
+        refuse_what_the_kind_lacks(recipe, self.encoder.contract)
 
-    def _refuse_a_teacher_with_nothing_to_compare(self) -> None:
-        """Raise InputError where the pairs have no negatives, whose scores beside the positive's are all that a teacher says."""
-        if self.recipe.distil.teacher and self.streamed is not None and not (self.streamed.training.negatives >= 0).any():
-            raise InputError(
-                f"{self.streamed.pairs.called} has no negatives, and a teacher compares a query's documents; give pairs with negatives, or "
-                "leave out distil.teacher"
-            )
+    def _split(self, *, foldable: bool) -> tuple[Collection, tuple[str, ...]]:
+        """The collection in the run's own splits, which the folder keeps, and what was done to get them, in words."""
 
-    def _refuse_what_the_kind_lacks(self) -> None:
-        """Raise InputError where the recipe asks for what embeddings of the model's kind do not have."""
-        contract, recipe = self.encoder.contract, self.recipe
-        if recipe.objective.dims and contract.kind in ("sparse", "multi-vector"):
-            raise InputError(f"objective.dims is for dense vectors; those of {contract.name} are {contract.kind}; leave it out")
-        if (recipe.sparsity.query or recipe.sparsity.document) and contract.kind != "sparse":
-            raise InputError(f"sparsity is for sparse vectors; those of {contract.name} are {contract.kind}; leave it out")
+        def cut() -> tuple[Collection, tuple[str, ...]]:
+            made = (with_judged_splits if self.pairs else with_all_splits)(self.given, seed=self.recipe.seed)
+            folded = foldable and held_out(made[0], seed=self.recipe.seed)
+            return made if folded else with_enough_dev(*made, seed=self.recipe.seed)
+
+        return split_of_run(self.folder.path / "split.json", self.given, cut)
 
     def identify(self, guards: Sequence[str], *, source: str) -> None:
         """Write what decides the result, or check that the folder's run is this one."""
@@ -186,9 +166,9 @@ class TuningRun:
         self.folder.once("run.json", lambda: self._about() | asked)
 
     def _about(self) -> dict[str, Any]:
-        sizes = {name: len(self.collection.split(name).query_ids) for name in self.collection.splits}
-        about = {"format": 1, "model": self.encoder.contract.name, "collection": self.collection.name, "split_sizes": sizes}
-        about |= {"kind": self.encoder.contract.kind}
+        data, contract = self.collection, self.encoder.contract
+        sizes = {name: len(data.split(name).query_ids) for name in data.splits}
+        about = {"format": 1, "model": contract.name, "collection": data.name, "split_sizes": sizes, "kind": contract.kind}
         started = datetime.now(UTC).isoformat(timespec="seconds")
         return about | {"documents": len(self.collection.documents), "started": started, "notes": list(self.notes)}
 
@@ -245,6 +225,10 @@ class TuningRun:
             with self._stage("ask the teacher") as progress:
                 data = dataclasses.replace(data, teacher=self._teacher_scores(data.pairs, progress))
         before = self.folder.read("baseline.json").get("dev_values")
+        if self.held_out:
+            with self._stage("cross-validate") as progress:
+                self.folder.once("folds.json", lambda: self._cross_validate(data, progress))
+                shutil.rmtree(self.folder.path / PLACE, ignore_errors=True)
         with self._stage("train") as progress:
 
             def measured(done: int, total: int, note: str = "") -> None:
@@ -255,11 +239,31 @@ class TuningRun:
                 data,
                 self.recipe,
                 run=self.folder,
-                measure=lambda: pool.scores(self.encoder, progress=measured).values,
+                measure=None if self.held_out else lambda: pool.scores(self.encoder, progress=measured).values,
                 progress=progress,
                 before=None if before is None else np.array(before, np.float64),
                 group=self.setting.group,
             )
+
+    def _cross_validate(self, data: TrainingData, progress: Progress) -> dict[str, Any]:
+        """What dev would say at each ratio, by train's own queries; the base weights stay in the model."""
+        split = self.collection.split("train")
+        pools = [dev_pool(self.documents, self.corpus, self.recipe, split.part(rows.tolist())) for rows in self.held_out]
+        held = list(zip(folds_of(split, self.held_out, self.corpus.same), pools, strict=True))
+
+        def learn(part: TrainingData, run: RunFolder, told: Progress) -> dict[str, Tensor]:
+            put_weights(self._trainable(), self.base, self.base, 0)
+            return train(self.trained, part, self.recipe, run=run, measure=None, progress=told, group=self.setting.group)
+
+        def measure(pool: Pool, tuned: Mapping[str, Tensor], ratio: float) -> npt.NDArray[np.float64]:
+            put_weights(self._trainable(), scaled_base(self.base, tuned), tuned, ratio)
+            with few_torch_threads(self.trained):
+                return pool.scores(self.encoder).values
+
+        ratios = self.recipe.merge.ratios
+        found = cross_validate(held, data, ratios=ratios, run=self.folder, learn=learn, measure=measure, progress=progress)
+        put_weights(self._trainable(), self.base, self.base, 0)
+        return found
 
     def _training_data(self) -> TrainingData:
         if self.streamed is not None:
@@ -327,6 +331,10 @@ class TuningRun:
         base = Merged(0.0, baseline["dev"], baseline["guards"], allowed=True)
         dev_then = self.folder.dev_after(step)
         known = {} if dev_then is None else {1.0: dev_then}
+        if self.held_out:
+            folds = self.folder.read("folds.json")
+            known = dict(zip(folds["ratios"], folds["dev"], strict=True))
+            base = dataclasses.replace(base, dev=known[0.0])
         ratios = self.recipe.merge.ratios if step else ()  # else the weights that are kept are the base's
         here = -1.0  # where training ended
 
@@ -369,7 +377,7 @@ class TuningRun:
         lost = forgotten(self.guards, self.folder.read("baseline.json")["reported"], after, self.recipe.merge.margin)
         for part in ("comparison", "storage", "queries", "examples"):
             self.folder.write(f"{part}.json", getattr(found, part))
-        dev = len(self.collection.split("dev").query_ids)
+        dev = sum(map(len, self.held_out)) or len(self.collection.split("dev").query_ids)
         verdict = conclude(found.comparison, base=name, tuned=f"{name} tuned", forgotten=lost, dev_queries=dev)
         self.folder.write("verdict.json", verdict)
 
@@ -385,16 +393,8 @@ class TuningRun:
         self.folder.write("run.json", about)
 
     def work(self) -> dict[str, float]:
-        """About what each stage takes, in documents to encode (see `Outlook`)."""
-        recipe, documents = self.recipe, self.collection.document_texts
-        schedule, count, pool = recipe.schedule, len(documents), pool_size(self.collection, recipe)
-        guards = len(set[str]().union(*(part.texts for guard in self.guards for part in (guard.choosing, guard.reporting))))
-        pairs = len(self.streamed.training) if self.streamed else sum(map(len, self.collection.split("train").relevance.values()))
-        steps = max(1, round(schedule.epochs * pairs / schedule.batch))
-        sample = [len(documents[at]) / CHARACTERS for at in np.linspace(0, count - 1, min(count, 500)).astype(int).tolist()]
-        usual = np.minimum(sample, self.encoder.contract.max_tokens).mean()
-        share = np.minimum(sample, schedule.max_tokens).mean() / max(usual, 1.0)
-        trained = TRAINED * pairs * schedule.epochs * share * (1 + recipe.negatives.per_query)
-        dev = len(measured_steps(steps, schedule.evaluations)) * pool
-        work = {"encode documents": count, "baseline": guards, "train": trained + dev, "merge": 2 * pool + guards, "test": count}
-        return {stage: float(texts) for stage, texts in work.items()}
+        """About what each stage takes (see `Outlook`)."""
+        texts = len(set[str]().union(*(part.texts for guard in self.guards for part in (guard.choosing, guard.reporting))))
+        pairs = len(self.streamed.training) if self.streamed else None
+        longest = self.encoder.contract.max_tokens
+        return expected_work(self.recipe, self.collection, max_tokens=longest, guards=texts, pairs=pairs, folds=len(self.held_out))

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from nearfield.data.collection import Collection
-from nearfield.data.kept_split import with_all_splits
+from nearfield.data.kept_split import with_all_splits, with_enough_dev
 from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
 from nearfield.encoders.load import load_text_encoder, model_path
 from nearfield.encoders.pair_model import PairModel
@@ -70,7 +70,7 @@ def tune_reranker(
         raise InputError(f"{model} is a cross-encoder and finds nothing by itself; say whose results it should order: first='minilm'")
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # the comparison's notes say what was cut
-        data, notes = with_all_splits(collection, seed=recipe.seed)
+        data, notes = with_enough_dev(*with_all_splits(collection, seed=recipe.seed), seed=recipe.seed)
         refuse_copies(data)
         device = device_here(setting.device, setting.group)
         encoder = load_text_encoder(first or model, device=device)

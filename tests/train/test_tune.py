@@ -315,13 +315,6 @@ def test_a_part_that_is_gone_is_made_again_the_same(part: str, tmp_path: Path, t
     assert json.loads((run / "queries.json").read_text()) == json.loads((finished / "queries.json").read_text())
 
 
-def test_one_document_that_answers_every_query_does_not_hang(tmp_path: Path, tiny: Path, collection: Collection) -> None:
-    judged = collection.judgements.to_pydict()
-    judged["document"] = ["d0" if split == "train" else name for name, split in zip(judged["document"], judged["split"], strict=True)]
-    same = dataclasses.replace(collection, judgements=pa.table(judged, schema=collection.judgements.schema))
-    tune(str(tiny), same, to=tmp_path / "run", recipe=recipe_of(schedule={"epochs": 1, "batch": 8}), allow=["one-positive"])
-
-
 def test_a_run_folder_within_the_model_is_refused(tmp_path: Path, collection: Collection) -> None:
     model = tiny_model(tmp_path / "model")
     with pytest.raises(InputError, match="lies within the model's folder"):

@@ -157,5 +157,5 @@ def test_a_damaged_adapter_says_so(tmp_path: Path) -> None:
     adapter = peft_adapter(tmp_path / "adapter", base)
     file = adapter / "adapter_model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(ModelError, match="adapter_model.safetensors: the weights could not be read"):
+    with pytest.raises(ModelError, match=r"adapter_model\.safetensors: the weights could not be read"):
         LowRank.open(read_lora(adapter), TextModel.open(base).whole)

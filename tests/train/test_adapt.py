@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from scipy.linalg import expm
 
@@ -129,3 +130,13 @@ def test_a_bridge_wants_one_collection_and_float_vectors() -> None:
         bridging.bridge(old, other, sample=np.arange(100))
     with pytest.raises(ContractError, match="old vectors are binary"):
         bridging.bridge(replace(old, documents=old.documents.quantise("binary")), new, sample=np.arange(100))
+
+
+def test_a_copy_of_what_is_tested_is_no_negative() -> None:
+    whole = tiny_collection()
+    text = dict(zip(whole.document_ids, whole.document_texts, strict=True))[next(iter(whole.split("test").relevance["q3"]))]
+    more = pa.table({"id": ["copy"], "title": [""], "text": [text.upper()], "group": [""]}, schema=whole.documents.schema)
+    planted = replace(whole, documents=pa.concat_tables([whole.documents, more]))
+    free = {planted.document_ids[int(at)] for at in _free(planted)}
+    assert "copy" not in free
+    assert free == set(whole.judgements.filter(pc.equal(whole.judgements["split"], "train"))["document"].to_pylist())

@@ -25,7 +25,7 @@ from nearfield.train.adapter import AdapterData, AdapterRecipe, fit_adapter
 from nearfield.train.conclude import conclude
 from nearfield.train.frozen import FrozenVectors
 from nearfield.train.pool import places_in
-from nearfield.train.prepare import relevance_by_position
+from nearfield.train.prepare import named, relevance_by_position, same_texts
 from nearfield.train.watcher import refuse_copies
 from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Progress, silent
@@ -127,14 +127,12 @@ def _toward(fitted: VectorMap, ratio: float) -> VectorMap:
 
 
 def _free(collection: Collection) -> npt.NDArray[np.int64]:
-    """Positions of the documents that no dev or test judgement names, and of train's positives."""
-    named = np.zeros(len(collection.documents), bool)
-    for split in ("dev", "test"):
-        for judged in relevance_by_position(collection, collection.split(split), least=np.iinfo(np.int32).min):
-            named[list(judged)] = True
+    """Positions of the documents that no dev or test judgement names, nor one of (nearly) the same text, and of train's positives."""
+    same = np.asarray(same_texts(collection), np.int64)
+    held = named(collection, "dev", same) | named(collection, "test", same)
     for judged in relevance_by_position(collection, collection.split("train")):
-        named[list(judged)] = False
-    return np.flatnonzero(~named)
+        held[list(judged)] = False
+    return np.flatnonzero(~held)
 
 
 def _training_data(vectors: FrozenVectors, documents: npt.NDArray[np.int64]) -> AdapterData:

@@ -63,7 +63,7 @@ class Corpus:
 def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Progress) -> Corpus:
     """Encode what may be seen with `encoder` as it stands."""
     same = np.asarray(same_texts(collection), np.int64)
-    tested, dev = (_named(collection, split, same) for split in ("test", "dev"))
+    tested, dev = (named(collection, split, same) for split in ("test", "dev"))
     own = np.zeros(len(same), bool)
     if "train" in collection.splits:
         own[list(_judged(relevance_by_position(collection, collection.split("train"))))] = True
@@ -162,7 +162,7 @@ def _judged(relevance: list[dict[int, int]]) -> set[int]:
     return {document for judged in relevance for document in judged}
 
 
-def _named(collection: Collection, split: str, same: Positions) -> npt.NDArray[np.bool_]:
+def named(collection: Collection, split: str, same: Positions) -> npt.NDArray[np.bool_]:
     """(documents,) True where a judgement of the split, of whatever grade, names the document or one of (nearly) the same text."""
     everything = relevance_by_position(collection, collection.split(split), least=np.iinfo(np.int32).min)
     return np.isin(same, same[sorted(_judged(everything))])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers.cross_encoder import CrossEncoder
+from tokenizers import processors
 from transformers import AutoTokenizer
 
 from nasty import nasty_texts
@@ -93,6 +94,36 @@ def test_an_older_folder_states_its_activation_in_config_json(tmp_path: Path) ->
     newer = stated(tiny_cross(tmp_path / "b"), "config.json", sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
     for folder in (legacy, newer):
         assert assert_same_as_sentence_transformers(folder).folder.activation == "identity"
+
+
+def test_what_is_said_of_a_model_of_another_kind_is_not_read(tmp_path: Path) -> None:
+    identity = "torch.nn.modules.linear.Identity"
+    facts = {"activation_fn": identity, "prompts": {"query": "query : "}, "default_prompt_name": "query"}
+    folder = stated(tiny_cross(tmp_path / "model"), "config_sentence_transformers.json", **facts)
+    assert_same_as_sentence_transformers(folder)
+
+
+def paired(folder: Path, pair: str) -> Path:
+    tokenizer = pair_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair=pair, special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.mark.parametrize("pair", ["[CLS]:1 $A:1 [SEP]:1 $B:0 [SEP]:0", "[CLS] $A [SEP] [SEP] $B:1 [SEP]:1"])
+@pytest.mark.parametrize("name", ["BertTokenizer", "PreTrainedTokenizerFast"])
+def test_two_texts_are_put_together_as_the_tokenisers_class_does(tmp_path: Path, name: str, pair: str) -> None:
+    folder = paired(tiny_cross(tmp_path / "model"), pair)
+    assert_same_as_sentence_transformers(stated(folder, "tokenizer_config.json", tokenizer_class=name))
+
+
+@pytest.mark.parametrize("runtime", ["native", "torch"])
+def test_more_types_than_two_are_refused(tmp_path: Path, runtime: str) -> None:
+    folder = paired(tiny_cross(tmp_path / "model"), "[CLS] $A [SEP] $B:2 [SEP]:2")
+    with pytest.raises(ModelError, match="types 0, 2; wanted 0 and 1"):
+        Reranker.open(folder, runtime=runtime)
 
 
 def test_a_tokeniser_may_cut_from_the_left(tmp_path: Path) -> None:

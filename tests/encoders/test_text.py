@@ -134,6 +134,35 @@ def tiny(tmp_path: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+@pytest.mark.parametrize("facts", [{"return_dict": False}, {"chunk_size_feed_forward": 4}])
+def test_how_states_are_handed_back_changes_none(facts: dict[str, object], tiny: Path) -> None:
+    plain = TextEncoder.open(tiny, runtime="torch").encode(["the cat", "a dog of the sun"], "query").vectors
+    config = json.loads((tiny / "config.json").read_text())
+    (tiny / "config.json").write_text(json.dumps(config | facts))
+    stated = TextEncoder.open(tiny, runtime="torch").encode(["the cat", "a dog of the sun"], "query").vectors
+    np.testing.assert_array_equal(stated, plain)
+
+
+def test_an_encoder_that_is_stated_to_be_causal_is_refused(tiny: Path) -> None:
+    config = json.loads((tiny / "config.json").read_text())
+    (tiny / "config.json").write_text(json.dumps(config | {"is_causal": True}))
+    with pytest.raises(ModelError, match="is_causal is true, and the attention of bert looks both ways"):
+        TextEncoder.open(tiny, runtime="torch")
+
+
+@pytest.mark.parametrize("runtime", ["native", "torch"])
+def test_types_of_a_texts_tokens_that_are_not_run_are_refused(runtime: str, tiny: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS]:1 $A:0", special_tokens=[("[CLS]", 2)])
+    tokenizer.save(str(tiny / "tokenizer.json"))
+    TextEncoder.open(tiny, runtime=runtime)  # its class gives no types
+    settings = json.loads((tiny / "tokenizer_config.json").read_text())
+    settings["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
+    (tiny / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match="gives the tokens of a text the types 0, 1, and only 0 is run"):
+        TextEncoder.open(tiny, runtime=runtime)
+
+
 def test_vectors_depend_neither_on_batches_nor_on_order(tiny: Path) -> None:
     texts = nasty_texts(80)
     encoder = TextEncoder.open(tiny)

@@ -111,7 +111,7 @@ def _projected(path: Path) -> None:
 
     tiny_model(path)
     rows = json.loads((path / "modules.json").read_text())
-    rows.insert(2, {"idx": 2, "name": "2", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})
+    rows.insert(2, {"idx": 2, "name": "dense", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})
     for at, row in enumerate(rows):
         row["idx"] = at
     (path / "modules.json").write_text(json.dumps(rows))

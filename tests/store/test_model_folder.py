@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nearfield.errors import ContractError, ModelError
+from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.store.model_folder import contract_json, read_model_folder
 from tiny import tiny_model
 
@@ -108,6 +108,25 @@ def test_modules_that_are_not_honoured_are_refused(folder: Path, modules: list[s
     rows = [{"idx": at, "path": f"{at}", "type": f"sentence_transformers.models.{name}"} for at, name in enumerate(modules)]
     (folder / "modules.json").write_text(json.dumps(rows))
     with pytest.raises(ModelError, match=r"modules\.json"):
+        read_model_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [({"idx": [2, 1, 0]}, "in the order in which they run"), ({"name": ["0", "1", "1"]}, "names two modules '1'")],
+)
+def test_modules_whose_order_is_left_open_are_refused(folder: Path, facts: dict[str, list[Any]], said: str) -> None:
+    rows = json.loads((folder / "modules.json").read_text())
+    for key, values in facts.items():
+        rows = [row | {key: value} for row, value in zip(rows, values, strict=True)]
+    (folder / "modules.json").write_text(json.dumps(rows))
+    with pytest.raises(InputError, match=said):
+        read_model_folder(folder)
+
+
+def test_a_default_prompt_that_does_not_exist_is_refused(folder: Path) -> None:
+    (folder / "config_sentence_transformers.json").write_text('{"prompts": {"ask": "a: "}, "default_prompt_name": "asked"}')
+    with pytest.raises(ModelError, match=r'default_prompt_name is "asked"; wanted .* ask'):
         read_model_folder(folder)
 
 

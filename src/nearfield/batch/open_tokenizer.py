@@ -9,12 +9,14 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from nearfield.errors import ModelError
-from nearfield.store.fields import read_fields
+from nearfield.store.fields import read_fields, read_optional
 from nearfield.store.foreign import foreign
 from nearfield.store.tokenizer_file import tokenizer_of
 from nearfield.store.transformer_settings import processor_arguments
 
 _WORD_PIECE = {"BertTokenizer": ("[CLS]", "[SEP]"), "MPNetTokenizer": ("<s>", "</s>")}  # and what they put around a text
+_PAIRED = {"BertTokenizer": ("ASBS", [0, 0, 1, 1]), "MPNetTokenizer": ("ASSBS", [0, 0, 0, 0, 0])}
+"""What follows the first token of two texts A and B, S being the token after a text, and the types of all these."""
 _NAMED = {
     "BertTokenizer": {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
     "MPNetTokenizer": {
@@ -81,6 +83,17 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[To
         return _built(folder, arguments, trust_remote_code)
 
 
+def told_types(folder: Path) -> bool:
+    """Whether transformers gives a model the types of its tokens: where tokenizer_config.json says so, or the tokeniser's class."""
+    names = read_optional(folder / "tokenizer_config.json").texts("model_input_names", None)
+    if names is None:
+        from transformers import AutoTokenizer
+
+        with foreign(folder, "the tokeniser could not be read"):
+            names = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False).model_input_names
+    return "token_type_ids" in names
+
+
 def _agrees(tokenizer: Tokenizer, stated: dict[str, Any], folder: Path) -> bool:
     """Whether a tokenizer.json is known to be what transformers makes of it under the tokenizer_config.json `stated`.
 
@@ -112,7 +125,17 @@ def _pieces_agree(tokenizer: Tokenizer, stated: dict[str, Any], name: str) -> bo
         and (model.continuing_subword_prefix, model.max_input_chars_per_word) == ("##", 100)
         and model.unk_token == _content(stated.get("unk_token", "[UNK]"))
         and _empty(tokenizer) == around
+        and _pairs_agree(tokenizer, name, around)
     )
+
+
+def _pairs_agree(tokenizer: Tokenizer, name: str, around: list[Any]) -> bool:
+    """Whether two texts are put together as the class called `name` does, with the tokens `around` a text."""
+    encoding = tokenizer.encode("a", "b")
+    said = [token if owner is None else "AB"[owner] for owner, token in zip(encoding.sequence_ids, encoding.tokens, strict=True)]
+    order, types = _PAIRED[name]
+    wanted = [around[0], *(around[1] if letter == "S" else letter for letter in order)]
+    return said == wanted and encoding.type_ids == [0, *types]
 
 
 def _added_tokens_agree(tokenizer: Tokenizer, stated: dict[str, Any], name: str, folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +29,14 @@ class PairTemplate:
         return sum(map(len, self.specials))
 
     @property
+    def types(self) -> set[int]:
+        """All types of its tokens."""
+        return {*self.text_types, *chain.from_iterable(self.special_types)}
+
+    @property
     def typed(self) -> bool:
         """Whether the types tell the two texts apart."""
-        return any(self.text_types) or any(map(any, self.special_types))
+        return any(self.types)
 
 
 def pair_template(tokeniser: Tokeniser) -> PairTemplate:
@@ -56,6 +62,9 @@ class PairTokeniser:
         self.tokeniser = tokeniser
         self.template = pair_template(tokeniser)
         self.typed = typed and self.template.typed
+        if self.typed and not self.template.types <= {0, 1}:
+            types = ", ".join(map(str, sorted(self.template.types)))
+            raise ModelError(f"the tokeniser tells a pair's texts apart by the types {types}; wanted 0 and 1")
         if self.template.size >= tokeniser.max_tokens:
             raise ModelError(f"the model reads {tokeniser.max_tokens} tokens, and a pair has {self.template.size} special ones alone")
 

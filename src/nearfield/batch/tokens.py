@@ -193,6 +193,12 @@ class Tokeniser:
             encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
         return encoding.ids[: _specials_at_start(encoding)], encoding.ids[len(encoding.ids) - _specials_at_end(encoding) :]
 
+    @property
+    def types(self) -> frozenset[int]:
+        """The types of the tokens of one text, its special tokens included."""
+        with foreign(self._source, _FAILED):
+            return frozenset(self._tokenizer.encode("a", add_special_tokens=self._specials).type_ids)
+
     def pair(self) -> Encoding:
         """What the tokeniser makes of a pair of one-letter texts: where special tokens go, and the type of each token."""
         with foreign(self._source, _FAILED):

@@ -57,6 +57,7 @@ def load_backbone(folder: Path, *, task: str = "", also: str = "", trust_remote_
         with foreign(folder, "the architecture is not one that transformers knows"):
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
         refuse_growing_positions(config)
+        config.return_dict, config.chunk_size_feed_forward = True, 0  # both change how states are made and handed back, and no state
         _check_files(folder)
         auto: Any = getattr(transformers, TASKS[task]) if task else AutoModel
         if not task and not trust_remote_code and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
@@ -72,6 +73,9 @@ def load_backbone(folder: Path, *, task: str = "", also: str = "", trust_remote_
         if not torch.isfinite(weight).all():
             raise ModelError(f"{folder}: weight {name} holds NaN or infinite values; the file is damaged or its training failed")
     base = whole.eval().base_model if task else whole.eval()
+    if getattr(config, "is_causal", False) and any(getattr(part, "is_causal", True) is False for part in base.modules()):
+        said = f"is_causal is true, and the attention of {config.model_type} looks both ways where texts are padded"
+        raise ModelError(f"{folder / 'config.json'}: {said}; wanted false, or no is_causal")
     fill = getattr(config, "pad_token_id", None) or 0
     return Backbone(base, whole, max(0, int(fill)), frozenset(report["missing_keys"]), _habits(folder, base, own=trust_remote_code))
 

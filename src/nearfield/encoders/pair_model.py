@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nearfield.batch.open_tokenizer import told_types
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.batch.tokens import Tokeniser
@@ -22,8 +23,6 @@ from nearfield.encoders.pair_scorer import Scores
 from nearfield.errors import ModelError
 from nearfield.heads.pooling import POOLINGS
 from nearfield.heads.segments import Segments
-from nearfield.store.fields import read_optional
-from nearfield.store.foreign import foreign
 from nearfield.store.reranker_folder import CLASSIFIER, RerankerFolder
 
 
@@ -121,10 +120,4 @@ def _typed(transformer: Path, config: Any) -> bool:
     """Whether the model has two types of token and its tokeniser gives them."""
     if int(getattr(config, "type_vocab_size", 0) or 0) < 2:
         return False
-    names = read_optional(transformer / "tokenizer_config.json").texts("model_input_names", None)
-    if names is None:
-        from transformers import AutoTokenizer
-
-        with foreign(transformer, "the tokeniser could not be read"):
-            names = AutoTokenizer.from_pretrained(transformer, local_files_only=True, trust_remote_code=False).model_input_names
-    return "token_type_ids" in names
+    return told_types(transformer)

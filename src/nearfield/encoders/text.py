@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.late_tokens import LateTokens
+from nearfield.batch.open_tokenizer import told_types
 from nearfield.batch.packed import mixed, packed_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
@@ -28,6 +29,7 @@ from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.similarity.dense import Dense
+from nearfield.store.fields import read_optional
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.store.remote_code import described
@@ -284,4 +286,23 @@ def tokeniser_of(folder: ModelFolder) -> Tokeniser:
         return tokeniser
     markers = () if folder.late is None else folder.late.markers
     trusted = bool(folder.code)
-    return Tokeniser.open(folder.transformer, max_tokens=limit, lower_case=folder.lower_case, markers=markers, trust_remote_code=trusted)
+    tokeniser = Tokeniser.open(
+        folder.transformer,
+        max_tokens=limit,
+        lower_case=folder.lower_case,
+        markers=markers,
+        trust_remote_code=trusted,
+    )
+    _refuse_types(tokeniser, folder.transformer)
+    return tokeniser
+
+
+def _refuse_types(tokeniser: Tokeniser, transformer: Path) -> None:
+    """Raise ModelError where the model would be told other types of a text's tokens than 0, which is what it is run with here."""
+    types = tokeniser.types
+    if not any(types) or read_optional(transformer / "config.json").integer("type_vocab_size", 2) < 2 or not told_types(transformer):
+        return
+    raise ModelError(
+        f"{transformer}: its tokeniser gives the tokens of a text the types {', '.join(map(str, sorted(types)))}, and only 0 is run here; "
+        "set type_id to 0 in tokenizer.json, or leave token_type_ids out of model_input_names in tokenizer_config.json"
+    )

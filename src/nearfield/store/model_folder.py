@@ -349,9 +349,19 @@ def _similarity_and_prompts(path: Path) -> dict[str, Any]:
     if name and name not in SIMILARITIES:
         file = path / "config_sentence_transformers.json"
         raise ModelError(f"{file}: similarity {name!r} is not supported; wanted {', '.join(SIMILARITIES)}")
+    default_prompt_name(facts)
     prompts = facts.named_texts("prompts")
     document = [prompts[role] for role in _DOCUMENT_NAMES if role in prompts]
     return ({"similarity": name} if name else {}) | {"prompts": prompts | ({"document": document[0]} if document else {})}
+
+
+def default_prompt_name(facts: Fields) -> str | None:
+    """The name of the prompt of texts without a role. Raises ModelError where no prompt is called so."""
+    name: str | None = facts.text("default_prompt_name", None)
+    known = dict.fromkeys(("query", "document", *facts.named_texts("prompts")))
+    if name is not None and name not in known:
+        raise ModelError(str(facts.error("default_prompt_name", f"the name of a prompt: {', '.join(known)}")))
+    return name
 
 
 _DOCUMENT_NAMES = ("document", "passage", "corpus")  # in the order of sentence-transformers' encode_document

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearfield.errors import InputError
 from nearfield.store.fields import read_objects
 from nearfield.store.inside import inside
 
@@ -27,10 +28,18 @@ class Module:
 def read_modules(path: Path) -> list[Module]:
     """The modules of the folder at `path` in their order; none where it has no modules.json.
 
-    Raises InputError where that is no list of modules, or names a folder outside.
+    Raises InputError where that is no list of modules, names a folder outside, or leaves open what runs: sentence-transformers
+    goes by the order of the list, and a module replaces an earlier one of its name.
     """
     file = path / FILE
     if not file.exists():
         return []
-    rows = sorted(read_objects(file), key=lambda row: int(row.integer("idx")))
+    rows = read_objects(file)
+    numbers = [row.integer("idx") for row in rows]
+    if numbers != sorted(numbers):
+        raise InputError(f"lists modules whose idx are {numbers}; wanted them in the order in which they run", path=file)
+    names = [row.text("name", None) for row in rows]
+    twice = [name for name in names if name is not None and names.count(name) > 1]
+    if twice:
+        raise InputError(f"names two modules {twice[0]!r}; wanted a name of its own for each", path=file)
     return [Module(row.text("type"), inside(path, row.text("path", ""), path=file)) for row in rows]

@@ -13,7 +13,7 @@ from typing import Any
 from nearfield.errors import ModelError
 from nearfield.store.fields import Fields, read_fields, read_optional
 from nearfield.store.honoured import LOGIT_SCORE, refuse_unhonoured
-from nearfield.store.model_folder import max_tokens_of
+from nearfield.store.model_folder import default_prompt_name, max_tokens_of
 from nearfield.store.modules import read_modules
 from nearfield.store.remote_code import refuse_code, refuse_foreign_modules
 from nearfield.store.transformer_settings import read_settings
@@ -63,8 +63,9 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     if task == CLASSIFIER and (labels := _labels(config)) != 1:
         said = f"its classifier gives {labels} labels, and a cross-encoder that ranks gives one"
         raise ModelError(f"{path}: {said}; score with one trained for relevance, or ask the label that you want of it elsewhere")
-    own, stated = read_optional(path / "config_sentence_transformers.json"), _stated(path)
-    prompt = own.named_texts("prompts").get(own.text("default_prompt_name", ""), "")
+    own, stated = _own(path), _stated(path)
+    default = default_prompt_name(own)
+    prompt = "" if default is None else own.named_texts("prompts").get(default, "")
     logit = read_optional(modules[1].folder / "config.json") if len(modules) > 1 else None
     if logit is not None:
         refuse_unhonoured(logit, LOGIT_SCORE)
@@ -91,6 +92,12 @@ def is_reranker(path: Path) -> bool:
 def reranker_json(name: str, max_tokens: int) -> dict[str, Any]:
     """What nearfield.json holds beside a cross-encoder."""
     return {"format": 1, "reranker": {"name": name, "max_tokens": max_tokens}}
+
+
+def _own(path: Path) -> Fields:
+    """What sentence-transformers states of a cross-encoder. It reads nothing there that is said of a model of another kind."""
+    own = read_optional(path / "config_sentence_transformers.json")
+    return own if own.get("model_type") == "CrossEncoder" else Fields({}, own.path)
 
 
 def _stated(path: Path) -> dict[str, Any]:

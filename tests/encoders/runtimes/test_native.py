@@ -72,7 +72,7 @@ def test_dense_modules_after_pooling(normalise: bool, tmp_path: Path) -> None:
     for at, layer in enumerate((Dense(32, 48), Dense(48, 20, bias=False, activation_function=torch.nn.GELU())), 2):
         (path / f"{at}_Dense").mkdir()
         layer.save(str(path / f"{at}_Dense"))
-        modules.insert(at, {"idx": at, "name": str(at), "path": f"{at}_Dense", "type": "sentence_transformers.models.Dense"})
+        modules.insert(at, {"idx": at, "name": f"{at}_Dense", "path": f"{at}_Dense", "type": "sentence_transformers.models.Dense"})
     (path / "modules.json").write_text(json.dumps([module | {"idx": at} for at, module in enumerate(modules)]))
     folder = read_model_folder(path)
     assert (why_not(folder), folder.contract.dim, len(folder.projections)) == (None, 20, 2)

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.data.doctor.minhash import signatures
-from nearfield.data.doctor.subject import QUERY_RUNS
+from nearfield.data.doctor.minhash import QUERY_RUNS, signatures
 from nearfield.data.doctor.words import Hashes, Shingler, digests, wording
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from nearfield.data.doctor.words import Hashes, Rows, Shingler, digests
 
+DOCUMENT_THRESHOLD, DOCUMENT_RUNS = 0.8, (3,)  # one word in 25 changed, about; word triples as they keep the order of words
+QUERY_THRESHOLD, QUERY_RUNS = 0.8, (1, 2)  # words and word pairs: triples of a six-word query would nearly all change with one word
 _BLOCK = 4096  # texts hashed at a time, if together they have
 _CHARACTERS = 1 << 23  # fewer characters than this
 _PAIRS = 1024  # pairs verified at a time

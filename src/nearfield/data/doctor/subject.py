@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nearfield.data.collection import Collection
+from nearfield.data.doctor.minhash import DOCUMENT_RUNS as DOCUMENT_RUNS
+from nearfield.data.doctor.minhash import DOCUMENT_THRESHOLD as DOCUMENT_THRESHOLD
+from nearfield.data.doctor.minhash import QUERY_RUNS as QUERY_RUNS
+from nearfield.data.doctor.minhash import QUERY_THRESHOLD as QUERY_THRESHOLD
 from nearfield.data.doctor.minhash import NearPairs, near_duplicates
 from nearfield.data.doctor.words import Hashes, Rows, digests, normalised, wording
 from nearfield.data.pairs import Pairs
 from nearfield.data.texts import Texts
 from nearfield.types.contract import Contract
-
-DOCUMENT_THRESHOLD, DOCUMENT_RUNS = 0.8, (3,)  # one word in 25 changed, about; word triples as they keep the order of words
-QUERY_THRESHOLD, QUERY_RUNS = 0.8, (1, 2)  # words and word pairs: triples of a six-word query would nearly all change with one word
-
 
 First = Callable[[Sequence[str], Sequence[str]], Rows]
 """`first(documents, queries)`: (queries,) the position of the document that words alone rank first, -1 where they find none."""

@@ -74,5 +74,5 @@ def test_an_unknown_name_to_allow_is_an_input_error_with_the_nearest() -> None:
 def test_splits_too_small_to_decide_anything_are_named() -> None:
     small = [finding for finding in examine(tiny_collection(queries=40)) if finding.check == "small-splits"]
     assert [finding.severity for finding in small] == ["warning"]
-    assert small[0].example == "dev has 10 queries and chooses the weights and the merge; test has 10 queries and gives the verdict"
+    assert small[0].example == "dev has 10 queries and is to choose the weights and the merge; test has 10 queries and gives the verdict"
     assert not [finding for finding in examine(tiny_collection(queries=120)) if finding.check == "small-splits"]

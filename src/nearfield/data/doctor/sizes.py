@@ -8,7 +8,7 @@ from nearfield.data.doctor.subject import ModelFacts, Subject
 from nearfield.types.finding import WARNING, Finding
 from nearfield.types.verdict import ENOUGH
 
-_DECIDE = {"dev": "chooses the weights and the merge", "test": "gives the verdict"}
+_DECIDE = {"dev": "is to choose the weights and the merge", "test": "gives the verdict"}
 
 
 def small_splits(subject: Subject, model: ModelFacts | None) -> Finding | None:

@@ -15,7 +15,6 @@ from nasty import nasty_texts
 from nearfield.batch.tokens import Tokeniser
 from nearfield.errors import ModelError
 from tiny import tiny_model
-from tiny_cross import pair_tokenizer
 
 CLASSES: list[dict[str, Any]] = [
     {},
@@ -57,7 +56,6 @@ def test_truncation_from_the_start_keeps_the_special_tokens(tmp_path: Path) -> N
 @pytest.mark.parametrize(("lower_case", "imported"), [(True, False), (False, True)])
 def test_transformers_is_imported_only_where_the_files_disagree(lower_case: bool, imported: bool, tmp_path: Path) -> None:
     folder = stated(tiny_model(tmp_path / "model"), tokenizer_class="BertTokenizer", do_lower_case=lower_case)
-    pair_tokenizer().save(str(folder / "tokenizer.json"))
     code = f"""
 import sys; from pathlib import Path; from nearfield.batch.tokens import Tokeniser
 Tokeniser.open(Path({str(folder)!r}), max_tokens=8); print("transformers" in sys.modules)"""

@@ -38,3 +38,9 @@ def test_a_missing_extra_gives_the_pip_line() -> None:
     with pytest.raises(MissingExtra, match=re.escape("pip install 'nearfield[store]'")):
         require("qdrant_edge_that_is_not_there", extra="store")
     assert require("json", extra="store").dumps([1]) == "[1]"
+
+
+def test_a_missing_key_of_another_library_is_named_as_one() -> None:
+    assert errors.first_line(KeyError("nosuch")) == "KeyError 'nosuch'"
+    assert errors.first_line(ValueError("first\nsecond")) == "first"
+    assert errors.first_line(ValueError()) == "ValueError"

@@ -100,8 +100,11 @@ class MatryoshkaWarning(NearfieldWarning):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what another library's error says, or its kind where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line of what another library's error says, with its kind where that is a key or nothing."""
+    kind, said = type(error).__name__, str(error).strip().splitlines()
+    if isinstance(error, KeyError) and said:
+        return f"{kind} {said[0]}"
+    return said[0] if said else kind
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

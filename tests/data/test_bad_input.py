@@ -141,8 +141,8 @@ def test_a_folder_of_packed_files_is_to_be_unpacked(tmp_path: Path) -> None:
 
 TABLES = [
     ("semi.csv", "query;positive\na;b\n", r"semi\.csv:1: looks ';'-separated \(query;positive\); \.csv files have commas: save it again"),
-    ("tabs.csv", "query\tpositive\na\tb\n", r"tabs\.csv:1: looks tabs-separated .*: call it \.tsv"),
-    ("comma.tsv", "query,positive\na,b\n", r"comma\.tsv:1: looks commas-separated .*: call it \.csv"),
+    ("tabs.csv", "query\tpositive\na\tb\n", r"tabs\.csv:1: looks tab-separated .*: call it \.tsv"),
+    ("comma.tsv", "query,positive\na,b\n", r"comma\.tsv:1: looks comma-separated .*: call it \.csv"),
     (
         "row.csv",
         f"How is it done? {'x ' * 90},So\nc,d\n",

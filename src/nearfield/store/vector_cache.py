@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.store.home import home
+from nearfield.types.numbers import plural
 
 T = TypeVar("T")
 
@@ -130,7 +131,8 @@ class VectorCache:
 
     def _drop(self, damaged: Sequence[Any]) -> None:
         """Remove rows that are not as they were put in, so that their vectors are made and kept again."""
-        message = f"{self.path}: {len(damaged):,} cached vectors are damaged, their checksums do not fit; they are made again"
+        vectors = plural(len(damaged), "cached vector")
+        message = f"{self.path}: {vectors} with a wrong checksum; what is damaged is made again"
         warnings.warn(message, NearfieldWarning, stacklevel=4)
         with _problems(self.path), self._transaction():
             self._base.executemany("DELETE FROM vectors WHERE hash = ?", [(key,) for key in damaged])

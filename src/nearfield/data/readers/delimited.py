@@ -63,10 +63,10 @@ def _by_name(fields: list[str] | InputError, header: list[str], path: Path, line
 def _check_separator(path: Path, line: int, header: list[str]) -> None:
     """Raise InputError where the header is one field that another character separates."""
     comma = path.suffix.lower() == ".csv"
-    others = {";": "';'", "\t": "tabs"} if comma else {";": "';'", ",": "commas"}
+    others = {";": "';'", "\t": "tab"} if comma else {";": "';'", ",": "comma"}
     found = [name for character, name in others.items() if len(header) == 1 and character in header[0]]
     if found:
-        name = ".tsv" if found[0] == "tabs" else ".csv" if found[0] == "commas" else ""
+        name = {"tab": ".tsv", "comma": ".csv"}.get(found[0], "")
         advice = f"call it {name}" if name else f"save it again with {'commas' if comma else 'tabs'}"
         wanted = f"{path.suffix} files have {'commas' if comma else 'tabs'}"
         raise InputError(f"looks {found[0]}-separated ({shortened(header)}); {wanted}: {advice}", path=path, line=line)

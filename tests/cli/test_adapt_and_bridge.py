@@ -70,7 +70,7 @@ def test_bridge_writes_the_map_and_what_it_keeps(cli: Run, data: Path, tmp_path:
     assert shown["fitted_on"] == 60
     assert VectorMap.open(tmp_path / "bridge" / "map").config.kind == "linear"
     table = cli("bridge", old, new, "--on", data, "--to", tmp_path / "bridge", "--width", 0)
-    assert "a linear map, fitted on 120 documents" in table.stdout
+    assert "a linear map, fitted on 60 documents" in table.stdout
     assert "recall of the ten best" in table.stdout
 
 

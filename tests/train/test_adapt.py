@@ -18,6 +18,7 @@ from nearfield.train.adapt import _free, _ranking, _training_data, adapt
 from nearfield.train.adapter import AdapterRecipe, _Steps
 from nearfield.train.bridge import BridgeRecipe
 from nearfield.train.frozen import FrozenVectors
+from nearfield.train.leakage import free_documents
 from tiny_data import tiny_collection
 
 RECIPE = AdapterRecipe(kind="linear", epochs=12, batch=32, rate=1e-2)
@@ -140,3 +141,13 @@ def test_a_copy_of_what_is_tested_is_no_negative() -> None:
     free = {planted.document_ids[int(at)] for at in _free(planted)}
     assert "copy" not in free
     assert free == set(whole.judgements.filter(pc.equal(whole.judgements["split"], "train"))["document"].to_pylist())
+
+
+def test_a_bridge_is_not_fitted_on_what_is_held_out() -> None:
+    old, new = spaces()
+    found = bridging.bridge(old, new, sample=np.arange(160), recipe=BridgeRecipe(width=0))
+    train = new.collection.judgements.filter(pc.equal(new.collection.judgements["split"], "train"))
+    assert found.fitted_on == len(set(train["document"].to_pylist()))
+    held = np.setdiff1d(np.arange(160), free_documents(new.collection))
+    with pytest.raises(InputError, match="0 sampled documents are free"):
+        bridging.bridge(old, new, sample=held)

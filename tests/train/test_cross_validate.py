@@ -15,7 +15,7 @@ import pytest
 
 from nearfield.data.split import folds
 from nearfield.train.cross_validate import Fold, cheap_to_fold, folds_of, held_out, without
-from nearfield.train.prepare import same_texts
+from nearfield.train.leakage import same_texts
 from nearfield.train.recipe import Recipe
 from nearfield.train.sampling import TrainingPairs
 from nearfield.train.setting import Setting

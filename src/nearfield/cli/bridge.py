@@ -45,26 +45,26 @@ def bridge(
     from nearfield.store.atomic import check_replaceable, staged_folder, write_json
     from nearfield.train.bridge import BridgeRecipe
     from nearfield.train.bridging import bridge as run
+    from nearfield.train.leakage import free_documents
 
     check_replaceable(to, marker="bridge.json", what="bridge's folder")
     collection = open_collection(on)
     judged_split(collection, split, on)
     sides = [_encoded(model, collection) for model in (old, new)]
-    count = len(collection.documents)
-    chosen = np.random.default_rng(0).permutation(count)[: min(sample, count)]
+    chosen = np.random.default_rng(0).permutation(free_documents(collection))[:sample]
     with progress_bar("fitting the bridge") as progress:
         found = run(
             *sides, sample=chosen, split=split, recipe=BridgeRecipe(width=width), shares=SHARES, allow=allow or (), progress=progress
         )
     numbers = {"recall": found.recall, "regained": found.regained, "kept": found.kept, "comparison": found.comparison}
-    facts = {"old": old, "new": new, "collection": collection.name, "fitted_on": len(chosen)}
+    facts = {"old": old, "new": new, "collection": collection.name, "fitted_on": found.fitted_on}
     with staged_folder(to) as stage:
         found.vector_map.save(stage / "map")
         write_json(stage / "bridge.json", {"format": 1} | facts | numbers)
     if json:
         emit_json({"bridge": to} | facts | numbers)
     else:
-        _show(found, to, len(chosen))
+        _show(found, to, found.fitted_on)
 
 
 def _encoded(model: str, collection: Collection) -> FrozenVectors:

@@ -24,8 +24,8 @@ from nearfield.store.atomic import staged_folder, write_json
 from nearfield.train.adapter import AdapterData, AdapterRecipe, fit_adapter
 from nearfield.train.conclude import conclude
 from nearfield.train.frozen import FrozenVectors
+from nearfield.train.leakage import named, relevance_by_position, same_texts
 from nearfield.train.pool import places_in
-from nearfield.train.prepare import named, relevance_by_position, same_texts
 from nearfield.train.watcher import refuse_copies
 from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Progress, silent

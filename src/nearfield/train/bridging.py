@@ -20,6 +20,7 @@ from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train.bridge import BridgeRecipe, fit_bridge
 from nearfield.train.frozen import FrozenVectors
+from nearfield.train.leakage import free_documents
 from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
@@ -41,6 +42,7 @@ class Bridging:
     regained: float | None
     kept: float | None
     comparison: Comparison
+    fitted_on: int
 
 
 def bridge(
@@ -56,6 +58,8 @@ def bridge(
 ) -> Bridging:
     """Fit a bridge on the documents at positions `sample`, which both models have embedded, and measure it on a split's queries.
 
+    Those that a held-out split judges, and near copies of them, are left out of the sample.
+
     `shares` adds rows in which that part of the corpus, taken at random, is embedded again already and the rest bridged. Raises
     InputError where the two are of different collections, and where a model was trained on the split's queries, unless `allow` holds
     "trained-on".
@@ -67,6 +71,10 @@ def bridge(
     asked = new.collection.split(split)
     refuse_seen({old.name: old.trained_on, new.name: new.trained_on}, asked, allow=allow)
     before, after = old.documents.floats(), new.documents.floats()
+    sample = sample[np.isin(sample, free_documents(new.collection))]
+    if len(sample) < 2:
+        said = f"{new.collection.name}: {len(sample)} sampled documents are free of held-out judgements"
+        raise InputError(f"{said}; wanted at least 2 to fit on: sample more, or add unjudged documents")
     fitted = fit_bridge(before[sample], after[sample], recipe, progress=progress)
     carried = fitted.apply_to(before)
     order = np.random.default_rng(0).permutation(len(after))
@@ -86,7 +94,7 @@ def bridge(
     regained = (means[BRIDGED] - means[UNBRIDGED]) / lost if lost > 0 else None
     kept = means[BRIDGED] / means[AGAIN] if means[AGAIN] else None
     shared = mean_interval(_shared(rankings[BRIDGED], rankings[AGAIN]), bounds=(0.0, 1.0))
-    return Bridging(fitted, shared, regained, kept, comparison)
+    return Bridging(fitted, shared, regained, kept, comparison, len(sample))
 
 
 def _fitted_to(vectors: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.float32]:

@@ -14,8 +14,8 @@ from nearfield.data.collection import Collection, Split
 from nearfield.data.split import folds
 from nearfield.store.run import RunFolder
 from nearfield.train.checkpoint import Floats
+from nearfield.train.leakage import Positions, relevance_by_position
 from nearfield.train.pool import Pool
-from nearfield.train.prepare import Positions, relevance_by_position
 from nearfield.train.training_data import TrainingData
 from nearfield.types.progress import Progress
 from nearfield.types.verdict import ENOUGH

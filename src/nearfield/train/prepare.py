@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from nearfield.data.collection import Collection, Split
-from nearfield.data.doctor.minhash import near_duplicates
-from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
 from nearfield.index.bm25 import BM25
 from nearfield.search.retrieve import top_k
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.train.leakage import named, relevance_by_position, same_texts
 from nearfield.train.mining import hard_negatives, training_pairs_of
 from nearfield.train.pool import Pool, places_in, pooled_documents
 from nearfield.train.recipe import Recipe
@@ -139,33 +136,8 @@ def possible_positives(collection: Collection, split: Split) -> list[set[int]]:
     return [{*judged, *([at] if at >= 0 else [])} for judged, at in zip(relevance_by_position(collection, split), own, strict=True)]
 
 
-def same_texts(collection: Collection) -> list[int]:
-    """A number for each document, the same for documents that the doctor calls near-duplicates, directly or through others."""
-    near = near_duplicates(collection.document_texts, threshold=DOCUMENT_THRESHOLD, sizes=DOCUMENT_RUNS)
-    count = len(collection.documents)
-    edges = coo_matrix((np.ones(len(near), np.int8), (near.first, near.second)), shape=(count, count))
-    _, labels = connected_components(edges, directed=False)
-    numbers: list[int] = labels.tolist()
-    return numbers
-
-
-def relevance_by_position(collection: Collection, split: Split, *, least: int = 1) -> list[dict[int, int]]:
-    """For each query of the split, the grade of each judged document by its position; judgements that point nowhere and grades
-    below `least` are left out."""
-    named = sorted({document for judged in split.relevance.values() for document in judged})
-    place = dict(zip(named, collection.document_positions(named).tolist(), strict=True))
-    rows = (split.relevance[query] for query in split.query_ids)
-    return [{place[document]: grade for document, grade in judged.items() if place[document] >= 0 and grade >= least} for judged in rows]
-
-
 def _judged(relevance: list[dict[int, int]]) -> set[int]:
     return {document for judged in relevance for document in judged}
-
-
-def named(collection: Collection, split: str, same: Positions) -> npt.NDArray[np.bool_]:
-    """(documents,) True where a judgement of the split, of whatever grade, names the document or one of (nearly) the same text."""
-    everything = relevance_by_position(collection, collection.split(split), least=np.iinfo(np.int32).min)
-    return np.isin(same, same[sorted(_judged(everything))])
 
 
 def _twins(same: Positions) -> dict[int, list[int]]:

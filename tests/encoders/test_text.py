@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,6 +162,17 @@ def test_types_of_a_texts_tokens_that_are_not_run_are_refused(runtime: str, tiny
     (tiny / "tokenizer_config.json").write_text(json.dumps(settings))
     with pytest.raises(ModelError, match="gives the tokens of a text the types 0, 1, and only 0 is run"):
         TextEncoder.open(tiny, runtime=runtime)
+
+
+def test_a_model_that_is_written_over_after_it_was_opened_is_not_taken_for_the_new_one(tiny: Path) -> None:
+    encoder = TextEncoder.open(tiny)
+    weights = tiny / "model.safetensors"
+    about, held = weights.stat(), bytearray(weights.read_bytes())
+    held[-1] ^= 1
+    weights.write_bytes(held)
+    os.utime(weights, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert encoder.identity is None
+    assert TextEncoder.open(tiny).identity is not None
 
 
 def test_vectors_depend_neither_on_batches_nor_on_order(tiny: Path) -> None:

@@ -30,7 +30,7 @@ from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.similarity.dense import Dense
 from nearfield.store.fields import read_optional
-from nearfield.store.fingerprint import model_hash
+from nearfield.store.fingerprint import files_stamp, model_hash
 from nearfield.store.model_folder import ModelFolder, read_model_folder
 from nearfield.store.remote_code import described
 from nearfield.store.static_folder import table_rows
@@ -67,6 +67,7 @@ class TextEncoder(Encoder[E]):
         self.runtime = runtime
         self._batch_tokens = batch_tokens
         self.why = why
+        self._opened: dict[Path, tuple[int, int, int]] | None = None
         self.tokeniser = tokeniser_of(folder)
         table = folder.queries
         self._query_terms = None if table is None else Tokeniser.open(table.folder, max_tokens=table.max_tokens, specials=False)
@@ -95,7 +96,10 @@ class TextEncoder(Encoder[E]):
         if folder.code:
             log.warning("%s: runs code of its own: %s", folder.path, described(folder.code))
         choice = choose(folder, runtime=runtime, precision=precision, device=device)
-        return cls(folder, open_runtime(folder, choice, proof), batch_tokens=batch_tokens, why=choice.why)
+        opened = files_stamp(folder.path)
+        encoder = cls(folder, open_runtime(folder, choice, proof), batch_tokens=batch_tokens, why=choice.why)
+        encoder._opened = opened
+        return encoder
 
     @property
     def batch_tokens(self) -> int:
@@ -109,8 +113,11 @@ class TextEncoder(Encoder[E]):
 
     @cached_property
     def identity(self) -> dict[str, str] | None:
-        """See Encoder.identity."""
+        """See Encoder.identity. None where the folder was written to since it was opened: its files are another model's now."""
         own = {"files": model_hash(self.folder.path), "runtime": self.runtime.name, "precision": self.runtime.precision}
+        if self._opened is not None and files_stamp(self.folder.path) != self._opened:
+            log.warning("%s: was written to since it was opened; its vectors are not kept", self.folder.path)
+            return None
         own |= {"adapters": "by role"} if self.folder.adapters else {}
         return own if self.adapter is None else own | {"adapter": self.adapter.files}
 

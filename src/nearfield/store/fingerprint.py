@@ -27,6 +27,16 @@ def model_hash(folder: Path) -> str:
     return files_hash(digests)
 
 
+def files_stamp(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """What the system says of the files that `model_hash` reads: other after any of them is written, whatever time it is given."""
+    stamps = {}
+    for file in _files(folder):
+        if _counts(file.relative_to(folder)):
+            about = file.stat()
+            stamps[file.relative_to(folder)] = (about.st_ino, about.st_size, about.st_ctime_ns)
+    return stamps
+
+
 def _files(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[Path]:
     """The files in `folder` and below; a link back to a folder `within` which it lies is not followed."""
     real = folder.resolve()

@@ -194,7 +194,7 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
     refused(weights | {name: weights[name].to(torch.int32)}, "is of type I32; wanted a floating type")
     for cut in (0, 5, 100, len(whole) - 1):
         file.write_bytes(whole[:cut])
-        with pytest.raises(ModelError, match=r"model.safetensors: the weights could not be read|weights lack"):
+        with pytest.raises(ModelError, match=r"model.safetensors: .*(could not be read|cut off or damaged)|weights lack"):
             NativeRuntime.open(folder)
 
 

@@ -276,7 +276,7 @@ def why_not_config(config: Mapping[str, Any]) -> str | None:
         ),
         (config.get("position_embedding_type") not in (None, "absolute"), "has absolute positions only"),
         (bool(config.get("is_decoder") or config.get("add_cross_attention")), "does not run decoders"),
-        (bool(config.get("quantization_config")), "does not read quantised weights"),
+        (config.get("quantization_config") is not None, "does not read quantised weights"),
         (hidden % heads != 0, f"cannot share {hidden} dimensions among {heads} heads"),
         (wider, "does not take embeddings that are wider than the states"),
         (bool(config.get("sinusoidal_pos_embds")), "has learned positions only"),

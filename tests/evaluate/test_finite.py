@@ -9,6 +9,7 @@ import pytest
 
 from nearfield.errors import InputError
 from nearfield.evaluate.bootstrap import mean_interval, mean_intervals
+from nearfield.evaluate.finite import finite
 from nearfield.evaluate.holm import holm
 from nearfield.evaluate.pairwise import tell_apart
 from nearfield.evaluate.power import needed, queries_needed
@@ -48,3 +49,9 @@ def test_p_values_and_levels_lie_between_0_and_1() -> None:
     for power, alpha in ((1.0, 0.05), (0.8, 0.0)):
         with pytest.raises(InputError, match="wanted both between 0 and 1"):
             needed(0.1, 1.0, power=power, alpha=alpha)
+
+
+@pytest.mark.parametrize("values", [["a", 1.0], [[1.0], [1.0, 2.0]], [{}, 1.0]])
+def test_what_is_no_number_is_refused(values: list[object]) -> None:
+    with pytest.raises(InputError, match="not each value is a number"):
+        finite(values, "value")  # type: ignore[arg-type]

@@ -9,8 +9,11 @@ from nearfield.errors import InputError
 
 
 def finite(values: npt.ArrayLike, what: str) -> npt.NDArray[np.float64]:
-    """`values` as float64. Raises InputError where one is NaN or infinite; `what` names one of them, as "difference"."""
-    numbers = np.asarray(values, np.float64)
+    """`values` as float64. Raises InputError where one is no finite number; `what` names one of them, as "difference"."""
+    try:
+        numbers = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"not each {what} is a number ({error}); wanted a finite number for each query") from error
     wrong = np.argwhere(~np.isfinite(numbers))
     if len(wrong):
         place = tuple(wrong[0].tolist())

@@ -19,7 +19,7 @@ from nearfield.encoders.load import runnable as runnable_card
 from nearfield.encoders.model import TextModel
 from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import ModelError
+from nearfield.errors import InputError, ModelError
 from nearfield.kernels.library import runnable
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.store.model_folder import read_model_folder
@@ -136,7 +136,7 @@ def test_what_cannot_be_honoured_is_an_error(tmp_path: Path) -> None:
     (pooled / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(ModelError, match="module HierarchicalTokenPooling is not supported"):
         read_model_folder(pooled)
-    with pytest.raises(ModelError, match="strategy 'all' and length 3; wanted fixed or min"):
+    with pytest.raises(InputError, match='strategy is "all"; wanted one of fixed, min'):
         read_model_folder(tiny_late(tmp_path / "c", query_expansion={"strategy": "all", "length": 3}))
     unknown = tiny_late(tmp_path / "d", query_expansion={"strategy": "fixed", "length": 8, "token": "<no such>"})
     with pytest.raises(ModelError, match="filled up with '<no such>', which its tokeniser lacks"):

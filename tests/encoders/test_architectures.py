@@ -114,6 +114,7 @@ DISTANCES = "encoder.layer.0.attention.self.distance_embedding.weight"
     [
         ({"position_embedding_type": "relative_key"}, DISTANCES, DISTANCES),
         ({}, DISTANCES, DISTANCES),
+        ({"position_embedding_type": "relative_key"}, "", "position_embedding_type is 'relative_key'"),
         ({"num_hidden_layers": 1}, "", "encoder.layer.1.attention"),
         ({"num_hidden_layers": 3}, "", "encoder.layer.2.attention"),
         ({"num_hidden_layers": 10**9}, "", "1,000,000,000 layers"),

@@ -13,7 +13,7 @@ import torch
 from nearfield.batch.tokens import Tokeniser
 from nearfield.encoders.habits import Habits, habits_of, packed_habits, refuse_growing_positions
 from nearfield.encoders.packed.states import PACKED
-from nearfield.encoders.unread import refuse_misfits
+from nearfield.encoders.unread import refuse_misfits, refuse_relative_positions
 from nearfield.errors import ModelError
 from nearfield.store.foreign import foreign
 from nearfield.store.lora_folder import CONFIG
@@ -67,8 +67,9 @@ def load_backbone(folder: Path, *, task: str = "", also: str = "", trust_remote_
         how: dict[str, Any] = {"dtype": torch.float32, "local_files_only": True, "output_loading_info": True}
         with foreign(folder, "the weights could not be read"):
             opened = auto.from_pretrained(folder, config=config, trust_remote_code=trust_remote_code, **how)
-    whole, report = opened
-    refuse_misfits(whole, report, folder, pooled=task == "sequence-classification", also=also)
+        whole, report = opened
+        refuse_misfits(whole, report, folder, pooled=task == "sequence-classification", also=also)
+    refuse_relative_positions(whole, folder)
     for name, weight in whole.named_parameters():
         if not torch.isfinite(weight).all():
             raise ModelError(f"{folder}: weight {name} holds NaN or infinite values; the file is damaged or its training failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,17 @@ def refuse_misfits(model: Any, report: Mapping[str, Any], folder: Path, *, poole
             f"{folder}: the checkpoint holds weights that transformers' {type(model).__name__} does not read: {_some(unread)}; "
             "its vectors would be those of another model. Wanted the architecture that the checkpoint was trained in."
         )
+
+
+def refuse_relative_positions(model: Any, folder: Path) -> None:
+    """Raise ModelError where config.json asks for relative positions and the code of `model` does not know them."""
+    stated = str(getattr(model.config, "position_embedding_type", None))
+    if not stated.startswith("relative"):
+        return
+    if "position_embedding_type" in inspect.getsource(inspect.getmodule(type(model)) or type(model)):
+        return
+    said = f"position_embedding_type is {stated!r}, which transformers' {type(model).__name__} does not read"
+    raise ModelError(f"{folder / 'config.json'}: {said}; wanted absolute, or an architecture with relative positions")
 
 
 def _without_effect(name: str) -> bool:

@@ -175,6 +175,7 @@ def test_a_model_that_is_written_over_after_it_was_opened_is_not_taken_for_the_n
     assert TextEncoder.open(tiny).identity is not None
 
 
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_vectors_depend_neither_on_batches_nor_on_order(tiny: Path) -> None:
     texts = nasty_texts(80)
     encoder = TextEncoder.open(tiny)

@@ -61,7 +61,7 @@ def test_a_config_that_is_none_is_refused(content: bytes, tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"activation_function is .*; wanted a text"):
         projections([tmp_path])
     (tmp_path / "config.json").unlink()
-    with pytest.raises(InputError, match="could not be read"):
+    with pytest.raises(InputError, match="does not exist"):
         projections([tmp_path])
 
 

@@ -134,7 +134,6 @@ def tiny(tmp_path: Path) -> Path:
     return tiny_model(tmp_path / "tiny")
 
 
-@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 @pytest.mark.parametrize("facts", [{"return_dict": False}, {"chunk_size_feed_forward": 4}])
 def test_how_states_are_handed_back_changes_none(facts: dict[str, object], tiny: Path) -> None:
     plain = TextEncoder.open(tiny, runtime="torch").encode(["the cat", "a dog of the sun"], "query").vectors

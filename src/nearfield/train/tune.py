@@ -362,7 +362,7 @@ class TuningRun:
         return rows
 
     def conclude(self) -> None:
-        """Measure the test split, once, with the model as it was written, and give the verdict."""
+        """Measure the test split, once, and give the verdict; vectors that the same weights made in this run are not made again."""
         base, tuned = (
             load_encoder(path, precision=self.precision, device=self.device) for path in (self.model, self.folder.path / "model")
         )

@@ -1,6 +1,7 @@
 """What installing the package runs: compile its C sources beside them, where there is a compiler.
 
-Without one the package installs all the same, and models run on torch. `python hatch_build.py` compiles in place.
+Without one the package installs all the same, and models run on torch. `python hatch_build.py`
+compiles in place.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ KERNELS = Path(__file__).parent / "src" / "nearfield" / "kernels"
 
 def compiler() -> ModuleType:
     """nearfield.kernels.compile, loaded by its place, as the package is not installed yet."""
-    spec = importlib.util.spec_from_file_location("nearfield_kernels_compile", KERNELS / "compile.py")
+    spec = importlib.util.spec_from_file_location(
+        "nearfield_kernels_compile", KERNELS / "compile.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -28,16 +31,24 @@ def compiler() -> ModuleType:
 
 
 def build() -> str | None:
-    """The library's place in the repository, compiled again where a source is newer, or None where that failed."""
+    """The library's place in the repository, compiled again where a source is newer, or None where
+    that failed.
+    """
     compiling = compiler()
     try:
         if compiling.stale():
             compiling.compile_library()
     except subprocess.CalledProcessError as error:
-        sys.stderr.write(f"nearfield's kernels could not be compiled; models will run on torch.\n{error.stderr}\n")
+        sys.stderr.write(
+            "nearfield's kernels could not be compiled; models will run on "
+            f"torch.\n{error.stderr}\n"
+        )
         return None
     except OSError as error:
-        sys.stderr.write(f"nearfield's kernels were not compiled, as there is no C compiler ({error}); models will run on torch.\n")
+        sys.stderr.write(
+            "nearfield's kernels were not compiled, as there is no C compiler "
+            f"({error}); models will run on torch.\n"
+        )
         return None
     return str(compiling.LIBRARY.relative_to(Path(__file__).parent))
 
@@ -56,4 +67,6 @@ class Kernels(BuildHookInterface[Any]):
         if library is not None:
             build_data["artifacts"] += [library, f"{library}.crc32"]
             build_data["pure_python"] = False
-            build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+            build_data["tag"] = (
+                f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+            )

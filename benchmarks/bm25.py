@@ -1,11 +1,15 @@
-"""BM25 beside bm25s (with numba where it is installed) and tantivy: building, queries a second, memory, and whether the scores agree.
+"""BM25 beside bm25s (with numba where it is installed) and tantivy: building, queries a second,
+memory, and whether the scores agree.
 
-    python benchmarks/bm25.py [--documents 55000] [--queries 500] [--rounds 5] [--corpus FILE.jsonl] [--peers-python PYTHON]
+    python benchmarks/bm25.py [--documents 55000] [--queries 500] [--rounds 5] [--corpus FILE.jsonl]
+        [--peers-python PYTHON]
                               [--save] [--json]
 
-Documents and queries are those of the collection `stdlib`, repeated with other words between until there are enough, or the `text` of
-each line of `--corpus`. All sides search for 10 documents a query, in turn. tantivy cuts words, stems and scores by its own rules (its
-lengths are rounded to a byte), so its scores are not compared. `--peers-python` is a Python with bm25s, numba, PyStemmer and tantivy.
+Documents and queries are those of the collection `stdlib`, repeated with other words between until
+there are enough, or the `text` of each line of `--corpus`. All sides search for 10 documents a
+query, in turn. tantivy cuts words, stems and scores by its own rules (its lengths are rounded to a
+byte), so its scores are not compared. `--peers-python` is a Python with bm25s, numba, PyStemmer and
+tantivy.
 """
 
 from __future__ import annotations
@@ -37,16 +41,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts.json"
         texts.write_text(json.dumps({"documents": documents, "queries": queries}), encoding="utf-8")
-        result = circumstances() | {"documents": len(documents), "queries": len(queries)} | _measured(documents, queries, texts, arguments)
+        result = (
+            circumstances()
+            | {"documents": len(documents), "queries": len(queries)}
+            | _measured(documents, queries, texts, arguments)
+        )
     if arguments.save:
         print(save("bm25", result))
     print(json.dumps(result, indent=1) if arguments.json else _table(result["sides"]))
 
 
-def _measured(documents: list[str], queries: list[str], texts: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+def _measured(
+    documents: list[str], queries: list[str], texts: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
     started = time.perf_counter()
     index = BM25(documents)
-    facts: dict[str, Any] = {"nearfield": {"build_seconds": round(time.perf_counter() - started, 2)}}
+    facts: dict[str, Any] = {
+        "nearfield": {"build_seconds": round(time.perf_counter() - started, 2)}
+    }
     facts["nearfield"]["bytes_per_document"] = round(index.bytes_per_document, 1)
     _, own = index.top_k(queries, K)
     sides: dict[str, Callable[[], float]] = {
@@ -80,41 +92,57 @@ def _measured(documents: list[str], queries: list[str], texts: Path, arguments: 
 def _table(sides: dict[str, dict[str, Any]]) -> str:
     lines = []
     for name, facts in sides.items():
-        rest = "".join(f"  {key} {facts[key]}" for key in ("build_seconds", "greatest_score_difference") if key in facts)
-        speed = "{queries_per_second:10,.1f} queries/s {ratio:7.2f}x [{least:.2f}, {greatest:.2f}]".format(**facts)
+        rest = "".join(
+            f"  {key} {facts[key]}"
+            for key in ("build_seconds", "greatest_score_difference")
+            if key in facts
+        )
+        speed = (
+            "{queries_per_second:10,.1f} queries/s {ratio:7.2f}x [{least:.2f}, {greatest:.2f}]"
+        ).format(**facts)
         lines.append(f"{name:26} {speed}{rest}")
     return "\n".join(lines)
 
 
 def _difference(own: np.ndarray, theirs: list[list[float]]) -> float:
-    """The greatest difference of a score at the same rank; a rank that holds no result counts as a score of 0."""
+    """The greatest difference of a score at the same rank; a rank that holds no result counts as a
+    score of 0.
+    """
     return float(np.abs(np.where(np.isfinite(own), own, 0) - np.array(theirs, np.float32)).max())
 
 
 def _texts(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     collection = open_collection("stdlib")
-    queries = [collection.query_texts[int(at)] for at in np.linspace(0, len(collection.query_texts) - 1, arguments.queries)]
+    queries = [
+        collection.query_texts[int(at)]
+        for at in np.linspace(0, len(collection.query_texts) - 1, arguments.queries)
+    ]
     if arguments.corpus is not None:
         with open(arguments.corpus, encoding="utf-8") as lines:
             return [json.loads(line)["text"] for line in lines][: arguments.documents], queries
     texts = list(collection.document_texts)
     generator = np.random.default_rng(0)
     words = " ".join(texts).split()
-    while len(texts) < arguments.documents:  # pieces of as many words as documents have, from anywhere
+    # pieces of as many words as documents have, from anywhere
+    while len(texts) < arguments.documents:
         at, length = int(generator.integers(0, len(words) - 200)), int(generator.integers(20, 200))
         texts.append(" ".join(words[at : at + length]))
     return texts[: arguments.documents], queries
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--documents", type=int, default=55_000)
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--corpus", metavar="FILE")
     parser.add_argument("--peers-python", metavar="PYTHON")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
+    parser.add_argument(
+        "--save", action="store_true", help="write the result under benchmarks/results"
+    )
     return parser.parse_args()
 
 

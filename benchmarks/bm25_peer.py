@@ -1,4 +1,6 @@
-"""The peers' side of bm25.py, run by the Python that has them: builds its index and searches it when it is asked."""
+"""The peers' side of bm25.py, run by the Python that has them: builds its index and searches it
+when it is asked.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,18 @@ class Side:
         self._search: Callable[[], Any] = lambda: None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """`build`: seconds and the greatest memory so far; `search`: seconds, and the scores where they are asked for."""
+        """`build`: seconds and the greatest memory so far; `search`: seconds, and the scores where
+        they are asked for.
+        """
         started = time.perf_counter()
         if request["do"] == "build":
             self._build()
             seconds = time.perf_counter() - started
             self._search()  # what is compiled when it is first used is not counted
-            return {"build_seconds": round(seconds, 2), "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
+            return {
+                "build_seconds": round(seconds, 2),
+                "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            }
         found = self._search()
         seconds = time.perf_counter() - started
         return {"seconds": seconds} | ({"scores": found} if request.get("scores") else {})
@@ -45,13 +52,27 @@ class Side:
         stemmer = Stemmer.Stemmer("english")
 
         def tokens(texts: list[str], ids: bool) -> Any:
-            return bm25s.tokenize(texts, token_pattern=WORD, stopwords="en", stemmer=stemmer, show_progress=False, return_ids=ids)
+            return bm25s.tokenize(
+                texts,
+                token_pattern=WORD,
+                stopwords="en",
+                stemmer=stemmer,
+                show_progress=False,
+                return_ids=ids,
+            )
 
-        index = bm25s.BM25(k1=1.5, b=0.75, method="lucene", backend="numba" if self._numba else "numpy")
+        index = bm25s.BM25(
+            k1=1.5, b=0.75, method="lucene", backend="numba" if self._numba else "numpy"
+        )
         index.index(tokens(self._documents, True), create_empty_token=False, show_progress=False)
 
         def search() -> list[list[float]]:
-            found = index.retrieve(tokens(self._queries, False), k=K, show_progress=False, n_threads=-1 if self._numba else 0)
+            found = index.retrieve(
+                tokens(self._queries, False),
+                k=K,
+                show_progress=False,
+                n_threads=-1 if self._numba else 0,
+            )
             return found.scores.tolist()
 
         self._search = search
@@ -69,7 +90,11 @@ class Side:
         writer.wait_merging_threads()
         index.reload()
         searcher = index.searcher()
-        queries = ["".join(letter if letter.isalnum() else " " for letter in query.lower()) for query in self._queries]  # no operators
+        # no operators
+        queries = [
+            "".join(letter if letter.isalnum() else " " for letter in query.lower())
+            for query in self._queries
+        ]
 
         def search() -> None:
             for query in queries:

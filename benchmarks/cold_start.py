@@ -1,8 +1,10 @@
-"""From nothing to the first vector: a new process a side and a round, from the interpreter's start to one query encoded.
+"""From nothing to the first vector: a new process a side and a round, from the interpreter's start
+to one query encoded.
 
     python benchmarks/cold_start.py [MODEL] [--rounds 7] [--peers FOLDER] [--save] [--json]
 
-A ratio is sentence-transformers' seconds over a side's in the same round. FOLDER is as in encode_cpu.py.
+A ratio is sentence-transformers' seconds over a side's in the same round. FOLDER is as in
+encode_cpu.py.
 """
 
 from __future__ import annotations
@@ -26,9 +28,20 @@ REFERENCE = "sentence-transformers torch"
 _TRANSFORMER = "from sentence_transformers import SentenceTransformer as S; "
 PROGRAMS = {
     REFERENCE: ("peers", _TRANSFORMER + "v = S(model, device='cpu').encode([text])"),
-    "sentence-transformers openvino": ("optimum", _TRANSFORMER + "v = S(model, backend='openvino', device='cpu').encode([text])"),
-    "nearfield auto": ("", "from nearfield import load_encoder; v = load_encoder(model).encode([text], 'query').vectors"),
-    "nearfield torch": ("", "from nearfield import load_encoder; v = load_encoder(model, runtime='torch').encode([text], 'query').vectors"),
+    "sentence-transformers openvino": (
+        "optimum",
+        _TRANSFORMER + "v = S(model, backend='openvino', device='cpu').encode([text])",
+    ),
+    "nearfield auto": (
+        "",
+        "from nearfield import load_encoder; v = "
+        "load_encoder(model).encode([text], 'query').vectors",
+    ),
+    "nearfield torch": (
+        "",
+        "from nearfield import load_encoder; v = load_encoder(model, "
+        "runtime='torch').encode([text], 'query').vectors",
+    ),
 }
 """Each side's environment in --peers, "" for this one, and its program, of `model` and `text`."""
 
@@ -39,11 +52,23 @@ def main() -> None:
     sides: dict[str, Callable[[], float]] = {}
     result = circumstances() | {"model": arguments.model, "rounds": arguments.rounds, "not_run": {}}
     for side, (environment, program) in PROGRAMS.items():
-        python = str(Path(arguments.peers, environment, "bin", "python")) if environment and arguments.peers else sys.executable
+        python = (
+            str(Path(arguments.peers, environment, "bin", "python"))
+            if environment and arguments.peers
+            else sys.executable
+        )
         if environment not in ("", "peers") and not (arguments.peers and Path(python).exists()):
             result["not_run"][side] = "no environment for it in --peers"
             continue
-        run = _side([python, "-W", "ignore", "-c", f"model, text = {path!r}, {QUERY!r}; {program}; assert v.shape[0] == 1"])
+        run = _side(
+            [
+                python,
+                "-W",
+                "ignore",
+                "-c",
+                f"model, text = {path!r}, {QUERY!r}; {program}; assert v.shape[0] == 1",
+            ]
+        )
         try:
             run()  # not timed: byte code is compiled and files are read into memory
         except subprocess.CalledProcessError as error:
@@ -53,7 +78,11 @@ def main() -> None:
     seconds = interleaved(sides, arguments.rounds)
     found = ratios(seconds, REFERENCE)
     result["sides"] = {
-        side: {**found[side], "median_seconds": round(statistics.median(own), 3), "seconds": [round(second, 3) for second in own]}
+        side: {
+            **found[side],
+            "median_seconds": round(statistics.median(own), 3),
+            "seconds": [round(second, 3) for second in own],
+        }
         for side, own in seconds.items()
     }
     if arguments.save:
@@ -72,18 +101,25 @@ def _side(command: list[str]) -> Callable[[], float]:
 
 def _table(result: dict[str, dict[str, dict[str, float]]]) -> str:
     rows = [
-        f"{side:32} {row['median_seconds']:7.3f} s  {row['ratio']:6.2f}x [{row['least']:.2f}, {row['greatest']:.2f}]"
+        f"{side:32} {row['median_seconds']:7.3f} s  {row['ratio']:6.2f}x [{row['least']:.2f}, "
+        f"{row['greatest']:.2f}]"
         for side, row in result["sides"].items()
     ]
-    return "\n".join([*rows, *(f"not run: {side}: {why}" for side, why in result["not_run"].items())])
+    return "\n".join(
+        [*rows, *(f"not run: {side}: {why}" for side, why in result["not_run"].items())]
+    )
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", nargs="?", default="minilm")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--peers", default="", help="the folder with the peers' environments")
-    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
+    parser.add_argument(
+        "--save", action="store_true", help="write the result under benchmarks/results"
+    )
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

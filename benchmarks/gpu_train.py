@@ -1,4 +1,5 @@
-"""The same as train_cpu.py on a GPU: absolute figures, and both sides in turn in float32 and bfloat16.
+"""The same as train_cpu.py on a GPU: absolute figures, and both sides in turn in float32 and
+bfloat16.
 
     python benchmarks/gpu_train.py [MODEL ...] [the options of train_cpu.py] [--cpu]
 

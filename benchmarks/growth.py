@@ -17,10 +17,19 @@ ROWS = (1, 4, 16, 64, 256, 1024)
 CELL = 2048  # tokens that are encoded of each length
 
 
-def growth_of(sides: Mapping[str, Child], texts: Sequence[str], tokeniser: Tokeniser, *, rounds: int, work: Path) -> dict[str, Any]:
-    """Median milliseconds of each side for texts of each of LENGTHS tokens that the model reads, and for each of ROWS of `texts`.
+def growth_of(
+    sides: Mapping[str, Child],
+    texts: Sequence[str],
+    tokeniser: Tokeniser,
+    *,
+    rounds: int,
+    work: Path,
+) -> dict[str, Any]:
+    """Median milliseconds of each side for texts of each of LENGTHS tokens that the model reads,
+    and for each of ROWS of `texts`.
 
-    The texts of a length are cut from all `texts` laid end to end, and some 2,048 tokens of each are encoded.
+    The texts of a length are cut from all `texts` laid end to end, and some 2,048 tokens of each
+    are encoded.
     """
     words = " ".join(texts).split()
     lengths = []
@@ -28,13 +37,25 @@ def growth_of(sides: Mapping[str, Child], texts: Sequence[str], tokeniser: Token
         chosen = _texts_of(words, length, max(1, CELL // length), tokeniser)
         tokens = int(tokeniser.tokenise(chosen).lengths.sum())
         times = _milliseconds(sides, chosen, rounds, work)
-        lengths.append({"tokens_a_text": round(tokens / len(chosen), 1), "texts": len(chosen), "milliseconds": times})
-    by_rows = [{"rows": rows, "milliseconds": _milliseconds(sides, texts[:rows], rounds, work)} for rows in ROWS if rows <= len(texts)]
+        lengths.append(
+            {
+                "tokens_a_text": round(tokens / len(chosen), 1),
+                "texts": len(chosen),
+                "milliseconds": times,
+            }
+        )
+    by_rows = [
+        {"rows": rows, "milliseconds": _milliseconds(sides, texts[:rows], rounds, work)}
+        for rows in ROWS
+        if rows <= len(texts)
+    ]
     return {"length": lengths, "rows": by_rows}
 
 
 def _texts_of(words: Sequence[str], length: int, count: int, tokeniser: Tokeniser) -> list[str]:
-    """`count` texts of about `length` tokens, special ones included: stretches of words, each as long as fits."""
+    """`count` texts of about `length` tokens, special ones included: stretches of words, each as
+    long as fits.
+    """
     found, at = [], 0
     for _ in range(count):
         part = list(words[at : at + length]) or list(words[:length])
@@ -45,7 +66,9 @@ def _texts_of(words: Sequence[str], length: int, count: int, tokeniser: Tokenise
     return found
 
 
-def _milliseconds(sides: Mapping[str, Child], texts: Sequence[str], rounds: int, work: Path) -> dict[str, float]:
+def _milliseconds(
+    sides: Mapping[str, Child], texts: Sequence[str], rounds: int, work: Path
+) -> dict[str, float]:
     file = work / "growth.json"
     file.write_text(json.dumps(list(texts)), encoding="utf-8")
 
@@ -54,5 +77,7 @@ def _milliseconds(sides: Mapping[str, Child], texts: Sequence[str], rounds: int,
 
     for child in sides.values():
         turn(child)  # not timed: a length that a side has not met is prepared for
-    seconds = interleaved({name: lambda child=child: turn(child) for name, child in sides.items()}, rounds, rest=0.05)
+    seconds = interleaved(
+        {name: lambda child=child: turn(child) for name, child in sides.items()}, rounds, rest=0.05
+    )
     return {name: round(1000 * statistics.median(own), 2) for name, own in seconds.items()}

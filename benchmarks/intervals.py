@@ -1,10 +1,13 @@
-"""Intervals of a mean paired difference by simulation: coverage, width, and whether they agree with the paired test.
+"""Intervals of a mean paired difference by simulation: coverage, width, and whether they agree with
+the paired test.
 
     python benchmarks/intervals.py [--repeats 2000]
 
-Differences as those of nDCG@10 are: discrete, many of them 0, skewed. Beside the interval that is used (`mean_differences`) Student's,
-the symmetric bootstrap-t, and the means that the test would not reject. `agrees` is the share of samples in which the interval holds 0
-exactly where the test's p is 5 % or more. The last column is the share of samples shown at 5 % of as many queries as `queries_needed` says.
+Differences as those of nDCG@10 are: discrete, many of them 0, skewed. Beside the interval that is
+used (`mean_differences`) Student's, the symmetric bootstrap-t, and the means that the test would
+not reject. `agrees` is the share of samples in which the interval holds 0 exactly where the test's
+p is 5 % or more. The last column is the share of samples shown at 5 % of as many queries as
+`queries_needed` says.
 """
 
 from __future__ import annotations
@@ -31,14 +34,21 @@ GAINS = 1 / np.log2(np.arange(2, 12))  # nDCG@10 of one relevant document at ran
 def ndcg(random: np.random.Generator, size: tuple[int, ...], zero: float, one: float) -> Floats:
     """nDCG@10 with one relevant document: 0, 1, or that of another rank."""
     place = random.random(size)
-    return np.where(place < zero, 0, np.where(place < zero + one, 1, GAINS[random.integers(1, 10, size)]))
+    return np.where(
+        place < zero, 0, np.where(place < zero + one, 1, GAINS[random.integers(1, 10, size)])
+    )
 
 
 def of_two(same: float, better: float) -> Callable[[np.random.Generator, tuple[int, ...]], Floats]:
-    """Differences of two systems that give a share of queries the `same`; the second finds more by `better`."""
+    """Differences of two systems that give a share of queries the `same`; the second finds more by
+    `better`.
+    """
 
     def draw(random: np.random.Generator, size: tuple[int, ...]) -> Floats:
-        first, second = ndcg(random, size, 0.22, 0.4), ndcg(random, size, 0.22 - better, 0.4 + better)
+        first, second = (
+            ndcg(random, size, 0.22, 0.4),
+            ndcg(random, size, 0.22 - better, 0.4 + better),
+        )
         return np.where(random.random(size) < same, 0, second - first)
 
     return draw
@@ -100,13 +110,19 @@ def used(table: Floats) -> Ends:
     return np.array([each.low for each in found]), np.array([each.high for each in found])
 
 
-def measured(draw: Callable[..., Floats], n: int, truth: float, repeats: int) -> dict[str, tuple[float, float, float]]:
+def measured(
+    draw: Callable[..., Floats], n: int, truth: float, repeats: int
+) -> dict[str, tuple[float, float, float]]:
     """Coverage, mean width and agreement with the test of each interval."""
     random, rows = np.random.default_rng(n), {}
     for block in range(repeats // BLOCK):
         table = draw(random, (BLOCK, n))
         shown = paired_tests(table) < 0.05
-        intervals = {"used": used(table), "Student": student(table), "bootstrap-t": bootstrap_t(table, block)}
+        intervals = {
+            "used": used(table),
+            "Student": student(table),
+            "bootstrap-t": bootstrap_t(table, block),
+        }
         for name, (low, high) in (intervals | {"unrejected": unrejected(table, block)}).items():
             covered, excluded = (low <= truth) & (truth <= high), (low > 0) | (high < 0)
             rows.setdefault(name, []).append(np.stack([covered, high - low, excluded == shown]))
@@ -114,20 +130,34 @@ def measured(draw: Callable[..., Floats], n: int, truth: float, repeats: int) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=2_000)
     repeats = parser.parse_args().repeats
-    print("| differences | n | interval | coverage | width | agrees |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| differences | n | interval | coverage | width | agrees |\n| --- | --- | --- | --- | "
+        "--- | --- |"
+    )
     for name, draw in FAMILIES.items():
         population = draw(np.random.default_rng(0), (4_000_000,))
         truth = 0.0 if "no difference" in name else float(population.mean())
         for n in QUERIES:
             for method, (covered, width, agrees) in measured(draw, n, truth, repeats).items():
-                print(f"| {name} | {n} | {method} | {covered:.3f} | {width:.3f} | {agrees:.3f} |", flush=True)
+                print(
+                    f"| {name} | {n} | {method} | {covered:.3f} | {width:.3f} | {agrees:.3f} |",
+                    flush=True,
+                )
         needed = None if truth == 0 else queries_needed(population)
         if needed is not None:
-            shown = paired_tests(draw(np.random.default_rng(1), (repeats, needed)), permutations=1_999) < 0.05
-            print(f"| {name} | {needed} needed | shown in {shown.mean():.3f} of samples | | | |", flush=True)
+            shown = (
+                paired_tests(draw(np.random.default_rng(1), (repeats, needed)), permutations=1_999)
+                < 0.05
+            )
+            print(
+                f"| {name} | {needed} needed | shown in {shown.mean():.3f} of samples | | | |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,15 +1,20 @@
-"""Encoding, training and whole tuning runs on a busy machine, beside sentence-transformers under the same load.
+"""Encoding, training and whole tuning runs on a busy machine, beside sentence-transformers under
+the same load.
 
-    python benchmarks/load.py [MODEL] [--parts encode,train,tune] [--busy 0,1,3] [--rounds 5] [--tunes 1] [--texts 128] [--batch 64]
+    python benchmarks/load.py [MODEL] [--parts encode,train,tune] [--busy 0,1,3] [--rounds 5]
+        [--tunes 1] [--texts 128] [--batch 64]
                               [--pairs 700] [--peer PYTHON] [--save] [--json]
 
-Beside a side N other processes compute without a pause, N being each of `--busy`. In each round each side runs once at each N, in turn.
-`encode` takes paragraphs and `train` one step, both sides in processes that stay (see encode_side.py and train_side.py). `tune` runs
-`nearfield tune` with a guard on pairs of the standard library from beginning to end, and SentenceTransformerTrainer on the pairs that
-it trains on (see tune_side.py), in processes of their own, `--tunes` times. PYTHON runs that last side and needs `datasets`.
+Beside a side N other processes compute without a pause, N being each of `--busy`. In each round
+each side runs once at each N, in turn. `encode` takes paragraphs and `train` one step, both sides
+in processes that stay (see encode_side.py and train_side.py). `tune` runs `nearfield tune` with a
+guard on pairs of the standard library from beginning to end, and SentenceTransformerTrainer on the
+pairs that it trains on (see tune_side.py), in processes of their own, `--tunes` times. PYTHON runs
+that last side and needs `datasets`.
 
-A slowdown is a side's seconds at N over its seconds at the first N in the same round; `beside` is the peer's slowdown over ours in the
-same round: above 1 where ours is the smaller. The CPU of a whole run is that of its process and of all that it began, user and system.
+A slowdown is a side's seconds at N over its seconds at the first N in the same round; `beside` is
+the peer's slowdown over ours in the same round: above 1 where ours is the smaller. The CPU of a
+whole run is that of its process and of all that it began, user and system.
 """
 
 from __future__ import annotations
@@ -44,9 +49,18 @@ Run = Callable[[], dict[str, float]]
 
 def main() -> None:
     asked = _arguments()
-    result = circumstances() | {"model": Path(asked.model).name, "rounds": asked.rounds, "parts": {}, "not_run": {}}
+    result = circumstances() | {
+        "model": Path(asked.model).name,
+        "rounds": asked.rounds,
+        "parts": {},
+        "not_run": {},
+    }
     levels = [int(word) for word in asked.busy.split(",")]
-    parts = {"encode": (encoding, asked.rounds), "train": (training, asked.rounds), "tune": (tuning, asked.tunes)}
+    parts = {
+        "encode": (encoding, asked.rounds),
+        "train": (training, asked.rounds),
+        "tune": (tuning, asked.tunes),
+    }
     with tempfile.TemporaryDirectory() as work:
         for name in asked.parts.split(","):
             part, rounds = parts[name]
@@ -71,28 +85,52 @@ def busy(count: int) -> Iterator[None]:
             other.wait()
 
 
-def in_turn(sides: dict[str, Run], levels: Sequence[int], rounds: int) -> dict[str, dict[int, list[dict[str, float]]]]:
-    """What each side measured at each level in each round; the order of the sides is turned round after each."""
-    measured: dict[str, dict[int, list[dict[str, float]]]] = {name: {level: [] for level in levels} for name in sides}
+def in_turn(
+    sides: dict[str, Run], levels: Sequence[int], rounds: int
+) -> dict[str, dict[int, list[dict[str, float]]]]:
+    """What each side measured at each level in each round; the order of the sides is turned round
+    after each.
+    """
+    measured: dict[str, dict[int, list[dict[str, float]]]] = {
+        name: {level: [] for level in levels} for name in sides
+    }
     for at in range(rounds):
         for level in levels:
             for name in list(sides)[:: -1 if (at + level) % 2 else 1]:
                 with busy(level):
                     measured[name][level].append(sides[name]())
-                print(f"round {at + 1} beside {level}: {name} {measured[name][level][-1]}", file=sys.stderr)
+                print(
+                    f"round {at + 1} beside {level}: {name} {measured[name][level][-1]}",
+                    file=sys.stderr,
+                )
     return measured
 
 
-def compared(measured: dict[str, dict[int, list[dict[str, float]]]], levels: Sequence[int]) -> dict[str, Any]:
-    """By level: each side's median seconds (and CPU seconds), its slowdown, and the ratios of the two sides, with their spread."""
-    seconds = {name: {level: [row["seconds"] for row in rows] for level, rows in by.items()} for name, by in measured.items()}
-    slow = {name: {level: _over(by[level], by[levels[0]]) for level in levels} for name, by in seconds.items()}
+def compared(
+    measured: dict[str, dict[int, list[dict[str, float]]]], levels: Sequence[int]
+) -> dict[str, Any]:
+    """By level: each side's median seconds (and CPU seconds), its slowdown, and the ratios of the
+    two sides, with their spread.
+    """
+    seconds = {
+        name: {level: [row["seconds"] for row in rows] for level, rows in by.items()}
+        for name, by in measured.items()
+    }
+    slow = {
+        name: {level: _over(by[level], by[levels[0]]) for level in levels}
+        for name, by in seconds.items()
+    }
     found: dict[str, Any] = {}
     for level in levels:
-        row: dict[str, Any] = {"faster": _spread(_over(seconds[THEIRS][level], seconds[OURS][level]))}
+        row: dict[str, Any] = {
+            "faster": _spread(_over(seconds[THEIRS][level], seconds[OURS][level]))
+        }
         row["beside"] = _spread(_over(slow[THEIRS][level], slow[OURS][level]))
         for name in measured:
-            row[name] = {"seconds": round(statistics.median(seconds[name][level]), 3), "slowdown": _spread(slow[name][level])}
+            row[name] = {
+                "seconds": round(statistics.median(seconds[name][level]), 3),
+                "slowdown": _spread(slow[name][level]),
+            }
         if "cpu" in measured[OURS][level][0]:
             cpu = {name: [run["cpu"] for run in measured[name][level]] for name in measured}
             row["cpu"] = {name: round(statistics.median(values), 1) for name, values in cpu.items()}
@@ -106,7 +144,11 @@ def _over(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 
 def _spread(ratios: Sequence[float]) -> dict[str, float]:
-    return {"ratio": round(statistics.median(ratios), 3), "least": round(min(ratios), 3), "greatest": round(max(ratios), 3)}
+    return {
+        "ratio": round(statistics.median(ratios), 3),
+        "least": round(min(ratios), 3),
+        "greatest": round(max(ratios), 3),
+    }
 
 
 @contextlib.contextmanager
@@ -120,7 +162,9 @@ def encoding(asked: argparse.Namespace, work: Path) -> Iterator[dict[str, Run]]:
     children = {}
     try:
         for side, engine in ((THEIRS, "torch"), (OURS, "auto")):
-            children[side] = Child([sys.executable, str(HERE / "encode_side.py")], environment={"HF_HUB_OFFLINE": "1"})
+            children[side] = Child(
+                [sys.executable, str(HERE / "encode_side.py")], environment={"HF_HUB_OFFLINE": "1"}
+            )
             words = {"library": side, "model": str(path), "engine": engine, "precision": "float32"}
             children[side].ask(do="load", **words, graph="", prompts=prompts)
 
@@ -137,14 +181,32 @@ def encoding(asked: argparse.Namespace, work: Path) -> Iterator[dict[str, Run]]:
 
 @contextlib.contextmanager
 def training(asked: argparse.Namespace, work: Path) -> Iterator[dict[str, Run]]:
-    """Both sides with the model in training on the same rows; ours keeps the token embeddings, as `nearfield tune` does."""
+    """Both sides with the model in training on the same rows; ours keeps the token embeddings, as
+    `nearfield tune` does.
+    """
     steps = 1 + asked.rounds * len(asked.busy.split(","))
-    facts = {"do": "open", "model": asked.model, "collection": asked.on, "steps": steps, "device": "cpu", "batch": asked.batch}
-    facts |= {"max_tokens": 128, "graph_tokens": 12288, "negatives": False, "rate": 2e-5, "precision": "float32", "engine": "auto"}
+    facts = {
+        "do": "open",
+        "model": asked.model,
+        "collection": asked.on,
+        "steps": steps,
+        "device": "cpu",
+        "batch": asked.batch,
+    }
+    facts |= {
+        "max_tokens": 128,
+        "graph_tokens": 12288,
+        "negatives": False,
+        "rate": 2e-5,
+        "precision": "float32",
+        "engine": "auto",
+    }
     children = {}
     try:
         for side in (THEIRS, OURS):
-            children[side] = Child([sys.executable, str(HERE / "train_side.py")], environment={"HF_HUB_OFFLINE": "1"})
+            children[side] = Child(
+                [sys.executable, str(HERE / "train_side.py")], environment={"HF_HUB_OFFLINE": "1"}
+            )
             children[side].ask(**facts, side=side, freeze=side == OURS)
             children[side].ask(do="steps", count=1)
         yield {side: _step(child) for side, child in children.items()}
@@ -159,18 +221,30 @@ def _step(child: Child) -> Run:
 
 @contextlib.contextmanager
 def tuning(asked: argparse.Namespace, work: Path) -> Iterator[dict[str, Run]]:
-    """Whole runs: ours with negatives, guard, merge and verdict; the peer's training alone, on the pairs that ours trains on."""
+    """Whole runs: ours with negatives, guard, merge and verdict; the peer's training alone, on the
+    pairs that ours trains on.
+    """
     path = model_path(asked.model)
     source, pairs = work / "pairs.csv", work / "pairs.json"
     with open(source, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("query", "positive"), *_different(rows_of(asked.on, asked.pairs, negatives=False))])
+        csv.writer(file).writerows(
+            [("query", "positive"), *_different(rows_of(asked.on, asked.pairs, negatives=False))]
+        )
     pairs.write_text(json.dumps(_trained_on(source)), encoding="utf-8")
     guard = ["--guard", asked.guard] if asked.guard else []
     allowed = ["--allow", asked.allow] if asked.allow else []
     runs = iter(range(1_000_000))
 
     def ours() -> dict[str, float]:
-        command = [str(Path(sys.executable).with_name("nearfield")), "tune", str(path), "--on", str(source), *guard, *allowed]
+        command = [
+            str(Path(sys.executable).with_name("nearfield")),
+            "tune",
+            str(path),
+            "--on",
+            str(source),
+            *guard,
+            *allowed,
+        ]
         return whole([*command, "--to", str(work / f"run-{next(runs)}")])
 
     def theirs() -> dict[str, float]:
@@ -192,15 +266,26 @@ def _trained_on(source: Path) -> list[tuple[str, str]]:
     cut, _ = with_all_splits(open_collection(str(source)), seed=0)
     split, texts = cut.split("train"), dict(zip(cut.document_ids, cut.document_texts, strict=True))
     queries = zip(split.query_ids, split.query_texts, strict=True)
-    return [(text, texts[document]) for query, text in queries for document, grade in split.relevance[query].items() if grade > 0]
+    return [
+        (text, texts[document])
+        for query, text in queries
+        for document, grade in split.relevance[query].items()
+        if grade > 0
+    ]
 
 
 def whole(command: Sequence[str]) -> dict[str, float]:
-    """Wall-clock and CPU seconds of a command and of all processes that it waited for. Ends this program where the command fails."""
+    """Wall-clock and CPU seconds of a command and of all processes that it waited for. Ends this
+    program where the command fails.
+    """
     started = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"}
-    )  # fmt: skip
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    )
     assert process.stderr
     said = process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
@@ -213,35 +298,57 @@ def whole(command: Sequence[str]) -> dict[str, float]:
 
 def table(result: dict[str, Any]) -> str:
     """The result in lines of text."""
-    lines = [f"{result['model']}: slowdown beside busy processes, ours and {THEIRS}'; theirs over ours [least, greatest]"]
+    lines = [
+        f"{result['model']}: slowdown beside busy processes, ours and {THEIRS}'; theirs over "
+        "ours [least, greatest]"
+    ]
     for part, levels in result["parts"].items():
         for level, row in levels.items():
             beside, faster = row["beside"], row["faster"]
             line = f"{part:7} beside {level}: " + ", ".join(
-                f"{name} {row[name]['slowdown']['ratio']:.2f}x ({row[name]['seconds']:.2f} s)" for name in (OURS, THEIRS)
+                f"{name} {row[name]['slowdown']['ratio']:.2f}x ({row[name]['seconds']:.2f} s)"
+                for name in (OURS, THEIRS)
             )
-            line += f"; theirs over ours {beside['ratio']:.2f} [{beside['least']:.2f}, {beside['greatest']:.2f}]"
+            line += (
+                f"; theirs over ours {beside['ratio']:.2f} [{beside['least']:.2f}, "
+                f"{beside['greatest']:.2f}]"
+            )
             line += f"; {faster['ratio']:.2f}x as fast"
             if "cpu" in row:
-                line += f"; CPU {row['cpu'][OURS]:.0f} s to {row['cpu'][THEIRS]:.0f} s, {row['cpu']['ratio']['ratio']:.2f}x"
+                line += (
+                    f"; CPU {row['cpu'][OURS]:.0f} s to {row['cpu'][THEIRS]:.0f} s, "
+                    f"{row['cpu']['ratio']['ratio']:.2f}x"
+                )
             lines.append(line)
     return "\n".join(lines)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", nargs="?", default="minilm")
     parser.add_argument("--parts", default="encode,train,tune")
-    parser.add_argument("--busy", default="0,1,3", help="how many busy processes, commas between; slowdowns are over the first")
+    parser.add_argument(
+        "--busy",
+        default="0,1,3",
+        help="how many busy processes, commas between; slowdowns are over the first",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="of encode and train")
     parser.add_argument("--tunes", type=int, default=1, help="rounds of tune")
     parser.add_argument("--texts", type=int, default=128)
-    parser.add_argument("--batch", type=int, default=64, help="of train; tune has the default recipe's 64")
+    parser.add_argument(
+        "--batch", type=int, default=64, help="of train; tune has the default recipe's 64"
+    )
     parser.add_argument("--pairs", type=int, default=700)
-    parser.add_argument("--on", default="stdlib", help="where the pairs that are trained on come from")
+    parser.add_argument(
+        "--on", default="stdlib", help="where the pairs that are trained on come from"
+    )
     parser.add_argument("--guard", default="pydoc-topics", help="of tune; none where empty")
     parser.add_argument("--allow", default="", help="an error of the doctor that tune goes on with")
-    parser.add_argument("--peer", default=sys.executable, help="the Python with sentence-transformers and datasets")
+    parser.add_argument(
+        "--peer", default=sys.executable, help="the Python with sentence-transformers and datasets"
+    )
     return parsed(parser)
 
 

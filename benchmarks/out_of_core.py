@@ -1,12 +1,15 @@
-"""Encoding many short texts: peak memory at two sizes, and a run that is killed twice and loses nothing.
+"""Encoding many short texts: peak memory at two sizes, and a run that is killed twice and loses
+nothing.
 
-    python benchmarks/out_of_core.py [MODEL] [--rows 1000000] [--small 10000] [--kills 2] [--unbroken] [--save] [--json]
+    python benchmarks/out_of_core.py [MODEL] [--rows 1000000] [--small 10000] [--kills 2]
+        [--unbroken] [--save] [--json]
 
-The texts are all windows of five to eight words of the collection `stdlib`, in a fixed shuffled order. Each run is the command
-`nearfield encode` in a process of its own, with an empty cache of vectors; its peak is the greatest resident set that the system saw
-(ru_maxrss). The large run is killed (SIGKILL) at random moments and begun again; then every row of its manifest is checked
-against the input, and a sample of its vectors against the model. `--unbroken` also makes it once without kills and compares the
-files byte for byte.
+The texts are all windows of five to eight words of the collection `stdlib`, in a fixed shuffled
+order. Each run is the command `nearfield encode` in a process of its own, with an empty cache of
+vectors; its peak is the greatest resident set that the system saw (ru_maxrss). The large run is
+killed (SIGKILL) at random moments and begun again; then every row of its manifest is checked
+against the input, and a sample of its vectors against the model. `--unbroken` also makes it once
+without kills and compares the files byte for byte.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ from nearfield.similarity.array_file import read_blocks
 from nearfield.store.home import models_folder
 
 WORDS = (5, 6, 7, 8)
-PRIME = 982_451_653  # larger than any number of windows and no divisor of one: multiples of it visit every window once
+# larger than any number of windows and no divisor of one: multiples of it visit every window once
+PRIME = 982_451_653
 SAMPLE = 256
 
 
@@ -46,10 +50,22 @@ def main() -> None:
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory(prefix="out-of-core-", dir=arguments.folder) as folder:
         place = Path(folder)
-        small = _run(arguments.model, _write(place / "small.txt", arguments.small), place / "small", place / "home-small")
+        small = _run(
+            arguments.model,
+            _write(place / "small.txt", arguments.small),
+            place / "small",
+            place / "home-small",
+        )
         source = _write(place / "large.txt", arguments.rows)
         runs = [
-            _run(arguments.model, source, place / "large", place / "home", kill=_moment(chance, arguments)) for _ in range(arguments.kills)
+            _run(
+                arguments.model,
+                source,
+                place / "large",
+                place / "home",
+                kill=_moment(chance, arguments),
+            )
+            for _ in range(arguments.kills)
         ]
         runs.append(_run(arguments.model, source, place / "large", place / "home"))
         checked = _check(place / "large", source, arguments.model)
@@ -57,19 +73,34 @@ def main() -> None:
             _run(arguments.model, source, place / "unbroken", place / "home-unbroken")
             names = ("vectors.npy", "ids.jsonl", "manifest.parquet")
             checked["equal to an unbroken run"] = all(
-                _digest(place / "large" / name) == _digest(place / "unbroken" / name) for name in names
+                _digest(place / "large" / name) == _digest(place / "unbroken" / name)
+                for name in names
             )
     peaks = {"small": small["peak_mib"], "large": max(run["peak_mib"] for run in runs)}
-    facts |= {"model": Path(arguments.model).name, "rows": {"small": arguments.small, "large": arguments.rows}, "peak_mib": peaks}
-    facts |= {"ratio": round(peaks["large"] / peaks["small"], 3), "runs": [small, *runs], "checked": checked}
+    facts |= {
+        "model": Path(arguments.model).name,
+        "rows": {"small": arguments.small, "large": arguments.rows},
+        "peak_mib": peaks,
+    }
+    facts |= {
+        "ratio": round(peaks["large"] / peaks["small"], 3),
+        "runs": [small, *runs],
+        "checked": checked,
+    }
     if arguments.save:
         print(save("out-of-core", facts))
     if arguments.json:
         print(json.dumps(facts, indent=1))
         return
     for run in (small, *runs):
-        print("{rows_done:>10,} rows done after {seconds:7.1f} s, peak {peak_mib:6.0f} MiB{end}".format(**run))
-    print(f"peak {peaks['large']:.0f} MiB at {arguments.rows:,} rows, {peaks['small']:.0f} at {arguments.small:,}: {facts['ratio']:.3f}")
+        print(
+            "{rows_done:>10,} rows done after {seconds:7.1f} s, "
+            "peak {peak_mib:6.0f} MiB{end}".format(**run)
+        )
+    print(
+        f"peak {peaks['large']:.0f} MiB at {arguments.rows:,} rows, {peaks['small']:.0f} at "
+        f"{arguments.small:,}: {facts['ratio']:.3f}"
+    )
     print(", ".join(f"{name}: {value}" for name, value in checked.items()))
 
 
@@ -90,14 +121,32 @@ def _write(path: Path, count: int) -> Path:
     return path
 
 
-def _run(model: str, source: Path, to: Path, home: Path, *, kill: tuple[int, float] | None = None) -> dict[str, Any]:
-    """One process of the command; killed, where asked, so many seconds after so many shards more were done than at its start."""
+def _run(
+    model: str, source: Path, to: Path, home: Path, *, kill: tuple[int, float] | None = None
+) -> dict[str, Any]:
+    """One process of the command; killed, where asked, so many seconds after so many shards more
+    were done than at its start.
+    """
     home.mkdir(exist_ok=True)
     if not (home / "models").exists():
         (home / "models").symlink_to(models_folder(), target_is_directory=True)
-    command = [sys.executable, "-m", "nearfield.cli.app", "encode", model, str(source), "--to", str(to)]
+    command = [
+        sys.executable,
+        "-m",
+        "nearfield.cli.app",
+        "encode",
+        model,
+        str(source),
+        "--to",
+        str(to),
+    ]
     before, started = _shards(to), time.perf_counter()
-    running = subprocess.Popen(command, env=os.environ | {"NEARFIELD_HOME": str(home)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    running = subprocess.Popen(
+        command,
+        env=os.environ | {"NEARFIELD_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     if kill is not None:
         while _shards(to) < before + kill[0] and not _ended(running.pid):
             time.sleep(0.01)
@@ -111,11 +160,18 @@ def _run(model: str, source: Path, to: Path, home: Path, *, kill: tuple[int, flo
         raise SystemExit(said)
     done = _lines(source) if running.returncode == 0 else _rows(to)
     end = ", killed" if running.returncode else ""
-    return {"rows_done": done, "seconds": round(time.perf_counter() - started, 1), "peak_mib": round(usage.ru_maxrss / 1024, 1), "end": end}
+    return {
+        "rows_done": done,
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_mib": round(usage.ru_maxrss / 1024, 1),
+        "end": end,
+    }
 
 
 def _ended(process: int) -> bool:
-    """Whether it has ended; it is left to be waited for, and until then a signal to it reaches nothing and no other process."""
+    """Whether it has ended; it is left to be waited for, and until then a signal to it reaches
+    nothing and no other process.
+    """
     return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
@@ -126,7 +182,9 @@ def _lines(path: Path) -> int:
 
 def _moment(chance: random.Random, arguments: argparse.Namespace) -> tuple[int, float]:
     """How many shards after its start a run is killed, and how many seconds after that."""
-    return chance.randint(1, max(1, arguments.rows // 8192 // (arguments.kills + 1))), chance.uniform(0, 2)
+    return chance.randint(
+        1, max(1, arguments.rows // 8192 // (arguments.kills + 1))
+    ), chance.uniform(0, 2)
 
 
 def _shards(to: Path) -> int:
@@ -144,7 +202,9 @@ def _rows(to: Path) -> int:
 
 
 def _check(folder: Path, source: Path, model: str) -> dict[str, Any]:
-    """Every row of the input is in the manifest once, in order, with its own text's hash and the next vector."""
+    """Every row of the input is in the manifest once, in order, with its own text's hash and the
+    next vector.
+    """
     lines = (line.rstrip("\n") for line in open(source, encoding="utf-8"))  # noqa: SIM115 - read to its end
     manifest = pq.ParquetFile(folder / "manifest.parquet")
     table = (row for batch in manifest.iter_batches(batch_size=8192) for row in batch.to_pylist())
@@ -158,13 +218,18 @@ def _check(folder: Path, source: Path, model: str) -> dict[str, Any]:
             continue
         digest = hashlib.blake2b(line.encode(), digest_size=16).digest()
         held = (row["row"], row["id"], key, row["vector"], row["hash"])
-        wrong += held != (number, str(number), str(number), number - 1, digest) or row["state"] == "failed"
+        wrong += (
+            held != (number, str(number), str(number), number - 1, digest)
+            or row["state"] == "failed"
+        )
         count += 1
         if number % keep == 0:
             sample[number - 1] = line
     direct = load_encoder(model).encode(list(sample.values()), "document").floats()
     stored = np.load(folder / "vectors.npy", mmap_mode="r")[list(sample)]
-    cosines = (direct * stored).sum(1) / np.linalg.norm(direct, axis=1) / np.linalg.norm(stored, axis=1)
+    cosines = (
+        (direct * stored).sum(1) / np.linalg.norm(direct, axis=1) / np.linalg.norm(stored, axis=1)
+    )
     vectors = sum(len(block) for block in read_blocks(folder / "vectors.npy"))
     return {
         "rows": count,
@@ -180,17 +245,23 @@ def _digest(path: Path) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", nargs="?", default="minilm")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--folder", help="where the texts, vectors and caches lie meanwhile (some 4 GB for a million rows of 384 dimensions)"
+        "--folder",
+        help="where the texts, vectors and caches lie meanwhile (some 4 GB for a "
+        "million rows of 384 dimensions)",
     )
     parser.add_argument("--unbroken", action="store_true")
-    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
+    parser.add_argument(
+        "--save", action="store_true", help="write the result under benchmarks/results"
+    )
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

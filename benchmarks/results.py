@@ -17,8 +17,9 @@ FOLDER = Path(__file__).resolve().parent / "results"
 
 
 def circumstances() -> dict[str, Any]:
-    """Machine, versions, command (of a path from the root its name) and date, and the mean number of running processes in the last minute
-    (a busy machine is no evidence)."""
+    """Machine, versions, command (of a path from the root its name) and date, and the mean number
+    of running processes in the last minute (a busy machine is no evidence).
+    """
     words = (Path(word).name if os.path.isabs(word) else word for word in sys.argv[1:])
     command = ["python", f"benchmarks/{Path(sys.argv[0]).name}", *words]
     load = round(os.getloadavg()[0], 2)
@@ -33,13 +34,17 @@ def circumstances() -> dict[str, Any]:
 
 def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """The command's arguments, with `--save` and `--json`, which say what becomes of the result."""
-    parser.add_argument("--save", action="store_true", help="write the result under benchmarks/results")
+    parser.add_argument(
+        "--save", action="store_true", help="write the result under benchmarks/results"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args()
 
 
 def save(name: str, result: dict[str, Any], folder: Path | None = None) -> Path:
-    """Write `result` (which holds `circumstances()`) to NAME.json in `folder`, by default results/MACHINE; gives the path."""
+    """Write `result` (which holds `circumstances()`) to NAME.json in `folder`, by default
+    results/MACHINE; gives the path.
+    """
     path = (folder or FOLDER / slug(result["machine"])) / f"{name}.json"
     write_json(path, result)
     return path

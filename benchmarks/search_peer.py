@@ -1,4 +1,6 @@
-"""The peers' side of search.py, run by the Python that has them: it searches when it is asked and says how long it took."""
+"""The peers' side of search.py, run by the Python that has them: it searches when it is asked and
+says how long it took.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from interleave import serve
 
 
 class Side:
-    """faiss IndexFlatIP or usearch's exact search over the vectors of a file, on as many threads as there are processors."""
+    """faiss IndexFlatIP or usearch's exact search over the vectors of a file, on as many threads as
+    there are processors.
+    """
 
     def __init__(self, library: str, vectors: str, queries: str, rows: int) -> None:
         self._library, self._k = library, 10
@@ -32,7 +36,9 @@ class Side:
         else:
             from usearch.index import MetricKind, search
 
-            found = np.atleast_2d(search(self._vectors, asked, self._k, MetricKind.IP, exact=True).keys)
+            found = np.atleast_2d(
+                search(self._vectors, asked, self._k, MetricKind.IP, exact=True).keys
+            )
         return {"seconds": time.perf_counter() - started, "found": found.tolist()}
 
 

@@ -11,13 +11,17 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
 def timed_texts(count: int) -> tuple[dict[str, list[str]], str]:
-    """`count` paragraphs and `count` queries at equal steps through their collection, and where they are from.
+    """`count` paragraphs and `count` queries at equal steps through their collection, and where
+    they are from.
 
-    Paragraphs are two to four consecutive sentences of SciFact's abstracts (about 90 word-pieces in the median), queries its claims;
-    without them, functions and docstrings of the Python standard library.
+    Paragraphs are two to four consecutive sentences of SciFact's abstracts (about 90 word-pieces in
+    the median), queries its claims; without them, functions and docstrings of the Python standard
+    library.
     """
     if SCIFACT.is_dir():
-        paragraphs = [part for row in _rows(SCIFACT / "corpus.jsonl") for part in _parts(row["text"])]
+        paragraphs = [
+            part for row in _rows(SCIFACT / "corpus.jsonl") for part in _parts(row["text"])
+        ]
         queries, origin = [row["text"] for row in _rows(SCIFACT / "queries.jsonl")], "scifact"
     else:
         from nearfield import open_collection

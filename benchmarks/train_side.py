@@ -1,9 +1,12 @@
-"""One side of a training benchmark, in a process of its own: this package or sentence-transformers, on the same rows in the same order.
+"""One side of a training benchmark, in a process of its own: this package or sentence-transformers,
+on the same rows in the same order.
 
-It answers `open`, `steps` and `quality` on standard input (see `interleave.Child`). Both sides train every weight with InfoNCE at
-temperature .05 over cosines (sentence-transformers' MultipleNegativesRankingLoss at scale 20), AdamW without weight decay, gradients
-clipped to 1, a rate that falls linearly to 0, no dropout. sentence-transformers' texts are tokenised before the clock starts, and
-its loop does per step what its trainer does, without what its trainer adds; ours is the step that `nearfield tune` makes.
+It answers `open`, `steps` and `quality` on standard input (see `interleave.Child`). Both sides
+train every weight with InfoNCE at temperature .05 over cosines (sentence-transformers'
+MultipleNegativesRankingLoss at scale 20), AdamW without weight decay, gradients clipped to 1, a
+rate that falls linearly to 0, no dropout. sentence-transformers' texts are tokenised before the
+clock starts, and its loop does per step what its trainer does, without what its trainer adds; ours
+is the step that `nearfield tune` makes.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ Row = Sequence[str]
 
 
 def rows_of(name: str, count: int, negatives: bool) -> list[Row]:
-    """`count` rows of the collection, repeated where it has fewer: each train query with its first positive, no document twice.
+    """`count` rows of the collection, repeated where it has fewer: each train query with its first
+    positive, no document twice.
 
     A hard negative is the document that stands after the positive in the collection.
     """
@@ -35,7 +39,9 @@ def rows_of(name: str, count: int, negatives: bool) -> list[Row]:
     used: set[int] = set()
     rows: list[Row] = []
     for query, text in zip(split.query_ids, split.query_texts, strict=True):
-        first = next((document for document, grade in split.relevance[query].items() if grade > 0), None)
+        first = next(
+            (document for document, grade in split.relevance[query].items() if grade > 0), None
+        )
         at = int(collection.document_positions([first])[0]) if first is not None else -1
         other = at + 1 if negatives else at
         if at < 0 or other >= len(collection.documents) or used & {at, other}:
@@ -69,19 +75,39 @@ class Ours:
         from nearfield.train.trainer import Trainer
         from nearfield.train.training_data import TokenSource, TrainingData
 
-        self.model = TextModel.open(model_path(model), precision=ask["precision"], device=ask["device"])
-        schedule = {"epochs": 1, "batch": ask["batch"], "rate": ask["rate"], "weight_decay": 0.0, "warmup": 0.0}
-        schedule |= {"freeze_embeddings": ask["freeze"], "graph_tokens": ask["graph_tokens"], "engine": ask["engine"]}
+        self.model = TextModel.open(
+            model_path(model), precision=ask["precision"], device=ask["device"]
+        )
+        schedule = {
+            "epochs": 1,
+            "batch": ask["batch"],
+            "rate": ask["rate"],
+            "weight_decay": 0.0,
+            "warmup": 0.0,
+        }
+        schedule |= {
+            "freeze_embeddings": ask["freeze"],
+            "graph_tokens": ask["graph_tokens"],
+            "engine": ask["engine"],
+        }
         recipe = Recipe.of({"schedule": schedule, "objective": {"temperature": 0.05}})
         encoder = TextEncoder(self.model.folder, TorchRuntime(self.model))
 
         def source(texts: list[str], role: str) -> TokenSource:
-            return TokenSource(texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=ask["max_tokens"]))
+            return TokenSource(
+                texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=ask["max_tokens"])
+            )
 
         queries, documents = [row[0] for row in rows], [text for row in rows for text in row[1:]]
         pairs = pairs_of(rows)
         relevant = [{int(at)} for at in pairs.positive]
-        data = TrainingData(source(queries, "query"), source(documents, "document"), pairs, np.arange(len(documents)), relevant)
+        data = TrainingData(
+            source(queries, "query"),
+            source(documents, "document"),
+            pairs,
+            np.arange(len(documents)),
+            relevant,
+        )
         self.trainer = Trainer(self.model, recipe, len(rows) // ask["batch"])
         self.made, self.prepared = 0, prepared_steps(data, recipe, self.model, after=0)
 
@@ -108,19 +134,26 @@ class Theirs:
         self.model.train()
         self.loss = losses.MultipleNegativesRankingLoss(self.model)
         self.weights = list(self.model.parameters())
-        self.optimiser = torch.optim.AdamW(self.weights, lr=ask["rate"], weight_decay=0.0, fused=True)
+        self.optimiser = torch.optim.AdamW(
+            self.weights, lr=ask["rate"], weight_decay=0.0, fused=True
+        )
         size, steps = ask["batch"], len(rows) // ask["batch"]
         self.rates = [ask["rate"] * (steps - step) / steps for step in range(steps)]
         self.half = ask["precision"] == "bfloat16"
         order = epoch_batches(pairs_of(rows), size, seed=0, epoch=0)
         batches = [list(zip(*(rows[at] for at in batch.tolist()), strict=True)) for batch in order]
-        self.batches = [[self._features(list(column), at == 0) for at, column in enumerate(batch)] for batch in batches]
+        self.batches = [
+            [self._features(list(column), at == 0) for at, column in enumerate(batch)]
+            for batch in batches
+        ]
         self.made = 0
 
     def _features(self, texts: list[str], query: bool) -> dict[str, Any]:
         prompt = self.model.prompts.get("query" if query else "document") or ""
-        return {name: part.to(self.model.device) if hasattr(part, "to") else part
-                for name, part in self.model.preprocess([prompt + text for text in texts]).items()}  # fmt: skip
+        return {
+            name: part.to(self.model.device) if hasattr(part, "to") else part
+            for name, part in self.model.preprocess([prompt + text for text in texts]).items()
+        }
 
     def step(self) -> float:
         self.optimiser.param_groups[0]["lr"] = self.rates[self.made]
@@ -161,7 +194,9 @@ def timed_steps(step: Callable[[], float], count: int, *, cuda: bool) -> dict[st
 
 
 def quality(side: Ours | Theirs, name: str) -> float:
-    """nDCG@10 on the collection's test split with the weights as they are, both sides' texts cut where the model cuts them."""
+    """nDCG@10 on the collection's test split with the weights as they are, both sides' texts cut
+    where the model cuts them.
+    """
     from nearfield import open_collection
     from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
     from nearfield.encoders.text import TextEncoder
@@ -173,14 +208,24 @@ def quality(side: Ours | Theirs, name: str) -> float:
     split = collection.split("test")
     if isinstance(side, Ours):
         encoder = TextEncoder(side.model.folder, TorchRuntime(side.model))
-        queries, documents = encoder.encode(split.query_texts, "query"), encoder.encode(collection.document_texts, "document")
+        queries, documents = (
+            encoder.encode(split.query_texts, "query"),
+            encoder.encode(collection.document_texts, "document"),
+        )
     else:
         side.model.eval()
         side.model.max_seq_length = side.reads
-        found = [encode(list(texts)) for encode, texts in [(side.model.encode_query, split.query_texts),
-                                                           (side.model.encode_document, collection.document_texts)]]  # fmt: skip
+        found = [
+            encode(list(texts))
+            for encode, texts in [
+                (side.model.encode_query, split.query_texts),
+                (side.model.encode_document, collection.document_texts),
+            ]
+        ]
         queries, documents = (Dense(vectors, vectors.shape[1]) for vectors in found)
-    ranking = retrieve(queries, documents, query_ids=split.query_ids, document_ids=collection.document_ids, k=100)
+    ranking = retrieve(
+        queries, documents, query_ids=split.query_ids, document_ids=collection.document_ids, k=100
+    )
     (scores,) = score_ranking(ranking, split.relevance, ["nDCG@10"]).values()
     return float(scores.mean)
 

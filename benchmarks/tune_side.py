@@ -1,8 +1,11 @@
-"""One side of `load.py`'s whole runs, in a process of its own that ends: sentence-transformers' trainer on the pairs in a file.
+"""One side of `load.py`'s whole runs, in a process of its own that ends: sentence-transformers'
+trainer on the pairs in a file.
 
-    python benchmarks/tune_side.py MODEL PAIRS.json FOLDER --epochs 2 --batch 64 --max-tokens 128 --rate 5e-5
+    python benchmarks/tune_side.py MODEL PAIRS.json FOLDER --epochs 2 --batch 64 --max-tokens 128
+        --rate 5e-5
 
-PAIRS.json holds [[query, positive], ...]. Everything else is as SentenceTransformerTrainer has it by default; it measures nothing.
+PAIRS.json holds [[query, positive], ...]. Everything else is as SentenceTransformerTrainer has it
+by default; it measures nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ from pathlib import Path
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("pairs")
     parser.add_argument("to")
@@ -25,13 +30,19 @@ def main() -> None:
     asked = parser.parse_args()
 
     from datasets import Dataset
-    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
     from sentence_transformers.sentence_transformer import losses
 
     model = SentenceTransformer(asked.model, device="cpu")
     model.max_seq_length = asked.max_tokens
     rows = json.loads(Path(asked.pairs).read_text(encoding="utf-8"))
-    data = Dataset.from_dict({"anchor": [row[0] for row in rows], "positive": [row[1] for row in rows]})
+    data = Dataset.from_dict(
+        {"anchor": [row[0] for row in rows], "positive": [row[1] for row in rows]}
+    )
     with tempfile.TemporaryDirectory() as work:
         arguments = SentenceTransformerTrainingArguments(
             output_dir=work,
@@ -44,7 +55,9 @@ def main() -> None:
             disable_tqdm=True,
         )
         loss = losses.MultipleNegativesRankingLoss(model)
-        SentenceTransformerTrainer(model=model, args=arguments, train_dataset=data, loss=loss).train()
+        SentenceTransformerTrainer(
+            model=model, args=arguments, train_dataset=data, loss=loss
+        ).train()
     model.save(asked.to)
 
 

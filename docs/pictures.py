@@ -22,15 +22,26 @@ from selenium import webdriver
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
 WIDE, PHONE = (1280, 1420), (390, 1500)
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--hide-scrollbars")  # fmt: skip
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
 
 
 def main(run: Path) -> None:
     browser = _browser()
     try:
         for name, (width, height) in (("report-1280", WIDE), ("report-390", PHONE)):
-            _shoot(browser, run / "report.html", PICTURES / f"{name}.png", width=width, height=height)
+            _shoot(
+                browser, run / "report.html", PICTURES / f"{name}.png", width=width, height=height
+            )
         with tempfile.TemporaryDirectory() as folder:
             page = Path(folder) / "terminal.svg"
             height = _terminal(["nearfield", "demo", "--to", str(run)], page)
@@ -44,7 +55,9 @@ def _browser() -> webdriver.Chrome:
     for flag in (*FLAGS, f"--user-data-dir={tempfile.mkdtemp()}"):
         options.add_argument(flag)
     options.binary_location = shutil.which("chromium") or ""
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    return webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
+    )
 
 
 def _shoot(browser: webdriver.Chrome, page: Path, to: Path, *, width: int, height: int) -> None:
@@ -58,9 +71,13 @@ def _shoot(browser: webdriver.Chrome, page: Path, to: Path, *, width: int, heigh
 
 
 def _terminal(words: list[str], to: Path) -> int:
-    """What the command prints on a terminal of 118 columns, as an SVG; returns its height in pixels at a width of 1100."""
+    """What the command prints on a terminal of 118 columns, as an SVG; returns its height in pixels
+    at a width of 1100.
+    """
     environment = os.environ | {"FORCE_COLOR": "1", "COLUMNS": "118", "TERM": "xterm-256color"}
-    shown = subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout
+    shown = subprocess.run(
+        words, capture_output=True, text=True, check=True, env=environment
+    ).stdout
     text = Text.from_ansi(f"$ {' '.join(words)}\n{shown.rstrip()}")
     with open(os.devnull, "w") as nowhere:
         console = Console(record=True, width=118, file=nowhere)

@@ -1,6 +1,8 @@
-"""Encode a file of any size to vectors on disk, a shard at a time, see what became of each row, and search the vectors where they lie.
+"""Encode a file of any size to vectors on disk, a shard at a time, see what became of each row, and
+search the vectors where they lie.
 
-python examples/encode_large_file.py TEXTS FOLDER QUERY [MODEL]     TEXTS: one text a line; begun again after a kill, it goes on
+python examples/encode_large_file.py TEXTS FOLDER QUERY [MODEL]     TEXTS: one text a line; begun
+again after a kill, it goes on
 """
 
 import json
@@ -22,15 +24,21 @@ def main(texts: str, folder: str, query: str, model: str = "minilm") -> None:
     encoder = load_encoder(model)
     account = encode_to(encoder, open_stream(texts, "document"), folder, Request(storage="float16"))
     print(
-        f"{account.rows} rows, {account.failed} failed; {account.cached} vectors came from the cache, {account.repeated} rows repeat others"
+        f"{account.rows} rows, {account.failed} failed; {account.cached} vectors came from the "
+        f"cache, {account.repeated} rows repeat others"
     )
 
     states = pq.read_table(Path(folder) / "manifest.parquet", columns=["state"])["state"]
     print({row["values"]: row["counts"] for row in pc.value_counts(states).to_pylist()})
 
     documents = Dense.open(folder)  # memory-mapped
-    ids = [json.loads(line) for line in (Path(folder) / "ids.jsonl").read_text(encoding="utf-8").splitlines()]
-    found = retrieve(encoder.encode([query], "query"), documents, query_ids=["asked"], document_ids=ids, k=3)
+    ids = [
+        json.loads(line)
+        for line in (Path(folder) / "ids.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    found = retrieve(
+        encoder.encode([query], "query"), documents, query_ids=["asked"], document_ids=ids, k=3
+    )
     for line, score in found.of(0):
         print(f"{score:.3f} line {line}")
 

@@ -1,6 +1,7 @@
 """Tune a model on pairs, read the verdict, and search with what came out.
 
-python examples/tune_and_search.py PAIRS RUN_FOLDER [MODEL]     PAIRS: a file of rows with a query and a positive
+python examples/tune_and_search.py PAIRS RUN_FOLDER [MODEL]     PAIRS: a file of rows with a query
+and a positive
 """
 
 import sys
@@ -12,14 +13,21 @@ from nearfield.search.retrieve import retrieve
 
 def main(pairs: str, run: str, model: str = "minilm") -> None:
     collection = open_collection(pairs)
-    recipe = Recipe.of({"schedule": {"epochs": 1, "evaluations": 2}, "objective": {"temperature": 0.05}})
+    recipe = Recipe.of(
+        {"schedule": {"epochs": 1, "evaluations": 2}, "objective": {"temperature": 0.05}}
+    )
     verdict = tune(model, collection, to=run, recipe=recipe)
-    print(f"{verdict.outcome}: {verdict.difference.mean:+.3f} {verdict.measure} on {verdict.queries} queries, p = {verdict.p:.4f}")
+    print(
+        f"{verdict.outcome}: {verdict.difference.mean:+.3f} {verdict.measure} on "
+        f"{verdict.queries} queries, p = {verdict.p:.4f}"
+    )
 
     tuned = load_encoder(Path(run) / "model")
     documents = tuned.encode(collection.document_texts, "document")
     query = tuned.encode([collection.query_texts[0]], "query")
-    found = retrieve(query, documents, query_ids=["asked"], document_ids=collection.document_ids, k=3)
+    found = retrieve(
+        query, documents, query_ids=["asked"], document_ids=collection.document_ids, k=3
+    )
     for document, score in found.of(0):
         print(f"{score:.3f} {document}")
 

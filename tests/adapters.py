@@ -16,7 +16,12 @@ from nearfield.encoders.backbone import quiet
 
 def peft_adapter(folder: Path, base: Path, *, seed: int = 0, **config: Any) -> Path:
     """An adapter on the model in `base`, every matrix of it random, in a folder that peft wrote."""
-    asked: dict[str, Any] = {"r": 4, "lora_alpha": 6, "target_modules": ["query", "value", "dense"], "init_lora_weights": False} | config
+    asked: dict[str, Any] = {
+        "r": 4,
+        "lora_alpha": 6,
+        "target_modules": ["query", "value", "dense"],
+        "init_lora_weights": False,
+    } | config
     with torch.random.fork_rng(), warnings.catch_warnings(), quiet():
         warnings.simplefilter("ignore")
         torch.random.manual_seed(seed)

@@ -1,4 +1,6 @@
-"""What the tests share: real data and real models where they are there, and a cache folder of their own."""
+"""What the tests share: real data and real models where they are there, and a cache folder of their
+own.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import settings
 from typer.testing import CliRunner, Result
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read once, when huggingface_hub is imported: no test asks the hub
+# read once, when huggingface_hub is imported: no test asks the hub
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.update(COLUMNS="120", TERM="dumb", NO_COLOR="1")
 
@@ -19,8 +22,12 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is no fail
 settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY / "src"), os.environ.get("PYTHONPATH")]))  # for subprocesses
-LOCAL_MODELS = Path(os.path.expanduser("~/.cache/nearfield-models"))  # where shared/tools/get_models.py puts them
+# for subprocesses
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(REPOSITORY / "src"), os.environ.get("PYTHONPATH")])
+)
+# where shared/tools/get_models.py puts them
+LOCAL_MODELS = Path(os.path.expanduser("~/.cache/nearfield-models"))
 
 
 @pytest.fixture(scope="session")
@@ -70,12 +77,17 @@ def minilm(nearfield_home: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def local_model() -> Callable[[str], Path]:
-    """The folder of a model that shared/tools/get_models.py made, by its name; the test skips where it was not made."""
+    """The folder of a model that shared/tools/get_models.py made, by its name; the test skips where
+    it was not made.
+    """
 
     def find(name: str) -> Path:
         folder = LOCAL_MODELS / name
         if not (folder / "config.json").is_file():
-            pytest.skip(f"the model {name} is not in {LOCAL_MODELS}; ../shared/tools/get_models.py {name} makes it")
+            pytest.skip(
+                f"the model {name} is not in {LOCAL_MODELS}; "
+                f"../shared/tools/get_models.py {name} makes it"
+            )
         return folder
 
     return find
@@ -83,7 +95,9 @@ def local_model() -> Callable[[str], Path]:
 
 @pytest.fixture
 def cli() -> Callable[..., Result]:
-    """Runs the command line in this process: cli("models", "--json") gives exit_code, stdout and stderr."""
+    """Runs the command line in this process: cli("models", "--json") gives exit_code, stdout and
+    stderr.
+    """
     from nearfield.cli.app import build
 
     def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:

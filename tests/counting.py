@@ -1,4 +1,6 @@
-"""A real encoder that needs no weights: counts of characters, projected; its vectors do not depend on what is encoded beside."""
+"""A real encoder that needs no weights: counts of characters, projected; its vectors do not depend
+on what is encoded beside.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,14 @@ from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.usage import Usage
 
-NOT_FINITE = "overflow"  # a text with this word has no finite vector, as in a model whose activations overflow
+# a text with this word has no finite vector, as in a model whose activations overflow
+NOT_FINITE = "overflow"
 
 
 class Counting(Encoder):
-    """Vectors of 12 dimensions; a text is read up to 20 characters, each a token; `asked` are the texts of each call."""
+    """Vectors of 12 dimensions; a text is read up to 20 characters, each a token; `asked` are the
+    texts of each call.
+    """
 
     kind = "dense"
 
@@ -37,7 +42,9 @@ class Counting(Encoder):
             matryoshka_dims=(4, 8),
             kind=self.kind,
         )
-        self.weights = np.random.default_rng(0).normal(size=(256, 12), scale=size).astype(np.float32)
+        self.weights = (
+            np.random.default_rng(0).normal(size=(256, 12), scale=size).astype(np.float32)
+        )
         self.files = files
         self.asked: list[list[str]] = []
 
@@ -48,7 +55,11 @@ class Counting(Encoder):
     def encode(self, items: Sequence[str], role: str, *, progress: Progress = silent) -> Any:
         self.asked.append(list(items))
         prompt = self.contract.prompt(role)
-        vectors = np.stack([self._vector(prompt + item) for item in items]) if items else np.zeros((0, 12), np.float32)
+        vectors = (
+            np.stack([self._vector(prompt + item) for item in items])
+            if items
+            else np.zeros((0, 12), np.float32)
+        )
         checked_finite(vectors, self.contract.name)
         progress(len(items), len(items))
         lengths = np.array([len(prompt + item) for item in items], np.int64)
@@ -57,7 +68,9 @@ class Counting(Encoder):
         usage = Usage(len(items), read, cut, lost, len(prompt) * len(items))
         return self._of_kind(vectors, [prompt + item for item in items], usage, counts)
 
-    def _of_kind(self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray) -> Embeddings:
+    def _of_kind(
+        self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray
+    ) -> Embeddings:
         return Dense.under(self.contract, vectors, usage=usage, counts=counts)
 
     def _vector(self, text: str) -> np.ndarray:
@@ -75,7 +88,9 @@ class CountingTerms(Counting):
 
     kind = "sparse"
 
-    def _of_kind(self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray) -> Embeddings:
+    def _of_kind(
+        self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray
+    ) -> Embeddings:
         return replace(Sparse.of(np.maximum(vectors, 0), usage=usage), counts=counts)
 
 
@@ -84,10 +99,16 @@ class CountingTokens(Counting):
 
     kind = "multi-vector"
 
-    def _of_kind(self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray) -> Embeddings:
+    def _of_kind(
+        self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray
+    ) -> Embeddings:
         each = [self._vector(character) for text in texts for character in text[:20]]
-        tokens = Dense.under(self.contract, np.stack(each) if each else np.zeros((0, 12), np.float32))
-        offsets = np.concatenate([[0], np.cumsum([len(text[:20]) for text in texts])]).astype(np.int64)
+        tokens = Dense.under(
+            self.contract, np.stack(each) if each else np.zeros((0, 12), np.float32)
+        )
+        offsets = np.concatenate([[0], np.cumsum([len(text[:20]) for text in texts])]).astype(
+            np.int64
+        )
         return MultiVector(tokens, offsets, usage=usage, counts=counts)
 
 
@@ -96,7 +117,9 @@ class CountingSeveral(CountingTokens):
 
     kind = "several"
 
-    def _of_kind(self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray) -> Embeddings:
+    def _of_kind(
+        self, vectors: np.ndarray, texts: list[str], usage: Usage, counts: np.ndarray
+    ) -> Embeddings:
         dense, sparse = Dense.under(self.contract, vectors), Sparse.of(np.maximum(vectors, 0))
         multi_vector = CountingTokens._of_kind(self, vectors, texts, usage, counts)
         assert isinstance(multi_vector, MultiVector)

@@ -1,10 +1,11 @@
-"""What the package computes on tiny seeded models, recorded before a rebuild and compared after it, bit for bit.
+"""What the package computes on tiny seeded models, recorded before a rebuild and compared after it,
+bit for bit.
 
     python tests/goldens.py record FILE      write the values of this tree
     python tests/goldens.py check FILE       compute them again; exit 1 and name each that differs
 
-A value is a digest of the exact bytes with a few numbers to read. They hold on one machine only: another
-processor adds in another order. So this is a tool for refactoring and no test.
+A value is a digest of the exact bytes with a few numbers to read. They hold on one machine only:
+another processor adds in another order. So this is a tool for refactoring and no test.
 """
 
 from __future__ import annotations
@@ -46,8 +47,21 @@ from tiny import CONFIGS, tiny_model
 from tiny_cross import pair_tokenizer, tiny_cross
 from tiny_data import tiny_collection
 
-TEXTS = ["", "a cat", "the dog, the sun and the rain", "how to sort a list of numbers in a file " * 4, "Ünïcode tree: 樹"]
-SCHEDULE = {"epochs": 1, "batch": 16, "rate": 1e-3, "evaluations": 2, "precision": "float32", "max_tokens": 48}
+TEXTS = [
+    "",
+    "a cat",
+    "the dog, the sun and the rain",
+    "how to sort a list of numbers in a file " * 4,
+    "Ünïcode tree: 樹",
+]
+SCHEDULE = {
+    "epochs": 1,
+    "batch": 16,
+    "rate": 1e-3,
+    "evaluations": 2,
+    "precision": "float32",
+    "max_tokens": 48,
+}
 
 
 def main(action: str, file: str) -> int:
@@ -97,7 +111,9 @@ def models() -> dict[str, Callable[[Path], Path]]:
 
 
 def vectors(model: Path, name: str, runtime: str) -> Iterator[tuple[str, Any]]:
-    """The vectors of TEXTS in both roles, and of the documents at each storage type of their kind."""
+    """The vectors of TEXTS in both roles, and of the documents at each storage type of
+    their kind.
+    """
     try:
         encoder = load_encoder(model, runtime=runtime)
     except Exception as error:  # which runtime runs which model is a value, too
@@ -140,7 +156,10 @@ def tuned(model: Path, run: Path, name: str) -> Iterator[tuple[str, Any]]:
     recipe = Recipe.of(facts, start=default_recipe(kind))
     verdict = tune(str(model), tiny_collection(), to=run, recipe=recipe)
     yield f"{name} losses", losses(run)
-    yield f"{name} verdict", [verdict.outcome, verdict.difference.mean, verdict.difference.low, verdict.p]
+    yield (
+        f"{name} verdict",
+        [verdict.outcome, verdict.difference.mean, verdict.difference.low, verdict.p],
+    )
     yield f"{name} vectors", digest(load_encoder(run / "model").encode(TEXTS, "document").arrays())
 
 
@@ -186,7 +205,12 @@ def numbers(array: Any) -> list[Any]:
     """Type, shape, digest and the first values of an array."""
     array = np.ascontiguousarray(array)
     exact = hashlib.sha256(array.tobytes()).hexdigest()[:16]
-    return [str(array.dtype), list(array.shape), exact, array.reshape(-1)[:4].astype(float).tolist()]
+    return [
+        str(array.dtype),
+        list(array.shape),
+        exact,
+        array.reshape(-1)[:4].astype(float).tolist(),
+    ]
 
 
 if __name__ == "__main__":

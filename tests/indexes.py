@@ -1,4 +1,6 @@
-"""Shared by the tests of the indexes: random vectors that have near neighbours, and kernels switched off."""
+"""Shared by the tests of the indexes: random vectors that have near neighbours, and kernels
+switched off.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,16 @@ BAGS = [
 
 
 def clustered(n: int, dim: int = 48, *, seed: int = 0, similarity: str = "cosine") -> Dense:
-    """n vectors around 20 centres that are the same for every seed, with a mean that is not zero and dimensions of unequal length."""
+    """n vectors around 20 centres that are the same for every seed, with a mean that is not zero
+    and dimensions of unequal length.
+    """
     centres = np.random.default_rng(99).normal(size=(20, dim)) + 0.5
     generator = np.random.default_rng(seed)
     lengths = 1 / np.sqrt(1 + np.arange(dim))
-    vectors = centres[generator.integers(0, 20, n)] * lengths + 0.5 * generator.normal(size=(n, dim)) * lengths
+    vectors = (
+        centres[generator.integers(0, 20, n)] * lengths
+        + 0.5 * generator.normal(size=(n, dim)) * lengths
+    )
     return Dense(vectors.astype(np.float32), dim, similarity=similarity)
 
 

@@ -1,4 +1,6 @@
-"""Two hundred texts that break encoders: empty, one token, over-length, other scripts, emoji, line breaks, prompt-like."""
+"""Two hundred texts that break encoders: empty, one token, over-length, other scripts, emoji, line
+breaks, prompt-like.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,14 @@ BASE = [
 
 
 def nasty_texts(count: int = 200, *, seed: int = 0, longest: int = 300) -> list[str]:
-    """The texts above and random mixtures of their words, of very different lengths, up to `longest` words."""
+    """The texts above and random mixtures of their words, of very different lengths, up to
+    `longest` words.
+    """
     lengths = [length for length in (1, 2, 5, 20, 80, 300) if length <= longest]
     generator = random.Random(seed)
     words = [word for text in BASE for word in text.split(" ") if len(word) < 40]
-    mixed = [" ".join(generator.choices(words, k=generator.choice(lengths))) for _ in range(count - len(BASE))]
+    mixed = [
+        " ".join(generator.choices(words, k=generator.choice(lengths)))
+        for _ in range(count - len(BASE))
+    ]
     return [*BASE, *mixed]

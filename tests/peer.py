@@ -11,8 +11,12 @@ from sentence_transformers import SentenceTransformer
 from nearfield.encoders.text import TextEncoder
 
 
-def assert_same_as_sentence_transformers(folder: Path, texts: list[str], *, encoder: TextEncoder | None = None) -> None:
-    """Queries and documents get the same vectors by sentence-transformers from `folder` and by `encoder`, by default that of `folder`."""
+def assert_same_as_sentence_transformers(
+    folder: Path, texts: list[str], *, encoder: TextEncoder | None = None
+) -> None:
+    """Queries and documents get the same vectors by sentence-transformers from `folder` and by
+    `encoder`, by default that of `folder`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer = SentenceTransformer(str(folder), device="cpu")

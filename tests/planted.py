@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NAMES = ("pip", "numpy", "json", "torch", "nearfield", "subprocess", "sitecustomize", "tempfile", "encodings")
+NAMES = (
+    "pip",
+    "numpy",
+    "json",
+    "torch",
+    "nearfield",
+    "subprocess",
+    "sitecustomize",
+    "tempfile",
+    "encodings",
+)
 
 
 def planted(folder: Path) -> Path:
-    """The folder, made, with a module of each of NAMES in it that leaves a file beside it where it is run."""
+    """The folder, made, with a module of each of NAMES in it that leaves a file beside it where it
+    is run.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
-        leave = f"open({str(folder / name)!r} + '.ran', 'w').close()\nraise SystemExit('{name} of the working folder was run')\n"
+        leave = (
+            f"open({str(folder / name)!r} + '.ran', 'w').close()\nraise SystemExit('{name} of "
+            "the working folder was run')\n"
+        )
         (folder / f"{name}.py").write_text(leave, encoding="utf-8")
     return folder
 

@@ -10,13 +10,20 @@ from nearfield.extras import require
 
 
 def tree(kind: type, depth: int = 0) -> list[tuple[int, str]]:
-    return [(depth, kind.__name__), *(line for child in kind.__subclasses__() for line in tree(child, depth + 1))]
+    return [
+        (depth, kind.__name__),
+        *(line for child in kind.__subclasses__() for line in tree(child, depth + 1)),
+    ]
 
 
 def test_the_docstring_draws_the_real_tree() -> None:
     drawn = []
     for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"^((?:│   |    )*)(├── |└── )?(Nearfield\w+|\w+(?:Error|Warning|Refusal|Extra))\b", line)
+        found = re.match(
+            r"^((?:│   |    )*)(├── |└── "
+            r")?(Nearfield\w+|\w+(?:Error|Warning|Refusal|Extra))\b",
+            line,
+        )
         if found:
             drawn.append((len(found[1]) // 4 + bool(found[2]), found[3]))
     real = [line for root in (NearfieldError, NearfieldWarning) for line in tree(root)]

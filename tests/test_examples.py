@@ -13,7 +13,13 @@ from tiny_data import tiny_collection
 
 
 def run(repository: Path, example: str, *arguments: str | Path) -> str:
-    words = [sys.executable, "-W", "ignore", str(repository / "examples" / example), *map(str, arguments)]
+    words = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(repository / "examples" / example),
+        *map(str, arguments),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -30,9 +36,18 @@ def test_tune_and_search(repository: Path, tmp_path: Path) -> None:
     texts = dict(zip(made.document_ids, made.document_texts, strict=True))
     queries = dict(zip(made.query_ids, made.query_texts, strict=True))
     judged = made.judgements.to_pylist()
-    rows = [json.dumps({"query": queries[row["query"]], "positive": texts[row["document"]]}) + "\n" for row in judged]
+    rows = [
+        json.dumps({"query": queries[row["query"]], "positive": texts[row["document"]]}) + "\n"
+        for row in judged
+    ]
     (tmp_path / "pairs.jsonl").write_text("".join(rows))
-    shown = run(repository, "tune_and_search.py", tmp_path / "pairs.jsonl", tmp_path / "run", tiny_model(tmp_path / "tiny"))
+    shown = run(
+        repository,
+        "tune_and_search.py",
+        tmp_path / "pairs.jsonl",
+        tmp_path / "run",
+        tiny_model(tmp_path / "tiny"),
+    )
     assert "nDCG@10 on 24 queries" in shown
     assert len(shown.splitlines()) == 4
 
@@ -40,7 +55,14 @@ def test_tune_and_search(repository: Path, tmp_path: Path) -> None:
 def test_encode_large_file(repository: Path, tmp_path: Path) -> None:
     texts = ["how to open a file", "a cat and a dog", "word " * 100, "a cat and a dog"]
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
-    shown = run(repository, "encode_large_file.py", tmp_path / "texts.txt", tmp_path / "vectors", "cat dog", tiny_model(tmp_path / "tiny"))
+    shown = run(
+        repository,
+        "encode_large_file.py",
+        tmp_path / "texts.txt",
+        tmp_path / "vectors",
+        "cat dog",
+        tiny_model(tmp_path / "tiny"),
+    )
     told, states, *found = shown.splitlines()
     assert told == "4 rows, 0 failed; 0 vectors came from the cache, 1 rows repeat others"
     assert states == "{'done': 3, 'truncated': 1}"
@@ -48,7 +70,9 @@ def test_encode_large_file(repository: Path, tmp_path: Path) -> None:
 
 
 def test_the_recipes_are_recipes(repository: Path) -> None:
-    assert Recipe.open(repository / "recipes" / "stdlib.toml") == Recipe(), "the demo's recipe is the default one"
+    assert Recipe.open(repository / "recipes" / "stdlib.toml") == Recipe(), (
+        "the demo's recipe is the default one"
+    )
     found = sorted((repository / "recipes").glob("*.toml"))
     assert found
     for path in found:
@@ -57,17 +81,40 @@ def test_the_recipes_are_recipes(repository: Path) -> None:
 
 
 def test_the_benchmark_of_a_cold_start_runs(repository: Path, tmp_path: Path) -> None:
-    words = [str(repository / "benchmarks" / "cold_start.py"), str(tiny_model(tmp_path / "model")), "--rounds", "1", "--json"]
-    done = subprocess.run([sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True)
+    words = [
+        str(repository / "benchmarks" / "cold_start.py"),
+        str(tiny_model(tmp_path / "model")),
+        "--rounds",
+        "1",
+        "--json",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True
+    )
     result = json.loads(done.stdout)
-    assert set(result["sides"]) == {"sentence-transformers torch", "nearfield auto", "nearfield torch"}
+    assert set(result["sides"]) == {
+        "sentence-transformers torch",
+        "nearfield auto",
+        "nearfield torch",
+    }
     assert "sentence-transformers openvino" in result["not_run"]
 
 
 def test_the_benchmark_of_a_gpu_runs_on_a_processor(repository: Path, tmp_path: Path) -> None:
-    words = [str(repository / "benchmarks" / "gpu_encode.py"), str(tiny_model(tmp_path / "model")), "--rounds", "1", "--texts", "8"]
+    words = [
+        str(repository / "benchmarks" / "gpu_encode.py"),
+        str(tiny_model(tmp_path / "model")),
+        "--rounds",
+        "1",
+        "--texts",
+        "8",
+    ]
     words += ["--cpu", "--gemm-seconds", "0", "--json"]
-    done = subprocess.run([sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *words], capture_output=True, text=True, check=True
+    )
     for measured in json.loads(done.stdout)["sides"].values():
-        assert {"sentence-transformers float32", "nearfield float32", "nearfield bfloat16"} <= set(measured)
+        assert {"sentence-transformers float32", "nearfield float32", "nearfield bfloat16"} <= set(
+            measured
+        )
         assert all(row["least_cosine"] > 0.99 for row in measured.values())

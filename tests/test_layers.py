@@ -31,7 +31,9 @@ SURFACE = "nearfield.__version__"  # all that a module may take from the top of 
 
 
 def violations(module: str, tree: ast.Module) -> list[str]:
-    """What `module` imports from a lower layer, or from the package's top, which imports everything."""
+    """What `module` imports from a lower layer, or from the package's top, which imports
+    everything.
+    """
     own = RANK[module.split(".")[1]]
     wrong = []
     for line, name in imported(module, tree):
@@ -51,7 +53,11 @@ def test_imports_only_point_up(module: str) -> None:
 
 
 def test_the_top_of_the_package_imports_nothing_of_it_when_it_is_imported() -> None:
-    body = [node for node in modules()["nearfield"].body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")]
+    body = [
+        node
+        for node in modules()["nearfield"].body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
     names = [name for _, name in imported("nearfield", ast.Module(body, []))]
     assert [name for name in names if name.startswith("nearfield")] == []
 
@@ -72,5 +78,8 @@ def test_a_planted_violation_is_seen(text: str) -> None:
 
 
 def test_what_is_allowed_is_not_a_violation() -> None:
-    text = "from nearfield.errors import InputError\nfrom . import pairs\nfrom ..store import atomic\nfrom nearfield import __version__"
+    text = (
+        "from nearfield.errors import InputError\nfrom . import pairs\nfrom ..store import "
+        "atomic\nfrom nearfield import __version__"
+    )
     assert violations("nearfield.data.open", ast.parse(text)) == []

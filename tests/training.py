@@ -14,15 +14,25 @@ from tiny import WORDS
 
 
 def data_of(model: TextModel, pairs: int, *, negatives: int = 0, seed: int = 0) -> TrainingData:
-    """`pairs` pairs over two thirds as many documents, so that some share one; texts of 3 to 40 words."""
+    """`pairs` pairs over two thirds as many documents, so that some share one; texts of 3 to 40
+    words.
+    """
     generator = random.Random(seed)
     count = max(2, 2 * pairs // 3)
-    texts = [[" ".join(generator.choices(WORDS, k=generator.randint(3, most))) for _ in range(count)] for most in (12, 40)]
+    texts = [
+        [" ".join(generator.choices(WORDS, k=generator.randint(3, most))) for _ in range(count)]
+        for most in (12, 40)
+    ]
     tokeniser = Tokeniser.open(model.folder.transformer, max_tokens=model.contract.max_tokens)
-    sources = [TokenSource(part, lambda chosen: tokeniser.tokenise(chosen, max_tokens=48)) for part in texts]
+    sources = [
+        TokenSource(part, lambda chosen: tokeniser.tokenise(chosen, max_tokens=48))
+        for part in texts
+    ]
     places = np.random.default_rng(seed)
     rows = TrainingPairs(
-        np.arange(pairs) % count, (np.arange(pairs) * 7) % count, places.integers(0, count, (pairs, negatives)).astype(np.int64)
+        np.arange(pairs) % count,
+        (np.arange(pairs) * 7) % count,
+        places.integers(0, count, (pairs, negatives)).astype(np.int64),
     )
     relevant = [{int(at) for at in rows.positive[rows.query == query]} for query in range(count)]
     return TrainingData(*sources, rows, np.arange(count), relevant)

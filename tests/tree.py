@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Every module of the package, by its dotted name, packages as `nearfield.data` (their __init__.py)."""
+    """Every module of the package, by its dotted name, packages as `nearfield.data` (their
+    __init__.py).
+    """
     found = {}
     for path in sorted((SOURCE / "nearfield").rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
@@ -26,7 +30,9 @@ def file_of(module: str) -> Path:
 
 
 def imported(module: str, tree: ast.Module) -> list[tuple[int, str]]:
-    """Line and dotted name of all that `module` imports, absolute or relative, also inside functions; `a.b` for `from a import b`."""
+    """Line and dotted name of all that `module` imports, absolute or relative, also inside
+    functions; `a.b` for `from a import b`.
+    """
     package = module.split(".") if file_of(module).name == "__init__.py" else module.split(".")[:-1]
     found = []
     for node in ast.walk(tree):
@@ -37,3 +43,26 @@ def imported(module: str, tree: ast.Module) -> list[tuple[int, str]]:
             origin = ".".join([*start, *([node.module] if node.module else [])])
             found += [(node.lineno, f"{origin}.{alias.name}") for alias in node.names]
     return found
+
+
+def imports(module: str) -> set[str]:
+    """The package's modules that `module` imports when it runs, also inside functions."""
+    tree = modules()[module]
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    body: list[ast.stmt] = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in for_types
+    ]
+    names = [name for _, name in imported(module, ast.Module(body, []))]
+    whole = {name if name in modules() else name.rpartition(".")[0] for name in names}
+    return {name for name in whole if name in modules() and name != "nearfield"}
+
+
+def functions(tree: ast.Module) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))

@@ -10,28 +10,62 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-WORDS = ["the", "king", "queen", "man", "woman", "king's", "naïve", "東京", "1,000", "cat", "dog", "."]
+WORDS = [
+    "the",
+    "king",
+    "queen",
+    "man",
+    "woman",
+    "king's",
+    "naïve",
+    "東京",
+    "1,000",
+    "cat",
+    "dog",
+    ".",
+]
 
 
-def some_vectors(count: int = len(WORDS), dim: int = 4, *, seed: int = 0) -> npt.NDArray[np.float32]:
+def some_vectors(
+    count: int = len(WORDS), dim: int = 4, *, seed: int = 0
+) -> npt.NDArray[np.float32]:
     return np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
 
 
-def write_text(path: Path, words: list[str], vectors: npt.NDArray[np.float32], *, header: bool = False, tail: str = "") -> Path:
-    lines = [f"{word} {' '.join(repr(float(value)) for value in row)}{tail}" for word, row in zip(words, vectors, strict=True)]
+def write_text(
+    path: Path,
+    words: list[str],
+    vectors: npt.NDArray[np.float32],
+    *,
+    header: bool = False,
+    tail: str = "",
+) -> Path:
+    lines = [
+        f"{word} {' '.join(repr(float(value)) for value in row)}{tail}"
+        for word, row in zip(words, vectors, strict=True)
+    ]
     head = [f"{len(words)} {vectors.shape[1]}"] if header else []
     path.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
     return path
 
 
-def write_binary(path: Path, words: list[str], vectors: npt.NDArray[np.float32], *, breaks: bool = True) -> Path:
-    rows = [word.encode() + b" " + row.tobytes() + (b"\n" if breaks else b"") for word, row in zip(words, vectors, strict=True)]
+def write_binary(
+    path: Path, words: list[str], vectors: npt.NDArray[np.float32], *, breaks: bool = True
+) -> Path:
+    rows = [
+        word.encode() + b" " + row.tobytes() + (b"\n" if breaks else b"")
+        for word, row in zip(words, vectors, strict=True)
+    ]
     path.write_bytes(f"{len(words)} {vectors.shape[1]}\n".encode() + b"".join(rows))
     return path
 
 
-def write_every_format(folder: Path, words: list[str], vectors: npt.NDArray[np.float32]) -> dict[str, Path]:
-    """GloVe, word2vec, fastText (blanks at the ends of lines), binary with and without line breaks, gzip, array and table."""
+def write_every_format(
+    folder: Path, words: list[str], vectors: npt.NDArray[np.float32]
+) -> dict[str, Path]:
+    """GloVe, word2vec, fastText (blanks at the ends of lines), binary with and without line breaks,
+    gzip, array and table.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     made = {
         "glove": write_text(folder / "glove.txt", words, vectors),

@@ -1,6 +1,7 @@
 """Choose, tune and prove embedding models on your own data, and search with them.
 
-Each public name is imported from its module when it is first used, so that `import nearfield` costs nothing.
+Each public name is imported from its module when it is first used, so that `import nearfield` costs
+nothing.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ __all__ = list(_HOMES)
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'nearfield' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}")
+        raise AttributeError(
+            f"module 'nearfield' has no attribute {name!r}; it has {', '.join(sorted(_HOMES))}"
+        )
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

@@ -1,17 +1,16 @@
 """Every error and warning that nearfield raises on purpose.
 
-NearfieldError                 anything a user can mend; the command line prints it and exits with code 2
-├── InputError                 a file, line, field or option is not what was wanted
-│   └── CollectionError        the data as a whole cannot be used (empty, no judged query, unknown split)
-├── ContractError              how to use a model is unknown or contradictory, or was violated
-├── ModelError                 a folder is no model, its architecture is unknown, its weights are damaged
-├── FetchError                 a model could not be fetched, or what came is not what was published
-│   └── NoSourceError          none of a model's sources could be reached
-├── StorageError               nothing could be written: disk full, read-only folder
-├── RecipeError                a recipe has an unknown key or an impossible value
-├── ProcessError               a process that trains along with this one is gone
-├── DoctorRefusal              the data doctor found an error that was not allowed by name
-└── MissingExtra               an optional dependency is needed
+NearfieldError                 anything a user can mend; the command line prints it and exits with
+code 2 ├── InputError                 a file, line, field or option is not what was wanted │   └──
+CollectionError        the data as a whole cannot be used (empty, no judged query, unknown split)
+├── ContractError              how to use a model is unknown or contradictory, or was violated ├──
+ModelError                 a folder is no model, its architecture is unknown, its weights are
+damaged ├── FetchError                 a model could not be fetched, or what came is not what was
+published │   └── NoSourceError          none of a model's sources could be reached ├── StorageError
+nothing could be written: disk full, read-only folder ├── RecipeError                a recipe has an
+unknown key or an impossible value ├── ProcessError               a process that trains along with
+this one is gone ├── DoctorRefusal              the data doctor found an error that was not allowed
+by name └── MissingExtra               an optional dependency is needed
 
 NearfieldWarning(UserWarning)
 ├── TruncationWarning          texts were longer than the model reads
@@ -36,7 +35,9 @@ class InputError(NearfieldError):
     `path` and `line` (1-based) lead the message, as `path:line: message`, where they are known.
     """
 
-    def __init__(self, message: str, *, path: str | Path | None = None, line: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, path: str | Path | None = None, line: int | None = None
+    ) -> None:
         place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
         super().__init__(place + message)
         self.path = None if path is None else Path(path)
@@ -44,7 +45,9 @@ class InputError(NearfieldError):
 
 
 class CollectionError(InputError):
-    """The data as a whole cannot be used: it is empty, has no judged query, or lacks the split asked for."""
+    """The data as a whole cannot be used: it is empty, has no judged query, or lacks the split
+    asked for.
+    """
 
 
 class ContractError(NearfieldError):
@@ -100,7 +103,9 @@ class MatryoshkaWarning(NearfieldWarning):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what another library's error says, with its kind where that is a key or nothing."""
+    """The first line of what another library's error says, with its kind where that is a key or
+    nothing.
+    """
     kind, said = type(error).__name__, str(error).strip().splitlines()
     if isinstance(error, KeyError) and said:
         return f"{kind} {said[0]}"
@@ -108,6 +113,8 @@ def first_line(error: BaseException) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`name`'s nearest spelling among `known`, as " Did you mean 'x'?", or "" when nothing is near."""
+    """`name`'s nearest spelling among `known`, as " Did you mean 'x'?", or "" when nothing
+    is near.
+    """
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""

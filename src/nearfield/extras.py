@@ -19,7 +19,10 @@ def require(module: str, *, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != module.split(".")[0]:
             raise
-        raise MissingExtra(f"{module} is needed here and is not installed; get it with: pip install 'nearfield[{extra}]'") from error
+        raise MissingExtra(
+            f"{module} is needed here and is not installed; get it with: pip "
+            f"install 'nearfield[{extra}]'"
+        ) from error
 
 
 def installed(module: str) -> bool:

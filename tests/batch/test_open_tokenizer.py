@@ -1,4 +1,6 @@
-"""Every statement about the tokeniser in a folder's files, against what transformers builds of it."""
+"""Every statement about the tokeniser in a folder's files, against what transformers builds
+of it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,12 @@ from nearfield.batch.tokens import Tokeniser
 from nearfield.errors import ModelError
 from tiny import SPECIALS, tiny_tokenizer
 
-TEXTS = ["the CAT [NEW] of <extra> dog [MASK] x[SEP] y", "Crème brûlée 日本 a  [MASK]b [new] <extra>b", "[FOO]. 'tis", "a " * 30]
+TEXTS = [
+    "the CAT [NEW] of <extra> dog [MASK] x[SEP] y",
+    "Crème brûlée 日本 a  [MASK]b [new] <extra>b",
+    "[FOO]. 'tis",
+    "a " * 30,
+]
 SIZE = tiny_tokenizer().get_vocab_size()
 
 
@@ -23,7 +30,10 @@ def token(content: str, **properties: bool) -> dict[str, Any]:
     return {"content": content, **plain, "special": True, **properties}
 
 
-DECODER = {str(at): token(content) for at, content in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])}
+DECODER = {
+    str(at): token(content)
+    for at, content in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+}
 STRIPPING = {number: stated | {"lstrip": True} for number, stated in DECODER.items()}
 SETTINGS: list[tuple[str, Any]] = [
     ("do_lower_case", False),
@@ -51,9 +61,18 @@ SETTINGS: list[tuple[str, Any]] = [
     ("do_basic_tokenize", False),
     ("wordpieces_prefix", "#"),
     ("a_key_that_nobody_knows", 1),
-    *(("tokenizer_class", name) for name in ("PreTrainedTokenizerFast", "MPNetTokenizer", "RobertaTokenizer")),
+    *(
+        ("tokenizer_class", name)
+        for name in ("PreTrainedTokenizerFast", "MPNetTokenizer", "RobertaTokenizer")
+    ),
 ]
-NOT_AS_ARGUMENTS = ("a_key_that_nobody_knows", "added_tokens_decoder", "do_basic_tokenize", "foo_token", "never_split")
+NOT_AS_ARGUMENTS = (
+    "a_key_that_nobody_knows",
+    "added_tokens_decoder",
+    "do_basic_tokenize",
+    "foo_token",
+    "never_split",
+)
 NOT_AS_ARGUMENTS += ("tokenizer_class", "wordpieces_prefix")
 FILES: list[dict[str, Any]] = [
     {"added_tokens.json": {"[NEW]": SIZE, "<extra>": SIZE + 1}},
@@ -70,7 +89,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     tiny_tokenizer().save(str(folder / "tokenizer.json"))
     BertConfig(vocab_size=SIZE, max_position_embeddings=130).save_pretrained(folder)
-    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer", "model_max_length": 64, **SPECIALS}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "BertTokenizer", "model_max_length": 64, **SPECIALS})
+    )
     return folder
 
 
@@ -105,26 +126,43 @@ def test_every_other_file_of_tokens(files: dict[str, Any], base: Path, tmp_path:
 def test_flags_of_tokens_and_the_direction_of_truncation_in_tokenizer_json(
     lstrip: bool, direction: str, base: Path, tmp_path: Path
 ) -> None:
-    folder = changed(base, tmp_path / "one", {"tokenizer_config.json": {"additional_special_tokens": ["[MASK]"]}})
+    folder = changed(
+        base, tmp_path / "one", {"tokenizer_config.json": {"additional_special_tokens": ["[MASK]"]}}
+    )
     whole = json.loads((folder / "tokenizer.json").read_text())
     whole["added_tokens"][4]["lstrip"] = lstrip
-    whole["truncation"] = {"direction": direction.title(), "max_length": 7, "strategy": "LongestFirst", "stride": 0}
+    whole["truncation"] = {
+        "direction": direction.title(),
+        "max_length": 7,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
     (folder / "tokenizer.json").write_text(json.dumps(whole))
     assert_as_transformers(folder)
 
 
 @pytest.mark.parametrize("name", ["processor_kwargs", "tokenizer_args"])
-def test_every_argument_that_sentence_transformers_passes_on(name: str, base: Path, tmp_path: Path) -> None:
+def test_every_argument_that_sentence_transformers_passes_on(
+    name: str, base: Path, tmp_path: Path
+) -> None:
     for at, (key, value) in enumerate(SETTINGS):
-        folder = changed(base, tmp_path / str(at), {"sentence_bert_config.json": {name: {key: value}}})
+        folder = changed(
+            base, tmp_path / str(at), {"sentence_bert_config.json": {name: {key: value}}}
+        )
         if key in NOT_AS_ARGUMENTS:
-            with pytest.raises(ModelError, match=rf"sentence_bert_config.json: states {name}\.{key}, which is not honoured"):
+            with pytest.raises(
+                ModelError,
+                match=rf"sentence_bert_config.json: states "
+                rf"{name}\.{key}, which is not honoured",
+            ):
                 Tokeniser.open(folder, max_tokens=14)
         else:
             assert_as_transformers(folder, {key: value})
 
 
-@pytest.mark.parametrize("case", ["bt_addedjson", "bt_addedcfg", "bt_addspecial", "bt_stm", "bt_split"])
+@pytest.mark.parametrize(
+    "case", ["bt_addedjson", "bt_addedcfg", "bt_addspecial", "bt_stm", "bt_split"]
+)
 def test_folders_that_add_or_split_tokens(case: str, repository: Path) -> None:
     folder = repository.parent / "shared" / "cases" / "added_tokens" / case
     if not folder.is_dir():
@@ -133,6 +171,10 @@ def test_folders_that_add_or_split_tokens(case: str, repository: Path) -> None:
 
 
 def test_a_tokeniser_with_a_call_of_its_own_is_refused(base: Path, tmp_path: Path) -> None:
-    folder = changed(base, tmp_path / "one", {"tokenizer_config.json": {"tokenizer_class": "LayoutLMv2Tokenizer"}})
+    folder = changed(
+        base,
+        tmp_path / "one",
+        {"tokenizer_config.json": {"tokenizer_class": "LayoutLMv2Tokenizer"}},
+    )
     with pytest.raises(ModelError, match=r"LayoutLMv2Tokenizer has a __call__ of its own"):
         Tokeniser.open(folder, max_tokens=14)

@@ -10,14 +10,21 @@ from nearfield.batch.tokens import Tokens
 
 def tokens_of(rows: list[list[int]]) -> Tokens:
     offsets = np.cumsum([0, *map(len, rows)])
-    return Tokens(np.array([token for row in rows for token in row], np.int32), offsets, np.zeros(len(rows), np.int64), 0)
+    return Tokens(
+        np.array([token for row in rows for token in row], np.int32),
+        offsets,
+        np.zeros(len(rows), np.int64),
+        0,
+    )
 
 
 ROWS = st.lists(st.lists(st.integers(0, 99), max_size=9), max_size=20)
 
 
 @given(ROWS, st.integers(1, 30))
-def test_each_sequence_is_in_one_batch_whole_and_within_the_budget(rows: list[list[int]], budget: int) -> None:
+def test_each_sequence_is_in_one_batch_whole_and_within_the_budget(
+    rows: list[list[int]], budget: int
+) -> None:
     tokens = tokens_of(rows)
     batches = packed_batches(tokens, budget)
     seen = [int(item) for batch in batches for item in batch.items]
@@ -32,7 +39,9 @@ def test_each_sequence_is_in_one_batch_whole_and_within_the_budget(rows: list[li
 @given(ROWS)
 def test_groups_and_positions_are_those_of_a_plain_loop(rows: list[list[int]]) -> None:
     batch = pack(tokens_of(rows), np.arange(len(rows)))
-    assert batch.positions.tolist() == [place for length in batch.lengths for place in range(length)]
+    assert batch.positions.tolist() == [
+        place for length in batch.lengths for place in range(length)
+    ]
     covered = [length for _, count, length in batch.groups for _ in range(count)]
     assert covered == [length for length in batch.lengths if length]
     for first, count, length in batch.groups:

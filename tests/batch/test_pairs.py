@@ -21,7 +21,9 @@ TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=40), min_size=1,
 def test_pairs_joined_from_texts_are_those_that_the_tokeniser_makes_of_both(
     first: list[str], second: list[str], limit: int, left: bool
 ) -> None:
-    pairs = PairTokeniser(Tokeniser(pair_tokenizer(), max_tokens=limit, from_start=left), typed=True)
+    pairs = PairTokeniser(
+        Tokeniser(pair_tokenizer(), max_tokens=limit, from_start=left), typed=True
+    )
     at = np.array(list(product(range(len(first)), range(len(second)))), np.int64)
     joined = pairs.join(pairs.texts(first), pairs.texts(second), (at[:, 0], at[:, 1]))
     peer = pair_tokenizer()
@@ -29,7 +31,10 @@ def test_pairs_joined_from_texts_are_those_that_the_tokeniser_makes_of_both(
     peer.enable_truncation(limit, strategy="longest_first", direction="left" if left else "right")
     assert joined.types is not None
     for row, (a, b) in enumerate(at.tolist()):
-        theirs, span = peer.encode(first[a], second[b]), slice(joined.offsets[row], joined.offsets[row + 1])
+        theirs, span = (
+            peer.encode(first[a], second[b]),
+            slice(joined.offsets[row], joined.offsets[row + 1]),
+        )
         assert joined.ids[span].tolist() == theirs.ids
         assert joined.types[span].tolist() == theirs.type_ids
         assert joined.lost[row] == max(0, uncut[row] - limit)
@@ -42,13 +47,17 @@ def test_the_longer_text_gives_way_first() -> None:
 
 def test_a_prompt_goes_before_each_text() -> None:
     pairs = PairTokeniser(Tokeniser(pair_tokenizer(), max_tokens=20), typed=False)
-    np.testing.assert_array_equal(pairs.texts(["cat"], "query : ").ids, pairs.texts(["query : cat"]).ids)
+    np.testing.assert_array_equal(
+        pairs.texts(["cat"], "query : ").ids, pairs.texts(["query : cat"]).ids
+    )
     joined = pairs.join(pairs.texts(["cat"]), pairs.texts(["dog"]), (np.array([0]), np.array([0])))
     assert joined.types is None
 
 
 def test_a_tokeniser_that_is_none_of_pairs_is_refused() -> None:
     turned = pair_tokenizer()
-    turned.post_processor = processors.TemplateProcessing(single="$A", pair="$B:1 [SEP] $A", special_tokens=[("[SEP]", 3)])
+    turned.post_processor = processors.TemplateProcessing(
+        single="$A", pair="$B:1 [SEP] $A", special_tokens=[("[SEP]", 3)]
+    )
     with pytest.raises(ModelError, match="first text before its second"):
         PairTokeniser(Tokeniser(turned, max_tokens=20), typed=False)

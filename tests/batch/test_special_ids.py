@@ -32,13 +32,24 @@ def wanted(folder: Path) -> tuple[int, ...]:
         BERT | {"tokenizer_class": "BertTokenizerFast", "unk_token": "[UNK]"},
     ],
 )
-def test_berts_are_those_of_transformers(stated: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_berts_are_those_of_transformers(
+    stated: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tiny_model(tmp_path / "tiny", tokenizer_config=stated)
-    monkeypatch.setattr(module, "_as_transformers_says", lambda transformer: pytest.fail("transformers was asked"))
+    monkeypatch.setattr(
+        module, "_as_transformers_says", lambda transformer: pytest.fail("transformers was asked")
+    )
     assert special_ids(folder) == wanted(folder)
 
 
-@pytest.mark.parametrize("other", [{"sep_token": "[MASK]"}, {"eos_token": "[MASK]"}, {"cls_token": "[CLS]", "pad_token": "[PAD]"}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"sep_token": "[MASK]"},
+        {"eos_token": "[MASK]"},
+        {"cls_token": "[CLS]", "pad_token": "[PAD]"},
+    ],
+)
 def test_a_map_of_special_tokens_counts_too(other: dict[str, str], tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "tiny", tokenizer_config=BERT, special_tokens_map=other)
     assert special_ids(folder) == wanted(folder)
@@ -47,7 +58,10 @@ def test_a_map_of_special_tokens_counts_too(other: dict[str, str], tmp_path: Pat
 def test_others_are_asked_of_transformers(tmp_path: Path) -> None:
     folder = tiny_three_heads(tmp_path / "tiny")
     assert special_ids(folder) == wanted(folder)
-    assert json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"] == "XLMRobertaTokenizer"
+    assert (
+        json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"]
+        == "XLMRobertaTokenizer"
+    )
 
 
 @pytest.mark.parametrize("name", ["minilm", "mpnet"])

@@ -21,7 +21,11 @@ CLASSES: list[dict[str, Any]] = [
     {"tokenizer_class": "BertTokenizer"},
     {"tokenizer_class": "BertTokenizer", "do_lower_case": True},
     {"tokenizer_class": "BertTokenizer", "do_lower_case": False},
-    {"tokenizer_class": "BertTokenizerFast", "strip_accents": False, "tokenize_chinese_chars": False},
+    {
+        "tokenizer_class": "BertTokenizerFast",
+        "strip_accents": False,
+        "tokenize_chinese_chars": False,
+    },
     {"tokenizer_class": "BertTokenizer", "truncation_side": "left"},
     {"truncation_side": "left"},
 ]
@@ -48,14 +52,20 @@ def test_ids_are_those_of_transformers(settings: dict[str, Any], tmp_path: Path)
 def test_truncation_from_the_start_keeps_the_special_tokens(tmp_path: Path) -> None:
     folder = stated(tiny_model(tmp_path / "model"), truncation_side="left")
     tokens = Tokeniser.open(folder, max_tokens=5).tokenise(["the a an of to", "cat"], "query ")
-    names = {place: piece for piece, place in AutoTokenizer.from_pretrained(folder).get_vocab().items()}
+    names = {
+        place: piece for piece, place in AutoTokenizer.from_pretrained(folder).get_vocab().items()
+    }
     assert [names[token] for token in tokens.of(0)] == ["[CLS]", "an", "of", "to", "[SEP]"]
     assert tokens.lost.tolist() == [3, 0]
 
 
 @pytest.mark.parametrize(("lower_case", "imported"), [(True, False), (False, True)])
-def test_transformers_is_imported_only_where_the_files_disagree(lower_case: bool, imported: bool, tmp_path: Path) -> None:
-    folder = stated(tiny_model(tmp_path / "model"), tokenizer_class="BertTokenizer", do_lower_case=lower_case)
+def test_transformers_is_imported_only_where_the_files_disagree(
+    lower_case: bool, imported: bool, tmp_path: Path
+) -> None:
+    folder = stated(
+        tiny_model(tmp_path / "model"), tokenizer_class="BertTokenizer", do_lower_case=lower_case
+    )
     code = f"""
 import sys; from pathlib import Path; from nearfield.batch.tokens import Tokeniser
 Tokeniser.open(Path({str(folder)!r}), max_tokens=8); print("transformers" in sys.modules)"""

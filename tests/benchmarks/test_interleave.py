@@ -1,4 +1,6 @@
-"""Sides take turns, ratios are of one round, and a side in another process answers or says why not."""
+"""Sides take turns, ratios are of one round, and a side in another process answers or says
+why not.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The facts that results are read against name no host and no path, and the limit of a product is one that was reached."""
+"""The facts that results are read against name no host and no path, and the limit of a product is
+one that was reached.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,15 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "SHAPES", ((8, 16, 32), (16, 16, 16)))
     limits = machine.gemm_limits(seconds=0.0)
     assert {"float32", "bfloat16"} <= set(limits)
-    assert all(limit["gflops"] > 0 and limit["shape"] in ([8, 16, 32], [16, 16, 16]) for limit in limits.values())
+    assert all(
+        limit["gflops"] > 0 and limit["shape"] in ([8, 16, 32], [16, 16, 16])
+        for limit in limits.values()
+    )
 
 
-def test_a_result_goes_to_the_folder_of_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_goes_to_the_folder_of_its_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     facts = {"processor": "AMD EPYC (7)", "family": "25", "model": "1", "cores": 2, "gpu": None}
     assert machine.slug(facts) == "amd-epyc-7-25-1-2-cores"

@@ -14,12 +14,26 @@ from tiny_data import tiny_collection
 def test_a_head_is_made_trained_and_measured(tmp_path: Path, repository: Path) -> None:
     tiny_model(tmp_path / "tiny")
     tiny_collection(queries=80).save(tmp_path / "data")
-    words = [sys.executable, repository / "benchmarks" / "scifact_heads.py", tmp_path / "tiny", "--on", tmp_path / "data"]
+    words = [
+        sys.executable,
+        repository / "benchmarks" / "scifact_heads.py",
+        tmp_path / "tiny",
+        "--on",
+        tmp_path / "data",
+    ]
     done = subprocess.run(
-        [*words, "--pairs", "0", "--epochs", "1", "--before", "--inference-free", "--json"], capture_output=True, text=True, check=False
+        [*words, "--pairs", "0", "--epochs", "1", "--before", "--inference-free", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert {row["system"] for row in found["rows"]} == {"tiny splade", "tiny splade before", "tiny", "bm25"}
+    assert {row["system"] for row in found["rows"]} == {
+        "tiny splade",
+        "tiny splade before",
+        "tiny",
+        "bm25",
+    }
     assert found["stages"][0]["steps"] > 0
     assert any("active terms a document" in note for note in found["notes"])

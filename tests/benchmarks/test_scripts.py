@@ -1,4 +1,6 @@
-"""Every benchmark at a tiny size, so that they go on running, and the page that is drawn from what they save."""
+"""Every benchmark at a tiny size, so that they go on running, and the page that is drawn from what
+they save.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(repository: Path, script: str, *words: str | Path) -> dict[str, Any]:
-    command = [sys.executable, "-W", "ignore", str(repository / "benchmarks" / script), *map(str, words), "--json"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(repository / "benchmarks" / script),
+        *map(str, words),
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
@@ -38,9 +47,16 @@ def run(repository: Path, script: str, *words: str | Path) -> dict[str, Any]:
     return result
 
 
-def page(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: dict[str, dict[str, Any]]) -> str:
+def page(
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    results: dict[str, dict[str, Any]],
+) -> str:
     """What docs/performance.py makes of these results."""
-    spec = importlib.util.spec_from_file_location("performance", repository / "docs" / "performance.py")
+    spec = importlib.util.spec_from_file_location(
+        "performance", repository / "docs" / "performance.py"
+    )
     assert spec
     assert spec.loader
     performance: ModuleType = importlib.util.module_from_spec(spec)
@@ -48,21 +64,50 @@ def page(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resu
     (tmp_path / "results" / "here").mkdir(parents=True)
     (tmp_path / "pictures").mkdir()
     for name, result in results.items():
-        (tmp_path / "results" / "here" / f"{name}.json").write_text(json.dumps(result), encoding="utf-8")
+        (tmp_path / "results" / "here" / f"{name}.json").write_text(
+            json.dumps(result), encoding="utf-8"
+        )
     monkeypatch.setattr(performance, "HERE", tmp_path)
     monkeypatch.setattr(performance, "RESULTS", tmp_path / "results")
     performance.main()
     return (tmp_path / "performance.md").read_text(encoding="utf-8")
 
 
-def test_encoding_with_its_quality_and_growth(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("--rounds", "1", "--texts", "4", "--gemm-seconds", "0", "--sides", "nearfield torch,nearfield torch bfloat16,fastembed")
-    result = run(repository, "encode_cpu.py", place / "model", *words, "--ndcg", place / "tiny", "--most", "60", "--growth")
+def test_encoding_with_its_quality_and_growth(
+    repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (
+        "--rounds",
+        "1",
+        "--texts",
+        "4",
+        "--gemm-seconds",
+        "0",
+        "--sides",
+        "nearfield torch,nearfield torch bfloat16,fastembed",
+    )
+    result = run(
+        repository,
+        "encode_cpu.py",
+        place / "model",
+        *words,
+        "--ndcg",
+        place / "tiny",
+        "--most",
+        "60",
+        "--growth",
+    )
     assert set(result["sides"]) == {"paragraphs", "queries"}
     for measured in result["sides"].values():
-        assert set(measured) == {"sentence-transformers torch float32", "nearfield torch float32", "nearfield torch bfloat16"}
+        assert set(measured) == {
+            "sentence-transformers torch float32",
+            "nearfield torch float32",
+            "nearfield torch bfloat16",
+        }
         assert all(row["least_cosine"] > 0.99 for row in measured.values())
-    assert "environment" in result["not_run"]["fastembed onnx float32"], "a side that is not there is named"
+    assert "environment" in result["not_run"]["fastembed onnx float32"], (
+        "a side that is not there is named"
+    )
     assert "int8" in result["not_run"]["nearfield torch int8"]
     assert set(result["ndcg"]) == {"float32", "bfloat16"}
     assert all(row["documents"] == 60 and 0 <= row["ndcg"] <= 1 for row in result["ndcg"].values())
@@ -78,9 +123,23 @@ def test_encoding_with_its_quality_and_growth(repository: Path, place: Path, tmp
 
 @pytest.mark.filterwarnings("ignore")
 def test_encoding_on_a_gpu_where_there_is_none(
-    repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    repository: Path,
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = [str(place / "model"), "--cpu", "--rounds", "2", "--texts", "8", "--gemm-seconds", "0", "--json"]
+    words = [
+        str(place / "model"),
+        "--cpu",
+        "--rounds",
+        "2",
+        "--texts",
+        "8",
+        "--gemm-seconds",
+        "0",
+        "--json",
+    ]
     monkeypatch.setattr(sys, "argv", ["gpu_encode.py", *words])
     monkeypatch.setattr(machine, "SHAPES", ((8, 16, 32),))
     gpu_encode.main()
@@ -89,7 +148,11 @@ def test_encoding_on_a_gpu_where_there_is_none(
     assert gpu_encode._table(result).startswith(f"model on {result['machine']['processor']}: ")
     for measured in result["sides"].values():
         precisions = ("float32", "bfloat16")
-        assert set(measured) == {f"{package} {precision}" for package in ("sentence-transformers", "nearfield") for precision in precisions}
+        assert set(measured) == {
+            f"{package} {precision}"
+            for package in ("sentence-transformers", "nearfield")
+            for precision in precisions
+        }
         for row in measured.values():
             assert row["least"] <= row["ratio"] <= row["greatest"]
             assert len(row["seconds"]) == 2
@@ -106,38 +169,77 @@ def test_the_operations_of_a_models_products(place: Path) -> None:
     assert operations == 2 * per_layer
 
 
-def test_search_words_static_and_sparse_models(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    search = run(repository, "search.py", "--rows", "1200", "--dim", "32", "--rounds", "1", "--growth")
+def test_search_words_static_and_sparse_models(
+    repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = run(
+        repository, "search.py", "--rows", "1200", "--dim", "32", "--rounds", "1", "--growth"
+    )
     assert {"read", "exact float32", "exact binary", "numpy float32"} <= set(search["one query"])
     words = run(repository, "bm25.py", "--documents", "200", "--queries", "8", "--rounds", "1")
     assert set(words["sides"]) == {"nearfield", "nearfield, one at a time"}
     model = model2vec_folder(tmp_path / "static")
     sizes = ("--rounds", "1", "--texts", "40")
-    static = run(repository, "static.py", model, "--teacher", place / "model", "--on", place / "tiny", *sizes)
+    static = run(
+        repository, "static.py", model, "--teacher", place / "model", "--on", place / "tiny", *sizes
+    )
     assert set(static["models"]["static"]) == {"nearfield", "model2vec", "teacher"}
-    sparse = run(repository, "splade.py", tiny_splade(tmp_path / "sparse"), "--rounds", "1", "--texts", "6")
+    sparse = run(
+        repository, "splade.py", tiny_splade(tmp_path / "sparse"), "--rounds", "1", "--texts", "6"
+    )
     for sides in sparse["sides"].values():
         assert sides["nearfield native float32"]["least_cosine"] > 0.9999
         assert sides["nearfield native int8"]["least_cosine"] > 0.99
-    drawn = page(repository, tmp_path, monkeypatch, {"search": search, "bm25": words, "static": static, "splade": sparse})
-    for title in ("### Search over 1,200 x 32", "### BM25 over 200 documents", "### Static models", "### SPLADE, sparse"):
+    drawn = page(
+        repository,
+        tmp_path,
+        monkeypatch,
+        {"search": search, "bm25": words, "static": static, "splade": sparse},
+    )
+    for title in (
+        "### Search over 1,200 x 32",
+        "### BM25 over 200 documents",
+        "### Static models",
+        "### SPLADE, sparse",
+    ):
         assert title in drawn
 
 
-def test_what_other_processes_cost(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("--busy", "0,1", "--rounds", "1", "--texts", "4", "--batch", "8", "--on", place / "tiny", "--parts", "encode,train")
+def test_what_other_processes_cost(
+    repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (
+        "--busy",
+        "0,1",
+        "--rounds",
+        "1",
+        "--texts",
+        "4",
+        "--batch",
+        "8",
+        "--on",
+        place / "tiny",
+        "--parts",
+        "encode,train",
+    )
     result = run(repository, "load.py", place / "model", *words)
     for part in ("encode", "train"):
         assert list(result["parts"][part]) == ["0", "1"]
         quiet = result["parts"][part]["0"]
-        assert quiet["beside"] == quiet["nearfield"]["slowdown"] == {"ratio": 1, "least": 1, "greatest": 1}
+        assert (
+            quiet["beside"]
+            == quiet["nearfield"]["slowdown"]
+            == {"ratio": 1, "least": 1, "greatest": 1}
+        )
         assert result["parts"][part]["1"]["nearfield"]["seconds"] > 0
     drawn = page(repository, tmp_path, monkeypatch, {"load-tiny": result})
     assert "### On a busy machine, model" in drawn
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with a signal")
-def test_out_of_core_with_a_kill(repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_core_with_a_kill(
+    repository: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ("--rows", "400", "--small", "100", "--kills", "1", "--folder", tmp_path)
     result = run(repository, "out_of_core.py", place / "model", *words)
     assert result["checked"]["rows"] == result["checked"]["vectors"] == 400
@@ -145,14 +247,25 @@ def test_out_of_core_with_a_kill(repository: Path, place: Path, tmp_path: Path, 
     assert "Checked: rows: 400" in page(repository, tmp_path, monkeypatch, {"out-of-core": result})
 
 
-def test_an_unknown_result_is_not_drawn_by_guess(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = {"machine": {"processor": "P", "cores": 1, "memory_gib": 1, "extensions": [], "gpu": None}}
+def test_an_unknown_result_is_not_drawn_by_guess(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {
+        "machine": {"processor": "P", "cores": 1, "memory_gib": 1, "extensions": [], "gpu": None}
+    }
     facts |= {"command": "c", "date": "d", "load_before": 0}
     with pytest.raises(SystemExit, match="DRAWN"):
         page(repository, tmp_path, monkeypatch, {"unheard-of": facts})
 
 
-def test_every_committed_result_is_drawn(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_committed_result_is_drawn(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for folder in (repository / "benchmarks" / "results").iterdir():
-        found = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("*.json")}
-        assert page(repository, tmp_path / folder.name, monkeypatch, found).count("\n### ") == len(found)
+        found = {
+            file.stem: json.loads(file.read_text(encoding="utf-8"))
+            for file in folder.glob("*.json")
+        }
+        assert page(repository, tmp_path / folder.name, monkeypatch, found).count("\n### ") == len(
+            found
+        )

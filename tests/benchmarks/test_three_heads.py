@@ -32,16 +32,35 @@ def test_both_parts_give_their_figures(tmp_path: Path, repository: Path) -> None
         "1",
     ]
     ran = subprocess.run(
-        [sys.executable, str(repository / "benchmarks" / "three_heads.py"), *words, "--texts", "4", "--dim", "8", "--json"],
+        [
+            sys.executable,
+            str(repository / "benchmarks" / "three_heads.py"),
+            *words,
+            "--texts",
+            "4",
+            "--dim",
+            "8",
+            "--json",
+        ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
-    assert all(found["speed"][runtime]["times_as_fast_as_dense"]["ratio"] > 0 for runtime in ("native", "torch"))
+    assert all(
+        found["speed"][runtime]["times_as_fast_as_dense"]["ratio"] > 0
+        for runtime in ("native", "torch")
+    )
     names = {row["system"] for row in found["quality"]["rows"]}
-    assert {"bm25", "model before", "three heads", "three heads dense", "three heads sparse", "three heads multi-vector"} == names
+    assert {
+        "bm25",
+        "model before",
+        "three heads",
+        "three heads dense",
+        "three heads sparse",
+        "three heads multi-vector",
+    } == names
     assert found["quality"]["fusion"]["dev"] >= found["quality"]["fusion"]["before"]
     assert found["quality"]["fused_minus_best_head"]["best"] in names
     assert found["quality"]["stages"][-1]["steps"] >= 1

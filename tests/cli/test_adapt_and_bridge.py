@@ -22,9 +22,25 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_adapt_with_a_model_writes_the_map_and_says_the_verdict(cli: Run, data: Path, tmp_path: Path) -> None:
+def test_adapt_with_a_model_writes_the_map_and_says_the_verdict(
+    cli: Run, data: Path, tmp_path: Path
+) -> None:
     model = tiny_model(tmp_path / "model")
-    told = cli("adapt", model, "--on", data, "--to", tmp_path / "adapter", "--epochs", 3, "--kind", "low-rank", "--width", 4, "--json")
+    told = cli(
+        "adapt",
+        model,
+        "--on",
+        data,
+        "--to",
+        tmp_path / "adapter",
+        "--epochs",
+        3,
+        "--kind",
+        "low-rank",
+        "--width",
+        4,
+        "--json",
+    )
     assert told.exit_code == 0, told.stderr
     shown = json.loads(told.stdout)
     assert shown["verdict"]["queries"] == 30
@@ -35,18 +51,35 @@ def test_adapt_with_a_model_writes_the_map_and_says_the_verdict(cli: Run, data: 
     assert "model adapted" in table.stdout
 
 
-def test_adapt_without_a_model_takes_vectors_from_anywhere(cli: Run, data: Path, tmp_path: Path) -> None:
+def test_adapt_without_a_model_takes_vectors_from_anywhere(
+    cli: Run, data: Path, tmp_path: Path
+) -> None:
     made, generator = tiny_collection(), np.random.default_rng(0)
     for name, ids in (("d", made.document_ids), ("q", made.query_ids)):
-        Dense(generator.normal(size=(len(ids), 6)).astype(np.float32), 6).save(tmp_path / name, ids=list(ids))
+        Dense(generator.normal(size=(len(ids), 6)).astype(np.float32), 6).save(
+            tmp_path / name, ids=list(ids)
+        )
     told = cli(
-        "adapt", "--on", data, "--documents", tmp_path / "d", "--queries", tmp_path / "q", "--to", tmp_path / "a", "--epochs", 2, "--json"
+        "adapt",
+        "--on",
+        data,
+        "--documents",
+        tmp_path / "d",
+        "--queries",
+        tmp_path / "q",
+        "--to",
+        tmp_path / "a",
+        "--epochs",
+        2,
+        "--json",
     )
     assert told.exit_code == 0, told.stderr
     assert json.loads(told.stdout)["comparison"]["collection"] == "tiny"
 
 
-def test_bad_requests_to_adapt_are_errors_before_anything_is_encoded(cli: Run, data: Path, tmp_path: Path) -> None:
+def test_bad_requests_to_adapt_are_errors_before_anything_is_encoded(
+    cli: Run, data: Path, tmp_path: Path
+) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
     to = ("--on", data, "--to", tmp_path / "adapter")
@@ -62,7 +95,20 @@ def test_bad_requests_to_adapt_are_errors_before_anything_is_encoded(cli: Run, d
 
 def test_bridge_writes_the_map_and_what_it_keeps(cli: Run, data: Path, tmp_path: Path) -> None:
     old, new = (tiny_model(tmp_path / name, seed=seed) for seed, name in enumerate(("old", "new")))
-    told = cli("bridge", old, new, "--on", data, "--to", tmp_path / "bridge", "--width", 0, "--sample", 60, "--json")
+    told = cli(
+        "bridge",
+        old,
+        new,
+        "--on",
+        data,
+        "--to",
+        tmp_path / "bridge",
+        "--width",
+        0,
+        "--sample",
+        60,
+        "--json",
+    )
     assert told.exit_code == 0, told.stderr
     shown = json.loads(told.stdout)
     names = {row["name"] for row in shown["comparison"]["rows"]}
@@ -74,16 +120,26 @@ def test_bridge_writes_the_map_and_what_it_keeps(cli: Run, data: Path, tmp_path:
     assert "recall of the ten best" in table.stdout
 
 
-def test_only_dense_vectors_of_the_model_itself_are_mapped(cli: Run, data: Path, tmp_path: Path) -> None:
-    model, other = (tiny_model(tmp_path / name, seed=seed) for seed, name in enumerate(("model", "other")))
-    for arguments in (("models", "head", model, "splade", "--to", tmp_path / "sparse"), ("encode", model, data, "--to", tmp_path / "v")):
+def test_only_dense_vectors_of_the_model_itself_are_mapped(
+    cli: Run, data: Path, tmp_path: Path
+) -> None:
+    model, other = (
+        tiny_model(tmp_path / name, seed=seed) for seed, name in enumerate(("model", "other"))
+    )
+    for arguments in (
+        ("models", "head", model, "splade", "--to", tmp_path / "sparse"),
+        ("encode", model, data, "--to", tmp_path / "v"),
+    ):
         assert cli(*arguments).exit_code == 0
     assert cli("encode", tmp_path / "sparse", data, "--to", tmp_path / "terms").exit_code == 0
     to = ("--on", data, "--to", tmp_path / "made")
     for refused, said in (
         (("adapt", tmp_path / "sparse", *to), "makes sparse embeddings"),
         (("bridge", model, tmp_path / "sparse", *to), "makes sparse embeddings"),
-        (("adapt", model, "--documents", tmp_path / "terms", *to), "terms: holds sparse embeddings; wanted dense vectors"),
+        (
+            ("adapt", model, "--documents", tmp_path / "terms", *to),
+            "terms: holds sparse embeddings; wanted dense vectors",
+        ),
         (("adapt", other, "--documents", tmp_path / "v", *to), "other is another model"),
         (("adapt", model, "--documents", model, *to), "vectors.npy: does not exist"),
     ):

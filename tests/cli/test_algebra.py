@@ -1,4 +1,6 @@
-"""Models made of models on the command line: a folder, its size, and what it loses beside what it is made of."""
+"""Models made of models on the command line: a folder, its size, and what it loses beside what it
+is made of.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,12 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_each_operation_is_measured_beside_the_original(cli: Run, data: Path, tmp_path: Path) -> None:
-    model, other = (tiny_model(tmp_path / name, seed=seed) for seed, name in enumerate(("one", "two")))
+def test_each_operation_is_measured_beside_the_original(
+    cli: Run, data: Path, tmp_path: Path
+) -> None:
+    model, other = (
+        tiny_model(tmp_path / name, seed=seed) for seed, name in enumerate(("one", "two"))
+    )
     for arguments in (
         ("merge", model, other, "--how", "slerp", "--weights", "0.25"),
         ("drop-layers", model, "--keep", "0"),
@@ -41,7 +47,9 @@ def test_each_operation_is_measured_beside_the_original(cli: Run, data: Path, tm
             assert shown["bytes"]["after"] < shown["bytes"]["before"]
 
 
-def test_the_difference_is_the_new_model_less_the_old_one(cli: Run, data: Path, tmp_path: Path) -> None:
+def test_the_difference_is_the_new_model_less_the_old_one(
+    cli: Run, data: Path, tmp_path: Path
+) -> None:
     model, made = tiny_model(tmp_path / "one"), tmp_path / "made"
     told = cli("models", "quantise", model, "--to", made, "--on", data)
     assert told.exit_code == 0, told.stderr
@@ -52,9 +60,25 @@ def test_the_difference_is_the_new_model_less_the_old_one(cli: Run, data: Path, 
 
 def test_a_static_model_is_weighted_by_its_texts(cli: Run, data: Path, tmp_path: Path) -> None:
     model = model2vec_folder(tmp_path / "static")
-    told = cli("models", "sif", model, "--texts", data, "--components", "1", "--to", tmp_path / "made", "--on", data, "--json")
+    told = cli(
+        "models",
+        "sif",
+        model,
+        "--texts",
+        data,
+        "--components",
+        "1",
+        "--to",
+        tmp_path / "made",
+        "--on",
+        data,
+        "--json",
+    )
     assert told.exit_code == 0, told.stderr
-    assert {row["name"] for row in json.loads(told.stdout)["comparison"]["rows"]} == {"static", "made"}
+    assert {row["name"] for row in json.loads(told.stdout)["comparison"]["rows"]} == {
+        "static",
+        "made",
+    }
 
 
 def test_bad_numbers_are_errors(cli: Run, tmp_path: Path) -> None:

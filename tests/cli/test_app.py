@@ -49,7 +49,9 @@ def leaves() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("path", leaves(), ids=" ".join)
-def test_every_command_has_help_with_examples_and_json(path: tuple[str, ...], cli: Callable[..., Any]) -> None:
+def test_every_command_has_help_with_examples_and_json(
+    path: tuple[str, ...], cli: Callable[..., Any]
+) -> None:
     shown = cli(*path, "--help")
     assert shown.exit_code == 0
     assert "Examples" in shown.stdout
@@ -64,7 +66,10 @@ def test_paragraphs_of_the_help_flow_and_examples_keep_their_lines(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
     shown = cli(*path, "--help").stdout.partition("╭")[0]
-    paragraphs = [[line for line in part.splitlines() if line.strip()] for part in re.split(r"\n\s*\n", shown.split("Usage:")[1])]
+    paragraphs = [
+        [line for line in part.splitlines() if line.strip()]
+        for part in re.split(r"\n\s*\n", shown.split("Usage:")[1])
+    ]
     examples = [part for part in paragraphs if part and part[0].startswith("     ")]
     assert [part for part in paragraphs if part not in examples and len(part) > 1] == []
     assert examples
@@ -77,7 +82,11 @@ def test_version(cli: Callable[..., Any]) -> None:
 
 def test_an_error_is_one_line_on_stderr_and_exit_code_2() -> None:
     def body() -> None:
-        raise InputError("got [bold]three[/bold] fields :smile: " + "long " * 60 + "end", path="qrels.tsv", line=7)
+        raise InputError(
+            "got [bold]three[/bold] fields :smile: " + "long " * 60 + "end",
+            path="qrels.tsv",
+            line=7,
+        )
 
     shown = run_failing(body)
     assert shown.exit_code == 2
@@ -115,7 +124,8 @@ def test_other_warnings_are_left_as_they_are() -> None:
     def body() -> None:
         warnings.warn("someone else's", DeprecationWarning, stacklevel=1)
 
-    assert isinstance(run_failing(body).exception, DeprecationWarning)  # the tests' filter makes it an error, here too
+    # the tests' filter makes it an error, here too
+    assert isinstance(run_failing(body).exception, DeprecationWarning)
 
 
 def test_the_librarys_log_is_shown_and_the_logger_left_as_it_was() -> None:
@@ -144,24 +154,39 @@ def test_an_unknown_command_and_an_unknown_option_exit_with_2() -> None:
 
 
 def test_the_exit_code_and_the_line_of_a_real_process() -> None:
-    ran = subprocess.run([*MAIN, "models", "show", "minilmm"], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [*MAIN, "models", "show", "minilmm"], capture_output=True, text=True, check=False
+    )
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == f"error: minilmm: is no model of the catalog, which has {len(names())}. Did you mean 'minilm'?\n"
+    assert ran.stderr == (
+        f"error: minilmm: is no model of the catalog, which has {len(names())}. "
+        "Did you mean 'minilm'?\n"
+    )
 
 
 def test_a_reader_that_leaves_early_is_no_traceback() -> None:
     read, write = os.pipe()
     os.close(read)
-    ran = subprocess.run([*MAIN, "models", "show", "minilm", "--json"], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    ran = subprocess.run(
+        [*MAIN, "models", "show", "minilm", "--json"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     os.close(write)
     assert "Traceback" not in ran.stderr
     assert ran.returncode in (0, 1)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
-@pytest.mark.parametrize("arguments", [["models"], ["models", "show", "minilm", "--json"], ["--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["models"], ["models", "show", "minilm", "--json"], ["--help"]]
+)
 def test_a_full_stdout_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     with open("/dev/full", "wb") as full:
-        ran = subprocess.run([*MAIN, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        ran = subprocess.run(
+            [*MAIN, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert ran.returncode == 2
     assert ran.stderr == "error: standard output could not be written: No space left on device\n"

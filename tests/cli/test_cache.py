@@ -24,10 +24,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NEARFIELD_HOME", str(place))
     (place / "models" / "minilm" / ".nearfield" / "openvino-float32-0123").mkdir(parents=True)
     (place / "models" / "minilm" / "model.safetensors").write_bytes(b"w" * 1000)
-    (place / "models" / "minilm" / ".nearfield" / "openvino-float32-0123" / "model.bin").write_bytes(b"c" * 100)
+    (
+        place / "models" / "minilm" / ".nearfield" / "openvino-float32-0123" / "model.bin"
+    ).write_bytes(b"c" * 100)
     (place / "models" / ".minilm.download-1").mkdir()
     for model, prompt in (("minilm", ""), ("bge-small", "query: ")):
-        facts = {"files": model, "runtime": "native", "precision": "float32", "prompt": prompt, "dim": "8"}
+        facts = {
+            "files": model,
+            "runtime": "native",
+            "precision": "float32",
+            "prompt": prompt,
+            "dim": "8",
+        }
         vectors = VectorCache.open(facts, model=model)
         assert vectors is not None
         vectors.add([b"1" * 16], [np.ones(8, np.float32).tobytes()], np.ones((1, 3), np.int64))
@@ -54,11 +62,23 @@ def test_everything_is_shown_with_its_size(cli: Run, full: Path) -> None:
     told = json.loads(shown.stdout)
     assert told["folder"] == str(full)
     items = told["items"]
-    assert [item["kind"] for item in items] == ["models", "conversions", "vectors", "vectors", "collections", "words"]
+    assert [item["kind"] for item in items] == [
+        "models",
+        "conversions",
+        "vectors",
+        "vectors",
+        "collections",
+        "words",
+    ]
     assert told["bytes"] == sum(item["size"] for item in items)
     by_kind = {item["kind"]: item for item in items}
-    assert (by_kind["models"]["size"], by_kind["conversions"]["size"]) == (1000, 100), "a conversion beside a model counts once"
-    assert (by_kind["conversions"]["model"], by_kind["conversions"]["about"]) == ("minilm", "for openvino float32")
+    assert (by_kind["models"]["size"], by_kind["conversions"]["size"]) == (1000, 100), (
+        "a conversion beside a model counts once"
+    )
+    assert (by_kind["conversions"]["model"], by_kind["conversions"]["about"]) == (
+        "minilm",
+        "for openvino float32",
+    )
     assert by_kind["collections"]["about"] == "a collection, converted: questions"
     assert by_kind["words"]["model"] == "words"
     bge = next(item for item in items if item["model"] == "bge-small")
@@ -73,10 +93,22 @@ def test_clearing_takes_what_was_named_and_nothing_else(cli: Run, full: Path) ->
     assert len(cached()) == 6
     assert cli("cache", "clear", "vectors", "--model", "minilm").exit_code == 0
     assert [item.model for item in cached(["vectors"])] == ["bge-small"]
-    assert json.loads(cli("cache", "clear", "vectors", "words", "--older-than", "1", "--json").stdout)["items"] == []
+    assert (
+        json.loads(cli("cache", "clear", "vectors", "words", "--older-than", "1", "--json").stdout)[
+            "items"
+        ]
+        == []
+    )
     for file in (full / "vectors").iterdir():
         os.utime(file, (1e9, 1e9))
-    assert len(json.loads(cli("cache", "clear", "vectors", "words", "--older-than", "1", "--json").stdout)["items"]) == 1
+    assert (
+        len(
+            json.loads(
+                cli("cache", "clear", "vectors", "words", "--older-than", "1", "--json").stdout
+            )["items"]
+        )
+        == 1
+    )
     assert list((full / "vectors").iterdir()) == []
     assert cli("cache", "clear", "conversions").exit_code == 0
     assert (full / "models" / "minilm" / "model.safetensors").is_file()
@@ -91,7 +123,10 @@ def test_bad_requests(cli: Run, full: Path) -> None:
     shown = cli("cache", "clear", "vector")
     assert (shown.exit_code, "Did you mean 'vectors'?" in shown.stderr) == (2, True)
     shown = cli("cache", "clear", "all", "--model", "tinny")
-    assert (shown.exit_code, "nothing of these kinds in the cache is of a model 'tinny'" in shown.stderr) == (0, True)
+    assert (
+        shown.exit_code,
+        "nothing of these kinds in the cache is of a model 'tinny'" in shown.stderr,
+    ) == (0, True)
     assert "0 items" in shown.stdout
     assert "give it alone" in cli("cache", "clear", "all", "words").stderr
     assert cli("cache", "clear").exit_code == 2

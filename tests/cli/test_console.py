@@ -10,7 +10,14 @@ import pytest
 
 from nearfield.cli import console
 from nearfield.cli.app import main
-from nearfield.cli.console import PlainConsole, ProgressLines, clock_time, emit_json, printable, progress_bar
+from nearfield.cli.console import (
+    PlainConsole,
+    ProgressLines,
+    clock_time,
+    emit_json,
+    printable,
+    progress_bar,
+)
 from nearfield.errors import NearfieldWarning
 
 EVIL = "a\x1b[31mred\x1b]8;;http://x\x07 \x9b2Jb\u202ecba\u2066d\x7f\r[bold]e[/x] :smile:\ud800"
@@ -28,7 +35,9 @@ class Outer:
     path: Path
 
 
-def test_json_of_dataclasses_arrays_and_numbers_that_are_not_finite(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_of_dataclasses_arrays_and_numbers_that_are_not_finite(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     value = {
         "outer": Outer(Inner((1.5, float("nan"), float("inf"))), Path("a/b")),
         "array": np.arange(3),
@@ -36,7 +45,12 @@ def test_json_of_dataclasses_arrays_and_numbers_that_are_not_finite(capsys: pyte
         7: {"é"},
     }
     emit_json(value)
-    expected = {"outer": {"inner": {"values": [1.5, None, None]}, "path": "a/b"}, "array": [0, 1, 2], "number": 0.5, "7": ["é"]}
+    expected = {
+        "outer": {"inner": {"values": [1.5, None, None]}, "path": "a/b"},
+        "array": [0, 1, 2],
+        "number": 0.5,
+        "7": ["é"],
+    }
     assert json.loads(capsys.readouterr().out) == expected
 
 
@@ -46,7 +60,9 @@ def test_json_is_neither_wrapped_nor_read_as_markup(capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out) == [text]
 
 
-def test_short_work_says_nothing_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_work_says_nothing_where_stderr_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with progress_bar("encoding") as progress:
         progress(1, 2)
         progress(2, 2, "done")
@@ -67,7 +83,9 @@ def test_long_work_says_how_far_how_fast_and_how_long(capsys: pytest.CaptureFixt
     ]
 
 
-def test_the_bar_of_a_terminal_shows_title_count_and_note(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bar_of_a_terminal_shows_title_count_and_note(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(console, "err", PlainConsole(stderr=True, force_terminal=True, width=120))
     with progress_bar("encoding") as progress:
         for done in range(1, 4):
@@ -78,7 +96,10 @@ def test_the_bar_of_a_terminal_shows_title_count_and_note(monkeypatch: pytest.Mo
     assert "loss 3 [x]" in shown
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (9.6, "0:10"), (61, "1:01"), (3600, "1:00:00"), (7325, "2:02:05")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0:00"), (9.6, "0:10"), (61, "1:01"), (3600, "1:00:00"), (7325, "2:02:05")],
+)
 def test_clock_time(seconds: float, shown: str) -> None:
     assert clock_time(seconds) == shown
 
@@ -99,12 +120,16 @@ def test_only_blanks_are_left_of_control_characters() -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_no_text_reaches_the_terminal_as_an_order(terminal: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_text_reaches_the_terminal_as_an_order(
+    terminal: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     from rich.panel import Panel
     from rich.table import Table
     from rich.text import Text
 
-    shown = PlainConsole(force_terminal=terminal, color_system=None, width=120, markup=False, emoji=False)
+    shown = PlainConsole(
+        force_terminal=terminal, color_system=None, width=120, markup=False, emoji=False
+    )
     table = Table(EVIL, box=None, title=Text(EVIL))
     table.add_row(EVIL, style="red")
     for renderable in (EVIL, Text(EVIL), table, Panel(Text(EVIL), title=Text(EVIL))):
@@ -114,8 +139,14 @@ def test_no_text_reaches_the_terminal_as_an_order(terminal: bool, capsys: pytest
     assert written.count(SHOWN) == 7
 
 
-def test_progress_is_printable_on_a_terminal_and_in_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(console, "err", PlainConsole(stderr=True, force_terminal=True, width=300, markup=False, emoji=False))
+def test_progress_is_printable_on_a_terminal_and_in_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        console,
+        "err",
+        PlainConsole(stderr=True, force_terminal=True, width=300, markup=False, emoji=False),
+    )
     with progress_bar(EVIL) as progress:
         progress(1, 1, EVIL)
     shown = capsys.readouterr().err
@@ -129,7 +160,10 @@ def test_progress_is_printable_on_a_terminal_and_in_lines(monkeypatch: pytest.Mo
     assert capsys.readouterr().err.count(SHOWN) == 2
 
 
-@pytest.mark.parametrize("arguments", [["data", "show", "no\x1b[31m\u202esuch"], ["data", "show", "a", "extra\x1b[31m\u202e"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["data", "show", "no\x1b[31m\u202esuch"], ["data", "show", "a", "extra\x1b[31m\u202e"]],
+)
 def test_errors_that_quote_a_name_are_printable(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,7 +176,9 @@ def test_errors_that_quote_a_name_are_printable(
     assert "[31m" in shown
 
 
-def test_warnings_of_any_kind_are_printable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_of_any_kind_are_printable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from nearfield.cli.app import _warnings_in_one_line
 
     shown = []
@@ -153,7 +189,9 @@ def test_warnings_of_any_kind_are_printable(monkeypatch: pytest.MonkeyPatch, cap
     assert [*shown, capsys.readouterr().err] == [SHOWN, f"warning: {SHOWN}\n"]
 
 
-def test_json_keeps_the_text_and_escapes_it_for_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_keeps_the_text_and_escapes_it_for_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = EVIL.removesuffix("\ud800")
     emit_json([text, EVIL])
     piped = capsys.readouterr().out

@@ -10,7 +10,11 @@ from nearfield.cli.app import build
 from nearfield.data.open import open_data
 
 ROWS = [
-    {"query": f"what is the number {n} of all of them?", "positive": f"a long enough answer, of which {n} is the point"} for n in range(40)
+    {
+        "query": f"what is the number {n} of all of them?",
+        "positive": f"a long enough answer, of which {n} is the point",
+    }
+    for n in range(40)
 ]
 
 
@@ -30,19 +34,32 @@ def test_show(rows: Path) -> None:
     assert result.exit_code == 0
     assert "40 judged queries, 40 judgements" in result.stdout
     facts = json.loads(run("show", rows, "--json").stdout)
-    assert (facts["kind"], facts["documents"], facts["splits"]["all"]["queries"]) == ("collection", 40, 40)
+    assert (facts["kind"], facts["documents"], facts["splits"]["all"]["queries"]) == (
+        "collection",
+        40,
+        40,
+    )
 
 
 def test_import_split_export(rows: Path, tmp_path: Path) -> None:
     assert run("import", rows, tmp_path / "native").exit_code == 0
     assert run("import", rows, tmp_path / "native").exit_code == 0  # its own folder is replaced
-    result = run("split", tmp_path / "native", tmp_path / "split", "--fractions", "train=0.5,test=0.5", "--json")
+    result = run(
+        "split",
+        tmp_path / "native",
+        tmp_path / "split",
+        "--fractions",
+        "train=0.5,test=0.5",
+        "--json",
+    )
     assert json.loads(result.stdout)["splits"]["test"]["queries"] == 20
     assert run("split", tmp_path / "split", tmp_path / "dev", "--dev", "0.2").exit_code == 0
     assert open_data(tmp_path / "dev").splits == ("train", "dev", "test")
     assert run("export", tmp_path / "dev", tmp_path / "beir").exit_code == 0
     written, wanted = (open_data(tmp_path / name) for name in ("beir", "dev"))
-    assert all(written.split(name).relevance == wanted.split(name).relevance for name in wanted.splits)
+    assert all(
+        written.split(name).relevance == wanted.split(name).relevance for name in wanted.splits
+    )
     assert run("import", rows, tmp_path / "pairs", "--pairs").exit_code == 0
     assert run("export", tmp_path / "pairs", tmp_path / "pairs.jsonl").exit_code == 0
     assert len((tmp_path / "pairs.jsonl").read_text().splitlines()) == 40
@@ -67,7 +84,11 @@ def test_check_finds_and_allows(rows: Path, tmp_path: Path) -> None:
         (tmp_path / "leaked" / f"{name}.jsonl").write_text(rows.read_text())
     refused = run("check", tmp_path / "leaked", "--json")
     assert refused.exit_code == 2
-    errors = [finding["check"] for finding in json.loads(refused.stdout)["findings"] if finding["severity"] == "error"]
+    errors = [
+        finding["check"]
+        for finding in json.loads(refused.stdout)["findings"]
+        if finding["severity"] == "error"
+    ]
     assert "leaked-queries" in errors
     assert "--allow leaked-queries" in refused.stderr
     allowing = [part for name in errors for part in ("--allow", name)]
@@ -78,17 +99,28 @@ def test_check_lists_the_columns_that_are_not_used(tmp_path: Path) -> None:
     wide = [row | {"answer": "no", "context": f"context of {row['query']}"} for row in ROWS]
     (tmp_path / "pairs").mkdir()
     for name, rows in (("train", wide), ("test", ROWS)):
-        (tmp_path / "pairs" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (tmp_path / "pairs" / f"{name}.jsonl").write_text(
+            "".join(json.dumps(row) + "\n" for row in rows)
+        )
     scored = tmp_path / "scored.jsonl"
-    scored.write_text("".join(json.dumps(row | {"score": at % 5}) + "\n" for at, row in enumerate(wide)))
+    scored.write_text(
+        "".join(json.dumps(row | {"score": at % 5}) + "\n" for at, row in enumerate(wide))
+    )
     for data, file, total in ((tmp_path / "pairs", "train.jsonl", 4), (scored, "scored.jsonl", 5)):
         for _ in range(2):  # read, and from the cache
-            found = {finding["check"]: finding for finding in json.loads(run("check", data, "--json").stdout)["findings"]}["unused-columns"]
+            found = {
+                finding["check"]: finding
+                for finding in json.loads(run("check", data, "--json").stdout)["findings"]
+            }["unused-columns"]
             assert (found["severity"], found["count"], found["total"]) == ("note", 2, total)
-            assert found["example"] == f"{file}: 'query' is the query and 'positive' the positive; not used: context, answer"
+            assert found["example"] == (
+                f"{file}: 'query' is the query and 'positive' the "
+                "positive; not used: context, answer"
+            )
     assert "unused-columns" in run("check", tmp_path / "pairs").stdout
     assert run("split", tmp_path / "pairs" / "train.jsonl", tmp_path / "split").exit_code == 0
-    assert "unused-columns" not in run("check", tmp_path / "split").stdout  # a folder of Arrow files holds no other columns
+    # a folder of Arrow files holds no other columns
+    assert "unused-columns" not in run("check", tmp_path / "split").stdout
 
 
 @pytest.mark.parametrize(
@@ -113,22 +145,43 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(
 
 
 def test_what_was_written_is_said_once(rows: Path, tmp_path: Path) -> None:
-    for result in (run("import", rows, tmp_path / "one"), run("split", rows, tmp_path / "two"), run("export", rows, tmp_path / "three")):
+    for result in (
+        run("import", rows, tmp_path / "one"),
+        run("split", rows, tmp_path / "two"),
+        run("export", rows, tmp_path / "three"),
+    ):
         assert result.exit_code == 0
-        assert [line.split(" ")[0] for line in result.output.splitlines() if line.startswith("written")] == ["written:"]
+        assert [
+            line.split(" ")[0] for line in result.output.splitlines() if line.startswith("written")
+        ] == ["written:"]
 
 
 def test_a_long_example_is_cut_with_a_mark(tmp_path: Path) -> None:
-    (tmp_path / "long.jsonl").write_text(json.dumps({"query": "short", "positive": "word " * 900}) + "\n")
+    (tmp_path / "long.jsonl").write_text(
+        json.dumps({"query": "short", "positive": "word " * 900}) + "\n"
+    )
     assert "short" in run("show", tmp_path / "long.jsonl").stdout
     assert run("show", tmp_path / "long.jsonl").stdout.count("…") == 1
-    assert json.loads(run("show", tmp_path / "long.jsonl", "--json").stdout)["example"]["document"].endswith("…")
+    assert json.loads(run("show", tmp_path / "long.jsonl", "--json").stdout)["example"][
+        "document"
+    ].endswith("…")
 
 
 def test_options_that_exclude_each_other(rows: Path, tmp_path: Path) -> None:
-    result = run("split", rows, tmp_path / "split", "--dev", "0.1", "--fractions", "train=0.8,dev=0.1,test=0.1")
+    result = run(
+        "split",
+        rows,
+        tmp_path / "split",
+        "--dev",
+        "0.1",
+        "--fractions",
+        "train=0.8,dev=0.1,test=0.1",
+    )
     assert (result.exit_code, "give one of them" in result.stderr) == (2, True)
-    assert "make train, dev and test first: nearfield data split" in run("split", rows, tmp_path / "split", "--dev", "0.1").stderr
+    assert (
+        "make train, dev and test first: nearfield data split"
+        in run("split", rows, tmp_path / "split", "--dev", "0.1").stderr
+    )
 
 
 def test_pairs_are_exported_to_jsonl_only(rows: Path, tmp_path: Path) -> None:

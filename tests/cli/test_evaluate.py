@@ -28,8 +28,15 @@ QUERIES = {
 def collection(tmp_path: Path) -> Path:
     folder = tmp_path / "animals"
     (folder / "qrels").mkdir(parents=True)
-    (folder / "corpus.jsonl").write_text("".join(json.dumps({"_id": key, "title": "", "text": text}) + "\n" for key, text in TEXTS.items()))
-    (folder / "queries.jsonl").write_text("".join(json.dumps({"_id": key, "text": text}) + "\n" for key, (text, _) in QUERIES.items()))
+    (folder / "corpus.jsonl").write_text(
+        "".join(
+            json.dumps({"_id": key, "title": "", "text": text}) + "\n"
+            for key, text in TEXTS.items()
+        )
+    )
+    (folder / "queries.jsonl").write_text(
+        "".join(json.dumps({"_id": key, "text": text}) + "\n" for key, (text, _) in QUERIES.items())
+    )
     lines = "".join(f"{key}\t{document}\t1\n" for key, (_, document) in QUERIES.items())
     (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{lines}")
     return folder
@@ -55,24 +62,51 @@ def test_a_run_folder_holds_what_ir_measures_reads(collection: Path, tmp_path: P
     import ir_measures
 
     folder = tmp_path / "run"
-    assert run("bm25", "--on", collection, "--run-folder", folder, "--measure", "mrr@10").exit_code == 0
-    assert sorted(path.name for path in folder.iterdir()) == ["bm25.run", "comparison.json", "qrels.txt"]
-    qrels, ranking = ir_measures.read_trec_qrels(str(folder / "qrels.txt")), ir_measures.read_trec_run(str(folder / "bm25.run"))
-    assert ir_measures.calc_aggregate([ir_measures.RR @ 10], qrels, ranking)[ir_measures.RR @ 10] == 1
+    assert (
+        run("bm25", "--on", collection, "--run-folder", folder, "--measure", "mrr@10").exit_code
+        == 0
+    )
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "bm25.run",
+        "comparison.json",
+        "qrels.txt",
+    ]
+    qrels, ranking = (
+        ir_measures.read_trec_qrels(str(folder / "qrels.txt")),
+        ir_measures.read_trec_run(str(folder / "bm25.run")),
+    )
+    assert (
+        ir_measures.calc_aggregate([ir_measures.RR @ 10], qrels, ranking)[ir_measures.RR @ 10] == 1
+    )
     assert json.loads((folder / "comparison.json").read_text())["measure"] == "RR@10"
-    assert run("bm25", "--on", collection, "--run-folder", folder).exit_code == 0  # its own folder may be written again
-    assert "no folder that evaluate wrote" in run("bm25", "--on", collection, "--run-folder", collection).stderr
+    # its own folder may be written again
+    assert run("bm25", "--on", collection, "--run-folder", folder).exit_code == 0
+    assert (
+        "no folder that evaluate wrote"
+        in run("bm25", "--on", collection, "--run-folder", collection).stderr
+    )
 
 
 def test_a_model_its_cuts_and_the_fusion(collection: Path, minilm: Path) -> None:
-    result = run("minilm", "--on", collection, "--dims", "384,96", "--dtype", "float32,int8", "--fuse", "--json")
+    result = run(
+        "minilm",
+        "--on",
+        collection,
+        "--dims",
+        "384,96",
+        "--dtype",
+        "float32,int8",
+        "--fuse",
+        "--json",
+    )
     assert result.exit_code == 0, result.output
     table = json.loads(result.stdout)
     names = {row["name"] for row in table["rows"]}
     cuts = {f"minilm {dim} {dtype}" for dim in (384, 96) for dtype in ("float32", "int8")}
     assert names == {"bm25", "minilm 384 float32 + bm25 (fused)", *cuts}
     assert "warning: minilm is cut to 96 dimensions" in result.stderr
-    assert sum("which minilm was not trained for" in note for note in table["notes"]) == 1  # of the dim, not of each storage type
+    # of the dim, not of each storage type
+    assert sum("which minilm was not trained for" in note for note in table["notes"]) == 1
     alone = json.loads(run(minilm, "--on", collection, "--no-bm25", "--json").stdout)
     assert [row["name"] for row in alone["rows"]] == [minilm.name]
 
@@ -85,7 +119,9 @@ def test_scored_pairs_give_spearman(tmp_path: Path, minilm: Path) -> None:
         ("Bread is baked.", "Someone bakes bread.", 5.0),
         ("The sea", "A ship", 2.0),
     ]
-    pairs.write_text("sentence1,sentence2,score\n" + "".join(f"{a},{b},{score}\n" for a, b, score in rows))
+    pairs.write_text(
+        "sentence1,sentence2,score\n" + "".join(f"{a},{b},{score}\n" for a, b, score in rows)
+    )
     result = run("minilm", "--on", pairs, "--json")
     assert result.exit_code == 0, result.output
     table = json.loads(result.stdout)
@@ -101,7 +137,10 @@ def test_scored_pairs_give_spearman(tmp_path: Path, minilm: Path) -> None:
         (["bm25", "--on", "{data}", "--dims", "384;128"], "--dims has '384;128'"),
         (["bm25", "--on", "nowhere"], "nowhere: does not exist"),
         (["no-such-model", "--on", "{data}"], "no-such-model"),
-        (["minilm", "--on", "{data}", "--dims", "1000"], "1000 dimensions were asked for; wanted 1 to 384"),
+        (
+            ["minilm", "--on", "{data}", "--dims", "1000"],
+            "1000 dimensions were asked for; wanted 1 to 384",
+        ),
         (["minilm", "--on", "{data}", "--dtype", "int4"], "there is no storage type 'int4'"),
         (["minilm", "--on", "{data}", "--similarity", "cosin"], "Did you mean 'cosine'"),
     ],
@@ -136,13 +175,20 @@ def pairs(tmp_path: Path) -> Path:
         (["--bm25"], "--bm25 or --no-bm25"),
     ],
 )
-def test_options_without_a_meaning_on_scored_pairs_are_refused(pairs: Path, tmp_path: Path, options: list[str], named: str) -> None:
+def test_options_without_a_meaning_on_scored_pairs_are_refused(
+    pairs: Path, tmp_path: Path, options: list[str], named: str
+) -> None:
     result = run(tmp_path / "model", "--on", pairs, *options)
     assert result.exit_code == 2
-    assert result.stderr == f"error: {pairs} holds scored pairs, which are measured by Spearman's correlation: leave out {named}\n"
+    assert result.stderr == (
+        f"error: {pairs} holds scored pairs, which are measured by Spearman's "
+        f"correlation: leave out {named}\n"
+    )
 
 
-def test_bm25_scores_no_pairs_and_alone_is_fused_with_nothing(pairs: Path, collection: Path) -> None:
+def test_bm25_scores_no_pairs_and_alone_is_fused_with_nothing(
+    pairs: Path, collection: Path
+) -> None:
     assert "bm25 gives a pair of texts no score" in run("bm25", "--on", pairs).stderr
     assert "there is nothing to fuse" in run("bm25", "--on", collection, "--fuse").stderr
 
@@ -152,14 +198,22 @@ def test_data_without_splits_says_what_to_do(tmp_path: Path) -> None:
     path.write_text("question,answer\nwhat a,this a\nwhat b,this b\n")
     result = run("bm25", "--on", path)
     assert result.exit_code == 2
-    assert f"Give --split all, or make splits first: nearfield data split '{path}' FOLDER" in result.stderr
+    assert (
+        f"Give --split all, or make splits first: nearfield data split '{path}' FOLDER"
+        in result.stderr
+    )
     assert run("bm25", "--on", path, "--split", "all").exit_code == 0
     for command in (("bridge", "a", "b", "--to", tmp_path / "bridge"), ("prompts", "a")):
         refused = CliRunner().invoke(build(), [*map(str, command), "--on", str(path)])
-        assert (refused.exit_code, "make splits first: nearfield data split" in refused.stderr) == (2, True), refused.stderr
+        assert (refused.exit_code, "make splits first: nearfield data split" in refused.stderr) == (
+            2,
+            True,
+        ), refused.stderr
 
 
-def test_an_id_that_run_files_cannot_hold_is_said_before_the_work(collection: Path, tmp_path: Path) -> None:
+def test_an_id_that_run_files_cannot_hold_is_said_before_the_work(
+    collection: Path, tmp_path: Path
+) -> None:
     with open(collection / "corpus.jsonl", "a") as corpus:
         corpus.write(json.dumps({"_id": "two words", "title": "", "text": "never found"}) + "\n")
     result = run("no-such-model", "--on", collection, "--run-folder", tmp_path / "run")
@@ -172,7 +226,10 @@ def test_an_id_that_run_files_cannot_hold_is_said_before_the_work(collection: Pa
 def test_the_run_folder_is_tried_before_the_work(collection: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     result = run("no-such-model", "--on", collection, "--run-folder", tmp_path / "file" / "run")
-    assert "file/run: could not be written: a part of the path is a file, not a folder. Remove what is in the way" in result.stderr
+    assert (
+        "file/run: could not be written: a part of the path is a file, not a folder. Remove "
+        "what is in the way"
+    ) in result.stderr
 
 
 def test_the_measures_asked_for_are_shown(collection: Path) -> None:
@@ -181,7 +238,9 @@ def test_the_measures_asked_for_are_shown(collection: Path) -> None:
     assert "P@2" in shown
 
 
-def test_a_converted_model_is_calibrated_on_the_texts_that_it_is_evaluated_on(collection: Path, tmp_path: Path) -> None:
+def test_a_converted_model_is_calibrated_on_the_texts_that_it_is_evaluated_on(
+    collection: Path, tmp_path: Path
+) -> None:
     from nearfield.encoders.runtimes.proof import Proof
     from tiny import tiny_model
 
@@ -189,7 +248,10 @@ def test_a_converted_model_is_calibrated_on_the_texts_that_it_is_evaluated_on(co
     result = run(f"{model}@openvino,int8", "--on", collection, "--no-bm25", "--json")
     assert result.exit_code == 0, result.output
     (made,) = (model / ".nearfield").glob("openvino-int8-*/conversion.json")
-    assert json.loads(made.read_text())["settings"]["texts"] == Proof(tuple(TEXTS.values())).fingerprint()
+    assert (
+        json.loads(made.read_text())["settings"]["texts"]
+        == Proof(tuple(TEXTS.values())).fingerprint()
+    )
 
 
 def test_a_query_does_not_find_itself_unless_asked(tmp_path: Path) -> None:
@@ -199,15 +261,23 @@ def test_a_query_does_not_find_itself_unless_asked(tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl").write_text("\n".join(rows))
     (tmp_path / "queries.jsonl").write_text(rows[0])
     (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\na\tb\t1\n")
-    for options, figure, said in (([], 1.0, "which is left out"), (["--keep-own"], 0.631, "may find itself")):
-        result = CliRunner().invoke(build(), ["evaluate", "bm25", "--on", str(tmp_path), "--json", *options])
+    for options, figure, said in (
+        ([], 1.0, "which is left out"),
+        (["--keep-own"], 0.631, "may find itself"),
+    ):
+        result = CliRunner().invoke(
+            build(), ["evaluate", "bm25", "--on", str(tmp_path), "--json", *options]
+        )
         found = json.loads(result.stdout)
         assert round(found["rows"][0]["means"]["nDCG@10"], 3) == figure
         assert said in found["notes"][0]
 
 
 def test_errors_of_the_data_are_said_before_it_is_measured(tmp_path: Path) -> None:
-    rows = [{"query": "nan" if at < 4 else f"ask {at}", "positive": f"text {at}", "split": "test"} for at in range(8)]
+    rows = [
+        {"query": "nan" if at < 4 else f"ask {at}", "positive": f"text {at}", "split": "test"}
+        for at in range(8)
+    ]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     ended = run("bm25", "--on", tmp_path / "x.jsonl")
     assert ended.exit_code == 0

@@ -35,7 +35,14 @@ def test_the_list_names_every_model(cli: Run, other_home: Path) -> None:
 
 def test_show_tells_contract_scores_and_files(cli: Run) -> None:
     shown = cli("models", "show", "minilm")
-    for part in ("sentence-transformers/all-MiniLM-L6-v2", "cosine", "256", "Apache-2.0", "SciFact 0.6451", "model.safetensors"):
+    for part in (
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "cosine",
+        "256",
+        "Apache-2.0",
+        "SciFact 0.6451",
+        "model.safetensors",
+    ):
         assert part in shown.stdout
     told = json.loads(cli("models", "show", "minilm", "--json").stdout)
     assert told["files"] == card("minilm").files
@@ -43,14 +50,35 @@ def test_show_tells_contract_scores_and_files(cli: Run) -> None:
 
 
 def test_show_tells_the_contract_that_a_folder_states(cli: Run, tmp_path: Path) -> None:
-    stated = {"contract": {"prompts": {"query": "find: "}, "matryoshka_dims": [16, 32], "terms": {"licence": "MIT", "languages": ["de"]}}}
+    stated = {
+        "contract": {
+            "prompts": {"query": "find: "},
+            "matryoshka_dims": [16, 32],
+            "terms": {"licence": "MIT", "languages": ["de"]},
+        }
+    }
     folder = tiny_model(tmp_path / "mine", pooling="cls", max_tokens=48, nearfield=stated)
     shown = cli("models", "show", folder)
     assert shown.exit_code == 0, shown.stderr
-    for part in ("mine", "dense", "16, 32", "48", "cls", "cosine", "'find: '", "de", "MIT, commercial use allowed"):
+    for part in (
+        "mine",
+        "dense",
+        "16, 32",
+        "48",
+        "cls",
+        "cosine",
+        "'find: '",
+        "de",
+        "MIT, commercial use allowed",
+    ):
         assert part in shown.stdout
     told = json.loads(cli("models", "show", folder, "--json").stdout)
-    assert (told["name"], told["folder"], told["dim"], told["licence"]) == ("mine", str(folder), 32, "MIT")
+    assert (told["name"], told["folder"], told["dim"], told["licence"]) == (
+        "mine",
+        str(folder),
+        32,
+        "MIT",
+    )
     assert (told["contract"]["pooling"], told["contract"]["max_tokens"]) == ("cls", 48)
     assert told["contract"]["prompts"] == {"query": "find: "}
 
@@ -81,12 +109,17 @@ def test_get_from_a_folder(cli: Run, minilm: Path, other_home: Path) -> None:
     assert str(folder) in cli("models", "get", "minilm").stdout
 
 
-def test_bad_requests_are_errors_with_exit_code_2(cli: Run, tmp_path: Path, other_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_requests_are_errors_with_exit_code_2(
+    cli: Run, tmp_path: Path, other_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "other").mkdir()
     for arguments, said in (
         (("show", "minilmm"), "Did you mean 'minilm'?"),
         (("get", "minilm", "--from", tmp_path / "nowhere"), "there is no such file or folder"),
-        (("get", "minilm", "--from", tmp_path / "other"), "has no 1_Pooling/config.json; nothing was installed"),
+        (
+            ("get", "minilm", "--from", tmp_path / "other"),
+            "has no 1_Pooling/config.json; nothing was installed",
+        ),
     ):
         shown = cli("models", *arguments)
         assert shown.exit_code == 2
@@ -107,15 +140,35 @@ def listed(cli: Run, *options: str) -> set[str]:
 
 def test_filters_take_only_what_passes_all(cli: Run) -> None:
     assert listed(cli, "--kind", "multi-vector") == {"colbertv2", "gte-moderncolbert"}
-    german = listed(cli, "list", "--languages", "de", "--licence", "commercial", "--max-parameters", "600M", "--kind", "dense")
+    german = listed(
+        cli,
+        "list",
+        "--languages",
+        "de",
+        "--licence",
+        "commercial",
+        "--max-parameters",
+        "600M",
+        "--kind",
+        "dense",
+    )
     assert {"qwen3-embedding-0.6b", "multilingual-e5-large"} <= german
-    assert not german & {"jina-embeddings-v3", "qwen3-embedding-4b", "minilm", "embed-multilingual-v3"}
-    assert listed(cli, "--languages", "de, code") == listed(cli, "--languages", "de") & listed(cli, "--languages", "code")
+    assert not german & {
+        "jina-embeddings-v3",
+        "qwen3-embedding-4b",
+        "minilm",
+        "embed-multilingual-v3",
+    }
+    assert listed(cli, "--languages", "de, code") == listed(cli, "--languages", "de") & listed(
+        cli, "--languages", "code"
+    )
     cheap = listed(cli, "--api", "--max-price", "0.06")
     assert {"text-embedding-3-small", "voyage-3.5", "voyage-4"} <= cheap
     assert not cheap & {"text-embedding-3-large", "minilm"}
     assert "minilm" in listed(cli, "--local", "--max-price", "0")
-    assert {"nomic-embed-text-v1.5", "splade-v3"} & listed(cli, "--dim", "64") == {"nomic-embed-text-v1.5"}
+    assert {"nomic-embed-text-v1.5", "splade-v3"} & listed(cli, "--dim", "64") == {
+        "nomic-embed-text-v1.5"
+    }
     assert listed(cli, "--licence", "Gemma") == {"embeddinggemma-300m"}
     assert listed(cli, "--languages", "code", "--dim", "7") == set()
     assert "0 models" in cli("models", "--languages", "code", "--dim", "7").stdout
@@ -134,11 +187,20 @@ def test_a_wrong_filter_is_an_error_with_exit_code_2(cli: Run) -> None:
 
 
 @pytest.mark.parametrize("width", ["80", "120"])
-def test_cards_and_the_list_fit_the_terminal(cli: Run, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+def test_cards_and_the_list_fit_the_terminal(
+    cli: Run, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
     from nearfield.cli.console import out
 
     monkeypatch.setattr(out, "_width", int(width))
-    shown_names = ("mpnet", "embed-multilingual-v3", "multilingual-e5-large-instruct", "jina-embeddings-v3", "colbertv2", "siglip-base")
+    shown_names = (
+        "mpnet",
+        "embed-multilingual-v3",
+        "multilingual-e5-large-instruct",
+        "jina-embeddings-v3",
+        "colbertv2",
+        "siglip-base",
+    )
     for arguments in (("models",), *(("models", "show", name) for name in shown_names)):
         shown = cli(*arguments)
         assert shown.exit_code == 0
@@ -148,12 +210,26 @@ def test_cards_and_the_list_fit_the_terminal(cli: Run, monkeypatch: pytest.Monke
 
 def test_show_tells_roles_limits_price_and_templates(cli: Run) -> None:
     shown = cli("models", "show", "embed-english-v3.0").stdout
-    for part in ("Cohere", "none, as search_query", "inputs a request", "96", "$0.10 a million tokens", "2026-11-24"):
+    for part in (
+        "Cohere",
+        "none, as search_query",
+        "inputs a request",
+        "96",
+        "$0.10 a million tokens",
+        "2026-11-24",
+    ):
         assert part in shown
     shown = cli("models", "show", "Qwen/Qwen3-Embedding-0.6B").stdout
-    for part in ("'Instruct: {task}\\nQuery:'", "commercial use allowed", "2.38 GB in float32", "no hashes here"):
+    for part in (
+        "'Instruct: {task}\\nQuery:'",
+        "commercial use allowed",
+        "2.38 GB in float32",
+        "no hashes here",
+    ):
         assert part in shown
-    assert "each query token's best match summed (MaxSim)" in cli("models", "show", "colbertv2").stdout
+    assert (
+        "each query token's best match summed (MaxSim)" in cli("models", "show", "colbertv2").stdout
+    )
     assert "by its makers" in cli("models", "show", "gte-small").stdout
 
 
@@ -171,4 +247,6 @@ def test_an_adapter_is_merged_into_its_base(tmp_path: Path, cli: Run) -> None:
     again = cli("models", "merge-adapter", adapter, "--to", tmp_path / "merged")
     assert again.exit_code == 2
     assert "is there already" in again.stderr
-    assert cli("models", "merge-adapter", tmp_path / "nowhere", "--to", tmp_path / "x").exit_code == 2
+    assert (
+        cli("models", "merge-adapter", tmp_path / "nowhere", "--to", tmp_path / "x").exit_code == 2
+    )

@@ -10,7 +10,20 @@ from nearfield.cli import models_suggest
 from nearfield.encoders.card import cards
 
 Run = Callable[..., Any]
-ALL = ("--languages", "en,de", "--licence", "commercial", "--memory", "2.5GB", "--length", "2000", "--tokens", "50M", "--budget", "5")
+ALL = (
+    "--languages",
+    "en,de",
+    "--licence",
+    "commercial",
+    "--memory",
+    "2.5GB",
+    "--length",
+    "2000",
+    "--tokens",
+    "50M",
+    "--budget",
+    "5",
+)
 
 
 def words(text: str) -> str:
@@ -32,12 +45,15 @@ def test_every_model_is_in_or_out_with_its_reason(cli: Run) -> None:
     small = next(row for row in rows if row["name"] == "qwen3-embedding-0.6b")
     assert small["for"][0] == "knows en, de"
     assert small["mean"] == pytest.approx(
-        sum(cards()["qwen3-embedding-0.6b"].published[task] for task in told["tasks"]) / len(told["tasks"])
+        sum(cards()["qwen3-embedding-0.6b"].published[task] for task in told["tasks"])
+        / len(told["tasks"])
     )
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_page_says_basis_reasons_and_what_to_do(cli: Run, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+def test_the_page_says_basis_reasons_and_what_to_do(
+    cli: Run, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
     from nearfield.cli.console import out
 
     monkeypatch.setattr(out, "_width", width)
@@ -46,8 +62,10 @@ def test_the_page_says_basis_reasons_and_what_to_do(cli: Run, monkeypatch: pytes
     assert max(map(len, shown.stdout.splitlines())) <= width
     text = words(shown.stdout)
     for part in (
-        "Asked for: en, de; commercial use; weights of at most 2.5 GB; texts of 2,000 tokens; $5.00 for 50,000,000 tokens; dense.",
-        "Ranked by the mean main score, as published, on the 18 tasks of MTEB(Multilingual, v2) retrieval",
+        "Asked for: en, de; commercial use; weights of at most 2.5 GB; texts of 2,000 tokens; "
+        "$5.00 for 50,000,000 tokens; dense.",
+        "Ranked by the mean main score, as published, on the 18 tasks of MTEB(Multilingual, v2) "
+        "retrieval",
         "qwen3-embedding-0.6b: knows en, de; Apache-2.0 allows commercial use",
         "+ fails another need too",
         "nearfield evaluate qwen3-embedding-0.6b",
@@ -63,10 +81,14 @@ def test_what_is_not_asked_is_no_matter_and_said(cli: Run) -> None:
 
 
 def test_where_nothing_fits_the_nearest_are_named(cli: Run) -> None:
-    text = words(cli("models", "suggest", "--languages", "sw", "--memory", "100MB", "--local").stdout)
+    text = words(
+        cli("models", "suggest", "--languages", "sw", "--memory", "100MB", "--local").stdout
+    )
     assert "No model of the catalog meets all of this." in text
     assert "minilm: does not know sw" in text
-    nobody = words(cli("models", "suggest", "--kind", "cross-encoder", "--memory", "1MB", "--local").stdout)
+    nobody = words(
+        cli("models", "suggest", "--kind", "cross-encoder", "--memory", "1MB", "--local").stdout
+    )
     assert "none: each fails two needs or more" in nobody
 
 
@@ -79,13 +101,17 @@ def test_where_nothing_fits_the_nearest_are_named(cli: Run) -> None:
         (("--kind", "dense,spars"), "there is no kind 'spars'"),
     ],
 )
-def test_a_need_that_cannot_be_read_is_an_error(cli: Run, arguments: tuple[str, ...], said: str) -> None:
+def test_a_need_that_cannot_be_read_is_an_error(
+    cli: Run, arguments: tuple[str, ...], said: str
+) -> None:
     shown = cli("models", "suggest", *arguments)
     assert shown.exit_code == 2
     assert said in shown.stderr
 
 
-def test_on_a_terminal_it_asks_for_what_is_missing(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_terminal_it_asks_for_what_is_missing(
+    cli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Terminal:
         is_terminal = True
 
@@ -95,8 +121,14 @@ def test_on_a_terminal_it_asks_for_what_is_missing(cli: Run, monkeypatch: pytest
     printed: list[object] = []
     monkeypatch.setattr(models_suggest, "on_a_terminal", lambda: True)
     monkeypatch.setattr(models_suggest, "out", Terminal())
-    shown = cli("models", "suggest", "--licence", "commercial", "--memory", "any", stdin="en\n2000\n\n\n")
+    shown = cli(
+        "models", "suggest", "--licence", "commercial", "--memory", "any", stdin="en\n2000\n\n\n"
+    )
     assert shown.exit_code == 0, shown.output
-    asked = [name for name, question in models_suggest.QUESTIONS.items() if question in shown.stdout]
+    asked = [
+        name for name, question in models_suggest.QUESTIONS.items() if question in shown.stdout
+    ]
     assert asked == ["languages", "length", "tokens", "budget"]
-    assert str(printed[0]) == "Asked for: en; commercial use; texts of 2,000 tokens; dense. No matter: memory, budget."
+    assert str(printed[0]) == (
+        "Asked for: en; commercial use; texts of 2,000 tokens; dense. No matter: memory, budget."
+    )

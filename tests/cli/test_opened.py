@@ -30,7 +30,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("", {"runtime": "torch", "precision": "bfloat16", "device": "cpu"}, "torch bfloat16"),
     ],
 )
-def test_words_after_an_at_go_before_options(words: str, options: dict[str, str], ran: str, tiny: Path) -> None:
+def test_words_after_an_at_go_before_options(
+    words: str, options: dict[str, str], ran: str, tiny: Path
+) -> None:
     assert ran_by(open_model(f"{tiny}{words}", **options)) == ran
 
 
@@ -39,7 +41,11 @@ def test_a_folder_with_an_at_in_its_name_is_a_folder(tmp_path: Path) -> None:
 
 
 def test_other_words_are_refused(tiny: Path) -> None:
-    with pytest.raises(ContractError, match=r"'touch' is no runtime, precision or device; known: .*Did you mean 'torch'"):
+    with pytest.raises(
+        ContractError,
+        match=r"'touch' is no runtime, precision or device; known: "
+        r".*Did you mean 'torch'",
+    ):
         open_model(f"{tiny}@touch")
 
 
@@ -55,7 +61,9 @@ def test_the_commands(tiny: Path, tmp_path: Path, cli: Callable[..., Any]) -> No
         made[precision] = Dense.open(tmp_path / precision).floats()
         assert cli("similarity", "a cat", "a dog", "--model", tiny, *options).exit_code == 0
     assert 0 < np.abs(made["float32"] - made["bfloat16"]).max() < 0.05
-    refused = cli("similarity", "a cat", "a dog", "--model", tiny, "--runtime", "torch", "--precision", "int8")
+    refused = cli(
+        "similarity", "a cat", "a dog", "--model", tiny, "--runtime", "torch", "--precision", "int8"
+    )
     assert refused.exit_code == 2
     assert "torch: has no int8" in refused.stderr
 
@@ -66,7 +74,10 @@ def test_the_commands(tiny: Path, tmp_path: Path, cli: Callable[..., Any]) -> No
         ("minilm", ("minilm", None)),
         ("minilm@torch,bfloat16", ("minilm@torch,bfloat16", None)),
         ("a/e5@task=Find x, y @ z", ("a/e5", "Find x, y @ z")),
-        ("e5@torch,task=Given a claim,\nfind = proof", ("e5@torch", "Given a claim,\nfind = proof")),
+        (
+            "e5@torch,task=Given a claim,\nfind = proof",
+            ("e5@torch", "Given a claim,\nfind = proof"),
+        ),
         ("e5@task=", ("e5", "")),
     ],
 )
@@ -82,11 +93,16 @@ def test_a_model_is_told_its_task(tmp_path: Path) -> None:
     assert model.contract.prompt("query") == "find the cat, a dog : "
     assert short_name(f"{folder}@task=a/b") == "told@task=a/b"
     assert lasting_name(f"{folder}@task=a/b") == f"{folder}@task=a/b"
-    assert open_model(f"{folder}@task={'a cat ' * 100}").contract.prompt("query").endswith("cat  : ")
-    np.testing.assert_array_equal(
-        model.encode(["rain"], "document").vectors, open_model(f"{folder}@torch").encode(["rain"], "document").vectors
+    assert (
+        open_model(f"{folder}@task={'a cat ' * 100}").contract.prompt("query").endswith("cat  : ")
     )
-    by_hand = open_model(f"{folder}@torch").encode(["find the cat, a dog : rain"], "document").vectors
+    np.testing.assert_array_equal(
+        model.encode(["rain"], "document").vectors,
+        open_model(f"{folder}@torch").encode(["rain"], "document").vectors,
+    )
+    by_hand = (
+        open_model(f"{folder}@torch").encode(["find the cat, a dog : rain"], "document").vectors
+    )
     np.testing.assert_array_equal(model.encode(["rain"], "query").vectors, by_hand)
     with pytest.raises(ContractError, match="takes no task in words"):
         open_model(f"{tiny_model(tmp_path / 'plain')}@task=find it")

@@ -13,7 +13,12 @@ from nearfield.encoders.load import load_encoder
 from tiny import tiny_model
 from tiny_data import text_files
 
-TEXTS = ["A cat sleeps on the mat.", "Tax law for small firms.", "Ships sail over the sea. " * 20, "How bread is baked."]
+TEXTS = [
+    "A cat sleeps on the mat.",
+    "Tax law for small firms.",
+    "Ships sail over the sea. " * 20,
+    "How bread is baked.",
+]
 
 
 @pytest.fixture
@@ -45,7 +50,9 @@ def test_what_a_stop_list_leaves_out_is_said(texts: Path) -> None:
     nothing = run(texts, "The, a", "--model", "bm25", "--explain").stdout
     assert "Nothing was found" in nothing
     assert left_out in nothing
-    assert json.loads(run(texts, "the cat", "--model", "bm25", "--explain", "--json").stdout)["stop_words"] == {"bm25": ["the"]}
+    assert json.loads(run(texts, "the cat", "--model", "bm25", "--explain", "--json").stdout)[
+        "stop_words"
+    ] == {"bm25": ["the"]}
 
 
 def test_a_model_with_vectors_now_or_made_before(texts: Path, tmp_path: Path, minilm: Path) -> None:
@@ -55,7 +62,9 @@ def test_a_model_with_vectors_now_or_made_before(texts: Path, tmp_path: Path, mi
     encoder = load_encoder(minilm)
     order = [path.read_text() for path in sorted(texts.iterdir())]
     encoder.encode(order, "document").truncate(128).quantise("int8").save(tmp_path / "vectors")
-    before = json.loads(run(texts, "kitten", "--model", minilm, "--vectors", tmp_path / "vectors", "--json").stdout)["results"]
+    before = json.loads(
+        run(texts, "kitten", "--model", minilm, "--vectors", tmp_path / "vectors", "--json").stdout
+    )["results"]
     assert before[0]["id"] == now[0]["id"]
     encoder.encode(order[:2], "document").save(tmp_path / "fewer")
     wrong = run(texts, "kitten", "--model", minilm, "--vectors", tmp_path / "fewer")
@@ -68,7 +77,9 @@ def test_a_model_with_vectors_now_or_made_before(texts: Path, tmp_path: Path, mi
 
 
 def test_fused_shows_both_ranks(texts: Path, minilm: Path) -> None:
-    hits = json.loads(run(texts, "the cat", "--model", minilm, "--fuse", "--json").stdout)["results"]
+    hits = json.loads(run(texts, "the cat", "--model", minilm, "--fuse", "--json").stdout)[
+        "results"
+    ]
     assert hits[0]["ranks"] == {str(minilm): 1, "bm25": 1}
     assert hits[1]["ranks"]["bm25"] is None
     shown = run(texts, "the cat", "--model", minilm, "--fuse").stdout
@@ -86,7 +97,12 @@ def test_bad_input(texts: Path) -> None:
 def made(texts: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A tiny model, and the vectors of the texts by it as `encode` writes them."""
     model = tiny_model(tmp_path / "model")
-    assert CliRunner().invoke(build(), ["encode", str(model), str(texts), "--to", str(tmp_path / "made")]).exit_code == 0
+    assert (
+        CliRunner()
+        .invoke(build(), ["encode", str(model), str(texts), "--to", str(tmp_path / "made")])
+        .exit_code
+        == 0
+    )
     return model, tmp_path / "made"
 
 
@@ -94,22 +110,40 @@ def test_vectors_bring_their_model(texts: Path, made: tuple[Path, Path]) -> None
     model, vectors = made
     found = json.loads(run(texts, "cat", "--vectors", vectors, "--json").stdout)
     assert found["model"] == str(model)
-    assert found["results"] == json.loads(run(texts, "cat", "--model", model, "--json").stdout)["results"]
+    assert (
+        found["results"]
+        == json.loads(run(texts, "cat", "--model", model, "--json").stdout)["results"]
+    )
 
 
-def test_vectors_of_another_model_role_or_collection_are_refused(texts: Path, made: tuple[Path, Path], tmp_path: Path) -> None:
+def test_vectors_of_another_model_role_or_collection_are_refused(
+    texts: Path, made: tuple[Path, Path], tmp_path: Path
+) -> None:
     model, vectors = made
     other = tiny_model(tmp_path / "other", seed=1)
     refused = run(texts, "cat", "--model", other, "--vectors", vectors)
     assert refused.exit_code == 2
-    assert f"its vectors were made by model ({model}), and {other} is another model" in refused.stderr
+    assert (
+        f"its vectors were made by model ({model}), and {other} is another model" in refused.stderr
+    )
     asked = tmp_path / "asked"
-    assert CliRunner().invoke(build(), ["encode", str(model), str(texts), "--to", str(tmp_path / "wrong")]).exit_code == 0
+    assert (
+        CliRunner()
+        .invoke(build(), ["encode", str(model), str(texts), "--to", str(tmp_path / "wrong")])
+        .exit_code
+        == 0
+    )
     record = tmp_path / "wrong" / "encoder.json"
     record.write_text(record.read_text().replace('"document"', '"query"'))
-    assert "its texts were encoded as query; wanted documents" in run(texts, "cat", "--vectors", tmp_path / "wrong").stderr
+    assert (
+        "its texts were encoded as query; wanted documents"
+        in run(texts, "cat", "--vectors", tmp_path / "wrong").stderr
+    )
     record.write_text("{}")
-    assert "encoder.json: is not of format 1" in run(texts, "cat", "--vectors", tmp_path / "wrong").stderr
+    assert (
+        "encoder.json: is not of format 1"
+        in run(texts, "cat", "--vectors", tmp_path / "wrong").stderr
+    )
     asked.mkdir()
     for name in "wxyz":
         (asked / f"{name}.txt").write_text(f"text {name}")
@@ -122,13 +156,19 @@ def test_a_wrong_model_is_said_before_anything_is_opened_or_fetched(
     model, vectors = made
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     other = tiny_model(tmp_path / "other", seed=1)
-    for name in (other, f"{other}@torch,task=find it", "minilm"):  # of minilm the catalog has the files' hashes
+    # of minilm the catalog has the files' hashes
+    for name in (other, f"{other}@torch,task=find it", "minilm"):
         refused = run("nowhere", "cat", "--model", name, "--vectors", vectors)
-        assert (refused.exit_code, f"and {name} is another model" in refused.stderr) == (2, True), refused.stderr
+        assert (refused.exit_code, f"and {name} is another model" in refused.stderr) == (2, True), (
+            refused.stderr
+        )
     record = vectors / "encoder.json"
     record.write_text(record.read_text().replace(str(model), "qwen3-embedding-0.6b"))
     refused = run("nowhere", "cat", "--model", "BAAI/bge-m3@torch", "--vectors", vectors)
-    assert "made by model (qwen3-embedding-0.6b), and BAAI/bge-m3@torch is another model" in refused.stderr
+    assert (
+        "made by model (qwen3-embedding-0.6b), and BAAI/bge-m3@torch is another model"
+        in refused.stderr
+    )
     assert "not in the cache" not in refused.stderr
     assert not (tmp_path / "home").exists()
 
@@ -136,8 +176,14 @@ def test_a_wrong_model_is_said_before_anything_is_opened_or_fetched(
 def test_vectors_that_do_not_say_what_made_them(texts: Path, made: tuple[Path, Path]) -> None:
     model, vectors = made
     (vectors / "encoder.json").unlink()
-    assert "does not say which model made its vectors; name it with --model" in run(texts, "cat", "--vectors", vectors).stderr
-    assert "does not exist; wanted a folder that `nearfield encode` wrote" in run(texts, "cat", "--vectors", vectors / "x").stderr
+    assert (
+        "does not say which model made its vectors; name it with --model"
+        in run(texts, "cat", "--vectors", vectors).stderr
+    )
+    assert (
+        "does not exist; wanted a folder that `nearfield encode` wrote"
+        in run(texts, "cat", "--vectors", vectors / "x").stderr
+    )
     assert "holds no vectors" in run(texts, "cat", "--vectors", model).stderr
     named = run(texts, "cat", "--vectors", vectors, "--model", model)
     assert named.exit_code == 0
@@ -146,11 +192,16 @@ def test_vectors_that_do_not_say_what_made_them(texts: Path, made: tuple[Path, P
 
 def test_what_cannot_be_searched_for(texts: Path, tmp_path: Path) -> None:
     assert "error: the query is empty" in run(texts, "  ", "--model", "bm25").stderr
-    assert "error: bm25 reads words and no vectors" in run(texts, "cat", "--model", "bm25", "--vectors", tmp_path).stderr
+    assert (
+        "error: bm25 reads words and no vectors"
+        in run(texts, "cat", "--model", "bm25", "--vectors", tmp_path).stderr
+    )
 
 
 @pytest.mark.parametrize("index", ["funnel", "binary"])
-def test_an_index_finds_the_same_and_is_kept_beside_the_vectors(texts: Path, made: tuple[Path, Path], index: str) -> None:
+def test_an_index_finds_the_same_and_is_kept_beside_the_vectors(
+    texts: Path, made: tuple[Path, Path], index: str
+) -> None:
     _, vectors = made
     exact = json.loads(run(texts, "cat", "--vectors", vectors, "-k", 2, "--json").stdout)
     asked = run(texts, "cat", "--vectors", vectors, "-k", 2, "--index", index, "--json")
@@ -158,7 +209,12 @@ def test_an_index_finds_the_same_and_is_kept_beside_the_vectors(texts: Path, mad
     assert json.loads(asked.stdout) == exact
     facts = json.loads((vectors / f"index-{index}" / "index.json").read_text())
     assert (facts["items"], facts["k"], facts["recall"]) == (4, 2, 0.98)
-    assert json.loads(run(texts, "cat", "--vectors", vectors, "-k", 2, "--index", index, "--json").stdout) == exact
+    assert (
+        json.loads(
+            run(texts, "cat", "--vectors", vectors, "-k", 2, "--index", index, "--json").stdout
+        )
+        == exact
+    )
 
 
 def test_a_recall_without_an_index_is_refused(texts: Path) -> None:

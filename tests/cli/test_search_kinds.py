@@ -1,4 +1,6 @@
-"""`nearfield encode` and `nearfield search` with models of other kinds than dense, and what their scores are made of."""
+"""`nearfield encode` and `nearfield search` with models of other kinds than dense, and what their
+scores are made of.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,12 @@ from sparse_models import tiny_splade
 from tiny import tiny_model
 from tiny_data import text_files, tiny_collection
 
-TEXTS = ["A cat sleeps on the mat.", "Tax law for small firms.", "Ships sail over the sea: cats and mats.", "How bread is baked."]
+TEXTS = [
+    "A cat sleeps on the mat.",
+    "Tax law for small firms.",
+    "Ships sail over the sea: cats and mats.",
+    "How bread is baked.",
+]
 Cli = Callable[..., Result]
 
 
@@ -40,7 +47,9 @@ def assert_adds_up(hit: dict[str, object], model: str) -> None:
     assert sum(match["score"] for match in matches) == pytest.approx(hit["score"], rel=1e-4)
 
 
-def test_a_sparse_model_is_stored_searched_and_explained(texts: Path, tmp_path: Path, cli: Cli) -> None:
+def test_a_sparse_model_is_stored_searched_and_explained(
+    texts: Path, tmp_path: Path, cli: Cli
+) -> None:
     model, vectors = tiny_splade(tmp_path / "model"), tmp_path / "vectors"
     told = json.loads(cli("encode", model, texts, "--to", vectors, "--json").stdout)
     assert (told["kind"], told["usage"]["items"], told["vectors_per_item"]) == ("sparse", 4, None)
@@ -53,21 +62,45 @@ def test_a_sparse_model_is_stored_searched_and_explained(texts: Path, tmp_path: 
     refused = cli("search", texts, "cat", "--vectors", vectors, "--index", "binary")
     assert refused.exit_code == 2
     assert "--index binary is for dense vectors" in refused.stderr
-    assert "terms a text of float32" in cli("encode", model, texts, "--to", tmp_path / "again").stdout
+    assert (
+        "terms a text of float32" in cli("encode", model, texts, "--to", tmp_path / "again").stdout
+    )
 
 
 def test_a_bag_of_words_is_a_model_like_any_other(texts: Path, tmp_path: Path, cli: Cli) -> None:
-    fitted = json.loads(cli("models", "lexical", texts, "--to", tmp_path / "words", "--weighting", "tfidf", "--json").stdout)
+    fitted = json.loads(
+        cli(
+            "models", "lexical", texts, "--to", tmp_path / "words", "--weighting", "tfidf", "--json"
+        ).stdout
+    )
     assert (fitted["documents"], fitted["terms"]) == (4, len(Lexical.fit(TEXTS).terms))
-    assert "bm25, " in cli("models", "lexical", texts, "--to", tmp_path / "other", "--language", "none").stdout
-    assert "no weighting 'tf'" in cli("models", "lexical", texts, "--to", tmp_path / "wrong", "--weighting", "tf").stderr
-    told = cli("encode", tmp_path / "words", texts, "--to", tmp_path / "vectors", "--dtype", "float16", "--json")
+    assert (
+        "bm25, "
+        in cli("models", "lexical", texts, "--to", tmp_path / "other", "--language", "none").stdout
+    )
+    assert (
+        "no weighting 'tf'"
+        in cli("models", "lexical", texts, "--to", tmp_path / "wrong", "--weighting", "tf").stderr
+    )
+    told = cli(
+        "encode",
+        tmp_path / "words",
+        texts,
+        "--to",
+        tmp_path / "vectors",
+        "--dtype",
+        "float16",
+        "--json",
+    )
     assert json.loads(told.stdout)["runtime"] == "words"
     for source in (("--model", tmp_path / "words"), ("--vectors", tmp_path / "vectors")):
         hits = results(cli("search", texts, "a cat on the mats", *source, "--explain", "--json"))
         assert [hit["id"] for hit in hits] == ["0.txt", "2.txt"]
         assert 0 < hits[1]["score"] < hits[0]["score"] < 1  # type: ignore[operator]
-        assert [match["query"] for match in hits[0]["matches"][str(tmp_path / "words")]] == ["cat", "mat"]  # type: ignore[index]
+        assert [match["query"] for match in hits[0]["matches"][str(tmp_path / "words")]] == [
+            "cat",
+            "mat",
+        ]  # type: ignore[index]
     other = tmp_path / "other"
     refused = cli("search", texts, "cat", "--model", other, "--vectors", tmp_path / "vectors")
     assert "and " + str(other) + " is another model" in refused.stderr
@@ -81,21 +114,29 @@ def test_vectors_of_other_texts_are_refused(texts: Path, tmp_path: Path, cli: Cl
     changed.write_text("another text")
     told = cli("search", texts, "cat", "--vectors", vectors)
     assert told.exit_code == 2
-    assert f"1 of {len(TEXTS)} texts of texts, {changed.name} the first, are others than those that were encoded" in told.stderr
+    assert (
+        f"1 of {len(TEXTS)} texts of texts, {changed.name} the first, are others than those "
+        "that were encoded"
+    ) in told.stderr
     assert cli("search", texts, "cat", "--model", "bm25", "--fuse").exit_code == 2
     one = results(cli("search", texts, "cat mats", "--model", "bm25", "-k", "1", "--json"))
     assert len(one) == 1
 
 
 def test_bm25_and_a_fusion_are_explained(texts: Path, tmp_path: Path, cli: Cli) -> None:
-    hits = results(cli("search", texts, "cat mats, a cat", "--model", "bm25", "--explain", "--json"))
+    hits = results(
+        cli("search", texts, "cat mats, a cat", "--model", "bm25", "--explain", "--json")
+    )
     _, scores = BM25(TEXTS).top_k(["cat mats, a cat"], 2)
     np.testing.assert_allclose([hit["score"] for hit in hits], scores[0], rtol=1e-6)
     for hit in hits:
         assert_adds_up(hit, "bm25")
         assert hit["unmet"] == {"bm25": []}
     asked = ("search", texts, "cat quasars on the sea", "--model", "bm25", "--explain")
-    assert [hit["unmet"] for hit in results(cli(*asked, "--json"))] == [{"bm25": ["quasar"]}, {"bm25": ["quasar", "sea"]}]
+    assert [hit["unmet"] for hit in results(cli(*asked, "--json"))] == [
+        {"bm25": ["quasar"]},
+        {"bm25": ["quasar", "sea"]},
+    ]
     assert "; nothing found for quasar, sea\n" in cli(*asked).stdout
     model = tiny_model(tmp_path / "model")
     fused = results(cli("search", texts, "cat", "--model", model, "--fuse", "--explain", "--json"))
@@ -109,14 +150,36 @@ def test_bm25_and_a_fusion_are_explained(texts: Path, tmp_path: Path, cli: Cli) 
 def test_models_of_several_kinds_are_compared_each_as_it_can_be(tmp_path: Path, cli: Cli) -> None:
     tiny_collection().save(tmp_path / "data")
     dense, sparse = tiny_model(tmp_path / "dense"), tiny_splade(tmp_path / "sparse")
-    asked = ("evaluate", dense, sparse, "tfidf", "--on", tmp_path / "data", "--dims", "32,8", "--dtype", "float32,int8", "--json")
+    asked = (
+        "evaluate",
+        dense,
+        sparse,
+        "tfidf",
+        "--on",
+        tmp_path / "data",
+        "--dims",
+        "32,8",
+        "--dtype",
+        "float32,int8",
+        "--json",
+    )
     ran = cli(*asked)
     assert ran.exit_code == 0, ran.stderr
     rows = {row["name"] for row in json.loads(ran.stdout)["rows"]}
-    assert rows == {"bm25", "dense 32 float32", "dense 8 float32", "dense 32 int8", "dense 8 int8", "sparse", "tfidf"}
+    assert rows == {
+        "bm25",
+        "dense 32 float32",
+        "dense 8 float32",
+        "dense 32 int8",
+        "dense 8 int8",
+        "sparse",
+        "tfidf",
+    }
     alone = cli("evaluate", sparse, "--on", tmp_path / "data", "--dims", "8")
     assert alone.exit_code == 2
-    assert "its embeddings are sparse, and 8 dimensions were asked for; leave that out" in alone.stderr
+    assert (
+        "its embeddings are sparse, and 8 dimensions were asked for; leave that out" in alone.stderr
+    )
     pooled = cli("evaluate", dense, "--on", tmp_path / "data", "--pool-tokens", "2")
     assert "--pool-tokens is for multi-vector models, and none is named" in pooled.stderr
 
@@ -131,11 +194,19 @@ def test_pooled_tokens_are_a_row_each() -> None:
     assert any("vectors a document, of 12 dimensions" in note for note in systems["late"].notes)
 
 
-def test_a_multi_vector_model_is_stored_explained_pooled_and_reranks(texts: Path, tmp_path: Path, cli: Cli) -> None:
+def test_a_multi_vector_model_is_stored_explained_pooled_and_reranks(
+    texts: Path, tmp_path: Path, cli: Cli
+) -> None:
     model, vectors = tiny_late(tmp_path / "late"), tmp_path / "vectors"
-    told = json.loads(cli("encode", model, texts, "--to", vectors, "--dtype", "int8", "--json").stdout)
+    told = json.loads(
+        cli("encode", model, texts, "--to", vectors, "--dtype", "int8", "--json").stdout
+    )
     assert (told["kind"], told["dim"], told["dtype"]) == ("multi-vector", 8, "int8")
-    pooled = json.loads(cli("encode", model, texts, "--to", tmp_path / "pooled", "--pool-tokens", "2", "--json").stdout)
+    pooled = json.loads(
+        cli(
+            "encode", model, texts, "--to", tmp_path / "pooled", "--pool-tokens", "2", "--json"
+        ).stdout
+    )
     assert pooled["vectors_per_item"] < 0.7 * told["vectors_per_item"]
     assert pooled["cached"] == 4
     asked = ("search", texts, "cat law", "--explain", "--json")
@@ -144,16 +215,35 @@ def test_a_multi_vector_model_is_stored_explained_pooled_and_reranks(texts: Path
         assert_adds_up(hit, str(model))
         matches = hit["matches"][str(model)]  # type: ignore[index]
         assert {"cat", "law", "[SEP]"} <= {match["query"] for match in matches}
-        assert all(not match["document"].startswith("vector ") and match["document"] != "." for match in matches)
+        assert all(
+            not match["document"].startswith("vector ") and match["document"] != "."
+            for match in matches
+        )
     for hit in results(cli(*asked, "--vectors", tmp_path / "pooled")):
         assert_adds_up(hit, str(model))
         assert all(match["document"].startswith("vector ") for match in hit["matches"][str(model)])  # type: ignore[index]
     now = results(cli("search", texts, "cats mats sea sleeps", "--model", model, "--json"))
-    second = results(cli("search", texts, "cats mats sea sleeps", "--model", "bm25", "--rerank", model, "--json"))
+    second = results(
+        cli("search", texts, "cats mats sea sleeps", "--model", "bm25", "--rerank", model, "--json")
+    )
     scores = {hit["id"]: hit["score"] for hit in now}
     assert len(second) == 2
-    explained = results(cli("search", texts, "cats mats sea sleeps", "--model", "bm25", "--rerank", model, "--explain", "--json"))
+    explained = results(
+        cli(
+            "search",
+            texts,
+            "cats mats sea sleeps",
+            "--model",
+            "bm25",
+            "--rerank",
+            model,
+            "--explain",
+            "--json",
+        )
+    )
     for hit in explained:
         assert list(hit["matches"]) == ["bm25", "late, reranking"]  # type: ignore[call-overload]
         assert_adds_up(hit, "late, reranking")
-    assert [hit["score"] for hit in second] == pytest.approx(sorted((scores[hit["id"]] for hit in second), reverse=True), rel=1e-5)
+    assert [hit["score"] for hit in second] == pytest.approx(
+        sorted((scores[hit["id"]] for hit in second), reverse=True), rel=1e-5
+    )

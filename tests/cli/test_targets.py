@@ -26,7 +26,9 @@ Run = Callable[..., Any]
     ],
     ids=lambda command: "-".join(command[:2]).lower(),
 )
-def test_only_what_was_made_so_is_replaced(command: tuple[str, ...], cli: Run, tmp_path: Path) -> None:
+def test_only_what_was_made_so_is_replaced(
+    command: tuple[str, ...], cli: Run, tmp_path: Path
+) -> None:
     model, other = tiny_model(tmp_path / "model"), tiny_model(tmp_path / "other", seed=1)
     tiny_collection().save(tmp_path / "data")
     rows = tmp_path / "rows.jsonl"
@@ -44,11 +46,21 @@ def test_only_what_was_made_so_is_replaced(command: tuple[str, ...], cli: Run, t
         assert told.exit_code == 0, told.stderr
 
 
-def test_data_that_cannot_be_measured_on_is_said_before_a_model_is_made(cli: Run, tmp_path: Path) -> None:
+def test_data_that_cannot_be_measured_on_is_said_before_a_model_is_made(
+    cli: Run, tmp_path: Path
+) -> None:
     model, rows = tiny_model(tmp_path / "model"), tmp_path / "rows.jsonl"
     rows.write_text('{"query": "cat", "positive": "a cat"}\n')
-    for arguments in (("quantise", model), ("merge", model, model), ("drop-layers", model, "--keep", 0), ("trim", model, "--texts", rows)):
+    for arguments in (
+        ("quantise", model),
+        ("merge", model, model),
+        ("drop-layers", model, "--keep", 0),
+        ("trim", model, "--texts", rows),
+    ):
         told = cli("models", *arguments, "--to", tmp_path / "made", "--on", rows)
         assert (told.exit_code, "Give --split all" in told.stderr) == (2, True), told.stderr
         assert not (tmp_path / "made").exists()
-    assert "as 0,2,5" in cli("models", "drop-layers", model, "--keep", "a", "--to", tmp_path / "made").stderr
+    assert (
+        "as 0,2,5"
+        in cli("models", "drop-layers", model, "--keep", "a", "--to", tmp_path / "made").stderr
+    )

@@ -1,4 +1,6 @@
-"""A tuned model and the queries that it was trained on: one tune, and every command that measures."""
+"""A tuned model and the queries that it was trained on: one tune, and every command that
+measures.
+"""
 
 from __future__ import annotations
 
@@ -60,19 +62,34 @@ def write(path: Path, pairs: list[tuple[str, str]]) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, nearfield_home: Path) -> Path:
-    """A folder with a tiny model, faq.csv, and the run of its tuning on that by the command line."""
+    """A folder with a tiny model, faq.csv, and the run of its tuning on that by the command
+    line.
+    """
     from typer.testing import CliRunner
 
     folder = tmp_path_factory.mktemp("made")
     tiny_model(folder / "tiny")
     (folder / "recipe.toml").write_text(RECIPE)
     write(folder / "faq.csv", rows())
-    command = ["tune", "tiny", "--on", "faq.csv", "--to", "run", "--recipe", "recipe.toml", "--json"]
+    command = [
+        "tune",
+        "tiny",
+        "--on",
+        "faq.csv",
+        "--to",
+        "run",
+        "--recipe",
+        "recipe.toml",
+        "--json",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         done = CliRunner().invoke(build(), command)
         assert done.exit_code == 0, done.stderr
-        assert "was cut by document and wording into train (56 queries), dev (8 queries) and test (16 queries)" in done.stderr
+        assert (
+            "was cut by document and wording into train (56 queries), dev (8 queries) and test "
+            "(16 queries)"
+        ) in done.stderr
         again = CliRunner().invoke(build(), command)
         assert json.loads(again.stdout)["verdict"] == json.loads(done.stdout)["verdict"]
     shutil.copytree(nearfield_home / "splits", folder / "splits")
@@ -100,22 +117,32 @@ def asked(result: Result) -> tuple[float, int]:
 
 def test_by_default_the_runs_own_test_queries_are_asked(made: Path, cli: Cli, kept: None) -> None:
     wanted = (pytest.approx(verdict(made)["tuned"]["mean"], abs=1e-6), 16)
-    result = cli("evaluate", made / "run" / "model", "--on", made / "faq.csv", "--no-bm25", "--json")
+    result = cli(
+        "evaluate", made / "run" / "model", "--on", made / "faq.csv", "--no-bm25", "--json"
+    )
     assert asked(result) == wanted
     assert "--split all asks every query" in result.stderr
     split = open_collection(made / "faq.csv").split("test")
-    assert list(split.query_ids) == [row["id"] for row in json.loads((made / "run" / "queries.json").read_text())]
+    assert list(split.query_ids) == [
+        row["id"] for row in json.loads((made / "run" / "queries.json").read_text())
+    ]
 
 
 @pytest.mark.parametrize("place", ["as it was", "renamed", "reordered", "another format", "grown"])
-def test_a_copy_of_the_folder_knows_it_elsewhere_without_what_was_kept(place: str, made: Path, tmp_path: Path, cli: Cli) -> None:
+def test_a_copy_of_the_folder_knows_it_elsewhere_without_what_was_kept(
+    place: str, made: Path, tmp_path: Path, cli: Cli
+) -> None:
     shutil.copytree(made / "run" / "model", tmp_path / "model")
     data = {"renamed": "other/name.csv", "another format": "rows.jsonl"}.get(place, "faq.csv")
     pairs = rows()[::-1] if place == "reordered" else rows()
-    pairs += [("something of its own entirely", "and an answer to that")] if place == "grown" else []
+    pairs += (
+        [("something of its own entirely", "and an answer to that")] if place == "grown" else []
+    )
     write(tmp_path / data, pairs)
     if data.endswith(".jsonl"):
-        (tmp_path / data).write_text("".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in pairs))
+        (tmp_path / data).write_text(
+            "".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in pairs)
+        )
     result = cli("evaluate", tmp_path / "model", "--on", tmp_path / data, "--no-bm25", "--json")
     mean, count = asked(result)
     assert count == 16 + (place == "grown")
@@ -128,8 +155,19 @@ def test_a_copy_of_the_folder_knows_it_elsewhere_without_what_was_kept(place: st
     assert "--allow trained-on" in refused.stderr
 
 
-def test_with_allow_the_table_says_which_row_was_trained_on_what_is_asked(made: Path, cli: Cli, kept: None) -> None:
-    command = ("evaluate", made / "run" / "model", made / "tiny", "--on", made / "faq.csv", "--split", "train", "--fuse")
+def test_with_allow_the_table_says_which_row_was_trained_on_what_is_asked(
+    made: Path, cli: Cli, kept: None
+) -> None:
+    command = (
+        "evaluate",
+        made / "run" / "model",
+        made / "tiny",
+        "--on",
+        made / "faq.csv",
+        "--split",
+        "train",
+        "--fuse",
+    )
     assert cli(*command).exit_code == 2
     shown = cli(*command, "--allow", "trained-on")
     assert shown.exit_code == 0, shown.stderr
@@ -137,7 +175,12 @@ def test_with_allow_the_table_says_which_row_was_trained_on_what_is_asked(made: 
     assert "Note: model was trained on 56 of the 56 queries" in " ".join(shown.stdout.split())
     found = json.loads(cli(*command, "--allow", "trained-on", "--json").stdout)
     counts = {row["name"]: row["trained_on"] for row in found["rows"]}
-    assert (counts["model"], counts["tiny"], counts["bm25"], counts["model + bm25 (fused)"]) == (56, 0, 0, 56)
+    assert (counts["model"], counts["tiny"], counts["bm25"], counts["model + bm25 (fused)"]) == (
+        56,
+        0,
+        0,
+        56,
+    )
     wrong = cli(*command, "--allow", "leaked-queries")
     assert (wrong.exit_code, "wanted trained-on" in wrong.stderr) == (2, True)
 
@@ -146,8 +189,17 @@ def test_it_is_decided_by_query_and_near_copies_count(made: Path, tmp_path: Path
     collection = placed(made)
     train, test = (collection.split(name).query_texts for name in ("train", "test"))
     answers = dict(rows())
-    mixed = [(f"{text.upper()}!", answers[text]) for text in train[:3]] + [(text, answers[text]) for text in test]
-    refused = cli("evaluate", made / "run" / "model", "--on", write(tmp_path / "mixed.csv", mixed), "--split", "all")
+    mixed = [(f"{text.upper()}!", answers[text]) for text in train[:3]] + [
+        (text, answers[text]) for text in test
+    ]
+    refused = cli(
+        "evaluate",
+        made / "run" / "model",
+        "--on",
+        write(tmp_path / "mixed.csv", mixed),
+        "--split",
+        "all",
+    )
     assert f"model was trained on 3 of the {3 + len(test)} queries" in refused.stderr
 
 
@@ -161,7 +213,9 @@ def placed(made: Path) -> Collection:
 def test_in_python_too(made: Path) -> None:
     collection, encoder = placed(made), load_encoder(made / "run" / "model")
     (system,) = model_systems(encoder, collection.split("test"), name="tuned")
-    assert compare([system], collection.split("test")).rows[0].estimate.mean == pytest.approx(verdict(made)["tuned"]["mean"], abs=1e-6)
+    assert compare([system], collection.split("test")).rows[0].estimate.mean == pytest.approx(
+        verdict(made)["tuned"]["mean"], abs=1e-6
+    )
     (system,) = model_systems(encoder, collection.split("all"), name="tuned")
     assert system.trained_on == set(collection.split("train").query_ids)
     with pytest.raises(InputError, match="tuned was trained on 56 of the 80 queries"):
@@ -173,14 +227,25 @@ def test_in_python_too(made: Path) -> None:
 def swapped(made: Path) -> Collection:
     """The run's data with train and test exchanged: what it was trained on would be measured."""
     collection = placed(made)
-    names = [{"train": "test", "test": "train"}.get(name, name) for name in collection.judgements["split"].to_pylist()]
-    return dataclasses.replace(collection, judgements=collection.judgements.set_column(3, "split", [names]))
+    names = [
+        {"train": "test", "test": "train"}.get(name, name)
+        for name in collection.judgements["split"].to_pylist()
+    ]
+    return dataclasses.replace(
+        collection, judgements=collection.judgements.set_column(3, "split", [names])
+    )
 
 
 @pytest.mark.parametrize("command", ["tune", "reranker", "adapt"])
-def test_training_on_other_splits_does_not_measure_on_what_the_model_knows(command: str, made: Path, tmp_path: Path) -> None:
+def test_training_on_other_splits_does_not_measure_on_what_the_model_knows(
+    command: str, made: Path, tmp_path: Path
+) -> None:
     model, data = str(made / "run" / "model"), swapped(made)
-    with pytest.raises(NearfieldError, match=r"was trained on 56 of the 56 queries of faq / test.*--allow trained-on"):
+    with pytest.raises(
+        NearfieldError,
+        match=r"was trained on 56 of the 56 queries of faq / "
+        r"test.*--allow trained-on",
+    ):
         if command == "tune":
             tune(model, data, to=tmp_path / "run")
         elif command == "reranker":
@@ -190,16 +255,38 @@ def test_training_on_other_splits_does_not_measure_on_what_the_model_knows(comma
     assert not (tmp_path / "run" / "model").exists()
 
 
-def test_an_adapter_says_what_it_was_trained_on_and_a_part_of_the_model_keeps_it(made: Path, tmp_path: Path, cli: Cli, kept: None) -> None:
-    result = cli("adapt", made / "tiny", "--on", made / "faq.csv", "--epochs", "1", "--to", tmp_path / "adapter")
+def test_an_adapter_says_what_it_was_trained_on_and_a_part_of_the_model_keeps_it(
+    made: Path, tmp_path: Path, cli: Cli, kept: None
+) -> None:
+    result = cli(
+        "adapt",
+        made / "tiny",
+        "--on",
+        made / "faq.csv",
+        "--epochs",
+        "1",
+        "--to",
+        tmp_path / "adapter",
+    )
     assert result.exit_code == 0, result.stderr
     assert "was cut by document and wording" in result.stderr
     refused = cli("evaluate", tmp_path / "adapter", "--on", made / "faq.csv", "--split", "all")
-    assert "adapter was trained on 45 of the 80 queries" in refused.stderr  # 56, of which 11 choose beside the 8 of dev
-    made_of = cli("models", "quantise", made / "run" / "model", "--dtype", "float16", "--to", tmp_path / "half")
+    # 56, of which 11 choose beside the 8 of dev
+    assert "adapter was trained on 45 of the 80 queries" in refused.stderr
+    made_of = cli(
+        "models",
+        "quantise",
+        made / "run" / "model",
+        "--dtype",
+        "float16",
+        "--to",
+        tmp_path / "half",
+    )
     assert made_of.exit_code == 0, made_of.stderr
     assert (tmp_path / "half" / FILE).read_bytes() == (made / "run" / "model" / FILE).read_bytes()
-    merged = cli("models", "merge", made / "tiny", made / "run" / "model", "--to", tmp_path / "merged")
+    merged = cli(
+        "models", "merge", made / "tiny", made / "run" / "model", "--to", tmp_path / "merged"
+    )
     assert merged.exit_code == 0, merged.stderr
     assert TrainedOn.read(tmp_path / "merged").seen(placed(made).split("train").query_texts).all()
 
@@ -208,12 +295,18 @@ def test_a_guard_is_without_what_the_model_is_trained_on(made: Path, tmp_path: P
     known = TrainedOn.read(made / "run" / "model")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        whole = write(tmp_path / "guard.csv", [*rows(), *((f"what of number {at} here", f"the {at} is there") for at in range(40))])
+        whole = write(
+            tmp_path / "guard.csv",
+            [*rows(), *((f"what of number {at} here", f"the {at} is there") for at in range(40))],
+        )
         guard = open_guard(str(whole), measure="nDCG@10", limit=100, trained=known)
     train = set(placed(made).split("train").query_texts)
     assert not train & {*guard.choosing.queries, *guard.reporting.queries}
     assert len({*guard.choosing.queries, *guard.reporting.queries}) == 120 - 56
     with pytest.raises(InputError, match="trained on; wanted at least 10"):
         open_guard(
-            str(write(tmp_path / "same.csv", [row for row in rows() if row[0] in train])), measure="nDCG@10", limit=100, trained=known
+            str(write(tmp_path / "same.csv", [row for row in rows() if row[0] in train])),
+            measure="nDCG@10",
+            limit=100,
+            trained=known,
         )

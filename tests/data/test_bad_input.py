@@ -22,38 +22,106 @@ MEBIBYTES_10 = 10 << 20
 FILES = [
     ("empty.jsonl", b"", r"empty\.jsonl: the file is empty"),
     ("blank.jsonl", b"\n \n", r"blank\.jsonl: the file has no rows"),
-    ("broken.jsonl", GOOD.encode() + b'{"query": "q"\n', r"broken\.jsonl:2: is not JSON: .* at column 14"),
+    (
+        "broken.jsonl",
+        GOOD.encode() + b'{"query": "q"\n',
+        r"broken\.jsonl:2: is not JSON: .* at "
+        r"column 14",
+    ),
     ("list.jsonl", b"[1, 2]\n", r"list\.jsonl:1: holds a JSON list"),
     ("deep.jsonl", b'{"query":' + b"[" * 100_000 + b"\n", r"deep\.jsonl:1: "),
-    ("latin.jsonl", GOOD.encode() + b'{"query": "caf\xe9", "positive": "p"}\n', r"latin\.jsonl:2: is not UTF-8: .* at byte 15 of the line"),
+    (
+        "latin.jsonl",
+        GOOD.encode() + b'{"query": "caf\xe9", "positive": "p"}\n',
+        r"latin\.jsonl:2: is not UTF-8: .* at byte 15 of the line",
+    ),
     (
         "long.jsonl",
         GOOD.encode() + b'{"query": "' + b"x" * MEBIBYTES_10 + b'"}\n',
         r"long\.jsonl:2: the line is 10\.0 MiB long; at most 8 MiB",
     ),
-    ("field.jsonl", GOOD.encode() + b'{"query": "q", "pos": "p"}\n', r"field\.jsonl:2: has no field 'positive'; it has query, pos"),
-    ("null.jsonl", GOOD.encode() + b'{"query": null, "positive": "p"}\n', r"null\.jsonl:2: 'query' is null; wanted text"),
-    ("object.jsonl", b'{"query": {"a": 1}, "positive": "p"}\n', r"object\.jsonl:1: 'query' is a dict; wanted text"),
-    ("half.jsonl", b'{"query": "\\ud800", "positive": "p"}\n', r"half\.jsonl:1: 'query' holds half of a surrogate pair"),
-    ("names.jsonl", b'{"a": "q", "b": "p"}\n', r"names\.jsonl: has columns a, b; wanted a query \(query, question.* and a positive"),
-    ("only.jsonl", b'{"query": "q", "b": "p"}\n', r"only\.jsonl: has columns query, b; wanted a query"),
-    ("nan.jsonl", b'{"query": "q", "positive": "p", "score": NaN}\n', r"nan\.jsonl:1: 'score' is nan; wanted a finite number"),
-    ("word.jsonl", b'{"query": "q", "positive": "p", "score": "high"}\n', r"word\.jsonl:1: 'score' is 'high'"),
-    ("grade.jsonl", b'{"query": "q", "positive": "p", "relevance": 1.5}\n', r"grade\.jsonl:1: relevance is 1\.5; wanted an integer"),
-    ("count.csv", b"query,positive\na,b\na,b,c\n", r"count\.csv:3: has 3 fields; wanted 2, as in the header: query, positive"),
-    ("quote.csv", b'query,positive\na,"b\nc,d\n', r"quote\.csv:2: a quote is opened here and never closed"),
+    (
+        "field.jsonl",
+        GOOD.encode() + b'{"query": "q", "pos": "p"}\n',
+        r"field\.jsonl:2: has no "
+        r"field 'positive'; it has query, pos",
+    ),
+    (
+        "null.jsonl",
+        GOOD.encode() + b'{"query": null, "positive": "p"}\n',
+        r"null\.jsonl:2: 'query' is null; wanted text",
+    ),
+    (
+        "object.jsonl",
+        b'{"query": {"a": 1}, "positive": "p"}\n',
+        r"object\.jsonl:1: 'query' is a "
+        r"dict; wanted text",
+    ),
+    (
+        "half.jsonl",
+        b'{"query": "\\ud800", "positive": "p"}\n',
+        r"half\.jsonl:1: 'query' holds "
+        r"half of a surrogate pair",
+    ),
+    (
+        "names.jsonl",
+        b'{"a": "q", "b": "p"}\n',
+        r"names\.jsonl: has columns a, b; wanted a query "
+        r"\(query, question.* and a positive",
+    ),
+    (
+        "only.jsonl",
+        b'{"query": "q", "b": "p"}\n',
+        r"only\.jsonl: has columns query, b; wanted a "
+        r"query",
+    ),
+    (
+        "nan.jsonl",
+        b'{"query": "q", "positive": "p", "score": NaN}\n',
+        r"nan\.jsonl:1: 'score' is "
+        r"nan; wanted a finite number",
+    ),
+    (
+        "word.jsonl",
+        b'{"query": "q", "positive": "p", "score": "high"}\n',
+        r"word\.jsonl:1: 'score' is 'high'",
+    ),
+    (
+        "grade.jsonl",
+        b'{"query": "q", "positive": "p", "relevance": 1.5}\n',
+        r"grade\.jsonl:1: relevance is 1\.5; wanted an integer",
+    ),
+    (
+        "count.csv",
+        b"query,positive\na,b\na,b,c\n",
+        r"count\.csv:3: has 3 fields; wanted 2, as in "
+        r"the header: query, positive",
+    ),
+    (
+        "quote.csv",
+        b'query,positive\na,"b\nc,d\n',
+        r"quote\.csv:2: a quote is opened here and "
+        r"never closed",
+    ),
     ("inner.csv", b'query,positive\na,"b"c"d"\n', r"inner\.csv:2: is no row of a table"),
     ("header.csv", b"query,positive\n", r"header\.csv: the file has no rows"),
     ("count.tsv", b"query\tpositive\na\n", r"count\.tsv:2: has 1 fields"),
     ("damaged.parquet", b"PAR1 is not enough", r"damaged\.parquet: is no Parquet file"),
     ("image.png", b"\x89PNG", r"image\.png: is a file of an unknown kind \(\.png\); wanted"),
-    ("rows.json", b'[{"query": "a", "positive": "b"}]', r"\(\.json\); wanted .*\. Save a list of objects as JSON lines"),
+    (
+        "rows.json",
+        b'[{"query": "a", "positive": "b"}]',
+        r"\(\.json\); wanted .*\. Save a list of "
+        r"objects as JSON lines",
+    ),
     ("rows.jsonl.gz", b"\x1f\x8b", r"\(\.gz\); wanted .*\. Unpack it first, with gunzip"),
 ]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), FILES, ids=[name for name, _, _ in FILES])
-def test_a_wrong_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, message: str) -> None:
+def test_a_wrong_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, message: str
+) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
@@ -70,11 +138,20 @@ def test_what_is_not_there() -> None:
 
 
 def write_set(
-    folder: Path, *, corpus: str | None = None, queries: str | None = None, qrels: str = "q\td\t1\n", name: str = "test.tsv"
+    folder: Path,
+    *,
+    corpus: str | None = None,
+    queries: str | None = None,
+    qrels: str = "q\td\t1\n",
+    name: str = "test.tsv",
 ) -> Path:
     (folder / "qrels").mkdir(parents=True)
-    (folder / "corpus.jsonl").write_text(json.dumps({"_id": "d", "text": "document"}) + "\n" if corpus is None else corpus)
-    (folder / "queries.jsonl").write_text(json.dumps({"_id": "q", "text": "query"}) + "\n" if queries is None else queries)
+    (folder / "corpus.jsonl").write_text(
+        json.dumps({"_id": "d", "text": "document"}) + "\n" if corpus is None else corpus
+    )
+    (folder / "queries.jsonl").write_text(
+        json.dumps({"_id": "q", "text": "query"}) + "\n" if queries is None else queries
+    )
     (folder / "qrels" / name).write_text(qrels)
     return folder
 
@@ -83,11 +160,19 @@ QRELS = [
     ("q\td\n", r"test\.tsv:1: has 2 fields; wanted 3 fields apart by tabs"),
     ("query-id\tcorpus-id\tscore\nq 0 d 1\n", r"test\.tsv:2: has 1 fields"),
     ("q\t0\td\t1\n", r"test\.tsv:1: has 4 fields; .*TREC's 4 fields"),
-    ("corpus-id\tquery-id\tscore\nq\td\t1\n", r"test\.tsv:1: the header is corpus-id, query-id, score; wanted query-id, corpus-id, score"),
+    (
+        "corpus-id\tquery-id\tscore\nq\td\t1\n",
+        r"test\.tsv:1: the header is corpus-id, query-id, "
+        r"score; wanted query-id, corpus-id, score",
+    ),
     ("q\td\thigh\nq\td\t1\n", r"test\.tsv:1: the header is q, d, high"),
     ("q\td\t1\nq\td\t0.5\n", r"test\.tsv:2: relevance is '0\.5'; wanted an integer"),
     ("q\td\t1\nq\td\t99999999999\n", r"test\.tsv:2: relevance is '99999999999'"),
-    ("q\td\t1\nq\td\t0\n", r"test\.tsv:2: query 'q' and document 'd' are judged 0 here and 1 before"),
+    (
+        "q\td\t1\nq\td\t0\n",
+        r"test\.tsv:2: query 'q' and document 'd' are judged 0 here and 1 "
+        r"before",
+    ),
     ("", r"test\.tsv: the file is empty"),
 ]
 
@@ -99,22 +184,39 @@ def test_wrong_qrels_of_a_beir_folder(tmp_path: Path, qrels: str, message: str) 
 
 
 def test_trec_qrels_with_three_fields(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"test\.qrels:1: has 3 fields; wanted 4 fields apart by blanks: query, 0, document, relevance"):
+    with pytest.raises(
+        InputError,
+        match=r"test\.qrels:1: has 3 fields; wanted 4 fields apart by "
+        r"blanks: query, 0, document, relevance",
+    ):
         open_collection(write_set(tmp_path / "set", qrels="q d 1\n", name="test.qrels"))
 
 
 @pytest.mark.parametrize(
     ("corpus", "queries", "kind", "message"),
     [
-        ('{"id": "d", "text": "x"}\n', None, InputError, r"corpus\.jsonl:1: has no field '_id'; it has id, text"),
+        (
+            '{"id": "d", "text": "x"}\n',
+            None,
+            InputError,
+            r"corpus\.jsonl:1: has no field '_id'; "
+            r"it has id, text",
+        ),
         ('{"_id": "d"}\n', None, InputError, r"corpus\.jsonl:1: has no field 'text'"),
-        ('{"_id": "d", "text": "x"}\n' * 2, None, CollectionError, "document id 'd' is used more than once"),
+        (
+            '{"_id": "d", "text": "x"}\n' * 2,
+            None,
+            CollectionError,
+            "document id 'd' is used more than once",
+        ),
         ("\n", None, CollectionError, "has no documents"),
         (None, "\n", CollectionError, "1 documents and no queries"),
         (None, '{"_id": "q", "text": ["x"]}\n', InputError, r"queries\.jsonl:1: 'text' is a list"),
     ],
 )
-def test_a_wrong_beir_folder(tmp_path: Path, corpus: str | None, queries: str | None, kind: type[Exception], message: str) -> None:
+def test_a_wrong_beir_folder(
+    tmp_path: Path, corpus: str | None, queries: str | None, kind: type[Exception], message: str
+) -> None:
     with pytest.raises(kind, match=message):
         open_collection(write_set(tmp_path / "set", corpus=corpus, queries=queries))
 
@@ -135,26 +237,56 @@ def test_a_folder_without_queries_or_of_something_else(tmp_path: Path) -> None:
 
 def test_a_folder_of_packed_files_is_to_be_unpacked(tmp_path: Path) -> None:
     (tmp_path / "corpus.jsonl.gz").write_bytes(b"\x1f\x8b")
-    with pytest.raises(InputError, match=r"a folder of corpus\.jsonl\.gz; wanted .*\. Unpack what is compressed first: gunzip .*/\*\.gz"):
+    with pytest.raises(
+        InputError,
+        match=r"a folder of corpus\.jsonl\.gz; wanted .*\. Unpack what "
+        r"is compressed first: gunzip .*/\*\.gz",
+    ):
         open_collection(tmp_path)
 
 
 TABLES = [
-    ("semi.csv", "query;positive\na;b\n", r"semi\.csv:1: looks ';'-separated \(query;positive\); \.csv files have commas: save it again"),
+    (
+        "semi.csv",
+        "query;positive\na;b\n",
+        r"semi\.csv:1: looks ';'-separated \(query;positive\); "
+        r"\.csv files have commas: save it again",
+    ),
     ("tabs.csv", "query\tpositive\na\tb\n", r"tabs\.csv:1: looks tab-separated .*: call it \.tsv"),
-    ("comma.tsv", "query,positive\na,b\n", r"comma\.tsv:1: looks comma-separated .*: call it \.csv"),
+    (
+        "comma.tsv",
+        "query,positive\na,b\n",
+        r"comma\.tsv:1: looks comma-separated .*: call it "
+        r"\.csv",
+    ),
     (
         "row.csv",
         f"How is it done? {'x ' * 90},So\nc,d\n",
         r"row\.csv:1: no known column is in .{,120}…', or the header is missing",
     ),
-    ("long.csv", f"query,{'x' * 200}\na,b,c\n", r"long\.csv:2: has 3 fields; wanted 2, as in the header: .{,81}…"),
-    ("people.csv", "query,positive,score\na,b,1\n", r"nearfield evaluate MODEL --on .*people\.csv\), guard a tune .*--guard .*people\.csv"),
-    ("twice.jsonl", '{"id":"a","text":"x"}\n{"id":"b","text":"y"}\n{"id":"a","text":"z"}\n', r"twice\.jsonl:3: .*before in line 1;"),
+    (
+        "long.csv",
+        f"query,{'x' * 200}\na,b,c\n",
+        r"long\.csv:2: has 3 fields; wanted 2, as in the "
+        r"header: .{,81}…",
+    ),
+    (
+        "people.csv",
+        "query,positive,score\na,b,1\n",
+        r"nearfield evaluate MODEL --on "
+        r".*people\.csv\), guard a tune .*--guard .*people\.csv",
+    ),
+    (
+        "twice.jsonl",
+        '{"id":"a","text":"x"}\n{"id":"b","text":"y"}\n{"id":"a","text":"z"}\n',
+        r"twice\.jsonl:3: .*before in line 1;",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "message"), TABLES, ids=[name for name, _, _ in TABLES])
+@pytest.mark.parametrize(
+    ("name", "content", "message"), TABLES, ids=[name for name, _, _ in TABLES]
+)
 def test_what_a_table_lacks_is_named(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
@@ -163,9 +295,17 @@ def test_what_a_table_lacks_is_named(tmp_path: Path, name: str, content: str, me
 
 def test_an_id_used_twice_is_found_in_its_own_file(tmp_path: Path) -> None:
     twice = '{"_id": "d", "text": "x"}\n' * 2
-    with pytest.raises(CollectionError, match=r"corpus\.jsonl:2: document id 'd' is used more than once, before in line 1"):
+    with pytest.raises(
+        CollectionError,
+        match=r"corpus\.jsonl:2: document id 'd' is used more "
+        r"than once, before in line 1",
+    ):
         open_collection(write_set(tmp_path / "one", corpus=twice))
-    with pytest.raises(CollectionError, match=r"queries\.jsonl:2: query id 'd' is used more than once"):
+    with pytest.raises(
+        CollectionError,
+        match=r"queries\.jsonl:2: query id 'd' is used more than "
+        r"once",
+    ):
         open_collection(write_set(tmp_path / "two", queries=twice, qrels="d\td\t1\n"))
 
 
@@ -173,14 +313,19 @@ BINARY = [
     (b"\x1f\x8b\x08\x00", "is compressed with gzip; unpack it first"),
     (b"PK\x03\x04\x14\x00", "is a zip archive or an Excel workbook"),
     ("query,positive\na,b\n".encode("utf-16"), "is in UTF-16; save it in UTF-8"),
-    ("query,positive\na,b\n".encode("utf-16-le"), "is no text in UTF-8: it has a zero byte at its start"),
+    (
+        "query,positive\na,b\n".encode("utf-16-le"),
+        "is no text in UTF-8: it has a zero byte at its start",
+    ),
     (b"PAR1\x15\x04", "is a Parquet file; give its name the ending .parquet"),
 ]
 
 
 @pytest.mark.parametrize(("content", "message"), BINARY)
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
-def test_a_file_of_another_kind_than_its_name_says(tmp_path: Path, ending: str, content: bytes, message: str) -> None:
+def test_a_file_of_another_kind_than_its_name_says(
+    tmp_path: Path, ending: str, content: bytes, message: str
+) -> None:
     (tmp_path / f"x{ending}").write_bytes(content)
     with pytest.raises(InputError, match=message):
         open_data(tmp_path / f"x{ending}")

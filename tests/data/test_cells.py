@@ -1,4 +1,6 @@
-"""Cells and columns that a table's writer meant otherwise than they read: an error that says so, or a finding of the doctor's."""
+"""Cells and columns that a table's writer meant otherwise than they read: an error that says so, or
+a finding of the doctor's.
+"""
 
 from __future__ import annotations
 
@@ -15,30 +17,85 @@ from nearfield.data.open import open_collection, open_data, open_pairs
 from nearfield.errors import CollectionError, DoctorRefusal, InputError
 
 REFUSED = [
-    ("twice.csv", "query,positive,negative,negative\na,b,c,d\n", "two columns have one name: 'negative' is there twice"),
+    (
+        "twice.csv",
+        "query,positive,negative,negative\na,b,c,d\n",
+        "two columns have one name: 'negative' is there twice",
+    ),
     ("case.csv", "query,positive, Query\na,b,c\n", "'query' and 'Query' are one name"),
-    ("hyphen.tsv", "query\tpositive\thard-negatives\thard_negatives\na\tb\tc\td\n", "'hard-negatives' and 'hard_negatives' are one name"),
+    (
+        "hyphen.tsv",
+        "query\tpositive\thard-negatives\thard_negatives\na\tb\tc\td\n",
+        "'hard-negatives' and 'hard_negatives' are one name",
+    ),
     ("other.csv", "query,positive,note,note\na,b,c,d\n", "'note' is there twice"),
-    ("keys.jsonl", '{"query": "a", "positive": "b", "query": "c"}\n', r"keys\.jsonl:1: is not usable JSON: the key 'query' is there twice"),
-    ("inner.jsonl", '{"query": "a", "positive": "b", "x": {"y": 1, "y": 2}}\n', "the key 'y' is there twice"),
-    ("case.jsonl", '{"query": "a", "Positive": "b", "positive": "c"}\n', "'Positive' and 'positive' are one name"),
-    ("joined.csv", "query,positive\na,b\nquery,positive\nc,d\n", r"joined\.csv:3: repeats the header"),
-    ("group.csv", "query,positive,group\na,b,nan\n", r"group\.csv:2: 'group' is 'nan', as a missing value is printed"),
-    ("split.csv", "query,positive,split\na,b,None\n", "'split' is 'None', as a missing value is printed"),
-    ("comma.csv", 'query,positive,score\na,b,"1,5"\n', "'score' is '1,5'; wanted a finite number as score, with a point and not a comma"),
+    (
+        "keys.jsonl",
+        '{"query": "a", "positive": "b", "query": "c"}\n',
+        r"keys\.jsonl:1: is not "
+        r"usable JSON: the key 'query' is there twice",
+    ),
+    (
+        "inner.jsonl",
+        '{"query": "a", "positive": "b", "x": {"y": 1, "y": 2}}\n',
+        "the key 'y' is there twice",
+    ),
+    (
+        "case.jsonl",
+        '{"query": "a", "Positive": "b", "positive": "c"}\n',
+        "'Positive' and 'positive' are one name",
+    ),
+    (
+        "joined.csv",
+        "query,positive\na,b\nquery,positive\nc,d\n",
+        r"joined\.csv:3: repeats the "
+        r"header",
+    ),
+    (
+        "group.csv",
+        "query,positive,group\na,b,nan\n",
+        r"group\.csv:2: 'group' is 'nan', as a "
+        r"missing value is printed",
+    ),
+    (
+        "split.csv",
+        "query,positive,split\na,b,None\n",
+        "'split' is 'None', as a missing value is printed",
+    ),
+    (
+        "comma.csv",
+        'query,positive,score\na,b,"1,5"\n',
+        "'score' is '1,5'; wanted a finite number as score, with a point and not a comma",
+    ),
     ("under.csv", "query,positive,score\na,b,1_5\n", "'score' is '1_5'"),
-    ("large.jsonl", '{"query": "a", "positive": "b", "score": 1' + "0" * 400 + "}\n", r"large\.jsonl:1: 'score' is 10+…; wanted a finite"),
-    ("digits.jsonl", '{"query": "a", "positive": "b", "score": ' + "9" * 5000 + "}\n", r"\.jsonl:1: is not usable JSON: Exceeds the limit"),
+    (
+        "large.jsonl",
+        '{"query": "a", "positive": "b", "score": 1' + "0" * 400 + "}\n",
+        r"large\.jsonl:1: 'score' is 10+…; wanted a finite",
+    ),
+    (
+        "digits.jsonl",
+        '{"query": "a", "positive": "b", "score": ' + "9" * 5000 + "}\n",
+        r"\.jsonl:1: is not usable JSON: Exceeds the limit",
+    ),
     ("flag.jsonl", '{"query": true, "positive": "b"}\n', "'query' is a bool; wanted text"),
     ("float.jsonl", '{"id": 1.0, "text": "b"}\n', "'id' is a float; wanted text"),
     ("blank.csv", "id,text\n ,b\n", r"blank\.csv:2: 'id' is empty"),
-    ("same.jsonl", '{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}\n', r"same\.jsonl:2: document id '1' is used more than once"),
+    (
+        "same.jsonl",
+        '{"id": 1, "text": "a"}\n{"id": "1", "text": "b"}\n',
+        r"same\.jsonl:2: document id '1' is used more than once",
+    ),
     ("pad.csv", "id,text\na,x\n a ,y\n", r"pad\.csv:3: document id 'a' is used more than once"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("name", "content", "message"), REFUSED, ids=[name for name, _, _ in REFUSED])
-def test_what_would_be_misread_is_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "message"), REFUSED, ids=[name for name, _, _ in REFUSED]
+)
+def test_what_would_be_misread_is_refused(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
         open_data(tmp_path / name)
@@ -48,7 +105,9 @@ def test_what_a_sheet_leaves_around_a_table_is_no_fault(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("\ufeff\ufeffquery ,Positive,,\r\na,b,,\r\n".encode())
     (tmp_path / "b.csv").write_text(",query,positive\n0,a,b\n")
     for name in ("a.csv", "b.csv"):
-        assert open_pairs(tmp_path / name).table.select(["query", "positive"]).to_pylist() == [{"query": "a", "positive": "b"}]
+        assert open_pairs(tmp_path / name).table.select(["query", "positive"]).to_pylist() == [
+            {"query": "a", "positive": "b"}
+        ]
     (tmp_path / "c.csv").write_text("sentence1,sentence2,label\na,b,True\nc,d,false\n")
     assert open_pairs(tmp_path / "c.csv").table["score"].to_pylist() == [1.0, 0.0]
     (tmp_path / "d.csv").write_text("query,positive,relevance\na,b,2.0\n")
@@ -68,7 +127,11 @@ def test_types_of_parquet_that_hold_texts(tmp_path: Path) -> None:
         "negatives": pa.array(negatives, pa.large_list(pa.large_string())),
     }
     pairs = open_pairs(parquet(tmp_path / "x.parquet", **columns))
-    assert (list(pairs.queries), list(pairs.positives), pairs.table["negatives"].to_pylist()) == (texts, texts, negatives)
+    assert (list(pairs.queries), list(pairs.positives), pairs.table["negatives"].to_pylist()) == (
+        texts,
+        texts,
+        negatives,
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +152,9 @@ def test_types_of_parquet_that_hold_none(tmp_path: Path, values: Any, message: s
 
 
 def test_parquet_with_a_column_twice(tmp_path: Path) -> None:
-    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["query", "positive", "query"])
+    table = pa.Table.from_arrays(
+        [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["query", "positive", "query"]
+    )
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(InputError, match="two columns have one name: 'query' is there twice"):
         open_pairs(tmp_path / "x.parquet")
@@ -116,6 +181,13 @@ def test_relevance_must_be_known() -> None:
     blank = ["", ""]
     documents = pa.table({"id": ["a", "b"], "title": blank, "text": ["x", "y"], "group": blank})
     queries = pa.table({"id": ["q"], "text": ["x"], "group": [""]})
-    judgements = pa.table({"query": ["q"], "document": ["a"], "relevance": pa.array([None], pa.int32()), "split": ["test"]})
+    judgements = pa.table(
+        {
+            "query": ["q"],
+            "document": ["a"],
+            "relevance": pa.array([None], pa.int32()),
+            "split": ["test"],
+        }
+    )
     with pytest.raises(CollectionError, match="a judgement has no relevance"):
         Collection("x", documents, queries, judgements)

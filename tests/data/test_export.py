@@ -16,9 +16,23 @@ from nearfield.errors import InputError, StorageError
 def made(document: str = "d 1") -> Collection:
     return Collection(
         "made",
-        pa.table({"id": [document, "d2"], "title": ["T", ""], "text": ["line\nbreak", 'tab\t "x"'], "group": ["g", ""]}),
+        pa.table(
+            {
+                "id": [document, "d2"],
+                "title": ["T", ""],
+                "text": ["line\nbreak", 'tab\t "x"'],
+                "group": ["g", ""],
+            }
+        ),
         pa.table({"id": ["q"], "text": ["ünï"], "group": [""]}),
-        pa.table({"query": ["q", "q"], "document": [document, "d2"], "relevance": [2, 0], "split": ["dev", "test"]}),
+        pa.table(
+            {
+                "query": ["q", "q"],
+                "document": [document, "d2"],
+                "relevance": [2, 0],
+                "split": ["dev", "test"],
+            }
+        ),
     )
 
 
@@ -39,7 +53,9 @@ def test_pairs_with_and_without_scores(tmp_path: Path) -> None:
         pairs = Pairs.from_table(table)
         write_pairs(pairs, tmp_path / "pairs.jsonl")
         assert open_pairs(tmp_path / "pairs.jsonl").table.to_pylist() == pairs.table.to_pylist()
-        assert ("score" in json.loads((tmp_path / "pairs.jsonl").read_text().splitlines()[0])) == pairs.scored
+        assert (
+            "score" in json.loads((tmp_path / "pairs.jsonl").read_text().splitlines()[0])
+        ) == pairs.scored
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ from typer.testing import Result
 
 from nearfield.data.collection import Collection
 from nearfield.data.export import write_beir
-from nearfield.data.kept_split import FRACTIONS, KeptSplit, split_of_run, with_all_splits, with_enough_dev
+from nearfield.data.kept_split import (
+    FRACTIONS,
+    KeptSplit,
+    split_of_run,
+    with_all_splits,
+    with_enough_dev,
+)
 from nearfield.data.open import open_collection
 from nearfield.errors import CollectionError, InputError
 
@@ -50,7 +56,10 @@ def test_tune_and_data_split_cut_the_same_and_say_so(
 ) -> None:
     with caplog.at_level("INFO", logger="nearfield"):
         tuned, notes = with_all_splits(open_collection(faq), seed=0)
-    assert notes == ("the only split, all, was cut by document and wording into train (28 queries), dev (4 queries) and test (8 queries)",)
+    assert notes == (
+        "the only split, all, was cut by document and wording into train (28 "
+        "queries), dev (4 queries) and test (8 queries)",
+    )
     assert f"faq: {notes[0]}" in caplog.text
     shutil.rmtree(nearfield_home / "splits")  # cut again, not read
     written = cli("data", "split", faq, tmp_path / "cut")
@@ -59,8 +68,12 @@ def test_tune_and_data_split_cut_the_same_and_say_so(
     assert by_text(open_collection(tmp_path / "cut")) == by_text(tuned)
 
 
-@pytest.mark.parametrize("options", [(), ("--seed", "5"), ("--fractions", "train=0.5,dev=0.25,test=0.25")])
-def test_a_split_once_cut_stays(options: tuple[str, ...], faq: Path, tmp_path: Path, cli: Cli) -> None:
+@pytest.mark.parametrize(
+    "options", [(), ("--seed", "5"), ("--fractions", "train=0.5,dev=0.25,test=0.25")]
+)
+def test_a_split_once_cut_stays(
+    options: tuple[str, ...], faq: Path, tmp_path: Path, cli: Cli
+) -> None:
     whole = open_collection(faq)
     assert whole.splits == ("all",)
     assert cli("data", "split", faq, tmp_path / "cut", *options).exit_code == 0
@@ -76,16 +89,25 @@ def test_a_split_once_cut_stays(options: tuple[str, ...], faq: Path, tmp_path: P
     assert by_text(open_collection(faq)) == cut
     assert len(open_collection(faq).split("all").query_ids) == len(ROWS)
     shown = json.loads(cli("evaluate", "bm25", "--on", faq, "--json").stdout)
-    assert (shown["split"], len(shown["query_ids"])) == ("test", sum(name == "test" for name in cut.values()))
+    assert (shown["split"], len(shown["query_ids"])) == (
+        "test",
+        sum(name == "test" for name in cut.values()),
+    )
 
 
 def test_it_is_found_again_under_another_name_order_and_format(faq: Path, tmp_path: Path) -> None:
     cut = by_text(with_all_splits(open_collection(faq), seed=0)[0])
     shuffled = random.Random(1).sample(ROWS, len(ROWS))
-    assert by_text(open_collection(csv_file(tmp_path / "elsewhere" / "renamed.csv", shuffled))) == cut
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in shuffled))
+    assert (
+        by_text(open_collection(csv_file(tmp_path / "elsewhere" / "renamed.csv", shuffled))) == cut
+    )
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in shuffled)
+    )
     assert by_text(open_collection(tmp_path / "rows.jsonl")) == cut
-    whole = open_collection(csv_file(tmp_path / "one" / "more.csv", [*ROWS, ("something else", "of another kind")]))
+    whole = open_collection(
+        csv_file(tmp_path / "one" / "more.csv", [*ROWS, ("something else", "of another kind")])
+    )
     assert whole.splits == ("all",), "it is other data"
     write_beir(open_collection(tmp_path / "rows.jsonl"), tmp_path / "beir")
     assert by_text(open_collection(tmp_path / "beir")) == cut
@@ -95,14 +117,18 @@ def test_a_dev_split_carved_out_of_train_stays_too(tmp_path: Path) -> None:
     for name, rows in (("train", ROWS[:30]), ("test", ROWS[30:])):
         csv_file(tmp_path / "both" / f"{name}.csv", rows)
     cut, (note,) = with_all_splits(open_collection(tmp_path / "both"), seed=4)
-    assert note.startswith("dev was carved out of train: train (27 queries), dev (3 queries) and test (10 queries)")
+    assert note.startswith(
+        "dev was carved out of train: train (27 queries), dev (3 queries) and test (10 queries)"
+    )
     again = open_collection(tmp_path / "both")
     assert by_text(again) == by_text(cut)
     assert again.fingerprint == cut.fingerprint
     assert with_all_splits(again, seed=5) == (cut, (note,))
 
 
-def test_a_run_makes_a_small_dev_larger_and_keeps_that_while_the_source_keeps_its_own(faq: Path, tmp_path: Path) -> None:
+def test_a_run_makes_a_small_dev_larger_and_keeps_that_while_the_source_keeps_its_own(
+    faq: Path, tmp_path: Path
+) -> None:
     whole = open_collection(faq)
 
     def cut() -> tuple[Collection, tuple[str, ...]]:
@@ -117,7 +143,9 @@ def test_a_run_makes_a_small_dev_larger_and_keeps_that_while_the_source_keeps_it
     assert (again.fingerprint, notes) == (made.fingerprint, (note,))
 
 
-def test_where_nothing_can_be_kept_the_same_is_cut_again(faq: Path, nearfield_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_can_be_kept_the_same_is_cut_again(
+    faq: Path, nearfield_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (nearfield_home / "file").write_text("no folder")
     monkeypatch.setenv("NEARFIELD_HOME", str(nearfield_home / "file"))
     first, second = (with_all_splits(open_collection(faq), seed=0)[0] for _ in range(2))
@@ -129,7 +157,11 @@ def test_a_damaged_file_is_an_error_that_names_it(faq: Path, nearfield_home: Pat
     cut, _ = with_all_splits(open_collection(faq), seed=0)
     (kept,) = (nearfield_home / "splits").iterdir()
     assert KeptSplit.read(kept).placed(open_collection(faq)).fingerprint == cut.fingerprint
-    for broken, said in (("[]", "wanted a JSON object"), ('{"format": 2}', "format"), ("{", "is not JSON")):
+    for broken, said in (
+        ("[]", "wanted a JSON object"),
+        ('{"format": 2}', "format"),
+        ("{", "is not JSON"),
+    ):
         kept.write_text(broken)
         with pytest.raises(InputError, match=said) as caught:
             open_collection(faq)
@@ -142,6 +174,8 @@ def test_a_damaged_file_is_an_error_that_names_it(faq: Path, nearfield_home: Pat
 
 def test_all_is_every_query_and_no_name_of_a_split_that_is_not_there(faq: Path) -> None:
     cut, _ = with_all_splits(open_collection(faq), seed=0)
-    assert sorted(cut.split("all").query_ids) == sorted(query for name in FRACTIONS for query in cut.split(name).query_ids)
+    assert sorted(cut.split("all").query_ids) == sorted(
+        query for name in FRACTIONS for query in cut.split(name).query_ids
+    )
     with pytest.raises(CollectionError, match="has no split 'al'"):
         cut.split("al")

@@ -21,10 +21,18 @@ def peak(folder: Path, rows: int) -> int:
     path = folder / f"{rows}.jsonl"
     text = "lorem ipsum " * 833
     with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f'{{"query": "query {number}", "positive": "{number} {text}"}}\n' for number in range(rows))
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2] / "src"), "NEARFIELD_HOME": str(folder / "home")}
+        file.writelines(
+            f'{{"query": "query {number}", "positive": "{number} {text}"}}\n'
+            for number in range(rows)
+        )
+    environment = {
+        "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
+        "NEARFIELD_HOME": str(folder / "home"),
+    }
     command = [sys.executable, "-c", MEASURED, str(path), str(rows)]
-    return int(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    return int(
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kibibytes on Linux only")

@@ -15,10 +15,18 @@ from nearfield.data.pairs import Pairs
 from nearfield.errors import CollectionError, InputError, NearfieldWarning
 
 ROWS = [
-    {"query": "one, two", "positive": ['a "quoted" text', "second"], "negatives": ["never"], "group": "g1"},
+    {
+        "query": "one, two",
+        "positive": ['a "quoted" text', "second"],
+        "negatives": ["never"],
+        "group": "g1",
+    },
     {"query": "three\nlines", "positive": ["second"], "negatives": [], "group": "g2"},
 ]
-FLAT = [{"question": 'with, "comma"', "answer": "line one\nline two"}, {"question": "ünï", "answer": "x"}]
+FLAT = [
+    {"question": 'with, "comma"', "answer": "line one\nline two"},
+    {"question": "ünï", "answer": "x"},
+]
 
 
 def lines(path: Path, rows: list[dict[str, object]]) -> Path:
@@ -28,8 +36,14 @@ def lines(path: Path, rows: list[dict[str, object]]) -> Path:
 
 def beir(folder: Path, *, qrels: dict[str, str]) -> Path:
     (folder / "qrels").mkdir(parents=True)
-    lines(folder / "corpus.jsonl", [{"_id": "d1", "title": "T", "text": "one"}, {"_id": 2, "text": "two", "group": "g"}])
-    lines(folder / "queries.jsonl", [{"_id": "q1", "text": "first"}, {"_id": "q2", "text": "second", "group": "g"}])
+    lines(
+        folder / "corpus.jsonl",
+        [{"_id": "d1", "title": "T", "text": "one"}, {"_id": 2, "text": "two", "group": "g"}],
+    )
+    lines(
+        folder / "queries.jsonl",
+        [{"_id": "q1", "text": "first"}, {"_id": "q2", "text": "second", "group": "g"}],
+    )
     for name, text in qrels.items():
         (folder / "qrels" / name).write_text(text)
     return folder
@@ -39,7 +53,11 @@ def test_a_beir_folder(tmp_path: Path) -> None:
     header = "query-id\tcorpus-id\tscore\n"
     folder = beir(
         tmp_path / "set",
-        qrels={"train.tsv": "q1\td1\t1\n", "test.tsv": f"{header}q1\td1\t2\nq2\t2\t1\nq2\t2\t1\n", "dev.qrels": "q2 0 d1 1\n"},
+        qrels={
+            "train.tsv": "q1\td1\t1\n",
+            "test.tsv": f"{header}q1\td1\t2\nq2\t2\t1\nq2\t2\t1\n",
+            "dev.qrels": "q2 0 d1 1\n",
+        },
     )
     collection = open_collection(folder)
     assert (collection.name, collection.splits) == ("set", ("train", "dev", "test"))
@@ -60,7 +78,10 @@ def test_rows_become_a_collection_of_unique_texts(tmp_path: Path) -> None:
         query: {text[key]: grade for key, grade in split.relevance[name].items()}
         for name, query in zip(*(split.query_ids, split.query_texts), strict=True)
     }
-    assert judged == {"one, two": {'a "quoted" text': 1, "second": 1, "never": 0}, "three\nlines": {"second": 1}}
+    assert judged == {
+        "one, two": {'a "quoted" text': 1, "second": 1, "never": 0},
+        "three\nlines": {"second": 1},
+    }
     assert collection.queries["group"].to_pylist() == ["g1", "g2"]
     swapped = open_collection(lines(tmp_path / "other.jsonl", ROWS[::-1]))
     assert set(swapped.document_ids) == set(collection.document_ids)
@@ -69,10 +90,19 @@ def test_rows_become_a_collection_of_unique_texts(tmp_path: Path) -> None:
 def test_every_format_gives_the_same(tmp_path: Path) -> None:
     lines(tmp_path / "f.jsonl", FLAT)
     pq.write_table(pa.Table.from_pylist(FLAT), tmp_path / "f.parquet")
-    (tmp_path / "f.csv").write_bytes('question,answer\r\n"with, ""comma""","line one\nline two"\r\n\r\nünï,x\r\n'.encode("utf-8-sig"))
-    found = [open_collection(tmp_path / f"f{suffix}").fingerprint for suffix in (".jsonl", ".parquet", ".csv")]
+    (tmp_path / "f.csv").write_bytes(
+        'question,answer\r\n"with, ""comma""","line one\nline two"\r\n\r\nünï,x\r\n'.encode(
+            "utf-8-sig"
+        )
+    )
+    found = [
+        open_collection(tmp_path / f"f{suffix}").fingerprint
+        for suffix in (".jsonl", ".parquet", ".csv")
+    ]
     assert len(set(found)) == 1
-    (tmp_path / "f.tsv").write_text('Question\tAnswer\n"with, ""comma"""\tsays "hello" to you\n', encoding="utf-8")
+    (tmp_path / "f.tsv").write_text(
+        'Question\tAnswer\n"with, ""comma"""\tsays "hello" to you\n', encoding="utf-8"
+    )
     pairs = open_pairs(tmp_path / "f.tsv")
     assert (pairs.queries[0], pairs.positives[0]) == ('with, "comma"', 'says "hello" to you')
 
@@ -83,10 +113,21 @@ def test_a_field_longer_than_the_csv_modules_limit(tmp_path: Path) -> None:
     assert open_pairs(tmp_path / "long.csv").positives[0] == long
 
 
-@pytest.mark.parametrize("names", [("sentence1", "sentence2", "score"), ("anchor", "positive", "Score"), ("text1", "text2", "label")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("sentence1", "sentence2", "score"),
+        ("anchor", "positive", "Score"),
+        ("text1", "text2", "label"),
+    ],
+)
 def test_scored_rows_are_pairs(tmp_path: Path, names: tuple[str, str, str]) -> None:
     path = lines(
-        tmp_path / "scored.jsonl", [dict(zip(names, ("a", "b", 1), strict=True)), dict(zip(names, ("c", "d", "2.5"), strict=True))]
+        tmp_path / "scored.jsonl",
+        [
+            dict(zip(names, ("a", "b", 1), strict=True)),
+            dict(zip(names, ("c", "d", "2.5"), strict=True)),
+        ],
     )
     pairs = open_data(path)
     assert isinstance(pairs, Pairs)
@@ -96,10 +137,18 @@ def test_scored_rows_are_pairs(tmp_path: Path, names: tuple[str, str, str]) -> N
 
 
 def test_numbered_negatives_and_graded_rows(tmp_path: Path) -> None:
-    pairs = open_pairs(lines(tmp_path / "n.jsonl", [{"anchor": "q", "positive": "p", "negative_1": "x", "negative_2": "y"}]))
+    pairs = open_pairs(
+        lines(
+            tmp_path / "n.jsonl",
+            [{"anchor": "q", "positive": "p", "negative_1": "x", "negative_2": "y"}],
+        )
+    )
     assert pairs.table["negatives"].to_pylist() == [["x", "y"]]
     graded = open_collection(
-        lines(tmp_path / "g.jsonl", [{"query": "q", "document": str(n), "relevance": n, "split": "dev"} for n in (0, 2)])
+        lines(
+            tmp_path / "g.jsonl",
+            [{"query": "q", "document": str(n), "relevance": n, "split": "dev"} for n in (0, 2)],
+        )
     )
     assert next(iter(graded.split("dev").relevance.values())).keys() == set(graded.document_ids)
     assert sorted(graded.judgements["relevance"].to_pylist()) == [0, 2]
@@ -107,7 +156,10 @@ def test_numbered_negatives_and_graded_rows(tmp_path: Path) -> None:
 
 def test_files_named_as_splits_are_one_collection(tmp_path: Path) -> None:
     for name in ("train", "validation", "test"):
-        lines(tmp_path / f"{name}.jsonl", [{"query": f"{name} {n}", "positive": str(n)} for n in range(3)])
+        lines(
+            tmp_path / f"{name}.jsonl",
+            [{"query": f"{name} {n}", "positive": str(n)} for n in range(3)],
+        )
     collection = open_collection(tmp_path)
     assert collection.splits == ("train", "dev", "test")
     assert len(collection.documents) == 3
@@ -117,18 +169,26 @@ def test_files_named_as_splits_are_one_collection(tmp_path: Path) -> None:
 
 def test_text_rows_are_documents_only(tmp_path: Path) -> None:
     collection = open_data(
-        lines(tmp_path / "texts.jsonl", [{"id": "x", "title": "T", "text": "one"}, {"id": "y", "title": None, "text": "two"}])
+        lines(
+            tmp_path / "texts.jsonl",
+            [{"id": "x", "title": "T", "text": "one"}, {"id": "y", "title": None, "text": "two"}],
+        )
     )
     assert isinstance(collection, Collection)
     assert collection.documents_only
-    assert dict(zip(collection.document_ids, collection.document_texts, strict=True)) == {"x": "T one", "y": "two"}
+    assert dict(zip(collection.document_ids, collection.document_texts, strict=True)) == {
+        "x": "T one",
+        "y": "two",
+    }
     with pytest.raises(CollectionError, match="no judgements at all"):
         collection.split("test")
     with pytest.raises(InputError, match="holds documents; pairs need"):
         open_pairs(tmp_path / "texts.jsonl")
 
 
-def test_it_is_converted_once_and_again_when_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_converted_once_and_again_when_the_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     path = lines(tmp_path / "faq.jsonl", ROWS)
     first = open_collection(path)
@@ -140,7 +200,9 @@ def test_it_is_converted_once_and_again_when_the_file_changes(tmp_path: Path, mo
     assert len(open_collection(path).queries) == 3
 
 
-def test_a_file_of_the_same_size_and_time_with_other_content_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_the_same_size_and_time_with_other_content_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     path = lines(tmp_path / "faq.jsonl", ROWS)
     about = path.stat()
@@ -154,7 +216,9 @@ def test_a_file_of_the_same_size_and_time_with_other_content_is_read_again(tmp_p
     assert open_collection(path).fingerprint == first
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_while_it_is_read_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     path = lines(tmp_path / "faq.jsonl", ROWS)
 
@@ -167,7 +231,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("damage", ["removed", "cut", "flipped", "emptied"])
-def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+def test_a_damaged_cache_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     path = lines(tmp_path / "faq.jsonl", ROWS)
     first = open_collection(path).fingerprint
@@ -187,7 +253,9 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert table.read_bytes() == whole
 
 
-def test_without_a_cache_it_is_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cache_it_is_read_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = open_collection(lines(tmp_path / "faq.jsonl", ROWS)).fingerprint
     (tmp_path / "file").touch()
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "file"))
@@ -196,7 +264,10 @@ def test_without_a_cache_it_is_read_into_memory(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_folder_that_was_saved_is_opened(tmp_path: Path) -> None:
-    collection, pairs = open_collection(lines(tmp_path / "faq.jsonl", ROWS)), open_pairs(tmp_path / "faq.jsonl")
+    collection, pairs = (
+        open_collection(lines(tmp_path / "faq.jsonl", ROWS)),
+        open_pairs(tmp_path / "faq.jsonl"),
+    )
     collection.save(tmp_path / "collection")
     pairs.save(tmp_path / "pairs")
     assert open_data(tmp_path / "collection").fingerprint == collection.fingerprint
@@ -205,7 +276,9 @@ def test_a_folder_that_was_saved_is_opened(tmp_path: Path) -> None:
         open_collection(tmp_path / "pairs")
 
 
-def test_a_folder_of_scored_files_is_its_test_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_of_scored_files_is_its_test_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for number, name in enumerate(("train", "dev", "test")):
         lines(tmp_path / f"{name}.jsonl", [{"sentence1": "a", "sentence2": "b", "score": number}])
     with caplog.at_level("INFO"):
@@ -214,5 +287,9 @@ def test_a_folder_of_scored_files_is_its_test_file(tmp_path: Path, caplog: pytes
     assert (found.table["score"].to_pylist(), found.called) == ([2.0], str(tmp_path / "test.jsonl"))
     assert "test.jsonl is used, not dev.jsonl, train.jsonl" in caplog.text
     (tmp_path / "test.jsonl").unlink()
-    with pytest.raises(InputError, match=r"dev\.jsonl, train\.jsonl\) and none called test; name one"):
+    with pytest.raises(
+        InputError,
+        match=r"dev\.jsonl, train\.jsonl\) and none called test; name "
+        r"one",
+    ):
         open_pairs(tmp_path)

@@ -13,7 +13,13 @@ from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scor
 
 
 def table(count: int = 3, **columns: list[object]) -> pa.Table:
-    return pa.table({"query": [f"q{n}" for n in range(count)], "positive": [f"p{n}" for n in range(count)], **columns})
+    return pa.table(
+        {
+            "query": [f"q{n}" for n in range(count)],
+            "positive": [f"p{n}" for n in range(count)],
+            **columns,
+        }
+    )
 
 
 def test_columns_that_may_be_left_out() -> None:
@@ -38,14 +44,21 @@ def test_what_cannot_be_used_raises(rows: pa.Table, message: str) -> None:
         Pairs.from_table(rows)
 
 
-def test_errors_call_pairs_what_they_were_opened_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_call_pairs_what_they_were_opened_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("people").mkdir()
     Path("people/train.jsonl").write_text('{"query": "a", "positive": "b", "score": 1}\n' * 2)
     Path("people/test.csv").write_text("query,positive\na,b\n")
     for _ in range(2):  # read, and from the cache
         scored, plain = open_pairs("people/train.jsonl"), open_pairs(Path("people/test.csv"))
-        assert (scored.name, scored.called, plain.name, plain.called) == ("people", "people/train.jsonl", "people", "people/test.csv")
+        assert (scored.name, scored.called, plain.name, plain.called) == (
+            "people",
+            "people/train.jsonl",
+            "people",
+            "people/test.csv",
+        )
     with pytest.raises(InputError, match=r"^people/train.jsonl: every pair has the same score"):
         compare_pair_scores(model_pair_scores(Lexical.fit(["a"]), scored, name="words"), scored)
     scored.save("saved")
@@ -54,7 +67,9 @@ def test_errors_call_pairs_what_they_were_opened_from(tmp_path: Path, monkeypatc
 
 
 def test_saved_and_opened_they_are_the_same(tmp_path: Path) -> None:
-    pairs = Pairs.from_table(table(score=[0.5, 1.5, 2.5], negatives=[["a", "b"], [], None]), name="scored")
+    pairs = Pairs.from_table(
+        table(score=[0.5, 1.5, 2.5], negatives=[["a", "b"], [], None]), name="scored"
+    )
     pairs.save(tmp_path / "saved")
     opened = Pairs.open(tmp_path / "saved")
     assert (opened.name, opened.fingerprint) == ("scored", pairs.fingerprint)
@@ -83,8 +98,14 @@ def test_a_damaged_folder_is_a_clear_error(tmp_path: Path) -> None:
         Pairs.open(tmp_path / "saved")
 
 
-def test_columns_of_known_sets_and_those_that_are_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    quora, nested, reading = tmp_path / "quora.csv", tmp_path / "nested.jsonl", tmp_path / "reading.jsonl"
+def test_columns_of_known_sets_and_those_that_are_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    quora, nested, reading = (
+        tmp_path / "quora.csv",
+        tmp_path / "nested.jsonl",
+        tmp_path / "reading.jsonl",
+    )
     quora.write_text("question1,question2,is_duplicate\nwhat is tea,tea is what,1\n")
     nested.write_text('{"query": "q", "pos": ["a", "b"], "neg": ["c"]}\n')
     reading.write_text('{"question": "cats sit", "answer": "down", "context": "long passage"}\n')
@@ -93,15 +114,23 @@ def test_columns_of_known_sets_and_those_that_are_not_used(tmp_path: Path, caplo
         assert len(open_pairs(nested)) == 2
         assert caplog.messages == []
         assert len(open_pairs(reading)) == 1
-    assert caplog.messages == [f"{reading}: 'question' is the query and 'context' the positive; not used: answer"]
+    assert caplog.messages == [
+        f"{reading}: 'question' is the query and 'context' the positive; not used: answer"
+    ]
     clicks, scored = tmp_path / "clicks.jsonl", tmp_path / "scored.jsonl"
     clicks.write_text('{"query": "what is tea", "text": "a drink of leaves", "pos": 1}\n')
-    scored.write_text('{"query": "q", "document": "d", "text": "t", "label": 1, "score": 0.5, "negative": "n", "neg": "m"}\n')
+    scored.write_text(
+        '{"query": "q", "document": "d", "text": "t", "label": 1, "score": 0.5, '
+        '"negative": "n", "neg": "m"}\n'
+    )
     caplog.clear()
     with caplog.at_level("INFO"):
         assert list(open_pairs(clicks).positives) == ["a drink of leaves"]
         assert list(open_pairs(scored).positives) == ["d"]
-    assert [message.partition("not used: ")[2] for message in caplog.messages] == ["pos", "neg, label, text"]
+    assert [message.partition("not used: ")[2] for message in caplog.messages] == [
+        "pos",
+        "neg, label, text",
+    ]
     words = tmp_path / "words.jsonl"
     words.write_text('{"text": "a cat", "pos": "NN"}\n')
     assert list(open_collection(words).document_texts) == ["a cat"]

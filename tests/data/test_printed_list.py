@@ -1,4 +1,6 @@
-"""Lists that were printed into a cell are read as lists where that is what the column holds, and are never one text without a word."""
+"""Lists that were printed into a cell are read as lists where that is what the column holds, and
+are never one text without a word.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from nearfield.data.open import open_collection, open_pairs
 from nearfield.data.printed_list import printed_list
 from nearfield.errors import InputError
 
-TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12), max_size=4)
+TEXTS = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
+    max_size=4,
+)
 
 
 @given(TEXTS)
@@ -29,19 +34,42 @@ def test_what_python_json_and_numpy_print_comes_back(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["[a, b]", "['a' ... 'b']", "['a', 'b'", "[1, 2]", "[['a']]", "['a'b]", '{"a": 1}', "text", "[" * 100_000 + "]" * 100_000]
+    "cell",
+    [
+        "[a, b]",
+        "['a' ... 'b']",
+        "['a', 'b'",
+        "[1, 2]",
+        "[['a']]",
+        "['a'b]",
+        '{"a": 1}',
+        "text",
+        "[" * 100_000 + "]" * 100_000,
+    ],
 )
 def test_what_cannot_be_told_apart_is_no_list(cell: str) -> None:
     assert printed_list(cell) is None
 
 
 def write(path: Path, cells: list[str], *, column: str) -> Path:
-    rows = [f'q{at},p{at},"{cell.replace(chr(34), chr(34) * 2)}"\n' for at, cell in enumerate(cells)]
+    rows = [
+        f'q{at},p{at},"{cell.replace(chr(34), chr(34) * 2)}"\n' for at, cell in enumerate(cells)
+    ]
     path.write_text("".join([f"query,positive,{column}\n", *rows]))
     return path
 
 
-@pytest.mark.parametrize("cell", ["['a', 'b']", '["a", "b"]', "['a' 'b']", "['a'\n 'b']", "('a', 'b')", "array(['a', 'b'], dtype=object)"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "['a', 'b']",
+        '["a", "b"]',
+        "['a' 'b']",
+        "['a'\n 'b']",
+        "('a', 'b')",
+        "array(['a', 'b'], dtype=object)",
+    ],
+)
 @pytest.mark.parametrize("column", ["negatives", "hard_negative"])
 def test_negatives_printed_into_a_table(tmp_path: Path, column: str, cell: str) -> None:
     if column == "hard_negative" and cell[0] == "(":
@@ -61,7 +89,11 @@ def test_a_column_of_single_texts_keeps_what_only_looks_like_a_list(tmp_path: Pa
 @pytest.mark.parametrize("column", ["negatives", "negative"])
 def test_a_printed_list_that_lost_its_quotes_is_an_error(tmp_path: Path, column: str) -> None:
     path = write(tmp_path / "x.csv", ["[first one, second]"], column=column)
-    with pytest.raises(InputError, match=rf"x\.csv:2: '{column}' is '\[first one, second\]', a printed list whose items"):
+    with pytest.raises(
+        InputError,
+        match=rf"x\.csv:2: '{column}' is '\[first one, second\]', a "
+        rf"printed list whose items",
+    ):
         open_pairs(path)
 
 

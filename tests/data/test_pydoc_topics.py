@@ -21,14 +21,19 @@ A code block follows this line, which has an end. It is:
 
 Short one. {REST}
 """,
-    "two": f"Another paragraph, of its own. {REST.replace('rest', 'end')}\n\nThe *first* sentence is here. {REST}",
+    "two": f"Another paragraph, of its own. {REST.replace('rest', 'end')}\n\nThe *first* sentence "
+    f"is here. {REST}",
     "three": f"A third one that shares nothing. {REST.replace('rest', 'middle')}",
 }
 
 
 def test_what_is_made_of_a_topic() -> None:
     found = pairs_of(TOPICS)
-    assert {key.split(":")[0]: group for key, (group, _, _) in found.items()} == {"one": "two", "two": "two", "three": "three"}
+    assert {key.split(":")[0]: group for key, (group, _, _) in found.items()} == {
+        "one": "two",
+        "two": "two",
+        "three": "three",
+    }
     assert [(query, document) for _, query, document in found.values() if document != REST][:1] == [
         ('A bullet with "code" in it.', "And then as many words as it takes to be taken."),
     ]
@@ -43,7 +48,9 @@ def test_the_guard_of_this_python() -> None:
     sizes = [len(collection.split(name).query_ids) for name in collection.splits]
     assert min(sizes) > 150
     groups = dict(zip(collection.query_ids, collection.queries["group"].to_pylist(), strict=True))
-    dev, test = ({groups[key] for key in collection.split(name).query_ids} for name in collection.splits)
+    dev, test = (
+        {groups[key] for key in collection.split(name).query_ids} for name in collection.splits
+    )
     assert not dev & test
     queries, documents = list(collection.query_texts), list(collection.document_texts)
     assert len(set(queries)) == len(queries)

@@ -22,8 +22,12 @@ COLLECTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "documents", "splits"), COLLECTIONS, ids=[name for name, _, _ in COLLECTIONS])
-def test_collections(shared_data: Path, name: str, documents: int, splits: dict[str, tuple[int, int]]) -> None:
+@pytest.mark.parametrize(
+    ("name", "documents", "splits"), COLLECTIONS, ids=[name for name, _, _ in COLLECTIONS]
+)
+def test_collections(
+    shared_data: Path, name: str, documents: int, splits: dict[str, tuple[int, int]]
+) -> None:
     collection = open_collection(shared_data / name)
     assert len(collection.documents) == documents
     assert set(collection.splits) == set(splits)
@@ -39,12 +43,19 @@ def test_cisi_and_medquad_and_wikiqa(shared_data: Path) -> None:
     medquad = open_collection(shared_data / "medquad" / "pairs.jsonl")
     assert (medquad.name, len(medquad.judgements)) == ("medquad", 6000)
     wikiqa = open_collection(shared_data / "wikiqa")
-    assert {name: len(wikiqa.split(name).query_ids) for name in wikiqa.splits} == {"train": 873, "dev": 126, "test": 243}
+    assert {name: len(wikiqa.split(name).query_ids) for name in wikiqa.splits} == {
+        "train": 873,
+        "dev": 126,
+        "test": 243,
+    }
     assert set(wikiqa.judgements["relevance"].to_pylist()) == {0, 1}
     assert wikiqa.documents.num_rows == len(set(wikiqa.document_texts))
 
 
-@pytest.mark.parametrize(("name", "count"), [("stsb/train", 5749), ("stsb/dev", 1500), ("stsb/test", 1379), ("mrpc/test", 1725)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("stsb/train", 5749), ("stsb/dev", 1500), ("stsb/test", 1379), ("mrpc/test", 1725)],
+)
 def test_scored_pairs(shared_data: Path, name: str, count: int) -> None:
     pairs = open_data(shared_data / f"{name}.jsonl")
     assert isinstance(pairs, Pairs)
@@ -62,9 +73,13 @@ def test_wikiqa_as_pairs_and_clinc_as_documents(shared_data: Path) -> None:
     assert clinc.documents_only
 
 
-@pytest.mark.parametrize("name", ["scifact", "wikiqa", "medquad/pairs.jsonl", "nfcorpus_preprocessed"])
+@pytest.mark.parametrize(
+    "name", ["scifact", "wikiqa", "medquad/pairs.jsonl", "nfcorpus_preprocessed"]
+)
 def test_real_sets_split_without_a_leak(shared_data: Path, name: str) -> None:
-    collection = split_by_group(open_collection(shared_data / name), {"train": 0.7, "dev": 0.1, "test": 0.2})
+    collection = split_by_group(
+        open_collection(shared_data / name), {"train": 0.7, "dev": 0.1, "test": 0.2}
+    )
     seen: dict[str, str] = {}
     for row in collection.judgements.to_pylist():
         for key in (f"query {row['query']}", f"document {row['document']}"):

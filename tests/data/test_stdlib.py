@@ -73,7 +73,9 @@ def stdlib() -> Collection:
 
 def test_what_is_made_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "json").mkdir()
-    (tmp_path / "json" / "made.py").write_text(SOURCE.replace('"""Add two numbers"""', '"""Another one of them."""'))
+    (tmp_path / "json" / "made.py").write_text(
+        SOURCE.replace('"""Add two numbers"""', '"""Another one of them."""')
+    )
     (tmp_path / "json" / "_private.py").write_text(SOURCE)
     (tmp_path / "abc.py").write_text("def broken(:\n")
     found = {entry.key: entry for entry in entries(tmp_path)}
@@ -85,11 +87,19 @@ def test_what_is_made_of_a_file(tmp_path: Path) -> None:
         "json.made:waiting": "Wait for nothing at all",
     }
     assert {entry.module for entry in found.values()} == {"json"}
-    shown = "@decorated(1)\ndef shown(a, b=2):  # kept\n    # why\n    def inner():\n        return a\n    return inner() + b"
+    shown = (
+        "@decorated(1)\ndef shown(a, b=2):  # kept\n    # why\n    def inner():\n        "
+        "return a\n    return inner() + b"
+    )
     assert found["json.made:shown"].document == shown
-    head = "class Shown(Base):\n    attribute = 1  #: kept\n    def method(self):\n    @property\n    def _private(self):"
+    head = (
+        "class Shown(Base):\n    attribute = 1  #: kept\n    def method(self):\n    "
+        "@property\n    def _private(self):"
+    )
     assert found["json.made:Shown"].document == head
-    assert found["json.made:Shown.method"].document == "def method(self):\n    secret = 1\n    return secret"
+    assert found["json.made:Shown.method"].document == (
+        "def method(self):\n    secret = 1\n    return secret"
+    )
 
 
 def test_shared_queries_and_documents_are_left_out(tmp_path: Path) -> None:
@@ -97,24 +107,39 @@ def test_shared_queries_and_documents_are_left_out(tmp_path: Path) -> None:
     names = [entry.key for entry in entries(tmp_path)]
     assert "json:shown" not in names
     assert "json:Twin" not in names
-    (tmp_path / "abc.py").write_text('def waiting(self):\n    """Another thing to say."""\n    pass\n')
-    (tmp_path / "ast.py").write_text('def one(self):\n    """First thing to say."""\n    return 1\n')
-    (tmp_path / "bdb.py").write_text('def one(self):\n    """Second thing to say."""\n    return 1\n')
+    (tmp_path / "abc.py").write_text(
+        'def waiting(self):\n    """Another thing to say."""\n    pass\n'
+    )
+    (tmp_path / "ast.py").write_text(
+        'def one(self):\n    """First thing to say."""\n    return 1\n'
+    )
+    (tmp_path / "bdb.py").write_text(
+        'def one(self):\n    """Second thing to say."""\n    return 1\n'
+    )
     assert not {"ast:one", "bdb:one", "abc:waiting"} & {entry.key for entry in entries(tmp_path)}
 
 
 def test_no_module_is_in_two_splits(stdlib: Collection) -> None:
     assert stdlib.splits == ("train", "dev", "test")
-    modules = [{key.split(":")[0].split(".")[0] for key in stdlib.split(name).query_ids} for name in stdlib.splits]
+    modules = [
+        {key.split(":")[0].split(".")[0] for key in stdlib.split(name).query_ids}
+        for name in stdlib.splits
+    ]
     assert not modules[0] & modules[1]
     assert not modules[0] & modules[2]
     assert not modules[1] & modules[2]
     assert set(stdlib.queries["group"].to_pylist()) == modules[0] | modules[1] | modules[2]
-    assert all(split_of(name) == split for split, names in zip(stdlib.splits, modules, strict=True) for name in names)
+    assert all(
+        split_of(name) == split
+        for split, names in zip(stdlib.splits, modules, strict=True)
+        for name in names
+    )
 
 
 def test_splits_are_of_the_sizes_that_the_salt_was_chosen_for(stdlib: Collection) -> None:
-    sizes = {name: len(stdlib.split(name).query_ids) / len(stdlib.documents) for name in stdlib.splits}
+    sizes = {
+        name: len(stdlib.split(name).query_ids) / len(stdlib.documents) for name in stdlib.splits
+    }
     assert len(stdlib.documents) > 2500
     assert 0.35 < sizes["test"] < 0.5
     assert 0.04 < sizes["dev"] < 0.13
@@ -129,7 +154,9 @@ def test_no_document_holds_its_docstring(stdlib: Collection) -> None:
 
 
 def test_documents_are_without_any_docstring(stdlib: Collection) -> None:
-    """Functions parse again (unless a docstring was their whole inner body); no docstring is in them."""
+    """Functions parse again (unless a docstring was their whole inner body); no docstring is in
+    them.
+    """
     parsed = 0
     for text in stdlib.document_texts[::7]:
         try:

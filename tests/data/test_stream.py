@@ -17,12 +17,17 @@ from nearfield.data.stream import Row, Stream, open_stream, stream_standard_inpu
 from nearfield.errors import InputError
 from tiny_data import tiny_collection
 
-RECORDS = [{"id": f"d{number}", "title": "T" if number % 2 else "", "text": f"text {number}"} for number in range(5)]
+RECORDS = [
+    {"id": f"d{number}", "title": "T" if number % 2 else "", "text": f"text {number}"}
+    for number in range(5)
+]
 
 
 def of(stream: Stream) -> list[tuple[str, str]]:
     rows = list(stream.rows())
-    assert [row.number for row in rows] == sorted({row.number for row in rows}), "rows are numbered upwards, each once"
+    assert [row.number for row in rows] == sorted({row.number for row in rows}), (
+        "rows are numbered upwards, each once"
+    )
     return [(row.key, row.text) for row in rows]
 
 
@@ -35,14 +40,26 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         pq.write_table(pa.Table.from_pylist(RECORDS), path, row_group_size=2)
     else:
         between = "," if request.param == "csv" else "\t"
-        path.write_text("\n".join(between.join(map(str, row)) for row in [RECORDS[0].keys(), *(row.values() for row in RECORDS)]) + "\n")
+        path.write_text(
+            "\n".join(
+                between.join(map(str, row))
+                for row in [RECORDS[0].keys(), *(row.values() for row in RECORDS)]
+            )
+            + "\n"
+        )
     return path
 
 
 def test_a_file_of_documents_or_of_one_field(file: Path) -> None:
     stream = open_stream(file, "document")
-    assert of(stream) == of(stream) == [(row["id"], f"{row['title']} {row['text']}".strip()) for row in RECORDS]
-    assert of(open_stream(file, "document", field="title")) == [(row["id"], row["title"]) for row in RECORDS]
+    assert (
+        of(stream)
+        == of(stream)
+        == [(row["id"], f"{row['title']} {row['text']}".strip()) for row in RECORDS]
+    )
+    assert of(open_stream(file, "document", field="title")) == [
+        (row["id"], row["title"]) for row in RECORDS
+    ]
     assert stream.total() in (5, 6), "a count before reading may include a header"
     assert stream.sample(2) == ["text 0", "T text 1"]
     with pytest.raises(InputError, match="Did you mean 'text'"):
@@ -51,14 +68,25 @@ def test_a_file_of_documents_or_of_one_field(file: Path) -> None:
 
 def test_the_stream_is_what_the_collection_holds(file: Path) -> None:
     collection = open_collection(file)
-    assert of(open_stream(file, "document")) == list(zip(collection.document_ids, collection.document_texts, strict=True))
+    assert of(open_stream(file, "document")) == list(
+        zip(collection.document_ids, collection.document_texts, strict=True)
+    )
 
 
 def test_bad_rows_keep_their_place(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_bytes(b'{"id": "a", "text": "one"}\nno json\n{"id": "b", "text": 7}\n{"id": "c"}\n{"id": "d", "text": "\xff"}\n')
+    path.write_bytes(
+        b'{"id": "a", "text": "one"}\nno json\n{"id": "b", "text": 7}\n{"id": '
+        b'"c"}\n{"id": "d", "text": "\xff"}\n'
+    )
     rows = list(open_stream(path, "document", field="text").rows())
-    assert [(row.number, row.key, row.text) for row in rows] == [(1, "a", "one"), (2, "2", ""), (3, "b", "7"), (4, "4", ""), (5, "5", "")]
+    assert [(row.number, row.key, row.text) for row in rows] == [
+        (1, "a", "one"),
+        (2, "2", ""),
+        (3, "b", "7"),
+        (4, "4", ""),
+        (5, "5", ""),
+    ]
     assert [bool(row.fault) for row in rows] == [False, True, False, True, True]
     assert "rows.jsonl:4: has no field 'text'" in rows[3].fault
 
@@ -67,10 +95,17 @@ def test_lines_of_a_file_and_of_standard_input(tmp_path: Path) -> None:
     path = tmp_path / "texts.txt"
     path.write_bytes(b"one\n\ntwo \xff\nthree")
     rows = list(open_stream(path, "document").rows())
-    assert [row[:3] for row in rows] == [(1, "1", "one"), (2, "2", ""), (3, "3", ""), (4, "4", "three")]
+    assert [row[:3] for row in rows] == [
+        (1, "1", "one"),
+        (2, "2", ""),
+        (3, "3", ""),
+        (4, "4", "three"),
+    ]
     assert [bool(row.fault) for row in rows] == [False, False, True, False]
     stream = stream_standard_input(io.BytesIO(b'{"t": "one", "id": 7}\n{"t": "two"}\n'), field="t")
-    assert (stream.sample(), stream.total()) == ([], None), "what can be read only once is not looked at before"
+    assert (stream.sample(), stream.total()) == ([], None), (
+        "what can be read only once is not looked at before"
+    )
     assert of(stream) == [("7", "one"), ("2", "two")]
     assert of(stream_standard_input(io.BytesIO(b"one\ntwo"))) == [("1", "one"), ("2", "two")]
     with pytest.raises(InputError, match="has no fields"):
@@ -88,8 +123,14 @@ def test_folders_give_documents_or_queries(tmp_path: Path) -> None:
     assert stream.total() == 20
     beir = tmp_path / "beir"
     (beir / "qrels").mkdir(parents=True)
-    (beir / "corpus.jsonl").write_text("".join(json.dumps({"_id": key, "title": "", "text": text}) + "\n" for key, text in documents))
-    (beir / "queries.jsonl").write_text("".join(json.dumps({"_id": key, "text": text}) + "\n" for key, text in queries))
+    (beir / "corpus.jsonl").write_text(
+        "".join(
+            json.dumps({"_id": key, "title": "", "text": text}) + "\n" for key, text in documents
+        )
+    )
+    (beir / "queries.jsonl").write_text(
+        "".join(json.dumps({"_id": key, "text": text}) + "\n" for key, text in queries)
+    )
     (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
     assert of(open_stream(beir, "document")) == documents
     assert of(open_stream(beir, "query")) == queries
@@ -98,9 +139,14 @@ def test_folders_give_documents_or_queries(tmp_path: Path) -> None:
 def test_pairs_and_sequences(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_text('{"query": "q", "positive": "p"}\n{"query": "r", "positive": "p"}\n')
-    assert [text for _, text in of(open_stream(path, "document"))] == ["p"], "rows that are no documents go through a collection"
+    assert [text for _, text in of(open_stream(path, "document"))] == ["p"], (
+        "rows that are no documents go through a collection"
+    )
     assert [text for _, text in of(open_stream(path, "query"))] == ["q", "r"]
-    assert list(Stream.of(["a", "b"], ids=["x", "y"]).rows()) == [Row(1, "x", "a"), Row(2, "y", "b")]
+    assert list(Stream.of(["a", "b"], ids=["x", "y"]).rows()) == [
+        Row(1, "x", "a"),
+        Row(2, "y", "b"),
+    ]
 
 
 MEASURED = """
@@ -122,8 +168,19 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str) -> None
             with open(path, "w", encoding="utf-8") as file:
                 file.writelines(json.dumps({"text": text}) + "\n" for text in texts)
         else:
-            pq.write_table(pa.table({"text": list(texts)}), path, row_group_size=500, compression="none", use_dictionary=False)
-        done = subprocess.run([sys.executable, "-c", MEASURED, str(path), str(rows)], check=True, capture_output=True, text=True)
+            pq.write_table(
+                pa.table({"text": list(texts)}),
+                path,
+                row_group_size=500,
+                compression="none",
+                use_dictionary=False,
+            )
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, str(path), str(rows)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 30, f"memory grew from {peaks[0]} to {peaks[1]} MiB"
 
@@ -131,5 +188,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str) -> None
 def test_documents_have_no_queries_to_encode(tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "one.txt").write_text("a document")
-    with pytest.raises(InputError, match="texts: has no queries, only 1 documents; --role document encodes those"):
+    with pytest.raises(
+        InputError, match="texts: has no queries, only 1 documents; --role document encodes those"
+    ):
         open_stream(tmp_path / "texts", "query")

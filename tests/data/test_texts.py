@@ -12,19 +12,30 @@ STRINGS = st.lists(st.text(max_size=8), max_size=12)
 
 def column(values: list[str], chunks: int) -> pa.ChunkedArray:
     cut = max(1, len(values) // chunks)
-    return pa.chunked_array([pa.array(values[at : at + cut], pa.string()) for at in range(0, len(values), cut)], pa.string())
+    return pa.chunked_array(
+        [pa.array(values[at : at + cut], pa.string()) for at in range(0, len(values), cut)],
+        pa.string(),
+    )
 
 
 @given(STRINGS, st.integers(1, 4), st.slices(12), st.data())
-def test_behaves_as_the_list_of_its_texts(values: list[str], chunks: int, part: slice, data: st.DataObject) -> None:
+def test_behaves_as_the_list_of_its_texts(
+    values: list[str], chunks: int, part: slice, data: st.DataObject
+) -> None:
     texts = Texts(column(values, chunks))
     assert list(texts) == values
     assert len(texts) == len(values)
     assert list(texts[part]) == values[part]
     assert [texts[row] for row in range(-len(values), len(values))] == values + values
-    rows = data.draw(st.lists(st.integers(-len(values), len(values) - 1), max_size=9)) if values else []
+    rows = (
+        data.draw(st.lists(st.integers(-len(values), len(values) - 1), max_size=9))
+        if values
+        else []
+    )
     assert list(texts[rows]) == [values[row] for row in rows]
-    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))), dtype=bool)
+    mask = np.array(
+        data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))), dtype=bool
+    )
     assert list(texts[mask]) == [value for value, kept in zip(values, mask, strict=True) if kept]
     within = texts[part]
     assert list(within[::-1]) == values[part][::-1]

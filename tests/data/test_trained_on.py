@@ -25,12 +25,16 @@ TRAINED, OTHERS = queries(300, 0), queries(300, 1)
 
 @pytest.fixture(scope="module")
 def known() -> TrainedOn:
-    return TrainedOn((TrainingRun.of(TRAINED, dev=["chosen by this"], test=[f"{TRAINED[0]} please"]),))
+    return TrainedOn(
+        (TrainingRun.of(TRAINED, dev=["chosen by this"], test=[f"{TRAINED[0]} please"]),)
+    )
 
 
 def jaccard(one: str, other: str) -> float:
     """Of words and pairs of words, by the definition."""
-    sets = [{*text.split(), *zip(text.split(), text.split()[1:], strict=False)} for text in (one, other)]
+    sets = [
+        {*text.split(), *zip(text.split(), text.split()[1:], strict=False)} for text in (one, other)
+    ]
     return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
 
 
@@ -47,7 +51,10 @@ def test_near_copies_are_known_by_their_similarity(known: TrainedOn) -> None:
     for text in TRAINED[1:]:
         words = text.split()
         changed = [
-            " ".join(words[: generator.randrange(len(words))] + [f"new{at}" for at in range(generator.randint(0, 6))]),
+            " ".join(
+                words[: generator.randrange(len(words))]
+                + [f"new{at}" for at in range(generator.randint(0, 6))]
+            ),
             f"{text} please",
         ]
         for other in changed:
@@ -59,14 +66,18 @@ def test_near_copies_are_known_by_their_similarity(known: TrainedOn) -> None:
     assert known.seen(far).mean() < 0.01
 
 
-def test_what_the_run_held_out_itself_is_no_near_copy_but_a_copy_stays_one(known: TrainedOn) -> None:
+def test_what_the_run_held_out_itself_is_no_near_copy_but_a_copy_stays_one(
+    known: TrainedOn,
+) -> None:
     assert known.seen([f"{TRAINED[0]} please", f"{TRAINED[1]} please"]).tolist() == [False, True]
     both = known | TrainedOn((TrainingRun.of([f"{TRAINED[0]} please"]),))
     assert both.seen([f"{TRAINED[0]} please"]).all()
     assert TrainedOn((TrainingRun.of(["a b c d"], test=["a b c d"]),)).seen(["a b c d"]).all()
 
 
-def test_it_survives_the_folder_and_is_joined_with_what_was_known_before(known: TrainedOn, tmp_path: Path) -> None:
+def test_it_survives_the_folder_and_is_joined_with_what_was_known_before(
+    known: TrainedOn, tmp_path: Path
+) -> None:
     for name in ("one", "two", "none"):
         (tmp_path / name).mkdir()
     known.save(tmp_path / "one")
@@ -95,13 +106,21 @@ def test_texts_without_words_and_none_at_all(tmp_path: Path) -> None:
     [
         ({"format": 2}, "format"),
         ({"runs": {}}, "runs"),
-        ({"runs": [{"trained": "not base64!", "near": "", "dev": "", "test": ""}]}, r"runs\[0\].trained"),
+        (
+            {"runs": [{"trained": "not base64!", "near": "", "dev": "", "test": ""}]},
+            r"runs\[0\].trained",
+        ),
         ({"runs": [{"trained": "AAAA", "near": "", "dev": "", "test": ""}]}, "numbers of 8 bytes"),
-        ({"runs": [{"trained": "AAAAAAAAAAA=", "near": "", "dev": "", "test": ""}]}, "4 numbers for each of the 1"),
+        (
+            {"runs": [{"trained": "AAAAAAAAAAA=", "near": "", "dev": "", "test": ""}]},
+            "4 numbers for each of the 1",
+        ),
         ({"runs": [{"trained": 7, "near": "", "dev": "", "test": ""}]}, "wanted a text"),
     ],
 )
-def test_a_damaged_file_is_an_error_that_names_it(change: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_an_error_that_names_it(
+    change: dict[str, object], said: str, tmp_path: Path
+) -> None:
     (tmp_path / FILE).write_text(json.dumps({"format": 1, "runs": []} | change))
     with pytest.raises(InputError, match=said) as caught:
         TrainedOn.read(tmp_path)

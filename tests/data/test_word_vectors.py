@@ -38,7 +38,9 @@ def test_a_word_that_comes_again_counts_once(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_converted_again(tmp_path: Path) -> None:
     WordVectors.open(write_text(tmp_path / "w.txt", WORDS, some_vectors()))
-    again = WordVectors.open(write_text(tmp_path / "w.txt", [*WORDS, "more"], some_vectors(len(WORDS) + 1)))
+    again = WordVectors.open(
+        write_text(tmp_path / "w.txt", [*WORDS, "more"], some_vectors(len(WORDS) + 1))
+    )
     assert again.positions(["more"]).tolist() == [len(WORDS)]
 
 

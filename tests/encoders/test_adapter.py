@@ -1,4 +1,6 @@
-"""An adapter's folder as a model: queries go through the map, documents stay what the model makes of them."""
+"""An adapter's folder as a model: queries go through the map, documents stay what the model makes
+of them.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +32,22 @@ def test_queries_alone_go_through_the_map(tmp_path: Path) -> None:
     base = TextEncoder.open(tiny_model(tmp_path / "model"))
     adapted = TextEncoder(base.folder, base.runtime, adapter=Adapter(turned(32), "hash"))
     texts = ["the cat", "a dog", ""]
-    np.testing.assert_array_equal(adapted.encode(texts, "document").vectors, base.encode(texts, "document").vectors)
+    np.testing.assert_array_equal(
+        adapted.encode(texts, "document").vectors, base.encode(texts, "document").vectors
+    )
     queries = base.encode(texts, "query").vectors
-    np.testing.assert_allclose(adapted.encode(texts, "query").vectors, np.roll(queries, 1, axis=1), atol=1e-6)
+    np.testing.assert_allclose(
+        adapted.encode(texts, "query").vectors, np.roll(queries, 1, axis=1), atol=1e-6
+    )
     assert adapted.contract.name == "model adapted"
     assert adapted.identity == (base.identity or {}) | {"adapter": "hash"}
     with pytest.raises(ContractError, match="of 32 dimensions and the map goes from 4 to 4"):
         TextEncoder(base.folder, base.runtime, adapter=Adapter(turned(4)))
 
 
-def test_a_folder_by_adapt_is_a_model_like_any_other(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_folder_by_adapt_is_a_model_like_any_other(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
     model, data, adapter = tiny_model(tmp_path / "model"), tmp_path / "data", tmp_path / "adapter"
     tiny_collection().save(data)
     told = cli("adapt", model, "--on", data, "--to", adapter, "--epochs", 3, "--width", 4, "--json")
@@ -52,20 +60,28 @@ def test_a_folder_by_adapt_is_a_model_like_any_other(cli: Callable[..., Any], tm
     assert rows["model"]["per_query"] == test["model"]["per_query"]
     vectors = tmp_path / "vectors"
     assert cli("encode", model, data, "--to", vectors).exit_code == 0
-    found = cli("search", data, "parse the json", "--model", adapter, "--vectors", vectors, "--json")
+    found = cli(
+        "search", data, "parse the json", "--model", adapter, "--vectors", vectors, "--json"
+    )
     assert found.exit_code == 0, found.stderr
     assert json.loads(found.stdout)["results"]
     for first, second in ((model, adapter), (adapter, model)):
         queries = tmp_path / f"queries of {first.name}"
         assert cli("encode", first, data, "--role", "query", "--to", queries).exit_code == 0
         refused = cli("encode", second, data, "--role", "query", "--to", queries)
-        assert (refused.exit_code, "through another adapter than this one" in refused.stderr) == (2, True), refused.stderr
+        assert (refused.exit_code, "through another adapter than this one" in refused.stderr) == (
+            2,
+            True,
+        ), refused.stderr
 
 
 def test_an_adapter_without_its_model_is_refused(cli: Callable[..., Any], tmp_path: Path) -> None:
     model, data, adapter = tiny_model(tmp_path / "model"), tmp_path / "data", tmp_path / "adapter"
     tiny_collection().save(data)
-    assert cli("adapt", model, "--on", data, "--to", adapter, "--epochs", 1, "--width", 2).exit_code == 0
+    assert (
+        cli("adapt", model, "--on", data, "--to", adapter, "--epochs", 1, "--width", 2).exit_code
+        == 0
+    )
     (model / "extra.json").write_text("{}")
     with pytest.raises(ContractError, match="was trained on vectors of another model"):
         load_encoder(adapter)

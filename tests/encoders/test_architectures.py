@@ -1,4 +1,6 @@
-"""Every text architecture that transformers has: a text's vector beside longer and shorter ones is its vector alone."""
+"""Every text architecture that transformers has: a text's vector beside longer and shorter ones is
+its vector alone.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,13 @@ from nearfield.types.role import QUERY
 from tiny import tiny_model
 from tokens import packed
 
-TEXTS = ["the cat", "a dog and the sun and rain " * 3, "law tax", "the sun and rain " * 14, "game team red green blue"]
+TEXTS = [
+    "the cat",
+    "a dog and the sun and rain " * 3,
+    "law tax",
+    "the sun and rain " * 14,
+    "game team red green blue",
+]
 REFUSED = {
     "bros": "bbox",
     "dpr": "last_hidden_state",
@@ -35,7 +43,9 @@ REFUSED = {
     "reformer": "the states have 64 dimensions",
     "vilt": "pixel_values",
 }
-"""Architectures that no text alone can be run through, or not as their config says, and what the error names."""
+"""Architectures that no text alone can be run through, or not as their config says, and what the
+error names.
+"""
 REFUSED_ENCODER = "is an encoder-decoder, and transformers does not load its encoder alone"
 NOT_TINY = {
     "bailing_hybrid": "sizes that depend on each other",
@@ -66,38 +76,63 @@ NOT_TINY = {
 def test_a_vector_does_not_depend_on_its_neighbours(tmp_path: Path, initial: str) -> None:
     wrong: dict[str, float | str] = {}
     for kind in MODEL_MAPPING_NAMES:
-        if kind.startswith(initial) and kind not in NOT_TINY and takes_ids(kind) and not CONFIG_MAPPING[kind].sub_configs:
+        if (
+            kind.startswith(initial)
+            and kind not in NOT_TINY
+            and takes_ids(kind)
+            and not CONFIG_MAPPING[kind].sub_configs
+        ):
             tiny_architecture(tmp_path / kind, kind)
             found = _difference(tmp_path / kind, kind)
-            fine = found <= 1e-5 if isinstance(found, float) and kind not in REFUSED else found in ("refused", REFUSED_ENCODER)
+            fine = (
+                found <= 1e-5
+                if isinstance(found, float) and kind not in REFUSED
+                else found in ("refused", REFUSED_ENCODER)
+            )
             wrong |= {} if fine else {kind: found}
     assert not wrong
 
 
 def _difference(folder: Path, kind: str) -> float | str:
-    """The greatest difference of a text's vector among others to the same alone, here and in transformers; or what was refused."""
+    """The greatest difference of a text's vector among others to the same alone, here and in
+    transformers; or what was refused.
+    """
     try:
         encoder = TextEncoder.open(folder)
         mixed = encoder.encode(TEXTS, QUERY).vectors
     except ModelError as error:
-        return REFUSED_ENCODER if REFUSED_ENCODER in str(error) else "refused" if REFUSED.get(kind, "?") in str(error) else str(error)
+        return (
+            REFUSED_ENCODER
+            if REFUSED_ENCODER in str(error)
+            else "refused"
+            if REFUSED.get(kind, "?") in str(error)
+            else str(error)
+        )
     alone = np.concatenate([encoder.encode([text], QUERY).vectors for text in TEXTS])
-    return float(max(abs(mixed - alone).max(), abs(mixed - _by_transformers(folder, kind, encoder)).max()))
+    return float(
+        max(abs(mixed - alone).max(), abs(mixed - _by_transformers(folder, kind, encoder)).max())
+    )
 
 
 def _by_transformers(folder: Path, kind: str, encoder: TextEncoder) -> np.ndarray:
     model, rows = model_class(kind).from_pretrained(folder).eval(), []
-    cache = {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+    cache = (
+        {"use_cache": False} if "use_cache" in inspect.signature(model.forward).parameters else {}
+    )
     tokens = encoder.tokenise(TEXTS, QUERY)
     for item in range(len(TEXTS)):
         ids = torch.from_numpy(tokens.of(item)).long()[None]
         with torch.no_grad():
-            states = model(input_ids=ids, attention_mask=torch.ones_like(ids), **cache).last_hidden_state[0]
+            states = model(
+                input_ids=ids, attention_mask=torch.ones_like(ids), **cache
+            ).last_hidden_state[0]
         rows.append(torch.nn.functional.normalize(states.mean(0), dim=0).numpy())
     return np.stack(rows)
 
 
-def changed(folder: Path, facts: dict[str, object], weights: dict[str, torch.Tensor] | None = None) -> Path:
+def changed(
+    folder: Path, facts: dict[str, object], weights: dict[str, torch.Tensor] | None = None
+) -> Path:
     """The folder with `facts` in its config.json and further `weights` in its checkpoint."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config | facts), encoding="utf-8")
@@ -114,7 +149,11 @@ DISTANCES = "encoder.layer.0.attention.self.distance_embedding.weight"
     [
         ({"position_embedding_type": "relative_key"}, DISTANCES, DISTANCES),
         ({}, DISTANCES, DISTANCES),
-        ({"position_embedding_type": "relative_key"}, "", "position_embedding_type is 'relative_key'"),
+        (
+            {"position_embedding_type": "relative_key"},
+            "",
+            "position_embedding_type is 'relative_key'",
+        ),
         ({"num_hidden_layers": 1}, "", "encoder.layer.1.attention"),
         ({"num_hidden_layers": 3}, "", "encoder.layer.2.attention"),
         ({"num_hidden_layers": 10**9}, "", "1,000,000,000 layers"),
@@ -124,7 +163,9 @@ DISTANCES = "encoder.layer.0.attention.self.distance_embedding.weight"
         ({"intermediate_size": 60}, "", "encoder.layer.0.intermediate.dense.weight"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path, facts: dict[str, object], extra: str, named: str) -> None:
+def test_weights_that_do_not_fit_are_refused_by_name(
+    tmp_path: Path, facts: dict[str, object], extra: str, named: str
+) -> None:
     weights = {extra: torch.zeros(259, 8)} if extra else {}
     with pytest.raises(ModelError, match=re.escape(named)):
         TextEncoder.open(changed(tiny_model(tmp_path / "tiny"), facts, weights))
@@ -132,28 +173,48 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path, facts: dict
 
 def test_a_head_that_is_not_run_is_no_obstacle(tmp_path: Path) -> None:
     folder = changed(
-        tiny_model(tmp_path / "tiny"), {}, {"cls.predictions.bias": torch.zeros(9), "embeddings.position_ids": torch.arange(9)}
+        tiny_model(tmp_path / "tiny"),
+        {},
+        {"cls.predictions.bias": torch.zeros(9), "embeddings.position_ids": torch.arange(9)},
     )
     for runtime in ("native", "torch"):
-        assert TextEncoder.open(folder, runtime=runtime).encode(["the cat"], QUERY).vectors.shape == (1, 32)
+        assert TextEncoder.open(folder, runtime=runtime).encode(
+            ["the cat"], QUERY
+        ).vectors.shape == (1, 32)
 
 
 @pytest.mark.parametrize("pooling", ["cls", "lasttoken"])
-def test_a_model_without_layers_has_the_states_of_its_embeddings(tmp_path: Path, pooling: str) -> None:
+def test_a_model_without_layers_has_the_states_of_its_embeddings(
+    tmp_path: Path, pooling: str
+) -> None:
     folder = tiny_model(tmp_path / "tiny", pooling=pooling, sizes={"num_hidden_layers": 0})
     encoder = TextEncoder.open(folder)
     assert encoder.runtime.name == "torch"
     with torch.no_grad():
         ids = torch.from_numpy(encoder.tokenise(["the cat"], QUERY).ids).long()[None]
-        state = model_class("bert").from_pretrained(folder).eval()(ids).last_hidden_state[0, 0 if pooling == "cls" else -1]
-    np.testing.assert_allclose(encoder.encode(["the cat"], QUERY).vectors[0], state / state.norm(), atol=1e-6)
+        state = (
+            model_class("bert")
+            .from_pretrained(folder)
+            .eval()(ids)
+            .last_hidden_state[0, 0 if pooling == "cls" else -1]
+        )
+    np.testing.assert_allclose(
+        encoder.encode(["the cat"], QUERY).vectors[0], state / state.norm(), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("padding", [0, 1, 7])
-@pytest.mark.parametrize("kind", ["data2vec-text", "gpt2", "ibert", "luke", "roberta-prelayernorm", "xmod", "roberta", "mpnet"])
-def test_texts_are_cut_at_the_places_that_positions_leave(tmp_path: Path, kind: str, padding: int) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    ["data2vec-text", "gpt2", "ibert", "luke", "roberta-prelayernorm", "xmod", "roberta", "mpnet"],
+)
+def test_texts_are_cut_at_the_places_that_positions_leave(
+    tmp_path: Path, kind: str, padding: int
+) -> None:
     folder = tiny_architecture(tmp_path / "tiny", kind, pad_token_id=padding)
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 500}), encoding="utf-8")
+    (folder / "sentence_bert_config.json").write_text(
+        json.dumps({"max_seq_length": 500}), encoding="utf-8"
+    )
     encoder = TextEncoder.open(folder)
     places = 130 if kind == "gpt2" else 128 if kind == "mpnet" else 130 - padding - 1
     assert encoder.contract.max_tokens == places
@@ -162,7 +223,9 @@ def test_texts_are_cut_at_the_places_that_positions_leave(tmp_path: Path, kind: 
 
 
 def test_training_sees_a_text_alone_too(tmp_path: Path) -> None:
-    """The gradient cache goes through the same states: those of a padding batch would mix in FNet."""
+    """The gradient cache goes through the same states: those of a padding batch would mix
+    in FNet.
+    """
     model = TextModel.open(tiny_architecture(tmp_path / "tiny", "fnet"))
     batch = packed([9, 4, 4, 2])
     states = model.states(batch)

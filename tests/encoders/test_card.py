@@ -51,7 +51,9 @@ def test_every_card_of_the_catalog_is_whole(name: str) -> None:
     assert found.name == found.contract.name == name
     assert found.summary
     assert found.kind in KINDS
-    assert all(re.fullmatch(r"[a-z]{2,3}|code|\*", language) for language in found.contract.terms.languages)
+    assert all(
+        re.fullmatch(r"[a-z]{2,3}|code|\*", language) for language in found.contract.terms.languages
+    )
     assert all(0 <= score <= 1 for score in found.published.values())
     assert set(found.self_reported) <= set(found.published)
     for role, template in found.contract.templates.items():
@@ -72,21 +74,33 @@ def test_every_card_of_the_catalog_is_whole(name: str) -> None:
 def test_hashes_are_those_of_a_whole_model(name: str) -> None:
     found = card(name)
     assert found.revision
-    assert {"config.json", "modules.json", "tokenizer.json", "model.safetensors"} <= set(found.files)
+    assert {"config.json", "modules.json", "tokenizer.json", "model.safetensors"} <= set(
+        found.files
+    )
     assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in found.files.values())
 
 
 def test_published_scores_are_those_of_the_results_repository(shared_data: Path) -> None:
-    """Each is the score of one split, or the mean of the splits named test_...; means of benchmarks are not in that table."""
+    """Each is the score of one split, or the mean of the splits named test_...; means of benchmarks
+    are not in that table.
+    """
     table = shared_data / "mteb_published" / "all_main_scores.csv.gz"
     heading = re.compile(r"There the model is called (.+)\.$", flags=re.MULTILINE)
-    called = {name: heading.search((CATALOG / f"{name}.toml").read_text(encoding="utf-8")) for name in names()}
-    by_model = {(match.group(1) if (match := called[name]) else found.hub): found for name, found in cards().items()}
+    called = {
+        name: heading.search((CATALOG / f"{name}.toml").read_text(encoding="utf-8"))
+        for name in names()
+    }
+    by_model = {
+        (match.group(1) if (match := called[name]) else found.hub): found
+        for name, found in cards().items()
+    }
     scores: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with gzip.open(table, "rt", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["model"] in by_model and row["mean_main_score"]:
-                scores[row["model"], row["task"]][row["split"]].append(float(row["mean_main_score"]))
+                scores[row["model"], row["task"]][row["split"]].append(
+                    float(row["mean_main_score"])
+                )
     checked = 0
     for model, found in by_model.items():
         for task, stated in found.published.items():
@@ -102,16 +116,34 @@ def test_published_scores_are_those_of_the_results_repository(shared_data: Path)
 
 def test_minilm_is_what_was_published() -> None:
     found = card("minilm")
-    assert found.files["model.safetensors"] == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-    assert found.files["tokenizer.json"] == "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
-    assert (found.contract.dim, found.contract.max_tokens, found.contract.pooling) == (384, 256, "mean")
+    assert (
+        found.files["model.safetensors"]
+        == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    )
+    assert (
+        found.files["tokenizer.json"]
+        == "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+    )
+    assert (found.contract.dim, found.contract.max_tokens, found.contract.pooling) == (
+        384,
+        256,
+        "mean",
+    )
 
 
 def says_what_its_card_says(folder: Path, name: str) -> None:
     from nearfield.store.model_folder import read_model_folder
 
     read, stated = read_model_folder(folder).contract, card(name).contract
-    for part in ("dim", "max_tokens", "pooling", "include_prompt", "normalise", "similarity", "matryoshka_dims"):
+    for part in (
+        "dim",
+        "max_tokens",
+        "pooling",
+        "include_prompt",
+        "normalise",
+        "similarity",
+        "matryoshka_dims",
+    ):
         assert getattr(read, part) == getattr(stated, part), part
     assert {role: prompt for role, prompt in read.prompts.items() if prompt} == stated.prompts
 
@@ -121,7 +153,9 @@ def test_the_minilm_folder_says_what_its_card_says(minilm: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["mpnet", "bge-small", "gte-small", "e5-small"])
-def test_real_folders_say_what_their_cards_say(name: str, local_model: Callable[[str], Path]) -> None:
+def test_real_folders_say_what_their_cards_say(
+    name: str, local_model: Callable[[str], Path]
+) -> None:
     says_what_its_card_says(local_model(name), name)
 
 
@@ -139,13 +173,22 @@ def test_a_model_goes_by_its_names_on_the_hub_and_at_its_api_too() -> None:
 def test_a_model_behind_an_api_needs_no_hub_and_no_pooling(tmp_path: Path) -> None:
     found = read_card(write(tmp_path, REMOTE))
     assert not found.local
-    assert (found.hub, found.revision, found.parameters, found.contract.pooling) == (None, None, None, "unpublished")
+    assert (found.hub, found.revision, found.parameters, found.contract.pooling) == (
+        None,
+        None,
+        None,
+        "unpublished",
+    )
     with pytest.raises(InputError, match=r"states hub and \[api\]; wanted the one or the other"):
         read_card(write(tmp_path, 'hub = "a/b"\n' + REMOTE))
 
 
 def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
-    with pytest.raises(ModelError, match=r"minilmm: is no model of the catalog, which has \d+. Did you mean 'minilm'\?"):
+    with pytest.raises(
+        ModelError,
+        match=r"minilmm: is no model of the catalog, which has \d+. "
+        r"Did you mean 'minilm'\?",
+    ):
         card("minilmm")
     with pytest.raises(ModelError, match="no model of the catalog"):
         card("../secret")
@@ -160,19 +203,41 @@ def test_a_card_without_options_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("parameters = 10", "parametres = 10", r"tiny.toml: has an unknown key parametres; known: .*Did you mean 'parameters'\?"),
+        (
+            "parameters = 10",
+            "parametres = 10",
+            r"tiny.toml: has an unknown key parametres; known: "
+            r".*Did you mean 'parameters'\?",
+        ),
         ("dim = 4", "dims = 4", r"unknown key contract.dims.*Did you mean 'dim'\?"),
-        ("[files]", "[terms]\nlicense = 'MIT'\n[files]", r"unknown key terms.license.*Did you mean 'licence'\?"),
+        (
+            "[files]",
+            "[terms]\nlicense = 'MIT'\n[files]",
+            r"unknown key terms.license.*Did you "
+            r"mean 'licence'\?",
+        ),
         ("[files]", "[wheel]\ndistribution = 'x'\n[files]", r"lacks wheel.folder, wheel.version"),
-        ('revision = "abc"', "", r"lacks revision: the hashes in \[files\] are those of the files at one"),
+        (
+            'revision = "abc"',
+            "",
+            r"lacks revision: the hashes in \[files\] are those of the files "
+            r"at one",
+        ),
         ('hub = "someone/model"', "", r"states neither hub nor \[api\]"),
-        ('summary = "A model"', 'summary = "A model"\nkind = "dens"', r"kind is 'dens'; wanted one of dense, .*Did you mean 'dense'\?"),
+        (
+            'summary = "A model"',
+            'summary = "A model"\nkind = "dens"',
+            r"kind is 'dens'; wanted "
+            r"one of dense, .*Did you mean 'dense'\?",
+        ),
         ('pooling = "mean"', "", "lacks contract.pooling"),
         ("dim = 4", "", "lacks contract.dim"),
         ("parameters = 10", "parameters = ", r"tiny.toml: is not TOML: .*line 5"),
     ],
 )
-def test_a_wrong_card_is_an_error_that_names_file_and_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_wrong_card_is_an_error_that_names_file_and_key(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
     with pytest.raises(InputError, match=said):
         read_card(write(tmp_path, GOOD.replace(old, new)))
 

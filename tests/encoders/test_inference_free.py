@@ -47,9 +47,14 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     weights[::3] = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        document = [Transformer(source, transformer_task="fill-mask"), SpladePooling(activation_function="log1p_relu")]
+        document = [
+            Transformer(source, transformer_task="fill-mask"),
+            SpladePooling(activation_function="log1p_relu"),
+        ]
         router = Router.for_query_document([SparseStaticEmbedding(tokenizer, weights)], document)
-        SparseEncoder(modules=[router], similarity_fn_name="dot", prompts={"query": "query : "}).save(str(folder / "router"))
+        SparseEncoder(
+            modules=[router], similarity_fn_name="dot", prompts={"query": "query : "}
+        ).save(str(folder / "router"))
     return folder / "router"
 
 
@@ -57,28 +62,39 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     options = HeadOptions(inference_free=True, texts=TEXTS)
-    new_head(tell_apart(tiny_model(folder / "dense", sizes={"num_hidden_layers": 1})), "splade", to=folder / "sparse", options=options)
+    new_head(
+        tell_apart(tiny_model(folder / "dense", sizes={"num_hidden_layers": 1})),
+        "splade",
+        to=folder / "sparse",
+        options=options,
+    )
     return folder / "sparse"
 
 
 @pytest.mark.parametrize("runtime", ["auto", "torch"])
 def test_their_folders_give_their_outputs(theirs: Path, runtime: str) -> None:
     assert_same_as_sentence_transformers(theirs, nasty_texts(), runtime=runtime)
-    assert load_encoder(theirs, runtime=runtime).runtime.name == ("lookup" if runtime == "auto" else "torch")
+    assert load_encoder(theirs, runtime=runtime).runtime.name == (
+        "lookup" if runtime == "auto" else "torch"
+    )
 
 
 def test_our_folders_open_there_with_the_same_outputs(ours: Path) -> None:
     assert_same_as_sentence_transformers(ours, nasty_texts())
 
 
-def test_a_changed_model_is_written_so_that_sentence_transformers_gives_the_same(theirs: Path, tmp_path: Path) -> None:
+def test_a_changed_model_is_written_so_that_sentence_transformers_gives_the_same(
+    theirs: Path, tmp_path: Path
+) -> None:
     model = TextModel.open(theirs)
     with torch.no_grad():
         for weight in model.parameters().values():
             weight.mul_(1.1)
     save_encoder(model, tmp_path / "saved", name="changed")
     assert_same_as_sentence_transformers(tmp_path / "saved", nasty_texts(30))
-    before, after = (load_encoder(folder).encode(["cat dog"], "query") for folder in (theirs, tmp_path / "saved"))
+    before, after = (
+        load_encoder(folder).encode(["cat dog"], "query") for folder in (theirs, tmp_path / "saved")
+    )
     np.testing.assert_allclose(after.weights, 1.1 * before.weights, rtol=1e-6)
 
 
@@ -97,14 +113,26 @@ def test_weights_by_token_in_a_file_of_their_own_are_read_too(theirs: Path, tmp_
 
 
 def test_a_query_is_looked_up_without_torch(tmp_path: Path) -> None:
-    known = {"tokenizer_class": "BertTokenizer", "cls_token": "[CLS]", "sep_token": "[SEP]", "model_max_length": 64}
+    known = {
+        "tokenizer_class": "BertTokenizer",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "model_max_length": 64,
+    }
     source = tiny_model(tmp_path / "dense", tokenizer_config=known)
     new_head(source, "splade", to=tmp_path / "sparse", options=HeadOptions(inference_free=True))
     code = (
-        "import sys; from nearfield.encoders.load import load_encoder; found = load_encoder(sys.argv[1]).encode(['the cat'], 'query'); "
-        "assert len(found.weights) == 2; assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+        "import sys; from nearfield.encoders.load import load_encoder; found = "
+        "load_encoder(sys.argv[1]).encode(['the cat'], 'query'); "
+        "assert len(found.weights) == 2; assert 'torch' not in sys.modules and 'transformers' not "
+        "in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "sparse")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "sparse")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -112,7 +140,9 @@ def test_queries_begin_with_how_rare_their_terms_are(ours: Path) -> None:
     encoder = load_encoder(ours)
     found = encoder.encode(["the cat law sun"], "query")
     weights = dict(zip(found.terms.tolist(), found.weights.tolist(), strict=True))
-    the, cat, law, sun = (weights[encoder.tokeniser.vocabulary[word]] for word in ("the", "cat", "law", "sun"))
+    the, cat, law, sun = (
+        weights[encoder.tokeniser.vocabulary[word]] for word in ("the", "cat", "law", "sun")
+    )
     assert the < cat < law < sun == pytest.approx(1.0)
     assert law == pytest.approx(np.log1p(2.5 / 1.5) / np.log1p(3.5 / 0.5))
 
@@ -120,7 +150,10 @@ def test_queries_begin_with_how_rare_their_terms_are(ours: Path) -> None:
 def test_training_changes_the_table_where_a_query_has_the_term(theirs: Path) -> None:
     model = TextModel.open(theirs)
     encoder = TextEncoder.open(theirs, runtime="torch")
-    queries, documents = ["cat dog", "law court"], ["the cat and the dog", "the law of the court", "red green blue"]
+    queries, documents = (
+        ["cat dog", "law court"],
+        ["the cat and the dog", "the law of the court", "red green blue"],
+    )
     sources = [
         TokenSource(texts, lambda chosen, role=role: encoder.tokenise(chosen, role))
         for texts, role in ((queries, "query"), (documents, "document"))
@@ -132,30 +165,52 @@ def test_training_changes_the_table_where_a_query_has_the_term(theirs: Path) -> 
     step = prepare_step(data, np.arange(2), model.contract)
     losses = [trainer.step(number, step) for number in range(1, 7)]
     assert losses[-1] < losses[0]
-    changed = (model.parameters()[QUERY_WEIGHTS].detach() - before).abs() > 1e-4  # weight decay alone moves less
+    # weight decay alone moves less
+    changed = (model.parameters()[QUERY_WEIGHTS].detach() - before).abs() > 1e-4
     assert changed.any()
-    assert set(np.flatnonzero(changed.numpy()).tolist()) <= set(encoder.tokenise(queries, "query").ids.tolist())
+    assert set(np.flatnonzero(changed.numpy()).tolist()) <= set(
+        encoder.tokenise(queries, "query").ids.tolist()
+    )
 
 
 def test_queries_and_documents_of_one_call_are_those_of_two(ours: Path) -> None:
     encoder = load_encoder(ours)
     mixed = encoder.encode_mixed(["cat dog", "cat dog", "law"], ["query", "document", "query"])
-    for row, (text, role) in enumerate((("cat dog", "query"), ("cat dog", "document"), ("law", "query"))):
-        np.testing.assert_allclose(mixed[[row]].matrix().toarray(), encoder.encode([text], role).matrix().toarray(), atol=1e-5)
+    for row, (text, role) in enumerate(
+        (("cat dog", "query"), ("cat dog", "document"), ("law", "query"))
+    ):
+        np.testing.assert_allclose(
+            mixed[[row]].matrix().toarray(),
+            encoder.encode([text], role).matrix().toarray(),
+            atol=1e-5,
+        )
 
 
 def test_only_the_greatest_weights_are_kept(tmp_path: Path) -> None:
     source = tell_apart(tiny_model(tmp_path / "dense", sizes={"num_hidden_layers": 1}))
     for name, free in (("plain", False), ("free", True)):
-        new_head(source, "splade", to=tmp_path / name, options=HeadOptions(max_terms=3, inference_free=free, texts=TEXTS))
+        new_head(
+            source,
+            "splade",
+            to=tmp_path / name,
+            options=HeadOptions(max_terms=3, inference_free=free, texts=TEXTS),
+        )
         assert read_model_folder(tmp_path / name).contract.max_terms == 3
-        assert_same_as_sentence_transformers(tmp_path / name, ["the cat law sun", " ".join(WORDS[:20])])
+        assert_same_as_sentence_transformers(
+            tmp_path / name, ["the cat law sun", " ".join(WORDS[:20])]
+        )
         for role in ("query", "document"):
-            assert load_encoder(tmp_path / name).encode(["the cat law sun rain", "cat"], role).active.max() <= 3
+            assert (
+                load_encoder(tmp_path / name)
+                .encode(["the cat law sun rain", "cat"], role)
+                .active.max()
+                <= 3
+            )
     facts = json.loads((tmp_path / "plain" / "nearfield.json").read_text())
     facts["contract"]["max_terms"] = None
     (tmp_path / "plain" / "nearfield.json").write_text(json.dumps(facts))
-    assert read_model_folder(tmp_path / "plain").contract.max_terms == 3  # what sentence-transformers' own file says
+    # what sentence-transformers' own file says
+    assert read_model_folder(tmp_path / "plain").contract.max_terms == 3
 
 
 def test_other_routes_say_why(theirs: Path, tmp_path: Path, cli: Any) -> None:

@@ -1,4 +1,6 @@
-"""Multi-vector models of every layout against sentence-transformers' MultiVectorEncoder, and back."""
+"""Multi-vector models of every layout against sentence-transformers' MultiVectorEncoder,
+and back.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ from nearfield.similarity.multi_vector import MultiVector
 from nearfield.store.model_folder import read_model_folder
 
 FIXED = {"query_expansion": {"strategy": "fixed", "length": 24}, "document_length": 50}
-LEAST = {"query_expansion": {"strategy": "min", "length": 16, "attend": True, "token": "[unused0]"}, "query_length": 40}
+LEAST = {
+    "query_expansion": {"strategy": "min", "length": 16, "attend": True, "token": "[unused0]"},
+    "query_length": 40,
+}
 PLAIN = {"query_length": 20}
 TEXTS = nasty_texts()
 
@@ -34,11 +39,19 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     *(("sentence-transformers", kind, FIXED) for kind in sorted(KINDS)),
     *(("sentence-transformers", kind, LEAST) for kind in ("bert", "modernbert")),
     ("sentence-transformers", "bert", PLAIN),
-    ("pylate", "bert", {"model_type": "ColBERT", "skiplist_words": [","], "attend_to_expansion_tokens": True}),
+    (
+        "pylate",
+        "bert",
+        {"model_type": "ColBERT", "skiplist_words": [","], "attend_to_expansion_tokens": True},
+    ),
     ("pylate", "modernbert", {}),
     ("pylate", "bert", {"do_query_expansion": False, "similarity_fn_name": "MaxSim"}),
     ("stanford", "bert", {}),
-    ("stanford", "bert", {"mask_punctuation": False, "attend_to_mask_tokens": True, "query_token_id": "[unused1]"}),
+    (
+        "stanford",
+        "bert",
+        {"mask_punctuation": False, "attend_to_mask_tokens": True, "query_token_id": "[unused1]"},
+    ),
 ]
 
 
@@ -47,10 +60,18 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
 def test_a_folder_gives_the_peers_vectors_here_and_ours_gives_them_there(
     tmp_path: Path, layout: str, kind: str, settings: dict[str, Any]
 ) -> None:
-    folder = tiny_late(tmp_path / "theirs", kind, layout=layout, bias=layout == "sentence-transformers", **settings)
+    folder = tiny_late(
+        tmp_path / "theirs", kind, layout=layout, bias=layout == "sentence-transformers", **settings
+    )
     opened = load_encoder(folder)
-    assert (opened.contract.kind, opened.contract.dim, opened.contract.pooling) == ("multi-vector", DIM, "tokens")
-    whole = settings is FIXED if layout == "sentence-transformers" else not settings and kind == "bert"
+    assert (opened.contract.kind, opened.contract.dim, opened.contract.pooling) == (
+        "multi-vector",
+        DIM,
+        "tokens",
+    )
+    whole = (
+        settings is FIXED if layout == "sentence-transformers" else not settings and kind == "bert"
+    )
     assert_same_as_peer(folder, opened, TEXTS if whole else BASE)
     save_encoder(TextModel.open(folder), tmp_path / "ours", name="ours")
     again = load_encoder(tmp_path / "ours")
@@ -75,8 +96,13 @@ def test_the_kernels_give_the_same_vectors(tmp_path: Path) -> None:
     folder = tiny_late(tmp_path / "m", query_expansion=expansion, document_length=50)
     torch_, native = (load_encoder(folder, runtime=name) for name in ("torch", "native"))
     for role in ("query", "document"):
-        assert_same_tokens(native.encode(BASE, role), [row.tokens.vectors for row in rows(torch_.encode(BASE, role))])
-    with pytest.raises(ModelError, match="no token looks at those that this model's queries are filled up with"):
+        assert_same_tokens(
+            native.encode(BASE, role),
+            [row.tokens.vectors for row in rows(torch_.encode(BASE, role))],
+        )
+    with pytest.raises(
+        ModelError, match="no token looks at those that this model's queries are filled up with"
+    ):
         load_encoder(tiny_late(tmp_path / "unseen", **FIXED), runtime="native")
 
 
@@ -87,14 +113,22 @@ def test_an_item_does_not_depend_on_its_batch(tmp_path: Path, layout: str) -> No
     small = TextEncoder(opened.folder, opened.runtime, batch_tokens=70)
     for role in ("query", "document"):
         whole = opened.encode(TEXTS[:25], role)
-        assert_same_tokens(small.encode(TEXTS[:25][::-1], role)[np.arange(25)[::-1]], [row.tokens.vectors for row in rows(whole)])
+        assert_same_tokens(
+            small.encode(TEXTS[:25][::-1], role)[np.arange(25)[::-1]],
+            [row.tokens.vectors for row in rows(whole)],
+        )
 
 
 def test_what_counts_is_what_the_folder_says(tmp_path: Path) -> None:
     opened = load_encoder(tiny_late(tmp_path / "m", **FIXED))
-    queries, documents = opened.encode(["a cat", ""], "query"), opened.encode(["a , cat .", ",", "a cat"], "document")
+    queries, documents = (
+        opened.encode(["a cat", ""], "query"),
+        opened.encode(["a , cat .", ",", "a cat"], "document"),
+    )
     assert queries.lengths.tolist() == [24, 24], "queries are filled up"
-    assert documents.lengths.tolist() == [5, 3, 5], "[CLS], the marker, the words and [SEP], without punctuation"
+    assert documents.lengths.tolist() == [5, 3, 5], (
+        "[CLS], the marker, the words and [SEP], without punctuation"
+    )
     assert queries.usage.tokens == 48
 
 
@@ -127,23 +161,40 @@ def broken(folder: Path, name: str, change: dict[str, Any]) -> Path:
 
 
 def test_what_cannot_be_honoured_is_an_error(tmp_path: Path) -> None:
-    images = broken(tiny_late(tmp_path / "a"), "2_MultiVectorMask/config.json", {"keep_only_token_ids": [7]})
+    images = broken(
+        tiny_late(tmp_path / "a"), "2_MultiVectorMask/config.json", {"keep_only_token_ids": [7]}
+    )
     with pytest.raises(ModelError, match="keep_only_token_ids is of models of images"):
         read_model_folder(images)
     pooled = tiny_late(tmp_path / "b")
     modules = json.loads((pooled / "modules.json").read_text())
-    modules.append({"idx": 4, "name": "4", "path": "4_X", "type": "sentence_transformers.x.HierarchicalTokenPooling"})
+    modules.append(
+        {
+            "idx": 4,
+            "name": "4",
+            "path": "4_X",
+            "type": "sentence_transformers.x.HierarchicalTokenPooling",
+        }
+    )
     (pooled / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(ModelError, match="module HierarchicalTokenPooling is not supported"):
         read_model_folder(pooled)
     with pytest.raises(InputError, match='strategy is "all"; wanted one of fixed, min'):
-        read_model_folder(tiny_late(tmp_path / "c", query_expansion={"strategy": "all", "length": 3}))
-    unknown = tiny_late(tmp_path / "d", query_expansion={"strategy": "fixed", "length": 8, "token": "<no such>"})
+        read_model_folder(
+            tiny_late(tmp_path / "c", query_expansion={"strategy": "all", "length": 3})
+        )
+    unknown = tiny_late(
+        tmp_path / "d", query_expansion={"strategy": "fixed", "length": 8, "token": "<no such>"}
+    )
     with pytest.raises(ModelError, match="filled up with '<no such>', which its tokeniser lacks"):
         load_encoder(unknown)
     stanford = tiny_late(tmp_path / "e", layout="stanford", dim=None)
     (stanford / "model.safetensors").unlink()
     plain = tiny_late(tmp_path / "f")
     (plain / "model.safetensors").rename(stanford / "model.safetensors")
-    with pytest.raises(ModelError, match=r"has its projection as linear\.weight among the weights, and this has none"):
+    with pytest.raises(
+        ModelError,
+        match=r"has its projection as linear\.weight among the "
+        r"weights, and this has none",
+    ):
         read_model_folder(stanford)

@@ -21,7 +21,15 @@ from nearfield.similarity.sparse import Sparse
 from nearfield.types.word_rule import RULE
 
 TEXTS = [*BAGS, *nasty_texts(40)]
-QUERIES = ["running cats", "mouse mouse cats", "zebra", "", "the", "LAW courts zebra", *nasty_texts(40)[::5]]
+QUERIES = [
+    "running cats",
+    "mouse mouse cats",
+    "zebra",
+    "",
+    "the",
+    "LAW courts zebra",
+    *nasty_texts(40)[::5],
+]
 
 
 @pytest.mark.parametrize("stemmer", ["english", "german", None])
@@ -50,24 +58,42 @@ def test_tfidf_is_that_of_scikit_learn() -> None:
     columns = [peer.vocabulary_[term] for term in encoder.terms]
     np.testing.assert_allclose(documents.matrix().toarray(), theirs[:, columns], atol=1e-6)
     asked = encoder.encode(QUERIES, "query")
-    np.testing.assert_allclose(asked.matrix().toarray(), peer.transform(QUERIES).toarray()[:, columns], atol=1e-6)
-    assert (encoder.contract.kind, encoder.contract.similarity, encoder.contract.dim) == ("sparse", "dot", len(encoder.terms))
+    np.testing.assert_allclose(
+        asked.matrix().toarray(), peer.transform(QUERIES).toarray()[:, columns], atol=1e-6
+    )
+    assert (encoder.contract.kind, encoder.contract.similarity, encoder.contract.dim) == (
+        "sparse",
+        "dot",
+        len(encoder.terms),
+    )
 
 
 @settings(max_examples=30)
-@given(st.lists(st.text(alphabet="ab c", max_size=12), max_size=8), st.sampled_from(["bm25", "tfidf"]))
+@given(
+    st.lists(st.text(alphabet="ab c", max_size=12), max_size=8), st.sampled_from(["bm25", "tfidf"])
+)
 def test_a_text_weighs_the_same_alone_and_among_others(texts: list[str], weighting: str) -> None:
     bag = BagOfWords(weighting, stemmer=None, stop_words=())
     encoder, documents = Lexical.fitted(texts, bag)
     assert len(documents) == len(texts)
     for row, text in enumerate(texts):
-        np.testing.assert_array_equal(encoder.encode([text], "document").matrix().toarray()[0], documents[[row]].matrix().toarray()[0])
+        np.testing.assert_array_equal(
+            encoder.encode([text], "document").matrix().toarray()[0],
+            documents[[row]].matrix().toarray()[0],
+        )
 
 
 def test_unknown_words_are_left_out_counted_and_make_a_text_longer() -> None:
     encoder = Lexical.fit(["cats sleep", "dogs run"])
-    known, longer, nothing = (encoder.encode([text], "document") for text in ("cats run", "cats run xylophone", "xylophone the"))
-    assert (known.usage.unknown_tokens, longer.usage.unknown_tokens, nothing.usage.nothing_known) == (0, 1, 1)
+    known, longer, nothing = (
+        encoder.encode([text], "document")
+        for text in ("cats run", "cats run xylophone", "xylophone the")
+    )
+    assert (
+        known.usage.unknown_tokens,
+        longer.usage.unknown_tokens,
+        nothing.usage.nothing_known,
+    ) == (0, 1, 1)
     assert (longer.weights < known.weights).all()
     np.testing.assert_array_equal(longer.terms, known.terms)
     assert nothing.active.tolist() == [0]
@@ -76,7 +102,9 @@ def test_unknown_words_are_left_out_counted_and_make_a_text_longer() -> None:
 
 @pytest.mark.parametrize("weighting", ["bm25", "tfidf"])
 def test_a_saved_folder_gives_the_same_and_knows_itself(tmp_path: Path, weighting: str) -> None:
-    fitted, documents = Lexical.fitted(TEXTS, BagOfWords(weighting, k1=0.9, b=0.4, stemmer="german"))
+    fitted, documents = Lexical.fitted(
+        TEXTS, BagOfWords(weighting, k1=0.9, b=0.4, stemmer="german")
+    )
     fitted.save(tmp_path / "words")
     opened = load_encoder(tmp_path / "words")
     assert isinstance(opened, Lexical)
@@ -87,7 +115,9 @@ def test_a_saved_folder_gives_the_same_and_knows_itself(tmp_path: Path, weightin
     assert fitted.identity is None
     assert opened.identity is not None
     documents.save(tmp_path / "vectors")
-    found, _ = Inverted.of(Sparse.open(tmp_path / "vectors")).top_k(opened.encode(["mouse"], "query"), 1)
+    found, _ = Inverted.of(Sparse.open(tmp_path / "vectors")).top_k(
+        opened.encode(["mouse"], "query"), 1
+    )
     assert found[0, 0] in (0, 4)
 
 
@@ -96,9 +126,16 @@ def test_terms_of_another_word_rule_are_refused(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "words" / "lexical.json").read_text())
     assert facts["word_rule"] == RULE
     for rule, said in ((None, 1), (RULE + 1, RULE + 1)):
-        kept = {name: value for name, value in (facts | {"word_rule": rule}).items() if value is not None}
+        kept = {
+            name: value
+            for name, value in (facts | {"word_rule": rule}).items()
+            if value is not None
+        }
         (tmp_path / "words" / "lexical.json").write_text(json.dumps(kept))
-        with pytest.raises(ModelError, match=f"cut by word rule {said}, .* by rule {RULE}, .* fit it on its documents again"):
+        with pytest.raises(
+            ModelError,
+            match=f"cut by word rule {said}, .* by rule {RULE}, .* fit it on its documents again",
+        ):
             load_encoder(tmp_path / "words")
 
 

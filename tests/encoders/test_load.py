@@ -20,7 +20,11 @@ from tiny import tiny_model
         ),
         ("siglip-base", "of the kind 'image-text'"),
         ("bge-smal", "is neither a folder nor a model of the catalog. Did you mean 'bge-small'?"),
-        ("x!", "is neither a folder nor a model of the catalog. `nearfield models` lists those that are."),
+        (
+            "x!",
+            "is neither a folder nor a model of the catalog. `nearfield models` lists those "
+            "that are.",
+        ),
         ("someone/nothing", "there is no such folder"),
     ],
 )
@@ -45,6 +49,10 @@ def test_the_files_of_a_model_are_known_before_it_is_opened_or_fetched(
     assert known_files(tmp_path / "other") is None
     assert known_files("minilm") == model_hash(minilm)
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
-    assert known_files("minilm") == known_files("sentence-transformers/all-MiniLM-L6-v2") == model_hash(minilm)
+    assert (
+        known_files("minilm")
+        == known_files("sentence-transformers/all-MiniLM-L6-v2")
+        == model_hash(minilm)
+    )
     assert known_files("qwen3-embedding-0.6b") is None  # the catalog has no hashes of its files
     assert not (tmp_path / "home").exists()

@@ -24,42 +24,57 @@ from tiny import SPECIAL, WORDS, tiny_model
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_new_splade_head_gives_what_sentence_transformers_gives(tmp_path: Path, kind: str) -> None:
-    sizes = {"electra": {"embedding_size": 16}, "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}}
+def test_a_new_splade_head_gives_what_sentence_transformers_gives(
+    tmp_path: Path, kind: str
+) -> None:
+    sizes = {
+        "electra": {"embedding_size": 16},
+        "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
+    }
     layers = {"n_layers": 1} if kind == "distilbert" else {"num_hidden_layers": 1}
     source = tiny_model(tmp_path / "dense", kind=kind, sizes=sizes.get(kind, {}) | layers)
     tell_apart(source)
     made = new_head(source, "splade", to=tmp_path / "sparse")
     assert (made.contract.kind, made.contract.name) == ("sparse", "dense-splade")
     assert_same_as_sentence_transformers(tmp_path / "sparse", nasty_texts(), runtime="torch")
-    assert_same_as_sentence_transformers(tmp_path / "sparse", nasty_texts(60), within=5e-5)  # it magnifies how the kernels' sums round
+    # it magnifies how the kernels' sums round
+    assert_same_as_sentence_transformers(tmp_path / "sparse", nasty_texts(60), within=5e-5)
 
 
-def test_on_a_real_backbone_too(tmp_path: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_real_backbone_too(
+    tmp_path: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(new_splade, "TOKENS", 512)
     new_head(minilm, "splade", to=tmp_path / "sparse")
     assert_same_as_sentence_transformers(tmp_path / "sparse", nasty_texts(20))
 
 
 def test_it_starts_with_each_token_active_for_few_terms_its_own_among_them(tmp_path: Path) -> None:
-    source = tiny_model(tmp_path / "dense", sizes={"num_hidden_layers": 0})  # states that are the word embeddings, nearly
+    # states that are the word embeddings, nearly
+    source = tiny_model(tmp_path / "dense", sizes={"num_hidden_layers": 0})
     new_head(source, "splade", to=tmp_path / "sparse")
     encoder = load_encoder(tmp_path / "sparse")
     weights = encoder.encode(sorted(set(WORDS)), "document").matrix().toarray()
     own = [encoder.tokeniser.vocabulary[word] for word in sorted(set(WORDS))]
     assert (weights[np.arange(len(own)), own] > 0).mean() > 0.9
-    assert 1 <= (weights > 0).sum(1).mean() <= 3 * ACTIVE  # the special tokens around a word are active for some, too
+    # the special tokens around a word are active for some, too
+    assert 1 <= (weights > 0).sum(1).mean() <= 3 * ACTIVE
     special = [encoder.tokeniser.vocabulary[token] for token in SPECIAL]
     assert not weights[:, special].any()
 
 
 def test_the_backbone_and_the_prompts_are_the_dense_models(tmp_path: Path) -> None:
-    stated = {"prompts": {"query": "query : ", "document": "passage : "}, "similarity_fn_name": "cosine"}
+    stated = {
+        "prompts": {"query": "query : ", "document": "passage : "},
+        "similarity_fn_name": "cosine",
+    }
     source = tiny_model(tmp_path / "dense", config_sentence_transformers=stated)
     made = new_head(source, "splade", to=tmp_path / "sparse", name="mine")
     assert made.contract.name == "mine"
     assert made.contract.prompts == {"query": "query : ", "document": "passage : "}
-    before, after = (TextModel.open(folder).backbone.state_dict() for folder in (source, tmp_path / "sparse"))
+    before, after = (
+        TextModel.open(folder).backbone.state_dict() for folder in (source, tmp_path / "sparse")
+    )
     assert after.keys() <= before.keys()
     for name, weight in after.items():
         torch.testing.assert_close(weight, before[name], rtol=0, atol=0)
@@ -80,7 +95,9 @@ def test_nothing_is_left_to_chance(tmp_path: Path) -> None:
     state = torch.get_rng_state()
     for name in ("one", "two"):
         new_head(source, "splade", to=tmp_path / name)
-    assert (tmp_path / "one" / "model.safetensors").read_bytes() == (tmp_path / "two" / "model.safetensors").read_bytes()
+    assert (tmp_path / "one" / "model.safetensors").read_bytes() == (
+        tmp_path / "two" / "model.safetensors"
+    ).read_bytes()
     assert torch.equal(state, torch.get_rng_state())
 
 
@@ -106,12 +123,19 @@ def test_what_cannot_have_a_head_says_why(tmp_path: Path) -> None:
     told = tiny_model(tmp_path / "told")
     peft_adapter(told / "query", told)
     for head in HEADS:
-        with pytest.raises(ModelError, match=r"roles have adapters \(query\), and a new head is trained without them"):
+        with pytest.raises(
+            ModelError,
+            match=r"roles have adapters \(query\), and a new head is "
+            r"trained without them",
+        ):
             new_head(told, head, to=tmp_path / "to")
     other = tiny_model(tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"model_type": "albert"}))
-    with pytest.raises(ModelError, match=re.escape("architecture albert has no masked-language-model head that is known")):
+    with pytest.raises(
+        ModelError,
+        match=re.escape("architecture albert has no masked-language-model head that is known"),
+    ):
         new_head(other, "splade", to=tmp_path / "to")
     assert not (tmp_path / "to").exists()
 

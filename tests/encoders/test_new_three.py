@@ -23,10 +23,16 @@ def test_the_dense_vectors_stay_and_two_heads_come_beside_them(tmp_path: Path, k
     stated = {"prompts": {"query": "query : ", "document": ""}, "similarity_fn_name": "cosine"}
     source = tiny_model(tmp_path / "dense", kind=kind, config_sentence_transformers=stated)
     made = new_head(source, "three", to=tmp_path / "three", options=HeadOptions(dim=8))
-    assert (made.contract.kind, made.contract.name, made.contract.dim) == ("several", "dense-three", 32)
+    assert (made.contract.kind, made.contract.name, made.contract.dim) == (
+        "several",
+        "dense-three",
+        32,
+    )
     encoder, before = load_encoder(tmp_path / "three"), load_encoder(source)
     found: Any = encoder.encode(TEXTS, "query")
-    np.testing.assert_allclose(found.dense.vectors, before.encode(TEXTS, "query").vectors, atol=1e-5)
+    np.testing.assert_allclose(
+        found.dense.vectors, before.encode(TEXTS, "query").vectors, atol=1e-5
+    )
     assert found.multi_vector.dim == 8
     for row, text in enumerate(TEXTS):
         tokens = encoder.tokenise([text], "query").of(0)
@@ -34,7 +40,9 @@ def test_the_dense_vectors_stay_and_two_heads_come_beside_them(tmp_path: Path, k
         assert set(found.sparse[[row]].terms.tolist()) == own
         assert found.multi_vector.lengths[row] == len(tokens) - 1
     np.testing.assert_allclose(found.sparse.weights, WEIGHT, rtol=1e-6)
-    (tmp_path / "three" / "nearfield.json").write_text('{"contract": {"kind": "dense"}}', encoding="utf-8")
+    (tmp_path / "three" / "nearfield.json").write_text(
+        '{"contract": {"kind": "dense"}}', encoding="utf-8"
+    )
     assert_same_as_sentence_transformers(tmp_path / "three", TEXTS)
 
 
@@ -51,7 +59,9 @@ def test_it_is_the_same_each_time_and_a_bad_option_is_refused(tmp_path: Path) ->
 
 def test_a_token_is_projected_onto_the_directions_in_which_states_vary_most() -> None:
     generator = torch.Generator().manual_seed(0)
-    states = torch.randn(50, 6, generator=generator) * torch.tensor([9.0, 5.0, 3.0, 0.1, 0.1, 0.1]) + 7
+    states = (
+        torch.randn(50, 6, generator=generator) * torch.tensor([9.0, 5.0, 3.0, 0.1, 0.1, 0.1]) + 7
+    )
     centred = (states - states.mean(0)).double()
     projected = principal_directions(states, 3)(states).double()
     np.testing.assert_allclose((projected @ projected.T).detach(), centred @ centred.T, atol=0.5)

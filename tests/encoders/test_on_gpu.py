@@ -1,4 +1,6 @@
-"""Models of every kind on a GPU that is pretended: what they make there is what they make on the processor."""
+"""Models of every kind on a GPU that is pretended: what they make there is what they make on the
+processor.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ from tiny import CONFIGS, WORDS, tiny_model
 from tiny_cross import tiny_cross, tiny_decoder
 
 pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
-TEXTS = [" ".join(WORDS[start : start + length]) for start, length in [(0, 5), (9, 5), (3, 12), (1, 1), (20, 30), (5, 12)]] + ["", "cat"]
+TEXTS = [
+    " ".join(WORDS[start : start + length])
+    for start, length in [(0, 5), (9, 5), (3, 12), (1, 1), (20, 30), (5, 12)]
+] + ["", "cat"]
 
 
 def encoded(folder: Path, device: str, precision: str, role: str = "document") -> Any:
@@ -33,21 +38,33 @@ def encoded(folder: Path, device: str, precision: str, role: str = "document") -
     return TextEncoder(model.folder, TorchRuntime(model), batch_tokens=40).encode(TEXTS, role)
 
 
-KINDS = ("bert", "modernbert", "mpnet", "nomic_bert", "gemma3_text", "mistral", "qwen3")  # others share their attention with one of these
+# others share their attention with one of these
+KINDS = ("bert", "modernbert", "mpnet", "nomic_bert", "gemma3_text", "mistral", "qwen3")
 
 
-@pytest.mark.parametrize(("kind", "precision"), [("bert", "float32"), ("qwen3", "float32"), *((kind, "bfloat16") for kind in KINDS)])
+@pytest.mark.parametrize(
+    ("kind", "precision"),
+    [("bert", "float32"), ("qwen3", "float32"), *((kind, "bfloat16") for kind in KINDS)],
+)
 def test_architectures(tmp_path: Path, kind: str, precision: str) -> None:
-    folder = tiny_model(tmp_path / kind, kind=kind) if kind in CONFIGS else decoder_model(tmp_path / kind, kind)
+    folder = (
+        tiny_model(tmp_path / kind, kind=kind)
+        if kind in CONFIGS
+        else decoder_model(tmp_path / kind, kind)
+    )
     plain = encoded(folder, "cpu", precision).vectors
     with pretended_gpu() as gpu:
         there = encoded(folder, "cuda:0", precision).vectors
     np.testing.assert_allclose(there, plain, atol=1e-5 if precision == "float32" else 0.05, rtol=0)
-    assert bool(gpu.attended) == (precision == "bfloat16" and kind != "mpnet"), "flash attention takes half precision"
+    assert bool(gpu.attended) == (precision == "bfloat16" and kind != "mpnet"), (
+        "flash attention takes half precision"
+    )
     assert set(gpu.waits) == {"bring"}, "only for the vectors"
 
 
-@pytest.mark.parametrize("kind", ["late bert", "late modernbert", "max splade", "sum splade", "three heads", "static"])
+@pytest.mark.parametrize(
+    "kind", ["late bert", "late modernbert", "max splade", "sum splade", "three heads", "static"]
+)
 def test_every_head(tmp_path: Path, kind: str) -> None:
     which, _, backbone = kind.partition(" ")
     unattended = {"strategy": "fixed", "attend": False, "token": "[MASK]", "length": 24}
@@ -68,17 +85,27 @@ def test_every_head(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["bert", "deberta-v2", "mpnet", "modernbert", "yes and no"])
 def test_cross_encoders(tmp_path: Path, kind: str) -> None:
-    folder = read_reranker_folder(tiny_decoder(tmp_path / "model") if kind == "yes and no" else tiny_cross(tmp_path / "model", kind))
+    folder = read_reranker_folder(
+        tiny_decoder(tmp_path / "model")
+        if kind == "yes and no"
+        else tiny_cross(tmp_path / "model", kind)
+    )
     plain = Reranker(folder, PairModel(folder)).score("read a file", TEXTS)
     with pretended_gpu() as gpu:
-        np.testing.assert_allclose(Reranker(folder, PairModel(folder, device="cuda:0")).score("read a file", TEXTS), plain, atol=1e-4)
+        np.testing.assert_allclose(
+            Reranker(folder, PairModel(folder, device="cuda:0")).score("read a file", TEXTS),
+            plain,
+            atol=1e-4,
+        )
     assert set(gpu.waits) == {"bring"}
 
 
 @pytest.mark.parametrize("size", [26, 264])
 def test_heads_that_flash_attention_does_not_take(tmp_path: Path, size: int) -> None:
     """26 dimensions has rubert-tiny2; flash attention pads no head and ends at 256."""
-    folder = tiny_model(tmp_path / "model", sizes={"hidden_size": 2 * size, "num_attention_heads": 2})
+    folder = tiny_model(
+        tmp_path / "model", sizes={"hidden_size": 2 * size, "num_attention_heads": 2}
+    )
     with pretended_gpu() as gpu:
         there = encoded(folder, "cuda:0", "bfloat16").vectors
     np.testing.assert_allclose(there, encoded(folder, "cpu", "float32").vectors, atol=0.05)

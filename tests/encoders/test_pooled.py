@@ -17,12 +17,16 @@ def test_documents_are_pooled_and_queries_are_not() -> None:
     np.testing.assert_array_equal(pooled.tokens.vectors, whole.pool(3).tokens.vectors)
     np.testing.assert_array_equal(pooled.lengths, [4, 0, 6])
     asked = encoder.encode(TEXTS, "query")
-    np.testing.assert_array_equal(asked.tokens.vectors, CountingTokens().encode(TEXTS, "query").tokens.vectors)
+    np.testing.assert_array_equal(
+        asked.tokens.vectors, CountingTokens().encode(TEXTS, "query").tokens.vectors
+    )
     assert encoder.contract == CountingTokens().contract
 
 
 def test_what_has_no_tokens_is_refused() -> None:
-    with pytest.raises(ContractError, match="counting makes dense embeddings, which have no tokens to pool"):
+    with pytest.raises(
+        ContractError, match="counting makes dense embeddings, which have no tokens to pool"
+    ):
         PooledTokens(Counting(), 2)
     with pytest.raises(ContractError, match="one vector for 0 tokens"):
         PooledTokens(CountingTokens(), 0)

@@ -30,8 +30,12 @@ QUERIES, DOCUMENTS = nasty_texts(200, seed=1), nasty_texts(200, seed=2)[::-1]
 MAIN = ("bert", "mistral", "modernbert", "mpnet", "nomic_bert", "qwen2", "qwen3", "xlm-roberta")
 
 
-def assert_same_as_sentence_transformers(folder: Path, count: int = 40, *, skip_empty: bool = False) -> Reranker:
-    """Scores and logits of pairs of nasty texts are CrossEncoder's, on torch and, where it runs the model, on the native runtime."""
+def assert_same_as_sentence_transformers(
+    folder: Path, count: int = 40, *, skip_empty: bool = False
+) -> Reranker:
+    """Scores and logits of pairs of nasty texts are CrossEncoder's, on torch and, where it runs the
+    model, on the native runtime.
+    """
     pairs = list(zip(QUERIES[:count], DOCUMENTS[:count], strict=True))
     if skip_empty:
         pairs = [pair for pair in pairs if "".join(pair).strip()]
@@ -43,9 +47,13 @@ def assert_same_as_sentence_transformers(folder: Path, count: int = 40, *, skip_
         at = np.arange(len(pairs))
         native = Reranker.open(folder)
         assert (native.model.name == "native") == (why_not(native.folder) is None)
-        np.testing.assert_allclose(native.score_at(asked, read, (at, at)), logits, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(
+            native.score_at(asked, read, (at, at)), logits, atol=1e-5, rtol=1e-5
+        )
         np.testing.assert_allclose(ours.score_pairs(asked, read), scores, atol=1e-5, rtol=0)
-        np.testing.assert_allclose(ours.score_at(asked, read, (at, at)), logits, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(
+            ours.score_at(asked, read, (at, at)), logits, atol=1e-5, rtol=1e-5
+        )
     assert logits.std() > 1e-3
     return ours
 
@@ -63,7 +71,9 @@ def stated(folder: Path, file: str, **facts: Any) -> Path:
 
 
 @pytest.mark.parametrize("kind", MAIN)
-def test_scores_are_those_of_sentence_transformers_on_two_hundred_pairs(tmp_path: Path, kind: str) -> None:
+def test_scores_are_those_of_sentence_transformers_on_two_hundred_pairs(
+    tmp_path: Path, kind: str
+) -> None:
     assert_same_as_sentence_transformers(tiny_cross(tmp_path / "model", kind), 200)
 
 
@@ -73,32 +83,58 @@ def test_so_are_those_of_every_other_architecture(tmp_path: Path, kind: str) -> 
 
 
 def test_modernbert_may_pool_the_mean(tmp_path: Path) -> None:
-    assert_same_as_sentence_transformers(tiny_cross(tmp_path / "model", "modernbert", classifier_pooling="mean"))
+    assert_same_as_sentence_transformers(
+        tiny_cross(tmp_path / "model", "modernbert", classifier_pooling="mean")
+    )
 
 
-@pytest.mark.parametrize("function", ["torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid"])
-def test_a_folder_that_sentence_transformers_saved_opens_with_its_prompt_and_activation(tmp_path: Path, function: str) -> None:
+@pytest.mark.parametrize(
+    "function", ["torch.nn.modules.linear.Identity", "torch.nn.modules.activation.Sigmoid"]
+)
+def test_a_folder_that_sentence_transformers_saved_opens_with_its_prompt_and_activation(
+    tmp_path: Path, function: str
+) -> None:
     tiny_cross(tmp_path / "model")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         activation = torch.nn.Identity() if "Identity" in function else torch.nn.Sigmoid()
-        peer = CrossEncoder(str(tmp_path / "model"), prompts={"ask": "query : "}, default_prompt_name="ask", activation_fn=activation)
+        peer = CrossEncoder(
+            str(tmp_path / "model"),
+            prompts={"ask": "query : "},
+            default_prompt_name="ask",
+            activation_fn=activation,
+        )
         peer.save_pretrained(str(tmp_path / "saved"))
     ours = assert_same_as_sentence_transformers(tmp_path / "saved")
-    assert (ours.folder.prompt, ours.folder.activation) == ("query : ", function.rsplit(".", 1)[1].lower())
+    assert (ours.folder.prompt, ours.folder.activation) == (
+        "query : ",
+        function.rsplit(".", 1)[1].lower(),
+    )
     assert [is_reranker(tmp_path / name) for name in ("saved", "model")] == [True, True]
 
 
 def test_an_older_folder_states_its_activation_in_config_json(tmp_path: Path) -> None:
-    legacy = stated(tiny_cross(tmp_path / "a"), "config.json", sbert_ce_default_activation_function="torch.nn.modules.linear.Identity")
-    newer = stated(tiny_cross(tmp_path / "b"), "config.json", sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"})
+    legacy = stated(
+        tiny_cross(tmp_path / "a"),
+        "config.json",
+        sbert_ce_default_activation_function="torch.nn.modules.linear.Identity",
+    )
+    newer = stated(
+        tiny_cross(tmp_path / "b"),
+        "config.json",
+        sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity"},
+    )
     for folder in (legacy, newer):
         assert assert_same_as_sentence_transformers(folder).folder.activation == "identity"
 
 
 def test_what_is_said_of_a_model_of_another_kind_is_not_read(tmp_path: Path) -> None:
     identity = "torch.nn.modules.linear.Identity"
-    facts = {"activation_fn": identity, "prompts": {"query": "query : "}, "default_prompt_name": "query"}
+    facts = {
+        "activation_fn": identity,
+        "prompts": {"query": "query : "},
+        "default_prompt_name": "query",
+    }
     folder = stated(tiny_cross(tmp_path / "model"), "config_sentence_transformers.json", **facts)
     assert_same_as_sentence_transformers(folder)
 
@@ -112,11 +148,17 @@ def paired(folder: Path, pair: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("pair", ["[CLS]:1 $A:1 [SEP]:1 $B:0 [SEP]:0", "[CLS] $A [SEP] [SEP] $B:1 [SEP]:1"])
+@pytest.mark.parametrize(
+    "pair", ["[CLS]:1 $A:1 [SEP]:1 $B:0 [SEP]:0", "[CLS] $A [SEP] [SEP] $B:1 [SEP]:1"]
+)
 @pytest.mark.parametrize("name", ["BertTokenizer", "PreTrainedTokenizerFast"])
-def test_two_texts_are_put_together_as_the_tokenisers_class_does(tmp_path: Path, name: str, pair: str) -> None:
+def test_two_texts_are_put_together_as_the_tokenisers_class_does(
+    tmp_path: Path, name: str, pair: str
+) -> None:
     folder = paired(tiny_cross(tmp_path / "model"), pair)
-    assert_same_as_sentence_transformers(stated(folder, "tokenizer_config.json", tokenizer_class=name))
+    assert_same_as_sentence_transformers(
+        stated(folder, "tokenizer_config.json", tokenizer_class=name)
+    )
 
 
 @pytest.mark.parametrize("runtime", ["native", "torch"])
@@ -127,35 +169,53 @@ def test_more_types_than_two_are_refused(tmp_path: Path, runtime: str) -> None:
 
 
 def test_a_tokeniser_may_cut_from_the_left(tmp_path: Path) -> None:
-    folder = stated(tiny_cross(tmp_path / "model", max_tokens=24), "tokenizer_config.json", truncation_side="left")
+    folder = stated(
+        tiny_cross(tmp_path / "model", max_tokens=24),
+        "tokenizer_config.json",
+        truncation_side="left",
+    )
     assert_same_as_sentence_transformers(folder)
 
 
-def test_a_changed_model_is_written_so_that_sentence_transformers_gives_the_same(tmp_path: Path) -> None:
+def test_a_changed_model_is_written_so_that_sentence_transformers_gives_the_same(
+    tmp_path: Path,
+) -> None:
     model = PairModel(read_reranker_folder(tiny_cross(tmp_path / "model")))
     with torch.no_grad():
         for weight in model.parameters().values():
             weight.mul_(1.1)
     save_reranker(model, tmp_path / "saved", name="changed")
     ours = assert_same_as_sentence_transformers(tmp_path / "saved")
-    assert (ours.name, ours.folder.max_tokens, is_reranker(tmp_path / "saved")) == ("changed", 64, True)
+    assert (ours.name, ours.folder.max_tokens, is_reranker(tmp_path / "saved")) == (
+        "changed",
+        64,
+        True,
+    )
     before = quietly(Reranker.open(tmp_path / "model"), QUERIES[:40], DOCUMENTS[:40])
     assert np.abs(quietly(ours, QUERIES[:40], DOCUMENTS[:40]) - before).max() > 1e-3
 
 
-def test_a_new_cross_encoder_on_an_encoders_backbone_opens_in_sentence_transformers(tmp_path: Path) -> None:
+def test_a_new_cross_encoder_on_an_encoders_backbone_opens_in_sentence_transformers(
+    tmp_path: Path,
+) -> None:
     folder = tiny_model(tmp_path / "encoder")
     pair_tokenizer().save(str(folder / "tokenizer.json"))
     for name in ("new", "again"):
         new_reranker(folder, tmp_path / name, name="new one", max_tokens=48)
     ours = assert_same_as_sentence_transformers(tmp_path / "new")
-    assert (ours.name, ours.folder.max_tokens, ours.folder.activation) == ("new one", 48, "identity")
+    assert (ours.name, ours.folder.max_tokens, ours.folder.activation) == (
+        "new one",
+        48,
+        "identity",
+    )
     backbone, taken = TextModel.open(folder).backbone, ours.model.backbone
     for name, weight in backbone.named_parameters():
         if not name.startswith("pooler."):
             torch.testing.assert_close(taken.get_parameter(name), weight, atol=0, rtol=0)
     again = Reranker.open(tmp_path / "again")
-    np.testing.assert_array_equal(quietly(again, QUERIES[:9], DOCUMENTS[:9]), quietly(ours, QUERIES[:9], DOCUMENTS[:9]))
+    np.testing.assert_array_equal(
+        quietly(again, QUERIES[:9], DOCUMENTS[:9]), quietly(ours, QUERIES[:9], DOCUMENTS[:9])
+    )
 
 
 def test_a_score_depends_on_its_pair_alone(tmp_path: Path) -> None:
@@ -174,26 +234,38 @@ def test_one_query_against_many_documents_and_pairs_by_position(tmp_path: Path) 
     scores = ours.score("what green team", texts)
     np.testing.assert_allclose(scores, ours.score_pairs(["what green team"] * 3, texts), atol=1e-6)
     at = (np.array([0, 0]), np.array([2, 0]))
-    np.testing.assert_allclose(ours.score_pairs(["what green team"], texts, pairs=at), scores[[2, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        ours.score_pairs(["what green team"], texts, pairs=at), scores[[2, 0]], atol=1e-6
+    )
     assert ours.score("nothing", []).shape == (0,)
 
 
 def test_pairs_that_were_cut_are_told(tmp_path: Path) -> None:
     ours = Reranker.open(tiny_cross(tmp_path / "model", max_tokens=10))
-    with pytest.warns(TruncationWarning, match=r"reads 10 tokens a pair: 1 of 2 pairs were longer and lost 5 tokens"):
+    with pytest.warns(
+        TruncationWarning,
+        match=r"reads 10 tokens a pair: 1 of 2 pairs were longer "
+        r"and lost 5 tokens",
+    ):
         ours.score("cat dog", ["sun rain", "cat " * 10])
 
 
 def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
-    tanh = stated(tiny_cross(tmp_path / "tanh"), "config.json", sbert_ce_default_activation_function="torch.nn.Tanh")
+    tanh = stated(
+        tiny_cross(tmp_path / "tanh"),
+        "config.json",
+        sbert_ce_default_activation_function="torch.nn.Tanh",
+    )
     cases = {
         "no such folder": tmp_path / "nowhere",
-        "is no cross-encoder: its modules are Transformer, Pooling": tiny_model(tmp_path / "encoder"),
+        "is no cross-encoder: its modules are Transformer, Pooling": tiny_model(
+            tmp_path / "encoder"
+        ),
         "gives 3 labels": tiny_cross(tmp_path / "labels", labels=3),
         r"scores go through torch\.nn\.Tanh": tanh,
         "architecture roformer is not known": tiny_cross(tmp_path / "other", "roformer"),
         "a pair has 3 special ones alone": tiny_cross(tmp_path / "short", max_tokens=3),
-    }  # fmt: skip
+    }
     for message, folder in cases.items():
         with pytest.raises(ModelError, match=message):
             Reranker.open(folder)
@@ -202,7 +274,11 @@ def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="how many tokens"):
         read_reranker_folder(tmp_path / "other")
     with pytest.raises(ModelError, match="makes no cross-encoder"):
-        new_reranker(stated(tiny_model(tmp_path / "odd"), "config.json", model_type="roformer"), tmp_path / "new", name="new")
+        new_reranker(
+            stated(tiny_model(tmp_path / "odd"), "config.json", model_type="roformer"),
+            tmp_path / "new",
+            name="new",
+        )
 
 
 def test_what_is_no_pair_of_texts_is_refused(tmp_path: Path) -> None:
@@ -234,7 +310,10 @@ def test_the_tokens_are_those_of_transformers(tmp_path: Path) -> None:
 
 def test_in_bfloat16_the_order_is_nearly_the_same(tmp_path: Path) -> None:
     folder = tiny_cross(tmp_path / "model")
-    exact, rough = (quietly(Reranker.open(folder, precision=name), QUERIES, DOCUMENTS) for name in ("float32", "bfloat16"))
+    exact, rough = (
+        quietly(Reranker.open(folder, precision=name), QUERIES, DOCUMENTS)
+        for name in ("float32", "bfloat16")
+    )
     assert np.corrcoef(exact, rough)[0, 1] > 0.99
 
 
@@ -245,16 +324,24 @@ def test_a_decoder_ranks_by_the_logits_of_yes_and_no(tmp_path: Path, kind: str) 
 
 @pytest.mark.parametrize("parts", [False, True])
 def test_a_decoders_pairs_go_into_its_chat_template(tmp_path: Path, parts: bool) -> None:
-    template = TEMPLATE.replace("message['content']", "message['content'][0]['text']") + ("{# 'type' #}" if parts else "")
-    ours = assert_same_as_sentence_transformers(tiny_decoder(tmp_path / "model", template=template if parts else TEMPLATE, max_tokens=40))
+    template = TEMPLATE.replace("message['content']", "message['content'][0]['text']") + (
+        "{# 'type' #}" if parts else ""
+    )
+    ours = assert_same_as_sentence_transformers(
+        tiny_decoder(tmp_path / "model", template=template if parts else TEMPLATE, max_tokens=40)
+    )
     assert ours.chat is not None
 
 
-def test_a_decoder_that_sentence_transformers_saved_opens_with_its_tokens_and_prompt(tmp_path: Path) -> None:
+def test_a_decoder_that_sentence_transformers_saved_opens_with_its_tokens_and_prompt(
+    tmp_path: Path,
+) -> None:
     tiny_decoder(tmp_path / "model", template=TEMPLATE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        peer = CrossEncoder(str(tmp_path / "model"), prompts={"task": "find the law"}, default_prompt_name="task")
+        peer = CrossEncoder(
+            str(tmp_path / "model"), prompts={"task": "find the law"}, default_prompt_name="task"
+        )
         peer[1].true_token_id, peer[1].false_token_id = 40, None
         peer.save_pretrained(str(tmp_path / "saved"))
     ours = assert_same_as_sentence_transformers(tmp_path / "saved")
@@ -264,12 +351,16 @@ def test_a_decoder_that_sentence_transformers_saved_opens_with_its_tokens_and_pr
 
 
 def test_a_decoder_that_cannot_rank_is_refused(tmp_path: Path) -> None:
-    deaf = tiny_decoder(tmp_path / "deaf", template="{% for message in messages %}hello {% endfor %}")
+    deaf = tiny_decoder(
+        tmp_path / "deaf", template="{% for message in messages %}hello {% endfor %}"
+    )
     with pytest.raises(ModelError, match="leaves out the role query or document"):
         Reranker.open(deaf)
     wordless = tiny_decoder(tmp_path / "wordless")
     tokenizer = json.loads((wordless / "tokenizer.json").read_text())
-    tokenizer["added_tokens"] = [token for token in tokenizer["added_tokens"] if token["content"] not in ("yes", "no")]
+    tokenizer["added_tokens"] = [
+        token for token in tokenizer["added_tokens"] if token["content"] not in ("yes", "no")
+    ]
     (wordless / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(ModelError, match="no tokens 'yes' and 'no'"):
         Reranker.open(wordless)
@@ -290,7 +381,10 @@ def test_the_kernels_run_what_they_say_and_tell_a_pairs_texts_apart(tmp_path: Pa
         assert why_not(read_reranker_folder(tiny_cross(tmp_path / kind, kind))) is None, kind
     ours, torch_ = (Reranker.open(tmp_path / "bert", runtime=name) for name in ("native", "torch"))
     assert ours.model.typed
-    swapped = [quietly(ours, DOCUMENTS[:20], QUERIES[:20]), quietly(torch_, DOCUMENTS[:20], QUERIES[:20])]
+    swapped = [
+        quietly(ours, DOCUMENTS[:20], QUERIES[:20]),
+        quietly(torch_, DOCUMENTS[:20], QUERIES[:20]),
+    ]
     np.testing.assert_allclose(*swapped, atol=1e-5)
     assert np.abs(swapped[0] - quietly(ours, QUERIES[:20], DOCUMENTS[:20])).max() > 1e-3
     unsaid = json.loads((tmp_path / "bert" / "tokenizer_config.json").read_text())
@@ -299,7 +393,9 @@ def test_the_kernels_run_what_they_say_and_tell_a_pairs_texts_apart(tmp_path: Pa
     assert Reranker.open(tmp_path / "bert").model.name == "torch"
     with pytest.raises(ModelError, match="does not know whether the tokeniser tells"):
         Reranker.open(tmp_path / "bert", runtime="native")
-    with pytest.raises(ModelError, match="does not run a cross-encoder of the architecture modernbert"):
+    with pytest.raises(
+        ModelError, match="does not run a cross-encoder of the architecture modernbert"
+    ):
         Reranker.open(tiny_cross(tmp_path / "modern", "modernbert"), runtime="native")
     with pytest.raises(InputError, match="no runtime 'onnx'"):
         Reranker.open(tmp_path / "roberta", runtime="onnx")

@@ -19,7 +19,13 @@ from nearfield.encoders.text import TextEncoder
 from peer import assert_same_as_sentence_transformers
 from tiny import tiny_model
 
-TEXTS = ["cat dog", "", "tax law court is not a thing", "how to sort list " + "read file " * 60, "Éa [SEP] cat"]
+TEXTS = [
+    "cat dog",
+    "",
+    "tax law court is not a thing",
+    "how to sort list " + "read file " * 60,
+    "Éa [SEP] cat",
+]
 PROMPTS = {"query": "query : ", "document": "passage : "}
 
 
@@ -39,9 +45,15 @@ def state(folder: Path, **contract: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_it_opens_again_with_the_same_vectors_and_contract(tmp_path: Path) -> None:
-    encoder = saved(tiny_model(tmp_path / "model", config_sentence_transformers={"prompts": PROMPTS}), tmp_path / "saved")
-    again = TextEncoder.open(tmp_path / "saved", runtime="torch")  # what the model was trained with: equal bit for bit
-    np.testing.assert_array_equal(again.encode(TEXTS, "query").vectors, encoder.encode(TEXTS, "query").vectors)
+    encoder = saved(
+        tiny_model(tmp_path / "model", config_sentence_transformers={"prompts": PROMPTS}),
+        tmp_path / "saved",
+    )
+    # what the model was trained with: equal bit for bit
+    again = TextEncoder.open(tmp_path / "saved", runtime="torch")
+    np.testing.assert_array_equal(
+        again.encode(TEXTS, "query").vectors, encoder.encode(TEXTS, "query").vectors
+    )
     assert again.contract.name == "mine"
     assert again.contract.prompts == encoder.contract.prompts
     assert_same_as_sentence_transformers(tmp_path / "saved", TEXTS, encoder=encoder)
@@ -49,18 +61,30 @@ def test_it_opens_again_with_the_same_vectors_and_contract(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("pooling", ["cls", "last", "max", "mean", "weighted"])
 @pytest.mark.parametrize("normalise", [True, False])
-def test_a_plain_transformer_becomes_a_sentence_transformers_folder(pooling: str, normalise: bool, tmp_path: Path) -> None:
+def test_a_plain_transformer_becomes_a_sentence_transformers_folder(
+    pooling: str, normalise: bool, tmp_path: Path
+) -> None:
     folder = tiny_model(tmp_path / "plain")
     for name in ("modules.json", "sentence_bert_config.json"):
         (folder / name).unlink()
     shutil.rmtree(folder / "1_Pooling")
-    state(folder, pooling=pooling, normalise=normalise, include_prompt=False, prompts=PROMPTS, similarity="dot", max_tokens=16)
+    state(
+        folder,
+        pooling=pooling,
+        normalise=normalise,
+        include_prompt=False,
+        prompts=PROMPTS,
+        similarity="dot",
+        max_tokens=16,
+    )
     encoder = saved(folder, tmp_path / "saved")
     assert_same_as_sentence_transformers(tmp_path / "saved", TEXTS, encoder=encoder)
     assert_same_as_sentence_transformers(tmp_path / "saved", TEXTS)
 
 
-def test_what_only_nearfield_json_stated_is_stated_to_sentence_transformers_too(tmp_path: Path) -> None:
+def test_what_only_nearfield_json_stated_is_stated_to_sentence_transformers_too(
+    tmp_path: Path,
+) -> None:
     own = {"prompts": {"document": "passage : ", "other": "red "}, "default_prompt_name": "other"}
     folder = tiny_model(tmp_path / "model", config_sentence_transformers=own)
     state(folder, prompts={"query": "query : "}, max_tokens=12, similarity="euclidean")
@@ -68,7 +92,11 @@ def test_what_only_nearfield_json_stated_is_stated_to_sentence_transformers_too(
     assert encoder.contract.prompts == PROMPTS | {"other": "red "}
     assert_same_as_sentence_transformers(tmp_path / "saved", TEXTS, encoder=encoder)
     peer = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
-    assert (peer.max_seq_length, peer.similarity_fn_name, peer.default_prompt_name) == (12, "euclidean", "other")
+    assert (peer.max_seq_length, peer.similarity_fn_name, peer.default_prompt_name) == (
+        12,
+        "euclidean",
+        "other",
+    )
 
 
 def test_folders_that_are_no_modules_stay_behind(tmp_path: Path) -> None:
@@ -76,4 +104,7 @@ def test_folders_that_are_no_modules_stay_behind(tmp_path: Path) -> None:
     (folder / "run").mkdir()
     (folder / "run" / "config.json").write_text("{}")
     saved(folder, folder / "run" / "model")
-    assert sorted(path.name for path in (folder / "run" / "model").iterdir() if path.is_dir()) == ["1_Pooling", "2_Normalize"]
+    assert sorted(path.name for path in (folder / "run" / "model").iterdir() if path.is_dir()) == [
+        "1_Pooling",
+        "2_Normalize",
+    ]

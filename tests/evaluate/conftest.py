@@ -1,4 +1,6 @@
-"""A small collection and a small real encoder, so that evaluation is tested without a downloaded model."""
+"""A small collection and a small real encoder, so that evaluation is tested without a downloaded
+model.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ TOPICS = 40
 
 
 class BagOfWords(Encoder):
-    """Each word's random vector, by its hash; a text is the sum of its first `max_tokens` words' vectors."""
+    """Each word's random vector, by its hash; a text is the sum of its first `max_tokens` words'
+    vectors.
+    """
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
@@ -42,13 +46,30 @@ class BagOfWords(Encoder):
             lost.append(max(0, len(words) - self.contract.max_tokens))
             read += len(words) - lost[-1]
             for word in words[: self.contract.max_tokens]:
-                rows[row] += np.random.default_rng(zlib.crc32(word.encode())).normal(size=self.contract.dim)
+                rows[row] += np.random.default_rng(zlib.crc32(word.encode())).normal(
+                    size=self.contract.dim
+                )
             progress(row + 1, len(items))
         vectors = unit(rows) if self.contract.normalise else rows
-        usage = Usage(len(items), tokens=read, truncated=sum(number > 0 for number in lost), tokens_lost=sum(lost))
+        usage = Usage(
+            len(items),
+            tokens=read,
+            truncated=sum(number > 0 for number in lost),
+            tokens_lost=sum(lost),
+        )
         if usage.truncated:
-            warnings.warn(f"{usage.truncated} texts were longer than {self.contract.max_tokens} words", TruncationWarning, stacklevel=2)
-        return Dense(vectors, self.contract.dim, similarity=self.contract.similarity, normalise=self.contract.normalise, usage=usage)
+            warnings.warn(
+                f"{usage.truncated} texts were longer than {self.contract.max_tokens} words",
+                TruncationWarning,
+                stacklevel=2,
+            )
+        return Dense(
+            vectors,
+            self.contract.dim,
+            similarity=self.contract.similarity,
+            normalise=self.contract.normalise,
+            usage=usage,
+        )
 
 
 @pytest.fixture
@@ -68,7 +89,9 @@ def unnormalised() -> BagOfWords:
 
 @pytest.fixture(scope="session")
 def split() -> Split:
-    """80 queries of six words from their topic; a topic's five documents, of graded relevance, share some of the words."""
+    """80 queries of six words from their topic; a topic's five documents, of graded relevance,
+    share some of the words.
+    """
     random = np.random.default_rng(7)
     topics = random.integers(0, WORDS, (TOPICS, 12))
     documents, queries, judgements = [], [], []
@@ -76,11 +99,27 @@ def split() -> Split:
         for part in range(5):
             chosen = [*random.choice(words, 6 - part), *random.integers(0, WORDS, 2 + 4 * part)]
             name = f"d{topic}-{part}"
-            documents.append({"id": name, "title": "", "text": " ".join(f"w{word}" for word in chosen), "group": ""})
+            documents.append(
+                {
+                    "id": name,
+                    "title": "",
+                    "text": " ".join(f"w{word}" for word in chosen),
+                    "group": "",
+                }
+            )
         for number in range(2):
             name = f"q{topic}-{number}"
-            queries.append({"id": name, "text": " ".join(f"w{word}" for word in random.choice(words, 6)), "group": ""})
+            queries.append(
+                {
+                    "id": name,
+                    "text": " ".join(f"w{word}" for word in random.choice(words, 6)),
+                    "group": "",
+                }
+            )
             grades = [(f"d{topic}-{part}", grade) for part, grade in enumerate((2, 1, 1, 0))]
-            judgements += [{"query": name, "document": document, "relevance": grade, "split": "test"} for document, grade in grades]
+            judgements += [
+                {"query": name, "document": document, "relevance": grade, "split": "test"}
+                for document, grade in grades
+            ]
     tables = (pa.Table.from_pylist(rows) for rows in (documents, queries, judgements))
     return Collection("topics", *tables).split("test")

@@ -12,17 +12,26 @@ from nearfield.evaluate.bootstrap import mean_interval, mean_intervals
 from nearfield.types.verdict import Estimate
 
 REPEATS = 2_000
-BOUND = 3 * (0.95 * 0.05 / REPEATS) ** 0.5  # three Monte Carlo standard errors of a coverage of .95: .0146
+# three Monte Carlo standard errors of a coverage of .95: .0146
+BOUND = 3 * (0.95 * 0.05 / REPEATS) ** 0.5
 
 
-def like_ndcg(random: np.random.Generator, size: tuple[int, ...], *, zero: float = 0.22, one: float = 0.4) -> np.ndarray:
-    """Values as nDCG@10 has them with one relevant document: many 0, many 1, the rest 1 / log2(rank + 1)."""
+def like_ndcg(
+    random: np.random.Generator, size: tuple[int, ...], *, zero: float = 0.22, one: float = 0.4
+) -> np.ndarray:
+    """Values as nDCG@10 has them with one relevant document: many 0, many 1, the rest 1 / log2(rank
+    + 1).
+    """
     place = random.random(size)
-    return np.where(place < zero, 0, np.where(place < zero + one, 1, 1 / np.log2(random.integers(3, 12, size))))
+    return np.where(
+        place < zero, 0, np.where(place < zero + one, 1, 1 / np.log2(random.integers(3, 12, size)))
+    )
 
 
 def like_differences(random: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:
-    """Differences of two systems: most queries do not differ, gains are twice as frequent as losses."""
+    """Differences of two systems: most queries do not differ, gains are twice as frequent as
+    losses.
+    """
     place, value = random.random(size), random.beta(1.5, 3, size)
     return np.where(place < 0.6, 0, np.where(place < 0.87, value, -value))
 
@@ -40,8 +49,11 @@ def test_the_interval_covers_the_true_mean_as_often_as_it_says(case: str, n: int
     random = np.random.default_rng(n)
     truth = CASES[case](random, (4_000_000,)).mean()
     covered = 0
-    for block in range(10):  # resamples of their own each, since those of one call are shared by its rows
-        estimates = mean_intervals(CASES[case](random, (REPEATS // 10, n)), resamples=1_000, seed=block)
+    # resamples of their own each, since those of one call are shared by its rows
+    for block in range(10):
+        estimates = mean_intervals(
+            CASES[case](random, (REPEATS // 10, n)), resamples=1_000, seed=block
+        )
         covered += sum(estimate.low <= truth <= estimate.high for estimate in estimates)
     assert covered / REPEATS == pytest.approx(0.95, abs=BOUND)
 
@@ -55,7 +67,10 @@ def test_constant_values_give_an_interval_of_no_width() -> None:
 def test_one_value_gives_the_bounds() -> None:
     assert mean_interval([0.3], bounds=(0.0, 1.0)) == Estimate(0.3, 0.0, 1.0)
     assert mean_interval([0.3]) == Estimate(0.3, -np.inf, np.inf)
-    assert mean_intervals([[0.0], [1.0]], bounds=(-1.0, 1.0)) == [Estimate(0.0, -1.0, 1.0), Estimate(1.0, -1.0, 1.0)]
+    assert mean_intervals([[0.0], [1.0]], bounds=(-1.0, 1.0)) == [
+        Estimate(0.0, -1.0, 1.0),
+        Estimate(1.0, -1.0, 1.0),
+    ]
 
 
 def test_bounds_cut_the_interval() -> None:
@@ -79,7 +94,9 @@ def test_a_row_does_not_depend_on_the_other_rows_nor_on_a_shift() -> None:
         alone = mean_interval(row)
         shifted = mean_interval(3 - row)
         assert (alone.low, alone.high) == pytest.approx((estimate.low, estimate.high), abs=1e-12)
-        assert (3 - shifted.high, 3 - shifted.low) == pytest.approx((estimate.low, estimate.high), abs=1e-9)
+        assert (3 - shifted.high, 3 - shifted.low) == pytest.approx(
+            (estimate.low, estimate.high), abs=1e-9
+        )
 
 
 def test_a_wider_confidence_is_wider() -> None:

@@ -1,4 +1,6 @@
-"""The interval of a mean difference: its coverage with few queries, and that it says what the test says."""
+"""The interval of a mean difference: its coverage with few queries, and that it says what the test
+says.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,12 @@ NDCG = np.array([0.0, 0.0, 0.0, 0.0, 0.289, 0.315, 0.387, 0.431, 0.5, 0.631, 1.0
 REPEATS = 1_000
 
 
-def of_ndcg(random: np.random.Generator, size: tuple[int, ...], *, shift: float = 0.0) -> np.ndarray:
-    """Differences of two systems' nDCG@10: discrete, half of them 0; the second finds a share of `shift` more."""
+def of_ndcg(
+    random: np.random.Generator, size: tuple[int, ...], *, shift: float = 0.0
+) -> np.ndarray:
+    """Differences of two systems' nDCG@10: discrete, half of them 0; the second finds a share of
+    `shift` more.
+    """
     first, second = random.choice(NDCG, size), random.choice(NDCG, size)
     second = np.where(random.random(size) < shift, 1.0, second)
     return np.where(random.random(size) < 0.4, 0.0, second - first)
@@ -26,13 +32,16 @@ def of_ndcg(random: np.random.Generator, size: tuple[int, ...], *, shift: float 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
 @pytest.mark.parametrize("n", [8, 13, 30, 50])
-def test_few_queries_are_covered_and_the_interval_says_what_the_test_says(n: int, shift: float) -> None:
+def test_few_queries_are_covered_and_the_interval_says_what_the_test_says(
+    n: int, shift: float
+) -> None:
     random = np.random.default_rng(n)
     truth = of_ndcg(random, (2_000_000,), shift=shift).mean()
     table = of_ndcg(random, (REPEATS, n), shift=shift)
     estimates, p = mean_differences(table)
     covered = np.mean([each.low <= truth <= each.high for each in estimates])
-    assert (0.91 if n == 8 else 0.93) <= covered <= 0.985  # with 8 queries few samples can be shown, and the interval is held at 0
+    # with 8 queries few samples can be shown, and the interval is held at 0
+    assert (0.91 if n == 8 else 0.93) <= covered <= 0.985
     assert [each.low <= 0 <= each.high for each in estimates] == (p >= 0.05).tolist()
     width = np.mean([each.high - each.low for each in estimates])
     students = 2 * stats.t.ppf(0.975, n - 1) * table.std(1, ddof=1).mean() / n**0.5
@@ -62,11 +71,16 @@ def test_the_interval_holds_0_exactly_where_the_test_shows_nothing(values: list[
 
 
 def test_the_end_is_the_least_mean_that_the_test_does_not_reject() -> None:
-    values = np.array([0.02, 0.01, 0.03, 0.9, 0.02, 0.04, 0.01])  # Student's holds 0, and no flip of signs comes as far
+    # Student's holds 0, and no flip of signs comes as far
+    values = np.array([0.02, 0.01, 0.03, 0.9, 0.02, 0.04, 0.01])
     estimate, p = mean_difference(values)
     assert p == 2 / 2**7
     assert estimate.low == _end(values, 0.05) > 0
-    assert paired_test(values - estimate.low, np.zeros(7)) >= 0.05 > paired_test(values - estimate.low + 1e-6, np.zeros(7))
+    assert (
+        paired_test(values - estimate.low, np.zeros(7))
+        >= 0.05
+        > paired_test(values - estimate.low + 1e-6, np.zeros(7))
+    )
 
 
 def test_edges() -> None:

@@ -29,7 +29,9 @@ STATISTICS: dict[str, Callable[[list[float]], object]] = {
     "queries_needed": queries_needed,
     "needed by mean": lambda values: needed(values[1], 1.0),
     "needed by deviation": lambda values: needed(0.1, values[1]),
-    "tell_apart": lambda values: tell_apart("abc", [ESTIMATE] * 3, np.array(values[:3]), lambda pair, alpha: None),
+    "tell_apart": lambda values: tell_apart(
+        "abc", [ESTIMATE] * 3, np.array(values[:3]), lambda pair, alpha: None
+    ),
     "spearman of similarities": lambda values: spearman(np.array(values), np.array(GOOD)),
     "spearman of scores": lambda values: spearman(np.array(GOOD), np.array(values)),
 }

@@ -22,10 +22,15 @@ def matrix(rows: int, pairs: set[tuple[int, int]]) -> np.ndarray:
 @settings(max_examples=200)
 @given(
     st.integers(1, 9).flatmap(
-        lambda rows: st.tuples(st.just(rows), st.sets(st.sampled_from(list(itertools.combinations(range(rows + 1), 2)))))
+        lambda rows: st.tuples(
+            st.just(rows),
+            st.sets(st.sampled_from(list(itertools.combinations(range(rows + 1), 2)))),
+        )
     )
 )
-def test_two_rows_share_a_letter_iff_they_do_not_differ(case: tuple[int, set[tuple[int, int]]]) -> None:
+def test_two_rows_share_a_letter_iff_they_do_not_differ(
+    case: tuple[int, set[tuple[int, int]]],
+) -> None:
     rows, pairs = case[0], {pair for pair in case[1] if pair[1] < case[0]}
     marks = letters(matrix(rows, pairs))
     for a, b in itertools.combinations(range(rows), 2):
@@ -55,7 +60,9 @@ def test_no_letter_is_needless(pairs: set[tuple[int, int]]) -> None:
         (0, set(), []),
     ],
 )
-def test_displays_worked_by_hand(rows: int, pairs: set[tuple[int, int]], expected: list[str]) -> None:
+def test_displays_worked_by_hand(
+    rows: int, pairs: set[tuple[int, int]], expected: list[str]
+) -> None:
     assert letters(matrix(rows, pairs)) == expected
 
 

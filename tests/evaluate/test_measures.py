@@ -32,7 +32,9 @@ def naive(found: list[str], judged: dict[str, int], measure: str) -> float:
     relevant = sum(grade > 0 for grade in judged.values())
     if name == "nDCG":
         ideal = sorted(judged.values(), reverse=True)[: int(k) if k else None]
-        gain = sum(judged.get(document, 0) / math.log2(rank + 2) for rank, document in enumerate(top))
+        gain = sum(
+            judged.get(document, 0) / math.log2(rank + 2) for rank, document in enumerate(top)
+        )
         return gain / sum(grade / math.log2(rank + 2) for rank, grade in enumerate(ideal))
     if name == "R":
         return sum(hits) / relevant
@@ -46,12 +48,30 @@ def naive(found: list[str], judged: dict[str, int], measure: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "measure", ["nDCG@1", "nDCG@3", "nDCG", "R@1", "R@4", "P@2", "RR", "RR@1", "RR@2", "AP", "AP@2", "Success@1", "Success@2"]
+    "measure",
+    [
+        "nDCG@1",
+        "nDCG@3",
+        "nDCG",
+        "R@1",
+        "R@4",
+        "P@2",
+        "RR",
+        "RR@1",
+        "RR@2",
+        "AP",
+        "AP@2",
+        "Success@1",
+        "Success@2",
+    ],
 )
 def test_naive_loops_give_the_same_for_each_query(measure: str) -> None:
     scores = score_ranking(RANKING, RELEVANCE, [measure])[measure]
     assert scores.query_ids == tuple(RELEVANCE)
-    found = {name: [document for document, _ in RANKING.of(row)] for row, name in enumerate(RANKING.query_ids)}
+    found = {
+        name: [document for document, _ in RANKING.of(row)]
+        for row, name in enumerate(RANKING.query_ids)
+    }
     expected = [naive(found.get(query, []), judged, measure) for query, judged in RELEVANCE.items()]
     np.testing.assert_allclose(scores.values, expected, rtol=1e-12)
     assert scores.mean == pytest.approx(sum(expected) / len(expected))
@@ -60,7 +80,9 @@ def test_naive_loops_give_the_same_for_each_query(measure: str) -> None:
 def test_the_order_counts_and_not_the_scores() -> None:
     shuffled = Ranking(RANKING.query_ids, RANKING.document_ids, RANKING.documents, -RANKING.scores)
     for name, scores in score_ranking(RANKING, RELEVANCE, ["nDCG@3", "RR@3", "AP"]).items():
-        np.testing.assert_array_equal(scores.values, score_ranking(shuffled, RELEVANCE, [name])[name].values)
+        np.testing.assert_array_equal(
+            scores.values, score_ranking(shuffled, RELEVANCE, [name])[name].values
+        )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +106,9 @@ def test_friendly_names(given: str, name: str) -> None:
     assert measure_name(given) == name
 
 
-@pytest.mark.parametrize("name", ["", "bleu", "ndcg@", "ndcg@0", "ndcg@ten", "recall", "success", "ndcg@10@5", "@10"])
+@pytest.mark.parametrize(
+    "name", ["", "bleu", "ndcg@", "ndcg@0", "ndcg@ten", "recall", "success", "ndcg@10@5", "@10"]
+)
 def test_an_unknown_measure_lists_the_known_ones(name: str) -> None:
     with pytest.raises(InputError, match=r"nDCG@10|R@100|Success@10"):
         measure_name(name)

@@ -12,8 +12,12 @@ from nearfield.evaluate.randomisation import paired_tests
 REPEATS = 1_000
 
 
-@pytest.mark.parametrize(("gains", "losses", "alpha"), [(0.27, 0.13, 0.05), (0.2, 0.02, 0.05), (0.5, 0.3, 0.005)])
-def test_so_many_queries_show_the_difference_four_times_in_five(gains: float, losses: float, alpha: float) -> None:
+@pytest.mark.parametrize(
+    ("gains", "losses", "alpha"), [(0.27, 0.13, 0.05), (0.2, 0.02, 0.05), (0.5, 0.3, 0.005)]
+)
+def test_so_many_queries_show_the_difference_four_times_in_five(
+    gains: float, losses: float, alpha: float
+) -> None:
     random = np.random.default_rng(int(1000 * gains))
 
     def draw(*size: int) -> np.ndarray:
@@ -22,8 +26,12 @@ def test_so_many_queries_show_the_difference_four_times_in_five(gains: float, lo
 
     n = queries_needed(draw(1_000_000), alpha=alpha)
     assert n is not None
-    shown = sum((paired_tests(draw(100, n), permutations=1_999, seed=block) < alpha).sum() for block in range(REPEATS // 100))
-    assert shown / REPEATS == pytest.approx(0.8, abs=3 * (0.8 * 0.2 / REPEATS) ** 0.5 + 0.01)  # .038 Monte Carlo, .01 the approximation
+    shown = sum(
+        (paired_tests(draw(100, n), permutations=1_999, seed=block) < alpha).sum()
+        for block in range(REPEATS // 100)
+    )
+    # .038 Monte Carlo, .01 the approximation
+    assert shown / REPEATS == pytest.approx(0.8, abs=3 * (0.8 * 0.2 / REPEATS) ** 0.5 + 0.01)
 
 
 def test_limits() -> None:

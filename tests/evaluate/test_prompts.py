@@ -27,7 +27,9 @@ TASK = "find the file"
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "prompted"
     templates = {"contract": {"templates": {"query": "{task} : "}}}
-    return tiny_model(folder, config_sentence_transformers={"prompts": PROMPTS}, nearfield=templates)
+    return tiny_model(
+        folder, config_sentence_transformers={"prompts": PROMPTS}, nearfield=templates
+    )
 
 
 def test_each_use_is_the_model_with_those_prompts(model: Path) -> None:
@@ -42,20 +44,31 @@ def test_each_use_is_the_model_with_those_prompts(model: Path) -> None:
     }
     assert {row.name for row in found.comparison.rows} == set(by_hand)
     for name, prompts in by_hand.items():
-        (system,) = model_systems(encoder.under(Contract(**(vars(encoder.contract) | {"prompts": prompts}))), split, name=name)
+        (system,) = model_systems(
+            encoder.under(Contract(**(vars(encoder.contract) | {"prompts": prompts}))),
+            split,
+            name=name,
+        )
         expected = compare([system], split).rows[0]
         got = next(row for row in found.comparison.rows if row.name == name)
         assert got.means == pytest.approx(expected.means)
         assert got.per_query == pytest.approx(expected.per_query)
-    assert [(cost.query, cost.document) for cost in (found.costs[NONE], found.costs[OWN], found.costs[f"task: {TASK}"])] == [
-        (0, 0), (2, 2), (4, 2)
-    ]  # fmt: skip
+    assert [
+        (cost.query, cost.document)
+        for cost in (found.costs[NONE], found.costs[OWN], found.costs[f"task: {TASK}"])
+    ] == [(0, 0), (2, 2), (4, 2)]
     assert 0 < found.costs[OWN].document_share < found.costs[OWN].query_share < 1
     assert found.costs[NONE].query_share == 0
 
 
-def test_a_prompt_is_encoded_once_however_many_uses_have_it(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder, split, seen = TextEncoder.open(model), tiny_collection().split("test"), list[tuple[str, str, int]]()
+def test_a_prompt_is_encoded_once_however_many_uses_have_it(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, split, seen = (
+        TextEncoder.open(model),
+        tiny_collection().split("test"),
+        list[tuple[str, str, int]](),
+    )
     plain = TextEncoder.encode
 
     def counted(self: TextEncoder[Any], items: Any, role: str, **options: Any) -> Any:
@@ -69,7 +82,9 @@ def test_a_prompt_is_encoded_once_however_many_uses_have_it(model: Path, monkeyp
 
 
 def test_a_model_without_prompts_has_none_to_leave_out() -> None:
-    with pytest.raises(ContractError, match="m has no prompts, so that there is nothing to leave out; state them"):
+    with pytest.raises(
+        ContractError, match="m has no prompts, so that there is nothing to leave out; state them"
+    ):
         prompt_uses(Contract("m", 4, 16))
     with pytest.raises(ContractError, match="give it a task in words with --task"):
         prompt_uses(Contract("m", 4, 16, templates={"query": "{task}: "}))

@@ -1,4 +1,6 @@
-"""The randomisation test against full enumeration and scipy, and its false-positive rate by simulation."""
+"""The randomisation test against full enumeration and scipy, and its false-positive rate by
+simulation.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,16 @@ from nearfield.errors import InputError
 from nearfield.evaluate.randomisation import paired_test, paired_tests
 
 REPEATS = 4_000
-BOUND = 3 * (0.05 * 0.95 / REPEATS) ** 0.5  # three Monte Carlo standard errors of a rate of .05: .0103
+# three Monte Carlo standard errors of a rate of .05: .0103
+BOUND = 3 * (0.05 * 0.95 / REPEATS) ** 0.5
 
 
 def naive(differences: list[float]) -> float:
     flips = list(itertools.product((1, -1), repeat=len(differences)))
-    sums = [abs(sum(sign * value for sign, value in zip(flip, differences, strict=True))) for flip in flips]
+    sums = [
+        abs(sum(sign * value for sign, value in zip(flip, differences, strict=True)))
+        for flip in flips
+    ]
     return sum(total >= abs(sum(differences)) - 1e-9 for total in sums) / len(flips)
 
 
@@ -26,7 +32,8 @@ def test_all_flips_are_enumerated_where_they_are_few(seed: int) -> None:
     random = np.random.default_rng(seed)
     a, b = np.round(random.random((2, 9)), 1)
     assert paired_test(a, b) == pytest.approx(naive((a - b).tolist()))
-    a, b = np.append(a, np.ones(200)), np.append(b, np.ones(200))  # queries that do not differ add no flips
+    # queries that do not differ add no flips
+    a, b = np.append(a, np.ones(200)), np.append(b, np.ones(200))
     assert paired_test(a, b) == pytest.approx(naive((a - b)[:9].tolist()))
 
 
@@ -34,20 +41,32 @@ def test_scipy_gives_about_the_same() -> None:
     random = np.random.default_rng(1)
     a = random.random(60)
     b = a - random.normal(0.03, 0.15, 60)
-    theirs = stats.permutation_test((a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=9_999, rng=random).pvalue
+    theirs = stats.permutation_test(
+        (a, b),
+        lambda x, y: np.mean(x - y),
+        permutation_type="samples",
+        n_resamples=9_999,
+        rng=random,
+    ).pvalue
     assert paired_test(a, b) == pytest.approx(theirs, abs=0.02)
 
 
 @pytest.mark.parametrize("n", [30, 300])
 def test_false_positives_are_as_frequent_as_the_level_says(n: int) -> None:
-    """Both systems draw each query's two values from the same distribution: three in five queries do not differ at all."""
+    """Both systems draw each query's two values from the same distribution: three in five queries
+    do not differ at all.
+    """
     random = np.random.default_rng(n)
     false = 0
     for block in range(20):
         shape = (REPEATS // 20, n)
-        a, b = (np.where(random.random(shape) < 0.3, 0, random.beta(0.5, 0.5, shape)) for _ in range(2))
+        a, b = (
+            np.where(random.random(shape) < 0.3, 0, random.beta(0.5, 0.5, shape)) for _ in range(2)
+        )
         alike = random.random(shape) < 0.6
-        false += (paired_tests(np.where(alike, 0, a - b), permutations=999, seed=block) < 0.05).sum()
+        false += (
+            paired_tests(np.where(alike, 0, a - b), permutations=999, seed=block) < 0.05
+        ).sum()
     assert false / REPEATS == pytest.approx(0.05, abs=BOUND)
 
 

@@ -22,15 +22,25 @@ def pairs() -> Pairs:
         words = [f"w{word}" for word in random.integers(0, 500, 8)]
         shared = int(random.integers(0, 9))
         other = words[:shared] + [f"w{word}" for word in random.integers(0, 500, 8 - shared)]
-        rows.append({"query": " ".join(words), "positive": " ".join(other), "score": float(round(shared + random.normal(0, 2)))})
+        rows.append(
+            {
+                "query": " ".join(words),
+                "positive": " ".join(other),
+                "score": float(round(shared + random.normal(0, 2))),
+            }
+        )
     return Pairs.from_table(pa.Table.from_pylist(rows), name="shared-words")
 
 
 def test_scipy_gives_the_same_correlation(bag: Encoder, pairs: Pairs) -> None:
-    systems = model_pair_scores(bag, pairs, name="bag", dims=(64, 32), storages=("float32", "binary"))
+    systems = model_pair_scores(
+        bag, pairs, name="bag", dims=(64, 32), storages=("float32", "binary")
+    )
     table = compare_pair_scores(systems, pairs)
     gold = pairs.table["score"].to_numpy()
-    expected = {system.name: stats.spearmanr(system.predicted, gold).statistic for system in systems}
+    expected = {
+        system.name: stats.spearmanr(system.predicted, gold).statistic for system in systems
+    }
     assert {row.name: row.estimate.mean for row in table.rows} == pytest.approx(expected)
     assert [row.name for row in table.rows] == sorted(expected, key=lambda name: -expected[name])
     assert all(row.estimate.low < row.estimate.mean < row.estimate.high for row in table.rows)
@@ -41,7 +51,9 @@ def test_scipy_gives_the_same_correlation(bag: Encoder, pairs: Pairs) -> None:
 
 def test_predictions_are_each_pairs_own_similarity(bag: Encoder, pairs: Pairs) -> None:
     predicted = model_pair_scores(bag, pairs, name="bag")[0].predicted
-    both = bag.encode(list(pairs.queries), "query").scores(bag.encode(list(pairs.positives), "query"))
+    both = bag.encode(list(pairs.queries), "query").scores(
+        bag.encode(list(pairs.positives), "query")
+    )
     np.testing.assert_allclose(predicted, np.diag(both), rtol=1e-5)
 
 
@@ -67,8 +79,14 @@ def test_a_departure_from_the_contract_brings_its_reference(bag: Encoder, pairs:
         done.append((at, total))
 
     with pytest.warns(NearfieldWarning):
-        systems = model_pair_scores(bag, pairs, name="bag", dims=(20,), similarity="dot", progress=progress)
-    assert [system.name for system in systems] == ["bag 20 float32 dot", "bag 64 float32 dot", "bag 20 float32 cosine"]
+        systems = model_pair_scores(
+            bag, pairs, name="bag", dims=(20,), similarity="dot", progress=progress
+        )
+    assert [system.name for system in systems] == [
+        "bag 20 float32 dot",
+        "bag 64 float32 dot",
+        "bag 20 float32 cosine",
+    ]
     assert done == [(at, 300) for at in range(1, 301)]
 
 

@@ -15,14 +15,36 @@ from nearfield.types.contract import Contract, Terms
 ENGLISH = tasks_for(["en"]).tasks
 
 
-def local(name: str = "m", *, scores: dict[str, float] | None = None, parameters: int | None = 10**8, **terms: object) -> Card:
+def local(
+    name: str = "m",
+    *,
+    scores: dict[str, float] | None = None,
+    parameters: int | None = 10**8,
+    **terms: object,
+) -> Card:
     facts = Terms(**({"languages": ("en", "de"), "licence": "MIT"} | terms))  # type: ignore[arg-type]
-    return Card(name, "A model", f"a/{name}", None, parameters, Contract(name, 8, 512, terms=facts), published=scores or {})
+    return Card(
+        name,
+        "A model",
+        f"a/{name}",
+        None,
+        parameters,
+        Contract(name, 8, 512, terms=facts),
+        published=scores or {},
+    )
 
 
 def remote(name: str = "r", **terms: object) -> Card:
     facts = Terms(**({"languages": ("en", "*"), "price_per_million_tokens": 0.1} | terms))  # type: ignore[arg-type]
-    return Card(name, "A model", None, None, None, Contract(name, 8, 8192, terms=facts), api=Api("Somebody", name, "2026-01-01"))
+    return Card(
+        name,
+        "A model",
+        None,
+        None,
+        None,
+        Contract(name, 8, 8192, terms=facts),
+        api=Api("Somebody", name, "2026-01-01"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,7 +56,11 @@ def remote(name: str = "r", **terms: object) -> Card:
         (remote(), Needs(languages=("fr",)), {}),
         (local(languages=()), Needs(languages=("fr",)), {}),
         (local(), Needs(licence="commercial"), {}),
-        (local(licence="CC-BY-NC-4.0"), Needs(licence="commercial"), {"licence": "CC-BY-NC-4.0 forbids commercial use"}),
+        (
+            local(licence="CC-BY-NC-4.0"),
+            Needs(licence="commercial"),
+            {"licence": "CC-BY-NC-4.0 forbids commercial use"},
+        ),
         (local(licence="Own"), Needs(licence="commercial"), {"licence": "its licence is Own"}),
         (local(licence=None), Needs(licence="commercial"), {"licence": "its licence is not known"}),
         (local(), Needs(licence="mit"), {}),
@@ -47,7 +73,11 @@ def remote(name: str = "r", **terms: object) -> Card:
         (local(), Needs(length=512), {}),
         (local(), Needs(length=513), {"length": "reads 512 tokens"}),
         (remote(), Needs(budget=5.0, tokens=50_000_000), {}),
-        (remote(), Needs(budget=4.99, tokens=50_000_000), {"budget": "50,000,000 tokens cost $5.00"}),
+        (
+            remote(),
+            Needs(budget=4.99, tokens=50_000_000),
+            {"budget": "50,000,000 tokens cost $5.00"},
+        ),
         (remote(), Needs(budget=0.0), {}),
         (local(), Needs(budget=0.0, tokens=10**12), {}),
         (local(), Needs(kinds=("sparse",)), {"kinds": "its embeddings are of the kind dense"}),
@@ -77,14 +107,26 @@ def test_what_is_said_for_a_model_and_what_gives_pause() -> None:
 
 def test_every_failed_need_is_told() -> None:
     needs = Needs(("fr",), "commercial", 1, 1000, kinds=("sparse",), place="api")
-    assert list(fit(local(licence="Own"), needs).against) == ["kinds", "place", "languages", "licence", "memory", "length"]
+    assert list(fit(local(licence="Own"), needs).against) == [
+        "kinds",
+        "place",
+        "languages",
+        "licence",
+        "memory",
+        "length",
+    ]
 
 
 def test_prices_and_sizes() -> None:
     assert price(remote(), 50_000_000) == pytest.approx(5.0)
     assert price(local(), 50_000_000) is None
     assert (weights_bytes(local()), weights_bytes(remote())) == (400_000_000, None)
-    assert [dollars(amount) for amount in (0.0, 0.065, 0.13, 1234.5)] == ["$0.00", "$0.065", "$0.13", "$1,234.50"]
+    assert [dollars(amount) for amount in (0.0, 0.065, 0.13, 1234.5)] == [
+        "$0.00",
+        "$0.065",
+        "$0.13",
+        "$1,234.50",
+    ]
 
 
 def test_what_is_not_known_does_not_pass_a_filter() -> None:
@@ -98,45 +140,75 @@ def test_what_is_not_known_does_not_pass_a_filter() -> None:
 
 
 @pytest.mark.parametrize("kind", [Needs, Filter])
-def test_a_language_or_licence_that_nothing_has_is_an_error(kind: type[Needs] | type[Filter]) -> None:
+def test_a_language_or_licence_that_nothing_has_is_an_error(
+    kind: type[Needs] | type[Filter],
+) -> None:
     for language in ("english", "EN", "", "eng", "en-US", "zz", "*"):
-        with pytest.raises(InputError, match=r"lists a language .*; wanted an ISO 639 code of two letters such as en"):
+        with pytest.raises(
+            InputError,
+            match=r"lists a language .*; wanted an ISO 639 code of two "
+            r"letters such as en",
+        ):
             kind(languages=(language,))
-    with pytest.raises(InputError, match=r"has a licence 'comercial'; wanted one of commercial, .*mit.*Did you mean 'commercial'"):
+    with pytest.raises(
+        InputError,
+        match=r"has a licence 'comercial'; wanted one of commercial, "
+        r".*mit.*Did you mean 'commercial'",
+    ):
         kind(licence="comercial")
 
 
 def test_the_set_of_tasks_follows_the_languages() -> None:
-    assert [tasks_for(languages).name for languages in ([], ["en"], ["code"], ["code", "en"], ["de"], ["en", "de"])] == [
-        task_sets()[at].name for at in (0, 0, 1, 1, 2, 2)
-    ]
+    assert [
+        tasks_for(languages).name
+        for languages in ([], ["en"], ["code"], ["code", "en"], ["de"], ["en", "de"])
+    ] == [task_sets()[at].name for at in (0, 0, 1, 1, 2, 2)]
 
 
 def noisy(name: str, level: float, *, without: tuple[str, ...] = ()) -> Card:
     scores = dict(zip(ENGLISH, np.linspace(level - 0.1, level + 0.1, len(ENGLISH)), strict=True))
-    return local(name, scores={task: float(score) for task, score in scores.items() if task not in without})
+    return local(
+        name, scores={task: float(score) for task, score in scores.items() if task not in without}
+    )
 
 
 def test_the_order_is_that_of_the_mean_over_the_tasks_in_common() -> None:
     missing = ENGLISH[0]
     found = shortlist(
-        [noisy("b", 0.5), noisy("a", 0.6, without=(missing,)), noisy("few", 0.9, without=ENGLISH[:5]), local("none")], Needs(("en",))
+        [
+            noisy("b", 0.5),
+            noisy("a", 0.6, without=(missing,)),
+            noisy("few", 0.9, without=ENGLISH[:5]),
+            local("none"),
+        ],
+        Needs(("en",)),
     )
     assert [item.card.name for item in found.candidates] == ["a", "b", "few", "none"]
     assert found.common == ENGLISH[1:]
     for item in found.candidates[:2]:
-        assert item.mean == pytest.approx(np.mean([item.card.published[task] for task in ENGLISH[1:]]))
+        assert item.mean == pytest.approx(
+            np.mean([item.card.published[task] for task in ENGLISH[1:]])
+        )
     assert [item.mean for item in found.candidates[2:]] == [None, None]
     assert [item.have for item in found.candidates] == [9, 10, 5, 0]
 
 
 def test_level_with_the_first_is_what_the_tasks_do_not_tell_apart() -> None:
     first, ahead = noisy("first", 0.6), noisy("behind", 0.5)
-    mixed = {task: score + (0.01 if at % 2 else -0.02) for at, (task, score) in enumerate(first.published.items())}
+    mixed = {
+        task: score + (0.01 if at % 2 else -0.02)
+        for at, (task, score) in enumerate(first.published.items())
+    }
     found = shortlist([first, ahead, replace(noisy("level", 0.6), published=mixed)], Needs(("en",)))
-    assert [(item.card.name, item.level) for item in found.candidates] == [("first", False), ("level", True), ("behind", False)]
+    assert [(item.card.name, item.level) for item in found.candidates] == [
+        ("first", False),
+        ("level", True),
+        ("behind", False),
+    ]
     behind = found.candidates[2]
-    differences = np.array([first.published[task] - behind.card.published[task] for task in ENGLISH])
+    differences = np.array(
+        [first.published[task] - behind.card.published[task] for task in ENGLISH]
+    )
     flips = np.array(list(product((-1, 1), repeat=len(ENGLISH))))
     exact = (np.abs(flips @ differences) >= abs(differences.sum()) - 1e-9).mean()
     assert behind.p == pytest.approx(2 * exact)  # Holm: the smaller of two p values counts twice

@@ -24,7 +24,9 @@ def test_every_row_comes_from_one_pass(bag: Encoder, split: Split) -> None:
         storages=("float32", "int8", "binary"),
         progress=lambda done, total, note="": seen.append(done),
     )
-    assert [row.name for row in rows] == [f"bag {dim} {storage}" for dim in (64, 32) for storage in ("float32", "int8", "binary")]
+    assert [row.name for row in rows] == [
+        f"bag {dim} {storage}" for dim in (64, 32) for storage in ("float32", "int8", "binary")
+    ]
     assert [row.bytes_per_document for row in rows] == [256, 64, 8, 128, 32, 4]
     assert [call for call in bag.calls if call[1] > 1] == [("document", DOCUMENTS), ("query", 80)]
     assert len({row.documents_per_second for row in rows}) == 1
@@ -34,21 +36,37 @@ def test_every_row_comes_from_one_pass(bag: Encoder, split: Split) -> None:
 
 def test_a_row_is_what_truncating_then_storing_gives(bag: Encoder, split: Split) -> None:
     row = model_systems(bag, split, name="bag", dims=(32,), storages=("int8",))[0]
-    documents = bag.encode(split.collection.document_texts, "document").truncate(32).quantise("int8")
+    documents = (
+        bag.encode(split.collection.document_texts, "document").truncate(32).quantise("int8")
+    )
     queries = bag.encode(split.query_texts, "query").truncate(32)
-    by_hand = retrieve(queries, documents, query_ids=split.query_ids, document_ids=split.collection.document_ids, k=100)
+    by_hand = retrieve(
+        queries,
+        documents,
+        query_ids=split.query_ids,
+        document_ids=split.collection.document_ids,
+        k=100,
+    )
     np.testing.assert_array_equal(row.ranking.documents, by_hand.documents)
     assert row.name == row.model == "bag"
 
 
-def test_an_untrained_dim_warns_and_is_measured_against_the_whole(bag: Encoder, split: Split) -> None:
-    with pytest.warns(MatryoshkaWarning, match="bag is cut to 20 dimensions and was trained for 32, 64"):
+def test_an_untrained_dim_warns_and_is_measured_against_the_whole(
+    bag: Encoder, split: Split
+) -> None:
+    with pytest.warns(
+        MatryoshkaWarning, match="bag is cut to 20 dimensions and was trained for 32, 64"
+    ):
         rows = model_systems(bag, split, name="bag", dims=(64, 20))
     assert [len(row.deviations) for row in rows] == [0, 1]
-    np.testing.assert_array_equal(rows[1].deviations[0].reference.documents, rows[0].ranking.documents)
+    np.testing.assert_array_equal(
+        rows[1].deviations[0].reference.documents, rows[0].ranking.documents
+    )
 
 
-def test_another_similarity_warns_and_is_measured_against_the_contracts(unnormalised: Encoder, split: Split) -> None:
+def test_another_similarity_warns_and_is_measured_against_the_contracts(
+    unnormalised: Encoder, split: Split
+) -> None:
     with pytest.warns(MetricWarning, match="long is made for dot and used with cosine"):
         row = model_systems(unnormalised, split, name="long", similarity="cosine")[0]
     right = model_systems(unnormalised, split, name="long")[0]
@@ -89,6 +107,10 @@ def test_lexical_and_fused(bag: Encoder, split: Split) -> None:
     assert lexical.bytes_per_document > 0
     assert fused.name == "bag + bm25 (fused)"
     assert fused.bytes_per_document == dense.bytes_per_document + lexical.bytes_per_document
-    assert fused.query_milliseconds == pytest.approx(dense.query_milliseconds + lexical.query_milliseconds)
-    assert fused.documents_per_second < min(dense.documents_per_second, lexical.documents_per_second)
+    assert fused.query_milliseconds == pytest.approx(
+        dense.query_milliseconds + lexical.query_milliseconds
+    )
+    assert fused.documents_per_second < min(
+        dense.documents_per_second, lexical.documents_per_second
+    )
     assert fused.ranking.query_ids == split.query_ids

@@ -1,4 +1,6 @@
-"""Word similarity and analogies: plain loops, gensim where it can be imported, and gensim's figures on GloVe."""
+"""Word similarity and analogies: plain loops, gensim where it can be imported, and gensim's figures
+on GloVe.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def answered(words: tuple[str, ...], *, first: int, fold_case: bool) -> bool | N
     asked = [word.upper() if fold_case else word for word in words]
     if any(word not in known for word in asked):
         return None
-    unit = TABLE.astype(np.float64) / np.linalg.norm(TABLE.astype(np.float64), axis=1, keepdims=True)
+    unit = TABLE.astype(np.float64) / np.linalg.norm(
+        TABLE.astype(np.float64), axis=1, keepdims=True
+    )
     a, b, c = (known[word] for word in asked[:3])
     best, answer = -np.inf, ""
     for at, word in enumerate(WORDS[:first]):
@@ -55,13 +59,19 @@ def answered(words: tuple[str, ...], *, first: int, fold_case: bool) -> bool | N
 @pytest.mark.parametrize("first", [300_000, 40])
 @pytest.mark.parametrize("unknown_is_wrong", [True, False])
 def test_analogies_by_loops(
-    fold_case: bool, first: int, unknown_is_wrong: bool, vectors: WordVectors, monkeypatch: pytest.MonkeyPatch
+    fold_case: bool,
+    first: int,
+    unknown_is_wrong: bool,
+    vectors: WordVectors,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("nearfield.evaluate.analogies._WORDS", 16)
     monkeypatch.setattr("nearfield.evaluate.analogies._QUESTIONS", 50)
     asked = questions(400)
     loop = [answered(words, first=first, fold_case=fold_case) for words in asked.words]
-    rows = word_analogies(vectors, asked, first=first, fold_case=fold_case, unknown_is_wrong=unknown_is_wrong)
+    rows = word_analogies(
+        vectors, asked, first=first, fold_case=fold_case, unknown_is_wrong=unknown_is_wrong
+    )
     parts = {"one": loop[:133], "two": loop[133:], TOTAL: loop}
     assert [row.section for row in rows] == list(parts)
     assert rows[-1].correct > 0 or first == 40
@@ -75,9 +85,16 @@ def test_analogies_by_loops(
 @pytest.mark.parametrize("zero", [True, False])
 def test_similarity_by_loops(fold_case: bool, zero: bool, vectors: WordVectors) -> None:
     random = np.random.default_rng(3)
-    every = [(a, b) for a in range(66) for b in range(a)]  # none twice: equal cosines would be ties but for rounding
-    pairs = [(f"w{a}", f"w{b}", float(random.random())) for a, b in (every[at] for at in random.permutation(len(every))[:80])]
-    known = {word.upper() if fold_case else word: TABLE[at] for at, word in reversed(list(enumerate(WORDS)))}
+    # none twice: equal cosines would be ties but for rounding
+    every = [(a, b) for a in range(66) for b in range(a)]
+    pairs = [
+        (f"w{a}", f"w{b}", float(random.random()))
+        for a, b in (every[at] for at in random.permutation(len(every))[:80])
+    ]
+    known = {
+        word.upper() if fold_case else word: TABLE[at]
+        for at, word in reversed(list(enumerate(WORDS)))
+    }
     gold, predicted, unknown = [], [], 0
     for a, b, score in pairs:
         one, other = (known.get(word.upper() if fold_case else word) for word in (a, b))
@@ -86,7 +103,11 @@ def test_similarity_by_loops(fold_case: bool, zero: bool, vectors: WordVectors) 
             if not zero:
                 continue
         gold.append(score)
-        predicted.append(0.0 if one is None or other is None else float(one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
+        predicted.append(
+            0.0
+            if one is None or other is None
+            else float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+        )
     found = word_similarity(vectors, pairs, fold_case=fold_case, unknown_is_zero=zero)
     assert (found.pairs, found.unknown) == (len(gold), unknown)
     assert found.spearman == pytest.approx(stats.spearmanr(gold, predicted).statistic)
@@ -115,7 +136,12 @@ def test_files_that_are_no_analogies(text: str, message: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a\tb\tc\n", r"t:1: is 'a\\tb\\tc'"), ("#x\na b 1\n", r"t:2: is 'a b 1'"), ("a\tb\t1\n", "holds 1 pairs")]
+    ("text", "message"),
+    [
+        ("a\tb\tc\n", r"t:1: is 'a\\tb\\tc'"),
+        ("#x\na b 1\n", r"t:2: is 'a b 1'"),
+        ("a\tb\t1\n", "holds 1 pairs"),
+    ],
 )
 def test_files_that_are_no_word_pairs(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "t").write_text(text)
@@ -130,8 +156,9 @@ def glove() -> WordVectors:
     return WordVectors.open(LOCAL_MODELS / "glove-50d")
 
 
-# Made by gensim 4.4.0 on GloVe 6B 50d: KeyedVectors.evaluate_word_pairs(file, case_insensitive=..., dummy4unknown=...), then
-# evaluate_word_analogies("questions-words.txt", restrict_vocab=...). Rows: file, fold_case, unknown_is_zero, Pearson, Spearman, unknown.
+# Made by gensim 4.4.0 on GloVe 6B 50d: KeyedVectors.evaluate_word_pairs(file, case_insensitive=...,
+# dummy4unknown=...), then evaluate_word_analogies("questions-words.txt", restrict_vocab=...). Rows:
+# file, fold_case, unknown_is_zero, Pearson, Spearman, unknown.
 GENSIM_PAIRS = [
     ("wordsim353.tsv", True, False, 0.5066191864084476, 0.503319577396603, 0),
     ("wordsim353.tsv", False, False, 0.5026712388074552, 0.49508269202757355, 18),
@@ -140,16 +167,37 @@ GENSIM_PAIRS = [
     ("simlex999.txt", False, True, 0.29437558760520804, 0.26459327768479296, 1),
 ]
 GENSIM_ANALOGIES = {  # restrict_vocab=30000: right and wrong answers
-    "capital-common-countries": (403, 103), "capital-world": (2006, 709), "currency": (31, 205), "city-in-state": (354, 1849),
-    "family": (259, 83), "gram1-adjective-to-adverb": (127, 743), "gram2-opposite": (45, 335), "gram3-comparative": (699, 633),
-    "gram4-superlative": (202, 398), "gram5-present-participle": (397, 533), "gram6-nationality-adjective": (1362, 83),
-    "gram7-past-tense": (586, 974), "gram8-plural": (680, 376), "gram9-plural-verbs": (242, 460), TOTAL: (7393, 7484),
-}  # fmt: skip
+    "capital-common-countries": (403, 103),
+    "capital-world": (2006, 709),
+    "currency": (31, 205),
+    "city-in-state": (354, 1849),
+    "family": (259, 83),
+    "gram1-adjective-to-adverb": (127, 743),
+    "gram2-opposite": (45, 335),
+    "gram3-comparative": (699, 633),
+    "gram4-superlative": (202, 398),
+    "gram5-present-participle": (397, 533),
+    "gram6-nationality-adjective": (1362, 83),
+    "gram7-past-tense": (586, 974),
+    "gram8-plural": (680, 376),
+    "gram9-plural-verbs": (242, 460),
+    TOTAL: (7393, 7484),
+}
 
 
-@pytest.mark.parametrize(("file", "fold_case", "zero", "pearson", "spearman", "unknown"), GENSIM_PAIRS)
+@pytest.mark.parametrize(
+    ("file", "fold_case", "zero", "pearson", "spearman", "unknown"), GENSIM_PAIRS
+)
 def test_glove_has_gensims_figures_on_word_pairs(
-    file: str, fold_case: bool, zero: bool, pearson: float, spearman: float, unknown: int, *, glove: WordVectors, shared_data: Path
+    file: str,
+    fold_case: bool,
+    zero: bool,
+    pearson: float,
+    spearman: float,
+    unknown: int,
+    *,
+    glove: WordVectors,
+    shared_data: Path,
 ) -> None:
     pairs = read_word_pairs(shared_data / "word_similarity" / "original" / file)
     found = word_similarity(glove, pairs, fold_case=fold_case, unknown_is_zero=zero)
@@ -165,7 +213,9 @@ def test_glove_has_gensims_figures_on_analogies(glove: WordVectors, shared_data:
 
 
 def test_gensim_gives_the_same(vectors: WordVectors, tmp_path: Path) -> None:
-    models = pytest.importorskip("gensim.models", reason="gensim is not installed; its figures on GloVe are in this file")
+    models = pytest.importorskip(
+        "gensim.models", reason="gensim is not installed; its figures on GloVe are in this file"
+    )
     peer = models.KeyedVectors(6)
     peer.add_vectors(WORDS, TABLE)
     asked = questions(300)
@@ -187,6 +237,8 @@ def test_the_command_line(cli: Callable[..., Result], tmp_path: Path) -> None:
             result = cli("words", *command, *extra)
             assert result.exit_code == 0, result.stderr
     assert "1" in cli("words", "analogies", path, "--on", tmp_path / "q").stdout.splitlines()[-1]
-    assert "on 3 pairs; 1 left out" in cli("words", "similarity", path, "--on", tmp_path / "p").stdout
+    assert (
+        "on 3 pairs; 1 left out" in cli("words", "similarity", path, "--on", tmp_path / "p").stdout
+    )
     missing = cli("words", "nearest", path, "w1000")
     assert (missing.exit_code, "has no word 'w1000'" in missing.stderr) == (2, True)

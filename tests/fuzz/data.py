@@ -1,4 +1,5 @@
-"""Damaged data of every kind: each is opened and read to its end, or it is refused as errors of ours are.
+"""Damaged data of every kind: each is opened and read to its end, or it is refused as errors of
+ours are.
 
     python tests/fuzz/data.py --count 5000 --seed 0
 
@@ -33,7 +34,9 @@ TABLE = (DATA, DATA, PAIRS, QUERIES, DOCUMENTS, FIELD)
 
 
 def attempt(asked: tuple[str, str, str]) -> None:
-    """The worker's task: read what lies at a path in one of the ways above, with a cache of its own."""
+    """The worker's task: read what lies at a path in one of the ways above, with a cache of its
+    own.
+    """
     path, how, home = asked
     os.environ["NEARFIELD_HOME"] = home
     WAYS[how](path)
@@ -100,14 +103,23 @@ def _word_pairs(path: str) -> None:
 
 
 WAYS: dict[str, Callable[[str], None]] = {
-    DATA: _data, PAIRS: _pairs, RUN: _run, QRELS: _qrels, VECTORS: _vectors, ANALOGIES: _analogies, WORD_PAIRS: _word_pairs,
-    QUERIES: lambda path: _stream(path, "query"), DOCUMENTS: lambda path: _stream(path, "document"),
+    DATA: _data,
+    PAIRS: _pairs,
+    RUN: _run,
+    QRELS: _qrels,
+    VECTORS: _vectors,
+    ANALOGIES: _analogies,
+    WORD_PAIRS: _word_pairs,
+    QUERIES: lambda path: _stream(path, "query"),
+    DOCUMENTS: lambda path: _stream(path, "document"),
     FIELD: lambda path: _stream(path, "document", "query"),
-}  # fmt: skip
+}
 
 
 def whole_data(place: Path) -> dict[str, tuple[str, ...]]:
-    """Make whole data of every kind in `place`, by its path there, with the ways in which it is read."""
+    """Make whole data of every kind in `place`, by its path there, with the ways in which it is
+    read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -118,12 +130,23 @@ def whole_data(place: Path) -> dict[str, tuple[str, ...]]:
 
     ways: dict[str, tuple[str, ...]] = {}
     rows = [
-        {"query": f"question {at}", "positive": f"the answer, {at}", "negatives": [f"not {at}", "nor \"this\""], "relevance": 1 + at % 2,
-         "group": f"g{at % 3}", "split": ("train", "dev", "test")[at % 3]}
+        {
+            "query": f"question {at}",
+            "positive": f"the answer, {at}",
+            "negatives": [f"not {at}", 'nor "this"'],
+            "relevance": 1 + at % 2,
+            "group": f"g{at % 3}",
+            "split": ("train", "dev", "test")[at % 3],
+        }
         for at in range(12)
-    ]  # fmt: skip
-    scored = [{"sentence1": row["query"], "sentence2": row["positive"], "score": 0.5 * at} for at, row in enumerate(rows)]
-    documents = [{"id": f"d{at}", "title": f"title {at}", "text": f"text {at} é"} for at in range(12)]
+    ]
+    scored = [
+        {"sentence1": row["query"], "sentence2": row["positive"], "score": 0.5 * at}
+        for at, row in enumerate(rows)
+    ]
+    documents = [
+        {"id": f"d{at}", "title": f"title {at}", "text": f"text {at} é"} for at in range(12)
+    ]
     tables = {"rows": rows, "scored": scored, "documents": documents}
     for name, table in tables.items():
         for ending in (".csv", ".tsv", ".jsonl", ".parquet"):
@@ -137,15 +160,35 @@ def whole_data(place: Path) -> dict[str, tuple[str, ...]]:
     open_pairs(place / "rows.jsonl").save(place / "pairs")
     open_collection(place / "rows.jsonl").save(place / "imported")
     _write_texts(place / "texts")
-    pq.write_table(pa.table({"query": ["a"], "positive": pa.array(["b"]).dictionary_encode()}), place / "coded.parquet")
-    ways |= {"coded.parquet": TABLE, "splits": (DATA, QUERIES), "beir": (DATA, QUERIES, DOCUMENTS), "texts": (DATA, QUERIES, DOCUMENTS)}
-    ways |= {"collection": (DATA, QUERIES, DOCUMENTS), "imported": (DATA,), "pairs": (DATA, PAIRS), "lines.txt": (DOCUMENTS,)}
+    pq.write_table(
+        pa.table({"query": ["a"], "positive": pa.array(["b"]).dictionary_encode()}),
+        place / "coded.parquet",
+    )
+    ways |= {
+        "coded.parquet": TABLE,
+        "splits": (DATA, QUERIES),
+        "beir": (DATA, QUERIES, DOCUMENTS),
+        "texts": (DATA, QUERIES, DOCUMENTS),
+    }
+    ways |= {
+        "collection": (DATA, QUERIES, DOCUMENTS),
+        "imported": (DATA,),
+        "pairs": (DATA, PAIRS),
+        "lines.txt": (DOCUMENTS,),
+    }
     (place / "lines.txt").write_text("one\ntwo é\n\nthree\n")
-    (place / "a.run").write_text("".join(f"q{at // 3} Q0 d{at} {at % 3 + 1} {1 / (at + 1)} tag\n" for at in range(9)))
+    (place / "a.run").write_text(
+        "".join(f"q{at // 3} Q0 d{at} {at % 3 + 1} {1 / (at + 1)} tag\n" for at in range(9))
+    )
     (place / "qrels.txt").write_text("".join(f"q{at // 3} 0 d{at} {at % 3}\n" for at in range(9)))
     (place / "analogies.txt").write_text(": capitals\na b c d\ne f g h\n: rest\na b c d\n")
     (place / "similar.tsv").write_text("# words\ncat\tdog\t7.5\nking\tqueen\t8\nman\tcat\t1\n")
-    ways |= {"a.run": (RUN,), "qrels.txt": (QRELS,), "analogies.txt": (ANALOGIES,), "similar.tsv": (WORD_PAIRS,)}
+    ways |= {
+        "a.run": (RUN,),
+        "qrels.txt": (QRELS,),
+        "analogies.txt": (ANALOGIES,),
+        "similar.tsv": (WORD_PAIRS,),
+    }
     made = write_every_format(place / "words", WORDS, some_vectors())
     ways |= {str(path.relative_to(place)): (VECTORS,) * 2 for path in made.values()}
     return ways
@@ -169,7 +212,12 @@ def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
             writer.writeheader()
             writer.writerows(rows)
     else:
-        path.write_text("".join("\t".join(map(str, part)) + "\n" for part in [list(rows[0]), *(row.values() for row in rows)]))
+        path.write_text(
+            "".join(
+                "\t".join(map(str, part)) + "\n"
+                for part in [list(rows[0]), *(row.values() for row in rows)]
+            )
+        )
 
 
 def _write_texts(folder: Path) -> None:
@@ -177,8 +225,13 @@ def _write_texts(folder: Path) -> None:
     (folder / "deep").mkdir()
     (folder / "a.txt").write_text("a text")
     (folder / "deep" / "b.md").write_text("# another")
-    (folder / "c.html").write_text("<html><title>t</title><script>x</script><p>seen &amp; read<p>again</html>")
-    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "q", "document": "a.txt"}\n{"text": "r", "document": ["deep/b.md"]}\n')
+    (folder / "c.html").write_text(
+        "<html><title>t</title><script>x</script><p>seen &amp; read<p>again</html>"
+    )
+    (folder / "queries.jsonl").write_text(
+        '{"_id": "q1", "text": "q", "document": '
+        '"a.txt"}\n{"text": "r", "document": ["deep/b.md"]}\n'
+    )
     (folder / "qrels" / "test.tsv").write_text("q1\tc.html\t1\n")
 
 
@@ -196,7 +249,11 @@ def make(number: int, random: Random, place: Path) -> tuple[Any, str]:
     source, target = Path(whole.name) / name, place / "data" / Path(name).name
     target.parent.mkdir()
     shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    files = sorted(path for path in target.rglob("*") if path.is_file()) if target.is_dir() else [target]
+    files = (
+        sorted(path for path in target.rglob("*") if path.is_file())
+        if target.is_dir()
+        else [target]
+    )
     chosen = random.sample(files, min(len(files), random.choice([1, 1, 1, 2])))
     what = "; ".join(_damaged(file, random, place) for file in chosen)
     return (str(target), random.choice(ways[name]), str(place / "home")), f"{name}: {what}"
@@ -226,13 +283,19 @@ def _mutated_lines(data: bytes, random: Random) -> tuple[bytes, str]:
         parts[random.randrange(len(parts))] = cell
         lines[at], what = cut.join(parts), f"a cell is {cell[:30]!r}"
     elif kind == 2:
-        lines[at], what = line + random.choice([b",", b"\t", b",,,", b'"', b"\r", b"\0", b" "]), "something after a line"
+        lines[at], what = (
+            line + random.choice([b",", b"\t", b",,,", b'"', b"\r", b"\0", b" "]),
+            "something after a line",
+        )
     elif kind == 3:
         lines, what = [lines[random.randrange(len(lines))] for _ in lines], "lines drawn again"
     elif kind == 4:
         lines, what = lines[at:], "cut at its start"
     elif kind == 5:
-        lines[0], what = lines[0] + random.choice([b",query", b"\tquery", b",,", b"\tscore"]), "columns more"
+        lines[0], what = (
+            lines[0] + random.choice([b",query", b"\tquery", b",,", b"\tscore"]),
+            "columns more",
+        )
     elif kind == 6:
         return random.choice(WHOLE)(data), "in another form"
     elif kind == 7:
@@ -243,9 +306,28 @@ def _mutated_lines(data: bytes, random: Random) -> tuple[bytes, str]:
 
 
 CELLS: tuple[bytes, ...] = (
-    b"", b"nan", b"NULL", b"1,5", b"['a', 'b']", b"[a, b]", b"\xff\xfe", b"\0", b"9" * 5000, b"1e999", b"-0", b"x" * (9 << 20), b'"',
-    b"\xef\xbb\xbf", b"\\ud800", b"[" * 100_000, b"../../outside/config.json", b"True", b"1_0", b"0x10", "\u202e".encode(),
-)  # fmt: skip
+    b"",
+    b"nan",
+    b"NULL",
+    b"1,5",
+    b"['a', 'b']",
+    b"[a, b]",
+    b"\xff\xfe",
+    b"\0",
+    b"9" * 5000,
+    b"1e999",
+    b"-0",
+    b"x" * (9 << 20),
+    b'"',
+    b"\xef\xbb\xbf",
+    b"\\ud800",
+    b"[" * 100_000,
+    b"../../outside/config.json",
+    b"True",
+    b"1_0",
+    b"0x10",
+    "\u202e".encode(),
+)
 WHOLE: tuple[Callable[[bytes], bytes], ...] = (
     lambda data: data.decode("utf-8", "replace").encode("utf-16"),
     lambda data: data.decode("utf-8", "replace").encode("utf-16-le"),
@@ -261,7 +343,9 @@ WHOLE: tuple[Callable[[bytes], bytes], ...] = (
 
 
 def _mutated_footer(data: bytes, random: Random) -> tuple[bytes, str]:
-    """Damage to where Parquet and Arrow files say what they hold: their ends, and the lengths before each part."""
+    """Damage to where Parquet and Arrow files say what they hold: their ends, and the lengths
+    before each part.
+    """
     changed = bytearray(data)
     kind = random.randrange(4)
     if kind == 0 and len(data) > 16:
@@ -275,7 +359,9 @@ def _mutated_footer(data: bytes, random: Random) -> tuple[bytes, str]:
     if kind == 2 and len(data) > 64:
         for _ in range(random.choice([1, 2, 4])):
             place = len(data) - 1 - random.randrange(min(len(data), 1500))
-            changed[place] = random.choice([0, 0x7F, 0x80, 0xFF, changed[place] ^ (1 << random.randrange(8))])
+            changed[place] = random.choice(
+                [0, 0x7F, 0x80, 0xFF, changed[place] ^ (1 << random.randrange(8))]
+            )
         return bytes(changed), "bytes of the footer"
     return mutated_bytes(data, random)
 
@@ -296,7 +382,9 @@ def _mutated_vectors(data: bytes, random: Random) -> tuple[bytes, str]:
         return _mutated_lines(data, random)
     counts = [random.choice([0, 1, 3, 4, 12, 10**6, 10**12, 2**63, 10**30]) for _ in range(2)]
     line = b"%d %d\n" % tuple(counts)
-    return (line + data.partition(b"\n")[2] if random.random() < 0.6 else line + data), f"the first line says {counts}"
+    return (
+        line + data.partition(b"\n")[2] if random.random() < 0.6 else line + data
+    ), f"the first line says {counts}"
 
 
 Mutator = Callable[[bytes, Random], tuple[bytes, str]]

@@ -1,4 +1,5 @@
-"""Damaged model folders of every kind: each is opened and a text encoded, or it is refused as errors of ours are.
+"""Damaged model folders of every kind: each is opened and a text encoded, or it is refused as
+errors of ours are.
 
     python tests/fuzz/models.py --count 5000 --seed 0
 
@@ -27,7 +28,14 @@ from fuzz.worker import Canary
 
 HERE = "@here@"  # in a file: the folder that the case lies in
 TEXTS = ["the cat and a dog", "", "query : file"]
-NATIVE, TORCH, RERANK, RERANK_TORCH, SAVE, MAP = "native", "torch", "rerank", "rerank with torch", "save", "map"
+NATIVE, TORCH, RERANK, RERANK_TORCH, SAVE, MAP = (
+    "native",
+    "torch",
+    "rerank",
+    "rerank with torch",
+    "save",
+    "map",
+)
 
 
 def attempt(asked: tuple[str, str]) -> None:
@@ -62,7 +70,9 @@ def attempt(asked: tuple[str, str]) -> None:
 
 
 def whole_models(place: Path) -> dict[str, tuple[str, ...]]:
-    """Make a whole folder of every kind in `place`, each called as its kind, with the ways in which it is used."""
+    """Make a whole folder of every kind in `place`, each called as its kind, with the ways in which
+    it is used.
+    """
     from decoders import decoder_model
     from late_models import LAYOUTS, tiny_late
     from sparse_models import tiny_splade
@@ -80,7 +90,12 @@ def whole_models(place: Path) -> dict[str, tuple[str, ...]]:
         ways[kind] = used
 
     for kind in ("bert", "roberta", "mpnet", "distilbert", "modernbert"):
-        add(kind, lambda path, kind=kind: tiny_model(path, kind=kind, nearfield={"contract": {"max_tokens": 60}}))
+        add(
+            kind,
+            lambda path, kind=kind: tiny_model(
+                path, kind=kind, nearfield={"contract": {"max_tokens": 60}}
+            ),
+        )
     add("projected", _projected)
     add("sharded", _sharded)
     add("bin", _bin)
@@ -111,14 +126,30 @@ def _projected(path: Path) -> None:
 
     tiny_model(path)
     rows = json.loads((path / "modules.json").read_text())
-    rows.insert(2, {"idx": 2, "name": "dense", "path": "2_Dense", "type": "sentence_transformers.models.Dense"})
+    rows.insert(
+        2,
+        {
+            "idx": 2,
+            "name": "dense",
+            "path": "2_Dense",
+            "type": "sentence_transformers.models.Dense",
+        },
+    )
     for at, row in enumerate(rows):
         row["idx"] = at
     (path / "modules.json").write_text(json.dumps(rows))
     (path / "2_Dense").mkdir()
-    facts = {"in_features": 32, "out_features": 8, "bias": True, "activation_function": "torch.nn.modules.activation.Tanh"}
+    facts = {
+        "in_features": 32,
+        "out_features": 8,
+        "bias": True,
+        "activation_function": "torch.nn.modules.activation.Tanh",
+    }
     (path / "2_Dense" / "config.json").write_text(json.dumps(facts))
-    save_file({f"linear.{name}": weight for name, weight in nn.Linear(32, 8).state_dict().items()}, path / "2_Dense" / "model.safetensors")
+    save_file(
+        {f"linear.{name}": weight for name, weight in nn.Linear(32, 8).state_dict().items()},
+        path / "2_Dense" / "model.safetensors",
+    )
 
 
 def _sharded(path: Path) -> None:
@@ -130,10 +161,16 @@ def _sharded(path: Path) -> None:
     weights = load_file(path / "model.safetensors")
     (path / "model.safetensors").unlink()
     names = sorted(weights)
-    halves = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    halves = {
+        "model-00001-of-00002.safetensors": names[::2],
+        "model-00002-of-00002.safetensors": names[1::2],
+    }
     for file, part in halves.items():
         save_file({name: weights[name] for name in part}, path / file, metadata={"format": "pt"})
-    index = {"metadata": {"total_size": 1}, "weight_map": {name: file for file, part in halves.items() for name in part}}
+    index = {
+        "metadata": {"total_size": 1},
+        "weight_map": {name: file for file, part in halves.items() for name in part},
+    }
     (path / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
@@ -173,7 +210,9 @@ def _lora(path: Path) -> None:
     base = tiny_model(path.parent / "base")
     peft_adapter(path, base)
     file = path / "adapter_config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": f"{HERE}/base"}))
+    file.write_text(
+        json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": f"{HERE}/base"})
+    )
 
 
 def _lexical(path: Path) -> None:
@@ -189,7 +228,9 @@ def _adapted(path: Path) -> None:
 
     base = tiny_model(path.parent / "base")
     VectorMap(MapConfig("mlp", 32, 32, 4)).save(path / "map")
-    (path / "adapter.json").write_text(json.dumps({"format": 1, "source": f"{HERE}/base", "files": model_hash(base)}))
+    (path / "adapter.json").write_text(
+        json.dumps({"format": 1, "source": f"{HERE}/base", "files": model_hash(base)})
+    )
 
 
 def _bridge(path: Path) -> None:
@@ -200,7 +241,9 @@ def _bridge(path: Path) -> None:
 
 
 class Cases:
-    """Makes the damaged folder of a number; `root` is a folder for the whole ones, and for what linked files point to."""
+    """Makes the damaged folder of a number; `root` is a folder for the whole ones, and for what
+    linked files point to.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root, self.elsewhere, self.outside = root, root / "elsewhere", root / "outside"
@@ -215,11 +258,17 @@ class Cases:
     def canary(self) -> Canary:
         """A whole model where nothing may look."""
         bert = self.root / "whole" / next(iter(self.ways)) / "model"
-        files = {str(file.relative_to(bert)): file.read_bytes() for file in bert.rglob("*") if file.is_file()}
+        files = {
+            str(file.relative_to(bert)): file.read_bytes()
+            for file in bert.rglob("*")
+            if file.is_file()
+        }
         return Canary(self.outside, files)
 
     def make(self, number: int, random: Random, place: Path) -> tuple[Any, str]:
-        """Put the damaged model of this number into `place`: the value for `attempt`, and what was done."""
+        """Put the damaged model of this number into `place`: the value for `attempt`, and what was
+        done.
+        """
         kinds = list(self.ways)
         kind = kinds[number % len(kinds)]
         shutil.copytree(self.root / "whole" / kind, place, dirs_exist_ok=True)
@@ -228,12 +277,23 @@ class Cases:
             if HERE in text:
                 file.write_text(text.replace(HERE, str(place)), encoding="utf-8")
         up = os.path.relpath(self.outside, place / "model")
-        names = (up, f"{up}/model.safetensors", f"{up}/config.json", f"1_Pooling/../{up}", str(self.outside), "..", "/", "a/../../..")
+        names = (
+            up,
+            f"{up}/model.safetensors",
+            f"{up}/config.json",
+            f"1_Pooling/../{up}",
+            str(self.outside),
+            "..",
+            "/",
+            "a/../../..",
+        )
         base = place / "base"
         damaged = base if base.exists() and random.random() < 0.3 else place / "model"
         if number < 0:
             return (str(place / "model"), self.ways[kind][0]), f"{kind}: whole"
-        what = damage_folder(damaged, random, elsewhere=self.elsewhere, outside=self.outside, names=names)
+        what = damage_folder(
+            damaged, random, elsewhere=self.elsewhere, outside=self.outside, names=names
+        )
         how = random.choice(self.ways[kind])
         return (str(place / "model"), how), f"{kind}, {how}: {what}"
 

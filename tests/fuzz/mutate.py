@@ -1,7 +1,9 @@
-"""Damage to files, drawn by a seeded generator: to bytes, to JSON, to safetensors, and to a file's place in its folder.
+"""Damage to files, drawn by a seeded generator: to bytes, to JSON, to safetensors, and to a file's
+place in its folder.
 
-Each function takes what is whole and a `random.Random`, and gives what is damaged with words for what was done, so
-that a finding can be told from its seed. `damage_folder` draws among all of them for any folder.
+Each function takes what is whole and a `random.Random`, and gives what is damaged with words for
+what was done, so that a finding can be told from its seed. `damage_folder` draws among all of them
+for any folder.
 """
 
 from __future__ import annotations
@@ -16,13 +18,49 @@ from random import Random
 from typing import Any
 
 DIGITS, DEPTH, RAW = 5_000, 100_000, "@raw-{}@"
-RAWS = ("9" * DIGITS, "[" * DEPTH + "]" * DEPTH, '{"a":' * DEPTH + "1" + "}" * DEPTH, "NaN", "-Infinity", "1e999")
-"""JSON, or nearly, that `json.dumps` does not write; `RAW` stands for one until the rest is text."""
+RAWS = (
+    "9" * DIGITS,
+    "[" * DEPTH + "]" * DEPTH,
+    '{"a":' * DEPTH + "1" + "}" * DEPTH,
+    "NaN",
+    "-Infinity",
+    "1e999",
+)
+"""JSON, or nearly, that `json.dumps` does not write; `RAW` stands for one until the rest is
+text.
+"""
 WRONG: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 3, 2**31 - 1, 2**31, 2**63, 2**64, -(2**63), 10**20, 0.5, -0.5, 1e308, "", "x", "1",
-    "\0", "\ud800", "é" * 3000, [], [[]], [1, 2], ["a", None], {}, {"a": 1}, [{}],
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    3,
+    2**31 - 1,
+    2**31,
+    2**63,
+    2**64,
+    -(2**63),
+    10**20,
+    0.5,
+    -0.5,
+    1e308,
+    "",
+    "x",
+    "1",
+    "\0",
+    "\ud800",
+    "é" * 3000,
+    [],
+    [[]],
+    [1, 2],
+    ["a", None],
+    {},
+    {"a": 1},
+    [{}],
     *(RAW.format(at) for at in range(len(RAWS))),
-)  # fmt: skip
+)
 
 
 def mutated_bytes(data: bytes, random: Random) -> tuple[bytes, str]:
@@ -49,7 +87,9 @@ def mutated_bytes(data: bytes, random: Random) -> tuple[bytes, str]:
 
 
 def mutated_json(data: bytes, random: Random, *, names: tuple[str, ...] = ()) -> tuple[bytes, str]:
-    """The JSON `data` with one place of it changed; `names` are further values to try, of files that lead outside, say."""
+    """The JSON `data` with one place of it changed; `names` are further values to try, of files
+    that lead outside, say.
+    """
     try:
         whole = json.loads(data)
     except ValueError:
@@ -66,11 +106,17 @@ def mutated_json(data: bytes, random: Random, *, names: tuple[str, ...] = ()) ->
 
 
 def _place(holder: list[Any], random: Random) -> tuple[Any, Any]:
-    """A container in `holder` and a key of it: every depth has its chance, however many leaves lie below."""
+    """A container in `holder` and a key of it: every depth has its chance, however many leaves lie
+    below.
+    """
     container, key = holder, 0
     while isinstance(container[key], dict | list) and container[key] and random.random() < 0.8:
         container = container[key]
-        key = random.choice(list(container)) if isinstance(container, dict) else random.randrange(len(container))
+        key = (
+            random.choice(list(container))
+            if isinstance(container, dict)
+            else random.randrange(len(container))
+        )
     return container, key
 
 
@@ -84,11 +130,17 @@ def _change(container: Any, key: Any, random: Random, names: tuple[str, ...]) ->
         container[random.choice(["", "x", key.upper(), key + "\0"])] = container.pop(key)
         return f"{key!r} under another name"
     if kind == 2 and isinstance(value, int | float) and not isinstance(value, bool):
-        container[key] = random.choice([value + 1, value - 1, -value, value * 2, value * 1000, value / 3])
+        container[key] = random.choice(
+            [value + 1, value - 1, -value, value * 2, value * 1000, value / 3]
+        )
     elif kind == 2 and isinstance(value, list):
-        container[key] = random.choice([value[::-1], value * 2, value[:-1], [value], dict(enumerate(value))])
+        container[key] = random.choice(
+            [value[::-1], value * 2, value[:-1], [value], dict(enumerate(value))]
+        )
     elif kind == 2 and isinstance(value, str):
-        container[key] = random.choice([value.upper(), value[:-1], value + "\n", [value], {"x": value}])
+        container[key] = random.choice(
+            [value.upper(), value[:-1], value + "\n", [value], {"x": value}]
+        )
     elif kind == 3 and names:
         container[key] = random.choice(names)
     else:
@@ -120,7 +172,9 @@ def mutated_safetensors(data: bytes, random: Random) -> tuple[bytes, str]:
         return mutated_bytes(data, random)
     (length,) = struct.unpack("<Q", data[:8])
     if kind == 1:
-        claimed = random.choice([0, 1, length - 1, length + 1, len(data), 2**31, 2**40, 2**63, 2**64 - 1])
+        claimed = random.choice(
+            [0, 1, length - 1, length + 1, len(data), 2**31, 2**40, 2**63, 2**64 - 1]
+        )
         return struct.pack("<Q", claimed % 2**64) + data[8:], f"its header claims {claimed} bytes"
     body, header = data[8 + length :], data[8 : 8 + length]
     header, what = _lying_header(header, random) if kind == 2 else mutated_json(header, random)
@@ -135,11 +189,17 @@ def _lying_header(header: bytes, random: Random) -> tuple[bytes, str]:
     start, end = entry["data_offsets"]
     kind = random.randrange(6)
     if kind == 0:
-        entry["data_offsets"] = random.choice([[end, start], [start, 2**62], [-8, end - start - 8], [start + 1, end + 1], [0, 0]])
+        entry["data_offsets"] = random.choice(
+            [[end, start], [start, 2**62], [-8, end - start - 8], [start + 1, end + 1], [0, 0]]
+        )
     elif kind == 1:
-        entry["shape"] = random.choice([entry["shape"][::-1], [*entry["shape"], 1], [2**32, 2**32], [-1], [0], [end - start]])
+        entry["shape"] = random.choice(
+            [entry["shape"][::-1], [*entry["shape"], 1], [2**32, 2**32], [-1], [0], [end - start]]
+        )
     elif kind == 2:
-        entry["dtype"] = random.choice(["F16", "F64", "I64", "BOOL", "F8_E4M3", "BF16", "U8", "XX", "C64"])
+        entry["dtype"] = random.choice(
+            ["F16", "F64", "I64", "BOOL", "F8_E4M3", "BF16", "U8", "XX", "C64"]
+        )
     elif kind == 3:
         other = random.choice([name for name in facts if name != "__metadata__"])
         facts[name], facts[other] = facts[other], facts[name]
@@ -153,10 +213,14 @@ def _lying_header(header: bytes, random: Random) -> tuple[bytes, str]:
 
 
 def misplaced(file: Path, random: Random, *, elsewhere: Path) -> str:
-    """Put something else in the place of `file`: nothing, a folder, a FIFO, a device, a link. `elsewhere` is a folder to link into."""
+    """Put something else in the place of `file`: nothing, a folder, a FIFO, a device, a link.
+    `elsewhere` is a folder to link into.
+    """
     whole = file.read_bytes()
     file.unlink()
-    kind = random.choice(["gone", "renamed", "folder", "fifo", "device", "dangling", "loop", "linked", "huge"])
+    kind = random.choice(
+        ["gone", "renamed", "folder", "fifo", "device", "dangling", "loop", "linked", "huge"]
+    )
     if kind == "renamed":
         file.with_name(file.name + ".bak").write_bytes(whole)
     elif kind == "folder":
@@ -180,7 +244,10 @@ def misplaced(file: Path, random: Random, *, elsewhere: Path) -> str:
     return kind
 
 
-MUTATORS: dict[str, Callable[[bytes, Random], tuple[bytes, str]]] = {".json": mutated_json, ".safetensors": mutated_safetensors}
+MUTATORS: dict[str, Callable[[bytes, Random], tuple[bytes, str]]] = {
+    ".json": mutated_json,
+    ".safetensors": mutated_safetensors,
+}
 """By a file's ending; all others get `mutated_bytes`."""
 
 
@@ -200,11 +267,15 @@ def damage_file(file: Path, random: Random, *, elsewhere: Path, names: tuple[str
     return f"{file.name}: {what}"
 
 
-def damage_folder(folder: Path, random: Random, *, elsewhere: Path, outside: Path, names: tuple[str, ...] = ()) -> str:
-    """Damage one to three files of `folder`, or replace a folder in it by a link to `outside`, and say what was done.
+def damage_folder(
+    folder: Path, random: Random, *, elsewhere: Path, outside: Path, names: tuple[str, ...] = ()
+) -> str:
+    """Damage one to three files of `folder`, or replace a folder in it by a link to `outside`, and
+    say what was done.
 
-    `elsewhere` is a folder where what linked files point to may lie, which is allowed; `outside` one that must be neither read nor
-    written. `names` are values for fields of JSON that lead there.
+    `elsewhere` is a folder where what linked files point to may lie, which is allowed; `outside`
+    one that must be neither read nor written. `names` are values for fields of JSON that lead
+    there.
     """
     inner = sorted(path for path in folder.rglob("*") if path.is_dir())
     if inner and random.random() < 0.03:

@@ -1,9 +1,11 @@
-"""The kernels under AddressSanitizer and UndefinedBehaviorSanitizer: their tests, and damaged vector folders.
+"""The kernels under AddressSanitizer and UndefinedBehaviorSanitizer: their tests, and damaged
+vector folders.
 
     python tests/fuzz/sanitised.py --count 2000
 
-Compiles the kernels with -fsanitize=address,undefined for the best level of this processor and the plain one, and runs a process
-with the sanitiser's library loaded first. Ends with 0 where nothing was found, 77 where the compiler or the system lacks what it takes.
+Compiles the kernels with -fsanitize=address,undefined for the best level of this processor and the
+plain one, and runs a process with the sanitiser's library loaded first. Ends with 0 where nothing
+was found, 77 where the compiler or the system lacks what it takes.
 """
 
 from __future__ import annotations
@@ -21,7 +23,13 @@ from random import Random
 TESTS = Path(__file__).resolve().parents[1]
 LACKING = 77  # the exit status of a test that is left out
 LIBRARY = "NEARFIELD_SANITISED_KERNELS"  # where the child finds the library
-FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
+FLAGS = (
+    "-O1",
+    "-g",
+    "-fno-omit-frame-pointer",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=undefined",
+)
 OWN_TESTS = ("tests/kernels/test_matrix.py", "tests/index")
 
 
@@ -45,37 +53,54 @@ def main() -> int:
         except subprocess.CalledProcessError as error:
             return _left_out(f"the compiler does not sanitise: {error.stderr[-300:]}")
         environment = os.environ | {
-            LIBRARY: str(library), "LD_PRELOAD": preloaded, "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent / 'src'}",
-            "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1", "UBSAN_OPTIONS": "print_stacktrace=1",
-            "PYTHONMALLOC": "malloc", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
-        }  # fmt: skip
-        return subprocess.run([sys.executable, __file__, "--child", *sys.argv[1:]], env=environment, check=False).returncode
+            LIBRARY: str(library),
+            "LD_PRELOAD": preloaded,
+            "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent / 'src'}",
+            "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+            "PYTHONMALLOC": "malloc",
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
+        return subprocess.run(
+            [sys.executable, __file__, "--child", *sys.argv[1:]], env=environment, check=False
+        ).returncode
 
 
 def compile_sanitised(library: Path) -> None:
-    """The kernels of this processor's best level and of the plain one, with the sanitisers. Raises CalledProcessError."""
+    """The kernels of this processor's best level and of the plain one, with the sanitisers. Raises
+    CalledProcessError.
+    """
     from nearfield.kernels.compile import compile_library, levels
     from nearfield.kernels.library import runnable
 
     chosen = {*runnable()[:1], "plain"}
-    compile_library(library, of={name: level for name, level in levels().items() if name in chosen}, flags=FLAGS)
+    compile_library(
+        library, of={name: level for name, level in levels().items() if name in chosen}, flags=FLAGS
+    )
 
 
 def runtime() -> str | None:
     """The libraries that have to be loaded before all others; None where there are none.
 
-    libstdc++ is one of them, as the sanitiser looks up what throws C++ exceptions, pyarrow's too, when it begins.
+    libstdc++ is one of them, as the sanitiser looks up what throws C++ exceptions, pyarrow's too,
+    when it begins.
     """
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc"))), None)
     if compiler is None or not sys.platform.startswith("linux"):
         return None
     asked = ([compiler, f"-print-file-name={name}"] for name in ("libasan.so", "libstdc++.so.6"))
-    found = [subprocess.run(each, capture_output=True, text=True, check=False).stdout.strip() for each in asked]
+    found = [
+        subprocess.run(each, capture_output=True, text=True, check=False).stdout.strip()
+        for each in asked
+    ]
     return " ".join(found) if all(map(os.path.isabs, found)) else None
 
 
 def child(count: int, seed: int, *, tests: bool) -> int:
-    """With the sanitised library in place of the usual one: run the kernels' tests, then open and search damaged folders."""
+    """With the sanitised library in place of the usual one: run the kernels' tests, then open and
+    search damaged folders.
+    """
     import nearfield.kernels.compile as compiling
 
     compiling.LIBRARY = Path(os.environ.pop(LIBRARY))
@@ -86,14 +111,27 @@ def child(count: int, seed: int, *, tests: bool) -> int:
     if tests:
         import pytest
 
-        failed = int(pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *(str(TESTS.parent / name) for name in OWN_TESTS)]))
+        failed = int(
+            pytest.main(
+                [
+                    "-q",
+                    "-n",
+                    "0",
+                    "-p",
+                    "no:cacheprovider",
+                    *(str(TESTS.parent / name) for name in OWN_TESTS),
+                ]
+            )
+        )
         if failed:
             return failed
     return 1 if damaged_folders(count, seed) else 0
 
 
 def damaged_folders(count: int, seed: int) -> int:
-    """How many of the damaged folders ended otherwise than by working or an error of ours; a crash ends this process."""
+    """How many of the damaged folders ended otherwise than by working or an error of ours; a crash
+    ends this process.
+    """
     import warnings
 
     from fuzz.vectors import attempt, make, whole_folders
@@ -118,7 +156,10 @@ def damaged_folders(count: int, seed: int) -> int:
                 sys.stdout.write(f"{what}\n{traceback.format_exc()}\n")
             shutil.rmtree(place)
     shutil.rmtree(whole_folders())
-    sys.stdout.write(f"\r{count:,} damaged vector folders under the sanitisers: {works:,} work, {refused:,} refused, {wrong:,} wrong\n")
+    sys.stdout.write(
+        f"\r{count:,} damaged vector folders under the sanitisers: {works:,} work, "
+        f"{refused:,} refused, {wrong:,} wrong\n"
+    )
     return wrong
 
 

@@ -16,6 +16,13 @@ from fuzz.worker import Canary
 def test_damaged_data_is_read_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     canary = Canary(tmp_path / "outside")
-    counts, found = findings("fuzz.data:attempt", make, range(40), seed=1, place=tmp_path / "inside" / "case", canary=canary)
+    counts, found = findings(
+        "fuzz.data:attempt",
+        make,
+        range(40),
+        seed=1,
+        place=tmp_path / "inside" / "case",
+        canary=canary,
+    )
     assert not found, "\n\n".join(found)
     assert set(counts) >= {"works", "InputError"}

@@ -17,6 +17,14 @@ def test_a_slice_of_the_fuzz_finds_nothing(tmp_path: Path, monkeypatch: pytest.M
     cases = Cases(tmp_path / "models")
     numbers = range(-len(cases.ways), COUNT)  # first each kind as it is, which must work
     place = tmp_path / "inside" / "case"
-    counts, found = findings("fuzz.models:attempt", cases.make, numbers, seed=1, place=place, canary=cases.canary(), seconds=120)
+    counts, found = findings(
+        "fuzz.models:attempt",
+        cases.make,
+        numbers,
+        seed=1,
+        place=place,
+        canary=cases.canary(),
+        seconds=120,
+    )
     assert found == []
     assert counts["works"] >= len(cases.ways)

@@ -33,14 +33,30 @@ def ends(how: str) -> None:
         Path(how.removeprefix("writes ")).write_bytes(b"x")
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="inotify, which sees what is read, is Linux's")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="inotify, which sees what is read, is Linux's"
+)
 def test_each_end_is_told_from_the_others(tmp_path: Path) -> None:
-    with Canary(tmp_path / "outside") as canary, Worker("fuzz.test_worker:ends", seconds=2, canary=canary) as worker:
+    with (
+        Canary(tmp_path / "outside") as canary,
+        Worker("fuzz.test_worker:ends", seconds=2, canary=canary) as worker,
+    ):
         file = canary.path / OUTSIDE
         ends_as = {
-            "fine": "works", "refuses": "ModelError", "raises": "traceback", "crashes": "crash", "hangs": "hang",
-            "is greedy": "traceback", f"reads {file}": "outside", f"writes {file}": "outside",
-        }  # fmt: skip
+            "fine": "works",
+            "refuses": "ModelError",
+            "raises": "traceback",
+            "crashes": "crash",
+            "hangs": "hang",
+            "is greedy": "traceback",
+            f"reads {file}": "outside",
+            f"writes {file}": "outside",
+        }
         assert {how: worker.run(how).kind for how in ends_as} == ends_as
         assert worker.run("fine") == Outcome("works")
-    assert [Outcome(kind).allowed for kind in ("works", "ModelError", "crash", "outside")] == [True, True, False, False]
+    assert [Outcome(kind).allowed for kind in ("works", "ModelError", "crash", "outside")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

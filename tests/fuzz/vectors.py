@@ -2,8 +2,9 @@
 
     python tests/fuzz/vectors.py --count 2000
 
-Each must work or be refused by an error of ours. What works must hold the very values that were written, unless what would
-have told the damage (checksums.json, which older folders lack) is missing, too.
+Each must work or be refused by an error of ours. What works must hold the very values that were
+written, unless what would have told the damage (checksums.json, which older folders lack) is
+missing, too.
 """
 
 from __future__ import annotations
@@ -51,13 +52,18 @@ def kinds() -> dict[str, Any]:
     made["dense-euclidean"] = replace(plain, similarity="euclidean")
     made |= {f"sparse-{storage}": terms.quantise(storage) for storage in STORAGES[:2]}
     made |= {f"multi-vector-{storage}": late.quantise(storage) for storage in STORAGES}
-    made |= {f"several-{storage}": Several(plain, terms, late).quantise(storage) for storage in STORAGES[:2]}
+    made |= {
+        f"several-{storage}": Several(plain, terms, late).quantise(storage)
+        for storage in STORAGES[:2]
+    }
     return made
 
 
 @cache
 def whole_folders() -> Path:
-    """A folder with a whole vector folder of each kind and storage; indexes lie in those of dense vectors."""
+    """A folder with a whole vector folder of each kind and storage; indexes lie in those of dense
+    vectors.
+    """
     from nearfield.encoders.bulk.manifest import FILE, SCHEMA, write_manifest
     from nearfield.encoders.bulk.shards import text_hash
     from nearfield.index.funnel import Funnel
@@ -67,7 +73,15 @@ def whole_folders() -> Path:
 
     root = Path(tempfile.mkdtemp(prefix="nearfield-fuzz-"))
     rows = [
-        {"row": at + 1, "id": str(at), "state": "done", "vector": at, "tokens": 3, "tokens_lost": 0, "hash": text_hash(b"%d" % at)}
+        {
+            "row": at + 1,
+            "id": str(at),
+            "state": "done",
+            "vector": at,
+            "tokens": 3,
+            "tokens_lost": 0,
+            "hash": text_hash(b"%d" % at),
+        }
         for at in range(N)
     ]
     for name, made in kinds().items():
@@ -94,7 +108,9 @@ def make(number: int, random: Random, place: Path) -> tuple[Any, str]:
     outside = place.parents[1] / "outside"
     what = damage_folder(folder, random, elsewhere=elsewhere, outside=outside)
     told = (folder / "checksums.json").exists() and "checksums.json" not in what
-    return [str(folder), name if told else ""], f"{name}{' without checksums' if older else ''}: {what}"
+    return [str(folder), name if told else ""], (
+        f"{name}{' without checksums' if older else ''}: {what}"
+    )
 
 
 @cache
@@ -104,7 +120,9 @@ def kinds_by_name() -> dict[str, Any]:
 
 
 def attempt(value: list[str]) -> None:
-    """Open the folder and search it by all that can search it; where the damage must be told, compare with what was written."""
+    """Open the folder and search it by all that can search it; where the damage must be told,
+    compare with what was written.
+    """
     from nearfield.cli.opened import check_maker
     from nearfield.encoders.bulk.manifest import changed_texts, texts_in
     from nearfield.errors import NearfieldError
@@ -146,7 +164,10 @@ def canary(path: Path) -> Canary:
     """A vector folder outside, which nothing may read."""
     vectors = (whole_folders() / "dense-float32" / "vectors.npy").read_bytes()
     facts = (whole_folders() / "dense-float32" / "vectors.json").read_bytes()
-    return Canary(path, {"vectors.npy": vectors, "vectors.json": facts, "codes.npy": vectors, "index.json": b"{}"})
+    return Canary(
+        path,
+        {"vectors.npy": vectors, "vectors.json": facts, "codes.npy": vectors, "index.json": b"{}"},
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
-"""A child process that tries damaged inputs one after the other, is replaced when it crashes or hangs, and counts how each ended.
+"""A child process that tries damaged inputs one after the other, is replaced when it crashes or
+hangs, and counts how each ended.
 
-What a fuzz script writes is a function of one JSON value (a path, say) in a module that can be imported from tests/ or src/:
+What a fuzz script writes is a function of one JSON value (a path, say) in a module that can be
+imported from tests/ or src/:
 
     with Canary(tmp / "outside") as canary, Worker("fuzz.models:attempt", canary=canary) as worker:
-        outcome = worker.run(str(folder))  # Outcome("works", ""), Outcome("ModelError", "…: is no …"), Outcome("traceback", …)
+        outcome = worker.run(str(folder))  # Outcome("works", ""), Outcome("ModelError", "…: is no
+            …"), Outcome("traceback", …)
 
-`ALLOWED` are the kinds of outcome that are no finding. The canary is a folder that nothing may open, list or change.
+`ALLOWED` are the kinds of outcome that are no finding. The canary is a folder that nothing may
+open, list or change.
 """
 
 from __future__ import annotations
@@ -27,12 +31,15 @@ from types import TracebackType
 from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
-MEMORY = 6 << 30  # bytes of data that a worker may have: a size that a file claims must not be taken for granted
+# bytes of data that a worker may have: a size that a file claims must not be taken for granted
+MEMORY = 6 << 30
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`kind`: works, the name of a NearfieldError, or traceback, crash, hang, outside. `said`: its message, traceback or signal."""
+    """`kind`: works, the name of a NearfieldError, or traceback, crash, hang, outside. `said`: its
+    message, traceback or signal.
+    """
 
     kind: str
     said: str = ""
@@ -44,14 +51,19 @@ class Outcome:
 
 
 class Canary:
-    """A folder outside, made with one file of each of `files` in it, that says when it was opened, listed or changed."""
+    """A folder outside, made with one file of each of `files` in it, that says when it was opened,
+    listed or changed.
+    """
 
-    EVENTS = 0x20 | 0x2 | 0x100 | 0x200 | 0x40 | 0x80 | 0x4  # IN_OPEN, MODIFY, CREATE, DELETE, MOVED_FROM, MOVED_TO, ATTRIB
+    # IN_OPEN, MODIFY, CREATE, DELETE, MOVED_FROM, MOVED_TO, ATTRIB
+    EVENTS = 0x20 | 0x2 | 0x100 | 0x200 | 0x40 | 0x80 | 0x4
 
     def __init__(self, path: Path, files: dict[str, bytes] | None = None) -> None:
         self.path = path
         path.mkdir(parents=True)
-        for name, content in (files or {"config.json": b"{}", "model.safetensors": b"canary"}).items():
+        for name, content in (
+            files or {"config.json": b"{}", "model.safetensors": b"canary"}
+        ).items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(content)
         self._whole = self._state()
@@ -85,19 +97,28 @@ class Canary:
 
     def _state(self) -> dict[str, str]:
         files = sorted(self.path.rglob("*"))
-        return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "" for file in files}
+        return {
+            str(file): hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+            for file in files
+        }
 
     def __enter__(self) -> Canary:
         self._events_since()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._events is not None:
             os.close(self._events)
 
 
 class Worker:
-    """Runs the function `task` ("module:function") on one JSON value after the other, in a process of its own.
+    """Runs the function `task` ("module:function") on one JSON value after the other, in a process
+    of its own.
 
     An input that takes longer than `seconds` is a hang.
     """
@@ -111,7 +132,11 @@ class Worker:
         """How the task ended for `value`."""
         outcome = self._answer(value)
         touched = self.canary.touched() if self.canary is not None else ""
-        return Outcome("outside", f"{self.canary.path} {touched}; {outcome}") if touched and self.canary else outcome
+        return (
+            Outcome("outside", f"{self.canary.path} {touched}; {outcome}")
+            if touched and self.canary
+            else outcome
+        )
 
     def _answer(self, value: Any) -> Outcome:
         if self._process is None:
@@ -121,7 +146,9 @@ class Worker:
         if answer is None:
             ended = self._stop()
             return (
-                Outcome("hang", f"took longer than {self.seconds:g} s") if ended is None else Outcome("crash", f"{ended}\n{self._tail()}")
+                Outcome("hang", f"took longer than {self.seconds:g} s")
+                if ended is None
+                else Outcome("crash", f"{ended}\n{self._tail()}")
             )
         return Outcome(*answer)
 
@@ -144,8 +171,11 @@ class Worker:
     def _start(self) -> None:
         paths = [str(TESTS), str(TESTS.parent / "src")]
         environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1",
-        }  # fmt: skip
+            "PYTHONPATH": os.pathsep.join(paths),
+            "HF_HUB_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "OMP_NUM_THREADS": "1",
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-X", "faulthandler", __file__, self.task],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment,
@@ -176,7 +206,12 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
         self._stop()
@@ -184,7 +219,9 @@ class Worker:
 
 
 def serve(task: str) -> None:
-    """The worker's side: a JSON value a line from standard input, an outcome a line to what was standard output."""
+    """The worker's side: a JSON value a line from standard input, an outcome a line to what was
+    standard output.
+    """
     import resource
     import warnings
 

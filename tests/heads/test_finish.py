@@ -20,11 +20,20 @@ from tiny import tiny_model
 @pytest.mark.parametrize("include_prompt", [True, False])
 @pytest.mark.parametrize("pooling", ["mean", "cls", "lasttoken", "max", "weightedmean"])
 def test_states_to_vectors(pooling: str, include_prompt: bool, tmp_path: Path) -> None:
-    config = {"1_Pooling/config": {"embedding_dimension": 32, "pooling_mode": pooling, "include_prompt": include_prompt}}
+    config = {
+        "1_Pooling/config": {
+            "embedding_dimension": 32,
+            "pooling_mode": pooling,
+            "include_prompt": include_prompt,
+        }
+    }
     folder = read_model_folder(tiny_model(tmp_path / "tiny", normalise=pooling != "max", **config))
     model, finish = TextModel(folder), Finish(folder.contract, folder.projections)
     tokens = folder_tokeniser(folder).tokenise(nasty_texts(50), "query: ")
-    short = folder_tokeniser(folder).tokenise(["", "a"], "query: ", max_tokens=3)  # nothing is left beside the prompt
+    # nothing is left beside the prompt
+    short = folder_tokeniser(folder).tokenise(["", "a"], "query: ", max_tokens=3)
     with torch.inference_mode():
         for batch in (*packed_batches(tokens, 300), *packed_batches(short, 300)):
-            np.testing.assert_allclose(finish(model.states(batch).numpy(), batch), model.embed(batch).numpy(), atol=2e-6)
+            np.testing.assert_allclose(
+                finish(model.states(batch).numpy(), batch), model.embed(batch).numpy(), atol=2e-6
+            )

@@ -28,7 +28,10 @@ def naive(name: str, states: list[list[float]], skip: int) -> list[float]:
     if name == "max":
         return [max(column) for column in columns]
     total = sum(weights.values())
-    return [sum(weights[at] * value for at, value in zip(kept, column, strict=True)) / total for column in columns]
+    return [
+        sum(weights[at] * value for at, value in zip(kept, column, strict=True)) / total
+        for column in columns
+    ]
 
 
 def packed(lengths: list[int]) -> Packed:
@@ -39,13 +42,21 @@ def packed(lengths: list[int]) -> Packed:
 @pytest.mark.parametrize("name", NAMES)
 @given(lengths=LENGTHS, skip=st.integers(0, 3), seed=st.integers(0, 9))
 def test_equals_naive_loops(name: str, lengths: list[int], skip: int, seed: int) -> None:
-    states = torch.randn(sum(lengths), HIDDEN, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    states = torch.randn(
+        sum(lengths), HIDDEN, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
     pooled = POOLINGS[name](states, Segments.of(packed(lengths), skip=skip))
-    expected = [naive(name, each.tolist(), skip) for each in states.split(lengths)] if lengths else []
-    torch.testing.assert_close(pooled, torch.tensor(expected, dtype=torch.float64).reshape(-1, HIDDEN))
+    expected = (
+        [naive(name, each.tolist(), skip) for each in states.split(lengths)] if lengths else []
+    )
+    torch.testing.assert_close(
+        pooled, torch.tensor(expected, dtype=torch.float64).reshape(-1, HIDDEN)
+    )
 
 
-def test_gradients_of_the_greatest_do_not_depend_on_what_lay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_of_the_greatest_do_not_depend_on_what_lay_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It may well be what lay there after the batch before: the same greatest values."""
     states = torch.randn(8, HIDDEN, generator=torch.Generator().manual_seed(0), requires_grad=True)
     segments = Segments.of(packed([5, 3]))
@@ -58,8 +69,16 @@ def test_gradients_of_the_greatest_do_not_depend_on_what_lay_in_memory(monkeypat
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("skip", [0, 2])
-def test_gradients_are_right_and_finite_beside_a_sequence_with_nothing_to_pool(name: str, skip: int) -> None:
-    states = torch.randn(8, HIDDEN, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+def test_gradients_are_right_and_finite_beside_a_sequence_with_nothing_to_pool(
+    name: str, skip: int
+) -> None:
+    states = torch.randn(
+        8,
+        HIDDEN,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(0),
+        requires_grad=True,
+    )
     segments = Segments.of(packed([5, 2, 1, 0]), skip=skip)
     assert torch.autograd.gradcheck(lambda given: POOLINGS[name](given, segments), states)
 

@@ -19,9 +19,13 @@ from nearfield.heads.projection import Projection
 ACTIVATIONS = (nn.Identity(), nn.Tanh(), nn.ReLU(), nn.GELU(), nn.Sigmoid(), nn.SiLU())
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda activation: type(activation).__name__)
+@pytest.mark.parametrize(
+    "activation", ACTIVATIONS, ids=lambda activation: type(activation).__name__
+)
 @pytest.mark.parametrize(("out", "residual"), [(5, False), (6, True), (5, True)])
-def test_gives_sentence_transformers_vectors(activation: nn.Module, out: int, residual: bool, tmp_path: Path) -> None:
+def test_gives_sentence_transformers_vectors(
+    activation: nn.Module, out: int, residual: bool, tmp_path: Path
+) -> None:
     peer = Dense(6, out, activation_function=activation, use_residual=residual)
     peer.save(str(tmp_path))
     vectors = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
@@ -35,8 +39,12 @@ def test_gives_sentence_transformers_vectors(activation: nn.Module, out: int, re
 @pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
 def test_a_matrix_among_the_backbones_weights(file: str, tmp_path: Path) -> None:
     weights = {"linear.weight": torch.randn(3, 6), "embeddings.position_ids": torch.arange(4)}
-    save_file(weights, tmp_path / file) if file.endswith("safetensors") else torch.save(weights, tmp_path / file)
-    torch.testing.assert_close(Projection.inline(tmp_path, "linear.weight").linear.weight.data, weights["linear.weight"])
+    save_file(weights, tmp_path / file) if file.endswith("safetensors") else torch.save(
+        weights, tmp_path / file
+    )
+    torch.testing.assert_close(
+        Projection.inline(tmp_path, "linear.weight").linear.weight.data, weights["linear.weight"]
+    )
     with pytest.raises(ModelError, match="the weights lack other"):
         Projection.inline(tmp_path, "other")
 
@@ -57,7 +65,9 @@ def test_a_config_that_is_none_is_refused(content: bytes, tmp_path: Path) -> Non
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(NearfieldError, match=r"config\.json"):
         projections([tmp_path])
-    (tmp_path / "config.json").write_text('{"in_features": 6, "out_features": 5, "activation_function": ["x"]}')
+    (tmp_path / "config.json").write_text(
+        '{"in_features": 6, "out_features": 5, "activation_function": ["x"]}'
+    )
     with pytest.raises(InputError, match=r"activation_function is .*; wanted a text"):
         projections([tmp_path])
     (tmp_path / "config.json").unlink()
@@ -76,14 +86,25 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no model\.safetensors and no pytorch_model\.bin"):
         Projection.open(tmp_path)
     torch.save(Dense(6, 4).state_dict(), tmp_path / "pytorch_model.bin")
-    assert projections([tmp_path])(np.ones((2, 6), np.float32)).shape == Projection.open(tmp_path)(torch.ones(2, 6)).shape
+    assert (
+        projections([tmp_path])(np.ones((2, 6), np.float32)).shape
+        == Projection.open(tmp_path)(torch.ones(2, 6)).shape
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"activation_function": "torch.nn.modules.activation.ELU"}, "activation torch.nn.modules.activation.ELU"), ({"rank": 3}, "'rank'")],
+    [
+        (
+            {"activation_function": "torch.nn.modules.activation.ELU"},
+            "activation torch.nn.modules.activation.ELU",
+        ),
+        ({"rank": 3}, "'rank'"),
+    ],
 )
-def test_a_module_that_is_not_honoured_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_a_module_that_is_not_honoured_is_refused(
+    change: dict[str, object], message: str, tmp_path: Path
+) -> None:
     Dense(6, 5).save(str(tmp_path))
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | change))

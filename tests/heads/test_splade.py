@@ -21,7 +21,12 @@ def batch(*lengths: int) -> Packed:
 def head(pooling: str, activation: str, *, seed: int = 0) -> Splade:
     with torch.random.fork_rng():
         torch.random.manual_seed(seed)
-        return Splade(nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, VOCABULARY), pooling=pooling, activation=activation).double()
+        return Splade(
+            nn.Linear(WIDTH, WIDTH),
+            nn.Linear(WIDTH, VOCABULARY),
+            pooling=pooling,
+            activation=activation,
+        ).double()
 
 
 def states(tokens: int) -> Tensor:
@@ -45,7 +50,11 @@ def naive(made: Splade, given: Tensor, packed: Packed) -> Tensor:
 @pytest.mark.parametrize("tokens", [3, 1000])
 @pytest.mark.parametrize("lengths", [(4, 3, 3, 1), (4, 0, 0), (5, 2, 0)])
 def test_weights_and_gradients_are_those_of_plain_loops(
-    pooling: str, activation: str, tokens: int, lengths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    pooling: str,
+    activation: str,
+    tokens: int,
+    lengths: tuple[int, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(splade, "_TOKENS", tokens)
     made, packed, given = head(pooling, activation), batch(*lengths), states(sum(lengths))

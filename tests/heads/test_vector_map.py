@@ -12,9 +12,14 @@ from nearfield.heads import vector_map
 from nearfield.heads.vector_map import KINDS, MapConfig, VectorMap
 
 
-def made(kind: str, *, from_dim: int = 6, to_dim: int = 6, normalise: bool = True, seed: int = 0) -> VectorMap:
+def made(
+    kind: str, *, from_dim: int = 6, to_dim: int = 6, normalise: bool = True, seed: int = 0
+) -> VectorMap:
     generator = torch.Generator().manual_seed(seed)
-    built = VectorMap(MapConfig(kind, from_dim, to_dim, 0 if kind == "linear" else 4, normalise), generator=generator)
+    built = VectorMap(
+        MapConfig(kind, from_dim, to_dim, 0 if kind == "linear" else 4, normalise),
+        generator=generator,
+    )
     with torch.no_grad():
         for weight in built.parameters():
             weight += 0.3 * torch.randn(weight.shape, generator=generator)
@@ -28,7 +33,10 @@ def vectors(rows: int = 5, dim: int = 6) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_map_is_the_identity(kind: str) -> None:
-    new = VectorMap(MapConfig(kind, 6, 6, 0 if kind == "linear" else 4), generator=torch.Generator().manual_seed(0))
+    new = VectorMap(
+        MapConfig(kind, 6, 6, 0 if kind == "linear" else 4),
+        generator=torch.Generator().manual_seed(0),
+    )
     np.testing.assert_allclose(new.apply_to(vectors()), vectors(), atol=1e-6)
 
 
@@ -38,7 +46,11 @@ def test_the_formula_by_plain_loops(kind: str, normalise: bool) -> None:
     built = made(kind, normalise=normalise)
     weights = {name: weight.detach().double().numpy() for name, weight in built.named_parameters()}
     for x, mapped in zip(vectors().astype(np.float64), built.apply_to(vectors()), strict=True):
-        y = list(x) if kind == "low-rank" else [sum(w * v for w, v in zip(row, x, strict=True)) for row in weights["weight"]]
+        y = (
+            list(x)
+            if kind == "low-rank"
+            else [sum(w * v for w, v in zip(row, x, strict=True)) for row in weights["weight"]]
+        )
         if kind != "low-rank":
             y = [value + b for value, b in zip(y, weights["bias"], strict=True)]
         if kind != "linear":
@@ -46,7 +58,10 @@ def test_the_formula_by_plain_loops(kind: str, normalise: bool) -> None:
             if kind == "mlp":
                 shifted = [h + c for h, c in zip(hidden, weights["shift"], strict=True)]
                 hidden = [h * 0.5 * (1 + math.erf(h / math.sqrt(2))) for h in shifted]
-            y = [value + sum(u * h for u, h in zip(row, hidden, strict=True)) for value, row in zip(y, weights["up"], strict=True)]
+            y = [
+                value + sum(u * h for u, h in zip(row, hidden, strict=True))
+                for value, row in zip(y, weights["up"], strict=True)
+            ]
         expected = np.array(y) / (np.linalg.norm(y) if normalise else 1)
         np.testing.assert_allclose(mapped, expected, atol=1e-5)
 
@@ -65,7 +80,9 @@ def test_it_goes_from_one_dim_to_another(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_folder_gives_the_same_map_back(tmp_path: Path, kind: str) -> None:
     made(kind).save(tmp_path / "map")
-    np.testing.assert_array_equal(VectorMap.open(tmp_path / "map").apply_to(vectors()), made(kind).apply_to(vectors()))
+    np.testing.assert_array_equal(
+        VectorMap.open(tmp_path / "map").apply_to(vectors()), made(kind).apply_to(vectors())
+    )
 
 
 def test_what_cannot_be_says_what_was_wanted(tmp_path: Path) -> None:

@@ -13,16 +13,23 @@ from nearfield.similarity.sparse import Sparse
 
 
 def dense(n: int, seed: int) -> Dense:
-    return Dense(np.random.default_rng(seed).integers(-2, 3, (n, 4)).astype(np.float32), 4, similarity="dot")
+    return Dense(
+        np.random.default_rng(seed).integers(-2, 3, (n, 4)).astype(np.float32), 4, similarity="dot"
+    )
 
 
 def sparse(n: int, seed: int) -> Sparse:
-    return Sparse.of(np.random.default_rng(seed).integers(0, 3, (n, 9)) * (np.random.default_rng(seed + 9).random((n, 9)) < 0.4))
+    return Sparse.of(
+        np.random.default_rng(seed).integers(0, 3, (n, 9))
+        * (np.random.default_rng(seed + 9).random((n, 9)) < 0.4)
+    )
 
 
 def multi(n: int, seed: int) -> MultiVector:
     lengths = np.random.default_rng(seed).integers(0, 4, n)
-    return MultiVector(dense(int(lengths.sum()), seed), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    return MultiVector(
+        dense(int(lengths.sum()), seed), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    )
 
 
 @pytest.mark.parametrize("make", [dense, sparse, multi])
@@ -34,7 +41,10 @@ def test_it_is_the_sorted_scores_whatever_the_blocks_are(make: object, block: in
     found, scores = blocked_top_k(query, documents, k, block=block)
     whole = query.scores(documents)
     for row in range(5):
-        order = sorted((at for at in range(30) if whole[row, at] > -np.inf), key=lambda at: (-whole[row, at], at))[:k]
+        order = sorted(
+            (at for at in range(30) if whole[row, at] > -np.inf),
+            key=lambda at: (-whole[row, at], at),
+        )[:k]
         assert found[row][found[row] >= 0].tolist() == order
         assert (found[row] >= 0).sum() == len(order)
         np.testing.assert_allclose(scores[row, : len(order)], whole[row, order], rtol=1e-6)
@@ -43,7 +53,9 @@ def test_it_is_the_sorted_scores_whatever_the_blocks_are(make: object, block: in
 
 def test_dense_vectors_are_found_as_by_exact_search() -> None:
     query, documents = dense(6, 1), dense(50, 2)
-    for ours, exact in zip(blocked_top_k(query, documents, 7), exact_top_k(query, documents, 7), strict=True):
+    for ours, exact in zip(
+        blocked_top_k(query, documents, 7), exact_top_k(query, documents, 7), strict=True
+    ):
         np.testing.assert_array_equal(ours, exact)
 
 

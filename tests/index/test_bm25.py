@@ -47,9 +47,17 @@ def test_the_formula_by_naive_loops_gives_the_same(k1: float, b: float) -> None:
     index = BM25(BAGS, k1=k1, b=b, stop_words=STOP)
     found, scores = index.top_k(QUERIES, 4)
     for row, query in enumerate(QUERIES):
-        expected = sorted(((-np.float32(score), place) for place, score in enumerate(naive(BAGS, query, k1=k1, b=b)) if score > 0))[:4]
+        expected = sorted(
+            (
+                (-np.float32(score), place)
+                for place, score in enumerate(naive(BAGS, query, k1=k1, b=b))
+                if score > 0
+            )
+        )[:4]
         assert found[row][found[row] >= 0].tolist() == [place for _, place in expected]
-        np.testing.assert_allclose(scores[row][found[row] >= 0], [-score for score, _ in expected], rtol=1e-5)
+        np.testing.assert_allclose(
+            scores[row][found[row] >= 0], [-score for score, _ in expected], rtol=1e-5
+        )
         assert np.isneginf(scores[row][found[row] < 0]).all()
 
 
@@ -72,7 +80,9 @@ def test_equal_scores_go_to_the_smaller_position() -> None:
 
 
 def test_languages() -> None:
-    assert BM25(["die Häuser", "der Baum"], stemmer="german").top_k(["Haus"], 1)[0].tolist() == [[0]]
+    assert BM25(["die Häuser", "der Baum"], stemmer="german").top_k(["Haus"], 1)[0].tolist() == [
+        [0]
+    ]
     assert BM25(["running", "run"], stemmer=None).top_k(["run"], 2)[0].tolist() == [[1, -1]]
     with pytest.raises(InputError, match=r"no stemmer for 'englsh'.*Did you mean 'english'"):
         BM25(BAGS, stemmer="englsh")
@@ -86,8 +96,15 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_text_without_blanks_is_found_by_its_characters() -> None:
-    texts = ["東京の返品は通常5営業日で完了します。", "大阪の配送は通常3営業日で完了します。", "请在设置页面重置密码", "วิธีคืนสินค้า"]
-    found, _ = BM25(texts).top_k(["東京への返品", "大阪 配送", "怎么重置密码", "คืนสินค้า", "paid by invoice"], 1)
+    texts = [
+        "東京の返品は通常5営業日で完了します。",
+        "大阪の配送は通常3営業日で完了します。",
+        "请在设置页面重置密码",
+        "วิธีคืนสินค้า",
+    ]
+    found, _ = BM25(texts).top_k(
+        ["東京への返品", "大阪 配送", "怎么重置密码", "คืนสินค้า", "paid by invoice"], 1
+    )
     assert found[:, 0].tolist() == [0, 1, 2, 3, -1]
 
 
@@ -106,7 +123,12 @@ def test_words_with_marks_are_found_however_they_are_written() -> None:
 
 
 def test_words_of_one_character_count() -> None:
-    texts = ["vitamin C and colds", "vitamin B and nerves", "vitamin D and bones", "a vitamin, the vitamin"]
+    texts = [
+        "vitamin C and colds",
+        "vitamin B and nerves",
+        "vitamin D and bones",
+        "a vitamin, the vitamin",
+    ]
     index = BM25(texts)
     assert index.top_k(["vitamin D", "vitamin B", "a vitamin"], 1)[0][:, 0].tolist() == [2, 1, 3]
     assert index.encoder.stopped("The vitamin is a vitamin") == ["the", "is", "a"]
@@ -117,7 +139,9 @@ def test_stop_words_are_folded_as_words_are() -> None:
 
 
 def test_identifiers_are_found_by_their_parts() -> None:
-    found, _ = BM25(["def remove_writer(self, fd)", "def open_new(url)"]).top_k(["remove a writer", "open a new url"], 1)
+    found, _ = BM25(["def remove_writer(self, fd)", "def open_new(url)"]).top_k(
+        ["remove a writer", "open a new url"], 1
+    )
     assert found[:, 0].tolist() == [0, 1]
 
 
@@ -125,17 +149,30 @@ def test_identifiers_are_found_by_their_parts() -> None:
 def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None) -> None:
     texts = [*BAGS, *nasty_texts(), "Straße STRASSE İstanbul ǅ ﬁne x2 2x _a_b_ été"]
     index = BM25(texts, stemmer=stemmer)
-    stop_words = list(getattr(bm25s.stopwords, f"STOPWORDS_{'GERMAN' if stemmer == 'german' else 'EN'}"))
+    stop_words = list(
+        getattr(bm25s.stopwords, f"STOPWORDS_{'GERMAN' if stemmer == 'german' else 'EN'}")
+    )
     own = None if stemmer is None else Stemmer.Stemmer(stemmer)
     cut = [" ".join(words(text)) for text in texts]
-    tokens = bm25s.tokenize(cut, lower=False, token_pattern=r"\S+", stopwords=stop_words, stemmer=own, show_progress=False)
+    tokens = bm25s.tokenize(
+        cut,
+        lower=False,
+        token_pattern=r"\S+",
+        stopwords=stop_words,
+        stemmer=own,
+        show_progress=False,
+    )
     assert sorted(index.encoder.terms) == sorted(tokens.vocab)
     peer = bm25s.BM25(k1=1.5, b=0.75, method="lucene")
     peer.index(tokens, create_empty_token=False, show_progress=False)
     found, scores = index.top_k(texts, len(texts))
     numbers = {number: word for word, number in tokens.vocab.items()}
     for row, ids in enumerate(tokens.ids):
-        expected = peer.get_scores([numbers[number] for number in ids]) if ids else np.zeros(len(texts), np.float32)
+        expected = (
+            peer.get_scores([numbers[number] for number in ids])
+            if ids
+            else np.zeros(len(texts), np.float32)
+        )
         given = np.zeros(len(texts), np.float32)
         given[found[row][found[row] >= 0]] = scores[row][found[row] >= 0]
         np.testing.assert_allclose(given, expected, rtol=1e-6)

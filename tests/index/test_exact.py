@@ -17,7 +17,11 @@ from nearfield.similarity.functions import FUNCTIONS
 
 
 def vectors(n: int, dim: int = 12, *, seed: int = 0, similarity: str = "cosine") -> Dense:
-    return Dense(np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32), dim, similarity=similarity)
+    return Dense(
+        np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32),
+        dim,
+        similarity=similarity,
+    )
 
 
 def naive(query: Dense, documents: Dense, k: int) -> list[list[tuple[int, float]]]:
@@ -27,31 +31,55 @@ def naive(query: Dense, documents: Dense, k: int) -> list[list[tuple[int, float]
         product = sum(float(a) * float(b) for a, b in zip(q, d, strict=True))
         lengths = [sum(float(a) ** 2 for a in side) ** 0.5 for side in (q, d)]
         apart = sum((float(a) - float(b)) ** 2 for a, b in zip(q, d, strict=True)) ** 0.5
-        return {"dot": product, "cosine": product / (lengths[0] * lengths[1] or 1.0), "euclidean": -apart}[query.similarity]
+        return {
+            "dot": product,
+            "cosine": product / (lengths[0] * lengths[1] or 1.0),
+            "euclidean": -apart,
+        }[query.similarity]
 
-    everything = [[(place, score(q, d)) for place, d in enumerate(documents.floats())] for q in query.floats()]
+    everything = [
+        [(place, score(q, d)) for place, d in enumerate(documents.floats())] for q in query.floats()
+    ]
     return [sorted(row, key=lambda item: (-np.float32(item[1]), item[0]))[:k] for row in everything]
 
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("similarity", FUNCTIONS)
 def test_a_naive_double_loop_finds_the_same(similarity: str, storage: str) -> None:
-    query, documents = vectors(5, seed=1, similarity=similarity), vectors(61, similarity=similarity).quantise(storage)
+    query, documents = (
+        vectors(5, seed=1, similarity=similarity),
+        vectors(61, similarity=similarity).quantise(storage),
+    )
     found, scores = exact_top_k(query, documents, 7, block=16)
     expected = naive(query, documents, 7)
     assert found.tolist() == [[place for place, _ in row] for row in expected]
-    np.testing.assert_allclose(scores, [[score for _, score in row] for row in expected], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        scores, [[score for _, score in row] for row in expected], rtol=1e-5, atol=1e-6
+    )
     assert (found.dtype, scores.dtype) == (np.int64, np.float32)
 
 
 @settings(max_examples=40)
-@given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 50), st.integers(1, 45), st.sampled_from(STORAGES))
-def test_blocks_and_batches_change_nothing(n: int, m: int, k: int, block: int, storage: str) -> None:
+@given(
+    st.integers(1, 9),
+    st.integers(1, 40),
+    st.integers(1, 50),
+    st.integers(1, 45),
+    st.sampled_from(STORAGES),
+)
+def test_blocks_and_batches_change_nothing(
+    n: int, m: int, k: int, block: int, storage: str
+) -> None:
     query, documents = vectors(n, dim=5, seed=n), vectors(m, dim=5, seed=m).quantise(storage)
     whole = exact_top_k(query, documents, k)
     for found, scores in (
         exact_top_k(query, documents, k, block=block),
-        tuple(np.concatenate(side) for side in zip(*(exact_top_k(query[row : row + 1], documents, k) for row in range(n)), strict=True)),
+        tuple(
+            np.concatenate(side)
+            for side in zip(
+                *(exact_top_k(query[row : row + 1], documents, k) for row in range(n)), strict=True
+            )
+        ),
     ):
         np.testing.assert_array_equal(found, whole[0])
         np.testing.assert_array_equal(scores, whole[1])
@@ -84,7 +112,10 @@ def test_memory_mapped_documents_are_searched_where_they_lie(tmp_path: Path) -> 
     documents.save(tmp_path / "vectors")
     opened = Dense.open(tmp_path / "vectors")
     assert isinstance(opened.vectors, np.memmap)
-    np.testing.assert_array_equal(exact_top_k(vectors(3, seed=5), opened, 9)[0], exact_top_k(vectors(3, seed=5), documents, 9)[0])
+    np.testing.assert_array_equal(
+        exact_top_k(vectors(3, seed=5), opened, 9)[0],
+        exact_top_k(vectors(3, seed=5), documents, 9)[0],
+    )
 
 
 def test_a_zero_vector_is_scored_and_not_lost() -> None:
@@ -96,7 +127,9 @@ def test_a_zero_vector_is_scored_and_not_lost() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("similarity", FUNCTIONS)
-def test_vectors_that_are_not_finite_are_an_error_and_lose_no_result(similarity: str, value: float) -> None:
+def test_vectors_that_are_not_finite_are_an_error_and_lose_no_result(
+    similarity: str, value: float
+) -> None:
     damaged = vectors(40, similarity=similarity)
     damaged.vectors[33, 2] = value
     with pytest.raises(InputError, match="document 33 has a score of NaN or infinity"):

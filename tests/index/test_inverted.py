@@ -16,11 +16,19 @@ from nearfield.similarity.sparse import Sparse
 
 
 def sparse(n: int, dim: int, seed: int, density: float = 0.2) -> Sparse:
-    return Sparse.of(random_array((n, dim), density=density, rng=np.random.default_rng(seed), dtype=np.float32))
+    return Sparse.of(
+        random_array((n, dim), density=density, rng=np.random.default_rng(seed), dtype=np.float32)
+    )
 
 
 @settings(max_examples=60)
-@given(st.integers(1, 40), st.integers(1, 300), st.integers(1, 30), st.integers(1, 50), st.integers(0, 2**31))
+@given(
+    st.integers(1, 40),
+    st.integers(1, 300),
+    st.integers(1, 30),
+    st.integers(1, 50),
+    st.integers(0, 2**31),
+)
 def test_a_dense_product_gives_the_same(n: int, m: int, dim: int, k: int, seed: int) -> None:
     query, documents = sparse(n, dim, seed), sparse(m, dim, seed + 1)
     found, scores = Inverted.of(documents).top_k(query, k)

@@ -22,21 +22,35 @@ pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not comp
 
 @settings(max_examples=80)
 @given(
-    st.integers(1, 14), st.integers(1, 70), st.integers(1, 80), st.integers(1, 40),
-    st.sampled_from(STORAGES), st.sampled_from(sorted(FUNCTIONS)), st.sampled_from(runnable() or ("none",)),
-)  # fmt: skip
-def test_every_level_finds_what_numpy_finds(n: int, m: int, dim: int, block: int, storage: str, similarity: str, level: str) -> None:
+    st.integers(1, 14),
+    st.integers(1, 70),
+    st.integers(1, 80),
+    st.integers(1, 40),
+    st.sampled_from(STORAGES),
+    st.sampled_from(sorted(FUNCTIONS)),
+    st.sampled_from(runnable() or ("none",)),
+)
+def test_every_level_finds_what_numpy_finds(
+    n: int, m: int, dim: int, block: int, storage: str, similarity: str, level: str
+) -> None:
     generator = np.random.default_rng(n * m * dim)
     query = generator.normal(size=(n, dim)).astype(np.float32)
-    documents = Dense(generator.normal(size=(m, dim)).astype(np.float32), dim, similarity=similarity).quantise(storage)
+    documents = Dense(
+        generator.normal(size=(m, dim)).astype(np.float32), dim, similarity=similarity
+    ).quantise(storage)
     found, scores = scan(query, documents, m, kernels=kernels(level), block=block)
     assert np.sort(found).tolist() == [list(range(m))] * n
     expected = documents.floats().astype(np.float64), query.astype(np.float64)
     values = FUNCTIONS[similarity](expected[1], expected[0])
     if similarity == "euclidean":  # the kernel orders by 2 q.d - |d|^2
         values = (expected[1] ** 2).sum(1)[:, None] - values**2
-    np.testing.assert_allclose(scores, np.take_along_axis(values, found, 1), rtol=2e-5, atol=2e-5 * dim)
-    final = rescored(query, documents, found, m, kernels=kernels(level)), rescored(query, documents, found, m, kernels=None)
+    np.testing.assert_allclose(
+        scores, np.take_along_axis(values, found, 1), rtol=2e-5, atol=2e-5 * dim
+    )
+    final = (
+        rescored(query, documents, found, m, kernels=kernels(level)),
+        rescored(query, documents, found, m, kernels=None),
+    )
     np.testing.assert_allclose(final[0][1], final[1][1], rtol=1e-5, atol=1e-5)
 
 
@@ -58,9 +72,13 @@ def test_documents_are_read_where_they_lie_whatever_their_strides(storage: str) 
     query, documents = clustered(4, seed=1).floats(), clustered(90).quantise(storage)
     for chosen in (slice(None, None, -1), slice(5, None, 3), [3, 1, 80]):
         part = documents[chosen]
-        np.testing.assert_array_equal(scan(query, part, 5, kernels=kernels())[0], numpy_scan(query, part, 5)[0])
+        np.testing.assert_array_equal(
+            scan(query, part, 5, kernels=kernels())[0], numpy_scan(query, part, 5)[0]
+        )
     wide = replace(documents, vectors=np.asfortranarray(documents.vectors))
-    np.testing.assert_array_equal(scan(query, wide, 5, kernels=kernels())[0], scan(query, documents, 5, kernels=kernels())[0])
+    np.testing.assert_array_equal(
+        scan(query, wide, 5, kernels=kernels())[0], scan(query, documents, 5, kernels=kernels())[0]
+    )
 
 
 @pytest.mark.parametrize("similarity", sorted(FUNCTIONS))
@@ -69,4 +87,9 @@ def test_values_too_large_to_score_are_an_error_by_either(similarity: str) -> No
     documents.vectors[:21] = 1
     for chosen in (kernels(), None):
         with pytest.raises(InputError, match="document 21 has a score of NaN or infinity"):
-            scan(np.full((2, 20), 1e20 if similarity == "dot" else 1, np.float32), documents, 3, kernels=chosen)
+            scan(
+                np.full((2, 20), 1e20 if similarity == "dot" else 1, np.float32),
+                documents,
+                3,
+                kernels=chosen,
+            )

@@ -1,4 +1,6 @@
-"""The sources of levels that this processor may lack, run with their instructions emulated by SIMDe (Debian: libsimde-dev)."""
+"""The sources of levels that this processor may lack, run with their instructions emulated by SIMDe
+(Debian: libsimde-dev).
+"""
 
 from __future__ import annotations
 
@@ -34,28 +36,52 @@ def can_emulate() -> bool:
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None or "avx2" not in runnable():
         return False
-    return subprocess.run([compiler, "-E", "-include", "simde/x86/avx512.h", "-x", "c", "/dev/null"], capture_output=True).returncode == 0
+    return (
+        subprocess.run(
+            [compiler, "-E", "-include", "simde/x86/avx512.h", "-x", "c", "/dev/null"],
+            capture_output=True,
+        ).returncode
+        == 0
+    )
 
 
-pytestmark = pytest.mark.skipif(not can_emulate(), reason="no AVX2, or no C compiler that finds SIMDe's headers (libsimde-dev)")
+pytestmark = pytest.mark.skipif(
+    not can_emulate(), reason="no AVX2, or no C compiler that finds SIMDe's headers (libsimde-dev)"
+)
 
 
 @pytest.fixture(scope="module", params=["avx512", "vnni", "bf16", "amx", "avxvnni"])
 def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kernels:
     library = tmp_path_factory.mktemp(request.param) / "kernels.so"
     emulated = (*OF_AVX2, f"-DEMULATE_{request.param.upper()}", "-include", str(HEADER))
-    compile_library(library, of={"plain": Level(8 if request.param == "avxvnni" else 16, emulated)}, flags=("-O1",))
+    compile_library(
+        library,
+        of={"plain": Level(8 if request.param == "avxvnni" else 16, emulated)},
+        flags=("-O1",),
+    )
     found = kernels("plain", path=library)
-    assert found.call("units", PRECISIONS.index("int8"), 9) == {"avx512": 5, "amx": 16}.get(request.param, 3)
+    assert found.call("units", PRECISIONS.index("int8"), 9) == {"avx512": 5, "amx": 16}.get(
+        request.param, 3
+    )
     return found
 
 
-def test_models_give_the_vectors_of_another_level(own: Kernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_give_the_vectors_of_another_level(
+    own: Kernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes = {"hidden_size": 72, "num_attention_heads": 2, "intermediate_size": 400}
-    folder = read_model_folder(tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes))
-    wanted = {precision: NativeRuntime.open(folder, precision=precision, level="avx2").embed(packed(LENGTHS)) for precision in PRECISIONS}
+    folder = read_model_folder(
+        tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes)
+    )
+    wanted = {
+        precision: NativeRuntime.open(folder, precision=precision, level="avx2").embed(
+            packed(LENGTHS)
+        )
+        for precision in PRECISIONS
+    }
     monkeypatch.setattr(native, "kernels", lambda level: own)
-    for precision, least in zip(PRECISIONS, (1e-5, 3e-3, 3e-3), strict=True):  # roundings fall otherwise where sums differ by their order
+    # roundings fall otherwise where sums differ by their order
+    for precision, least in zip(PRECISIONS, (1e-5, 3e-3, 3e-3), strict=True):
         vectors = NativeRuntime.open(folder, precision=precision).embed(packed(LENGTHS))
         np.testing.assert_allclose(vectors, wanted[precision], atol=least, rtol=0)
 
@@ -67,28 +93,53 @@ def test_gradients_are_those_of_another_level(
 ) -> None:
     sizes = {"hidden_size": 72, "num_attention_heads": 2, "intermediate_size": 400}
     model = TextModel.open(tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes))
-    weights, found = [weight for name, weight in model.parameters().items() if not name.startswith("pooler")], []
+    weights, found = (
+        [weight for name, weight in model.parameters().items() if not name.startswith("pooler")],
+        [],
+    )
     batch = packed([length for length in LENGTHS if length])
     for chosen in (own, kernels("avx2")):
         monkeypatch.setattr(native_layers, "kernels", lambda level, chosen=chosen: chosen)
         model.layers = native_layers.NativeLayers(model.backbone, precision=precision, threads=2)
         states = model.states(batch, picked=batch.lengths // 2 if one_token else None)
-        loss = (states * torch.randn(states.shape, generator=torch.Generator().manual_seed(0))).sum()
+        loss = (
+            states * torch.randn(states.shape, generator=torch.Generator().manual_seed(0))
+        ).sum()
         found.append([states.detach(), *torch.autograd.grad(loss, weights)])
     for one, other in zip(*found, strict=True):
-        assert float((one - other).norm()) <= (1e-5 if precision == "float32" else 2e-2) * float(other.norm()) + 1e-3
+        assert (
+            float((one - other).norm())
+            <= (1e-5 if precision == "float32" else 2e-2) * float(other.norm()) + 1e-3
+        )
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("columns", [1, 3, 7, 383, 385, 900])
 def test_products_are_those_of_another_level(own: Kernels, precision: str, columns: int) -> None:
     generator = np.random.default_rng(columns)
-    weight, bias = generator.standard_normal((40, columns), np.float32), generator.standard_normal(40, np.float32)
+    weight, bias = (
+        generator.standard_normal((40, columns), np.float32),
+        generator.standard_normal(40, np.float32),
+    )
     inputs, results = generator.standard_normal((29, columns), np.float32) * 3 + 1, []
     for chosen in (own, kernels("avx2")):
-        out, room = np.zeros((29, 64), np.float32), np.empty(29 * (chosen.padded(columns) + 2), np.float32)
+        out, room = (
+            np.zeros((29, 64), np.float32),
+            np.empty(29 * (chosen.padded(columns) + 2), np.float32),
+        )
         matrix = Matrix(chosen, [weight], [bias], precision=precision)
-        chosen.call("product", ctypes.addressof(matrix.layout), np.array([0, 40, 0, columns]), inputs, columns, 29, room, out, 64, 0)
+        chosen.call(
+            "product",
+            ctypes.addressof(matrix.layout),
+            np.array([0, 40, 0, columns]),
+            inputs,
+            columns,
+            29,
+            room,
+            out,
+            64,
+            0,
+        )
         results.append(out[:, :40])
     np.testing.assert_allclose(results[0], results[1], atol=1e-3, rtol=1e-4)
 
@@ -102,7 +153,9 @@ def test_scans_find_what_numpy_finds(own: Kernels, storage: str) -> None:
     np.testing.assert_allclose(np.sort(scores), np.sort(by_numpy), rtol=1e-4, atol=1e-4)
 
 
-def test_shortlists_are_those_of_another_level(own: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shortlists_are_those_of_another_level(
+    own: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     query, documents = clustered(5, seed=1).floats(), clustered(300)
     for module, kind in ((funnel, funnel.Funnel), (signs, signs.Signs)):
         index = kind.of(documents)

@@ -1,4 +1,6 @@
-"""Products, normalisation and attention beside numpy in float64, on each level that this processor runs."""
+"""Products, normalisation and attention beside numpy in float64, on each level that this processor
+runs.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +43,34 @@ def finished(finish: int, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return x
 
 
-def product(own: Kernels, matrix: Matrix, inputs: Floats, out: Floats, *, span: tuple[int, ...] = (), finish: int = STORE) -> None:
-    """`out` becomes the product of `inputs` with the part `span` of `matrix`, by default with all of it."""
+def product(
+    own: Kernels,
+    matrix: Matrix,
+    inputs: Floats,
+    out: Floats,
+    *,
+    span: tuple[int, ...] = (),
+    finish: int = STORE,
+) -> None:
+    """`out` becomes the product of `inputs` with the part `span` of `matrix`, by default with all
+    of it.
+    """
     layout = matrix.layout
     span = span or (0, layout.rows, 0, layout.columns)
     count, depth = inputs.shape
     room = np.empty(count * (own.padded(depth) + 2), np.float32)
-    own.call("product", ctypes.addressof(layout), np.array(span, np.int64), inputs, depth, count, room, out, out.shape[1], finish)
+    own.call(
+        "product",
+        ctypes.addressof(layout),
+        np.array(span, np.int64),
+        inputs,
+        depth,
+        count,
+        room,
+        out,
+        out.shape[1],
+        finish,
+    )
 
 
 def bfloat16(x: Floats) -> Floats:
@@ -64,28 +87,63 @@ def eight_bits_by_row(weight: Floats) -> npt.NDArray[np.float64]:
 
 
 def eight_bits_by_token(x: Floats) -> npt.NDArray[np.float64]:
-    """What is left of inputs that are whole numbers from 0 to 255 between a row's least and greatest."""
+    """What is left of inputs that are whole numbers from 0 to 255 between a row's least and
+    greatest.
+    """
     least, most = x.min(1, keepdims=True), x.max(1, keepdims=True)
-    scale = np.where(most > least, (most - least) / np.float32(255), np.float32(1)).astype(np.float32)
-    return np.clip(np.rint((x - least) * (np.float32(1) / scale)), 0, 255).astype(np.float64) * scale + least
+    scale = np.where(most > least, (most - least) / np.float32(255), np.float32(1)).astype(
+        np.float32
+    )
+    return (
+        np.clip(np.rint((x - least) * (np.float32(1) / scale)), 0, 255).astype(np.float64) * scale
+        + least
+    )
 
 
-@given(levels, st.integers(1, 40), st.integers(1, 70), st.integers(1, 900), st.integers(0, 5), st.integers(0, 2**31))
+@given(
+    levels,
+    st.integers(1, 40),
+    st.integers(1, 70),
+    st.integers(1, 900),
+    st.integers(0, 5),
+    st.integers(0, 2**31),
+)
 @settings(max_examples=60)
 def test_products(level: str, count: int, rows: int, columns: int, finish: int, seed: int) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
-    weight, bias, inputs = random(generator, rows, columns), random(generator, rows), random(generator, count, columns)
+    weight, bias, inputs = (
+        random(generator, rows, columns),
+        random(generator, rows),
+        random(generator, count, columns),
+    )
     out = random(generator, count, own.padded(rows))
-    wanted = inputs.astype(np.float64) @ weight.T.astype(np.float64) + (out[:, :rows] if finish == ADD else bias)
+    wanted = inputs.astype(np.float64) @ weight.T.astype(np.float64) + (
+        out[:, :rows] if finish == ADD else bias
+    )
     product(own, Matrix(own, [weight], [bias]), inputs, out, finish=finish)
-    np.testing.assert_allclose(out[:, :rows], finished(finish, wanted), atol=2e-6 * math.sqrt(columns) * 4, rtol=2e-6)
+    np.testing.assert_allclose(
+        out[:, :rows], finished(finish, wanted), atol=2e-6 * math.sqrt(columns) * 4, rtol=2e-6
+    )
 
 
-@given(levels, st.sampled_from(["bfloat16", "int8"]), st.integers(1, 20), st.integers(1, 70), st.integers(1, 900), st.integers(0, 2**31))
+@given(
+    levels,
+    st.sampled_from(["bfloat16", "int8"]),
+    st.integers(1, 20),
+    st.integers(1, 70),
+    st.integers(1, 900),
+    st.integers(0, 2**31),
+)
 @settings(max_examples=60)
-def test_products_of_lower_precision(level: str, precision: str, count: int, rows: int, columns: int, seed: int) -> None:
+def test_products_of_lower_precision(
+    level: str, precision: str, count: int, rows: int, columns: int, seed: int
+) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
-    weight, bias, inputs = random(generator, rows, columns), random(generator, rows), random(generator, count, columns) * 3 + 1
+    weight, bias, inputs = (
+        random(generator, rows, columns),
+        random(generator, rows),
+        random(generator, count, columns) * 3 + 1,
+    )
     inputs[0] = 2.5  # all equal: nothing between the least and the greatest
     weight[0] = 0.0
     if precision == "bfloat16":
@@ -97,9 +155,18 @@ def test_products_of_lower_precision(level: str, precision: str, count: int, row
     np.testing.assert_allclose(out[:, :rows], wanted, atol=1e-5 * math.sqrt(columns) * 4, rtol=1e-5)
 
 
-@given(levels, st.sampled_from(PRECISIONS), st.integers(0, 3), st.integers(1, 60), st.integers(0, 2), st.integers(1, 500))
+@given(
+    levels,
+    st.sampled_from(PRECISIONS),
+    st.integers(0, 3),
+    st.integers(1, 60),
+    st.integers(0, 2),
+    st.integers(1, 500),
+)
 @settings(max_examples=30)
-def test_parts_of_a_product(level: str, precision: str, first_panel: int, rows: int, slices: int, depth: int) -> None:
+def test_parts_of_a_product(
+    level: str, precision: str, first_panel: int, rows: int, slices: int, depth: int
+) -> None:
     own, generator = kernels(level), np.random.default_rng(rows)
     start, before = first_panel * own.panel, slices * SLICE
     depth = depth if before + depth > 2 * SLICE else min(depth, SLICE)
@@ -113,11 +180,19 @@ def test_parts_of_a_product(level: str, precision: str, first_panel: int, rows: 
 
 def test_layers_one_below_the_other_are_one_matrix() -> None:
     own, generator = kernels(), np.random.default_rng(0)
-    parts, biases = [random(generator, 21, 33) for _ in range(3)], [random(generator, 21) for _ in range(3)]
+    parts, biases = (
+        [random(generator, 21, 33) for _ in range(3)],
+        [random(generator, 21) for _ in range(3)],
+    )
     inputs = random(generator, 4, 33)
     for precision in PRECISIONS:
         apart, together = np.zeros((2, 4, own.padded(63)), np.float32)
-        product(own, Matrix(own, [np.concatenate(parts)], [np.concatenate(biases)], precision=precision), inputs, apart)
+        product(
+            own,
+            Matrix(own, [np.concatenate(parts)], [np.concatenate(biases)], precision=precision),
+            inputs,
+            apart,
+        )
         product(own, Matrix(own, parts, biases, precision=precision), inputs, together)
         np.testing.assert_array_equal(apart, together)
 
@@ -144,45 +219,95 @@ def test_normalised_rows(level: str, count: int, width: int, with_bias: bool, se
     weight, shift = random(generator, width), random(generator, width)
     norm = NormLayout(weight=weight.ctypes.data, bias=shift.ctypes.data)
     x = rows.astype(np.float64) + (bias if with_bias else 0)
-    wanted = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5) * weight + shift
+    wanted = (x - x.mean(1, keepdims=True)) / np.sqrt(
+        x.var(1, keepdims=True) + 1e-5
+    ) * weight + shift
     own.call(
-        "normalise_rows", rows, width, count, width, bias if with_bias else None, ctypes.addressof(norm), 1e-5, rows, width, None, None
+        "normalise_rows",
+        rows,
+        width,
+        count,
+        width,
+        bias if with_bias else None,
+        ctypes.addressof(norm),
+        1e-5,
+        rows,
+        width,
+        None,
+        None,
     )
     np.testing.assert_allclose(rows, wanted, atol=1e-4)
 
 
-@given(levels, st.integers(1, 120), st.sampled_from([1, 3, 8, 32, 40]), st.integers(1, 3), st.booleans(), st.floats(0.1, 30))
+@given(
+    levels,
+    st.integers(1, 120),
+    st.sampled_from([1, 3, 8, 32, 40]),
+    st.integers(1, 3),
+    st.booleans(),
+    st.floats(0.1, 30),
+)
 @settings(max_examples=30)
-def test_attention(level: str, length: int, wide: int, heads: int, biased: bool, spread: float) -> None:
+def test_attention(
+    level: str, length: int, wide: int, heads: int, biased: bool, spread: float
+) -> None:
     own, generator, reach = kernels(level), np.random.default_rng(length), 130
     hidden = wide * heads
     projected = random(generator, length, 3 * hidden)
     projected[:, : 2 * hidden] *= spread
     by_distance = random(generator, heads, 2 * reach - 1)
     distances = np.concatenate([by_distance.ravel(), np.zeros(own.panel, np.float32)])
-    model = ModelLayout(hidden=hidden, heads=heads, reach=reach, distances=distances.ctypes.data if biased else None)
-    q, k, v = (part.reshape(length, heads, wide).transpose(1, 0, 2).astype(np.float64) for part in np.split(projected, 3, axis=1))
+    model = ModelLayout(
+        hidden=hidden, heads=heads, reach=reach, distances=distances.ctypes.data if biased else None
+    )
+    q, k, v = (
+        part.reshape(length, heads, wide).transpose(1, 0, 2).astype(np.float64)
+        for part in np.split(projected, 3, axis=1)
+    )
     scores = q @ k.transpose(0, 2, 1) / math.sqrt(wide)
     if biased:
-        scores += by_distance[:, np.arange(length)[None, :] - np.arange(length)[:, None] + reach - 1]
+        scores += by_distance[
+            :, np.arange(length)[None, :] - np.arange(length)[:, None] + reach - 1
+        ]
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     wanted = (weights / weights.sum(-1, keepdims=True)) @ v
     scratch = np.empty(own.call("attention_scratch", ctypes.addressof(model), length), np.float32)
-    own.call("attend", ctypes.addressof(model), projected, 3 * hidden, length, np.array([0, length]), projected, 3 * hidden, scratch)
+    own.call(
+        "attend",
+        ctypes.addressof(model),
+        projected,
+        3 * hidden,
+        length,
+        np.array([0, length]),
+        projected,
+        3 * hidden,
+        scratch,
+    )
     got = projected[:, :hidden].reshape(length, heads, wide).transpose(1, 0, 2)
     np.testing.assert_allclose(got, wanted, atol=2e-5 * max(1.0, spread * spread))
 
 
-@given(levels, st.sampled_from(["float32", "bfloat16"]), st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**31))
+@given(
+    levels,
+    st.sampled_from(["float32", "bfloat16"]),
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.integers(0, 2**31),
+)
 @settings(max_examples=40)
-def test_layers_turned_round_take_gradients_back(level: str, precision: str, rows: int, columns: int, seed: int) -> None:
+def test_layers_turned_round_take_gradients_back(
+    level: str, precision: str, rows: int, columns: int, seed: int
+) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
     parts = [random(generator, rows, columns), random(generator, 3, columns)]
     gradient = random(generator, 7, rows + 3)
     matrix = Turned(own, parts, precision=precision)
     out = np.zeros((7, own.padded(columns)), np.float32)
     product(own, matrix, gradient, out)
-    given, weight = (bfloat16(part) if precision == "bfloat16" else part for part in (gradient, np.concatenate(parts)))
+    given, weight = (
+        bfloat16(part) if precision == "bfloat16" else part
+        for part in (gradient, np.concatenate(parts))
+    )
     np.testing.assert_allclose(out[:, :columns], given.astype(np.float64) @ weight, atol=1e-3)
     matrix.fill([part * 0 for part in parts])
     product(own, matrix, gradient, out)
@@ -193,15 +318,51 @@ def test_layers_turned_round_take_gradients_back(level: str, precision: str, row
 @settings(max_examples=30)
 def test_the_way_back_through_a_layer_norm(level: str, count: int, width: int, seed: int) -> None:
     own, generator = kernels(level), np.random.default_rng(seed)
-    rows, weight, shift = random(generator, count, width) * 3 + 1, random(generator, width), random(generator, width)
+    rows, weight, shift = (
+        random(generator, count, width) * 3 + 1,
+        random(generator, width),
+        random(generator, width),
+    )
     gradient, before = random(generator, count, width), random(generator, 2, width)
-    x, w, b = (torch.tensor(part, dtype=torch.float64, requires_grad=True) for part in (rows, weight, shift))
-    torch.nn.functional.layer_norm(x, (width,), w, b, 1e-5).backward(torch.from_numpy(gradient).double())
+    x, w, b = (
+        torch.tensor(part, dtype=torch.float64, requires_grad=True)
+        for part in (rows, weight, shift)
+    )
+    torch.nn.functional.layer_norm(x, (width,), w, b, 1e-5).backward(
+        torch.from_numpy(gradient).double()
+    )
     norm = NormLayout(weight=weight.ctypes.data, bias=shift.ctypes.data)
-    kept, factors, slopes = np.empty((count, width), np.float32), np.empty(count, np.float32), before.copy()
-    own.call("normalise_rows", rows, width, count, width, None, ctypes.addressof(norm), 1e-5, rows.copy(), width, kept, factors)
+    kept, factors, slopes = (
+        np.empty((count, width), np.float32),
+        np.empty(count, np.float32),
+        before.copy(),
+    )
+    own.call(
+        "normalise_rows",
+        rows,
+        width,
+        count,
+        width,
+        None,
+        ctypes.addressof(norm),
+        1e-5,
+        rows.copy(),
+        width,
+        kept,
+        factors,
+    )
     slope = SlopeLayout(weight=slopes[0].ctypes.data, bias=slopes[1].ctypes.data)
-    own.call("normalise_back", gradient, width, count, width, kept, factors, weight, ctypes.addressof(slope))
+    own.call(
+        "normalise_back",
+        gradient,
+        width,
+        count,
+        width,
+        kept,
+        factors,
+        weight,
+        ctypes.addressof(slope),
+    )
     assert x.grad is not None
     assert w.grad is not None
     assert b.grad is not None
@@ -210,35 +371,69 @@ def test_the_way_back_through_a_layer_norm(level: str, count: int, width: int, s
     np.testing.assert_allclose(slopes, before + np.stack([w.grad, b.grad]), atol=1e-4)
 
 
-@given(levels, st.integers(1, 120), st.sampled_from([1, 3, 8, 32, 40]), st.integers(1, 3), st.booleans(), st.floats(0.1, 3))
+@given(
+    levels,
+    st.integers(1, 120),
+    st.sampled_from([1, 3, 8, 32, 40]),
+    st.integers(1, 3),
+    st.booleans(),
+    st.floats(0.1, 3),
+)
 @settings(max_examples=30)
-def test_the_way_back_through_attention(level: str, length: int, wide: int, heads: int, biased: bool, spread: float) -> None:
+def test_the_way_back_through_attention(
+    level: str, length: int, wide: int, heads: int, biased: bool, spread: float
+) -> None:
     own, generator, reach = kernels(level), np.random.default_rng(length), 130
     hidden, panel = wide * heads, own.panel
     room = np.zeros(length * 3 * hidden + panel, np.float32)
     projected = room[: length * 3 * hidden].reshape(length, 3 * hidden)
     projected[:] = random(generator, length, 3 * hidden)
     projected[:, : 2 * hidden] *= spread
-    by_distance, gradient = random(generator, heads, 2 * reach - 1), random(generator, length, hidden)
+    by_distance, gradient = (
+        random(generator, heads, 2 * reach - 1),
+        random(generator, length, hidden),
+    )
     distances = np.concatenate([by_distance.ravel(), np.zeros(panel, np.float32)])
-    model = ModelLayout(hidden=hidden, heads=heads, reach=reach, distances=distances.ctypes.data if biased else None)
+    model = ModelLayout(
+        hidden=hidden, heads=heads, reach=reach, distances=distances.ctypes.data if biased else None
+    )
 
-    given, bias = (torch.tensor(part, dtype=torch.float64, requires_grad=True) for part in (projected, by_distance))
+    given, bias = (
+        torch.tensor(part, dtype=torch.float64, requires_grad=True)
+        for part in (projected, by_distance)
+    )
     q, k, v = (part.unflatten(1, (heads, wide)).transpose(0, 1) for part in given.chunk(3, 1))
     scores = q @ k.transpose(1, 2) / math.sqrt(wide)
     places = torch.arange(length)
     scores = scores + bias[:, places[None, :] - places[:, None] + reach - 1] * float(biased)
     mixed = (scores.softmax(-1) @ v).transpose(0, 1).flatten(1)
     made = np.ascontiguousarray(mixed.detach().numpy(), np.float32)
-    scratch = np.empty(own.call("attention_back_scratch", ctypes.addressof(model), length), np.float32)
+    scratch = np.empty(
+        own.call("attention_back_scratch", ctypes.addressof(model), length), np.float32
+    )
     for only in {(0, length), (length // 2, length // 2 + 1), (length - 1, length)}:
         queries = slice(*only)
-        wanted = torch.autograd.grad(mixed[queries], (given, bias), torch.from_numpy(gradient[queries]).double(), retain_graph=True)
+        wanted = torch.autograd.grad(
+            mixed[queries],
+            (given, bias),
+            torch.from_numpy(gradient[queries]).double(),
+            retain_graph=True,
+        )
         back, slopes = np.zeros_like(projected), np.zeros_like(by_distance)
         own.call(
-            "attend_back", ctypes.addressof(model), projected, 3 * hidden, made[queries], gradient[queries], hidden, length,
-            np.array(only), back, slopes if biased else None, scratch,
-        )  # fmt: skip
+            "attend_back",
+            ctypes.addressof(model),
+            projected,
+            3 * hidden,
+            made[queries],
+            gradient[queries],
+            hidden,
+            length,
+            np.array(only),
+            back,
+            slopes if biased else None,
+            scratch,
+        )
         tolerance = 2e-5 * max(1.0, spread * spread)
         np.testing.assert_allclose(back, wanted[0], atol=tolerance)
         np.testing.assert_allclose(slopes, wanted[1], atol=tolerance * math.sqrt(length))

@@ -1,4 +1,6 @@
-"""A run folder as `nearfield tune` writes it: real code of the standard library, numbers drawn with numpy."""
+"""A run folder as `nearfield tune` writes it: real code of the standard library, numbers drawn with
+numpy.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def documented() -> list[tuple[str, str, str]]:
 
 
 def functions() -> Iterator[tuple[str, str, str]]:
-    """(id, first sentence of the docstring, code without it) of documented functions of the standard library."""
+    """(id, first sentence of the docstring, code without it) of documented functions of the
+    standard library.
+    """
     for module in MODULES:
         path = Path(sysconfig.get_paths()["stdlib"]) / f"{module}.py"
         if not path.is_file():
@@ -61,10 +65,16 @@ def functions() -> Iterator[tuple[str, str, str]]:
         source = path.read_text(encoding="utf-8")
         name = module.removesuffix("/__init__").replace("/", ".")
         for node in ast.walk(ast.parse(source)):
-            if not isinstance(node, ast.FunctionDef | ast.ClassDef) or not (docstring := ast.get_docstring(node)):
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef) or not (
+                docstring := ast.get_docstring(node)
+            ):
                 continue
             node.body = node.body[1:] or [ast.Pass()]
-            yield f"{name}.{node.name}", docstring.split(".")[0].split("\n\n")[0].strip() + ".", ast.unparse(node)[:1500]
+            yield (
+                f"{name}.{node.name}",
+                docstring.split(".")[0].split("\n\n")[0].strip() + ".",
+                ast.unparse(node)[:1500],
+            )
 
 
 def estimate(values: np.ndarray) -> dict[str, float]:
@@ -84,10 +94,27 @@ def ranks_for(mean: float, luck: np.ndarray) -> np.ndarray:
 
 
 def row(name: str, values: np.ndarray, letters: str, **more: Any) -> dict[str, Any]:
-    means = {"nDCG@10": float(values.mean()), "R@100": min(float(values.mean()) + 0.24, 1), "RR@10": float(values.mean()) - 0.03}
-    facts = {"model": name, "dim": 384, "storage": "float32", "bytes_per_document": 1536.0, "documents_per_second": 214.0}
+    means = {
+        "nDCG@10": float(values.mean()),
+        "R@100": min(float(values.mean()) + 0.24, 1),
+        "RR@10": float(values.mean()) - 0.03,
+    }
+    facts = {
+        "model": name,
+        "dim": 384,
+        "storage": "float32",
+        "bytes_per_document": 1536.0,
+        "documents_per_second": 214.0,
+    }
     facts |= {"query_milliseconds": 8.3, **more}
-    return {"name": name, "estimate": estimate(values), "means": means, "letters": letters, "per_query": values.tolist(), **facts}
+    return {
+        "name": name,
+        "estimate": estimate(values),
+        "means": means,
+        "letters": letters,
+        "per_query": values.tolist(),
+        **facts,
+    }
 
 
 def comparison(rows: list[dict[str, Any]], ids: list[str], notes: list[str]) -> dict[str, Any]:
@@ -95,9 +122,22 @@ def comparison(rows: list[dict[str, Any]], ids: list[str], notes: list[str]) -> 
     for place, a in enumerate(rows):
         for b in rows[place + 1 :]:
             difference = np.array(a["per_query"]) - np.array(b["per_query"])
-            pair = {"a": a["name"], "b": b["name"], "difference": estimate(difference), "p": 1e-4, "p_holm": 6e-4, "queries_needed": 41}
+            pair = {
+                "a": a["name"],
+                "b": b["name"],
+                "difference": estimate(difference),
+                "p": 1e-4,
+                "p_holm": 6e-4,
+                "queries_needed": 41,
+            }
             pairs.append(pair)
-    facts = {"collection": "stdlib", "split": "test", "documents": 3820, "measure": "nDCG@10", "query_ids": ids}
+    facts = {
+        "collection": "stdlib",
+        "split": "test",
+        "documents": 3820,
+        "measure": "nDCG@10",
+        "query_ids": ids,
+    }
     return {**facts, "rows": rows, "pairs": pairs, "notes": notes}
 
 
@@ -108,16 +148,28 @@ def storage_rows(luck: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     for model, mean, robust in (("tuned", TUNED, 0.5), ("base", BASE, 1.0)):
         for storage, width in sizes.items():
             for dim in (384, 256, 128, 64):
-                fall = loss[storage] * (384 / dim) ** 0.6 + 0.018 * np.log2(384 / dim) ** 1.6 * robust
+                fall = (
+                    loss[storage] * (384 / dim) ** 0.6 + 0.018 * np.log2(384 / dim) ** 1.6 * robust
+                )
                 values = ndcg(ranks_for(mean - fall, luck[model]))
-                facts = {"model": model, "dim": dim, "storage": storage, "bytes_per_document": dim * width}
+                facts = {
+                    "model": model,
+                    "dim": dim,
+                    "storage": storage,
+                    "bytes_per_document": dim * width,
+                }
                 rows.append(row(f"{model} {dim} {storage}", values, "a", **facts))
     return sorted(rows, key=lambda one: -one["estimate"]["mean"])
 
 
-def ranking(rank: int, relevant: dict[str, str], pool: list[dict[str, str]], generator: np.random.Generator) -> list[dict[str, Any]]:
+def ranking(
+    rank: int, relevant: dict[str, str], pool: list[dict[str, str]], generator: np.random.Generator
+) -> list[dict[str, Any]]:
     places = generator.choice(len(pool), 5, replace=False)
-    hits = [{**pool[place], "score": round(0.74 - 0.03 * n, 3), "relevance": 0} for n, place in enumerate(places)]
+    hits = [
+        {**pool[place], "score": round(0.74 - 0.03 * n, 3), "relevance": 0}
+        for n, place in enumerate(places)
+    ]
     if rank < 5:
         hits[rank] = {**relevant, "score": round(0.74 - 0.03 * rank, 3), "relevance": 1}
     return hits
@@ -128,7 +180,9 @@ def write(folder: Path, name: str, value: Any) -> None:
 
 
 def make_run(folder: Path, *, n: int = 400, seed: int = 0, query: str | None = None) -> Path:
-    """Write a finished run of `n` test queries to `folder`. `query` replaces every gained query's text, to test escaping."""
+    """Write a finished run of `n` test queries to `folder`. `query` replaces every gained query's
+    text, to test escaping.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
     found = documented()
@@ -137,18 +191,27 @@ def make_run(folder: Path, *, n: int = 400, seed: int = 0, query: str | None = N
     ids = [f"q{place}" for place in range(n)]
     texts = [query or sentence for _, sentence, _ in chosen]
     skill = generator.uniform(size=n)
-    luck = {model: np.clip(skill + generator.normal(0, 0.16, n), 0, 1) for model in ("base", "tuned", "bm25", "fused")}
+    luck = {
+        model: np.clip(skill + generator.normal(0, 0.16, n), 0, 1)
+        for model in ("base", "tuned", "bm25", "fused")
+    }
     ranks = {"base": ranks_for(BASE, luck["base"]), "tuned": ranks_for(TUNED, luck["tuned"])}
     before, after = ndcg(ranks["base"]), ndcg(ranks["tuned"])
     write_reports(folder, ids, luck, before, after)
     write_training(folder, generator)
-    rows = [{"id": i, "text": t, "before": float(b), "after": float(a)} for i, t, b, a in zip(ids, texts, before, after, strict=True)]
+    rows = [
+        {"id": i, "text": t, "before": float(b), "after": float(a)}
+        for i, t, b, a in zip(ids, texts, before, after, strict=True)
+    ]
     write(folder, "queries.json", rows)
     order = np.argsort(before - after, kind="stable")
     examples = []
     for place in [*order[:5], *order[::-1][:5]]:
         relevant = {"id": chosen[place][0], "title": chosen[place][0], "text": chosen[place][2]}
-        both = {f"{when}_ranking": ranking(int(ranks[model][place]), relevant, documents, generator) for when, model in MODELS}
+        both = {
+            f"{when}_ranking": ranking(int(ranks[model][place]), relevant, documents, generator)
+            for when, model in MODELS
+        }
         examples.append({**rows[place], **both})
     write(folder, "examples.json", examples)
     return folder
@@ -157,26 +220,91 @@ def make_run(folder: Path, *, n: int = 400, seed: int = 0, query: str | None = N
 MODELS = (("before", "base"), ("after", "tuned"))
 
 
-def write_reports(folder: Path, ids: list[str], luck: dict[str, np.ndarray], before: np.ndarray, after: np.ndarray) -> None:
+def write_reports(
+    folder: Path, ids: list[str], luck: dict[str, np.ndarray], before: np.ndarray, after: np.ndarray
+) -> None:
     n = len(ids)
-    bm25, fused = (ndcg(ranks_for(mean, luck[name])) for name, mean in (("bm25", 0.353), ("fused", 0.477)))
+    bm25, fused = (
+        ndcg(ranks_for(mean, luck[name])) for name, mean in (("bm25", 0.353), ("fused", 0.477))
+    )
     lexical = {"dim": None, "storage": "", "documents_per_second": None}
     rows = [row("minilm tuned", after, "a"), row("minilm", before, "b")]
-    rows += [row("minilm + bm25 (fused)", fused, "b", **lexical, bytes_per_document=2466.0, query_milliseconds=9.1)]
+    rows += [
+        row(
+            "minilm + bm25 (fused)",
+            fused,
+            "b",
+            **lexical,
+            bytes_per_document=2466.0,
+            query_milliseconds=9.1,
+        )
+    ]
     rows += [row("bm25", bm25, "c", **lexical, bytes_per_document=930.0, query_milliseconds=0.4)]
-    write(folder, "comparison.json", comparison(rows, ids, ["12 documents were longer than 256 tokens; the rest of each was not read."]))
-    write(folder, "storage.json", comparison(storage_rows(luck), ids, ["minilm was not trained for dims below 384 (Matryoshka)."]))
-    forgotten = [{"guard": "pydoc-topics", "measure": "nDCG@10", "queries": 812, "before": 0.8131, "after": 0.8092, "margin": 0.01}]
-    facts = {"outcome": "better", "measure": "nDCG@10", "collection": "stdlib", "split": "test", "queries": n, "p": 0.00005}
-    estimates = {"baseline": estimate(before), "tuned": estimate(after), "difference": estimate(after - before)}
-    write(folder, "verdict.json", {**facts, **estimates, "queries_needed": 96, "forgotten": forgotten})
-    seconds = {"doctor": 3.1, "baseline": 41.2, "mine": 18.7, "train": 212.4, "merge": 84.0, "test": 66.3}
+    write(
+        folder,
+        "comparison.json",
+        comparison(
+            rows, ids, ["12 documents were longer than 256 tokens; the rest of each was not read."]
+        ),
+    )
+    write(
+        folder,
+        "storage.json",
+        comparison(
+            storage_rows(luck), ids, ["minilm was not trained for dims below 384 (Matryoshka)."]
+        ),
+    )
+    forgotten = [
+        {
+            "guard": "pydoc-topics",
+            "measure": "nDCG@10",
+            "queries": 812,
+            "before": 0.8131,
+            "after": 0.8092,
+            "margin": 0.01,
+        }
+    ]
+    facts = {
+        "outcome": "better",
+        "measure": "nDCG@10",
+        "collection": "stdlib",
+        "split": "test",
+        "queries": n,
+        "p": 0.00005,
+    }
+    estimates = {
+        "baseline": estimate(before),
+        "tuned": estimate(after),
+        "difference": estimate(after - before),
+    }
+    write(
+        folder, "verdict.json", {**facts, **estimates, "queries_needed": 96, "forgotten": forgotten}
+    )
+    seconds = {
+        "doctor": 3.1,
+        "baseline": 41.2,
+        "mine": 18.7,
+        "train": 212.4,
+        "merge": 84.0,
+        "test": 66.3,
+    }
     sizes = {"train": 2191, "dev": 240, "test": n}
-    about = {"format": 1, "model": "minilm", "collection": "stdlib", "split_sizes": sizes, "documents": 3820}
+    about = {
+        "format": 1,
+        "model": "minilm",
+        "collection": "stdlib",
+        "split_sizes": sizes,
+        "documents": 3820,
+    }
     write(
         folder,
         "run.json",
-        {**about, "started": "2026-11-23T18:32:05+00:00", "seconds": seconds, "notes": ["dev was carved out of train by group."]},
+        {
+            **about,
+            "started": "2026-11-23T18:32:05+00:00",
+            "seconds": seconds,
+            "notes": ["dev was carved out of train by group."],
+        },
     )
 
 
@@ -185,21 +313,95 @@ def write_training(folder: Path, generator: np.random.Generator) -> None:
     lines: list[dict[str, Any]] = [{"step": 0, "dev": 0.548, "measure": "nDCG@10"}]
     for step in steps:
         loss = 0.62 + 1.5 * np.exp(-step / 14) + generator.normal(0, 0.07)
-        lines.append({"step": step, "steps": 60, "loss": float(loss), "rate": 5e-5 * min(step / 6, 1), "pairs_per_second": 12.4})
+        lines.append(
+            {
+                "step": step,
+                "steps": 60,
+                "loss": float(loss),
+                "rate": 5e-5 * min(step / 6, 1),
+                "pairs_per_second": 12.4,
+            }
+        )
         if step % 10 == 0:
-            lines.append({"step": step, "dev": float(0.548 + 0.1 * (1 - np.exp(-step / 15))), "measure": "nDCG@10"})
-    (folder / "training.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    merge = [(0.0, 0.548, 0.8131), (0.25, 0.588, 0.8149), (0.5, 0.621, 0.8127), (0.75, 0.641, 0.8092), (1.0, 0.646, 0.7951)]
-    choices = [{"ratio": r, "dev": dev, "guards": {"pydoc-topics": g}, "allowed": g > 0.803, "chosen": r == 0.75} for r, dev, g in merge]
+            lines.append(
+                {
+                    "step": step,
+                    "dev": float(0.548 + 0.1 * (1 - np.exp(-step / 15))),
+                    "measure": "nDCG@10",
+                }
+            )
+    (folder / "training.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
+    )
+    merge = [
+        (0.0, 0.548, 0.8131),
+        (0.25, 0.588, 0.8149),
+        (0.5, 0.621, 0.8127),
+        (0.75, 0.641, 0.8092),
+        (1.0, 0.646, 0.7951),
+    ]
+    choices = [
+        {
+            "ratio": r,
+            "dev": dev,
+            "guards": {"pydoc-topics": g},
+            "allowed": g > 0.803,
+            "chosen": r == 0.75,
+        }
+        for r, dev, g in merge
+    ]
     write(folder, "merge.json", choices)
-    schedule = {"epochs": 2.0, "batch": 64, "rate": 5e-05, "warmup": 0.1, "evaluations": 6, "precision": "auto", "freeze_embeddings": True}
+    schedule = {
+        "epochs": 2.0,
+        "batch": 64,
+        "rate": 5e-05,
+        "warmup": 0.1,
+        "evaluations": 6,
+        "precision": "auto",
+        "freeze_embeddings": True,
+    }
     negatives = {"per_query": 1, "sources": ["bm25", "model"], "depth": 30, "margin": 0.95}
-    parts = {"objective": {"temperature": 0.05, "dims": []}, "negatives": negatives, "schedule": schedule}
-    write(folder, "recipe.json", {"seed": 0, "measure": "nDCG@10", **parts, "merge": {"ratios": [0.25, 0.5, 0.75, 1.0], "margin": 0.01}})
-    write(folder, "environment.json", {"nearfield": "0.1.0", "python": "3.11.2", "torch": "2.13.0", "processor": "Xeon", "threads": 2})
-    hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("weights", "stdlib", "pydoc-topics")}
-    data = {"model": "minilm", "weights": hashes["weights"], "collection": "stdlib", "fingerprint": hashes["stdlib"]}
-    write(folder, "data.json", {**data, "guards": {"pydoc-topics": hashes["pydoc-topics"]}, "notes": []})
+    parts = {
+        "objective": {"temperature": 0.05, "dims": []},
+        "negatives": negatives,
+        "schedule": schedule,
+    }
+    write(
+        folder,
+        "recipe.json",
+        {
+            "seed": 0,
+            "measure": "nDCG@10",
+            **parts,
+            "merge": {"ratios": [0.25, 0.5, 0.75, 1.0], "margin": 0.01},
+        },
+    )
+    write(
+        folder,
+        "environment.json",
+        {
+            "nearfield": "0.1.0",
+            "python": "3.11.2",
+            "torch": "2.13.0",
+            "processor": "Xeon",
+            "threads": 2,
+        },
+    )
+    hashes = {
+        name: hashlib.sha256(name.encode()).hexdigest()
+        for name in ("weights", "stdlib", "pydoc-topics")
+    }
+    data = {
+        "model": "minilm",
+        "weights": hashes["weights"],
+        "collection": "stdlib",
+        "fingerprint": hashes["stdlib"],
+    }
+    write(
+        folder,
+        "data.json",
+        {**data, "guards": {"pydoc-topics": hashes["pydoc-topics"]}, "notes": []},
+    )
     doctor = [
         (
             "truncated-documents",
@@ -238,4 +440,15 @@ def verdict() -> Verdict:
     better = Estimate(0.101, 0.087, 0.115)
     forgotten = (Forgotten("pydoc-topics", "nDCG@10", 600, 0.81, 0.806, 0.01),)
     means = {"baseline": Estimate(0.539, 0.525, 0.553), "tuned": Estimate(0.64, 0.626, 0.654)}
-    return Verdict("better", "nDCG@10", "stdlib", "test", 1629, **means, difference=better, p=5e-5, queries_needed=41, forgotten=forgotten)
+    return Verdict(
+        "better",
+        "nDCG@10",
+        "stdlib",
+        "test",
+        1629,
+        **means,
+        difference=better,
+        p=5e-5,
+        queries_needed=41,
+        forgotten=forgotten,
+    )

@@ -59,12 +59,20 @@ def test_a_run_with_nothing_but_its_name() -> None:
     assert "nearfield tune my-model --on 'my data'" in text
 
 
-@pytest.mark.parametrize("nasty", ["<script>alert(1)</script>", "a | b", "*x*", "`code`", '---\nlicense: "x"', "ünïcode"])
-def test_names_cannot_break_out(make_run: Callable[..., Path], run_folder: Path, nasty: str) -> None:
+@pytest.mark.parametrize(
+    "nasty", ["<script>alert(1)</script>", "a | b", "*x*", "`code`", '---\nlicense: "x"', "ünïcode"]
+)
+def test_names_cannot_break_out(
+    make_run: Callable[..., Path], run_folder: Path, nasty: str
+) -> None:
     facts = read_run(run_folder)
     assert facts.comparison
     row = replace(facts.comparison.rows[0], name=nasty)
-    facts = replace(facts, about=replace(facts.about, model=nasty), comparison=replace(facts.comparison, rows=(row,)))
+    facts = replace(
+        facts,
+        about=replace(facts.about, model=nasty),
+        comparison=replace(facts.comparison, rows=(row,)),
+    )
     text = model_card(facts)
     assert front_matter(text)["library_name"] == "sentence-transformers"
     assert "license" not in front_matter(text)

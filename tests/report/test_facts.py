@@ -43,7 +43,9 @@ def test_a_whole_run_is_read(run_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("part", "file"), PARTS)
-def test_each_part_but_the_first_may_be_missing(make_run: Callable[..., Path], tmp_path: Path, part: str, file: str) -> None:
+def test_each_part_but_the_first_may_be_missing(
+    make_run: Callable[..., Path], tmp_path: Path, part: str, file: str
+) -> None:
     folder = make_run(tmp_path / "run", n=20)
     (folder / file).unlink()
     assert not getattr(read_run(folder), part)
@@ -57,23 +59,56 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 BROKEN: list[tuple[str, Callable[[Any], Any], str]] = [
-    ("run.json", lambda run: {**run, "format": 2}, r"run\.json: has format 2; this nearfield reads format 1"),
+    (
+        "run.json",
+        lambda run: {**run, "format": 2},
+        r"run\.json: has format 2; this nearfield "
+        r"reads format 1",
+    ),
     ("run.json", lambda run: [], r"run\.json: is '\[\]'; wanted an object"),
-    ("verdict.json", lambda v: {**v, "p": "small"}, r"verdict\.json: p: is 'small'; wanted a number"),
-    ("verdict.json", lambda v: {**v, "queries": 2.5}, r"verdict\.json: queries: is '2\.5'; wanted a whole number"),
-    ("verdict.json", lambda v: {k: v[k] for k in ("p", "queries")}, r"verdict\.json: lacks 'outcome'; it has p, queries"),
+    (
+        "verdict.json",
+        lambda v: {**v, "p": "small"},
+        r"verdict\.json: p: is 'small'; wanted a "
+        r"number",
+    ),
+    (
+        "verdict.json",
+        lambda v: {**v, "queries": 2.5},
+        r"verdict\.json: queries: is '2\.5'; wanted "
+        r"a whole number",
+    ),
+    (
+        "verdict.json",
+        lambda v: {k: v[k] for k in ("p", "queries")},
+        r"verdict\.json: lacks 'outcome'; it has p, queries",
+    ),
     (
         "comparison.json",
-        lambda c: {**c, "rows": [{**c["rows"][0], "estimate": {"mean": 1, "low": None, "high": 2}}]},
+        lambda c: {
+            **c,
+            "rows": [{**c["rows"][0], "estimate": {"mean": 1, "low": None, "high": 2}}],
+        },
         r"rows\[0\]\.estimate\.low: is null",
     ),
-    ("merge.json", lambda m: [{**m[0], "allowed": 1}], r"\[0\]\.allowed: is '1'; wanted true or false"),
+    (
+        "merge.json",
+        lambda m: [{**m[0], "allowed": 1}],
+        r"\[0\]\.allowed: is '1'; wanted true or "
+        r"false",
+    ),
     ("queries.json", lambda q: {"a": 1}, r"queries\.json: is .*; wanted a list"),
 ]
 
 
 @pytest.mark.parametrize(("file", "edit", "message"), BROKEN)
-def test_a_broken_part_is_named(make_run: Callable[..., Path], tmp_path: Path, file: str, edit: Callable[[Any], Any], message: str) -> None:
+def test_a_broken_part_is_named(
+    make_run: Callable[..., Path],
+    tmp_path: Path,
+    file: str,
+    edit: Callable[[Any], Any],
+    message: str,
+) -> None:
     folder = make_run(tmp_path / "run", n=20)
     change(folder / file, edit)
     with pytest.raises(InputError, match=message):

@@ -55,16 +55,29 @@ def page(run_folder: Path) -> Page:
 def test_it_is_one_file_that_loads_nothing(page: Page) -> None:
     loaders = {"src", "srcset", "data", "poster", "action"}
     assert [element for element in page.elements if loaders & set(element[1])] == []
-    links = [attributes.get("href") or "" for _, attributes in page.elements if "href" in attributes]
+    links = [
+        attributes.get("href") or "" for _, attributes in page.elements if "href" in attributes
+    ]
     assert [link for link in links if not link.startswith(("#", "data:"))] == []
-    assert "@import" not in (style := Path(sys.modules[render.__module__].__file__ or "").with_name("page.css").read_text())
+    assert "@import" not in (
+        style := Path(sys.modules[render.__module__].__file__ or "")
+        .with_name("page.css")
+        .read_text()
+    )
     assert "url(" not in style
 
 
 def test_its_policy_lets_only_its_own_scripts_run(page: Page) -> None:
-    policy = next(attributes["content"] for tag, attributes in page.elements if "http-equiv" in attributes) or ""
+    policy = (
+        next(
+            attributes["content"] for tag, attributes in page.elements if "http-equiv" in attributes
+        )
+        or ""
+    )
     figures, *scripts = page.scripts
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    hashes = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    ]
     assert policy.startswith("default-src 'none'; ")
     assert re.findall(r"'sha256-([^']+)'", policy) == hashes
     assert len(json.loads(figures)) == 7
@@ -87,12 +100,24 @@ def test_headings_follow_each_other(page: Page) -> None:
 
 def test_each_plot_says_in_words_what_it_shows(page: Page) -> None:
     drawn = [attributes for _, attributes in page.elements if "data-plot" in attributes]
-    assert [one["data-plot"] for one in drawn] == ["forest", "sizes", "loss", "dev", "merge_dev", "merge_guards", "changes"]
+    assert [one["data-plot"] for one in drawn] == [
+        "forest",
+        "sizes",
+        "loss",
+        "dev",
+        "merge_dev",
+        "merge_guards",
+        "changes",
+    ]
     assert all(one["role"] == "img" and len(one["aria-label"] or "") > 30 for one in drawn)
 
 
 def test_each_table_can_be_reached_by_keyboard_and_has_headers(page: Page) -> None:
-    boxes = [attributes for _, attributes in page.elements if "scroll" in (attributes.get("class") or "").split()]
+    boxes = [
+        attributes
+        for _, attributes in page.elements
+        if "scroll" in (attributes.get("class") or "").split()
+    ]
     assert len(boxes) == sum(tag == "table" for tag, _ in page.elements) == 6
     assert all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
     assert all("scope" in attributes for tag, attributes in page.elements if tag == "th")
@@ -108,7 +133,17 @@ def test_it_says_the_verdict_first_then_the_numbers(page: Page, run_folder: Path
         "Comparison",
         "Quality and size",
     ]
-    order += ["Training", "Merge", "Query by query", "Examples", "Gained most", "Lost most", "Data", "Reproduce", "nearfield tune minilm"]
+    order += [
+        "Training",
+        "Merge",
+        "Query by query",
+        "Examples",
+        "Gained most",
+        "Lost most",
+        "Data",
+        "Reproduce",
+        "nearfield tune minilm",
+    ]
     places = [text.find(one) for one in order]
     assert -1 not in places
     assert places == sorted(places)
@@ -132,7 +167,9 @@ MISSING = [
 
 
 @pytest.mark.parametrize(("file", "line"), MISSING)
-def test_a_missing_part_is_said_to_be_missing(make_run: Callable[..., Path], tmp_path: Path, file: str, line: str) -> None:
+def test_a_missing_part_is_said_to_be_missing(
+    make_run: Callable[..., Path], tmp_path: Path, file: str, line: str
+) -> None:
     folder = make_run(tmp_path / "run", n=20)
     assert line not in Page(render(read_run(folder))).text
     (folder / file).unlink()
@@ -155,7 +192,10 @@ def edit(path: Path, change: Callable[[Any], Any]) -> None:
 
 def test_other_outcomes(make_run: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", n=20)
-    edit(folder / "verdict.json", lambda verdict: {**verdict, "outcome": "no difference shown", "p": 0.31, "forgotten": []})
+    edit(
+        folder / "verdict.json",
+        lambda verdict: {**verdict, "outcome": "no difference shown", "p": 0.31, "forgotten": []},
+    )
     page = Page(render(read_run(folder)))
     assert "No difference was shown: the test is too small to decide." in page.text
     assert "give it at least 30." in page.text
@@ -171,45 +211,84 @@ def test_other_outcomes(make_run: Callable[..., Path], tmp_path: Path) -> None:
         render(read_run(folder))
 
 
-NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u2028 {{ 7 * 7 }} $accent %{x}"
+NASTY = (
+    "</script><script>alert(1)</script><img src=x onerror=alert(2)> \u2028 {{ 7 * 7 }} $accent %{x}"
+)
 
 
 def test_text_from_data_is_text(make_run: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", n=20, query=NASTY)
-    edit(folder / "run.json", lambda run: {**run, "model": NASTY, "collection": NASTY, "notes": [NASTY]})
-    edit(folder / "doctor.json", lambda findings: [{**one, "example": NASTY, "check": NASTY, "severity": NASTY} for one in findings])
+    edit(
+        folder / "run.json",
+        lambda run: {**run, "model": NASTY, "collection": NASTY, "notes": [NASTY]},
+    )
+    edit(
+        folder / "doctor.json",
+        lambda findings: [
+            {**one, "example": NASTY, "check": NASTY, "severity": NASTY} for one in findings
+        ],
+    )
     edit(folder / "merge.json", lambda rows: [{**row, "guards": {NASTY: 0.5}} for row in rows])
     edit(folder / "recipe.json", lambda recipe: {NASTY: NASTY})
-    edit(folder / "comparison.json", lambda found: {**found, "rows": [{**row, "name": NASTY, "letters": NASTY} for row in found["rows"]]})
-    edit(folder / "storage.json", lambda found: {**found, "rows": [{**row, "name": NASTY, "model": NASTY} for row in found["rows"]]})
+    edit(
+        folder / "comparison.json",
+        lambda found: {
+            **found,
+            "rows": [{**row, "name": NASTY, "letters": NASTY} for row in found["rows"]],
+        },
+    )
+    edit(
+        folder / "storage.json",
+        lambda found: {
+            **found,
+            "rows": [{**row, "name": NASTY, "model": NASTY} for row in found["rows"]],
+        },
+    )
     text = render(read_run(folder))
     page = Page(text)
     assert len(page.scripts) == 3
     assert not any("alert(1)" in script for script in page.scripts[1:])
-    assert [attributes for tag, attributes in page.elements if tag == "img" or "onerror" in attributes] == []
+    assert [
+        attributes for tag, attributes in page.elements if tag == "img" or "onerror" in attributes
+    ] == []
     assert html.unescape(NASTY.split()[0]) in page.text
     assert "{{ 7 * 7 }}" in page.text
     assert "\u2028" not in page.scripts[0]
     assert json.loads(page.scripts[0])["forest"]
 
 
-def test_numbers_that_are_not_finite_are_left_out(make_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_numbers_that_are_not_finite_are_left_out(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
     folder = make_run(tmp_path / "run", n=20)
-    edit(folder / "merge.json", lambda rows: [{**row, "guards": {"pydoc-topics": float("nan")}} for row in rows])
+    edit(
+        folder / "merge.json",
+        lambda rows: [{**row, "guards": {"pydoc-topics": float("nan")}} for row in rows],
+    )
     figures = json.loads(Page(render(read_run(folder))).scripts[0])
     assert figures["merge_guards"]["data"][0]["y"] == [None] * 5
 
 
-def test_a_missing_extra_has_its_pip_line(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_has_its_pip_line(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
     with pytest.raises(MissingExtra, match=r"nearfield\[report\]"):
         render(read_run(run_folder))
 
 
-def test_the_first_table_holds_the_main_measures_and_the_rest_is_behind(make_run: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_first_table_holds_the_main_measures_and_the_rest_is_behind(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
     folder = make_run(tmp_path / "run", n=20)
     more = {"P@10": 0.1, "Success@10": 0.9}
-    edit(folder / "comparison.json", lambda found: {**found, "rows": [{**row, "means": row["means"] | more} for row in found["rows"]]})
+    edit(
+        folder / "comparison.json",
+        lambda found: {
+            **found,
+            "rows": [{**row, "means": row["means"] | more} for row in found["rows"]],
+        },
+    )
     text = render(read_run(folder))
     first, behind = text.index(">R@100</th>"), text.index("<summary>More measures</summary>")
     assert first < behind < text.index(">P@10</th>") < text.index(">storage</th>")

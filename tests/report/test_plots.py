@@ -43,7 +43,11 @@ def painted(value: Any, key: str = "") -> Any:
         return {name: painted(item, name) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [painted(item, key) for item in value]
-    return "#000000" if key.endswith("color") and isinstance(value, str) and value.startswith("$") else value
+    return (
+        "#000000"
+        if key.endswith("color") and isinstance(value, str) and value.startswith("$")
+        else value
+    )
 
 
 def test_plotly_knows_every_attribute(drawn: dict[str, Plot]) -> None:
@@ -55,7 +59,14 @@ def test_plotly_knows_every_attribute(drawn: dict[str, Plot]) -> None:
 def test_each_colour_is_in_the_style_sheet(drawn: dict[str, Plot]) -> None:
     style = Path(plots.__file__).with_name("page.css").read_text()
     light, dark = style.split("@media screen", 1)
-    used = set(re.findall(r'"\$([a-z-]+)"', json.dumps([plot.data for plot in drawn.values()] + [plot.layout for plot in drawn.values()])))
+    used = set(
+        re.findall(
+            r'"\$([a-z-]+)"',
+            json.dumps(
+                [plot.data for plot in drawn.values()] + [plot.layout for plot in drawn.values()]
+            ),
+        )
+    )
     assert {name for name in used if f"--{name}:" not in light or f"--{name}:" not in dark} == set()
 
 
@@ -68,7 +79,9 @@ def test_the_forest_has_each_row_with_its_interval(facts: RunFacts, drawn: dict[
     assert means["y"] == sorted(means["y"], reverse=True)
     assert means["marker"]["color"] == ["$accent", "$muted", "$muted", "$muted"]
     low, high = drawn["forest"].layout["xaxis"]["range"]
-    assert low < min(row.estimate.low for row in rows) < max(row.estimate.high for row in rows) < high
+    assert (
+        low < min(row.estimate.low for row in rows) < max(row.estimate.high for row in rows) < high
+    )
     assert all(row.name in drawn["forest"].summary for row in rows)
 
 
@@ -79,9 +92,17 @@ def test_size_lines_hold_every_row_once(facts: RunFacts, drawn: dict[str, Plot])
     assert sorted(names) == sorted(row.name for row in facts.storage.rows)
     by_name = {row.name: row.estimate for row in facts.storage.rows}
     for trace in lines:
-        ends = zip(trace["customdata"], trace["y"], trace["error_y"]["array"], trace["error_y"]["arrayminus"], strict=True)
+        ends = zip(
+            trace["customdata"],
+            trace["y"],
+            trace["error_y"]["array"],
+            trace["error_y"]["arrayminus"],
+            strict=True,
+        )
         for (name, *_), mean, above, below in ends:
-            assert (mean - below, mean, mean + above) == pytest.approx((by_name[name].low, by_name[name].mean, by_name[name].high))
+            assert (mean - below, mean, mean + above) == pytest.approx(
+                (by_name[name].low, by_name[name].mean, by_name[name].high)
+            )
 
 
 def test_changes_are_sorted_and_counted(facts: RunFacts, drawn: dict[str, Plot]) -> None:
@@ -104,14 +125,24 @@ def test_text_from_data_cannot_be_markup() -> None:
     query = QueryChange("q", "<script>alert(1)</script> <b>%{x}</b> & " + "x" * 500, 0.0, 1.0)
     text = plots.changes([query], "nDCG@10").data[-1]["customdata"][0][0]
     assert "<" not in text.replace("<br>", "")
-    assert max(map(len, text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").split("<br>"))) <= 44
+    assert (
+        max(
+            map(
+                len,
+                text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").split("<br>"),
+            )
+        )
+        <= 44
+    )
     assert axes.safe("<a href='javascript:1'>") == "&lt;a href='javascript:1'&gt;"
 
 
 def test_the_least_allowed_line_is_the_bases_guard_less_the_margin(facts: RunFacts) -> None:
     plot = plots.merge_guards(facts.merge, 0.01)
     assert plot
-    assert [shape["y0"] for shape in plot.layout["shapes"] if shape["y0"] == shape["y1"]] == [pytest.approx(0.8031)]
+    assert [shape["y0"] for shape in plot.layout["shapes"] if shape["y0"] == shape["y1"]] == [
+        pytest.approx(0.8031)
+    ]
     without = plots.merge_guards(facts.merge, None)
     assert without
     assert [shape for shape in without.layout["shapes"] if shape["y0"] == shape["y1"]] == []
@@ -129,7 +160,9 @@ def test_training_without_numbers_is_no_plot() -> None:
     assert plots.loss([Step(1, loss=float("nan")), Step(2, loss=0.5)]) is not None
 
 
-@pytest.mark.parametrize("values", [[0.641], [0.5, 0.5], [0.0, 1.0], [-1.0, 1.0], [0.6411, 0.6413], [1e-9, 2e-9]])
+@pytest.mark.parametrize(
+    "values", [[0.641], [0.5, 0.5], [0.0, 1.0], [-1.0, 1.0], [0.6411, 0.6413], [1e-9, 2e-9]]
+)
 def test_ticks_are_few_in_range_and_all_different(values: list[float]) -> None:
     axis = axes.score_axis(values)
     low, high = axis["range"]
@@ -147,15 +180,23 @@ def test_no_tick_lies_past_what_a_measure_can_be() -> None:
 
 
 def test_a_single_step_is_seen() -> None:
-    alone, several = plots.loss([Step(1, loss=0.5)]), plots.loss([Step(1, loss=0.5), Step(2, loss=0.4)])
+    alone, several = (
+        plots.loss([Step(1, loss=0.5)]),
+        plots.loss([Step(1, loss=0.5), Step(2, loss=0.4)]),
+    )
     assert alone is not None
     assert several is not None
     assert (alone.data[0]["marker"]["opacity"], several.data[0]["marker"]["opacity"]) == (1, 0)
     assert alone.layout["xaxis"]["tickvals"] == [1]
-    assert "tickvals" not in plots.loss([Step(step, loss=0.5) for step in (1, 2, 3)]).layout["xaxis"]  # type: ignore[union-attr]
+    assert (
+        "tickvals" not in plots.loss([Step(step, loss=0.5) for step in (1, 2, 3)]).layout["xaxis"]
+    )  # type: ignore[union-attr]
 
 
 def test_a_single_query_that_changed_is_seen() -> None:
-    gained, lost = QueryChange("a", "a query", 0.2, 0.7), [QueryChange(str(n), "one", 0.5, 0.1 * n) for n in range(3)]
+    gained, lost = (
+        QueryChange("a", "a query", 0.2, 0.7),
+        [QueryChange(str(n), "one", 0.5, 0.1 * n) for n in range(3)],
+    )
     areas = plots.changes([gained, *lost], "nDCG@10").data
     assert [area["mode"] for area in areas[:2]] == ["lines+markers", "lines"]

@@ -13,8 +13,16 @@ from nearfield.report.facts import About, RunFacts
 from nearfield.report.reproduce import command, flat, toml
 from nearfield.train.recipe import Recipe
 
-plain = some.none() | some.booleans() | some.integers(-(2**53), 2**53) | some.floats(allow_nan=False, allow_infinity=False) | some.text()
-values = some.recursive(plain, lambda inner: some.lists(inner.filter(lambda one: one is not None), max_size=3))
+plain = (
+    some.none()
+    | some.booleans()
+    | some.integers(-(2**53), 2**53)
+    | some.floats(allow_nan=False, allow_infinity=False)
+    | some.text()
+)
+values = some.recursive(
+    plain, lambda inner: some.lists(inner.filter(lambda one: one is not None), max_size=3)
+)
 recipes = some.recursive(
     some.dictionaries(some.text(max_size=5), values, max_size=4),
     lambda inner: some.dictionaries(some.text(max_size=5), values | inner, max_size=3),
@@ -23,7 +31,11 @@ recipes = some.recursive(
 
 
 def without_null(value: Any) -> Any:
-    return {name: without_null(item) for name, item in value.items() if item is not None} if isinstance(value, dict) else value
+    return (
+        {name: without_null(item) for name, item in value.items() if item is not None}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 @given(recipes)
@@ -32,25 +44,55 @@ def test_a_recipe_survives_toml(recipe: dict[str, Any]) -> None:
 
 
 def test_nested_facts_become_lines() -> None:
-    facts = {"model": "minilm", "guards": {"a": "12", "b": "34"}, "notes": [], "threads": 2, "empty": ""}
+    facts = {
+        "model": "minilm",
+        "guards": {"a": "12", "b": "34"},
+        "notes": [],
+        "threads": 2,
+        "empty": "",
+    }
     assert flat(facts) == {"model": "minilm", "guards a": "12", "guards b": "34", "threads": "2"}
 
 
 def test_lists_and_flags_are_words() -> None:
-    facts = {"words": ["a", "b"], "fused": True, "parts": [{"rows": 1}, {"rows": 2}], "widths": [1, 2.5]}
-    assert flat(facts) == {"words": "a, b", "fused": "yes", "parts 1 rows": "1", "parts 2 rows": "2", "widths": "1, 2.5"}
+    facts = {
+        "words": ["a", "b"],
+        "fused": True,
+        "parts": [{"rows": 1}, {"rows": 2}],
+        "widths": [1, 2.5],
+    }
+    assert flat(facts) == {
+        "words": "a, b",
+        "fused": "yes",
+        "parts 1 rows": "1",
+        "parts 2 rows": "2",
+        "widths": "1, 2.5",
+    }
 
 
 def test_the_command_is_quoted_for_a_shell() -> None:
-    facts = RunFacts(Path("run"), About("minilm", "my data"), data={"model": "models/a b", "guards": {"g": "1"}})
+    facts = RunFacts(
+        Path("run"), About("minilm", "my data"), data={"model": "models/a b", "guards": {"g": "1"}}
+    )
     assert command(facts) == "nearfield tune 'models/a b' --on 'my data' --guard g"
-    assert command(RunFacts(Path("run"), About("minilm", "stdlib"), recipe={"seed": 1})).endswith("--on stdlib --recipe recipe.toml")
+    assert command(RunFacts(Path("run"), About("minilm", "stdlib"), recipe={"seed": 1})).endswith(
+        "--on stdlib --recipe recipe.toml"
+    )
 
 
 def test_the_command_gives_its_arguments_again() -> None:
     default = json.loads(json.dumps(dataclasses.asdict(Recipe())))
-    data = {"model": "m", "source": "data/my qa.csv", "guard_sources": ["g.csv"], "guards": {"g": "1"}}
+    data = {
+        "model": "m",
+        "source": "data/my qa.csv",
+        "guard_sources": ["g.csv"],
+        "guards": {"g": "1"},
+    }
     facts = RunFacts(Path("run"), About("m", "qa", to="runs/a"), data=data, recipe=default)
     assert command(facts) == "nearfield tune m --on 'data/my qa.csv' --guard g.csv --to runs/a"
-    older = RunFacts(Path("run"), About("m", "qa", source="qa.csv", guards=("g.csv",)), data={"guards": {"g": "1"}})
+    older = RunFacts(
+        Path("run"),
+        About("m", "qa", source="qa.csv", guards=("g.csv",)),
+        data={"guards": {"g": "1"}},
+    )
     assert command(older) == "nearfield tune m --on qa.csv --guard g.csv"

@@ -24,7 +24,19 @@ def test_the_comparison_is_best_first_with_every_column(run_folder: Path) -> Non
     comparison = read_run(run_folder).comparison
     assert comparison
     lines = shown(table.comparison_table(comparison), 160).splitlines()
-    heads = ["system", "dim", "storage", "nDCG@10", "95 %", "group", "R@100", "RR@10", "bytes/doc", "docs/s", "query ms"]
+    heads = [
+        "system",
+        "dim",
+        "storage",
+        "nDCG@10",
+        "95 %",
+        "group",
+        "R@100",
+        "RR@10",
+        "bytes/doc",
+        "docs/s",
+        "query ms",
+    ]
     assert [head for head in heads if head not in lines[1]] == []
     assert [line.split("  ")[0] for line in lines[2:6]] == [row.name for row in comparison.rows]
     assert "Two systems that share a letter" in lines[6]
@@ -52,7 +64,10 @@ def test_pairs(run_folder: Path) -> None:
 
 
 def test_findings_come_by_severity_and_markup_stays_text() -> None:
-    findings = [Finding("note-check", "note", 1, 2, "[bold]x[/bold]\n  y", "nothing"), Finding("bad-check", "error", 1, 2, "e", "mend it")]
+    findings = [
+        Finding("note-check", "note", 1, 2, "[bold]x[/bold]\n  y", "nothing"),
+        Finding("bad-check", "error", 1, 2, "e", "mend it"),
+    ]
     text = shown(table.findings_table(findings))
     assert text.index("bad-check") < text.index("note-check")
     assert "[bold]x[/bold] y" in text
@@ -61,16 +76,25 @@ def test_findings_come_by_severity_and_markup_stays_text() -> None:
 
 def test_the_verdict_is_words_first(verdict: Verdict) -> None:
     text = " ".join(shown(table.verdict_panel(verdict, model="minilm"), 200).split())
-    assert "BETTER: minilm tuned gains .101 nDCG@10 [.087, .115] over minilm on 1,629 unseen queries of stdlib (p < .0001)" in text
     assert (
-        "Guard pydoc-topics: loses .004 nDCG@10 (.810 to .806 on 600 queries that the merge was not chosen by), within the .010 allowed"
-        in text
+        "BETTER: minilm tuned gains .101 nDCG@10 [.087, .115] over minilm on 1,629 unseen "
+        "queries of stdlib (p < .0001)"
+    ) in text
+    assert (
+        "Guard pydoc-topics: loses .004 nDCG@10 (.810 to .806 on 600 queries that the merge was "
+        "not chosen by), within the .010 allowed" in text
     )
 
 
 def test_merge(run_folder: Path) -> None:
     lines = shown(table.merge_table(read_run(run_folder).merge, measure="nDCG@10")).splitlines()
-    assert next(line for line in lines if "chosen" in line).split() == ["75%", ".641", ".809", "kept", "chosen"]
+    assert next(line for line in lines if "chosen" in line).split() == [
+        "75%",
+        ".641",
+        ".809",
+        "kept",
+        "chosen",
+    ]
     assert lines[-1].split() == ["100%", ".646", ".795", "lost", "too", "much"]
     assert "Merge" in shown(table.merge_table([], measure="nDCG@10"))
 
@@ -78,10 +102,14 @@ def test_merge(run_folder: Path) -> None:
 def test_measures_that_were_asked_for_go_last(run_folder: Path) -> None:
     comparison = read_run(run_folder).comparison
     assert comparison
-    rows = tuple(replace(row, name=f"a model of a rather long name, {row.name}") for row in comparison.rows)
+    rows = tuple(
+        replace(row, name=f"a model of a rather long name, {row.name}") for row in comparison.rows
+    )
     text = shown(table.comparison_table(replace(comparison, rows=rows), named=("RR@10",)), 80)
     head = text.splitlines()[1]
-    assert [title for title in ("system", "nDCG@10", "95 %", "group", "RR@10") if title not in head] == []
+    assert [
+        title for title in ("system", "nDCG@10", "95 %", "group", "RR@10") if title not in head
+    ] == []
     assert "R@100" not in head.replace("RR@10", "")
     assert max(map(len, text.splitlines())) <= 80
 
@@ -90,11 +118,20 @@ def test_what_no_number_of_queries_would_show(run_folder: Path, verdict: Verdict
     comparison = read_run(run_folder).comparison
     assert comparison
     pairs = tuple(replace(pair, queries_needed=None) for pair in comparison.pairs)
-    assert shown(table.pairs_table(replace(comparison, pairs=pairs))).count("none would") == len(pairs)
+    assert shown(table.pairs_table(replace(comparison, pairs=pairs))).count("none would") == len(
+        pairs
+    )
     same = replace(verdict, outcome="no difference shown", queries_needed=None)
     assert "No number of queries would show it." in shown(table.verdict_panel(same))
 
 
 def test_a_checks_name_is_never_folded() -> None:
-    finding = Finding("near-duplicate-documents-of-all", "warning", 1, 2, "an example " * 9, "what to do about it " * 5)
+    finding = Finding(
+        "near-duplicate-documents-of-all",
+        "warning",
+        1,
+        2,
+        "an example " * 9,
+        "what to do about it " * 5,
+    )
     assert "near-duplicate-documents-of-all" in shown(table.findings_table([finding]), 80)

@@ -27,11 +27,24 @@ from planted import planted, ran
 from tiny import tiny_model
 from training import data_of
 
-RECIPE = Recipe.of({"schedule": {"epochs": 2, "batch": 16, "rate": 1e-3, "clip": 1e6, "evaluations": 2, "freeze_embeddings": False}})
+RECIPE = Recipe.of(
+    {
+        "schedule": {
+            "epochs": 2,
+            "batch": 16,
+            "rate": 1e-3,
+            "clip": 1e6,
+            "evaluations": 2,
+            "freeze_embeddings": False,
+        }
+    }
+)
 
 
 def test_loss_and_gradients_are_those_of_one_process(tmp_path: Path) -> None:
-    """Also with a cache in each process, with fewer texts than processes' mini-batches, and over whole runs with a resumed one."""
+    """Also with a cache in each process, with fewer texts than processes' mini-batches, and over
+    whole runs with a resumed one.
+    """
     folder = tiny_model(tmp_path / "model")
     alone = TextModel.open(folder)
     data = data_of(alone, 64, negatives=1)
@@ -41,7 +54,9 @@ def test_loss_and_gradients_are_those_of_one_process(tmp_path: Path) -> None:
             batch = np.arange(rows)
             trainer = Trainer(alone, recipe, 1)
             weights = list(trainer.trained.values())
-            expected = training_step(alone, prepare_step(data, batch, alone.contract), recipe, weights)
+            expected = training_step(
+                alone, prepare_step(data, batch, alone.contract), recipe, weights
+            )
             plain = [weight.grad.clone() for weight in weights if weight.grad is not None]
             trainer.optimiser.zero_grad(set_to_none=True)
             together = Trainer(alone, recipe, 1, group)
@@ -58,7 +73,13 @@ def test_loss_and_gradients_are_those_of_one_process(tmp_path: Path) -> None:
         shared = weights_after(folder, tmp_path / "shared", group)
         moved, apart = (
             sum(float((whole[name] - other[name]).square().sum()) for name in whole) ** 0.5
-            for other in ({name: weight.detach() for name, weight in TextModel.open(folder).parameters().items()}, shared)
+            for other in (
+                {
+                    name: weight.detach()
+                    for name, weight in TextModel.open(folder).parameters().items()
+                },
+                shared,
+            )
         )
         assert apart < 0.01 * moved
         resumed = weights_after(folder, tmp_path / "resumed", group, stop=3)
@@ -66,8 +87,12 @@ def test_loss_and_gradients_are_those_of_one_process(tmp_path: Path) -> None:
             assert torch.equal(weight, resumed[name])
 
 
-def weights_after(folder: Path, run: Path, group: Group, *, stop: int | None = None) -> dict[str, torch.Tensor]:
-    """The weights of a run; with `stop`, of one that was broken off after so many measurements and begun again."""
+def weights_after(
+    folder: Path, run: Path, group: Group, *, stop: int | None = None
+) -> dict[str, torch.Tensor]:
+    """The weights of a run; with `stop`, of one that was broken off after so many measurements and
+    begun again.
+    """
     measured = [0]
 
     def measure() -> np.ndarray:
@@ -80,7 +105,15 @@ def weights_after(folder: Path, run: Path, group: Group, *, stop: int | None = N
     for _ in range(2):
         model = TextModel.open(folder)
         try:
-            return train(model, data_of(model, 64), RECIPE, run=held, measure=measure, progress=silent, group=group)
+            return train(
+                model,
+                data_of(model, 64),
+                RECIPE,
+                run=held,
+                measure=measure,
+                progress=silent,
+                group=group,
+            )
         except KeyboardInterrupt:
             group.agree(None)
     raise AssertionError("a run that was begun again did not end")
@@ -96,7 +129,9 @@ def test_a_process_that_is_gone_is_one_error(tmp_path: Path) -> None:
             time.sleep(0.1)
 
 
-def test_those_that_follow_end_with_the_process_that_leads_and_run_no_code_of_the_working_folder(tmp_path: Path) -> None:
+def test_those_that_follow_end_with_the_process_that_leads_and_run_no_code_of_the_working_folder(
+    tmp_path: Path,
+) -> None:
     words = """
 import time
 from nearfield.scale.launch import processes
@@ -104,7 +139,9 @@ with processes(2):
     print("up", flush=True)  # all of them are
     time.sleep(60)
 """
-    leading = subprocess.Popen([sys.executable, "-P", "-c", words], stdout=subprocess.PIPE, cwd=planted(tmp_path / "here"))
+    leading = subprocess.Popen(
+        [sys.executable, "-P", "-c", words], stdout=subprocess.PIPE, cwd=planted(tmp_path / "here")
+    )
     assert leading.stdout is not None
     assert leading.stdout.readline() == b"up\n"
     assert ran(tmp_path / "here") == []
@@ -120,7 +157,9 @@ with processes(2):
 
 
 def children(parent: int | None = None) -> list[int]:
-    listed = Path(f"/proc/{parent or os.getpid()}/task/{parent or os.getpid()}/children").read_text()
+    listed = Path(
+        f"/proc/{parent or os.getpid()}/task/{parent or os.getpid()}/children"
+    ).read_text()
     return [int(pid) for pid in listed.split()]
 
 

@@ -1,4 +1,6 @@
-"""An index beside vectors is used again, made anew for other vectors, and done without where nothing can be written."""
+"""An index beside vectors is used again, made anew for other vectors, and done without where
+nothing can be written.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,28 @@ def test_an_index_is_kept_until_the_vectors_change(kind: str, tmp_path: Path) ->
     assert (tmp_path / "vectors" / f"index-{kind}" / "index.json").stat().st_mtime_ns == written
     assert indexed(documents, kind, k=7, recall=0.95, folder=tmp_path / "vectors").k == 7
     others = clustered(400, seed=5)
-    assert indexed(others, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of != first.made_of
+    assert (
+        indexed(others, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of != first.made_of
+    )
     one_changed = documents.vectors.copy()
     one_changed[123] = -one_changed[123]
     changed = replace(documents, vectors=one_changed)
-    assert indexed(changed, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of != first.made_of
+    assert (
+        indexed(changed, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of
+        != first.made_of
+    )
     (tmp_path / "vectors" / f"index-{kind}" / "index.json").write_text("{}")
     with pytest.warns(NearfieldWarning, match=r"index\.json: .*; it is made again"):
-        assert indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of == first.made_of
+        assert (
+            indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of
+            == first.made_of
+        )
 
 
 @pytest.mark.parametrize("kind", SHORTLISTS)
-def test_an_index_behind_a_link_that_leads_out_is_neither_read_nor_written(kind: str, tmp_path: Path) -> None:
+def test_an_index_behind_a_link_that_leads_out_is_neither_read_nor_written(
+    kind: str, tmp_path: Path
+) -> None:
     documents = clustered(50)
     documents.save(tmp_path / "vectors")
     (tmp_path / "outside").mkdir()
@@ -49,7 +61,9 @@ def test_an_index_behind_a_link_that_leads_out_is_neither_read_nor_written(kind:
     assert not any((tmp_path / "outside").iterdir())
 
 
-def test_what_cannot_be_kept_is_used_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_kept_is_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Shortlist, path: Path) -> None:
         raise StorageError("the disk is full")
 
@@ -66,9 +80,13 @@ def test_retrieval_by_an_index(kind: str) -> None:
     ranking = retrieve(query, documents, query_ids=names[:4], document_ids=names, k=5, index=index)
     exact, scores = exact_top_k(query, documents, 5)
     assert (ranking.documents == exact).mean() > 0.9
-    np.testing.assert_allclose(ranking.scores[ranking.documents == exact], scores[ranking.documents == exact])
+    np.testing.assert_allclose(
+        ranking.scores[ranking.documents == exact], scores[ranking.documents == exact]
+    )
 
 
 def test_an_unknown_kind() -> None:
-    with pytest.raises(InputError, match="there is no index 'hnsw'; wanted exact or one of funnel, binary"):
+    with pytest.raises(
+        InputError, match="there is no index 'hnsw'; wanted exact or one of funnel, binary"
+    ):
         shortlist_kind("hnsw")

@@ -19,7 +19,9 @@ QUERIES, DOCUMENTS = ["one", "three"], [f"{number} {number}" for number in range
 
 
 class Judge(PairScorer):
-    """Scores a document by its number modulo 3, for the query `three` the other way round; keeps what it was asked."""
+    """Scores a document by its number modulo 3, for the query `three` the other way round; keeps
+    what it was asked.
+    """
 
     name = "judge"
 
@@ -31,11 +33,25 @@ class Judge(PairScorer):
         return {"files": "none"}
 
     def score_at(
-        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: tuple[Positions, Positions],
+        *,
+        progress: Progress = silent,
     ) -> Scores:
-        texts = [(queries[int(query)], documents[int(document)]) for query, document in zip(*pairs, strict=True)]
+        texts = [
+            (queries[int(query)], documents[int(document)])
+            for query, document in zip(*pairs, strict=True)
+        ]
         self.asked += texts
-        return np.array([(-1 if query == "three" else 1) * (int(document.split()[0]) % 3) for query, document in texts], np.float32)
+        return np.array(
+            [
+                (-1 if query == "three" else 1) * (int(document.split()[0]) % 3)
+                for query, document in texts
+            ],
+            np.float32,
+        )
 
 
 def ranking(rows: list[list[int]], width: int) -> Ranking:
@@ -45,16 +61,24 @@ def ranking(rows: list[list[int]], width: int) -> Ranking:
 
 
 @settings(max_examples=80)
-@given(st.lists(st.permutations(range(8)), min_size=2, max_size=2), st.lists(st.integers(0, 8), min_size=2, max_size=2), st.integers(1, 10))
+@given(
+    st.lists(st.permutations(range(8)), min_size=2, max_size=2),
+    st.lists(st.integers(0, 8), min_size=2, max_size=2),
+    st.integers(1, 10),
+)
 def test_a_naive_sort_gives_the_same(orders: list[list[int]], found: list[int], depth: int) -> None:
     rows = [order[:count] for order, count in zip(orders, found, strict=True)]
     judge = Judge()
-    ours = rerank(ranking(rows, 8), judge, query_texts=QUERIES, document_texts=DOCUMENTS, depth=depth)
+    ours = rerank(
+        ranking(rows, 8), judge, query_texts=QUERIES, document_texts=DOCUMENTS, depth=depth
+    )
     for at, row in enumerate(rows):
         sign = -1 if at else 1
         expected = sorted(row[:depth], key=lambda document: -sign * (document % 3)) + row[depth:]
         assert ours.documents[at].tolist() == expected + [-1] * (8 - len(row))
-        assert ours.scores[at, : min(depth, len(row))].tolist() == [sign * (document % 3) for document in expected[:depth]]
+        assert ours.scores[at, : min(depth, len(row))].tolist() == [
+            sign * (document % 3) for document in expected[:depth]
+        ]
         assert (np.diff(ours.scores[at, : len(row)]) <= 0).all()
         assert (np.diff(ours.scores[at, depth : len(row)]) < 0).all()
         assert np.isneginf(ours.scores[at, len(row) :]).all()
@@ -63,6 +87,8 @@ def test_a_naive_sort_gives_the_same(orders: list[list[int]], found: list[int], 
 
 def test_what_cannot_be_ordered_is_refused() -> None:
     with pytest.raises(InputError, match="0 documents a query"):
-        rerank(ranking([[1], [2]], 3), Judge(), query_texts=QUERIES, document_texts=DOCUMENTS, depth=0)
+        rerank(
+            ranking([[1], [2]], 3), Judge(), query_texts=QUERIES, document_texts=DOCUMENTS, depth=0
+        )
     with pytest.raises(InputError, match="1 query texts and 2 query ids"):
         rerank(ranking([[1], [2]], 3), Judge(), query_texts=["one"], document_texts=DOCUMENTS)

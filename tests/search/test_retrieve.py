@@ -11,7 +11,9 @@ DOCUMENTS = Dense(np.array([[1, 0], [0, 1], [0.8, 0.6]], np.float32), 2)
 
 
 def test_ids_and_scores_best_first() -> None:
-    ranking = retrieve(DOCUMENTS[1:2], DOCUMENTS, query_ids=["q"], document_ids=["east", "north", "between"], k=4)
+    ranking = retrieve(
+        DOCUMENTS[1:2], DOCUMENTS, query_ids=["q"], document_ids=["east", "north", "between"], k=4
+    )
     assert [name for name, _ in ranking.of(0)] == ["north", "between", "east"]
     assert [score for _, score in ranking.of(0)] == pytest.approx([1, 0.6, 0])
     assert ranking.documents.shape == (1, 4)

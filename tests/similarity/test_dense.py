@@ -16,13 +16,17 @@ from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.similarity.dense import STORAGES, Dense, Usage, checked_finite
 
 FLOATS = st.floats(-4, 4, width=32, allow_subnormal=False)
-TABLES = st.tuples(st.integers(1, 6), st.integers(1, 20)).flatmap(lambda shape: arrays(np.float32, shape, elements=FLOATS))
+TABLES = st.tuples(st.integers(1, 6), st.integers(1, 20)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=FLOATS)
+)
 
 
 def dense(rows: int = 7, dim: int = 12, *, seed: int = 0) -> Dense:
     vectors = np.random.default_rng(seed).normal(size=(rows, dim)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Dense(vectors, dim, usage=Usage(items=rows, tokens=50, truncated=1, tokens_lost=3, seconds=0.5))
+    return Dense(
+        vectors, dim, usage=Usage(items=rows, tokens=50, truncated=1, tokens_lost=3, seconds=0.5)
+    )
 
 
 def test_truncate_cuts_and_renormalises_by_naive_loops() -> None:
@@ -43,12 +47,16 @@ def test_truncate_applies_the_layer_norm_first_and_once() -> None:
     cut = Dense(whole.vectors, 12, layer_norm=True).truncate(6)
     for row, vector in enumerate(whole.vectors.astype(np.float64)):
         normed = (vector - vector.mean()) / np.sqrt(vector.var() + 1e-5)
-        np.testing.assert_allclose(cut.vectors[row], normed[:6] / np.linalg.norm(normed[:6]), rtol=1e-4)
+        np.testing.assert_allclose(
+            cut.vectors[row], normed[:6] / np.linalg.norm(normed[:6]), rtol=1e-4
+        )
     assert not cut.layer_norm
 
 
 def test_cutting_twice_is_cutting_once() -> None:
-    np.testing.assert_allclose(dense().truncate(8).truncate(3).vectors, dense().truncate(3).vectors, rtol=1e-5)
+    np.testing.assert_allclose(
+        dense().truncate(8).truncate(3).vectors, dense().truncate(3).vectors, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("normalise", [True, False])
@@ -59,7 +67,9 @@ def test_all_dimensions_are_the_vectors_unchanged(normalise: bool) -> None:
 
 @pytest.mark.parametrize("dim", [0, -1, 13, 1000])
 def test_a_dim_that_the_vectors_lack_is_an_error(dim: int) -> None:
-    with pytest.raises(ContractError, match=f"{dim} dimensions were asked for; these vectors have 12"):
+    with pytest.raises(
+        ContractError, match=f"{dim} dimensions were asked for; these vectors have 12"
+    ):
         dense().truncate(dim)
 
 
@@ -103,7 +113,9 @@ def test_stored_codes_are_not_cut(storage: str) -> None:
 def test_values_that_are_not_finite_are_not_stored(storage: str, value: float) -> None:
     vectors = dense().vectors.copy()
     vectors[[2, 5], 3] = value
-    with pytest.raises(InputError, match="2 of these vectors hold NaN or infinite values, the first at 2"):
+    with pytest.raises(
+        InputError, match="2 of these vectors hold NaN or infinite values, the first at 2"
+    ):
         Dense(vectors, 12).quantise(storage)
     with pytest.raises(InputError, match="they give no range"):
         dense().quantise("int8", like=Dense(vectors, 12))
@@ -112,21 +124,35 @@ def test_values_that_are_not_finite_are_not_stored(storage: str, value: float) -
 def test_values_beyond_float16_are_not_stored_as_infinity() -> None:
     vectors = dense().vectors.copy()
     vectors[4, 0] = 1e6
-    with pytest.raises(InputError, match=r"1 of these vectors .* the first at 4: float16 holds values up to 65504; keep float32"):
+    with pytest.raises(
+        InputError,
+        match=r"1 of these vectors .* the first at 4: float16 holds "
+        r"values up to 65504; keep float32",
+    ):
         Dense(vectors, 12).quantise("float16")
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
-def test_a_folder_with_values_that_are_not_finite_is_not_opened(tmp_path: Path, storage: str) -> None:
+def test_a_folder_with_values_that_are_not_finite_is_not_opened(
+    tmp_path: Path, storage: str
+) -> None:
     stored = dense().quantise(storage)
     (stored.vectors if stored.ranges is None else stored.ranges)[1, 3] = np.nan
     stored.save(tmp_path / "vectors")
-    with pytest.raises(InputError, match=r"npy: holds NaN or infinite values, the first in row 1: the file is damaged"):
+    with pytest.raises(
+        InputError,
+        match=r"npy: holds NaN or infinite values, the first in row 1: "
+        r"the file is damaged",
+    ):
         Dense.open(tmp_path / "vectors")
 
 
 def test_an_unknown_storage_names_the_nearest() -> None:
-    with pytest.raises(ContractError, match=r"no storage type 'int9'; wanted one of .*Did you mean 'int8'\?"):
+    with pytest.raises(
+        ContractError,
+        match=r"no storage type 'int9'; wanted one of .*Did you "
+        r"mean 'int8'\?",
+    ):
         dense().quantise("int9")
 
 
@@ -147,14 +173,21 @@ def test_scores_of_other_dims_are_an_error() -> None:
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("rows", [0, 5])
-def test_a_saved_folder_opens_memory_mapped_and_equal(tmp_path: Path, storage: str, rows: int) -> None:
+def test_a_saved_folder_opens_memory_mapped_and_equal(
+    tmp_path: Path, storage: str, rows: int
+) -> None:
     stored = dense(rows).quantise(storage)
     stored.save(tmp_path / "vectors")
     opened = Dense.open(tmp_path / "vectors")
     assert isinstance(opened.vectors, np.memmap)
     np.testing.assert_array_equal(opened.vectors, stored.vectors)
     np.testing.assert_array_equal(opened.floats(), stored.floats())
-    assert (opened.dim, opened.storage, opened.similarity, opened.usage) == (12, storage, "cosine", stored.usage)
+    assert (opened.dim, opened.storage, opened.similarity, opened.usage) == (
+        12,
+        storage,
+        "cosine",
+        stored.usage,
+    )
     np.testing.assert_array_equal(opened[1:3].floats(), stored[1:3].floats())
 
 
@@ -167,11 +200,19 @@ def test_bad_folders_are_clear_errors(tmp_path: Path) -> None:
     whole = (folder / "vectors.npy").read_bytes()
 
     (folder / "vectors.npy").write_bytes(whole[:-100])
-    with pytest.raises(InputError, match=r"vectors.npy: says that it holds .* and has 364 bytes: it is cut off or damaged"):
+    with pytest.raises(
+        InputError,
+        match=r"vectors.npy: says that it holds .* and has 364 bytes: "
+        r"it is cut off or damaged",
+    ):
         Dense.open(folder)
     (folder / "vectors.npy").write_bytes(whole)
     (folder / "vectors.json").write_text(json.dumps(facts | {"items": 6}))
-    with pytest.raises(InputError, match=r"vectors.npy: holds float32 of shape \(7, 12\); wanted float32 of shape \(6, 12\)"):
+    with pytest.raises(
+        InputError,
+        match=r"vectors.npy: holds float32 of shape \(7, 12\); wanted "
+        r"float32 of shape \(6, 12\)",
+    ):
         Dense.open(folder)
     del facts["dim"]
     (folder / "vectors.json").write_text(json.dumps(facts))

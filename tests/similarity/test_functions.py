@@ -15,7 +15,9 @@ from nearfield.errors import ContractError
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
 
 DIM = 5
-ELEMENTS = st.floats(-100, 100, allow_subnormal=False).map(lambda value: 0.0 if abs(value) < 1e-3 else value)
+ELEMENTS = st.floats(-100, 100, allow_subnormal=False).map(
+    lambda value: 0.0 if abs(value) < 1e-3 else value
+)
 VECTORS = st.integers(1, 4).flatmap(lambda rows: arrays(np.float64, (rows, DIM), elements=ELEMENTS))
 
 
@@ -45,7 +47,9 @@ def test_equals_naive_loops(name: str, query: np.ndarray, document: np.ndarray) 
 def test_torch_and_numpy_agree(name: str, query: np.ndarray, document: np.ndarray) -> None:
     by_torch = similarity(name)(torch.from_numpy(query), torch.from_numpy(document))
     assert by_torch.dtype == torch.float64
-    np.testing.assert_allclose(by_torch.numpy(), similarity(name)(query, document), rtol=1e-9, atol=2e-5)
+    np.testing.assert_allclose(
+        by_torch.numpy(), similarity(name)(query, document), rtol=1e-9, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -59,7 +63,9 @@ def test_higher_is_closer(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["cosine", "euclidean"])
 def test_gradients_are_finite_off_the_diagonal(name: str) -> None:
-    query = torch.randn(3, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    query = torch.randn(
+        3, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_()
     document = torch.randn(2, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     assert torch.autograd.gradcheck(lambda q: similarity(name)(q, document), query)
 
@@ -67,7 +73,9 @@ def test_gradients_are_finite_off_the_diagonal(name: str) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradients_of_equal_and_of_zero_vectors_are_finite(name: str, dtype: torch.dtype) -> None:
-    query = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]], dtype=dtype, requires_grad=True)
+    query = torch.tensor(
+        [[1.0, 2.0, 3.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]], dtype=dtype, requires_grad=True
+    )
     scores = similarity(name)(query, query.detach().clone())
     scores.sum().backward()
     assert torch.isfinite(query.grad).all()
@@ -84,5 +92,9 @@ def test_unit_gives_length_one_and_keeps_zero(vectors: np.ndarray) -> None:
 
 
 def test_an_unknown_similarity_names_the_nearest() -> None:
-    with pytest.raises(ContractError, match=r"no similarity 'cosin'; wanted one of cosine, dot, euclidean. Did you mean 'cosine'\?"):
+    with pytest.raises(
+        ContractError,
+        match=r"no similarity 'cosin'; wanted one of cosine, dot, "
+        r"euclidean. Did you mean 'cosine'\?",
+    ):
         similarity("cosin")

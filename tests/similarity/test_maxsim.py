@@ -36,7 +36,9 @@ def naive(query: Tensor, a: list[int], document: Tensor, b: list[int]) -> Tensor
 
 @given(LENGTHS, LENGTHS, st.sampled_from([1, 20, 1 << 20]))
 @settings(max_examples=40)
-def test_scores_and_gradients_are_those_of_plain_loops(queries: list[int], documents: list[int], most: int) -> None:
+def test_scores_and_gradients_are_those_of_plain_loops(
+    queries: list[int], documents: list[int], most: int
+) -> None:
     """However few similarities are held at once."""
     (query, a), (document, b) = ragged(queries, 1), ragged(documents, 2)
     found = []
@@ -49,20 +51,37 @@ def test_scores_and_gradients_are_those_of_plain_loops(queries: list[int], docum
             finite = torch.isfinite(scores)
             if scores.requires_grad:
                 (scores.masked_fill(~finite, 0) * weights).sum().backward()
-            found.append((scores.detach(), *(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves)))
+            found.append(
+                (
+                    scores.detach(),
+                    *(
+                        torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+                        for leaf in leaves
+                    ),
+                )
+            )
     for ours, plain in zip(*found, strict=True):
         torch.testing.assert_close(ours, plain)
 
 
 def test_the_gradients_are_the_differences_of_the_scores() -> None:
     (query, a), (document, b) = ragged([3, 1, 2], 3), ragged([4, 2, 5], 4)
-    assert torch.autograd.gradcheck(lambda q, d: maxsim(q, a, d, b), (query.requires_grad_(), document.requires_grad_()))
+    assert torch.autograd.gradcheck(
+        lambda q, d: maxsim(q, a, d, b), (query.requires_grad_(), document.requires_grad_())
+    )
 
 
 def test_scores_are_those_of_the_embeddings() -> None:
     (query, a), (document, b) = ragged([3, 0, 2], 5), ragged([4, 0, 5], 6)
-    stored = [MultiVector(Dense(part.float().numpy(), 4, similarity="dot"), np.array(at)) for part, at in ((query, a), (document, b))]
-    np.testing.assert_allclose(maxsim(query.float(), a, document.float(), b).numpy(), stored[0].scores(stored[1]), atol=1e-5)
+    stored = [
+        MultiVector(Dense(part.float().numpy(), 4, similarity="dot"), np.array(at))
+        for part, at in ((query, a), (document, b))
+    ]
+    np.testing.assert_allclose(
+        maxsim(query.float(), a, document.float(), b).numpy(),
+        stored[0].scores(stored[1]),
+        atol=1e-5,
+    )
 
 
 def test_no_items_have_no_scores() -> None:

@@ -18,21 +18,34 @@ SCORES = arrays(np.float64, (2, 6), elements=st.integers(-3, 3).map(float))
 
 @given(own=SCORES, other=SCORES)
 def test_turned_pairs_equals_naive_loops(own: np.ndarray, other: np.ndarray) -> None:
-    turned = sum((a[i] - a[j]) * (b[i] - b[j]) < 0 for a, b in zip(own, other, strict=True) for i, j in combinations(range(6), 2))
+    turned = sum(
+        (a[i] - a[j]) * (b[i] - b[j]) < 0
+        for a, b in zip(own, other, strict=True)
+        for i, j in combinations(range(6), 2)
+    )
     assert turned_pairs(own, other) == (turned, 2 * 15)
 
 
 def test_another_metric_warns_with_its_measured_cost() -> None:
     contract = Contract("tiny", 2, 8, normalise=False)
-    query, document = np.array([[1.0, 0.0]]), np.array([[1.0, 0.1], [5.0, 5.0]])  # cosine prefers the first, dot the second
-    with pytest.warns(MetricWarning, match=r"tiny is made for cosine and dot was asked for: of 1 pairs of texts, 1 \(100.0%\)"):
+    # cosine prefers the first, dot the second
+    query, document = np.array([[1.0, 0.0]]), np.array([[1.0, 0.1], [5.0, 5.0]])
+    with pytest.warns(
+        MetricWarning,
+        match=r"tiny is made for cosine and dot was asked for: of 1 "
+        r"pairs of texts, 1 \(100.0%\)",
+    ):
         warn_of_metric(contract, "dot", query=query, document=document)
 
 
 def test_unit_vectors_order_alike_and_the_warning_says_so() -> None:
     vectors = np.random.default_rng(0).normal(size=(8, 4))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    with pytest.warns(MetricWarning, match=r"0 \(0.0%\) come in the other order; its vectors have unit length"):
+    with pytest.warns(
+        MetricWarning,
+        match=r"0 \(0.0%\) come in the other order; its vectors have "
+        r"unit length",
+    ):
         warn_of_metric(Contract("tiny", 4, 8), "euclidean", query=vectors[:3], document=vectors)
 
 

@@ -16,10 +16,14 @@ from nearfield.similarity.multi_vector import MultiVector
 from nearfield.types.usage import Usage
 
 
-def items(*lengths: int, dim: int = 6, seed: int = 0, similarity: str = "cosine", average: bool = False) -> MultiVector:
+def items(
+    *lengths: int, dim: int = 6, seed: int = 0, similarity: str = "cosine", average: bool = False
+) -> MultiVector:
     vectors = unit(np.random.default_rng(seed).normal(size=(sum(lengths), dim)).astype(np.float32))
     offsets = np.cumsum([0, *lengths]).astype(np.int64)
-    return MultiVector(Dense(vectors, dim, similarity=similarity), offsets, average, Usage(items=len(lengths)))
+    return MultiVector(
+        Dense(vectors, dim, similarity=similarity), offsets, average, Usage(items=len(lengths))
+    )
 
 
 def naive(query: MultiVector, documents: MultiVector) -> np.ndarray:
@@ -39,7 +43,9 @@ LENGTHS = st.lists(st.integers(0, 4), min_size=1, max_size=6)
 
 
 @given(LENGTHS, LENGTHS, st.booleans())
-def test_scores_are_those_of_plain_loops_also_with_empty_items(query: list[int], documents: list[int], average: bool) -> None:
+def test_scores_are_those_of_plain_loops_also_with_empty_items(
+    query: list[int], documents: list[int], average: bool
+) -> None:
     a, b = items(*query, seed=1, average=average), items(*documents, seed=2)
     np.testing.assert_allclose(a.scores(b), naive(a, b), atol=1e-5)
 
@@ -54,7 +60,9 @@ def test_scores_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_slices_cuts_and_storages_reach_the_tokens() -> None:
     whole = items(3, 0, 2, 4)
-    np.testing.assert_array_equal(whole[[3, 0]].tokens.vectors, whole.tokens.vectors[[5, 6, 7, 8, 0, 1, 2]])
+    np.testing.assert_array_equal(
+        whole[[3, 0]].tokens.vectors, whole.tokens.vectors[[5, 6, 7, 8, 0, 1, 2]]
+    )
     assert whole[[3, 0]].lengths.tolist() == [4, 3]
     assert whole.truncate(4).dim == 4
     small = whole.quantise("int8")
@@ -69,7 +77,12 @@ def test_pooling_joins_the_most_alike_tokens_and_keeps_the_first() -> None:
     pooled = whole.pool(2)
     assert pooled.lengths.tolist() == [3]
     np.testing.assert_array_equal(pooled.tokens.vectors[0], whole.tokens.vectors[0])
-    means = sorted([unit(unit(near)[1:3].mean(0, keepdims=True))[0].tolist(), unit(unit(near)[3:5].mean(0, keepdims=True))[0].tolist()])
+    means = sorted(
+        [
+            unit(unit(near)[1:3].mean(0, keepdims=True))[0].tolist(),
+            unit(unit(near)[3:5].mean(0, keepdims=True))[0].tolist(),
+        ]
+    )
     np.testing.assert_allclose(sorted(pooled.tokens.vectors[1:].tolist()), means, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(pooled.tokens.vectors, axis=1), 1, atol=1e-6)
 
@@ -77,7 +90,9 @@ def test_pooling_joins_the_most_alike_tokens_and_keeps_the_first() -> None:
 @given(LENGTHS, st.integers(1, 4))
 def test_pooling_leaves_the_number_of_vectors_that_it_says(lengths: list[int], factor: int) -> None:
     pooled = items(*lengths).pool(factor)
-    assert pooled.lengths.tolist() == [n if n < 2 else 1 + max(1, (n - 1) // factor) for n in lengths]
+    assert pooled.lengths.tolist() == [
+        n if n < 2 else 1 + max(1, (n - 1) // factor) for n in lengths
+    ]
     assert np.isfinite(pooled.tokens.vectors).all()
 
 
@@ -90,7 +105,9 @@ def test_pooling_is_that_of_sentence_transformers(factor: int, keep: int) -> Non
     theirs = HierarchicalTokenPooling(factor, num_protected_tokens=keep).pool(parts)
     pooled = whole.pool(factor, keep=keep)
     assert pooled.lengths.tolist() == [len(part) for part in theirs]
-    np.testing.assert_allclose(pooled.tokens.vectors, np.concatenate([part.numpy() for part in theirs]), atol=1e-6)
+    np.testing.assert_allclose(
+        pooled.tokens.vectors, np.concatenate([part.numpy() for part in theirs]), atol=1e-6
+    )
 
 
 def test_pooling_by_one_changes_nothing() -> None:
@@ -116,7 +133,11 @@ def test_a_folder_gives_the_same_items_back(tmp_path: Path, storage: str) -> Non
 def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     items(3, 2).save(tmp_path / "v")
     np.save(tmp_path / "v" / "offsets.npy", np.array([0, 3, 9]))
-    with pytest.raises(InputError, match=r"offsets.npy: runs from 0 to 9; wanted offsets that rise from 0 to 5"):
+    with pytest.raises(
+        InputError,
+        match=r"offsets.npy: runs from 0 to 9; wanted offsets that "
+        r"rise from 0 to 5",
+    ):
         MultiVector.open(tmp_path / "v")
     (tmp_path / "v" / "offsets.npy").unlink()
     with pytest.raises(InputError, match=r"offsets.npy: does not exist"):

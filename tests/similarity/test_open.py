@@ -40,7 +40,9 @@ def test_a_folder_without_a_kind_is_dense_and_an_unknown_kind_an_error(tmp_path:
     del facts["kind"]
     (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts), encoding="utf-8")
     assert isinstance(open_embeddings(tmp_path / "v"), Dense)
-    (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts | {"kind": "spars"}), encoding="utf-8")
+    (tmp_path / "v" / "vectors.json").write_text(
+        json.dumps(facts | {"kind": "spars"}), encoding="utf-8"
+    )
     with pytest.raises(InputError, match=r"kind 'spars'.*Did you mean 'sparse'"):
         open_embeddings(tmp_path / "v")
 

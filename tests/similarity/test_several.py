@@ -20,15 +20,22 @@ def several(n: int, *, seed: int = 0, fusion: dict[str, float] | None = None) ->
     numbers = np.random.default_rng(seed)
     lengths = numbers.integers(1, 4, n)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    tokens = Dense(numbers.normal(size=(int(offsets[-1]), 3)).astype(np.float32), 3, similarity="dot")
+    tokens = Dense(
+        numbers.normal(size=(int(offsets[-1]), 3)).astype(np.float32), 3, similarity="dot"
+    )
     weights = np.maximum(numbers.normal(size=(n, 9)), 0)
     weighed = {} if fusion is None else {"fusion": fusion}
     dense = Dense(numbers.normal(size=(n, 4)).astype(np.float32), 4)
     return Several(dense, Sparse.of(weights), MultiVector(tokens, offsets, average=True), **weighed)
 
 
-@given(weights=st.tuples(*[st.sampled_from([0.0, 0.25, 1.0, 3.0])] * 3).filter(any), seed=st.integers(0, 99))
-def test_a_score_is_the_weighted_sum_of_the_three(weights: tuple[float, float, float], seed: int) -> None:
+@given(
+    weights=st.tuples(*[st.sampled_from([0.0, 0.25, 1.0, 3.0])] * 3).filter(any),
+    seed=st.integers(0, 99),
+)
+def test_a_score_is_the_weighted_sum_of_the_three(
+    weights: tuple[float, float, float], seed: int
+) -> None:
     fusion = dict(zip(("dense", "sparse", "multi-vector"), weights, strict=True))
     queries, documents = several(3, seed=seed, fusion=fusion), several(5, seed=seed + 1)
     expected = np.zeros((3, 5))
@@ -36,8 +43,13 @@ def test_a_score_is_the_weighted_sum_of_the_three(weights: tuple[float, float, f
         for column in range(5):
             query, document = queries.dense.vectors[row], documents.dense.vectors[column]
             dense = query @ document / np.linalg.norm(query) / np.linalg.norm(document)
-            sparse = queries.sparse.matrix().toarray()[row] @ documents.sparse.matrix().toarray()[column]
-            own, others = (each.multi_vector[[at]].tokens.vectors for each, at in ((queries, row), (documents, column)))
+            sparse = (
+                queries.sparse.matrix().toarray()[row] @ documents.sparse.matrix().toarray()[column]
+            )
+            own, others = (
+                each.multi_vector[[at]].tokens.vectors
+                for each, at in ((queries, row), (documents, column))
+            )
             near = np.mean([max(float(token @ other) for other in others) for token in own])
             expected[row, column] = weights[0] * dense + weights[1] * sparse + weights[2] * near
     np.testing.assert_allclose(queries.scores(documents), expected, atol=1e-4)
@@ -45,7 +57,8 @@ def test_a_score_is_the_weighted_sum_of_the_three(weights: tuple[float, float, f
 
 def test_a_part_of_no_weight_is_left_out_whatever_it_scores() -> None:
     queries = several(2, fusion={"dense": 1.0})
-    nothing = MultiVector(queries.multi_vector.tokens[:0], np.zeros(3, np.int64), average=True)  # would score -inf
+    # would score -inf
+    nothing = MultiVector(queries.multi_vector.tokens[:0], np.zeros(3, np.int64), average=True)
     documents = Several(queries.dense, queries.sparse, nothing)
     np.testing.assert_allclose(queries.scores(documents), queries.dense.scores(queries.dense))
 
@@ -54,7 +67,9 @@ def test_chosen_items_are_chosen_in_all_three() -> None:
     whole = several(6)
     some = whole[[4, 0, 4]]
     np.testing.assert_array_equal(some.scores(whole), whole.scores(whole)[[4, 0, 4]])
-    assert whole.bytes_per_item == pytest.approx(sum(part.bytes_per_item for part in whole.parts.values()))
+    assert whole.bytes_per_item == pytest.approx(
+        sum(part.bytes_per_item for part in whole.parts.values())
+    )
 
 
 def test_all_three_are_stored_alike() -> None:
@@ -68,7 +83,12 @@ def test_all_three_are_stored_alike() -> None:
 
 def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     several(4).save(tmp_path / "v", ids=["a", "b", "c", "d"])
-    assert (tmp_path / "v" / "ids.jsonl").read_text(encoding="utf-8").split() == ['"a"', '"b"', '"c"', '"d"']
+    assert (tmp_path / "v" / "ids.jsonl").read_text(encoding="utf-8").split() == [
+        '"a"',
+        '"b"',
+        '"c"',
+        '"d"',
+    ]
     facts = json.loads((tmp_path / "v" / "vectors.json").read_text(encoding="utf-8"))
     (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts | {"items": 5}), encoding="utf-8")
     with pytest.raises(InputError, match=r"holds 4, 4, 4 items; vectors\.json says 5"):

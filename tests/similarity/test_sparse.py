@@ -13,7 +13,9 @@ from nearfield.similarity.sparse import Sparse
 from nearfield.types.usage import Usage
 
 WEIGHTS = st.one_of(st.just(0.0), st.floats(-4, 4, width=16, allow_subnormal=False))
-TABLES = st.tuples(st.integers(0, 6), st.integers(1, 9)).flatmap(lambda shape: arrays(np.float32, shape, elements=WEIGHTS))
+TABLES = st.tuples(st.integers(0, 6), st.integers(1, 9)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=WEIGHTS)
+)
 
 
 def rows(n: int = 6, dim: int = 30, *, seed: int = 0, similarity: str = "dot") -> Sparse:
@@ -43,8 +45,14 @@ def test_truncate_keeps_the_largest_weights_by_a_plain_loop(table: np.ndarray, t
 
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 def test_scores_are_those_of_a_plain_double_loop(similarity: str) -> None:
-    query, documents = rows(4, seed=1, similarity=similarity), rows(7, seed=2, similarity=similarity)
-    a, b = query.matrix().toarray().astype(np.float64), documents.matrix().toarray().astype(np.float64)
+    query, documents = (
+        rows(4, seed=1, similarity=similarity),
+        rows(7, seed=2, similarity=similarity),
+    )
+    a, b = (
+        query.matrix().toarray().astype(np.float64),
+        documents.matrix().toarray().astype(np.float64),
+    )
     expected = np.zeros((4, 7))
     for i in range(4):
         for j in range(7):
@@ -76,15 +84,26 @@ def test_a_folder_gives_the_same_rows_back(tmp_path: Path, storage: str) -> None
     stored.save(tmp_path / "v", ids=list("abcdef"))
     opened = Sparse.open(tmp_path / "v")
     np.testing.assert_array_equal(opened.matrix().toarray(), stored.matrix().toarray())
-    assert (opened.storage, opened.similarity, opened.usage, opened.dim) == (storage, "dot", stored.usage, 30)
+    assert (opened.storage, opened.similarity, opened.usage, opened.dim) == (
+        storage,
+        "dot",
+        stored.usage,
+        30,
+    )
     assert isinstance(opened.weights, np.memmap)
-    assert (tmp_path / "v" / "ids.jsonl").read_text(encoding="utf-8").split() == [f'"{name}"' for name in "abcdef"]
+    assert (tmp_path / "v" / "ids.jsonl").read_text(encoding="utf-8").split() == [
+        f'"{name}"' for name in "abcdef"
+    ]
 
 
 def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     rows().save(tmp_path / "v")
     np.save(tmp_path / "v" / "terms.npy", np.zeros(3, np.int32))
-    with pytest.raises(InputError, match=r"terms.npy: holds int32 of shape \(3,\); wanted int32 of shape \(43,\)"):
+    with pytest.raises(
+        InputError,
+        match=r"terms.npy: holds int32 of shape \(3,\); wanted int32 "
+        r"of shape \(43,\)",
+    ):
         Sparse.open(tmp_path / "v")
     (tmp_path / "v" / "weights.npy").unlink()
     with pytest.raises(InputError, match=r"weights.npy: does not exist"):
@@ -108,5 +127,11 @@ def test_what_cannot_be_is_an_error_that_says_what_was_wanted() -> None:
 
 def test_bytes_are_those_on_disk(tmp_path: Path) -> None:
     rows().save(tmp_path / "v")
-    sizes = sum(np.load(tmp_path / "v" / f"{name}.npy").nbytes for name in ("weights", "terms", "offsets")) - 8
+    sizes = (
+        sum(
+            np.load(tmp_path / "v" / f"{name}.npy").nbytes
+            for name in ("weights", "terms", "offsets")
+        )
+        - 8
+    )
     assert rows().bytes_per_item == pytest.approx(sizes / 6)

@@ -1,4 +1,6 @@
-"""NumPy files of unknown origin: what numpy wrote is read as numpy reads it, and a header that lies is an error."""
+"""NumPy files of unknown origin: what numpy wrote is read as numpy reads it, and a header that lies
+is an error.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from nearfield.store.array import check_finite, checksum, map_array, read_array,
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int64", "uint8"])
-def test_what_numpy_wrote_is_read_as_numpy_reads_it(tmp_path: Path, version: tuple[int, int], order: str, dtype: str) -> None:
+def test_what_numpy_wrote_is_read_as_numpy_reads_it(
+    tmp_path: Path, version: tuple[int, int], order: str, dtype: str
+) -> None:
     array = np.asarray(np.arange(12).reshape(3, 4), dtype, order=order)  # type: ignore[call-overload]
     with open(tmp_path / "a.npy", "wb") as file:
         np.lib.format.write_array(file, array, version)
@@ -42,7 +46,11 @@ def described(descr: str = "'<f4'", shape: str = "(2,)", order: str = "False") -
         (b"\x93NUMPY\x01\x00", "is not a NumPy file"),
         (b"\x93NUMPY\x09\x00" + bytes(100), "is not a NumPy file"),
         (b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(100), "is not a NumPy file"),
-        (npy(described(), bytes(7)), r"8 bytes with the header, and has \d+ bytes: it is cut off|says that it holds"),
+        (
+            npy(described(), bytes(7)),
+            r"8 bytes with the header, and has \d+ bytes: it is cut "
+            r"off|says that it holds",
+        ),
         (npy(described(), bytes(9)), "says that it holds"),
         (npy(described(shape="(99999999999999999,)")), "says that it holds"),
         (npy(described(shape="(9999999999,9999999999,9999999999)")), "says that it holds"),
@@ -80,7 +88,11 @@ def test_values_that_are_not_finite_are_named_by_their_row(tmp_path: Path) -> No
     values = np.zeros((5, 3), np.float32)
     check_finite(values, tmp_path / "a.npy")
     values[3, 1] = np.nan
-    with pytest.raises(InputError, match=r"a\.npy: holds NaN or infinite values, the first in row 3"):
+    with pytest.raises(
+        InputError,
+        match=r"a\.npy: holds NaN or infinite values, the first in row "
+        r"3",
+    ):
         check_finite(values, tmp_path / "a.npy")
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from nearfield.errors import InputError, StorageError
-from nearfield.store.atomic import check_writable, staged_file, staged_folder, storage, write_json, write_text
+from nearfield.store.atomic import (
+    check_writable,
+    staged_file,
+    staged_folder,
+    storage,
+    write_json,
+    write_text,
+)
 from nearfield.store.fields import read_json
 
 
@@ -83,16 +90,25 @@ except StorageError as error:
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (
-        "facts.json: could not be written: the file would be larger than this process may write. Raise the limit (ulimit -f)" in ran.stdout
+        "facts.json: could not be written: the file would be larger than this process may write. "
+        "Raise the limit (ulimit -f)" in ran.stdout
     )
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(28, "the disk is full"), (122, "the disk quota is used up"), (30, "the file system is read-only")]
+    ("number", "said"),
+    [
+        (28, "the disk is full"),
+        (122, "the disk quota is used up"),
+        (30, "the file system is read-only"),
+    ],
 )
 def test_the_systems_numbers_are_said_in_words(number: int, said: str) -> None:
-    with pytest.raises(StorageError, match=f"x.bin: could not be written: {said}"), storage("x.bin"):
+    with (
+        pytest.raises(StorageError, match=f"x.bin: could not be written: {said}"),
+        storage("x.bin"),
+    ):
         raise OSError(number, os.strerror(number))
 
 
@@ -104,7 +120,10 @@ class Facts:
 
 def test_json_there_and_back(tmp_path: Path) -> None:
     write_json(tmp_path / "facts.json", {"facts": Facts("naïve", Path("a/b")), "list": [1, None]})
-    assert read_json(tmp_path / "facts.json") == {"facts": {"name": "naïve", "folder": "a/b"}, "list": [1, None]}
+    assert read_json(tmp_path / "facts.json") == {
+        "facts": {"name": "naïve", "folder": "a/b"},
+        "list": [1, None],
+    }
     with pytest.raises(TypeError, match="complex does not go into JSON"):
         write_json(tmp_path / "facts.json", {"number": 1j})
     assert read_json(tmp_path / "facts.json")["list"] == [1, None]
@@ -126,16 +145,27 @@ def test_bad_json_names_the_file_and_line(tmp_path: Path, content: bytes | None,
 
 
 def test_the_advice_fits_the_reason(tmp_path: Path) -> None:
-    for number, said in ((28, "Free space"), (30, "Give another place"), (13, "Give another place"), (17, "Remove what is in the way")):
+    for number, said in (
+        (28, "Free space"),
+        (30, "Give another place"),
+        (13, "Give another place"),
+        (17, "Remove what is in the way"),
+    ):
         with pytest.raises(StorageError, match=said) as caught, storage("x.bin"):
             raise OSError(number, os.strerror(number))
         assert ("Free space" in str(caught.value)) == (number == 28)
 
 
 def test_a_staged_part_goes_by_its_final_name(tmp_path: Path) -> None:
-    with pytest.raises(StorageError) as caught, staged_folder(tmp_path / "made") as stage, storage(stage / ".part.json.partial-12"):
+    with (
+        pytest.raises(StorageError) as caught,
+        staged_folder(tmp_path / "made") as stage,
+        storage(stage / ".part.json.partial-12"),
+    ):
         raise OSError(28, "full")
-    assert str(caught.value).startswith(f"{tmp_path / 'made' / 'part.json'}: could not be written: the disk is full")
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'made' / 'part.json'}: could not be written: the disk is full"
+    )
 
 
 def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Replacing a folder: killed at every step, by two writers at once, and where the system cannot exchange folders."""
+"""Replacing a folder: killed at every step, by two writers at once, and where the system cannot
+exchange folders.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from nearfield.store import atomic
 from nearfield.store.atomic import recover, staged_file, staged_folder, write_text
 from nearfield.store.exchange import exchange, held
 
-# Forks a child for each event (open, rename, mkdir, remove, flock ...) of a replacement; the child kills itself there.
+# Forks a child for each event (open, rename, mkdir, remove, flock ...) of a replacement; the child
+# kills itself there.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -87,17 +90,27 @@ def can_exchange(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("system", ["able", "unable"])
-def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(tmp_path: Path, system: str) -> None:
+def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(
+    tmp_path: Path, system: str
+) -> None:
     if system == "able" and not can_exchange(tmp_path):
         pytest.skip("this system cannot exchange two folders in one step")
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), system], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), system],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) > 20
 
 
 def test_two_writers_to_one_path_both_end_well(tmp_path: Path) -> None:
     path = tmp_path / "made"
-    writers = [subprocess.Popen([sys.executable, "-c", RACING, str(path), name], stderr=subprocess.PIPE) for name in ("a", "b")]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", RACING, str(path), name], stderr=subprocess.PIPE)
+        for name in ("a", "b")
+    ]
     seen = 0
     while any(writer.poll() is None for writer in writers):
         if seen or path.exists():
@@ -145,7 +158,10 @@ def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_of_a_folder_stays(tmp_path: Path) -> None:
     write_text(tmp_path / "made", "a file")
-    with pytest.raises(atomic.StorageError, match="could not be written"), staged_folder(tmp_path / "made"):
+    with (
+        pytest.raises(atomic.StorageError, match="could not be written"),
+        staged_folder(tmp_path / "made"),
+    ):
         pass
     assert (tmp_path / "made").read_text() == "a file"
 

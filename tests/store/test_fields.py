@@ -13,8 +13,16 @@ from nearfield.errors import InputError
 from nearfield.store.fields import Fields, read_fields, read_json, read_objects
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400) | st.just(-(10**400)),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.just(10**400)
+    | st.just(-(10**400)),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -24,7 +32,9 @@ def fields(value: Any) -> Fields:
 
 
 @given(JSON)
-def test_a_value_of_any_kind_is_what_was_wanted_or_an_error_that_names_file_and_field(value: Any) -> None:
+def test_a_value_of_any_kind_is_what_was_wanted_or_an_error_that_names_file_and_field(
+    value: Any,
+) -> None:
     wanted = {
         "text": lambda found: isinstance(found, str),
         "flag": lambda found: isinstance(found, bool),
@@ -55,7 +65,11 @@ def test_what_is_absent_or_null_is_the_default_or_an_error() -> None:
 
 def test_a_nested_field_is_named_in_full() -> None:
     (item,) = Fields({"modules": [{"idx": "a"}]}, "modules.json").objects("modules")
-    with pytest.raises(InputError, match=r'modules\.json: modules\[0\]\.idx is "a"; wanted a whole number'):
+    with pytest.raises(
+        InputError,
+        match=r'modules\.json: modules\[0\]\.idx is "a"; wanted a '
+        r"whole number",
+    ):
         item.integer("idx")
 
 

@@ -40,7 +40,13 @@ def test_a_hidden_folder_that_a_module_may_lie_in_counts(folder: Path) -> None:
 
 def test_files_of_other_purposes_do_not_count(folder: Path) -> None:
     before = model_hash(folder)
-    others = ["README.md", ".gitattributes", ".nearfield/onnx-int8/model.onnx", ".cache/huggingface/x", ".DS_Store"]
+    others = [
+        "README.md",
+        ".gitattributes",
+        ".nearfield/onnx-int8/model.onnx",
+        ".cache/huggingface/x",
+        ".DS_Store",
+    ]
     for name in [*others, ".a.json.partial-12-ab", ".nearfield-verified.json", ".x.lock"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x")

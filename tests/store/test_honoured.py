@@ -31,11 +31,17 @@ STATED: list[tuple[str, str, dict[str, Any]]] = [
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("models")
-    return {"dense": tiny_model(place / "dense"), "sparse": tiny_splade(place / "sparse"), "late": tiny_late(place / "late")}
+    return {
+        "dense": tiny_model(place / "dense"),
+        "sparse": tiny_splade(place / "sparse"),
+        "late": tiny_late(place / "late"),
+    }
 
 
 @pytest.mark.parametrize(("kind", "name", "stated"), STATED, ids=lambda part: json.dumps(part))
-def test_what_is_not_honoured_is_refused_by_name(kind: str, name: str, stated: dict[str, Any], folders: dict[str, Path]) -> None:
+def test_what_is_not_honoured_is_refused_by_name(
+    kind: str, name: str, stated: dict[str, Any], folders: dict[str, Path]
+) -> None:
     file = folders[kind] / name
     file.parent.mkdir(exist_ok=True)
     before = file.read_bytes() if file.exists() else None
@@ -46,5 +52,7 @@ def test_what_is_not_honoured_is_refused_by_name(kind: str, name: str, stated: d
     finally:
         file.unlink() if before is None else file.write_bytes(before)
     assert name in str(caught.value)
-    assert next(iter(stated)) in str(caught.value) or next(iter(stated.values())) in str(caught.value)
+    assert next(iter(stated)) in str(caught.value) or next(iter(stated.values())) in str(
+        caught.value
+    )
     read_model_folder(folders[kind])  # without it, the folder is read

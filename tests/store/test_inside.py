@@ -8,7 +8,9 @@ from nearfield.errors import InputError
 from nearfield.store.inside import inside
 
 
-@pytest.mark.parametrize("name", ["..", "../x", "a/../../x", "/etc/passwd", "a/../b", "link/x", "\0", None, 3, ["a"]])
+@pytest.mark.parametrize(
+    "name", ["..", "../x", "a/../../x", "/etc/passwd", "a/../b", "link/x", "\0", None, 3, ["a"]]
+)
 def test_a_name_that_leads_outside_is_refused(tmp_path: Path, name: object) -> None:
     folder = tmp_path / "model"
     folder.mkdir()

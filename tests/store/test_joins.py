@@ -1,4 +1,6 @@
-"""Every place of a model folder where a file names another: a name that leads outside is refused, and nothing there is opened."""
+"""Every place of a model folder where a file names another: a name that leads outside is refused,
+and nothing there is opened.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def named_by_the_index(model: Path, name: str) -> None:
     _sharded(model)
     changed(
         model / "model.safetensors.index.json",
-        lambda index: index["weight_map"].update(dict.fromkeys(index["weight_map"], f"{name}/model.safetensors")),
+        lambda index: index["weight_map"].update(
+            dict.fromkeys(index["weight_map"], f"{name}/model.safetensors")
+        ),
     )
 
 
@@ -59,19 +63,29 @@ def a_link_to_a_folder(model: Path, name: str) -> None:
 NAMES = ("../outside", "1_Pooling/../../outside", "absolute")
 JOINS = (named_by_modules, named_by_the_index, named_for_a_role)
 CASES = [(join, name) for join in JOINS for name in NAMES]
-CASES += [(named_by_an_adapter, name) for name in NAMES[:2]]  # which may name its base by a whole path
+# which may name its base by a whole path
+CASES += [(named_by_an_adapter, name) for name in NAMES[:2]]
 CASES += [(a_link_to_a_folder, "../outside")]
 
 
 @pytest.mark.parametrize(("join", "name"), CASES)
-def test_no_name_in_a_model_folder_leads_out_of_it(join: Callable[[Path, str], None], name: str, tmp_path: Path) -> None:
+def test_no_name_in_a_model_folder_leads_out_of_it(
+    join: Callable[[Path, str], None], name: str, tmp_path: Path
+) -> None:
     outside = tiny_model(tmp_path / "whole", adapter_config={"peft_type": "LORA"})
-    files = {str(file.relative_to(outside)): file.read_bytes() for file in outside.rglob("*") if file.is_file()}
+    files = {
+        str(file.relative_to(outside)): file.read_bytes()
+        for file in outside.rglob("*")
+        if file.is_file()
+    }
     files |= {"config.json": files["1_Pooling/config.json"]} if join is named_by_modules else {}
     model = tiny_model(tmp_path / "model")
     with Canary(tmp_path / "outside", files) as canary:
         join(model, str(canary.path) if name == "absolute" else name)
-        for use in (lambda: load_encoder(model), lambda: drop_layers(model, to=tmp_path / "made" / "new", keep=[0])):
+        for use in (
+            lambda: load_encoder(model),
+            lambda: drop_layers(model, to=tmp_path / "made" / "new", keep=[0]),
+        ):
             canary.touched()
             with pytest.raises(NearfieldError):
                 use()
@@ -82,13 +96,21 @@ def test_no_name_in_a_model_folder_leads_out_of_it(join: Callable[[Path, str], N
 def test_the_modules_of_a_cross_encoder_and_of_a_router_stay_inside(tmp_path: Path) -> None:
     cross = tiny_cross(tmp_path / "cross")
     transformer = "sentence_transformers.models.Transformer"
-    (cross / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "../outside", "type": transformer}]))
+    (cross / "modules.json").write_text(
+        json.dumps([{"idx": 0, "name": "0", "path": "../outside", "type": transformer}])
+    )
     router = tmp_path / "router"
     router.mkdir()
     kind = "sentence_transformers.models.Router"
-    (router / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": kind}]))
+    (router / "modules.json").write_text(
+        json.dumps([{"idx": 0, "name": "0", "path": "", "type": kind}])
+    )
     types = {"../outside": "sentence_transformers.models.SparseStaticEmbedding"}
-    (router / CONFIG).write_text(json.dumps({"types": types, "structure": {"query": ["../outside"], "document": ["../outside"]}}))
+    (router / CONFIG).write_text(
+        json.dumps(
+            {"types": types, "structure": {"query": ["../outside"], "document": ["../outside"]}}
+        )
+    )
     with Canary(tmp_path / "outside") as canary:
         for use in (lambda: Reranker.open(cross), lambda: looked_up(router)):
             with pytest.raises(NearfieldError, match="leads out of"):

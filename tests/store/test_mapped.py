@@ -14,9 +14,15 @@ from nearfield.errors import ModelError
 from nearfield.store.mapped import map_tensors, write_rows
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8"])
+@pytest.mark.parametrize(
+    "dtype", ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8"]
+)
 def test_arrays_are_those_that_were_written(dtype: str, tmp_path: Path) -> None:
-    arrays = {"a": np.arange(12).reshape(3, 4).astype(dtype), "b": np.zeros((0, 2), dtype), "c": np.array([7], dtype)}
+    arrays = {
+        "a": np.arange(12).reshape(3, 4).astype(dtype),
+        "b": np.zeros((0, 2), dtype),
+        "c": np.array([7], dtype),
+    }
     save_file(arrays, tmp_path / "x.safetensors")
     mapped = map_tensors(tmp_path / "x.safetensors")
     assert set(mapped) == set(arrays)
@@ -26,9 +32,14 @@ def test_arrays_are_those_that_were_written(dtype: str, tmp_path: Path) -> None:
 
 
 def test_blocks_of_rows_are_one_array_to_the_library(tmp_path: Path) -> None:
-    blocks = [np.random.default_rng(size).standard_normal((size, 5)).astype(np.float32) for size in (3, 1, 7)]
+    blocks = [
+        np.random.default_rng(size).standard_normal((size, 5)).astype(np.float32)
+        for size in (3, 1, 7)
+    ]
     assert write_rows(tmp_path / "x.safetensors", "rows", iter(blocks)) == 11
-    np.testing.assert_array_equal(load_file(tmp_path / "x.safetensors")["rows"], np.concatenate(blocks))
+    np.testing.assert_array_equal(
+        load_file(tmp_path / "x.safetensors")["rows"], np.concatenate(blocks)
+    )
 
 
 def test_what_is_no_such_file(tmp_path: Path) -> None:

@@ -30,8 +30,12 @@ def test_a_folder_is_called_what_it_is(file: str, said: str, tmp_path: Path) -> 
 
 def test_vectors_runs_and_cross_encoders_name_what_to_give_instead(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "model")
-    TextEncoder.open(model).encode(["a cat", "a dog"], "document").save(tmp_path / "vectors", ids=["1", "2"])
-    with pytest.raises(ModelError, match="vectors: holds vectors by `nearfield encode` and no model"):
+    TextEncoder.open(model).encode(["a cat", "a dog"], "document").save(
+        tmp_path / "vectors", ids=["1", "2"]
+    )
+    with pytest.raises(
+        ModelError, match="vectors: holds vectors by `nearfield encode` and no model"
+    ):
         model_path(tmp_path / "vectors")
     (tmp_path / "recipe.json").write_text("{}")
     with pytest.raises(ModelError, match=r"is the folder of a run; its model is .*model"):

@@ -1,4 +1,6 @@
-"""Code that a folder names runs only where it is trusted; else the folder is refused, with what names it."""
+"""Code that a folder names runs only where it is trusted; else the folder is refused, with what
+names it.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +61,20 @@ TEXTS = ["the cat", "how to sort a list of numbers and strings", "a"]
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny_model(tmp_path_factory.mktemp("base") / "model")
     (folder / "model.safetensors").unlink()
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4}
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+    }
     with torch.random.fork_rng():
         torch.random.manual_seed(0)
-        Qwen2Model(Qwen2Config(vocab_size=tiny_tokenizer().get_vocab_size(), max_position_embeddings=130, **sizes)).save_pretrained(folder)
+        Qwen2Model(
+            Qwen2Config(
+                vocab_size=tiny_tokenizer().get_vocab_size(), max_position_embeddings=130, **sizes
+            )
+        ).save_pretrained(folder)
     return folder
 
 
@@ -71,7 +83,9 @@ def naming(base: Path, to: Path, file: str, auto_map: Any, **stated: Any) -> Pat
     import shutil
 
     shutil.copytree(base, to)
-    (to / file).write_text(json.dumps(json.loads((to / file).read_text()) | {"auto_map": auto_map, **stated}))
+    (to / file).write_text(
+        json.dumps(json.loads((to / file).read_text()) | {"auto_map": auto_map, **stated})
+    )
     (to / "modeling_both.py").write_text(BOTH_SIDES)
     (to / "tokenization_ended.py").write_text(LOWER)
     return to
@@ -89,7 +103,11 @@ def test_code_of_the_folder_runs_where_it_is_trusted(
     file: str, auto_map: Any, base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = naming(base, tmp_path / "model", file, auto_map)
-    with pytest.raises(ModelError, match=rf"{file}: auto_map names (modeling_both|tokenization_ended)\..*--trust-remote-code"):
+    with pytest.raises(
+        ModelError,
+        match=rf"{file}: auto_map names "
+        rf"(modeling_both|tokenization_ended)\..*--trust-remote-code",
+    ):
         load_encoder(folder)
     with pytest.raises(ModelError, match="auto_map"):
         TextModel.open(folder)
@@ -97,7 +115,9 @@ def test_code_of_the_folder_runs_where_it_is_trusted(
         warnings.simplefilter("ignore")
         peer = SentenceTransformer(str(folder), device="cpu", trust_remote_code=True)
         plain = SentenceTransformer(str(base), device="cpu")
-        theirs, other = (np.stack([one.encode([text])[0] for text in TEXTS]) for one in (peer, plain))
+        theirs, other = (
+            np.stack([one.encode([text])[0] for text in TEXTS]) for one in (peer, plain)
+        )
     with caplog.at_level(logging.WARNING, logger="nearfield"):
         encoder = load_encoder(folder, trust_remote_code=True)
     np.testing.assert_allclose(encoder.encode(TEXTS, "document").vectors, theirs, atol=1e-5)
@@ -108,15 +128,29 @@ def test_code_of_the_folder_runs_where_it_is_trusted(
 
 
 REFUSED: list[tuple[str, str, Any]] = [
-    ("code outside of the folder", "config.json", {"AutoModel": "someone/else--modeling_both.Both"}),
+    (
+        "code outside of the folder",
+        "config.json",
+        {"AutoModel": "someone/else--modeling_both.Both"},
+    ),
     ("has no modeling_gone.py", "config.json", {"AutoModel": "modeling_gone.Both"}),
-    ("names modeling_both.Config for AutoConfig", "config.json", {"AutoConfig": "modeling_both.Config", "AutoModel": "modeling_gone.Both"}),
-    ("code outside of the folder", "tokenizer_config.json", {"AutoTokenizer": ["someone/else--t.Slow", "someone/else--t.Fast"]}),
+    (
+        "names modeling_both.Config for AutoConfig",
+        "config.json",
+        {"AutoConfig": "modeling_both.Config", "AutoModel": "modeling_gone.Both"},
+    ),
+    (
+        "code outside of the folder",
+        "tokenizer_config.json",
+        {"AutoTokenizer": ["someone/else--t.Slow", "someone/else--t.Fast"]},
+    ),
 ]
 
 
 @pytest.mark.parametrize(("why", "file", "auto_map"), REFUSED, ids=json.dumps)
-def test_what_is_not_run_is_refused_even_where_it_is_trusted(why: str, file: str, auto_map: Any, base: Path, tmp_path: Path) -> None:
+def test_what_is_not_run_is_refused_even_where_it_is_trusted(
+    why: str, file: str, auto_map: Any, base: Path, tmp_path: Path
+) -> None:
     folder = naming(base, tmp_path / "model", file, auto_map)
     with pytest.raises(ModelError, match="auto_map names"):
         read_model_folder(folder)
@@ -126,16 +160,34 @@ def test_what_is_not_run_is_refused_even_where_it_is_trusted(why: str, file: str
 
 
 def test_a_class_for_another_task_is_not_what_runs(base: Path, tmp_path: Path) -> None:
-    folder = naming(base, tmp_path / "model", "config.json", {"AutoModelForTokenClassification": "modeling_both.Both"})
+    folder = naming(
+        base,
+        tmp_path / "model",
+        "config.json",
+        {"AutoModelForTokenClassification": "modeling_both.Both"},
+    )
     assert read_model_folder(folder).code == ()
 
 
-def test_published_code_that_transformers_took_over_runs_on_its_architecture(tmp_path: Path) -> None:
-    published = {key: f"nomic-ai/nomic-bert-2048--modeling_hf_nomic_bert.{key}" for key in ("AutoConfig", "AutoModel")}
-    folder = naming(tiny_model(tmp_path / "nomic", kind="nomic_bert"), tmp_path / "model", "config.json", published)
+def test_published_code_that_transformers_took_over_runs_on_its_architecture(
+    tmp_path: Path,
+) -> None:
+    published = {
+        key: f"nomic-ai/nomic-bert-2048--modeling_hf_nomic_bert.{key}"
+        for key in ("AutoConfig", "AutoModel")
+    }
+    folder = naming(
+        tiny_model(tmp_path / "nomic", kind="nomic_bert"),
+        tmp_path / "model",
+        "config.json",
+        published,
+    )
     before = load_encoder(tmp_path / "nomic").encode(TEXTS, "query").vectors
-    np.testing.assert_allclose(load_encoder(folder).encode(TEXTS, "query").vectors, before, atol=1e-6)
-    own = {"AutoModel": "modeling_hf_nomic_bert.NomicBertModel"}  # a file of the folder, whatever it is called
+    np.testing.assert_allclose(
+        load_encoder(folder).encode(TEXTS, "query").vectors, before, atol=1e-6
+    )
+    # a file of the folder, whatever it is called
+    own = {"AutoModel": "modeling_hf_nomic_bert.NomicBertModel"}
     with pytest.raises(ModelError, match=r"auto_map names modeling_hf_nomic_bert\.NomicBertModel"):
         read_model_folder(naming(tmp_path / "nomic", tmp_path / "own", "config.json", own))
     other = naming(tiny_model(tmp_path / "bert"), tmp_path / "other", "config.json", published)
@@ -143,7 +195,14 @@ def test_published_code_that_transformers_took_over_runs_on_its_architecture(tmp
         read_model_folder(other)
 
 
-@pytest.mark.parametrize("kind", ["custom_st.Transformer", "modeling_both.Both", "other.sentence_transformers.models.Transformer"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "custom_st.Transformer",
+        "modeling_both.Both",
+        "other.sentence_transformers.models.Transformer",
+    ],
+)
 def test_modules_of_other_packages_are_refused(kind: str, tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "model")
     modules = json.loads((folder / "modules.json").read_text())
@@ -156,20 +215,35 @@ def test_modules_of_other_packages_are_refused(kind: str, tmp_path: Path) -> Non
 
 def test_code_of_a_cross_encoder_is_refused(base: Path, tmp_path: Path) -> None:
     named = {"AutoModelForSequenceClassification": "modeling_both.Both"}
-    folder = naming(base, tmp_path / "model", "config.json", named, architectures=["BothForSequenceClassification"])
+    folder = naming(
+        base,
+        tmp_path / "model",
+        "config.json",
+        named,
+        architectures=["BothForSequenceClassification"],
+    )
     (folder / "modules.json").unlink()
-    with pytest.raises(ModelError, match=r"auto_map names modeling_both\.Both for AutoModelForSequenceClassification"):
+    with pytest.raises(
+        ModelError,
+        match=r"auto_map names modeling_both\.Both for "
+        r"AutoModelForSequenceClassification",
+    ):
         read_reranker_folder(folder)
 
 
-def test_the_command_line_says_which_option_runs_it(base: Path, tmp_path: Path, cli: Callable[..., Result]) -> None:
+def test_the_command_line_says_which_option_runs_it(
+    base: Path, tmp_path: Path, cli: Callable[..., Result]
+) -> None:
     folder = naming(base, tmp_path / "model", "config.json", {"AutoModel": "modeling_both.Both"})
     texts = tmp_path / "texts.jsonl"
     texts.write_text('{"text": "a cat"}\n{"text": "the dog"}\n')
     refused = cli("encode", str(folder), str(texts), "--to", str(tmp_path / "vectors"))
     assert refused.exit_code == 2
     assert "--trust-remote-code" in refused.stderr
-    ran = cli("encode", str(folder), str(texts), "--to", str(tmp_path / "vectors"), "--trust-remote-code")
+    ran = cli(
+        "encode", str(folder), str(texts), "--to", str(tmp_path / "vectors"), "--trust-remote-code"
+    )
     assert (ran.exit_code, "sha256" in ran.stderr) == (0, True), ran.stderr
-    again = cli("encode", str(folder), str(texts), "--to", str(tmp_path / "other"))  # it was said once only
+    # it was said once only
+    again = cli("encode", str(folder), str(texts), "--to", str(tmp_path / "other"))
     assert again.exit_code == 2

@@ -1,4 +1,6 @@
-"""Every key of sentence_bert_config.json is honoured, as sentence-transformers honours it, or refused by name."""
+"""Every key of sentence_bert_config.json is honoured, as sentence-transformers honours it, or
+refused by name.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ HONOURED: list[dict[str, Any]] = [
     {"do_lower_case": True},
     {"tokenizer_args": {"truncation_side": "left"}},
     {"processor_kwargs": {"truncation_side": "left", "trust_remote_code": True}},
-    {"processor_kwargs": {"truncation_side": "left"}, "tokenizer_args": {"truncation_side": "right"}},
+    {
+        "processor_kwargs": {"truncation_side": "left"},
+        "tokenizer_args": {"truncation_side": "right"},
+    },
     {"processor_kwargs": {"split_special_tokens": True}},
     {"processor_kwargs": {"mask_token": "cat"}},
     {"model_args": {"attn_implementation": "eager", "dtype": "float32"}},
@@ -44,11 +49,20 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("tokenizer_name_or_path", {"tokenizer_name_or_path": "other"}),
     ("processing_kwargs.text.max_length", {"processing_kwargs": {"text": {"max_length": 5}}}),
     ("processing_kwargs.text.truncation", {"processing_kwargs": {"text": {"truncation": False}}}),
-    ("processing_kwargs.common.add_special_tokens", {"processing_kwargs": {"common": {"add_special_tokens": False}}}),
+    (
+        "processing_kwargs.common.add_special_tokens",
+        {"processing_kwargs": {"common": {"add_special_tokens": False}}},
+    ),
     ("processing_kwargs.chat_template", {"processing_kwargs": {"chat_template": {"x": 1}}}),
     ("modality_config.message", {"modality_config": {"text": FORWARD, "message": FORWARD}}),
-    ("modality_config.text.method_output_name", {"modality_config": {"text": FORWARD | {"method_output_name": "pooler_output"}}}),
-    ("modality_config.text.method ", {"modality_config": {"text": FORWARD | {"method": "get_text_features"}}}),
+    (
+        "modality_config.text.method_output_name",
+        {"modality_config": {"text": FORWARD | {"method_output_name": "pooler_output"}}},
+    ),
+    (
+        "modality_config.text.method ",
+        {"modality_config": {"text": FORWARD | {"method": "get_text_features"}}},
+    ),
     ("modality_config.text", {"modality_config": {"image": FORWARD}}),
     ("module_output_name", {"module_output_name": "sentence_embedding"}),
     ("transformer_task", {"transformer_task": "fill-mask"}),
@@ -74,12 +88,16 @@ def stating(base: Path, to: Path, settings: dict[str, Any]) -> Path:
 
 @pytest.mark.filterwarnings(f"ignore::{TruncationWarning.__module__}.{TruncationWarning.__name__}")
 @pytest.mark.parametrize("settings", HONOURED, ids=json.dumps)
-def test_what_is_honoured_gives_sentence_transformers_vectors(settings: dict[str, Any], base: Path, tmp_path: Path) -> None:
+def test_what_is_honoured_gives_sentence_transformers_vectors(
+    settings: dict[str, Any], base: Path, tmp_path: Path
+) -> None:
     assert_same_as_sentence_transformers(stating(base, tmp_path / "one", settings), TEXTS)
 
 
 @pytest.mark.parametrize(("name", "settings"), REFUSED, ids=[name for name, _ in REFUSED])
-def test_what_is_not_honoured_is_refused_by_name(name: str, settings: dict[str, Any], base: Path, tmp_path: Path) -> None:
+def test_what_is_not_honoured_is_refused_by_name(
+    name: str, settings: dict[str, Any], base: Path, tmp_path: Path
+) -> None:
     with pytest.raises(NearfieldError) as caught:
         TextEncoder.open(stating(base, tmp_path / "one", settings))
     assert "sentence_bert_config.json" in str(caught.value)
@@ -90,6 +108,12 @@ def test_a_saved_model_keeps_what_its_tokeniser_is_built_with(base: Path, tmp_pa
     from nearfield.encoders.model import TextModel
     from nearfield.encoders.save import save_encoder
 
-    folder = stating(base, tmp_path / "one", {"processor_kwargs": {"split_special_tokens": True, "mask_token": "cat"}})
+    folder = stating(
+        base,
+        tmp_path / "one",
+        {"processor_kwargs": {"split_special_tokens": True, "mask_token": "cat"}},
+    )
     save_encoder(TextModel.open(folder), tmp_path / "saved", name="saved")
-    assert_same_as_sentence_transformers(tmp_path / "saved", TEXTS[:2], encoder=TextEncoder.open(folder))
+    assert_same_as_sentence_transformers(
+        tmp_path / "saved", TEXTS[:2], encoder=TextEncoder.open(folder)
+    )

@@ -1,4 +1,6 @@
-"""Vectors by their texts' hashes: what is given back is what was put in, and what was not used for longest goes first."""
+"""Vectors by their texts' hashes: what is given back is what was put in, and what was not used for
+longest goes first.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.store.vector_cache import Found, VectorCache, kept_vectors, limit_bytes
 
 DIM = 64
-FACTS = {"files": "f" * 64, "runtime": "native", "precision": "float32", "prompt": "", "dim": str(DIM)}
+FACTS = {
+    "files": "f" * 64,
+    "runtime": "native",
+    "precision": "float32",
+    "prompt": "",
+    "dim": str(DIM),
+}
 
 
 def opened(folder: Path, files: str, *, used: float | None = None) -> VectorCache:
@@ -27,7 +35,9 @@ def opened(folder: Path, files: str, *, used: float | None = None) -> VectorCach
 def filled(cache: VectorCache, count: int, *, seed: int = 0) -> tuple[list[bytes], np.ndarray]:
     hashes = [f"{seed}-{number}".encode().ljust(16) for number in range(count)]
     vectors = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
-    cache.add(hashes, [vector.tobytes() for vector in vectors], np.tile(np.arange(count)[:, None], 3))
+    cache.add(
+        hashes, [vector.tobytes() for vector in vectors], np.tile(np.arange(count)[:, None], 3)
+    )
     return hashes, vectors
 
 
@@ -42,7 +52,8 @@ def test_what_was_put_in_is_given_back_in_the_order_asked_for(tmp_path: Path) ->
     np.testing.assert_array_equal(found.items, np.arange(1200))
     np.testing.assert_array_equal(read(found), vectors[::-1])
     np.testing.assert_array_equal(found.counts[:, 0], np.arange(1200)[::-1])
-    cache.add(hashes[:1], [vectors[1].tobytes()], np.zeros((1, 3), np.int64))  # the first that came stays
+    # the first that came stays
+    cache.add(hashes[:1], [vectors[1].tobytes()], np.zeros((1, 3), np.int64))
     np.testing.assert_array_equal(read(cache.find(hashes[:1])), vectors[:1])
     assert not len(cache.find([]).items)
     cache.close()
@@ -53,8 +64,13 @@ def test_what_was_put_in_is_given_back_in_the_order_asked_for(tmp_path: Path) ->
     assert kept.facts() | {"model": "model a", "vectors": "1200", "dim": "64"} == kept.facts()
 
 
-def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old, older, new = (opened(tmp_path, name, used=used) for name, used in (("old", 2e9), ("older", 1e9), ("new", 3e9)))
+def test_what_was_not_used_for_longest_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, older, new = (
+        opened(tmp_path, name, used=used)
+        for name, used in (("old", 2e9), ("older", 1e9), ("new", 3e9))
+    )
     for cache in (old, older):
         filled(cache, 400)
         cache.close()
@@ -63,13 +79,17 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, monkeypatch: p
     sizes = {kept.path: kept.size for kept in kept_vectors(tmp_path)}
     monkeypatch.setenv("NEARFIELD_CACHE_GB", str((sum(sizes.values()) + 20_000) / 1e9))
     hashes, vectors = filled(new, 300)
-    assert {kept.path for kept in kept_vectors(tmp_path)} == {old.path, new.path}, "the one that was not used for longest is gone"
+    assert {kept.path for kept in kept_vectors(tmp_path)} == {old.path, new.path}, (
+        "the one that was not used for longest is gone"
+    )
     np.testing.assert_array_equal(read(new.find(hashes)), vectors)
     assert not new.full
     new.close()
 
 
-def test_what_has_no_room_even_alone_is_not_kept_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_no_room_even_alone_is_not_kept_and_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other, small = opened(tmp_path, "other"), opened(tmp_path, "small")
     filled(other, 10)
     monkeypatch.setenv("NEARFIELD_CACHE_GB", "0.0001")
@@ -99,7 +119,9 @@ def test_a_file_that_is_no_database_is_begun_again(tmp_path: Path) -> None:
     (kept,) = kept_vectors(tmp_path)
     with pytest.raises(StorageError, match="could not be used"):
         kept.facts()
-    with pytest.warns(NearfieldWarning, match="the cache of vectors is damaged .* it is made again"):
+    with pytest.warns(
+        NearfieldWarning, match="the cache of vectors is damaged .* it is made again"
+    ):
         cache = opened(tmp_path, "a")
     hashes, vectors = filled(cache, 3)
     np.testing.assert_array_equal(read(cache.find(hashes)), vectors)

@@ -22,7 +22,9 @@ def turned(rows: int = 120, dim: int = 16, *, seed: int = 0) -> AdapterData:
     document /= np.linalg.norm(document, axis=1, keepdims=True)
     skew = generator.normal(size=(dim, dim)) / dim**0.5
     turn = expm(skew - skew.T)
-    return AdapterData((document @ turn).astype(np.float32), document, [[row] for row in range(rows)])
+    return AdapterData(
+        (document @ turn).astype(np.float32), document, [[row] for row in range(rows)]
+    )
 
 
 def found_first(data: AdapterData, vector_map: VectorMap) -> float:
@@ -33,8 +35,13 @@ def found_first(data: AdapterData, vector_map: VectorMap) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_learns_a_rotation_on_queries_that_it_has_not_seen(kind: str) -> None:
     data = turned()
-    trained = fit_adapter(AdapterData(data.query[:90], data.document[:90], data.relevant[:90]), replace(RECIPE, kind=kind, width=16))
-    before, after = (found @ data.document.T for found in (data.query[90:], trained.apply_to(data.query[90:])))
+    trained = fit_adapter(
+        AdapterData(data.query[:90], data.document[:90], data.relevant[:90]),
+        replace(RECIPE, kind=kind, width=16),
+    )
+    before, after = (
+        found @ data.document.T for found in (data.query[90:], trained.apply_to(data.query[90:]))
+    )
     assert (before.argmax(1) == np.arange(90, 120)).mean() < 0.5
     assert (after.argmax(1) == np.arange(90, 120)).mean() > 0.9
 
@@ -61,11 +68,18 @@ def test_the_epoch_that_measures_best_is_kept_and_the_identity_is_one_of_them() 
 
 def test_other_positives_of_a_query_are_not_pushed_away() -> None:
     generator = np.random.default_rng(0)
-    document = np.repeat(generator.normal(size=(20, 8)), 2, axis=0).astype(np.float32)  # each text twice, both relevant
+    # each text twice, both relevant
+    document = np.repeat(generator.normal(size=(20, 8)), 2, axis=0).astype(np.float32)
     document /= np.linalg.norm(document, axis=1, keepdims=True)
-    data = AdapterData(document[::2].copy(), document, [[2 * row, 2 * row + 1] for row in range(20)])
+    data = AdapterData(
+        document[::2].copy(), document, [[2 * row, 2 * row + 1] for row in range(20)]
+    )
     losses: list[str] = []
-    fit_adapter(data, replace(RECIPE, temperature=0.01, epochs=1, rate=1e-6), progress=lambda done, of, note="": losses.append(note))
+    fit_adapter(
+        data,
+        replace(RECIPE, temperature=0.01, epochs=1, rate=1e-6),
+        progress=lambda done, of, note="": losses.append(note),
+    )
     assert losses == ["loss 0.000"]  # a copy taken as a negative would make it ln 2
 
 

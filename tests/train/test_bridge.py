@@ -9,13 +9,18 @@ from nearfield.train.bridge import BridgeRecipe, fit_bridge
 
 
 def spaces(rows: int, *, bend: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two views of the same hidden causes: a linear one (rows, 12) and one of (rows, 20), bent as much as `bend` says."""
+    """Two views of the same hidden causes: a linear one (rows, 12) and one of (rows, 20), bent as
+    much as `bend` says.
+    """
     generator = np.random.default_rng(0)
     mix, other = generator.normal(size=(8, 12)), generator.normal(size=(8, 20))
     causes = np.random.default_rng(seed).normal(size=(rows, 8))
     old, new = causes @ mix + 1.0, causes @ other
     new = new + bend * np.abs(new) - 0.5
-    return tuple((side / np.linalg.norm(side, axis=1, keepdims=True)).astype(np.float32) for side in (old, new))
+    return tuple(
+        (side / np.linalg.norm(side, axis=1, keepdims=True)).astype(np.float32)
+        for side in (old, new)
+    )
 
 
 def mean_cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -32,7 +37,10 @@ def test_a_linear_bridge_is_ridge_regression() -> None:
         x, y = old[used].astype(np.float64), new[used].astype(np.float64)
         centred = x - x.mean(0)
         size = strength * (centred**2).sum() / 12
-        stacked = np.concatenate([centred, np.sqrt(size) * np.eye(12)]), np.concatenate([y - y.mean(0), np.zeros((12, 20))])
+        stacked = (
+            np.concatenate([centred, np.sqrt(size) * np.eye(12)]),
+            np.concatenate([y - y.mean(0), np.zeros((12, 20))]),
+        )
         weight = np.linalg.lstsq(*stacked, rcond=None)[0].T
         errors.append(np.abs(weight - bridge.weight.detach().numpy()).max())
     assert min(errors) < 1e-4
@@ -44,7 +52,11 @@ def test_unseen_texts_are_carried_over_and_a_bent_space_wants_the_hidden_layer()
     linear = fit_bridge(old, new, BridgeRecipe(width=0))
     bent = fit_bridge(old, new, BridgeRecipe(width=64, epochs=30, rate=3e-3))
     assert bent.config.kind == "mlp"
-    assert mean_cosine(bent.apply_to(unseen_old), unseen_new) > mean_cosine(linear.apply_to(unseen_old), unseen_new) > 0.6
+    assert (
+        mean_cosine(bent.apply_to(unseen_old), unseen_new)
+        > mean_cosine(linear.apply_to(unseen_old), unseen_new)
+        > 0.6
+    )
 
 
 def test_a_hidden_layer_that_does_not_help_is_left_out() -> None:

@@ -28,7 +28,13 @@ SMALL = tiny_collection(queries=48)  # dev and test have 12 each, train 24
 RECIPE = Recipe.of(
     {
         "pool": 60,
-        "schedule": {"epochs": 2, "batch": 8, "rate": 3e-4, "freeze_embeddings": False, "precision": "float32"},
+        "schedule": {
+            "epochs": 2,
+            "batch": 8,
+            "rate": 3e-4,
+            "freeze_embeddings": False,
+            "precision": "float32",
+        },
         "merge": {"ratios": [0.5, 1.0]},
     }
 )
@@ -64,14 +70,32 @@ def test_dev_serves_where_it_is_large_enough_or_train_is_too_large_or_all_one_gr
     assert cheap_to_fold(SMALL)
     judged = SMALL.judgements.to_pydict()
     first = judged["document"][0]
-    judged["document"] = [first if split == "train" else key for key, split in zip(judged["document"], judged["split"], strict=True)]
-    assert held_out(dataclasses.replace(SMALL, judgements=pa.table(judged, schema=SMALL.judgements.schema)), seed=0) == []
+    judged["document"] = [
+        first if split == "train" else key
+        for key, split in zip(judged["document"], judged["split"], strict=True)
+    ]
+    assert (
+        held_out(
+            dataclasses.replace(SMALL, judgements=pa.table(judged, schema=SMALL.judgements.schema)),
+            seed=0,
+        )
+        == []
+    )
 
 
 def test_nothing_of_a_fold_is_learnt_from_without_it() -> None:
     source = TokenSource((), lambda texts: pytest.fail("tokenised"))
-    pairs = TrainingPairs(np.array([0, 1, 2]), np.array([5, 6, 7]), np.array([[6, 8], [5, 9], [6, 5]]))
-    data = TrainingData(source, source, pairs, np.arange(10), [{5}, {6}, {7}], teacher=np.arange(9, dtype=np.float32).reshape(3, 3))
+    pairs = TrainingPairs(
+        np.array([0, 1, 2]), np.array([5, 6, 7]), np.array([[6, 8], [5, 9], [6, 5]])
+    )
+    data = TrainingData(
+        source,
+        source,
+        pairs,
+        np.arange(10),
+        [{5}, {6}, {7}],
+        teacher=np.arange(9, dtype=np.float32).reshape(3, 3),
+    )
     kept = without(data, Fold(np.array([1]), np.array([6])))
     assert kept.pairs.query.tolist() == [0, 2]
     assert kept.pairs.negatives.tolist() == [[-1, 8], [-1, 5]]
@@ -82,19 +106,26 @@ def test_nothing_of_a_fold_is_learnt_from_without_it() -> None:
 def test_a_fold_holds_out_copies_of_its_documents() -> None:
     texts = SMALL.documents["text"].to_pylist()
     texts[1] = texts[0]
-    copied = dataclasses.replace(SMALL, documents=SMALL.documents.set_column(2, "text", pa.array(texts)))
+    copied = dataclasses.replace(
+        SMALL, documents=SMALL.documents.set_column(2, "text", pa.array(texts))
+    )
     (fold,) = folds_of(copied.split("train"), [np.array([0])], np.array(same_texts(copied)))
     assert fold.documents.tolist() == [0, 1]
 
 
 def test_a_run_with_a_small_dev_chooses_by_train(finished: Path) -> None:
-    found, rows, verdict = (read(finished, part) for part in ("folds.json", "merge.json", "verdict.json"))
+    found, rows, verdict = (
+        read(finished, part) for part in ("folds.json", "merge.json", "verdict.json")
+    )
     assert sum(found["queries"]) == verdict["dev_queries"] == 24
     assert found["ratios"] == [0.0, 0.5, 1.0]
     measured = dict(zip(found["ratios"], found["dev"], strict=True))
     assert {row["ratio"]: row["dev"] for row in rows}.items() <= measured.items()
     (note,) = read(finished, "run.json")["notes"]
-    assert note == "dev has 12 queries, too few to choose by: 5-fold cross-validation over train's 24 queries takes its place"
+    assert note == (
+        "dev has 12 queries, too few to choose by: 5-fold cross-validation over "
+        "train's 24 queries takes its place"
+    )
     assert "cross-validate" in read(finished, "run.json")["seconds"]
     assert not (finished / "folds").exists()
     training = [json.loads(line) for line in (finished / "training.jsonl").read_text().splitlines()]
@@ -107,7 +138,9 @@ class Killed(BaseException):
 
 
 def killing(after: int) -> Setting:
-    """A setting in which the run ends when it has told its progress so many times in the cross-validation."""
+    """A setting in which the run ends when it has told its progress so many times in the
+    cross-validation.
+    """
     left = after
 
     @contextmanager
@@ -124,11 +157,15 @@ def killing(after: int) -> Setting:
 
 
 @pytest.mark.parametrize("after", [3, 14, 26])
-def test_a_killed_cross_validation_goes_on_to_the_same_result(after: int, tmp_path: Path, tiny: Path, finished: Path) -> None:
+def test_a_killed_cross_validation_goes_on_to_the_same_result(
+    after: int, tmp_path: Path, tiny: Path, finished: Path
+) -> None:
     with pytest.raises(Killed):
         tune(str(tiny), SMALL, to=tmp_path / "run", recipe=RECIPE, setting=killing(after))
     assert (tmp_path / "run" / "folds").is_dir()
     tune(str(tiny), SMALL, to=tmp_path / "run", recipe=RECIPE)
     for part in ("folds.json", "merge.json", "queries.json"):
         assert read(tmp_path / "run", part) == read(finished, part)
-    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == (finished / "model" / "model.safetensors").read_bytes()
+    assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == (
+        finished / "model" / "model.safetensors"
+    ).read_bytes()

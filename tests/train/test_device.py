@@ -1,4 +1,6 @@
-"""Where a run trains: as asked, or refused before any work; what was noted of it is compared when it goes on."""
+"""Where a run trains: as asked, or refused before any work; what was noted of it is compared when
+it goes on.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,17 @@ def test_several_processes_have_each_its_own(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_precision_is_the_devices() -> None:
     assert precision_here("float32", "cuda") == "float32"
     able = torch.cpu.get_capabilities()
-    assert (precision_here("auto", "cpu") == "bfloat16") == bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    assert (precision_here("auto", "cpu") == "bfloat16") == bool(
+        able.get("avx512_bf16") or able.get("amx_bf16")
+    )
 
 
 def test_going_on_elsewhere_is_said_and_what_was_not_noted_is_not() -> None:
     now = environment("float32", "cpu")
     assert now["device"] == "cpu"
-    assert same_environment({key: value for key, value in now.items() if key != "device"}, now) == "float32"
+    assert (
+        same_environment({key: value for key, value in now.items() if key != "device"}, now)
+        == "float32"
+    )
     with pytest.warns(NearfieldWarning, match="device was cuda and is cpu"):
         same_environment(now | {"device": "cuda"}, now)

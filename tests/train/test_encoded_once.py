@@ -1,4 +1,6 @@
-"""Documents are encoded once while the weights stay, and what comes of them is what the encoder gives."""
+"""Documents are encoded once while the weights stay, and what comes of them is what the encoder
+gives.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,14 @@ def test_each_document_is_encoded_once(make: Any, tmp_path: Path) -> None:
         found, wanted = once.encode(chosen, "document"), counted.encoder.encode(chosen, "document")
         assert np.abs(found.scores(wanted) - wanted.scores(wanted)).max() < 1e-5
         assert np.array_equal(found.counts, wanted.counts)
-        for name in ("items", "tokens", "truncated", "tokens_lost", "prompt_tokens", "nothing_known"):
+        for name in (
+            "items",
+            "tokens",
+            "truncated",
+            "tokens_lost",
+            "prompt_tokens",
+            "nothing_known",
+        ):
             assert getattr(found.usage, name) == getattr(wanted.usage, name)
         assert found.usage.seconds > 0
     assert sorted(counted.asked) == sorted(set(TEXTS))

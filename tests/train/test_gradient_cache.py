@@ -1,4 +1,6 @@
-"""Cached gradients against plain ones: on functions of any kind, on a tiny transformer in float64, and on a real model."""
+"""Cached gradients against plain ones: on functions of any kind, on a tiny transformer in float64,
+and on a real model.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,22 @@ def contrast(parts: Sequence[Tensor]) -> Tensor:
     return infonce(vectors[:half], vectors[half:], torch.arange(half), temperature=0.3)
 
 
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.integers(0, 7), st.integers(0, 1000), st.booleans())
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=6),
+    st.integers(0, 7),
+    st.integers(0, 1000),
+    st.booleans(),
+)
 @settings(max_examples=20)
-def test_gradients_are_those_of_the_whole_batch(sizes: list[int], held: int, seed: int, tokens: bool) -> None:
+def test_gradients_are_those_of_the_whole_batch(
+    sizes: list[int], held: int, seed: int, tokens: bool
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)).double()
     shape = (2, 4) if tokens else (4,)  # of a text: one vector, or one a token
-    parts = [torch.randn(size * 2, *shape, generator=generator, dtype=torch.float64) for size in sizes]
+    parts = [
+        torch.randn(size * 2, *shape, generator=generator, dtype=torch.float64) for size in sizes
+    ]
     loss = contrast([module(part) for part in parts])
     loss.backward()
     plain = gradients(module)
@@ -54,7 +65,10 @@ def test_gradients_are_those_of_the_whole_batch(sizes: list[int], held: int, see
 
 def test_the_second_forward_pass_draws_the_random_numbers_of_the_first() -> None:
     module = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.5), nn.Linear(16, 3)).double()
-    parts = [torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(at)) for at in range(3)]
+    parts = [
+        torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(at))
+        for at in range(3)
+    ]
     found = []
     for held in (3, 1, 0):
         with torch.random.fork_rng():
@@ -83,7 +97,9 @@ def test_embeddings_that_the_loss_leaves_out_and_frozen_weights() -> None:
 
 def test_a_loss_that_is_no_number_is_an_error() -> None:
     with pytest.raises(ModelError, match=r"the loss became nan; lower schedule\.rate"):
-        cached_backward(nn.Linear(2, 2), [torch.ones(1, 2)], lambda vectors: vectors[0].sum() * float("nan"))
+        cached_backward(
+            nn.Linear(2, 2), [torch.ones(1, 2)], lambda vectors: vectors[0].sum() * float("nan")
+        )
 
 
 def test_a_transformers_gradients_are_the_differences_of_its_loss(tiny: Path) -> None:
@@ -104,8 +120,13 @@ def test_a_transformers_gradients_are_the_differences_of_its_loss(tiny: Path) ->
             return float(contrast([embed(part) for part in parts]))
 
     for _ in range(3):
-        direction = [torch.randn(weight.shape, generator=generator, dtype=torch.float64) for weight in weights]
-        slope = sum(float((weight.grad * way).sum()) for weight, way in zip(weights, direction, strict=True))
+        direction = [
+            torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+            for weight in weights
+        ]
+        slope = sum(
+            float((weight.grad * way).sum()) for weight, way in zip(weights, direction, strict=True)
+        )
         ends = []
         for move in (1e-6, -2e-6):
             with torch.no_grad():
@@ -118,7 +139,9 @@ def test_a_transformers_gradients_are_the_differences_of_its_loss(tiny: Path) ->
         assert slope == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4)
 
 
-def weights_and_step(model: TextModel, recipe: Recipe, pairs: int) -> tuple[list[Tensor], Callable[[], float]]:
+def weights_and_step(
+    model: TextModel, recipe: Recipe, pairs: int
+) -> tuple[list[Tensor], Callable[[], float]]:
     weights: list[Tensor] = list(trainable(model, recipe).values())
     data = data_of(model, pairs, negatives=1)
     step = prepare_step(data, np.arange(pairs), model.contract)
@@ -129,14 +152,23 @@ def weights_and_step(model: TextModel, recipe: Recipe, pairs: int) -> tuple[list
     return weights, run
 
 
-def test_a_real_models_gradients_are_those_without_a_cache(local_model: Callable[[str], Path]) -> None:
+def test_a_real_models_gradients_are_those_without_a_cache(
+    local_model: Callable[[str], Path],
+) -> None:
     model = TextModel.open(local_model("minilm"))
     found = []
     for graph_tokens in (1 << 20, 1):
         recipe = Recipe.of({"schedule": {"graph_tokens": graph_tokens, "clip": 1e6}})
         weights, run = weights_and_step(model, recipe, pairs=64)
         loss = run()
-        found.append((loss, torch.cat([weight.grad.reshape(-1) for weight in weights if weight.grad is not None])))
+        found.append(
+            (
+                loss,
+                torch.cat(
+                    [weight.grad.reshape(-1) for weight in weights if weight.grad is not None]
+                ),
+            )
+        )
         for weight in weights:
             weight.grad = None
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
@@ -148,7 +180,13 @@ def test_the_first_mini_batches_keep_their_graph_and_a_single_one_always_does(ti
     step = prepare_step(data_of(model, 500, negatives=1), np.arange(500), model.contract)
     sizes = [len(part.ids) for part in step.parts]
     assert len(sizes) > 2
-    for tokens, held in [(1, 1), (sizes[0], 1), (sizes[0] + sizes[1], 2), (sum(sizes), len(sizes)), (1 << 20, len(sizes))]:
+    for tokens, held in [
+        (1, 1),
+        (sizes[0], 1),
+        (sizes[0] + sizes[1], 2),
+        (sum(sizes), len(sizes)),
+        (1 << 20, len(sizes)),
+    ]:
         assert held_parts(step, Recipe.of({"schedule": {"graph_tokens": tokens}})) == held
 
 
@@ -156,13 +194,18 @@ def test_the_first_mini_batches_keep_their_graph_and_a_single_one_always_does(ti
 def test_a_part_may_be_embedded_to_several_tensors(held: int) -> None:
     """Of several shapes, one of which the loss leaves out."""
     one, two = nn.Linear(4, 3).double(), nn.Linear(4, 5).double()
-    parts = [torch.randn(size, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(size)) for size in (2, 4, 6)]
+    parts = [
+        torch.randn(size, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(size))
+        for size in (2, 4, 6)
+    ]
 
     def embed(part: Tensor) -> tuple[Tensor, ...]:
         return one(part), two(part)[1:], part.sum(1)
 
     def loss(outputs: Sequence[tuple[Tensor, ...]]) -> Tensor:
-        return contrast([output[0] for output in outputs]) + contrast([output[1] for output in outputs])
+        return contrast([output[0] for output in outputs]) + contrast(
+            [output[1] for output in outputs]
+        )
 
     plain = loss([embed(part) for part in parts])
     plain.backward()

@@ -22,7 +22,10 @@ PAIRS = [(f"cat dog {at} the", f"cat {'law' * (at % 3)} {at * 7} song") for at i
 
 
 def scored(path: Path, scores: list[float]) -> str:
-    rows = [{"sentence1": a, "sentence2": b, "score": score} for (a, b), score in zip(PAIRS, scores, strict=False)]
+    rows = [
+        {"sentence1": a, "sentence2": b, "score": score}
+        for (a, b), score in zip(PAIRS, scores, strict=False)
+    ]
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
@@ -30,50 +33,87 @@ def scored(path: Path, scores: list[float]) -> str:
 
 def similarities(model: Path) -> list[float]:
     encoder = TextEncoder.open(model)
-    first, second = (encoder.encode(list(side), "query").vectors for side in zip(*PAIRS, strict=True))
+    first, second = (
+        encoder.encode(list(side), "query").vectors for side in zip(*PAIRS, strict=True)
+    )
     near: list[float] = (first * second).sum(1).tolist()
     return near
 
 
 def quick(margin: float) -> Recipe:
-    schedule = {"epochs": 1, "batch": 8, "rate": 3e-4, "evaluations": 1, "freeze_embeddings": False, "precision": "float32"}
-    return Recipe.of({"pool": 60, "schedule": schedule, "merge": {"ratios": [1.0], "margin": margin}, "objective": {"dims": [32, 16]}})
+    schedule = {
+        "epochs": 1,
+        "batch": 8,
+        "rate": 3e-4,
+        "evaluations": 1,
+        "freeze_embeddings": False,
+        "precision": "float32",
+    }
+    return Recipe.of(
+        {
+            "pool": 60,
+            "schedule": schedule,
+            "merge": {"ratios": [1.0], "margin": margin},
+            "objective": {"dims": [32, 16]},
+        }
+    )
 
 
 def test_the_measure_is_spearmans(tmp_path: Path, tiny: Path) -> None:
     scores = [float((at * 37) % 11) for at in range(60)]
     guard = open_guard(scored(tmp_path / "a.jsonl", scores), measure="nDCG@10", limit=10)
-    near = dict(zip([a for a, _ in PAIRS], zip(similarities(tiny), scores, strict=True), strict=True))
+    near = dict(
+        zip([a for a, _ in PAIRS], zip(similarities(tiny), scores, strict=True), strict=True)
+    )
     for part in (guard.choosing, guard.reporting):
         columns = list(zip(*(near[query] for query in part.queries), strict=True))
-        assert part.mean(TextEncoder.open(tiny)) == pytest.approx(spearmanr(*columns).statistic, abs=1e-6)
+        assert part.mean(TextEncoder.open(tiny)) == pytest.approx(
+            spearmanr(*columns).statistic, abs=1e-6
+        )
     assert not set(guard.choosing.queries) & set(guard.reporting.queries)
     assert len(guard.choosing.queries) + len(guard.reporting.queries) == 60
 
 
 def test_what_a_guard_would_lose_is_not_lost(tmp_path: Path, tiny: Path) -> None:
-    """The base model's own similarities are the guard's scores where the merge is chosen, so that any change loses; where it
-    is reported they are turned round, so that a choice by the wrong half would let the change through."""
+    """The base model's own similarities are the guard's scores where the merge is chosen, so that
+    any change loses; where it is reported they are turned round, so that a choice by the wrong half
+    would let the change through.
+    """
     near = similarities(tiny)
     halves = open_guard(scored(tmp_path / "first.jsonl", near), measure="nDCG@10", limit=10)
     reported = set(halves.reporting.queries)
     source = scored(
-        tmp_path / "guard.jsonl", [-value if query in reported else value for (query, _), value in zip(PAIRS, near, strict=True)]
+        tmp_path / "guard.jsonl",
+        [
+            -value if query in reported else value
+            for (query, _), value in zip(PAIRS, near, strict=True)
+        ],
     )
-    verdict = tune(str(tiny), tiny_collection(), to=tmp_path / "run", recipe=quick(0.0), guards=[source])
+    verdict = tune(
+        str(tiny), tiny_collection(), to=tmp_path / "run", recipe=quick(0.0), guards=[source]
+    )
     merge = read_run(tmp_path / "run").merge
-    assert [(choice.ratio, choice.allowed, choice.chosen) for choice in merge] == [(0.0, True, True), (1.0, False, False)]
+    assert [(choice.ratio, choice.allowed, choice.chosen) for choice in merge] == [
+        (0.0, True, True),
+        (1.0, False, False),
+    ]
     assert merge[0].guards["guard"] == pytest.approx(1.0)
     assert (verdict.outcome, verdict.difference.mean, verdict.p) == (NO_DIFFERENCE, 0.0, 1.0)
     tuned = TextEncoder.open(tmp_path / "run" / "model")
     assert tuned.contract.matryoshka_dims == (), "the base was trained for no dims"
     texts = ["cat", "tax law"]
-    assert (tuned.encode(texts, "query").vectors == TextEncoder.open(tiny).encode(texts, "query").vectors).all()
+    assert (
+        tuned.encode(texts, "query").vectors
+        == TextEncoder.open(tiny).encode(texts, "query").vectors
+    ).all()
 
 
 def test_two_guards_of_one_name_are_two_guards(tmp_path: Path, tiny: Path) -> None:
     near = similarities(tiny)
-    sources = [scored(tmp_path / "a" / "sts.jsonl", near), scored(tmp_path / "b" / "sts.jsonl", [-value for value in near])]
+    sources = [
+        scored(tmp_path / "a" / "sts.jsonl", near),
+        scored(tmp_path / "b" / "sts.jsonl", [-value for value in near]),
+    ]
     guards = open_guards(sources, measure="nDCG@10", limit=10, tested=())
     values = guard_values(guards, TextEncoder.open(tiny))
     assert values == pytest.approx({sources[0]: 1.0, sources[1]: -1.0})
@@ -90,7 +130,14 @@ def test_the_test_split_may_not_choose(tmp_path: Path, tiny: Path, collection: C
 
 @pytest.mark.parametrize(
     ("scores", "message"),
-    [([1.0] * 60, "the scores are all the same"), ([1.0, 2.0, 3.0], r"has \d queries or pairs .*; wanted at least 10")],
+    [
+        ([1.0] * 60, "the scores are all the same"),
+        (
+            [1.0, 2.0, 3.0],
+            r"has \d queries or pairs .*; "
+            r"wanted at least 10",
+        ),
+    ],
 )
 def test_a_guard_that_can_tell_nothing(tmp_path: Path, scores: list[float], message: str) -> None:
     with pytest.raises(InputError, match=message):

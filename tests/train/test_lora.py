@@ -1,4 +1,6 @@
-"""Training adapters: only they change, each by its role, and the run ends in folders that other tools read."""
+"""Training adapters: only they change, each by its role, and the run ends in folders that other
+tools read.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,14 @@ TEXTS = ["the cat", "a dog and the sun", "tax law court", "how to sort a list in
 
 def recipe_of(**lora: Any) -> Recipe:
     schedule = {"epochs": 1, "batch": 8, "rate": 3e-3, "evaluations": 1, "precision": "float32"}
-    return Recipe.of({"pool": 60, "schedule": schedule, "merge": {"ratios": [0.5, 1.0]}, "lora": {"rank": 4, **lora}})
+    return Recipe.of(
+        {
+            "pool": 60,
+            "schedule": schedule,
+            "merge": {"ratios": [0.5, 1.0]},
+            "lora": {"rank": 4, **lora},
+        }
+    )
 
 
 def data_of(encoder: TextEncoder) -> TrainingData:
@@ -52,17 +61,24 @@ def test_only_the_adapters_are_trained(per_role: bool, tiny: Path) -> None:
     before = {name: weight.detach().clone() for name, weight in model.parameters().items()}
     add_lora(model, recipe)
     trainer = Trainer(model, recipe, 4)
-    assert len(trainer.trained) == (1 + per_role) * 2 * 12  # matrices of the six linear layers of two
+    # matrices of the six linear layers of two
+    assert len(trainer.trained) == (1 + per_role) * 2 * 12
     data = data_of(TextEncoder(model.folder, TorchRuntime(model)))
     step = prepare_step(data, np.arange(4), model.contract)
     losses = [trainer.step(number, step) for number in range(1, 5)]
     assert losses[-1] < losses[0]
     after = model.parameters()
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
-    assert all(weight.abs().sum() > 0 for name, weight in trainer.trained.items() if name.endswith("lora_B"))
+    assert all(
+        weight.abs().sum() > 0
+        for name, weight in trainer.trained.items()
+        if name.endswith("lora_B")
+    )
 
 
-def test_gradients_of_adapters_by_role_are_those_of_each_text_alone(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_of_adapters_by_role_are_those_of_each_text_alone(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gradients = []
     for budget in (2048, 1):  # all texts in one row; each in its own
         monkeypatch.setattr("nearfield.train.step.MINI_TOKENS", budget)
@@ -87,18 +103,25 @@ def test_an_average_with_the_base_scales_what_the_adapter_adds() -> None:
     tuned = {"x.lora_A": torch.randn(2, 5), "x.lora_B": torch.randn(3, 2)}
     into = {name: weight.clone() for name, weight in base.items()}
     put_weights(into, scaled_base(base, tuned), tuned, 0.25)
-    torch.testing.assert_close(into["x.lora_B"] @ into["x.lora_A"], 0.25 * tuned["x.lora_B"] @ tuned["x.lora_A"])
+    torch.testing.assert_close(
+        into["x.lora_B"] @ into["x.lora_A"], 0.25 * tuned["x.lora_B"] @ tuned["x.lora_A"]
+    )
 
 
 def test_of_adapters_that_the_base_brought_none_of_the_tuned_ones_is_left_in_the_base() -> None:
-    base, tuned = ({f"x.lora_{half}": torch.randn(shape) for half, shape in (("A", (2, 5)), ("B", (3, 2)))} for _ in range(2))
+    base, tuned = (
+        {f"x.lora_{half}": torch.randn(shape) for half, shape in (("A", (2, 5)), ("B", (3, 2)))}
+        for _ in range(2)
+    )
     into = {name: weight.clone() for name, weight in tuned.items()}
     for ratio, wanted in ((0.0, base), (1.0, tuned)):
         put_weights(into, scaled_base(base, tuned), tuned, ratio)
         assert all(torch.equal(into[name], weight) for name, weight in wanted.items())
 
 
-def test_a_run_ends_in_a_merged_model_and_in_an_adapter(tiny: Path, collection: Collection, tmp_path: Path) -> None:
+def test_a_run_ends_in_a_merged_model_and_in_an_adapter(
+    tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
     tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
     merged = TextEncoder.open(tmp_path / "run" / "model")
     assert_same_as_sentence_transformers(tmp_path / "run" / "model", TEXTS, encoder=merged)
@@ -108,15 +131,21 @@ def test_a_run_ends_in_a_merged_model_and_in_an_adapter(tiny: Path, collection: 
         peer.load_adapter(str(tmp_path / "run" / "adapter"))
         theirs = peer.encode_query(TEXTS)
     np.testing.assert_allclose(merged.encode(TEXTS, "query").vectors, theirs, atol=1e-5)
-    assert read_json(tmp_path / "run" / "adapter" / "adapter_config.json")["base_model_name_or_path"] == str(tiny)
+    assert read_json(tmp_path / "run" / "adapter" / "adapter_config.json")[
+        "base_model_name_or_path"
+    ] == str(tiny)
 
 
-def test_a_run_with_an_adapter_a_role_ends_in_a_model_with_both(tiny: Path, collection: Collection, tmp_path: Path) -> None:
+def test_a_run_with_an_adapter_a_role_ends_in_a_model_with_both(
+    tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
     tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of(per_role=True))
     encoder = TextEncoder.open(tmp_path / "run" / "model")
     chosen = [row for row in read_json(tmp_path / "run" / "merge.json") if row["chosen"]]
     assert set(encoder.folder.adapters) == {"query", "document"}
-    same = np.allclose(encoder.encode(TEXTS, "query").vectors, encoder.encode(TEXTS, "document").vectors, atol=1e-6)
+    same = np.allclose(
+        encoder.encode(TEXTS, "query").vectors, encoder.encode(TEXTS, "document").vectors, atol=1e-6
+    )
     assert same == (chosen[0]["ratio"] == 0)
 
 

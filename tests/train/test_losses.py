@@ -18,14 +18,27 @@ from nearfield.train.losses.matryoshka import Loss, matryoshka
 
 
 def batch(
-    seed: int, queries: int = 4, documents: int = 9, dim: int = 6, dtype: torch.dtype = torch.float64
+    seed: int,
+    queries: int = 4,
+    documents: int = 9,
+    dim: int = 6,
+    dtype: torch.dtype = torch.float64,
 ) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    query, document = (torch.randn(n, dim, generator=generator, dtype=dtype) for n in (queries, documents))
+    query, document = (
+        torch.randn(n, dim, generator=generator, dtype=dtype) for n in (queries, documents)
+    )
     return query, document, torch.randperm(documents, generator=generator)[:queries]
 
 
-def naive_infonce(query: Tensor, document: Tensor, positive: Tensor, temperature: float, similarity: str, ignore: Tensor | None) -> float:
+def naive_infonce(
+    query: Tensor,
+    document: Tensor,
+    positive: Tensor,
+    temperature: float,
+    similarity: str,
+    ignore: Tensor | None,
+) -> float:
     def near(a: list[float], b: list[float]) -> float:
         dot = sum(x * y for x, y in zip(a, b, strict=True))
         lengths = math.sqrt(sum(x * x for x in a)) * math.sqrt(sum(x * x for x in b))
@@ -34,7 +47,10 @@ def naive_infonce(query: Tensor, document: Tensor, positive: Tensor, temperature
 
     total = 0.0
     for row, own in enumerate(positive.tolist()):
-        scores = {at: near(query[row].tolist(), document[at].tolist()) / temperature for at in range(len(document))}
+        scores = {
+            at: near(query[row].tolist(), document[at].tolist()) / temperature
+            for at in range(len(document))
+        }
         kept = [at for at in scores if at == own or ignore is None or not ignore[row, at]]
         most = max(scores[at] for at in kept)
         total -= scores[own] - most - math.log(sum(math.exp(scores[at] - most) for at in kept))
@@ -43,18 +59,35 @@ def naive_infonce(query: Tensor, document: Tensor, positive: Tensor, temperature
 
 def of_items(temperature: float, ignore: Tensor | None = None) -> Loss:
     def loss(query: Represented, document: Represented, positive: Tensor) -> Tensor:
-        return infonce_of_scores(query.scores(document), positive, temperature=temperature, ignore=ignore)
+        return infonce_of_scores(
+            query.scores(document), positive, temperature=temperature, ignore=ignore
+        )
 
     return loss
 
 
-@given(st.integers(0, 10_000), st.sampled_from(["cosine", "dot", "euclidean"]), st.sampled_from([0.02, 0.05, 1.0]), st.booleans())
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(["cosine", "dot", "euclidean"]),
+    st.sampled_from([0.02, 0.05, 1.0]),
+    st.booleans(),
+)
 @settings(max_examples=40)
-def test_infonce_is_its_formula(seed: int, similarity: str, temperature: float, masked: bool) -> None:
+def test_infonce_is_its_formula(
+    seed: int, similarity: str, temperature: float, masked: bool
+) -> None:
     query, document, positive = batch(seed)
-    ignore = torch.rand(4, 9, generator=torch.Generator().manual_seed(seed)) < 0.4 if masked else None
-    ours = infonce(query, document, positive, temperature=temperature, similarity=similarity, ignore=ignore)
-    assert float(ours) == pytest.approx(naive_infonce(query, document, positive, temperature, similarity, ignore), rel=1e-9, abs=1e-12)
+    ignore = (
+        torch.rand(4, 9, generator=torch.Generator().manual_seed(seed)) < 0.4 if masked else None
+    )
+    ours = infonce(
+        query, document, positive, temperature=temperature, similarity=similarity, ignore=ignore
+    )
+    assert float(ours) == pytest.approx(
+        naive_infonce(query, document, positive, temperature, similarity, ignore),
+        rel=1e-9,
+        abs=1e-12,
+    )
 
 
 def test_the_gradients_are_right() -> None:
@@ -72,7 +105,9 @@ def test_the_gradients_are_right() -> None:
 def test_an_ignored_positive_still_counts() -> None:
     query, document, positive = batch(2)
     everything = torch.ones(4, 9, dtype=torch.bool)
-    assert float(infonce(query, document, positive, temperature=0.1, ignore=everything)) == pytest.approx(0.0)
+    assert float(
+        infonce(query, document, positive, temperature=0.1, ignore=everything)
+    ) == pytest.approx(0.0)
 
 
 def test_rows_and_documents_may_stand_in_any_order() -> None:
@@ -80,14 +115,19 @@ def test_rows_and_documents_may_stand_in_any_order() -> None:
     whole = infonce(query, document, positive, temperature=0.1)
     order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
     moved = torch.argsort(order)[positive]
-    assert float(infonce(query.flip(0), document[order], moved.flip(0), temperature=0.1)) == pytest.approx(float(whole))
+    assert float(
+        infonce(query.flip(0), document[order], moved.flip(0), temperature=0.1)
+    ) == pytest.approx(float(whole))
 
 
 def test_matryoshka_is_the_mean_over_cut_vectors() -> None:
     query, document, positive = batch(4)
     parts = []
     for dim in (6, 4, 2):
-        cut = [vectors[:, :dim] / vectors[:, :dim].norm(dim=1, keepdim=True) for vectors in (query, document)]
+        cut = [
+            vectors[:, :dim] / vectors[:, :dim].norm(dim=1, keepdim=True)
+            for vectors in (query, document)
+        ]
         parts.append(float(infonce(*cut, positive, temperature=0.1)))
     ours = matryoshka(of_items(0.1), (6, 4, 2))(Rows(query), Rows(document), positive)
     assert float(ours) == pytest.approx(sum(parts) / 3)
@@ -95,7 +135,9 @@ def test_matryoshka_is_the_mean_over_cut_vectors() -> None:
 
 @pytest.mark.parametrize("most", [1, 9, 18, 27, 1000])
 def test_a_loss_in_rows_is_the_loss_and_has_its_gradients(most: int) -> None:
-    """At 1 and 9 scores each query is a chunk, at 18 the four are two chunks, at 27 they are three and one, at 1,000 all are one."""
+    """At 1 and 9 scores each query is a chunk, at 18 the four are two chunks, at 27 they are three
+    and one, at 1,000 all are one.
+    """
     ignore = torch.rand(4, 9, generator=torch.Generator().manual_seed(7)) < 0.3
     rows_seen = []
 
@@ -115,7 +157,13 @@ def test_a_loss_in_rows_is_the_loss_and_has_its_gradients(most: int) -> None:
 
 
 def test_flops_is_the_sum_of_squared_mean_weights() -> None:
-    weights = torch.randn(5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64).relu()
-    plain = sum((sum(float(abs(weights[row, term])) for row in range(5)) / 5) ** 2 for term in range(7))
+    weights = torch.randn(
+        5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).relu()
+    plain = sum(
+        (sum(float(abs(weights[row, term])) for row in range(5)) / 5) ** 2 for term in range(7)
+    )
     assert float(flops(weights)) == pytest.approx(plain)
-    assert torch.autograd.gradcheck(flops, torch.rand(4, 6, dtype=torch.float64, requires_grad=True))
+    assert torch.autograd.gradcheck(
+        flops, torch.rand(4, 6, dtype=torch.float64, requires_grad=True)
+    )

@@ -1,4 +1,6 @@
-"""Training on a GPU that is pretended: each step, and a whole run, is what it is on the processor."""
+"""Training on a GPU that is pretended: each step, and a whole run, is what it is on the
+processor.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +44,21 @@ QUERIES = [" ".join(WORDS[at : at + 2 + at % 3]) for at in range(24)]
 DOCUMENTS = [" ".join(WORDS[(at * 3) % 40 : (at * 3) % 40 + 4 + at % 9]) for at in range(36)]
 
 
-def stepped(folder: Path, device: str, facts: dict[str, Any], *, precision: str = "float32") -> tuple[float, dict[str, torch.Tensor]]:
+def stepped(
+    folder: Path, device: str, facts: dict[str, Any], *, precision: str = "float32"
+) -> tuple[float, dict[str, torch.Tensor]]:
     """The loss of a step, two thirds of which are embedded twice, and the weights after it."""
-    recipe = Recipe.of({"schedule": {"rate": 1e-3, "graph_tokens": 1, "engine": "torch", "freeze_embeddings": False}} | facts)
+    recipe = Recipe.of(
+        {
+            "schedule": {
+                "rate": 1e-3,
+                "graph_tokens": 1,
+                "engine": "torch",
+                "freeze_embeddings": False,
+            }
+        }
+        | facts
+    )
     model = TextModel.open(folder, device=device, precision=precision)
     add_lora(model, recipe)
     encoder = TextEncoder(model.folder, TorchRuntime(model))
@@ -52,10 +66,22 @@ def stepped(folder: Path, device: str, facts: dict[str, Any], *, precision: str 
         TokenSource(texts, lambda chosen, role=role: encoder.tokenise(chosen, role))
         for texts, role in ((QUERIES, "query"), (DOCUMENTS, "document"))
     )
-    at, negatives = np.arange(24), np.stack([np.arange(24) + 12, np.where(np.arange(24) % 3, np.arange(24) + 1, -1)], 1)
-    teacher = np.random.default_rng(0).standard_normal((24, 3)).astype(np.float32) if recipe.distil.teacher else None
+    at, negatives = (
+        np.arange(24),
+        np.stack([np.arange(24) + 12, np.where(np.arange(24) % 3, np.arange(24) + 1, -1)], 1),
+    )
+    teacher = (
+        np.random.default_rng(0).standard_normal((24, 3)).astype(np.float32)
+        if recipe.distil.teacher
+        else None
+    )
     data = TrainingData(
-        queries, documents, TrainingPairs(at, at, negatives), np.arange(36), [{query, query + 5} for query in range(24)], teacher
+        queries,
+        documents,
+        TrainingPairs(at, at, negatives),
+        np.arange(36),
+        [{query, query + 5} for query in range(24)],
+        teacher,
     )
     trainer, batch = Trainer(model, recipe, 2), np.arange(12)
     step = data.prepare(batch, model, budget=data.prepare(batch, model).tokens // 3)
@@ -69,7 +95,10 @@ MODELS: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
     "max pooling": (lambda folder: tiny_model(folder, pooling="max"), {}),
     "mpnet": (lambda folder: tiny_model(folder, kind="mpnet"), {}),
     "modernbert": (lambda folder: tiny_model(folder, kind="modernbert"), {}),
-    "decoder": (lambda folder: decoder_model(folder, "qwen3", max_tokens=12), {"lora": {"rank": 2}}),
+    "decoder": (
+        lambda folder: decoder_model(folder, "qwen3", max_tokens=12),
+        {"lora": {"rank": 2}},
+    ),
     "adapters by role": (tiny_model, {"lora": {"rank": 2, "per_role": True}}),
     "sparse": (tiny_splade, {"sparsity": {"query": 0.1, "document": 0.1}}),
     "summed": (lambda folder: tiny_splade(folder, pooling="sum"), {}),
@@ -105,7 +134,12 @@ def test_steps_in_half_precision(tmp_path: Path, kind: str) -> None:
 
 
 def test_queries_that_are_looked_up(tmp_path: Path) -> None:
-    new_head(tell_apart(tiny_model(tmp_path / "source")), "splade", to=tmp_path / "model", options=HeadOptions(inference_free=True))
+    new_head(
+        tell_apart(tiny_model(tmp_path / "source")),
+        "splade",
+        to=tmp_path / "model",
+        options=HeadOptions(inference_free=True),
+    )
     facts = {"objective": {"temperature": 1.0}}
     expected, _ = stepped(tmp_path / "model", "cpu", facts)
     with pretended_gpu():
@@ -116,34 +150,61 @@ def test_queries_that_are_looked_up(tmp_path: Path) -> None:
 def test_a_gpu_gets_more_tokens_at_once_as_far_as_their_graph_may_be_held(tiny: Path) -> None:
     with pretended_gpu():
         model = TextModel.open(tiny, device="cuda:0")
-        tokens = [mini_tokens(model, Recipe.of({"schedule": {"graph_tokens": most}})) for most in (1, 2000, 12288, 65536)]
+        tokens = [
+            mini_tokens(model, Recipe.of({"schedule": {"graph_tokens": most}}))
+            for most in (1, 2000, 12288, 65536)
+        ]
     assert tokens == [1, 2000, 6144, 8192]
 
 
 def test_a_gpu_that_is_full_is_one_line(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(batch: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nAnd much more.")
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB.\nAnd much more."
+        )
 
     model = TextModel.open(tiny)
     monkeypatch.setattr(model, "embed", full)
-    with pytest.raises(InputError, match=r"^the device's memory is full: CUDA out of memory. Tried .* 2.00 GiB. End what .*batch_tokens"):
+    with pytest.raises(
+        InputError,
+        match=r"^the device's memory is full: CUDA out of memory. "
+        r"Tried .* 2.00 GiB. End what .*batch_tokens",
+    ):
         TextEncoder(model.folder, TorchRuntime(model)).encode(["cat"], "query")
     data, recipe = data_of(model, 8), Recipe()
     with pytest.raises(InputError, match=r"memory is full: .*Lower schedule.graph_tokens"):
         Trainer(model, recipe, 1).step(1, data.prepare(np.arange(8), model))
 
 
-def test_a_whole_run_and_one_that_goes_on(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_run_and_one_that_goes_on(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of it on the device that was asked for, the teacher too."""
     monkeypatch.setattr(choose, "cuda", lambda: "another that is not asked for")
     collection = tiny_collection(queries=48)
-    schedule = {"epochs": 1, "batch": 8, "evaluations": 2, "precision": "float32", "engine": "torch"}
-    facts = {"pool": 60, "distil": {"teacher": str(tiny)}, "merge": {"ratios": [0.5, 1.0], "margin": 2.0}}
+    schedule = {
+        "epochs": 1,
+        "batch": 8,
+        "evaluations": 2,
+        "precision": "float32",
+        "engine": "torch",
+    }
+    facts = {
+        "pool": 60,
+        "distil": {"teacher": str(tiny)},
+        "merge": {"ratios": [0.5, 1.0], "margin": 2.0},
+    }
     recipe, runs = Recipe.of(facts | {"schedule": schedule}), {}
     for device in ("cpu", "cuda:0"):
         runs[device] = tmp_path / device.partition(":")[0]
         with pretended_gpu():
-            verdict = tune(str(tiny), collection, to=runs[device], recipe=recipe, setting=Setting(device=device))
+            verdict = tune(
+                str(tiny),
+                collection,
+                to=runs[device],
+                recipe=recipe,
+                setting=Setting(device=device),
+            )
         assert verdict.queries == 12
     merged = [json.loads((run / "merge.json").read_text()) for run in runs.values()]
     assert [[row["ratio"] for row in rows] for rows in merged] == [[0.0, 0.5, 1.0]] * 2
@@ -152,7 +213,13 @@ def test_a_whole_run_and_one_that_goes_on(tmp_path: Path, tiny: Path, monkeypatc
         place = runs["cuda:0"] / part
         shutil.rmtree(place) if place.is_dir() else place.unlink()
     with pretended_gpu():
-        tune(str(tiny), collection, to=runs["cuda:0"], recipe=recipe, setting=Setting(device="cuda:0"))
+        tune(
+            str(tiny),
+            collection,
+            to=runs["cuda:0"],
+            recipe=recipe,
+            setting=Setting(device="cuda:0"),
+        )
     assert json.loads((runs["cuda:0"] / "merge.json").read_text()) == merged[1]
 
 
@@ -160,9 +227,32 @@ def test_a_cross_encoder(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyP
     """The model whose results it orders is on the device that was asked for, too."""
     monkeypatch.setattr(choose, "cuda", lambda: "another that is not asked for")
     collection = tiny_collection(queries=48)
-    recipe = Recipe.of({"schedule": {"epochs": 1, "batch": 16, "evaluations": 1, "precision": "float32", "max_tokens": 64}, "pool": 60})
+    recipe = Recipe.of(
+        {
+            "schedule": {
+                "epochs": 1,
+                "batch": 16,
+                "evaluations": 1,
+                "precision": "float32",
+                "max_tokens": 64,
+            },
+            "pool": 60,
+        }
+    )
     with pretended_gpu() as gpu:
-        tune_reranker(str(tiny), collection, to=tmp_path / "here", recipe=recipe, setting=Setting(device="cpu"))
+        tune_reranker(
+            str(tiny),
+            collection,
+            to=tmp_path / "here",
+            recipe=recipe,
+            setting=Setting(device="cpu"),
+        )
         assert not gpu.waits
-        verdict = tune_reranker(str(tiny), collection, to=tmp_path / "there", recipe=recipe, setting=Setting(device="cuda:0"))
+        verdict = tune_reranker(
+            str(tiny),
+            collection,
+            to=tmp_path / "there",
+            recipe=recipe,
+            setting=Setting(device="cuda:0"),
+        )
     assert verdict.queries == 12

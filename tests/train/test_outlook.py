@@ -1,4 +1,6 @@
-"""One figure for a whole run: it never falls, every stage moves it, and what was done before says nothing of the speed."""
+"""One figure for a whole run: it never falls, every stage moves it, and what was done before says
+nothing of the speed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,10 @@ from nearfield.train.outlook import Outlook
 
 def test_every_stage_moves_one_figure() -> None:
     seen: list[tuple[int, int, str]] = []
-    outlook = Outlook({"a": 100.0, "train": 300.0, "merge": 50.0}, lambda done, total, note="": seen.append((done, total, note)))
+    outlook = Outlook(
+        {"a": 100.0, "train": 300.0, "merge": 50.0},
+        lambda done, total, note="": seen.append((done, total, note)),
+    )
     with outlook.stage("a") as progress:
         for done in (0, 5, 10):
             progress(done, 10)

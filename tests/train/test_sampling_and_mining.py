@@ -38,8 +38,18 @@ def test_pairs_are_the_judgements_above_zero() -> None:
 
 def mined(margin: float = 0.95, per_query: int = 2, excluded: set[int] | None = None) -> list[int]:
     candidates = {"bm25": np.array([[7, 3, 4, -1]]), "model": np.array([[1, 3, 5, 6]])}
-    near = {"bm25": np.array([[0.2, 0.5, 0.1, 0.0]], np.float32), "model": np.array([[0.79, 0.5, 0.4, 0.3]], np.float32)}
-    chosen = hard_negatives(candidates, near, np.array([0.8], np.float32), [excluded or set()], per_query=per_query, margin=margin)
+    near = {
+        "bm25": np.array([[0.2, 0.5, 0.1, 0.0]], np.float32),
+        "model": np.array([[0.79, 0.5, 0.4, 0.3]], np.float32),
+    }
+    chosen = hard_negatives(
+        candidates,
+        near,
+        np.array([0.8], np.float32),
+        [excluded or set()],
+        per_query=per_query,
+        margin=margin,
+    )
     found: list[int] = chosen[0].tolist()
     return found
 
@@ -48,12 +58,25 @@ def test_negatives_come_in_turn_and_never_from_too_near() -> None:
     assert mined() == [7, 3]  # the model's 1 scores above .95 x .8; its next best is 3
     assert mined(margin=1.0) == [7, 1]
     assert mined(excluded={7, 3}) == [4, 5]
-    assert mined(per_query=9) == [7, 3, 5, 4, 6, -1, -1, -1, -1] or mined(per_query=9)[:5] == [7, 3, 4, 5, 6]
+    assert mined(per_query=9) == [7, 3, 5, 4, 6, -1, -1, -1, -1] or mined(per_query=9)[:5] == [
+        7,
+        3,
+        4,
+        5,
+        6,
+    ]
 
 
 def test_a_negative_similarity_has_a_ceiling_below_it() -> None:
     near = {"model": np.array([[-0.2, -0.9]], np.float32)}
-    chosen = hard_negatives({"model": np.array([[1, 2]])}, near, np.array([-0.2], np.float32), [set()], per_query=1, margin=0.9)
+    chosen = hard_negatives(
+        {"model": np.array([[1, 2]])},
+        near,
+        np.array([-0.2], np.float32),
+        [set()],
+        per_query=1,
+        margin=0.9,
+    )
     assert chosen.tolist() == [[2]]
 
 
@@ -92,12 +115,27 @@ def test_weights_between_base_and_tuned() -> None:
 @pytest.mark.parametrize(
     ("dev", "lost", "chosen", "devs", "asked"),
     [
-        ({1.0: 0.6, 0.8: 0.5}, set(), 1.0, [1.0, 0.8], [1.0]),  # it falls at once: no more is measured
-        ({1.0: 0.6, 0.8: 0.7, 0.6: 0.7, 0.4: 0.65}, set(), 0.6, [1.0, 0.8, 0.6, 0.4], [0.6]),  # of equals the smaller
-        ({1.0: 0.9, 0.8: 0.8, 0.6: 0.7, 0.4: 0.6}, {1.0, 0.8, 0.6}, 0.4, [1.0, 0.8, 0.6, 0.4], [1.0, 0.8, 0.6, 0.4]),
+        # it falls at once: no more is measured
+        ({1.0: 0.6, 0.8: 0.5}, set(), 1.0, [1.0, 0.8], [1.0]),
+        # of equals the smaller
+        ({1.0: 0.6, 0.8: 0.7, 0.6: 0.7, 0.4: 0.65}, set(), 0.6, [1.0, 0.8, 0.6, 0.4], [0.6]),
+        (
+            {1.0: 0.9, 0.8: 0.8, 0.6: 0.7, 0.4: 0.6},
+            {1.0, 0.8, 0.6},
+            0.4,
+            [1.0, 0.8, 0.6, 0.4],
+            [1.0, 0.8, 0.6, 0.4],
+        ),
         ({1.0: 0.6, 0.8: 0.7, 0.6: 0.65}, {0.8}, 0.6, [1.0, 0.8, 0.6], [0.8, 0.6]),
-        ({1.0: 0.5, 0.8: 0.5, 0.6: 0.4, 0.4: 0.3}, set(), 0.0, [1.0, 0.8, 0.6, 0.4], []),  # none better than the base
-        ({1.0: 0.9, 0.8: 0.8, 0.6: 0.7, 0.4: 0.6}, {1.0, 0.8, 0.6, 0.4}, 0.0, [1.0, 0.8, 0.6, 0.4], [1.0, 0.8, 0.6, 0.4]),
+        # none better than the base
+        ({1.0: 0.5, 0.8: 0.5, 0.6: 0.4, 0.4: 0.3}, set(), 0.0, [1.0, 0.8, 0.6, 0.4], []),
+        (
+            {1.0: 0.9, 0.8: 0.8, 0.6: 0.7, 0.4: 0.6},
+            {1.0, 0.8, 0.6, 0.4},
+            0.0,
+            [1.0, 0.8, 0.6, 0.4],
+            [1.0, 0.8, 0.6, 0.4],
+        ),
     ],
 )
 def test_the_best_allowed_ratio_is_found(

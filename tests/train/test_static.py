@@ -48,7 +48,12 @@ def test_what_training_does_to_a_table_does_not_depend_on_its_size(tmp_path: Pat
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_a_run_tunes_a_static_model_and_writes_one(tmp_path: Path) -> None:
     folder = model2vec_folder(tmp_path / "static")
-    recipe = Recipe(pool=60, schedule=dataclasses.replace(Schedule(), epochs=4, batch=8, table_rate=0.05, precision="float32"))
+    recipe = Recipe(
+        pool=60,
+        schedule=dataclasses.replace(
+            Schedule(), epochs=4, batch=8, table_rate=0.05, precision="float32"
+        ),
+    )
     tune(str(folder), tiny_collection(), to=tmp_path / "run", recipe=recipe)
     rows = RunFolder(tmp_path / "run").read("merge.json")
     assert max(row["dev"] for row in rows) > rows[0]["dev"]
@@ -57,4 +62,6 @@ def test_a_run_tunes_a_static_model_and_writes_one(tmp_path: Path) -> None:
     texts = ["the cat and the dog", "", "parse json"]
     assert_same_as_sentence_transformers(tmp_path / "run" / "model", texts)
     ours = made.encode(texts, "document").vectors
-    np.testing.assert_allclose(ours, StaticModel.from_pretrained(tmp_path / "run" / "model").encode(texts), atol=1e-5)
+    np.testing.assert_allclose(
+        ours, StaticModel.from_pretrained(tmp_path / "run" / "model").encode(texts), atol=1e-5
+    )

@@ -20,14 +20,19 @@ from static_models import model2vec_folder
 from tiny import tiny_model
 from training import data_of
 
-compiled = pytest.mark.skipif(runnable()[:1] in ((), ("plain",)), reason="no kernels of this processor are compiled here")
+compiled = pytest.mark.skipif(
+    runnable()[:1] in ((), ("plain",)), reason="no kernels of this processor are compiled here"
+)
 
 
 def trained(folder: Path, steps: int, **schedule: Any) -> tuple[TextModel, list[float]]:
     recipe = Recipe.of({"schedule": {"rate": 1e-3, **schedule}})
     model = TextModel.open(folder)
     data, own = data_of(model, 24 * steps, negatives=1), Trainer(model, recipe, steps)
-    return model, [own.step(at + 1, data.prepare(np.arange(24 * at, 24 * at + 24), model)) for at in range(steps)]
+    return model, [
+        own.step(at + 1, data.prepare(np.arange(24 * at, 24 * at + 24), model))
+        for at in range(steps)
+    ]
 
 
 @compiled
@@ -45,7 +50,9 @@ def test_the_kernels_train_as_torch_does(tmp_path: Path, kind: str, freeze: bool
 
 
 @compiled
-def test_the_kernels_train_what_they_can_and_torch_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernels_train_what_they_can_and_torch_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny, auto = tiny_model(tmp_path / "bert"), Recipe()
     model = TextModel.open(tiny)
     assert mini_tokens(model, auto) == MINI_TOKENS
@@ -73,7 +80,12 @@ def test_the_kernels_train_what_they_can_and_torch_the_rest(tmp_path: Path, monk
     Trainer(model, auto, 1)
     assert model.layers is None
     monkeypatch.undo()
-    cases = [("avx512_bf16", "bf16", True), ("amx_bf16", "amx", True), ("amx_bf16", "bf16", False), ("", "avx2", False)]
+    cases = [
+        ("avx512_bf16", "bf16", True),
+        ("amx_bf16", "amx", True),
+        ("amx_bf16", "bf16", False),
+        ("", "avx2", False),
+    ]
     for feature, level, natively in cases:
         monkeypatch.setattr(trainer, "bfloat16_in_hardware", lambda feature=feature: feature)
         monkeypatch.setattr(trainer, "runnable", lambda level=level: (level, "plain"))

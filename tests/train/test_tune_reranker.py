@@ -53,9 +53,14 @@ def judge_of(folder: Path) -> Reranker:
     return Reranker(facts, PairModel(facts))
 
 
-def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_whole(tmp_path: Path) -> None:
+def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_whole(
+    tmp_path: Path,
+) -> None:
     judge = judge_of(tiny_cross(tmp_path / "model"))
-    queries, documents = [f"what {word}" for word in WORDS[:6]], [f"{word} is not {word}" for word in WORDS[10:22]]
+    queries, documents = (
+        [f"what {word}" for word in WORDS[:6]],
+        [f"{word} is not {word}" for word in WORDS[10:22]],
+    )
     negatives = np.array([[1, 2], [3, -1], [-1, -1], [5, 6], [7, 0], [1, 4]])
     pairs = TrainingPairs(np.array([0, 1, 2, 3, 4, 0]), np.array([0, 2, 4, 7, 9, 11]), negatives)
     data = PairData(pairs, lambda at: judge.tokenise(queries, documents, at))
@@ -63,7 +68,13 @@ def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_w
     expected = 0.0
     for row in batch.tolist():
         own = [pairs.positive[row], *(at for at in negatives[row] if at >= 0)]
-        logits = np.array([judge.score_at(queries, documents, (pairs.query[row : row + 1], np.array([at])))[0] for at in own], float)
+        logits = np.array(
+            [
+                judge.score_at(queries, documents, (pairs.query[row : row + 1], np.array([at])))[0]
+                for at in own
+            ],
+            float,
+        )
         expected -= logits[0] - np.log(np.exp(logits).sum())
     weights = list(trainable(judge.model, Recipe()).values())
     gradients = []
@@ -71,7 +82,9 @@ def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_w
         recipe = Recipe.of({"schedule": {"graph_tokens": graph_tokens, "clip": 1e9}})
         step = data.prepare(batch, judge.model, processes=4)
         assert (len(step), len(step.parts) > 3) == (5, True)
-        assert training_step(judge.model, step, recipe, weights) == pytest.approx(expected / 5, rel=1e-5)
+        assert training_step(judge.model, step, recipe, weights) == pytest.approx(
+            expected / 5, rel=1e-5
+        )
         gradients.append([weight.grad.clone() for weight in weights if weight.grad is not None])
         for weight in weights:
             weight.grad = None
@@ -82,7 +95,9 @@ def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_w
 
 @pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
 @pytest.mark.parametrize("make", [tiny_cross, tiny_decoder])
-def test_the_kernels_finish_the_token_that_the_logits_are_made_of(make: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_kernels_finish_the_token_that_the_logits_are_made_of(
+    make: Callable[..., Path], tmp_path: Path
+) -> None:
     """Of one that ranks by its vocabulary's logits the last, whatever its architecture."""
     model = PairModel(read_reranker_folder(make(tmp_path / "model", "roberta")))
     batch, found = packed([9, 7, 5, 1]), []
@@ -95,23 +110,33 @@ def test_the_kernels_finish_the_token_that_the_logits_are_made_of(make: Callable
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
-def test_a_new_cross_encoder_learns_to_tell_a_positive_from_a_negative(encoder: Path, tmp_path: Path) -> None:
+def test_a_new_cross_encoder_learns_to_tell_a_positive_from_a_negative(
+    encoder: Path, tmp_path: Path
+) -> None:
     new_reranker(encoder, tmp_path / "new", name="new")
     judge = judge_of(tmp_path / "new")
     generator = np.random.default_rng(0)
     queries = [f"find {word}" for word in WORDS[:20]]
     documents = [f"{word} game" for word in WORDS[20:40]] + [f"{word} law" for word in WORDS[40:60]]
-    positive, negative = generator.permutation(20), 20 + generator.permutation(20)  # what ends in `game` is relevant
-    data = PairData(TrainingPairs(np.arange(20), positive, negative[:, None]), lambda at: judge.tokenise(queries, documents, at))
+    # what ends in `game` is relevant
+    positive, negative = generator.permutation(20), 20 + generator.permutation(20)
+    data = PairData(
+        TrainingPairs(np.arange(20), positive, negative[:, None]),
+        lambda at: judge.tokenise(queries, documents, at),
+    )
 
     def right() -> float:
-        scores = [judge.score_at(queries, documents, (np.arange(20), at)) for at in (positive, negative)]
+        scores = [
+            judge.score_at(queries, documents, (np.arange(20), at)) for at in (positive, negative)
+        ]
         return float((scores[0] > scores[1]).mean())
 
     before = right()
     recipe = Recipe.of({"schedule": {"rate": 1e-2, "warmup": 0.0}})
     trainer = Trainer(judge.model, recipe, 15)
-    losses = [trainer.step(number, data.prepare(np.arange(20), judge.model)) for number in range(1, 16)]
+    losses = [
+        trainer.step(number, data.prepare(np.arange(20), judge.model)) for number in range(1, 16)
+    ]
     assert before < 0.9
     assert right() == 1.0
     assert losses[-1] < losses[0] / 3
@@ -124,9 +149,15 @@ def test_a_run_from_an_encoder_to_a_verdict_and_on_after_an_interruption(
     recipe = Recipe.of({"schedule": FAST})
     whole = tune_reranker(str(encoder), collection, to=tmp_path / "whole", recipe=recipe)
     comparison = json.loads((tmp_path / "whole" / "comparison.json").read_text())
-    assert {row["name"] for row in comparison["rows"]} == {"tiny", "tiny reranked by tiny-reranker-tiny"}
+    assert {row["name"] for row in comparison["rows"]} == {
+        "tiny",
+        "tiny reranked by tiny-reranker-tiny",
+    }
     assert whole.queries == len(collection.split("test").query_ids)
-    steps = [json.loads(line) for line in (tmp_path / "whole" / "training.jsonl").read_text().splitlines()]
+    steps = [
+        json.loads(line)
+        for line in (tmp_path / "whole" / "training.jsonl").read_text().splitlines()
+    ]
     assert sum("loss" in row for row in steps) == 4
     assert sum("dev" in row for row in steps) == 3
     assert tune_reranker(str(encoder), collection, to=tmp_path / "whole", recipe=recipe) == whole
@@ -144,7 +175,10 @@ def test_a_run_from_an_encoder_to_a_verdict_and_on_after_an_interruption(
     assert tune_reranker(str(encoder), collection, to=tmp_path / "again", recipe=recipe) == whole
     pairs = (np.arange(5), np.arange(5))
     texts = (collection.query_texts, collection.document_texts)
-    one, other = (Reranker.open(tmp_path / name / "model").score_at(*texts, pairs) for name in ("whole", "again"))
+    one, other = (
+        Reranker.open(tmp_path / name / "model").score_at(*texts, pairs)
+        for name in ("whole", "again")
+    )
     np.testing.assert_array_equal(one, other)
 
 
@@ -154,19 +188,46 @@ def test_a_cross_encoder_is_tuned_on_from_where_it_was(
     cross = tiny_cross(tmp_path / "cross", max_tokens=96)
     collection.save(tmp_path / "data")
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text('[schedule]\nepochs = 1\nbatch = 16\nevaluations = 1\nprecision = "float32"\n')
-    result = cli("reranker", cross, "--on", tmp_path / "data", "--first", encoder, "--recipe", recipe, "--to", tmp_path / "run", "--json")
+    recipe.write_text(
+        '[schedule]\nepochs = 1\nbatch = 16\nevaluations = 1\nprecision = "float32"\n'
+    )
+    result = cli(
+        "reranker",
+        cross,
+        "--on",
+        tmp_path / "data",
+        "--first",
+        encoder,
+        "--recipe",
+        recipe,
+        "--to",
+        tmp_path / "run",
+        "--json",
+    )
     assert result.exit_code == 0, result.output
     names = {row["name"] for row in json.loads(result.stdout)["comparison"]["rows"]}
     assert names == {"tiny", "tiny reranked by cross", "tiny reranked by cross-tiny"}
-    shown = cli("reranker", cross, "--on", tmp_path / "data", "--first", encoder, "--recipe", recipe, "--to", tmp_path / "run")
+    shown = cli(
+        "reranker",
+        cross,
+        "--on",
+        tmp_path / "data",
+        "--first",
+        encoder,
+        "--recipe",
+        recipe,
+        "--to",
+        tmp_path / "run",
+    )
     assert "reranked by cross-tiny" in shown.stdout
     alone = cli("reranker", cross, "--on", tmp_path / "data")
     assert alone.exit_code == 2
     assert "finds nothing by itself" in alone.stderr
 
 
-def test_what_a_cross_encoder_has_not_is_refused(encoder: Path, collection: Collection, tmp_path: Path) -> None:
+def test_what_a_cross_encoder_has_not_is_refused(
+    encoder: Path, collection: Collection, tmp_path: Path
+) -> None:
     for facts, key in (
         ({"distil": {"teacher": "minilm"}}, "distil.teacher"),
         ({"lora": {"rank": 4}}, "lora.rank"),

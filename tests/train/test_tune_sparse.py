@@ -1,4 +1,6 @@
-"""A whole tuning run of a sparse model: negatives, merge, guard, verdict and report, as of a dense one."""
+"""A whole tuning run of a sparse model: negatives, merge, guard, verdict and report, as of a dense
+one.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,14 @@ def recipe_of(**sparsity: float) -> Recipe:
         "sparsity": sparsity,
         "merge": {"ratios": [0.5, 1.0], "margin": 2.0},
     }
-    facts["schedule"] = {"epochs": 2, "batch": 8, "rate": 1e-3, "evaluations": 2, "freeze_embeddings": False, "precision": "float32"}
+    facts["schedule"] = {
+        "epochs": 2,
+        "batch": 8,
+        "rate": 1e-3,
+        "evaluations": 2,
+        "freeze_embeddings": False,
+        "precision": "float32",
+    }
     return Recipe.of(facts)
 
 
@@ -61,13 +70,28 @@ def collection() -> Collection:
 
 
 def guard_file(folder: Path) -> str:
-    rows = [{"sentence1": f"cat dog {at}", "sentence2": f"cat {'dog' if at % 2 else 'tax law'} {at}", "score": at % 2} for at in range(20)]
+    rows = [
+        {
+            "sentence1": f"cat dog {at}",
+            "sentence2": f"cat {'dog' if at % 2 else 'tax law'} {at}",
+            "score": at % 2,
+        }
+        for at in range(20)
+    ]
     (folder / "guard.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(folder / "guard.jsonl")
 
 
-def test_a_sparse_model_is_tuned_like_any_other(tmp_path: Path, sparse: Path, collection: Collection) -> None:
-    verdict = tune(str(sparse), collection, to=tmp_path / "run", recipe=recipe_of(document=0.01), guards=[guard_file(tmp_path)])
+def test_a_sparse_model_is_tuned_like_any_other(
+    tmp_path: Path, sparse: Path, collection: Collection
+) -> None:
+    verdict = tune(
+        str(sparse),
+        collection,
+        to=tmp_path / "run",
+        recipe=recipe_of(document=0.01),
+        guards=[guard_file(tmp_path)],
+    )
     assert verdict.outcome in (BETTER, NO_DIFFERENCE)
     assert verdict.forgotten
     facts = read_run(tmp_path / "run")
@@ -75,7 +99,9 @@ def test_a_sparse_model_is_tuned_like_any_other(tmp_path: Path, sparse: Path, co
     assert any("active terms a document" in note for note in facts.comparison.notes)
     assert "whole" in write_report(tmp_path / "run").read_text()
     assert load_encoder(tmp_path / "run" / "model").contract.kind == "sparse"
-    assert_same_as_sentence_transformers(tmp_path / "run" / "model", ["cat dog", "law court music"], within=1e-3)
+    assert_same_as_sentence_transformers(
+        tmp_path / "run" / "model", ["cat dog", "law court music"], within=1e-3
+    )
 
 
 def test_terms_that_cost_something_get_fewer(sparse: Path) -> None:
@@ -104,18 +130,32 @@ def test_the_step_adds_what_its_terms_cost(sparse: Path) -> None:
     rows = torch.cat([model.embed(part) for part in step.parts]).detach()[step.place]
     queries = int(step.query.max()) + 1
     plain, costly = (
-        training_step(model, step, recipe_of(**weights), list(model.parameters().values()), sparsity=0.5)
+        training_step(
+            model, step, recipe_of(**weights), list(model.parameters().values()), sparsity=0.5
+        )
         for weights in ({}, {"query": 2.0, "document": 3.0})
     )
     expected = 0.5 * (2 * flops(rows[:queries]) + 3 * flops(rows[queries:]))
     assert costly - plain == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_a_recipe_for_another_kind_is_refused(tmp_path: Path, sparse: Path, collection: Collection) -> None:
+def test_a_recipe_for_another_kind_is_refused(
+    tmp_path: Path, sparse: Path, collection: Collection
+) -> None:
     with pytest.raises(InputError, match="sparsity is for sparse vectors"):
-        tune(str(sparse.parent / "dense"), collection, to=tmp_path / "dense", recipe=recipe_of(document=0.01))
+        tune(
+            str(sparse.parent / "dense"),
+            collection,
+            to=tmp_path / "dense",
+            recipe=recipe_of(document=0.01),
+        )
     with pytest.raises(InputError, match=r"objective\.dims is for dense vectors"):
-        tune(str(sparse), collection, to=tmp_path / "sparse", recipe=Recipe.of({"objective": {"dims": [8]}}))
+        tune(
+            str(sparse),
+            collection,
+            to=tmp_path / "sparse",
+            recipe=Recipe.of({"objective": {"dims": [8]}}),
+        )
 
 
 def test_the_default_recipe_is_that_of_the_kind() -> None:
@@ -126,19 +166,36 @@ def test_the_default_recipe_is_that_of_the_kind() -> None:
 
 
 @pytest.mark.parametrize("kind", ["dense", "multi-vector", "sparse"])
-def test_a_file_says_what_differs_from_the_default_recipe_of_the_kind(kind: str, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text("seed = 3\n[schedule]\nbatch = 8\n[sparsity]\nwarmup = 0.5\n")
+def test_a_file_says_what_differs_from_the_default_recipe_of_the_kind(
+    kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.toml").write_text(
+        "seed = 3\n[schedule]\nbatch = 8\n[sparsity]\nwarmup = 0.5\n"
+    )
     default = default_recipe(kind)
     schedule, sparsity = replace(default.schedule, batch=8), replace(default.sparsity, warmup=0.5)
-    assert Recipe.open(tmp_path / "recipe.toml", kind=kind) == replace(default, seed=3, schedule=schedule, sparsity=sparsity)
+    assert Recipe.open(tmp_path / "recipe.toml", kind=kind) == replace(
+        default, seed=3, schedule=schedule, sparsity=sparsity
+    )
 
 
 def test_the_command_reads_its_recipe_for_the_kind_of_the_model(
     tmp_path: Path, sparse: Path, collection: Collection, cli: Callable[..., Result]
 ) -> None:
     collection.save(tmp_path / "data")
-    (tmp_path / "recipe.toml").write_text('[schedule]\nepochs = 0.01\nevaluations = 1\nprecision = "float32"\n')
-    told = cli("tune", sparse, "--on", tmp_path / "data", "--recipe", tmp_path / "recipe.toml", "--to", tmp_path / "run")
+    (tmp_path / "recipe.toml").write_text(
+        '[schedule]\nepochs = 0.01\nevaluations = 1\nprecision = "float32"\n'
+    )
+    told = cli(
+        "tune",
+        sparse,
+        "--on",
+        tmp_path / "data",
+        "--recipe",
+        tmp_path / "recipe.toml",
+        "--to",
+        tmp_path / "run",
+    )
     assert told.exit_code == 0, told.output
     held = read_run(tmp_path / "run")
     assert held.recipe["objective"]["temperature"] == 1.0
@@ -147,7 +204,9 @@ def test_the_command_reads_its_recipe_for_the_kind_of_the_model(
     assert held.about.kind == "sparse"
     default = json.loads(json.dumps(dataclasses.asdict(default_recipe("sparse"))))
     assert "--recipe" not in command(replace(held, recipe=default))
-    assert "--recipe" in command(replace(held, recipe=json.loads(json.dumps(dataclasses.asdict(Recipe())))))
+    assert "--recipe" in command(
+        replace(held, recipe=json.loads(json.dumps(dataclasses.asdict(Recipe()))))
+    )
 
 
 def test_the_recipe_beside_the_package_is_the_default_one(repository: Path) -> None:

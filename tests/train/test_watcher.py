@@ -30,9 +30,16 @@ def one_positive(collection: Collection) -> Collection:
     splits = collection.judgements["split"].to_pylist()
     names = ["train", "dev", "test"]
     blank = [""] * 3
-    documents = pa.table({"id": names, "title": blank, "text": [f"{ONE} {name}" for name in names], "group": blank})
+    documents = pa.table(
+        {"id": names, "title": blank, "text": [f"{ONE} {name}" for name in names], "group": blank}
+    )
     judged = pa.table(
-        {"query": collection.judgements["query"], "document": splits, "relevance": collection.judgements["relevance"], "split": splits}
+        {
+            "query": collection.judgements["query"],
+            "document": splits,
+            "relevance": collection.judgements["relevance"],
+            "split": splits,
+        }
     )
     return replace(collection, documents=documents, judgements=judged)
 
@@ -50,14 +57,24 @@ def test_one_positive_stops_a_tune(tiny: Path, collection: Collection, tmp_path:
     with pytest.raises(DoctorRefusal, match="one-positive"):
         tune(str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE)
     with pytest.raises(
-        CollectionError, match=r"stopped at step 10 of \d+: no step has a negative.*60 pairs with one and the same positive"
+        CollectionError,
+        match=r"stopped at step 10 of \d+: no step has a negative.*60 pairs with "
+        r"one and the same positive",
     ):
         tune(str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE, allow=ALLOWED)
-    rows = [json.loads(line) for line in (tmp_path / "run" / "training.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (tmp_path / "run" / "training.jsonl").read_text().splitlines()
+    ]
     assert max(row["step"] for row in rows) < 50
 
 
-ALLOWED = ("one-positive", "shared-documents", "duplicate-documents", "near-duplicate-documents", "near-leaked-queries")
+ALLOWED = (
+    "one-positive",
+    "shared-documents",
+    "duplicate-documents",
+    "near-duplicate-documents",
+    "near-leaked-queries",
+)
 
 
 def test_one_positive_stops_a_reranker(tiny: Path, collection: Collection, tmp_path: Path) -> None:
@@ -65,27 +82,43 @@ def test_one_positive_stops_a_reranker(tiny: Path, collection: Collection, tmp_p
         tune_reranker(str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE)
 
 
-def test_copies_of_the_positives_stop_every_command(tiny: Path, collection: Collection, tmp_path: Path) -> None:
-    (found,) = [finding for finding in examine(copies(collection)) if finding.check == "query-is-document"]
+def test_copies_of_the_positives_stop_every_command(
+    tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
+    (found,) = [
+        finding for finding in examine(copies(collection)) if finding.check == "query-is-document"
+    ]
     assert found.severity == "error"
-    with pytest.raises(CollectionError, match=r"equals document .*, as in 60 of 60 pairs; remove these pairs"):
+    with pytest.raises(
+        CollectionError,
+        match=r"equals document .*, as in 60 of 60 pairs; remove "
+        r"these pairs",
+    ):
         tune_reranker(str(tiny), copies(collection), to=tmp_path / "run", recipe=RECIPE)
 
 
 def test_an_adapter_without_negatives() -> None:
     data = AdapterData(RANDOM, RANDOM[:1], [[0]] * len(RANDOM))
-    with pytest.raises(CollectionError, match=r"step 10 of 30: no step has a negative.*64 pairs with one and the same positive"):
+    with pytest.raises(
+        CollectionError,
+        match=r"step 10 of 30: no step has a negative.*64 pairs "
+        r"with one and the same positive",
+    ):
         fit_adapter(data, AdapterRecipe(batch=64))
 
 
-@pytest.mark.parametrize("vectors", [np.ones_like(RANDOM), np.zeros_like(RANDOM), RANDOM[:1] * np.sign(RANDOM[:, :1])])
+@pytest.mark.parametrize(
+    "vectors", [np.ones_like(RANDOM), np.zeros_like(RANDOM), RANDOM[:1] * np.sign(RANDOM[:, :1])]
+)
 def test_vectors_that_are_all_one(vectors: np.ndarray) -> None:
     assert all_one(torch.from_numpy(vectors))
     for old, new, which in ((vectors, RANDOM, "old"), (RANDOM, vectors, "new")):
         with pytest.raises(ModelError, match=f"the {which} model gives all texts the same vector"):
             fit_bridge(old, new, BridgeRecipe(epochs=1))
     with pytest.raises(ModelError, match="the model gives all queries the same vector"):
-        fit_adapter(AdapterData(vectors, RANDOM, [[at] for at in range(len(RANDOM))]), AdapterRecipe())
+        fit_adapter(
+            AdapterData(vectors, RANDOM, [[at] for at in range(len(RANDOM))]), AdapterRecipe()
+        )
 
 
 def test_vectors_with_nan() -> None:
@@ -126,4 +159,13 @@ def test_a_step_with_something_to_learn_starts_the_count_again() -> None:
     watcher = Watcher(1000, "60 pairs")
     for step in range(1, 100):
         watcher.saw(step, loss=0.0 if step % 9 else 0.1, negatives=step % 9, still=bool(step % 9))
-    assert [step for step in range(1, 301) if watcher.looks(step)] == [10, 20, 30, 40, 50, 100, 200, 300]
+    assert [step for step in range(1, 301) if watcher.looks(step)] == [
+        10,
+        20,
+        30,
+        40,
+        50,
+        100,
+        200,
+        300,
+    ]

@@ -7,7 +7,9 @@ from nearfield.types.contract import Contract
 
 
 def test_a_task_in_words_makes_the_prompt_of_its_role() -> None:
-    contract = Contract("m", 4, 16, prompts={"document": "d: "}, templates={"query": "Instruct: {task}\nQuery: "})
+    contract = Contract(
+        "m", 4, 16, prompts={"document": "d: "}, templates={"query": "Instruct: {task}\nQuery: "}
+    )
     told = contract.instructed("query", "Find {the} answer")
     assert told.prompt("query") == "Instruct: Find {the} answer\nQuery: "
     assert told.prompt("document") == "d: "
@@ -16,12 +18,19 @@ def test_a_task_in_words_makes_the_prompt_of_its_role() -> None:
 
 def test_a_role_without_a_template_takes_no_task() -> None:
     contract = Contract("m", 4, 16, templates={"query": "{task}: "})
-    with pytest.raises(ContractError, match="m takes no task in words in role 'document'; query has a template for one"):
+    with pytest.raises(
+        ContractError,
+        match="m takes no task in words in role 'document'; query has a template for one",
+    ):
         contract.instructed("document", "Find it")
     with pytest.raises(ContractError, match="no role has a template"):
         Contract("m", 4, 16).instructed("query", "Find it")
 
 
 def test_a_template_without_a_place_for_the_task_is_an_error() -> None:
-    with pytest.raises(ContractError, match=r"the template of role 'query' is 'Instruct: '; wanted \{task\} where the task goes"):
+    with pytest.raises(
+        ContractError,
+        match=r"the template of role 'query' is 'Instruct: '; "
+        r"wanted \{task\} where the task goes",
+    ):
         Contract("m", 4, 16, templates={"query": "Instruct: "})

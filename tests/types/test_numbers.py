@@ -28,7 +28,8 @@ def test_scores_are_written_as_the_field_writes_them(value: float | None, writte
 
 
 @pytest.mark.parametrize(
-    ("value", "written"), [(0.1014, "+.101"), (-0.1014, "−.101"), (0.0001, ".000"), (-0.0001, ".000"), (math.inf, "–")]
+    ("value", "written"),
+    [(0.1014, "+.101"), (-0.1014, "−.101"), (0.0001, ".000"), (-0.0001, ".000"), (math.inf, "–")],
 )
 def test_differences_have_their_sign(value: float, written: str) -> None:
     assert numbers.signed(value) == written
@@ -47,7 +48,14 @@ def test_intervals() -> None:
 
 @pytest.mark.parametrize(
     ("p", "written"),
-    [(0.00005, "p < .0001"), (0.0001, "p = .0001"), (0.0312, "p = .031"), (0.31, "p = .310"), (1.0, "p = 1.000"), (math.nan, "p –")],
+    [
+        (0.00005, "p < .0001"),
+        (0.0001, "p = .0001"),
+        (0.0312, "p = .031"),
+        (0.31, "p = .310"),
+        (1.0, "p = 1.000"),
+        (math.nan, "p –"),
+    ],
 )
 def test_p(p: float, written: str) -> None:
     assert numbers.p_value(p) == written
@@ -55,14 +63,29 @@ def test_p(p: float, written: str) -> None:
 
 @pytest.mark.parametrize(
     ("n_bytes", "written"),
-    [(0, "0 B"), (48, "48 B"), (999, "999 B"), (1536, "1.54 kB"), (5_866_000, "5.87 MB"), (3e9, "3 GB"), (math.nan, "–")],
+    [
+        (0, "0 B"),
+        (48, "48 B"),
+        (999, "999 B"),
+        (1536, "1.54 kB"),
+        (5_866_000, "5.87 MB"),
+        (3e9, "3 GB"),
+        (math.nan, "–"),
+    ],
 )
 def test_sizes(n_bytes: float, written: str) -> None:
     assert numbers.size(n_bytes) == written
 
 
 @pytest.mark.parametrize(
-    ("seconds", "written"), [(4.21, "4.2 s"), (425, "7 min 05 s"), (7380, "2 h 03 min"), (3599.9, "1 h 00 min"), (math.nan, "–")]
+    ("seconds", "written"),
+    [
+        (4.21, "4.2 s"),
+        (425, "7 min 05 s"),
+        (7380, "2 h 03 min"),
+        (3599.9, "1 h 00 min"),
+        (math.nan, "–"),
+    ],
 )
 def test_durations(seconds: float, written: str) -> None:
     assert numbers.duration(seconds) == written
@@ -73,7 +96,13 @@ def test_counts_and_speeds() -> None:
     assert numbers.plural(1, "query") == "1 query"
     assert numbers.plural(1629, "unseen query") == "1,629 unseen queries"
     assert numbers.plural(3, "evaluation") == "3 evaluations"
-    assert [numbers.speed(value) for value in (7.421, 812.4, 1204.2, None, math.nan)] == ["7.42", "812", "1,204", "–", "–"]
+    assert [numbers.speed(value) for value in (7.421, 812.4, 1204.2, None, math.nan)] == [
+        "7.42",
+        "812",
+        "1,204",
+        "–",
+        "–",
+    ]
 
 
 def test_differences_and_queries() -> None:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from nearfield.types.word_rule import UNSPACED, folded, words
 
-uniseg = pytest.importorskip("uniseg.wordbreak", reason="uniseg, the oracle of word boundaries, is not installed")
+uniseg = pytest.importorskip(
+    "uniseg.wordbreak", reason="uniseg, the oracle of word boundaries, is not installed"
+)
 
 SENTENCES = {
     "Devanagari": "क्रिकेट टीम ने मैच जीत लिया, और १२.५ लोग खुश हैं।",
@@ -47,7 +49,9 @@ ALONE = re.compile(rf"(?=\w)[{UNSPACED}]\W*|(?:(?!(?=\w)[{UNSPACED}]).)+")
 
 
 def by_unicode(text: str) -> list[str]:
-    """The segments of the folded text that have a letter or digit, cut further where our rule says that it does."""
+    """The segments of the folded text that have a letter or digit, cut further where our rule says
+    that it does.
+    """
     cut = LATIN.sub(" ", re.sub(r"(?<!\d)[._:]|[._:](?!\d)", " ", folded(text)))
     segments = [segment for segment in uniseg.words(cut) if any(map(str.isalnum, segment))]
     return [part for segment in segments for part in ALONE.findall(segment)]
@@ -60,7 +64,27 @@ def test_a_sentence_is_cut_as_unicode_cuts_it(script: str) -> None:
     assert words(" ".join(words(text))) == words(text)
 
 
-BLOCKS = ("09", "0a", "0b", "0c", "0d", "05", "06", "07", "0f", "0e", "10", "17", "30", "4e", "ac", "ff", "03", "1f", "200")
+BLOCKS = (
+    "09",
+    "0a",
+    "0b",
+    "0c",
+    "0d",
+    "05",
+    "06",
+    "07",
+    "0f",
+    "0e",
+    "10",
+    "17",
+    "30",
+    "4e",
+    "ac",
+    "ff",
+    "03",
+    "1f",
+    "200",
+)
 ALPHABETS = [
     st.sampled_from(
         [
@@ -74,10 +98,22 @@ ALPHABETS = [
 
 
 @settings(max_examples=300)
-@given(st.one_of([st.lists(st.one_of(letters, st.sampled_from(" /-a1é\u0301")), max_size=12) for letters in ALPHABETS]))
+@given(
+    st.one_of(
+        [
+            st.lists(st.one_of(letters, st.sampled_from(" /-a1é\u0301")), max_size=12)
+            for letters in ALPHABETS
+        ]
+    )
+)
 def test_any_text_of_one_script_is_cut_as_unicode_cuts_it(characters: list[str]) -> None:
     text = "".join(characters)
-    assume(not any(before in " /-" and unicodedata.category(mark)[0] == "M" for before, mark in itertools.pairwise(text)))
+    assume(
+        not any(
+            before in " /-" and unicodedata.category(mark)[0] == "M"
+            for before, mark in itertools.pairwise(text)
+        )
+    )
     assert words(text) == by_unicode(text)
 
 

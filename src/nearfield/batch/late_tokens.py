@@ -14,7 +14,8 @@ from nearfield.store.fields import read_optional
 from nearfield.store.late_interaction import LateInteraction
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
-_MASKS = ("[MASK]", "<mask>")  # what transformers' own tokenisers call it where a folder doesn't say
+# what transformers' own tokenisers call it where a folder doesn't say
+_MASKS = ("[MASK]", "<mask>")
 
 
 class LateTokens:
@@ -37,15 +38,19 @@ class LateTokens:
         return min(most, own or most)
 
     def marked(self, tokens: Tokens, role: Role) -> Tokens:
-        """`tokens` of texts of this role with their marks, queries filled up where the settings ask for it.
+        """`tokens` of texts of this role with their marks, queries filled up where the settings ask
+        for it.
 
-        Every token counts but those that the settings skip; the added ones are unseen where they are not attended. A query
-        without a token would have nothing to look at, so that its added ones look at each other.
+        Every token counts but those that the settings skip; the added ones are unseen where they
+        are not attended. A query without a token would have nothing to look at, so that its added
+        ones look at each other.
         """
         if role == QUERY and self.settings.expansion is not None:
             tokens = self._filled(tokens)
         marks = tokens.marks or Marks.none(tokens.offsets)
-        if (QUERY if role == QUERY else DOCUMENT) in self.settings.skipped_in and len(self._skipped):
+        if (QUERY if role == QUERY else DOCUMENT) in self.settings.skipped_in and len(
+            self._skipped
+        ):
             marks = replace(marks, counted=~np.isin(tokens.ids, self._skipped))
         return replace(tokens, marks=marks)
 
@@ -55,20 +60,39 @@ class LateTokens:
         lengths = np.maximum(before, self.limit(QUERY, asked.length))
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         ids = np.full(int(offsets[-1]), self._filler, np.int32)
-        ids[np.repeat(offsets[:-1] - tokens.offsets[:-1], before) + np.arange(len(tokens.ids))] = tokens.ids
-        unseen = np.zeros_like(lengths) if asked.attended else np.where(before > 0, lengths - before, 0)
-        return replace(tokens, ids=ids, offsets=offsets, marks=Marks(np.ones(len(ids), bool), unseen))
+        ids[np.repeat(offsets[:-1] - tokens.offsets[:-1], before) + np.arange(len(tokens.ids))] = (
+            tokens.ids
+        )
+        unseen = (
+            np.zeros_like(lengths) if asked.attended else np.where(before > 0, lengths - before, 0)
+        )
+        return replace(
+            tokens, ids=ids, offsets=offsets, marks=Marks(np.ones(len(ids), bool), unseen)
+        )
 
 
 def _filler(token: str | None, tokeniser: Tokeniser, folder: Path) -> int:
-    """The id of what fills queries up: the token named, else the tokeniser's mask token, else the one that ends its texts."""
-    names = (token,) if token is not None else (*_named(folder, "mask_token"), *_MASKS, *_named(folder, "eos_token"))
+    """The id of what fills queries up: the token named, else the tokeniser's mask token, else the
+    one that ends its texts.
+    """
+    names = (
+        (token,)
+        if token is not None
+        else (*_named(folder, "mask_token"), *_MASKS, *_named(folder, "eos_token"))
+    )
     for name in names:
         found = tokeniser.id_of(name)
         if found is not None:
             return found
-    said = f"{token!r}, which its tokeniser lacks" if token is not None else "a mask token, and its tokeniser has none"
-    raise ModelError(f"{folder}: queries are filled up with {said}; state one as query_expansion's token in sentence_bert_config.json")
+    said = (
+        f"{token!r}, which its tokeniser lacks"
+        if token is not None
+        else "a mask token, and its tokeniser has none"
+    )
+    raise ModelError(
+        f"{folder}: queries are filled up with {said}; state one as "
+        "query_expansion's token in sentence_bert_config.json"
+    )
 
 
 def _named(folder: Path, key: str) -> list[str]:

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Marks:
-    """Of n token sequences of T tokens, end to end: which tokens get a vector, and which no token looks at.
+    """Of n token sequences of T tokens, end to end: which tokens get a vector, and which no token
+    looks at.
 
-    `counted`: (T,) bool. `unseen`: (n,) int64, how many tokens at the end of each sequence look at the others and are looked at by
-    none, themselves included.
+    `counted`: (T,) bool. `unseen`: (n,) int64, how many tokens at the end of each sequence look at
+    the others and are looked at by none, themselves included.
     """
 
     counted: npt.NDArray[np.bool_]
@@ -28,13 +29,20 @@ class Marks:
     @classmethod
     def join(cls, parts: Sequence[Marks]) -> Marks:
         """The marks of all parts, one after the other."""
-        return cls(np.concatenate([part.counted for part in parts]), np.concatenate([part.unseen for part in parts]))
+        return cls(
+            np.concatenate([part.counted for part in parts]),
+            np.concatenate([part.unseen for part in parts]),
+        )
 
     def taken(self, tokens: npt.NDArray[np.int64], items: npt.NDArray[np.int64]) -> Marks:
         """The marks of the tokens and the sequences at these positions."""
         return Marks(self.counted[tokens], self.unseen[items])
 
     def offsets(self, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """(n + 1,) int64: where each sequence's counted tokens begin among all that count; `offsets` are those of all tokens."""
-        found: npt.NDArray[np.int64] = np.concatenate([[0], np.cumsum(self.counted)]).astype(np.int64)[offsets]
+        """(n + 1,) int64: where each sequence's counted tokens begin among all that count;
+        `offsets` are those of all tokens.
+        """
+        found: npt.NDArray[np.int64] = np.concatenate([[0], np.cumsum(self.counted)]).astype(
+            np.int64
+        )[offsets]
         return found

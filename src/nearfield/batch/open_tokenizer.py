@@ -14,11 +14,20 @@ from nearfield.store.foreign import foreign
 from nearfield.store.tokenizer_file import tokenizer_of
 from nearfield.store.transformer_settings import processor_arguments
 
-_WORD_PIECE = {"BertTokenizer": ("[CLS]", "[SEP]"), "MPNetTokenizer": ("<s>", "</s>")}  # and what they put around a text
+# and what they put around a text
+_WORD_PIECE = {"BertTokenizer": ("[CLS]", "[SEP]"), "MPNetTokenizer": ("<s>", "</s>")}
 _PAIRED = {"BertTokenizer": ("ASBS", [0, 0, 1, 1]), "MPNetTokenizer": ("ASSBS", [0, 0, 0, 0, 0])}
-"""What follows the first token of two texts A and B, S being the token after a text, and the types of all these."""
+"""What follows the first token of two texts A and B, S being the token after a text, and the types
+of all these.
+"""
 _NAMED = {
-    "BertTokenizer": {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]"},
+    "BertTokenizer": {
+        "unk_token": "[UNK]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "mask_token": "[MASK]",
+    },
     "MPNetTokenizer": {
         "bos_token": "<s>",
         "eos_token": "</s>",
@@ -30,7 +39,14 @@ _NAMED = {
     },
 }
 """The special tokens of both classes where the files name no others."""
-_CHECKED = ("do_lower_case", "tokenize_chinese_chars", "strip_accents", "split_special_tokens", "tokenizer_class", "added_tokens_decoder")
+_CHECKED = (
+    "do_lower_case",
+    "tokenize_chinese_chars",
+    "strip_accents",
+    "split_special_tokens",
+    "tokenizer_class",
+    "added_tokens_decoder",
+)
 _MORE_SPECIAL = ("additional_special_tokens", "extra_special_tokens")
 _WITHOUT_EFFECT = (
     "add_bos_token",  # transformers leaves these two to tokenizer.json
@@ -61,15 +77,19 @@ _WITHOUT_EFFECT = (
 )
 """What of tokenizer_config.json changes no token of a text alone."""
 _CALLED = ("__call__", "_encode_plus", "encode", "pad", "prepare_for_model")
-"""Methods by which a class of transformers may make other ids than its tokeniser of the tokenizers library does."""
+"""Methods by which a class of transformers may make other ids than its tokeniser of the tokenizers
+library does.
+"""
 
 
 def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[Tokenizer, bool]:
-    """The tokeniser that transformers builds of `folder`, and whether a text that is too long loses its start.
+    """The tokeniser that transformers builds of `folder`, and whether a text that is too long loses
+    its start.
 
-    What sentence_bert_config.json gives transformers besides (see `processor_arguments`) is honoured. tokenizer.json
-    alone is read where it is known to be that very tokeniser; else transformers is imported. `trust_remote_code`:
-    a class that the folder itself defines may be run. Raises ModelError where the folder holds no tokeniser that can be read.
+    What sentence_bert_config.json gives transformers besides (see `processor_arguments`) is
+    honoured. tokenizer.json alone is read where it is known to be that very tokeniser; else
+    transformers is imported. `trust_remote_code`: a class that the folder itself defines may be
+    run. Raises ModelError where the folder holds no tokeniser that can be read.
     """
     arguments = processor_arguments(folder)
     file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
@@ -84,21 +104,27 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[To
 
 
 def told_types(folder: Path) -> bool:
-    """Whether transformers gives a model the types of its tokens: where tokenizer_config.json says so, or the tokeniser's class."""
+    """Whether transformers gives a model the types of its tokens: where tokenizer_config.json says
+    so, or the tokeniser's class.
+    """
     names = read_optional(folder / "tokenizer_config.json").texts("model_input_names", None)
     if names is None:
         from transformers import AutoTokenizer
 
         with foreign(folder, "the tokeniser could not be read"):
-            names = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False).model_input_names
+            names = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            ).model_input_names
     return "token_type_ids" in names
 
 
 def _agrees(tokenizer: Tokenizer, stated: dict[str, Any], folder: Path) -> bool:
-    """Whether a tokenizer.json is known to be what transformers makes of it under the tokenizer_config.json `stated`.
+    """Whether a tokenizer.json is known to be what transformers makes of it under the
+    tokenizer_config.json `stated`.
 
-    transformers keeps of tokenizer.json what the class named in tokenizer_config.json does not set itself, and adds
-    to it the tokens of three other files. Known here are the two classes that BERT and MPNet models name.
+    transformers keeps of tokenizer.json what the class named in tokenizer_config.json does not set
+    itself, and adds to it the tokens of three other files. Known here are the two classes that BERT
+    and MPNet models name.
     """
     name = str(stated.get("tokenizer_class", "")).removesuffix("Fast")
     if name not in _WORD_PIECE or stated.get("split_special_tokens"):
@@ -106,7 +132,9 @@ def _agrees(tokenizer: Tokenizer, stated: dict[str, Any], folder: Path) -> bool:
     known = {*_CHECKED, *_MORE_SPECIAL, *_WITHOUT_EFFECT}
     if any(key not in known and not key.endswith("_token") for key in stated):
         return False
-    return _pieces_agree(tokenizer, stated, name) and _added_tokens_agree(tokenizer, stated, name, folder)
+    return _pieces_agree(tokenizer, stated, name) and _added_tokens_agree(
+        tokenizer, stated, name, folder
+    )
 
 
 def _pieces_agree(tokenizer: Tokenizer, stated: dict[str, Any], name: str) -> bool:
@@ -114,7 +142,11 @@ def _pieces_agree(tokenizer: Tokenizer, stated: dict[str, Any], name: str) -> bo
     own, model = tokenizer.normalizer, tokenizer.model
     if not isinstance(own, normalizers.BertNormalizer) or not isinstance(model, models.WordPiece):
         return False
-    asked = {"do_lower_case": own.lowercase, "tokenize_chinese_chars": own.handle_chinese_chars, "strip_accents": own.strip_accents}
+    asked = {
+        "do_lower_case": own.lowercase,
+        "tokenize_chinese_chars": own.handle_chinese_chars,
+        "strip_accents": own.strip_accents,
+    }
     defaults = {"do_lower_case": True, "tokenize_chinese_chars": True, "strip_accents": None}
     before, after = _WORD_PIECE[name]
     around = [_content(stated.get("cls_token", before)), _content(stated.get("sep_token", after))]
@@ -130,30 +162,50 @@ def _pieces_agree(tokenizer: Tokenizer, stated: dict[str, Any], name: str) -> bo
 
 
 def _pairs_agree(tokenizer: Tokenizer, name: str, around: list[Any]) -> bool:
-    """Whether two texts are put together as the class called `name` does, with the tokens `around` a text."""
+    """Whether two texts are put together as the class called `name` does, with the tokens `around`
+    a text.
+    """
     encoding = tokenizer.encode("a", "b")
-    said = [token if owner is None else "AB"[owner] for owner, token in zip(encoding.sequence_ids, encoding.tokens, strict=True)]
+    said = [
+        token if owner is None else "AB"[owner]
+        for owner, token in zip(encoding.sequence_ids, encoding.tokens, strict=True)
+    ]
     order, types = _PAIRED[name]
     wanted = [around[0], *(around[1] if letter == "S" else letter for letter in order)]
     return said == wanted and encoding.type_ids == [0, *types]
 
 
-def _added_tokens_agree(tokenizer: Tokenizer, stated: dict[str, Any], name: str, folder: Path) -> bool:
-    """Whether all tokens that transformers keeps whole are kept whole by tokenizer.json, and no others."""
-    added = {number: _properties(token) for number, token in tokenizer.get_added_tokens_decoder().items()}
+def _added_tokens_agree(
+    tokenizer: Tokenizer, stated: dict[str, Any], name: str, folder: Path
+) -> bool:
+    """Whether all tokens that transformers keeps whole are kept whole by tokenizer.json, and no
+    others.
+    """
+    added = {
+        number: _properties(token) for number, token in tokenizer.get_added_tokens_decoder().items()
+    }
     decoder = stated.get("added_tokens_decoder")
     also: Mapping[str, Any] = {}
     if decoder is not None:  # it counts in place of three other statements
-        if {int(number): _properties(AddedToken(**token)) for number, token in decoder.items()} != added:
+        if {
+            int(number): _properties(AddedToken(**token)) for number, token in decoder.items()
+        } != added:
             return False
     else:
         also = _read(folder / "special_tokens_map.json")
         own = {properties[0]: number for number, properties in added.items()}
-        if any(own.get(content) != number for content, number in _read(folder / "added_tokens.json").items()):
+        if any(
+            own.get(content) != number
+            for content, number in _read(folder / "added_tokens.json").items()
+        ):
             return False
     special = {properties[0] for properties in added.values() if properties[-1]}
     effective = {**_NAMED[name], **stated}
-    if any(_content(also[key]) != _content(effective.get(key)) for key in also if key not in _MORE_SPECIAL):
+    if any(
+        _content(also[key]) != _content(effective.get(key))
+        for key in also
+        if key not in _MORE_SPECIAL
+    ):
         return False
     return special.issuperset(_special_contents(effective, also))
 
@@ -170,7 +222,14 @@ def _special_contents(*statements: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _properties(token: AddedToken) -> tuple[str, bool, bool, bool, bool, bool]:
-    return (token.content, token.single_word, token.lstrip, token.rstrip, token.normalized, token.special)
+    return (
+        token.content,
+        token.single_word,
+        token.lstrip,
+        token.rstrip,
+        token.normalized,
+        token.special,
+    )
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -186,17 +245,29 @@ def _content(token: Any) -> Any:
     return token["content"] if isinstance(token, dict) else token
 
 
-def _built(folder: Path, arguments: Mapping[str, Any], trust_remote_code: bool) -> tuple[Tokenizer, bool]:
+def _built(
+    folder: Path, arguments: Mapping[str, Any], trust_remote_code: bool
+) -> tuple[Tokenizer, bool]:
     from transformers import AutoTokenizer, PreTrainedTokenizerBase
     from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
-    built: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code, **arguments)
+    built: Any = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=trust_remote_code, **arguments
+    )
     kind = type(built)
     if not isinstance(built, TokenizersBackend):
-        raise ModelError(f"{folder}: its tokeniser {kind.__name__} is none of the tokenizers library, which is what is run here")
+        raise ModelError(
+            f"{folder}: its tokeniser {kind.__name__} is none of the tokenizers "
+            "library, which is what is run here"
+        )
     for method in _CALLED:
-        plain = getattr(TokenizersBackend, method, None) or getattr(PreTrainedTokenizerBase, method, None)
+        plain = getattr(TokenizersBackend, method, None) or getattr(
+            PreTrainedTokenizerBase, method, None
+        )
         if getattr(kind, method, None) is not plain:
-            raise ModelError(f"{folder}: its tokeniser {kind.__name__} has a {method} of its own, which is not run here")
+            raise ModelError(
+                f"{folder}: its tokeniser {kind.__name__} has a {method} of its own, "
+                "which is not run here"
+            )
     backend: Tokenizer = built.backend_tokenizer
     return backend, built.truncation_side == "left"

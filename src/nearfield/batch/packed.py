@@ -15,12 +15,15 @@ from nearfield.batch.tokens import Tokens
 
 @dataclass(frozen=True)
 class Packed:
-    """n token sequences end to end, longest first, so that sequences of equal length lie next to each other.
+    """n token sequences end to end, longest first, so that sequences of equal length lie next to
+    each other.
 
-    `ids`: (T,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`, `offsets` (n + 1,) int64. `items`: (n,) int64, where each
-    sequence stood in what was packed. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt. `types` (T,)
-    and `adapters` (n,): as `Tokens` has them, for each token and for each sequence; `looked_up` too.
-    `marks`: what a multi-vector model makes of the tokens; sequences of equal length lie in the order of how many of theirs are unseen.
+    `ids`: (T,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`, `offsets` (n + 1,) int64.
+    `items`: (n,) int64, where each sequence stood in what was packed. `prompt_tokens`: how many
+    tokens at the start of each sequence belong to the prompt. `types` (T,) and `adapters` (n,): as
+    `Tokens` has them, for each token and for each sequence; `looked_up` too. `marks`: what a
+    multi-vector model makes of the tokens; sequences of equal length lie in the order of how many
+    of theirs are unseen.
     """
 
     ids: npt.NDArray[np.int32]
@@ -47,8 +50,13 @@ class Packed:
 
     @property
     def groups(self) -> list[tuple[int, int, int]]:
-        """The runs of equal length, as (first token, sequences, length); runs of length 0 are left out."""
-        return [(int(self.offsets[start]), end - start, length) for start, end, length, _ in self._runs()]
+        """The runs of equal length, as (first token, sequences, length); runs of length 0 are left
+        out.
+        """
+        return [
+            (int(self.offsets[start]), end - start, length)
+            for start, end, length, _ in self._runs()
+        ]
 
     @property
     def seen(self) -> list[int]:
@@ -56,18 +64,26 @@ class Packed:
         return [length - unseen for _, _, length, unseen in self._runs()]
 
     def _runs(self) -> list[tuple[int, int, int, int]]:
-        """The runs of sequences alike in length and in how many of their tokens are unseen: first, past the last, and these two."""
+        """The runs of sequences alike in length and in how many of their tokens are unseen: first,
+        past the last, and these two.
+        """
         lengths = self.lengths
         unseen = np.zeros_like(lengths) if self.marks is None else self.marks.unseen
         changes = np.diff(lengths, prepend=-1, append=-1) != 0
         changes |= np.diff(unseen, prepend=-1, append=-1) != 0
         cuts = np.flatnonzero(changes).tolist()
         runs = pairwise(cuts)
-        return [(start, end, int(lengths[start]), int(unseen[start])) for start, end in runs if lengths[start]]
+        return [
+            (start, end, int(lengths[start]), int(unseen[start]))
+            for start, end in runs
+            if lengths[start]
+        ]
 
 
 def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
-    """The sequences at `items: (n,)` of `tokens` as one batch, longest first; ties keep their order."""
+    """The sequences at `items: (n,)` of `tokens` as one batch, longest first; ties keep their
+    order.
+    """
     items = items[_longest_first(tokens, items)]
     lengths = tokens.lengths[items]
     offsets = np.zeros(len(items) + 1, np.int64)
@@ -76,7 +92,16 @@ def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
     types = None if tokens.types is None else tokens.types[source]
     marks = None if tokens.marks is None else tokens.marks.taken(source, items)
     adapters = None if tokens.adapters is None else tokens.adapters[items]
-    return Packed(tokens.ids[source], offsets, items, tokens.prompt_tokens, types, marks, adapters, tokens.looked_up)
+    return Packed(
+        tokens.ids[source],
+        offsets,
+        items,
+        tokens.prompt_tokens,
+        types,
+        marks,
+        adapters,
+        tokens.looked_up,
+    )
 
 
 def _longest_first(tokens: Tokens, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -86,8 +111,11 @@ def _longest_first(tokens: Tokens, items: npt.NDArray[np.int64]) -> npt.NDArray[
     return np.lexsort((tokens.marks.unseen[items], -lengths))  # stable too
 
 
-def packed_batches(tokens: Tokens, budget: int, *, items: npt.NDArray[np.int64] | None = None) -> list[Packed]:
-    """All of `tokens`, or those at `items`, longest first, in batches of at most `budget` tokens (one sequence at least).
+def packed_batches(
+    tokens: Tokens, budget: int, *, items: npt.NDArray[np.int64] | None = None
+) -> list[Packed]:
+    """All of `tokens`, or those at `items`, longest first, in batches of at most `budget` tokens
+    (one sequence at least).
 
     The cut depends on the lengths alone, and ties keep their order.
     """
@@ -104,10 +132,12 @@ def packed_batches(tokens: Tokens, budget: int, *, items: npt.NDArray[np.int64] 
 
 
 def mixed(batches: Sequence[Packed]) -> list[Packed]:
-    """The batches in an order in which those that are done always hold long and short items as all do.
+    """The batches in an order in which those that are done always hold long and short items as all
+    do.
 
-    The share of the items that are done is then the share of the work, and says how long the rest takes. The order is that of the
-    multiples of the golden ratio, which lie evenly however many are taken.
+    The share of the items that are done is then the share of the work, and says how long the rest
+    takes. The order is that of the multiples of the golden ratio, which lie evenly however many are
+    taken.
     """
     order = np.argsort(np.arange(len(batches)) * 0.6180339887498949 % 1.0)
     return [batches[at] for at in np.argsort(order)]

@@ -1,4 +1,6 @@
-"""Packed sequences as padded rows, for what reads nothing else; cut so that next to nothing is padding."""
+"""Packed sequences as padded rows, for what reads nothing else; cut so that next to nothing is
+padding.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,14 @@ PADDED, EQUAL, ALONE = "padded", "equal", "alone"
 """What shares a call of a model: texts of any lengths, of one length, or one text."""
 
 
-def token_budget_batches(lengths: npt.NDArray[np.int64], budget: int, together: str = PADDED) -> list[npt.NDArray[np.int64]]:
-    """Positions of all items, longest first, cut so that items x longest stays within `budget` tokens (one item at least).
+def token_budget_batches(
+    lengths: npt.NDArray[np.int64], budget: int, together: str = PADDED
+) -> list[npt.NDArray[np.int64]]:
+    """Positions of all items, longest first, cut so that items x longest stays within `budget`
+    tokens (one item at least).
 
-    `together` says which items share a batch. The order depends on the lengths alone, and ties keep their order.
+    `together` says which items share a batch. The order depends on the lengths alone, and ties keep
+    their order.
     """
     order = np.argsort(-lengths, kind="stable")
     batches, start = [], 0
@@ -27,8 +33,12 @@ def token_budget_batches(lengths: npt.NDArray[np.int64], budget: int, together: 
     return batches
 
 
-def pad(batch: Packed, items: npt.NDArray[np.int64], fill: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Token ids (B, T) int64 of the batch's sequences at `items`, with `fill` at the right, and the mask (B, T), True at real tokens."""
+def pad(
+    batch: Packed, items: npt.NDArray[np.int64], fill: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Token ids (B, T) int64 of the batch's sequences at `items`, with `fill` at the right, and the
+    mask (B, T), True at real tokens.
+    """
     lengths = batch.lengths[items]
     place = np.arange(max(1, int(lengths.max(initial=0))))
     mask = place[None, :] < lengths[:, None]

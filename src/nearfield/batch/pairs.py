@@ -17,7 +17,9 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PairTemplate:
-    """The special tokens before, between and after a pair's texts, the type of each, and the type of each text's tokens."""
+    """The special tokens before, between and after a pair's texts, the type of each, and the type
+    of each text's tokens.
+    """
 
     specials: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
     special_types: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -40,22 +42,36 @@ class PairTemplate:
 
 
 def pair_template(tokeniser: Tokeniser) -> PairTemplate:
-    """How `tokeniser` puts two texts together. Raises ModelError where the first does not come first, or one of them is left out."""
+    """How `tokeniser` puts two texts together. Raises ModelError where the first does not come
+    first, or one of them is left out.
+    """
     encoding = tokeniser.pair()
     owners, ids, types = encoding.sequence_ids, encoding.ids, encoding.type_ids
     first, second = ([at for at, owner in enumerate(owners) if owner == text] for text in (0, 1))
     if not first or not second or first[-1] > second[0]:
-        raise ModelError("the tokeniser does not put a pair's first text before its second; it is none of a cross-encoder's")
-    before, between, after = slice(0, first[0]), slice(first[-1] + 1, second[0]), slice(second[-1] + 1, None)
+        raise ModelError(
+            "the tokeniser does not put a pair's first text before its second; it is "
+            "none of a cross-encoder's"
+        )
+    before, between, after = (
+        slice(0, first[0]),
+        slice(first[-1] + 1, second[0]),
+        slice(second[-1] + 1, None),
+    )
     specials = tuple(ids[before]), tuple(ids[between]), tuple(ids[after])
-    return PairTemplate(specials, (tuple(types[before]), tuple(types[between]), tuple(types[after])), (types[first[0]], types[second[0]]))
+    return PairTemplate(
+        specials,
+        (tuple(types[before]), tuple(types[between]), tuple(types[after])),
+        (types[first[0]], types[second[0]]),
+    )
 
 
 class PairTokeniser:
-    """Joins texts that were tokenised alone, each once however many pairs it is in, to pairs of at most the model's limit.
+    """Joins texts that were tokenised alone, each once however many pairs it is in, to pairs of at
+    most the model's limit.
 
-    `typed` says whether the model is told which text a token belongs to. Truncation is transformers' longest_first: the longer
-    text gives way until both are equally long.
+    `typed` says whether the model is told which text a token belongs to. Truncation is
+    transformers' longest_first: the longer text gives way until both are equally long.
     """
 
     def __init__(self, tokeniser: Tokeniser, *, typed: bool) -> None:
@@ -64,55 +80,96 @@ class PairTokeniser:
         self.typed = typed and self.template.typed
         if self.typed and not self.template.types <= {0, 1}:
             types = ", ".join(map(str, sorted(self.template.types)))
-            raise ModelError(f"the tokeniser tells a pair's texts apart by the types {types}; wanted 0 and 1")
+            raise ModelError(
+                f"the tokeniser tells a pair's texts apart by the types {types}; wanted 0 and 1"
+            )
         if self.template.size >= tokeniser.max_tokens:
-            raise ModelError(f"the model reads {tokeniser.max_tokens} tokens, and a pair has {self.template.size} special ones alone")
+            raise ModelError(
+                f"the model reads {tokeniser.max_tokens} tokens, and a pair has "
+                f"{self.template.size} special ones alone"
+            )
 
     def texts(self, texts: Sequence[str], prompt: str = "") -> Tokens:
         """The token ids of `prompt + text` for each text, without special tokens and uncut."""
         return self.tokeniser.bare([prompt + text for text in texts])
 
-    def join(self, first: Tokens, second: Tokens, pairs: tuple[Positions, Positions], *, max_tokens: int | None = None) -> Tokens:
-        """The pairs of `first` and `second` at the positions `pairs`, (n,) each, at most `max_tokens` (the model's by default) each."""
-        limit = min(max_tokens or self.tokeniser.max_tokens, self.tokeniser.max_tokens) - self.template.size
+    def join(
+        self,
+        first: Tokens,
+        second: Tokens,
+        pairs: tuple[Positions, Positions],
+        *,
+        max_tokens: int | None = None,
+    ) -> Tokens:
+        """The pairs of `first` and `second` at the positions `pairs`, (n,) each, at most
+        `max_tokens` (the model's by default) each.
+        """
+        limit = (
+            min(max_tokens or self.tokeniser.max_tokens, self.tokeniser.max_tokens)
+            - self.template.size
+        )
         at = [np.asarray(part, np.int64) for part in pairs]
         whole = [tokens.lengths[part] for tokens, part in zip((first, second), at, strict=True)]
         kept = longest_first(whole[0], whole[1], limit)
         starts = [tokens.offsets[part] for tokens, part in zip((first, second), at, strict=True)]
         if self.tokeniser.cuts_start:
-            starts = [start + lost - left for start, lost, left in zip(starts, whole, kept, strict=True)]
+            starts = [
+                start + lost - left for start, lost, left in zip(starts, whole, kept, strict=True)
+            ]
         pool, types, places = self._pool(first, second)
         n, sizes = len(at[0]), [len(part) for part in self.template.specials]
         constant = [np.full(n, place) for place in places[:3]]
-        begins = np.stack([constant[0], starts[0] + places[3], constant[1], starts[1] + places[4], constant[2]], 1)
-        lengths = np.stack([np.full(n, sizes[0]), kept[0], np.full(n, sizes[1]), kept[1], np.full(n, sizes[2])], 1)
+        begins = np.stack(
+            [constant[0], starts[0] + places[3], constant[1], starts[1] + places[4], constant[2]], 1
+        )
+        lengths = np.stack(
+            [np.full(n, sizes[0]), kept[0], np.full(n, sizes[1]), kept[1], np.full(n, sizes[2])], 1
+        )
         offsets = np.zeros(n + 1, np.int64)
         np.cumsum(lengths.sum(1), out=offsets[1:])
         before = np.cumsum(lengths.ravel()) - lengths.ravel()
         source = np.repeat(begins.ravel() - before, lengths.ravel()) + np.arange(offsets[-1])
         lost = sum(whole) - sum(kept)
-        return Tokens(pool[source], offsets, np.asarray(lost, np.int64), 0, types=types[source] if self.typed else None)
+        return Tokens(
+            pool[source],
+            offsets,
+            np.asarray(lost, np.int64),
+            0,
+            types=types[source] if self.typed else None,
+        )
 
-    def _pool(self, first: Tokens, second: Tokens) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], list[int]]:
-        """All tokens that pairs are made of end to end, the type of each, and where the five parts begin: specials, then texts."""
-        parts = [*(np.array(part, np.int32) for part in self.template.specials), first.ids, second.ids]
+    def _pool(
+        self, first: Tokens, second: Tokens
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], list[int]]:
+        """All tokens that pairs are made of end to end, the type of each, and where the five parts
+        begin: specials, then texts.
+        """
+        parts = [
+            *(np.array(part, np.int32) for part in self.template.specials),
+            first.ids,
+            second.ids,
+        ]
         types = [np.array(part, np.int32) for part in self.template.special_types]
         types += [
-            np.full(len(tokens.ids), type_, np.int32) for tokens, type_ in zip((first, second), self.template.text_types, strict=True)
+            np.full(len(tokens.ids), type_, np.int32)
+            for tokens, type_ in zip((first, second), self.template.text_types, strict=True)
         ]
         places = np.cumsum([0, *map(len, parts)])[:5].tolist()
         return np.concatenate(parts), np.concatenate(types), places
 
 
 def longest_first(first: Positions, second: Positions, limit: int) -> tuple[Positions, Positions]:
-    """How many tokens are kept of texts of `first` and `second` (n,) tokens so that a pair has at most `limit`.
+    """How many tokens are kept of texts of `first` and `second` (n,) tokens so that a pair has at
+    most `limit`.
 
-    As `truncate_encodings` of the tokenizers library: the longer text is cut to what the shorter leaves, and where that is not
-    enough both to half, the longer to the half that is rounded up.
+    As `truncate_encodings` of the tokenizers library: the longer text is cut to what the shorter
+    leaves, and where that is not enough both to half, the longer to the half that is rounded up.
     """
     short = np.minimum(first, second)
     room = np.where(short > limit, short, np.maximum(short, limit - short))
     halved = short + room > limit
     less, more = np.where(halved, limit // 2, short), np.where(halved, limit - limit // 2, room)
     fits, swapped = first + second <= limit, first > second
-    return np.where(fits, first, np.where(swapped, more, less)), np.where(fits, second, np.where(swapped, less, more))
+    return np.where(fits, first, np.where(swapped, more, less)), np.where(
+        fits, second, np.where(swapped, less, more)
+    )

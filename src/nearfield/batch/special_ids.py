@@ -10,19 +10,27 @@ from nearfield.store.fields import read_optional
 from nearfield.store.foreign import foreign
 
 _NAMES = ("cls_token", "sep_token", "eos_token", "pad_token", "unk_token")
-_USUAL = {"BertTokenizer": ("[CLS]", "[SEP]", None, "[PAD]", "[UNK]"), "MPNetTokenizer": ("<s>", "</s>", "</s>", "<pad>", "[UNK]")}
+_USUAL = {
+    "BertTokenizer": ("[CLS]", "[SEP]", None, "[PAD]", "[UNK]"),
+    "MPNetTokenizer": ("<s>", "</s>", "</s>", "<pad>", "[UNK]"),
+}
 
 
 def special_ids(transformer: Path) -> tuple[int, ...]:
-    """The ids of the tokens at a text's start and end, in padded places and for what is unknown, ascending.
+    """The ids of the tokens at a text's start and end, in padded places and for what is unknown,
+    ascending.
 
-    FlagEmbedding leaves out these but for the one between texts, which ends a text where there is none of its own for that (BERT).
+    FlagEmbedding leaves out these but for the one between texts, which ends a text where there is
+    none of its own for that (BERT).
     """
-    also, stated = (_read(transformer / file) for file in ("special_tokens_map.json", "tokenizer_config.json"))
+    also, stated = (
+        _read(transformer / file) for file in ("special_tokens_map.json", "tokenizer_config.json")
+    )
     usual = _USUAL.get(str(stated.get("tokenizer_class", "")).removesuffix("Fast"))
     if usual is None or not (transformer / "tokenizer.json").is_file():
         return _as_transformers_says(transformer)
-    for name, otherwise in zip(_NAMES, usual, strict=True):  # which of the two files counts is for transformers to say
+    # which of the two files counts is for transformers to say
+    for name, otherwise in zip(_NAMES, usual, strict=True):
         if name in also and _content(also[name]) != _content(stated.get(name, otherwise)):
             return _as_transformers_says(transformer)
     tokeniser, found = Tokeniser.open(transformer, max_tokens=8), set()

@@ -26,12 +26,14 @@ _FAILED = "the tokeniser failed on a text"
 class Tokens:
     """n token sequences, end to end.
 
-    `ids`: (sum of lengths,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`. `lost`: (n,) int64, the tokens of each text
-    that did not fit. `prompt_tokens`: how many tokens at the start of each sequence belong to the prompt, special tokens
-    before it included (0 without a prompt). `unknown`: how many tokens were left out because the vocabulary lacks them.
-    `types`: (sum of lengths,) int32, which of a pair's two texts each token belongs to, where the model is told that.
-    `marks`: what a multi-vector model makes of the tokens. `adapters`: (n,) int64, the number of the adapter that each sequence goes
-    through, -1 for none; None where the model has none a role. `looked_up`: the tokens are terms, not to be run through a model.
+    `ids`: (sum of lengths,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`. `lost`: (n,)
+    int64, the tokens of each text that did not fit. `prompt_tokens`: how many tokens at the start
+    of each sequence belong to the prompt, special tokens before it included (0 without a prompt).
+    `unknown`: how many tokens were left out because the vocabulary lacks them. `types`: (sum of
+    lengths,) int32, which of a pair's two texts each token belongs to, where the model is told
+    that. `marks`: what a multi-vector model makes of the tokens. `adapters`: (n,) int64, the number
+    of the adapter that each sequence goes through, -1 for none; None where the model has none a
+    role. `looked_up`: the tokens are terms, not to be run through a model.
     """
 
     ids: npt.NDArray[np.int32]
@@ -54,13 +56,31 @@ class Tokens:
         return self.ids[self.offsets[item] : self.offsets[item + 1]]
 
     def followed_by(self, other: Tokens) -> Tokens:
-        """These sequences and then those of `other`; the prompt is said to be as long as these sequences' is."""
+        """These sequences and then those of `other`; the prompt is said to be as long as these
+        sequences' is.
+        """
         offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
         ids, lost = np.concatenate([self.ids, other.ids]), np.concatenate([self.lost, other.lost])
         marked = self.marks is not None or other.marks is not None
-        marks = Marks.join([part.marks or Marks.none(part.offsets) for part in (self, other)]) if marked else None
-        adapters = None if self.adapters is None or other.adapters is None else np.concatenate([self.adapters, other.adapters])
-        return Tokens(ids, offsets, lost, self.prompt_tokens, self.unknown + other.unknown, marks=marks, adapters=adapters)
+        marks = (
+            Marks.join([part.marks or Marks.none(part.offsets) for part in (self, other)])
+            if marked
+            else None
+        )
+        adapters = (
+            None
+            if self.adapters is None or other.adapters is None
+            else np.concatenate([self.adapters, other.adapters])
+        )
+        return Tokens(
+            ids,
+            offsets,
+            lost,
+            self.prompt_tokens,
+            self.unknown + other.unknown,
+            marks=marks,
+            adapters=adapters,
+        )
 
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a byte of a character that the vocabulary lacks
@@ -69,9 +89,10 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # a byte of a character that the vocabul
 class Tokeniser:
     """A model's tokeniser: no padding, and truncation that is counted.
 
-    Truncation keeps the special tokens at both ends and drops tokens from the end of the text, or from the start of prompt and
-    text where `from_start`, as transformers does. Without `specials` nothing is put around a text; tokens with the id `left_out`
-    are counted and left out. Of prompt and text the first `characters` are read, where that is given.
+    Truncation keeps the special tokens at both ends and drops tokens from the end of the text, or
+    from the start of prompt and text where `from_start`, as transformers does. Without `specials`
+    nothing is put around a text; tokens with the id `left_out` are counted and left out. Of prompt
+    and text the first `characters` are read, where that is given.
     """
 
     def __init__(
@@ -109,23 +130,32 @@ class Tokeniser:
     ) -> Tokeniser:
         """The tokeniser in a model folder, see `open_tokenizer`.
 
-        Each of `markers` is kept whole in a text where the vocabulary has it as one token. Without `specials` nothing is put around
-        a text. Raises ModelError where the folder holds no tokeniser that can be read.
+        Each of `markers` is kept whole in a text where the vocabulary has it as one token. Without
+        `specials` nothing is put around a text. Raises ModelError where the folder holds no
+        tokeniser that can be read.
         """
         tokenizer, from_start = open_tokenizer(folder, trust_remote_code=trust_remote_code)
         with foreign(folder, _FAILED):
             _keep_whole(tokenizer, markers)
-        made = cls(tokenizer, max_tokens=max_tokens, lower_case=lower_case, from_start=from_start, specials=specials)
+        made = cls(
+            tokenizer,
+            max_tokens=max_tokens,
+            lower_case=lower_case,
+            from_start=from_start,
+            specials=specials,
+        )
         made._source = folder
         return made
 
     @classmethod
     def open_static(cls, folder: Path, *, max_tokens: int, drop_unknown: bool) -> Tokeniser:
-        """The tokeniser of a static model's folder: its tokenizer.json as it stands, without special tokens.
+        """The tokeniser of a static model's folder: its tokenizer.json as it stands, without
+        special tokens.
 
-        model2vec, which drops what is unknown, cuts a text to so many characters that `max_tokens` tokens of median length
-        have before it splits it, and always at its end; sentence-transformers cuts where tokenizer.json says.
-        Raises ModelError where the folder holds none that can be read.
+        model2vec, which drops what is unknown, cuts a text to so many characters that `max_tokens`
+        tokens of median length have before it splits it, and always at its end;
+        sentence-transformers cuts where tokenizer.json says. Raises ModelError where the folder
+        holds none that can be read.
         """
         tokenizer = tokenizer_of(folder / "tokenizer.json")
         if not drop_unknown:
@@ -133,13 +163,25 @@ class Tokeniser:
             made = cls(tokenizer, max_tokens=max_tokens, specials=False, from_start=from_start)
         else:
             lengths = [len(token) for token in tokenizer.get_vocab()]
-            characters = max_tokens * int(np.median(lengths)) if max_tokens < UNLIMITED and lengths else None
-            made = cls(tokenizer, max_tokens=max_tokens, specials=False, left_out=unknown_id(tokenizer), characters=characters)
+            characters = (
+                max_tokens * int(np.median(lengths)) if max_tokens < UNLIMITED and lengths else None
+            )
+            made = cls(
+                tokenizer,
+                max_tokens=max_tokens,
+                specials=False,
+                left_out=unknown_id(tokenizer),
+                characters=characters,
+            )
         made._source = folder / "tokenizer.json"
         return made
 
-    def tokenise(self, texts: Sequence[str], prompt: str = "", *, max_tokens: int | None = None) -> Tokens:
-        """Token ids of `prompt + text` for each text, at most `max_tokens` (the model's limit by default) each."""
+    def tokenise(
+        self, texts: Sequence[str], prompt: str = "", *, max_tokens: int | None = None
+    ) -> Tokens:
+        """Token ids of `prompt + text` for each text, at most `max_tokens` (the model's limit by
+        default) each.
+        """
         limit = min(max_tokens or self.max_tokens, self.max_tokens)
         whole = [prompt + text for text in texts]
         encodings = self._encode([text[: self._characters] for text in whole])
@@ -161,25 +203,33 @@ class Tokeniser:
         """Token ids of the texts alone: no special tokens around them, and none cut."""
         with foreign(self._source, _FAILED):
             encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return _flat([encoding.ids for encoding in encodings], np.zeros(len(encodings), np.int64), 0)
+        return _flat(
+            [encoding.ids for encoding in encodings], np.zeros(len(encodings), np.int64), 0
+        )
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
         return np.array([len(encoding.ids) for encoding in self._encode(list(texts))], np.int64)
 
     def pieces(self, texts: Sequence[str]) -> list[list[tuple[int, int, bool]]]:
-        """Where each token of each text begins and ends in it, and whether it is of the vocabulary: not unknown, and no byte."""
+        """Where each token of each text begins and ends in it, and whether it is of the vocabulary:
+        not unknown, and no byte.
+        """
         unknown = unknown_id(self._tokenizer)
         return [
             [
                 (start, end, id_ != unknown and not _BYTE.fullmatch(token))
-                for id_, token, (start, end) in zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True)
+                for id_, token, (start, end) in zip(
+                    encoding.ids, encoding.tokens, encoding.offsets, strict=True
+                )
             ]
             for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         ]
 
     def prompt_cost(self, prompt: str) -> int:
-        """How many tokens the prompt adds to a text: without the special tokens, which the text has anyway."""
+        """How many tokens the prompt adds to a text: without the special tokens, which the text has
+        anyway.
+        """
         return max(0, self._prompt_tokens(prompt) - len(self.around()[0]))
 
     def json(self) -> str:
@@ -191,16 +241,22 @@ class Tokeniser:
         """The special tokens that are put before and after a text."""
         with foreign(self._source, _FAILED):
             encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
-        return encoding.ids[: _specials_at_start(encoding)], encoding.ids[len(encoding.ids) - _specials_at_end(encoding) :]
+        return encoding.ids[: _specials_at_start(encoding)], encoding.ids[
+            len(encoding.ids) - _specials_at_end(encoding) :
+        ]
 
     @property
     def types(self) -> frozenset[int]:
         """The types of the tokens of one text, its special tokens included."""
         with foreign(self._source, _FAILED):
-            return frozenset(self._tokenizer.encode("a", add_special_tokens=self._specials).type_ids)
+            return frozenset(
+                self._tokenizer.encode("a", add_special_tokens=self._specials).type_ids
+            )
 
     def pair(self) -> Encoding:
-        """What the tokeniser makes of a pair of one-letter texts: where special tokens go, and the type of each token."""
+        """What the tokeniser makes of a pair of one-letter texts: where special tokens go, and the
+        type of each token.
+        """
         with foreign(self._source, _FAILED):
             return self._tokenizer.encode("a", "b", add_special_tokens=self._specials)
 
@@ -243,7 +299,9 @@ class Tokeniser:
 
     def _encode(self, texts: list[str]) -> list[Encoding]:
         with foreign(self._source, _FAILED):
-            encodings: list[Encoding] = self._tokenizer.encode_batch_fast(texts, add_special_tokens=self._specials)
+            encodings: list[Encoding] = self._tokenizer.encode_batch_fast(
+                texts, add_special_tokens=self._specials
+            )
         return encodings
 
     def _prompt_tokens(self, prompt: str) -> int:
@@ -257,7 +315,12 @@ class Tokeniser:
 def _flat(rows: list[list[int]], lost: npt.NDArray[np.int64], prompt_tokens: int) -> Tokens:
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
-    return Tokens(np.fromiter(chain.from_iterable(rows), np.int32, count=int(offsets[-1])), offsets, lost, prompt_tokens)
+    return Tokens(
+        np.fromiter(chain.from_iterable(rows), np.int32, count=int(offsets[-1])),
+        offsets,
+        lost,
+        prompt_tokens,
+    )
 
 
 def unknown_id(tokenizer: Tokenizer) -> int | None:
@@ -270,12 +333,18 @@ def unknown_id(tokenizer: Tokenizer) -> int | None:
 
 
 def _keep_whole(tokenizer: Tokenizer, markers: Sequence[str]) -> None:
-    """Make of each marker that the vocabulary knows, with the space after it or without, a token that no text cuts into pieces.
+    """Make of each marker that the vocabulary knows, with the space after it or without, a token
+    that no text cuts into pieces.
 
-    As sentence-transformers 6 does for checkpoints whose makers put the markers' ids where they belong.
+    As sentence-transformers 6 does for checkpoints whose makers put the markers' ids where they
+    belong.
     """
     for marker in markers:
-        known = [text for text in (marker, *marker.split(None, 1)[:1]) if tokenizer.token_to_id(text) is not None]
+        known = [
+            text
+            for text in (marker, *marker.split(None, 1)[:1])
+            if tokenizer.token_to_id(text) is not None
+        ]
         if known and tokenizer.encode(known[0], add_special_tokens=False).tokens != known[:1]:
             tokenizer.add_special_tokens([AddedToken(known[0], normalized=False, special=True)])
 
@@ -285,7 +354,9 @@ def _without(tokens: Tokens, id_: int) -> Tokens:
     if kept.all():
         return tokens
     before = np.concatenate([[0], np.cumsum(kept)])
-    return replace(tokens, ids=tokens.ids[kept], offsets=before[tokens.offsets], unknown=int((~kept).sum()))
+    return replace(
+        tokens, ids=tokens.ids[kept], offsets=before[tokens.offsets], unknown=int((~kept).sum())
+    )
 
 
 def _specials_at_start(encoding: Encoding) -> int:
@@ -294,4 +365,7 @@ def _specials_at_start(encoding: Encoding) -> int:
 
 def _specials_at_end(encoding: Encoding) -> int:
     mask = encoding.special_tokens_mask
-    return next((at for at, special in enumerate(reversed(mask)) if not special), 0 if not any(mask) else len(mask) - 1)
+    return next(
+        (at for at, special in enumerate(reversed(mask)) if not special),
+        0 if not any(mask) else len(mask) - 1,
+    )

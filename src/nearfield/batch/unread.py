@@ -1,4 +1,6 @@
-"""Letters that a tokeniser has no words of: what it knows nothing about, a model can hardly tell apart."""
+"""Letters that a tokeniser has no words of: what it knows nothing about, a model can hardly tell
+apart.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,32 @@ from collections.abc import Sequence
 
 from nearfield.batch.tokens import Tokeniser
 
-SYLLABIC = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN", "YI", "BOPOMOFO"})
+SYLLABIC = frozenset(
+    {
+        "CJK",
+        "HIRAGANA",
+        "KATAKANA",
+        "HANGUL",
+        "THAI",
+        "LAO",
+        "KHMER",
+        "MYANMAR",
+        "TIBETAN",
+        "YI",
+        "BOPOMOFO",
+    }
+)
 """Scripts in which one letter, or syllable, is often a word."""
 MOST = 2000  # characters of a text that are looked at
 
 
 def unread_letters(tokeniser: Tokeniser, texts: Sequence[str]) -> tuple[Counter[str], int]:
-    """How many letters of each script the tokeniser does not read as parts of words, and how many letters there are in all.
+    """How many letters of each script the tokeniser does not read as parts of words, and how many
+    letters there are in all.
 
-    A letter is not read where its token is unknown or a part of the letter (a byte), and where it is a token of its own within a
-    word: then the vocabulary has the script's letters and few of its words. In `SYLLABIC` scripts one that stands alone is read.
+    A letter is not read where its token is unknown or a part of the letter (a byte), and where it
+    is a token of its own within a word: then the vocabulary has the script's letters and few of its
+    words. In `SYLLABIC` scripts one that stands alone is read.
     """
     unread: Counter[str] = Counter()
     total = 0
@@ -47,5 +65,7 @@ def _alone(text: str, start: int, end: int) -> bool:
 
 
 def _script(letter: str) -> str:
-    """The first word of the character's name in Unicode, which is its script's: LATIN, CYRILLIC, DEVANAGARI, CJK."""
+    """The first word of the character's name in Unicode, which is its script's: LATIN, CYRILLIC,
+    DEVANAGARI, CJK.
+    """
     return unicodedata.name(letter, "UNKNOWN").partition(" ")[0]

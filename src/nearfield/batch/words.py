@@ -17,8 +17,9 @@ UNKNOWN = -2  # a word that the texts of the vocabulary lack
 
 
 class Numbered(NamedTuple):
-    """The terms of n texts: those of text i are `terms[offsets[i]:offsets[i + 1]]` (int64). `unknown`: (n,) int64, words left out
-    because the vocabulary lacks them."""
+    """The terms of n texts: those of text i are `terms[offsets[i]:offsets[i + 1]]` (int64).
+    `unknown`: (n,) int64, words left out because the vocabulary lacks them.
+    """
 
     terms: npt.NDArray[np.int64]
     offsets: npt.NDArray[np.int64]
@@ -31,16 +32,30 @@ class Numbered(NamedTuple):
 
 
 class Words:
-    """A vocabulary of stems: a text is cut by `types.word_rule`, stop words are left out, each other word is stemmed.
+    """A vocabulary of stems: a text is cut by `types.word_rule`, stop words are left out, each
+    other word is stemmed.
 
-    `stemmer` is a Snowball language or None; `stop_words` of None is that language's list where there is one (English without a
-    stemmer), folded as words are. `terms` are the stems that are known from the start, each at its number. Each different word is
-    looked up and stemmed once. Raises InputError for an unknown language.
+    `stemmer` is a Snowball language or None; `stop_words` of None is that language's list where
+    there is one (English without a stemmer), folded as words are. `terms` are the stems that are
+    known from the start, each at its number. Each different word is looked up and stemmed once.
+    Raises InputError for an unknown language.
     """
 
-    def __init__(self, *, stemmer: str | None = "english", stop_words: Sequence[str] | None = None, terms: Sequence[str] = ()) -> None:
-        self.stop_words = tuple(_stop_words(stemmer or "english") if stop_words is None else stop_words)
-        self._known = _Known(None if stemmer is None else _snowball(stemmer), frozenset(map(folded, self.stop_words)), terms)
+    def __init__(
+        self,
+        *,
+        stemmer: str | None = "english",
+        stop_words: Sequence[str] | None = None,
+        terms: Sequence[str] = (),
+    ) -> None:
+        self.stop_words = tuple(
+            _stop_words(stemmer or "english") if stop_words is None else stop_words
+        )
+        self._known = _Known(
+            None if stemmer is None else _snowball(stemmer),
+            frozenset(map(folded, self.stop_words)),
+            terms,
+        )
 
     @property
     def terms(self) -> Sequence[str]:
@@ -80,7 +95,9 @@ class Words:
 class _Known(dict[str, int]):
     """Words to the numbers of their stems; what is missing is worked out once."""
 
-    def __init__(self, stemmer: Stemmer.Stemmer | None, stop_words: frozenset[str], terms: Sequence[str]) -> None:
+    def __init__(
+        self, stemmer: Stemmer.Stemmer | None, stop_words: frozenset[str], terms: Sequence[str]
+    ) -> None:
         self.stems: dict[str, int] = {term: number for number, term in enumerate(terms)}
         self.growing = True
         self.stem = stemmer.stemWord if stemmer is not None else str
@@ -103,11 +120,20 @@ class _Known(dict[str, int]):
 def _snowball(language: str) -> Stemmer.Stemmer:
     known = Stemmer.algorithms()
     if language not in known:
-        raise InputError(f"there is no stemmer for {language!r}; wanted one of {', '.join(known)}.{nearest(language, known)}")
+        raise InputError(
+            f"there is no stemmer for {language!r}; wanted one of "
+            f"{', '.join(known)}.{nearest(language, known)}"
+        )
     return Stemmer.Stemmer(language)
 
 
 def _stop_words(language: str) -> list[str]:
     from bm25s import stopwords
 
-    return list(getattr(stopwords, f"STOPWORDS_{'EN' if language in ('english', 'porter') else language.upper()}", ()))
+    return list(
+        getattr(
+            stopwords,
+            f"STOPWORDS_{'EN' if language in ('english', 'porter') else language.upper()}",
+            (),
+        )
+    )

@@ -1,4 +1,6 @@
-"""`nearfield models merge`, `drop-layers`, `trim`, `quantise` and `sif`: a model made of others' weights, and what that loses."""
+"""`nearfield models merge`, `drop-layers`, `trim`, `quantise` and `sif`: a model made of others'
+weights, and what that loses.
+"""
 
 from __future__ import annotations
 
@@ -17,24 +19,45 @@ if TYPE_CHECKING:
 
 Model = Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")]
 To = Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")]
-On = Annotated[str | None, typer.Option("--on", metavar="DATA", help=f"What to measure the loss on: {FORMATS}; or scored pairs.")]
-OfSplit = Annotated[str | None, typer.Option(help="The split whose judged queries are asked.", show_default="test")]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on", metavar="DATA", help=f"What to measure the loss on: {FORMATS}; or scored pairs."
+    ),
+]
+OfSplit = Annotated[
+    str | None, typer.Option(help="The split whose judged queries are asked.", show_default="test")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 def merge(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Models of one architecture, one tokeniser and one contract.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help="Models of one architecture, one tokeniser and one contract."
+        ),
+    ],
     to: To,
-    how: Annotated[str, typer.Option(help="linear, slerp (two models) or task-arithmetic (with --base).")] = "linear",
-    base: Annotated[str | None, typer.Option(help="For task-arithmetic: the model that all were tuned from.")] = None,
+    how: Annotated[
+        str, typer.Option(help="linear, slerp (two models) or task-arithmetic (with --base).")
+    ] = "linear",
+    base: Annotated[
+        str | None, typer.Option(help="For task-arithmetic: the model that all were tuned from.")
+    ] = None,
     weights: Annotated[
-        str, typer.Option(help="As 0.3,0.7: shares (linear), the second's share (slerp), factors (task-arithmetic); even when not given.")
+        str,
+        typer.Option(
+            help="As 0.3,0.7: shares (linear), the second's share (slerp), factors "
+            "(task-arithmetic); even when not given."
+        ),
     ] = "",
     on: On = None,
     split: OfSplit = None,
     json: Json = False,
 ) -> None:
-    """Merge models into one: their weighted mean, the arc between two, or a base with what each tuning changed.
+    """Merge models into one: their weighted mean, the arc between two, or a base with what each
+    tuning changed.
 
     With data, the merged model is measured beside each of them.
 
@@ -42,7 +65,8 @@ def merge(
 
         nearfield models merge minilm ./tuned --to models/half --on my-data
         nearfield models merge ./a ./b --how slerp --weights 0.3 --to models/arc
-        nearfield models merge ./a ./b --how task-arithmetic --base minilm --weights 0.5,0.5 --to models/both
+        nearfield models merge ./a ./b --how task-arithmetic --base minilm --weights 0.5,0.5 --to
+            models/both
     """
     from nearfield.encoders.algebra.merge import merge as merged
 
@@ -72,18 +96,23 @@ def drop_layers(
     layers = _numbers(keep, "--keep", example="0,2,5")
     if any(layer != int(layer) for layer in layers):
         raise InputError(f"--keep has {keep!r}; wanted whole numbers with commas between, as 0,2,5")
-    _show(dropped(model, to=to, keep=[int(layer) for layer in layers]), [model], on, split, json=json)
+    _show(
+        dropped(model, to=to, keep=[int(layer) for layer in layers]), [model], on, split, json=json
+    )
 
 
 def trim(
     model: Model,
     to: To,
-    texts: Annotated[str, typer.Option(metavar="DATA", help=f"What the vocabulary is to serve: {FORMATS}.")],
+    texts: Annotated[
+        str, typer.Option(metavar="DATA", help=f"What the vocabulary is to serve: {FORMATS}.")
+    ],
     on: On = None,
     split: OfSplit = None,
     json: Json = False,
 ) -> None:
-    """Keep only the tokens that texts use, and those that spell any other word; the texts' vectors stay exactly the same.
+    """Keep only the tokens that texts use, and those that spell any other word; the texts' vectors
+    stay exactly the same.
 
     Examples:
 
@@ -102,14 +131,18 @@ def trim(
 def quantise(
     model: Model,
     to: To,
-    dtype: Annotated[str, typer.Option(help="float16 or bfloat16; int8 for a static model.")] = "float16",
+    dtype: Annotated[
+        str, typer.Option(help="float16 or bfloat16; int8 for a static model.")
+    ] = "float16",
     on: On = None,
     split: OfSplit = None,
     json: Json = False,
 ) -> None:
-    """Store a model's weights at half the size, a static one's at a quarter. What opens the folder still computes in float32.
+    """Store a model's weights at half the size, a static one's at a quarter. What opens the folder
+    still computes in float32.
 
-    To run a transformer in int8 no folder is needed: `nearfield evaluate minilm minilm@openvino,int8 --on DATA` measures it.
+    To run a transformer in int8 no folder is needed: `nearfield evaluate minilm
+    minilm@openvino,int8 --on DATA` measures it.
 
     Examples:
 
@@ -125,14 +158,24 @@ def quantise(
 def sif(
     model: Model,
     to: To,
-    texts: Annotated[str, typer.Option(metavar="DATA", help=f"Texts whose words are counted: {FORMATS}.")],
-    a: Annotated[float, typer.Option(help="A token that is a share p of the texts' weighs a / (a + p).")] = 1e-3,
-    components: Annotated[int, typer.Option(help="Directions common to the texts' vectors that are taken out of all vectors.", min=0)] = 0,
+    texts: Annotated[
+        str, typer.Option(metavar="DATA", help=f"Texts whose words are counted: {FORMATS}.")
+    ],
+    a: Annotated[
+        float, typer.Option(help="A token that is a share p of the texts' weighs a / (a + p).")
+    ] = 1e-3,
+    components: Annotated[
+        int,
+        typer.Option(
+            help="Directions common to the texts' vectors that are taken out of all vectors.", min=0
+        ),
+    ] = 0,
     on: On = None,
     split: OfSplit = None,
     json: Json = False,
 ) -> None:
-    """Weight a static model's tokens by how rare they are in texts (SIF), so that frequent words no longer drown the others.
+    """Weight a static model's tokens by how rare they are in texts (SIF), so that frequent words no
+    longer drown the others.
 
     Examples:
 
@@ -162,7 +205,11 @@ def _texts(source: str) -> list[str]:
     from nearfield.data.pairs import Pairs
 
     data = open_data(source)
-    parts = (data.queries, data.positives) if isinstance(data, Pairs) else (data.document_texts, data.query_texts)
+    parts = (
+        (data.queries, data.positives)
+        if isinstance(data, Pairs)
+        else (data.document_texts, data.query_texts)
+    )
     return [text for part in parts for text in part]
 
 
@@ -170,16 +217,33 @@ def _numbers(text: str, option: str, *, example: str = "0.3,0.7") -> list[float]
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
-        raise InputError(f"{option} has {text!r}; wanted numbers with commas between, as {example}") from error
+        raise InputError(
+            f"{option} has {text!r}; wanted numbers with commas between, as {example}"
+        ) from error
 
 
-def _show(made: Made, models: Sequence[str], on: str | None, split: str | None, *, json: bool) -> None:
-    """What was written and its size, and with data the comparison with the models that it is made of."""
+def _show(
+    made: Made, models: Sequence[str], on: str | None, split: str | None, *, json: bool
+) -> None:
+    """What was written and its size, and with data the comparison with the models that it is made
+    of.
+    """
     from nearfield.cli.evaluate import compared
 
-    found = None if on is None else compared([*dict.fromkeys(models), str(made.folder)], on, split=split)
+    found = (
+        None
+        if on is None
+        else compared([*dict.fromkeys(models), str(made.folder)], on, split=split)
+    )
     if json:
-        emit_json({"folder": made.folder, "name": made.name, "bytes": {"before": made.before, "after": made.after}, "comparison": found})
+        emit_json(
+            {
+                "folder": made.folder,
+                "name": made.name,
+                "bytes": {"before": made.before, "after": made.after},
+                "comparison": found,
+            }
+        )
         return
     from nearfield.types.numbers import size
 
@@ -192,7 +256,11 @@ def _show(made: Made, models: Sequence[str], on: str | None, split: str | None, 
             if names & {pair.a, pair.b}:
                 out.print(_in_words(pair, turned=pair.b in names), markup=False, highlight=False)
     share = f"{made.after / max(made.before, 1):.0%}"
-    out.print(f"weights and tokeniser: {size(made.before)} before, {size(made.after)} after ({share})", markup=False, highlight=False)
+    out.print(
+        f"weights and tokeniser: {size(made.before)} before, {size(made.after)} after ({share})",
+        markup=False,
+        highlight=False,
+    )
     out.print(f"model {made.folder}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -38,21 +38,32 @@ COMMANDS = {
     "words": "nearfield.cli.words",
     "cache": "nearfield.cli.cache",
 }
-"""Each command's module holds a typer function of the command's name, or a `typer.Typer` of that name with sub-commands."""
+"""Each command's module holds a typer function of the command's name, or a `typer.Typer` of that
+name with sub-commands.
+"""
 
 RUN_CODE = ("encode", "search", "evaluate", "prompts", "similarity")
-"""The commands that open a model to use it as it is, and so may be told to run code of its folder."""
+"""The commands that open a model to use it as it is, and so may be told to run code of its
+folder.
+"""
 USAGE_ERROR = 2
 _MISUSE: Any = typer.BadParameter.__base__  # typer's error for arguments that it cannot take
-UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a file, the library raises StorageError: what is left is stdout
+# of a file, the library raises StorageError: what is left is stdout
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Commands(TyperGroup):
-    """The group of all commands: one line for each error and warning, and exit code 2 for what the user can mend."""
+    """The group of all commands: one line for each error and warning, and exit code 2 for what the
+    user can mend.
+    """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in the order of the table; typer would put groups first."""
-        return sorted(self.commands, key=list(COMMANDS).index) if set(self.commands) <= set(COMMANDS) else list(self.commands)
+        return (
+            sorted(self.commands, key=list(COMMANDS).index)
+            if set(self.commands) <= set(COMMANDS)
+            else list(self.commands)
+        )
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The group's own options, flags without a type in the help."""
@@ -61,9 +72,13 @@ class Commands(TyperGroup):
         return params
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, with its help and that of the commands in it as they are shown: flags without a type, flowing paragraphs."""
+        """The command, with its help and that of the commands in it as they are shown: flags
+        without a type, flowing paragraphs.
+        """
         command = super().get_command(ctx, cmd_name)
-        for each in filter(None, (command, *(command.commands.values() if isinstance(command, TyperGroup) else ()))):
+        for each in filter(
+            None, (command, *(command.commands.values() if isinstance(command, TyperGroup) else ()))
+        ):
             _leave_out_types(each.get_params(ctx))
             each.help = flowing(each.help or "")
         return command
@@ -93,26 +108,37 @@ def _leave_out_types(params: list[Any]) -> None:
 
 
 def flowing(text: str) -> str:
-    """A command's help with each paragraph on one line, for the terminal to break; one with an indented line, as examples are, stays."""
+    """A command's help with each paragraph on one line, for the terminal to break; one with an
+    indented line, as examples are, stays.
+    """
     paragraphs = [part for part in inspect.cleandoc(text).split("\n\n") if part]
-    lines = [part if re.search(r"^\s", part, re.MULTILINE) else part.replace("\n", " ") for part in paragraphs]
-    return "\n\n".join((*lines[:1], "", *lines[1:]))  # without the empty one, typer takes the indentation from examples that come second
+    lines = [
+        part if re.search(r"^\s", part, re.MULTILINE) else part.replace("\n", " ")
+        for part in paragraphs
+    ]
+    # without the empty one, typer takes the indentation from examples that come second
+    return "\n\n".join((*lines[:1], "", *lines[1:]))
 
 
 def main() -> None:
-    """Run the command line; exits with 0, with 2 after an error that the user can mend, with 130 when interrupted."""
+    """Run the command line; exits with 0, with 2 after an error that the user can mend, with 130
+    when interrupted.
+    """
     try:
         build()(prog_name="nearfield")
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITTEN:
             raise
         _say(f"error: standard output could not be written: {error.strerror}", style="red")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written would fail once more at the end
+        # what is still to be written would fail once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(USAGE_ERROR) from None
 
 
 def build() -> typer.Typer:
-    """The application with every command of the table. Imports the commands' own files and nothing heavy."""
+    """The application with every command of the table. Imports the commands' own files and nothing
+    heavy.
+    """
     app = typer.Typer(
         cls=Commands,
         callback=_root,
@@ -141,7 +167,12 @@ def _version(wanted: bool) -> None:
 
 
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and leave."
+        ),
+    ] = False,
 ) -> None:
     """Choose, tune and prove embedding models on your own data, and search with them.
 
@@ -156,13 +187,20 @@ def _root(
 
 @contextlib.contextmanager
 def _warnings_in_one_line() -> Iterator[None]:
-    """Show each NearfieldWarning once, as a yellow line on stderr; leave all other warnings as they are."""
+    """Show each NearfieldWarning once, as a yellow line on stderr; leave all other warnings as they
+    are.
+    """
     seen: set[str] = set()
     with warnings.catch_warnings():
         plain = warnings.showwarning
 
         def show(
-            message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
         ) -> None:
             if not issubclass(category, NearfieldWarning):
                 plain(printable(str(message)), category, filename, lineno, file, line)

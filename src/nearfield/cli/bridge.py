@@ -25,14 +25,21 @@ def bridge(
     to: Annotated[Path, typer.Option(help="The folder that the map is written to.")],
     split: Annotated[str, typer.Option(help="The split whose judged queries measure it.")] = "test",
     allow: Annotated[list[str] | None, ALLOW] = None,
-    sample: Annotated[int, typer.Option(help="Documents that both models embed to fit the map.", min=32)] = 2000,
-    width: Annotated[int, typer.Option(help="Hidden units beside the linear map; 0 for the linear map alone.", min=0)] = 1024,
+    sample: Annotated[
+        int, typer.Option(help="Documents that both models embed to fit the map.", min=32)
+    ] = 2000,
+    width: Annotated[
+        int,
+        typer.Option(help="Hidden units beside the linear map; 0 for the linear map alone.", min=0),
+    ] = 1024,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Fit a map from the old model's vectors to the new one's, so that a corpus is searched with the new model before it is embedded again.
+    """Fit a map from the old model's vectors to the new one's, so that a corpus is searched with
+    the new model before it is embedded again.
 
-    No labels are needed to fit it. It is measured against the corpus embedded again by the new model: recall of its ten best, and the
-    measure on judged queries, also with a part of the corpus done.
+    No labels are needed to fit it. It is measured against the corpus embedded again by the new
+    model: recall of its ten best, and the measure on judged queries, also with a part of the corpus
+    done.
 
     Examples:
 
@@ -54,9 +61,20 @@ def bridge(
     chosen = np.random.default_rng(0).permutation(free_documents(collection))[:sample]
     with progress_bar("fitting the bridge") as progress:
         found = run(
-            *sides, sample=chosen, split=split, recipe=BridgeRecipe(width=width), shares=SHARES, allow=allow or (), progress=progress
+            *sides,
+            sample=chosen,
+            split=split,
+            recipe=BridgeRecipe(width=width),
+            shares=SHARES,
+            allow=allow or (),
+            progress=progress,
         )
-    numbers = {"recall": found.recall, "regained": found.regained, "kept": found.kept, "comparison": found.comparison}
+    numbers = {
+        "recall": found.recall,
+        "regained": found.regained,
+        "kept": found.kept,
+        "comparison": found.comparison,
+    }
     facts = {"old": old, "new": new, "collection": collection.name, "fitted_on": found.fitted_on}
     with staged_folder(to) as stage:
         found.vector_map.save(stage / "map")
@@ -80,11 +98,25 @@ def _show(found: Bridging, to: Path, fitted: int) -> None:
     from nearfield.types.numbers import estimated
 
     out.print(comparison_table(found.comparison))
-    kind = "a linear map" if found.vector_map.config.kind == "linear" else f"a map with {found.vector_map.config.width} hidden units"
+    kind = (
+        "a linear map"
+        if found.vector_map.config.kind == "linear"
+        else f"a map with {found.vector_map.config.width} hidden units"
+    )
     out.print(f"\n{kind}, fitted on {fitted:,} documents", highlight=False)
-    out.print(f"recall of the ten best of the re-embedded corpus: {estimated(found.recall)}", highlight=False)
+    out.print(
+        f"recall of the ten best of the re-embedded corpus: {estimated(found.recall)}",
+        highlight=False,
+    )
     if found.kept is not None:
-        out.print(f"{found.comparison.measure}: {found.kept:.1%} of what the re-embedded corpus gives", highlight=False)
+        out.print(
+            f"{found.comparison.measure}: {found.kept:.1%} of what the re-embedded corpus gives",
+            highlight=False,
+        )
     if found.regained is not None:
-        out.print(f"of what is lost when new queries meet the old vectors as they are, {found.regained:.1%} is regained", highlight=False)
+        out.print(
+            "of what is lost when new queries meet the old vectors as they are, "
+            f"{found.regained:.1%} is regained",
+            highlight=False,
+        )
     out.print(f"bridge {to}", markup=False, highlight=False, soft_wrap=True)

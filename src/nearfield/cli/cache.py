@@ -1,4 +1,6 @@
-"""`nearfield cache`: what is kept on this machine so that nothing is fetched, converted or encoded twice, and removing it."""
+"""`nearfield cache`: what is kept on this machine so that nothing is fetched, converted or encoded
+twice, and removing it.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,20 @@ from nearfield.cli.console import emit_json, out
 if TYPE_CHECKING:
     from nearfield.store.cached import Cached
 
-cache = typer.Typer(no_args_is_help=True, help="Show and clear what is kept: models, conversions, vectors, collections, words.")
+cache = typer.Typer(
+    no_args_is_help=True,
+    help="Show and clear what is kept: models, conversions, vectors, collections, words.",
+)
 
 DAY = 86_400  # seconds
 ALL = "all"
 
-Kinds = Annotated[list[str] | None, typer.Argument(metavar="KIND...", help="Only: models, conversions, vectors, collections, words.")]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KIND...", help="Only: models, conversions, vectors, collections, words."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -42,13 +52,26 @@ def show(kinds: Kinds = None, json: Json = False) -> None:
 
 @cache.command()
 def clear(
-    kinds: Annotated[list[str], typer.Argument(metavar="KIND...", help="models, conversions, vectors, collections, words, or all.")],
-    model: Annotated[str | None, typer.Option(help="Only what is of this model or was made with it.")] = None,
-    older_than: Annotated[float | None, typer.Option("--older-than", min=0.0, help="Only what was not used for so many days.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and leave it.")] = False,
+    kinds: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KIND...", help="models, conversions, vectors, collections, words, or all."
+        ),
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="Only what is of this model or was made with it.")
+    ] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option("--older-than", min=0.0, help="Only what was not used for so many days."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go, and leave it.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Remove what the cache holds of these kinds; all of it is made or fetched again when it is wanted.
+    """Remove what the cache holds of these kinds; all of it is made or fetched again when it is
+    wanted.
 
     Examples:
 
@@ -72,7 +95,9 @@ def clear(
     for item in () if dry_run else chosen:
         item.remove()
     if json:
-        emit_json({"removed": not dry_run, "bytes": sum(item.size for item in chosen), "items": chosen})
+        emit_json(
+            {"removed": not dry_run, "bytes": sum(item.size for item in chosen), "items": chosen}
+        )
         return
     if dry_run:
         _table(chosen)
@@ -80,14 +105,19 @@ def clear(
 
 
 def _warn_of_a_slip(model: str, found: list[Cached]) -> None:
-    """Say what else there is where nothing of what was found is of the model, whose name may be a slip of the pen."""
+    """Say what else there is where nothing of what was found is of the model, whose name may be a
+    slip of the pen.
+    """
     import warnings
 
     from nearfield.errors import NearfieldWarning, nearest
 
     known = sorted({item.model for item in found if item.model})
     if known and model not in known:
-        message = f"nothing of these kinds in the cache is of a model {model!r}; it is of {', '.join(known)}.{nearest(model, known)}"
+        message = (
+            f"nothing of these kinds in the cache is of a model {model!r}; it is of "
+            f"{', '.join(known)}.{nearest(model, known)}"
+        )
         warnings.warn(message, NearfieldWarning, stacklevel=2)
 
 

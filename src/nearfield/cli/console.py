@@ -24,15 +24,23 @@ _SURROGATES = re.compile("[\ud800-\udfff]")  # no text: a file name that is not 
 
 
 def printable(text: str) -> str:
-    """`text` without the control characters that a terminal acts on, so that a document or file name can only be read."""
+    """`text` without the control characters that a terminal acts on, so that a document or file
+    name can only be read.
+    """
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
 
 
 class PlainConsole(Console):
-    """A console that shows the texts of documents and files and takes no orders from them: no escapes, markup or emoji names."""
+    """A console that shows the texts of documents and files and takes no orders from them: no
+    escapes, markup or emoji names.
+    """
 
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
-        """The segments of `renderable`, each text `printable`; what rich itself tells the terminal stays."""
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """The segments of `renderable`, each text `printable`; what rich itself tells the terminal
+        stays.
+        """
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
@@ -40,14 +48,18 @@ class PlainConsole(Console):
 out = PlainConsole(markup=False, emoji=False)
 err = PlainConsole(markup=False, emoji=False, stderr=True)
 
-FORMATS = "stdlib, pydoc-topics, a folder by nearfield, a BEIR folder, JSONL, CSV, TSV, Parquet, a folder of texts"
+FORMATS = (
+    "stdlib, pydoc-topics, a folder by nearfield, a BEIR folder, JSONL, CSV, TSV, Parquet, "
+    "a folder of texts"
+)
 LINE_EVERY = 10.0  # seconds between progress lines where stderr is no terminal
 
 
 def emit_json(value: Any) -> None:
     """Write `value` to stdout as JSON: dataclasses as objects, numbers that are not finite as null.
 
-    Texts are written as they are; for a terminal, control characters are escaped as JSON escapes them.
+    Texts are written as they are; for a terminal, control characters are escaped as JSON escapes
+    them.
     """
     text = json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False)
     text = _SURROGATES.sub(_escaped, text)
@@ -62,15 +74,23 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 def given(ctx: typer.Context, *options: str) -> list[str]:
-    """Those of the command's `options`, by their parameters' names, that the user named, as they are typed."""
+    """Those of the command's `options`, by their parameters' names, that the user named, as they
+    are typed.
+    """
     names = {item.name: max(item.opts, key=len) for item in ctx.command.params}
     sources = {option: ctx.get_parameter_source(option) for option in options}
-    return [names[option] for option, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    return [
+        names[option]
+        for option, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    ]
 
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
-    """A bar on stderr with rate, time left and the note; where stderr is no terminal, a line every ten seconds."""
+    """A bar on stderr with rate, time left and the note; where stderr is no terminal, a line every
+    ten seconds.
+    """
     if not err.is_terminal:
         lines = ProgressLines(title)
         yield lines
@@ -79,29 +99,51 @@ def progress_bar(title: str) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    with Bars(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}", markup=False), console=err) as bars:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+    )
+    with Bars(
+        *columns,
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=err,
+    ) as bars:
         task = bars.add_task(title, total=None, rate="", note="")
         begun = False
 
         def show(done: int, total: int, note: str = "") -> None:
             nonlocal begun
-            if not begun:  # what a run that was interrupted had done before says nothing of the speed
+            # what a run that was interrupted had done before says nothing of the speed
+            if not begun:
                 bars.reset(task, completed=done, total=total or None)
                 begun = True
             speed = bars.tasks[0].speed
-            bars.update(task, completed=done, total=total or None, rate=speed_words(speed) if speed else "", note=note)
+            bars.update(
+                task,
+                completed=done,
+                total=total or None,
+                rate=speed_words(speed) if speed else "",
+                note=note,
+            )
 
         yield show
 
 
 class ProgressLines:
-    """Progress as plain lines on stderr, one every `every` seconds; work that ends sooner says nothing. A total of 0 is unknown."""
+    """Progress as plain lines on stderr, one every `every` seconds; work that ends sooner says
+    nothing. A total of 0 is unknown.
+    """
 
-    def __init__(self, title: str, *, every: float = LINE_EVERY, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, title: str, *, every: float = LINE_EVERY, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.title, self.every, self.clock = title, every, clock
         self.started = self.shown = clock()
-        self.first: tuple[int, float] | None = None  # done and when, at the first call: what was done before says nothing of the speed
+        # done and when, at the first call: what was done before says nothing of the speed
+        self.first: tuple[int, float] | None = None
         self.last: tuple[int, int, str] | None = None
         self.written: tuple[int, int, str] | None = None
 
@@ -119,11 +161,18 @@ class ProgressLines:
     def _write(self, done: int, total: int, note: str) -> None:
         self.shown, self.written = self.clock(), (done, total, note)
         seconds = self.shown - self.started
-        before, since = self.first if self.first and self.first[1] < self.shown else (0, self.started)
+        before, since = (
+            self.first if self.first and self.first[1] < self.shown else (0, self.started)
+        )
         rate = (done - before) / (self.shown - since) if self.shown > since else 0.0
-        left = f", {clock_time((total - done) / rate)} left" if 0 < done < total and rate > 0 else ""
+        left = (
+            f", {clock_time((total - done) / rate)} left" if 0 < done < total and rate > 0 else ""
+        )
         speed = f", {speed_words(rate)}" if rate > 0 else ""
-        line = f"{self.title}: {done:,}{f'/{total:,}' if total else ''} in {clock_time(seconds)}{speed}{left}{'  ' if note else ''}{note}"
+        line = (
+            f"{self.title}: {done:,}{f'/{total:,}' if total else ''} in "
+            f"{clock_time(seconds)}{speed}{left}{'  ' if note else ''}{note}"
+        )
         err.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -142,13 +191,16 @@ def clock_time(seconds: float) -> str:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
-    if hasattr(value, "tolist"):  # a numpy array or scalar; numpy itself is not imported here, for a quick start
+    # a numpy array or scalar; numpy itself is not imported here, for a quick start
+    if hasattr(value, "tolist"):
         return _plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from nearfield.data.doctor.examine import ModelFacts
     from nearfield.data.pairs import Pairs
 
-data = typer.Typer(no_args_is_help=True, help="Show, import, split, check and export collections and pairs.")
+data = typer.Typer(
+    no_args_is_help=True, help="Show, import, split, check and export collections and pairs."
+)
 
 Source = Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")]
-Target = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write; a folder that nearfield wrote is replaced.")]
+Target = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FOLDER", help="Where to write; a folder that nearfield wrote is replaced."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -45,7 +52,9 @@ def show(source: Source, json: Json = False) -> None:
 def import_(
     source: Source,
     target: Target,
-    pairs: Annotated[bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")] = False,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Convert data into a folder of Arrow files that every command opens at once.
@@ -69,15 +78,22 @@ def split(
     ctx: Annotated[typer.Context, "which options were given"],
     source: Source,
     target: Target,
-    fractions: Annotated[str, typer.Option(help="Splits and their shares of the judged queries.")] = "train=0.7,dev=0.1,test=0.2",
-    dev: Annotated[float | None, typer.Option(help="Keep the splits and only carve this share of train out as dev.")] = None,
+    fractions: Annotated[
+        str, typer.Option(help="Splits and their shares of the judged queries.")
+    ] = "train=0.7,dev=0.1,test=0.2",
+    dev: Annotated[
+        float | None,
+        typer.Option(help="Keep the splits and only carve this share of train out as dev."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives other splits.")] = 0,
     json: Json = False,
 ) -> None:
-    """Put queries into splits so that no judged document, no group and no query's wording, or nearly the same, is in two of them.
+    """Put queries into splits so that no judged document, no group and no query's wording, or
+    nearly the same, is in two of them.
 
-    The splits are those that `nearfield tune` cuts, and belong to DATA from then on: every command uses them by default. Where some were
-    cut before, these are written, unless --fractions or --seed ask for others, which are FOLDER's alone.
+    The splits are those that `nearfield tune` cuts, and belong to DATA from then on: every command
+    uses them by default. Where some were cut before, these are written, unless --fractions or
+    --seed ask for others, which are FOLDER's alone.
 
     Examples:
 
@@ -91,7 +107,9 @@ def split(
     from nearfield.data.split import split_by_group, with_dev
 
     if dev is not None and given(ctx, "fractions"):
-        raise InputError("--dev keeps the splits that are there and --fractions makes new ones; give one of them")
+        raise InputError(
+            "--dev keeps the splits that are there and --fractions makes new ones; give one of them"
+        )
     _check_free(target)
     collection = open_collection(source)
     if dev is not None:
@@ -102,21 +120,38 @@ def split(
         collection = keep_split(collection, cut, how_cut(collection, cut))
     elif given(ctx, "fractions", "seed"):
         cut = split_by_group(collection, _fractions(fractions), seed=seed)
-        collection = replace(cut, cut=f"cut into {sizes(cut)}, for {target} alone; {source} stays as before: {collection.cut}")
+        collection = replace(
+            cut,
+            cut=f"cut into {sizes(cut)}, for {target} alone; {source} stays "
+            f"as before: {collection.cut}",
+        )
     collection.save(target)
     _written(collection, target, json=json)
     for finding in examine(collection, checks=("small-splits",)):
-        err.print(f"warning: {finding.example}; {finding.mend}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        err.print(
+            f"warning: {finding.example}; {finding.mend}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 @data.command()
 def check(
     source: Source,
-    model: Annotated[str | None, typer.Option(help="Check what depends on a model, too: lost tokens, a missing prompt.")] = None,
-    allow: Annotated[list[str] | None, typer.Option(help="A check whose errors are known and accepted. Repeatable.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Check what depends on a model, too: lost tokens, a missing prompt."),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="A check whose errors are known and accepted. Repeatable."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Look for what would spoil training or measuring on the data; exit code 2 where there is an error that is not allowed.
+    """Look for what would spoil training or measuring on the data; exit code 2 where there is an
+    error that is not allowed.
 
     Examples:
 
@@ -144,8 +179,16 @@ def check(
 @data.command()
 def export(
     source: Source,
-    target: Annotated[Path, typer.Argument(metavar="PATH", help="A folder for a collection, a .jsonl file for pairs; never replaced.")],
-    pairs: Annotated[bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")] = False,
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="A folder for a collection, a .jsonl file for pairs; never replaced.",
+        ),
+    ],
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a collection as a BEIR folder, or pairs as JSON lines, for other tools.
@@ -172,7 +215,11 @@ def export(
 
 def _check_jsonl(target: Path) -> None:
     if target.suffix.lower() != ".jsonl":
-        raise InputError(f"pairs are written as JSON lines; give a name that ends in .jsonl, as {target.name}.jsonl", path=target)
+        raise InputError(
+            "pairs are written as JSON lines; give a name that ends in .jsonl, as "
+            f"{target.name}.jsonl",
+            path=target,
+        )
 
 
 def _model_facts(name: str) -> ModelFacts:
@@ -192,10 +239,17 @@ def _facts(found: Collection | Pairs) -> dict[str, Any]:
         return facts | {"fingerprint": found.fingerprint, "example": example}
     counts = {what: len(getattr(found, what)) for what in ("documents", "queries", "judgements")}
     groups = len(set(found.documents["group"].to_pylist()) - {""})
-    example = {"document": _cut(found.document_texts[0], 2000), "query": found.query_texts[0] if counts["queries"] else None}
+    example = {
+        "document": _cut(found.document_texts[0], 2000),
+        "query": found.query_texts[0] if counts["queries"] else None,
+    }
     about = {"kind": "collection", "name": found.name} | counts | {"groups": groups}
     about |= {"cut": found.cut} if found.cut else {}
-    return about | {"splits": _split_sizes(found), "fingerprint": found.fingerprint, "example": example}
+    return about | {
+        "splits": _split_sizes(found),
+        "fingerprint": found.fingerprint,
+        "example": example,
+    }
 
 
 def _split_sizes(collection: Collection) -> dict[str, dict[str, int]]:
@@ -203,8 +257,18 @@ def _split_sizes(collection: Collection) -> dict[str, dict[str, int]]:
 
     judgements = Counter(collection.judgements["split"].to_pylist())
     columns = (collection.judgements[name].to_pylist() for name in ("split", "query", "relevance"))
-    judged = Counter(split for split, _ in {(split, query) for split, query, relevance in zip(*columns, strict=True) if relevance > 0})
-    return {name: {"queries": judged[name], "judgements": judgements[name]} for name in collection.splits}
+    judged = Counter(
+        split
+        for split, _ in {
+            (split, query)
+            for split, query, relevance in zip(*columns, strict=True)
+            if relevance > 0
+        }
+    )
+    return {
+        name: {"queries": judged[name], "judgements": judgements[name]}
+        for name in collection.splits
+    }
 
 
 def _render(facts: dict[str, Any]) -> None:
@@ -218,9 +282,19 @@ def _render(facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         if name == "splits":
             for split_name, sizes in value.items():
-                table.add_row(f"split {split_name}", f"{sizes['queries']:,} judged queries, {sizes['judgements']:,} judgements")
+                table.add_row(
+                    f"split {split_name}",
+                    f"{sizes['queries']:,} judged queries, {sizes['judgements']:,} judgements",
+                )
         elif name != "example":
-            table.add_row(name, Text(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)))
+            table.add_row(
+                name,
+                Text(
+                    f"{value:,}"
+                    if isinstance(value, int) and not isinstance(value, bool)
+                    else str(value)
+                ),
+            )
     for name, value in example.items():
         if value not in (None, []):
             table.add_row(f"first {name}", Text(_cut(" ".join(str(value).split()), 300)))
@@ -234,14 +308,20 @@ def _fractions(text: str) -> dict[str, float]:
         try:
             fractions[name.strip()] = float(share)
         except ValueError as error:
-            raise InputError(f"--fractions has {part.strip()!r}; wanted NAME=SHARE, as in train=0.8,dev=0.1,test=0.1") from error
+            raise InputError(
+                f"--fractions has {part.strip()!r}; wanted NAME=SHARE, as in "
+                "train=0.8,dev=0.1,test=0.1"
+            ) from error
     return fractions
 
 
 def _check_free(target: Path) -> None:
     ours = any((target / name).is_file() for name in ("collection.json", "pairs.json"))
     if target.exists() and not ours and (target.is_file() or any(target.iterdir())):
-        raise InputError("is there already and is no folder that nearfield wrote; give another place", path=target)
+        raise InputError(
+            "is there already and is no folder that nearfield wrote; give another place",
+            path=target,
+        )
 
 
 def _written(found: Collection | Pairs, target: Path, *, json: bool) -> None:

@@ -12,13 +12,17 @@ from nearfield.cli.console import err, progress_bar
 
 def demo(
     to: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
-    json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")
+    ] = False,
 ) -> None:
-    """Tune the default model on the Python standard library's own documentation and code, and prove what it gained.
+    """Tune the default model on the Python standard library's own documentation and code, and prove
+    what it gained.
 
-    Queries are first sentences of docstrings, documents the code below them. Modules that are in the test split are in no other.
-    The guard is Python's language reference: what the model knows of prose must not be lost. Downloads nothing but the model;
-    takes about ten minutes on two cores, and goes on where it was when it is interrupted and started again.
+    Queries are first sentences of docstrings, documents the code below them. Modules that are in
+    the test split are in no other. The guard is Python's language reference: what the model knows
+    of prose must not be lost. Downloads nothing but the model; takes about ten minutes on two
+    cores, and goes on where it was when it is interrupted and started again.
 
     Examples:
 
@@ -30,6 +34,17 @@ def demo(
     from nearfield.train.setting import Setting
     from nearfield.train.tune import tune as run
 
-    err.print("Tuning minilm on the standard library's own docstrings and code; pydoc-topics is the guard.", style="dim", highlight=False)
-    verdict = run("minilm", open_collection("stdlib"), to=to, guards=["pydoc-topics"], setting=Setting(progress_bar, source="stdlib"))
+    err.print(
+        "Tuning minilm on the standard library's own docstrings and code; pydoc-topics is "
+        "the guard.",
+        style="dim",
+        highlight=False,
+    )
+    verdict = run(
+        "minilm",
+        open_collection("stdlib"),
+        to=to,
+        guards=["pydoc-topics"],
+        setting=Setting(progress_bar, source="stdlib"),
+    )
     show_run(to, verdict, json=json)

@@ -14,19 +14,34 @@ if TYPE_CHECKING:
 
 
 def distil(
-    model: Annotated[str, typer.Argument(help="The model to take after: of the catalog, or a model folder.")],
+    model: Annotated[
+        str, typer.Argument(help="The model to take after: of the catalog, or a model folder.")
+    ],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")],
     dim: Annotated[int, typer.Option(help="Dimensions of the static model.")] = 256,
-    on: Annotated[str | None, typer.Option(metavar="DATA", help=f"Texts to fit to, without judgements: {FORMATS}.")] = None,
-    texts: Annotated[int, typer.Option(help="How many of the documents to fit to, spread evenly.")] = 20_000,
-    words: Annotated[int, typer.Option(help="How many frequent words of the texts get a vector of their own.")] = 0,
-    counted: Annotated[bool, typer.Option("--counted", help="Weight tokens by how often the texts have them, not by their rank.")] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help=f"Texts to fit to, without judgements: {FORMATS}."),
+    ] = None,
+    texts: Annotated[
+        int, typer.Option(help="How many of the documents to fit to, spread evenly.")
+    ] = 20_000,
+    words: Annotated[
+        int, typer.Option(help="How many frequent words of the texts get a vector of their own.")
+    ] = 0,
+    counted: Annotated[
+        bool,
+        typer.Option(
+            "--counted", help="Weight tokens by how often the texts have them, not by their rank."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Make a static model: a vector for each token, so that a text's vector is a mean and takes microseconds.
+    """Make a static model: a vector for each token, so that a text's vector is a mean and takes
+    microseconds.
 
-    With data, the vectors are fitted to what the model makes of its documents; no query and no judgement is looked at.
-    `nearfield tune` then tunes the result like any other model.
+    With data, the vectors are fitted to what the model makes of its documents; no query and no
+    judgement is looked at. `nearfield tune` then tunes the result like any other model.
 
     Examples:
 
@@ -37,15 +52,27 @@ def distil(
 
     chosen = () if on is None else _spread(on, texts)
     with progress_bar(f"distilling {model}") as progress:
-        made = distilled(model, to=to, dim=dim, texts=chosen, words=words, counted=counted, progress=progress)
+        made = distilled(
+            model, to=to, dim=dim, texts=chosen, words=words, counted=counted, progress=progress
+        )
     if json:
         emit_json(made)
         return
     extra = f", {made.words:,} of them whole words of the texts" if made.words else ""
-    out.print(f"{made.folder}: {made.tokens:,} tokens of {made.dim} dimensions{extra}", highlight=False, markup=False, soft_wrap=True)
+    out.print(
+        f"{made.folder}: {made.tokens:,} tokens of {made.dim} dimensions{extra}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     if made.texts:
         gain = f"{made.before:.3f} before the fit and {made.after:.3f} after it"
-        out.print(f"cosine with {model} on held-out texts: {gain} ({made.texts:,} texts)", highlight=False, markup=False, soft_wrap=True)
+        out.print(
+            f"cosine with {model} on held-out texts: {gain} ({made.texts:,} texts)",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _spread(source: str, count: int) -> Texts:
@@ -54,4 +81,6 @@ def _spread(source: str, count: int) -> Texts:
     from nearfield.data.open import open_collection
 
     documents = open_collection(source).document_texts
-    return documents[np.unique(np.linspace(0, len(documents) - 1, min(count, len(documents))).astype(np.int64))]
+    return documents[
+        np.unique(np.linspace(0, len(documents) - 1, min(count, len(documents))).astype(np.int64))
+    ]

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import DEVICE, FIDELITY, PRECISION, RUNTIME, lasting_name, open_model, proof_on, ran_by, running
+from nearfield.cli.opened import (
+    DEVICE,
+    FIDELITY,
+    PRECISION,
+    RUNTIME,
+    lasting_name,
+    open_model,
+    proof_on,
+    ran_by,
+    running,
+)
 
 if TYPE_CHECKING:
     from nearfield.encoders.bulk.account import Account
@@ -19,35 +29,65 @@ if TYPE_CHECKING:
 
 def encode(
     model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
-    source: Annotated[str, typer.Argument(metavar="INPUT", help=f"A .txt file with one text a line, - for standard input, or {FORMATS}.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help=f"A .txt file with one text a line, - for standard input, or {FORMATS}.",
+        ),
+    ],
     to: Annotated[Path, typer.Option(help="The vector folder to write.")],
     role: Annotated[
-        str, typer.Option(help="What the texts are; of a collection, query takes its queries, all else its documents.")
+        str,
+        typer.Option(
+            help="What the texts are; of a collection, query takes its queries, all "
+            "else its documents."
+        ),
     ] = "document",
-    dim: Annotated[int | None, typer.Option(help="Keep the first so many dimensions, renormalised.")] = None,
-    dtype: Annotated[str, typer.Option(help="How vectors are stored: float32, float16, int8 or binary.")] = "float32",
+    dim: Annotated[
+        int | None, typer.Option(help="Keep the first so many dimensions, renormalised.")
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option(help="How vectors are stored: float32, float16, int8 or binary.")
+    ] = "float32",
     runtime: Annotated[str, RUNTIME] = "auto",
     precision: Annotated[str, PRECISION] = "float32",
     device: Annotated[str, DEVICE] = "auto",
     fidelity: Annotated[float | None, FIDELITY] = None,
     pool_tokens: Annotated[
-        int | None, typer.Option(help="Of a multi-vector model's documents: keep one vector for so many alike tokens.", min=1)
+        int | None,
+        typer.Option(
+            help="Of a multi-vector model's documents: keep one vector for so many alike tokens.",
+            min=1,
+        ),
     ] = None,
-    field: Annotated[str | None, typer.Option(help="Of a JSONL, CSV, TSV or Parquet file, encode this field of every row.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="End at the first row that cannot be encoded.")] = False,
+    field: Annotated[
+        str | None,
+        typer.Option(help="Of a JSONL, CSV, TSV or Parquet file, encode this field of every row."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End at the first row that cannot be encoded.")
+    ] = False,
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Begin anew: what lies there, of an interrupted run, another model or other texts, is replaced."),
+        typer.Option(
+            "--restart",
+            help="Begin anew: what lies there, of an interrupted run, "
+            "another model or other texts, is replaced.",
+        ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Encode texts and write their vectors, of whatever kind, with their ids in the same order, and a manifest that accounts for every row.
+    """Encode texts and write their vectors, of whatever kind, with their ids in the same order, and
+    a manifest that accounts for every row.
 
-    An input of any size is read and written a shard at a time; when it is interrupted, even killed, the same command goes on where it
-    was. A row that cannot be encoded is left out, named, and makes the command exit with 2; with --strict the run ends there, and what
-    was done before it is kept. Texts longer than the model reads are counted and reported, never silently cut. Vectors are kept by
-    their text, so that an unchanged text is never encoded again. A finished folder is replaced, when the new one is whole, where it is
-    of the same model and role and shares texts with the input; else only with --restart.
+    An input of any size is read and written a shard at a time; when it is interrupted, even killed,
+    the same command goes on where it was. A row that cannot be encoded is left out, named, and
+    makes the command exit with 2; with --strict the run ends there, and what was done before it is
+    kept. Texts longer than the model reads are counted and reported, never silently cut. Vectors
+    are kept by their text, so that an unchanged text is never encoded again. A finished folder is
+    replaced, when the new one is whole, where it is of the same model and role and shares texts
+    with the input; else only with --restart.
 
     Examples:
 
@@ -63,9 +103,15 @@ def encode(
     from nearfield.encoders.bulk.request import Request
 
     refuse_other_folder(to)
-    stream = open_stream(source, role, field=field) if source != "-" else stream_standard_input(sys.stdin.buffer, field=field)
+    stream = (
+        open_stream(source, role, field=field)
+        if source != "-"
+        else stream_standard_input(sys.stdin.buffer, field=field)
+    )
     sample = stream.sample()
-    encoder = open_model(model, runtime=runtime, precision=precision, device=device, proof=proof_on(sample, fidelity))
+    encoder = open_model(
+        model, runtime=runtime, precision=precision, device=device, proof=proof_on(sample, fidelity)
+    )
     request = Request(role, dim, dtype, strict, source=lasting_name(model), pool_tokens=pool_tokens)
     if restart:
         restart_job(to)
@@ -80,30 +126,60 @@ def _show(to: Path, account: Account, request: Request, encoder: Encoder[Any], j
 
     size, usage = stored_size(to), account.usage
     if json:
-        facts = {"kind": size.kind, "dim": size.dim, "dtype": request.storage, "bytes_per_item": size.bytes_per_item}
+        facts = {
+            "kind": size.kind,
+            "dim": size.dim,
+            "dtype": request.storage,
+            "bytes_per_item": size.bytes_per_item,
+        }
         facts |= {"vectors_per_item": size.tokens_per_item, "terms_per_item": size.terms_per_item}
-        counts = {name: getattr(account, name) for name in ("empty", "rows", "failed", "cached", "repeated", "faults")}
+        counts = {
+            name: getattr(account, name)
+            for name in ("empty", "rows", "failed", "cached", "repeated", "faults")
+        }
         emit_json({"folder": to} | facts | counts | {"usage": usage} | running(encoder))
         return
     made = usage.items - account.cached - account.repeated
     rate = f"; {made / usage.seconds:,.0f} texts/s" if usage.seconds and made else ""
-    lost = f"{usage.truncated:,} truncated, {usage.tokens_lost:,} tokens lost" if usage.truncated else "none truncated"
+    lost = (
+        f"{usage.truncated:,} truncated, {usage.tokens_lost:,} tokens lost"
+        if usage.truncated
+        else "none truncated"
+    )
     if usage.unknown_tokens:
-        nothing = f"; {usage.nothing_known:,} texts have no known word and the zero vector" if usage.nothing_known else ""
-        out.print(f"{usage.unknown_tokens:,} words are unknown to the model and were left out{nothing}", highlight=False, soft_wrap=True)
+        nothing = (
+            f"; {usage.nothing_known:,} texts have no known word and the zero vector"
+            if usage.nothing_known
+            else ""
+        )
+        out.print(
+            f"{usage.unknown_tokens:,} words are unknown to the model and were left out{nothing}",
+            highlight=False,
+            soft_wrap=True,
+        )
     known = account.cached + account.repeated
     saved = f"; {account.cached:,} from the cache, {account.repeated:,} repeated" if known else ""
     prompts = f" ({usage.prompt_tokens:,} of prompts)" if usage.prompt_tokens else ""
-    out.print(f"{usage.items:,} texts, {usage.tokens:,} tokens{prompts}, {lost}{rate}{saved}", highlight=False, soft_wrap=True)
-    out.print(f"{to}: {size.described(request.storage)}", highlight=False, markup=False, soft_wrap=True)
+    out.print(
+        f"{usage.items:,} texts, {usage.tokens:,} tokens{prompts}, {lost}{rate}{saved}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    out.print(
+        f"{to}: {size.described(request.storage)}", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _refuse_failed(to: Path, account: Account) -> None:
-    """Raise InputError where rows failed, so that a script notices; the folder is whole without them."""
+    """Raise InputError where rows failed, so that a script notices; the folder is whole without
+    them.
+    """
     from nearfield.encoders.bulk.manifest import FILE
     from nearfield.errors import InputError
 
     if account.failed:
-        named = "; ".join(account.faults) + ("; ..." if account.failed > len(account.faults) else "")
+        named = "; ".join(account.faults) + (
+            "; ..." if account.failed > len(account.faults) else ""
+        )
         rows = f"{account.failed:,} of {account.rows:,} rows failed and have no vector"
         raise InputError(f"{named}. {rows}; the manifest names each: {to / FILE}")

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
-from nearfield.cli.opened import ALLOW, DEPTH, KEEP_OWN, RERANK, judged_split, open_model, open_reranker, proof_on, short_name
+from nearfield.cli.opened import (
+    ALLOW,
+    DEPTH,
+    KEEP_OWN,
+    RERANK,
+    judged_split,
+    open_model,
+    open_reranker,
+    proof_on,
+    short_name,
+)
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -32,7 +42,9 @@ SHOWN_PAIRS = 10
 
 @dataclass(frozen=True)
 class Cuts:
-    """What is cut from each model's one encode pass; no dims is the whole vector, `similarity` of None the contract's."""
+    """What is cut from each model's one encode pass; no dims is the whole vector, `similarity` of
+    None the contract's.
+    """
 
     dims: tuple[int, ...]
     storages: tuple[str, ...]
@@ -41,7 +53,9 @@ class Cuts:
 
 @dataclass(frozen=True)
 class Baselines:
-    """Whether BM25 is a row, whether its fusion with each model's first row is, and what orders the first `depth` results anew."""
+    """Whether BM25 is a row, whether its fusion with each model's first row is, and what orders the
+    first `depth` results anew.
+    """
 
     bm25: bool
     fuse: bool
@@ -52,56 +66,123 @@ class Baselines:
 def evaluate(
     models: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL...", help="Models of the catalog, model folders, bm25, tfidf; minilm@bfloat16 runs one so."),
+        typer.Argument(
+            metavar="MODEL...",
+            help="Models of the catalog, model folders, bm25, tfidf; minilm@bfloat16 runs one so.",
+        ),
     ],
-    on: Annotated[str, typer.Option(metavar="DATA", help=f"{FORMATS}; a file with scores by Spearman's correlation.")],
-    split: Annotated[str | None, typer.Option(help="The collection's split whose judged queries are asked.", show_default="test")] = None,
-    dims: Annotated[str, typer.Option(help="Dimensions to cut vectors to, as 384,256,128; the whole vector when not given.")] = "",
-    dtype: Annotated[str, typer.Option(help="How documents are stored: any of float32,float16,int8,binary; not queries.")] = "float32",
-    similarity: Annotated[str | None, typer.Option(help="Score by cosine, dot or euclidean instead of the model's own.")] = None,
-    measure: Annotated[str | None, typer.Option(help="The measure that rows are ordered and compared by.", show_default="nDCG@10")] = None,
-    measures: Annotated[str, typer.Option(help="Other measures to show: any of nDCG, R, P, RR, AP, Success, with @k.")] = "",
-    bm25: Annotated[bool | None, typer.Option("--bm25/--no-bm25", help="Have BM25 as the baseline.", show_default="bm25")] = None,
-    fuse: Annotated[bool, typer.Option("--fuse", help="Add the reciprocal-rank fusion of BM25 with each model's first row.")] = False,
+    on: Annotated[
+        str,
+        typer.Option(
+            metavar="DATA", help=f"{FORMATS}; a file with scores by Spearman's correlation."
+        ),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="The collection's split whose judged queries are asked.", show_default="test"
+        ),
+    ] = None,
+    dims: Annotated[
+        str,
+        typer.Option(
+            help="Dimensions to cut vectors to, as 384,256,128; the whole vector when not given."
+        ),
+    ] = "",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="How documents are stored: any of float32,float16,int8,binary; not queries."
+        ),
+    ] = "float32",
+    similarity: Annotated[
+        str | None,
+        typer.Option(help="Score by cosine, dot or euclidean instead of the model's own."),
+    ] = None,
+    measure: Annotated[
+        str | None,
+        typer.Option(
+            help="The measure that rows are ordered and compared by.", show_default="nDCG@10"
+        ),
+    ] = None,
+    measures: Annotated[
+        str,
+        typer.Option(help="Other measures to show: any of nDCG, R, P, RR, AP, Success, with @k."),
+    ] = "",
+    bm25: Annotated[
+        bool | None,
+        typer.Option("--bm25/--no-bm25", help="Have BM25 as the baseline.", show_default="bm25"),
+    ] = None,
+    fuse: Annotated[
+        bool,
+        typer.Option(
+            "--fuse", help="Add the reciprocal-rank fusion of BM25 with each model's first row."
+        ),
+    ] = False,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
     pool_tokens: Annotated[
-        str, typer.Option(help="Of a multi-vector model's documents: one vector for so many alike tokens; a row for each of 1,2,4.")
+        str,
+        typer.Option(
+            help="Of a multi-vector model's documents: one vector for so many alike "
+            "tokens; a row for each of 1,2,4."
+        ),
     ] = "",
     keep_own: Annotated[bool, KEEP_OWN] = False,
     allow: Annotated[list[str] | None, ALLOW] = None,
-    run_folder: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here.")] = None,
+    run_folder: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Compare models, dimensions and storage types on a collection, with intervals and paired tests.
+    """Compare models, dimensions and storage types on a collection, with intervals and paired
+    tests.
 
-    Each model encodes once; every dimension and storage type is cut from that pass. Rows that share a letter cannot be told apart; for
-    those the number of queries that would show the difference is given. --rerank adds, for each model, its first row (with --fuse, the
-    fusion; of BM25 where it is named) with its best results ordered by a cross-encoder.
+    Each model encodes once; every dimension and storage type is cut from that pass. Rows that share
+    a letter cannot be told apart; for those the number of queries that would show the difference is
+    given. --rerank adds, for each model, its first row (with --fuse, the fusion; of BM25 where it
+    is named) with its best results ordered by a cross-encoder.
 
     Examples:
 
         nearfield evaluate minilm --on stdlib
         nearfield evaluate minilm ./tuned --on my-data --dims 384,128 --dtype float32,int8,binary
-        nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder runs/scifact
+        nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder
+            runs/scifact
         nearfield evaluate minilm minilm@torch,bfloat16 tfidf --on my-data
         nearfield evaluate minilm bm25 --on my-data --rerank ./cross-encoder --depth 50
         nearfield evaluate minilm --on pairs.csv --json
     """
     from nearfield.data.pairs import Pairs
 
-    cuts, pools = Cuts(_numbers(dims, "--dims"), tuple(_items(dtype)) or ("float32",), similarity), _numbers(pool_tokens, "--pool-tokens")
+    cuts, pools = (
+        Cuts(_numbers(dims, "--dims"), tuple(_items(dtype)) or ("float32",), similarity),
+        _numbers(pool_tokens, "--pool-tokens"),
+    )
     _check(models, fuse, run_folder)
     data, seen = _examined(on), allow or ()
     if isinstance(data, Pairs):
-        options: dict[str, object] = {"--split": split, "--measure": measure, "--measures": measures, "--fuse": fuse, "--rerank": rerank}
-        options |= {"--pool-tokens": pool_tokens, "--keep-own": keep_own, "--bm25 or --no-bm25": None if bm25 is None else "given"}
+        options: dict[str, object] = {
+            "--split": split,
+            "--measure": measure,
+            "--measures": measures,
+            "--fuse": fuse,
+            "--rerank": rerank,
+        }
+        options |= {
+            "--pool-tokens": pool_tokens,
+            "--keep-own": keep_own,
+            "--bm25 or --no-bm25": None if bm25 is None else "given",
+        }
         _check_for_pairs(data, models, options)
         comparison, systems, relevance = _on_pairs(models, data, cuts, seen), [], {}
     else:
         data, wanted = replace(data, keep_own=keep_own), _measures(measure or MAIN, measures)
         asked = _asked(data, split, on, run_folder, models)
-        baselines = Baselines(bm25 is not False, fuse, None if rerank is None else open_reranker(rerank), depth)
+        baselines = Baselines(
+            bm25 is not False, fuse, None if rerank is None else open_reranker(rerank), depth
+        )
         systems = _systems(models, asked, cuts, baselines, wanted, pools=pools, allow=seen)
         comparison, relevance = _compared(systems, asked, wanted, seen), asked.relevance
     if run_folder is not None:
@@ -110,7 +191,9 @@ def evaluate(
 
 
 def compared(models: list[str], on: str, *, split: str | None = None) -> Comparison:
-    """Models side by side on a collection's split by nDCG@10, or on scored pairs, as `evaluate` compares them."""
+    """Models side by side on a collection's split by nDCG@10, or on scored pairs, as `evaluate`
+    compares them.
+    """
     from nearfield.data.open import open_data
     from nearfield.data.pairs import Pairs
 
@@ -119,11 +202,15 @@ def compared(models: list[str], on: str, *, split: str | None = None) -> Compari
         _check_for_pairs(data, models, {"--split": split})
         return _on_pairs(models, data, cuts)
     wanted, asked = _measures(MAIN, ""), judged_split(data, split, on, models=models)
-    return _compared(_systems(models, asked, cuts, Baselines(bm25=False, fuse=False), wanted), asked, wanted)
+    return _compared(
+        _systems(models, asked, cuts, Baselines(bm25=False, fuse=False), wanted), asked, wanted
+    )
 
 
 def check_data(on: str, *, split: str | None = None, models: Sequence[str] = ()) -> None:
-    """Raise InputError for data that `compared` cannot measure `models`, or what is made of them, on."""
+    """Raise InputError for data that `compared` cannot measure `models`, or what is made of them,
+    on.
+    """
     from nearfield.data.open import open_data
     from nearfield.data.pairs import Pairs
     from nearfield.data.trained_on import TrainedOn
@@ -138,7 +225,9 @@ def check_data(on: str, *, split: str | None = None, models: Sequence[str] = ())
 
 
 def _examined(on: str) -> Collection | Pairs:
-    """The data at `on`; the doctor's errors, which stop a tune and only mislead a measurement, are printed."""
+    """The data at `on`; the doctor's errors, which stop a tune and only mislead a measurement, are
+    printed.
+    """
     from nearfield.data.doctor import CHEAP
     from nearfield.data.doctor.examine import examine
     from nearfield.data.open import open_data
@@ -147,37 +236,64 @@ def _examined(on: str) -> Collection | Pairs:
     data = open_data(on)
     for finding in examine(data, checks=CHEAP):
         if finding.severity == ERROR:
-            said = f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.example}; {finding.mend}"
-            advice = f"`nearfield data check {shlex.quote(on)}` refuses such data, with --allow {finding.check} it passes"
-            err.print(f"warning: the data may mislead: {said}. {advice}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+            said = (
+                f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.example}; "
+                f"{finding.mend}"
+            )
+            advice = (
+                f"`nearfield data check {shlex.quote(on)}` refuses such data, with --allow "
+                f"{finding.check} it passes"
+            )
+            err.print(
+                f"warning: the data may mislead: {said}. {advice}",
+                style="yellow",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
     return data
 
 
 def _check(models: list[str], fuse: bool, folder: Path | None) -> None:
     """Raise InputError for what cannot be done, before anything is opened."""
     if fuse and set(models) == {BM25}:
-        raise InputError("there is nothing to fuse: --fuse joins BM25 with each model, and none is named beside it")
+        raise InputError(
+            "there is nothing to fuse: --fuse joins BM25 with each model, and none "
+            "is named beside it"
+        )
     if folder is not None:
         _check_folder(folder)
 
 
 def _check_for_pairs(pairs: Pairs, models: list[str], options: Mapping[str, object]) -> None:
-    """Raise InputError for what has no meaning on scored pairs, which have no splits, no rankings and no documents to search."""
+    """Raise InputError for what has no meaning on scored pairs, which have no splits, no rankings
+    and no documents to search.
+    """
     given = [name for name, value in options.items() if value]
     if given:
-        raise InputError(f"{pairs.called} holds scored pairs, which are measured by Spearman's correlation: leave out {', '.join(given)}")
+        raise InputError(
+            f"{pairs.called} holds scored pairs, which are measured by Spearman's "
+            f"correlation: leave out {', '.join(given)}"
+        )
     for name in (BM25, TFIDF):
         if name in models:
-            raise InputError(f"{pairs.called} holds scored pairs, and {name} gives a pair of texts no score: leave it out")
+            raise InputError(
+                f"{pairs.called} holds scored pairs, and {name} gives a pair of "
+                "texts no score: leave it out"
+            )
 
 
 def _measures(main: str, others: str) -> tuple[str, ...]:
     from nearfield.evaluate.measures import MEASURES, measure_name
 
-    return tuple(dict.fromkeys(measure_name(name) for name in (main, *(_items(others) or MEASURES))))
+    return tuple(
+        dict.fromkeys(measure_name(name) for name in (main, *(_items(others) or MEASURES)))
+    )
 
 
-def _compared(systems: list[System], split: Split, wanted: tuple[str, ...], allow: Sequence[str] = ()) -> Comparison:
+def _compared(
+    systems: list[System], split: Split, wanted: tuple[str, ...], allow: Sequence[str] = ()
+) -> Comparison:
     from nearfield.evaluate.compare import compare
 
     return compare(systems, split, measure=wanted[0], measures=wanted, allow=allow)
@@ -205,12 +321,18 @@ def _systems(
     refuse_seen(known, split, allow=allow)
     if TFIDF in models:
         encoders[TFIDF] = Lexical.fit(split.collection.document_texts, BagOfWords(TFIDF))
-    lexical = bm25_system(split, depth=depth) if baselines.bm25 or baselines.fuse or BM25 in models else None
+    lexical = (
+        bm25_system(split, depth=depth)
+        if baselines.bm25 or baselines.fuse or BM25 in models
+        else None
+    )
     systems = [lexical] if lexical and (baselines.bm25 or BM25 in models) else []
     for name, encoder in encoders.items():
         with progress_bar(f"encoding with {name}") as progress:
             own = _fitting(cuts, encoder.contract, encoders)
-            rows = model_systems(encoder, split, name=name, **vars(own), depth=depth, progress=progress)
+            rows = model_systems(
+                encoder, split, name=name, **vars(own), depth=depth, progress=progress
+            )
         rows += [fused_system(rows[0], lexical)] if lexical and baselines.fuse else []
         systems += rows + _reranked(rows[-1] if baselines.fuse else rows[0], split, baselines)
     return systems + (_reranked(lexical, split, baselines) if lexical and BM25 in models else [])
@@ -223,14 +345,21 @@ def _reranked(system: System, split: Split, baselines: Baselines) -> list[System
     if baselines.judge is None:
         return []
     with progress_bar(f"reranking {system.name} with {baselines.judge.name}") as progress:
-        return [reranked_system(system, baselines.judge, split, depth=baselines.depth, progress=progress)]
+        return [
+            reranked_system(
+                system, baselines.judge, split, depth=baselines.depth, progress=progress
+            )
+        ]
 
 
 def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts, allow: Sequence[str] = ()) -> Comparison:
     from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scores
 
     if not pairs.scored:
-        raise InputError(f"{pairs.called}: these pairs have no scores; evaluate on a collection with judgements, or add a column `score`")
+        raise InputError(
+            f"{pairs.called}: these pairs have no scores; evaluate on a collection "
+            "with judgements, or add a column `score`"
+        )
     systems, encoders = [], _encoders(models, cuts, pairs.positives)
     for name, encoder in encoders.items():
         with progress_bar(f"encoding with {name}") as progress:
@@ -240,17 +369,24 @@ def _on_pairs(models: list[str], pairs: Pairs, cuts: Cuts, allow: Sequence[str] 
 
 
 def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, Encoder[Any]]:
-    """The models by the name of their rows, each checked against what is asked of it before any of them encodes.
+    """The models by the name of their rows, each checked against what is asked of it before any of
+    them encodes.
 
-    One that is converted for its runtime is calibrated and proven on some of `texts`, those that it is about to encode.
+    One that is converted for its runtime is calibrated and proven on some of `texts`, those that it
+    is about to encode.
     """
     from nearfield.evaluate.systems import cuts_of
 
     wanted = [model for model in dict.fromkeys(models) if model not in (BM25, TFIDF)]
     short = [short_name(model) for model in wanted]
-    names = [name if short.count(name) == 1 and name not in (BM25, TFIDF) else model for name, model in zip(short, wanted, strict=True)]
+    names = [
+        name if short.count(name) == 1 and name not in (BM25, TFIDF) else model
+        for name, model in zip(short, wanted, strict=True)
+    ]
     proof = proof_on(texts, None)
-    encoders: dict[str, Encoder[Any]] = {name: open_model(model, proof=proof) for name, model in zip(names, wanted, strict=True)}
+    encoders: dict[str, Encoder[Any]] = {
+        name: open_model(model, proof=proof) for name, model in zip(names, wanted, strict=True)
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NearfieldWarning)  # given again when the model is used
         for encoder in encoders.values():
@@ -260,29 +396,38 @@ def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, 
 
 
 def _fitting(cuts: Cuts, contract: Contract, encoders: dict[str, Encoder[Any]]) -> Cuts:
-    """Of what is asked of all models, what fits the kind of one: dims and another similarity are for dense vectors.
+    """Of what is asked of all models, what fits the kind of one: dims and another similarity are
+    for dense vectors.
 
     Where no model is dense, all of it, so that what makes no sense is an error.
     """
     from nearfield.evaluate.systems import storages_of
 
-    if contract.kind == "dense" or all(other.contract.kind != "dense" for other in encoders.values()):
+    if contract.kind == "dense" or all(
+        other.contract.kind != "dense" for other in encoders.values()
+    ):
         return cuts
     kept = tuple(storage for storage in cuts.storages if storage in storages_of(contract.kind))
     return Cuts((), kept or ("float32",), None)
 
 
 def _pooled(encoders: dict[str, Encoder[Any]], pools: tuple[int, ...]) -> dict[str, Encoder[Any]]:
-    """The same encoders, those of multi-vector models once for each of `pools`. Raises ContractError where there are none."""
+    """The same encoders, those of multi-vector models once for each of `pools`. Raises
+    ContractError where there are none.
+    """
     from nearfield.encoders.pooled import PooledTokens
     from nearfield.errors import ContractError
 
     if pools and all(encoder.contract.kind != "multi-vector" for encoder in encoders.values()):
-        raise ContractError("--pool-tokens is for multi-vector models, and none is named; leave it out")
+        raise ContractError(
+            "--pool-tokens is for multi-vector models, and none is named; leave it out"
+        )
     rows: dict[str, Encoder[Any]] = {}
     for name, encoder in encoders.items():
         for factor in pools if pools and encoder.contract.kind == "multi-vector" else (1,):
-            rows[name if factor == 1 else f"{name} pooled {factor}"] = encoder if factor == 1 else PooledTokens(encoder, factor)
+            rows[name if factor == 1 else f"{name} pooled {factor}"] = (
+                encoder if factor == 1 else PooledTokens(encoder, factor)
+            )
     return rows
 
 
@@ -293,20 +438,32 @@ def _items(text: str) -> list[str]:
 def _numbers(text: str, option: str) -> tuple[int, ...]:
     wrong = [item for item in _items(text) if not item.isdecimal()]
     if wrong:
-        raise InputError(f"{option} has {wrong[0]!r}; wanted whole numbers with commas between, as 4,2,1")
+        raise InputError(
+            f"{option} has {wrong[0]!r}; wanted whole numbers with commas between, as 4,2,1"
+        )
     return tuple(map(int, _items(text)))
 
 
 def _check_folder(folder: Path) -> None:
     from nearfield.store.atomic import check_writable
 
-    if folder.exists() and not (folder / "comparison.json").is_file() and (folder.is_file() or any(folder.iterdir())):
-        raise InputError("is there already and is no folder that evaluate wrote; give another place", path=folder)
+    if (
+        folder.exists()
+        and not (folder / "comparison.json").is_file()
+        and (folder.is_file() or any(folder.iterdir()))
+    ):
+        raise InputError(
+            "is there already and is no folder that evaluate wrote; give another place", path=folder
+        )
     check_writable(folder)
 
 
-def _asked(data: Collection, split: str | None, on: str, folder: Path | None, models: Sequence[str]) -> Split:
-    """The split; raises InputError where the run files that are asked for cannot hold one of its ids, before anything is encoded."""
+def _asked(
+    data: Collection, split: str | None, on: str, folder: Path | None, models: Sequence[str]
+) -> Split:
+    """The split; raises InputError where the run files that are asked for cannot hold one of its
+    ids, before anything is encoded.
+    """
     from nearfield.evaluate.trec import check_expressible
 
     asked = judged_split(data, split, on, models=models)
@@ -316,7 +473,12 @@ def _asked(data: Collection, split: str | None, on: str, folder: Path | None, mo
     return asked
 
 
-def _export(folder: Path, comparison: Comparison, systems: list[System], relevance: dict[str, dict[str, int]]) -> None:
+def _export(
+    folder: Path,
+    comparison: Comparison,
+    systems: list[System],
+    relevance: dict[str, dict[str, int]],
+) -> None:
     from nearfield.evaluate.trec import write_qrels, write_run
     from nearfield.store.atomic import staged_folder, write_json
 
@@ -337,12 +499,26 @@ def _show(comparison: Comparison, folder: Path | None, *, named: Sequence[str]) 
     out.print(comparison_table(comparison, named=[measure_name(name) for name in named]))
     alike = tuple(pair for pair in comparison.pairs if pair.p_holm >= 0.05)
     if alike:
-        out.print("\nNot told apart, and the queries that would show the difference four times in five:")
+        out.print(
+            "\nNot told apart, and the queries that would show the difference four times in five:"
+        )
         out.print(pairs_table(replace(comparison, pairs=alike[:SHOWN_PAIRS])))
     if len(alike) > SHOWN_PAIRS:
-        out.print(f"and {len(alike) - SHOWN_PAIRS} pairs more (--json shows all)", style="dim", highlight=False)
+        out.print(
+            f"and {len(alike) - SHOWN_PAIRS} pairs more (--json shows all)",
+            style="dim",
+            highlight=False,
+        )
     best = comparison.rows[0]
-    seen = f", trained on {best.trained_on:,} of the {len(comparison.query_ids):,} queries" if best.trained_on else ""
-    out.print(f"\nBest: {best.name}, {comparison.measure} {estimated(best.estimate)}{seen}", markup=False, highlight=False)
+    seen = (
+        f", trained on {best.trained_on:,} of the {len(comparison.query_ids):,} queries"
+        if best.trained_on
+        else ""
+    )
+    out.print(
+        f"\nBest: {best.name}, {comparison.measure} {estimated(best.estimate)}{seen}",
+        markup=False,
+        highlight=False,
+    )
     if folder is not None:
         err.print(f"written: {folder}", markup=False, highlight=False)

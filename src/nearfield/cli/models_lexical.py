@@ -1,4 +1,6 @@
-"""`nearfield models lexical`: BM25 or TF-IDF fitted on documents, as a folder that is opened like any model's."""
+"""`nearfield models lexical`: BM25 or TF-IDF fitted on documents, as a folder that is opened like
+any model's.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,30 @@ from nearfield.cli.console import FORMATS, emit_json, out
 
 
 def lexical(
-    on: Annotated[str, typer.Argument(metavar="DATA", help=f"The documents that words are counted in: {FORMATS}.")],
+    on: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help=f"The documents that words are counted in: {FORMATS}."),
+    ],
     to: Annotated[Path, typer.Option(help="The folder to write.")],
     weighting: Annotated[str, typer.Option(help="bm25 or tfidf.")] = "bm25",
-    language: Annotated[str, typer.Option(help="A Snowball stemmer, as english or german; none for words as they are.")] = "english",
-    k1: Annotated[float, typer.Option(help="BM25's, from 0: how much a repeated word still adds.")] = 1.5,
-    b: Annotated[float, typer.Option(help="BM25's, 0 to 1: how much long texts are held back.")] = 0.75,
+    language: Annotated[
+        str,
+        typer.Option(help="A Snowball stemmer, as english or german; none for words as they are."),
+    ] = "english",
+    k1: Annotated[
+        float, typer.Option(help="BM25's, from 0: how much a repeated word still adds.")
+    ] = 1.5,
+    b: Annotated[
+        float, typer.Option(help="BM25's, 0 to 1: how much long texts are held back.")
+    ] = 0.75,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Fit a bag of words on a collection's documents, for encode, search and evaluate to use as any other model.
+    """Fit a bag of words on a collection's documents, for encode, search and evaluate to use as any
+    other model.
 
-    Its vectors are sparse: a query's and a document's dot product is their BM25 score, or the cosine of their TF-IDF vectors. Texts that
-    are encoded later are weighted by these documents; words that none of them has are left out and counted.
+    Its vectors are sparse: a query's and a document's dot product is their BM25 score, or the
+    cosine of their TF-IDF vectors. Texts that are encoded later are weighted by these documents;
+    words that none of them has are left out and counted.
 
     Examples:
 
@@ -39,8 +53,15 @@ def lexical(
     fitted = Lexical.fit(data.document_texts, bag)
     fitted.save(to)
     if json:
-        facts = {"weighting": weighting, "documents": len(data.document_ids), "terms": len(fitted.terms)}
+        facts = {
+            "weighting": weighting,
+            "documents": len(data.document_ids),
+            "terms": len(fitted.terms),
+        }
         emit_json({"folder": to} | facts | {"mean_length": fitted.mean_length})
         return
-    size = f"{len(fitted.terms):,} terms of {len(data.document_ids):,} documents, {fitted.mean_length:,.1f} words each on average"
+    size = (
+        f"{len(fitted.terms):,} terms of {len(data.document_ids):,} documents, "
+        f"{fitted.mean_length:,.1f} words each on average"
+    )
     out.print(f"{to}: {weighting}, {size}", highlight=False, markup=False, soft_wrap=True)

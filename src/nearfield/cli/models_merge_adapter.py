@@ -11,15 +11,30 @@ from nearfield.cli.console import emit_json, out
 
 
 def merge_adapter(
-    folder: Annotated[Path, typer.Argument(help="An adapter's folder as peft writes one, or a model folder with an adapter a role.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="An adapter's folder as peft writes one, or a model folder with an adapter a role."
+        ),
+    ],
     to: Annotated[Path, typer.Option(help="The model folder to write.")],
-    role: Annotated[str | None, typer.Option(help="Of a folder with an adapter a role, whose to merge: query, document, ...")] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a folder with an adapter a role, whose to merge: query, document, ..."
+        ),
+    ] = None,
     base: Annotated[
-        str | None, typer.Option(help="The adapter's base, where it is not what the folder says: a folder, or a catalogued model's name.")
+        str | None,
+        typer.Option(
+            help="The adapter's base, where it is not what the folder says: "
+            "a folder, or a catalogued model's name."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Merge a LoRA adapter into its base: a model folder that every runtime and sentence-transformers open, with the same vectors.
+    """Merge a LoRA adapter into its base: a model folder that every runtime and
+    sentence-transformers open, with the same vectors.
 
     Examples:
 
@@ -39,4 +54,9 @@ def merge_adapter(
     if json:
         emit_json({"folder": to, "adapter": folder, "role": role})
     else:
-        out.print(f"{folder} and its base are one model in {to}", highlight=False, soft_wrap=True, markup=False)
+        out.print(
+            f"{folder} and its base are one model in {to}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )

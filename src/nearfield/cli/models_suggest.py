@@ -26,18 +26,46 @@ QUESTIONS = {
 
 
 def suggest(
-    languages: Annotated[str | None, typer.Option("--languages", help="Codes with commas: en,de. `code` is program text.")] = None,
-    licence: Annotated[str | None, typer.Option("--licence", help="`commercial`, or a licence by its name, such as MIT.")] = None,
-    memory: Annotated[str | None, typer.Option("--memory", help="What the weights may take in float32, such as 2GB.")] = None,
-    length: Annotated[str | None, typer.Option("--length", help="Tokens of a long text; a model that reads fewer is out.")] = None,
-    tokens: Annotated[str | None, typer.Option("--tokens", help="Tokens to embed in all, such as 50M, for the price.")] = None,
-    budget: Annotated[str | None, typer.Option("--budget", help="Dollars for these tokens.")] = None,
-    kind: Annotated[str, typer.Option("--kind", help="Kinds with commas, as `nearfield models list` has them, or any.")] = "dense",
-    local: Annotated[bool | None, typer.Option("--local/--api", help="Only local models, or only those behind an API.")] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="How many models the shortlist holds.")] = 5,
+    languages: Annotated[
+        str | None,
+        typer.Option("--languages", help="Codes with commas: en,de. `code` is program text."),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", help="`commercial`, or a licence by its name, such as MIT."),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", help="What the weights may take in float32, such as 2GB."),
+    ] = None,
+    length: Annotated[
+        str | None,
+        typer.Option("--length", help="Tokens of a long text; a model that reads fewer is out."),
+    ] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option("--tokens", help="Tokens to embed in all, such as 50M, for the price."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Dollars for these tokens.")
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind", help="Kinds with commas, as `nearfield models list` has them, or any."
+        ),
+    ] = "dense",
+    local: Annotated[
+        bool | None,
+        typer.Option("--local/--api", help="Only local models, or only those behind an API."),
+    ] = None,
+    most: Annotated[
+        int, typer.Option("--most", min=1, help="How many models the shortlist holds.")
+    ] = 5,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Shortlist the known models that meet your needs, with the reasons, and say why the others are out.
+    """Shortlist the known models that meet your needs, with the reasons, and say why the others are
+    out.
 
     On a terminal, it asks for what no option states. A need that is `any` rules nothing out.
 
@@ -51,9 +79,20 @@ def suggest(
     from nearfield.evaluate.shortlist import shortlist
     from nearfield.report.shortlist import shortlist_page
 
-    said = {"languages": languages, "licence": licence, "memory": memory, "length": length, "tokens": tokens, "budget": budget}
+    said = {
+        "languages": languages,
+        "licence": licence,
+        "memory": memory,
+        "length": length,
+        "tokens": tokens,
+        "budget": budget,
+    }
     if not json and on_a_terminal():
-        said |= {name: typer.prompt(QUESTIONS[name], default=ANY) for name, text in said.items() if text is None}
+        said |= {
+            name: typer.prompt(QUESTIONS[name], default=ANY)
+            for name, text in said.items()
+            if text is None
+        }
     place = ANY if local is None else "local" if local else "api"
     found = shortlist(cards().values(), _needs(said, kinds=kind, place=place))
     if json:
@@ -85,7 +124,10 @@ def _needs(said: Mapping[str, str | None], *, kinds: str, place: str) -> Any:
     asked = () if kinds.lower() == ANY else tuple(part.strip() for part in kinds.split(","))
     for part in asked:
         if part not in KINDS:
-            raise InputError(f"there is no kind {part!r}; wanted some of {', '.join(KINDS)}, or any.{nearest(part, KINDS)}")
+            raise InputError(
+                f"there is no kind {part!r}; wanted some of {', '.join(KINDS)}, or "
+                f"any.{nearest(part, KINDS)}"
+            )
     return Needs(
         languages=codes(wanted["languages"]),
         licence=wanted["licence"],
@@ -106,8 +148,17 @@ def _plain(found: Shortlist, *, most: int) -> dict[str, Any]:
         return {"for": fit.for_it, "but": fit.but}
 
     rows = [
-        {"name": item.card.name, "mean": item.mean, "p": item.p, "level": item.level, "tasks_published": item.have}
-        | {"weights_bytes": weights_bytes(item.card), "cost": price(item.card, found.needs.tokens or 1_000_000)}
+        {
+            "name": item.card.name,
+            "mean": item.mean,
+            "p": item.p,
+            "level": item.level,
+            "tasks_published": item.have,
+        }
+        | {
+            "weights_bytes": weights_bytes(item.card),
+            "cost": price(item.card, found.needs.tokens or 1_000_000),
+        }
         | reasons(item.fit)
         for item in found.candidates
     ]

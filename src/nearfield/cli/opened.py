@@ -21,25 +21,47 @@ if TYPE_CHECKING:
     from nearfield.encoders.runtimes.proof import Proof
 
 TEST = "test"  # the split that is asked when no other is named
-RUNTIME = typer.Option(help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can.")
-PRECISION = typer.Option(help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast.")
-FIDELITY = typer.Option(help="For openvino and onnx: the cosine to float32 torch below which a converted model is refused.")
-RERANK = typer.Option(metavar="MODEL", help="A cross-encoder or a multi-vector model, which orders each query's first results anew.")
-KEEP_OWN = typer.Option("--keep-own", help="Keep the document of a query's own id in the query's ranking; it is left out otherwise.")
+RUNTIME = typer.Option(
+    help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can."
+)
+PRECISION = typer.Option(
+    help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast."
+)
+FIDELITY = typer.Option(
+    help="For openvino and onnx: the cosine to float32 torch below which a "
+    "converted model is refused."
+)
+RERANK = typer.Option(
+    metavar="MODEL",
+    help="A cross-encoder or a multi-vector model, which orders each query's first results anew.",
+)
+KEEP_OWN = typer.Option(
+    "--keep-own",
+    help="Keep the document of a query's own id in the query's ranking; it is left out otherwise.",
+)
 DEPTH = typer.Option(help="How many results a query --rerank orders anew.", min=1)
-ALLOW = typer.Option(help="trained-on: measure also on queries that a model was trained on, and mark the result.")
+ALLOW = typer.Option(
+    help="trained-on: measure also on queries that a model was trained on, and mark the result."
+)
 DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
 
 
 def open_model(
-    name: str, *, runtime: str = "auto", precision: str = "float32", device: str = "auto", proof: Proof | None = None
+    name: str,
+    *,
+    runtime: str = "auto",
+    precision: str = "float32",
+    device: str = "auto",
+    proof: Proof | None = None,
 ) -> Encoder[Any]:
-    """The encoder of a model of the catalog, of a model folder, or of a folder of a bag of words, which nothing but Python runs.
+    """The encoder of a model of the catalog, of a model folder, or of a folder of a bag of words,
+    which nothing but Python runs.
 
-    After an @, its name may say what runs it: a runtime, a precision and a device with commas between, as `minilm@torch,bfloat16`;
-    what it leaves out is as the options say. Last may come the task that queries are told to the model with, in words, as
-    `e5-mistral@task=Given a claim, find what proves it`. `proof` is for a runtime that converts the model.
-    Raises ContractError for a word that is none of these, and for a task that the model takes none of.
+    After an @, its name may say what runs it: a runtime, a precision and a device with commas
+    between, as `minilm@torch,bfloat16`; what it leaves out is as the options say. Last may come the
+    task that queries are told to the model with, in words, as `e5-mistral@task=Given a claim, find
+    what proves it`. `proof` is for a runtime that converts the model. Raises ContractError for a
+    word that is none of these, and for a task that the model takes none of.
     """
     from nearfield.encoders.load import load_encoder, load_text_encoder
 
@@ -52,10 +74,12 @@ def open_model(
 
 
 def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> PairScorer:
-    """The cross-encoder in a folder, whose name may say after an @ what runs it, as `open_model`'s may: native or torch.
+    """The cross-encoder in a folder, whose name may say after an @ what runs it, as `open_model`'s
+    may: native or torch.
 
-    A multi-vector model orders by the similarity of its embeddings, which are made of the results alone. Raises ContractError for a word
-    after the @ that is none of these, ModelError for any other model.
+    A multi-vector model orders by the similarity of its embeddings, which are made of the results
+    alone. Raises ContractError for a word after the @ that is none of these, ModelError for any
+    other model.
     """
     from nearfield.encoders.encoder_scorer import EncoderScorer
     from nearfield.encoders.reranker import Reranker
@@ -68,18 +92,25 @@ def open_reranker(name: str, *, precision: str = "float32", device: str = "auto"
             return EncoderScorer(encoder)
         kind = encoder.contract.kind
         raise ModelError(
-            f"{name}: is no cross-encoder, and orders by {kind} embeddings as a search does; wanted one, or a multi-vector model"
+            f"{name}: is no cross-encoder, and orders by {kind} embeddings as a search does; "
+            "wanted one, or a multi-vector model"
         )
     model, asked = _asked(name, {"runtime": "auto", "precision": precision, "device": device})
     if asked["runtime"] not in ("native", "torch", "auto"):
-        raise ContractError(f"{name}: a cross-encoder runs on native or torch, not on {asked['runtime']}")
-    return Reranker.open(model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"])
+        raise ContractError(
+            f"{name}: a cross-encoder runs on native or torch, not on {asked['runtime']}"
+        )
+    return Reranker.open(
+        model, runtime=asked["runtime"], precision=asked["precision"], device=asked["device"]
+    )
 
 
 def check_before(folder: Path, model: str) -> bool:
-    """Whether the vectors are known to be by the model called `model` before that is opened, or fetched.
+    """Whether the vectors are known to be by the model called `model` before that is opened, or
+    fetched.
 
-    Raises ContractError where they are known to be another's or no documents; False where only opening it tells.
+    Raises ContractError where they are known to be another's or no documents; False where only
+    opening it tells.
     """
     from nearfield.encoders.load import known_files
 
@@ -89,23 +120,34 @@ def check_before(folder: Path, model: str) -> bool:
 
 
 def check_maker(folder: Path, files: str | None, model: str) -> None:
-    """Raise ContractError unless the vectors are documents by the model of these files; warn where their folder does not say.
+    """Raise ContractError unless the vectors are documents by the model of these files; warn where
+    their folder does not say.
 
-    Where `files` is None, its files are not known yet, and only another model of the catalog is seen to be another.
+    Where `files` is None, its files are not known yet, and only another model of the catalog is
+    seen to be another.
     """
     from nearfield.errors import ContractError, NearfieldWarning
     from nearfield.store.made_by import MadeBy
 
     made = MadeBy.open(folder)
     if made is None:
-        message = f"{folder} does not say which model made its vectors; the results mean nothing unless it was {model}"
+        message = (
+            f"{folder} does not say which model made its vectors; the results mean nothing "
+            f"unless it was {model}"
+        )
         warnings.warn(message, NearfieldWarning, stacklevel=2)
         return
     if made.files != files if files is not None else _two_of_the_catalog(made.source, model):
         advice = f"name {made.source}, or encode the collection again"
-        raise ContractError(f"{folder}: its vectors were made by {made.model} ({made.source}), and {model} is another model; {advice}")
+        raise ContractError(
+            f"{folder}: its vectors were made by {made.model} ({made.source}), "
+            f"and {model} is another model; {advice}"
+        )
     if made.role != DOCUMENT:
-        raise ContractError(f"{folder}: its texts were encoded as {made.role}; wanted documents: encode with --role document")
+        raise ContractError(
+            f"{folder}: its texts were encoded as {made.role}; wanted documents: "
+            "encode with --role document"
+        )
 
 
 def files_of(encoder: Encoder[Any]) -> str:
@@ -114,7 +156,9 @@ def files_of(encoder: Encoder[Any]) -> str:
 
 
 def _two_of_the_catalog(*names: str) -> bool:
-    """Whether the names, with what follows an @ or without, are those of two models of the catalog."""
+    """Whether the names, with what follows an @ or without, are those of two models of the
+    catalog.
+    """
     from nearfield.encoders.card import catalogued
 
     found = {catalogued(name.partition("@")[0]) for name in names}
@@ -122,7 +166,9 @@ def _two_of_the_catalog(*names: str) -> bool:
 
 
 def _asked(name: str, asked: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """The model's own name, and `asked` (runtime, precision, device) with what the words after an @ say instead."""
+    """The model's own name, and `asked` (runtime, precision, device) with what the words after an @
+    say instead.
+    """
     from nearfield.encoders.runtimes import RUNTIMES
     from nearfield.encoders.runtimes.choose import PRECISIONS
     from nearfield.errors import ContractError, nearest
@@ -131,16 +177,25 @@ def _asked(name: str, asked: dict[str, str]) -> tuple[str, dict[str, str]]:
     if not at or Path(name).exists():
         return name, asked
     for word in words.split(","):
-        kinds = {"runtime": word in RUNTIMES, "precision": word in PRECISIONS, "device": word.partition(":")[0] in ("cpu", "cuda", "mps")}
+        kinds = {
+            "runtime": word in RUNTIMES,
+            "precision": word in PRECISIONS,
+            "device": word.partition(":")[0] in ("cpu", "cuda", "mps"),
+        }
         if not any(kinds.values()):
             known = (*RUNTIMES, *PRECISIONS, "cpu", "cuda")
-            raise ContractError(f"{name}: {word!r} is no runtime, precision or device; known: {', '.join(known)}.{nearest(word, known)}")
+            raise ContractError(
+                f"{name}: {word!r} is no runtime, precision or device; known: "
+                f"{', '.join(known)}.{nearest(word, known)}"
+            )
         asked = asked | {kind: word for kind, is_one in kinds.items() if is_one}
     return model, asked
 
 
 def split_task(name: str) -> tuple[str, str | None]:
-    """A model's name as the command line has it without its task, and the task in words, which is last and may hold anything."""
+    """A model's name as the command line has it without its task, and the task in words, which is
+    last and may hold anything.
+    """
     found = re.fullmatch(r"(?s)([^@]*)(@|@[^@=]*,)task=(.*)", name)
     if found is None or (len(name) < 256 and Path(name).exists()):  # a longer name is no file's
         return name, None
@@ -148,7 +203,9 @@ def split_task(name: str) -> tuple[str, str | None]:
 
 
 def short_name(name: str) -> str:
-    """What a model that is called `name` on the command line is called in a table: without the folders that it lies in."""
+    """What a model that is called `name` on the command line is called in a table: without the
+    folders that it lies in.
+    """
     model, task = split_task(name)
     return Path(model).name + ("" if task is None else f"@task={task}")
 
@@ -160,11 +217,15 @@ def lasting_name(name: str) -> str:
     return whole + name[len(model) :] if task is not None else whole
 
 
-def judged_split(collection: Collection, name: str | None, on: str, *, models: Sequence[str] = ()) -> Split:
-    """The split called `name`, test where it is None, of the collection opened from `on`; where nearfield cut its splits, that is logged.
+def judged_split(
+    collection: Collection, name: str | None, on: str, *, models: Sequence[str] = ()
+) -> Split:
+    """The split called `name`, test where it is None, of the collection opened from `on`; where
+    nearfield cut its splits, that is logged.
 
-    Where no name is given and the collection has one split, of which some of the `models` were trained on a part, the rest of it.
-    Raises InputError where there is no such split, saying how to make them.
+    Where no name is given and the collection has one split, of which some of the `models` were
+    trained on a part, the rest of it. Raises InputError where there is no such split, saying how to
+    make them.
     """
     import logging
 
@@ -172,7 +233,9 @@ def judged_split(collection: Collection, name: str | None, on: str, *, models: S
     from nearfield.errors import InputError
 
     if collection.cut:
-        logging.getLogger(__name__).info(f"{collection.name}: {collection.cut}; --split all asks every query")
+        logging.getLogger(__name__).info(
+            f"{collection.name}: {collection.cut}; --split all asks every query"
+        )
     if name is None and len(collection.splits) == 1:
         rest = _unseen(collection, models)
         if rest is not None:
@@ -180,12 +243,16 @@ def judged_split(collection: Collection, name: str | None, on: str, *, models: S
     name = name or TEST
     if name != ALL and collection.splits == (ALL,):
         make = f"nearfield data split {shlex.quote(on)} FOLDER"
-        raise InputError(f"{collection.name} has no split {name!r}, only one called all. Give --split all, or make splits first: {make}")
+        raise InputError(
+            f"{collection.name} has no split {name!r}, only one called all. Give "
+            f"--split all, or make splits first: {make}"
+        )
     return collection.split(name)
 
 
 def _unseen(collection: Collection, models: Sequence[str]) -> Split | None:
-    """The judged queries that none of the models was trained on or chosen with, by what their folders say; None where that is all.
+    """The judged queries that none of the models was trained on or chosen with, by what their
+    folders say; None where that is all.
 
     Raises InputError where none are left.
     """
@@ -202,8 +269,14 @@ def _unseen(collection: Collection, models: Sequence[str]) -> Split | None:
     if not seen.any():
         return None
     if seen.all():
-        raise InputError(f"{collection.name}: the models named were trained on or chosen with all of its {len(seen):,} queries; ask others")
-    left = f"the {int((~seen).sum()):,} of its {len(seen):,} queries that the models named were neither trained on nor chosen with"
+        raise InputError(
+            f"{collection.name}: the models named were trained on or chosen with all "
+            f"of its {len(seen):,} queries; ask others"
+        )
+    left = (
+        f"the {int((~seen).sum()):,} of its {len(seen):,} queries that the models named were "
+        "neither trained on nor chosen with"
+    )
     logging.getLogger(__name__).info(f"{collection.name}: asked are {left}")
     return whole.part((~seen).nonzero()[0].tolist(), name="unseen")
 
@@ -215,7 +288,9 @@ def ran_by(encoder: Encoder[Any]) -> str:
 
 
 def running(encoder: Encoder[Any]) -> dict[str, str | None]:
-    """The runtime and the precision of the encoder, and why it is these; of a bag of words, which has neither, that it is one."""
+    """The runtime and the precision of the encoder, and why it is these; of a bag of words, which
+    has neither, that it is one.
+    """
     from nearfield.encoders.text import TextEncoder
 
     if isinstance(encoder, TextEncoder):

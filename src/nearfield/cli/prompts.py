@@ -14,25 +14,38 @@ def prompts(
     model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
     on: Annotated[str, typer.Option(metavar="DATA", help=f"{FORMATS}.")],
     task: Annotated[
-        list[str] | None, typer.Option(help="A task in words to tell the model before each query, where it takes one. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="A task in words to tell the model before each query, "
+            "where it takes one. Repeatable."
+        ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="The collection's split whose judged queries are asked.", show_default="test")] = None,
-    measure: Annotated[str, typer.Option(help="The measure that rows are compared by.")] = "nDCG@10",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="The collection's split whose judged queries are asked.", show_default="test"
+        ),
+    ] = None,
+    measure: Annotated[
+        str, typer.Option(help="The measure that rows are compared by.")
+    ] = "nDCG@10",
     allow: Annotated[list[str] | None, ALLOW] = None,
     runtime: Annotated[str, RUNTIME] = "auto",
     precision: Annotated[str, PRECISION] = "float32",
     device: Annotated[str, DEVICE] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Measure what a model's prompts bring on your data and what they cost: without them, with them, and told each task.
+    """Measure what a model's prompts bring on your data and what they cost: without them, with
+    them, and told each task.
 
-    Documents and queries are the same in every row, so that differences are paired; p is corrected for all pairs of rows (Holm).
-    Tokens are those that the prompt adds to a text.
+    Documents and queries are the same in every row, so that differences are paired; p is corrected
+    for all pairs of rows (Holm). Tokens are those that the prompt adds to a text.
 
     Examples:
 
         nearfield prompts e5-small --on my-data
-        nearfield prompts e5-mistral-7b-instruct --on my-data --task "Given a claim, find what proves or refutes it"
+        nearfield prompts e5-mistral-7b-instruct --on my-data --task "Given a claim, find what
+            proves or refutes it"
     """
     from nearfield.data.open import open_collection
     from nearfield.encoders.text import TextEncoder
@@ -43,13 +56,24 @@ def prompts(
     asked = judged_split(open_collection(on), split, on, models=[model])
     encoder = open_model(model, runtime=runtime, precision=precision, device=device)
     if not isinstance(encoder, TextEncoder):
-        raise ContractError(f"{encoder.contract.name} is a bag of words, which has no prompts to measure; name another model")
+        raise ContractError(
+            f"{encoder.contract.name} is a bag of words, which has no prompts to "
+            "measure; name another model"
+        )
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         found = measure_prompts(
-            encoder, asked, tasks=task or (), measure=measure, measures=(measure,), allow=allow or (), progress=progress
+            encoder,
+            asked,
+            tasks=task or (),
+            measure=measure,
+            measures=(measure,),
+            allow=allow or (),
+            progress=progress,
         )
     if json:
-        emit_json({"model": encoder.contract.name, "comparison": found.comparison, "costs": found.costs})
+        emit_json(
+            {"model": encoder.contract.name, "comparison": found.comparison, "costs": found.costs}
+        )
         return
     out.print(prompts_table(found.comparison, found.costs, without=NONE))
     for note in found.comparison.notes:

@@ -11,11 +11,18 @@ from nearfield.cli.console import emit_json, out
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a run, as `nearfield tune` printed it.")],
-    open_page: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Write the path, its size and the verdict as JSON.")] = False,
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run, as `nearfield tune` printed it.")
+    ],
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Show the page in the browser.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the path, its size and the verdict as JSON.")
+    ] = False,
 ) -> None:
-    """Write report.html into a run folder: the verdict in words, then every number behind it. It needs no network.
+    """Write report.html into a run folder: the verdict in words, then every number behind it. It
+    needs no network.
 
     Examples:
 

@@ -12,21 +12,40 @@ from nearfield.cli.opened import ALLOW, DEVICE
 
 
 def reranker(
-    model: Annotated[str, typer.Argument(help="A cross-encoder's folder, or the encoder on whose backbone a new one is trained.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A cross-encoder's folder, or the encoder on whose backbone a new one is trained."
+        ),
+    ],
     on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
     first: Annotated[
-        str, typer.Option(help="The encoder whose results are ordered, and whose near misses it learns from; MODEL when that is one.")
+        str,
+        typer.Option(
+            help="The encoder whose results are ordered, and whose near misses it "
+            "learns from; MODEL when that is one."
+        ),
     ] = "",
-    to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION-reranker when not given.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A TOML file with what should differ from the default recipe.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The run folder; runs/MODEL-COLLECTION-reranker when not given."),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file with what should differ from the default recipe."),
+    ] = None,
     allow: Annotated[list[str] | None, ALLOW] = None,
     device: Annotated[str, DEVICE] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")
+    ] = False,
 ) -> None:
-    """Train a cross-encoder on a collection and say whether it orders better what a first model finds.
+    """Train a cross-encoder on a collection and say whether it orders better what a first model
+    finds.
 
-    It learns to tell each query's positive from its hard negatives; dev says which weights are kept, and the test split is measured
-    once. A run that was interrupted goes on where it was when the same command is given again.
+    It learns to tell each query's positive from its hard negatives; dev says which weights are
+    kept, and the test split is measured once. A run that was interrupted goes on where it was when
+    the same command is given again.
 
     Examples:
 
@@ -46,11 +65,21 @@ def reranker(
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}-reranker"
     chosen = Recipe.open(recipe) if recipe else Recipe()
     verdict = tune_reranker(
-        model, collection, to=folder, first=first, recipe=chosen, allow=allow or (), setting=Setting(progress_bar, source=on, device=device)
+        model,
+        collection,
+        to=folder,
+        first=first,
+        recipe=chosen,
+        allow=allow or (),
+        setting=Setting(progress_bar, source=on, device=device),
     )
-    comparison = decode(Comparison, read_json(folder / "comparison.json"), Place(folder / "comparison.json"))
+    comparison = decode(
+        Comparison, read_json(folder / "comparison.json"), Place(folder / "comparison.json")
+    )
     if json:
-        emit_json({"run": folder, "model": folder / "model", "verdict": verdict, "comparison": comparison})
+        emit_json(
+            {"run": folder, "model": folder / "model", "verdict": verdict, "comparison": comparison}
+        )
         return
     out.print(comparison_table(comparison))
     out.print(verdict_panel(verdict, model=f"{Path(model).name} reranking", comparison=comparison))

@@ -49,38 +49,66 @@ def search(
     collection: Annotated[str, typer.Argument(help=f"{FORMATS}.")],
     query: Annotated[str, typer.Argument(help="What to look for.")],
     model: Annotated[
-        str | None, typer.Option(help="A model of the catalog, a model folder, or bm25; minilm, or what made the vectors, when not given.")
+        str | None,
+        typer.Option(
+            help="A model of the catalog, a model folder, or bm25; minilm, "
+            "or what made the vectors, when not given."
+        ),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="Results to show.", min=1)] = 10,
-    fuse: Annotated[bool, typer.Option("--fuse", help="Fuse the model's ranking with BM25's and show both ranks.")] = False,
+    fuse: Annotated[
+        bool,
+        typer.Option("--fuse", help="Fuse the model's ranking with BM25's and show both ranks."),
+    ] = False,
     vectors: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The collection's vectors by `nearfield encode`, instead of encoding it now.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="The collection's vectors by `nearfield encode`, instead of encoding it now.",
+        ),
     ] = None,
     runtime: Annotated[str, RUNTIME] = "auto",
     precision: Annotated[str, PRECISION] = "float32",
     device: Annotated[str, DEVICE] = "auto",
     index: Annotated[
-        str, typer.Option(help="exact; or funnel or binary, which score a shortlist: faster over many vectors, and kept beside --vectors.")
+        str,
+        typer.Option(
+            help="exact; or funnel or binary, which score a shortlist: faster over "
+            "many vectors, and kept beside --vectors."
+        ),
     ] = "exact",
     recall: Annotated[
-        float | None, typer.Option(help="Share of the exact results that --index has to find, measured; .98 by default.", min=0.01, max=1)
+        float | None,
+        typer.Option(
+            help="Share of the exact results that --index has to find, measured; .98 by default.",
+            min=0.01,
+            max=1,
+        ),
     ] = None,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
-    explain: Annotated[bool, typer.Option("--explain", help="Show the terms, or the tokens, that each score is the sum of.")] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Show the terms, or the tokens, that each score is the sum of."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder order what they find.
+    """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder
+    order what they find.
 
-    --explain lists what a score is made of: of BM25 and sparse models the terms that query and document share, and the query's that found
-    nothing; of multi-vector ones each of the query's tokens with the document's closest. A dense model's or cross-encoder's has no parts.
+    --explain lists what a score is made of: of BM25 and sparse models the terms that query and
+    document share, and the query's that found nothing; of multi-vector ones each of the query's
+    tokens with the document's closest. A dense model's or cross-encoder's has no parts.
 
     Examples:
 
         nearfield search stdlib "read a file line by line"
         nearfield search my-data "late delivery" --model bm25 -k 3 --explain
         nearfield search my-data "late delivery" --vectors vectors/documents --fuse --json
-        nearfield search my-data "late delivery" --vectors vectors/documents --index binary --recall 0.95
+        nearfield search my-data "late delivery" --vectors vectors/documents --index binary --recall
+            0.95
         nearfield search my-data "late delivery" --fuse --rerank ./cross-encoder --depth 50
     """
     from nearfield.data.open import open_collection
@@ -92,22 +120,60 @@ def search(
     judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
     wanted = k if judge is None else max(k, depth)
     reach = max(wanted, FUSED_DEPTH) if fuse else wanted
-    opened = partial(open_model, model, runtime=runtime, precision=precision, device=device, proof=proof_on(data.document_texts, None))
-    found = {} if model == BM25 else {model: _embedded(data, query, model, opened, _Search(vectors, sure, reach, index, recall or RECALL))}
+    opened = partial(
+        open_model,
+        model,
+        runtime=runtime,
+        precision=precision,
+        device=device,
+        proof=proof_on(data.document_texts, None),
+    )
+    found = (
+        {}
+        if model == BM25
+        else {
+            model: _embedded(
+                data, query, model, opened, _Search(vectors, sure, reach, index, recall or RECALL)
+            )
+        }
+    )
     if fuse or model == BM25:
         found[BM25] = _lexical(data, query, reach)
     rankings = {name: each.ranking for name, each in found.items()}
-    final = reciprocal_rank_fusion(list(rankings.values()), k=wanted) if len(rankings) > 1 else next(iter(rankings.values())).top(wanted)
+    final = (
+        reciprocal_rank_fusion(list(rankings.values()), k=wanted)
+        if len(rankings) > 1
+        else next(iter(rankings.values())).top(wanted)
+    )
     if judge is not None:
         final = _reranked(data, query, final, judge, depth).top(k)
         found |= _judged(query, final, judge) if explain else {}
     parts = rankings if len(rankings) > 1 or judge is not None else {}
-    rows, stopped = _rows(data, final, parts, explained=found if explain else {}), _stopped(query, found)
-    facts = {"collection": data.name, "query": query, "model": model, "fused": len(rankings) > 1, "reranked": rerank}
-    emit_json(facts | {"stop_words": stopped, "results": rows}) if json else _show(rows, list(parts), stopped if explain else {})
+    rows, stopped = (
+        _rows(data, final, parts, explained=found if explain else {}),
+        _stopped(query, found),
+    )
+    facts = {
+        "collection": data.name,
+        "query": query,
+        "model": model,
+        "fused": len(rankings) > 1,
+        "reranked": rerank,
+    }
+    emit_json(facts | {"stop_words": stopped, "results": rows}) if json else _show(
+        rows, list(parts), stopped if explain else {}
+    )
 
 
-def _check(query: str, model: str | None, vectors: Path | None, index: str, recall: float | None, *, fuse: bool) -> None:
+def _check(
+    query: str,
+    model: str | None,
+    vectors: Path | None,
+    index: str,
+    recall: float | None,
+    *,
+    fuse: bool,
+) -> None:
     """Raise InputError for what cannot be searched, before anything is opened."""
     from nearfield.errors import InputError
     from nearfield.index import shortlist_kind
@@ -117,16 +183,26 @@ def _check(query: str, model: str | None, vectors: Path | None, index: str, reca
     if index != EXACT:
         shortlist_kind(index)
     elif recall is not None:
-        raise InputError("--recall is what an index has to find, and exact search finds all; leave it out, or add --index binary")
+        raise InputError(
+            "--recall is what an index has to find, and exact search finds all; "
+            "leave it out, or add --index binary"
+        )
     if model == BM25 and fuse:
-        raise InputError("there is nothing to fuse: --fuse adds bm25 to a model, and the model is bm25; leave it out")
+        raise InputError(
+            "there is nothing to fuse: --fuse adds bm25 to a model, and the model is "
+            "bm25; leave it out"
+        )
     if model == BM25 and vectors is not None:
-        raise InputError("bm25 reads words and no vectors; leave out --vectors, or name the model that made them (--fuse adds bm25)")
+        raise InputError(
+            "bm25 reads words and no vectors; leave out --vectors, or name the model "
+            "that made them (--fuse adds bm25)"
+        )
 
 
 @dataclass(frozen=True)
 class _Search:
-    """How vectors are searched: those of a `folder` or ones made now, for `depth` results, exactly or by an index of measured recall.
+    """How vectors are searched: those of a `folder` or ones made now, for `depth` results, exactly
+    or by an index of measured recall.
 
     `sure`: the folder's are known to be the model's, before that is opened.
     """
@@ -140,23 +216,31 @@ class _Search:
 
 @dataclass(frozen=True)
 class _Found:
-    """A ranking for the query in `asked`, and the documents' embeddings, None where they are made again when one is looked at."""
+    """A ranking for the query in `asked`, and the documents' embeddings, None where they are made
+    again when one is looked at.
+    """
 
     ranking: Ranking
     asked: Asked
     documents: Embeddings | None = None
 
     def why(self, position: int, data: Collection) -> tuple[list[Match], list[str]]:
-        """What the document's score is the sum of, and the query's terms that found nothing in it."""
+        """What the document's score is the sum of, and the query's terms that found nothing
+        in it.
+        """
         from nearfield.search.explain import explain, unmet
 
         text, documents = data.document_texts[position], self.documents
         if documents is None:
             documents, position = self.asked.encoder.encode([text], DOCUMENT), 0
-        return explain(self.asked, documents, position, text=text), unmet(self.asked, documents, position)
+        return explain(self.asked, documents, position, text=text), unmet(
+            self.asked, documents, position
+        )
 
 
-def _embedded(data: Collection, query: str, model: str, opened: Callable[[], Encoder[Any]], search: _Search) -> _Found:
+def _embedded(
+    data: Collection, query: str, model: str, opened: Callable[[], Encoder[Any]], search: _Search
+) -> _Found:
     from nearfield.errors import ContractError
     from nearfield.search.explain import Asked
     from nearfield.search.indexed import indexed
@@ -169,27 +253,48 @@ def _embedded(data: Collection, query: str, model: str, opened: Callable[[], Enc
     if folder is not None and not search.sure:
         check_maker(folder, files_of(encoder), model)
     if isinstance(stored, Dense) and stored.dim > encoder.contract.dim:
-        raise ContractError(f"{folder}: its vectors have {stored.dim} dimensions, {model}'s {encoder.contract.dim}; name their model")
+        raise ContractError(
+            f"{folder}: its vectors have {stored.dim} dimensions, {model}'s "
+            f"{encoder.contract.dim}; name their model"
+        )
     kind = encoder.contract.kind if stored is None else stored.kind
     if search.index != EXACT and kind != Dense.kind:
-        raise ContractError(f"--index {search.index} is for dense vectors; those of {model} are {kind}, which are searched exactly")
+        raise ContractError(
+            f"--index {search.index} is for dense vectors; those of {model} are "
+            f"{kind}, which are searched exactly"
+        )
     if stored is None:
         with progress_bar(f"encoding with {model}, {ran_by(encoder)}") as progress:
             stored = encoder.encode(data.document_texts, DOCUMENT, progress=progress)
     asked = encoder.encode([query], QUERY)
     if not isinstance(stored, Dense):
-        ranking = retrieve(asked, stored, query_ids=(QUERY,), document_ids=data.document_ids, k=search.depth)
+        ranking = retrieve(
+            asked, stored, query_ids=(QUERY,), document_ids=data.document_ids, k=search.depth
+        )
         return _Found(ranking, Asked(encoder, query, asked), stored)
-    index = None if search.index == EXACT else indexed(stored, search.index, k=search.depth, recall=search.recall, folder=folder)
+    index = (
+        None
+        if search.index == EXACT
+        else indexed(stored, search.index, k=search.depth, recall=search.recall, folder=folder)
+    )
     asked = asked.truncate(stored.dim)
-    ranking = retrieve(asked, stored, query_ids=(QUERY,), document_ids=data.document_ids, k=search.depth, index=index)
+    ranking = retrieve(
+        asked,
+        stored,
+        query_ids=(QUERY,),
+        document_ids=data.document_ids,
+        k=search.depth,
+        index=index,
+    )
     return _Found(ranking, Asked(encoder, query, asked), stored)
 
 
 def _model(model: str | None, vectors: Path | None) -> tuple[str, bool]:
-    """The model to search by, by default what made the vectors, and whether they are known to be its own before it is opened.
+    """The model to search by, by default what made the vectors, and whether they are known to be
+    its own before it is opened.
 
-    Raises InputError where they do not say what made them and no model is named, ContractError where they are another's.
+    Raises InputError where they do not say what made them and no model is named, ContractError
+    where they are another's.
     """
     from nearfield.errors import InputError
     from nearfield.store.made_by import MadeBy
@@ -209,7 +314,9 @@ def _model(model: str | None, vectors: Path | None) -> tuple[str, bool]:
 
 
 def _opened(folder: Path, data: Collection) -> Embeddings:
-    """The vectors in `folder`. Raises InputError where they are not one for each of the collection's documents, in their order."""
+    """The vectors in `folder`. Raises InputError where they are not one for each of the
+    collection's documents, in their order.
+    """
     from nearfield.encoders.bulk.manifest import changed_texts
     from nearfield.errors import InputError
     from nearfield.similarity.embeddings import IDS
@@ -218,14 +325,28 @@ def _opened(folder: Path, data: Collection) -> Embeddings:
 
     stored = open_embeddings(folder)
     if len(stored) != len(data.document_ids):
-        raise InputError(f"holds {len(stored)} vectors, {data.name} has {len(data.document_ids)} documents; encode it again", path=folder)
+        raise InputError(
+            f"holds {len(stored)} vectors, {data.name} has {len(data.document_ids)} "
+            "documents; encode it again",
+            path=folder,
+        )
     names = read_ids(folder)
-    if names is not None and any(name != known for name, known in zip_longest(names, data.document_ids)):
-        raise InputError(f"names other documents than {data.name} has, or in another order; encode it again", path=folder / IDS)
+    if names is not None and any(
+        name != known for name, known in zip_longest(names, data.document_ids)
+    ):
+        raise InputError(
+            f"names other documents than {data.name} has, or in another order; encode it again",
+            path=folder / IDS,
+        )
     changed = changed_texts(folder, data.document_texts)
     if changed:
-        texts = f"{len(changed):,} of {len(data.document_ids):,} texts of {data.name}, {data.document_ids[changed[0]]} the first,"
-        raise InputError(f"{texts} are others than those that were encoded; encode it again", path=folder)
+        texts = (
+            f"{len(changed):,} of {len(data.document_ids):,} texts of {data.name}, "
+            f"{data.document_ids[changed[0]]} the first,"
+        )
+        raise InputError(
+            f"{texts} are others than those that were encoded; encode it again", path=folder
+        )
     return stored
 
 
@@ -239,32 +360,62 @@ def _lexical(data: Collection, query: str, depth: int) -> _Found:
     return _Found(ranking, Asked(index.encoder, query, index.encoder.encode([query], QUERY)))
 
 
-def _reranked(data: Collection, query: str, ranking: Ranking, judge: PairScorer, depth: int) -> Ranking:
+def _reranked(
+    data: Collection, query: str, ranking: Ranking, judge: PairScorer, depth: int
+) -> Ranking:
     from nearfield.search.rerank import rerank
 
     with progress_bar(f"reranking with {judge.name}") as progress:
-        return rerank(ranking, judge, query_texts=[query], document_texts=data.document_texts, depth=depth, progress=progress)
+        return rerank(
+            ranking,
+            judge,
+            query_texts=[query],
+            document_texts=data.document_texts,
+            depth=depth,
+            progress=progress,
+        )
 
 
 def _judged(query: str, final: Ranking, judge: PairScorer) -> dict[str, _Found]:
-    """What explains a reranker's scores: of a multi-vector model the tokens that met; a cross-encoder's score has no parts."""
+    """What explains a reranker's scores: of a multi-vector model the tokens that met; a
+    cross-encoder's score has no parts.
+    """
     from nearfield.encoders.encoder_scorer import EncoderScorer
     from nearfield.search.explain import Asked
 
     if not isinstance(judge, EncoderScorer):
         return {}
-    return {f"{judge.name}, reranking": _Found(final, Asked(judge.encoder, query, judge.encoder.encode([query], QUERY)))}
+    return {
+        f"{judge.name}, reranking": _Found(
+            final, Asked(judge.encoder, query, judge.encoder.encode([query], QUERY))
+        )
+    }
 
 
-def _rows(data: Collection, final: Ranking, parts: dict[str, Ranking], *, explained: dict[str, _Found]) -> list[dict[str, Any]]:
-    """A row a result, with its ranks in `parts`, and what its score in each of `explained` is made of."""
-    places = {name: {document: rank for rank, document in enumerate(part.documents[0].tolist(), 1)} for name, part in parts.items()}
+def _rows(
+    data: Collection, final: Ranking, parts: dict[str, Ranking], *, explained: dict[str, _Found]
+) -> list[dict[str, Any]]:
+    """A row a result, with its ranks in `parts`, and what its score in each of `explained` is made
+    of.
+    """
+    places = {
+        name: {document: rank for rank, document in enumerate(part.documents[0].tolist(), 1)}
+        for name, part in parts.items()
+    }
     rows: list[dict[str, Any]] = []
-    for rank, (position, score) in enumerate(zip(final.documents[0].tolist(), final.scores[0].tolist(), strict=True), 1):
+    for rank, (position, score) in enumerate(
+        zip(final.documents[0].tolist(), final.scores[0].tolist(), strict=True), 1
+    ):
         if position < 0:
             break
-        row = {"rank": rank, "score": score} | {name: data.documents[name][position].as_py() for name in ("id", "title", "text")}
-        row |= {"ranks": {name: place.get(position) for name, place in places.items()}} if parts else {}
+        row = {"rank": rank, "score": score} | {
+            name: data.documents[name][position].as_py() for name in ("id", "title", "text")
+        }
+        row |= (
+            {"ranks": {name: place.get(position) for name, place in places.items()}}
+            if parts
+            else {}
+        )
         whys = {name: each.why(position, data) for name, each in explained.items()}
         why = {
             "matches": {name: made_of for name, (made_of, _) in whys.items()},
@@ -278,9 +429,14 @@ def _show(rows: list[dict[str, Any]], parts: list[str], stopped: dict[str, list[
     if rows:
         _show_results(rows, parts)
     else:
-        out.print("Nothing was found: no document shares a word or a term with the query; --explain names its stop words.")
+        out.print(
+            "Nothing was found: no document shares a word or a term with the query; "
+            "--explain names its stop words."
+        )
     for name, words in stopped.items():
-        out.print(f"{name} leaves out stop words: {', '.join(words)}", highlight=False, soft_wrap=True)
+        out.print(
+            f"{name} leaves out stop words: {', '.join(words)}", highlight=False, soft_wrap=True
+        )
 
 
 def _show_results(rows: list[dict[str, Any]], parts: list[str]) -> None:
@@ -293,7 +449,12 @@ def _show_results(rows: list[dict[str, Any]], parts: list[str]) -> None:
     table.add_column("document")
     for row in rows:
         ranks = [str(row["ranks"][name] or "–") for name in parts]
-        table.add_row(str(row["rank"]), f"{row['score']:.4f}", *ranks, Text.assemble((f"{row['id']}  ", "cyan"), _snippet(row)))
+        table.add_row(
+            str(row["rank"]),
+            f"{row['score']:.4f}",
+            *ranks,
+            Text.assemble((f"{row['id']}  ", "cyan"), _snippet(row)),
+        )
     out.print(table)
     if "matches" in rows[0]:
         _show_matches(rows)
@@ -315,13 +476,23 @@ def _show_matches(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         for name, matches in row["matches"].items():
             parts = [
-                _summed(part, [match for match in matches if match.part == part]) for part in dict.fromkeys(each.part for each in matches)
+                _summed(part, [match for match in matches if match.part == part])
+                for part in dict.fromkeys(each.part for each in matches)
             ]
-            made_of = " + ".join(parts) or "nothing that can be named: one product of two vectors, or no shared term"
+            made_of = " + ".join(parts) or (
+                "nothing that can be named: one product of two vectors, or no shared term"
+            )
             terms = row["unmet"][name]
             more = f" and {len(terms) - SHOWN_MATCHES} more" if len(terms) > SHOWN_MATCHES else ""
-            nothing = f"; nothing found for {', '.join(terms[:SHOWN_MATCHES])}{more}" if terms else ""
-            out.print(f"{row['rank']}  {row['id']}, {name}: {made_of}{nothing}", markup=False, highlight=False, soft_wrap=True)
+            nothing = (
+                f"; nothing found for {', '.join(terms[:SHOWN_MATCHES])}{more}" if terms else ""
+            )
+            out.print(
+                f"{row['rank']}  {row['id']}, {name}: {made_of}{nothing}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def _summed(part: str, matches: list[Match]) -> str:
@@ -329,7 +500,10 @@ def _summed(part: str, matches: list[Match]) -> str:
     largest = sorted(matches, key=lambda match: -match.score)
     shown = [f"{_pair(match)} {match.score:.4f}" for match in largest[:SHOWN_MATCHES]]
     if len(largest) > SHOWN_MATCHES:
-        shown.append(f"{len(largest) - SHOWN_MATCHES} more {sum(match.score for match in largest[SHOWN_MATCHES:]):.4f}")
+        shown.append(
+            f"{len(largest) - SHOWN_MATCHES} more "
+            f"{sum(match.score for match in largest[SHOWN_MATCHES:]):.4f}"
+        )
     return f"{part} ({' + '.join(shown)})" if part else " + ".join(shown)
 
 

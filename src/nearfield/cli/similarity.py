@@ -18,10 +18,22 @@ Pair = tuple[str, str, dict[str, float]]
 
 
 def similarity(
-    texts: Annotated[list[str], typer.Argument(help="Two texts or more, each compared with each; one is enough with --against.")],
-    model: Annotated[str, typer.Option(help="A model of the catalog or a model folder.")] = "minilm",
-    against: Annotated[list[str] | None, typer.Option(help="A document to compare each text with, as its query. Repeatable.")] = None,
-    metric: Annotated[str | None, typer.Option(help="Order by this similarity instead of the model's own.")] = None,
+    texts: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two texts or more, each compared with each; one is enough with --against."
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="A model of the catalog or a model folder.")
+    ] = "minilm",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="A document to compare each text with, as its query. Repeatable."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="Order by this similarity instead of the model's own.")
+    ] = None,
     runtime: Annotated[str, RUNTIME] = "auto",
     precision: Annotated[str, PRECISION] = "float32",
     device: Annotated[str, DEVICE] = "auto",
@@ -29,8 +41,8 @@ def similarity(
 ) -> None:
     """Show cosine, dot and negative euclidean similarity of texts, best first; higher is closer.
 
-    The model's own similarity is marked; asking for another warns with what it costs on these texts. A model whose embeddings are not
-    dense (sparse, multi-vector) has its own alone.
+    The model's own similarity is marked; asking for another warns with what it costs on these
+    texts. A model whose embeddings are not dense (sparse, multi-vector) has its own alone.
 
     Examples:
 
@@ -55,27 +67,49 @@ def similarity(
     if kind == "dense":
         warn_of_metric(encoder.contract, chosen, query=query.floats(), document=document.floats())
     elif metric is not None:
-        raise ContractError(f"{model}: its embeddings are {kind}, whose only similarity is their own ({own}); leave out --metric")
-    pairs = sorted(_pairs(texts, against, query, document, own=own), key=lambda pair: -pair[2][chosen])
+        raise ContractError(
+            f"{model}: its embeddings are {kind}, whose only similarity is their "
+            f"own ({own}); leave out --metric"
+        )
+    pairs = sorted(
+        _pairs(texts, against, query, document, own=own), key=lambda pair: -pair[2][chosen]
+    )
     if json:
         rows = [{"a": a, "b": b} | values for a, b, values in pairs]
-        emit_json({"model": encoder.contract.name, "own_metric": own, "metric": chosen, "pairs": rows})
+        emit_json(
+            {"model": encoder.contract.name, "own_metric": own, "metric": chosen, "pairs": rows}
+        )
     else:
         _show(pairs, encoder.contract.name, own)
 
 
-def _pairs(texts: list[str], against: list[str] | None, query: Embeddings, document: Embeddings, *, own: str) -> list[Pair]:
-    """Each pair of texts with its similarities: every one of dense vectors, and of other kinds the one that is the model's `own`."""
+def _pairs(
+    texts: list[str],
+    against: list[str] | None,
+    query: Embeddings,
+    document: Embeddings,
+    *,
+    own: str,
+) -> list[Pair]:
+    """Each pair of texts with its similarities: every one of dense vectors, and of other kinds the
+    one that is the model's `own`.
+    """
     from nearfield.similarity.dense import Dense
     from nearfield.similarity.functions import FUNCTIONS
 
     if isinstance(query, Dense) and isinstance(document, Dense):
-        scores = {name: function(query.floats(), document.floats()) for name, function in FUNCTIONS.items()}
+        scores = {
+            name: function(query.floats(), document.floats())
+            for name, function in FUNCTIONS.items()
+        }
     else:
         scores = {own: query.scores(document)}
     others = against or texts
     places = [(a, b) for a in range(len(texts)) for b in range(len(others)) if against or a < b]
-    return [(texts[a], others[b], {name: float(table[a, b]) for name, table in scores.items()}) for a, b in places]
+    return [
+        (texts[a], others[b], {name: float(table[a, b]) for name, table in scores.items()})
+        for a, b in places
+    ]
 
 
 def _show(pairs: list[Pair], model: str, own: str) -> None:
@@ -87,8 +121,18 @@ def _show(pairs: list[Pair], model: str, own: str) -> None:
     table.add_column("b")
     for name in pairs[0][2]:
         mark = name == own
-        table.add_column(f"{name} *" if mark else name, justify="right", style="bold" if mark else "dim", no_wrap=True)
+        table.add_column(
+            f"{name} *" if mark else name,
+            justify="right",
+            style="bold" if mark else "dim",
+            no_wrap=True,
+        )
     for a, b, values in pairs:
         table.add_row(Text(a), Text(b), *(f"{value:.4f}" for value in values.values()))
     out.print(table)
-    out.print(f"* what {model} is made for; higher is closer in every column", style="dim", highlight=False, markup=False)
+    out.print(
+        f"* what {model} is made for; higher is closer in every column",
+        style="dim",
+        highlight=False,
+        markup=False,
+    )

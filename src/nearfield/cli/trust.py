@@ -1,4 +1,6 @@
-"""Whether a command may run code that a model's folder names: an option of every command that opens a model to use it."""
+"""Whether a command may run code that a model's folder names: an option of every command that opens
+a model to use it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ import typer
 
 TRUST = ContextVar("trust_remote_code", default=False)
 """Whether the command that runs was told so."""
-_OPTION = typer.Option("--trust-remote-code", help="Run the code that a model's folder names (auto_map). Read it first; its hash is shown.")
+_OPTION = typer.Option(
+    "--trust-remote-code",
+    help="Run the code that a model's folder names (auto_map). Read it first; its hash is shown.",
+)
 _NAME = "trust_remote_code"
 
 
@@ -28,7 +33,9 @@ def may_run_code(command: Callable[..., None]) -> Callable[..., None]:
             TRUST.reset(before)
 
     signature = inspect.signature(command, eval_str=True)
-    own = inspect.Parameter(_NAME, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, _OPTION])
+    own = inspect.Parameter(
+        _NAME, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, _OPTION]
+    )
     parameters = {**signature.parameters, _NAME: own}
     _run.__signature__ = signature.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
     _run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}

@@ -18,24 +18,45 @@ def tune(
     model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
     on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
     pairs: Annotated[
-        str | None, typer.Option(help="Learn from these pairs, of any size, and measure on --on: a JSONL, CSV, TSV or Parquet file.")
+        str | None,
+        typer.Option(
+            help="Learn from these pairs, of any size, and measure on --on: "
+            "a JSONL, CSV, TSV or Parquet file."
+        ),
     ] = None,
-    to: Annotated[Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION when not given.")] = None,
-    guard: Annotated[list[str] | None, typer.Option(help="What must not get worse: a collection or scored pairs. Repeatable.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION when not given.")
+    ] = None,
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(help="What must not get worse: a collection or scored pairs. Repeatable."),
+    ] = None,
     recipe: Annotated[
-        Path | None, typer.Option(help="A TOML file with what should differ from the default recipe of the model's kind.")
+        Path | None,
+        typer.Option(
+            help="A TOML file with what should differ from the default recipe of the model's kind."
+        ),
     ] = None,
     allow: Annotated[
-        list[str] | None, typer.Option(help="Go on in spite of this error of the data doctor, or trained-on. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Go on in spite of this error of the data doctor, or trained-on. Repeatable."
+        ),
     ] = None,
-    processes: Annotated[int, typer.Option(help="Processes that share the training, on a GPU each where there are GPUs.")] = 1,
+    processes: Annotated[
+        int,
+        typer.Option(help="Processes that share the training, on a GPU each where there are GPUs."),
+    ] = 1,
     device: Annotated[str, DEVICE] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")
+    ] = False,
 ) -> None:
-    """Tune MODEL on a collection: check the data, freeze the baseline, mine negatives, train, merge, and test once.
+    """Tune MODEL on a collection: check the data, freeze the baseline, mine negatives, train,
+    merge, and test once.
 
-    Ends with the verdict on queries that nothing before has seen: better, no difference shown, or worse. A run that was
-    interrupted goes on where it was when the same command is given again.
+    Ends with the verdict on queries that nothing before has seen: better, no difference shown, or
+    worse. A run that was interrupted goes on where it was when the same command is given again.
 
     Examples:
 
@@ -53,17 +74,30 @@ def tune(
 
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
-    chosen = Recipe.open(recipe, kind=read_model_folder(model_path(model)).contract.kind) if recipe else None
+    chosen = (
+        Recipe.open(recipe, kind=read_model_folder(model_path(model)).contract.kind)
+        if recipe
+        else None
+    )
     with together(processes) as group:
         setting = Setting(progress_bar, group, source=on, device=device)
         verdict = run(
-            model, collection, to=folder, recipe=chosen, guards=guard or (), allow=allow or (), pairs=pairs or "", setting=setting
+            model,
+            collection,
+            to=folder,
+            recipe=chosen,
+            guards=guard or (),
+            allow=allow or (),
+            pairs=pairs or "",
+            setting=setting,
         )
     show_run(folder, verdict, json=json)
 
 
 def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
-    """Write the finished run's model card and report, and print its verdict and where everything lies."""
+    """Write the finished run's model card and report, and print its verdict and where everything
+    lies.
+    """
     from nearfield.report.card import model_card
     from nearfield.report.facts import read_run
     from nearfield.report.table import comparison_table, verdict_panel
@@ -74,15 +108,31 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
     write_text(folder / "model" / "README.md", model_card(facts))
     report = _report(folder)
     if json:
-        emit_json({"run": folder, "model": folder / "model", "report": report, "verdict": verdict, "comparison": facts.comparison})
+        emit_json(
+            {
+                "run": folder,
+                "model": folder / "model",
+                "report": report,
+                "verdict": verdict,
+                "comparison": facts.comparison,
+            }
+        )
         return
     if facts.comparison is not None:
         out.print(comparison_table(facts.comparison))
     if facts.findings:
-        counts = {severity: sum(finding.severity == severity for finding in facts.findings) for severity in ("error", "warning", "note")}
+        counts = {
+            severity: sum(finding.severity == severity for finding in facts.findings)
+            for severity in ("error", "warning", "note")
+        }
         found = ", ".join(plural(count, severity) for severity, count in counts.items() if count)
         names = ", ".join(finding.check for finding in facts.findings)
-        out.print(f"The doctor found {found}: {names}. The report says more.", style="dim", markup=False, highlight=False)
+        out.print(
+            f"The doctor found {found}: {names}. The report says more.",
+            style="dim",
+            markup=False,
+            highlight=False,
+        )
     out.print(verdict_panel(verdict, model=facts.about.model, comparison=facts.comparison))
     for name, path in (("model", folder / "model"), ("report", report)):
         if path is not None:
@@ -90,12 +140,20 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
 
 
 def _report(folder: Path) -> Path | None:
-    """The report's path; None, with the line that brings what it needs, where that is not installed: the run itself is done."""
+    """The report's path; None, with the line that brings what it needs, where that is not
+    installed: the run itself is done.
+    """
     from nearfield.errors import MissingExtra
     from nearfield.report.page import write_report
 
     try:
         return write_report(folder)
     except MissingExtra as error:
-        err.print(f"warning: no report was written: {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        err.print(
+            f"warning: no report was written: {error}",
+            style="yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
         return None

@@ -1,4 +1,6 @@
-"""`nearfield words`: word vectors asked for neighbours and analogies, and measured on published tests."""
+"""`nearfield words`: word vectors asked for neighbours and analogies, and measured on published
+tests.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,29 @@ from nearfield.cli.console import emit_json, out, progress_bar
 if TYPE_CHECKING:
     from nearfield.evaluate.analogies import SectionAccuracy
 
-words = typer.Typer(no_args_is_help=True, help="Neighbours and analogies of word vectors, and how well they do on published tests.")
+words = typer.Typer(
+    no_args_is_help=True,
+    help="Neighbours and analogies of word vectors, and how well they do on published tests.",
+)
 
-Vectors = Annotated[str, typer.Argument(metavar="VECTORS", help="A word2vec, GloVe or fastText (.vec) file, or a static model's folder.")]
+Vectors = Annotated[
+    str,
+    typer.Argument(
+        metavar="VECTORS",
+        help="A word2vec, GloVe or fastText (.vec) file, or a static model's folder.",
+    ),
+]
 Test = Annotated[Path, typer.Option("--on", metavar="FILE", help="The test.")]
-First = Annotated[int, typer.Option(min=1, help="How many of the words count; files have the most frequent first.")]
-Case = Annotated[bool, typer.Option("--case/--no-case", help="Whether words that differ in case only are different words.")]
+First = Annotated[
+    int,
+    typer.Option(min=1, help="How many of the words count; files have the most frequent first."),
+]
+Case = Annotated[
+    bool,
+    typer.Option(
+        "--case/--no-case", help="Whether words that differ in case only are different words."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 FIRST = 300_000  # as in evaluate.words, which is not imported for a quick start
 
@@ -26,7 +45,9 @@ FIRST = 300_000  # as in evaluate.words, which is not imported for a quick start
 def nearest(
     vectors: Vectors,
     word: Annotated[list[str], typer.Argument(metavar="WORD...", help="The words that are added.")],
-    minus: Annotated[list[str] | None, typer.Option(help="A word that is subtracted. Repeatable.")] = None,
+    minus: Annotated[
+        list[str] | None, typer.Option(help="A word that is subtracted. Repeatable.")
+    ] = None,
     k: Annotated[int, typer.Option(min=1, help="How many words to show.")] = 10,
     json: Json = False,
 ) -> None:
@@ -49,16 +70,19 @@ def nearest(
 
 
 @words.command()
-def analogies(vectors: Vectors, on: Test, first: First = FIRST, case: Case = False, json: Json = False) -> None:
+def analogies(
+    vectors: Vectors, on: Test, first: First = FIRST, case: Case = False, json: Json = False
+) -> None:
     """How many analogies (a is to b as c is to ...) the vectors answer rightly, by section.
 
-    The answer is the word nearest to b - a + c that is none of the three. Questions with an unknown word are left out and
-    counted. The figures are gensim's.
+    The answer is the word nearest to b - a + c that is none of the three. Questions with an unknown
+    word are left out and counted. The figures are gensim's.
 
     Examples:
 
         nearfield words analogies glove.6B.50d.txt --on questions-words.txt
-        nearfield words analogies GoogleNews-vectors-negative300.bin --on questions-words.txt --first 30000
+        nearfield words analogies GoogleNews-vectors-negative300.bin --on questions-words.txt
+            --first 30000
     """
     from nearfield.data.readers.word_tests import read_analogies
     from nearfield.data.word_vectors import WordVectors
@@ -66,7 +90,9 @@ def analogies(vectors: Vectors, on: Test, first: First = FIRST, case: Case = Fal
 
     asked = read_analogies(on)
     with progress_bar("analogies") as progress:
-        rows = word_analogies(WordVectors.open(vectors), asked, first=first, fold_case=not case, progress=progress)
+        rows = word_analogies(
+            WordVectors.open(vectors), asked, first=first, fold_case=not case, progress=progress
+        )
     if json:
         emit_json([{**vars(row), "accuracy": row.accuracy} for row in rows])
     else:
@@ -74,7 +100,9 @@ def analogies(vectors: Vectors, on: Test, first: First = FIRST, case: Case = Fal
 
 
 @words.command()
-def similarity(vectors: Vectors, on: Test, first: First = FIRST, case: Case = False, json: Json = False) -> None:
+def similarity(
+    vectors: Vectors, on: Test, first: First = FIRST, case: Case = False, json: Json = False
+) -> None:
     """The rank correlation of the words' cosines with how alike people find them.
 
     Pairs with an unknown word are left out and counted. The figures are gensim's.
@@ -94,7 +122,10 @@ def similarity(vectors: Vectors, on: Test, first: First = FIRST, case: Case = Fa
         emit_json(found)
         return
     figures = f"Spearman {found.spearman:.4f}, Pearson {found.pearson:.4f}"
-    out.print(f"{figures} on {found.pairs:,} pairs; {found.unknown:,} left out for an unknown word", highlight=False)
+    out.print(
+        f"{figures} on {found.pairs:,} pairs; {found.unknown:,} left out for an unknown word",
+        highlight=False,
+    )
 
 
 def _show(rows: list[SectionAccuracy]) -> None:
@@ -106,5 +137,12 @@ def _show(rows: list[SectionAccuracy]) -> None:
         table.add_column(title, justify="right")
     for row in rows:
         style = "bold" if row is rows[-1] else None
-        table.add_row(row.section, f"{row.accuracy:.4f}", f"{row.correct:,}", f"{row.asked:,}", f"{row.unknown:,}", style=style)
+        table.add_row(
+            row.section,
+            f"{row.accuracy:.4f}",
+            f"{row.correct:,}",
+            f"{row.asked:,}",
+            f"{row.unknown:,}",
+            style=style,
+        )
     out.print(table)

@@ -1,4 +1,6 @@
-"""Arrow tables on disk: conformed to a schema, written as IPC files, memory-mapped, fingerprinted."""
+"""Arrow tables on disk: conformed to a schema, written as IPC files, memory-mapped,
+fingerprinted.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,14 @@ _AGAIN = "import it again with `nearfield data import`"
 
 
 def conform(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
-    """`table` with exactly the columns of `schema`, null strings as "". Raises CollectionError when it does not fit."""
+    """`table` with exactly the columns of `schema`, null strings as "". Raises CollectionError when
+    it does not fit.
+    """
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
-        raise CollectionError(f"{what} has columns {', '.join(table.column_names)}; wanted also {', '.join(missing)}")
+        raise CollectionError(
+            f"{what} has columns {', '.join(table.column_names)}; wanted also {', '.join(missing)}"
+        )
     strings = [field.name for field in schema if pa.types.is_string(field.type)]
     if table.schema.equals(schema) and not any(table[name].null_count for name in strings):
         return table
@@ -31,7 +37,9 @@ def conform(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
     except (pa.ArrowException, ValueError) as error:
         wanted = ", ".join(f"{field.name}: {field.type}" for field in schema)
         raise CollectionError(f"{what} does not fit ({error}); wanted {wanted}") from error
-    filled = [pc.fill_null(table[name], "") if name in strings else table[name] for name in schema.names]
+    filled = [
+        pc.fill_null(table[name], "") if name in strings else table[name] for name in schema.names
+    ]
     return pa.Table.from_arrays(filled, schema=schema)
 
 
@@ -42,15 +50,20 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 def open_table(path: Path) -> pa.Table:
-    """The table in an Arrow IPC file, memory-mapped. Raises InputError when it is missing or damaged."""
+    """The table in an Arrow IPC file, memory-mapped. Raises InputError when it is missing or
+    damaged.
+    """
     with _reading(path), pa.memory_map(str(path)) as source:
         table = pa.ipc.open_file(source).read_all()
-        table.validate(full=True)  # offsets that point outside, texts that are no UTF-8; about 8 GB/s
+        # offsets that point outside, texts that are no UTF-8; about 8 GB/s
+        table.validate(full=True)
         return table
 
 
 def batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """The record batches of an Arrow IPC file, one in memory at a time. Raises InputError as `open_table` does."""
+    """The record batches of an Arrow IPC file, one in memory at a time. Raises InputError as
+    `open_table` does.
+    """
     with _reading(path), pa.OSFile(str(path)) as file:
         reader = pa.ipc.open_file(file)
         for at in range(reader.num_record_batches):
@@ -68,7 +81,9 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(f"is no Arrow file or is damaged ({first_line(error)}); {_AGAIN}", path=path) from error
+        raise InputError(
+            f"is no Arrow file or is damaged ({first_line(error)}); {_AGAIN}", path=path
+        ) from error
 
 
 def digest(table: pa.Table) -> str:
@@ -83,7 +98,9 @@ def digest(table: pa.Table) -> str:
 
 
 class _Digest:
-    """A hash each over nulls, lengths and values (and those of a list's items), so that chunk borders leave no trace."""
+    """A hash each over nulls, lengths and values (and those of a list's items), so that chunk
+    borders leave no trace.
+    """
 
     def __init__(self) -> None:
         self.hashes = [hashlib.sha256() for _ in range(3)]
@@ -100,10 +117,16 @@ class _Digest:
             lengths.update(_int64(pc.binary_length(chunk)))
             values.update(_string_bytes(chunk))
         else:
-            values.update(np.ascontiguousarray(pc.fill_null(chunk, 0).to_numpy(zero_copy_only=False)).tobytes())
+            values.update(
+                np.ascontiguousarray(
+                    pc.fill_null(chunk, 0).to_numpy(zero_copy_only=False)
+                ).tobytes()
+            )
 
     def hex(self) -> str:
-        return "".join(part.hexdigest() for part in self.hashes) + (self.items.hex() if self.items else "")
+        return "".join(part.hexdigest() for part in self.hashes) + (
+            self.items.hex() if self.items else ""
+        )
 
 
 def _int64(lengths: pa.Array) -> bytes:

@@ -21,8 +21,8 @@ Data = TypeVar("Data")
 def files_key(kind: str, files: Iterable[Path]) -> str:
     """A key that changes with the files' places and contents, and with what is made of them.
 
-    Contents and not times of change: a file may be written twice within the clock's grain, or with its old time set again, and
-    hashing costs a tenth of reading a collection out of it.
+    Contents and not times of change: a file may be written twice within the clock's grain, or with
+    its old time set again, and hashing costs a tenth of reading a collection out of it.
     """
     parts = [f"{VERSION} {kind}"]
     for file in files:
@@ -37,10 +37,17 @@ def text_key(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def through_cache(key: Callable[[], str], make: Callable[[Path | None], Data], *, open_folder: Callable[[Path], Data]) -> Data:
-    """What `make` writes into a folder, opened from the cache where it is already there, and whole, under the `key`.
+def through_cache(
+    key: Callable[[], str],
+    make: Callable[[Path | None], Data],
+    *,
+    open_folder: Callable[[Path], Data],
+) -> Data:
+    """What `make` writes into a folder, opened from the cache where it is already there, and whole,
+    under the `key`.
 
-    Where the cache cannot be written, `make(None)` makes it in memory. Raises InputError where the key is another once it is made.
+    Where the cache cannot be written, `make(None)` makes it in memory. Raises InputError where the
+    key is another once it is made.
     """
     before = key()
     folder = home() / "collections" / before

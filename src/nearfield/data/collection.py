@@ -22,9 +22,18 @@ from nearfield.store.atomic import read_folder, staged_folder
 
 __all__ = ["DOCUMENTS", "JUDGEMENTS", "QUERIES", "Collection", "Split", "Texts"]
 
-DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("text", pa.string()), ("group", pa.string())])
+DOCUMENTS = pa.schema(
+    [("id", pa.string()), ("title", pa.string()), ("text", pa.string()), ("group", pa.string())]
+)
 QUERIES = pa.schema([("id", pa.string()), ("text", pa.string()), ("group", pa.string())])
-JUDGEMENTS = pa.schema([("query", pa.string()), ("document", pa.string()), ("relevance", pa.int32()), ("split", pa.string())])
+JUDGEMENTS = pa.schema(
+    [
+        ("query", pa.string()),
+        ("document", pa.string()),
+        ("relevance", pa.int32()),
+        ("split", pa.string()),
+    ]
+)
 TABLES = {"documents": DOCUMENTS, "queries": QUERIES, "judgements": JUDGEMENTS}
 MANIFEST = "collection.json"
 FILES = tuple(f"{what}.arrow" for what in TABLES)
@@ -37,7 +46,8 @@ FORMAT = 1
 class Split:
     """The judged queries of one split, in the collection's order of queries.
 
-    `relevance` maps query id to document id to relevance; each query has at least one document of relevance above 0.
+    `relevance` maps query id to document id to relevance; each query has at least one document of
+    relevance above 0.
     """
 
     name: str
@@ -50,8 +60,8 @@ class Split:
     def own_documents(self) -> npt.NDArray[np.int64]:
         """(n,) int64, the position of the document that has the query's own id; -1 for none.
 
-        It is the query itself, as in ArguAna and Quora. One that is judged relevant does not count: then queries and documents were only
-        numbered alike.
+        It is the query itself, as in ArguAna and Quora. One that is judged relevant does not count:
+        then queries and documents were only numbered alike.
         """
         own = self.collection.document_positions(self.query_ids)
         relevant = [self.relevance[key].get(key, 0) > 0 for key in self.query_ids]
@@ -59,14 +69,22 @@ class Split:
 
     @property
     def left_out(self) -> npt.NDArray[np.int64] | None:
-        """The document that is left out of each query's ranking: its own, as BEIR has it; None where the collection says `keep_own`."""
+        """The document that is left out of each query's ranking: its own, as BEIR has it; None
+        where the collection says `keep_own`.
+        """
         return None if self.collection.keep_own else self.own_documents
 
     def part(self, rows: Sequence[int], *, name: str = "") -> Split:
         """Its queries at `rows`, under another name where one is given."""
         ids = tuple(self.query_ids[row] for row in rows)
         texts = tuple(self.query_texts[row] for row in rows)
-        return Split(name or self.name, self.collection, ids, texts, {key: self.relevance[key] for key in ids})
+        return Split(
+            name or self.name,
+            self.collection,
+            ids,
+            texts,
+            {key: self.relevance[key] for key in ids},
+        )
 
 
 class RepeatedId(CollectionError):
@@ -79,13 +97,15 @@ class RepeatedId(CollectionError):
 
 @dataclass(frozen=True)
 class Collection:
-    """Documents (id, title, text, group), queries (id, text, group), judgements (query, document, relevance, split).
+    """Documents (id, title, text, group), queries (id, text, group), judgements (query, document,
+    relevance, split).
 
-    Relevance is an int32, above 0 where the document answers the query. A group ("" for none) names what must not be in two
-    splits. The tables may be memory-mapped. `unused` are columns of the files that it was opened from. `cut` says how nearfield cut the
-    splits, "" where they are the data's own. `keep_own` leaves
-    a document in the ranking of the query that has its id. Raises CollectionError for an
-    id that is empty or used twice, and when there is no document, or no query and the collection was not declared `documents_only`.
+    Relevance is an int32, above 0 where the document answers the query. A group ("" for none) names
+    what must not be in two splits. The tables may be memory-mapped. `unused` are columns of the
+    files that it was opened from. `cut` says how nearfield cut the splits, "" where they are the
+    data's own. `keep_own` leaves a document in the ranking of the query that has its id. Raises
+    CollectionError for an id that is empty or used twice, and when there is no document, or no
+    query and the collection was not declared `documents_only`.
     """
 
     name: str
@@ -99,20 +119,29 @@ class Collection:
 
     def __post_init__(self) -> None:
         for what, schema in TABLES.items():
-            object.__setattr__(self, what, conform(getattr(self, what), schema, what=f"{self.name}: {what}"))
+            object.__setattr__(
+                self, what, conform(getattr(self, what), schema, what=f"{self.name}: {what}")
+            )
         for what, table in (("document", self.documents), ("query", self.queries)):
             repeated = _repeated(table["id"])
             if repeated is not None:
                 raise RepeatedId(self.name, what, repeated)
             if pc.any(pc.equal(table["id"], "")).as_py():
-                raise CollectionError(f"{self.name}: a {what} has an empty id; give each one its own")
+                raise CollectionError(
+                    f"{self.name}: a {what} has an empty id; give each one its own"
+                )
         if self.judgements["relevance"].null_count:
-            raise CollectionError(f"{self.name}: a judgement has no relevance; give each a whole number")
+            raise CollectionError(
+                f"{self.name}: a judgement has no relevance; give each a whole number"
+            )
         if not len(self.documents):
             raise CollectionError(f"{self.name}: the collection is empty: it has no documents")
         if not len(self.queries) and not self.documents_only:
             count = f"{len(self.documents)} documents"
-            raise CollectionError(f"{self.name}: the collection has {count} and no queries; add queries and judgements")
+            raise CollectionError(
+                f"{self.name}: the collection has {count} and no queries; add "
+                "queries and judgements"
+            )
 
     @property
     def document_ids(self) -> Texts:
@@ -121,7 +150,9 @@ class Collection:
 
     @property
     def document_texts(self) -> Texts:
-        """What is encoded of each document: its title, a blank and its text, stripped, as BEIR and MTEB join them."""
+        """What is encoded of each document: its title, a blank and its text, stripped, as BEIR and
+        MTEB join them.
+        """
         return Texts(self.documents["title"], self.documents["text"])
 
     @property
@@ -136,15 +167,21 @@ class Collection:
 
     @cached_property
     def splits(self) -> tuple[str, ...]:
-        """Names of the splits that have judgements: train, dev, test first, then the others by name."""
+        """Names of the splits that have judgements: train, dev, test first, then the others by
+        name.
+        """
         names = pc.unique(self.judgements["split"]).to_pylist()
         first = [name for name in ("train", "dev", "test") if name in names]
         return (*first, *sorted(set(names) - set(first)))
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, over all three tables' content in order; the name and how Arrow chunks the tables do not matter."""
-        return hashlib.sha256("".join(digest(getattr(self, what)) for what in TABLES).encode()).hexdigest()
+        """SHA-256, in hex, over all three tables' content in order; the name and how Arrow chunks
+        the tables do not matter.
+        """
+        return hashlib.sha256(
+            "".join(digest(getattr(self, what)) for what in TABLES).encode()
+        ).hexdigest()
 
     def document_positions(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
         """Row of each document id: (n,) int64, -1 where the collection has no such document."""
@@ -152,33 +189,60 @@ class Collection:
         return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
     def split(self, name: str) -> Split:
-        """The judged queries of the split called `name`; of all splits together for "all", where none is called so.
+        """The judged queries of the split called `name`; of all splits together for "all", where
+        none is called so.
 
-        Judgements of queries that the collection does not have are left out; of two on one document the higher holds.
-        Raises CollectionError when there is no such split, or when it has no query with a relevant document.
+        Judgements of queries that the collection does not have are left out; of two on one document
+        the higher holds. Raises CollectionError when there is no such split, or when it has no
+        query with a relevant document.
         """
         if name not in self.splits and not (name == ALL and self.splits):
-            known = f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}" if self.splits else "it has no judgements at all."
+            known = (
+                f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}"
+                if self.splits
+                else "it has no judgements at all."
+            )
             raise CollectionError(f"{self.name} has no split {name!r}; {known}")
-        own = self.judgements if name not in self.splits else self.judgements.filter(pc.equal(self.judgements["split"], name))
+        own = (
+            self.judgements
+            if name not in self.splits
+            else self.judgements.filter(pc.equal(self.judgements["split"], name))
+        )
         relevance = _relevance(own)
-        rows = [(key, text) for key, text in zip(self.query_ids, self.query_texts, strict=True) if key in relevance]
+        rows = [
+            (key, text)
+            for key, text in zip(self.query_ids, self.query_texts, strict=True)
+            if key in relevance
+        ]
         if not rows:
             raise CollectionError(
-                f"{self.name}: split {name!r} has no judged query: none of its judgements names a known query and a relevance above 0"
+                f"{self.name}: split {name!r} has no judged query: none of its judgements names a "
+                "known query and a relevance above 0"
             )
-        return Split(name, self, tuple(key for key, _ in rows), tuple(text for _, text in rows), {key: relevance[key] for key, _ in rows})
+        return Split(
+            name,
+            self,
+            tuple(key for key, _ in rows),
+            tuple(text for _, text in rows),
+            {key: relevance[key] for key, _ in rows},
+        )
 
     def save(self, path: str | Path) -> None:
-        """Write the collection as a folder of Arrow files at `path`, whole or not at all; a folder that is there is replaced."""
+        """Write the collection as a folder of Arrow files at `path`, whole or not at all; a folder
+        that is there is replaced.
+        """
         with staged_folder(path) as stage:
             for what in TABLES:
                 write_table(stage / f"{what}.arrow", getattr(self, what))
-            write_manifest(stage / MANIFEST, manifest(self.name, documents_only=self.documents_only), FILES)
+            write_manifest(
+                stage / MANIFEST, manifest(self.name, documents_only=self.documents_only), FILES
+            )
 
     @classmethod
     def open(cls, path: str | Path) -> Collection:
-        """The collection in the folder at `path`, memory-mapped. Raises InputError when the folder holds none."""
+        """The collection in the folder at `path`, memory-mapped. Raises InputError when the folder
+        holds none.
+        """
         return read_folder(path, cls._read)
 
     @classmethod

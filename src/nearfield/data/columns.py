@@ -10,11 +10,23 @@ from typing import Any, Final
 
 from nearfield.errors import InputError
 
-# Meanings and the names that columns have for them, the more telling name first: a table with both `context` and `answer` is
-# a reading set, whose documents are the contexts.
+# Meanings and the names that columns have for them, the more telling name first: a table with both
+# `context` and `answer` is a reading set, whose documents are the contexts.
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "query": ("query", "question", "anchor", "sentence1", "text1", "question1", "source"),
-    "positive": ("positive", "document", "passage", "context", "answer", "response", "sentence2", "text2", "question2", "target", "pos"),
+    "positive": (
+        "positive",
+        "document",
+        "passage",
+        "context",
+        "answer",
+        "response",
+        "sentence2",
+        "text2",
+        "question2",
+        "target",
+        "pos",
+    ),
     "negatives": ("negatives", "negative", "hard_negatives", "hard_negative", "neg"),
     "score": ("score", "similarity", "similarity_score", "label", "is_duplicate"),
     "relevance": ("relevance",),
@@ -25,19 +37,35 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("id", "_id"),
 }
 _NUMBERED_NEGATIVE = re.compile(r"(hard_)?negative_?\d+")
-BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"  # around a column's name, byte order marks of joined files too
-MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"})  # as missing values are printed, in lower case
-PRINTED = frozenset({"negatives", "hard_negatives", "neg", "pos"})  # names of lists: a cell that looks like a printed one is one
+# around a column's name, byte order marks of joined files too
+BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"
+# as missing values are printed, in lower case
+MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"})
+# names of lists: a cell that looks like a printed one is one
+PRINTED = frozenset({"negatives", "hard_negatives", "neg", "pos"})
 _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
-_TELLING = ("query", "positive", "negatives", "score", "text", "title", "relevance", "group", "split")  # an id is said of none
+# an id is said of none
+_TELLING = (
+    "query",
+    "positive",
+    "negatives",
+    "score",
+    "text",
+    "title",
+    "relevance",
+    "group",
+    "split",
+)
 _MEANING = {name: meaning for meaning, names in NAMES.items() for name in names}
 
 
 @dataclass(frozen=True)
 class Unused:
-    """Columns of a file whose name has a meaning and that are not used: another was preferred, or it counts for nothing there.
+    """Columns of a file whose name has a meaning and that are not used: another was preferred, or
+    it counts for nothing there.
 
-    `source` is the file, `used` says in words what is; `names` are the columns that are not used, of `total` in all.
+    `source` is the file, `used` says in words what is; `names` are the columns that are not used,
+    of `total` in all.
     """
 
     source: str
@@ -51,7 +79,9 @@ class Unused:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table by meaning: a name each, None where it has none. Either `query` and `positive` are there, or `text`."""
+    """The columns of a table by meaning: a name each, None where it has none. Either `query` and
+    `positive` are there, or `text`.
+    """
 
     query: str | None
     positive: str | None
@@ -64,7 +94,8 @@ class Columns:
     group: str | None
     split: str | None
     unused: tuple[str, ...] = ()  # those with a meaning that counts for nothing here
-    printed: frozenset[str] = frozenset()  # those whose texts are lists that were printed into a cell
+    # those whose texts are lists that were printed into a cell
+    printed: frozenset[str] = frozenset()
 
     @property
     def paired(self) -> bool:
@@ -78,32 +109,62 @@ def known(name: str) -> bool:
 
 
 def columns_of(names: Iterable[str], path: Path) -> Columns:
-    """What the columns called `names` mean. Raises InputError that lists what was found and what was wanted."""
+    """What the columns called `names` mean. Raises InputError that lists what was found and what
+    was wanted.
+    """
     names = list(names)
     check_names(names, path)
     plain = {_plain(name): name for name in reversed(names)}
-    first = {meaning: next((plain[word] for word in words if word in plain), None) for meaning, words in NAMES.items()}
+    first = {
+        meaning: next((plain[word] for word in words if word in plain), None)
+        for meaning, words in NAMES.items()
+    }
     numbered = tuple(name for name in names if _NUMBERED_NEGATIVE.fullmatch(_plain(name)))
     negatives = ((first["negatives"],) if first["negatives"] else ()) + numbered
     query, positive, text = first["query"], first["positive"], first["text"]
     if text and not query and positive == plain.get("pos"):
         positive = None  # of documents it is the part of speech
-    if query and text and (not positive or positive == plain.get("pos")):  # beside a text a pos is a position, or the part of speech
+    # beside a text a pos is a position, or the part of speech
+    if query and text and (not positive or positive == plain.get("pos")):
         positive = text
     if not (query and positive) and (query or positive or not text):
-        wanted = f"a query ({', '.join(NAMES['query'])}) and a positive ({', '.join(NAMES['positive'])}), or text alone for documents"
+        wanted = (
+            f"a query ({', '.join(NAMES['query'])}) and a positive "
+            f"({', '.join(NAMES['positive'])}), or text alone for documents"
+        )
         if path.suffix.lower() in _TABLES and not any(map(known, names)):
-            lacks = f"no known column is in the first line, {shortened(names)!r}, or the header is missing"
-            raise InputError(f"{lacks}. Rename the columns, or add a line with their names; wanted {wanted}", path=path, line=1)
-        raise InputError(f"has columns {shortened(names) or 'of no name'}; wanted {wanted}. Rename the columns", path=path)
+            lacks = (
+                f"no known column is in the first line, {shortened(names)!r}, or the header "
+                "is missing"
+            )
+            raise InputError(
+                f"{lacks}. Rename the columns, or add a line with their names; wanted {wanted}",
+                path=path,
+                line=1,
+            )
+        raise InputError(
+            f"has columns {shortened(names) or 'of no name'}; wanted {wanted}. Rename the columns",
+            path=path,
+        )
     score = first["score"] if query else None
     used = {query, positive, score, *negatives} if query else {text}
-    used |= {first[meaning] for meaning in _counting(paired=query is not None, scored=score is not None)}
+    used |= {
+        first[meaning] for meaning in _counting(paired=query is not None, scored=score is not None)
+    }
     other = [plain[word] for meaning in _TELLING for word in NAMES[meaning] if word in plain]
     unused = tuple(name for name in other if name not in used)
     printed = frozenset(name for name in (*negatives, positive) if name and _plain(name) in PRINTED)
     rest = {meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")}
-    return Columns(query, positive, text, negatives=negatives, score=score, unused=unused, printed=printed, **rest)
+    return Columns(
+        query,
+        positive,
+        text,
+        negatives=negatives,
+        score=score,
+        unused=unused,
+        printed=printed,
+        **rest,
+    )
 
 
 def _counting(*, paired: bool, scored: bool) -> tuple[str, ...]:
@@ -114,49 +175,72 @@ def _counting(*, paired: bool, scored: bool) -> tuple[str, ...]:
 
 
 def check_names(names: Iterable[str], path: Path) -> None:
-    """Raise InputError where two columns have one name, but for case, blanks and hyphens where the name has a meaning."""
+    """Raise InputError where two columns have one name, but for case, blanks and hyphens where the
+    name has a meaning.
+    """
     seen: dict[str, str] = {}
     for name in filter(
         None, (name.strip(BLANKS) for name in names)
     ):  # a nameless column means nothing, and is an index or what a sheet ends with
         key = _plain(name) if known(name) else name
         if key in seen:
-            got = f"{name!r} is there twice" if seen[key] == name else f"{seen[key]!r} and {name!r} are one name"
-            raise InputError(f"two columns have one name: {got}. Rename one, or take it out", path=path)
+            got = (
+                f"{name!r} is there twice"
+                if seen[key] == name
+                else f"{seen[key]!r} and {name!r} are one name"
+            )
+            raise InputError(
+                f"two columns have one name: {got}. Rename one, or take it out", path=path
+            )
         seen[key] = name
 
 
 def shortened(names: Iterable[str], *, most: int = 80) -> str:
-    """Names with commas between, cut to `most` characters: what should be a header may be a row of long texts."""
+    """Names with commas between, cut to `most` characters: what should be a header may be a row of
+    long texts.
+    """
     text = " ".join(", ".join(names).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def text_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:
-    """The text in `column` of the row at `line`; a number is written out. Raises InputError when it is missing or no text."""
+    """The text in `column` of the row at `line`; a number is written out. Raises InputError when it
+    is missing or no text.
+    """
     if column not in row:
         raise InputError(f"has no field {column!r}; it has {', '.join(row)}", path=path, line=line)
     return checked(row[column], column, path, line)
 
 
 def id_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:
-    """The id in `column`, without blanks around it, which judgements' files do not keep. Raises InputError where it is empty."""
+    """The id in `column`, without blanks around it, which judgements' files do not keep. Raises
+    InputError where it is empty.
+    """
     key = text_of(row, column, path, line).strip()
     if not key:
-        raise InputError(f"{column!r} is empty; wanted an id of its own for each", path=path, line=line)
+        raise InputError(
+            f"{column!r} is empty; wanted an id of its own for each", path=path, line=line
+        )
     return key
 
 
 def texts_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> list[str]:
-    """The texts in `column`, which holds one or a list; none where it is absent, null or an empty string."""
+    """The texts in `column`, which holds one or a list; none where it is absent, null or an empty
+    string.
+    """
     value = row.get(column)
     if value is None or value == "":
         return []
-    return [checked(item, column, path, line) for item in (value if isinstance(value, list) else [value])]
+    return [
+        checked(item, column, path, line)
+        for item in (value if isinstance(value, list) else [value])
+    ]
 
 
 def checked(value: object, field: str, path: Path, line: int) -> str:
-    """`value` as text. Raises InputError when it is no string or number, or holds half of a surrogate pair."""
+    """`value` as text. Raises InputError when it is no string or number, or holds half of a
+    surrogate pair.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
@@ -164,7 +248,9 @@ def checked(value: object, field: str, path: Path, line: int) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        message = f"{field!r} holds half of a surrogate pair (\\ud800-\\udfff), which is no character"
+        message = (
+            f"{field!r} holds half of a surrogate pair (\\ud800-\\udfff), which is no character"
+        )
         raise InputError(message, path=path, line=line) from error
     return value
 

@@ -18,27 +18,42 @@ from nearfield.store.atomic import staged_file, staged_folder
 
 
 def write_beir(collection: Collection, folder: str | Path) -> None:
-    """Write the collection as a BEIR folder, whole or not at all; groups that are not "" go into a field `group`.
+    """Write the collection as a BEIR folder, whole or not at all; groups that are not "" go into a
+    field `group`.
 
     Raises InputError for an id with a tab or a line break in it, which BEIR's files cannot hold.
     """
     for table in (collection.documents, collection.queries):
         wrong = table["id"].filter(pc.match_substring_regex(table["id"], r"[\t\r\n]"))
         if len(wrong):
-            raise InputError(f"{collection.name}: id {wrong[0].as_py()!r} holds a tab or line break; BEIR's files cannot hold it")
+            raise InputError(
+                f"{collection.name}: id {wrong[0].as_py()!r} holds a tab or line "
+                "break; BEIR's files cannot hold it"
+            )
     with staged_folder(folder) as stage:
         _write_lines(stage / CORPUS, map(_beir_row, _rows(collection.documents)))
         _write_lines(stage / QUERIES, map(_beir_row, _rows(collection.queries)))
         (stage / QRELS).mkdir()
         for split in collection.splits:
-            _write_qrels(stage / QRELS / f"{split}.tsv", collection.judgements.filter(pc.equal(collection.judgements["split"], split)))
+            _write_qrels(
+                stage / QRELS / f"{split}.tsv",
+                collection.judgements.filter(pc.equal(collection.judgements["split"], split)),
+            )
 
 
 def write_pairs(pairs: Pairs, path: str | Path) -> None:
-    """Write the pairs as JSON lines (query, positive, negatives, and score where they are scored), whole or not at all."""
+    """Write the pairs as JSON lines (query, positive, negatives, and score where they are scored),
+    whole or not at all.
+    """
     left_out = () if pairs.scored else ("score",)
     with staged_file(path) as stage:
-        _write_lines(stage, ({name: value for name, value in row.items() if name not in left_out} for row in _rows(pairs.table)))
+        _write_lines(
+            stage,
+            (
+                {name: value for name, value in row.items() if name not in left_out}
+                for row in _rows(pairs.table)
+            ),
+        )
 
 
 def _rows(table: pa.Table) -> Iterable[dict[str, Any]]:
@@ -46,7 +61,9 @@ def _rows(table: pa.Table) -> Iterable[dict[str, Any]]:
 
 
 def _beir_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"_id": row["id"]} | {name: value for name, value in row.items() if name != "id" and (name != "group" or value)}
+    return {"_id": row["id"]} | {
+        name: value for name, value in row.items() if name != "id" and (name != "group" or value)
+    }
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -57,4 +74,6 @@ def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def _write_qrels(path: Path, judgements: pa.Table) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.write("query-id\tcorpus-id\tscore\n")
-        file.writelines(f"{row['query']}\t{row['document']}\t{row['relevance']}\n" for row in _rows(judgements))
+        file.writelines(
+            f"{row['query']}\t{row['document']}\t{row['relevance']}\n" for row in _rows(judgements)
+        )

@@ -1,7 +1,7 @@
 """The split that nearfield cut of a source, kept so that every later command uses the same one.
 
-It is found again by the queries' wording, so that a source keeps its split when its file is renamed, reordered or written
-in another format.
+It is found again by the queries' wording, so that a source keeps its split when its file is
+renamed, reordered or written in another format.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ TRAIN, DEV, TEST = FRACTIONS
 
 @dataclass(frozen=True)
 class KeptSplit:
-    """`fingerprint` tells the data that was cut, `how` says in words what was done, `places` the split of each query by the
-    digest of its wording."""
+    """`fingerprint` tells the data that was cut, `how` says in words what was done, `places` the
+    split of each query by the digest of its wording.
+    """
 
     fingerprint: str
     how: str
@@ -46,15 +47,21 @@ class KeptSplit:
         """What makes `cut` of `given`, the same data as it was before."""
         keys, rows = _judged_keys(cut)
         splits = cut.judgements["split"].to_pylist()
-        return cls(data_fingerprint(given), how, dict(zip(keys[rows].tolist(), splits, strict=True)))
+        return cls(
+            data_fingerprint(given), how, dict(zip(keys[rows].tolist(), splits, strict=True))
+        )
 
     def placed(self, collection: Collection) -> Collection:
-        """The collection with its queries in these splits. Those of a test split of its own stay in it."""
+        """The collection with its queries in these splits. Those of a test split of its own stay in
+        it.
+        """
         keys, rows = _judged_keys(collection)
         lone = len(collection.splits) == 1
         names = [
             self.places.get(key) if lone or split == TRAIN else None
-            for key, split in zip(keys[rows].tolist(), collection.judgements["split"].to_pylist(), strict=True)
+            for key, split in zip(
+                keys[rows].tolist(), collection.judgements["split"].to_pylist(), strict=True
+            )
         ]
         return replace(with_splits(collection, names), cut=self.how)
 
@@ -63,7 +70,15 @@ class KeptSplit:
         queries: dict[str, list[str]] = {}
         for key, name in self.places.items():
             queries.setdefault(name, []).append(f"{key:016x}")
-        write_json(path, {"format": FORMAT, "fingerprint": self.fingerprint, "how": self.how, "queries": queries})
+        write_json(
+            path,
+            {
+                "format": FORMAT,
+                "fingerprint": self.fingerprint,
+                "how": self.how,
+                "queries": queries,
+            },
+        )
 
     @classmethod
     def read(cls, path: Path) -> KeptSplit:
@@ -74,24 +89,33 @@ class KeptSplit:
         try:
             places = {int(key, 16): name for name in queries for key in queries.texts(name)}
         except ValueError as error:
-            raise InputError(f"queries: {error}; wanted 16 hexadecimal digits for each", path=path) from error
+            raise InputError(
+                f"queries: {error}; wanted 16 hexadecimal digits for each", path=path
+            ) from error
         return cls(facts.text("fingerprint"), facts.text("how"), places)
 
 
 def data_fingerprint(collection: Collection) -> str:
-    """SHA-256, in hex, over the judged queries' wordings and their splits, whatever their order, their ids and documents.
+    """SHA-256, in hex, over the judged queries' wordings and their splits, whatever their order,
+    their ids and documents.
 
     The name of a split that is the only one does not matter.
     """
     keys, rows = _judged_keys(collection)
     splits = collection.judgements["split"].to_pylist()
     lone = len(collection.splits) == 1
-    judged = {(key, "" if lone else split) for key, split in zip(keys[rows].tolist(), splits, strict=True)}
-    return hashlib.sha256("\n".join(f"{key:016x} {split}" for key, split in sorted(judged)).encode()).hexdigest()
+    judged = {
+        (key, "" if lone else split) for key, split in zip(keys[rows].tolist(), splits, strict=True)
+    }
+    return hashlib.sha256(
+        "\n".join(f"{key:016x} {split}" for key, split in sorted(judged)).encode()
+    ).hexdigest()
 
 
 def with_kept_split(collection: Collection) -> Collection:
-    """The collection in the splits that were cut of it before; as it is where none were, and where it has all of its own."""
+    """The collection in the splits that were cut of it before; as it is where none were, and where
+    it has all of its own.
+    """
     if not _lacks_splits(collection) or not _folder().is_dir():
         return collection
     path = _place(data_fingerprint(collection))
@@ -101,7 +125,8 @@ def with_kept_split(collection: Collection) -> Collection:
 
 
 def keep_split(given: Collection, cut: Collection, how: str) -> Collection:
-    """`cut`, which was made of `given`, and from now on belongs to the same source; what was kept of it before stays.
+    """`cut`, which was made of `given`, and from now on belongs to the same source; what was kept
+    of it before stays.
 
     Where nothing can be written nothing is kept: the same cut is made again when it is wanted.
     """
@@ -116,9 +141,9 @@ def keep_split(given: Collection, cut: Collection, how: str) -> Collection:
 def with_all_splits(collection: Collection, *, seed: int) -> tuple[Collection, tuple[str, ...]]:
     """The collection with train, dev and test, and what was done to get there, in words.
 
-    The splits that were cut of it before are used again. Else, where there is a train and a test split, a missing dev is carved
-    out of train; where there is one split only, all three are cut from it (see `split_by_group`), and both are kept. Raises
-    CollectionError for anything else.
+    The splits that were cut of it before are used again. Else, where there is a train and a test
+    split, a missing dev is carved out of train; where there is one split only, all three are cut
+    from it (see `split_by_group`), and both are kept. Raises CollectionError for anything else.
     """
     collection = with_kept_split(collection)
     names = set(collection.splits)
@@ -133,11 +158,16 @@ def with_all_splits(collection: Collection, *, seed: int) -> tuple[Collection, t
         cut = keep_split(collection, cut, how_cut(collection, cut))
         return cut, _told(cut)
     have = ", ".join(collection.splits) or "no splits"
-    raise CollectionError(f"{collection.name} has {have}; tuning wants train and test (and dev), or one split to cut all three from")
+    raise CollectionError(
+        f"{collection.name} has {have}; tuning wants train and test (and dev), "
+        "or one split to cut all three from"
+    )
 
 
 def with_judged_splits(collection: Collection, *, seed: int) -> tuple[Collection, tuple[str, ...]]:
-    """As `with_all_splits`, where something else than the collection's train split is learned from and none is needed."""
+    """As `with_all_splits`, where something else than the collection's train split is learned from
+    and none is needed.
+    """
     collection = with_kept_split(collection)
     names = set(collection.splits)
     if {DEV, TEST} <= names:
@@ -145,14 +175,17 @@ def with_judged_splits(collection: Collection, *, seed: int) -> tuple[Collection
     if TRAIN in names or len(names) != 1:
         return with_all_splits(collection, seed=seed)
     cut = split_by_group(collection, {DEV: 1 / 3, TEST: 2 / 3}, seed=seed)
-    cut = replace(cut, cut=how_cut(collection, cut))  # without a train split it is of no use to the next command, and is not kept
+    # without a train split it is of no use to the next command, and is not kept
+    cut = replace(cut, cut=how_cut(collection, cut))
     return cut, _told(cut)
 
 
 def split_of_run(
     file: Path, given: Collection, cut: Callable[[], tuple[Collection, tuple[str, ...]]]
 ) -> tuple[Collection, tuple[str, ...]]:
-    """`given` in the splits that the file keeps, or those that `cut` makes, which are kept; and what was done, in words."""
+    """`given` in the splits that the file keeps, or those that `cut` makes, which are kept; and
+    what was done, in words.
+    """
     if file.is_file():
         kept = KeptSplit.read(file)
         if kept.how and kept.fingerprint == data_fingerprint(given):
@@ -163,8 +196,11 @@ def split_of_run(
     return made, notes
 
 
-def with_enough_dev(collection: Collection, notes: tuple[str, ...], *, seed: int) -> tuple[Collection, tuple[str, ...]]:
-    """As given, or with a dev of fewer than 30 queries made larger by up to a fifth of train's, in whole groups, and a note on it.
+def with_enough_dev(
+    collection: Collection, notes: tuple[str, ...], *, seed: int
+) -> tuple[Collection, tuple[str, ...]]:
+    """As given, or with a dev of fewer than 30 queries made larger by up to a fifth of train's, in
+    whole groups, and a note on it.
 
     This is for one run: the source keeps its split, whose test split is the same.
     """
@@ -181,7 +217,11 @@ def with_enough_dev(collection: Collection, notes: tuple[str, ...], *, seed: int
 
 def how_cut(given: Collection, cut: Collection) -> str:
     """In words, that the splits of `given` became those of `cut`, and how many queries each has."""
-    what = f"the only split, {given.splits[0]}, was" if len(given.splits) == 1 else f"the splits {', '.join(given.splits)} were"
+    what = (
+        f"the only split, {given.splits[0]}, was"
+        if len(given.splits) == 1
+        else f"the splits {', '.join(given.splits)} were"
+    )
     return f"{what} cut by document and wording into {sizes(cut)}"
 
 
@@ -190,7 +230,9 @@ def sizes(collection: Collection) -> str:
     positive = collection.judgements.filter(pc.greater(collection.judgements["relevance"], 0))
     parts = []
     for name in collection.splits:
-        count = pc.count_distinct(positive.filter(pc.equal(positive["split"], name))["query"]).as_py()
+        count = pc.count_distinct(
+            positive.filter(pc.equal(positive["split"], name))["query"]
+        ).as_py()
         parts.append(f"{name} ({count:,} {'query' if count == 1 else 'queries'})")
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
@@ -210,7 +252,8 @@ def _lacks_splits(collection: Collection) -> bool:
 
 
 def _judged_keys(collection: Collection) -> tuple[Hashes, Rows]:
-    """The digest of each distinct judged query's wording, (n,), and for each judgement its place in it.
+    """The digest of each distinct judged query's wording, (n,), and for each judgement its place in
+    it.
 
     A query that the collection does not have has the digest of its id.
     """

@@ -14,30 +14,43 @@ _LONGEST = 255  # characters: a name becomes part of the names of folders
 
 
 def read_manifest(path: Path, *, kind: str, format: int) -> Fields:
-    """The manifest at `path` of a collection or of pairs. Raises InputError where it is none of this format.
+    """The manifest at `path` of a collection or of pairs. Raises InputError where it is none of
+    this format.
 
     Its name may become part of a folder's, and is refused where it could lead elsewhere.
     """
     about = read_fields(path)
     if about.get("format") != format:
-        raise about.error("format", f"{format}, that of a {kind}; import it again with `nearfield data import`")
+        raise about.error(
+            "format", f"{format}, that of a {kind}; import it again with `nearfield data import`"
+        )
     name = about.text("name")
-    if name in ("", ".", "..") or len(name) > _LONGEST or any(character in "/\\\0" for character in name):
+    if (
+        name in ("", ".", "..")
+        or len(name) > _LONGEST
+        or any(character in "/\\\0" for character in name)
+    ):
         raise about.error("name", f"a name of up to {_LONGEST} characters without slashes")
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise InputError("name holds half of a surrogate pair, which is no character", path=path) from error
+        raise InputError(
+            "name holds half of a surrogate pair, which is no character", path=path
+        ) from error
     return about
 
 
 def write_manifest(path: Path, facts: Mapping[str, object], tables: Sequence[str]) -> None:
-    """Write the manifest at `path`: `facts`, and the checksums of the `tables`, which lie beside it and are finished."""
+    """Write the manifest at `path`: `facts`, and the checksums of the `tables`, which lie beside it
+    and are finished.
+    """
     write_json(path, {**facts, "checksums": checksums(path.parent, tables)})
 
 
 def check_tables(about: Fields, tables: Sequence[str]) -> None:
-    """Raise InputError where a table is not as it was written. A manifest from before checksums were kept says nothing of that."""
+    """Raise InputError where a table is not as it was written. A manifest from before checksums
+    were kept says nothing of that.
+    """
     noted = about.object("checksums", None)
     for name in tables if noted is not None else ():
         check_file(about.path.parent / name, noted.integer(name, high=2**32 - 1))

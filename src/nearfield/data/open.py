@@ -28,23 +28,27 @@ EMBEDDED: Final[Mapping[str, str]] = {
 """Collections that need no file; a folder of the same name is opened as ./NAME."""
 _WANTED = (
     f"a folder that nearfield wrote, a BEIR folder ({beir.CORPUS}, {beir.QUERIES}, {beir.QRELS}/), "
-    f"a folder of {', '.join(texts.SUFFIXES)} files, a file or train/dev/test files ending in {', '.join(ROW_FORMATS)}"
+    f"a folder of {', '.join(texts.SUFFIXES)} files, a file or train/dev/test files ending in "
+    f"{', '.join(ROW_FORMATS)}"
 )
 
 _PACKED = tuple(f"{ending}.gz" for ending in ROW_FORMATS)
 _MENDS: Final[Mapping[str, str]] = {
     ".gz": ". Unpack it first, with gunzip",
-    ".json": ". Save a list of objects as JSON lines, one object a line: jq -c '.[]' FILE.json > FILE.jsonl",
+    ".json": ". Save a list of objects as JSON lines, one object a line: jq -c '.[]' FILE.json > "
+    "FILE.jsonl",
 }
 
 
 def open_collection(source: str | Path) -> Collection:
-    """The collection at `source`: an embedded one's name, a folder that nearfield wrote, a BEIR folder, a folder of texts,
-    a file of rows (JSONL, CSV, TSV, Parquet), or a folder of such files called train, dev, test.
+    """The collection at `source`: an embedded one's name, a folder that nearfield wrote, a BEIR
+    folder, a folder of texts, a file of rows (JSONL, CSV, TSV, Parquet), or a folder of such files
+    called train, dev, test.
 
-    Another format than nearfield's own is converted once, into the cache, and memory-mapped from there. Data without splits of its
-    own has those that nearfield cut of it before. Raises InputError
-    that names the file and line that is not what was wanted, CollectionError when the whole cannot be used.
+    Another format than nearfield's own is converted once, into the cache, and memory-mapped from
+    there. Data without splits of its own has those that nearfield cut of it before. Raises
+    InputError that names the file and line that is not what was wanted, CollectionError when the
+    whole cannot be used.
     """
     if isinstance(source, str) and source in EMBEDDED:
         return _embedded(source)
@@ -56,22 +60,37 @@ def _opened(path: Path) -> Collection:
     if (path / collection.MANIFEST).is_file():
         return Collection.open(path)
     if (path / pairs.MANIFEST).is_file():
-        raise InputError("holds pairs; wanted a collection: documents, queries and judgements", path=path)
+        raise InputError(
+            "holds pairs; wanted a collection: documents, queries and judgements", path=path
+        )
     if (path / beir.CORPUS).is_file():
-        return _converted(_name(path), "beir", beir.files_of(path), lambda writer: beir.write_collection(path, writer))
+        return _converted(
+            _name(path),
+            "beir",
+            beir.files_of(path),
+            lambda writer: beir.write_collection(path, writer),
+        )
     files = _row_files(path)
     if files:
         unused = tuple(filter(None, map(rows.unused_columns, files)))
-        found = _converted(_name(path), "rows", files, lambda writer: rows.write_collection(files, writer))
+        found = _converted(
+            _name(path), "rows", files, lambda writer: rows.write_collection(files, writer)
+        )
         return replace(found, unused=unused) if unused else found
     if path.is_dir() and texts.document_files(path):
-        return _converted(_name(path), "texts", texts.files_of(path), lambda writer: texts.write_collection(path, writer))
+        return _converted(
+            _name(path),
+            "texts",
+            texts.files_of(path),
+            lambda writer: texts.write_collection(path, writer),
+        )
     raise _unknown(path)
 
 
 def open_pairs(source: str | Path) -> Pairs:
-    """The pairs at `source`: a folder that nearfield wrote, a file of rows (JSONL, CSV, TSV, Parquet), scored or not, or a folder of
-    scored files called train, dev, test, of which the test file is taken.
+    """The pairs at `source`: a folder that nearfield wrote, a file of rows (JSONL, CSV, TSV,
+    Parquet), scored or not, or a folder of scored files called train, dev, test, of which the test
+    file is taken.
 
     Raises InputError and CollectionError as `open_collection` does.
     """
@@ -89,12 +108,18 @@ def open_pairs(source: str | Path) -> Pairs:
         rows.write_pairs(path, writer)
         return writer.finish()
 
-    found = through_cache(lambda: _key("pairs", [path]), make, open_folder=lambda folder: Pairs.open(folder, source=str(source)))
+    found = through_cache(
+        lambda: _key("pairs", [path]),
+        make,
+        open_folder=lambda folder: Pairs.open(folder, source=str(source)),
+    )
     return replace(found, unused=(unused,)) if unused else found
 
 
 def open_data(source: str | Path) -> Collection | Pairs:
-    """Pairs where `source` is a file or folder of scored rows or a folder of pairs that nearfield wrote, else a collection."""
+    """Pairs where `source` is a file or folder of scored rows or a folder of pairs that nearfield
+    wrote, else a collection.
+    """
     if isinstance(source, str) and source in EMBEDDED:
         return _embedded(source)
     path = _existing(source)
@@ -108,16 +133,29 @@ def open_data(source: str | Path) -> Collection | Pairs:
 
 def _scored_file(folder: Path) -> Path:
     """The test file of a folder of scored files, or the only one; which one is said."""
-    files = {rows.SPLIT_NAMES[file.stem.lower()]: file for file in _row_files(folder) if rows.layout(file).score is not None}
+    files = {
+        rows.SPLIT_NAMES[file.stem.lower()]: file
+        for file in _row_files(folder)
+        if rows.layout(file).score is not None
+    }
     if not files:
-        raise InputError("is a folder; pairs are opened by file, or from a folder of scored files called train, dev, test", path=folder)
+        raise InputError(
+            "is a folder; pairs are opened by file, or from a folder of scored files "
+            "called train, dev, test",
+            path=folder,
+        )
     chosen = files.get("test") or next(iter(files.values()))
     if len(files) > 1 and "test" not in files:
         raise InputError(
-            f"has scored files ({', '.join(file.name for file in files.values())}) and none called test; name one", path=folder
+            f"has scored files ({', '.join(file.name for file in files.values())}) and none "
+            "called test; name one",
+            path=folder,
         )
     others = ", ".join(file.name for file in files.values() if file != chosen)
-    log.info(f"{folder}: its rows are scored pairs; {chosen.name} is used" + (f", not {others}" if others else ""))
+    log.info(
+        f"{folder}: its rows are scored pairs; {chosen.name} is used"
+        + (f", not {others}" if others else "")
+    )
     return chosen
 
 
@@ -134,31 +172,47 @@ def _existing(source: str | Path) -> Path:
         there = path.exists()
     if not there:
         known = f"embedded collections are {', '.join(EMBEDDED)}.{nearest(str(source), EMBEDDED)}"
-        raise InputError(f"does not exist; wanted a path, or an embedded collection's name: {known}", path=path)
+        raise InputError(
+            f"does not exist; wanted a path, or an embedded collection's name: {known}", path=path
+        )
     if not path.is_file() and not path.is_dir():
-        raise InputError("is no regular file and no folder, but a pipe or a device; save what it holds to a file", path=path)
+        raise InputError(
+            "is no regular file and no folder, but a pipe or a device; save what it "
+            "holds to a file",
+            path=path,
+        )
     return path
 
 
 def _row_files(path: Path) -> list[Path]:
-    """The file itself, or a folder's files that are named as splits are; none where it is something else."""
+    """The file itself, or a folder's files that are named as splits are; none where it is something
+    else.
+    """
     if path.is_file():
         return [path] if path.suffix.lower() in ROW_FORMATS else []
     with reading(path):
         inner = list(path.iterdir())
-    found = (file for file in inner if file.suffix.lower() in ROW_FORMATS and file.stem.lower() in rows.SPLIT_NAMES)
+    found = (
+        file
+        for file in inner
+        if file.suffix.lower() in ROW_FORMATS and file.stem.lower() in rows.SPLIT_NAMES
+    )
     return sorted(found)
 
 
 def _name(path: Path) -> str:
-    """The folder's or file's name without its ending; that of its folder for names that say nothing, such as pairs or test."""
+    """The folder's or file's name without its ending; that of its folder for names that say
+    nothing, such as pairs or test.
+    """
     path = path.resolve()
     telling = path.is_dir() or path.stem.lower() not in ("pairs", *rows.SPLIT_NAMES)
     name = (path.name if path.is_dir() else path.stem) if telling else path.parent.name
     return name.encode("utf-8", "replace").decode()  # of a file name that is no UTF-8
 
 
-def _converted(name: str, kind: str, files: list[Path], fill: Callable[[CollectionWriter], bool | None]) -> Collection:
+def _converted(
+    name: str, kind: str, files: list[Path], fill: Callable[[CollectionWriter], bool | None]
+) -> Collection:
     """What `fill` writes, from the cache; it answers True where that is documents only."""
 
     def make(folder: Path | None) -> Collection:
@@ -175,13 +229,27 @@ def _converted(name: str, kind: str, files: list[Path], fill: Callable[[Collecti
 def _located(error: RepeatedId, files: list[Path]) -> CollectionError:
     """The error with the file and line of the id's second use, looked for only now."""
     others = {"document": beir.QUERIES, "query": beir.CORPUS}[error.what]
-    tables = [file for file in files if file.suffix.lower() in ROW_FORMATS and file.name != others and file.parent.name != beir.QRELS]
-    uses = ((file, line) for file in tables for line, row in records(file) if str(row.get("_id", row.get("id"))).strip() == error.key)
+    tables = [
+        file
+        for file in files
+        if file.suffix.lower() in ROW_FORMATS
+        and file.name != others
+        and file.parent.name != beir.QRELS
+    ]
+    uses = (
+        (file, line)
+        for file in tables
+        for line, row in records(file)
+        if str(row.get("_id", row.get("id"))).strip() == error.key
+    )
     first, second = next(uses, None), next(uses, None)
     if first is None or second is None:
         return error
     before = f"line {first[1]}" if first[0] == second[0] else f"{first[0]}, line {first[1]}"
-    message = f"{error.what} id {error.key!r} is used more than once, before in {before}; ids must be unique"
+    message = (
+        f"{error.what} id {error.key!r} is used more than once, before in {before}; ids "
+        "must be unique"
+    )
     return CollectionError(message, path=second[0], line=second[1])
 
 
@@ -199,4 +267,8 @@ def _unknown(path: Path) -> InputError:
         mend = f". Unpack what is compressed first: gunzip {path}/*.gz" if packed else ""
         return InputError(f"is a folder of {found or 'nothing'}; wanted {_WANTED}{mend}", path=path)
     mend = _MENDS.get(path.suffix.lower(), "")
-    return InputError(f"is a file of an unknown kind ({path.suffix or 'its name has no ending'}); wanted {_WANTED}{mend}", path=path)
+    return InputError(
+        f"is a file of an unknown kind ({path.suffix or 'its name has no ending'}); "
+        f"wanted {_WANTED}{mend}",
+        path=path,
+    )

@@ -18,7 +18,14 @@ from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError
 from nearfield.store.atomic import staged_folder
 
-PAIRS = pa.schema([("query", pa.string()), ("positive", pa.string()), ("negatives", pa.list_(pa.string())), ("score", pa.float64())])
+PAIRS = pa.schema(
+    [
+        ("query", pa.string()),
+        ("positive", pa.string()),
+        ("negatives", pa.list_(pa.string())),
+        ("score", pa.float64()),
+    ]
+)
 MANIFEST = "pairs.json"
 TABLE = "pairs.arrow"
 FORMAT = 1
@@ -26,11 +33,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Pairs:
-    """`table` has columns query, positive (string), negatives (list of strings, may be empty), score (float64, null when not scored).
+    """`table` has columns query, positive (string), negatives (list of strings, may be empty),
+    score (float64, null when not scored).
 
-    The table may be memory-mapped. `source` is what the pairs were opened from, as it was named; the name alone may be that of its
-    folder, and of other files in it. `unused` are columns of the file that it was opened from. Raises CollectionError when the table is
-    empty, or when some rows are scored and others are not.
+    The table may be memory-mapped. `source` is what the pairs were opened from, as it was named;
+    the name alone may be that of its folder, and of other files in it. `unused` are columns of the
+    file that it was opened from. Raises CollectionError when the table is empty, or when some rows
+    are scored and others are not.
     """
 
     name: str
@@ -45,10 +54,15 @@ class Pairs:
                 table = table.append_column(column, pa.nulls(len(table), column.type))
         object.__setattr__(self, "table", conform(table, PAIRS, what=f"{self.called}: pairs"))
         if not len(self.table):
-            raise CollectionError(f"{self.called}: there are no pairs; wanted at least one row of query and positive")
+            raise CollectionError(
+                f"{self.called}: there are no pairs; wanted at least one row of query and positive"
+            )
         scores = self.table["score"]
         if 0 < scores.null_count < len(scores):
-            raise CollectionError(f"{self.called}: {scores.null_count} of {len(scores)} pairs have no score; score all or none")
+            raise CollectionError(
+                f"{self.called}: {scores.null_count} of {len(scores)} pairs "
+                "have no score; score all or none"
+            )
         if not pc.all(pc.is_finite(scores)).as_py() and self.scored:
             raise CollectionError(f"{self.called}: a score is not a finite number")
 
@@ -90,14 +104,17 @@ class Pairs:
         return cls(name, table)
 
     def save(self, path: str | Path) -> None:
-        """Write the pairs as a folder at `path`, whole or not at all; a folder that is there is replaced."""
+        """Write the pairs as a folder at `path`, whole or not at all; a folder that is there is
+        replaced.
+        """
         with staged_folder(path) as stage:
             write_table(stage / TABLE, self.table)
             write_manifest(stage / MANIFEST, manifest(self.name), [TABLE])
 
     @classmethod
     def open(cls, path: str | Path, *, source: str | None = None) -> Pairs:
-        """The pairs in the folder at `path`, memory-mapped; `source` is what they were made from, if not of that folder.
+        """The pairs in the folder at `path`, memory-mapped; `source` is what they were made from,
+        if not of that folder.
 
         Raises InputError when the folder holds none.
         """

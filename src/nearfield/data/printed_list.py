@@ -1,4 +1,6 @@
-"""A list that was printed into a table's cell, as pandas, numpy, polars or json write one where a cell can hold no list."""
+"""A list that was printed into a table's cell, as pandas, numpy, polars or json write one where a
+cell can hold no list.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ import re
 from collections.abc import Iterator
 
 _QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-_ITEM = re.compile(rf"\s*(?:np\.str_\(({_QUOTED})\)|({_QUOTED})|(None|null|nan|NaN|<NA>))(\s*,\s*|\s+|\s*$)", re.DOTALL)
+_ITEM = re.compile(
+    rf"\s*(?:np\.str_\(({_QUOTED})\)|({_QUOTED})|(None|null|nan|NaN|<NA>))(\s*,\s*|\s+|\s*$)",
+    re.DOTALL,
+)
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 _ESCAPE, _ESCAPED = re.compile(r"\\(.)", re.DOTALL), "\\'\"abfnrtvxuUN01234567"
 _ARRAY = re.compile(r"array\((\[.*\])(?:,\s*dtype=[^)]*)?\)", re.DOTALL)  # numpy's longer form
@@ -21,10 +26,11 @@ def bracketed(cell: str) -> bool:
 
 
 def printed_list(cell: str) -> list[str] | None:
-    """The texts of the list that is printed in `cell`, missing ones left out; None where it holds none that can be read for sure.
+    """The texts of the list that is printed in `cell`, missing ones left out; None where it holds
+    none that can be read for sure.
 
-    Items are quoted, with commas between (Python, JSON, polars) or blanks (numpy). `[a, b]` without quotes and a list that was
-    shortened with dots say no longer what the items were.
+    Items are quoted, with commas between (Python, JSON, polars) or blanks (numpy). `[a, b]` without
+    quotes and a list that was shortened with dots say no longer what the items were.
     """
     if not bracketed(cell):
         return None
@@ -38,7 +44,9 @@ def printed_list(cell: str) -> list[str] | None:
 
 
 def _items(cell: str) -> Iterator[str | None]:
-    """Raises ValueError or SyntaxError where the cell is something else than quoted texts between brackets."""
+    """Raises ValueError or SyntaxError where the cell is something else than quoted texts between
+    brackets.
+    """
     try:
         value = json.loads(cell)
     except ValueError:

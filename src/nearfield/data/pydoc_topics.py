@@ -1,9 +1,11 @@
-"""The embedded collection `pydoc-topics`, a guard: does a tuned model still find prose about Python, which it was not tuned on?
+"""The embedded collection `pydoc-topics`, a guard: does a tuned model still find prose about
+Python, which it was not tuned on?
 
-It is made of the running Python's `pydoc_data.topics`, the language reference as `help()` shows it. Each paragraph of prose with
-at least two sentences is a pair: the query is its first sentence, the document the rest of it. Headings, code, grammar and
-tables are left out, and so are queries of fewer than MIN_QUERY words and documents of fewer than MIN_DOCUMENT. Topics
-that share a paragraph are one group; groups are divided into `dev`, for choosing, and `test`, for reporting.
+It is made of the running Python's `pydoc_data.topics`, the language reference as `help()` shows it.
+Each paragraph of prose with at least two sentences is a pair: the query is its first sentence, the
+document the rest of it. Headings, code, grammar and tables are left out, and so are queries of
+fewer than MIN_QUERY words and documents of fewer than MIN_DOCUMENT. Topics that share a paragraph
+are one group; groups are divided into `dev`, for choosing, and `test`, for reporting.
 """
 
 from __future__ import annotations
@@ -32,15 +34,22 @@ _EMPHASIS = re.compile(r"(?<!\w)(\*{1,2})(\w(?:[^*\n]*\w)?)\1(?!\w)")
 
 
 def open_pydoc_topics() -> Collection:
-    """The collection `pydoc-topics` of the running Python, kept in the cache. Raises CollectionError where it has no topics."""
-    return through_cache(lambda: text_key(f"{NAME} {RULE} {sys.version}"), _make, open_folder=Collection.open)
+    """The collection `pydoc-topics` of the running Python, kept in the cache. Raises
+    CollectionError where it has no topics.
+    """
+    return through_cache(
+        lambda: text_key(f"{NAME} {RULE} {sys.version}"), _make, open_folder=Collection.open
+    )
 
 
 def _make(folder: Path | None) -> Collection:
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
-        raise CollectionError("this Python comes without pydoc_data.topics; use one that has it (python.org's and most others)") from error
+        raise CollectionError(
+            "this Python comes without pydoc_data.topics; use one that has it "
+            "(python.org's and most others)"
+        ) from error
     writer = CollectionWriter(NAME, None)
     for key, (group, query, document) in pairs_of(topics).items():
         writer.document(key, document, group=group)
@@ -53,10 +62,13 @@ def _make(folder: Path | None) -> Collection:
 
 
 def pairs_of(topics: Mapping[str, str]) -> dict[str, tuple[str, str, str]]:
-    """Group, query and document by key (topic:number). A query or document that comes twice is taken the first time only."""
+    """Group, query and document by key (topic:number). A query or document that comes twice is
+    taken the first time only.
+    """
     found: dict[str, tuple[str, str, str]] = {}
     owner: dict[str, str] = {}  # of a query or a document: the topic that has it first
-    joined: dict[str, str] = {}  # topic to another one of its group; itself where it is the group's first
+    # topic to another one of its group; itself where it is the group's first
+    joined: dict[str, str] = {}
     for topic, text in sorted(topics.items()):
         joined[topic] = topic
         for number, paragraph in enumerate(_paragraphs(text)):
@@ -68,7 +80,10 @@ def pairs_of(topics: Mapping[str, str]) -> dict[str, tuple[str, str, str]]:
                 found[f"{topic}:{number}"] = (topic, query, document)
             for part in (query, document):
                 joined[_first(joined, owner.setdefault(part, topic))] = _first(joined, topic)
-    return {key: (_first(joined, topic), query, document) for key, (topic, query, document) in found.items()}
+    return {
+        key: (_first(joined, topic), query, document)
+        for key, (topic, query, document) in found.items()
+    }
 
 
 def _first(joined: Mapping[str, str], topic: str) -> str:
@@ -86,7 +101,13 @@ def _paragraphs(text: str) -> Iterator[str]:
         if code or not block.strip():
             continue
         margin, introduces_code = indent, block.rstrip().endswith(":")
-        if _HEADING.search(block) or "::=" in block or ">>>" in block or re.search(r"\S {3,}\S", block) or "|" in block:
+        if (
+            _HEADING.search(block)
+            or "::=" in block
+            or ">>>" in block
+            or re.search(r"\S {3,}\S", block)
+            or "|" in block
+        ):
             continue
         line = _BULLET.sub("", " ".join(block.split()))
         yield _EMPHASIS.sub(r"\2", _FOOTNOTE.sub("", line))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-# A full stop ends a sentence when a blank and no small letter follow it, and it does not stand in an abbreviation.
-_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bcf)[.!?][\"')\]]*(?=\s+[^a-z\s]|\s*$)")
+# A full stop ends a sentence when a blank and no small letter follow it, and it does not stand in
+# an abbreviation.
+_END = re.compile(
+    r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bcf)[.!?][\"')\]]*(?=\s+[^a-z\s]|\s*$)"
+)
 
 
 def first_sentence(text: str) -> str:

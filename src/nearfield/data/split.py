@@ -1,4 +1,6 @@
-"""Splits by document, group and wording, never by row, so that nothing of one split is seen in another."""
+"""Splits by document, group and wording, never by row, so that nothing of one split is seen in
+another.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ from scipy.sparse.csgraph import connected_components
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.minhash import near_duplicates
-from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD, Subject, first_of_each, positions
+from nearfield.data.doctor.subject import (
+    DOCUMENT_RUNS,
+    DOCUMENT_THRESHOLD,
+    Subject,
+    first_of_each,
+    positions,
+)
 from nearfield.data.doctor.words import digests, normalised
 from nearfield.errors import CollectionError, InputError
 
@@ -28,40 +36,61 @@ Edges = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 """Nodes that hang together: `left[i]` with `right[i]`."""
 
 
-def split_by_group(collection: Collection, fractions: Mapping[str, float], *, seed: int = 0) -> Collection:
-    """The collection with its judged queries put into new splits, of about the `fractions` of all judged queries.
+def split_by_group(
+    collection: Collection, fractions: Mapping[str, float], *, seed: int = 0
+) -> Collection:
+    """The collection with its judged queries put into new splits, of about the `fractions` of all
+    judged queries.
 
-    Queries that share a judged document or a group, directly or through others, go together: no document is judged in two
-    splits and no group is in two. So do queries and documents of the same or nearly the same text; where that would tie more
-    together than the largest split should have, as one template filled many times does, only the same text counts, and the log
-    says so. Neither the order of rows nor the former splits matter. Raises InputError for fractions
-    that are not positive or do not sum to 1, CollectionError when too much hangs together to fill every split.
+    Queries that share a judged document or a group, directly or through others, go together: no
+    document is judged in two splits and no group is in two. So do queries and documents of the same
+    or nearly the same text; where that would tie more together than the largest split should have,
+    as one template filled many times does, only the same text counts, and the log says so. Neither
+    the order of rows nor the former splits matter. Raises InputError for fractions that are not
+    positive or do not sum to 1, CollectionError when too much hangs together to fill every split.
     """
-    if not all(fraction > 0 for fraction in fractions.values()) or not math.isclose(sum(fractions.values()), 1, abs_tol=1e-6):
+    if not all(fraction > 0 for fraction in fractions.values()) or not math.isclose(
+        sum(fractions.values()), 1, abs_tol=1e-6
+    ):
         got = ", ".join(f"{name}={fraction:g}" for name, fraction in fractions.items())
-        raise InputError(f"the fractions are {got or 'empty'}; wanted positive ones that sum to 1, such as train=0.8, dev=0.1, test=0.1")
+        raise InputError(
+            f"the fractions are {got or 'empty'}; wanted positive ones that sum to "
+            "1, such as train=0.8, dev=0.1, test=0.1"
+        )
     if not len(collection.judgements):
         raise CollectionError(f"{collection.name} has no judgements, so there is nothing to split")
     return _cut(collection, np.ones(len(collection.judgements), bool), fractions, seed=seed)
 
 
 def with_dev(collection: Collection, *, fraction: float, seed: int = 0) -> Collection:
-    """The collection with about this fraction of its `train` queries moved into a new split `dev`, as `split_by_group` does.
+    """The collection with about this fraction of its `train` queries moved into a new split `dev`,
+    as `split_by_group` does.
 
-    The other splits stay as they are. Raises CollectionError when there is no `train`, or already a `dev`.
+    The other splits stay as they are. Raises CollectionError when there is no `train`, or already a
+    `dev`.
     """
     if not 0 < fraction < 1:
         raise InputError(f"the fraction for dev is {fraction:g}; wanted one between 0 and 1")
     if "train" not in collection.splits or "dev" in collection.splits:
         have = ", ".join(collection.splits) or "no splits"
-        advice = "; make train, dev and test first: nearfield data split DATA FOLDER" if "train" not in collection.splits else ""
-        raise CollectionError(f"{collection.name} has {have}; dev is carved out of train, and only where there is no dev yet{advice}")
+        advice = (
+            "; make train, dev and test first: nearfield data split DATA FOLDER"
+            if "train" not in collection.splits
+            else ""
+        )
+        raise CollectionError(
+            f"{collection.name} has {have}; dev is carved out of train, and "
+            f"only where there is no dev yet{advice}"
+        )
     in_train = np.asarray(pc.equal(collection.judgements["split"], "train"))
     return _cut(collection, in_train, {"train": 1 - fraction, "dev": fraction}, seed=seed)
 
 
-def with_larger_dev(collection: Collection, *, enough: int, share: float = 0.2, seed: int = 0) -> Collection:
-    """The collection with groups of `train` queries moved into `dev`, until that has `enough` queries or a `share` of train is moved.
+def with_larger_dev(
+    collection: Collection, *, enough: int, share: float = 0.2, seed: int = 0
+) -> Collection:
+    """The collection with groups of `train` queries moved into `dev`, until that has `enough`
+    queries or a `share` of train is moved.
 
     A group, as in `split_by_group`, moves whole or stays, so that nothing of dev is left in train.
     """
@@ -69,17 +98,23 @@ def with_larger_dev(collection: Collection, *, enough: int, share: float = 0.2, 
     room = min(enough - len(dev), int(share * len(train)))
     judged = collection.judgements.filter(pc.equal(collection.judgements["split"], "train"))
     moved: set[str] = set()
-    for group in _shuffled(_components(collection, judged, {"train": 1 - share, "dev": share}), seed):
+    for group in _shuffled(
+        _components(collection, judged, {"train": 1 - share, "dev": share}), seed
+    ):
         size = len(set(group) & set(train))
         if size <= room:
             room -= size
             moved.update(group)
     rows = zip(_queries(collection), collection.judgements["split"].to_pylist(), strict=True)
-    return with_splits(collection, ["dev" if split == "train" and query in moved else None for query, split in rows])
+    return with_splits(
+        collection,
+        ["dev" if split == "train" and query in moved else None for query, split in rows],
+    )
 
 
 def folds(collection: Collection, count: int, *, seed: int = 0) -> list[list[str]]:
-    """The judged queries of `train` in up to `count` parts of about one size that share no group (see `split_by_group`).
+    """The judged queries of `train` in up to `count` parts of about one size that share no group
+    (see `split_by_group`).
 
     None where a single group holds more than half of them.
     """
@@ -102,20 +137,38 @@ def _seeded(queries: list[str], seed: int) -> bytes:
     return hashlib.sha256(f"{seed}\0{queries[0]}".encode()).digest()
 
 
-def _cut(collection: Collection, chosen: npt.NDArray[np.bool_], fractions: Mapping[str, float], *, seed: int) -> Collection:
-    """The collection with the `chosen` judgements put into new splits; the others stay in theirs."""
+def _cut(
+    collection: Collection,
+    chosen: npt.NDArray[np.bool_],
+    fractions: Mapping[str, float],
+    *,
+    seed: int,
+) -> Collection:
+    """The collection with the `chosen` judgements put into new splits; the others stay in
+    theirs.
+    """
     judgements = collection.judgements.filter(pa.array(chosen))
     components = _components(collection, judgements, fractions)
     places = _assign(components, fractions, seed=seed, name=collection.name)
-    return with_splits(collection, [places.get(query) if at else None for query, at in zip(_queries(collection), chosen, strict=True)])
+    return with_splits(
+        collection,
+        [
+            places.get(query) if at else None
+            for query, at in zip(_queries(collection), chosen, strict=True)
+        ],
+    )
 
 
 def with_splits(collection: Collection, names: Sequence[str | None]) -> Collection:
-    """The collection with the split of each judgement changed to that of `names`, where there is one."""
+    """The collection with the split of each judgement changed to that of `names`, where there is
+    one.
+    """
     kept = collection.judgements["split"]
     changed = pc.coalesce(pa.chunked_array([pa.array(names, pa.string())]), kept)
     column = collection.judgements.column_names.index("split")
-    return replace(collection, judgements=collection.judgements.set_column(column, "split", changed))
+    return replace(
+        collection, judgements=collection.judgements.set_column(column, "split", changed)
+    )
 
 
 def _queries(collection: Collection) -> list[str]:
@@ -124,16 +177,23 @@ def _queries(collection: Collection) -> list[str]:
     return found
 
 
-def _components(collection: Collection, judgements: pa.Table, fractions: Mapping[str, float]) -> list[list[str]]:
+def _components(
+    collection: Collection, judgements: pa.Table, fractions: Mapping[str, float]
+) -> list[list[str]]:
     """Judged queries that hang together by documents, groups and texts; each list sorted.
 
-    Near-copies count where what hangs together by them fits into the largest split, and leaves something for each.
+    Near-copies count where what hangs together by them fits into the largest split, and leaves
+    something for each.
     """
     queries, documents = pc.unique(judgements["query"]), pc.unique(judgements["document"])
-    judged = (_index(judgements["query"], queries), _index(judgements["document"], documents) + len(queries))
+    judged = (
+        _index(judgements["query"], queries),
+        _index(judgements["document"], documents) + len(queries),
+    )
     groups = _by_group(collection, queries, documents)
     alike, nearly = _by_text(collection, queries, documents)
-    size = 2 * (len(queries) + len(documents))  # nodes: queries, documents, and at most a group for each
+    # nodes: queries, documents, and at most a group for each
+    size = 2 * (len(queries) + len(documents))
     firm = _labels([judged, groups, alike], size)[: len(queries)]
     loose = _labels([judged, groups, alike, nearly], size)[: len(queries)]
     most = max(max(fractions.values()) * len(queries), np.bincount(firm).max())
@@ -141,8 +201,10 @@ def _components(collection: Collection, judgements: pa.Table, fractions: Mapping
     undone = too_large[loose] | (len(np.unique(loose)) < len(fractions))
     if undone.any() and len(np.unique(firm)) >= len(fractions):
         log.info(
-            f"{collection.name}: {int(undone.sum()):,} of {len(queries):,} queries hang together by texts that are nearly the same, "
-            "more than one split can hold; of these only those of the very same text are kept together"
+            f"{collection.name}: {int(undone.sum()):,} of {len(queries):,} queries hang together "
+            "by texts that are nearly the same, "
+            "more than one split can hold; of these only those of the very same text are kept "
+            "together"
         )
     labels = np.where(undone, firm, loose + size)
     found: dict[int, list[str]] = {}
@@ -161,13 +223,16 @@ def _labels(edges: Sequence[Edges], size: int) -> npt.NDArray[np.int64]:
 
 def _by_group(collection: Collection, queries: pa.Array, documents: pa.Array) -> Edges:
     """Each query and document that has a group, with the group's node."""
-    own = pa.concat_arrays([_groups(queries, collection.queries), _groups(documents, collection.documents)])
+    own = pa.concat_arrays(
+        [_groups(queries, collection.queries), _groups(documents, collection.documents)]
+    )
     grouped = np.flatnonzero(np.asarray(pc.not_equal(own, "")))
     return grouped, len(own) + _index(own, pc.unique(own))[grouped]
 
 
 def _by_text(collection: Collection, queries: pa.Array, documents: pa.Array) -> tuple[Edges, Edges]:
-    """Queries of the same wording and documents of the same text, and those that are nearly the same.
+    """Queries of the same wording and documents of the same text, and those that are nearly the
+    same.
 
     The same rules as the doctor's: what it would call a leak between two splits is kept in one.
     """
@@ -189,7 +254,9 @@ def _by_text(collection: Collection, queries: pa.Array, documents: pa.Array) -> 
     return (left, right), (near_left, near_right)
 
 
-def _near_queries(subject: Subject, asked: npt.NDArray[np.int64], nodes: npt.NDArray[np.int64]) -> Edges:
+def _near_queries(
+    subject: Subject, asked: npt.NDArray[np.int64], nodes: npt.NDArray[np.int64]
+) -> Edges:
     """Nodes of queries that are nearly the same, from the doctor's pairs of distinct wordings.
 
     Of each wording one node stands for all: they hang together already.
@@ -212,17 +279,25 @@ def _index(values: pa.ChunkedArray | pa.Array, of: pa.Array) -> npt.NDArray[np.i
     return np.asarray(pc.index_in(values, value_set=of)).astype(np.int64)
 
 
-def _assign(components: Sequence[list[str]], fractions: Mapping[str, float], *, seed: int, name: str) -> dict[str, str]:
-    """The split of each query: components in the order of a seeded hash, each to the split that lacks most queries.
+def _assign(
+    components: Sequence[list[str]], fractions: Mapping[str, float], *, seed: int, name: str
+) -> dict[str, str]:
+    """The split of each query: components in the order of a seeded hash, each to the split that
+    lacks most queries.
 
-    Those larger than the smallest split should be come first, the largest of them first, while there is room for them.
+    Those larger than the smallest split should be come first, the largest of them first, while
+    there is room for them.
     """
     if len(components) < len(fractions):
         largest = max(map(len, components))
         message = (
-            f"its judged queries make {len(components)} sets that share no document, group or text (the largest has {largest} queries)"
+            f"its judged queries make {len(components)} sets that share no document, group or "
+            f"text (the largest has {largest} queries)"
         )
-        raise CollectionError(f"{name} cannot be split into {', '.join(fractions)}: {message}; wanted at least {len(fractions)}")
+        raise CollectionError(
+            f"{name} cannot be split into {', '.join(fractions)}: {message}; "
+            f"wanted at least {len(fractions)}"
+        )
     total = sum(map(len, components))
     small = min(fractions.values()) * total
 
@@ -235,7 +310,9 @@ def _assign(components: Sequence[list[str]], fractions: Mapping[str, float], *, 
     empty = set(fractions)
     places: dict[str, str] = {}
     for position, queries in enumerate(ordered):
-        open_splits = [split for split in fractions if split in empty or len(ordered) - position > len(empty)]
+        open_splits = [
+            split for split in fractions if split in empty or len(ordered) - position > len(empty)
+        ]
         split = max(open_splits, key=lambda candidate: lacking[candidate])
         empty.discard(split)
         lacking[split] -= len(queries)

@@ -1,18 +1,24 @@
-"""The embedded collection `stdlib`: what Python's standard library says of its functions and classes, and their code.
+"""The embedded collection `stdlib`: what Python's standard library says of its functions and
+classes, and their code.
 
-Each public function, method and class of the running Python's standard library that has a docstring may be a pair. The query
-is the docstring's first sentence. The document is the source with every docstring cut out: of a function its signature and
-body, of a class its head, its attributes and the signatures of its methods. Left out are
+Each public function, method and class of the running Python's standard library that has a docstring
+may be a pair. The query is the docstring's first sentence. The document is the source with every
+docstring cut out: of a function its signature and body, of a class its head, its attributes and the
+signatures of its methods. Left out are
 
-- modules whose name or a part of whose path starts with "_", and those of LEFT_OUT (tests, data, programs, and packages that
+- modules whose name or a part of whose path starts with "_", and those of LEFT_OUT (tests, data,
+  programs, and packages that
   are deprecated as a whole);
-- objects whose name, or that of their class, starts with "_", and those defined within functions or conditions;
-- queries of fewer than MIN_WORDS or more than MAX_WORDS words, queries that several objects share ("Emit a record."), and
+- objects whose name, or that of their class, starts with "_", and those defined within functions or
+  conditions;
+- queries of fewer than MIN_WORDS or more than MAX_WORDS words, queries that several objects share
+  ("Emit a record."), and
   those that stand in their own document;
-- objects that do nothing (`pass`, `raise NotImplementedError`), and those whose document another object has too.
+- objects that do nothing (`pass`, `raise NotImplementedError`), and those whose document another
+  object has too.
 
-An object's group is its top-level module (`asyncio`, `json`), and each module is in one split, by the SHA-256 of its name.
-Source files are parsed and never imported.
+An object's group is its top-level module (`asyncio`, `json`), and each module is in one split, by
+the SHA-256 of its name. Source files are parsed and never imported.
 """
 
 from __future__ import annotations
@@ -40,10 +46,19 @@ NAME: Final = "stdlib"
 RULE: Final = 2  # of this file: raised when what is made of the same sources changes
 MIN_WORDS, MAX_WORDS = 3, 40
 _TESTS_AND_DATA = ("test", "tests", "idle_test", "site-packages", "encodings", "pydoc_data")
-_DEPRECATED_OR_PROGRAMS = ("distutils", "lib2to3", "idlelib", "turtledemo", "ensurepip", "this", "antigravity")
+_DEPRECATED_OR_PROGRAMS = (
+    "distutils",
+    "lib2to3",
+    "idlelib",
+    "turtledemo",
+    "ensurepip",
+    "this",
+    "antigravity",
+)
 LEFT_OUT: Final = frozenset((*_TESTS_AND_DATA, *_DEPRECATED_OR_PROGRAMS))
-# A tenth of all pairs is of one module (tkinter), so that an unlucky hash gives splits of odd sizes. This salt gives, on Python
-# 3.11, 1,926 train, 263 dev and 1,628 test pairs, with tkinter in train; it was chosen by sizes, before anything was measured.
+# A tenth of all pairs is of one module (tkinter), so that an unlucky hash gives splits of odd
+# sizes. This salt gives, on Python 3.11, 1,926 train, 263 dev and 1,628 test pairs, with tkinter in
+# train; it was chosen by sizes, before anything was measured.
 _SALT = 1909
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _SIGNATURE = re.compile(r"[\w.\[\], ]*\w\(.*\)(\s*(->|=>|--).*)?")
@@ -61,7 +76,8 @@ class Entry:
 
 
 def open_stdlib() -> Collection:
-    """The collection `stdlib` of the running Python, made in a few seconds and then kept in the cache.
+    """The collection `stdlib` of the running Python, made in a few seconds and then kept in the
+    cache.
 
     Raises CollectionError where the library's sources are not installed.
     """
@@ -71,7 +87,10 @@ def open_stdlib() -> Collection:
         writer = CollectionWriter(NAME, folder)
         found = entries(root)
         if not found:
-            raise CollectionError(f"{root} holds no sources of the standard library; install them (on Debian: libpython3-stdlib)")
+            raise CollectionError(
+                f"{root} holds no sources of the standard library; install them "
+                "(on Debian: libpython3-stdlib)"
+            )
         for entry in found:
             writer.document(entry.key, entry.document, group=entry.module)
             writer.query(entry.key, entry.query, group=entry.module)
@@ -79,19 +98,26 @@ def open_stdlib() -> Collection:
         return writer.finish()
 
     def key() -> str:
-        return files_key(f"{NAME} {RULE} {sys.version}", (file for name in sorted(sys.stdlib_module_names) for file in _files(root, name)))
+        return files_key(
+            f"{NAME} {RULE} {sys.version}",
+            (file for name in sorted(sys.stdlib_module_names) for file in _files(root, name)),
+        )
 
     return through_cache(key, make, open_folder=Collection.open)
 
 
 def split_of(module: str) -> str:
-    """The split of a top-level module: of 100 parts of the SHA-256's range 43 are test, 8 dev, the rest train."""
+    """The split of a top-level module: of 100 parts of the SHA-256's range 43 are test, 8 dev, the
+    rest train.
+    """
     part = int(hashlib.sha256(f"{module}{_SALT}".encode()).hexdigest()[:8], 16) % 100
     return "test" if part < 43 else "dev" if part < 51 else "train"
 
 
 def entries(root: Path) -> list[Entry]:
-    """All objects of the library at `root` that the rule above leaves, by module and place in the file."""
+    """All objects of the library at `root` that the rule above leaves, by module and place in the
+    file.
+    """
     found: dict[str, Entry] = {}
     for module in sorted(sys.stdlib_module_names):
         for file in _files(root, module):
@@ -99,18 +125,28 @@ def entries(root: Path) -> list[Entry]:
                 found.setdefault(entry.key, entry)
     queries = Counter(_plain(entry.query) for entry in found.values())
     documents = Counter(_plain(entry.document) for entry in found.values())
-    return [entry for entry in found.values() if queries[_plain(entry.query)] == 1 and documents[_plain(entry.document)] == 1]
+    return [
+        entry
+        for entry in found.values()
+        if queries[_plain(entry.query)] == 1 and documents[_plain(entry.document)] == 1
+    ]
 
 
 def _plain(text: str) -> str:
-    """What two texts must differ in to be two: not only in case, white space and the stop at the end."""
+    """What two texts must differ in to be two: not only in case, white space and the stop at the
+    end.
+    """
     return " ".join(text.lower().split()).rstrip(".!?:)")
 
 
 def _files(root: Path, module: str) -> Iterable[Path]:
     package = root / module
     candidates = sorted(package.rglob("*.py")) if package.is_dir() else [package.with_suffix(".py")]
-    return (file for file in candidates if file.is_file() and not any(map(_left_out, file.relative_to(root).with_suffix("").parts)))
+    return (
+        file
+        for file in candidates
+        if file.is_file() and not any(map(_left_out, file.relative_to(root).with_suffix("").parts))
+    )
 
 
 def _left_out(part: str) -> bool:
@@ -131,7 +167,11 @@ def _file_entries(file: Path, root: Path, module: str) -> Iterator[Entry]:
     for name, node in _definitions(tree, ""):
         query = _query(ast.get_docstring(node) or "")
         if MIN_WORDS <= len(query.split()) <= MAX_WORDS and not all(map(_does_nothing, node.body)):
-            document = _class_text(node, lines) if isinstance(node, ast.ClassDef) else _function_text(node, lines)
+            document = (
+                _class_text(node, lines)
+                if isinstance(node, ast.ClassDef)
+                else _function_text(node, lines)
+            )
             if _plain(query) not in _plain(document):
                 yield Entry(f"{path}:{name}", module, query, document)
 
@@ -147,8 +187,13 @@ def _definitions(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple
 def _does_nothing(statement: ast.stmt) -> bool:
     raised = statement.exc if isinstance(statement, ast.Raise) else None
     raised = raised.func if isinstance(raised, ast.Call) else raised
-    constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)  # a docstring, or ...
-    return constant or isinstance(statement, ast.Pass) or (isinstance(raised, ast.Name) and raised.id == "NotImplementedError")
+    # a docstring, or ...
+    constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return (
+        constant
+        or isinstance(statement, ast.Pass)
+        or (isinstance(raised, ast.Name) and raised.id == "NotImplementedError")
+    )
 
 
 def _query(docstring: str) -> str:
@@ -160,7 +205,12 @@ def _query(docstring: str) -> str:
 
 
 def _function_text(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> str:
-    return _cut(lines, _start(node), node.end_lineno or node.lineno, [_docstring_lines(inner) for inner in ast.walk(node)])
+    return _cut(
+        lines,
+        _start(node),
+        node.end_lineno or node.lineno,
+        [_docstring_lines(inner) for inner in ast.walk(node)],
+    )
 
 
 def _class_text(node: ast.ClassDef, lines: list[str]) -> str:
@@ -184,7 +234,9 @@ def _docstring_lines(node: ast.AST) -> range:
 
 
 def _cut(lines: list[str], start: int, end: int, hidden: Iterable[range]) -> str:
-    """Lines `start` to `end` (1-based) without the hidden and the blank ones, moved to the left margin."""
+    """Lines `start` to `end` (1-based) without the hidden and the blank ones, moved to the left
+    margin.
+    """
     cut = {number for numbers in hidden for number in numbers}
     kept = (lines[number - 1] for number in range(start, end + 1) if number not in cut)
     return textwrap.dedent("\n".join(line.rstrip() for line in kept if line.strip())).strip()

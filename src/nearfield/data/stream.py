@@ -1,4 +1,6 @@
-"""Texts to encode from a source of any size, one at a time, each with its id or with what is wrong with it."""
+"""Texts to encode from a source of any size, one at a time, each with its id or with what is wrong
+with it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ IDS = ("id", "_id")
 
 
 class Row(NamedTuple):
-    """A text and its id. `number` is its 1-based line or row; `fault`, where it is not "", says why there is no text."""
+    """A text and its id. `number` is its 1-based line or row; `fault`, where it is not "", says why
+    there is no text.
+    """
 
     number: int
     key: str
@@ -42,9 +46,11 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Stream:
-    """Rows that can be read from the start as often as `rows` is called, but for those of standard input.
+    """Rows that can be read from the start as often as `rows` is called, but for those of standard
+    input.
 
-    `total` counts them before they are read, where that is cheap (lines of a file, blank ones too), and gives None else.
+    `total` counts them before they are read, where that is cheap (lines of a file, blank ones too),
+    and gives None else.
     """
 
     name: str
@@ -53,12 +59,16 @@ class Stream:
     repeatable: bool = True
 
     def sample(self, count: int = 300) -> list[str]:
-        """The first so many texts, which are read again later; none of standard input, which can be read only once."""
+        """The first so many texts, which are read again later; none of standard input, which can be
+        read only once.
+        """
         rows = islice(self.rows(), count) if self.repeatable else ()
         return [row.text for row in rows if not row.fault]
 
     @classmethod
-    def of(cls, texts: Sequence[str], *, ids: Sequence[str] | None = None, name: str = "texts") -> Stream:
+    def of(
+        cls, texts: Sequence[str], *, ids: Sequence[str] | None = None, name: str = "texts"
+    ) -> Stream:
         """The texts of a sequence, with their `ids`, else their numbers from 1."""
 
         def rows() -> Iterator[Row]:
@@ -70,7 +80,9 @@ class Stream:
 
 
 def stream_standard_input(file: IO[bytes], *, field: str | None = None) -> Stream:
-    """Each line of `file` as a text, whose id is its number; with `field` that field of the JSON object that each line is."""
+    """Each line of `file` as a text, whose id is its number; with `field` that field of the JSON
+    object that each line is.
+    """
     here = STANDARD_INPUT
 
     def lines() -> Iterator[tuple[int, str | InputError]]:
@@ -78,24 +90,32 @@ def stream_standard_input(file: IO[bytes], *, field: str | None = None) -> Strea
 
     if field is None:
         return Stream(str(here), lambda: _line_rows(lines()), lambda: None, repeatable=False)
-    return Stream(str(here), lambda: _rows(jsonl.objects(lines(), here), _field_row(here, field)), lambda: None, repeatable=False)
+    return Stream(
+        str(here),
+        lambda: _rows(jsonl.objects(lines(), here), _field_row(here, field)),
+        lambda: None,
+        repeatable=False,
+    )
 
 
 def open_stream(source: str | Path, role: str, *, field: str | None = None) -> Stream:
     """The texts of a source for an encode in `role`, in bounded memory where the source allows it.
 
-    A .txt file gives its lines. With `field`, a JSONL, CSV, TSV or Parquet file gives that field of each row, with the row's id
-    (its number where it has none). All else is read as the collection that `open_collection` makes of it: its queries in the
-    role query, else its documents. Folders by nearfield, BEIR folders and files of documents with ids are streamed; other
-    collections are converted first. Raises InputError as `open_collection` does; what is wrong with a single row that can be
-    told from the others is in its `fault`.
+    A .txt file gives its lines. With `field`, a JSONL, CSV, TSV or Parquet file gives that field of
+    each row, with the row's id (its number where it has none). All else is read as the collection
+    that `open_collection` makes of it: its queries in the role query, else its documents. Folders
+    by nearfield, BEIR folders and files of documents with ids are streamed; other collections are
+    converted first. Raises InputError as `open_collection` does; what is wrong with a single row
+    that can be told from the others is in its `fault`.
     """
     path = Path(source)
     if path.suffix.lower() == ".txt" and not path.is_dir():
         _refuse_field(field, path)
         return Stream(path.name, lambda: _line_rows(tolerant_lines(path)), lambda: _lines_in(path))
     if path.suffix.lower() in ROW_FORMATS and path.is_file():
-        read = _reader_of_field(path, field) if field is not None else _reader_of_documents(path, role)
+        read = (
+            _reader_of_field(path, field) if field is not None else _reader_of_documents(path, role)
+        )
         if read is not None:
             return Stream(path.name, read, lambda: _rows_in(path))
     _refuse_field(field, path)
@@ -112,19 +132,28 @@ def open_stream(source: str | Path, role: str, *, field: str | None = None) -> S
 
 def _line_rows(lines: Iterable[tuple[int, str | InputError]]) -> Iterator[Row]:
     for number, line in lines:
-        yield Row(number, str(number), line) if isinstance(line, str) else Row(number, str(number), "", str(line))
+        yield (
+            Row(number, str(number), line)
+            if isinstance(line, str)
+            else Row(number, str(number), "", str(line))
+        )
 
 
 def _refuse_field(field: str | None, path: Path) -> None:
     if field is not None:
-        raise InputError(f"has no fields, and {field!r} was asked for; only {', '.join(ROW_FORMATS)} files have", path=path)
+        raise InputError(
+            f"has no fields, and {field!r} was asked for; only {', '.join(ROW_FORMATS)} files have",
+            path=path,
+        )
 
 
 def _reader_of_field(path: Path, field: str) -> Callable[[], Iterator[Row]]:
     """What reads one field of each row. Raises InputError where the first row has no such field."""
     names = _names(path)
     if field not in names:
-        raise InputError(f"has no field {field!r}; it has {shortened(names)}.{nearest(field, names)}", path=path)
+        raise InputError(
+            f"has no field {field!r}; it has {shortened(names)}.{nearest(field, names)}", path=path
+        )
     columns = [field, *(name for name in IDS if name in names and name != field)]
     return lambda: _rows(_records(path, columns), _field_row(path, field))
 
@@ -141,7 +170,9 @@ def _field_row(path: Path, field: str) -> Callable[[int, Mapping[str, Any]], Row
 
 
 def _reader_of_documents(path: Path, role: str) -> Callable[[], Iterator[Row]] | None:
-    """What reads a file of documents that have ids; None for other files, whose rows are not one document each."""
+    """What reads a file of documents that have ids; None for other files, whose rows are not one
+    document each.
+    """
     columns = columns_of(_names(path), path)
     if role == QUERY or columns.paired or columns.id is None:
         return None
@@ -159,7 +190,9 @@ def _document_rows(path: Path, columns: Columns) -> Iterator[Row]:
     return _rows(_records(path, [name for name in (key, title, text) if name]), row)
 
 
-def _rows(records: Iterator[TolerantRecord], row: Callable[[int, Mapping[str, Any]], Row]) -> Iterator[Row]:
+def _rows(
+    records: Iterator[TolerantRecord], row: Callable[[int, Mapping[str, Any]], Row]
+) -> Iterator[Row]:
     for number, record in records:
         try:
             if isinstance(record, InputError):
@@ -170,7 +203,11 @@ def _rows(records: Iterator[TolerantRecord], row: Callable[[int, Mapping[str, An
 
 
 def _records(path: Path, columns: Sequence[str]) -> Iterator[TolerantRecord]:
-    return parquet.tolerant_records(path, columns=columns) if path.suffix.lower() == ".parquet" else tolerant_records(path)
+    return (
+        parquet.tolerant_records(path, columns=columns)
+        if path.suffix.lower() == ".parquet"
+        else tolerant_records(path)
+    )
 
 
 def _names(path: Path) -> list[str]:
@@ -197,9 +234,14 @@ def _lines_in(path: Path) -> int | None:
 
 
 def _stored(path: Path, role: str) -> Stream:
-    """The documents or queries of a folder that nearfield wrote, a record batch at a time: mapped pages would count as memory."""
+    """The documents or queries of a folder that nearfield wrote, a record batch at a time: mapped
+    pages would count as memory.
+    """
     queries = role == QUERY
-    table, schema = path / f"{'queries' if queries else 'documents'}.arrow", QUERIES if queries else DOCUMENTS
+    table, schema = (
+        path / f"{'queries' if queries else 'documents'}.arrow",
+        QUERIES if queries else DOCUMENTS,
+    )
 
     def rows() -> Iterator[Row]:
         before = 0
@@ -207,7 +249,9 @@ def _stored(path: Path, role: str) -> Stream:
             part = conform(pa.Table.from_batches([batch]), schema, what=str(table))
             texts = Texts(part["text"]) if queries else Texts(part["title"], part["text"])
             pairs = zip(Texts(part["id"]), texts, strict=True)
-            yield from (Row(number, key, text) for number, (key, text) in enumerate(pairs, before + 1))
+            yield from (
+                Row(number, key, text) for number, (key, text) in enumerate(pairs, before + 1)
+            )
             before += len(part)
 
     return Stream(path.name, rows, lambda: len(open_table(table)))
@@ -217,6 +261,9 @@ def _of_collection(data: Collection, role: str) -> Stream:
     if role == QUERY:
         if not len(data.query_ids):
             lacks = f"has no queries, only {len(data.document_ids):,} documents"
-            raise InputError(f"{lacks}; --role document encodes those, --field a column of a file as queries", path=data.name)
+            raise InputError(
+                f"{lacks}; --role document encodes those, --field a column of a file as queries",
+                path=data.name,
+            )
         return Stream.of(data.query_texts, ids=data.query_ids, name=data.name)
     return Stream.of(data.document_texts, ids=data.document_ids, name=data.name)

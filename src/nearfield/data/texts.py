@@ -15,15 +15,18 @@ Positions = npt.NDArray[np.integer] | npt.NDArray[np.bool_] | Sequence[int]
 
 
 class Texts(Sequence[str]):
-    """Texts in Arrow columns of equal length: text i is its columns' values joined by a blank and stripped.
+    """Texts in Arrow columns of equal length: text i is its columns' values joined by a blank and
+    stripped.
 
-    An int gives a string, a slice or an array of positions (or a boolean mask) gives Texts on the same memory. A single
-    column is given back as it is, unstripped.
+    An int gives a string, a slice or an array of positions (or a boolean mask) gives Texts on the
+    same memory. A single column is given back as it is, unstripped.
     """
 
     __slots__ = ("_columns", "_positions")
 
-    def __init__(self, *columns: pa.ChunkedArray, positions: npt.NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self, *columns: pa.ChunkedArray, positions: npt.NDArray[np.int64] | None = None
+    ) -> None:
         self._columns = columns
         self._positions = positions
 
@@ -36,17 +39,23 @@ class Texts(Sequence[str]):
     def __getitem__(self, index: slice | Positions) -> Texts: ...
     def __getitem__(self, index: int | slice | Positions) -> str | Texts:
         if isinstance(index, (int, np.integer)):
-            row = range(len(self))[index] if self._positions is None else int(self._positions[index])
+            row = (
+                range(len(self))[index] if self._positions is None else int(self._positions[index])
+            )
             return _join([column[row].as_py() for column in self._columns])
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             if step == 1 and self._positions is None:
-                return Texts(*(column.slice(start, max(0, stop - start)) for column in self._columns))
+                return Texts(
+                    *(column.slice(start, max(0, stop - start)) for column in self._columns)
+                )
             chosen = np.arange(start, stop, step)
         else:
             asked = np.asarray(index)
             chosen = np.arange(len(self))[asked if asked.size else asked.astype(np.int64)]
-        return Texts(*self._columns, positions=chosen if self._positions is None else self._positions[chosen])
+        return Texts(
+            *self._columns, positions=chosen if self._positions is None else self._positions[chosen]
+        )
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), _BLOCK):

@@ -1,7 +1,8 @@
-"""Which queries a model was trained on, told by hashes that travel in its folder: no text can be read from them.
+"""Which queries a model was trained on, told by hashes that travel in its folder: no text can be
+read from them.
 
-A query is known again by 64 bits of its wording's hash; a nearly equal one by 256 bits, each the last bit of a MinHash (Li and
-König, "b-bit minwise hashing", 2010, with b = 1).
+A query is known again by 64 bits of its wording's hash; a nearly equal one by 256 bits, each the
+last bit of a MinHash (Li and König, "b-bit minwise hashing", 2010, with b = 1).
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ FORMAT = 1
 Flags = npt.NDArray[np.bool_]
 _BITS = 256  # of a signature
 _WORDS = _BITS // 64
-_LEAST = 222  # bits that agree in near-copies: a Jaccard similarity of .8 lets 230 agree, with a deviation of 5
+# bits that agree in near-copies: a Jaccard similarity of .8 lets 230 agree, with a deviation of 5
+_LEAST = 222
 _BLOCK = 2048  # queries compared with as many others at a time
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """The queries of one run by their wordings' digests, ascending: what it `trained` on, chose its weights with (`dev`) and
-    was measured on at its end (`test`). `near`: (trained, 4) uint64, the signature of each of `trained`."""
+    """The queries of one run by their wordings' digests, ascending: what it `trained` on, chose its
+    weights with (`dev`) and was measured on at its end (`test`). `near`: (trained, 4) uint64, the
+    signature of each of `trained`.
+    """
 
     trained: Hashes
     near: npt.NDArray[np.uint64]
@@ -40,28 +44,43 @@ class TrainingRun:
     test: Hashes
 
     @classmethod
-    def of(cls, trained: Iterable[str], *, dev: Iterable[str] = (), test: Iterable[str] = ()) -> TrainingRun:
+    def of(
+        cls, trained: Iterable[str], *, dev: Iterable[str] = (), test: Iterable[str] = ()
+    ) -> TrainingRun:
         """The run that trained on the queries of these texts."""
         texts = list(trained)
         keys, first = np.unique(digests(map(wording, texts)), return_index=True)
-        return cls(keys, _signed([texts[at] for at in first]), *(np.unique(digests(map(wording, held))) for held in (dev, test)))
+        return cls(
+            keys,
+            _signed([texts[at] for at in first]),
+            *(np.unique(digests(map(wording, held))) for held in (dev, test)),
+        )
 
     def seen(self, keys: Hashes, signed: npt.NDArray[np.uint64]) -> Flags:
-        """Which queries, by their digests and signatures, it trained on, or on near-copies of them that are not its own dev or test."""
+        """Which queries, by their digests and signatures, it trained on, or on near-copies of them
+        that are not its own dev or test.
+        """
         found: Flags = np.isin(keys, self.trained)
-        asked = np.flatnonzero(~found & ~np.isin(keys, self.dev) & ~np.isin(keys, self.test) & signed.any(axis=1))
+        asked = np.flatnonzero(
+            ~found & ~np.isin(keys, self.dev) & ~np.isin(keys, self.test) & signed.any(axis=1)
+        )
         found[asked] = _near(signed[asked], self.near)
         return found
 
     def json(self) -> dict[str, str]:
         """As JSON: base64 of little-endian numbers."""
         arrays = {"trained": self.trained, "near": self.near, "dev": self.dev, "test": self.test}
-        return {name: base64.b64encode(array.astype("<u8").tobytes()).decode() for name, array in arrays.items()}
+        return {
+            name: base64.b64encode(array.astype("<u8").tobytes()).decode()
+            for name, array in arrays.items()
+        }
 
     @classmethod
     def from_json(cls, facts: Fields) -> TrainingRun:
         """The run in an object of the file. Raises InputError where it holds none."""
-        trained, near, dev, test = (_numbers(facts, name) for name in ("trained", "near", "dev", "test"))
+        trained, near, dev, test = (
+            _numbers(facts, name) for name in ("trained", "near", "dev", "test")
+        )
         if len(near) != _WORDS * len(trained):
             raise facts.error("near", f"{_WORDS} numbers for each of the {len(trained)} in trained")
         return cls(trained, near.reshape(-1, _WORDS), dev, test)
@@ -69,7 +88,9 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """The runs that made a model, the first one's first; none where nothing is known of its training."""
+    """The runs that made a model, the first one's first; none where nothing is known of its
+    training.
+    """
 
     runs: tuple[TrainingRun, ...] = ()
 
@@ -92,7 +113,9 @@ class TrainedOn:
     def chosen_with(self, queries: Sequence[str]) -> Flags:
         """(queries,) by which of them the model's weights were chosen."""
         keys = digests(map(wording, queries))
-        found: Flags = np.isin(keys, np.concatenate([np.zeros(0, np.uint64), *(run.dev for run in self.runs)]))
+        found: Flags = np.isin(
+            keys, np.concatenate([np.zeros(0, np.uint64), *(run.dev for run in self.runs)])
+        )
         return found
 
     def save(self, folder: Path) -> None:
@@ -101,7 +124,9 @@ class TrainedOn:
 
     @classmethod
     def read(cls, folder: str | Path) -> TrainedOn:
-        """What a model's folder says; nothing where it says nothing. Raises InputError where the file is damaged."""
+        """What a model's folder says; nothing where it says nothing. Raises InputError where the
+        file is damaged.
+        """
         path = Path(folder) / FILE
         if not path.is_file():
             return cls()
@@ -113,8 +138,12 @@ class TrainedOn:
 UNKNOWN = TrainedOn()
 
 
-def keep_trained_on(sources: Iterable[str | Path], folder: Path, run: TrainingRun | None = None) -> None:
-    """Write into a model's folder what the models in `sources`, which it was made of, were trained on, and the run that made it."""
+def keep_trained_on(
+    sources: Iterable[str | Path], folder: Path, run: TrainingRun | None = None
+) -> None:
+    """Write into a model's folder what the models in `sources`, which it was made of, were trained
+    on, and the run that made it.
+    """
     known = TrainedOn(() if run is None else (run,))
     for source in sources:
         known = TrainedOn.read(source) | known
@@ -137,7 +166,8 @@ def _near(asked: npt.NDArray[np.uint64], trained: npt.NDArray[np.uint64]) -> Fla
         rows = slice(start, start + _BLOCK)
         ours = _signs(asked[rows])
         for other in range(0, len(trained), _BLOCK):
-            agreement = ours @ _signs(trained[other : other + _BLOCK]).T  # of bits that agree, less those that differ
+            # of bits that agree, less those that differ
+            agreement = ours @ _signs(trained[other : other + _BLOCK]).T
             found[rows] |= (agreement >= 2 * _LEAST - _BITS).any(axis=1)
     return found
 

@@ -21,7 +21,13 @@ from nearfield.store.home import home
 from nearfield.store.kept import kept_folder
 from nearfield.store.mapped import map_tensors, write_rows
 from nearfield.store.model_folder import contract_json
-from nearfield.store.static_folder import UNKNOWN, UNLIMITED, read_table, write_static_config, write_word_tokeniser
+from nearfield.store.static_folder import (
+    UNKNOWN,
+    UNLIMITED,
+    read_table,
+    write_static_config,
+    write_word_tokeniser,
+)
 from nearfield.types.contract import Contract
 
 Positions = npt.NDArray[np.int64]
@@ -30,9 +36,11 @@ _BLOCK = 8192  # words made into Python strings at a time
 
 @dataclass(frozen=True)
 class WordVectors:
-    """n words, no two alike, in the order of their file (most files have the most frequent first), and their vectors.
+    """n words, no two alike, in the order of their file (most files have the most frequent first),
+    and their vectors.
 
-    `words`: (n,) Arrow strings; `vectors`: (n, dim) floats, both memory-mapped where they lie on disk.
+    `words`: (n,) Arrow strings; `vectors`: (n, dim) floats, both memory-mapped where they lie on
+    disk.
     """
 
     name: str
@@ -44,15 +52,22 @@ class WordVectors:
 
     @classmethod
     def open(cls, path: str | Path) -> WordVectors:
-        """The words of a file or folder that `word_vector_blocks` reads (converted once, in the cache), or of a static model's folder.
+        """The words of a file or folder that `word_vector_blocks` reads (converted once, in the
+        cache), or of a static model's folder.
 
         Raises InputError for what is neither, and as `word_vector_blocks` does.
         """
         path = Path(path)
-        static = path.is_dir() and ((path / "config.json").exists() or (path / "tokenizer.json").exists())
+        static = path.is_dir() and (
+            (path / "config.json").exists() or (path / "tokenizer.json").exists()
+        )
         folder = path if static else word_folder(path)
         table = read_table(folder)
-        words = open_table(folder / "words.arrow")["word"] if (folder / "words.arrow").exists() else _tokens(folder)
+        words = (
+            open_table(folder / "words.arrow")["word"]
+            if (folder / "words.arrow").exists()
+            else _tokens(folder)
+        )
         return cls(path.stem if path.is_file() else path.name, words, table[: len(words)])
 
     def first(self, count: int) -> WordVectors:
@@ -64,9 +79,17 @@ class WordVectors:
         return _found(words, self.words)
 
     def folded(self) -> pa.ChunkedArray:
-        """(n,) the words in upper case, by Python's rules. Of words that are then alike, the first is the one that counts."""
-        texts = (self.words.slice(start, _BLOCK).to_pylist() for start in range(0, len(self.words), _BLOCK))
-        return pa.chunked_array([pa.array([word.upper() for word in block], pa.string()) for block in texts], pa.string())
+        """(n,) the words in upper case, by Python's rules. Of words that are then alike, the first
+        is the one that counts.
+        """
+        texts = (
+            self.words.slice(start, _BLOCK).to_pylist()
+            for start in range(0, len(self.words), _BLOCK)
+        )
+        return pa.chunked_array(
+            [pa.array([word.upper() for word in block], pa.string()) for block in texts],
+            pa.string(),
+        )
 
     def word(self, position: int) -> str:
         """The word at a place."""
@@ -81,10 +104,12 @@ def _found(words: Sequence[str], known: pa.ChunkedArray) -> Positions:
 
 
 def word_folder(path: Path) -> Path:
-    """The folder of the static model that the word vectors at `path` make, in the cache; made when it is not there.
+    """The folder of the static model that the word vectors at `path` make, in the cache; made when
+    it is not there.
 
-    A text is split at white space and around punctuation, in lower case where no word has an upper-case letter. Words that come again
-    are left out after the first. Raises InputError as `word_vector_blocks` does, StorageError where the cache cannot be written.
+    A text is split at white space and around punctuation, in lower case where no word has an
+    upper-case letter. Words that come again are left out after the first. Raises InputError as
+    `word_vector_blocks` does, StorageError where the cache cannot be written.
     """
     if not path.exists():
         raise InputError("does not exist; check the path", path=path)
@@ -92,11 +117,17 @@ def word_folder(path: Path) -> Path:
     with reading(path):
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         folder = home() / "words" / files_key("words", [file for file in files if file.is_file()])
-    return kept_folder(folder, lambda stage: write_word_folder(stage, word_vector_blocks(path), name=name))
+    return kept_folder(
+        folder, lambda stage: write_word_folder(stage, word_vector_blocks(path), name=name)
+    )
 
 
-def write_word_folder(stage: Path, blocks: Iterable[tuple[list[str], npt.NDArray[np.float32]]], *, name: str) -> None:
-    """Write the static model of words and vectors into the staged folder: a mean of word vectors, not normalised, under cosine."""
+def write_word_folder(
+    stage: Path, blocks: Iterable[tuple[list[str], npt.NDArray[np.float32]]], *, name: str
+) -> None:
+    """Write the static model of words and vectors into the staged folder: a mean of word vectors,
+    not normalised, under cosine.
+    """
     chunks: list[pa.Array] = []
     file = stage / "model.safetensors"
 
@@ -113,7 +144,11 @@ def write_word_folder(stage: Path, blocks: Iterable[tuple[list[str], npt.NDArray
     while _found([unknown], words)[0] >= 0:
         unknown += "_"
     lower = bool(pc.all(pc.equal(pc.utf8_lower(words), words)).as_py())
-    texts = (word for start in range(0, len(words), _BLOCK) for word in words.slice(start, _BLOCK).to_pylist())
+    texts = (
+        word
+        for start in range(0, len(words), _BLOCK)
+        for word in words.slice(start, _BLOCK).to_pylist()
+    )
     write_word_tokeniser(stage / "tokenizer.json", texts, lower_case=lower, unknown=unknown)
     write_table(stage / "words.arrow", pa.table({"word": words}))
     contract = Contract(name, map_tensors(file)["embeddings"].shape[1], UNLIMITED, normalise=False)
@@ -122,14 +157,20 @@ def write_word_folder(stage: Path, blocks: Iterable[tuple[list[str], npt.NDArray
 
 
 def _once(words: pa.ChunkedArray, file: Path) -> pa.ChunkedArray:
-    """`words` without those that came before, whose rows are taken out of the file; its last row stays."""
+    """`words` without those that came before, whose rows are taken out of the file; its last row
+    stays.
+    """
     kept = pc.index_in(words, value_set=words).to_numpy() == np.arange(len(words))
     if kept.all():
         return words
     table = map_tensors(file)["embeddings"]
     rows = np.append(np.flatnonzero(kept), len(words))
     again = file.with_suffix(".again")
-    write_rows(again, "embeddings", (table[rows[start : start + _BLOCK]] for start in range(0, len(rows), _BLOCK)))
+    write_rows(
+        again,
+        "embeddings",
+        (table[rows[start : start + _BLOCK]] for start in range(0, len(rows), _BLOCK)),
+    )
     again.replace(file)
     return words.filter(pa.array(kept))
 

@@ -47,7 +47,10 @@ class TableWriter:
     def _flush(self) -> None:
         if not self._rows:
             return
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)]
+        columns = [
+            pa.array(column, field.type)
+            for column, field in zip(zip(*self._rows, strict=True), self._schema, strict=True)
+        ]
         batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
         if self._writer is None:
             self._batches.append(batch)
@@ -57,11 +60,16 @@ class TableWriter:
 
 
 class CollectionWriter:
-    """A collection a row at a time: into the new folder `folder`, or into memory where that is None."""
+    """A collection a row at a time: into the new folder `folder`, or into memory where that is
+    None.
+    """
 
     def __init__(self, name: str, folder: Path | None) -> None:
         self._name, self._folder = name, folder
-        self._tables = {what: TableWriter(schema, folder and folder / f"{what}.arrow") for what, schema in TABLES.items()}
+        self._tables = {
+            what: TableWriter(schema, folder and folder / f"{what}.arrow")
+            for what, schema in TABLES.items()
+        }
 
     def document(self, key: str, text: str, *, title: str = "", group: str = "") -> None:
         """Add a document."""
@@ -73,30 +81,56 @@ class CollectionWriter:
 
     def judgement(self, query: str, document: str, relevance: int, split: str) -> None:
         """Add a judgement."""
-        self._tables["judgements"].add((query, document, relevance, split), len(query) + len(document))
+        self._tables["judgements"].add(
+            (query, document, relevance, split), len(query) + len(document)
+        )
 
     def finish(self, *, documents_only: bool = False) -> Collection:
-        """The collection, checked; in the folder, it is memory-mapped. Raises CollectionError as Collection does."""
+        """The collection, checked; in the folder, it is memory-mapped. Raises CollectionError as
+        Collection does.
+        """
         tables = {what: table.close() for what, table in self._tables.items()}
         if self._folder is None:
-            return Collection(self._name, tables["documents"], tables["queries"], tables["judgements"], documents_only=documents_only)
-        write_manifest(self._folder / MANIFEST, manifest(self._name, documents_only=documents_only), FILES)
+            return Collection(
+                self._name,
+                tables["documents"],
+                tables["queries"],
+                tables["judgements"],
+                documents_only=documents_only,
+            )
+        write_manifest(
+            self._folder / MANIFEST, manifest(self._name, documents_only=documents_only), FILES
+        )
         return Collection.open(self._folder)
 
 
 class PairsWriter:
-    """Pairs from `source` a row at a time: into the new folder `folder`, or into memory where that is None."""
+    """Pairs from `source` a row at a time: into the new folder `folder`, or into memory where that
+    is None.
+    """
 
     def __init__(self, name: str, folder: Path | None, *, source: str = "") -> None:
         self._name, self._folder, self._source = name, folder, source
         self._table = TableWriter(PAIRS, folder and folder / pairs.TABLE)
 
-    def pair(self, query: str, positive: str, *, negatives: Sequence[str] = (), score: float | None = None) -> None:
+    def pair(
+        self,
+        query: str,
+        positive: str,
+        *,
+        negatives: Sequence[str] = (),
+        score: float | None = None,
+    ) -> None:
         """Add a pair."""
-        self._table.add((query, positive, list(negatives), score), len(query) + len(positive) + sum(map(len, negatives)))
+        self._table.add(
+            (query, positive, list(negatives), score),
+            len(query) + len(positive) + sum(map(len, negatives)),
+        )
 
     def finish(self) -> Pairs:
-        """The pairs, checked; in the folder, they are memory-mapped. Raises CollectionError as Pairs does."""
+        """The pairs, checked; in the folder, they are memory-mapped. Raises CollectionError as
+        Pairs does.
+        """
         table = self._table.close()
         if self._folder is None:
             return Pairs(self._name, table, self._source)

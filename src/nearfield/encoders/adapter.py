@@ -1,4 +1,6 @@
-"""An adapter's folder: a small map behind a model's query vectors, so that its documents' stay what they are."""
+"""An adapter's folder: a small map behind a model's query vectors, so that its documents' stay what
+they are.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ FILE = "adapter.json"
 
 @dataclass(frozen=True)
 class Adapter:
-    """`map` goes behind the vectors of `role`; those of other roles stay. `files` is the hash of the folder that it was read from."""
+    """`map` goes behind the vectors of `role`; those of other roles stay. `files` is the hash of
+    the folder that it was read from.
+    """
 
     map: VectorMap
     files: str = ""
@@ -30,17 +34,26 @@ class Adapter:
     trained_on: TrainedOn = UNKNOWN
 
     def check(self, contract: Contract) -> None:
-        """Raise ContractError where a model's vectors do not go through the map and stay in their space."""
+        """Raise ContractError where a model's vectors do not go through the map and stay in their
+        space.
+        """
         config = self.map.config
         if contract.kind != "dense" or {config.from_dim, config.to_dim} != {contract.dim}:
-            what = f"makes {contract.kind} vectors of {contract.dim} dimensions and the map goes from {config.from_dim} to {config.to_dim}"
-            raise ContractError(f"{contract.name} {what}; an adapter wants dense vectors and one dim on both sides")
+            what = (
+                f"makes {contract.kind} vectors of {contract.dim} dimensions and the map goes "
+                f"from {config.from_dim} to {config.to_dim}"
+            )
+            raise ContractError(
+                f"{contract.name} {what}; an adapter wants dense vectors and one dim on both sides"
+            )
 
     def behind(self, vectors: Dense, role: Role) -> Dense:
         """The vectors, which are of `role`, mapped where that is the adapter's."""
         if role != self.role:
             return vectors
-        return replace(vectors, vectors=self.map.apply_to(vectors.floats()), storage="float32", ranges=None)
+        return replace(
+            vectors, vectors=self.map.apply_to(vectors.floats()), storage="float32", ranges=None
+        )
 
 
 def is_adapter(path: str | Path) -> bool:
@@ -49,16 +62,25 @@ def is_adapter(path: str | Path) -> bool:
 
 
 def read_adapter(path: str | Path) -> tuple[Adapter, str, str]:
-    """The adapter in a folder, what opens the model that it belongs to, and the hash of that model's files.
+    """The adapter in a folder, what opens the model that it belongs to, and the hash of that
+    model's files.
 
-    Raises InputError where the folder is not whole, or where the adapter was trained on vectors from files and names no model.
+    Raises InputError where the folder is not whole, or where the adapter was trained on vectors
+    from files and names no model.
     """
     from nearfield.heads.vector_map import VectorMap  # with torch
 
     path = Path(path)
     about = read_fields(path / FILE)
     if not about.text("source", None):
-        advice = "its map takes query vectors of that origin: VectorMap.open(FOLDER / 'map').apply_to(vectors)"
-        raise InputError(f"was trained on vectors from files and names no model to open; {advice}", path=path)
-    adapter = Adapter(VectorMap.open(path / "map"), model_hash(path), trained_on=TrainedOn.read(path))
+        advice = (
+            "its map takes query vectors of that origin: VectorMap.open(FOLDER / "
+            "'map').apply_to(vectors)"
+        )
+        raise InputError(
+            f"was trained on vectors from files and names no model to open; {advice}", path=path
+        )
+    adapter = Adapter(
+        VectorMap.open(path / "map"), model_hash(path), trained_on=TrainedOn.read(path)
+    )
     return adapter, about.text("source"), about.text("files")

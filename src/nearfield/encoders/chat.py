@@ -1,4 +1,6 @@
-"""Pairs of texts as a decoder that ranks reads them: put into its chat template, whose end it always sees."""
+"""Pairs of texts as a decoder that ranks reads them: put into its chat template, whose end it
+always sees.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,15 @@ from nearfield.store.foreign import foreign
 from nearfield.store.transformer_settings import settings_of
 
 _ASKED = ("query", "document")  # the roles of a pair's two texts
-_IN_PARTS = ("content[0]", ".type", "'type'", '"type"', "message.content[")  # by which sentence-transformers knows a template of parts
+# by which sentence-transformers knows a template of parts
+_IN_PARTS = ("content[0]", ".type", "'type'", '"type"', "message.content[")
 
 
 class ChatPairs:
     """The chat template of a model folder, with `prompt` as what its system says.
 
-    A pair that is longer than the model reads is cut, and what the template puts behind the texts is put back over the last tokens,
-    as sentence-transformers does: there the score is read.
+    A pair that is longer than the model reads is cut, and what the template puts behind the texts
+    is put back over the last tokens, as sentence-transformers does: there the score is read.
     """
 
     def __init__(self, folder: Path, tokeniser: Tokeniser, *, prompt: str = "") -> None:
@@ -30,21 +33,35 @@ class ChatPairs:
 
         self._folder, self._tokeniser, self._prompt = folder, tokeniser, prompt
         with foreign(folder, "the chat template could not be read"):
-            self._template: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            self._template: Any = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
         self._parts = any(sign in str(self._template.chat_template) for sign in _IN_PARTS)
         settings = settings_of(folder).object("processing_kwargs", None)
-        self._options: dict[str, Any] = dict((settings and settings.object("chat_template", None)) or {})
+        self._options: dict[str, Any] = dict(
+            (settings and settings.object("chat_template", None)) or {}
+        )
         if self._options.pop("restore_suffix", True) is not True:
             raise ModelError(
-                f"{folder}: its chat template's end is cut off with what is too long (restore_suffix); wanted one that is kept"
+                f"{folder}: its chat template's end is cut off with what is too long "
+                "(restore_suffix); wanted one that is kept"
             )
-        short, other, again = (self._ids(*pair) for pair in (("0", "0"), ("1 2 3 4", "0"), ("0", "1 2 3 4")))
+        short, other, again = (
+            self._ids(*pair) for pair in (("0", "0"), ("1 2 3 4", "0"), ("0", "1 2 3 4"))
+        )
         if short in (other, again):
-            raise ModelError(f"{folder}: its chat template leaves out the role query or document; it is none of a cross-encoder's")
+            raise ModelError(
+                f"{folder}: its chat template leaves out the role query or document; "
+                "it is none of a cross-encoder's"
+            )
         self._end = _common_end(short, self._ids("1 2 3 4", "1 2 3 4"))
 
-    def tokenise(self, pairs: Sequence[tuple[str, str]], *, max_tokens: int | None = None) -> Tokens:
-        """Token ids of the pairs in the template, at most `max_tokens` (the model's by default) each."""
+    def tokenise(
+        self, pairs: Sequence[tuple[str, str]], *, max_tokens: int | None = None
+    ) -> Tokens:
+        """Token ids of the pairs in the template, at most `max_tokens` (the model's by default)
+        each.
+        """
         whole = self._tokeniser.bare(self._rendered(pairs))
         limit = min(max_tokens or self._tokeniser.max_tokens, self._tokeniser.max_tokens)
         kept = np.minimum(whole.lengths, limit)
@@ -61,11 +78,17 @@ class ChatPairs:
         return found
 
     def _rendered(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
-        chats = [self._system() + [self._says(role, text) for role, text in zip(_ASKED, pair, strict=True)] for pair in pairs]
+        chats = [
+            self._system()
+            + [self._says(role, text) for role, text in zip(_ASKED, pair, strict=True)]
+            for pair in pairs
+        ]
         if not chats:
             return []
         with foreign(self._folder, "the chat template could not be filled in"):
-            texts: list[str] = self._template.apply_chat_template(chats, tokenize=False, **self._options)
+            texts: list[str] = self._template.apply_chat_template(
+                chats, tokenize=False, **self._options
+            )
         return texts
 
     def _system(self) -> list[dict[str, Any]]:
@@ -78,11 +101,20 @@ class ChatPairs:
 def has_chat_template(folder: Path) -> bool:
     """Whether the folder's tokeniser comes with a template that its text goes into."""
     stated = settings_of(folder).get("modality_config")
-    found = (folder / "chat_template.jinja").exists() or bool(read_optional(folder / "tokenizer_config.json").get("chat_template"))
+    found = (folder / "chat_template.jinja").exists() or bool(
+        read_optional(folder / "tokenizer_config.json").get("chat_template")
+    )
     return found and (stated is None or "message" in stated)
 
 
 def _common_end(one: list[int], other: list[int]) -> list[int]:
     """The tokens that both end with; none where one is the whole of the other's end."""
-    count = next((at for at, (a, b) in enumerate(zip(reversed(one), reversed(other), strict=False)) if a != b), 0)
+    count = next(
+        (
+            at
+            for at, (a, b) in enumerate(zip(reversed(one), reversed(other), strict=False))
+            if a != b
+        ),
+        0,
+    )
     return one[len(one) - count :]

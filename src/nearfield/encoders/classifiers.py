@@ -1,4 +1,6 @@
-"""What a sequence-classification model makes of its backbone's states, by architecture: transformers' own modules over a packed row."""
+"""What a sequence-classification model makes of its backbone's states, by architecture:
+transformers' own modules over a packed row.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,17 @@ def _whole_head(model: Any, states: Tensor, segments: Segments) -> Tensor:
 
 def _pooler(model: Any, states: Tensor, segments: Segments) -> Tensor:
     """The backbone's pooler, then one layer (BERT, NomicBERT)."""
-    logits: Tensor = model.classifier(model.dropout(model.base_model.pooler(POOLINGS["cls"](states, segments)[:, None])))
+    logits: Tensor = model.classifier(
+        model.dropout(model.base_model.pooler(POOLINGS["cls"](states, segments)[:, None]))
+    )
     return logits
 
 
 def _albert(model: Any, states: Tensor, segments: Segments) -> Tensor:
     base = model.base_model
-    logits: Tensor = model.classifier(model.dropout(base.pooler_activation(base.pooler(POOLINGS["cls"](states, segments)))))
+    logits: Tensor = model.classifier(
+        model.dropout(base.pooler_activation(base.pooler(POOLINGS["cls"](states, segments))))
+    )
     return logits
 
 
@@ -39,7 +45,9 @@ def _distilbert(model: Any, states: Tensor, segments: Segments) -> Tensor:
 
 
 def _modernbert(model: Any, states: Tensor, segments: Segments) -> Tensor:
-    logits: Tensor = model.classifier(model.drop(model.head(POOLINGS[model.config.classifier_pooling](states, segments))))
+    logits: Tensor = model.classifier(
+        model.drop(model.head(POOLINGS[model.config.classifier_pooling](states, segments)))
+    )
     return logits
 
 
@@ -67,7 +75,8 @@ CLASSIFIERS: dict[str, Classifier] = {
     "xlm-roberta": _whole_head,
     "xlm-roberta-xl": _whole_head,
 }
-"""Each takes one of transformers' *ForSequenceClassification, its backbone's states (T, hidden) and their segments, and gives the
-logits (n, labels). A test holds each to the model's own forward call."""
+"""Each takes one of transformers' *ForSequenceClassification, its backbone's states (T, hidden) and
+their segments, and gives the logits (n, labels). A test holds each to the model's own forward call.
+"""
 PADDED = ("deberta", "deberta-v2")
 """Architectures that do not pack and are run whole, padded at the right."""

@@ -73,7 +73,9 @@ class Parts(Collector):
         try:
             return runtime.represent(batch)
         except InputError as error:  # weights that are not finite have no place in a sparse vector
-            raise ModelError(f"{self._contract.name}: {error}; its weights or precision are not usable") from error
+            raise ModelError(
+                f"{self._contract.name}: {error}; its weights or precision are not usable"
+            ) from error
 
     def put(self, items: Positions, made: Embeddings) -> None:
         """See Collector.put."""
@@ -83,7 +85,8 @@ class Parts(Collector):
     def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
         """See Collector.embeddings."""
         joined = type(self._parts[0]).join(self._parts)
-        self._parts.clear()  # vectors of tokens take much room, and putting them in order takes as much again
+        # vectors of tokens take much room, and putting them in order takes as much again
+        self._parts.clear()
         checked_finite(joined.peaks()[:, None], self._contract.name)
         ordered: Any = joined[np.argsort(np.concatenate(self._items))]
         found: Embeddings = replace(ordered, usage=usage, counts=counts)

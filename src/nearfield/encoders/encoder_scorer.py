@@ -33,13 +33,20 @@ class EncoderScorer(PairScorer):
         return self.encoder.trained_on
 
     def score_at(
-        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: tuple[Positions, Positions],
+        *,
+        progress: Progress = silent,
     ) -> Scores:
         """See PairScorer.score_at: each text is encoded once."""
         asked, query = np.unique(pairs[0], return_inverse=True)
         read, document = np.unique(pairs[1], return_inverse=True)
         ours = self.encoder.encode([queries[int(at)] for at in asked], QUERY)
-        theirs = self.encoder.encode([documents[int(at)] for at in read], DOCUMENT, progress=progress)
+        theirs = self.encoder.encode(
+            [documents[int(at)] for at in read], DOCUMENT, progress=progress
+        )
         scores = np.empty(len(query), np.float32)
         for row in range(len(asked)):
             mine = np.flatnonzero(query == row)

@@ -13,15 +13,35 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nearfield.batch.padded import ALONE, EQUAL, PADDED
 from nearfield.errors import ModelError, first_line
 
-PADS = frozenset(("deberta", "deberta-v2", "gemma2", "gpt2", "gpt_neox", "mt5", "opt", "phi3", "t5", "umt5", "xlnet"))
-"""Architectures that are not packed and that a test holds to the states of each text alone, beside longer ones and padded."""
-_SAME = 1e-4  # of the states' size: rounding is a hundred times less, what a model mixes in is more or does not matter
+PADS = frozenset(
+    (
+        "deberta",
+        "deberta-v2",
+        "gemma2",
+        "gpt2",
+        "gpt_neox",
+        "mt5",
+        "opt",
+        "phi3",
+        "t5",
+        "umt5",
+        "xlnet",
+    )
+)
+"""Architectures that are not packed and that a test holds to the states of each text alone, beside
+longer ones and padded.
+"""
+# of the states' size: rounding is a hundred times less, what a model mixes in is more or does not
+# matter
+_SAME = 1e-4
 
 
 @dataclass(frozen=True)
 class Habits:
-    """Which texts go through a backbone in one call (PADDED, EQUAL or ALONE), and how many tokens of one its positions have
-    a row for, None where they set no bound. `hidden`: the dimensions of a state, None where config.json tells."""
+    """Which texts go through a backbone in one call (PADDED, EQUAL or ALONE), and how many tokens
+    of one its positions have a row for, None where they set no bound. `hidden`: the dimensions of a
+    state, None where config.json tells.
+    """
 
     together: str
     places: int | None = None
@@ -29,11 +49,13 @@ class Habits:
 
 
 def habits_of(backbone: Any, ids: Tensor, *, known: bool = True) -> Habits:
-    """The habits of `backbone` as two texts of equal length show them: `ids` (L,), those of a real text, and these backwards.
+    """The habits of `backbone` as two texts of equal length show them: `ids` (L,), those of a real
+    text, and these backwards.
 
-    Texts are padded only for an architecture that is known to take no notice of it. Any other gets texts of equal
-    length, and where these change each other's states each goes alone. `known`: the architecture is what its name
-    says. Raises ModelError where a text cannot be run, or where its states differ from one time to the next.
+    Texts are padded only for an architecture that is known to take no notice of it. Any other gets
+    texts of equal length, and where these change each other's states each goes alone. `known`: the
+    architecture is what its name says. Raises ModelError where a text cannot be run, or where its
+    states differ from one time to the next.
     """
     kind = backbone.config.model_type
     with _Places(len(ids)) as seen:
@@ -42,55 +64,83 @@ def habits_of(backbone: Any, ids: Tensor, *, known: bool = True) -> Habits:
         return Habits(PADDED, seen.places, first.shape[-1])
     both = _states(backbone, torch.stack([ids, ids.flip(0)]))
     if _differ(first, _states(backbone, ids[None])):
-        raise ModelError(f"the architecture {kind} gives a text other states each time that it is run; its vectors mean nothing")
+        raise ModelError(
+            f"the architecture {kind} gives a text other states each time that it is "
+            "run; its vectors mean nothing"
+        )
     return Habits(ALONE if _differ(first, both[:1]) else EQUAL, seen.places, first.shape[-1])
 
 
 def packed_habits(config: Any) -> Habits:
-    """The habits of an architecture that packs, which a test holds to the states of each text alone, where it is padded."""
+    """The habits of an architecture that packs, which a test holds to the states of each text
+    alone, where it is padded.
+    """
     return Habits(EQUAL if long_rope(config) else PADDED)
 
 
 def refuse_growing_positions(config: Any) -> None:
-    """Raise ModelError where rotary positions are stretched by the longest text so far, as transformers does for "dynamic"."""
+    """Raise ModelError where rotary positions are stretched by the longest text so far, as
+    transformers does for "dynamic".
+    """
     for rope in _ropes(config):
-        most, original = getattr(config, "max_position_embeddings", 0), rope.get("original_max_position_embeddings")
+        most, original = (
+            getattr(config, "max_position_embeddings", 0),
+            rope.get("original_max_position_embeddings"),
+        )
         if rope.get("rope_type") == "dynamic" and original and original < most:
             raise ModelError(
-                f"rotary positions of the type dynamic beyond {original} tokens depend on the texts that came before; "
+                f"rotary positions of the type dynamic beyond {original} tokens depend on the "
+                "texts that came before; "
                 f"set max_position_embeddings in config.json to {original}"
             )
 
 
 def _states(backbone: Any, ids: Tensor) -> Tensor:
-    """The last hidden states (B, L, hidden). Raises ModelError where the backbone makes none of `ids: (B, L)` alone."""
+    """The last hidden states (B, L, hidden). Raises ModelError where the backbone makes none of
+    `ids: (B, L)` alone.
+    """
     with torch.no_grad():
         states = rows_through(backbone, ids, torch.ones_like(ids))
     if not isinstance(states, Tensor) or states.shape[:2] != ids.shape:
-        raise ModelError(f"the architecture {backbone.config.model_type} does not give one state for each token of a text")
+        raise ModelError(
+            f"the architecture {backbone.config.model_type} does not give one state "
+            "for each token of a text"
+        )
     return states
 
 
 def rows_through(backbone: Any, ids: Tensor, mask: Tensor) -> Any:
-    """The last hidden states (B, L, hidden) of ids and mask (B, L), of a backbone that takes no packed row.
+    """The last hidden states (B, L, hidden) of ids and mask (B, L), of a backbone that takes no
+    packed row.
 
     Raises ModelError where the architecture cannot run on them.
     """
-    if backbone.config.model_type == "big_bird":  # a short text switches its sparse attention off for all later ones
+    # a short text switches its sparse attention off for all later ones
+    if backbone.config.model_type == "big_bird":
         backbone.set_attention_type(backbone.config.attention_type)
-    options = {"use_cache": False} if "use_cache" in inspect.signature(backbone.forward).parameters else {}
+    options = (
+        {"use_cache": False}
+        if "use_cache" in inspect.signature(backbone.forward).parameters
+        else {}
+    )
     try:
         return backbone(input_ids=ids, attention_mask=mask, **options).last_hidden_state
     except (torch.OutOfMemoryError, MemoryError):
         raise
-    except Exception as error:  # each architecture raises its own for an input that it lacks or a text too short or too long
+    # each architecture raises its own for an input that it lacks or a text too short or too long
+    except Exception as error:
         kind, tokens = backbone.config.model_type, ids.shape[1]
-        raise ModelError(f"the architecture {kind} does not run on a text of {tokens} tokens alone: {first_line(error)}") from error
+        raise ModelError(
+            f"the architecture {kind} does not run on a text of {tokens} tokens "
+            f"alone: {first_line(error)}"
+        ) from error
 
 
 class _Places(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Watches for tables that are looked up at rising places, one a token: their rows are positions. `places` is how many
-    tokens the shortest of them leaves, counted from the place of the first."""
+    """Watches for tables that are looked up at rising places, one a token: their rows are
+    positions. `places` is how many tokens the shortest of them leaves, counted from the place of
+    the first.
+    """
 
     def __init__(self, tokens: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -99,7 +149,8 @@ class _Places(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten.embedding.default:
-            rows, at = len(args[0]), args[1].reshape(-1)[: len(self._rising)]  # some fill a text up to whole blocks
+            # some fill a text up to whole blocks
+            rows, at = len(args[0]), args[1].reshape(-1)[: len(self._rising)]
             if len(at) == len(self._rising) and torch.equal(at - at[0], self._rising.to(at)):
                 left = rows - int(at[0])
                 self.places = left if self.places is None else min(self.places, left)

@@ -1,4 +1,6 @@
-"""The halves of a masked-language-model head, by architecture: what comes before the vocabulary, and the vocabulary's layer."""
+"""The halves of a masked-language-model head, by architecture: what comes before the vocabulary,
+and the vocabulary's layer.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,20 @@ LANGUAGE_HEADS: dict[str, tuple[Sequence[str], str]] = {
 
 
 def language_head(model: Any) -> tuple[nn.Module, nn.Linear]:
-    """The two halves of the head of `model`, one of transformers' *ForMaskedLM; they share its weights.
+    """The two halves of the head of `model`, one of transformers' *ForMaskedLM; they share its
+    weights.
 
     Raises ModelError for an architecture whose head is not known.
     """
     kind = model.config.model_type
     if kind not in LANGUAGE_HEADS:
-        raise ModelError(f"the language-model head of {kind} is not known; known are those of {', '.join(LANGUAGE_HEADS)}")
+        raise ModelError(
+            f"the language-model head of {kind} is not known; known are those of "
+            f"{', '.join(LANGUAGE_HEADS)}"
+        )
     steps, decoder = LANGUAGE_HEADS[kind]
-    transform = nn.Sequential(*(nn.GELU() if step == GELU else model.get_submodule(step) for step in steps))
+    transform = nn.Sequential(
+        *(nn.GELU() if step == GELU else model.get_submodule(step) for step in steps)
+    )
     last: nn.Linear = model.get_submodule(decoder)
     return transform, last

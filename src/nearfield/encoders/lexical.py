@@ -39,11 +39,13 @@ Floats = npt.NDArray[np.float32]
 class BagOfWords:
     """How words are cut and weighted.
 
-    bm25, Lucene's variant (Kamphuis et al. 2020, Table 1): a document's term weighs idf * tf / (tf + k1 * (1 - b + b * length / mean
-    length)) with idf = ln(1 + (N - df + .5) / (df + .5)), a query's as often as it is there. Its idf is above 0 for every term;
-    Robertson's is 0 for a term in half of the documents, which in a small collection empties rankings. tfidf, scikit-learn's: tf *
-    (ln((1 + N) / (1 + df)) + 1), a text's weights of unit length. `stemmer` and `stop_words` are as `Words` takes them. Raises
-    InputError for another weighting, k1 below 0 and b that is not between 0 and 1.
+    bm25, Lucene's variant (Kamphuis et al. 2020, Table 1): a document's term weighs idf * tf / (tf
+    + k1 * (1 - b + b * length / mean length)) with idf = ln(1 + (N - df + .5) / (df + .5)), a
+    query's as often as it is there. Its idf is above 0 for every term; Robertson's is 0 for a term
+    in half of the documents, which in a small collection empties rankings. tfidf, scikit-learn's:
+    tf * (ln((1 + N) / (1 + df)) + 1), a text's weights of unit length. `stemmer` and `stop_words`
+    are as `Words` takes them. Raises InputError for another weighting, k1 below 0 and b that is not
+    between 0 and 1.
     """
 
     weighting: str = "bm25"
@@ -55,14 +57,26 @@ class BagOfWords:
     def __post_init__(self) -> None:
         if self.weighting not in WEIGHTINGS:
             known = ", ".join(WEIGHTINGS)
-            raise InputError(f"there is no weighting {self.weighting!r}; wanted one of {known}.{nearest(self.weighting, WEIGHTINGS)}")
+            raise InputError(
+                f"there is no weighting {self.weighting!r}; wanted one of "
+                f"{known}.{nearest(self.weighting, WEIGHTINGS)}"
+            )
         if self.k1 < 0 or not 0 <= self.b <= 1:
-            raise InputError(f"BM25 got k1 {self.k1:g} and b {self.b:g}; wanted k1 of at least 0 and b between 0 and 1")
+            raise InputError(
+                f"BM25 got k1 {self.k1:g} and b {self.b:g}; wanted k1 of at least 0 "
+                "and b between 0 and 1"
+            )
 
     def idf(self, found_in: npt.NDArray[np.int64], documents: int) -> Floats:
-        """What each term's weight is multiplied by, from the number of `documents` that it is found in."""
+        """What each term's weight is multiplied by, from the number of `documents` that it is found
+        in.
+        """
         smooth = np.log((1 + documents) / (1 + found_in)) + 1
-        idf = smooth if self.weighting == "tfidf" else np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5))
+        idf = (
+            smooth
+            if self.weighting == "tfidf"
+            else np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5))
+        )
         return np.asarray(idf, np.float32)
 
 
@@ -79,27 +93,48 @@ def _bag(stated: Fields) -> BagOfWords:
 
 
 class Lexical(Encoder[Sparse]):
-    """A vocabulary and what its terms weigh, as `BagOfWords` says, from the documents that it was fitted on.
+    """A vocabulary and what its terms weigh, as `BagOfWords` says, from the documents that it was
+    fitted on.
 
-    `idf`: (terms,) float32. `mean_length` is that of the documents, in words. Use `fit`, `fitted` or `open`.
+    `idf`: (terms,) float32. `mean_length` is that of the documents, in words. Use `fit`, `fitted`
+    or `open`.
     """
 
     worth_caching: ClassVar[bool] = False
 
-    def __init__(self, words: Words, bag: BagOfWords, idf: Floats, mean_length: float, *, folder: Path | None = None) -> None:
-        self.words, self.bag, self.idf, self.mean_length, self.folder = words, bag, idf, mean_length, folder
+    def __init__(
+        self,
+        words: Words,
+        bag: BagOfWords,
+        idf: Floats,
+        mean_length: float,
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        self.words, self.bag, self.idf, self.mean_length, self.folder = (
+            words,
+            bag,
+            idf,
+            mean_length,
+            folder,
+        )
         name = bag.weighting if folder is None else folder.name
         dim, unit = max(1, len(idf)), bag.weighting == "tfidf"
-        self.contract = Contract(name, dim, UNLIMITED, pooling="sum", normalise=unit, similarity="dot", kind="sparse")
+        self.contract = Contract(
+            name, dim, UNLIMITED, pooling="sum", normalise=unit, similarity="dot", kind="sparse"
+        )
 
     @classmethod
     def fitted(cls, texts: Sequence[str], bag: BagOfWords = BagOfWords()) -> tuple[Self, Sparse]:
-        """The encoder fitted on the documents `texts`, and their embeddings. Raises InputError as `Words` does."""
+        """The encoder fitted on the documents `texts`, and their embeddings. Raises InputError as
+        `Words` does.
+        """
         words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words)
         started = time.perf_counter()
         learned = words.learn(texts)
         lengths, terms = learned.lengths, len(words.terms)
-        pairs = np.unique(np.repeat(np.arange(len(lengths)), lengths) * terms + learned.terms)  # a text and a term in it
+        # a text and a term in it
+        pairs = np.unique(np.repeat(np.arange(len(lengths)), lengths) * terms + learned.terms)
         idf = bag.idf(np.bincount(pairs % max(1, terms), minlength=terms), len(lengths))
         fitted = cls(words, bag, idf, float(lengths.mean()) if len(lengths) else 0.0)
         return fitted, fitted._weighted(learned, started, query=False)
@@ -132,9 +167,13 @@ class Lexical(Encoder[Sparse]):
         return self.words.stopped(text)
 
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Sparse:
-        """See Encoder.encode. Words that the documents lacked are left out and counted in `.usage`."""
+        """See Encoder.encode. Words that the documents lacked are left out and counted in
+        `.usage`.
+        """
         if isinstance(items, str):
-            raise InputError(f"got one text where a list of texts is wanted; write [{items[:20]!r}]")
+            raise InputError(
+                f"got one text where a list of texts is wanted; write [{items[:20]!r}]"
+            )
         self.contract.prompt(role)
         started = time.perf_counter()
         made = self._weighted(self.words.look_up(items), started, query=role == QUERY)
@@ -145,25 +184,48 @@ class Lexical(Encoder[Sparse]):
         from scipy.sparse import csr_array
 
         shape = (len(read.unknown), self.contract.dim)
-        rows = csr_array((np.ones(len(read.terms), np.float32), read.terms.copy(), read.offsets.copy()), shape=shape)
+        rows = csr_array(
+            (np.ones(len(read.terms), np.float32), read.terms.copy(), read.offsets.copy()),
+            shape=shape,
+        )
         rows.sum_duplicates()
         if self.bag.weighting == "tfidf":
             rows.data = rows.data * self.idf[rows.indices]
             lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(1))).ravel()
             rows.data = rows.data / np.repeat(lengths, np.diff(rows.indptr))
         elif not query:
-            bag, long = self.bag, np.repeat(read.lengths / max(self.mean_length, 1e-12), np.diff(rows.indptr))
-            rows.data = (self.idf[rows.indices] * (rows.data / (bag.k1 * (1 - bag.b + bag.b * long) + rows.data))).astype(np.float32)
+            bag, long = (
+                self.bag,
+                np.repeat(read.lengths / max(self.mean_length, 1e-12), np.diff(rows.indptr)),
+            )
+            rows.data = (
+                self.idf[rows.indices]
+                * (rows.data / (bag.k1 * (1 - bag.b + bag.b * long) + rows.data))
+            ).astype(np.float32)
         counts = np.stack([np.diff(read.offsets), np.zeros(shape[0], np.int64)], 1)
         tokens, nothing = int(counts.sum()), int(((counts[:, 0] == 0) & (read.unknown > 0)).sum())
-        usage = Usage(shape[0], tokens, 0, 0, 0, time.perf_counter() - started, int(read.unknown.sum()), nothing)
+        usage = Usage(
+            shape[0],
+            tokens,
+            0,
+            0,
+            0,
+            time.perf_counter() - started,
+            int(read.unknown.sum()),
+            nothing,
+        )
         return dataclasses.replace(Sparse.of(rows, usage=usage), counts=counts)
 
     def save(self, path: str | Path) -> None:
-        """Write a folder that `open` opens: `lexical.json`, `vocabulary.json`, `idf.npy`. Whole or not at all."""
+        """Write a folder that `open` opens: `lexical.json`, `vocabulary.json`, `idf.npy`. Whole or
+        not at all.
+        """
         with staged_folder(path) as stage:
             bag = dataclasses.replace(self.bag, stop_words=self.words.stop_words)
-            write_json(stage / FILE, {"format": FORMAT, "word_rule": RULE, "bag": bag, "mean_length": self.mean_length})
+            write_json(
+                stage / FILE,
+                {"format": FORMAT, "word_rule": RULE, "bag": bag, "mean_length": self.mean_length},
+            )
             write_json(stage / "vocabulary.json", list(self.terms))
             np.save(stage / "idf.npy", self.idf)
 
@@ -171,7 +233,8 @@ class Lexical(Encoder[Sparse]):
     def open(cls, path: str | Path) -> Self:
         """The encoder in a folder that `save` wrote.
 
-        Raises ModelError where it is none or not whole, and where its terms were cut by another word rule than texts are now.
+        Raises ModelError where it is none or not whole, and where its terms were cut by another
+        word rule than texts are now.
         """
         path = Path(path)
         if not is_lexical(path):
@@ -179,14 +242,26 @@ class Lexical(Encoder[Sparse]):
         facts = read_fields(path / FILE)
         _check_rule(path, facts.integer("word_rule", 1))
         terms = read_json(path / "vocabulary.json")
-        if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms) or len(set(terms)) != len(terms):
+        if (
+            not isinstance(terms, list)
+            or not all(isinstance(term, str) for term in terms)
+            or len(set(terms)) != len(terms)
+        ):
             raise ModelError(f"{path / 'vocabulary.json'}: is no list of different terms")
         file = path / "idf.npy"
         content = read_bytes(file)
         with foreign(file, "the weights could not be read"):
             idf = np.load(io.BytesIO(content), allow_pickle=False)
-        if facts.get("format") != FORMAT or idf.shape != (len(terms),) or idf.dtype != np.float32 or not np.isfinite(idf).all():
-            raise ModelError(f"{path}: {len(terms):,} terms and weights of shape {idf.shape} do not belong together; save it again")
+        if (
+            facts.get("format") != FORMAT
+            or idf.shape != (len(terms),)
+            or idf.dtype != np.float32
+            or not np.isfinite(idf).all()
+        ):
+            raise ModelError(
+                f"{path}: {len(terms):,} terms and weights of shape {idf.shape} do "
+                "not belong together; save it again"
+            )
         bag = _bag(facts.object("bag"))
         words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words, terms=terms)
         mean_length = facts.number("mean_length", low=0)
@@ -196,6 +271,7 @@ class Lexical(Encoder[Sparse]):
 def _check_rule(path: Path, rule: int) -> None:
     if rule != RULE:
         raise ModelError(
-            f"{path}: its terms were cut by word rule {rule}, and this version of nearfield cuts texts by rule {RULE}, so that they would "
+            f"{path}: its terms were cut by word rule {rule}, and this version of nearfield cuts "
+            f"texts by rule {RULE}, so that they would "
             "not match; fit it on its documents again (nearfield models lexical)"
         )

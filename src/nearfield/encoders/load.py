@@ -34,12 +34,14 @@ def load_encoder(
     proof: Proof | None = None,
     trust_remote_code: bool = False,
 ) -> Encoder[Any]:
-    """The encoder of a catalogued model (fetched when it is not there), of a model folder, of a folder by `nearfield adapt`, its model
-    with the map behind its query vectors, or of a bag of words by `Lexical.save`.
+    """The encoder of a catalogued model (fetched when it is not there), of a model folder, of a
+    folder by `nearfield adapt`, its model with the map behind its query vectors, or of a bag of
+    words by `Lexical.save`.
 
-    `name` is the catalog's or the hub's, or a folder. `runtime`, `precision`, `device`, `proof` and `trust_remote_code` are
-    as `TextEncoder.open` takes them; a bag of words has none. Raises ModelError for a name that is none of them and for a
-    catalogued model that cannot be run, ContractError for a folder that is called as a catalogued model and contradicts its card.
+    `name` is the catalog's or the hub's, or a folder. `runtime`, `precision`, `device`, `proof` and
+    `trust_remote_code` are as `TextEncoder.open` takes them; a bag of words has none. Raises
+    ModelError for a name that is none of them and for a catalogued model that cannot be run,
+    ContractError for a folder that is called as a catalogued model and contradicts its card.
     """
     if is_lexical(name):
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
@@ -58,27 +60,42 @@ def load_text_encoder(
     proof: Proof | None = None,
     trust_remote_code: bool = False,
 ) -> TextEncoder[Any]:
-    """As `load_encoder`, for who needs the tokeniser or the runtime too: ModelError for a bag of words, which has neither."""
+    """As `load_encoder`, for who needs the tokeniser or the runtime too: ModelError for a bag of
+    words, which has neither.
+    """
     if is_lexical(name):
-        raise ModelError(f"{name}: is a bag of words, without the tokens and the weights that are needed here; name another model")
+        raise ModelError(
+            f"{name}: is a bag of words, without the tokens and the weights that are "
+            "needed here; name another model"
+        )
     from nearfield.encoders.adapter import is_adapter, read_adapter
 
     adapter, source, files = read_adapter(name) if is_adapter(name) else (None, name, None)
     base: TextEncoder[Any] = TextEncoder.open(
-        model_path(source), runtime=runtime, precision=precision, device=device, proof=proof, trust_remote_code=trust_remote_code
+        model_path(source),
+        runtime=runtime,
+        precision=precision,
+        device=device,
+        proof=proof,
+        trust_remote_code=trust_remote_code,
     )
     if adapter is None:
         return base
     if model_hash(base.folder.path) != files:
-        raise ContractError(f"{name}: was trained on vectors of another model than {source} is now; train it again: nearfield adapt")
+        raise ContractError(
+            f"{name}: was trained on vectors of another model than {source} is "
+            "now; train it again: nearfield adapt"
+        )
     return TextEncoder(base.folder, base.runtime, why=base.why, adapter=adapter)
 
 
 def model_path(name: str | Path) -> Path:
-    """The folder of the model called `name`: the folder itself, else a catalogued one's in the cache, fetched when it is not there.
+    """The folder of the model called `name`: the folder itself, else a catalogued one's in the
+    cache, fetched when it is not there.
 
-    A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in the cache, and a LoRA adapter's folder
-    is merged with its base there. Raises as load_encoder does.
+    A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in
+    the cache, and a LoRA adapter's folder is merged with its base there. Raises as load_encoder
+    does.
     """
     recover(name)
     if Path(name).is_dir() and adapter_place(Path(name)) is not None:
@@ -87,8 +104,12 @@ def model_path(name: str | Path) -> Path:
         return merged_folder(Path(name), base_path)
     if Path(name).is_dir():
         refuse_other_folder(Path(name))
-    if Path(name).is_file() or (Path(name).is_dir() and not any((Path(name) / file).exists() for file in ("config.json", "modules.json"))):
-        from nearfield.data.readers.word_vectors import is_word_vectors  # with pyarrow, which no model folder needs
+    if Path(name).is_file() or (
+        Path(name).is_dir()
+        and not any((Path(name) / file).exists() for file in ("config.json", "modules.json"))
+    ):
+        # with pyarrow, which no model folder needs
+        from nearfield.data.readers.word_vectors import is_word_vectors
         from nearfield.data.word_vectors import word_folder
 
         if is_word_vectors(Path(name)):
@@ -111,9 +132,11 @@ def model_path(name: str | Path) -> Path:
 
 
 def stated_contract(folder: Path) -> Contract:
-    """The contract that the files of a model folder, or of a bag of words, state; the weights stay closed.
+    """The contract that the files of a model folder, or of a bag of words, state; the weights stay
+    closed.
 
-    Raises ModelError for a folder of something else, saying what it is, and ContractError as load_encoder does.
+    Raises ModelError for a folder of something else, saying what it is, and ContractError as
+    load_encoder does.
     """
     if is_lexical(folder):
         from nearfield.encoders.lexical import Lexical
@@ -130,7 +153,9 @@ def stated_contract(folder: Path) -> Contract:
 
 
 def known_files(name: str | Path) -> str | None:
-    """The hash of the files of the model called `name`, as `Encoder.identity` has it; None where it takes fetching or opening to tell."""
+    """The hash of the files of the model called `name`, as `Encoder.identity` has it; None where it
+    takes fetching or opening to tell.
+    """
     path = Path(name)
     if path.is_dir():
         from nearfield.encoders.adapter import FILE, is_adapter
@@ -138,7 +163,9 @@ def known_files(name: str | Path) -> str | None:
         if is_adapter(path):  # which is opened only with the very model that it was trained on
             files: str | None = read_fields(path / FILE).text("files", None)
             return files
-        whole = is_lexical(path) or any((path / file).exists() for file in ("config.json", "modules.json"))
+        whole = is_lexical(path) or any(
+            (path / file).exists() for file in ("config.json", "modules.json")
+        )
         return model_hash(path) if whole and adapter_place(path) is None else None
     from nearfield.encoders.card import card, catalogued
     from nearfield.encoders.fetch import installed
@@ -150,11 +177,16 @@ def known_files(name: str | Path) -> str | None:
     if installed(card(known), models_folder() / known):
         return model_hash(models_folder() / known)
     published = card(known).files
-    return files_hash({Path(file): digest for file, digest in published.items()}) if published else None
+    return (
+        files_hash({Path(file): digest for file, digest in published.items()})
+        if published
+        else None
+    )
 
 
 def base_path(name: str) -> Path:
-    """The folder of an adapter's base: as `model_path`, else what the hub, or its cache, has under that name.
+    """The folder of an adapter's base: as `model_path`, else what the hub, or its cache, has under
+    that name.
 
     Raises ModelError where neither knows it.
     """
@@ -165,7 +197,9 @@ def base_path(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]))
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"])
+        )
     except Exception as error:  # the hub's client raises a dozen kinds
         raise ModelError(f"{name}: the hub did not give it: {first_line(error)}") from error
 
@@ -173,7 +207,13 @@ def base_path(name: str) -> Path:
 def runnable(known: Card) -> Card:
     """The same card. Raises ModelError, saying why, for a model that load_encoder cannot run."""
     if known.api is not None:
-        raise ModelError(f"{known.name} runs only behind {known.api.provider}'s API, which load_encoder does not ask; wanted a local model")
+        raise ModelError(
+            f"{known.name} runs only behind {known.api.provider}'s API, which "
+            "load_encoder does not ask; wanted a local model"
+        )
     if known.kind not in RUN:
-        raise ModelError(f"{known.name} is a model of the kind {known.kind!r}; load_encoder runs {', '.join(RUN)} ones")
+        raise ModelError(
+            f"{known.name} is a model of the kind {known.kind!r}; load_encoder runs "
+            f"{', '.join(RUN)} ones"
+        )
     return known

@@ -12,12 +12,27 @@ from nearfield.encoders.text import TextEncoder
 
 
 def model_facts(encoder: TextEncoder[Any]) -> ModelFacts:
-    """The encoder's contract, how it counts tokens and reads letters, and models of the catalog that know more languages."""
-    return ModelFacts(encoder.contract, encoder.count_tokens, partial(unread_letters, encoder.tokeniser), multilingual(encoder))
+    """The encoder's contract, how it counts tokens and reads letters, and models of the catalog
+    that know more languages.
+    """
+    return ModelFacts(
+        encoder.contract,
+        encoder.count_tokens,
+        partial(unread_letters, encoder.tokeniser),
+        multilingual(encoder),
+    )
 
 
 def multilingual(encoder: TextEncoder[Any]) -> tuple[str, ...]:
-    """The models of many languages in the catalog whose weights can be had, of the encoder's kind or else dense, small first."""
-    known = [card for card in cards().values() if card.local and card.parameters and "*" in card.contract.terms.languages]
-    alike = [card for card in known if card.kind == encoder.contract.kind] or [card for card in known if card.kind == "dense"]
+    """The models of many languages in the catalog whose weights can be had, of the encoder's kind
+    or else dense, small first.
+    """
+    known = [
+        card
+        for card in cards().values()
+        if card.local and card.parameters and "*" in card.contract.terms.languages
+    ]
+    alike = [card for card in known if card.kind == encoder.contract.kind] or [
+        card for card in known if card.kind == "dense"
+    ]
     return tuple(card.name for card in sorted(alike, key=lambda card: card.parameters or 0))

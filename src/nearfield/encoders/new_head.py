@@ -19,16 +19,19 @@ HEADS = {
     "splade": "nearfield.encoders.new_splade:write_splade",
     "three": "nearfield.encoders.new_three:write_three",
 }
-"""Each is the place of a function that writes, into an empty folder, the model of another folder with that head: see `Writer`."""
+"""Each is the place of a function that writes, into an empty folder, the model of another folder
+with that head: see `Writer`.
+"""
 
 
 @dataclass(frozen=True)
 class HeadOptions:
     """What may be asked of a new head; a head refuses what means nothing to it.
 
-    `dim`: dimensions of a token's vector. `inference_free`: queries of a sparse model are looked up, not run through the transformer,
-    and a term begins with a weight that rises with its inverse document frequency among `texts` (without texts, all with the same).
-    `max_terms`: how many terms a sparse vector keeps at most.
+    `dim`: dimensions of a token's vector. `inference_free`: queries of a sparse model are looked
+    up, not run through the transformer, and a term begins with a weight that rises with its inverse
+    document frequency among `texts` (without texts, all with the same). `max_terms`: how many terms
+    a sparse vector keeps at most.
     """
 
     dim: int | None = None
@@ -67,11 +70,13 @@ def new_head(
     options: HeadOptions = PLAIN,
     progress: Progress = silent,
 ) -> ModelFolder:
-    """Write the dense model called `model`, of the catalog or a folder, with a new `head` to the folder `to`, and return that.
+    """Write the dense model called `model`, of the catalog or a folder, with a new `head` to the
+    folder `to`, and return that.
 
-    It is called `name`, by default the model's name and the head's. Whole or not at all. Raises InputError for an unknown head or an
-    option that it lacks, and where something is at `to` that was not made so; ModelError for a model whose backbone cannot have it,
-    StorageError when writing fails.
+    It is called `name`, by default the model's name and the head's. Whole or not at all. Raises
+    InputError for an unknown head or an option that it lacks, and where something is at `to` that
+    was not made so; ModelError for a model whose backbone cannot have it, StorageError when writing
+    fails.
     """
     if head not in HEADS:
         close = f" Did you mean {ALSO[head]!r}?" if head in ALSO else nearest(head, HEADS)
@@ -79,7 +84,10 @@ def new_head(
     source = read_model_folder(model_path(model))
     if source.static or source.contract.kind != "dense":
         kind = "static" if source.static else source.contract.kind
-        raise ModelError(f"{source.path}: a new head is put on a dense model with a transformer, and this one is {kind}")
+        raise ModelError(
+            f"{source.path}: a new head is put on a dense model with a transformer, "
+            f"and this one is {kind}"
+        )
     source.refuse_adapters("a new head is trained without them")
     check_replaceable(to, marker=FILE, what="model with a new head")
     module, function = HEADS[head].split(":")

@@ -24,28 +24,44 @@ from nearfield.types.progress import Progress
 DIM = 128  # Khattab and Zaharia 2020, section 4
 
 
-def write_late_interaction(source: ModelFolder, stage: Path, name: str, options: HeadOptions, progress: Progress) -> None:
-    """Write the model of `source` as a multi-vector model into `stage`, laid out as sentence-transformers lays a MultiVectorEncoder out.
+def write_late_interaction(
+    source: ModelFolder, stage: Path, name: str, options: HeadOptions, progress: Progress
+) -> None:
+    """Write the model of `source` as a multi-vector model into `stage`, laid out as
+    sentence-transformers lays a MultiVectorEncoder out.
 
-    Every token has a vector of `options.dim` dimensions, 128 by default, but for documents' punctuation; queries are not filled up.
-    The projection begins as the `principal_directions` of the vocabulary's tokens. Raises InputError for more dimensions than the
-    states have.
+    Every token has a vector of `options.dim` dimensions, 128 by default, but for documents'
+    punctuation; queries are not filled up. The projection begins as the `principal_directions` of
+    the vocabulary's tokens. Raises InputError for more dimensions than the states have.
     """
     model = TextModel(source)
     width = int(model.backbone.config.hidden_size)
     options.refuse("late-interaction", "inference_free", "max_terms")
     dim = options.dim or min(DIM, width)
     if dim > width:
-        raise InputError(f"{dim} dimensions a token are more than the {width} of the states of {source.contract.name}; ask for fewer")
+        raise InputError(
+            f"{dim} dimensions a token are more than the {width} of the states of "
+            f"{source.contract.name}; ask for fewer"
+        )
     projection = Projection(ProjectionConfig(width, dim, activation_function=IDENTITY))
     states = states_in_company(model, len(model.backbone.get_input_embeddings().weight), progress)
     projection.linear = principal_directions(states, dim)
     kept = source.contract
     contract = Contract(
-        name=name, dim=dim, max_tokens=kept.max_tokens, pooling="tokens", prompts=kept.prompts, kind="multi-vector",
-        templates=kept.templates, terms=kept.terms,
-    )  # fmt: skip
-    settings = LateInteraction(document_tokens=kept.max_tokens, query_tokens=kept.max_tokens, skipped=tuple(string.punctuation))
+        name=name,
+        dim=dim,
+        max_tokens=kept.max_tokens,
+        pooling="tokens",
+        prompts=kept.prompts,
+        kind="multi-vector",
+        templates=kept.templates,
+        terms=kept.terms,
+    )
+    settings = LateInteraction(
+        document_tokens=kept.max_tokens,
+        query_tokens=kept.max_tokens,
+        skipped=tuple(string.punctuation),
+    )
     write_late(stage, source, contract, LateInteractionHead(contract, [projection], settings))
     write_weights(model, stage, stage)
     write_json(stage / "nearfield.json", contract_json(contract))

@@ -29,14 +29,19 @@ from nearfield.types.contract import FUSION
 from nearfield.types.progress import Progress
 
 DIM = 128  # of a token's vector: ColBERT's
-_TOKENS, _COMPANY, _TOGETHER = 8192, 16, 64  # looked at to begin with, in texts of so many, of which so many are run at once
+# looked at to begin with, in texts of so many, of which so many are run at once
+_TOKENS, _COMPANY, _TOGETHER = 8192, 16, 64
 
 
-def write_three(source: ModelFolder, stage: Path, name: str, options: HeadOptions, progress: Progress) -> None:
-    """Write the model of `source` into `stage` with the two other heads beside its own, which stays as it is.
+def write_three(
+    source: ModelFolder, stage: Path, name: str, options: HeadOptions, progress: Progress
+) -> None:
+    """Write the model of `source` into `stage` with the two other heads beside its own, which stays
+    as it is.
 
-    They begin as `heads/three_start.py` says, from the states of the vocabulary's tokens in texts of tokens drawn at random. Raises
-    InputError for token vectors of more dimensions than the states have.
+    They begin as `heads/three_start.py` says, from the states of the vocabulary's tokens in texts
+    of tokens drawn at random. Raises InputError for token vectors of more dimensions than the
+    states have.
     """
     options.refuse("three", "inference_free", "max_terms")
     model = TextModel(source)
@@ -45,9 +50,14 @@ def write_three(source: ModelFolder, stage: Path, name: str, options: HeadOption
     hidden, vocabulary = int(config.hidden_size), int(config.vocab_size)
     dim = min(DIM, hidden) if options.dim is None else options.dim
     if not 0 < dim <= hidden:
-        raise InputError(f"a token's vector of {dim} dimensions was asked for; wanted 1 to {hidden}, those of the backbone's states")
+        raise InputError(
+            f"a token's vector of {dim} dimensions was asked for; wanted 1 to "
+            f"{hidden}, those of the backbone's states"
+        )
     states = states_in_company(model, vocabulary, progress)
-    weights = TokenWeights(even_weights(hidden), vocabulary=vocabulary, left_out=special_ids(source.transformer))
+    weights = TokenWeights(
+        even_weights(hidden), vocabulary=vocabulary, left_out=special_ids(source.transformer)
+    )
     vectors = TokenVectors(principal_directions(states, dim), normalise=model.contract.normalise)
     model.head = ThreeHeads(dense, weights, vectors, fusion=FUSION)
     model.contract = replace(model.contract, kind="several")
@@ -57,9 +67,13 @@ def write_three(source: ModelFolder, stage: Path, name: str, options: HeadOption
 def states_in_company(model: TextModel, vocabulary: int, progress: Progress) -> Tensor:
     """The states (n, hidden) of some thousand of the vocabulary's tokens, each among others."""
     folder = model.folder
-    tokeniser = Tokeniser.open(folder.transformer, max_tokens=model.contract.max_tokens, lower_case=folder.lower_case)
+    tokeniser = Tokeniser.open(
+        folder.transformer, max_tokens=model.contract.max_tokens, lower_case=folder.lower_case
+    )
     (terms,) = np.nonzero(usable_terms(tokeniser, vocabulary))
-    own = terms[np.unique(np.linspace(0, len(terms) - 1, min(_TOKENS, len(terms))).astype(np.int64))]
+    own = terms[
+        np.unique(np.linspace(0, len(terms) - 1, min(_TOKENS, len(terms))).astype(np.int64))
+    ]
     own = np.random.default_rng(0).permutation(own)
     before, after = tokeniser.around()
     states = []
@@ -73,7 +87,8 @@ def states_in_company(model: TextModel, vocabulary: int, progress: Progress) -> 
 def _texts_of(
     own: npt.NDArray[np.int64], before: list[int], after: list[int], *, most: int
 ) -> Iterator[tuple[Packed, npt.NDArray[np.int64]]]:
-    """Batches of texts of 16 of the tokens each, with what is put around a text, and where in a batch these tokens are.
+    """Batches of texts of 16 of the tokens each, with what is put around a text, and where in a
+    batch these tokens are.
 
     No text has more than `most` tokens, what is put around it included.
     """
@@ -84,4 +99,7 @@ def _texts_of(
         around = [np.tile(tokens, (len(part), 1)).astype(np.int64) for tokens in (before, after)]
         ids = np.concatenate([around[0], part, around[1]], axis=1).astype(np.int32)
         places = np.arange(ids.size).reshape(ids.shape)[:, len(before) : len(before) + length]
-        yield Packed(ids.ravel(), np.arange(len(part) + 1) * ids.shape[1], np.arange(len(part))), places.ravel()
+        yield (
+            Packed(ids.ravel(), np.arange(len(part) + 1) * ids.shape[1], np.arange(len(part))),
+            places.ravel(),
+        )

@@ -29,15 +29,17 @@ from nearfield.store.reranker_folder import CLASSIFIER, RerankerFolder
 class PairModel:
     """Backbone and head of a cross-encoder's folder, differentiable: one logit a pair.
 
-    `precision` is that of the matrix products, float32 or bfloat16; weights and logits are float32. `tokens` are the ids of a
-    decoder's token for relevant and, where there is one, for not relevant. `typed` says whether it is told which of the two texts a
-    token belongs to.
+    `precision` is that of the matrix products, float32 or bfloat16; weights and logits are float32.
+    `tokens` are the ids of a decoder's token for relevant and, where there is one, for not
+    relevant. `typed` says whether it is told which of the two texts a token belongs to.
     """
 
     name = "torch"
     streams = 1  # torch spreads each operation over the cores itself
 
-    def __init__(self, folder: RerankerFolder, *, precision: str = "float32", device: str = "cpu") -> None:
+    def __init__(
+        self, folder: RerankerFolder, *, precision: str = "float32", device: str = "cpu"
+    ) -> None:
         self.folder, self.precision, self.adapters = folder, precision, None
         self.tokens = None if folder.task == CLASSIFIER else folder.tokens or _yes_and_no(folder)
         self.device = torch.device(device)
@@ -48,8 +50,12 @@ class PairModel:
         self.packs = (kind in CLASSIFIERS or folder.task != CLASSIFIER) and prepare(self.backbone)
         if not self.packs and (kind not in PADDED or folder.task != CLASSIFIER):
             known = ", ".join(sorted([*CLASSIFIERS, *PADDED]))
-            raise ModelError(f"{folder.path}: a cross-encoder of the architecture {kind} is not known; known are {known}")
-        self.layers: NativeLayers | None = None  # in place of the backbone's own, while it is trained
+            raise ModelError(
+                f"{folder.path}: a cross-encoder of the architecture {kind} is not "
+                f"known; known are {known}"
+            )
+        # in place of the backbone's own, while it is trained
+        self.layers: NativeLayers | None = None
         self.typed = _typed(folder.transformer, self.backbone.config)
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -58,7 +64,9 @@ class PairModel:
 
     @property
     def batch_tokens(self) -> int:
-        """The tokens of one forward pass at which it is fastest, as for the torch runtime of an encoder."""
+        """The tokens of one forward pass at which it is fastest, as for the torch runtime of an
+        encoder.
+        """
         return 32_768 if self.device.type == "cuda" else 2048
 
     def logits(self, batch: Packed) -> Scores:
@@ -68,17 +76,24 @@ class PairModel:
         return found
 
     def embed(self, batch: Packed) -> Tensor:
-        """The logit of each pair, in the batch's order, float32 on `device`: (n,), 0 for a pair without a token."""
+        """The logit of each pair, in the batch's order, float32 on `device`: (n,), 0 for a pair
+        without a token.
+        """
         if not len(batch.ids):
             return torch.zeros(len(batch), device=self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"
+        ):
             logits = self._packed(batch) if self.packs else self._padded(batch)
         empty = torch.from_numpy(batch.lengths == 0).to(self.device)
         return logits.float().masked_fill(empty, 0.0)
 
     def _packed(self, batch: Packed) -> Tensor:
-        only = np.zeros(len(batch), np.int64) if self.tokens is None else batch.lengths - 1  # all that is looked at
-        states = packed_states(self.backbone, batch, self.device, self.layers, None if self.layers is None else only)
+        # all that is looked at
+        only = np.zeros(len(batch), np.int64) if self.tokens is None else batch.lengths - 1
+        states = packed_states(
+            self.backbone, batch, self.device, self.layers, None if self.layers is None else only
+        )
         segments = Segments.of(batch, device=self.device)
         if self.tokens is None:
             return CLASSIFIERS[self.backbone.config.model_type](self.whole, states, segments)[:, 0]
@@ -95,10 +110,16 @@ class PairModel:
         """The logits by padded batches, each of no more places than the whole has tokens."""
         parts, at = [], []
         for items in token_budget_batches(batch.lengths, len(batch.ids), self.habits.together):
-            ids, mask = (torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill))
-            types = {} if batch.types is None else {"token_type_ids": self._padded_types(batch, items)}
+            ids, mask = (
+                torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill)
+            )
+            types = (
+                {} if batch.types is None else {"token_type_ids": self._padded_types(batch, items)}
+            )
             attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
-            parts.append(self.whole(input_ids=ids, attention_mask=attended.long(), **types).logits[:, 0])
+            parts.append(
+                self.whole(input_ids=ids, attention_mask=attended.long(), **types).logits[:, 0]
+            )
             at.append(torch.from_numpy(items))
         return torch.cat(parts)[torch.cat(at).argsort().to(self.device)]
 
@@ -108,11 +129,16 @@ class PairModel:
 
 
 def _yes_and_no(folder: RerankerFolder) -> tuple[int, int]:
-    """The tokens whose logits are compared where the folder names none, as sentence-transformers takes them."""
+    """The tokens whose logits are compared where the folder names none, as sentence-transformers
+    takes them.
+    """
     tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens)
     relevant, other = (tokeniser.token_id(token) for token in ("yes", "no"))
     if relevant is None or other is None:
-        raise ModelError(f"{folder.path}: its vocabulary has no tokens 'yes' and 'no', and no LogitScore module names others")
+        raise ModelError(
+            f"{folder.path}: its vocabulary has no tokens 'yes' and 'no', and no "
+            "LogitScore module names others"
+        )
     return relevant, other
 
 

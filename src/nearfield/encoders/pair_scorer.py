@@ -17,7 +17,9 @@ Scores = npt.NDArray[np.float32]
 
 
 class PairScorer(ABC):
-    """A judge of pairs; `name` says whose judgement it is. `at_once` is how many pairs are worth asking for in one call, at least."""
+    """A judge of pairs; `name` says whose judgement it is. `at_once` is how many pairs are worth
+    asking for in one call, at least.
+    """
 
     name: str
     at_once: ClassVar[int] = 2048
@@ -25,7 +27,9 @@ class PairScorer(ABC):
     @property
     @abstractmethod
     def identity(self) -> dict[str, str]:
-        """What its scores depend on beside the texts: the hash of the model's `files`, and how precisely it runs."""
+        """What its scores depend on beside the texts: the hash of the model's `files`, and how
+        precisely it runs.
+        """
 
     @property
     def trained_on(self) -> TrainedOn:
@@ -34,9 +38,15 @@ class PairScorer(ABC):
 
     @abstractmethod
     def score_at(
-        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: tuple[Positions, Positions],
+        *,
+        progress: Progress = silent,
     ) -> Scores:
         """(n,) float32, higher is closer: how relevant the document is in each of n pairs.
 
-        `pairs` are the positions in `queries` and in `documents` of each pair, (n,) each. A pair's score does not depend on the others.
+        `pairs` are the positions in `queries` and in `documents` of each pair, (n,) each. A pair's
+        score does not depend on the others.
         """

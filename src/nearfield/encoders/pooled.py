@@ -14,7 +14,8 @@ from nearfield.types.role import QUERY, Role
 
 
 class PooledTokens(Encoder[MultiVector]):
-    """`encoder` with one vector for `factor` alike tokens of a text (see `MultiVector.pool`); queries keep all their tokens.
+    """`encoder` with one vector for `factor` alike tokens of a text (see `MultiVector.pool`);
+    queries keep all their tokens.
 
     Raises ContractError for an encoder of another kind and a factor below 1.
     """
@@ -22,9 +23,14 @@ class PooledTokens(Encoder[MultiVector]):
     def __init__(self, encoder: Encoder[Any], factor: int) -> None:
         name, kind = encoder.contract.name, encoder.contract.kind
         if kind != MultiVector.kind:
-            raise ContractError(f"{name} makes {kind} embeddings, which have no tokens to pool; wanted a multi-vector model")
+            raise ContractError(
+                f"{name} makes {kind} embeddings, which have no tokens to pool; "
+                "wanted a multi-vector model"
+            )
         if factor < 1:
-            raise ContractError(f"{name} cannot keep one vector for {factor} tokens; wanted at least 1")
+            raise ContractError(
+                f"{name} cannot keep one vector for {factor} tokens; wanted at least 1"
+            )
         self.encoder, self.factor, self.contract = encoder, factor, encoder.contract
 
     @property
@@ -32,7 +38,9 @@ class PooledTokens(Encoder[MultiVector]):
         """See Encoder.trained_on."""
         return self.encoder.trained_on
 
-    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> MultiVector:
+    def encode(
+        self, items: Sequence[str], role: Role, *, progress: Progress = silent
+    ) -> MultiVector:
         """See Encoder.encode."""
         made: MultiVector = self.encoder.encode(items, role, progress=progress)
         return made if role == QUERY else made.pool(self.factor)

@@ -1,4 +1,6 @@
-"""What the terms of a query that is looked up weigh to begin with: how rare each is among given texts."""
+"""What the terms of a query that is looked up weigh to begin with: how rare each is among given
+texts.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,15 @@ from nearfield.batch.tokens import Tokeniser
 _TEXTS = 8192  # tokenised at once
 
 
-def rarity(tokeniser: Tokeniser, texts: Sequence[str], usable: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """(vocabulary,) float32 from 0 to 1: ln(1 + (N - n_t + .5) / (n_t + .5)) of a term t that n_t of N texts have, over its greatest value.
+def rarity(
+    tokeniser: Tokeniser, texts: Sequence[str], usable: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """(vocabulary,) float32 from 0 to 1: ln(1 + (N - n_t + .5) / (n_t + .5)) of a term t that n_t
+    of N texts have, over its greatest value.
 
-    Without texts every term weighs 1; terms that are not `usable: (vocabulary,)` weigh 0. The formula is BM25's, in Lucene's variant
-    (Kamphuis et al. 2020); a factor that all weights share changes no ranking.
+    Without texts every term weighs 1; terms that are not `usable: (vocabulary,)` weigh 0. The
+    formula is BM25's, in Lucene's variant (Kamphuis et al. 2020); a factor that all weights share
+    changes no ranking.
     """
     found_in = np.zeros(len(usable), np.int64)
     for start in range(0, len(texts), _TEXTS):

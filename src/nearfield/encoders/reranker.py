@@ -1,4 +1,6 @@
-"""A cross-encoder: reads a query and a document together and says how relevant the one is to the other."""
+"""A cross-encoder: reads a query and a document together and says how relevant the one is to the
+other.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,22 @@ _CHUNK = 8192  # pairs that are tokenised at once: bounds the memory that token 
 
 
 class Reranker(PairScorer):
-    """A cross-encoder's folder, its tokeniser and its weights; `batch_tokens` bounds the tokens of one forward pass."""
+    """A cross-encoder's folder, its tokeniser and its weights; `batch_tokens` bounds the tokens of
+    one forward pass.
+    """
 
-    def __init__(self, folder: RerankerFolder, model: PairModel | NativePairs, *, batch_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: RerankerFolder,
+        model: PairModel | NativePairs,
+        *,
+        batch_tokens: int | None = None,
+    ) -> None:
         self.folder, self.model, self.name = folder, model, folder.name
         self.batch_tokens = batch_tokens or model.batch_tokens
-        tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens, lower_case=folder.lower_case)
+        tokeniser = Tokeniser.open(
+            folder.transformer, max_tokens=folder.max_tokens, lower_case=folder.lower_case
+        )
         chat = folder.task == DECODER and has_chat_template(folder.transformer)
         self.chat = ChatPairs(folder.transformer, tokeniser, prompt=folder.prompt) if chat else None
         self.tokeniser = PairTokeniser(tokeniser, typed=model.typed)
@@ -51,31 +63,56 @@ class Reranker(PairScorer):
     ) -> Reranker:
         """The cross-encoder in a folder.
 
-        `runtime` is native (the kernels of this package, on a processor), torch, or auto: native where it runs this one. `precision` is
-        float32, bfloat16 or auto (bfloat16 where the device multiplies it in hardware), `device` as torch names it, or auto. Raises
-        ModelError as `read_reranker_folder` and the runtimes do, InputError for another precision or runtime or a device that is
-        not there.
+        `runtime` is native (the kernels of this package, on a processor), torch, or auto: native
+        where it runs this one. `precision` is float32, bfloat16 or auto (bfloat16 where the device
+        multiplies it in hardware), `device` as torch names it, or auto. Raises ModelError as
+        `read_reranker_folder` and the runtimes do, InputError for another precision or runtime or a
+        device that is not there.
         """
         folder = read_reranker_folder(path)
-        device = ("cuda" if cuda() and runtime != "native" else "cpu") if device == "auto" else device
+        device = (
+            ("cuda" if cuda() and runtime != "native" else "cpu") if device == "auto" else device
+        )
         if precision == "auto":
             precision = "bfloat16" if bfloat16_in_hardware(device) else "float32"
-        for what, got, known in (("precision", precision, ("float32", "bfloat16")), ("runtime", runtime, ("native", "torch", "auto"))):
+        for what, got, known in (
+            ("precision", precision, ("float32", "bfloat16")),
+            ("runtime", runtime, ("native", "torch", "auto")),
+        ):
             if got not in known:
-                raise InputError(f"a cross-encoder has no {what} {got!r}; wanted {', '.join(known)}")
+                raise InputError(
+                    f"a cross-encoder has no {what} {got!r}; wanted {', '.join(known)}"
+                )
         if runtime == "native" and device != "cpu":
-            raise InputError(f"the native runtime runs on the processor, not on {device}; leave out one of the two")
-        if runtime == "native" or (runtime == "auto" and device == "cpu" and why_not(folder, precision) is None):
+            raise InputError(
+                f"the native runtime runs on the processor, not on {device}; leave "
+                "out one of the two"
+            )
+        if runtime == "native" or (
+            runtime == "auto" and device == "cpu" and why_not(folder, precision) is None
+        ):
             return cls(folder, NativePairs(folder, precision=precision), batch_tokens=batch_tokens)
         try:
-            return cls(folder, PairModel(folder, precision=precision, device=device), batch_tokens=batch_tokens)
-        except (RuntimeError, AssertionError) as error:  # what torch raises for a device that it lacks or that is full
-            raise InputError(f"the device {device!r} cannot be used: {(str(error).splitlines() or [repr(error)])[0]}") from error
+            return cls(
+                folder,
+                PairModel(folder, precision=precision, device=device),
+                batch_tokens=batch_tokens,
+            )
+        # what torch raises for a device that it lacks or that is full
+        except (RuntimeError, AssertionError) as error:
+            raise InputError(
+                f"the device {device!r} cannot be used: "
+                f"{(str(error).splitlines() or [repr(error)])[0]}"
+            ) from error
 
     @cached_property
     def identity(self) -> dict[str, str]:
         """See PairScorer.identity."""
-        return {"files": model_hash(self.folder.path), "runtime": self.model.name, "precision": self.model.precision}
+        return {
+            "files": model_hash(self.folder.path),
+            "runtime": self.model.name,
+            "precision": self.model.precision,
+        }
 
     @cached_property
     def trained_on(self) -> TrainedOn:
@@ -83,25 +120,47 @@ class Reranker(PairScorer):
         return TrainedOn.read(self.folder.path)
 
     def score(self, query: str, documents: Sequence[str]) -> Scores:
-        """(n,) float32: how relevant each document is to the query, through the activation that the folder states."""
-        return self.score_pairs([query], documents, pairs=(np.zeros(len(documents), np.int64), np.arange(len(documents))))
+        """(n,) float32: how relevant each document is to the query, through the activation that the
+        folder states.
+        """
+        return self.score_pairs(
+            [query],
+            documents,
+            pairs=(np.zeros(len(documents), np.int64), np.arange(len(documents))),
+        )
 
-    def score_pairs(self, queries: Sequence[str], documents: Sequence[str], *, pairs: tuple[Positions, Positions] | None = None) -> Scores:
-        """(n,) float32: what sentence-transformers' CrossEncoder.predict gives, for query i and document i or for the `pairs` of positions.
+    def score_pairs(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        *,
+        pairs: tuple[Positions, Positions] | None = None,
+    ) -> Scores:
+        """(n,) float32: what sentence-transformers' CrossEncoder.predict gives, for query i and
+        document i or for the `pairs` of positions.
 
         Raises InputError where the texts do not pair up.
         """
         if pairs is None:
             if len(queries) != len(documents):
-                raise InputError(f"got {len(queries)} queries and {len(documents)} documents; wanted a document for each query")
+                raise InputError(
+                    f"got {len(queries)} queries and {len(documents)} documents; "
+                    "wanted a document for each query"
+                )
             pairs = np.arange(len(queries)), np.arange(len(documents))
         logits = self.score_at(queries, documents, pairs)
         return expit(logits) if self.folder.activation == "sigmoid" else logits
 
     def score_at(
-        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, progress: Progress = silent
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: tuple[Positions, Positions],
+        *,
+        progress: Progress = silent,
     ) -> Scores:
-        """See PairScorer.score_at: the logits. A sigmoid changes no order, and makes high scores equal that are not.
+        """See PairScorer.score_at: the logits. A sigmoid changes no order, and makes high scores
+        equal that are not.
 
         Warns with TruncationWarning where pairs were longer than the model reads.
         """
@@ -116,10 +175,17 @@ class Reranker(PairScorer):
                 done += len(batch)
                 progress(done, len(scores))
         if not np.isfinite(scores).all():
-            raise ModelError(f"{self.name}: {int((~np.isfinite(scores)).sum()):,} scores are NaN or infinite; try precision float32")
+            raise ModelError(
+                f"{self.name}: {int((~np.isfinite(scores)).sum()):,} scores are NaN "
+                "or infinite; try precision float32"
+            )
         if cut:
             longer = f"{cut:,} of {len(scores):,} pairs were longer and lost {lost:,} tokens"
-            warnings.warn(f"{self.name} reads {self.folder.max_tokens} tokens a pair: {longer}", TruncationWarning, stacklevel=2)
+            warnings.warn(
+                f"{self.name} reads {self.folder.max_tokens} tokens a pair: {longer}",
+                TruncationWarning,
+                stacklevel=2,
+            )
         return scores
 
     def _each(self, batches: list[Packed]) -> Iterator[tuple[Packed, Scores]]:
@@ -131,15 +197,23 @@ class Reranker(PairScorer):
             yield from zip(batches, pool.map(self.model.logits, batches), strict=True)
 
     def tokenise(
-        self, queries: Sequence[str], documents: Sequence[str], pairs: tuple[Positions, Positions], *, max_tokens: int | None = None
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: tuple[Positions, Positions],
+        *,
+        max_tokens: int | None = None,
     ) -> Tokens:
-        """The token ids of the pairs, each text tokenised once; at most `max_tokens` (the model's by default) each.
+        """The token ids of the pairs, each text tokenised once; at most `max_tokens` (the model's
+        by default) each.
 
         Raises InputError where the items are no texts.
         """
         (asked, query), (read, document) = _used(queries, pairs[0]), _used(documents, pairs[1])
         if self.chat is not None:
-            both = [(asked[a], read[b]) for a, b in zip(query.tolist(), document.tolist(), strict=True)]
+            both = [
+                (asked[a], read[b]) for a, b in zip(query.tolist(), document.tolist(), strict=True)
+            ]
             return self.chat.tokenise(both, max_tokens=max_tokens)
         first, second = self.tokeniser.texts(asked, self.folder.prompt), self.tokeniser.texts(read)
         return self.tokeniser.join(first, second, (query, document), max_tokens=max_tokens)

@@ -19,35 +19,64 @@ from nearfield.types.contract import Contract
 _TYPES = {
     "Transformer": "sentence_transformers.base.modules.transformer.Transformer",
     "Dense": "sentence_transformers.base.modules.dense.Dense",
-    "MultiVectorMask": "sentence_transformers.multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask",
+    "MultiVectorMask": "sentence_transformers.multi_vector_encoder.modules."
+    "multi_vector_mask.MultiVectorMask",
     "Normalize": "sentence_transformers.base.modules.normalize.Normalize",
 }
-_TOKENISER = ("added_tokens", "merges", "sentencepiece", "special_tokens", "spiece", "tokenizer", "vocab")
+_TOKENISER = (
+    "added_tokens",
+    "merges",
+    "sentencepiece",
+    "special_tokens",
+    "spiece",
+    "tokenizer",
+    "vocab",
+)
 _TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
 
 
-def write_late(stage: Path, source: ModelFolder, contract: Contract, head: LateInteractionHead) -> None:
-    """Write into `stage` all of a multi-vector folder but its backbone's config and weights and nearfield.json.
+def write_late(
+    stage: Path, source: ModelFolder, contract: Contract, head: LateInteractionHead
+) -> None:
+    """Write into `stage` all of a multi-vector folder but its backbone's config and weights and
+    nearfield.json.
 
     The tokeniser's files are those of `source`.
     """
-    late, projections = head.settings, [part for part in head.projections if isinstance(part, Projection)]
+    late, projections = (
+        head.settings,
+        [part for part in head.projections if isinstance(part, Projection)],
+    )
     for file in source.transformer.glob("*"):
         if file.is_file() and file.name.startswith(_TOKENISER):
             shutil.copyfile(file, stage / file.name)
     if late.markers:
-        tokeniser = Tokeniser.open(source.transformer, max_tokens=contract.max_tokens, markers=late.markers)
+        tokeniser = Tokeniser.open(
+            source.transformer, max_tokens=contract.max_tokens, markers=late.markers
+        )
         (stage / "tokenizer.json").write_text(tokeniser.json(), encoding="utf-8")
-    kinds = ["Transformer", *("Dense" for _ in projections), "MultiVectorMask", *(["Normalize"] if contract.normalise else [])]
+    kinds = [
+        "Transformer",
+        *("Dense" for _ in projections),
+        "MultiVectorMask",
+        *(["Normalize"] if contract.normalise else []),
+    ]
     folders = ["", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
-    modules = [{"idx": at, "name": str(at), "path": folders[at], "type": _TYPES[kind]} for at, kind in enumerate(kinds)]
+    modules = [
+        {"idx": at, "name": str(at), "path": folders[at], "type": _TYPES[kind]}
+        for at, kind in enumerate(kinds)
+    ]
     write_json(stage / "modules.json", modules)
     for folder in folders[1:]:
         (stage / folder).mkdir(exist_ok=True)
     for at, projection in enumerate(projections, 1):
         write_json(stage / folders[at] / "config.json", asdict(projection.config) | _TOKENS)
         write_tensors(stage / folders[at] / "model.safetensors", projection.state_dict())
-    skipped = {"skiplist_words": list(late.skipped), "skiplist_tasks": list(late.skipped_in), "keep_only_token_ids": None}
+    skipped = {
+        "skiplist_words": list(late.skipped),
+        "skiplist_tasks": list(late.skipped_in),
+        "keep_only_token_ids": None,
+    }
     write_json(stage / folders[len(projections) + 1] / "config.json", skipped)
     if contract.normalise:
         write_json(stage / folders[-1] / "config.json", _TOKENS)
@@ -56,13 +85,28 @@ def write_late(stage: Path, source: ModelFolder, contract: Contract, head: LateI
 
 def _state(stage: Path, source: ModelFolder, contract: Contract, late: LateInteraction) -> None:
     limits = dict(settings_of(source.transformer))
-    limits |= {"max_seq_length": contract.max_tokens, "do_lower_case": source.lower_case, "document_length": late.document_tokens}
+    limits |= {
+        "max_seq_length": contract.max_tokens,
+        "do_lower_case": source.lower_case,
+        "document_length": late.document_tokens,
+    }
     asked = late.expansion
     if asked is not None:
         strategy = "fixed" if asked.fixed else "min"
-        limits["query_expansion"] = {"strategy": strategy, "attend": asked.attended, "token": asked.token, "length": asked.length}
+        limits["query_expansion"] = {
+            "strategy": strategy,
+            "attend": asked.attended,
+            "token": asked.token,
+            "length": asked.length,
+        }
     limits["query_length"] = None if asked is not None and asked.fixed else late.query_tokens
     write_json(stage / "sentence_bert_config.json", limits)
     similarity = MEAN if late.average else "maxsim"
-    facts = {"model_type": "MultiVectorEncoder", "prompts": dict(contract.prompts), "default_prompt_name": None}
-    write_json(stage / "config_sentence_transformers.json", facts | {"similarity_fn_name": similarity})
+    facts = {
+        "model_type": "MultiVectorEncoder",
+        "prompts": dict(contract.prompts),
+        "default_prompt_name": None,
+    }
+    write_json(
+        stage / "config_sentence_transformers.json", facts | {"similarity_fn_name": similarity}
+    )

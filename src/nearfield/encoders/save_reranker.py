@@ -1,4 +1,6 @@
-"""A cross-encoder as a folder that sentence-transformers opens: a changed one, or a new one on an encoder's backbone."""
+"""A cross-encoder as a folder that sentence-transformers opens: a changed one, or a new one on an
+encoder's backbone.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,16 @@ from nearfield.store.remote_code import TASKS
 from nearfield.store.reranker_folder import CLASSIFIER, reranker_json
 from nearfield.store.transformer_settings import processor_arguments
 
-_FUNCTIONS = {"identity": "torch.nn.modules.linear.Identity", "sigmoid": "torch.nn.modules.activation.Sigmoid"}
+_FUNCTIONS = {
+    "identity": "torch.nn.modules.linear.Identity",
+    "sigmoid": "torch.nn.modules.activation.Sigmoid",
+}
 _PARTS = "sentence_transformers"
 
 
 def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
-    """Write `model` with its weights as they stand: the files of the folder it came from, new weights, `nearfield.json`.
+    """Write `model` with its weights as they stand: the files of the folder it came from, new
+    weights, `nearfield.json`.
 
     Whole or not at all. Raises StorageError when writing fails.
     """
@@ -44,35 +50,67 @@ def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
         write_json(stage / "nearfield.json", reranker_json(name, source.max_tokens))
 
 
-def new_reranker(encoder: str | Path, path: str | Path, *, name: str, max_tokens: int | None = None, seed: int = 0) -> None:
-    """Write a cross-encoder whose backbone is that of the model folder `encoder` and whose head is random, to be trained.
+def new_reranker(
+    encoder: str | Path,
+    path: str | Path,
+    *,
+    name: str,
+    max_tokens: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Write a cross-encoder whose backbone is that of the model folder `encoder` and whose head is
+    random, to be trained.
 
-    It reads as many tokens as the encoder's files allow, or `max_tokens`, and its scores are logits. Raises ModelError for an
-    architecture whose cross-encoder is not known, StorageError when writing fails.
+    It reads as many tokens as the encoder's files allow, or `max_tokens`, and its scores are
+    logits. Raises ModelError for an architecture whose cross-encoder is not known, StorageError
+    when writing fails.
     """
     source = read_model_folder(encoder)
-    if source.static or read_fields(source.transformer / "config.json").get("model_type") not in CLASSIFIERS:
-        raise ModelError(f"{encoder}: its architecture makes no cross-encoder; known are {', '.join(CLASSIFIERS)}")
+    if (
+        source.static
+        or read_fields(source.transformer / "config.json").get("model_type") not in CLASSIFIERS
+    ):
+        raise ModelError(
+            f"{encoder}: its architecture makes no cross-encoder; known are "
+            f"{', '.join(CLASSIFIERS)}"
+        )
     import transformers
 
     with quiet(), torch.random.fork_rng(devices=[]):  # the weights are drawn on the processor
         torch.random.manual_seed(seed)
         try:
             auto: Any = getattr(transformers, TASKS[CLASSIFIER])
-            known: Any = {"num_labels": 1, "dtype": torch.float32, "local_files_only": True, "output_loading_info": True}
+            known: Any = {
+                "num_labels": 1,
+                "dtype": torch.float32,
+                "local_files_only": True,
+                "output_loading_info": True,
+            }
             whole, report = auto.from_pretrained(source.transformer, **known)
-        except Exception as error:  # safetensors, torch and transformers each raise their own for a damaged file
-            raise ModelError(f"{encoder}: the weights could not be read: {first_line(error)}") from error
+        # safetensors, torch and transformers each raise their own for a damaged file
+        except Exception as error:
+            raise ModelError(
+                f"{encoder}: the weights could not be read: {first_line(error)}"
+            ) from error
     base = f"{whole.base_model_prefix}."
-    missing = [name for name in report["missing_keys"] if name.startswith(base) and not name.startswith(f"{base}pooler.")]
+    missing = [
+        name
+        for name in report["missing_keys"]
+        if name.startswith(base) and not name.startswith(f"{base}pooler.")
+    ]
     if missing or report["mismatched_keys"]:
         raise ModelError(
-            f"{encoder}: the weights do not fit the architecture: missing: {', '.join(missing[:3]) or report['mismatched_keys']}"
+            f"{encoder}: the weights do not fit the architecture: missing: "
+            f"{', '.join(missing[:3]) or report['mismatched_keys']}"
         )
     limit = min(max_tokens or source.contract.max_tokens, source.contract.max_tokens)
     with staged_folder(path) as stage:
         copy_files(source.transformer, stage)
-        for file in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
+        for file in (
+            "modules.json",
+            "config_sentence_transformers.json",
+            "sentence_bert_config.json",
+        ):
             (stage / file).unlink(missing_ok=True)
         _state(stage, limit, activation="identity", lower_case=source.lower_case)
         _keep_arguments(source.transformer, stage)
@@ -81,16 +119,36 @@ def new_reranker(encoder: str | Path, path: str | Path, *, name: str, max_tokens
         write_json(stage / "nearfield.json", reranker_json(name, limit))
 
 
-def _state(stage: Path, max_tokens: int, *, activation: str, prompt: str = "", lower_case: bool = False) -> None:
-    """What sentence-transformers reads of a cross-encoder that is one transformer in the folder itself."""
-    module = {"idx": 0, "name": "0", "path": "", "type": f"{_PARTS}.base.modules.transformer.Transformer"}
+def _state(
+    stage: Path, max_tokens: int, *, activation: str, prompt: str = "", lower_case: bool = False
+) -> None:
+    """What sentence-transformers reads of a cross-encoder that is one transformer in the folder
+    itself.
+    """
+    module = {
+        "idx": 0,
+        "name": "0",
+        "path": "",
+        "type": f"{_PARTS}.base.modules.transformer.Transformer",
+    }
     write_json(stage / "modules.json", [module])
-    output = {"modality_config": {"text": {"method": "forward", "method_output_name": "logits"}}, "module_output_name": "scores"}
-    limits = {"transformer_task": CLASSIFIER, "max_seq_length": max_tokens, "do_lower_case": lower_case}
+    output = {
+        "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
+        "module_output_name": "scores",
+    }
+    limits = {
+        "transformer_task": CLASSIFIER,
+        "max_seq_length": max_tokens,
+        "do_lower_case": lower_case,
+    }
     write_json(stage / "sentence_bert_config.json", limits | output)
-    prompts = {"prompts": {"query": prompt} if prompt else {}, "default_prompt_name": "query" if prompt else None}
+    prompts = {
+        "prompts": {"query": prompt} if prompt else {},
+        "default_prompt_name": "query" if prompt else None,
+    }
     write_json(
-        stage / "config_sentence_transformers.json", {"model_type": "CrossEncoder", "activation_fn": _FUNCTIONS[activation], **prompts}
+        stage / "config_sentence_transformers.json",
+        {"model_type": "CrossEncoder", "activation_fn": _FUNCTIONS[activation], **prompts},
     )
 
 

@@ -15,7 +15,9 @@ from nearfield.store.static_folder import checked_table
 
 
 class StaticTable(nn.Module):
-    """`embeddings`: (tokens, dim) float32. No `nn.Embedding`: those are frozen in training unless asked, and here is nothing else."""
+    """`embeddings`: (tokens, dim) float32. No `nn.Embedding`: those are frozen in training unless
+    asked, and here is nothing else.
+    """
 
     def __init__(self, table: Tensor) -> None:
         super().__init__()

@@ -45,18 +45,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CHUNK = 8192  # texts tokenised at once: bounds the memory that token ids take
-_LEAST = 64  # tokens of a batch below which sharing the work among threads costs more than it brings
+# tokens of a batch below which sharing the work among threads costs more than it brings
+_LEAST = 64
 
 
 class TextEncoder(Encoder[E]):
     """Contract, tokeniser and a runtime of a model folder.
 
-    `batch_tokens` bounds the tokens of one call of the runtime, by default at what is fastest for it. `why` says in words why it is
-    this runtime, where that was left open. `adapter` maps the vectors of its role.
+    `batch_tokens` bounds the tokens of one call of the runtime, by default at what is fastest for
+    it. `why` says in words why it is this runtime, where that was left open. `adapter` maps the
+    vectors of its role.
     """
 
     def __init__(
-        self, folder: ModelFolder, runtime: Runtime, *, batch_tokens: int | None = None, why: str = "", adapter: Adapter | None = None
+        self,
+        folder: ModelFolder,
+        runtime: Runtime,
+        *,
+        batch_tokens: int | None = None,
+        why: str = "",
+        adapter: Adapter | None = None,
     ) -> None:
         self.folder = folder = folder.within(runtime.places)
         self.contract = folder.contract
@@ -70,8 +78,16 @@ class TextEncoder(Encoder[E]):
         self._opened: dict[Path, tuple[int, int, int]] | None = None
         self.tokeniser = tokeniser_of(folder)
         table = folder.queries
-        self._query_terms = None if table is None else Tokeniser.open(table.folder, max_tokens=table.max_tokens, specials=False)
-        self.late = None if folder.late is None else LateTokens(folder.late, self.tokeniser, folder.transformer)
+        self._query_terms = (
+            None
+            if table is None
+            else Tokeniser.open(table.folder, max_tokens=table.max_tokens, specials=False)
+        )
+        self.late = (
+            None
+            if folder.late is None
+            else LateTokens(folder.late, self.tokeniser, folder.transformer)
+        )
 
     @classmethod
     def open(
@@ -87,17 +103,21 @@ class TextEncoder(Encoder[E]):
     ) -> TextEncoder[Any]:
         """The encoder in a model folder.
 
-        `runtime` is a name of the registry, `precision` that of the matrix products (float32, bfloat16, int8), `device` as torch
-        names it (cpu, cuda); "auto" leaves each to `choose`. `proof` says on what texts and to what cosine a model that is converted
-        (openvino, onnx) is checked. Code that the folder names is run only with `trust_remote_code`; its files are logged then.
-        Raises ModelError and ContractError as `read_model_folder`, `choose` and the runtime do.
+        `runtime` is a name of the registry, `precision` that of the matrix products (float32,
+        bfloat16, int8), `device` as torch names it (cpu, cuda); "auto" leaves each to `choose`.
+        `proof` says on what texts and to what cosine a model that is converted (openvino, onnx) is
+        checked. Code that the folder names is run only with `trust_remote_code`; its files are
+        logged then. Raises ModelError and ContractError as `read_model_folder`, `choose` and the
+        runtime do.
         """
         folder = read_model_folder(path, trust_remote_code=trust_remote_code)
         if folder.code:
             log.warning("%s: runs code of its own: %s", folder.path, described(folder.code))
         choice = choose(folder, runtime=runtime, precision=precision, device=device)
         opened = files_stamp(folder.path)
-        encoder = cls(folder, open_runtime(folder, choice, proof), batch_tokens=batch_tokens, why=choice.why)
+        encoder = cls(
+            folder, open_runtime(folder, choice, proof), batch_tokens=batch_tokens, why=choice.why
+        )
         encoder._opened = opened
         return encoder
 
@@ -113,10 +133,18 @@ class TextEncoder(Encoder[E]):
 
     @cached_property
     def identity(self) -> dict[str, str] | None:
-        """See Encoder.identity. None where the folder was written to since it was opened: its files are another model's now."""
-        own = {"files": model_hash(self.folder.path), "runtime": self.runtime.name, "precision": self.runtime.precision}
+        """See Encoder.identity. None where the folder was written to since it was opened: its files
+        are another model's now.
+        """
+        own = {
+            "files": model_hash(self.folder.path),
+            "runtime": self.runtime.name,
+            "precision": self.runtime.precision,
+        }
         if self._opened is not None and files_stamp(self.folder.path) != self._opened:
-            log.warning("%s: was written to since it was opened; its vectors are not kept", self.folder.path)
+            log.warning(
+                "%s: was written to since it was opened; its vectors are not kept", self.folder.path
+            )
             return None
         own |= {"adapters": "by role"} if self.folder.adapters else {}
         return own if self.adapter is None else own | {"adapter": self.adapter.files}
@@ -127,27 +155,39 @@ class TextEncoder(Encoder[E]):
         own = TrainedOn.read(self.folder.path)
         return own if self.adapter is None else own | self.adapter.trained_on
 
-    def tokenise(self, items: Sequence[str], role: Role, *, max_tokens: int | None = None) -> Tokens:
-        """Token ids of the items with the role's prompt before each, at most `max_tokens` (the contract's by default) each.
+    def tokenise(
+        self, items: Sequence[str], role: Role, *, max_tokens: int | None = None
+    ) -> Tokens:
+        """Token ids of the items with the role's prompt before each, at most `max_tokens` (the
+        contract's by default) each.
 
-        Raises ContractError where the prompt fills them all and is not pooled, so that nothing would be left of any item, and
-        InputError where the items are no texts.
+        Raises ContractError where the prompt fills them all and is not pooled, so that nothing
+        would be left of any item, and InputError where the items are no texts.
         """
         if isinstance(items, str):
-            raise InputError(f"got one text where a list of texts is wanted; write [{items[:20]!r}]")
+            raise InputError(
+                f"got one text where a list of texts is wanted; write [{items[:20]!r}]"
+            )
         for at, item in enumerate(items):
             if not isinstance(item, str):
                 raise InputError(f"item {at} is {item!r}; wanted a text")
         if role == QUERY and self._query_terms is not None:
-            return replace(self._query_terms.tokenise(items, self.contract.prompt(role), max_tokens=max_tokens), looked_up=True)
+            return replace(
+                self._query_terms.tokenise(
+                    items, self.contract.prompt(role), max_tokens=max_tokens
+                ),
+                looked_up=True,
+            )
         limit = min(max_tokens or self.contract.max_tokens, self.contract.max_tokens)
         most = limit if self.late is None else self.late.limit(role, limit)
         tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=most)
         tokens = tokens if self.late is None else self.late.marked(tokens, role)
         if tokens.prompt_tokens >= limit and not self.contract.include_prompt:
             raise ContractError(
-                f"{self.contract.name}: the prompt of role {role!r} has {tokens.prompt_tokens} tokens and the model reads {limit}; as "
-                "prompts are not pooled, nothing would be left to pool. Shorten the prompt or raise the limit."
+                f"{self.contract.name}: the prompt of role {role!r} has {tokens.prompt_tokens} "
+                f"tokens and the model reads {limit}; as "
+                "prompts are not pooled, nothing would be left to pool. Shorten the prompt or "
+                "raise the limit."
             )
         number = self.folder.adapter(role)
         return tokens if number is None else replace(tokens, adapters=np.full(len(items), number))
@@ -168,36 +208,62 @@ class TextEncoder(Encoder[E]):
         return [self.tokeniser.token_of(id_) for id_ in ids[first:].tolist()]
 
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
-        """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next chunk is tokenised meanwhile."""
-        return self._collected(self._chunks(items, role), len(items), {role: np.arange(len(items))}, progress)
+        """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next
+        chunk is tokenised meanwhile.
+        """
+        return self._collected(
+            self._chunks(items, role), len(items), {role: np.arange(len(items))}, progress
+        )
 
-    def encode_mixed(self, items: Sequence[str], roles: Sequence[Role], *, progress: Progress = silent) -> E:
-        """Embeddings of `items`, each in its own of `roles`, in their order; every vector is that of `encode` in its role.
+    def encode_mixed(
+        self, items: Sequence[str], roles: Sequence[Role], *, progress: Progress = silent
+    ) -> E:
+        """Embeddings of `items`, each in its own of `roles`, in their order; every vector is that
+        of `encode` in its role.
 
-        Items of all roles share batches, each with its role's prompt and through its role's adapter; those with prompts of different
-        lengths that are not pooled don't. Raises InputError where there are not as many roles as items, and as `encode` does.
+        Items of all roles share batches, each with its role's prompt and through its role's
+        adapter; those with prompts of different lengths that are not pooled don't. Raises
+        InputError where there are not as many roles as items, and as `encode` does.
         """
         if len(roles) != len(items):
-            raise InputError(f"got {len(items)} items and {len(roles)} roles; wanted a role for each item")
-        places = {role: np.array([at for at, own in enumerate(roles) if own == role]) for role in dict.fromkeys(roles)}
-        parts = [(at, self.tokenise([items[place] for place in at], role)) for role, at in places.items()]
+            raise InputError(
+                f"got {len(items)} items and {len(roles)} roles; wanted a role for each item"
+            )
+        places = {
+            role: np.array([at for at, own in enumerate(roles) if own == role])
+            for role in dict.fromkeys(roles)
+        }
+        parts = [
+            (at, self.tokenise([items[place] for place in at], role)) for role, at in places.items()
+        ]
         alike = len({tokens.looked_up for _, tokens in parts}) == 1
-        if alike and (self.contract.include_prompt or len({tokens.prompt_tokens for _, tokens in parts}) == 1):
-            parts = [(np.concatenate([at for at, _ in parts]), reduce(Tokens.followed_by, [tokens for _, tokens in parts]))]
+        if alike and (
+            self.contract.include_prompt or len({tokens.prompt_tokens for _, tokens in parts}) == 1
+        ):
+            parts = [
+                (
+                    np.concatenate([at for at, _ in parts]),
+                    reduce(Tokens.followed_by, [tokens for _, tokens in parts]),
+                )
+            ]
         return self._collected(iter(parts), len(items), places, progress)
 
     def instructed(self, task: str, *, role: Role = QUERY) -> TextEncoder[E]:
-        """The same model told its task in words: items of `role` get the contract's template with `task` in it as their prompt.
+        """The same model told its task in words: items of `role` get the contract's template with
+        `task` in it as their prompt.
 
         Raises ContractError where the contract has no template for the role.
         """
         return self.under(self.contract.instructed(role, task))
 
     def under(self, contract: Contract) -> TextEncoder[E]:
-        """The same model with the prompts of `contract`, which is its own in all else. Raises ContractError where it is not."""
+        """The same model with the prompts of `contract`, which is its own in all else. Raises
+        ContractError where it is not.
+        """
         if replace(contract, prompts={}) != replace(self.contract, prompts={}):
             raise ContractError(
-                f"{self.contract.name}: only the prompts of a model that is open can be changed; open it under the contract"
+                f"{self.contract.name}: only the prompts of a model that is open can be changed; "
+                "open it under the contract"
             )
         other = copy.copy(self)
         other.contract = contract
@@ -214,7 +280,9 @@ class TextEncoder(Encoder[E]):
         roles: Mapping[Role, npt.NDArray[np.int64]],
         progress: Progress,
     ) -> E:
-        """The embeddings of `count` items whose tokens come in `parts`, each with their places; `roles` says which items are of each."""
+        """The embeddings of `count` items whose tokens come in `parts`, each with their places;
+        `roles` says which items are of each.
+        """
         started = time.perf_counter()
         collect = collector(self.contract, count, self.runtime)
         counts, before, unknown, nothing = np.empty((count, 2), np.int64), 0, 0, 0
@@ -227,11 +295,21 @@ class TextEncoder(Encoder[E]):
             nothing += int((tokens.lengths == 0).sum())
         (tokens_read, lost), truncated = counts.sum(0).tolist(), int((counts[:, 1] > 0).sum())
         prompted = sum(self.prompt_cost(role) * len(at) for role, at in roles.items())
-        usage = Usage(count, tokens_read, truncated, lost, prompted, time.perf_counter() - started, unknown, nothing)
+        usage = Usage(
+            count,
+            tokens_read,
+            truncated,
+            lost,
+            prompted,
+            time.perf_counter() - started,
+            unknown,
+            nothing,
+        )
         if truncated:
             share = lost / (lost + tokens_read)
             warnings.warn(
-                f"{self.contract.name} reads {self.contract.max_tokens} tokens: {truncated:,} of {count:,} texts were longer and "
+                f"{self.contract.name} reads {self.contract.max_tokens} tokens: {truncated:,} of "
+                f"{count:,} texts were longer and "
                 f"lost {lost:,} tokens ({share:.1%} of all)",
                 TruncationWarning,
                 stacklevel=3,
@@ -244,8 +322,12 @@ class TextEncoder(Encoder[E]):
             found = replace(found, vectors=mapped)
         return found
 
-    def _chunks(self, items: Sequence[str], role: Role) -> Iterator[tuple[npt.NDArray[np.int64], Tokens]]:
-        """The tokens of every 8,192 items with the items' places; the next ones are made on another thread."""
+    def _chunks(
+        self, items: Sequence[str], role: Role
+    ) -> Iterator[tuple[npt.NDArray[np.int64], Tokens]]:
+        """The tokens of every 8,192 items with the items' places; the next ones are made on another
+        thread.
+        """
         starts = range(0, len(items), _CHUNK)
         if len(starts) < 2:
             yield from ((np.arange(len(items)), self.tokenise(items, role)) for _ in starts)
@@ -255,14 +337,24 @@ class TextEncoder(Encoder[E]):
             for start in starts:
                 tokens = coming.result()
                 if start + _CHUNK < len(items):
-                    coming = pool.submit(self.tokenise, items[start + _CHUNK : start + 2 * _CHUNK], role)
+                    coming = pool.submit(
+                        self.tokenise, items[start + _CHUNK : start + 2 * _CHUNK], role
+                    )
                 yield start + np.arange(len(tokens.lengths)), tokens
 
-    def _encode_chunk(self, tokens: Tokens, places: npt.NDArray[np.int64], collect: Collector) -> Iterator[int]:
-        """Collect the embeddings of `tokens`, which are the items at `places`, yielding how many are done after each batch."""
+    def _encode_chunk(
+        self, tokens: Tokens, places: npt.NDArray[np.int64], collect: Collector
+    ) -> Iterator[int]:
+        """Collect the embeddings of `tokens`, which are the items at `places`, yielding how many
+        are done after each batch.
+        """
         streams, done = self.runtime.streams, 0
         share = max(_LEAST, math.ceil(len(tokens.ids) / streams))
-        batches = mixed(packed_batches(tokens, min(self.batch_tokens, share) if streams > 1 else self.batch_tokens))
+        batches = mixed(
+            packed_batches(
+                tokens, min(self.batch_tokens, share) if streams > 1 else self.batch_tokens
+            )
+        )
         if streams == 1 or len(batches) == 1:
             for batch in batches:
                 collect.put(places[batch.items], collect.make(self.runtime, batch))
@@ -282,10 +374,14 @@ class TextEncoder(Encoder[E]):
 
 
 def tokeniser_of(folder: ModelFolder) -> Tokeniser:
-    """The tokeniser of a model folder under its contract. Raises ModelError where it cannot be read or is of another model."""
+    """The tokeniser of a model folder under its contract. Raises ModelError where it cannot be read
+    or is of another model.
+    """
     limit = folder.contract.max_tokens
     if folder.static:
-        tokeniser = Tokeniser.open_static(folder.transformer, max_tokens=limit, drop_unknown=folder.drops_unknown)
+        tokeniser = Tokeniser.open_static(
+            folder.transformer, max_tokens=limit, drop_unknown=folder.drops_unknown
+        )
         rows = table_rows(folder.transformer)
         if tokeniser.size > rows:
             said = f"the tokeniser knows {tokeniser.size:,} tokens and there are {rows:,} vectors"
@@ -305,11 +401,19 @@ def tokeniser_of(folder: ModelFolder) -> Tokeniser:
 
 
 def _refuse_types(tokeniser: Tokeniser, transformer: Path) -> None:
-    """Raise ModelError where the model would be told other types of a text's tokens than 0, which is what it is run with here."""
+    """Raise ModelError where the model would be told other types of a text's tokens than 0, which
+    is what it is run with here.
+    """
     types = tokeniser.types
-    if not any(types) or read_optional(transformer / "config.json").integer("type_vocab_size", 2) < 2 or not told_types(transformer):
+    if (
+        not any(types)
+        or read_optional(transformer / "config.json").integer("type_vocab_size", 2) < 2
+        or not told_types(transformer)
+    ):
         return
     raise ModelError(
-        f"{transformer}: its tokeniser gives the tokens of a text the types {', '.join(map(str, sorted(types)))}, and only 0 is run here; "
-        "set type_id to 0 in tokenizer.json, or leave token_type_ids out of model_input_names in tokenizer_config.json"
+        f"{transformer}: its tokeniser gives the tokens of a text the types "
+        f"{', '.join(map(str, sorted(types)))}, and only 0 is run here; "
+        "set type_id to 0 in tokenizer.json, or leave token_type_ids out of model_input_names in "
+        "tokenizer_config.json"
     )

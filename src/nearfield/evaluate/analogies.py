@@ -19,7 +19,9 @@ _WORDS, _QUESTIONS = 8192, 512  # words and questions scored at a time: 16 MB of
 
 @dataclass(frozen=True)
 class SectionAccuracy:
-    """Of `asked` questions of a section, `correct` were answered rightly; `unknown` more had a word without a vector."""
+    """Of `asked` questions of a section, `correct` were answered rightly; `unknown` more had a word
+    without a vector.
+    """
 
     section: str
     correct: int
@@ -43,30 +45,48 @@ def word_analogies(
 ) -> list[SectionAccuracy]:
     """The accuracy of 3CosAdd in each section, and in all of them under the name TOTAL.
 
-    The answer is the word, other than a, b and c, with the greatest cosine to b - a + c, each of unit length (Mikolov et al. 2013;
-    Levy & Goldberg 2014, equation 2). Only the `first` words count. Questions with an unknown word are left out, or are wrong where
-    `unknown_is_wrong`. Where `fold_case`, words that differ in case only are one, with the vector of the first. The figures are
-    those of gensim's `evaluate_word_analogies`. Raises InputError where no question is left.
+    The answer is the word, other than a, b and c, with the greatest cosine to b - a + c, each of
+    unit length (Mikolov et al. 2013; Levy & Goldberg 2014, equation 2). Only the `first` words
+    count. Questions with an unknown word are left out, or are wrong where `unknown_is_wrong`. Where
+    `fold_case`, words that differ in case only are one, with the vector of the first. The figures
+    are those of gensim's `evaluate_word_analogies`. Raises InputError where no question is left.
     """
     known = vectors.first(first)
-    found = places(known, [word for question in analogies.words for word in question], fold_case=fold_case).reshape(-1, 4)
+    found = places(
+        known, [word for question in analogies.words for word in question], fold_case=fold_case
+    ).reshape(-1, 4)
     there = np.asarray((found >= 0).all(1))
     if not there.any():
-        raise InputError(f"{vectors.name} lacks a word of each of the {len(found):,} questions; are these vectors of that language?")
+        raise InputError(
+            f"{vectors.name} lacks a word of each of the {len(found):,} questions; "
+            "are these vectors of that language?"
+        )
     right = np.zeros(len(found), bool)
-    right[there] = _answers(known, found[there], fold_case=fold_case, progress=progress) == found[there, 3]
+    right[there] = (
+        _answers(known, found[there], fold_case=fold_case, progress=progress) == found[there, 3]
+    )
     ends = np.cumsum([count for _, count in analogies.sections])
-    parts = [(name, slice(end - count, end)) for (name, count), end in zip(analogies.sections, ends, strict=True)]
+    parts = [
+        (name, slice(end - count, end))
+        for (name, count), end in zip(analogies.sections, ends, strict=True)
+    ]
     return [
         SectionAccuracy(
-            name, int(right[part].sum()), len(there[part]) if unknown_is_wrong else int(there[part].sum()), int((~there[part]).sum())
+            name,
+            int(right[part].sum()),
+            len(there[part]) if unknown_is_wrong else int(there[part].sum()),
+            int((~there[part]).sum()),
         )
         for name, part in (*parts, (TOTAL, slice(None)))
     ]
 
 
-def _answers(known: WordVectors, questions: Positions, *, fold_case: bool, progress: Progress) -> Positions:
-    """(n,) the place of the answer to each question (n, 4), of words alike but for case the first one's."""
+def _answers(
+    known: WordVectors, questions: Positions, *, fold_case: bool, progress: Progress
+) -> Positions:
+    """(n,) the place of the answer to each question (n, 4), of words alike but for case the first
+    one's.
+    """
     twins = folded_twins(known) if fold_case else np.arange(len(known))
     a, b, c = (unit(known.vectors[questions[:, side]].astype(np.float32)) for side in range(3))
     targets = unit(b - a + c)
@@ -88,9 +108,13 @@ def _answers(known: WordVectors, questions: Positions, *, fold_case: bool, progr
 
 
 def _barred(twins: Positions, asked: Positions) -> tuple[Positions, Positions]:
-    """What may not be an answer: rows of `asked: (n, 3)`, ascending, and the places of its words and of those alike but for case."""
+    """What may not be an answer: rows of `asked: (n, 3)`, ascending, and the places of its words
+    and of those alike but for case.
+    """
     order = np.argsort(twins, kind="stable")
-    low, high = (np.searchsorted(twins[order], asked.ravel(), side=side) for side in ("left", "right"))
+    low, high = (
+        np.searchsorted(twins[order], asked.ravel(), side=side) for side in ("left", "right")
+    )
     counts = high - low
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return np.repeat(np.arange(asked.size) // 3, counts), order[np.repeat(low, counts) + within]

@@ -1,4 +1,6 @@
-"""The mean of paired differences: its interval, and whether it could be chance, which never contradict each other."""
+"""The mean of paired differences: its interval, and whether it could be chance, which never
+contradict each other.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,12 @@ Floats = npt.NDArray[np.float64]
 ALL_SIGNS = 13  # queries up to which every flip of signs is looked at
 
 
-def mean_difference(values: npt.ArrayLike, *, bounds: tuple[float, float] = (-1.0, 1.0)) -> tuple[Estimate, float]:
-    """The mean of `values: (n,)`, one paired difference a query, with its interval, and its p; see `mean_differences`."""
+def mean_difference(
+    values: npt.ArrayLike, *, bounds: tuple[float, float] = (-1.0, 1.0)
+) -> tuple[Estimate, float]:
+    """The mean of `values: (n,)`, one paired difference a query, with its interval, and its p; see
+    `mean_differences`.
+    """
     estimates, p = mean_differences(np.asarray(values, np.float64)[None, :], bounds=bounds)
     return estimates[0], float(p[0])
 
@@ -24,12 +30,14 @@ def mean_difference(values: npt.ArrayLike, *, bounds: tuple[float, float] = (-1.
 def mean_differences(
     differences: npt.ArrayLike, *, alpha: float = 0.05, bounds: tuple[float, float] = (-1.0, 1.0)
 ) -> tuple[list[Estimate], Floats]:
-    """The mean of each row of `differences: (r, n)` with its 1 - alpha interval, cut to `bounds`, and the p of `paired_tests`: (r,).
+    """The mean of each row of `differences: (r, n)` with its 1 - alpha interval, cut to `bounds`,
+    and the p of `paired_tests`: (r,).
 
-    The interval is Student's, made to agree with the test: it holds 0 exactly where p is `alpha` or more. Where the test sees what
-    Student's does not, its end is that of the means which the test would not reject (Hartigan 1969). From 8 queries on its coverage is
-    as close to 1 - alpha as that of the bootstrap-t, which is up to half as wide again (benchmarks/intervals.py). One query gives `bounds`.
-    Raises InputError for no query and a difference that is not finite.
+    The interval is Student's, made to agree with the test: it holds 0 exactly where p is `alpha` or
+    more. Where the test sees what Student's does not, its end is that of the means which the test
+    would not reject (Hartigan 1969). From 8 queries on its coverage is as close to 1 - alpha as
+    that of the bootstrap-t, which is up to half as wide again (benchmarks/intervals.py). One query
+    gives `bounds`. Raises InputError for no query and a difference that is not finite.
     """
     table = finite(differences, "difference")
     n = table.shape[1]
@@ -52,10 +60,11 @@ def mean_differences(
 
 
 def _end(differences: Floats, alpha: float) -> float:
-    """The least mean above 0 that the sign-flip test of these differences, whose mean is above 0, does not reject.
+    """The least mean above 0 that the sign-flip test of these differences, whose mean is above 0,
+    does not reject.
 
-    A flip of signs leaves a sum as far from 0 as theirs exactly where the supposed mean lies between the means of those that are
-    flipped and of those that are not.
+    A flip of signs leaves a sum as far from 0 as theirs exactly where the supposed mean lies
+    between the means of those that are flipped and of those that are not.
     """
     n = len(differences)
     if n <= ALL_SIGNS:

@@ -1,4 +1,6 @@
-"""One model's embeddings of one split, made once; every dimension and storage type is cut from them."""
+"""One model's embeddings of one split, made once; every dimension and storage type is cut from
+them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ TIMED = 50  # queries that a latency's median is taken over
 
 @dataclass(frozen=True)
 class Cut:
-    """What is searched: the first `dim` dimensions, documents stored as `storage`, scored by `similarity`.
+    """What is searched: the first `dim` dimensions, documents stored as `storage`, scored by
+    `similarity`.
 
     `dim` is None for what is not cut: embeddings that are not dense.
     """
@@ -45,7 +48,8 @@ class Cut:
 
 @dataclass(frozen=True)
 class EncodePass:
-    """`documents` and `queries` of a split, float32, whole; `query_seconds` is what each timed query took encoded alone.
+    """`documents` and `queries` of a split, float32, whole; `query_seconds` is what each timed
+    query took encoded alone.
 
     Both are embeddings of the model's kind.
     """
@@ -58,18 +62,25 @@ class EncodePass:
 
     @classmethod
     def of(cls, encoder: Encoder[Any], split: Split, *, progress: Progress = silent) -> EncodePass:
-        """Encode the split's documents and queries once, and up to 50 of its queries again alone."""
+        """Encode the split's documents and queries once, and up to 50 of its queries again
+        alone.
+        """
         documents, speed = encode_documents(encoder, split, progress=progress)
         queries, alone = encode_queries(encoder, split)
         return cls(split, documents, queries, speed, alone)
 
     def heads(self) -> dict[str, EncodePass]:
-        """This pass under "", and where the model makes several kinds at once, what it is of each alone, by the kind."""
+        """This pass under "", and where the model makes several kinds at once, what it is of each
+        alone, by the kind.
+        """
         documents, queries = self.documents, self.queries
         if not isinstance(documents, Several) or not isinstance(queries, Several):
             return {"": self}
         asked = queries.parts
-        return {"": self} | {kind: replace(self, documents=part, queries=asked[kind]) for kind, part in documents.parts.items()}
+        return {"": self} | {
+            kind: replace(self, documents=part, queries=asked[kind])
+            for kind, part in documents.parts.items()
+        }
 
     def vectors(self, cut: Cut) -> tuple[Embeddings, Embeddings]:
         """Queries, kept float32, and documents at `cut`."""
@@ -79,7 +90,9 @@ class EncodePass:
     def ranking(self, cut: Cut, depth: int) -> Ranking:
         """The `depth` best documents for each query at `cut`, by exact search."""
         ids, own = self.split.collection.document_ids, self.split.left_out
-        return retrieve(*self.vectors(cut), query_ids=self.split.query_ids, document_ids=ids, k=depth, own=own)
+        return retrieve(
+            *self.vectors(cut), query_ids=self.split.query_ids, document_ids=ids, k=depth, own=own
+        )
 
     def query_milliseconds(self, cut: Cut, depth: int) -> float:
         """Median time of a query encoded and searched alone at `cut`."""
@@ -89,20 +102,29 @@ class EncodePass:
         return 1000 * float(np.median(self.query_seconds + search))
 
 
-def encode_documents(encoder: Encoder[Any], split: Split, *, progress: Progress = silent) -> tuple[Embeddings, float]:
+def encode_documents(
+    encoder: Encoder[Any], split: Split, *, progress: Progress = silent
+) -> tuple[Embeddings, float]:
     """The embeddings of the split's documents, and how many a second were made."""
     started = time.perf_counter()
     documents = encoder.encode(split.collection.document_texts, DOCUMENT, progress=progress)
-    seconds = documents.usage.seconds or time.perf_counter() - started  # some may have been made before
+    # some may have been made before
+    seconds = documents.usage.seconds or time.perf_counter() - started
     return documents, len(documents) / max(seconds, 1e-9)
 
 
-def encode_queries(encoder: Encoder[Any], split: Split) -> tuple[Embeddings, npt.NDArray[np.float64]]:
-    """The embeddings of the split's queries, and the seconds that up to 50 of them took, each alone."""
+def encode_queries(
+    encoder: Encoder[Any], split: Split
+) -> tuple[Embeddings, npt.NDArray[np.float64]]:
+    """The embeddings of the split's queries, and the seconds that up to 50 of them took, each
+    alone.
+    """
     queries = encoder.encode(split.query_texts, QUERY)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # given above, for all queries
-        return queries, seconds_each(lambda row: encoder.encode(split.query_texts[row : row + 1], QUERY), len(queries))
+        return queries, seconds_each(
+            lambda row: encoder.encode(split.query_texts[row : row + 1], QUERY), len(queries)
+        )
 
 
 def seconds_each(call: Callable[[int], object], n: int) -> npt.NDArray[np.float64]:

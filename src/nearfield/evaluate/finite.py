@@ -9,17 +9,22 @@ from nearfield.errors import InputError
 
 
 def finite(values: npt.ArrayLike, what: str) -> npt.NDArray[np.float64]:
-    """`values` as float64. Raises InputError where one is no finite number; `what` names one of them, as "difference"."""
+    """`values` as float64. Raises InputError where one is no finite number; `what` names one of
+    them, as "difference".
+    """
     try:
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"not each {what} is a number ({error}); wanted a finite number for each query") from error
+        raise InputError(
+            f"not each {what} is a number ({error}); wanted a finite number for each query"
+        ) from error
     wrong = np.argwhere(~np.isfinite(numbers))
     if len(wrong):
         place = tuple(wrong[0].tolist())
         where = ", ".join(map(str, place)) or "0"
         raise InputError(
-            f"{len(wrong):,} of {numbers.size:,} numbers are not finite, the first {what} ({numbers[place]}) at position {where}; "
+            f"{len(wrong):,} of {numbers.size:,} numbers are not finite, the first {what} "
+            f"({numbers[place]}) at position {where}; "
             "wanted a finite number for each query: leave out queries that have none, on both sides"
         )
     return numbers

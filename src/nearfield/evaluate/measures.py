@@ -18,7 +18,9 @@ MEASURES = ("nDCG@10", "R@10", "R@100", "P@10", "RR@10", "AP@100", "Success@10")
 
 @dataclass(frozen=True)
 class Kind:
-    """A measure of ir-measures: its name there, the names people use for it, and whether it needs a cutoff."""
+    """A measure of ir-measures: its name there, the names people use for it, and whether it needs a
+    cutoff.
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -38,40 +40,59 @@ _BY_ALIAS = {alias: kind for kind in KINDS for alias in kind.aliases}
 
 
 def measure_name(name: str) -> str:
-    """`name` as ir-measures writes it: `ndcg@10` is `nDCG@10`, `recall@100` is `R@100`, `map` is `AP`, `mrr@10` is `RR@10`.
+    """`name` as ir-measures writes it: `ndcg@10` is `nDCG@10`, `recall@100` is `R@100`, `map` is
+    `AP`, `mrr@10` is `RR@10`.
 
-    Raises InputError, with the known ones, for an unknown measure and for one that lacks its cutoff.
+    Raises InputError, with the known ones, for an unknown measure and for one that lacks its
+    cutoff.
     """
     match = re.fullmatch(r"([A-Za-z]+)(?:@([1-9][0-9]*))?", name.strip())
     kind = _BY_ALIAS.get(match[1].lower()) if match else None
     asked, at, depth = name.strip().partition("@")
     if match is None and at and asked.lower() in _BY_ALIAS:
         example = _BY_ALIAS[asked.lower()].example
-        raise InputError(f"measure {name!r} has the cutoff {depth!r}; wanted a whole number from 1, as in {example}")
+        raise InputError(
+            f"measure {name!r} has the cutoff {depth!r}; wanted a whole number from "
+            f"1, as in {example}"
+        )
     if match is None or kind is None:
-        known, near = ", ".join(kind.example for kind in KINDS), nearest(name.lower().partition("@")[0], _BY_ALIAS)
-        raise InputError(f"there is no measure {name!r}; wanted one of {known}, at any cutoff.{near}")
+        known, near = (
+            ", ".join(kind.example for kind in KINDS),
+            nearest(name.lower().partition("@")[0], _BY_ALIAS),
+        )
+        raise InputError(
+            f"there is no measure {name!r}; wanted one of {known}, at any cutoff.{near}"
+        )
     if match[2] is None and kind.needs_cutoff:
         raise InputError(f"measure {name!r} needs a cutoff, as in {kind.example}")
     return kind.name if match[2] is None else f"{kind.name}@{match[2]}"
 
 
 def cutoff(measure: str) -> int:
-    """The results a query that `measure` looks at; 1 where it has no cutoff and takes what the ranking holds."""
+    """The results a query that `measure` looks at; 1 where it has no cutoff and takes what the
+    ranking holds.
+    """
     return int(measure.partition("@")[2] or 1)
 
 
-def score_ranking(ranking: Ranking, relevance: Mapping[str, Mapping[str, int]], measures: Sequence[str]) -> dict[str, Scores]:
-    """Every measure's value for each judged query, in the order of `relevance`, by the measure's name in ir-measures.
+def score_ranking(
+    ranking: Ranking, relevance: Mapping[str, Mapping[str, int]], measures: Sequence[str]
+) -> dict[str, Scores]:
+    """Every measure's value for each judged query, in the order of `relevance`, by the measure's
+    name in ir-measures.
 
-    A query without results gets 0, one that is not judged is left out, and the order of the ranking counts, whatever its scores
-    are. Raises InputError for an unknown measure and for one that looks deeper than the ranking was cut.
+    A query without results gets 0, one that is not judged is left out, and the order of the ranking
+    counts, whatever its scores are. Raises InputError for an unknown measure and for one that looks
+    deeper than the ranking was cut.
     """
     names = tuple(dict.fromkeys(map(measure_name, measures)))
     depth = ranking.documents.shape[1]
     for name in names:
         if depth < min(cutoff(name), len(ranking.document_ids)):
-            raise InputError(f"{name} looks at {cutoff(name)} results a query and the ranking holds {depth}; retrieve {cutoff(name)}")
+            raise InputError(
+                f"{name} looks at {cutoff(name)} results a query and the ranking "
+                f"holds {depth}; retrieve {cutoff(name)}"
+            )
     parsed = {ir_measures.parse_measure(name): name for name in names}
     place = {query: row for row, query in enumerate(relevance)}
     values = {name: np.zeros(len(place)) for name in names}
@@ -82,9 +103,15 @@ def score_ranking(ranking: Ranking, relevance: Mapping[str, Mapping[str, int]], 
 
 
 def _by_rank(ranking: Ranking, judged: Mapping[str, object]) -> dict[str, dict[str, float]]:
-    """Each judged query's documents with a score that falls by one a rank: trec_eval breaks ties by id and reads float32."""
+    """Each judged query's documents with a score that falls by one a rank: trec_eval breaks ties by
+    id and reads float32.
+    """
     depth = ranking.documents.shape[1]
-    ids = {document: ranking.document_ids[document] for document in np.unique(ranking.documents).tolist() if document >= 0}
+    ids = {
+        document: ranking.document_ids[document]
+        for document in np.unique(ranking.documents).tolist()
+        if document >= 0
+    }
     run = {}
     for row, query in enumerate(ranking.query_ids):
         if query in judged:

@@ -18,9 +18,10 @@ _BYTES = 4  # a weight in float32
 class Needs:
     """Each need None, empty or "any" where it is no matter.
 
-    `languages` are ISO 639 codes, and "code" for program text. `licence` is "commercial" or a licence by its name. `memory` is what
-    the weights may take, in bytes; `length` the tokens of a long text; `budget` dollars, for `tokens` tokens. `place` is "local",
-    "api" or "any". Raises InputError for a language or a licence that no model of the catalog has.
+    `languages` are ISO 639 codes, and "code" for program text. `licence` is "commercial" or a
+    licence by its name. `memory` is what the weights may take, in bytes; `length` the tokens of a
+    long text; `budget` dollars, for `tokens` tokens. `place` is "local", "api" or "any". Raises
+    InputError for a language or a licence that no model of the catalog has.
     """
 
     languages: tuple[str, ...] = ()
@@ -40,7 +41,8 @@ class Needs:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which models a list takes; None, and no languages, take all. Unlike Needs, what is not known of a model is against it.
+    """Which models a list takes; None, and no languages, take all. Unlike Needs, what is not known
+    of a model is against it.
 
     Raises InputError for a kind that there is not, and as Needs does.
     """
@@ -55,7 +57,10 @@ class Filter:
 
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS:
-            raise InputError(f"there is no kind {self.kind!r}; wanted one of {', '.join(KINDS)}.{nearest(self.kind, KINDS)}")
+            raise InputError(
+                f"there is no kind {self.kind!r}; wanted one of "
+                f"{', '.join(KINDS)}.{nearest(self.kind, KINDS)}"
+            )
         for language in self.languages:
             _check_language(language)
         _check_licence(self.licence)
@@ -63,14 +68,19 @@ class Filter:
     def takes(self, card: Card) -> bool:
         """Whether `card` passes."""
         terms, contract = card.contract.terms, card.contract
-        licensed = self.licence is None or (card.local and _licence(card, Needs(licence=self.licence))[0][0] == "for")
+        licensed = self.licence is None or (
+            card.local and _licence(card, Needs(licence=self.licence))[0][0] == "for"
+        )
         each = 0.0 if card.local else terms.price_per_million_tokens
         return (
             self.kind in (None, card.kind)
             and set(self.languages) <= set(terms.languages)
             and licensed
             and (self.max_price is None or (each is not None and each <= self.max_price))
-            and (self.max_parameters is None or (card.parameters is not None and card.parameters <= self.max_parameters))
+            and (
+                self.max_parameters is None
+                or (card.parameters is not None and card.parameters <= self.max_parameters)
+            )
             and (self.dim is None or self.dim in (contract.dim, *contract.matryoshka_dims))
             and self.local in (None, card.local)
         )
@@ -80,7 +90,8 @@ def _check_language(language: str) -> None:
     if language not in _spoken():
         close = nearest(language.lower(), _spoken())
         raise InputError(
-            f"no model of the catalog lists a language {language!r}; wanted an ISO 639 code of two letters such as en or de (three where "
+            f"no model of the catalog lists a language {language!r}; wanted an ISO 639 code of "
+            "two letters such as en or de (three where "
             f"there are none of two), or code for program text.{close}"
         )
 
@@ -88,25 +99,38 @@ def _check_language(language: str) -> None:
 def _check_licence(licence: str | None) -> None:
     if licence is not None and licence.lower() not in _licences():
         known, close = ", ".join(_licences()), nearest(licence.lower(), _licences())
-        raise InputError(f"no model of the catalog has a licence {licence!r}; wanted one of {known}.{close}")
+        raise InputError(
+            f"no model of the catalog has a licence {licence!r}; wanted one of {known}.{close}"
+        )
 
 
 @functools.cache
 def _spoken() -> tuple[str, ...]:
     """The languages that models of the catalog list."""
-    return tuple(sorted({language for each in cards().values() for language in each.contract.terms.languages} - {"*"}))
+    return tuple(
+        sorted(
+            {language for each in cards().values() for language in each.contract.terms.languages}
+            - {"*"}
+        )
+    )
 
 
 @functools.cache
 def _licences() -> tuple[str, ...]:
     """Those that can be asked for, in lower case."""
-    found = {licence.lower() for each in cards().values() if (licence := each.contract.terms.licence) is not None}
+    found = {
+        licence.lower()
+        for each in cards().values()
+        if (licence := each.contract.terms.licence) is not None
+    }
     return (COMMERCIAL, *sorted(found))
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a model meets needs: `against` maps what it fails (a field of Needs) to how; `for_it` and `but` are said of it in words."""
+    """How a model meets needs: `against` maps what it fails (a field of Needs) to how; `for_it` and
+    `but` are said of it in words.
+    """
 
     against: dict[str, str]
     for_it: tuple[str, ...] = ()
@@ -114,12 +138,16 @@ class Fit:
 
 
 def weights_bytes(card: Card) -> int | None:
-    """Bytes of the weights in float32, activations not counted; None for a model behind an API or of unknown size."""
+    """Bytes of the weights in float32, activations not counted; None for a model behind an API or
+    of unknown size.
+    """
     return None if card.parameters is None else card.parameters * _BYTES
 
 
 def price(card: Card, tokens: int) -> float | None:
-    """Dollars for `tokens` tokens at the API's price; None for a local model, whose price is the machine's time."""
+    """Dollars for `tokens` tokens at the API's price; None for a local model, whose price is the
+    machine's time.
+    """
     each = card.contract.terms.price_per_million_tokens
     return None if each is None else each * tokens / 1e6
 
@@ -154,7 +182,13 @@ def _languages(card: Card, needs: Needs) -> list[tuple[str, str]]:
     if not spoken:
         return [("but", "its makers do not say which languages it knows")]
     if "*" in spoken:
-        return [("but", f"its makers claim more languages than they list; {', '.join(lacking)} is not listed")]
+        return [
+            (
+                "but",
+                f"its makers claim more languages than they list; {', '.join(lacking)} is "
+                "not listed",
+            )
+        ]
     return [("languages", f"does not know {', '.join(lacking)}")]
 
 
@@ -166,11 +200,23 @@ def _licence(card: Card, needs: Needs) -> list[tuple[str, str]]:
         return [("but", f"{_provider(card)}'s terms of service apply")]
     if needs.licence.lower() != COMMERCIAL:
         same = licence is not None and licence.lower() == needs.licence.lower()
-        return [("for" if same else "licence", licence if same and licence else f"its licence is {licence or 'not known'}")]
+        return [
+            (
+                "for" if same else "licence",
+                licence if same and licence else f"its licence is {licence or 'not known'}",
+            )
+        ]
     allowed = allows_commercial_use(licence)
     if allowed:
         return [("for", f"{licence} allows commercial use")]
-    return [("licence", f"{licence} forbids commercial use" if allowed is False else f"its licence is {licence or 'not known'}")]
+    return [
+        (
+            "licence",
+            f"{licence} forbids commercial use"
+            if allowed is False
+            else f"its licence is {licence or 'not known'}",
+        )
+    ]
 
 
 def _memory(card: Card, needs: Needs) -> list[tuple[str, str]]:

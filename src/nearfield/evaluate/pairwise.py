@@ -22,12 +22,17 @@ def pairs_of(rows: int) -> list[tuple[int, int]]:
 
 
 def tell_apart(
-    names: Sequence[str], differences: Sequence[Estimate], p: npt.NDArray[np.float64], needed: Callable[[int, float], int | None]
+    names: Sequence[str],
+    differences: Sequence[Estimate],
+    p: npt.NDArray[np.float64],
+    needed: Callable[[int, float], int | None],
 ) -> tuple[list[PairTest], list[str]]:
-    """The test of each pair of rows, in the order of `pairs_of`, and each row's letters; `names` are best first.
+    """The test of each pair of rows, in the order of `pairs_of`, and each row's letters; `names`
+    are best first.
 
-    `needed(pair, alpha)` counts the queries that would show the pair's difference; alpha is the level at which Holm's
-    correction tests this pair: 5 % over the number of pairs whose p is not smaller. Raises InputError as `holm` does.
+    `needed(pair, alpha)` counts the queries that would show the pair's difference; alpha is the
+    level at which Holm's correction tests this pair: 5 % over the number of pairs whose p is not
+    smaller. Raises InputError as `holm` does.
     """
     corrected = holm(p)
     left = len(p) - np.argsort(np.argsort(p, kind="stable"), kind="stable")
@@ -36,5 +41,14 @@ def tell_apart(
     for pair, (a, b) in enumerate(pairs_of(len(names))):
         different[a, b] = different[b, a] = corrected[pair] < ALPHA
         queries = needed(pair, ALPHA / float(left[pair]))
-        tests.append(PairTest(names[a], names[b], differences[pair], float(p[pair]), float(corrected[pair]), queries))
+        tests.append(
+            PairTest(
+                names[a],
+                names[b],
+                differences[pair],
+                float(p[pair]),
+                float(corrected[pair]),
+                queries,
+            )
+        )
     return tests, letters(different)

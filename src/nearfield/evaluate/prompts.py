@@ -1,4 +1,6 @@
-"""What a model's prompts are worth: the same model with them, without them, and told tasks in words."""
+"""What a model's prompts are worth: the same model with them, without them, and told tasks in
+words.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ NONE, OWN = "no prompt", "its prompts"
 
 @dataclass(frozen=True)
 class PromptCost:
-    """Tokens that the prompts add to each query and to each document, and their shares of all tokens that are read of either."""
+    """Tokens that the prompts add to each query and to each document, and their shares of all
+    tokens that are read of either.
+    """
 
     query: int
     document: int
@@ -46,19 +50,30 @@ class PromptsMeasured:
 
 
 def prompt_uses(contract: Contract, tasks: Sequence[str] = ()) -> dict[str, Contract]:
-    """The contract in every use of its prompts that is compared, by name: without any, with its own, told each of `tasks` in words.
+    """The contract in every use of its prompts that is compared, by name: without any, with its
+    own, told each of `tasks` in words.
 
-    Where queries and documents both have a prompt, also with the one's alone. Raises ContractError for a model without prompts that
-    is told no task, and for a task that it takes none of.
+    Where queries and documents both have a prompt, also with the one's alone. Raises ContractError
+    for a model without prompts that is told no task, and for a task that it takes none of.
     """
     mute = {**contract.prompts, QUERY: "", DOCUMENT: ""}
     own = {role: contract.prompt(role) for role in (QUERY, DOCUMENT) if contract.prompt(role)}
-    uses = {NONE: mute} | ({f"{role}'s alone": mute | {role: own[role]} for role in own} if len(own) == 2 else {})
-    found = {name: replace(contract, prompts=prompts) for name, prompts in uses.items()} | ({OWN: contract} if own else {})
+    uses = {NONE: mute} | (
+        {f"{role}'s alone": mute | {role: own[role]} for role in own} if len(own) == 2 else {}
+    )
+    found = {name: replace(contract, prompts=prompts) for name, prompts in uses.items()} | (
+        {OWN: contract} if own else {}
+    )
     found |= {f"task: {task}": contract.instructed(QUERY, task) for task in tasks}
     if len(found) == 1:
-        takes = "give it a task in words with --task" if contract.templates else "state them in its nearfield.json"
-        raise ContractError(f"{contract.name} has no prompts, so that there is nothing to leave out; {takes}")
+        takes = (
+            "give it a task in words with --task"
+            if contract.templates
+            else "state them in its nearfield.json"
+        )
+        raise ContractError(
+            f"{contract.name} has no prompts, so that there is nothing to leave out; {takes}"
+        )
     return found
 
 
@@ -72,10 +87,11 @@ def measure_prompts(
     allow: Names[str] = (),
     progress: Progress = silent,
 ) -> PromptsMeasured:
-    """Each use of the prompts, on the split: the same documents and queries, each encoded once a different prompt.
+    """Each use of the prompts, on the split: the same documents and queries, each encoded once a
+    different prompt.
 
-    Raises ContractError as `prompt_uses` does, and InputError for queries that the model was trained on, unless `allow` holds
-    "trained-on", before anything is encoded.
+    Raises ContractError as `prompt_uses` does, and InputError for queries that the model was
+    trained on, unless `allow` holds "trained-on", before anything is encoded.
     """
     uses = prompt_uses(encoder.contract, tasks)
     refuse_seen({encoder.contract.name: encoder.trained_on}, split, allow=allow)
@@ -88,14 +104,18 @@ def measure_prompts(
     for name, use in told.items():
         prefix, question = use.contract.prompt(DOCUMENT), use.contract.prompt(QUERY)
         if prefix not in made:
-            made[prefix] = encode_documents(use, split, progress=_part(progress, len(made), len(documents), name))
+            made[prefix] = encode_documents(
+                use, split, progress=_part(progress, len(made), len(documents), name)
+            )
         if question not in asked:
             asked[question] = encode_queries(use, split)
         (found, speed), (queries, seconds) = made[prefix], asked[question]
         encoded = EncodePass(split, found, queries, speed, seconds)
         systems.append(replace(_system(name, encoder.contract, encoded), trained_on=seen))
         costs[name] = _cost(use, encoded)
-    return PromptsMeasured(compare(systems, split, measure=measure, measures=measures, allow=allow), costs)
+    return PromptsMeasured(
+        compare(systems, split, measure=measure, measures=measures, allow=allow), costs
+    )
 
 
 def _system(name: str, contract: Contract, encoded: EncodePass) -> System:
@@ -114,8 +134,13 @@ def _system(name: str, contract: Contract, encoded: EncodePass) -> System:
 
 
 def _cost(use: TextEncoder[Any], encoded: EncodePass) -> PromptCost:
-    shares = (made.usage.prompt_tokens / max(1, made.usage.tokens) for made in (encoded.queries, encoded.documents))
-    return PromptCost(use.prompt_cost(QUERY), use.prompt_cost(DOCUMENT), *(min(share, 1.0) for share in shares))
+    shares = (
+        made.usage.prompt_tokens / max(1, made.usage.tokens)
+        for made in (encoded.queries, encoded.documents)
+    )
+    return PromptCost(
+        use.prompt_cost(QUERY), use.prompt_cost(DOCUMENT), *(min(share, 1.0) for share in shares)
+    )
 
 
 def _part(progress: Progress, part: int, parts: int, name: str) -> Progress:

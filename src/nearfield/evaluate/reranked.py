@@ -19,27 +19,50 @@ from nearfield.types.ranking import Ranking
 
 
 def reranked_system(
-    system: System, scorer: PairScorer, split: Split, *, depth: int = DEPTH, name: str | None = None, progress: Progress = silent
+    system: System,
+    scorer: PairScorer,
+    split: Split,
+    *,
+    depth: int = DEPTH,
+    name: str | None = None,
+    progress: Progress = silent,
 ) -> System:
     """`system` with each query's first `depth` results ordered by `scorer`.
 
-    It holds the index of `system` and takes its time and the median time of ordering one query's results. Raises InputError as
-    `rerank` does.
+    It holds the index of `system` and takes its time and the median time of ordering one query's
+    results. Raises InputError as `rerank` does.
     """
     rows, seconds, cut = [], [], 0
     for at in range(len(split.query_ids)):
         started = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", TruncationWarning)  # counted, and told once for all queries
+            # counted, and told once for all queries
+            warnings.simplefilter("always", TruncationWarning)
             one = _row(system.ranking, at)
             asked, documents = split.query_texts[at : at + 1], split.collection.document_texts
-            rows.append(rerank(one, scorer, query_texts=asked, document_texts=documents, depth=depth))
+            rows.append(
+                rerank(one, scorer, query_texts=asked, document_texts=documents, depth=depth)
+            )
         seconds.append(time.perf_counter() - started)
         cut += any(issubclass(warning.category, TruncationWarning) for warning in caught)
         progress(at + 1, len(split.query_ids))
-    wait = None if system.query_milliseconds is None else system.query_milliseconds + 1000 * float(np.median(seconds))
-    told = (f"{scorer.name}: documents of {cut:,} of {len(rows):,} queries were longer than it reads and were cut",) if cut else ()
-    found, scores = np.concatenate([row.documents for row in rows]), np.concatenate([row.scores for row in rows])
+    wait = (
+        None
+        if system.query_milliseconds is None
+        else system.query_milliseconds + 1000 * float(np.median(seconds))
+    )
+    told = (
+        (
+            f"{scorer.name}: documents of {cut:,} of {len(rows):,} queries were longer than it "
+            "reads and were cut",
+        )
+        if cut
+        else ()
+    )
+    found, scores = (
+        np.concatenate([row.documents for row in rows]),
+        np.concatenate([row.scores for row in rows]),
+    )
     return replace(
         system,
         name=name or f"{system.name} reranked by {scorer.name}",
@@ -54,5 +77,8 @@ def reranked_system(
 
 def _row(ranking: Ranking, at: int) -> Ranking:
     return replace(
-        ranking, query_ids=ranking.query_ids[at : at + 1], documents=ranking.documents[at : at + 1], scores=ranking.scores[at : at + 1]
+        ranking,
+        query_ids=ranking.query_ids[at : at + 1],
+        documents=ranking.documents[at : at + 1],
+        scores=ranking.scores[at : at + 1],
     )

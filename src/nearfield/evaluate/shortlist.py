@@ -13,7 +13,9 @@ from nearfield.evaluate.needs import Fit, Needs, fit
 from nearfield.evaluate.pairwise import ALPHA
 from nearfield.evaluate.randomisation import paired_test
 
-_ENOUGH = 0.8  # share of a set's tasks below which a model is not ranked: the tasks that all have in common would be too few
+# share of a set's tasks below which a model is not ranked: the tasks that all have in common would
+# be too few
+_ENOUGH = 0.8
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class TaskSet:
 class Candidate:
     """A model that meets the needs.
 
-    `mean` is that of its published scores on the tasks in common, None where too few are published (`have` counts those that are);
-    `p` that its difference from the first is chance, corrected by Holm for all comparisons with the first.
+    `mean` is that of its published scores on the tasks in common, None where too few are published
+    (`have` counts those that are); `p` that its difference from the first is chance, corrected by
+    Holm for all comparisons with the first.
     """
 
     card: Card
@@ -47,7 +50,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Shortlist:
-    """The candidates, the best first and those without comparable scores last, and why every other model is out."""
+    """The candidates, the best first and those without comparable scores last, and why every other
+    model is out.
+    """
 
     needs: Needs
     tasks: TaskSet
@@ -58,39 +63,73 @@ class Shortlist:
 
 def task_sets() -> tuple[TaskSet, ...]:
     """The sets of task_sets.toml, in their order."""
-    table = tomllib.loads(files("nearfield.evaluate").joinpath("task_sets.toml").read_text(encoding="utf-8"))
-    return tuple(TaskSet(row["name"], tuple(row["languages"]), tuple(row["tasks"])) for row in table["set"])
+    table = tomllib.loads(
+        files("nearfield.evaluate").joinpath("task_sets.toml").read_text(encoding="utf-8")
+    )
+    return tuple(
+        TaskSet(row["name"], tuple(row["languages"]), tuple(row["tasks"])) for row in table["set"]
+    )
 
 
 def tasks_for(languages: Sequence[str]) -> TaskSet:
-    """The first set for all of `languages`; where none are asked for, the English one, on which most models are published."""
+    """The first set for all of `languages`; where none are asked for, the English one, on which
+    most models are published.
+    """
     wanted = languages or ("en",)
-    return next(tasks for tasks in task_sets() if "*" in tasks.languages or set(wanted) <= set(tasks.languages))
+    return next(
+        tasks
+        for tasks in task_sets()
+        if "*" in tasks.languages or set(wanted) <= set(tasks.languages)
+    )
 
 
 def shortlist(known: Iterable[Card], needs: Needs) -> Shortlist:
-    """Those of the `known` models that meet `needs`, by the mean of their published scores on the tasks that they have in common.
+    """Those of the `known` models that meet `needs`, by the mean of their published scores on the
+    tasks that they have in common.
 
-    Scores are comparable only on equal tasks: a model with fewer than 80 % of the set's tasks is not ranked, and the mean of the
-    others is over the tasks that all of them have. The paired randomisation test over those tasks says which are told from the first.
+    Scores are comparable only on equal tasks: a model with fewer than 80 % of the set's tasks is
+    not ranked, and the mean of the others is over the tasks that all of them have. The paired
+    randomisation test over those tasks says which are told from the first.
     """
     tasks = tasks_for(needs.languages)
     judged = [(card, fit(card, needs)) for card in known]
-    fitting = [Candidate(card, found, sum(task in card.published for task in tasks.tasks)) for card, found in judged if not found.against]
+    fitting = [
+        Candidate(card, found, sum(task in card.published for task in tasks.tasks))
+        for card, found in judged
+        if not found.against
+    ]
     ranked = [item for item in fitting if item.have >= _ENOUGH * len(tasks.tasks)]
-    common = tuple(task for task in tasks.tasks if ranked and all(task in item.card.published for item in ranked))
+    common = tuple(
+        task
+        for task in tasks.tasks
+        if ranked and all(task in item.card.published for item in ranked)
+    )
     ordered = _ordered(ranked, common) if common else []
     placed = {item.card.name for item in ordered}
-    rest = sorted((item for item in fitting if item.card.name not in placed), key=lambda item: (-item.have, item.card.name))
-    return Shortlist(needs, tasks, common, (*ordered, *rest), {card.name: found for card, found in judged if found.against})
+    rest = sorted(
+        (item for item in fitting if item.card.name not in placed),
+        key=lambda item: (-item.have, item.card.name),
+    )
+    return Shortlist(
+        needs,
+        tasks,
+        common,
+        (*ordered, *rest),
+        {card.name: found for card, found in judged if found.against},
+    )
 
 
 def _ordered(ranked: Sequence[Candidate], common: Sequence[str]) -> list[Candidate]:
-    """The ranked candidates with their means and p, best first; equal means in the order of their names."""
+    """The ranked candidates with their means and p, best first; equal means in the order of their
+    names.
+    """
     scores = {item.card.name: [item.card.published[task] for task in common] for item in ranked}
     means = {name: sum(values) / len(values) for name, values in scores.items()}
     best = sorted(ranked, key=lambda item: (-means[item.card.name], item.card.name))
     first = scores[best[0].card.name]
     chance = [paired_test(first, scores[item.card.name]) for item in best[1:]]
     p = [None, *(float(value) for value in holm(chance))]
-    return [Candidate(item.card, item.fit, item.have, means[item.card.name], p[at]) for at, item in enumerate(best)]
+    return [
+        Candidate(item.card, item.fit, item.have, means[item.card.name], p[at])
+        for at, item in enumerate(best)
+    ]

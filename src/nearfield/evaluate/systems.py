@@ -1,4 +1,6 @@
-"""What is compared: a model at a dimension and a storage type, BM25, or a fusion; its ranking of a split and what it costs."""
+"""What is compared: a model at a dimension and a storage type, BM25, or a fusion; its ranking of a
+split and what it costs.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ DEPTH = 100  # results a query; R@100 and AP@100 look no deeper
 
 @dataclass(frozen=True)
 class Deviation:
-    """A use that departs from the model's contract, in words, and the ranking of the use `instead_of` which it is."""
+    """A use that departs from the model's contract, in words, and the ranking of the use
+    `instead_of` which it is.
+    """
 
     what: str
     instead_of: str
@@ -45,9 +49,10 @@ class Deviation:
 class System:
     """A row to be: `ranking` holds the split's queries.
 
-    `bytes_per_document` is what the index holds for a document, `documents_per_second` the speed of the pass that made it,
-    `query_milliseconds` the median time from one query's text to its results. `notes` are facts worth a line.
-    `trained_on`: the queries, by id, that the model was trained on.
+    `bytes_per_document` is what the index holds for a document, `documents_per_second` the speed of
+    the pass that made it, `query_milliseconds` the median time from one query's text to its
+    results. `notes` are facts worth a line. `trained_on`: the queries, by id, that the model was
+    trained on.
     """
 
     name: str
@@ -74,23 +79,32 @@ def model_systems(
     depth: int = DEPTH,
     progress: Progress = silent,
 ) -> list[System]:
-    """A system for each of `dims` x `storages`, all cut from one encode pass; no dims is the whole vector.
+    """A system for each of `dims` x `storages`, all cut from one encode pass; no dims is the whole
+    vector.
 
-    Documents are stored at the storage type, int8 with ranges taken from the documents; queries stay float32, since a query is
-    encoded when it is asked and takes no room. A model whose embeddings are not dense has no dims to cut; one that makes several kinds
-    in one pass is given by its fused score first, and then by each kind alone. `similarity` of None is the contract's. Warns with
-    MatryoshkaWarning for a dim that the model was not trained for and with MetricWarning for another similarity; `compare` measures
-    what either costs.
-    Raises ContractError, before anything is encoded, for an impossible dim, storage type or similarity.
+    Documents are stored at the storage type, int8 with ranges taken from the documents; queries
+    stay float32, since a query is encoded when it is asked and takes no room. A model whose
+    embeddings are not dense has no dims to cut; one that makes several kinds in one pass is given
+    by its fused score first, and then by each kind alone. `similarity` of None is the contract's.
+    Warns with MatryoshkaWarning for a dim that the model was not trained for and with MetricWarning
+    for another similarity; `compare` measures what either costs. Raises ContractError, before
+    anything is encoded, for an impossible dim, storage type or similarity.
     """
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
     whole = EncodePass.of(encoder, split, progress=progress)
-    notes = truncation_notes(name, whole.documents.usage, contract) + _size_notes(name, whole.documents)
+    notes = truncation_notes(name, whole.documents.usage, contract) + _size_notes(
+        name, whole.documents
+    )
     seen = trained_queries(encoder.trained_on, split)
     return [
         System(
-            name=" ".join(map(str, filter(None, (name, head, *((cut.dim, cut.storage) if len(cuts) > 1 else ()))))),
+            name=" ".join(
+                map(
+                    str,
+                    filter(None, (name, head, *((cut.dim, cut.storage) if len(cuts) > 1 else ()))),
+                )
+            ),
             model=name,
             dim=cut.dim,
             storage=cut.storage,
@@ -107,19 +121,38 @@ def model_systems(
     ]
 
 
-def bm25_system(split: Split, *, name: str = "bm25", stemmer: str | None = "english", depth: int = DEPTH) -> System:
-    """BM25 on the split's collection, the baseline; its documents a second are those of indexing."""
+def bm25_system(
+    split: Split, *, name: str = "bm25", stemmer: str | None = "english", depth: int = DEPTH
+) -> System:
+    """BM25 on the split's collection, the baseline; its documents a second are those of
+    indexing.
+    """
     started = time.perf_counter()
     index = BM25(split.collection.document_texts, stemmer=stemmer)
     speed = len(index) / max(time.perf_counter() - started, 1e-9)
-    found = Ranking(split.query_ids, split.collection.document_ids, *index.top_k(split.query_texts, depth + 1))
+    found = Ranking(
+        split.query_ids, split.collection.document_ids, *index.top_k(split.query_texts, depth + 1)
+    )
     ranking = found.without(split.left_out, depth)
-    alone = seconds_each(lambda row: index.top_k(split.query_texts[row : row + 1], depth), len(split.query_texts))
-    return System(name, name, None, "", ranking, index.bytes_per_document, speed, 1000 * float(np.median(alone)))
+    alone = seconds_each(
+        lambda row: index.top_k(split.query_texts[row : row + 1], depth), len(split.query_texts)
+    )
+    return System(
+        name,
+        name,
+        None,
+        "",
+        ranking,
+        index.bytes_per_document,
+        speed,
+        1000 * float(np.median(alone)),
+    )
 
 
 def fused_system(a: System, b: System, *, name: str | None = None) -> System:
-    """The reciprocal-rank fusion of two systems; it holds both indexes and takes the time of both."""
+    """The reciprocal-rank fusion of two systems; it holds both indexes and takes the time
+    of both.
+    """
     depth = max(a.ranking.documents.shape[1], b.ranking.documents.shape[1])
     speeds = (a.documents_per_second, b.documents_per_second)
     waits = (a.query_milliseconds, b.query_milliseconds)
@@ -130,46 +163,78 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
         storage="",
         ranking=reciprocal_rank_fusion((a.ranking, b.ranking), k=depth),
         bytes_per_document=a.bytes_per_document + b.bytes_per_document,
-        documents_per_second=None if None in speeds else 1 / sum(1 / speed for speed in speeds if speed),
+        documents_per_second=None
+        if None in speeds
+        else 1 / sum(1 / speed for speed in speeds if speed),
         query_milliseconds=None if None in waits else sum(wait for wait in waits if wait),
         notes=tuple(dict.fromkeys(a.notes + b.notes)),
         trained_on=a.trained_on | b.trained_on,
     )
 
 
-def cuts_of(contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str | None) -> list[Cut]:
-    """Every one of `dims` x `storages`, checked against the contract. Warns and raises as `model_systems` says."""
+def cuts_of(
+    contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str | None
+) -> list[Cut]:
+    """Every one of `dims` x `storages`, checked against the contract. Warns and raises as
+    `model_systems` says.
+    """
     chosen = similarity or contract.similarity
     if contract.kind != "dense":
         return _uncut(contract, dims, storages, chosen)
     known_similarity(chosen)
-    cuts = [Cut(dim, storage, chosen) for dim in dict.fromkeys(dims or (contract.dim,)) for storage in dict.fromkeys(storages)]
+    cuts = [
+        Cut(dim, storage, chosen)
+        for dim in dict.fromkeys(dims or (contract.dim,))
+        for storage in dict.fromkeys(storages)
+    ]
     for cut in cuts:
         if cut.dim is None or not 0 < cut.dim <= contract.dim:
-            raise ContractError(f"{contract.name}: {cut.dim} dimensions were asked for; wanted 1 to {contract.dim}, which the model has")
+            raise ContractError(
+                f"{contract.name}: {cut.dim} dimensions were asked for; wanted 1 "
+                f"to {contract.dim}, which the model has"
+            )
         if cut.storage not in STORAGES:
             known = ", ".join(STORAGES)
-            raise ContractError(f"there is no storage type {cut.storage!r}; wanted one of {known}.{nearest(cut.storage, STORAGES)}")
+            raise ContractError(
+                f"there is no storage type {cut.storage!r}; wanted one of "
+                f"{known}.{nearest(cut.storage, STORAGES)}"
+            )
     for dim in dict.fromkeys(cut.dim for cut in cuts if untrained(contract, cut)):
         trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
-        message = f"{contract.name} is cut to {dim} dimensions and was trained for {trained}; what that costs is measured"
+        message = (
+            f"{contract.name} is cut to {dim} dimensions and was trained for {trained}; "
+            "what that costs is measured"
+        )
         warnings.warn(message, MatryoshkaWarning, stacklevel=3)
     if chosen != contract.similarity:
-        message = f"{contract.name} is made for {contract.similarity} and used with {chosen}; what that costs is measured"
+        message = (
+            f"{contract.name} is made for {contract.similarity} and used with {chosen}; "
+            "what that costs is measured"
+        )
         warnings.warn(message, MetricWarning, stacklevel=3)
     return cuts
 
 
-def _uncut(contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str) -> list[Cut]:
+def _uncut(
+    contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str
+) -> list[Cut]:
     """A cut for each storage type of embeddings that are not dense."""
     if dims or similarity != contract.similarity:
-        what = f"{', '.join(map(str, dims))} dimensions were" if dims else f"the similarity {similarity} was"
-        raise ContractError(f"{contract.name}: its embeddings are {contract.kind}, and {what} asked for; leave that out")
+        what = (
+            f"{', '.join(map(str, dims))} dimensions were"
+            if dims
+            else f"the similarity {similarity} was"
+        )
+        raise ContractError(
+            f"{contract.name}: its embeddings are {contract.kind}, and {what} "
+            "asked for; leave that out"
+        )
     known = storages_of(contract.kind)
     for storage in storages:
         if storage not in known:
             raise ContractError(
-                f"{contract.name}: {contract.kind} embeddings are not stored as {storage!r}; wanted one of {', '.join(known)}."
+                f"{contract.name}: {contract.kind} embeddings are not stored as {storage!r}; "
+                f"wanted one of {', '.join(known)}."
                 f"{nearest(storage, known)}"
             )
     return [Cut(None, storage, similarity) for storage in dict.fromkeys(storages)]
@@ -185,7 +250,9 @@ def untrained(contract: Contract, cut: Cut) -> bool:
     return cut.dim not in (None, contract.dim) and cut.dim not in contract.matryoshka_dims
 
 
-def _deviations(encoded: EncodePass, contract: Contract, cut: Cut, depth: int) -> tuple[Deviation, ...]:
+def _deviations(
+    encoded: EncodePass, contract: Contract, cut: Cut, depth: int
+) -> tuple[Deviation, ...]:
     deviations = []
     if untrained(contract, cut):
         whole = Cut(contract.dim, cut.storage, cut.similarity)
@@ -193,31 +260,50 @@ def _deviations(encoded: EncodePass, contract: Contract, cut: Cut, depth: int) -
         deviations.append(Deviation(what, f"all {contract.dim}", encoded.ranking(whole, depth)))
     if cut.similarity != contract.similarity:
         right = Cut(cut.dim, cut.storage, contract.similarity)
-        deviations.append(Deviation(f"scored by {cut.similarity}", f"its contract's {contract.similarity}", encoded.ranking(right, depth)))
+        deviations.append(
+            Deviation(
+                f"scored by {cut.similarity}",
+                f"its contract's {contract.similarity}",
+                encoded.ranking(right, depth),
+            )
+        )
     return tuple(deviations)
 
 
 def _size_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
     if isinstance(documents, MultiVector) and len(documents):
-        return (f"{name}: {documents.lengths.mean():,.1f} vectors a document, of {documents.dim} dimensions",)
+        return (
+            f"{name}: {documents.lengths.mean():,.1f} vectors a document, of {documents.dim} "
+            "dimensions",
+        )
     documents = documents.sparse if isinstance(documents, Several) else documents
     if not isinstance(documents, Sparse) or not len(documents):
         return ()
-    return (f"{name}: {documents.active.mean():,.1f} active terms a document, of {documents.dim:,}",)
+    return (
+        f"{name}: {documents.active.mean():,.1f} active terms a document, of {documents.dim:,}",
+    )
 
 
 def _prompt_notes(name: str, encoded: EncodePass) -> tuple[str, ...]:
     parts = []
     for what, usage in (("query", encoded.queries.usage), ("document", encoded.documents.usage)):
         if usage.prompt_tokens:
-            parts.append(f"{usage.prompt_tokens / usage.items:,.0f} tokens to a {what} ({usage.prompt_tokens / usage.tokens:.0%} of all)")
+            parts.append(
+                f"{usage.prompt_tokens / usage.items:,.0f} tokens to a {what} "
+                f"({usage.prompt_tokens / usage.tokens:.0%} of all)"
+            )
     return (f"{name}: prompts add {' and '.join(parts)}",) if parts else ()
 
 
 def truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:
-    """What a reader must know of documents that are longer than the model reads, in words; none where none is."""
+    """What a reader must know of documents that are longer than the model reads, in words; none
+    where none is.
+    """
     if not usage.truncated:
         return ()
     share = usage.tokens_lost / max(usage.tokens + usage.tokens_lost, 1)
-    cut = f"{usage.truncated:,} of {usage.items:,} documents are longer than {contract.max_tokens} tokens"
+    cut = (
+        f"{usage.truncated:,} of {usage.items:,} documents are longer than "
+        f"{contract.max_tokens} tokens"
+    )
     return (f"{name}: {cut}; {share:.1%} of all tokens were not read",)

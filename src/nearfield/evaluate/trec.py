@@ -16,33 +16,48 @@ from nearfield.types.ranking import Ranking
 def write_run(ranking: Ranking, path: str | Path, *, tag: str = "nearfield") -> None:
     """A TREC run file: `query Q0 document rank score tag`, ranks from 1.
 
-    The scores are the ranking's, as float32 in nine digits, except that one which does not lie below its predecessor's is
-    written as the next smaller float32: readers sort by score and break ties by id, and must find the ranking's own order.
-    Raises InputError for an id or tag that is empty or holds a blank, which the format cannot express.
+    The scores are the ranking's, as float32 in nine digits, except that one which does not lie
+    below its predecessor's is written as the next smaller float32: readers sort by score and break
+    ties by id, and must find the ranking's own order. Raises InputError for an id or tag that is
+    empty or holds a blank, which the format cannot express.
     """
     _checked(ranking.query_ids, "query", path)
     _checked([tag], "tag", path)
     lines = []
     for row, query in enumerate(ranking.query_ids):
         found = ranking.documents[row] >= 0
-        documents = [ranking.document_ids[document] for document in ranking.documents[row][found].tolist()]
+        documents = [
+            ranking.document_ids[document] for document in ranking.documents[row][found].tolist()
+        ]
         _checked(documents, "document", path)
-        for rank, (document, score) in enumerate(zip(documents, falling(ranking.scores[row][found]), strict=True), start=1):
+        for rank, (document, score) in enumerate(
+            zip(documents, falling(ranking.scores[row][found]), strict=True), start=1
+        ):
             lines.append(f"{query} Q0 {document} {rank} {score:.9g} {tag}\n")
     write_text(path, "".join(lines))
 
 
 def write_qrels(relevance: Mapping[str, Mapping[str, int]], path: str | Path) -> None:
-    """A TREC qrels file: `query 0 document relevance`. Raises InputError for an id that is empty or holds a blank."""
+    """A TREC qrels file: `query 0 document relevance`. Raises InputError for an id that is empty or
+    holds a blank.
+    """
     _checked(relevance, "query", path)
     for documents in relevance.values():
         _checked(documents, "document", path)
-    lines = (f"{query} 0 {document} {grade}\n" for query, documents in relevance.items() for document, grade in documents.items())
+    lines = (
+        f"{query} 0 {document} {grade}\n"
+        for query, documents in relevance.items()
+        for document, grade in documents.items()
+    )
     write_text(path, "".join(lines))
 
 
-def check_expressible(query_ids: Iterable[str], document_ids: Iterable[str], path: str | Path) -> None:
-    """Raise InputError for an id that neither file can hold, before anything is ranked; `path` is where they would be written."""
+def check_expressible(
+    query_ids: Iterable[str], document_ids: Iterable[str], path: str | Path
+) -> None:
+    """Raise InputError for an id that neither file can hold, before anything is ranked; `path` is
+    where they would be written.
+    """
     _checked(query_ids, "query", path)
     _checked(document_ids, "document", path)
 
@@ -60,4 +75,8 @@ def falling(scores: npt.NDArray[np.float32]) -> list[float]:
 def _checked(names: Iterable[str], what: str, path: str | Path) -> None:
     for name in names:
         if name.split() != [name]:
-            raise InputError(f"{what} {name!r} is empty or holds a blank, which TREC's format cannot express; rename it", path=path)
+            raise InputError(
+                f"{what} {name!r} is empty or holds a blank, which TREC's format "
+                "cannot express; rename it",
+                path=path,
+            )

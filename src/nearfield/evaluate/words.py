@@ -1,4 +1,6 @@
-"""Which places of a vocabulary the words of a test mean: how many of the words count, and whether case does."""
+"""Which places of a vocabulary the words of a test mean: how many of the words count, and whether
+case does.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,14 @@ FIRST = 300_000  # words that count, of the most frequent: gensim's restrict_voc
 
 
 def places(vectors: WordVectors, words: Sequence[str], *, fold_case: bool) -> Positions:
-    """(len(words),) places of the words in `vectors`, -1 where they are not there; without regard to case where `fold_case`."""
+    """(len(words),) places of the words in `vectors`, -1 where they are not there; without regard
+    to case where `fold_case`.
+    """
     if not fold_case:
         return vectors.positions(words)
-    found = pc.index_in(pa.array([word.upper() for word in words], pa.string()), value_set=vectors.folded())
+    found = pc.index_in(
+        pa.array([word.upper() for word in words], pa.string()), value_set=vectors.folded()
+    )
     placed: Positions = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return placed
 

@@ -51,7 +51,11 @@ class DenseHead(Head[Tensor]):
         """See Head.embeddings."""
         return dense_vectors(output.cpu().numpy(), self.contract)
 
-    def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Rows:
+    def represented(
+        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
+    ) -> Rows:
         """See Head.represented."""
         kept = self.contract
-        return Rows(torch.cat(list(outputs))[place], kept.similarity, kept.layer_norm, kept.normalise)
+        return Rows(
+            torch.cat(list(outputs))[place], kept.similarity, kept.layer_norm, kept.normalise
+        )

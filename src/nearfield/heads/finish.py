@@ -13,9 +13,11 @@ from nearfield.types.contract import Contract
 
 
 class Finish:
-    """The pooling and normalisation that a contract asks for, and the Dense modules in `folders`: what comes after a transformer.
+    """The pooling and normalisation that a contract asks for, and the Dense modules in `folders`:
+    what comes after a transformer.
 
-    The same function as `TextModel.embed` after the states, over groups of equal length. Raises ModelError as `DenseModule.read` does.
+    The same function as `TextModel.embed` after the states, over groups of equal length. Raises
+    ModelError as `DenseModule.read` does.
     """
 
     def __init__(self, contract: Contract, folders: Sequence[Path] = ()) -> None:
@@ -23,7 +25,9 @@ class Finish:
         self._project = projections(folders)
 
     def __call__(self, states: Array, batch: Packed) -> Array:
-        """Vectors (n, dim) of the states (T, hidden) of the batch's tokens; zeros where no token of a sequence is pooled."""
+        """Vectors (n, dim) of the states (T, hidden) of the batch's tokens; zeros where no token of
+        a sequence is pooled.
+        """
         return self.of_pooled(self._pooled(states, batch))
 
     def of_pooled(self, vectors: Array) -> Array:
@@ -37,13 +41,17 @@ class Finish:
         for first, count, length in batch.groups:
             if length > skip:
                 group = states[first : first + count * length].reshape(count, length, -1)
-                pooled[done : done + count] = _POOLINGS[self.contract.pooling](group[:, skip:], skip)
+                pooled[done : done + count] = _POOLINGS[self.contract.pooling](
+                    group[:, skip:], skip
+                )
             done += count
         return pooled
 
 
 def _weighted(group: Array, skip: int) -> Array:
-    """Weighted by position; the first token of a sequence has position 1, whether it counts or not."""
+    """Weighted by position; the first token of a sequence has position 1, whether it counts
+    or not.
+    """
     weight = np.arange(skip + 1, skip + group.shape[1] + 1, dtype=np.float32)
     return np.asarray(np.einsum("nlh,l->nh", group, weight / weight.sum()), np.float32)
 
@@ -55,4 +63,6 @@ _POOLINGS: dict[str, Callable[[Array, int], Array]] = {
     "mean": lambda group, _: group.mean(1),
     "weighted": _weighted,
 }
-"""Each takes (n, length, hidden), the states of the tokens that count, and how many stand before them, and gives (n, hidden)."""
+"""Each takes (n, length, hidden), the states of the tokens that count, and how many stand before
+them, and gives (n, hidden).
+"""

@@ -19,28 +19,39 @@ Made = TypeVar("Made", bound=Output)
 
 
 class Head(nn.Module, ABC, Generic[Made]):
-    """Token states to one kind of representation; `kind` is that of the `Embeddings` it ends in, `Made` what it makes on the way there."""
+    """Token states to one kind of representation; `kind` is that of the `Embeddings` it ends in,
+    `Made` what it makes on the way there.
+    """
 
     kind: ClassVar[str]
 
     @abstractmethod
     def forward(self, states: Tensor, batch: Packed) -> Made:
-        """What losses are computed of, differentiable, from `states: (T, hidden)`, those of the batch's tokens.
+        """What losses are computed of, differentiable, from `states: (T, hidden)`, those of the
+        batch's tokens.
 
-        Its shape is the kind's: (n, dim) where an item has one vector. A head of several parts gives a tuple of two or more.
+        Its shape is the kind's: (n, dim) where an item has one vector. A head of several parts
+        gives a tuple of two or more.
         """
 
     def picked(self, batch: Packed) -> npt.NDArray[np.int64] | None:
-        """Of each sequence the place of the one token whose state `forward` looks at: (n,), or None where it looks at several."""
+        """Of each sequence the place of the one token whose state `forward` looks at: (n,), or None
+        where it looks at several.
+        """
         return None
 
     @abstractmethod
     def embeddings(self, output: Made, batch: Packed) -> Embeddings:
-        """The `Embeddings` of the batch's n items, in its order, from what `forward` gave for it."""
+        """The `Embeddings` of the batch's n items, in its order, from what `forward` gave
+        for it.
+        """
 
     @abstractmethod
-    def represented(self, outputs: Sequence[Made], parts: Sequence[Packed], place: Tensor) -> Represented:
+    def represented(
+        self, outputs: Sequence[Made], parts: Sequence[Packed], place: Tensor
+    ) -> Represented:
         """The items of all parts as a loss takes them, from what `forward` gave for each part.
 
-        `place: (m,)` int64 chooses and orders them: item i is sequence `place[i]` of the parts laid end to end.
+        `place: (m,)` int64 chooses and orders them: item i is sequence `place[i]` of the parts laid
+        end to end.
         """

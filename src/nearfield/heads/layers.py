@@ -13,9 +13,12 @@ from nearfield.store.dense_module import ACTIVATIONS, DenseModule
 Array = npt.NDArray[np.float32]
 
 
-def projections(folders: Sequence[Path], *, inputs: Sequence[str] = ("sentence_embedding",)) -> Callable[[Array], Array]:
-    """The Dense modules in these folders, one after the other: (n, in) to (n, out), as `Projection` gives. Raises ModelError as
-    `DenseModule.read` does."""
+def projections(
+    folders: Sequence[Path], *, inputs: Sequence[str] = ("sentence_embedding",)
+) -> Callable[[Array], Array]:
+    """The Dense modules in these folders, one after the other: (n, in) to (n, out), as `Projection`
+    gives. Raises ModelError as `DenseModule.read` does.
+    """
     modules = [DenseModule.read(folder, inputs=inputs) for folder in folders]
 
     def project(vectors: Array) -> Array:
@@ -33,14 +36,20 @@ def linear(vectors: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def normalised(vectors: Array) -> Array:
-    """Each row at unit length, as torch's normalize makes it: one shorter than 1e-12 is divided by that."""
-    made: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
+    """Each row at unit length, as torch's normalize makes it: one shorter than 1e-12 is divided by
+    that.
+    """
+    made: Array = vectors / np.maximum(
+        np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12)
+    )
     return made
 
 
 def _projected(module: DenseModule, vectors: Array) -> Array:
     weights, config = module.weights, module.config
-    made = _FUNCTIONS[ACTIVATIONS[config.activation_function]](linear(vectors, weights["linear.weight"], weights.get("linear.bias")))
+    made = _FUNCTIONS[ACTIVATIONS[config.activation_function]](
+        linear(vectors, weights["linear.weight"], weights.get("linear.bias"))
+    )
     if not config.use_residual:
         return made
     added = weights.get("residual.weight")

@@ -30,17 +30,22 @@ def mean(states: Tensor, segments: Segments) -> Tensor:
 def weighted(states: Tensor, segments: Segments) -> Tensor:
     """The mean over the tokens that count, weighted by position.
 
-    The first token of a sequence has position 1, whether it counts or not (SGPT, Muennighoff 2022, equation 2).
+    The first token of a sequence has position 1, whether it counts or not (SGPT, Muennighoff 2022,
+    equation 2).
     """
     weight = segments.place.to(states.dtype)[:, None]
-    return _summed(segments.counted(states) * weight, segments) / _summed(weight, segments).clamp(min=1)
+    return _summed(segments.counted(states) * weight, segments) / _summed(weight, segments).clamp(
+        min=1
+    )
 
 
 def maximum(states: Tensor, segments: Segments) -> Tensor:
     """The greatest value of each dimension over the tokens that count."""
     counted, full = segments.counted(states), segments.counts > 0
-    owner = (full.cumsum(0) - 1)[segments.owner]  # the place among the sequences that have something to pool
-    least = counted.new_full((int(full.sum()), states.shape[1]), -torch.inf)  # torch's way back counts what lies here among the greatest
+    # the place among the sequences that have something to pool
+    owner = (full.cumsum(0) - 1)[segments.owner]
+    # torch's way back counts what lies here among the greatest
+    least = counted.new_full((int(full.sum()), states.shape[1]), -torch.inf)
     greatest = least.scatter_reduce(0, owner[:, None].expand_as(counted), counted, "amax")
     return states.new_zeros(len(full), states.shape[1]).masked_scatter(full[:, None], greatest)
 
@@ -54,9 +59,18 @@ def _picked(states: Tensor, at: Tensor, segments: Segments) -> Tensor:
 
 def _summed(values: Tensor, segments: Segments) -> Tensor:
     """Sums over each sequence: (K, any) to (n, any)."""
-    return values.new_zeros(len(segments.counts), values.shape[1]).index_add(0, segments.owner, values)
+    return values.new_zeros(len(segments.counts), values.shape[1]).index_add(
+        0, segments.owner, values
+    )
 
 
-POOLINGS: dict[str, Pooling] = {"cls": cls, "last": last, "max": maximum, "mean": mean, "weighted": weighted}
-"""Each takes `states: (T, hidden)`, the token states of n sequences end to end, and their segments, and gives (n, hidden): zeros for
-a sequence without a token that counts."""
+POOLINGS: dict[str, Pooling] = {
+    "cls": cls,
+    "last": last,
+    "max": maximum,
+    "mean": mean,
+    "weighted": weighted,
+}
+"""Each takes `states: (T, hidden)`, the token states of n sequences end to end, and their segments,
+and gives (n, hidden): zeros for a sequence without a token that counts.
+"""

@@ -45,30 +45,43 @@ class Projection(nn.Module):
 
     @classmethod
     def open(cls, folder: Path, *, inputs: Sequence[str] = ("sentence_embedding",)) -> Projection:
-        """The module in a `2_Dense`-like folder, which reads one of `inputs`. Raises ModelError as `DenseModule.read` does."""
+        """The module in a `2_Dense`-like folder, which reads one of `inputs`. Raises ModelError as
+        `DenseModule.read` does.
+        """
         module = DenseModule.read(folder, inputs=inputs)
         projection = cls(module.config)
-        projection.load_state_dict({name: torch.from_numpy(weight.copy()) for name, weight in module.weights.items()})
+        projection.load_state_dict(
+            {name: torch.from_numpy(weight.copy()) for name, weight in module.weights.items()}
+        )
         return projection
 
     @classmethod
     def inline(cls, folder: Path, name: str) -> Projection:
-        """Without bias and activation, by the matrix called `name` among the weights in `folder`. Raises ModelError where it is missing."""
+        """Without bias and activation, by the matrix called `name` among the weights in `folder`.
+        Raises ModelError where it is missing.
+        """
         weight = _one(folder, name)
         if weight is None:
             raise ModelError(f"{folder}: the weights lack {name}, by which each token is projected")
-        projection = cls(ProjectionConfig(weight.shape[1], weight.shape[0], bias=False, activation_function=IDENTITY))
+        projection = cls(
+            ProjectionConfig(
+                weight.shape[1], weight.shape[0], bias=False, activation_function=IDENTITY
+            )
+        )
         projection.load_state_dict({"linear.weight": weight})
         return projection
 
 
 def _one(folder: Path, name: str) -> Tensor | None:
-    """The weight called `name` among a backbone's, float32; None where it is missing. Raises ModelError where there are no weights."""
+    """The weight called `name` among a backbone's, float32; None where it is missing. Raises
+    ModelError where there are no weights.
+    """
     file = folder / "pytorch_model.bin"
     if file.exists() and not any(folder.glob("model.safetensors*")):
         open_regular(file).close()
         with foreign(file, "the weights could not be read"):
-            weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)  # it may hold more than floating numbers
+            # it may hold more than floating numbers
+            weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
             return weights[name].float() if name in weights else None
     stored = Weights(folder)
     return torch.from_numpy(stored.float32(name).copy()) if name in stored else None

@@ -1,4 +1,6 @@
-"""What a loss sees of a batch: items that can be chosen by row, cut, and scored against each other, all differentiably."""
+"""What a loss sees of a batch: items that can be chosen by row, cut, and scored against each other,
+all differentiably.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +14,38 @@ from nearfield.similarity.functions import similarity as similarity_named
 
 
 class Represented(ABC):
-    """n items of one kind on their way through a loss; `Embeddings` is what becomes of them after it."""
+    """n items of one kind on their way through a loss; `Embeddings` is what becomes of them after
+    it.
+    """
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def __getitem__(self, rows: slice | Tensor) -> Self:
-        """The items at `rows`, a slice or (m,) int64, in that order; an item may come more than once."""
+        """The items at `rows`, a slice or (m,) int64, in that order; an item may come more than
+        once.
+        """
 
     @abstractmethod
     def scores(self, documents: Any) -> Tensor:
-        """The similarity of each of these n queries to each of m documents of the same kind: (n, m), higher is closer."""
+        """The similarity of each of these n queries to each of m documents of the same kind: (n,
+        m), higher is closer.
+        """
 
     @abstractmethod
     def truncate(self, dim: int) -> Self:
-        """The same items in their first `dim` dimensions, cut as the kind's `Embeddings` cut them; themselves at the full dim."""
+        """The same items in their first `dim` dimensions, cut as the kind's `Embeddings` cut them;
+        themselves at the full dim.
+        """
 
 
 @dataclass(frozen=True)
 class Rows(Represented):
     """One row an item, `vectors: (n, dim)`: a dense vector or the weights of all terms.
 
-    `similarity` compares two; `layer_norm` and `normalise` are the contract's and say how a vector is cut.
+    `similarity` compares two; `layer_norm` and `normalise` are the contract's and say how a vector
+    is cut.
     """
 
     vectors: Tensor
@@ -55,12 +66,16 @@ class Rows(Represented):
 
     def truncate(self, dim: int) -> Rows:
         """See Represented.truncate, and Dense.truncate for how."""
-        return replace(self, vectors=cut(self.vectors, dim, layer_norm=self.layer_norm, normalise=self.normalise))
+        return replace(
+            self,
+            vectors=cut(self.vectors, dim, layer_norm=self.layer_norm, normalise=self.normalise),
+        )
 
 
 def cut(vectors: Tensor, dim: int, *, layer_norm: bool, normalise: bool) -> Tensor:
-    """The first `dim` dimensions of `vectors: (n, whole)`, of layer_norm over the whole and at unit length where asked; as they are at the
-    full dim."""
+    """The first `dim` dimensions of `vectors: (n, whole)`, of layer_norm over the whole and at unit
+    length where asked; as they are at the full dim.
+    """
     if dim == vectors.shape[-1]:
         return vectors
     whole = nn.functional.layer_norm(vectors, vectors.shape[-1:]) if layer_norm else vectors

@@ -15,9 +15,10 @@ from nearfield.batch.packed import Packed
 class Segments:
     """n sequences of T token states that lie end to end; K of the tokens count.
 
-    `first`, `last`: (n,) int64, each sequence's first and last token that counts (0 where none does). `counts`: (n,) int64, how many
-    count. `kept`: (K,) int64, the tokens that count, or None where all do. `owner`: (K,) int64, the sequence of each. `place`: (K,)
-    int64, its place in its sequence, from 1, whatever counts.
+    `first`, `last`: (n,) int64, each sequence's first and last token that counts (0 where none
+    does). `counts`: (n,) int64, how many count. `kept`: (K,) int64, the tokens that count, or None
+    where all do. `owner`: (K,) int64, the sequence of each. `place`: (K,) int64, its place in its
+    sequence, from 1, whatever counts.
     """
 
     first: Tensor
@@ -37,7 +38,9 @@ class Segments:
         first = np.where(counts > 0, batch.offsets[:-1] + skip, 0)
         last = np.where(counts > 0, batch.offsets[1:] - 1, 0)
         parts = (first, last, counts, kept, owner, batch.positions[kept] + 1)
-        first_, last_, counts_, kept_, owner_, place = (torch.from_numpy(part).to(device) for part in parts)
+        first_, last_, counts_, kept_, owner_, place = (
+            torch.from_numpy(part).to(device) for part in parts
+        )
         return cls(first_, last_, counts_, kept_ if skip else None, owner_, place)
 
     def counted(self, states: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Learned sparse representations: a weight for each term of the vocabulary, from a masked-language-model head."""
+"""Learned sparse representations: a weight for each term of the vocabulary, from a
+masked-language-model head.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,14 @@ _TOKENS = 256  # logits of so many tokens at once: over 30,522 terms they take 3
 
 
 class Splade(Head[Tensor]):
-    """For each term, log(1 + max(0, logit)) over a text's tokens: the greatest (SPLADE v2) or the sum (SPLADE).
+    """For each term, log(1 + max(0, logit)) over a text's tokens: the greatest (SPLADE v2) or the
+    sum (SPLADE).
 
-    (T, hidden) to (n, vocabulary). `transform` and `decoder` are the halves of the language-model head. log1p_relu takes the logarithm
-    twice. Embeddings keep the `max_terms` greatest weights, where that is stated. The logits of all tokens are never held at once,
-    nor, where the greatest is taken, kept for the backward pass. Formal et al. 2021 (arXiv 2107.05720, equation 1; arXiv 2109.10086,
-    equation 6); log1p_relu: arXiv 2504.14839.
+    (T, hidden) to (n, vocabulary). `transform` and `decoder` are the halves of the language-model
+    head. log1p_relu takes the logarithm twice. Embeddings keep the `max_terms` greatest weights,
+    where that is stated. The logits of all tokens are never held at once, nor, where the greatest
+    is taken, kept for the backward pass. Formal et al. 2021 (arXiv 2107.05720, equation 1; arXiv
+    2109.10086, equation 6); log1p_relu: arXiv 2504.14839.
     """
 
     kind: ClassVar[str] = "sparse"
@@ -43,14 +47,27 @@ class Splade(Head[Tensor]):
         max_terms: int | None = None,
     ) -> None:
         super().__init__()
-        for what, got, known in (("pooling", pooling, POOLINGS), ("activation", activation, ACTIVATIONS)):
+        for what, got, known in (
+            ("pooling", pooling, POOLINGS),
+            ("activation", activation, ACTIVATIONS),
+        ):
             if got not in known:
-                raise ModelError(f"a SPLADE head has no {what} {got!r}; wanted {' or '.join(known)}.{nearest(got, known)}")
+                raise ModelError(
+                    f"a SPLADE head has no {what} {got!r}; wanted "
+                    f"{' or '.join(known)}.{nearest(got, known)}"
+                )
         self.transform, self.decoder = transform, decoder
-        self.pooling, self.activation, self.similarity, self.max_terms = pooling, activation, similarity, max_terms
+        self.pooling, self.activation, self.similarity, self.max_terms = (
+            pooling,
+            activation,
+            similarity,
+            max_terms,
+        )
 
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
-        """See Head.forward: (n, vocabulary), no weight below 0; a text without tokens has no weights."""
+        """See Head.forward: (n, vocabulary), no weight below 0; a text without tokens has no
+        weights.
+        """
         hidden = self.transform(states)
         weight, bias = self.decoder.weight, self.decoder.bias
         bias = weight.new_zeros(len(weight)) if bias is None else bias
@@ -61,8 +78,15 @@ class Splade(Head[Tensor]):
         parts = [hidden.new_zeros(0, len(weight))]
         for first, last in item_blocks(offsets, _TOKENS):
             block = hidden[offsets[first] : offsets[last]]
-            lengths = [end - start for start, end in zip(offsets[first:last], offsets[first + 1 : last + 1], strict=True)]
-            parts.append(checkpoint(self._summed, block, weight, bias, lengths, use_reentrant=False))
+            lengths = [
+                end - start
+                for start, end in zip(
+                    offsets[first:last], offsets[first + 1 : last + 1], strict=True
+                )
+            ]
+            parts.append(
+                checkpoint(self._summed, block, weight, bias, lengths, use_reentrant=False)
+            )
         return torch.cat(parts)
 
     def _summed(self, hidden: Tensor, weight: Tensor, bias: Tensor, lengths: list[int]) -> Tensor:
@@ -78,22 +102,31 @@ class Splade(Head[Tensor]):
         found = Sparse.of(output.cpu().numpy(), similarity=self.similarity)
         return found if self.max_terms is None else found.truncate(self.max_terms)
 
-    def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Rows:
+    def represented(
+        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
+    ) -> Rows:
         """See Head.represented: the weights of all terms."""
         return Rows(torch.cat(list(outputs))[place], self.similarity)
 
 
 class _GreatestLogits(torch.autograd.Function):
-    """The greatest logit of each term over each sequence's tokens: (T, hidden), (V, hidden), (V,) to (n, V), 0 for a sequence of none.
+    """The greatest logit of each term over each sequence's tokens: (T, hidden), (V, hidden), (V,)
+    to (n, V), 0 for a sequence of none.
 
     Only the token that gave it is kept for the backward pass.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, offsets: list[int]) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, offsets: list[int]
+    ) -> Tensor:
         n = len(offsets) - 1
         greatest = hidden.new_zeros(n, len(weight))
-        token = torch.zeros(n, len(weight), dtype=torch.int32, device=hidden.device) if any(ctx.needs_input_grad) else None
+        token = (
+            torch.zeros(n, len(weight), dtype=torch.int32, device=hidden.device)
+            if any(ctx.needs_input_grad)
+            else None
+        )
         for first, last in item_blocks(offsets, _TOKENS):
             start = offsets[first]
             logits = torch.addmm(bias, hidden[start : offsets[last]], weight.T)
@@ -115,7 +148,8 @@ class _GreatestLogits(torch.autograd.Function):
         if empty:
             grad = grad.index_fill(0, torch.tensor(empty, device=grad.device), 0.0)
         to_hidden = torch.zeros_like(hidden)
-        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # it may be the word embeddings, which are frozen
+        # it may be the word embeddings, which are frozen
+        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         for first, last in item_blocks(offsets, _TOKENS):
             block = slice(offsets[first], offsets[last])
             if block.start == block.stop:

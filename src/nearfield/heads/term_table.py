@@ -10,7 +10,8 @@ from nearfield.batch.packed import Packed
 
 
 class TermTable(nn.Module):
-    """`weight`: (vocabulary,) float32. A term has its weight where a token of the text is its own, however often, and else none.
+    """`weight`: (vocabulary,) float32. A term has its weight where a token of the text is its own,
+    however often, and else none.
 
     Geng et al. 2024 (arXiv 2411.04403), section 3: queries that need no inference.
     """

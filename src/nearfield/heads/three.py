@@ -38,39 +38,67 @@ class Together(Represented):
 
     def scores(self, documents: Together) -> Tensor:
         """See Represented.scores: the fused score, as that of `Several`."""
-        weighed = [self.fusion.get(kind, 0.0) * own for kind, own in self.scores_by_kind(documents).items()]
+        weighed = [
+            self.fusion.get(kind, 0.0) * own for kind, own in self.scores_by_kind(documents).items()
+        ]
         return torch.stack(weighed).sum(0)
 
     def truncate(self, dim: int) -> Together:
         """See Represented.truncate: the dense vectors are cut, and the others stay whole."""
-        return replace(self, kinds={kind: items.truncate(dim) if kind == "dense" else items for kind, items in self.kinds.items()})
+        return replace(
+            self,
+            kinds={
+                kind: items.truncate(dim) if kind == "dense" else items
+                for kind, items in self.kinds.items()
+            },
+        )
 
 
 class ThreeHeads(Head[tuple[Tensor, ...]]):
-    """What `dense`, `sparse` and `multi_vector` make of the states, side by side; `fusion` weighs their scores.
+    """What `dense`, `sparse` and `multi_vector` make of the states, side by side; `fusion` weighs
+    their scores.
 
     Chen et al. 2024 (arXiv 2402.03216, section 3.2).
     """
 
     kind: ClassVar[str] = "several"
 
-    def __init__(self, dense: DenseHead, sparse: TokenWeights, multi_vector: TokenVectors, *, fusion: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        dense: DenseHead,
+        sparse: TokenWeights,
+        multi_vector: TokenVectors,
+        *,
+        fusion: Mapping[str, float],
+    ) -> None:
         super().__init__()
         self.dense, self.sparse, self.multi_vector = dense, sparse, multi_vector
         self.fusion = dict(fusion)
 
     def forward(self, states: Tensor, batch: Packed) -> tuple[Tensor, ...]:
         """See Head.forward: (n, dim), (T,) and (K, dims of a token), as the three give them."""
-        return self.dense(states, batch), self.sparse(states, batch), self.multi_vector(states, batch)
+        return (
+            self.dense(states, batch),
+            self.sparse(states, batch),
+            self.multi_vector(states, batch),
+        )
 
     def embeddings(self, output: tuple[Tensor, ...], batch: Packed) -> Several:
         """See Head.embeddings. Raises ModelError for vectors that are not finite."""
         vectors, weights, tokens = output
-        made = self.dense.embeddings(vectors, batch), self.sparse.embeddings(weights, batch), self.multi_vector.embeddings(tokens, batch)
+        made = (
+            self.dense.embeddings(vectors, batch),
+            self.sparse.embeddings(weights, batch),
+            self.multi_vector.embeddings(tokens, batch),
+        )
         return together(*made, self.fusion, name=self.dense.contract.name)
 
-    def represented(self, outputs: Sequence[tuple[Tensor, ...]], parts: Sequence[Packed], place: Tensor) -> Together:
+    def represented(
+        self, outputs: Sequence[tuple[Tensor, ...]], parts: Sequence[Packed], place: Tensor
+    ) -> Together:
         """See Head.represented."""
         heads: tuple[Head[Tensor], ...] = (self.dense, self.sparse, self.multi_vector)
         made = zip(heads, zip(*outputs, strict=True), strict=True)
-        return Together({head.kind: head.represented(own, parts, place) for head, own in made}, self.fusion)
+        return Together(
+            {head.kind: head.represented(own, parts, place) for head, own in made}, self.fusion
+        )

@@ -19,9 +19,11 @@ from nearfield.similarity.offsets import joined_offsets
 
 
 class TokenVectors(Head[Tensor]):
-    """W h_t + b of unit length for each token but a sequence's first: (T, hidden) to (K, dim) for the K others.
+    """W h_t + b of unit length for each token but a sequence's first: (T, hidden) to (K, dim) for
+    the K others.
 
-    A score is the mean over the query's tokens. Chen et al. 2024 (arXiv 2402.03216, section 3.2, multi-vector retrieval).
+    A score is the mean over the query's tokens. Chen et al. 2024 (arXiv 2402.03216, section 3.2,
+    multi-vector retrieval).
     """
 
     kind: ClassVar[str] = "multi-vector"
@@ -39,7 +41,11 @@ class TokenVectors(Head[Tensor]):
         """See Head.embeddings."""
         return token_vectors(output.float().cpu().numpy(), batch, normalise=self.normalise)
 
-    def represented(self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor) -> Ragged:
+    def represented(
+        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
+    ) -> Ragged:
         """See Head.represented."""
         offsets = joined_offsets([np.maximum(part.lengths - 1, 0) for part in parts])
-        return Ragged(torch.cat(list(outputs)), offsets, average=True, normalise=self.normalise)[place]
+        return Ragged(torch.cat(list(outputs)), offsets, average=True, normalise=self.normalise)[
+            place
+        ]

@@ -1,4 +1,6 @@
-"""A small map of finished vectors: a query-side adapter, or a bridge from one model's space to another's."""
+"""A small map of finished vectors: a query-side adapter, or a bridge from one model's space to
+another's.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _ROWS = 65_536
 
 @dataclass(frozen=True)
 class MapConfig:
-    """`kind` is linear, low-rank or mlp; `width` is the rank of low-rank and the hidden width of mlp, and unused in linear."""
+    """`kind` is linear, low-rank or mlp; `width` is the rank of low-rank and the hidden width of
+    mlp, and unused in linear.
+    """
 
     kind: str
     from_dim: int
@@ -31,11 +35,19 @@ class MapConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise InputError(f"there is no map {self.kind!r}; wanted one of {', '.join(KINDS)}.{nearest(self.kind, KINDS)}")
+            raise InputError(
+                f"there is no map {self.kind!r}; wanted one of "
+                f"{', '.join(KINDS)}.{nearest(self.kind, KINDS)}"
+            )
         if self.kind == "low-rank" and self.from_dim != self.to_dim:
-            raise InputError(f"a low-rank map stays in one space; {self.from_dim} to {self.to_dim} dimensions wants linear or mlp")
+            raise InputError(
+                f"a low-rank map stays in one space; {self.from_dim} to "
+                f"{self.to_dim} dimensions wants linear or mlp"
+            )
         if self.kind != "linear" and self.width < 1:
-            raise InputError(f"a map of kind {self.kind} has a width of {self.width}; wanted at least 1")
+            raise InputError(
+                f"a map of kind {self.kind} has a width of {self.width}; wanted at least 1"
+            )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -49,9 +61,11 @@ class MapConfig:
 
 
 class VectorMap(nn.Module):
-    """linear: W x + b; low-rank: x + U V x; mlp: W x + b + U gelu(V x + c). (n, from_dim) to (n, to_dim), of unit length where asked.
+    """linear: W x + b; low-rank: x + U V x; mlp: W x + b + U gelu(V x + c). (n, from_dim) to (n,
+    to_dim), of unit length where asked.
 
-    A new one is the identity where the dims are equal: W = I, b = 0, U = 0; V has small random numbers from `generator`.
+    A new one is the identity where the dims are equal: W = I, b = 0, U = 0; V has small random
+    numbers from `generator`.
     """
 
     def __init__(self, config: MapConfig, *, generator: torch.Generator | None = None) -> None:
@@ -61,7 +75,10 @@ class VectorMap(nn.Module):
             self.weight = nn.Parameter(torch.eye(config.to_dim, config.from_dim))
             self.bias = nn.Parameter(torch.zeros(config.to_dim))
         if config.kind != "linear":
-            self.down = nn.Parameter(torch.randn(config.width, config.from_dim, generator=generator) * config.from_dim**-0.5)
+            self.down = nn.Parameter(
+                torch.randn(config.width, config.from_dim, generator=generator)
+                * config.from_dim**-0.5
+            )
             self.up = nn.Parameter(torch.zeros(config.to_dim, config.width))
         if config.kind == "mlp":
             self.shift = nn.Parameter(torch.zeros(config.width))
@@ -77,12 +94,19 @@ class VectorMap(nn.Module):
 
     @torch.inference_mode()
     def apply_to(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(n, from_dim) float32 to (n, to_dim) float32, a block of rows at a time. Raises InputError for other dims."""
+        """(n, from_dim) float32 to (n, to_dim) float32, a block of rows at a time. Raises
+        InputError for other dims.
+        """
         if vectors.shape[1] != self.config.from_dim:
-            raise InputError(f"the map takes vectors of {self.config.from_dim} dimensions and got {vectors.shape[1]}")
+            raise InputError(
+                f"the map takes vectors of {self.config.from_dim} dimensions and got "
+                f"{vectors.shape[1]}"
+            )
         mapped = np.empty((len(vectors), self.config.to_dim), np.float32)
         for start in range(0, len(vectors), _ROWS):
-            block = torch.from_numpy(np.ascontiguousarray(vectors[start : start + _ROWS], np.float32))
+            block = torch.from_numpy(
+                np.ascontiguousarray(vectors[start : start + _ROWS], np.float32)
+            )
             mapped[start : start + _ROWS] = self(block).numpy()
         return mapped
 
@@ -94,18 +118,27 @@ class VectorMap(nn.Module):
 
     @classmethod
     def open(cls, path: str | Path) -> VectorMap:
-        """The map in a folder that `save` wrote. Raises InputError where it is none or its parts do not fit."""
+        """The map in a folder that `save` wrote. Raises InputError where it is none or its parts do
+        not fit.
+        """
         path = Path(path)
         facts = read_fields(path / "map.json")
         sides = facts.integer("from_dim", low=1), facts.integer("to_dim", low=1)
-        config = MapConfig(facts.text("kind"), *sides, facts.integer("width", 0), facts.flag("normalise", True))
+        config = MapConfig(
+            facts.text("kind"), *sides, facts.integer("width", 0), facts.flag("normalise", True)
+        )
         weights = read_tensors(path / "map.safetensors")
         shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
         if shapes != config.shapes:  # before memory is taken for what the config claims
-            raise InputError(f"is no whole vector map: its weights are {shapes}; wanted {config.shapes}", path=path)
+            raise InputError(
+                f"is no whole vector map: its weights are {shapes}; wanted {config.shapes}",
+                path=path,
+            )
         wrong = [name for name, weight in weights.items() if not torch.isfinite(weight).all()]
         if wrong:
-            raise InputError(f"is no whole vector map: {wrong[0]} holds NaN or infinite values", path=path)
+            raise InputError(
+                f"is no whole vector map: {wrong[0]} holds NaN or infinite values", path=path
+            )
         opened = cls(config)
         opened.load_state_dict(weights)
         return opened

@@ -16,7 +16,10 @@ def shortlist_kind(name: str) -> type[Shortlist]:
     from nearfield.errors import InputError, nearest
 
     if name not in SHORTLISTS:
-        raise InputError(f"there is no index {name!r}; wanted exact or one of {', '.join(SHORTLISTS)}.{nearest(name, SHORTLISTS)}")
+        raise InputError(
+            f"there is no index {name!r}; wanted exact or one of "
+            f"{', '.join(SHORTLISTS)}.{nearest(name, SHORTLISTS)}"
+        )
     module, kind = SHORTLISTS[name].split(":")
     found: type[Shortlist] = getattr(import_module(module), kind)
     return found

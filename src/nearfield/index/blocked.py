@@ -1,4 +1,6 @@
-"""Exact search over embeddings of any kind: each document is scored as its kind says, a block at a time."""
+"""Exact search over embeddings of any kind: each document is scored as its kind says, a block at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ QUERIES = 64
 
 
 def blocked_top_k(query: Embeddings, documents: Embeddings, k: int, *, block: int = BLOCK) -> TopK:
-    """The k closest of m documents to each of n queries by `query.scores`; equal scores go to the smaller position.
+    """The k closest of m documents to each of n queries by `query.scores`; equal scores go to the
+    smaller position.
 
-    Returns documents (n, k) int64, -1 where there are fewer than k that have a score above -inf, and scores (n, k) float32, -inf there.
-    Raises InputError where k is below 1 or a score is NaN.
+    Returns documents (n, k) int64, -1 where there are fewer than k that have a score above -inf,
+    and scores (n, k) float32, -inf there. Raises InputError where k is below 1 or a score is NaN.
     """
     found, scores = empty_top_k(len(query), k)
     for start in range(0, len(documents), block):
@@ -25,7 +28,10 @@ def blocked_top_k(query: Embeddings, documents: Embeddings, k: int, *, block: in
             scored = query[first : first + QUERIES].scores(part)
             if np.isnan(scored).any():
                 column = int(np.flatnonzero(np.isnan(scored).any(0))[0])
-                raise InputError(f"document {start + column} has a score of NaN: its vectors or a query's are not finite")
+                raise InputError(
+                    f"document {start + column} has a score of NaN: its vectors or a "
+                    "query's are not finite"
+                )
             for row, own in enumerate(scored, first):
                 chosen = best(own, np.arange(len(own)), k)
                 places = np.concatenate([found[row], chosen + start])

@@ -18,12 +18,19 @@ SHARE = 2_000  # candidates that are worth another thread
 
 
 def rescored(
-    query: npt.NDArray[np.float32], documents: Dense, candidates: npt.NDArray[np.int64], k: int, *, kernels: Kernels | None
+    query: npt.NDArray[np.float32],
+    documents: Dense,
+    candidates: npt.NDArray[np.int64],
+    k: int,
+    *,
+    kernels: Kernels | None,
 ) -> TopK:
-    """The k closest of each query's `candidates: (n, count)` (-1 for none) to its row of `query: (n, dim)`.
+    """The k closest of each query's `candidates: (n, count)` (-1 for none) to its row of `query:
+    (n, dim)`.
 
-    Returns documents (n, k) int64, -1 where there are fewer, and scores (n, k) float32, -inf there. Scores are summed in float64
-    and equal ones go to the smaller document position, so that the order of the candidates does not matter.
+    Returns documents (n, k) int64, -1 where there are fewer, and scores (n, k) float32, -inf there.
+    Scores are summed in float64 and equal ones go to the smaller document position, so that the
+    order of the candidates does not matter.
     """
     found, scores = empty_top_k(len(query), k)
     rows = Rows(documents) if kernels is not None else None
@@ -39,17 +46,35 @@ def rescored(
             order = best(again, chosen, k)
             found[row, : len(order)], scores[row, : len(order)] = chosen[order], again[order]
 
-    in_turns(work, range(len(query)), threads=max(1, min(processors(), candidates.size // SHARE, len(query))))
+    in_turns(
+        work,
+        range(len(query)),
+        threads=max(1, min(processors(), candidates.size // SHARE, len(query))),
+    )
     return found, scores
 
 
-def _scores(query: npt.NDArray[np.float32], documents: Dense, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    exact = similarity(documents.similarity)(query[None].astype(np.float64), documents[chosen].floats().astype(np.float64))
+def _scores(
+    query: npt.NDArray[np.float32], documents: Dense, chosen: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    exact = similarity(documents.similarity)(
+        query[None].astype(np.float64), documents[chosen].floats().astype(np.float64)
+    )
     rounded: npt.NDArray[np.float32] = exact[0].astype(np.float32)
     return rounded
 
 
-def _kernel_scores(query: npt.NDArray[np.float32], rows: Rows, chosen: npt.NDArray[np.int64], kernels: Kernels) -> npt.NDArray[np.float32]:
+def _kernel_scores(
+    query: npt.NDArray[np.float32], rows: Rows, chosen: npt.NDArray[np.int64], kernels: Kernels
+) -> npt.NDArray[np.float32]:
     exact = np.empty(len(chosen), np.float64)
-    kernels.call("rescore", *rows.arguments, chosen, len(chosen), rows.queries(query[None]), rows.buffer(), exact)
+    kernels.call(
+        "rescore",
+        *rows.arguments,
+        chosen,
+        len(chosen),
+        rows.queries(query[None]),
+        rows.buffer(),
+        exact,
+    )
     return exact.astype(np.float32)

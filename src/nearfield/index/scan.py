@@ -1,4 +1,6 @@
-"""Every document against every query, a block at a time: the candidates for exact search, by a kernel or by numpy."""
+"""Every document against every query, a block at a time: the candidates for exact search, by a
+kernel or by numpy.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +17,35 @@ from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import STORAGES, Dense
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
 
-QUERIES = 256  # queries that meet a block of documents together: at 384 dims they stay in a second-level cache of 512 KiB
-SHARE = 4 << 20  # bytes of documents that a thread takes at a time: half a millisecond of reading, so that all end together
-NUMPY_BLOCK = 16_384  # documents decoded and scored at a time without the kernel; with QUERIES rows a block of scores takes 16 MB
+# queries that meet a block of documents together: at 384 dims they stay in a second-level cache of
+# 512 KiB
+QUERIES = 256
+# bytes of documents that a thread takes at a time: half a millisecond of reading, so that all end
+# together
+SHARE = 4 << 20
+# documents decoded and scored at a time without the kernel; with QUERIES rows a block of scores
+# takes 16 MB
+NUMPY_BLOCK = 16_384
 _TILE = 16  # documents that the kernel decodes together
 _DTYPES = {"float32": np.float32, "float16": np.float16, "int8": np.uint8, "binary": np.uint8}
 _METRICS = {"dot": 0, "cosine": 1, "euclidean": 2}  # as search.c counts them
 NOWHERE = np.iinfo(np.int64).max  # the position of an entry that nothing has replaced
 
 
-def scan(query: npt.NDArray[np.float32], documents: Dense, k: int, *, kernels: Kernels | None, block: int | None = None) -> TopK:
-    """The k best of m documents by float32 scores for each row of `query: (n, dim)`, by the documents' similarity.
+def scan(
+    query: npt.NDArray[np.float32],
+    documents: Dense,
+    k: int,
+    *,
+    kernels: Kernels | None,
+    block: int | None = None,
+) -> TopK:
+    """The k best of m documents by float32 scores for each row of `query: (n, dim)`, by the
+    documents' similarity.
 
-    Returns documents (n, k) int64, best first, -1 where there are fewer, and what they were ordered by (n, k) float32. Each pair's
-    score is the same whatever the blocks, the threads and the other queries. Raises InputError, naming the document, where a score
-    is NaN or infinite.
+    Returns documents (n, k) int64, best first, -1 where there are fewer, and what they were ordered
+    by (n, k) float32. Each pair's score is the same whatever the blocks, the threads and the other
+    queries. Raises InputError, naming the document, where a score is NaN or infinite.
     """
     found, scores = empty_top_k(len(query), k)
     for start in range(0, len(query), QUERIES):
@@ -44,16 +60,21 @@ def scan(query: npt.NDArray[np.float32], documents: Dense, k: int, *, kernels: K
 
 
 class Rows:
-    """Documents as the kernels of search.c take them: `arguments` are the leading ones of `scan` and `rescore`.
+    """Documents as the kernels of search.c take them: `arguments` are the leading ones of `scan`
+    and `rescore`.
 
-    `queries` makes floats (n, dim) ready for them, and `buffer` is room for the documents that a call decodes.
+    `queries` makes floats (n, dim) ready for them, and `buffer` is room for the documents that a
+    call decodes.
     """
 
     def __init__(self, documents: Dense) -> None:
         vectors = documents.vectors
         width = -(-documents.dim // 8) if documents.storage == "binary" else documents.dim
-        ranges_fit = documents.storage != "int8" or (documents.ranges is not None and documents.ranges.shape == (2, documents.dim))
-        if vectors.ndim != 2 or vectors.shape[1] != width or not ranges_fit:  # the kernels read as far as these say
+        ranges_fit = documents.storage != "int8" or (
+            documents.ranges is not None and documents.ranges.shape == (2, documents.dim)
+        )
+        # the kernels read as far as these say
+        if vectors.ndim != 2 or vectors.shape[1] != width or not ranges_fit:
             said = f"{documents.dim} dimensions of {documents.storage}, and hold {vectors.shape}"
             raise ContractError(f"the documents say that they have {said}; make them again")
         if vectors.dtype != _DTYPES[documents.storage]:
@@ -63,10 +84,18 @@ class Rows:
         self.row_bytes = vectors.strides[0]
         self.width = -(-documents.dim // 16) * 16  # whole registers at every level
         ranges = (
-            np.zeros((2, documents.dim), np.float32) if documents.ranges is None else np.ascontiguousarray(documents.ranges, np.float32)
+            np.zeros((2, documents.dim), np.float32)
+            if documents.ranges is None
+            else np.ascontiguousarray(documents.ranges, np.float32)
         )
         shape = np.array([documents.dim, self.width, self.row_bytes], np.int64)
-        self.arguments = (vectors, ranges, STORAGES.index(documents.storage), _METRICS[documents.similarity], shape)
+        self.arguments = (
+            vectors,
+            ranges,
+            STORAGES.index(documents.storage),
+            _METRICS[documents.similarity],
+            shape,
+        )
 
     def queries(self, floats: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         padded = np.zeros((len(floats), self.width), np.float32)
@@ -77,14 +106,22 @@ class Rows:
         return np.empty((_TILE, self.width), np.float32)
 
 
-def _kernel_scan(query: npt.NDArray[np.float32], documents: Dense, k: int, kernels: Kernels, block: int | None) -> TopK:
+def _kernel_scan(
+    query: npt.NDArray[np.float32], documents: Dense, k: int, kernels: Kernels, block: int | None
+) -> TopK:
     rows = Rows(documents)
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found by its scores
         asked = rows.queries(unit(query) if documents.similarity == "cosine" else query)
     step = block or max(_TILE, SHARE // max(1, rows.row_bytes) // _TILE * _TILE)
 
-    def offer(part: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], found: npt.NDArray[np.int64]) -> int:
-        return int(kernels.call("scan", *rows.arguments, part, asked, len(asked), rows.buffer(), scores, found, k))
+    def offer(
+        part: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], found: npt.NDArray[np.int64]
+    ) -> int:
+        return int(
+            kernels.call(
+                "scan", *rows.arguments, part, asked, len(asked), rows.buffer(), scores, found, k
+            )
+        )
 
     return heaps(offer, len(documents), len(asked), k, step=step)
 
@@ -93,10 +130,12 @@ Offer = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np
 
 
 def heaps(offer: Offer, documents: int, queries: int, k: int, *, step: int) -> TopK:
-    """The k best documents of each query by a kernel that is called for `step` documents at a time, on every processor.
+    """The k best documents of each query by a kernel that is called for `step` documents at a time,
+    on every processor.
 
-    `offer(part, scores, found)` puts documents part[0]..part[1]-1 into heaps (queries, k) and returns the first of them with a score that
-    is not finite, or -1. Returns documents and scores as `scan` does. Raises InputError as `scan` does.
+    `offer(part, scores, found)` puts documents part[0]..part[1]-1 into heaps (queries, k) and
+    returns the first of them with a score that is not finite, or -1. Returns documents and scores
+    as `scan` does. Raises InputError as `scan` does.
     """
     starts = range(0, documents, step)
 
@@ -117,16 +156,25 @@ def heaps(offer: Offer, documents: int, queries: int, k: int, *, step: int) -> T
 
 
 def merged(parts: Sequence[TopK], k: int) -> TopK:
-    """The k best of several heaps of the same n queries, best first, equal scores by smaller position; -1 where there are fewer."""
+    """The k best of several heaps of the same n queries, best first, equal scores by smaller
+    position; -1 where there are fewer.
+    """
     positions, scores = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
     order = np.lexsort((positions, -scores))[:, :k]
-    positions, scores = np.take_along_axis(positions, order, 1), np.take_along_axis(scores, order, 1)
+    positions, scores = (
+        np.take_along_axis(positions, order, 1),
+        np.take_along_axis(scores, order, 1),
+    )
     positions[np.isneginf(scores)] = -1
     return positions, scores
 
 
-def numpy_scan(query: npt.NDArray[np.float32], documents: Dense, k: int, *, block: int | None = None) -> TopK:
-    """`scan` without a kernel: each block's scores as a matrix, its k best merged with those of the blocks before."""
+def numpy_scan(
+    query: npt.NDArray[np.float32], documents: Dense, k: int, *, block: int | None = None
+) -> TopK:
+    """`scan` without a kernel: each block's scores as a matrix, its k best merged with those of the
+    blocks before.
+    """
     found, scores = empty_top_k(len(query), k)
     step = block or NUMPY_BLOCK
     for start in range(0, len(documents), step):
@@ -141,7 +189,10 @@ def numpy_scan(query: npt.NDArray[np.float32], documents: Dense, k: int, *, bloc
         for row in range(len(query)):
             chosen = best(scored[row], np.arange(scored.shape[1]), k)
             old = found[row] >= 0
-            places, values = np.concatenate([found[row, old], chosen + start]), np.concatenate([scores[row, old], scored[row, chosen]])
+            places, values = (
+                np.concatenate([found[row, old], chosen + start]),
+                np.concatenate([scores[row, old], scored[row, chosen]]),
+            )
             kept = best(values, places, k)
             found[row, : len(kept)], scores[row, : len(kept)] = places[kept], values[kept]
     return found, scores
@@ -149,7 +200,10 @@ def numpy_scan(query: npt.NDArray[np.float32], documents: Dense, k: int, *, bloc
 
 def not_finite(position: int) -> InputError:
     """The error for a document whose score is no number."""
-    return InputError(f"document {position} has a score of NaN or infinity: its vector or a query's is not finite or too large")
+    return InputError(
+        f"document {position} has a score of NaN or infinity: its vector or a "
+        "query's is not finite or too large"
+    )
 
 
 assert set(_METRICS) == set(FUNCTIONS)

@@ -17,10 +17,14 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_turns(work: Callable[[Iterator[Item]], Result], items: Iterable[Item], *, threads: int) -> list[Result]:
-    """`work` on each of `threads` threads, one of them the caller's; each takes the next item when it is done with its last.
+def in_turns(
+    work: Callable[[Iterator[Item]], Result], items: Iterable[Item], *, threads: int
+) -> list[Result]:
+    """`work` on each of `threads` threads, one of them the caller's; each takes the next item when
+    it is done with its last.
 
-    Items are handed out in their order, each once. Returns one result a thread; an error of any of them is raised.
+    Items are handed out in their order, each once. Returns one result a thread; an error of any of
+    them is raised.
     """
     if threads <= 1:
         return [work(iter(items))]

@@ -1,1 +1,3 @@
-"""Products, attention and scans in C, compiled for several kinds of processor and chosen when they are loaded."""
+"""Products, attention and scans in C, compiled for several kinds of processor and chosen when they
+are loaded.
+"""

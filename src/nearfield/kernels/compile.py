@@ -25,8 +25,23 @@ LIBRARY = HERE / ("kernels.dylib" if sys.platform == "darwin" else "kernels.so")
 ONCE = "cpu.c"  # the source that is compiled once; each other one is compiled once a level
 
 _NARROW = ("-mavx2", "-mfma", "-mf16c", "-mpopcnt")
-_WIDE = ("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", *_NARROW, "-mprefer-vector-width=512")
-_FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fno-semantic-interposition", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+_WIDE = (
+    "-mavx512f",
+    "-mavx512bw",
+    "-mavx512vl",
+    "-mavx512dq",
+    *_NARROW,
+    "-mprefer-vector-width=512",
+)
+_FLAGS = (
+    "-std=gnu11",
+    "-O3",
+    "-fPIC",
+    "-fno-semantic-interposition",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wno-psabi",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +52,9 @@ class Level:
     flags: tuple[str, ...]
 
 
-_SAMPLES = {  # an instruction that comes of a flag: the compiler may know it and the assembler, a program of its own, not yet
+# an instruction that comes of a flag: the compiler may know it and the assembler, a program of its
+# own, not yet
+_SAMPLES = {
     "-mavx2": "vpaddd %ymm0, %ymm0, %ymm0",
     "-mavx512bw": "vpmaddwd %zmm0, %zmm0, %zmm0",
     "-mavx512vnni": "vpdpbusd %zmm0, %zmm0, %zmm0",
@@ -63,22 +80,36 @@ def levels() -> Mapping[str, Level]:
     return X86 if platform.machine().lower() in ("x86_64", "amd64") else PLAIN
 
 
-def compile_library(target: Path = LIBRARY, *, of: Mapping[str, Level] | None = None, flags: tuple[str, ...] = ()) -> None:
-    """Compile the sources for the levels `of` (this machine's by default) into the library `target`, whole or not at all.
+def compile_library(
+    target: Path = LIBRARY, *, of: Mapping[str, Level] | None = None, flags: tuple[str, ...] = ()
+) -> None:
+    """Compile the sources for the levels `of` (this machine's by default) into the library
+    `target`, whole or not at all.
 
-    A level that the compiler or its assembler is too old to know is left out. `flags` are added to the compiler's. Raises
-    OSError where there is no compiler, CalledProcessError where it fails.
+    A level that the compiler or its assembler is too old to know is left out. `flags` are added to
+    the compiler's. Raises OSError where there is no compiler, CalledProcessError where it fails.
     """
-    chosen = {name: level for name, level in (levels() if of is None else of).items() if _knows(level.flags)}
+    chosen = {
+        name: level
+        for name, level in (levels() if of is None else of).items()
+        if _knows(level.flags)
+    }
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".kernels-", dir=target.parent) as folder:
         jobs = [([f"-DSOURCES={fingerprint()}u", str(HERE / ONCE)], Path(folder) / "cpu.o")]
         for name, level in chosen.items():
             own = [*level.flags, f"-DLEVEL={name}", f"-DLANES={level.lanes}"]
             sources = sorted(source for source in HERE.glob("*.c") if source.name != ONCE)
-            jobs += [([*own, str(source)], Path(folder) / f"{source.stem}-{name}.o") for source in sources]
+            jobs += [
+                ([*own, str(source)], Path(folder) / f"{source.stem}-{name}.o")
+                for source in sources
+            ]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda job: _run([*_FLAGS, *flags, "-c", *job[0], "-o", str(job[1])]), jobs))
+            list(
+                pool.map(
+                    lambda job: _run([*_FLAGS, *flags, "-c", *job[0], "-o", str(job[1])]), jobs
+                )
+            )
         built = Path(folder) / target.name
         _run([*flags, "-shared", *(str(file) for _, file in jobs), "-o", str(built), "-lm"])
         noted = noted_at(target)
@@ -94,11 +125,16 @@ def noted_at(library: Path) -> Path:
 
 
 def damaged(library: Path) -> bool:
-    """Whether the library is not as it was compiled. One without a checksum beside it is taken as it is."""
+    """Whether the library is not as it was compiled. One without a checksum beside it is taken as
+    it is.
+    """
     noted = noted_at(library)
     if not noted.is_file():
         return False
-    return noted.read_text(encoding="ascii", errors="replace") != f"{zlib.crc32(library.read_bytes()):08x}"
+    return (
+        noted.read_text(encoding="ascii", errors="replace")
+        != f"{zlib.crc32(library.read_bytes()):08x}"
+    )
 
 
 def fingerprint() -> int:
@@ -112,13 +148,18 @@ def fingerprint() -> int:
 def stale() -> bool:
     """Whether the library is missing, or older than a source of it."""
     sources = [*HERE.glob("*.[ch]"), Path(__file__)]
-    return not LIBRARY.exists() or LIBRARY.stat().st_mtime < max(source.stat().st_mtime for source in sources)
+    return not LIBRARY.exists() or LIBRARY.stat().st_mtime < max(
+        source.stat().st_mtime for source in sources
+    )
 
 
 def _knows(flags: tuple[str, ...]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "sample.c"
-        source.write_text("".join(f'__asm__("{text}");\n' for flag, text in _SAMPLES.items() if flag in flags), encoding="ascii")
+        source.write_text(
+            "".join(f'__asm__("{text}");\n' for flag, text in _SAMPLES.items() if flag in flags),
+            encoding="ascii",
+        )
         try:
             _run([*flags, "-c", str(source), "-o", str(source.with_suffix(".o"))])
         except subprocess.CalledProcessError:
@@ -127,7 +168,9 @@ def _knows(flags: tuple[str, ...]) -> bool:
 
 
 def _run(arguments: list[str]) -> None:
-    compiler = os.environ.get("CC") or next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
+    compiler = os.environ.get("CC") or next(
+        (name for name in ("cc", "gcc", "clang") if shutil.which(name)), None
+    )
     if compiler is None:
         compiler = str(sysconfig.get_config_var("CC") or "cc").split()[0]
     subprocess.run([*compiler.split(), *arguments], check=True, capture_output=True, text=True)

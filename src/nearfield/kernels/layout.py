@@ -35,7 +35,18 @@ class ModelLayout(ctypes.Structure):
     """nf_model"""
 
     _fields_ = (
-        *((name, _INTEGER) for name in ("hidden", "heads", "intermediate", "layer_count", "activation", "pooling", "normalise")),
+        *(
+            (name, _INTEGER)
+            for name in (
+                "hidden",
+                "heads",
+                "intermediate",
+                "layer_count",
+                "activation",
+                "pooling",
+                "normalise",
+            )
+        ),
         *((name, _INTEGER) for name in ("embedded", "vocabulary", "reach", "padding")),
         ("epsilon", ctypes.c_float),
         *((name, _POINTER) for name in ("words", "positions", "type")),
@@ -61,4 +72,6 @@ class SlopeLayout(ctypes.Structure):
 class SlopesLayout(ctypes.Structure):
     """nf_slopes"""
 
-    _fields_ = tuple((name, SlopeLayout) for name in ("projected", "out", "up", "down", "attended", "finished"))
+    _fields_ = tuple(
+        (name, SlopeLayout) for name in ("projected", "out", "up", "down", "attended", "finished")
+    )

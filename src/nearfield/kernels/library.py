@@ -17,17 +17,62 @@ from nearfield.kernels.compile import LIBRARY, damaged, fingerprint, levels
 
 _POINTER, _INTEGER, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 SIGNATURES: dict[str, tuple[Any, ...]] = {
-    # a function's name without level: what it returns, then what it takes; the headers say what each is
+    # a function's name without level: what it returns, then what it takes; the headers say what
+    # each is
     "lanes": (ctypes.c_int,),
     "pack": (None, _POINTER, _POINTER, _INTEGER, _INTEGER),
     "pack_columns": (None, _POINTER, _POINTER, _INTEGER),
     "units": (_INTEGER, ctypes.c_int, _INTEGER),
-    "product": (None, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER, _INTEGER, ctypes.c_int),
-    "attend": (None, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER, _INTEGER, _POINTER),
+    "product": (
+        None,
+        _POINTER,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+        _INTEGER,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+        ctypes.c_int,
+    ),
+    "attend": (
+        None,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+        _INTEGER,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+        _POINTER,
+    ),
     "attention_scratch": (_INTEGER, _POINTER, _INTEGER),
-    "normalise_rows": (None, _POINTER, _INTEGER, _INTEGER, _INTEGER, _POINTER, _POINTER, _FLOAT, _POINTER, _INTEGER, _POINTER, _POINTER),
+    "normalise_rows": (
+        None,
+        _POINTER,
+        _INTEGER,
+        _INTEGER,
+        _INTEGER,
+        _POINTER,
+        _POINTER,
+        _FLOAT,
+        _POINTER,
+        _INTEGER,
+        _POINTER,
+        _POINTER,
+    ),
     "attention_back_scratch": (_INTEGER, _POINTER, _INTEGER),
-    "attend_back": (None, _POINTER, _POINTER, _INTEGER, _POINTER, _POINTER, _INTEGER, _INTEGER, *[_POINTER] * 4),
+    "attend_back": (
+        None,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+        _INTEGER,
+        *[_POINTER] * 4,
+    ),
     "normalise_back": (None, _POINTER, _INTEGER, _INTEGER, _INTEGER, *[_POINTER] * 4),
     "kept": (_INTEGER, _POINTER, _INTEGER),
     "forward_scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
@@ -36,10 +81,49 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "backward": (None, *[_POINTER] * 4, _INTEGER, *[_POINTER] * 5, ctypes.c_int, _POINTER),
     "scratch": (_INTEGER, _POINTER, _INTEGER, _INTEGER),
     "encode": (_INTEGER, _POINTER, _POINTER, _POINTER, _INTEGER, _INTEGER, _POINTER, _POINTER),
-    "scan": (_INTEGER, _POINTER, _POINTER, ctypes.c_int, ctypes.c_int, *[_POINTER] * 3, _INTEGER, *[_POINTER] * 3, _INTEGER),
-    "rescore": (None, _POINTER, _POINTER, ctypes.c_int, ctypes.c_int, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 3),
-    "scan_signs": (None, _POINTER, _INTEGER, *[_POINTER] * 5, _INTEGER, _POINTER, _POINTER, _INTEGER),
-    "scan_codes": (None, _POINTER, _POINTER, _INTEGER, *[_POINTER] * 3, _INTEGER, _POINTER, _POINTER, _INTEGER),
+    "scan": (
+        _INTEGER,
+        _POINTER,
+        _POINTER,
+        ctypes.c_int,
+        ctypes.c_int,
+        *[_POINTER] * 3,
+        _INTEGER,
+        *[_POINTER] * 3,
+        _INTEGER,
+    ),
+    "rescore": (
+        None,
+        _POINTER,
+        _POINTER,
+        ctypes.c_int,
+        ctypes.c_int,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+        *[_POINTER] * 3,
+    ),
+    "scan_signs": (
+        None,
+        _POINTER,
+        _INTEGER,
+        *[_POINTER] * 5,
+        _INTEGER,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+    ),
+    "scan_codes": (
+        None,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+        *[_POINTER] * 3,
+        _INTEGER,
+        _POINTER,
+        _POINTER,
+        _INTEGER,
+    ),
     "search_postings": (None, *[_POINTER] * 9, _INTEGER, _INTEGER, _POINTER, _POINTER, _INTEGER),
 }
 
@@ -47,18 +131,26 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
 class Kernels:
     """The functions of one level of a compiled library; calls release the interpreter's lock.
 
-    `level` is its name, `lanes` the float32 of a register, `panel` the columns that a panelled matrix keeps side by side.
+    `level` is its name, `lanes` the float32 of a register, `panel` the columns that a panelled
+    matrix keeps side by side.
     """
 
     def __init__(self, library: ctypes.CDLL, level: str) -> None:
         self.level = level
-        self._functions = {name: _bound(library, f"nf_{name}_{level}", signature) for name, signature in SIGNATURES.items()}
+        self._functions = {
+            name: _bound(library, f"nf_{name}_{level}", signature)
+            for name, signature in SIGNATURES.items()
+        }
         self.lanes = int(self.call("lanes"))
         self.panel = 2 * self.lanes
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Call a function of SIGNATURES. An array is passed by its address and must be contiguous; it is written where the C says so."""
-        return self._functions[name](*(_address(value) if isinstance(value, np.ndarray) else value for value in arguments))
+        """Call a function of SIGNATURES. An array is passed by its address and must be contiguous;
+        it is written where the C says so.
+        """
+        return self._functions[name](
+            *(_address(value) if isinstance(value, np.ndarray) else value for value in arguments)
+        )
 
     def padded(self, count: int) -> int:
         """`count`, rounded up to whole panels."""
@@ -77,11 +169,17 @@ def _address(array: npt.NDArray[Any]) -> int:
 
 
 def runnable(path: Path = LIBRARY) -> tuple[str, ...]:
-    """The levels in the library at `path` that this processor can run, best first; none where there is no library."""
+    """The levels in the library at `path` that this processor can run, best first; none where there
+    is no library.
+    """
     library = _opened(path)
     if library is None:
         return ()
-    return tuple(level for level in levels() if hasattr(library, f"nf_lanes_{level}") and library.nf_supports(level.encode()))
+    return tuple(
+        level
+        for level in levels()
+        if hasattr(library, f"nf_lanes_{level}") and library.nf_supports(level.encode())
+    )
 
 
 @functools.cache
@@ -94,21 +192,31 @@ def kernels(level: str | None = None, *, path: Path = LIBRARY) -> Kernels:
     library = _opened(path)
     if library is None or not possible:
         raise ModelError(
-            "nearfield's kernels are not compiled here: there was no working C compiler at the installation, or their sources have "
+            "nearfield's kernels are not compiled here: there was no working C compiler at the "
+            "installation, or their sources have "
             "changed since; run python -m nearfield.kernels.compile"
         )
     if level is not None and level not in possible:
-        raise ModelError(f"this processor cannot run the kernels of level {level!r}; it runs {', '.join(possible)}")
+        raise ModelError(
+            f"this processor cannot run the kernels of level {level!r}; it runs "
+            f"{', '.join(possible)}"
+        )
     return Kernels(library, level or possible[0])
 
 
 @functools.cache
 def _opened(path: Path) -> ctypes.CDLL | None:
-    """The library, where it is there and was compiled from the sources beside it: functions of others would take other arguments."""
+    """The library, where it is there and was compiled from the sources beside it: functions of
+    others would take other arguments.
+    """
     try:
         if damaged(path):  # before it is loaded, which runs some of it
             advice = "compile it again: python -m nearfield.kernels.compile"
-            warnings.warn(f"{path}: is damaged, and torch and numpy do its work; {advice}", NearfieldWarning, stacklevel=2)
+            warnings.warn(
+                f"{path}: is damaged, and torch and numpy do its work; {advice}",
+                NearfieldWarning,
+                stacklevel=2,
+            )
             return None
         library = ctypes.CDLL(str(path))
         library.nf_sources.restype = ctypes.c_uint32

@@ -20,13 +20,21 @@ Floats = npt.NDArray[np.float32]
 
 
 class Matrix:
-    """Linear layers of as many inputs, one below the other: `weights` each (rows, columns) float32, `biases` each (rows,).
+    """Linear layers of as many inputs, one below the other: `weights` each (rows, columns) float32,
+    `biases` each (rows,).
 
-    8-bit weights are integers times a scale of their row; the inputs of a product become 8-bit integers between the least and the
-    greatest of a token, so that nothing is calibrated.
+    8-bit weights are integers times a scale of their row; the inputs of a product become 8-bit
+    integers between the least and the greatest of a token, so that nothing is calibrated.
     """
 
-    def __init__(self, kernels: Kernels, weights: Sequence[Floats], biases: Sequence[Floats], *, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        kernels: Kernels,
+        weights: Sequence[Floats],
+        biases: Sequence[Floats],
+        *,
+        precision: str = "float32",
+    ) -> None:
         self._kernels, kind = kernels, PRECISIONS.index(precision)
         rows, columns = sum(len(part) for part in weights), weights[0].shape[1]
         units, padded = kernels.call("units", kind, columns), kernels.padded(rows)
@@ -35,8 +43,19 @@ class Matrix:
         self._bias = np.zeros(padded, np.float32)
         self._scales = np.zeros(padded if precision == "int8" else 0, np.float32)
         self._sums = np.zeros((-(-columns // SLICE), len(self._scales)), np.float32)
-        addresses = {name: array.ctypes.data for name, array in (("scales", self._scales), ("sums", self._sums))}
-        self.layout = MatrixLayout(kind, rows, columns, units, self._panels.ctypes.data, self._bias.ctypes.data, **addresses)
+        addresses = {
+            name: array.ctypes.data
+            for name, array in (("scales", self._scales), ("sums", self._sums))
+        }
+        self.layout = MatrixLayout(
+            kind,
+            rows,
+            columns,
+            units,
+            self._panels.ctypes.data,
+            self._bias.ctypes.data,
+            **addresses,
+        )
         self.fill(weights, biases)
 
     def fill(self, weights: Sequence[Floats], biases: Sequence[Floats]) -> None:
@@ -50,14 +69,20 @@ class Matrix:
 
 
 class Turned:
-    """The linear layers `weights` as in `Matrix`, turned round: their outputs are its inputs, and their inputs its outputs. No biases."""
+    """The linear layers `weights` as in `Matrix`, turned round: their outputs are its inputs, and
+    their inputs its outputs. No biases.
+    """
 
-    def __init__(self, kernels: Kernels, weights: Sequence[Floats], *, precision: str = "float32") -> None:
+    def __init__(
+        self, kernels: Kernels, weights: Sequence[Floats], *, precision: str = "float32"
+    ) -> None:
         self._kernels, kind = kernels, PRECISIONS.index(precision)
         columns, rows = sum(len(part) for part in weights), weights[0].shape[1]
         units, padded = kernels.call("units", kind, columns), kernels.padded(rows)
         self._panels, self._bias = aligned(padded * units), np.zeros(padded, np.float32)
-        self.layout = MatrixLayout(kind, rows, columns, units, self._panels.ctypes.data, self._bias.ctypes.data)
+        self.layout = MatrixLayout(
+            kind, rows, columns, units, self._panels.ctypes.data, self._bias.ctypes.data
+        )
         self.fill(weights)
 
     def fill(self, weights: Sequence[Floats]) -> None:
@@ -67,7 +92,9 @@ class Turned:
 
 
 def aligned(count: int) -> Floats:
-    """`count` float32, not set, from the start of a cache line: a register read from two takes twice as long."""
+    """`count` float32, not set, from the start of a cache line: a register read from two takes
+    twice as long.
+    """
     room = np.empty(count + 16, np.float32)
     start = -room.ctypes.data % 64 // 4
     return room[start : start + count]

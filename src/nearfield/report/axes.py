@@ -11,26 +11,65 @@ from typing import Any
 from nearfield.types.numbers import score, signed
 
 SAME = 1e-9  # a smaller difference is rounding
-LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False}
+LEGEND = {
+    "orientation": "h",
+    "x": 0,
+    "y": 1.02,
+    "yanchor": "bottom",
+    "itemclick": False,
+    "itemdoubleclick": False,
+}
 
 
 def layout(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """A figure's layout with its own `parts`: no background, no zoom by dragging (a finger scrolls the page), calm hover labels."""
+    """A figure's layout with its own `parts`: no background, no zoom by dragging (a finger scrolls
+    the page), calm hover labels.
+    """
     clear = "rgba(0,0,0,0)"
-    hover = {"bgcolor": "$panel", "bordercolor": "$rule", "align": "left", "font": {"color": "$ink", "size": 13}}
+    hover = {
+        "bgcolor": "$panel",
+        "bordercolor": "$rule",
+        "align": "left",
+        "font": {"color": "$ink", "size": 13},
+    }
     margin = {"l": 32, "r": 10, "t": 10, "b": 44}
-    shared = {"paper_bgcolor": clear, "plot_bgcolor": clear, "font": {"color": "$muted"}, "hoverlabel": hover, "margin": margin}
+    shared = {
+        "paper_bgcolor": clear,
+        "plot_bgcolor": clear,
+        "font": {"color": "$muted"},
+        "hoverlabel": hover,
+        "margin": margin,
+    }
     return {**shared, "dragmode": False, "hovermode": "closest", **parts}
 
 
 def frame(title: str = "") -> dict[str, Any]:
     """An axis without its range and ticks."""
-    lines = {"gridcolor": "$grid", "linecolor": "$rule", "zeroline": False, "fixedrange": True, "automargin": True, "ticks": ""}
-    return {**lines, "title": {"text": safe(title), "font": {"color": "$muted", "size": 13}, "standoff": 10}}
+    lines = {
+        "gridcolor": "$grid",
+        "linecolor": "$rule",
+        "zeroline": False,
+        "fixedrange": True,
+        "automargin": True,
+        "ticks": "",
+    }
+    return {
+        **lines,
+        "title": {"text": safe(title), "font": {"color": "$muted", "size": 13}, "standoff": 10},
+    }
 
 
-def score_axis(values: Sequence[float], *, title: str = "", ticks: int = 5, pad: float = 0.08, sign: bool = False) -> dict[str, Any]:
-    """An axis for a measure: its ticks are written as scores are written everywhere (.64), none past what a measure can be."""
+def score_axis(
+    values: Sequence[float],
+    *,
+    title: str = "",
+    ticks: int = 5,
+    pad: float = 0.08,
+    sign: bool = False,
+) -> dict[str, Any]:
+    """An axis for a measure: its ticks are written as scores are written everywhere (.64), none
+    past what a measure can be.
+    """
     low, high = min(values), max(values)
     least, most = min(low, -1.0 if sign else 0.0), max(high, 1.0)
     room = (high - low or 0.1) * pad
@@ -50,16 +89,32 @@ def _tick(value: float, step: float, *, sign: bool) -> str:
     return "0" if abs(value) < step / 2 else text[: len(text) - max(0, 3 - digits)]
 
 
-def line(x: Sequence[Any], y: Sequence[Any], *, color: str, width: float = 2, dash: str = "solid") -> dict[str, Any]:
+def line(
+    x: Sequence[Any], y: Sequence[Any], *, color: str, width: float = 2, dash: str = "solid"
+) -> dict[str, Any]:
     """A line without hover."""
     style = {"color": color, "width": width, "dash": dash}
-    return {"type": "scatter", "mode": "lines", "x": list(x), "y": list(y), "line": style, "hoverinfo": "skip", "showlegend": False}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(x),
+        "y": list(y),
+        "line": style,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
-def points(x: Sequence[float], y: Sequence[float | None], *, color: str, hover: Sequence[str]) -> dict[str, Any]:
+def points(
+    x: Sequence[float], y: Sequence[float | None], *, color: str, hover: Sequence[str]
+) -> dict[str, Any]:
     """A line with its points; `hover` is escaped text for each."""
     marker = {"color": color, "size": 7, "line": {"color": color, "width": 2}}
-    text = {"customdata": [[one] for one in hover], "hovertemplate": "%{customdata[0]}<extra></extra>", "hoverinfo": "all"}
+    text = {
+        "customdata": [[one] for one in hover],
+        "hovertemplate": "%{customdata[0]}<extra></extra>",
+        "hoverinfo": "all",
+    }
     return {**line(x, y, color=color, width=2.5), "mode": "lines+markers", "marker": marker, **text}
 
 

@@ -1,4 +1,6 @@
-"""The model card: the README.md of a tuned model's folder, as the hub and sentence-transformers read it."""
+"""The model card: the README.md of a tuned model's folder, as the hub and sentence-transformers
+read it.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,21 @@ def model_card(run: RunFacts) -> str:
     """The card as Markdown with YAML front matter; what the run has not written is left out."""
     about = run.about
     title = f"# {_plain(about.model)} tuned on {_plain(about.collection)}"
-    opening = f"A sentence embedding model: {_linked(about.model)}, tuned on the collection {_code(about.collection)} with nearfield."
-    use = _USE if about.kind in ("", "dense") else _USE.split("\n\nor, with")[0]  # the snippet of sentence-transformers is a dense model's
-    parts = [_front_matter(run), title, opening, *_verdict(run), *_comparison(run), use, *_training(run)]
+    opening = (
+        f"A sentence embedding model: {_linked(about.model)}, tuned on the collection "
+        f"{_code(about.collection)} with nearfield."
+    )
+    # the snippet of sentence-transformers is a dense model's
+    use = _USE if about.kind in ("", "dense") else _USE.split("\n\nor, with")[0]
+    parts = [
+        _front_matter(run),
+        title,
+        opening,
+        *_verdict(run),
+        *_comparison(run),
+        use,
+        *_training(run),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -59,7 +73,8 @@ def _front_matter(run: RunFacts) -> str:
         facts |= {"language": list(terms.languages)} if terms.languages else {}
         facts |= {"license": terms.licence.lower()} if terms.licence else {}
     facts |= {"model-index": [_results(run)]} if run.verdict else {}
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=True)}" for name, value in facts.items()]  # JSON is YAML
+    # JSON is YAML
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=True)}" for name, value in facts.items()]
     return "\n".join(["---", *lines, "---"])
 
 
@@ -67,10 +82,21 @@ def _results(run: RunFacts) -> dict[str, Any]:
     """The test's main measure in the hub's own form for results."""
     verdict = run.verdict
     assert verdict is not None
-    dataset = {"name": f"{verdict.collection} ({verdict.split})", "type": verdict.collection, "split": verdict.split}
-    metric = {"type": verdict.measure.lower().replace("@", "_at_"), "name": verdict.measure, "value": round(verdict.tuned.mean, 4)}
+    dataset = {
+        "name": f"{verdict.collection} ({verdict.split})",
+        "type": verdict.collection,
+        "split": verdict.split,
+    }
+    metric = {
+        "type": verdict.measure.lower().replace("@", "_at_"),
+        "name": verdict.measure,
+        "value": round(verdict.tuned.mean, 4),
+    }
     task = {"type": "information-retrieval", "name": "Information Retrieval"}
-    return {"name": f"{run.about.model}-{run.about.collection}", "results": [{"task": task, "dataset": dataset, "metrics": [metric]}]}
+    return {
+        "name": f"{run.about.model}-{run.about.collection}",
+        "results": [{"task": task, "dataset": dataset, "metrics": [metric]}],
+    }
 
 
 def _verdict(run: RunFacts) -> Iterator[str]:
@@ -78,7 +104,10 @@ def _verdict(run: RunFacts) -> Iterator[str]:
         return
     yield "## Verdict"
     said = _plain(advice(run.verdict, run.comparison))
-    yield f"**{_plain(headline(run.verdict))}** {_plain(in_one_line(run.verdict, run.about.model))}. {said}"
+    yield (
+        f"**{_plain(headline(run.verdict))}** "
+        f"{_plain(in_one_line(run.verdict, run.about.model))}. {said}"
+    )
     if run.verdict.forgotten:
         yield "\n".join(f"- Guard {_plain(guard_line(guard))}." for guard in run.verdict.forgotten)
 
@@ -103,13 +132,23 @@ def _table(comparison: Comparison) -> Iterator[str]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     dim = UNKNOWN if row.dim is None else str(row.dim)
-    return _plain(row.name), estimated(row.estimate), row.letters, dim, row.storage or UNKNOWN, size(row.bytes_per_document)
+    return (
+        _plain(row.name),
+        estimated(row.estimate),
+        row.letters,
+        dim,
+        row.storage or UNKNOWN,
+        size(row.bytes_per_document),
+    )
 
 
 def _training(run: RunFacts) -> Iterator[str]:
     yield "## Training"
     yield _fenced("sh", command(run))
-    for title, facts in (("Model and data (fingerprints are SHA-256)", run.data), ("Environment", run.environment)):
+    for title, facts in (
+        ("Model and data (fingerprints are SHA-256)", run.data),
+        ("Environment", run.environment),
+    ):
         lines = _lines(facts)
         if lines:
             yield f"{title}:"
@@ -143,4 +182,6 @@ def _code(text: str) -> str:
 def _plain(text: str) -> str:
     """Text from data that Markdown takes as it stands."""
     line = " ".join(text.split())
-    return "".join(f"\\{character}" if character in "\\`*_<>#|~" else character for character in line)
+    return "".join(
+        f"\\{character}" if character in "\\`*_<>#|~" else character for character in line
+    )

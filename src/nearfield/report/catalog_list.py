@@ -23,17 +23,24 @@ _TITLES = {
 
 
 def list_tables(known: Iterable[Card], cached: Collection[str]) -> Iterator[RenderableType]:
-    """A heading and a table for each kind of model there is, those behind an API on their own; `cached` are names."""
+    """A heading and a table for each kind of model there is, those behind an API on their own;
+    `cached` are names.
+    """
     cards = list(known)
     width = max((len(card.name) for card in cards), default=0)
     for kind in KINDS:
         for local in (True, False):
             rows = [card for card in cards if card.kind == kind and card.local == local]
             if rows:
-                yield Text(f"{_TITLES[kind]}{'' if local else ', behind an API'}", style="bold cyan")
+                yield Text(
+                    f"{_TITLES[kind]}{'' if local else ', behind an API'}", style="bold cyan"
+                )
                 yield _table(rows, cached, local=local, width=width)
     there = f"; ● {count(len(cached))} in the cache" if cached else ""
-    yield Text(f"{plural(len(cards), 'model')}{there}. nearfield models show NAME tells all of one.", style="dim")
+    yield Text(
+        f"{plural(len(cards), 'model')}{there}. nearfield models show NAME tells all of one.",
+        style="dim",
+    )
 
 
 def parameters(number: int | None) -> str:
@@ -62,7 +69,11 @@ def _table(rows: list[Card], cached: Collection[str], *, local: bool, width: int
     table.add_column("licence" if local else "provider", min_width=15, no_wrap=True)
     for card in rows:
         contract, terms = card.contract, card.contract.terms
-        price = UNKNOWN if terms.price_per_million_tokens is None else dollars(terms.price_per_million_tokens)
+        price = (
+            UNKNOWN
+            if terms.price_per_million_tokens is None
+            else dollars(terms.price_per_million_tokens)
+        )
         table.add_row(
             "●" if card.name in cached else "",
             card.name,

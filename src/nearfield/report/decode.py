@@ -11,7 +11,14 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from nearfield.errors import InputError
 
-_WANTED = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "an object", list: "a list"}
+_WANTED = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+}
 _ACCEPTED: dict[type, tuple[type, ...]] = {float: (int, float)}
 
 
@@ -29,29 +36,40 @@ class Place:
 
     def error(self, message: str) -> InputError:
         """The error that names this place."""
-        return InputError(f"{self.field}: {message}" if self.field else message, path=self.path, line=self.line)
+        return InputError(
+            f"{self.field}: {message}" if self.field else message, path=self.path, line=self.line
+        )
 
 
 def decode(kind: Any, value: Any, place: Place) -> Any:
     """`value` as a `kind`: a dataclass, tuple[X, ...], Mapping[str, X], X | None, or a plain type.
 
-    Fields that the dataclass does not have are left out, because a newer version may write more. Raises InputError that
-    names the file and the field, what was got and what was wanted.
+    Fields that the dataclass does not have are left out, because a newer version may write more.
+    Raises InputError that names the file and the field, what was got and what was wanted.
     """
     origin, parts = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
     if origin in (Union, types.UnionType):
-        return None if value is None else decode(next(part for part in parts if part is not types.NoneType), value, place)
+        return (
+            None
+            if value is None
+            else decode(next(part for part in parts if part is not types.NoneType), value, place)
+        )
     if dataclasses.is_dataclass(kind):
         return _object(kind, _checked(dict, value, place), place)
     if origin is tuple:
         values = _checked(list, value, place)
         if parts[0] is float and all(type(item) in (int, float) for item in values):
             return tuple(map(float, values))
-        return tuple(decode(parts[0], item, place.inner(f"[{number}]")) for number, item in enumerate(values))
+        return tuple(
+            decode(parts[0], item, place.inner(f"[{number}]")) for number, item in enumerate(values)
+        )
     if origin in (dict, Mapping):
-        return {name: decode(parts[1], item, place.inner(f".{name}")) for name, item in _checked(dict, value, place).items()}
+        return {
+            name: decode(parts[1], item, place.inner(f".{name}"))
+            for name, item in _checked(dict, value, place).items()
+        }
     return _checked(kind, value, place)
 
 
@@ -70,7 +88,11 @@ def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
     """Each field's type, and whether it must be there."""
     hints, missing = get_type_hints(kind), dataclasses.MISSING
     return {
-        field.name: (hints[field.name], field.default is missing and field.default_factory is missing) for field in dataclasses.fields(kind)
+        field.name: (
+            hints[field.name],
+            field.default is missing and field.default_factory is missing,
+        )
+        for field in dataclasses.fields(kind)
     }
 
 

@@ -21,8 +21,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class About:
-    """run.json: what was tuned on what; `kind` is that of the model's embeddings. `seconds` holds each stage's time; `source`, `guards`,
-    `to` and `pairs` are the command's arguments."""
+    """run.json: what was tuned on what; `kind` is that of the model's embeddings. `seconds` holds
+    each stage's time; `source`, `guards`, `to` and `pairs` are the command's arguments.
+    """
 
     model: str
     collection: str
@@ -102,7 +103,9 @@ class Example:
 
 @dataclass(frozen=True)
 class FusionChoice:
-    """What the score of each head counts for, by kind, and dev's mean with the weights of before and with these."""
+    """What the score of each head counts for, by kind, and dev's mean with the weights of before
+    and with these.
+    """
 
     weights: Mapping[str, float]
     before: float
@@ -130,15 +133,20 @@ class RunFacts:
 
 
 def read_run(folder: str | Path) -> RunFacts:
-    """The facts in the run folder at `folder`. Parts that are not there are left empty; run.json must be there.
+    """The facts in the run folder at `folder`. Parts that are not there are left empty; run.json
+    must be there.
 
     Raises InputError that names the file, and the field or line, where something is broken.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError("is no folder; give the folder of a run, as `nearfield tune` printed it", path=folder)
+        raise InputError(
+            "is no folder; give the folder of a run, as `nearfield tune` printed it", path=folder
+        )
     if not (folder / "run.json").is_file():
-        raise InputError("holds no run.json, so it is no folder that `nearfield tune` wrote", path=folder)
+        raise InputError(
+            "holds no run.json, so it is no folder that `nearfield tune` wrote", path=folder
+        )
     return RunFacts(
         folder=folder,
         about=_about(folder),
@@ -161,7 +169,11 @@ def _about(folder: Path) -> About:
     path = folder / "run.json"
     about: About = decode(About, read_json(path), Place(path))
     if about.format != FORMAT:
-        raise InputError(f"has format {about.format}; this nearfield reads format {FORMAT}: use the version that wrote it", path=path)
+        raise InputError(
+            f"has format {about.format}; this nearfield reads format {FORMAT}: use "
+            "the version that wrote it",
+            path=path,
+        )
     return about
 
 
@@ -170,7 +182,9 @@ def _optional(path: Path, kind: Any, missing: T) -> Any | T:
 
 
 def _steps(path: Path) -> Iterator[Step]:
-    """A last line that was cut off while it was written is left out; any other broken line is an error."""
+    """A last line that was cut off while it was written is left out; any other broken line is an
+    error.
+    """
     if not path.is_file():
         return
     lines = path.read_bytes().split(b"\n")

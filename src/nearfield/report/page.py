@@ -26,14 +26,19 @@ from nearfield.types.comparison import Comparison
 
 NAME = "report.html"
 SHOWN = ("R@10", "R@100", "RR@10")  # measures with a column of their own in the first table
-_CODE = re.compile(r"\n[ \t]{2,}\S|^\s*(async def|def|class|import|from|function|public|fn|const|#include)\b|[;{}]\s*$", re.MULTILINE)
+_CODE = re.compile(
+    r"\n[ \t]{2,}\S|^\s*(async "
+    r"def|def|class|import|from|function|public|fn|const|#include)\b|[;{}]\s*$",
+    re.MULTILINE,
+)
 
 
 def write_report(run_folder: str | Path) -> Path:
-    """Write report.html into the run folder and return its path; parts that the run lacks are named there as missing.
+    """Write report.html into the run folder and return its path; parts that the run lacks are named
+    there as missing.
 
-    Raises InputError for a folder that is no run or is damaged, MissingExtra without plotly and jinja2, StorageError when
-    it cannot be written.
+    Raises InputError for a folder that is no run or is damaged, MissingExtra without plotly and
+    jinja2, StorageError when it cannot be written.
     """
     facts = read_run(run_folder)
     path = facts.folder / NAME
@@ -46,7 +51,9 @@ def render(facts: RunFacts) -> str:
     jinja2 = require("jinja2", extra="report")
     plotly = require("plotly.offline", extra="report")
     markup = require("markupsafe", extra="report").Markup
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     environment.filters |= _FILTERS
     drawn = _plots(facts)
     scripts = {"plotly": _script(plotly.get_plotlyjs()), "js": _script(_resource("page.js"))}
@@ -106,7 +113,9 @@ def _parts(facts: RunFacts) -> dict[str, Any]:
         "matrix": _matrix(storage) if storage else None,
         "measure": _measure(facts),
         "dev_title": f"{evaluated} on dev by step" if evaluated else "Dev by step",
-        "seconds": ", ".join(f"{stage} {numbers.duration(time)}" for stage, time in facts.about.seconds.items()),
+        "seconds": ", ".join(
+            f"{stage} {numbers.duration(time)}" for stage, time in facts.about.seconds.items()
+        ),
         "merge": facts.merge,
         "fusion": words.fusion(**vars(facts.fusion)) if facts.fusion else "",
         "guards": list(facts.merge[0].guards) if facts.merge else [],
@@ -119,9 +128,18 @@ def _parts(facts: RunFacts) -> dict[str, Any]:
 
 
 def _measures(comparison: Comparison | None) -> dict[str, list[str]]:
-    """The measures beside the main one: those that the table shows at once, and those that it shows when asked."""
-    others = [name for name in comparison.rows[0].means if name != comparison.measure] if comparison else []
-    return {"shown": [name for name in others if name in SHOWN], "others": [name for name in others if name not in SHOWN]}
+    """The measures beside the main one: those that the table shows at once, and those that it shows
+    when asked.
+    """
+    others = (
+        [name for name in comparison.rows[0].means if name != comparison.measure]
+        if comparison
+        else []
+    )
+    return {
+        "shown": [name for name in others if name in SHOWN],
+        "others": [name for name in others if name not in SHOWN],
+    }
 
 
 def _reproduction(facts: RunFacts) -> dict[str, Any]:
@@ -136,7 +154,10 @@ def _reproduction(facts: RunFacts) -> dict[str, Any]:
 def _about(facts: RunFacts) -> str:
     about = facts.about
     sizes = ", ".join(f"{numbers.count(size)} {split}" for split, size in about.split_sizes.items())
-    parts = [f"{about.model} tuned on {about.collection}", f"{numbers.count(about.documents)} documents" if about.documents else ""]
+    parts = [
+        f"{about.model} tuned on {about.collection}",
+        f"{numbers.count(about.documents)} documents" if about.documents else "",
+    ]
     parts += [f"queries: {sizes}" if sizes else "", _day(about.started)]
     return " · ".join(part for part in parts if part)
 
@@ -171,19 +192,30 @@ def _matrix(storage: Comparison) -> dict[str, Any]:
     cells = {(row.model, row.storage, row.dim): row for row in storage.rows}
     groups = []
     for model in dict.fromkeys(row.model for row in storage.rows):
-        lines = [(kind, [cells.get((model, kind, dim)) for dim in dims]) for kind in plots.storage_types(storage)]
+        lines = [
+            (kind, [cells.get((model, kind, dim)) for dim in dims])
+            for kind in plots.storage_types(storage)
+        ]
         groups.append((model, [(kind, rows) for kind, rows in lines if any(rows)]))
     return {"dims": dims, "groups": groups}
 
 
 def _by_change(examples: tuple[Example, ...], *, gained: bool) -> list[Example]:
-    chosen = [example for example in examples if (example.after > example.before if gained else example.after < example.before)]
+    chosen = [
+        example
+        for example in examples
+        if (example.after > example.before if gained else example.after < example.before)
+    ]
     return sorted(chosen, key=lambda example: example.before - example.after, reverse=not gained)
 
 
 def _figures(drawn: Mapping[str, Plot | None]) -> str:
     """The figures as JSON that can stand inside a script element whatever texts are in it."""
-    value = {name: {"data": plot.data, "layout": plot.layout, "height": plot.height} for name, plot in drawn.items() if plot}
+    value = {
+        name: {"data": plot.data, "layout": plot.layout, "height": plot.height}
+        for name, plot in drawn.items()
+        if plot
+    }
     text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -200,14 +232,23 @@ def _finite(value: Any) -> Any:
 
 
 def _policy(scripts: Any) -> str:
-    """A content security policy: nothing is loaded from anywhere, and no script runs but the page's own two, by their hash."""
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    """A content security policy: nothing is loaded from anywhere, and no script runs but the page's
+    own two, by their hash.
+    """
+    hashes = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    ]
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _script(text: str) -> str:
-    """JavaScript that can stand inside a script element; line ends as the browser reads them, for the hash."""
+    """JavaScript that can stand inside a script element; line ends as the browser reads them, for
+    the hash.
+    """
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
 
 
@@ -225,7 +266,10 @@ def _is_code(text: str) -> bool:
 
 
 _FILTERS = {
-    **{name: getattr(numbers, name) for name in ("count", "interval", "p_value", "queries", "score", "signed", "size", "speed")},
+    **{
+        name: getattr(numbers, name)
+        for name in ("count", "interval", "p_value", "queries", "score", "signed", "size", "speed")
+    },
     "clip": clipped,
     "guard_line": words.guard_line,
     "is_code": _is_code,

@@ -25,13 +25,23 @@ class Cost(Protocol):
         """Tokens that each document grows by."""
 
 
-def prompts_table(comparison: Comparison, costs: Mapping[str, Cost], *, without: str) -> RenderableType:
-    """Each use of the prompts, best first: the measure with its interval, its paired difference to the row called `without`, the
-    tokens that it adds, and the speeds."""
+def prompts_table(
+    comparison: Comparison, costs: Mapping[str, Cost], *, without: str
+) -> RenderableType:
+    """Each use of the prompts, best first: the measure with its interval, its paired difference to
+    the row called `without`, the tokens that it adds, and the speeds.
+    """
     rows = comparison.rows
     against = {row.name: _against(comparison, row.name, without) for row in rows}
 
-    def column(title: str, cell: Callable[[Row], str], keep: int, *, right: bool = True, folds: bool = False) -> Column:
+    def column(
+        title: str,
+        cell: Callable[[Row], str],
+        keep: int,
+        *,
+        right: bool = True,
+        folds: bool = False,
+    ) -> Column:
         return Column(title, tuple(cell(row) for row in rows), keep, right, folds)
 
     columns = (
@@ -45,13 +55,18 @@ def prompts_table(comparison: Comparison, costs: Mapping[str, Cost], *, without:
         column("ms a query", lambda row: speed(row.query_milliseconds), 5),
         column("documents/s", lambda row: speed(row.documents_per_second), 4),
     )
-    title = f"{comparison.collection} {comparison.split}: {len(comparison.query_ids):,} queries, {comparison.documents:,} documents"
+    title = (
+        f"{comparison.collection} {comparison.split}: {len(comparison.query_ids):,} queries, "
+        f"{comparison.documents:,} documents"
+    )
     return Fitted(title, columns)
 
 
 def _against(comparison: Comparison, name: str, without: str) -> tuple[str, str]:
     """The difference to the row called `without` with its interval, and its corrected p."""
-    pair: PairTest | None = next((pair for pair in comparison.pairs if {pair.a, pair.b} == {name, without}), None)
+    pair: PairTest | None = next(
+        (pair for pair in comparison.pairs if {pair.a, pair.b} == {name, without}), None
+    )
     if pair is None or name == without:
         return UNKNOWN, UNKNOWN
     found = pair.difference

@@ -14,26 +14,47 @@ from nearfield.train.recipe import default_recipe
 
 
 def command(facts: RunFacts) -> str:
-    """The command line that makes this run again, with its recipe in recipe.toml where that is not the default one of the kind.
+    """The command line that makes this run again, with its recipe in recipe.toml where that is not
+    the default one of the kind.
 
     Of a run that did not record its arguments, data and guards go by their names.
     """
     about, data = facts.about, facts.data
-    words = ["nearfield", "tune", str(data.get("model", about.model)), "--on", str(data.get("source") or about.source or about.collection)]
+    words = [
+        "nearfield",
+        "tune",
+        str(data.get("model", about.model)),
+        "--on",
+        str(data.get("source") or about.source or about.collection),
+    ]
     for guard in data.get("guard_sources") or about.guards or data.get("guards") or ():
         words += ["--guard", str(guard)]
     words += ["--pairs", about.pairs] if about.pairs else []
     words += ["--to", about.to] if about.to else []
     default = json.loads(json.dumps(dataclasses.asdict(default_recipe(about.kind))))
-    return shlex.join([*words, *(("--recipe", "recipe.toml") if facts.recipe and dict(facts.recipe) != default else ())])
+    return shlex.join(
+        [
+            *words,
+            *(
+                ("--recipe", "recipe.toml")
+                if facts.recipe and dict(facts.recipe) != default
+                else ()
+            ),
+        ]
+    )
 
 
 def toml(recipe: Mapping[str, Any], *, table: str = "") -> str:
-    """The recipe as the TOML file that `--recipe` reads; null values, which TOML has not, are left out.
+    """The recipe as the TOML file that `--recipe` reads; null values, which TOML has not, are left
+    out.
 
     `table` is the dotted name of the table that these values are in.
     """
-    lines = [f"{_key(name)} = {_value(value)}" for name, value in recipe.items() if value is not None and not isinstance(value, Mapping)]
+    lines = [
+        f"{_key(name)} = {_value(value)}"
+        for name, value in recipe.items()
+        if value is not None and not isinstance(value, Mapping)
+    ]
     for name, value in recipe.items():
         if isinstance(value, Mapping):
             inner = f"{table}.{_key(name)}".removeprefix(".")
@@ -42,8 +63,9 @@ def toml(recipe: Mapping[str, Any], *, table: str = "") -> str:
 
 
 def flat(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Nested facts as lines: `guards pydoc-topics` for {"guards": {"pydoc-topics": ...}}, a list's facts by their
-    numbers; empty values are left out."""
+    """Nested facts as lines: `guards pydoc-topics` for {"guards": {"pydoc-topics": ...}}, a list's
+    facts by their numbers; empty values are left out.
+    """
     lines: dict[str, str] = {}
     for name, value in facts.items():
         if isinstance(value, Mapping):
@@ -70,12 +92,20 @@ def _key(name: str) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(name)} = {_value(item)}" for name, item in value.items() if item is not None) + " }"
+        return (
+            "{ "
+            + ", ".join(
+                f"{_key(name)} = {_value(item)}" for name, item in value.items() if item is not None
+            )
+            + " }"
+        )
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     return _text(value)
 
 
 def _text(value: Any) -> str:
-    """A plain value as JSON writes it, which TOML reads, but for the one control character that JSON leaves as it is."""
+    """A plain value as JSON writes it, which TOML reads, but for the one control character that
+    JSON leaves as it is.
+    """
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

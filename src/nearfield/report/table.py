@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -12,10 +13,27 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from nearfield.report.words import LETTERS, advice, enough_queries, guard_line, headline, in_one_line
+from nearfield.report.words import (
+    LETTERS,
+    advice,
+    enough_queries,
+    guard_line,
+    headline,
+    in_one_line,
+)
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
-from nearfield.types.numbers import UNKNOWN, count, interval, p_value, queries, score, signed, size, speed
+from nearfield.types.numbers import (
+    UNKNOWN,
+    count,
+    interval,
+    p_value,
+    queries,
+    score,
+    signed,
+    size,
+    speed,
+)
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
@@ -49,7 +67,9 @@ class Choice(Protocol):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table that fits itself to the terminal: a larger `keep` goes later, those with 9 stay; what `folds` is narrowed."""
+    """One column of a table that fits itself to the terminal: a larger `keep` goes later, those
+    with 9 stay; what `folds` is narrowed.
+    """
 
     title: str
     cells: tuple[str, ...]
@@ -65,22 +85,38 @@ class Column:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A table that leaves out its least needed columns where the terminal is narrow, and says so below."""
+    """A table that leaves out its least needed columns where the terminal is narrow, and says so
+    below.
+    """
 
     title: str
     columns: tuple[Column, ...]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         shown, hidden = self._fit(options.max_width)
-        table = Table(title=Text(self.title), title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 2, 0, 0))
+        table = Table(
+            title=Text(self.title),
+            title_justify="left",
+            title_style="bold",
+            header_style="dim",
+            box=None,
+            padding=(0, 2, 0, 0),
+        )
         for column in shown:
-            table.add_column(Text(column.title), justify="right" if column.right else "left", no_wrap=not column.folds, overflow="fold")
+            table.add_column(
+                Text(column.title),
+                justify="right" if column.right else "left",
+                no_wrap=not column.folds,
+                overflow="fold",
+            )
         for number, cells in enumerate(zip(*(column.cells for column in shown), strict=True)):
             table.add_row(*(Text(cell) for cell in cells), style="bold" if number == 0 else "")
         yield table
         if hidden:
             yield Text(
-                f"Left out to fit: {', '.join(column.title for column in hidden)} (a wider terminal or --json shows them).", style="dim"
+                f"Left out to fit: {', '.join(column.title for column in hidden)} (a wider "
+                "terminal or --json shows them).",
+                style="dim",
             )
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
@@ -91,8 +127,16 @@ class Fitted:
         hidden: list[Column] = []
         while shown:
             least = min(reversed(shown), key=lambda column: column.keep)
-            folded = FOLDED if least.keep >= 8 else width  # a long name is folded before a number that was asked for goes
-            if least.keep >= 9 or sum((min(column.width, folded) if column.folds else column.width) + 2 for column in shown) <= width:
+            # a long name is folded before a number that was asked for goes
+            folded = FOLDED if least.keep >= 8 else width
+            if (
+                least.keep >= 9
+                or sum(
+                    (min(column.width, folded) if column.folds else column.width) + 2
+                    for column in shown
+                )
+                <= width
+            ):
                 break
             shown.remove(least)
             hidden.insert(0, least)
@@ -100,43 +144,75 @@ class Fitted:
 
 
 def comparison_table(comparison: Comparison, *, named: Sequence[str] = ()) -> RenderableType:
-    """All rows, best first: name, dim, storage, main measure with its interval, letters, other measures, size and speeds.
+    """All rows, best first: name, dim, storage, main measure with its interval, letters, other
+    measures, size and speeds.
 
     Where the terminal is narrow, the measures in `named` are left out last.
     """
     rows, main = comparison.rows, comparison.measure
 
-    def column(title: str, cell: Callable[[Row], str], keep: int, *, right: bool = True, folds: bool = False) -> Column:
+    def column(
+        title: str,
+        cell: Callable[[Row], str],
+        keep: int,
+        *,
+        right: bool = True,
+        folds: bool = False,
+    ) -> Column:
         return Column(title, tuple(cell(row) for row in rows), keep, right, folds)
 
     others = [measure for measure in (rows[0].means if rows else ()) if measure != main]
     columns = (
-        column("system", lambda row: _marked(row, len(comparison.query_ids)), 9, right=False, folds=True),
+        column(
+            "system",
+            lambda row: _marked(row, len(comparison.query_ids)),
+            9,
+            right=False,
+            folds=True,
+        ),
         column("dim", lambda row: UNKNOWN if row.dim is None else str(row.dim), 6),
         column("storage", lambda row: row.storage or UNKNOWN, 7, right=False),
         column(main, lambda row: score(row.estimate.mean), 9),
         column("95 %", lambda row: interval(row.estimate), 8, right=False),
         column("group", lambda row: row.letters, 9, right=False),
-        *(column(measure, lambda row, measure=measure: score(row.means.get(measure)), 8 if measure in named else 2) for measure in others),  # type: ignore[misc]
+        *(
+            column(measure, partial(_mean, measure), 8 if measure in named else 2)
+            for measure in others
+        ),
         column("bytes/doc", lambda row: size(row.bytes_per_document), 5),
         column("docs/s", lambda row: speed(row.documents_per_second), 3),
         column("query ms", lambda row: speed(row.query_milliseconds), 4),
     )
     title = (
-        f"{comparison.collection} / {comparison.split}: {count(len(comparison.query_ids))} queries, {count(comparison.documents)} documents"
+        f"{comparison.collection} / {comparison.split}: {count(len(comparison.query_ids))} "
+        f"queries, {count(comparison.documents)} documents"
     )
     notes = [Text(f"Note: {note}", style="yellow") for note in comparison.notes]
     return Group(Fitted(title, columns), Text(LETTERS, style="dim"), *notes)
 
 
+def _mean(measure: str, row: Row) -> str:
+    return score(row.means.get(measure))
+
+
 def _marked(row: Row, queries: int) -> str:
     """The row's name, marked where the model was trained on some of the queries."""
-    return f"{row.name} (trained on {count(row.trained_on)} of {count(queries)})" if row.trained_on else row.name
+    return (
+        f"{row.name} (trained on {count(row.trained_on)} of {count(queries)})"
+        if row.trained_on
+        else row.name
+    )
 
 
 def pairs_table(comparison: Comparison) -> RenderableType:
-    """Each pair of rows: the paired difference, its p before and after Holm's correction, and the queries that would show it."""
-    table = _table("Pairs", ("a minus b", "difference", "95 %", "p", "Holm", "queries needed"), right=(1, 3, 4, 5))
+    """Each pair of rows: the paired difference, its p before and after Holm's correction, and the
+    queries that would show it.
+    """
+    table = _table(
+        "Pairs",
+        ("a minus b", "difference", "95 %", "p", "Holm", "queries needed"),
+        right=(1, 3, 4, 5),
+    )
     for pair in comparison.pairs:
         p, holm = p_short(pair.p), p_short(pair.p_holm)
         difference = (signed(pair.difference.mean), interval(pair.difference))
@@ -149,11 +225,22 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
     """The doctor's findings, errors first, or a line that says there are none."""
     if not findings:
         return Text("The doctor found nothing to mend.", style="green")
-    table = _table("Findings", ("severity", "check", "affected", "example", "what to do"), right=(2,), whole=(0, 1))
+    table = _table(
+        "Findings",
+        ("severity", "check", "affected", "example", "what to do"),
+        right=(2,),
+        whole=(0, 1),
+    )
     for finding in by_severity(findings):
         style = _SEVERITY.get(finding.severity, "")
         affected = f"{count(finding.count)} of {count(finding.total)}"
-        cells = (Text(finding.severity, style), Text(finding.check), Text(affected), Text(_clamped(finding.example)), Text(finding.mend))
+        cells = (
+            Text(finding.severity, style),
+            Text(finding.check),
+            Text(affected),
+            Text(_clamped(finding.example)),
+            Text(finding.mend),
+        )
         table.add_row(*cells)
     return table
 
@@ -164,28 +251,53 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: order.get(finding.severity, len(order)))
 
 
-def verdict_panel(verdict: Verdict, *, model: str = "the model", comparison: Comparison | None = None) -> RenderableType:
-    """The verdict: its word first, then the numbers, then a line for each guard, then what to do. `model` names the base; `comparison` is
-    what the verdict was made of."""
+def verdict_panel(
+    verdict: Verdict, *, model: str = "the model", comparison: Comparison | None = None
+) -> RenderableType:
+    """The verdict: its word first, then the numbers, then a line for each guard, then what to do.
+    `model` names the base; `comparison` is what the verdict was made of.
+    """
     style = _OUTCOME.get(verdict.outcome, "red")
-    lines = [Text.assemble((verdict.outcome.upper(), f"bold {style}"), ": ", in_one_line(verdict, model))]
+    lines = [
+        Text.assemble((verdict.outcome.upper(), f"bold {style}"), ": ", in_one_line(verdict, model))
+    ]
     if verdict.outcome == NO_DIFFERENCE:
         lines.append(Text(enough_queries(verdict), style="dim"))
-    lines += [Text(f"Guard {guard_line(guard)}", style="" if guard.kept else "bold red") for guard in verdict.forgotten]
+    lines += [
+        Text(f"Guard {guard_line(guard)}", style="" if guard.kept else "bold red")
+        for guard in verdict.forgotten
+    ]
     lines.append(Text(advice(verdict, comparison)))
-    return Panel(Group(*lines), title=Text(headline(verdict)), title_align="left", border_style=style, padding=(1, 2))
+    return Panel(
+        Group(*lines),
+        title=Text(headline(verdict)),
+        title_align="left",
+        border_style=style,
+        padding=(1, 2),
+    )
 
 
 def merge_table(choices: Iterable[Choice], *, measure: str) -> RenderableType:
     """Each share of tuned weights tried, with what dev and the guards scored at it."""
     rows = list(choices)
     guards = list(rows[0].guards) if rows else []
-    table = _table("Merge", ("tuned weights", f"dev {measure}", *guards, "guards", ""), right=range(len(guards) + 2))
+    table = _table(
+        "Merge",
+        ("tuned weights", f"dev {measure}", *guards, "guards", ""),
+        right=range(len(guards) + 2),
+    )
     for row in rows:
-        cells = (f"{row.ratio:.0%}", score(row.dev), *(score(row.guards.get(guard)) for guard in guards))
+        cells = (
+            f"{row.ratio:.0%}",
+            score(row.dev),
+            *(score(row.guards.get(guard)) for guard in guards),
+        )
         held = "kept" if row.allowed else "lost too much"
         table.add_row(
-            *cells, held if row.guards or not guards else "not measured", "chosen" if row.chosen else "", style="bold" if row.chosen else ""
+            *cells,
+            held if row.guards or not guards else "not measured",
+            "chosen" if row.chosen else "",
+            style="bold" if row.chosen else "",
         )
     return table
 
@@ -195,11 +307,25 @@ def p_short(p: float) -> str:
     return p_value(p).removeprefix("p ").removeprefix("= ").replace("< ", "<")
 
 
-def _table(title: str, columns: Sequence[str], *, right: Iterable[int], whole: Iterable[int] = ()) -> Table:
-    table = Table(title=Text(title), title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 2, 0, 0))
+def _table(
+    title: str, columns: Sequence[str], *, right: Iterable[int], whole: Iterable[int] = ()
+) -> Table:
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
     for place, column in enumerate(columns):
         number = place in set(right)
-        table.add_column(Text(column), justify="right" if number else "left", no_wrap=number or place in set(whole), overflow="fold")
+        table.add_column(
+            Text(column),
+            justify="right" if number else "left",
+            no_wrap=number or place in set(whole),
+            overflow="fold",
+        )
     return table
 
 

@@ -1,4 +1,6 @@
-"""What the numbers mean, in words: the sentences that the terminal, the page and the model card share."""
+"""What the numbers mean, in words: the sentences that the terminal, the page and the model card
+share.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from nearfield.errors import InputError
 from nearfield.evaluate.scored_pairs import SPEARMAN
 from nearfield.types.comparison import Comparison
 from nearfield.types.numbers import count, estimated, interval, p_value, plural, score, signed
-from nearfield.types.verdict import BETTER, ENOUGH, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Verdict
+from nearfield.types.verdict import (
+    BETTER,
+    ENOUGH,
+    NO_DIFFERENCE,
+    WORSE,
+    Estimate,
+    Forgotten,
+    Verdict,
+)
 
 _HEADLINES = {
     BETTER: "The tuned model is better.",
@@ -32,7 +42,8 @@ _MEASURES = {
     "Success": "the share of queries with a relevant document among the first {k} results",
 }
 LETTERS = (
-    "Two systems that share a letter cannot be told apart on these queries; two that share none differ "
+    "Two systems that share a letter cannot be told apart on these queries; two that share none "
+    "differ "
     "(paired randomisation test, Holm-corrected, 5 %)."
 )
 
@@ -43,42 +54,73 @@ def headline(verdict: Verdict) -> str:
     lost = [guard.guard for guard in verdict.forgotten if not guard.kept]
     if not lost:
         undecided = verdict.outcome == NO_DIFFERENCE and verdict.split in verdict.small
-        return "No difference was shown: the test is too small to decide." if undecided else _HEADLINES[verdict.outcome]
-    joined = "but it" if verdict.outcome == BETTER else "and the tuned model" if verdict.outcome == NO_DIFFERENCE else "and it"
-    return f"{_HEADLINES[verdict.outcome][:-1]}, {joined} lost more than allowed on {_listed(lost)}."
+        return (
+            "No difference was shown: the test is too small to decide."
+            if undecided
+            else _HEADLINES[verdict.outcome]
+        )
+    joined = (
+        "but it"
+        if verdict.outcome == BETTER
+        else "and the tuned model"
+        if verdict.outcome == NO_DIFFERENCE
+        else "and it"
+    )
+    return (
+        f"{_HEADLINES[verdict.outcome][:-1]}, {joined} lost more than allowed on {_listed(lost)}."
+    )
 
 
 def advice(verdict: Verdict, comparison: Comparison | None = None) -> str:
-    """What to do with it; where something else in the `comparison` that it was made of ranks higher than both models, that too; and
-    that dev or the test was too small to decide anything."""
+    """What to do with it; where something else in the `comparison` that it was made of ranks higher
+    than both models, that too; and that dev or the test was too small to decide anything.
+    """
     _known(verdict)
     said = _ADVICE[verdict.outcome]
     if verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
-        said = "Use the tuned model only where the guard does not matter, or tune again with a lower rate."
+        said = (
+            "Use the tuned model only where the guard does not matter, or tune again with a "
+            "lower rate."
+        )
     ahead = "" if comparison is None else _ahead(verdict, comparison)
     return " ".join(filter(None, (said, ahead, too_small(verdict))))
 
 
 def too_small(verdict: Verdict) -> str:
-    """Which of dev and the test has too few queries to decide anything, and how many would be enough; "" where neither has."""
+    """Which of dev and the test has too few queries to decide anything, and how many would be
+    enough; "" where neither has.
+    """
     said = []
     for name, queries in verdict.small.items():
         few = plural(queries, "query")
         if name == "dev":
-            said.append(f"The weights and the merge were chosen by {few}, which is too few: give dev at least {ENOUGH}.")
+            said.append(
+                f"The weights and the merge were chosen by {few}, which is too few: give "
+                f"dev at least {ENOUGH}."
+            )
         else:
-            said.append(f"The {name} split has {few}, too few to show any but a large difference: give it at least {ENOUGH}.")
+            said.append(
+                f"The {name} split has {few}, too few to show any but a large difference: "
+                f"give it at least {ENOUGH}."
+            )
     return " ".join(said)
 
 
 def _ahead(verdict: Verdict, comparison: Comparison) -> str:
-    """That the best row, BM25 or a fusion, ranks higher than the tuned model and its base; "" where none does."""
+    """That the best row, BM25 or a fusion, ranks higher than the tuned model and its base; "" where
+    none does.
+    """
     best, ours = comparison.rows[0], max(verdict.tuned.mean, verdict.baseline.mean)
     if best.estimate.mean <= ours:
         return ""
     (rival, *_) = sorted(comparison.rows, key=lambda row: abs(row.estimate.mean - ours))
-    sure = "" if not set(best.letters) & set(rival.letters) else ", though they cannot be told apart"
-    return f"But {best.name} ranks higher than either on these queries ({score(best.estimate.mean)}{sure}): look at it first."
+    sure = (
+        "" if not set(best.letters) & set(rival.letters) else (", though they cannot be told apart")
+    )
+    return (
+        f"But {best.name} ranks higher than either on these queries "
+        f"({score(best.estimate.mean)}{sure}): look at it first."
+    )
 
 
 def summary(verdict: Verdict, model: str) -> str:
@@ -87,9 +129,15 @@ def summary(verdict: Verdict, model: str) -> str:
     queries = f"{plural(verdict.queries, 'unseen query')} of {verdict.collection}"
     levels = f"{verdict.measure} {{}} {score(verdict.baseline.mean)} to {score(verdict.tuned.mean)}"
     if verdict.outcome == BETTER:
-        return f"On {queries}, tuned {model} ranks the right documents higher than {model}: {levels.format('rises from')}."
+        return (
+            f"On {queries}, tuned {model} ranks the right documents higher than {model}: "
+            f"{levels.format('rises from')}."
+        )
     if verdict.outcome == WORSE:
-        return f"On {queries}, tuned {model} ranks the right documents lower than {model}: {levels.format('falls from')}."
+        return (
+            f"On {queries}, tuned {model} ranks the right documents lower than {model}: "
+            f"{levels.format('falls from')}."
+        )
     apart = f"On {queries}, tuned {model} and {model} cannot be told apart"
     return f"{apart}: {levels.format('goes from')}, which may be chance. {enough_queries(verdict)}"
 
@@ -98,7 +146,10 @@ def enough_queries(verdict: Verdict) -> str:
     """How many queries would show the verdict's difference, as a sentence."""
     if verdict.queries_needed is None:
         return "No number of queries would show it."
-    return f"About {count(verdict.queries_needed)} queries would show a difference of this size four times in five."
+    return (
+        f"About {count(verdict.queries_needed)} queries would show a difference of this size "
+        "four times in five."
+    )
 
 
 def in_one_line(verdict: Verdict, model: str) -> str:
@@ -118,7 +169,13 @@ def in_one_line(verdict: Verdict, model: str) -> str:
 
 def guard_line(guard: Forgotten) -> str:
     """What a guard lost or gained against the loss that was allowed."""
-    change = f"loses {score(guard.loss)}" if guard.loss > 0 else f"gains {score(-guard.loss)}" if guard.loss < 0 else "loses no"
+    change = (
+        f"loses {score(guard.loss)}"
+        if guard.loss > 0
+        else f"gains {score(-guard.loss)}"
+        if guard.loss < 0
+        else "loses no"
+    )
     allowed = f"{'within' if guard.kept else 'more than'} the {score(guard.margin)} allowed"
     allowed = allowed if guard.loss >= 0 else f"where a loss of {score(guard.margin)} was allowed"
     noun = "pair" if guard.measure == SPEARMAN else "query"
@@ -132,7 +189,13 @@ def measure_meaning(measure: str) -> str:
     """What a measure such as nDCG@10 tells, or "" for one that is not known here."""
     name, _, k = measure.partition("@")
     meaning = _MEASURES.get(name, "")
-    return meaning.format(k=k) if k else meaning.replace(", within the first {k}", "").replace("the first {k} results", "all results")
+    return (
+        meaning.format(k=k)
+        if k
+        else meaning.replace(", within the first {k}", "").replace(
+            "the first {k} results", "all results"
+        )
+    )
 
 
 def told_apart(comparison: Comparison) -> str:
@@ -142,14 +205,24 @@ def told_apart(comparison: Comparison) -> str:
     best, rest = comparison.rows[0], comparison.rows[1:]
     equals = [row.name for row in rest if set(row.letters) & set(best.letters)]
     if not equals:
-        return f"{best.name} is the best of the {len(comparison.rows)}, and the queries tell it apart from every other."
-    return f"{best.name} has the highest mean, but these queries do not tell it apart from {_listed(equals)}."
+        return (
+            f"{best.name} is the best of the {len(comparison.rows)}, and the queries tell it "
+            "apart from every other."
+        )
+    return (
+        f"{best.name} has the highest mean, but these queries do not tell it apart from "
+        f"{_listed(equals)}."
+    )
 
 
 def fusion(weights: Mapping[str, float], *, before: float, dev: float) -> str:
     """What the score of each head counts for, and what dev says of it."""
     counted = _listed([f"{weight:.3g} × {kind}" for kind, weight in weights.items()])
-    reached = f"dev reaches {score(dev)} with these weights, {score(before)} with those before" if dev != before else "as before"
+    reached = (
+        f"dev reaches {score(dev)} with these weights, {score(before)} with those before"
+        if dev != before
+        else "as before"
+    )
     return f"The heads' scores are fused as {counted}; {reached}."
 
 
@@ -165,4 +238,6 @@ def _listed(names: list[str]) -> str:
 
 def _known(verdict: Verdict) -> None:
     if verdict.outcome not in _HEADLINES:
-        raise InputError(f"the verdict's outcome is {verdict.outcome!r}; wanted one of {', '.join(_HEADLINES)}")
+        raise InputError(
+            f"the verdict's outcome is {verdict.outcome!r}; wanted one of {', '.join(_HEADLINES)}"
+        )

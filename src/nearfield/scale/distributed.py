@@ -15,7 +15,8 @@ from nearfield.errors import ProcessError
 from nearfield.train.group import Group
 
 T = TypeVar("T")
-WAIT = timedelta(days=2)  # process 0 measures dev while the others wait; a process that dies is noticed at once
+# process 0 measures dev while the others wait; a process that dies is noticed at once
+WAIT = timedelta(days=2)
 _BUCKET = 1 << 24  # gradients summed at once: 64 MB in float32
 
 
@@ -29,10 +30,21 @@ class Distributed(Group):
         self.rank, self.size, self.device = dist.get_rank(), dist.get_world_size(), device
 
     def gather(self, own: Mapping[int, tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
-        """See Group.gather. The tensors may be of any shapes; their type is the same in all processes."""
+        """See Group.gather. The tensors may be of any shapes; their type is the same in all
+        processes.
+        """
         flat_own = [tensor for at in sorted(own) for tensor in own[at]]
-        shapes = self._everyones([[tuple(tensor.shape) for tensor in own[at]] for at in sorted(own)], count)
-        sizes = [[torch.Size(shape).numel() for at in range(rank, count, self.size) for shape in shapes[at]] for rank in range(self.size)]
+        shapes = self._everyones(
+            [[tuple(tensor.shape) for tensor in own[at]] for at in sorted(own)], count
+        )
+        sizes = [
+            [
+                torch.Size(shape).numel()
+                for at in range(rank, count, self.size)
+                for shape in shapes[at]
+            ]
+            for rank in range(self.size)
+        ]
         longest = max(map(sum, sizes))
         dtype = next((tensor.dtype for tensor in flat_own), torch.float32)
         flat = torch.zeros(longest, dtype=dtype, device=self.device)
@@ -42,8 +54,14 @@ class Distributed(Group):
         rows = [torch.empty_like(flat) for _ in range(self.size)]
         with _noticing():
             dist.all_gather(rows, flat)
-        pieces = [iter(torch.split(row, [*sizes[rank], longest - sum(sizes[rank])])) for rank, row in enumerate(rows)]
-        return [tuple(next(pieces[at % self.size]).reshape(shape).clone() for shape in shapes[at]) for at in range(count)]
+        pieces = [
+            iter(torch.split(row, [*sizes[rank], longest - sum(sizes[rank])]))
+            for rank, row in enumerate(rows)
+        ]
+        return [
+            tuple(next(pieces[at % self.size]).reshape(shape).clone() for shape in shapes[at])
+            for at in range(count)
+        ]
 
     def add(self, weights: Iterable[Tensor]) -> None:
         """See Group.add."""
@@ -72,7 +90,9 @@ class Distributed(Group):
             dist.broadcast_object_list(said, 0, device=torch.device("cpu"))
         return said[0]
 
-    def _everyones(self, own: list[list[tuple[int, ...]]], count: int) -> list[list[tuple[int, ...]]]:
+    def _everyones(
+        self, own: list[list[tuple[int, ...]]], count: int
+    ) -> list[list[tuple[int, ...]]]:
         held: list[list[list[tuple[int, ...]]]] = [[] for _ in range(self.size)]
         with _noticing():
             dist.all_gather_object(held, own)
@@ -85,7 +105,9 @@ def _sum(bucket: list[Tensor]) -> None:
     flat = torch.cat([part.reshape(-1) for part in bucket])
     with _noticing():
         dist.all_reduce(flat)
-    for part, total in zip(bucket, torch.split(flat, [part.numel() for part in bucket]), strict=True):
+    for part, total in zip(
+        bucket, torch.split(flat, [part.numel() for part in bucket]), strict=True
+    ):
         part.copy_(total.view_as(part))
 
 
@@ -95,5 +117,6 @@ def _noticing() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise ProcessError(
-            f"another process of the training is gone ({str(error).splitlines()[0]}); give the same command again to go on"
+            f"another process of the training is gone ({str(error).splitlines()[0]}); give the "
+            "same command again to go on"
         ) from error

@@ -1,4 +1,6 @@
-"""A process that trains along with the one that started it: `python -m nearfield.scale.follower PORT SIZE RANK THREADS`."""
+"""A process that trains along with the one that started it: `python -m nearfield.scale.follower
+PORT SIZE RANK THREADS`.
+"""
 
 from __future__ import annotations
 

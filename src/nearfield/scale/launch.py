@@ -20,9 +20,11 @@ HOST = "127.0.0.1"
 
 @contextmanager
 def processes(count: int) -> Iterator[Group]:
-    """A group of this process and `count - 1` others on this machine, which train along until the block ends.
+    """A group of this process and `count - 1` others on this machine, which train along until the
+    block ends.
 
-    With GPUs each process has one of its own. Raises InputError where there are fewer GPUs than processes.
+    With GPUs each process has one of its own. Raises InputError where there are fewer GPUs than
+    processes.
     """
     if count < 1:
         raise InputError(f"--processes is {count}; wanted 1 or more")
@@ -31,13 +33,18 @@ def processes(count: int) -> Iterator[Group]:
         return
     gpus = torch.cuda.device_count()
     if 0 < gpus < count:
-        raise InputError(f"--processes is {count} and this machine has {gpus} GPUs; wanted one for each process")
+        raise InputError(
+            f"--processes is {count} and this machine has {gpus} GPUs; wanted one for each process"
+        )
     store = TCPStore(HOST, 0, count, is_master=True, wait_for_workers=False, timeout=WAIT)
     threads = torch.get_num_threads()
     share = max(1, threads // count)
     words = python_command("-m", "nearfield.scale.follower", str(store.port), str(count))
     environment = python_environment()
-    others = [subprocess.Popen([*words, str(rank), str(share)], env=environment) for rank in range(1, count)]
+    others = [
+        subprocess.Popen([*words, str(rank), str(share)], env=environment)
+        for rank in range(1, count)
+    ]
     try:
         if not gpus:
             torch.set_num_threads(share)
@@ -56,10 +63,11 @@ def processes(count: int) -> Iterator[Group]:
 
 @contextmanager
 def joined(store: TCPStore, rank: int, size: int) -> Iterator[Group]:
-    """This process as number `rank` of the `size` that meet at `store`: NCCL between GPUs, gloo between processors.
+    """This process as number `rank` of the `size` that meet at `store`: NCCL between GPUs, gloo
+    between processors.
 
-    What is no tensor of a GPU goes over gloo in any case: NCCL does not notice a process that is gone, and who waits in it for the
-    others keeps its GPU busy.
+    What is no tensor of a GPU goes over gloo in any case: NCCL does not notice a process that is
+    gone, and who waits in it for the others keeps its GPU busy.
     """
     device = "cpu"
     if torch.cuda.is_available():

@@ -14,12 +14,14 @@ from nearfield.store.inside import inside
 from nearfield.store.kept import say_damaged
 
 
-def indexed(documents: Dense, kind: str, *, k: int, recall: float, folder: Path | None = None) -> Shortlist:
+def indexed(
+    documents: Dense, kind: str, *, k: int, recall: float, folder: Path | None = None
+) -> Shortlist:
     """An index of this kind whose recall at k was measured to reach `recall`.
 
-    It is kept in the vector folder `folder`, where there is one, as `index-KIND`, and taken from there when it was made of these
-    vectors; for another k or recall it is made again. Warns with NearfieldWarning where the folder cannot be written. Raises
-    InputError as `narrowest` does.
+    It is kept in the vector folder `folder`, where there is one, as `index-KIND`, and taken from
+    there when it was made of these vectors; for another k or recall it is made again. Warns with
+    NearfieldWarning where the folder cannot be written. Raises InputError as `narrowest` does.
     """
     of_kind = shortlist_kind(kind)
     place = None if folder is None else inside(folder, f"index-{kind}/{FACTS}", path=folder).parent
@@ -31,7 +33,11 @@ def indexed(documents: Dense, kind: str, *, k: int, recall: float, folder: Path 
         try:
             index.save(place)
         except StorageError as error:
-            warnings.warn(f"the index is not kept and will be made again: {error}", NearfieldWarning, stacklevel=2)
+            warnings.warn(
+                f"the index is not kept and will be made again: {error}",
+                NearfieldWarning,
+                stacklevel=2,
+            )
     return index
 
 
@@ -43,4 +49,8 @@ def _kept(kind: type[Shortlist], place: Path, documents: Dense) -> Shortlist | N
     except InputError as error:
         say_damaged(error)
         return None
-    return index if (index.made_of, index.similarity) == (digest(documents), documents.similarity) else None
+    return (
+        index
+        if (index.made_of, index.similarity) == (digest(documents), documents.similarity)
+        else None
+    )

@@ -24,27 +24,45 @@ def rerank(
     depth: int = DEPTH,
     progress: Progress = silent,
 ) -> Ranking:
-    """The same results, each query's first `depth` ordered by `scorer`; those behind them stay behind, in their order.
+    """The same results, each query's first `depth` ordered by `scorer`; those behind them stay
+    behind, in their order.
 
-    `query_texts` and `document_texts` are those of the ranking's `query_ids` and `document_ids`. Equal scores keep the ranking's
-    order. A document that was not read scores 1 below the one before it, which says nothing but its place. Raises InputError for a
-    depth below 1 or texts that are not one for each id.
+    `query_texts` and `document_texts` are those of the ranking's `query_ids` and `document_ids`.
+    Equal scores keep the ranking's order. A document that was not read scores 1 below the one
+    before it, which says nothing but its place. Raises InputError for a depth below 1 or texts that
+    are not one for each id.
     """
     if depth < 1:
-        raise InputError(f"{depth} documents a query were asked to be ordered anew; wanted at least 1")
-    for what, texts, ids in (("query", query_texts, ranking.query_ids), ("document", document_texts, ranking.document_ids)):
+        raise InputError(
+            f"{depth} documents a query were asked to be ordered anew; wanted at least 1"
+        )
+    for what, texts, ids in (
+        ("query", query_texts, ranking.query_ids),
+        ("document", document_texts, ranking.document_ids),
+    ):
         if len(texts) != len(ids):
-            raise InputError(f"there are {len(texts)} {what} texts and {len(ids)} {what} ids; give those that the ranking was made of")
+            raise InputError(
+                f"there are {len(texts)} {what} texts and {len(ids)} {what} ids; "
+                "give those that the ranking was made of"
+            )
     head = ranking.documents[:, :depth]
     read = head >= 0
     query, _ = np.nonzero(read)
     given = np.full(head.shape, -np.inf, np.float32)
-    given[read] = scorer.score_at(query_texts, document_texts, (query, head[read]), progress=progress)
+    given[read] = scorer.score_at(
+        query_texts, document_texts, (query, head[read]), progress=progress
+    )
     order = np.argsort(-given, axis=1, kind="stable")
     documents, scores = ranking.documents.copy(), ranking.scores.copy()
     documents[:, :depth] = np.take_along_axis(head, order, 1)
     scores[:, :depth] = np.take_along_axis(given, order, 1)
     behind = documents[:, depth:] >= 0
-    lowest = np.take_along_axis(scores, np.maximum(read.sum(1) - 1, 0)[:, None], 1) if scores.shape[1] else scores
-    scores[:, depth:] = np.where(behind, lowest - 1 - np.arange(behind.shape[1], dtype=np.float32), -np.inf)
+    lowest = (
+        np.take_along_axis(scores, np.maximum(read.sum(1) - 1, 0)[:, None], 1)
+        if scores.shape[1]
+        else scores
+    )
+    scores[:, depth:] = np.where(
+        behind, lowest - 1 - np.arange(behind.shape[1], dtype=np.float32), -np.inf
+    )
     return replace(ranking, documents=documents, scores=scores)

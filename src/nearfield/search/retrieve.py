@@ -29,26 +29,35 @@ def retrieve(
     index: Shortlist | None = None,
     own: npt.NDArray[np.int64] | None = None,
 ) -> Ranking:
-    """The k closest of m documents for each of n queries: by exact search, or on the shortlist that `index` gives of dense vectors.
+    """The k closest of m documents for each of n queries: by exact search, or on the shortlist that
+    `index` gives of dense vectors.
 
-    `own`: (n,) int64, the document that is left out of each query's ranking (see `Split.left_out`), -1 for none.
-    Raises InputError where there is not one id for each vector, ContractError where the dims or kinds differ.
+    `own`: (n,) int64, the document that is left out of each query's ranking (see `Split.left_out`),
+    -1 for none. Raises InputError where there is not one id for each vector, ContractError where
+    the dims or kinds differ.
     """
     for what, vectors, ids in (("query", query, query_ids), ("document", documents, document_ids)):
         if len(vectors) != len(ids):
-            raise InputError(f"there are {len(vectors)} {what} vectors and {len(ids)} {what} ids; encode the same collection again")
+            raise InputError(
+                f"there are {len(vectors)} {what} vectors and {len(ids)} {what} ids; "
+                "encode the same collection again"
+            )
     deep = k if own is None else k + 1
     if index is None:
         found = top_k(query, documents, deep)
     elif not isinstance(query, Dense) or not isinstance(documents, Dense):
-        raise ContractError(f"a {index.kind} index is for dense vectors; got {query.kind} queries and {documents.kind} documents")
+        raise ContractError(
+            f"a {index.kind} index is for dense vectors; got {query.kind} queries "
+            f"and {documents.kind} documents"
+        )
     else:
         found = index.top_k(query, documents, deep)
     return Ranking(query_ids, document_ids, *found).without(own, k)
 
 
 def top_k(query: Embeddings, documents: Embeddings, k: int) -> TopK:
-    """The k closest of m documents for each of n queries, by exact search of whatever kind: positions (n, k) and scores (n, k).
+    """The k closest of m documents for each of n queries, by exact search of whatever kind:
+    positions (n, k) and scores (n, k).
 
     Raises ContractError where one side is of another kind or space than the other.
     """
@@ -56,16 +65,23 @@ def top_k(query: Embeddings, documents: Embeddings, k: int) -> TopK:
 
 
 def finder(documents: Embeddings) -> Callable[[Embeddings, int], TopK]:
-    """Exact search among `documents`, as `top_k`, for whoever asks more than once: what can be made ready is made once.
+    """Exact search among `documents`, as `top_k`, for whoever asks more than once: what can be made
+    ready is made once.
 
-    Weights of terms that are not negative and compared by their dot product are inverted; a document that shares no term with a
-    query is then not found at all. All else is scored document by document.
+    Weights of terms that are not negative and compared by their dot product are inverted; a
+    document that shares no term with a query is then not found at all. All else is scored document
+    by document.
     """
-    inverted = Inverted.of(documents) if isinstance(documents, Sparse) and _inverts(documents) else None
+    inverted = (
+        Inverted.of(documents) if isinstance(documents, Sparse) and _inverts(documents) else None
+    )
 
     def find(query: Embeddings, k: int) -> TopK:
         if query.kind != documents.kind:
-            raise ContractError(f"queries are {query.kind} and documents {documents.kind}; both sides need the same model")
+            raise ContractError(
+                f"queries are {query.kind} and documents {documents.kind}; both "
+                "sides need the same model"
+            )
         if isinstance(query, Dense) and isinstance(documents, Dense):
             return exact_top_k(query, documents, k)
         if inverted is not None and isinstance(query, Sparse) and _inverts(query):

@@ -14,32 +14,48 @@ from nearfield.similarity.functions import unit
 _BLOCK = 65_536  # words scored at a time
 
 
-def nearest_words(vectors: WordVectors, positive: Sequence[str], *, negative: Sequence[str] = (), k: int = 10) -> list[tuple[str, float]]:
-    """The k words closest to the sum of `positive` less the sum of `negative`, with their cosine, best first.
+def nearest_words(
+    vectors: WordVectors, positive: Sequence[str], *, negative: Sequence[str] = (), k: int = 10
+) -> list[tuple[str, float]]:
+    """The k words closest to the sum of `positive` less the sum of `negative`, with their cosine,
+    best first.
 
-    Each word counts with unit length, and none of the words asked for is given back: "king" and "woman" less "man" is 3CosAdd
-    (Mikolov et al. 2013; Levy & Goldberg 2014, equation 2). Equal cosines go to the earlier word. Raises InputError for a word that
-    is not there, for no word at all, and for k below 1.
+    Each word counts with unit length, and none of the words asked for is given back: "king" and
+    "woman" less "man" is 3CosAdd (Mikolov et al. 2013; Levy & Goldberg 2014, equation 2). Equal
+    cosines go to the earlier word. Raises InputError for a word that is not there, for no word at
+    all, and for k below 1.
     """
     asked = [*positive, *negative]
     if not asked or k < 1:
-        raise InputError(f"got {len(asked)} words and k = {k}; wanted a word at least and k of at least 1")
+        raise InputError(
+            f"got {len(asked)} words and k = {k}; wanted a word at least and k of at least 1"
+        )
     places = vectors.positions(asked)
     missing = [word for word, place in zip(asked, places, strict=True) if place < 0]
     if missing:
         raise InputError(
-            f"{vectors.name} has no word {', '.join(map(repr, missing))}; its {len(vectors):,} words are read as they are written"
+            f"{vectors.name} has no word {', '.join(map(repr, missing))}; its {len(vectors):,} "
+            "words are read as they are written"
         )
     signs = np.repeat(np.array([1.0, -1.0], np.float32), [len(positive), len(negative)])
-    target = unit((signs[:, None] * unit(vectors.vectors[places].astype(np.float32))).sum(0, keepdims=True))
+    target = unit(
+        (signs[:, None] * unit(vectors.vectors[places].astype(np.float32))).sum(0, keepdims=True)
+    )
     scores = cosines(vectors.vectors, target)[:, 0]
     scores[places] = -np.inf
     order = np.argsort(-scores, kind="stable")[: min(k, len(vectors) - len(set(places.tolist())))]
     return [(vectors.word(int(place)), float(scores[place])) for place in order]
 
 
-def cosines(vectors: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(n, m) cosines of vectors (n, dim), which may be memory-mapped, with targets (m, dim) of unit length."""
-    blocks = [unit(vectors[start : start + _BLOCK].astype(np.float32)) @ targets.T for start in range(0, len(vectors), _BLOCK)]
+def cosines(
+    vectors: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """(n, m) cosines of vectors (n, dim), which may be memory-mapped, with targets (m, dim) of unit
+    length.
+    """
+    blocks = [
+        unit(vectors[start : start + _BLOCK].astype(np.float32)) @ targets.T
+        for start in range(0, len(vectors), _BLOCK)
+    ]
     joined: npt.NDArray[np.float32] = np.concatenate(blocks)
     return joined

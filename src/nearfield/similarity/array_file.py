@@ -16,18 +16,26 @@ from nearfield.similarity.embeddings import Array
 from nearfield.store.atomic import staged_file
 from nearfield.store.growing import GrowingFile
 
-HEADER = 128  # bytes, whatever the number of rows, so that it can be written again over the first one
+# bytes, whatever the number of rows, so that it can be written again over the first one
+HEADER = 128
 _BLOCK = 32 << 20  # bytes read at a time
 
 
 class ArrayFile:
-    """A `.npy` file that grows at its end; `rows` of it are there already, whose CRC-32 is `checksum`.
+    """A `.npy` file that grows at its end; `rows` of it are there already, whose CRC-32 is
+    `checksum`.
 
-    What is added has the type of `like`, and rows as wide as its. It is a NumPy file once `close` has written the final number of rows.
+    What is added has the type of `like`, and rows as wide as its. It is a NumPy file once `close`
+    has written the final number of rows.
     """
 
     def __init__(self, path: Path, like: Array, *, rows: int = 0, checksum: int = 0) -> None:
-        self.path, self.dtype, self.shape, self.checksum = path, like.dtype, like.shape[1:], checksum
+        self.path, self.dtype, self.shape, self.checksum = (
+            path,
+            like.dtype,
+            like.shape[1:],
+            checksum,
+        )
         self._row_bytes = row_bytes(like)
         self._file = GrowingFile(path, size=HEADER + rows * self._row_bytes if rows else 0)
         if not rows:
@@ -48,7 +56,9 @@ class ArrayFile:
 
     def last(self) -> Array:
         """The last row, read from the disk."""
-        return np.fromfile(self.path, self.dtype, offset=self._file.size - self._row_bytes).reshape(self.shape)
+        return np.fromfile(self.path, self.dtype, offset=self._file.size - self._row_bytes).reshape(
+            self.shape
+        )
 
     def sync(self) -> None:
         """All rows added so far are on the disk when this returns."""
@@ -77,12 +87,15 @@ def header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
     return magic + facts.ljust(HEADER - 11).encode("ascii") + b"\n"
 
 
-def quantise_file(source: Path, target: Path, bounds: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], int]:
-    """Write the float32 vectors in the file `source` as int8 codes to `target`, whole or not at all; the ranges and the checksum
-    of the codes.
+def quantise_file(
+    source: Path, target: Path, bounds: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Write the float32 vectors in the file `source` as int8 codes to `target`, whole or not at
+    all; the ranges and the checksum of the codes.
 
-    `bounds`: (2, dim) float32, the least and the greatest value of each dimension over all the vectors; the codes are those
-    that `Dense.quantise` gives of all of them at once. Memory does not grow with their number.
+    `bounds`: (2, dim) float32, the least and the greatest value of each dimension over all the
+    vectors; the codes are those that `Dense.quantise` gives of all of them at once. Memory does not
+    grow with their number.
     """
     like = Dense(bounds, bounds.shape[1])
     ranges = like.quantise("int8").ranges
@@ -96,7 +109,8 @@ def quantise_file(source: Path, target: Path, bounds: npt.NDArray[np.float32]) -
 
 
 def read_blocks(path: Path) -> Iterator[Array]:
-    """The rows of a NumPy file of two dimensions, some tens of megabytes at a time, read and not mapped.
+    """The rows of a NumPy file of two dimensions, some tens of megabytes at a time, read and not
+    mapped.
 
     Raises InputError where it is cut off.
     """
@@ -108,5 +122,7 @@ def read_blocks(path: Path) -> Iterator[Array]:
             wanted = min(step, rows - start)
             flat = np.fromfile(file, dtype, wanted * width)
             if len(flat) < wanted * width:
-                raise InputError(f"ends after {start + len(flat) // width:,} of {rows:,} vectors", path=path)
+                raise InputError(
+                    f"ends after {start + len(flat) // width:,} of {rows:,} vectors", path=path
+                )
             yield flat.reshape(wanted, width)

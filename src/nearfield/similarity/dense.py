@@ -30,9 +30,10 @@ RANGES = "ranges.npy"
 class Dense(Embeddings):
     """n vectors of one length.
 
-    `vectors`: (n, dim) float32 or float16; (n, dim) uint8 codes for int8; (n, ceil(dim / 8)) uint8 packed signs for binary.
-    `dim` is the number of dimensions, whatever the storage. `ranges`: (2, dim) float32, for int8 the least value and the step
-    of each dimension's codes. `layer_norm` is the contract's: apply a parameter-free layer_norm before a cut.
+    `vectors`: (n, dim) float32 or float16; (n, dim) uint8 codes for int8; (n, ceil(dim / 8)) uint8
+    packed signs for binary. `dim` is the number of dimensions, whatever the storage. `ranges`: (2,
+    dim) float32, for int8 the least value and the step of each dimension's codes. `layer_norm` is
+    the contract's: apply a parameter-free layer_norm before a cut.
     """
 
     kind: ClassVar[str] = "dense"
@@ -55,9 +56,20 @@ class Dense(Embeddings):
         usage: Usage = NOTHING_READ,
         counts: npt.NDArray[np.int64] | None = None,
     ) -> Dense:
-        """Vectors (n, dim) float32 as a model made them, with what its contract says of their use."""
+        """Vectors (n, dim) float32 as a model made them, with what its contract says of
+        their use.
+        """
         kept = contract
-        return cls(vectors, kept.dim, "float32", kept.similarity, kept.layer_norm, kept.normalise, usage=usage, counts=counts)
+        return cls(
+            vectors,
+            kept.dim,
+            "float32",
+            kept.similarity,
+            kept.layer_norm,
+            kept.normalise,
+            usage=usage,
+            counts=counts,
+        )
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -69,8 +81,11 @@ class Dense(Embeddings):
     def join(cls, parts: Sequence[Dense]) -> Dense:
         """See Embeddings.join; int8 codes are only joined where their ranges are the same."""
         first = parts[0]
-        if first.storage == "int8" and any(not np.array_equal(part.ranges, first.ranges) for part in parts):  # type: ignore[arg-type]
-            raise ContractError("int8 vectors with other ranges cannot be joined; join first, then quantise")
+        ranges = [part.ranges for part in parts if part.ranges is not None]
+        if any(not np.array_equal(own, ranges[0]) for own in ranges):
+            raise ContractError(
+                "int8 vectors with other ranges cannot be joined; join first, then quantise"
+            )
         return replace(first, vectors=np.concatenate([part.vectors for part in parts]), counts=None)
 
     @property
@@ -82,71 +97,113 @@ class Dense(Embeddings):
         """The vectors as (n, dim) float32: int8 codes decoded, binary as -1 and +1."""
         if self.storage == "int8":
             assert self.ranges is not None
-            decoded: npt.NDArray[np.float32] = self.vectors.astype(np.float32) * self.ranges[1] + self.ranges[0]
+            decoded: npt.NDArray[np.float32] = (
+                self.vectors.astype(np.float32) * self.ranges[1] + self.ranges[0]
+            )
             return decoded
         if self.storage == "binary":
             return np.unpackbits(self.vectors, axis=1, count=self.dim).astype(np.float32) * 2 - 1
         return self.vectors.astype(np.float32, copy=False)
 
     def scores(self, documents: Dense) -> npt.NDArray[np.float32]:
-        """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is closer.
+        """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is
+        closer.
 
-        Stored documents are decoded and the query is taken as it is, so queries are best left at float32.
+        Stored documents are decoded and the query is taken as it is, so queries are best left at
+        float32.
         """
         if self.dim != documents.dim:
-            raise ContractError(f"queries have {self.dim} dimensions and documents {documents.dim}; both sides need the same model and dim")
-        scored: npt.NDArray[np.float32] = similarity(self.similarity)(self.floats(), documents.floats())
+            raise ContractError(
+                f"queries have {self.dim} dimensions and documents "
+                f"{documents.dim}; both sides need the same model and dim"
+            )
+        scored: npt.NDArray[np.float32] = similarity(self.similarity)(
+            self.floats(), documents.floats()
+        )
         return scored
 
     def truncate(self, dim: int) -> Dense:
-        """The first `dim` dimensions, renormalised where the contract normalises (after layer_norm where it says so).
+        """The first `dim` dimensions, renormalised where the contract normalises (after layer_norm
+        where it says so).
 
-        All dimensions are the model's own vectors, unchanged. Matryoshka representation learning, Kusupati et al. 2022. Raises
-        ContractError for a dim that the vectors lack.
+        All dimensions are the model's own vectors, unchanged. Matryoshka representation learning,
+        Kusupati et al. 2022. Raises ContractError for a dim that the vectors lack.
         """
         if not 0 < dim <= self.dim:
             raise ContractError(f"{dim} dimensions were asked for; these vectors have {self.dim}")
         if self.storage in ("int8", "binary"):
-            raise ContractError(f"vectors are stored as {self.storage}; truncate first, then quantise")
+            raise ContractError(
+                f"vectors are stored as {self.storage}; truncate first, then quantise"
+            )
         if dim == self.dim:
             return self
         whole = self.floats()
         if self.layer_norm:
-            whole = (whole - whole.mean(-1, keepdims=True)) / np.sqrt(whole.var(-1, keepdims=True) + 1e-5)
+            whole = (whole - whole.mean(-1, keepdims=True)) / np.sqrt(
+                whole.var(-1, keepdims=True) + 1e-5
+            )
         cut = whole[:, :dim]
         cut = unit(cut) if self.normalise else cut
-        return replace(self, vectors=np.ascontiguousarray(cut.astype(self.vectors.dtype)), dim=dim, layer_norm=False)
+        return replace(
+            self,
+            vectors=np.ascontiguousarray(cut.astype(self.vectors.dtype)),
+            dim=dim,
+            layer_norm=False,
+        )
 
     def quantise(self, storage: str, *, like: Dense | None = None) -> Dense:
         """The same vectors stored as float32, float16, int8 or binary.
 
-        int8 cuts each dimension's range, over these vectors or over `like`'s where given, into 255 equal steps, and clips what
-        lies outside; binary keeps the sign of each dimension. Raises ContractError for an unknown storage type, InputError for
-        vectors with NaN or infinite values and for values that float16 cannot hold.
+        int8 cuts each dimension's range, over these vectors or over `like`'s where given, into 255
+        equal steps, and clips what lies outside; binary keeps the sign of each dimension. Raises
+        ContractError for an unknown storage type, InputError for vectors with NaN or infinite
+        values and for values that float16 cannot hold.
         """
         if storage not in STORAGES:
-            raise ContractError(f"there is no storage type {storage!r}; wanted one of {', '.join(STORAGES)}.{nearest(storage, STORAGES)}")
+            raise ContractError(
+                f"there is no storage type {storage!r}; wanted one of "
+                f"{', '.join(STORAGES)}.{nearest(storage, STORAGES)}"
+            )
         floats = _finite(self.floats(), "they have no place on a scale")
         if storage == "int8":
             source = floats if like is None else _finite(like.floats(), "they give no range")
             low = source.min(0) if len(source) else np.zeros(self.dim, np.float32)
-            step = np.maximum((source.max(0) - low) / 255, 1e-12) if len(source) else np.ones(self.dim, np.float32)
+            step = (
+                np.maximum((source.max(0) - low) / 255, 1e-12)
+                if len(source)
+                else np.ones(self.dim, np.float32)
+            )
             codes = np.clip(np.rint((floats - low) / step), 0, 255).astype(np.uint8)
-            return replace(self, vectors=codes, storage=storage, ranges=np.stack([low, step]).astype(np.float32))
+            return replace(
+                self,
+                vectors=codes,
+                storage=storage,
+                ranges=np.stack([low, step]).astype(np.float32),
+            )
         if storage == "binary":
-            return replace(self, vectors=np.packbits(floats > 0, axis=1), storage=storage, ranges=None)
+            return replace(
+                self, vectors=np.packbits(floats > 0, axis=1), storage=storage, ranges=None
+            )
         with np.errstate(over="ignore"):
-            vectors = _finite(floats.astype(storage), f"{storage} holds values up to {np.finfo(storage).max:g}; keep float32")
+            vectors = _finite(
+                floats.astype(storage),
+                f"{storage} holds values up to {np.finfo(storage).max:g}; keep float32",
+            )
         return replace(self, vectors=vectors, storage=storage, ranges=None)
 
     def arrays(self) -> dict[str, Array]:
-        """See Embeddings.arrays: `vectors.npy`, and `ranges.npy` for int8, which is the same for all items."""
+        """See Embeddings.arrays: `vectors.npy`, and `ranges.npy` for int8, which is the same for
+        all items.
+        """
         return {VECTORS: self.vectors} | ({} if self.ranges is None else {RANGES: self.ranges})
 
     def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
         """See Embeddings.save_facts."""
         names = ("kind", "dim", "storage", "similarity", "layer_norm", "normalise", "usage")
-        write_json(folder / "vectors.json", {"format": 1, "items": rows[VECTORS]} | {name: getattr(self, name) for name in names})
+        write_json(
+            folder / "vectors.json",
+            {"format": 1, "items": rows[VECTORS]} | {name: getattr(self, name) for name in names},
+        )
 
     def records(self) -> list[bytes]:
         """See Embeddings.records."""
@@ -164,7 +221,9 @@ class Dense(Embeddings):
 
     @classmethod
     def open(cls, path: str | Path) -> Dense:
-        """A vector folder, memory-mapped. Raises InputError where the folder is none, its parts do not fit, or values are not finite."""
+        """A vector folder, memory-mapped. Raises InputError where the folder is none, its parts do
+        not fit, or values are not finite.
+        """
         path = Path(path)
         facts = read_facts(path)
         items, dim = items_of(facts), facts.integer("dim", low=1)
@@ -184,13 +243,20 @@ def _finite(vectors: Array, why: str) -> Array:
     """`vectors` unless one holds a NaN or an infinity, which raises InputError."""
     if vectors.dtype.kind == "f" and not np.isfinite(vectors).all():
         bad = np.flatnonzero(~np.isfinite(vectors).all(-1))
-        raise InputError(f"{len(bad)} of these vectors hold NaN or infinite values, the first at {bad[0]}: {why}")
+        raise InputError(
+            f"{len(bad)} of these vectors hold NaN or infinite values, the first at {bad[0]}: {why}"
+        )
     return vectors
 
 
 def checked_finite(vectors: Array, model: str) -> Array:
-    """`vectors` unless one holds a NaN or an infinity, which raises ModelError: the model's weights or activations are broken."""
+    """`vectors` unless one holds a NaN or an infinity, which raises ModelError: the model's weights
+    or activations are broken.
+    """
     if not np.isfinite(vectors).all():
         bad = int((~np.isfinite(vectors)).any(-1).sum())
-        raise ModelError(f"{model} gave NaN or infinite values for {bad} of {len(vectors)} texts; its weights or precision are not usable")
+        raise ModelError(
+            f"{model} gave NaN or infinite values for {bad} of {len(vectors)} texts; "
+            "its weights or precision are not usable"
+        )
     return vectors

@@ -23,9 +23,11 @@ VECTORS, IDS = "vectors.npy", "ids.jsonl"
 
 
 class Embeddings(ABC):
-    """Representations of n items. `kind` is the registry's name; `similarity` says how two of them are compared.
+    """Representations of n items. `kind` is the registry's name; `similarity` says how two of them
+    are compared.
 
-    `counts`: (n, 2) int64, tokens read and tokens lost of each item, where what made them counted them; not stored.
+    `counts`: (n, 2) int64, tokens read and tokens lost of each item, where what made them counted
+    them; not stored.
     """
 
     kind: ClassVar[str]
@@ -47,7 +49,8 @@ class Embeddings(ABC):
 
     @abstractmethod
     def scores(self, documents: Self) -> npt.NDArray[np.float32]:
-        """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is closer.
+        """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is
+        closer.
 
         Raises ContractError where the two come from different spaces.
         """
@@ -55,22 +58,29 @@ class Embeddings(ABC):
     @classmethod
     @abstractmethod
     def join(cls, parts: Sequence[Self]) -> Self:
-        """The items of all parts, one after the other, as the first part is stored and compared. Wants one part at least."""
+        """The items of all parts, one after the other, as the first part is stored and compared.
+        Wants one part at least.
+        """
 
     @abstractmethod
     def quantise(self, storage: str, *, like: Self | None = None) -> Self:
-        """The same items at another storage type. Raises ContractError for one that this kind does not have."""
+        """The same items at another storage type. Raises ContractError for one that this kind does
+        not have.
+        """
 
     @abstractmethod
     def arrays(self) -> dict[str, Array]:
         """What a vector folder holds of these items, by the file's name in it.
 
-        Of each array the items' rows follow each other; an `offsets.npy` says where those of an item begin in the files beside it.
+        Of each array the items' rows follow each other; an `offsets.npy` says where those of an
+        item begin in the files beside it.
         """
 
     @abstractmethod
     def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
-        """Write only `vectors.json`, for a folder whose `arrays` have so many rows; they were written by another hand."""
+        """Write only `vectors.json`, for a folder whose `arrays` have so many rows; they were
+        written by another hand.
+        """
 
     @abstractmethod
     def records(self) -> list[bytes]:
@@ -78,16 +88,20 @@ class Embeddings(ABC):
 
     @abstractmethod
     def of_records(self, records: Sequence[bytes]) -> Self:
-        """Items of this kind, stored as float32 and compared as these are, from what `records` gave of them, bit for bit."""
+        """Items of this kind, stored as float32 and compared as these are, from what `records` gave
+        of them, bit for bit.
+        """
 
     @abstractmethod
     def peaks(self) -> npt.NDArray[np.float32]:
         """(n,) the greatest magnitude of each item's values; 0 of an item that has none."""
 
     def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:
-        """Write a vector folder, whole or not at all: `arrays`, and `vectors.json`, which says what they are.
+        """Write a vector folder, whole or not at all: `arrays`, and `vectors.json`, which says what
+        they are.
 
-        `ids`, where given, name the items in the same order, as `ids.jsonl`: one JSON string a line.
+        `ids`, where given, name the items in the same order, as `ids.jsonl`: one JSON string a
+        line.
         """
         with staged_folder(path) as stage:
             arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays().items()}
@@ -103,9 +117,13 @@ class Embeddings(ABC):
     @classmethod
     @abstractmethod
     def open(cls, path: str | Path) -> Self:
-        """A vector folder, memory-mapped. Raises InputError where it is none of this kind or its parts do not fit."""
+        """A vector folder, memory-mapped. Raises InputError where it is none of this kind or its
+        parts do not fit.
+        """
 
 
-def chosen(counts: npt.NDArray[np.int64] | None, items: slice | Sequence[int] | Array) -> npt.NDArray[np.int64] | None:
+def chosen(
+    counts: npt.NDArray[np.int64] | None, items: slice | Sequence[int] | Array
+) -> npt.NDArray[np.int64] | None:
     """The `counts` of these items, where there are any."""
     return None if counts is None else counts[items]

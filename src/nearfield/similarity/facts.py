@@ -24,7 +24,9 @@ _ROWS = 1 << 22  # offsets looked at at a time
 
 
 def read_facts(folder: Path) -> Fields:
-    """What the folder's `vectors.json` says. Raises InputError where there is none or it is of another format."""
+    """What the folder's `vectors.json` says. Raises InputError where there is none or it is of
+    another format.
+    """
     facts = read_fields(folder / FACTS)
     facts.integer("format", 1, low=1, high=1)
     return facts
@@ -38,7 +40,11 @@ def items_of(facts: Fields) -> int:
 def usage_of(facts: Fields) -> Usage:
     """What the encode call read that made the vectors."""
     given = facts.object("usage")
-    counts = {field.name: given.integer(field.name, 0, high=2**62) for field in dataclasses.fields(Usage) if field.name != "seconds"}
+    counts = {
+        field.name: given.integer(field.name, 0, high=2**62)
+        for field in dataclasses.fields(Usage)
+        if field.name != "seconds"
+    }
     return Usage(**counts, seconds=given.number("seconds", 0.0, low=0))
 
 
@@ -48,13 +54,25 @@ def part_of(folder: Path, name: str) -> Path:
 
 
 def read_offsets(folder: Path, items: int, values: int) -> npt.NDArray[np.int64]:
-    """(items + 1,) int64, where the values of each item begin in an array of so many. Raises InputError where they cannot."""
+    """(items + 1,) int64, where the values of each item begin in an array of so many. Raises
+    InputError where they cannot.
+    """
     path = folder / OFFSETS
     offsets = read_array(path, ["int64"], (items + 1,))
-    falling = [start for start in range(0, items, _ROWS) if (np.diff(offsets[start : start + _ROWS + 1]) < 0).any()]
+    falling = [
+        start
+        for start in range(0, items, _ROWS)
+        if (np.diff(offsets[start : start + _ROWS + 1]) < 0).any()
+    ]
     if offsets[0] != 0 or offsets[-1] != values or falling:
-        said = f"runs from {offsets[0]:,} to {offsets[-1]:,}{' and back in between' if falling else ''}"
-        raise InputError(f"{said}; wanted offsets that rise from 0 to {values:,}, the values there are", path=path)
+        said = (
+            f"runs from {offsets[0]:,} to "
+            f"{offsets[-1]:,}{' and back in between' if falling else ''}"
+        )
+        raise InputError(
+            f"{said}; wanted offsets that rise from 0 to {values:,}, the values there are",
+            path=path,
+        )
     return offsets
 
 
@@ -64,11 +82,16 @@ def write_checksums(folder: Path, checksums: Mapping[str, int]) -> None:
 
 
 def check_whole(folder: Path, arrays: Mapping[str, Array]) -> None:
-    """Raise InputError where an array is not as it was written. A folder from before checksums were kept is taken as it is."""
+    """Raise InputError where an array is not as it was written. A folder from before checksums were
+    kept is taken as it is.
+    """
     path = folder / CHECKSUMS
     if not os.path.lexists(path):
         return
     noted = read_fields(path)
     for name, array in arrays.items():
         if checksum(array) != noted.integer(name, high=2**32 - 1):
-            raise InputError("is damaged: its checksum is not the one that was noted; encode the texts again", path=folder / name)
+            raise InputError(
+                "is damaged: its checksum is not the one that was noted; encode the texts again",
+                path=folder / name,
+            )

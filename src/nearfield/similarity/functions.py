@@ -1,6 +1,8 @@
-"""The similarities, each once for numpy arrays and torch tensors alike: they use nothing but operators and sums.
+"""The similarities, each once for numpy arrays and torch tensors alike: they use nothing but
+operators and sums.
 
-Each takes `query: (n, dim)` and `document: (m, dim)` of one floating dtype and returns `(n, m)`; higher is closer.
+Each takes `query: (n, dim)` and `document: (m, dim)` of one floating dtype and returns `(n, m)`;
+higher is closer.
 """
 
 from __future__ import annotations
@@ -28,13 +30,18 @@ def euclidean(query: Any, document: Any) -> Any:
 
     The distance is 1e-6 at least, so that equal vectors have a gradient, of zero.
     """
-    squared = (query * query).sum(-1)[:, None] - 2 * (query @ document.T) + (document * document).sum(-1)[None, :]
+    squared = (
+        (query * query).sum(-1)[:, None]
+        - 2 * (query @ document.T)
+        + (document * document).sum(-1)[None, :]
+    )
     return -(squared.clip(1e-12) ** 0.5)
 
 
 def unit(vectors: Any) -> Any:
     """`vectors: (n, dim)` scaled to unit length; a zero vector stays zero."""
-    length = (vectors * vectors).sum(-1)[:, None].clip(1e-24) ** 0.5  # clipped under the root, whose gradient at 0 is infinite
+    # clipped under the root, whose gradient at 0 is infinite
+    length = (vectors * vectors).sum(-1)[:, None].clip(1e-24) ** 0.5
     return vectors / length
 
 
@@ -44,5 +51,8 @@ FUNCTIONS: dict[str, Similarity] = {"cosine": cosine, "dot": dot, "euclidean": e
 def similarity(name: str) -> Similarity:
     """The similarity of this name. Raises ContractError for an unknown one."""
     if name not in FUNCTIONS:
-        raise ContractError(f"there is no similarity {name!r}; wanted one of {', '.join(FUNCTIONS)}.{nearest(name, FUNCTIONS)}")
+        raise ContractError(
+            f"there is no similarity {name!r}; wanted one of "
+            f"{', '.join(FUNCTIONS)}.{nearest(name, FUNCTIONS)}"
+        )
     return FUNCTIONS[name]

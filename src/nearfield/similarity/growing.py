@@ -18,27 +18,41 @@ from nearfield.store.array import checksum
 from nearfield.store.growing import unchanged
 
 Bounds = Mapping[str, npt.NDArray[np.float32]]
-"""The least and the greatest value of each dimension, (2, dim), of each array of vectors by its file's name."""
+"""The least and the greatest value of each dimension, (2, dim), of each array of vectors by its
+file's name.
+"""
 
 
 class GrowingEmbeddings:
     """The files in `folder` that parts of embeddings are added to.
 
-    `empty` is embeddings of no item, of the kind and storage of all the parts; `rows` and `checksums` say of each file how many rows of
-    it are there already and whole, and what their checksum is, and nothing of a folder that is begun.
+    `empty` is embeddings of no item, of the kind and storage of all the parts; `rows` and
+    `checksums` say of each file how many rows of it are there already and whole, and what their
+    checksum is, and nothing of a folder that is begun.
     """
 
     def __init__(
-        self, folder: Path, empty: Embeddings, *, rows: Mapping[str, int] | None = None, checksums: Mapping[str, int] | None = None
+        self,
+        folder: Path,
+        empty: Embeddings,
+        *,
+        rows: Mapping[str, int] | None = None,
+        checksums: Mapping[str, int] | None = None,
     ) -> None:
         self._files: dict[str, ArrayFile] = {}
         for name, array in empty.arrays().items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             known = checksums[name] if checksums else 0
-            self._files[name] = ArrayFile(folder / name, array, rows=rows[name] if rows else 0, checksum=known)
+            self._files[name] = ArrayFile(
+                folder / name, array, rows=rows[name] if rows else 0, checksum=known
+            )
             if Path(name).name == OFFSETS and not rows:
                 self._files[name].append(array)
-        self._ends = {name: int(file.last()) for name, file in self._files.items() if Path(name).name == OFFSETS}
+        self._ends = {
+            name: int(file.last())
+            for name, file in self._files.items()
+            if Path(name).name == OFFSETS
+        }
 
     @property
     def rows(self) -> dict[str, int]:
@@ -74,8 +88,8 @@ class GrowingEmbeddings:
             file.release()
 
     def move(self, stage: Path, bounds: Bounds) -> None:
-        """Put the finished files into the folder `stage`, with their checksums; vectors that have `bounds` as int8 codes, with their
-        ranges.
+        """Put the finished files into the folder `stage`, with their checksums; vectors that have
+        `bounds` as int8 codes, with their ranges.
 
         The files stay where they are, too, until their folder is removed.
         """
@@ -92,7 +106,12 @@ class GrowingEmbeddings:
         write_checksums(stage, checksums)
 
 
-def whole_parts(folder: Path, empty: Embeddings, rows: Sequence[Mapping[str, int]], checksums: Sequence[Mapping[str, int]]) -> int:
+def whole_parts(
+    folder: Path,
+    empty: Embeddings,
+    rows: Sequence[Mapping[str, int]],
+    checksums: Sequence[Mapping[str, int]],
+) -> int:
     """How many of the parts that were added to the files in `folder` are as they were written.
 
     `rows` and `checksums` are those of `GrowingEmbeddings` after each part.
@@ -100,15 +119,22 @@ def whole_parts(folder: Path, empty: Embeddings, rows: Sequence[Mapping[str, int
     whole = len(rows)
     for name, array in empty.arrays().items():
         ends = [HEADER + each[name] * row_bytes(array) for each in rows[:whole]]
-        whole = unchanged(folder / name, ends, [each[name] for each in checksums[:whole]], start=HEADER)
+        whole = unchanged(
+            folder / name, ends, [each[name] for each in checksums[:whole]], start=HEADER
+        )
     return whole
 
 
 def bounds_of(part: Embeddings) -> Bounds:
-    """The bounds of the float vectors in `part`; infinite ones, that any other's lie within, of a part without vectors."""
+    """The bounds of the float vectors in `part`; infinite ones, that any other's lie within, of a
+    part without vectors.
+    """
     found = {name: array for name, array in part.arrays().items() if Path(name).name == VECTORS}
     return {
-        name: np.stack([array.min(0, initial=np.inf), array.max(0, initial=-np.inf)]).astype(np.float32) for name, array in found.items()
+        name: np.stack([array.min(0, initial=np.inf), array.max(0, initial=-np.inf)]).astype(
+            np.float32
+        )
+        for name, array in found.items()
     }
 
 

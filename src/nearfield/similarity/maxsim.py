@@ -14,13 +14,17 @@ _SIMILARITIES = 1 << 22  # of two tokens, held at once: 16 MB in float32
 _SHORT = 32_767  # tokens of a document up to which the closest one's place takes two bytes
 
 
-def maxsim(query: Tensor, query_offsets: list[int], document: Tensor, document_offsets: list[int]) -> Tensor:
-    """sum_i max_j q_i . d_j over each query's tokens i and each document's tokens j: (a, b), as MultiVector.scores.
+def maxsim(
+    query: Tensor, query_offsets: list[int], document: Tensor, document_offsets: list[int]
+) -> Tensor:
+    """sum_i max_j q_i . d_j over each query's tokens i and each document's tokens j: (a, b), as
+    MultiVector.scores.
 
-    `query`: (Q, dim), the tokens of a queries, query i's at `query_offsets[i]:query_offsets[i + 1]`; `document`: (D, dim) likewise of b
-    documents. A query without tokens scores 0, and a document without tokens -inf for any other. The similarities of all tokens
-    are never held at once; for the backward pass only the place of the closest token is kept, for each token and document.
-    Khattab and Zaharia 2020 (arXiv 2004.12832), equation 3.
+    `query`: (Q, dim), the tokens of a queries, query i's at `query_offsets[i]:query_offsets[i +
+    1]`; `document`: (D, dim) likewise of b documents. A query without tokens scores 0, and a
+    document without tokens -inf for any other. The similarities of all tokens are never held at
+    once; for the backward pass only the place of the closest token is kept, for each token and
+    document. Khattab and Zaharia 2020 (arXiv 2004.12832), equation 3.
     """
     scored: Tensor = _MaxSim.apply(query, document, query_offsets, document_offsets)  # type: ignore[no-untyped-call]
     return scored
@@ -28,19 +32,36 @@ def maxsim(query: Tensor, query_offsets: list[int], document: Tensor, document_o
 
 class _MaxSim(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, query: Tensor, document: Tensor, query_offsets: list[int], offsets: list[int]) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, document: Tensor, query_offsets: list[int], offsets: list[int]
+    ) -> Tensor:
         owner = _owner(query_offsets, query.device)
-        filled = owner.new_zeros(len(query_offsets) - 1, dtype=torch.bool).index_fill(0, owner, True)
-        scores = torch.where(filled, float("-inf"), 0.0).to(query.dtype)[:, None].repeat(1, len(offsets) - 1)
+        filled = owner.new_zeros(len(query_offsets) - 1, dtype=torch.bool).index_fill(
+            0, owner, True
+        )
+        scores = (
+            torch.where(filled, float("-inf"), 0.0)
+            .to(query.dtype)[:, None]
+            .repeat(1, len(offsets) - 1)
+        )
         longest = max((end - start for start, end in pairwise(offsets)), default=0)
         keep = any(ctx.needs_input_grad)
-        place = torch.zeros(len(query), len(offsets) - 1, dtype=torch.int16 if longest <= _SHORT else torch.int32, device=query.device)
+        place = torch.zeros(
+            len(query),
+            len(offsets) - 1,
+            dtype=torch.int16 if longest <= _SHORT else torch.int32,
+            device=query.device,
+        )
         for first, last in item_blocks(offsets, max(1, _SIMILARITIES // max(1, len(query)))):
             near = query @ document[offsets[first] : offsets[last]].T
             for at in range(first, last):
                 if offsets[at] < offsets[at + 1]:
-                    closest = near[:, offsets[at] - offsets[first] : offsets[at + 1] - offsets[first]].max(1)
-                    scores[:, at] = scores.new_zeros(len(scores)).index_add_(0, owner, closest.values)
+                    closest = near[
+                        :, offsets[at] - offsets[first] : offsets[at + 1] - offsets[first]
+                    ].max(1)
+                    scores[:, at] = scores.new_zeros(len(scores)).index_add_(
+                        0, owner, closest.values
+                    )
                     if keep:
                         place[:, at] = closest.indices
         ctx.offsets = offsets

@@ -13,23 +13,42 @@ from nearfield.similarity.functions import similarity
 from nearfield.types.contract import Contract
 
 
-def warn_of_metric(contract: Contract, metric: str, *, query: npt.NDArray[Any], document: npt.NDArray[Any]) -> None:
-    """Warn with MetricWarning when `metric` is not the contract's, with the cost measured on `query: (n, dim)` and `document: (m, dim)`.
+def warn_of_metric(
+    contract: Contract, metric: str, *, query: npt.NDArray[Any], document: npt.NDArray[Any]
+) -> None:
+    """Warn with MetricWarning when `metric` is not the contract's, with the cost measured on
+    `query: (n, dim)` and `document: (m, dim)`.
 
-    The cost is the share of document pairs that a query orders the other way. Raises ContractError for an unknown metric.
+    The cost is the share of document pairs that a query orders the other way. Raises ContractError
+    for an unknown metric.
     """
     asked = similarity(metric)
     if metric == contract.similarity:
         return
-    turned, compared = turned_pairs(similarity(contract.similarity)(query, document), asked(query, document))
-    cost = f"of {compared:,} pairs of texts, {turned:,} ({turned / max(1, compared):.1%}) come in the other order"
+    turned, compared = turned_pairs(
+        similarity(contract.similarity)(query, document), asked(query, document)
+    )
+    cost = (
+        f"of {compared:,} pairs of texts, {turned:,} ({turned / max(1, compared):.1%}) come in "
+        "the other order"
+    )
     if contract.normalise:
-        cost += "; its vectors have unit length, so that cosine, dot and euclidean order alike and only the values differ"
-    warnings.warn(f"{contract.name} is made for {contract.similarity} and {metric} was asked for: {cost}", MetricWarning, stacklevel=2)
+        cost += (
+            "; its vectors have unit length, so that cosine, dot and euclidean order alike "
+            "and only the values differ"
+        )
+    warnings.warn(
+        f"{contract.name} is made for {contract.similarity} and {metric} was asked for: {cost}",
+        MetricWarning,
+        stacklevel=2,
+    )
 
 
-def turned_pairs(own: npt.NDArray[Any], other: npt.NDArray[Any], *, tolerance: float = 1e-6) -> tuple[int, int]:
-    """Of all pairs of columns in the rows of two score matrices (n, m): how many come in opposite orders, and how many there are.
+def turned_pairs(
+    own: npt.NDArray[Any], other: npt.NDArray[Any], *, tolerance: float = 1e-6
+) -> tuple[int, int]:
+    """Of all pairs of columns in the rows of two score matrices (n, m): how many come in opposite
+    orders, and how many there are.
 
     Differences within `tolerance` count as ties, which are in no order.
     """

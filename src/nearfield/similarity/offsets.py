@@ -8,8 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 
-def segments(offsets: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where the values of the `chosen: (m,)` segments lie, end to end, and the offsets (m + 1,) that they have then."""
+def segments(
+    offsets: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the values of the `chosen: (m,)` segments lie, end to end, and the offsets (m + 1,)
+    that they have then.
+    """
     lengths = np.diff(offsets)[chosen]
     new = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return np.repeat(offsets[:-1][chosen] - new[:-1], lengths) + np.arange(new[-1]), new
@@ -20,7 +24,9 @@ def joined_offsets(lengths: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.i
     return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
 
 
-def largest(values: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+def largest(
+    values: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
     """(n,) the greatest of the `values` (at least 0) of each segment; 0 of an empty one."""
     found = np.zeros(len(offsets) - 1, np.float32)
     filled = np.flatnonzero(np.diff(offsets))
@@ -30,7 +36,9 @@ def largest(values: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]) -> 
 
 
 def item_blocks(offsets: npt.NDArray[np.int64] | Sequence[int], most: int) -> list[tuple[int, int]]:
-    """All items in runs, first and past the last of each: as many as have at most `most` values together, and one item at least."""
+    """All items in runs, first and past the last of each: as many as have at most `most` values
+    together, and one item at least.
+    """
     ends = np.asarray(offsets)
     blocks, start, n = [], 0, len(ends) - 1
     while start < n:

@@ -19,7 +19,8 @@ KINDS = {
 
 
 def open_embeddings(path: str | Path) -> Embeddings:
-    """The embeddings in the vector folder at `path`, memory-mapped; a folder that names no kind is dense.
+    """The embeddings in the vector folder at `path`, memory-mapped; a folder that names no kind is
+    dense.
 
     Raises InputError where the folder is none, is damaged, or of an unknown kind.
     """
@@ -29,7 +30,10 @@ def open_embeddings(path: str | Path) -> Embeddings:
 def _open(folder: Path) -> Embeddings:
     kind = read_facts(folder).text("kind", "dense")
     if kind not in KINDS:
-        raise InputError(f"holds vectors of kind {kind!r}; known: {', '.join(KINDS)}.{nearest(kind, KINDS)}", path=folder / FACTS)
+        raise InputError(
+            f"holds vectors of kind {kind!r}; known: {', '.join(KINDS)}.{nearest(kind, KINDS)}",
+            path=folder / FACTS,
+        )
     module, name = KINDS[kind].split(":")
     opened: Embeddings = getattr(importlib.import_module(module), name).open(folder)
     check_whole(folder, opened.arrays())

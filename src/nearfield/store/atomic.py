@@ -1,4 +1,6 @@
-"""Files and folders that are either whole or not there, whenever the process is killed or the disk is full."""
+"""Files and folders that are either whole or not there, whenever the process is killed or the disk
+is full.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ _IN_THE_WAY = "Remove what is in the way or give another path"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", _SPACE),
     errno.EDQUOT: ("the disk quota is used up", _SPACE),
-    errno.EFBIG: ("the file would be larger than this process may write", "Raise the limit (ulimit -f)"),
+    errno.EFBIG: (
+        "the file would be larger than this process may write",
+        "Raise the limit (ulimit -f)",
+    ),
     errno.EROFS: ("the file system is read-only", _PLACE),
     errno.EACCES: ("there is no permission to write there", _PLACE),
     errno.EPERM: ("there is no permission to write there", _PLACE),
@@ -38,17 +43,25 @@ _STAGED = re.compile(r"^\.(.+)\.partial-[^.]+$", re.DOTALL)  # a name may hold a
 
 @contextlib.contextmanager
 def storage(path: str | Path) -> Iterator[None]:
-    """Turn an OSError raised while `path` is written into a StorageError that names it and what to do."""
+    """Turn an OSError raised while `path` is written into a StorageError that names it and what to
+    do.
+    """
     try:
         yield
     except OSError as error:
-        unknown = (error.strerror or f"the disk may be full ({error})", _SPACE)  # numpy's own OSError has no errno
+        # numpy's own OSError has no errno
+        unknown = (error.strerror or f"the disk may be full ({error})", _SPACE)
         reason, advice = _REASONS.get(error.errno or 0, unknown)
-        raise StorageError(f"{_final(path)}: could not be written: {reason}. {advice}; nothing was left half-written.") from error
+        raise StorageError(
+            f"{_final(path)}: could not be written: {reason}. {advice}; nothing "
+            "was left half-written."
+        ) from error
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise StorageError now where nothing could be written at `path` after long work. Leaves nothing there."""
+    """Raise StorageError now where nothing could be written at `path` after long work. Leaves
+    nothing there.
+    """
     path = Path(path)
     missing = [folder for folder in path.parents if not folder.exists()]
     with storage(path):
@@ -62,23 +75,29 @@ def check_writable(path: str | Path) -> None:
 
 
 def check_replaceable(path: str | Path, *, marker: str, what: str) -> None:
-    """Raise InputError where something is at `path` that is not `what`, which has the file `marker`: nothing else is ever replaced.
+    """Raise InputError where something is at `path` that is not `what`, which has the file
+    `marker`: nothing else is ever replaced.
 
     Raises StorageError where nothing could be written there.
     """
     path = Path(path)
     if path.exists() and not (path / marker).is_file() and (path.is_file() or any(path.iterdir())):
-        raise InputError(f"is there already and is no {what}, so that it is not replaced; give another place with --to", path=path)
+        raise InputError(
+            f"is there already and is no {what}, so that it is not replaced; give "
+            "another place with --to",
+            path=path,
+        )
     check_writable(path)
 
 
 @contextlib.contextmanager
 def staged_folder(path: str | Path) -> Iterator[Path]:
-    """A new folder beside `path`, moved to `path` when the block ends well and removed when it does not.
+    """A new folder beside `path`, moved to `path` when the block ends well and removed when it does
+    not.
 
-    A folder that is already at `path` is replaced, in one step where the system can. Of several processes that
-    write to one path at once, each one's folder is whole, and the last to end stays. Raises StorageError when
-    writing fails.
+    A folder that is already at `path` is replaced, in one step where the system can. Of several
+    processes that write to one path at once, each one's folder is whole, and the last to end stays.
+    Raises StorageError when writing fails.
     """
     path = _target(path)
     with storage(path):
@@ -93,7 +112,8 @@ def staged_folder(path: str | Path) -> Iterator[Path]:
 
 
 def move_folder(stage: Path, path: Path) -> None:
-    """Move the finished folder `stage` to `path` on the same file system, where it replaces a folder that is there.
+    """Move the finished folder `stage` to `path` on the same file system, where it replaces a
+    folder that is there.
 
     What it replaces is then at `stage`, or gone.
     """
@@ -107,7 +127,8 @@ def move_folder(stage: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def staged_file(path: str | Path) -> Iterator[Path]:
-    """A new file name beside `path`, moved to `path` when the block ends well and removed when it does not.
+    """A new file name beside `path`, moved to `path` when the block ends well and removed when it
+    does not.
 
     Raises StorageError when writing fails.
     """
@@ -126,7 +147,9 @@ def staged_file(path: str | Path) -> Iterator[Path]:
 
 
 def recover(path: str | Path) -> None:
-    """Put back the folder that was at `path` where a process was killed after it took it away to replace it."""
+    """Put back the folder that was at `path` where a process was killed after it took it away to
+    replace it.
+    """
     path = _target(path)
     if not path.exists() and path.parent.is_dir():
         with _turn(path), contextlib.suppress(OSError):
@@ -134,7 +157,9 @@ def recover(path: str | Path) -> None:
 
 
 def read_folder(path: str | Path, read: Callable[[Path], T]) -> T:
-    """What `read` makes of the folder at `path`: of one folder, even where another takes its place while it is read."""
+    """What `read` makes of the folder at `path`: of one folder, even where another takes its place
+    while it is read.
+    """
     path = Path(path)
     recover(path)
     while True:
@@ -157,11 +182,16 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` (dataclasses and paths allowed) as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n")
+    write_text(
+        path,
+        json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=_plain) + "\n",
+    )
 
 
 def _final(path: str | Path) -> Path:
-    """`path` as it is called when it is whole: for a part of a staged folder, without the stage's name."""
+    """`path` as it is called when it is whole: for a part of a staged folder, without the stage's
+    name.
+    """
     return Path(*(_STAGED.sub(r"\1", part) for part in Path(path).parts))
 
 
@@ -190,18 +220,25 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _target(path: str | Path) -> Path:
-    """`path`; of a symbolic link what it points to, so that the link stays and what it points to is replaced."""
+    """`path`; of a symbolic link what it points to, so that the link stays and what it points to is
+    replaced.
+    """
     path = Path(path)
-    return Path(os.path.realpath(path)) if path.is_symlink() else path  # which names a loop of links too, and raises nothing
+    # which names a loop of links too, and raises nothing
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _turn(path: Path) -> contextlib.AbstractContextManager[None]:
-    """The lock of the folder that `path` lies in; none in a stage, which this process alone writes to and has locked."""
+    """The lock of the folder that `path` lies in; none in a stage, which this process alone writes
+    to and has locked.
+    """
     return contextlib.nullcontext() if _STAGED.match(path.parent.name) else held(path.parent)
 
 
 def _stage(path: Path, locks: contextlib.ExitStack, *, folder: bool) -> Path:
-    """A new folder or file beside `path`, locked until `locks` are left. What killed processes left there goes."""
+    """A new folder or file beside `path`, locked until `locks` are left. What killed processes left
+    there goes.
+    """
     with _turn(path):  # so that none is taken for abandoned between being made and being locked
         _clear(path)
         prefix = f".{path.name}.partial-"
@@ -223,7 +260,9 @@ def _clear(path: Path) -> None:
 
 
 def _put_back(path: Path) -> None:
-    """Move what was taken away from `path` back where nothing has taken its place, else remove it."""
+    """Move what was taken away from `path` back where nothing has taken its place, else
+    remove it.
+    """
     for left in _beside(path, "old"):
         if not path.exists() and (left / path.name).is_dir():
             os.replace(left / path.name, path)
@@ -233,7 +272,9 @@ def _put_back(path: Path) -> None:
 def _beside(path: Path, what: str) -> list[Path]:
     prefix = f".{path.name}.{what}-"
     with os.scandir(path.parent) as entries:
-        return sorted(path.parent / entry.name for entry in entries if entry.name.startswith(prefix))
+        return sorted(
+            path.parent / entry.name for entry in entries if entry.name.startswith(prefix)
+        )
 
 
 def _remove(left: Path) -> None:

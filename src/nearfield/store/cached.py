@@ -1,4 +1,6 @@
-"""What the cache holds: each model, collection, file of vectors and conversion in it, its size and when it was last used."""
+"""What the cache holds: each model, collection, file of vectors and conversion in it, its size and
+when it was last used.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ from nearfield.store.vector_cache import kept_vectors
 class Cached:
     """One thing in the cache.
 
-    `model` is the one that it is or was made with, "" where there is none; `about` says in words what it is. `size` is in bytes,
-    `used` in seconds since 1970: of vectors when they were last used, of all else when it was made.
+    `model` is the one that it is or was made with, "" where there is none; `about` says in words
+    what it is. `size` is in bytes, `used` in seconds since 1970: of vectors when they were last
+    used, of all else when it was made.
     """
 
     kind: str
@@ -32,7 +35,9 @@ class Cached:
     used: float
 
     def remove(self) -> None:
-        """Remove it. A process that has it open keeps what it has until it ends. Raises StorageError where that fails."""
+        """Remove it. A process that has it open keeps what it has until it ends. Raises
+        StorageError where that fails.
+        """
         with storage(self.path):
             if self.path.is_dir():
                 shutil.rmtree(self.path)
@@ -48,8 +53,16 @@ def cached(kinds: Sequence[str] = ()) -> list[Cached]:
     """
     for kind in kinds:
         if kind not in KINDS:
-            raise InputError(f"the cache holds no {kind!r}; wanted some of {', '.join(KINDS)}.{nearest(kind, KINDS)}")
-    return [item for kind, find in KINDS.items() if kind in (kinds or KINDS) for item in sorted(find(), key=lambda item: -item.size)]
+            raise InputError(
+                f"the cache holds no {kind!r}; wanted some of "
+                f"{', '.join(KINDS)}.{nearest(kind, KINDS)}"
+            )
+    return [
+        item
+        for kind, find in KINDS.items()
+        if kind in (kinds or KINDS)
+        for item in sorted(find(), key=lambda item: -item.size)
+    ]
 
 
 def _vectors() -> Iterator[Cached]:
@@ -67,12 +80,22 @@ def _vectors_in_words(facts: Mapping[str, str]) -> str:
     prompt = f", prompt {facts['prompt']!r}" if facts.get("prompt") else ""
     ran = " ".join(facts[name] for name in ("runtime", "precision") if name in facts)
     kind = f"{facts['kind']} " if "kind" in facts else ""
-    return f"{kind}vectors of {int(facts['vectors']):,} texts, {facts.get('dim', '?')} dimensions, {ran}{prompt}"
+    return (
+        f"{kind}vectors of {int(facts['vectors']):,} texts, {facts.get('dim', '?')} "
+        f"dimensions, {ran}{prompt}"
+    )
 
 
 def _collections() -> Iterator[Cached]:
     for folder in _folders(home() / "collections"):
-        manifest = next((file for name in ("collection.json", "pairs.json") if (file := folder / name).is_file()), None)
+        manifest = next(
+            (
+                file
+                for name in ("collection.json", "pairs.json")
+                if (file := folder / name).is_file()
+            ),
+            None,
+        )
         what = "pairs" if manifest and manifest.stem == "pairs" else "a collection"
         yield _folder("collections", folder, "", f"{what}, converted: {_fact(manifest, 'name')}")
 
@@ -84,10 +107,15 @@ def _words() -> Iterator[Cached]:
 
 
 def _conversions() -> Iterator[Cached]:
-    places = [("", home() / "conversions"), *((model.name, model / ".nearfield") for model in _folders(models_folder()))]
+    places = [
+        ("", home() / "conversions"),
+        *((model.name, model / ".nearfield") for model in _folders(models_folder())),
+    ]
     for model, place in places:
         for folder in _folders(place):
-            yield _folder("conversions", folder, model, f"for {' '.join(folder.name.split('-')[:2])}")
+            yield _folder(
+                "conversions", folder, model, f"for {' '.join(folder.name.split('-')[:2])}"
+            )
 
 
 def _models() -> Iterator[Cached]:
@@ -107,19 +135,31 @@ KINDS: dict[str, Callable[[], Iterator[Cached]]] = {
 
 def _folder(kind: str, folder: Path, model: str, about: str) -> Cached:
     """The folder; what it holds of another kind (a model's conversions) is not counted."""
-    files = [file for file in folder.rglob("*") if file.is_file() and ".nearfield" not in file.relative_to(folder).parts]
+    files = [
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and ".nearfield" not in file.relative_to(folder).parts
+    ]
     about_files = [file.stat() for file in files]
     used = max((about.st_mtime for about in about_files), default=folder.stat().st_mtime)
-    return Cached(kind, folder.name, model, about, folder, sum(about.st_size for about in about_files), used)
+    return Cached(
+        kind, folder.name, model, about, folder, sum(about.st_size for about in about_files), used
+    )
 
 
 def _folders(place: Path) -> list[Path]:
     """The finished folders in `place`: what is still being written has a leading dot."""
-    return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")) if place.is_dir() else []
+    return (
+        sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+        if place.is_dir()
+        else []
+    )
 
 
 def _fact(file: Path | None, *names: str) -> str:
-    """What the JSON file says under `names`, each within the one before; "unknown" where it says nothing that can be read."""
+    """What the JSON file says under `names`, each within the one before; "unknown" where it says
+    nothing that can be read.
+    """
     try:
         found: Any = read_json(file) if file is not None else {}
     except InputError:

@@ -7,12 +7,15 @@ import sys
 
 
 def python_command(*arguments: str) -> list[str]:
-    """The words that run this Python with `arguments`; `-P` keeps the working folder off its path, which `-m` and `-c` put there first."""
+    """The words that run this Python with `arguments`; `-P` keeps the working folder off its path,
+    which `-m` and `-c` put there first.
+    """
     return [sys.executable, "-P", *arguments]
 
 
 def python_environment() -> dict[str, str]:
-    """The environment for `python_command`: this process's, made safe for what the child starts in its turn.
+    """The environment for `python_command`: this process's, made safe for what the child starts in
+    its turn.
 
     What PYTHONPATH names counts, but for its empty parts, which mean the working folder.
     """

@@ -58,7 +58,8 @@ class DenseModule:
     def read(cls, folder: Path, *, inputs: Sequence[str] = ("sentence_embedding",)) -> DenseModule:
         """The module in a `2_Dense`-like folder, which reads one of `inputs`.
 
-        Raises ModelError for a config that cannot be honoured, and for weights that are missing, damaged or do not fit it.
+        Raises ModelError for a config that cannot be honoured, and for weights that are missing,
+        damaged or do not fit it.
         """
         facts = read_fields(folder / "config.json")
         unknown = sorted(set(facts) - {field.name for field in fields(ProjectionConfig)})
@@ -75,19 +76,29 @@ class DenseModule:
         elsewhere = config.module_input_name not in inputs or output != config.module_input_name
         if unknown or elsewhere or config.activation_function not in ACTIVATIONS:
             where = f"from {config.module_input_name} to {output}"
-            what = f"unknown keys {unknown}" if unknown else f"activation {config.activation_function} {where}"
+            what = (
+                f"unknown keys {unknown}"
+                if unknown
+                else f"activation {config.activation_function} {where}"
+            )
             raise ModelError(
-                f"{folder / 'config.json'}: a Dense module with {what} is not supported; activations: {', '.join(ACTIVATIONS)}"
+                f"{folder / 'config.json'}: a Dense module with {what} is not supported; "
+                f"activations: {', '.join(ACTIVATIONS)}"
             )
         weights = dense_weights(folder)
         shapes = {name: weight.shape for name, weight in weights.items()}
         if shapes != config.shapes:
-            raise ModelError(f"{folder}: the weights do not fit its config.json: they are {shapes}; wanted {config.shapes}")
+            raise ModelError(
+                f"{folder}: the weights do not fit its config.json: they are "
+                f"{shapes}; wanted {config.shapes}"
+            )
         return cls(config, weights)
 
 
 def dense_weights(folder: Path) -> dict[str, npt.NDArray[np.float32]]:
-    """The weights in a module's folder, by name. Raises ModelError where there are none or they are damaged."""
+    """The weights in a module's folder, by name. Raises ModelError where there are none or they are
+    damaged.
+    """
     if (folder / "model.safetensors").exists():
         stored = Weights(folder)
         return {name: stored.float32(name) for name in stored.names()}

@@ -1,4 +1,6 @@
-"""Two folders that change places in one step, and the lock under which a folder's entries are replaced."""
+"""Two folders that change places in one step, and the lock under which a folder's entries are
+replaced.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 def exchange(one: Path, other: Path) -> bool:
     """Give each path what lies at the other, so that no process ever finds nothing at either.
 
-    Returns False, with nothing changed, where the system or the file system has no such step. Raises OSError
-    where it has and it fails.
+    Returns False, with nothing changed, where the system or the file system has no such step.
+    Raises OSError where it has and it fails.
     """
     swap = _system_call()
     if swap is None:
@@ -37,7 +39,9 @@ def exchange(one: Path, other: Path) -> bool:
 
 @functools.cache
 def _system_call() -> Callable[[bytes, bytes], int] | None:
-    """What exchanges two paths and returns 0 where that went well; None where this system has no such call."""
+    """What exchanges two paths and returns 0 where that went well; None where this system has no
+    such call.
+    """
     try:
         library = ctypes.CDLL(None, use_errno=True)
         if sys.platform == "darwin":
@@ -53,10 +57,11 @@ def _system_call() -> Callable[[bytes, bytes], int] | None:
 
 @contextlib.contextmanager
 def held(place: Path) -> Iterator[None]:
-    """Hold the lock of the folder or file at `place`; the system takes it back from a process that was killed.
+    """Hold the lock of the folder or file at `place`; the system takes it back from a process that
+    was killed.
 
-    The lock is on the place itself, so that no file of its own is left behind. Where the system or the file system
-    has no such locks, nothing is held.
+    The lock is on the place itself, so that no file of its own is left behind. Where the system or
+    the file system has no such locks, nothing is held.
     """
     handle = _open(place)
     try:
@@ -68,7 +73,9 @@ def held(place: Path) -> Iterator[None]:
 
 
 def abandoned(place: Path) -> bool:
-    """Whether the process that held the lock of `place` has ended. False where that cannot be told."""
+    """Whether the process that held the lock of `place` has ended. False where that cannot
+    be told.
+    """
     handle = _open(place)
     if handle is None:
         return False
@@ -94,6 +101,7 @@ def _lock(handle: int | None, *, wait: bool) -> bool:
 
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:  # another process holds it, or the file system (NFS) has no lock for what is only read
+    # another process holds it, or the file system (NFS) has no lock for what is only read
+    except OSError:
         return False
     return True

@@ -19,8 +19,9 @@ REQUIRED: Final[Any] = object()
 class Fields(Mapping[str, Any]):
     """A JSON object, read-only, that knows which file it came from.
 
-    Every getter raises InputError that names the file, the field, what it holds and what was wanted. A field that
-    is null counts as absent. A `default` is returned as it is, None included, where the field is absent.
+    Every getter raises InputError that names the file, the field, what it holds and what was
+    wanted. A field that is null counts as absent. A `default` is returned as it is, None included,
+    where the field is absent.
     """
 
     def __init__(self, values: Mapping[str, Any], path: str | Path, *, where: str = "") -> None:
@@ -45,7 +46,9 @@ class Fields(Mapping[str, Any]):
         """True or False."""
         return self._checked(key, default, lambda value: isinstance(value, bool), "true or false")
 
-    def integer(self, key: str, default: Any = REQUIRED, *, low: int = 0, high: int = 2**31 - 1) -> Any:
+    def integer(
+        self, key: str, default: Any = REQUIRED, *, low: int = 0, high: int = 2**31 - 1
+    ) -> Any:
         """A whole number from `low` to `high`; a float without a fraction counts as one."""
 
         def fits(value: Any) -> bool:
@@ -54,54 +57,88 @@ class Fields(Mapping[str, Any]):
         value = self._checked(key, default, fits, f"a whole number from {low:,} to {high:,}")
         return int(value) if _is_number(value) else value
 
-    def number(self, key: str, default: Any = REQUIRED, *, low: float = -math.inf, high: float = math.inf) -> Any:
+    def number(
+        self, key: str, default: Any = REQUIRED, *, low: float = -math.inf, high: float = math.inf
+    ) -> Any:
         """A finite number from `low` to `high`."""
 
         def fits(value: Any) -> bool:
             return _is_number(value) and _finite(value) and low <= value <= high
 
-        wanted = "a finite number" if math.isinf(low) and math.isinf(high) else f"a number from {low:g} to {high:g}"
+        wanted = (
+            "a finite number"
+            if math.isinf(low) and math.isinf(high)
+            else f"a number from {low:g} to {high:g}"
+        )
         value = self._checked(key, default, fits, wanted)
         return float(value) if _is_number(value) else value
 
     def one_of(self, key: str, known: tuple[str, ...], default: Any = REQUIRED) -> Any:
         """One of the strings `known`."""
-        return self._checked(key, default, lambda value: isinstance(value, str) and value in known, f"one of {', '.join(known)}")
+        return self._checked(
+            key,
+            default,
+            lambda value: isinstance(value, str) and value in known,
+            f"one of {', '.join(known)}",
+        )
 
     def texts(self, key: str, default: Any = REQUIRED) -> Any:
         """A list of strings."""
         return self._checked(key, default, _all_texts, "a list of texts")
 
-    def integers(self, key: str, default: Any = REQUIRED, *, low: int = 0, high: int = 2**31 - 1) -> Any:
+    def integers(
+        self, key: str, default: Any = REQUIRED, *, low: int = 0, high: int = 2**31 - 1
+    ) -> Any:
         """A list of whole numbers from `low` to `high`."""
 
         def fits(value: Any) -> bool:
-            return isinstance(value, list) and all(type(item) is int and low <= item <= high for item in value)
+            return isinstance(value, list) and all(
+                type(item) is int and low <= item <= high for item in value
+            )
 
-        return self._checked(key, default, fits, f"a list of whole numbers from {low:,} to {high:,}")
+        return self._checked(
+            key, default, fits, f"a list of whole numbers from {low:,} to {high:,}"
+        )
 
     def named_texts(self, key: str) -> dict[str, str]:
-        """An object of strings, such as prompts by role; those that are null are left out, as if they were absent."""
+        """An object of strings, such as prompts by role; those that are null are left out, as if
+        they were absent.
+        """
         stated = self.object(key, None)
-        return {} if stated is None else {name: stated.text(name) for name, value in stated.items() if value is not None}
+        return (
+            {}
+            if stated is None
+            else {name: stated.text(name) for name, value in stated.items() if value is not None}
+        )
 
     def object(self, key: str, default: Any = REQUIRED) -> Any:
         """An object, as Fields."""
         value = self._checked(key, default, lambda value: isinstance(value, dict), "an object")
-        return Fields(value, self.path, where=f"{self.where}{key}.") if isinstance(value, dict) else value
+        return (
+            Fields(value, self.path, where=f"{self.where}{key}.")
+            if isinstance(value, dict)
+            else value
+        )
 
     def objects(self, key: str, default: Any = REQUIRED) -> Any:
         """A list of objects, as a list of Fields."""
         value = self._checked(key, default, _all_objects, "a list of objects")
         if not _all_objects(value):
             return value
-        return [Fields(item, self.path, where=f"{self.where}{key}[{at}].") for at, item in enumerate(value)]
+        return [
+            Fields(item, self.path, where=f"{self.where}{key}[{at}].")
+            for at, item in enumerate(value)
+        ]
 
     def error(self, key: str, wanted: str) -> InputError:
-        """The error of a field whose value is not what was `wanted`, for checks of a caller's own."""
+        """The error of a field whose value is not what was `wanted`, for checks of a
+        caller's own.
+        """
         if self.get(key) is None:
             return InputError(f"has no {self.where}{key}; wanted {wanted}", path=self.path)
-        return InputError(f"{self.where}{key} is {_shown(self[key])}; wanted {wanted}", path=self.path)
+        return InputError(
+            f"{self.where}{key} is {_shown(self[key])}; wanted {wanted}", path=self.path
+        )
 
     def _checked(self, key: str, default: Any, fits: Any, wanted: str) -> Any:
         value = self.get(key)
@@ -134,18 +171,24 @@ def read_objects(path: str | Path) -> list[Fields]:
 
 
 def read_json(path: str | Path) -> Any:
-    """The JSON value in the file at `path`. Raises InputError that names the file, and the line where it is not JSON."""
+    """The JSON value in the file at `path`. Raises InputError that names the file, and the line
+    where it is not JSON.
+    """
     return parse_json(read_bytes(path), path)
 
 
 def parse_json(content: bytes, path: str | Path) -> Any:
-    """The JSON value in `content`, which the file at `path` holds. Raises InputError as `read_json` does."""
+    """The JSON value in `content`, which the file at `path` holds. Raises InputError as `read_json`
+    does.
+    """
     try:
         return json.loads(content.decode("utf-8"))
     except json.JSONDecodeError as error:
         raise InputError(f"is not JSON: {error.msg}", path=path, line=error.lineno) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8: {error.reason} at byte {error.start}", path=path) from error
+        raise InputError(
+            f"is not UTF-8: {error.reason} at byte {error.start}", path=path
+        ) from error
     except RecursionError as error:
         raise InputError("is nested too deeply to be read as JSON", path=path) from error
     except ValueError as error:  # an integer of more digits than Python converts

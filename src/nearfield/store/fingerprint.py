@@ -9,13 +9,24 @@ from pathlib import Path
 
 from nearfield.store.regular import open_regular
 
-_OTHERS = (".nearfield", ".git", ".cache", ".huggingface", ".ipynb_checkpoints", ".DS_Store", ".checksums")
-"""What hidden files of other purposes begin with: conversions, version control, downloads, file managers."""
+_OTHERS = (
+    ".nearfield",
+    ".git",
+    ".cache",
+    ".huggingface",
+    ".ipynb_checkpoints",
+    ".DS_Store",
+    ".checksums",
+)
+"""What hidden files of other purposes begin with: conversions, version control, downloads, file
+managers.
+"""
 _UNFINISHED = re.compile(r"^\..+(\.lock|\.(partial|old)-[^.]+)$")
 
 
 def model_hash(folder: Path) -> str:
-    """SHA-256, in hex, over the names and contents of a model folder's files, but for README.md and hidden ones of other purposes.
+    """SHA-256, in hex, over the names and contents of a model folder's files, but for README.md and
+    hidden ones of other purposes.
 
     Links are followed, to folders too: what they point to is what is opened.
     """
@@ -23,12 +34,16 @@ def model_hash(folder: Path) -> str:
     for file in _files(folder):
         if _counts(file.relative_to(folder)):
             with open_regular(file) as opened:
-                digests[file.relative_to(folder)] = hashlib.file_digest(opened, "sha256").hexdigest()
+                digests[file.relative_to(folder)] = hashlib.file_digest(
+                    opened, "sha256"
+                ).hexdigest()
     return files_hash(digests)
 
 
 def files_stamp(folder: Path) -> dict[Path, tuple[int, int, int]]:
-    """What the system says of the files that `model_hash` reads: other after any of them is written, whatever time it is given."""
+    """What the system says of the files that `model_hash` reads: other after any of them is
+    written, whatever time it is given.
+    """
     stamps = {}
     for file in _files(folder):
         if _counts(file.relative_to(folder)):
@@ -38,7 +53,9 @@ def files_stamp(folder: Path) -> dict[Path, tuple[int, int, int]]:
 
 
 def _files(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """The files in `folder` and below; a link back to a folder `within` which it lies is not followed."""
+    """The files in `folder` and below; a link back to a folder `within` which it lies is not
+    followed.
+    """
     real = folder.resolve()
     for path in sorted(folder.iterdir()) if real not in within else ():
         if path.is_dir():
@@ -56,4 +73,6 @@ def files_hash(digests: Mapping[Path, str]) -> str:
 
 
 def _counts(name: Path) -> bool:
-    return name.name != "README.md" and not any(part.startswith(_OTHERS) or _UNFINISHED.match(part) for part in name.parts)
+    return name.name != "README.md" and not any(
+        part.startswith(_OTHERS) or _UNFINISHED.match(part) for part in name.parts
+    )

@@ -12,10 +12,11 @@ from nearfield.store.regular import refuse_special
 
 @contextmanager
 def foreign(path: Path, what: str) -> Iterator[None]:
-    """Around a call of another library alone: whatever it raises becomes a ModelError that names `path` and says `what`.
+    """Around a call of another library alone: whatever it raises becomes a ModelError that names
+    `path` and says `what`.
 
-    Of a folder, each file is looked at first (see `refuse_special`). Errors of ours pass. A panic of a library in
-    Rust is no Exception, so that all but the interpreter's own exits are caught.
+    Of a folder, each file is looked at first (see `refuse_special`). Errors of ours pass. A panic
+    of a library in Rust is no Exception, so that all but the interpreter's own exits are caught.
     """
     if path.is_dir():
         refuse_special(path)

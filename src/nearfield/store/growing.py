@@ -13,10 +13,11 @@ _BLOCK = 1 << 22  # bytes read at a time
 
 
 class GrowingFile:
-    """The file at `path`, made when it is not there, cut to the `size` bytes that are known to be whole.
+    """The file at `path`, made when it is not there, cut to the `size` bytes that are known to be
+    whole.
 
-    Raises StorageError where it holds fewer. What the system says when writing fails is left an OSError, for the caller knows
-    what the file is a part of: wrap the calls in `storage`.
+    Raises StorageError where it holds fewer. What the system says when writing fails is left an
+    OSError, for the caller knows what the file is a part of: wrap the calls in `storage`.
     """
 
     def __init__(self, path: Path, *, size: int = 0) -> None:
@@ -25,7 +26,10 @@ class GrowingFile:
         held = os.fstat(self._file.fileno()).st_size
         if held < size:
             self._file.close()
-            raise StorageError(f"{path}: holds {held:,} bytes and should hold {size:,}: it was cut off. Begin anew without it")
+            raise StorageError(
+                f"{path}: holds {held:,} bytes and should hold {size:,}: it was "
+                "cut off. Begin anew without it"
+            )
         self._file.truncate(size)
         self._file.seek(size)
 

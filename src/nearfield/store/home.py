@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def home() -> Path:
-    """$NEARFIELD_HOME, else nearfield in $XDG_CACHE_HOME, else ~/.cache/nearfield. Not made here."""
+    """$NEARFIELD_HOME, else nearfield in $XDG_CACHE_HOME, else ~/.cache/nearfield. Not made
+    here.
+    """
     chosen = os.environ.get("NEARFIELD_HOME")
     if chosen:
         return Path(chosen).expanduser()

@@ -11,20 +11,27 @@ from nearfield.errors import InputError
 def inside(folder: Path, name: object, *, path: Path) -> Path:
     """The file or folder `name` in `folder`, where the file at `path` is what names it.
 
-    `name` is whatever that file holds; "" and "." are the folder itself. A symbolic link that already
-    lies in the folder may point elsewhere only if it is itself the named file (hub caches are built of
-    such links); a folder may not, and a name may not leave by "..", by being absolute or through a linked folder.
-    Raises InputError that names `path` where `name` is no text, is no possible file name, or leads outside.
+    `name` is whatever that file holds; "" and "." are the folder itself. A symbolic link that
+    already lies in the folder may point elsewhere only if it is itself the named file (hub caches
+    are built of such links); a folder may not, and a name may not leave by "..", by being absolute
+    or through a linked folder. Raises InputError that names `path` where `name` is no text, is no
+    possible file name, or leads outside.
     """
     if not isinstance(name, str) or "\0" in name or not _possible(name):
-        raise InputError(f"names the file {repr(name)[:80]}; wanted the name of a file in its folder", path=path)
+        raise InputError(
+            f"names the file {repr(name)[:80]}; wanted the name of a file in its folder", path=path
+        )
     joined = folder / name
     parent = joined.parent if Path(name).parts else joined
     root = folder.resolve()
     leads = [parent, joined] if joined.is_dir() else [parent]
     outside = Path(name).is_absolute() or ".." in Path(name).parts
     if outside or not all(place.resolve().is_relative_to(root) for place in leads):
-        raise InputError(f"names {repr(name)[:80]}, which leads out of {folder}; nothing outside is read or written", path=path)
+        raise InputError(
+            f"names {repr(name)[:80]}, which leads out of {folder}; nothing outside "
+            "is read or written",
+            path=path,
+        )
     return joined
 
 

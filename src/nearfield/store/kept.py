@@ -1,4 +1,6 @@
-"""Folders in the cache with the checksum of each file, and made again where one is not as it was written."""
+"""Folders in the cache with the checksum of each file, and made again where one is not as it was
+written.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _BLOCK = 1 << 22  # bytes read at a time
 
 
 def kept_folder(folder: Path, make: Callable[[Path], None]) -> Path:
-    """The `folder` in the cache, made by `make` in a stage of it where it is not there or a file of it is damaged.
+    """The `folder` in the cache, made by `make` in a stage of it where it is not there or a file of
+    it is damaged.
 
     Warns where it is damaged. Raises StorageError where it cannot be written.
     """
@@ -37,11 +40,16 @@ def kept_folder(folder: Path, make: Callable[[Path], None]) -> Path:
 def note_files(folder: Path) -> None:
     """Write the checksum of each file in `folder` beside them."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    write_json(folder / CHECKSUMS, checksums(folder, [file.relative_to(folder).as_posix() for file in files]))
+    write_json(
+        folder / CHECKSUMS,
+        checksums(folder, [file.relative_to(folder).as_posix() for file in files]),
+    )
 
 
 def check_files(folder: Path) -> None:
-    """Raise InputError where a file of `folder` is not as `note_files` found it, or nothing was noted."""
+    """Raise InputError where a file of `folder` is not as `note_files` found it, or nothing was
+    noted.
+    """
     noted = read_fields(folder / CHECKSUMS)
     for name in noted:
         check_file(folder / name, noted.integer(name, high=2**32 - 1))
@@ -59,7 +67,9 @@ def checksums(folder: Path, names: Iterable[str]) -> dict[str, int]:
 
 
 def file_checksum(path: Path) -> int:
-    """CRC-32 of the file: it tells damage, at some gigabytes a second, and not what somebody made to fit."""
+    """CRC-32 of the file: it tells damage, at some gigabytes a second, and not what somebody made
+    to fit.
+    """
     found = 0
     with open_regular(path) as file:
         while block := file.read(_BLOCK):

@@ -1,4 +1,6 @@
-"""A LoRA adapter's folder, as PEFT writes one: adapter_config.json beside adapter_model.safetensors. Read here without importing torch."""
+"""A LoRA adapter's folder, as PEFT writes one: adapter_config.json beside
+adapter_model.safetensors. Read here without importing torch.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ _FROM_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 @dataclass(frozen=True)
 class LoRAFolder:
-    """What adapter_config.json says: `base` names the model that the adapter belongs to, `alpha` gives its scale.
+    """What adapter_config.json says: `base` names the model that the adapter belongs to, `alpha`
+    gives its scale.
 
     `alphas` hold instead for the layers whose names end as their keys, regular expressions, say.
     """
@@ -50,11 +53,16 @@ class LoRAFolder:
     by_root: bool = False
 
     def scale(self, module: str, rank: int) -> float:
-        """What an adapter of `rank` on the layer called `module` is multiplied by: alpha / r (Hu et al. 2021), or alpha / sqrt(r).
+        """What an adapter of `rank` on the layer called `module` is multiplied by: alpha / r (Hu et
+        al. 2021), or alpha / sqrt(r).
 
-        The latter is rank-stabilised LoRA (Kalajdzievski 2023, theorem 3.2), which the folder asks for as use_rslora.
+        The latter is rank-stabilised LoRA (Kalajdzievski 2023, theorem 3.2), which the folder asks
+        for as use_rslora.
         """
-        alpha = next((value for key, value in self.alphas.items() if re.match(rf"(.*\.)?({key})$", module)), self.alpha)
+        alpha = next(
+            (value for key, value in self.alphas.items() if re.match(rf"(.*\.)?({key})$", module)),
+            self.alpha,
+        )
         return alpha / (math.sqrt(rank) if self.by_root else rank)
 
 
@@ -64,7 +72,9 @@ def is_lora(path: Path) -> bool:
 
 
 def adapter_place(path: Path) -> Path | None:
-    """Where in the folder at `path` its one adapter lies: at the top, or with its first module; None where it is no adapter's folder."""
+    """Where in the folder at `path` its one adapter lies: at the top, or with its first module;
+    None where it is no adapter's folder.
+    """
     if is_lora(path):
         return path
     modules = read_modules(path)
@@ -72,20 +82,35 @@ def adapter_place(path: Path) -> Path | None:
 
 
 def read_lora(path: Path) -> LoRAFolder:
-    """What the folder's adapter_config.json says. Raises ModelError for an adapter of another kind than plain LoRA, saying which."""
+    """What the folder's adapter_config.json says. Raises ModelError for an adapter of another kind
+    than plain LoRA, saying which.
+    """
     facts = read_fields(path / CONFIG)
     kind = facts.get("peft_type")
     if kind != "LORA":
-        raise ModelError(f"{path / CONFIG}: is an adapter of the kind {kind!r}; wanted LORA, the kind that is read here")
+        raise ModelError(
+            f"{path / CONFIG}: is an adapter of the kind {kind!r}; wanted LORA, the "
+            "kind that is read here"
+        )
     for setting, why in _OTHERWISE.items():
         if facts.get(setting):
-            raise ModelError(f"{path / CONFIG}: {setting} is set ({why}), which is not read here; merge the adapter with peft first")
+            raise ModelError(
+                f"{path / CONFIG}: {setting} is set ({why}), which is not read here; "
+                "merge the adapter with peft first"
+            )
     begun = str(facts.get("init_lora_weights")).lower()
     if begun.startswith(_FROM_THE_BASE):
-        raise ModelError(f"{path / CONFIG}: was begun by {begun}, which changes the base's weights too; convert it with peft to plain LoRA")
+        raise ModelError(
+            f"{path / CONFIG}: was begun by {begun}, which changes the base's "
+            "weights too; convert it with peft to plain LoRA"
+        )
     facts.integer("r", low=1)
     patterns = facts.object("alpha_pattern", None)
-    alphas = {} if patterns is None else {_pattern(key, patterns): patterns.number(key) for key in patterns}
+    alphas = (
+        {}
+        if patterns is None
+        else {_pattern(key, patterns): patterns.number(key) for key in patterns}
+    )
     base, by_root = facts.text("base_model_name_or_path", None), facts.flag("use_rslora", False)
     return LoRAFolder(path, base, facts.number("lora_alpha"), alphas, by_root)
 
@@ -94,7 +119,10 @@ def _pattern(key: str, patterns: Fields) -> str:
     try:
         re.compile(f"({key})$")
     except (re.error, RecursionError, OverflowError) as error:
-        raise ModelError(f"{patterns.path}: alpha_pattern has {key[:60]!r}, which is no regular expression: {error}") from error
+        raise ModelError(
+            f"{patterns.path}: alpha_pattern has {key[:60]!r}, which is no regular "
+            f"expression: {error}"
+        ) from error
     return key
 
 
@@ -107,9 +135,10 @@ _OTHER_NAMES = {
 def role_adapters(path: Path) -> dict[Role, Path]:
     """The adapter of each role of the model folder at `path`: none, or those of its sub-folders.
 
-    nearfield.json may name them, as {"adapters": {"query": "adapters/retrieval"}}. Where it does not, each sub-folder with an adapter
-    in it, of the folder itself or of its `adapters`, is that of the role that it is called by.
-    Raises ModelError where a folder that is named holds no adapter.
+    nearfield.json may name them, as {"adapters": {"query": "adapters/retrieval"}}. Where it does
+    not, each sub-folder with an adapter in it, of the folder itself or of its `adapters`, is that
+    of the role that it is called by. Raises ModelError where a folder that is named holds no
+    adapter.
     """
     file = path / "nearfield.json"
     stated = read_optional(file).object("adapters", None)
@@ -117,10 +146,20 @@ def role_adapters(path: Path) -> dict[Role, Path]:
         places = {role: inside(path, stated.text(role), path=file) for role in stated}
         for role, place in places.items():
             if not is_lora(place):
-                raise ModelError(f"{file}: the adapter of role {role!r} is {stated[role]!r}, and {place} holds no {CONFIG}")
+                raise ModelError(
+                    f"{file}: the adapter of role {role!r} is {stated[role]!r}, and "
+                    f"{place} holds no {CONFIG}"
+                )
         return places
-    configs = [config for pattern in ("*", "adapters/*") for config in sorted(path.glob(f"{pattern}/{CONFIG}"))]
-    found = {config.parent.name: inside(path, str(config.parent.relative_to(path)), path=path) for config in configs}
+    configs = [
+        config
+        for pattern in ("*", "adapters/*")
+        for config in sorted(path.glob(f"{pattern}/{CONFIG}"))
+    ]
+    found = {
+        config.parent.name: inside(path, str(config.parent.relative_to(path)), path=path)
+        for config in configs
+    }
     for role, names in _OTHER_NAMES.items():
         there = [found[name] for name in names if name in found]
         if there:
@@ -128,8 +167,15 @@ def role_adapters(path: Path) -> dict[Role, Path]:
     return found
 
 
-def lora_json(ranks: Mapping[str, int], alphas: Mapping[str, float], *, base: str | None, beside: Sequence[str] = ()) -> dict[str, Any]:
-    """What adapter_config.json holds for an adapter on layers of these ranks and alphas, with the whole weights called `beside`.
+def lora_json(
+    ranks: Mapping[str, int],
+    alphas: Mapping[str, float],
+    *,
+    base: str | None,
+    beside: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What adapter_config.json holds for an adapter on layers of these ranks and alphas, with the
+    whole weights called `beside`.
 
     The commonest rank and alpha are stated once, the others by layer.
     """
@@ -143,7 +189,22 @@ def lora_json(ranks: Mapping[str, int], alphas: Mapping[str, float], *, base: st
         "base_model_name_or_path": base,
         "inference_mode": True,
     }
-    facts |= {"r": rank, "lora_alpha": alpha, "use_rslora": False, "lora_dropout": 0.0, "bias": bias, "fan_in_fan_out": False}
-    facts["rank_pattern"] = {re.escape(name): other for name, other in ranks.items() if other != rank}
-    facts["alpha_pattern"] = {re.escape(name): other for name, other in alphas.items() if other != alpha}
-    return facts | {"target_modules": sorted(ranks), "modules_to_save": sorted(modules) or None, "init_lora_weights": True}
+    facts |= {
+        "r": rank,
+        "lora_alpha": alpha,
+        "use_rslora": False,
+        "lora_dropout": 0.0,
+        "bias": bias,
+        "fan_in_fan_out": False,
+    }
+    facts["rank_pattern"] = {
+        re.escape(name): other for name, other in ranks.items() if other != rank
+    }
+    facts["alpha_pattern"] = {
+        re.escape(name): other for name, other in alphas.items() if other != alpha
+    }
+    return facts | {
+        "target_modules": sorted(ranks),
+        "modules_to_save": sorted(modules) or None,
+        "init_lora_weights": True,
+    }

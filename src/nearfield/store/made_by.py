@@ -16,9 +16,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class MadeBy:
-    """`model` is the contract's name, `source` what opens it again, `files` the hash of its files, `role` what the texts were.
+    """`model` is the contract's name, `source` what opens it again, `files` the hash of its files,
+    `role` what the texts were.
 
-    `adapter` is the hash of the adapter's folder where the model was opened through one, else "", as in folders of before.
+    `adapter` is the hash of the adapter's folder where the model was opened through one, else "",
+    as in folders of before.
     """
 
     model: str
@@ -33,13 +35,19 @@ class MadeBy:
 
     @classmethod
     def open(cls, folder: Path) -> MadeBy | None:
-        """What the vector folder says; None where it says nothing. Raises InputError where that is not whole."""
+        """What the vector folder says; None where it says nothing. Raises InputError where that is
+        not whole.
+        """
         path = folder / FILE
         if not path.is_file():
             return None
         facts = read_json(path)
         names = [field.name for field in dataclasses.fields(cls)]
         facts = {"adapter": ""} | facts if isinstance(facts, dict) else facts
-        if not isinstance(facts, dict) or facts.get("format") != FORMAT or any(not isinstance(facts.get(name), str) for name in names):
+        if (
+            not isinstance(facts, dict)
+            or facts.get("format") != FORMAT
+            or any(not isinstance(facts.get(name), str) for name in names)
+        ):
             raise InputError(f"is not of format {FORMAT}; encode the texts again", path=path)
         return cls(**{name: facts[name] for name in names})

@@ -21,7 +21,8 @@ _HEADER = 256  # bytes kept for the header of a file whose number of rows is kno
 def map_tensors(path: Path) -> dict[str, Array]:
     """The arrays of a safetensors file by name, read from disk when they are used.
 
-    Raises ModelError where the file is missing or damaged, or an array has a type that numpy does not have (bfloat16).
+    Raises ModelError where the file is missing or damaged, or an array has a type that numpy does
+    not have (bfloat16).
     """
     places = tensor_places(path)
     if not places:
@@ -41,7 +42,8 @@ def _mapped(path: Path, name: str, place: Place) -> Array:
 
 
 def write_rows(path: Path, name: str, blocks: Iterable[npt.NDArray[np.float32]]) -> int:
-    """Write blocks (n, dim) float32 one below the other as the one array `name`, and return how many rows there are.
+    """Write blocks (n, dim) float32 one below the other as the one array `name`, and return how
+    many rows there are.
 
     Meant for a file within a staged folder: it is not whole before the last block.
     """
@@ -52,7 +54,9 @@ def write_rows(path: Path, name: str, blocks: Iterable[npt.NDArray[np.float32]])
             rows, dim = rows + len(block), block.shape[1]
             file.write(np.ascontiguousarray(block, "<f4").data)
         facts = {"dtype": "F32", "shape": [rows, dim], "data_offsets": [0, 4 * rows * dim]}
-        header = json.dumps({"__metadata__": {"format": "pt"}, name: facts}).encode().ljust(_HEADER - 8)
+        header = (
+            json.dumps({"__metadata__": {"format": "pt"}, name: facts}).encode().ljust(_HEADER - 8)
+        )
         file.seek(0)
         file.write(struct.pack("<Q", len(header)) + header)
     return rows

@@ -14,7 +14,9 @@ FILE = "modules.json"
 
 @dataclass(frozen=True)
 class Module:
-    """`type` is its class as the file names it, `folder` where its files lie: within the model's folder, or that itself."""
+    """`type` is its class as the file names it, `folder` where its files lie: within the model's
+    folder, or that itself.
+    """
 
     type: str
     folder: Path
@@ -28,8 +30,9 @@ class Module:
 def read_modules(path: Path) -> list[Module]:
     """The modules of the folder at `path` in their order; none where it has no modules.json.
 
-    Raises InputError where that is no list of modules, names a folder outside, or leaves open what runs: sentence-transformers
-    goes by the order of the list, and a module replaces an earlier one of its name.
+    Raises InputError where that is no list of modules, names a folder outside, or leaves open what
+    runs: sentence-transformers goes by the order of the list, and a module replaces an earlier one
+    of its name.
     """
     file = path / FILE
     if not file.exists():
@@ -37,9 +40,14 @@ def read_modules(path: Path) -> list[Module]:
     rows = read_objects(file)
     numbers = [row.integer("idx") for row in rows]
     if numbers != sorted(numbers):
-        raise InputError(f"lists modules whose idx are {numbers}; wanted them in the order in which they run", path=file)
+        raise InputError(
+            f"lists modules whose idx are {numbers}; wanted them in the order in which they run",
+            path=file,
+        )
     names = [row.text("name", None) for row in rows]
     twice = [name for name in names if name is not None and names.count(name) > 1]
     if twice:
-        raise InputError(f"names two modules {twice[0]!r}; wanted a name of its own for each", path=file)
+        raise InputError(
+            f"names two modules {twice[0]!r}; wanted a name of its own for each", path=file
+        )
     return [Module(row.text("type"), inside(path, row.text("path", ""), path=file)) for row in rows]

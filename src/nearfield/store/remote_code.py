@@ -1,4 +1,6 @@
-"""Code that a model folder names to be run: classes of its own, or of another package, in place of transformers'."""
+"""Code that a model folder names to be run: classes of its own, or of another package, in place of
+transformers'.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,24 @@ from nearfield.store.fields import Fields, read_fields, read_objects
 from nearfield.store.regular import read_bytes
 
 MAP = "auto_map"
-_FLAG = "--trust-remote-code, an option of encode, evaluate, prompts, search and similarity (in Python: trust_remote_code=True)"
+_FLAG = (
+    "--trust-remote-code, an option of encode, evaluate, prompts, search and similarity (in "
+    "Python: trust_remote_code=True)"
+)
 OWN_TYPES = "sentence_transformers."
 KNOWN_TYPES = ("pylate.models.Dense.Dense",)
-"""Types of other packages that are known to do what sentence-transformers' module of the same name does, as it says itself."""
+"""Types of other packages that are known to do what sentence-transformers' module of the same name
+does, as it says itself.
+"""
 _TAKEN_OVER = {
     "nomic_bert": ("nomic-ai/nomic-bert-2048",),
     "eurobert": ("EuroBERT/EuroBERT-210m", "EuroBERT/EuroBERT-610m", "EuroBERT/EuroBERT-2.1B"),
 }
-"""Repositories whose published code transformers has made an architecture of its own, by that architecture's model_type.
+"""Repositories whose published code transformers has made an architecture of its own, by that
+architecture's model_type.
 
-A model that names their code runs on that architecture here. Whoever names a file of the folder itself means that file,
-whatever it is called.
+A model that names their code runs on that architecture here. Whoever names a file of the folder
+itself means that file, whatever it is called.
 """
 TASKS = {
     "": "AutoModel",
@@ -31,24 +39,32 @@ TASKS = {
     "sequence-classification": "AutoModelForSequenceClassification",
     "text-generation": "AutoModelForCausalLM",
 }
-"""transformers' names of the tasks whose heads are used here, "" for none, and its classes of the models that have them."""
+"""transformers' names of the tasks whose heads are used here, "" for none, and its classes of the
+models that have them.
+"""
 
 
 def refuse_foreign_modules(path: Path) -> None:
-    """Raise ModelError for a module in modules.json that is not sentence-transformers' own: its code is never run here."""
+    """Raise ModelError for a module in modules.json that is not sentence-transformers' own: its
+    code is never run here.
+    """
     file = path / "modules.json"
     for module in read_objects(file) if file.exists() else []:
         kind = module.text("type")
         if not kind.startswith(OWN_TYPES) and kind not in KNOWN_TYPES:
-            advice = "wanted sentence-transformers' own modules: code of other packages, or of the folder, is not run as a module"
+            advice = (
+                "wanted sentence-transformers' own modules: code of other packages, or of "
+                "the folder, is not run as a module"
+            )
             raise ModelError(f"{file}: {module.where}type is {kind}; {advice}")
 
 
 def remote_code(transformer: Path, *, task: str = "", trusted: bool) -> tuple[Path, ...]:
-    """The files of the folder's own code that loading its transformer and its tokeniser runs; none for most folders.
+    """The files of the folder's own code that loading its transformer and its tokeniser runs; none
+    for most folders.
 
-    Raises ModelError, naming file, field and class, where there is such code and it is not `trusted`; where it lies
-    outside the folder; and where its file is missing.
+    Raises ModelError, naming file, field and class, where there is such code and it is not
+    `trusted`; where it lies outside the folder; and where its file is missing.
     """
     stated = list(_references(transformer, task))
     for file, key, reference in stated:
@@ -60,19 +76,29 @@ def remote_code(transformer: Path, *, task: str = "", trusted: bool) -> tuple[Pa
             advice = f"copy its files into the folder and leave out {repository}-- in {MAP}"
             raise ModelError(f"{where}, which is code outside of the folder and not run; {advice}")
         if not _source(transformer, reference).is_file():
-            raise ModelError(f"{where}, and the folder has no {_source(transformer, reference).name}; get it where the model came from")
+            raise ModelError(
+                f"{where}, and the folder has no "
+                f"{_source(transformer, reference).name}; get it where the model came from"
+            )
     return tuple(sorted(transformer.glob("*.py"))) if stated else ()
 
 
 def refuse_code(transformer: Path, *, task: str) -> None:
-    """Raise ModelError where loading the transformer of a cross-encoder would run code, which is not done here."""
+    """Raise ModelError where loading the transformer of a cross-encoder would run code, which is
+    not done here.
+    """
     for file, key, reference in _references(transformer, task):
-        raise ModelError(f"{file}: {MAP} names {reference} for {key}, which is code, and that of a cross-encoder is not run here")
+        raise ModelError(
+            f"{file}: {MAP} names {reference} for {key}, which is code, and that of "
+            "a cross-encoder is not run here"
+        )
 
 
 def described(files: tuple[Path, ...]) -> str:
     """The files, each with its SHA-256, in words."""
-    return ", ".join(f"{file} (sha256 {hashlib.sha256(read_bytes(file)).hexdigest()})" for file in files)
+    return ", ".join(
+        f"{file} (sha256 {hashlib.sha256(read_bytes(file)).hexdigest()})" for file in files
+    )
 
 
 def _source(transformer: Path, reference: str) -> Path:
@@ -86,7 +112,9 @@ def _references(transformer: Path, task: str) -> Iterator[tuple[Path, str, str]]
         stated = read_fields(config)
         for key in ("AutoConfig", TASKS[task]):
             for reference in _named(stated, key):
-                if reference.partition("--")[0] not in _TAKEN_OVER.get(str(stated.get("model_type")), ()):
+                if reference.partition("--")[0] not in _TAKEN_OVER.get(
+                    str(stated.get("model_type")), ()
+                ):
                     yield config, key, reference
     if tokenizer.exists():
         for reference in _named(read_fields(tokenizer), "AutoTokenizer"):
@@ -94,7 +122,9 @@ def _references(transformer: Path, task: str) -> Iterator[tuple[Path, str, str]]
 
 
 def _named(stated: Fields, key: str) -> list[str]:
-    """The classes that auto_map names for `key`: a tokeniser may have two, and once was named alone."""
+    """The classes that auto_map names for `key`: a tokeniser may have two, and once was named
+    alone.
+    """
     found: Any = stated.get(MAP)
     if isinstance(found, dict):
         found = found.get(key)

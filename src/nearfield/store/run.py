@@ -1,4 +1,6 @@
-"""A run folder: everything that a tuning run knows, each part written once, whole, when it is known."""
+"""A run folder: everything that a tuning run knows, each part written once, whole, when it is
+known.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,15 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if self.path.is_dir() and not self.has("environment.json") and any(map(_foreign, self.path.iterdir())):
-            raise InputError("holds other files and no run; give a new or an empty folder with --to", path=self.path)
+        if (
+            self.path.is_dir()
+            and not self.has("environment.json")
+            and any(map(_foreign, self.path.iterdir()))
+        ):
+            raise InputError(
+                "holds other files and no run; give a new or an empty folder with --to",
+                path=self.path,
+            )
         with storage(self.path):
             (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
 
@@ -34,7 +43,8 @@ class RunFolder:
     def locked(self) -> Iterator[RunFolder]:
         """This folder, for one process at a time; what a killed one left half-written is removed.
 
-        Raises InputError while another process is at work in it. The system releases the lock of a process that was killed.
+        Raises InputError while another process is at work in it. The system releases the lock of a
+        process that was killed.
         """
         from filelock import FileLock, Timeout
 
@@ -42,16 +52,25 @@ class RunFolder:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise InputError("is in use by another process; wait for it, or give another folder with --to", path=self.path) from error
+            raise InputError(
+                "is in use by another process; wait for it, or give another folder with --to",
+                path=self.path,
+            ) from error
         try:
-            for left in [*self.path.glob(".*.partial-*"), *self.path.glob(".*.old-*"), *self.path.glob("checkpoints/.*.partial-*")]:
+            for left in [
+                *self.path.glob(".*.partial-*"),
+                *self.path.glob(".*.old-*"),
+                *self.path.glob("checkpoints/.*.partial-*"),
+            ]:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             yield self
         finally:
             lock.release()
 
     def has(self, name: str) -> bool:
-        """Whether the part `name` ("merge.json", "model") is there, which means that it is whole."""
+        """Whether the part `name` ("merge.json", "model") is there, which means that it is
+        whole.
+        """
         return (self.path / name).exists()
 
     def read(self, name: str) -> Any:
@@ -63,8 +82,9 @@ class RunFolder:
         write_json(self.path / name, value)
 
     def once(self, name: str, make: Callable[[], T]) -> Any:
-        """The JSON part `name`, made and written by `make` when it is not there; always as read back, so that a resumed run
-        goes on from the very same values."""
+        """The JSON part `name`, made and written by `make` when it is not there; always as read
+        back, so that a resumed run goes on from the very same values.
+        """
         if not self.has(name):
             self.write(name, make())
         return self.read(name)
@@ -80,8 +100,14 @@ class RunFolder:
             differing = sorted(key for key in {*facts, *held} if facts.get(key) != held.get(key))
             if differing:
                 key = differing[0]
-                what = f"{name} has another {', '.join(differing)} ({key}: {held.get(key)!r} there, {facts.get(key)!r} now)"
-                raise InputError(f"holds another run: {what}; give another folder with --to, or remove this one", path=self.path)
+                what = (
+                    f"{name} has another {', '.join(differing)} ({key}: {held.get(key)!r} "
+                    f"there, {facts.get(key)!r} now)"
+                )
+                raise InputError(
+                    f"holds another run: {what}; give another folder with --to, or remove this one",
+                    path=self.path,
+                )
         else:
             self.write(name, facts)
 
@@ -98,13 +124,19 @@ class RunFolder:
             os.fsync(log.fileno())
 
     def dev_after(self, step: int) -> float | None:
-        """What dev reached after `step`, as training.jsonl has it; None where it was not measured then."""
+        """What dev reached after `step`, as training.jsonl has it; None where it was not measured
+        then.
+        """
         lines = (self.path / "training.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
-        return next((float(row["dev"]) for row in rows if row.get("step") == step and "dev" in row), None)
+        return next(
+            (float(row["dev"]) for row in rows if row.get("step") == step and "dev" in row), None
+        )
 
     def cut_training(self, step: int) -> None:
-        """Drop the rows after `step`, and a half-written last row: a resumed run writes them again."""
+        """Drop the rows after `step`, and a half-written last row: a resumed run writes
+        them again.
+        """
         file = self.path / "training.jsonl"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         whole = []

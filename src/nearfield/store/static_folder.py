@@ -1,8 +1,9 @@
 """A static model's folder: a vector for each token, and nothing that looks at the others.
 
-Two libraries write such folders: model2vec (config.json with model_type model2vec, tensors `embeddings` and sometimes `weights`
-and `mapping`) and sentence-transformers (modules.json with StaticEmbedding, tensor `embedding.weight`). What is written here opens
-in both, with the same vectors.
+Two libraries write such folders: model2vec (config.json with model_type model2vec, tensors
+`embeddings` and sometimes `weights` and `mapping`) and sentence-transformers (modules.json with
+StaticEmbedding, tensor `embedding.weight`). What is written here opens in both, with the same
+vectors.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from nearfield.types.contract import Contract
 UNLIMITED = 1_000_000  # tokens: a mean has no last position
 UNKNOWN = "[UNK]"
 STATIC = "StaticEmbedding"  # sentence-transformers' name of the module
-_MODEL2VEC_TOKENS = 512  # what model2vec reads of a text where its config states no max_length (DEFAULT_MAX_LENGTH of its model.py)
+# what model2vec reads of a text where its config states no max_length (DEFAULT_MAX_LENGTH of its
+# model.py)
+_MODEL2VEC_TOKENS = 512
 _ROWS = 65_536  # vectors looked at at a time
 _TABLES = ("embeddings", "embedding.weight")
 
@@ -35,14 +38,18 @@ def is_static(config: Mapping[str, Any], modules: list[str]) -> bool:
 
 
 def static_facts(folder: Path, config: Fields, *, normalised: bool | None) -> dict[str, Any]:
-    """What the files in `folder` say of the contract, and whether tokens that the vocabulary lacks are left out, as model2vec does.
+    """What the files in `folder` say of the contract, and whether tokens that the vocabulary lacks
+    are left out, as model2vec does.
 
-    `normalised` is what modules.json says, None where there is none.
-    Raises ModelError where there is no table of vectors, ContractError where two files contradict each other.
+    `normalised` is what modules.json says, None where there is none. Raises ModelError where there
+    is no table of vectors, ContractError where two files contradict each other.
     """
     stated = config.flag("normalize", None)
     if normalised is not None and stated is not None and stated != normalised:
-        said = f"modules.json {'normalises' if normalised else 'does not normalise'} and config.json says normalize: {stated}"
+        said = (
+            f"modules.json {'normalises' if normalised else 'does not normalise'} and "
+            f"config.json says normalize: {stated}"
+        )
         raise ContractError(f"{folder}: {said}; correct the one that is wrong")
     tensors = map_tensors(folder / "model.safetensors")
     table, own = _table(folder, tensors), "embeddings" in tensors
@@ -56,41 +63,65 @@ def static_facts(folder: Path, config: Fields, *, normalised: bool | None) -> di
 
 
 def _truncation(file: Path) -> int | None:
-    """To how many tokens a tokenizer.json cuts texts, as sentence-transformers lets it; None where it does not."""
+    """To how many tokens a tokenizer.json cuts texts, as sentence-transformers lets it; None where
+    it does not.
+    """
     stated = read_fields(file).object("truncation", None) if file.is_file() else None
     if stated is None:
         return None
-    stated.one_of("strategy", ("LongestFirst", "OnlyFirst"))  # the third cuts the second of two texts
+    # the third cuts the second of two texts
+    stated.one_of("strategy", ("LongestFirst", "OnlyFirst"))
     limit: int = stated.integer("max_length", low=1)
     return limit
 
 
 def read_table(folder: Path) -> Array:
-    """The vectors of a static folder, one row a token: (tokens, dim), memory-mapped unless rows are shared or weighted.
+    """The vectors of a static folder, one row a token: (tokens, dim), memory-mapped unless rows are
+    shared or weighted.
 
-    model2vec's `mapping` says which row is a token's, its `weights` what it is multiplied by. Raises ModelError where they do not fit.
+    model2vec's `mapping` says which row is a token's, its `weights` what it is multiplied by.
+    Raises ModelError where they do not fit.
     """
     tensors = map_tensors(folder / "model.safetensors")
-    table, mapping, weights = _table(folder, tensors), tensors.get("mapping"), tensors.get("weights")
+    table, mapping, weights = (
+        _table(folder, tensors),
+        tensors.get("mapping"),
+        tensors.get("weights"),
+    )
     if mapping is not None:
-        if mapping.ndim != 1 or mapping.dtype.kind not in "iu" or (len(mapping) and not 0 <= mapping.min() <= mapping.max() < len(table)):
-            raise ModelError(f"{folder / 'model.safetensors'}: mapping does not point into the {len(table)} rows of the vectors")
+        if (
+            mapping.ndim != 1
+            or mapping.dtype.kind not in "iu"
+            or (len(mapping) and not 0 <= mapping.min() <= mapping.max() < len(table))
+        ):
+            raise ModelError(
+                f"{folder / 'model.safetensors'}: mapping does not point into the "
+                f"{len(table)} rows of the vectors"
+            )
         table = table[mapping]
     if weights is not None:
         if weights.shape != (len(table),):
-            raise ModelError(f"{folder / 'model.safetensors'}: weights has the shape {weights.shape}; wanted ({len(table)},)")
+            raise ModelError(
+                f"{folder / 'model.safetensors'}: weights has the shape "
+                f"{weights.shape}; wanted ({len(table)},)"
+            )
         table = table.astype("float32") * weights[:, None].astype("float32")
     return table
 
 
 def checked_table(folder: Path) -> npt.NDArray[np.float32]:
-    """`read_table` as float32, still memory-mapped where it is stored so. Raises ModelError for a value that is not finite."""
+    """`read_table` as float32, still memory-mapped where it is stored so. Raises ModelError for a
+    value that is not finite.
+    """
     table = read_table(folder)
     for start in range(0, len(table), _ROWS):
         finite = np.isfinite(table[start : start + _ROWS]).all(1)
         if not finite.all():
             bad = start + int(np.flatnonzero(~finite)[0])
-            raise ModelError(f"{folder / 'model.safetensors'}: the vector of token {bad} holds NaN or infinite values; the file is damaged")
+            raise ModelError(
+                f"{folder / 'model.safetensors'}: the vector of token {bad} holds "
+                "NaN or infinite values; the file is damaged"
+            )
     return np.asarray(table) if table.dtype == np.float32 else table.astype(np.float32)
 
 
@@ -104,19 +135,35 @@ def _table(folder: Path, tensors: dict[str, Array]) -> Array:
     found = [tensors[name] for name in _TABLES if name in tensors]
     if len(found) != 1 or found[0].ndim != 2 or not found[0].size:
         names = ", ".join(tensors)
-        raise ModelError(f"{folder / 'model.safetensors'}: has {names}; wanted one array (tokens, dim) called {' or '.join(_TABLES)}")
+        raise ModelError(
+            f"{folder / 'model.safetensors'}: has {names}; wanted one array (tokens, "
+            f"dim) called {' or '.join(_TABLES)}"
+        )
     return found[0]
 
 
-def write_static_config(stage: Path, contract: Contract, *, made_from: str, drops_unknown: bool = True) -> None:
-    """The JSON files of a static folder but for tokenizer.json: what model2vec, sentence-transformers and nearfield each read.
+def write_static_config(
+    stage: Path, contract: Contract, *, made_from: str, drops_unknown: bool = True
+) -> None:
+    """The JSON files of a static folder but for tokenizer.json: what model2vec,
+    sentence-transformers and nearfield each read.
 
-    Where tokens that the vocabulary lacks are not to be left out, the folder is one of sentence-transformers alone.
+    Where tokens that the vocabulary lacks are not to be left out, the folder is one of
+    sentence-transformers alone.
     """
     length = None if contract.max_tokens >= UNLIMITED else contract.max_tokens
-    about = {"model_type": "model2vec", "architectures": ["StaticModel"], "tokenizer_name": made_from, "hidden_dim": contract.dim}
+    about = {
+        "model_type": "model2vec",
+        "architectures": ["StaticModel"],
+        "tokenizer_name": made_from,
+        "hidden_dim": contract.dim,
+    }
     if drops_unknown:
-        write_json(stage / "config.json", about | {"seq_length": UNLIMITED, "max_length": length, "normalize": contract.normalise})
+        write_json(
+            stage / "config.json",
+            about
+            | {"seq_length": UNLIMITED, "max_length": length, "normalize": contract.normalise},
+        )
     kinds = [STATIC, *(["Normalize"] if contract.normalise else [])]
     paths = [".", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
     rows = [
@@ -128,17 +175,35 @@ def write_static_config(stage: Path, contract: Contract, *, made_from: str, drop
         (stage / path).mkdir(exist_ok=True)
     write_json(
         stage / "config_sentence_transformers.json",
-        {"prompts": dict(contract.prompts), "default_prompt_name": None, "similarity_fn_name": contract.similarity},
+        {
+            "prompts": dict(contract.prompts),
+            "default_prompt_name": None,
+            "similarity_fn_name": contract.similarity,
+        },
     )
 
 
-def write_word_tokeniser(path: Path, words: Iterable[str], *, lower_case: bool, unknown: str) -> None:
-    """A tokenizer.json that splits at white space and around punctuation and knows whole words, numbered in order, `unknown` the last."""
+def write_word_tokeniser(
+    path: Path, words: Iterable[str], *, lower_case: bool, unknown: str
+) -> None:
+    """A tokenizer.json that splits at white space and around punctuation and knows whole words,
+    numbered in order, `unknown` the last.
+    """
     normaliser = {"type": "Lowercase"} if lower_case else None
-    head: dict[str, Any] = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": normaliser}
+    head: dict[str, Any] = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": normaliser,
+    }
     head |= {"pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None}
-    with open(path, "w", encoding="utf-8") as file:  # a word at a time: the whole is never in memory
-        file.write(json.dumps(head)[:-1] + f', "model": {{"type": "WordLevel", "unk_token": {json.dumps(unknown)}, "vocab": {{')
+    # a word at a time: the whole is never in memory
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(
+            json.dumps(head)[:-1] + f', "model": {{"type": "WordLevel", "unk_token": '
+            f'{json.dumps(unknown)}, "vocab": {{'
+        )
         number = 0
         for word in words:
             file.write(f"{json.dumps(word, ensure_ascii=False)}: {number},\n")
@@ -147,5 +212,7 @@ def write_word_tokeniser(path: Path, words: Iterable[str], *, lower_case: bool, 
 
 
 def read_config(folder: Path) -> Fields:
-    """config.json, or nothing where there is none, as sentence-transformers' own static folders have it."""
+    """config.json, or nothing where there is none, as sentence-transformers' own static folders
+    have it.
+    """
     return read_optional(folder / "config.json")

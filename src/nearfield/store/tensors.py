@@ -20,31 +20,42 @@ from nearfield.store.regular import open_regular
 _CHECKSUM = "checksum"
 
 
-def write_tensors(path: str | Path, tensors: Mapping[str, Tensor], *, facts: Mapping[str, str] | None = None) -> None:
-    """Write `tensors` by name, with `facts` in the file's header. Raises StorageError when writing fails."""
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor], *, facts: Mapping[str, str] | None = None
+) -> None:
+    """Write `tensors` by name, with `facts` in the file's header. Raises StorageError when writing
+    fails.
+    """
     try:
         with staged_file(path) as stage:
             save_file(dict(tensors), stage, metadata={"format": "pt", **(facts or {})})
     except SafetensorError as error:  # what a full disk is to safetensors
         raise StorageError(
-            f"{path}: could not be written: {error}. Free space or give another place; nothing was left half-written."
+            f"{path}: could not be written: {error}. Free space or give another place; nothing "
+            "was left half-written."
         ) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file by name. Raises ModelError where it is damaged, InputError where it is no regular file."""
+    """The tensors of a safetensors file by name. Raises ModelError where it is damaged, InputError
+    where it is no regular file.
+    """
     open_regular(path).close()
     with foreign(path, "the weights could not be read"):
         return load_file(path)
 
 
-def noted_tensors(path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
+def noted_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]
+) -> None:
     """As `write_tensors`, with a checksum of all values and `facts` for `whole_tensors`."""
     write_tensors(path, tensors, facts={**facts, _CHECKSUM: _checksum(tensors, facts)})
 
 
 def whole_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and the facts that `noted_tensors` wrote. Raises InputError where they are not as they were written."""
+    """The tensors and the facts that `noted_tensors` wrote. Raises InputError where they are not as
+    they were written.
+    """
     open_regular(path).close()
     try:
         with safe_open(path, "pt") as opened:
@@ -62,5 +73,8 @@ def _checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
     found = zlib.crc32(json.dumps(dict(facts), sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         found = zlib.crc32(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode(), found)
-        found = zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(), found)
+        found = zlib.crc32(
+            tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(),
+            found,
+        )
     return f"{found:08x}"

@@ -1,4 +1,6 @@
-"""A pickle of torch.save's, read by an interpreter that knows what tensors are pickled with and nothing else."""
+"""A pickle of torch.save's, read by an interpreter that knows what tensors are pickled with and
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,24 @@ from typing import Any, TypeVar
 
 Made = TypeVar("Made")
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_PUSHED = frozenset(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"))
+_PUSHED = frozenset(
+    ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE")
+)
 _MARK = object()
 
 
-def unpickled(data: bytes, *, known: Mapping[str, Callable[..., Any]], storage: Callable[[tuple[Any, ...]], Any]) -> Any:
+def unpickled(
+    data: bytes,
+    *,
+    known: Mapping[str, Callable[..., Any]],
+    storage: Callable[[tuple[Any, ...]], Any],
+) -> Any:
     """What the pickle in `data` makes.
 
-    `known` are the functions that it may call, by "module.name", and its classes that stand for themselves; `storage` is given each
-    persistent id. A dictionary's keys are strings, and no state is set on what was made. Memory and time are of the order of the
-    pickle's length, but for what `known` and `storage` take. Raises ValueError where the pickle asks for more, or is damaged.
+    `known` are the functions that it may call, by "module.name", and its classes that stand for
+    themselves; `storage` is given each persistent id. A dictionary's keys are strings, and no state
+    is set on what was made. Memory and time are of the order of the pickle's length, but for what
+    `known` and `storage` take. Raises ValueError where the pickle asks for more, or is damaged.
     """
     stack: list[Any] = []
     memo: dict[int, Any] = {}
@@ -37,7 +47,13 @@ def unpickled(data: bytes, *, known: Mapping[str, Callable[..., Any]], storage: 
             stack.append(_global(str(argument).replace(" ", "."), known))
         elif name == "STACK_GLOBAL":
             attribute, module = _pop(stack), _pop(stack)
-            stack.append(_global(f"{module if isinstance(module, str) else ''}.{attribute if isinstance(attribute, str) else ''}", known))
+            stack.append(
+                _global(
+                    f"{module if isinstance(module, str) else ''}."
+                    f"{attribute if isinstance(attribute, str) else ''}",
+                    known,
+                )
+            )
         elif name == "STOP":
             return _pop(stack)
         elif name not in ("PROTO", "FRAME"):
@@ -48,7 +64,11 @@ def unpickled(data: bytes, *, known: Mapping[str, Callable[..., Any]], storage: 
 def _collect(name: str, stack: list[Any], storage: Callable[[tuple[Any, ...]], Any]) -> None:
     """The operations that make something of what is on the stack."""
     if name in ("MARK", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"):
-        stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]() if name != "MARK" else _MARK)
+        stack.append(
+            {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]()
+            if name != "MARK"
+            else _MARK
+        )
     elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
         stack.append(tuple(reversed([_pop(stack) for _ in range(int(name[-1]))])))
     elif name == "TUPLE":
@@ -61,7 +81,9 @@ def _collect(name: str, stack: list[Any], storage: Callable[[tuple[Any, ...]], A
             raise ValueError("it calls what is no function")
         stack.append(function.call(*arguments))
     elif name in ("SETITEM", "SETITEMS"):
-        items = _since_mark(stack) if name == "SETITEMS" else list(reversed([_pop(stack), _pop(stack)]))
+        items = (
+            _since_mark(stack) if name == "SETITEMS" else list(reversed([_pop(stack), _pop(stack)]))
+        )
         kept = _as(dict, _top(stack))
         if len(items) % 2 or not all(type(key) is str for key in items[::2]):
             raise ValueError("a dictionary has a key that is no string")

@@ -1,4 +1,6 @@
-"""What sentence-transformers states of a transformer beside config.json: sentence_bert_config.json."""
+"""What sentence-transformers states of a transformer beside config.json:
+sentence_bert_config.json.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,17 @@ _ARGUMENTS = {
     "model_kwargs": "model_args",
     "config_kwargs": "config_args",
 }
-"""Arguments for transformers by sentence-transformers' name and by that of its older versions, which counts where both are there."""
-_OVERRULED = ("cache_dir", "local_files_only", "revision", "subfolder", "token", "trust_remote_code")
+"""Arguments for transformers by sentence-transformers' name and by that of its older versions,
+which counts where both are there.
+"""
+_OVERRULED = (
+    "cache_dir",
+    "local_files_only",
+    "revision",
+    "subfolder",
+    "token",
+    "trust_remote_code",
+)
 """sentence-transformers gives transformers its own values of these, whatever the file says."""
 _OF_THE_TOKENISER: Mapping[str, Sequence[Any] | None] = dict.fromkeys(
     (
@@ -87,9 +98,11 @@ _OF_LATE = dict.fromkeys(("document_length", "query_expansion", "query_length"),
 
 
 def read_settings(transformer: Path, kind: str) -> Fields:
-    """What the file states of the input of a transformer of this kind of model; nothing where there is no such file.
+    """What the file states of the input of a transformer of this kind of model; nothing where there
+    is no such file.
 
-    `kind`: that of a contract, or reranker. Raises ModelError for whatever is stated and would not be honoured.
+    `kind`: that of a contract, or reranker. Raises ModelError for whatever is stated and would not
+    be honoured.
     """
     fields = settings_of(transformer)
     keys = _KEYS | {"transformer_task": _TASKS[kind]} | (_OF_LATE if kind == "multi-vector" else {})
@@ -112,11 +125,15 @@ def settings_of(transformer: Path) -> Fields:
 
 
 def processor_arguments(transformer: Path) -> dict[str, Any]:
-    """What the file has transformers build the tokeniser with. Raises ModelError for what would not be honoured, a path among it."""
+    """What the file has transformers build the tokeniser with. Raises ModelError for what would not
+    be honoured, a path among it.
+    """
     return _arguments(settings_of(transformer), "processor_kwargs", _OF_THE_TOKENISER)
 
 
-def _arguments(fields: Fields, name: str, honoured: Mapping[str, Sequence[Any] | None]) -> dict[str, Any]:
+def _arguments(
+    fields: Fields, name: str, honoured: Mapping[str, Sequence[Any] | None]
+) -> dict[str, Any]:
     stated = fields.object(_ARGUMENTS[name], None)
     if stated is None:
         stated = fields.object(name, None)
@@ -127,20 +144,26 @@ def _arguments(fields: Fields, name: str, honoured: Mapping[str, Sequence[Any] |
 
 
 def _refuse_other_config(fields: Fields, transformer: Path) -> None:
-    """Raise ModelError where the file changes a fact of config.json: weights and code here are those of config.json."""
+    """Raise ModelError where the file changes a fact of config.json: weights and code here are
+    those of config.json.
+    """
     own = read_fields(transformer / "config.json")
     for name in (_ARGUMENTS["config_kwargs"], "config_kwargs"):
         for key, value in (fields.object(name, None) or {}).items():
             if key not in _OVERRULED and (key not in own or own[key] != value):
                 advice = f"state it in {own.path} itself, which says {own.get(key)!r}"
-                raise ModelError(f"{fields.path}: {name}.{key} is {value!r}, which is not honoured here; {advice}")
+                raise ModelError(
+                    f"{fields.path}: {name}.{key} is {value!r}, which is not "
+                    f"honoured here; {advice}"
+                )
 
 
 def _check_processing(fields: Fields, kind: str) -> None:
     stated = fields.object("processing_kwargs", None)
     if stated is None:
         return
-    parts = dict.fromkeys(("text", "common", "image", "audio", "video"), ANY)  # of which text alone is read here
+    # of which text alone is read here
+    parts = dict.fromkeys(("text", "common", "image", "audio", "video"), ANY)
     refuse_unhonoured(stated, parts | ({"chat_template": ANY} if kind == "reranker" else {}))
     for part in ("text", "common"):
         given = stated.object(part, None)
@@ -149,13 +172,21 @@ def _check_processing(fields: Fields, kind: str) -> None:
 
 
 def _check_modalities(fields: Fields, kind: str) -> None:
-    """Raise ModelError where texts go another way than through the model's forward to its last hidden state, or its logits."""
+    """Raise ModelError where texts go another way than through the model's forward to its last
+    hidden state, or its logits.
+    """
     stated = fields.object("modality_config", None)
     if stated is None:
         return
-    wanted = {"method": ("forward",), "method_output_name": _OUTPUTS.get(kind, ("last_hidden_state",)), "format": ANY}
+    wanted = {
+        "method": ("forward",),
+        "method_output_name": _OUTPUTS.get(kind, ("last_hidden_state",)),
+        "format": ANY,
+    }
     if kind != "reranker" and "message" in stated:
-        raise ModelError(str(stated.error("message", "text alone: texts are put into no chat template here")))
+        raise ModelError(
+            str(stated.error("message", "text alone: texts are put into no chat template here"))
+        )
     for modality in ("text", "message"):
         given = stated.object(modality, None)
         if given is not None:

@@ -23,22 +23,26 @@ from nearfield.types.numbers import plural
 
 T = TypeVar("T")
 
-FORMAT = 2  # raised when the file's layout changes, or what a vector depends on beside the facts that it is kept under
+# raised when the file's layout changes, or what a vector depends on beside the facts that it is
+# kept under
+FORMAT = 2
 LIMIT = "NEARFIELD_CACHE_GB"
 DEFAULT_LIMIT = 10.0  # GB of all files together
 _ASKED = 500  # hashes in one query; SQLite takes at least 999 variables
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS vectors (row INTEGER PRIMARY KEY, hash BLOB NOT NULL, vector BLOB NOT NULL,
-    tokens INTEGER NOT NULL, lost INTEGER NOT NULL, prompt INTEGER NOT NULL, checksum INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS vectors (
+    row INTEGER PRIMARY KEY, hash BLOB NOT NULL, vector BLOB NOT NULL, tokens INTEGER NOT NULL,
+    lost INTEGER NOT NULL, prompt INTEGER NOT NULL, checksum INTEGER NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS by_hash ON vectors (hash);
 """
 
 
 @dataclass(frozen=True)
 class Found:
-    """Vectors that were there: `items` (k,) which of the hashes asked for; `records`, the values of each as bytes; `counts` (k, 3)
-    int64, the tokens read, lost, and of the prompt, of each text."""
+    """Vectors that were there: `items` (k,) which of the hashes asked for; `records`, the values of
+    each as bytes; `counts` (k, 3) int64, the tokens read, lost, and of the prompt, of each text.
+    """
 
     items: npt.NDArray[np.int64]
     records: list[bytes]
@@ -48,9 +52,10 @@ class Found:
 class VectorCache:
     """The vectors of one model in one use, in an SQLite file of their own.
 
-    `facts` is all that a vector depends on beside its text: the hash of the model's files, prompt, precision, runtime. What is
-    given back is, byte for byte, what was put in: a row that is not is dropped, and a file that is damaged is begun again, with a
-    warning. Several processes may use one at once.
+    `facts` is all that a vector depends on beside its text: the hash of the model's files, prompt,
+    precision, runtime. What is given back is, byte for byte, what was put in: a row that is not is
+    dropped, and a file that is damaged is begun again, with a warning. Several processes may use
+    one at once.
     """
 
     def __init__(self, path: Path, facts: Mapping[str, str], model: str = "") -> None:
@@ -62,10 +67,14 @@ class VectorCache:
             self._whole(self._identify)
 
     @classmethod
-    def open(cls, facts: Mapping[str, str], *, model: str = "", folder: Path | None = None) -> VectorCache | None:
-        """The cache for `facts` in `folder` ($NEARFIELD_HOME/vectors by default); None where the limit is 0.
+    def open(
+        cls, facts: Mapping[str, str], *, model: str = "", folder: Path | None = None
+    ) -> VectorCache | None:
+        """The cache for `facts` in `folder` ($NEARFIELD_HOME/vectors by default); None where the
+        limit is 0.
 
-        `model` is a name for people, which the vectors do not depend on. Raises StorageError where it cannot be used.
+        `model` is a name for people, which the vectors do not depend on. Raises StorageError where
+        it cannot be used.
         """
         if limit_bytes() == 0:
             return None
@@ -76,27 +85,42 @@ class VectorCache:
         return cache
 
     def _connect(self) -> None:
-        self._base = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+        self._base = sqlite3.connect(
+            self.path, timeout=60, isolation_level=None, check_same_thread=False
+        )
 
     def _identify(self) -> None:
-        """Make the tables and note the facts. Raises sqlite3.DatabaseError where the file holds other facts."""
-        self._base.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000;{_TABLES}")
+        """Make the tables and note the facts. Raises sqlite3.DatabaseError where the file holds
+        other facts.
+        """
+        self._base.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA "
+            f"cache_size = -8000;{_TABLES}"
+        )
         with self._transaction():
             self._base.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", self.facts.items())
             if self.model:
-                self._base.execute("INSERT OR REPLACE INTO facts VALUES ('model', ?)", (self.model,))
+                self._base.execute(
+                    "INSERT OR REPLACE INTO facts VALUES ('model', ?)", (self.model,)
+                )
             held = dict(self._base.execute("SELECT name, value FROM facts WHERE name != 'model'"))
         if held != self.facts:
             raise sqlite3.DatabaseError("it is of other vectors")
 
     def _whole(self, action: Callable[[], T]) -> T:
-        """What `action` gives; where the file is damaged, what it gives of one that is begun again."""
+        """What `action` gives; where the file is damaged, what it gives of one that is
+        begun again.
+        """
         try:
             return action()
         except sqlite3.Error as error:
             if not _damaged(error):
                 raise
-            warnings.warn(f"{self.path}: the cache of vectors is damaged ({error}); it is made again", NearfieldWarning, stacklevel=4)
+            warnings.warn(
+                f"{self.path}: the cache of vectors is damaged ({error}); it is made again",
+                NearfieldWarning,
+                stacklevel=4,
+            )
         self._base.close()
         Kept(self.path, 0, 0.0).remove()
         self._connect()
@@ -118,42 +142,61 @@ class VectorCache:
             self._drop(damaged)
         items = sorted(found)
         counts = [found[at][1] for at in items]
-        return Found(np.array(items, np.int64), [found[at][0] for at in items], np.array(counts, np.int64).reshape(-1, 3))
+        return Found(
+            np.array(items, np.int64),
+            [found[at][0] for at in items],
+            np.array(counts, np.int64).reshape(-1, 3),
+        )
 
     def _rows(self, hashes: Sequence[bytes]) -> list[tuple[Any, ...]]:
         rows = []
         for start in range(0, len(hashes), _ASKED):
             part = hashes[start : start + _ASKED]
             marks = ",".join("?" * len(part))
-            asked = f"SELECT hash, checksum, vector, tokens, lost, prompt FROM vectors WHERE hash IN ({marks})"
+            asked = (
+                "SELECT hash, checksum, vector, tokens, lost, prompt FROM vectors WHERE hash "
+                f"IN ({marks})"
+            )
             rows += self._base.execute(asked, list(part)).fetchall()
         return rows
 
     def _drop(self, damaged: Sequence[Any]) -> None:
-        """Remove rows that are not as they were put in, so that their vectors are made and kept again."""
+        """Remove rows that are not as they were put in, so that their vectors are made and kept
+        again.
+        """
         vectors = plural(len(damaged), "cached vector")
         message = f"{self.path}: {vectors} with a wrong checksum; what is damaged is made again"
         warnings.warn(message, NearfieldWarning, stacklevel=4)
         with _problems(self.path), self._transaction():
-            self._base.executemany("DELETE FROM vectors WHERE hash = ?", [(key,) for key in damaged])
+            self._base.executemany(
+                "DELETE FROM vectors WHERE hash = ?", [(key,) for key in damaged]
+            )
 
-    def add(self, hashes: Sequence[bytes], records: Sequence[bytes], counts: npt.NDArray[np.int64]) -> None:
-        """Keep the `records` and `counts` (n, 3) of the texts with `hashes`; all of them or, when killed, none.
+    def add(
+        self, hashes: Sequence[bytes], records: Sequence[bytes], counts: npt.NDArray[np.int64]
+    ) -> None:
+        """Keep the `records` and `counts` (n, 3) of the texts with `hashes`; all of them or, when
+        killed, none.
 
-        Where there is no room, the files of other models that were not used for longest go first; where that does not help,
-        nothing is kept and `full` is set.
+        Where there is no room, the files of other models that were not used for longest go first;
+        where that does not help, nothing is kept and `full` is set.
         """
         if self.full or not self._room_for(sum(map(len, records)) + 64 * len(hashes)):
             self.full = True
             return
         numbers = counts.tolist()
         checksums = map(_checksum, hashes, records, numbers)
-        rows = [(key, blob, *each, check) for key, blob, each, check in zip(hashes, records, numbers, checksums, strict=True)]
+        rows = [
+            (key, blob, *each, check)
+            for key, blob, each, check in zip(hashes, records, numbers, checksums, strict=True)
+        ]
 
         def insert() -> None:
             with self._transaction():
                 self._base.executemany(
-                    "INSERT OR IGNORE INTO vectors (hash, vector, tokens, lost, prompt, checksum) VALUES (?, ?, ?, ?, ?, ?)", rows
+                    "INSERT OR IGNORE INTO vectors (hash, vector, tokens, lost, prompt, checksum) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    rows,
                 )
 
         with _problems(self.path):
@@ -175,7 +218,10 @@ class VectorCache:
 
     def _room_for(self, size: int) -> bool:
         limit = limit_bytes()
-        others = sorted((kept for kept in kept_vectors(self.path.parent) if kept.path != self.path), key=lambda kept: kept.used)
+        others = sorted(
+            (kept for kept in kept_vectors(self.path.parent) if kept.path != self.path),
+            key=lambda kept: kept.used,
+        )
         total = _size(self.path) + sum(kept.size for kept in others) + size
         while total > limit and others and _size(self.path) + size <= limit:
             total -= others[0].size
@@ -185,13 +231,19 @@ class VectorCache:
 
 def _checksum(key: Any, blob: Any, numbers: Sequence[Any]) -> int:
     """CRC-32 of a row, which a flipped bit never leaves as it was; -1 of values that no row has."""
-    if not isinstance(key, bytes) or not isinstance(blob, bytes) or not all(isinstance(number, int) for number in numbers):
+    if (
+        not isinstance(key, bytes)
+        or not isinstance(blob, bytes)
+        or not all(isinstance(number, int) for number in numbers)
+    ):
         return -1
     return zlib.crc32(f"{numbers}".encode(), zlib.crc32(blob, zlib.crc32(key)))
 
 
 def _damaged(error: sqlite3.Error) -> bool:
-    """Whether the file is no database, or not the one that was written; not that it is locked, or the disk full."""
+    """Whether the file is no database, or not the one that was written; not that it is locked, or
+    the disk full.
+    """
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -205,7 +257,9 @@ class Kept:
     used: float
 
     def facts(self) -> dict[str, str]:
-        """What its vectors depend on, and `vectors`, how many there are. Raises StorageError where the file is damaged."""
+        """What its vectors depend on, and `vectors`, how many there are. Raises StorageError where
+        the file is damaged.
+        """
         with _problems(self.path):
             base = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
             try:
@@ -233,7 +287,8 @@ def kept_vectors(folder: Path | None = None) -> list[Kept]:
 
 
 def limit_bytes() -> int:
-    """How much all caches together may take: $NEARFIELD_CACHE_GB, else 10 GB; 0 for no cache at all.
+    """How much all caches together may take: $NEARFIELD_CACHE_GB, else 10 GB; 0 for no cache at
+    all.
 
     Raises InputError where the variable is no number.
     """
@@ -258,4 +313,6 @@ def _problems(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         advice = f"remove it, or do without: {LIMIT}=0"
-        raise StorageError(f"{path}: the cache of vectors could not be used: {error}; {advice}") from error
+        raise StorageError(
+            f"{path}: the cache of vectors could not be used: {error}; {advice}"
+        ) from error

@@ -35,7 +35,8 @@ class Weights:
         return tuple(self._places)
 
     def float32(self, name: str) -> npt.NDArray[np.float32]:
-        """The tensor as float32, contiguous: the mapped file itself where it is float32 there, else a copy.
+        """The tensor as float32, contiguous: the mapped file itself where it is float32 there, else
+        a copy.
 
         Raises ModelError where there is no such tensor or it is of no floating type.
         """
@@ -44,7 +45,9 @@ class Weights:
         content, place = self._places[name]
         kind = place.dtype
         if kind not in ("F64", "F32", "F16", "BF16"):
-            raise ModelError(f"{self.folder}: weight {name} is of type {kind}; wanted a floating type")
+            raise ModelError(
+                f"{self.folder}: weight {name} is of type {kind}; wanted a floating type"
+            )
         found = content[place.start : place.end].view(NUMBERS[kind]).reshape(place.shape)
         if kind == "BF16":  # the upper half of a float32
             return (found.astype(np.uint32) << 16).view(np.float32)
@@ -52,12 +55,16 @@ class Weights:
 
 
 def safetensors_files(folder: Path) -> list[Path]:
-    """model.safetensors, or the shards that the index in its place names; none where there is neither."""
+    """model.safetensors, or the shards that the index in its place names; none where there is
+    neither.
+    """
     return _whole_or_shards(folder, "model.safetensors")
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that a backbone's weights are read from, of safetensors or as torch saves them; none where there are none."""
+    """The files that a backbone's weights are read from, of safetensors or as torch saves them;
+    none where there are none.
+    """
     return safetensors_files(folder) or _whole_or_shards(folder, "pytorch_model.bin")
 
 

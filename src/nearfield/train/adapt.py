@@ -33,13 +33,15 @@ from nearfield.types.ranking import Ranking
 from nearfield.types.verdict import Verdict
 
 RATIOS = (0.25, 0.5, 0.75, 1.0)
-TEMPERATURES = (1.0, 0.5, 2.0)  # times the recipe's: how far a model's similarities lie apart is its own
+# times the recipe's: how far a model's similarities lie apart is its own
+TEMPERATURES = (1.0, 0.5, 2.0)
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """The map, the share of it and the temperature that dev chose (0 is no map at all), how it compares on the test split,
-    and what the vectors' model and the map were trained on."""
+    """The map, the share of it and the temperature that dev chose (0 is no map at all), how it
+    compares on the test split, and what the vectors' model and the map were trained on.
+    """
 
     vector_map: VectorMap
     share: float
@@ -57,17 +59,23 @@ def adapt(
     allow: Names[str] = (),
     progress: Progress = silent,
 ) -> Adaptation:
-    """A query-side adapter trained on the train split, chosen on dev, and measured once on test; documents are never changed.
+    """A query-side adapter trained on the train split, chosen on dev, and measured once on test;
+    documents are never changed.
 
-    The collection needs the splits train, dev and test. Documents that a dev or test judgement names are no negatives. A map is
-    trained at each of `TEMPERATURES`. On dev the map of each epoch is measured, then the query vectors on the way from the plain to
-    the mapped ones; what is best is kept, and where nothing beats the plain vectors the map is the identity. `allow` takes
-    "trained-on", for vectors of a model that was trained on dev's or test's queries, which are refused otherwise.
+    The collection needs the splits train, dev and test. Documents that a dev or test judgement
+    names are no negatives. A map is trained at each of `TEMPERATURES`. On dev the map of each epoch
+    is measured, then the query vectors on the way from the plain to the mapped ones; what is best
+    is kept, and where nothing beats the plain vectors the map is the identity. `allow` takes
+    "trained-on", for vectors of a model that was trained on dev's or test's queries, which are
+    refused otherwise.
     """
     collection, recipe = vectors.collection, recipe or AdapterRecipe()
     missing = {"train", "dev", "test"} - set(collection.splits)
     if missing:
-        raise CollectionError(f"{collection.name} has no {', '.join(sorted(missing))}; an adapter wants train, dev and test")
+        raise CollectionError(
+            f"{collection.name} has no {', '.join(sorted(missing))}; an adapter "
+            "wants train, dev and test"
+        )
     refuse_copies(collection)
     dev, test = collection.split("dev"), collection.split("test")
     refuse_seen({vectors.name: vectors.trained_on}, dev, test, allow=allow)
@@ -81,26 +89,53 @@ def adapt(
     for number, factor in enumerate(TEMPERATURES):
         tempered = replace(recipe, temperature=factor * recipe.temperature)
         watch = _part(progress, number, len(TEMPERATURES))
-        fitted = fit_adapter(data, tempered, similarity=vectors.documents.similarity, measure=dev_mean, progress=watch)
+        fitted = fit_adapter(
+            data,
+            tempered,
+            similarity=vectors.documents.similarity,
+            measure=dev_mean,
+            progress=watch,
+        )
         tried.append((*_shared(fitted, dev_mean), tempered.temperature))
-    share, chosen, temperature = max(tried, key=lambda found: dev_mean(found[1]))  # the first where several are equal
+    # the first where several are equal
+    share, chosen, temperature = max(tried, key=lambda found: dev_mean(found[1]))
     plain = vectors.of_split(test)
     base, adapted = vectors.name, f"{vectors.name} adapted"
-    systems = [_system(vectors, test, plain, base), _system(vectors, test, _mapped(plain, chosen), adapted)]
+    systems = [
+        _system(vectors, test, plain, base),
+        _system(vectors, test, _mapped(plain, chosen), adapted),
+    ]
     comparison = compare(systems, test, measure=measure, allow=allow)
     texts = collection.split("train").query_texts
     learnt = TrainingRun.of(texts, dev=dev.query_texts, test=test.query_texts)
-    verdict = conclude(comparison, base=base, tuned=adapted, forgotten=(), dev_queries=len(dev.query_ids))
-    return Adaptation(chosen, share, temperature, verdict, comparison, vectors.trained_on | TrainedOn((learnt,)))
+    verdict = conclude(
+        comparison, base=base, tuned=adapted, forgotten=(), dev_queries=len(dev.query_ids)
+    )
+    return Adaptation(
+        chosen, share, temperature, verdict, comparison, vectors.trained_on | TrainedOn((learnt,))
+    )
 
 
-def save_adaptation(found: Adaptation, path: str | Path, *, facts: dict[str, object], recipe: AdapterRecipe) -> None:
-    """A folder with the map, and `adapter.json` with the verdict, the comparison, the recipe and `facts` (what it belongs to)."""
+def save_adaptation(
+    found: Adaptation, path: str | Path, *, facts: dict[str, object], recipe: AdapterRecipe
+) -> None:
+    """A folder with the map, and `adapter.json` with the verdict, the comparison, the recipe and
+    `facts` (what it belongs to).
+    """
     with staged_folder(path) as stage:
         found.vector_map.save(stage / "map")
         found.trained_on.save(stage)
-        about = {"format": 1, "role": "query", "share": found.share, "temperature": found.temperature, "recipe": asdict(recipe)} | facts
-        write_json(stage / "adapter.json", about | {"verdict": found.verdict, "comparison": found.comparison})
+        about = {
+            "format": 1,
+            "role": "query",
+            "share": found.share,
+            "temperature": found.temperature,
+            "recipe": asdict(recipe),
+        } | facts
+        write_json(
+            stage / "adapter.json",
+            about | {"verdict": found.verdict, "comparison": found.comparison},
+        )
 
 
 def _part(progress: Progress, number: int, parts: int) -> Progress:
@@ -109,8 +144,13 @@ def _part(progress: Progress, number: int, parts: int) -> Progress:
 
 
 def _shared(fitted: VectorMap, dev_mean: Callable[[VectorMap], float]) -> tuple[float, VectorMap]:
-    """The best share of the way from the identity to `fitted`, by dev; the smaller one where two are equal."""
-    candidates = [(0.0, _toward(fitted, 0.0)), *((ratio, _toward(fitted, ratio)) for ratio in RATIOS)]
+    """The best share of the way from the identity to `fitted`, by dev; the smaller one where two
+    are equal.
+    """
+    candidates = [
+        (0.0, _toward(fitted, 0.0)),
+        *((ratio, _toward(fitted, ratio)) for ratio in RATIOS),
+    ]
     return max(candidates, key=lambda found: (dev_mean(found[1]), -found[0]))
 
 
@@ -122,12 +162,19 @@ def _toward(fitted: VectorMap, ratio: float) -> VectorMap:
     state = fitted.state_dict()
     start = {name: weight.clone() for name, weight in moved.state_dict().items()}
     kept = {"down", "shift"}  # they feed `up`, which is 0 in the identity
-    moved.load_state_dict({name: weight if name in kept else torch.lerp(start[name], weight, ratio) for name, weight in state.items()})
+    moved.load_state_dict(
+        {
+            name: weight if name in kept else torch.lerp(start[name], weight, ratio)
+            for name, weight in state.items()
+        }
+    )
     return moved
 
 
 def _free(collection: Collection) -> npt.NDArray[np.int64]:
-    """Positions of the documents that no dev or test judgement names, nor one of (nearly) the same text, and of train's positives."""
+    """Positions of the documents that no dev or test judgement names, nor one of (nearly) the same
+    text, and of train's positives.
+    """
     same = np.asarray(same_texts(collection), np.int64)
     held = named(collection, "dev", same) | named(collection, "test", same)
     for judged in relevance_by_position(collection, collection.split("train")):
@@ -139,22 +186,47 @@ def _training_data(vectors: FrozenVectors, documents: npt.NDArray[np.int64]) -> 
     train = vectors.collection.split("train")
     place = {int(document): row for row, document in enumerate(documents)}
     relevant: Sequence[Sequence[int]] = [
-        [place[document] for document in judged] for judged in relevance_by_position(vectors.collection, train)
+        [place[document] for document in judged]
+        for judged in relevance_by_position(vectors.collection, train)
     ]
     own = places_in(documents, train.left_out)
-    return AdapterData(vectors.of_split(train).floats(), np.ascontiguousarray(vectors.documents[documents].floats()), relevant, own)
+    return AdapterData(
+        vectors.of_split(train).floats(),
+        np.ascontiguousarray(vectors.documents[documents].floats()),
+        relevant,
+        own,
+    )
 
 
 def _mapped(queries: Dense, vector_map: VectorMap) -> Dense:
-    return replace(queries, vectors=vector_map.apply_to(queries.floats()), storage="float32", ranges=None)
+    return replace(
+        queries, vectors=vector_map.apply_to(queries.floats()), storage="float32", ranges=None
+    )
 
 
 def _ranking(vectors: FrozenVectors, split: Split, queries: Dense, *, depth: int) -> Ranking:
     ids, own = vectors.collection.document_ids, split.left_out
-    return retrieve(queries, vectors.documents, query_ids=split.query_ids, document_ids=ids, k=min(depth, len(ids)), own=own)
+    return retrieve(
+        queries,
+        vectors.documents,
+        query_ids=split.query_ids,
+        document_ids=ids,
+        k=min(depth, len(ids)),
+        own=own,
+    )
 
 
 def _system(vectors: FrozenVectors, split: Split, queries: Dense, name: str) -> System:
     ranking, documents = _ranking(vectors, split, queries, depth=DEPTH), vectors.documents
     seen = trained_queries(vectors.trained_on, split)
-    return System(name, vectors.name, documents.dim, documents.storage, ranking, documents.bytes_per_item, None, None, trained_on=seen)
+    return System(
+        name,
+        vectors.name,
+        documents.dim,
+        documents.storage,
+        ranking,
+        documents.bytes_per_item,
+        None,
+        None,
+        trained_on=seen,
+    )

@@ -21,11 +21,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """After `step` steps: dev's values a query at their highest mean (`peak`), the step whose weights are kept, and how often dev
-    was measured since without being kept (`stale`).
+    """After `step` steps: dev's values a query at their highest mean (`peak`), the step whose
+    weights are kept, and how often dev was measured since without being kept (`stale`).
 
-    Weights are kept when their dev mean is not below the peak by more than one standard error of the paired difference: within the
-    noise of a small dev split, the later weights, trained on more and at a lower rate, are the better guess.
+    Weights are kept when their dev mean is not below the peak by more than one standard error of
+    the paired difference: within the noise of a small dev split, the later weights, trained on more
+    and at a lower rate, are the better guess.
     """
 
     step: int
@@ -47,12 +48,21 @@ class Checkpoint:
         return Checkpoint(self.step, peak, self.step)
 
 
-def save_checkpoint(run: RunFolder, state: Checkpoint, trained: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> None:
-    """Write the kept weights when they are this step's, then the whole state; a kill between the two loses nothing."""
+def save_checkpoint(
+    run: RunFolder,
+    state: Checkpoint,
+    trained: Mapping[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Write the kept weights when they are this step's, then the whole state; a kill between the
+    two loses nothing.
+    """
     weights = {name: weight.detach() for name, weight in trained.items()}
     if state.kept_step == state.step:
         noted_tensors(_kept(run, state.step), weights, {})
-    tensors = {f"weight/{name}": weight for name, weight in weights.items()} | {"peak": torch.from_numpy(state.peak)}
+    tensors = {f"weight/{name}": weight for name, weight in weights.items()} | {
+        "peak": torch.from_numpy(state.peak)
+    }
     for name, weight in trained.items():
         for part, value in optimiser.state.get(weight, {}).items():
             tensors[f"optimiser/{part}/{name}"] = value
@@ -63,10 +73,14 @@ def save_checkpoint(run: RunFolder, state: Checkpoint, trained: Mapping[str, Ten
             other.unlink()
 
 
-def load_checkpoint(run: RunFolder, trained: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) -> Checkpoint | None:
-    """Put the last checkpoint's values into `trained` and `optimiser` and return its state, or None where there is none.
+def load_checkpoint(
+    run: RunFolder, trained: Mapping[str, Tensor], optimiser: torch.optim.Optimizer
+) -> Checkpoint | None:
+    """Put the last checkpoint's values into `trained` and `optimiser` and return its state, or None
+    where there is none.
 
-    A damaged one, or damaged weights that are kept, count as none, with a warning: training then begins again.
+    A damaged one, or damaged weights that are kept, count as none, with a warning: training then
+    begins again.
     """
     if not _last(run).exists():
         return None
@@ -86,7 +100,9 @@ def load_checkpoint(run: RunFolder, trained: Mapping[str, Tensor], optimiser: to
         for name, weight in trained.items():
             weight.copy_(tensors[f"weight/{name}"])
             if name in parts:
-                optimiser.state[weight] = {part: value.to(weight.device) for part, value in parts[name].items()}
+                optimiser.state[weight] = {
+                    part: value.to(weight.device) for part, value in parts[name].items()
+                }
     return Checkpoint(facts["step"], tensors["peak"].numpy(), facts["kept_step"], facts["stale"])
 
 
@@ -96,11 +112,15 @@ def kept_weights(run: RunFolder, state: Checkpoint) -> dict[str, Tensor]:
         return whole_tensors(_kept(run, state.kept_step))[0]
     except InputError as error:
         advice = f"remove the folder {_last(run).parent} to train again"
-        raise InputError(f"the checkpoint cannot be used ({error}); {advice}", path=_kept(run, state.kept_step)) from error
+        raise InputError(
+            f"the checkpoint cannot be used ({error}); {advice}", path=_kept(run, state.kept_step)
+        ) from error
 
 
 def kept_step(run: RunFolder) -> int:
-    """The step whose weights are kept so far; 0 where these are the weights that training began with."""
+    """The step whose weights are kept so far; 0 where these are the weights that training began
+    with.
+    """
     kept = max(_last(run).parent.glob("kept-*.safetensors"), default=None)
     return int(kept.stem.removeprefix("kept-")) if kept is not None else 0
 

@@ -20,9 +20,11 @@ Positions = npt.NDArray[np.int64]
 
 
 class EncodedOnce(Encoder[Any]):
-    """`encoder`, of which each document is encoded once until `forget` says that its weights are others now.
+    """`encoder`, of which each document is encoded once until `forget` says that its weights are
+    others now.
 
-    Queries are few and are encoded whenever they are asked for, so that the time of a query can be measured.
+    Queries are few and are encoded whenever they are asked for, so that the time of a query can be
+    measured.
     """
 
     def __init__(self, encoder: Encoder[Any]) -> None:
@@ -48,7 +50,9 @@ class EncodedOnce(Encoder[Any]):
         other._counts, other._usage = self._counts, self._usage
         return other
 
-    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Embeddings:
+    def encode(
+        self, items: Sequence[str], role: Role, *, progress: Progress = silent
+    ) -> Embeddings:
         """See Encoder.encode. `usage.seconds` is what the encoding took, whenever it was."""
         if role != DOCUMENT:
             found: Embeddings = self.encoder.encode(items, role, progress=progress)
@@ -59,7 +63,9 @@ class EncodedOnce(Encoder[Any]):
             self._add(list(missing), [items[at] for at in missing.values()], progress)
         places = np.array([self._places[known] for known in hashes], np.int64)
         assert self._held is not None
-        everything = len(places) == len(self._held) and bool((places == np.arange(len(places))).all())
+        everything = len(places) == len(self._held) and bool(
+            (places == np.arange(len(places))).all()
+        )
         chosen: Any = self._held if everything else self._held[places]
         counts = self._counts[places]
         kept: Embeddings = dataclasses.replace(chosen, counts=counts, usage=self._usage_of(counts))
@@ -75,11 +81,18 @@ class EncodedOnce(Encoder[Any]):
         self._usage = Usage(*(one + other for one, other in both))
 
     def _usage_of(self, counts: Positions) -> Usage:
-        """What was read of documents with these `counts`; what is not counted for each document is shared out evenly."""
+        """What was read of documents with these `counts`; what is not counted for each document is
+        shared out evenly.
+        """
         share = len(counts) / max(1, self._usage.items)
         tokens, lost = counts.sum(0).tolist()
         prompted, unknown, nothing = (
-            round(share * part) for part in (self._usage.prompt_tokens, self._usage.unknown_tokens, self._usage.nothing_known)
+            round(share * part)
+            for part in (
+                self._usage.prompt_tokens,
+                self._usage.unknown_tokens,
+                self._usage.nothing_known,
+            )
         )
         return Usage(
             items=len(counts),

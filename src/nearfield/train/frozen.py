@@ -1,4 +1,6 @@
-"""A collection's vectors as they are, from a model or from a file: what an adapter or a bridge is trained on."""
+"""A collection's vectors as they are, from a model or from a file: what an adapter or a bridge is
+trained on.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from nearfield.types.role import DOCUMENT, QUERY
 
 @dataclass(frozen=True)
 class FrozenVectors:
-    """`documents` and `queries` hold one vector for each of the collection's, in its order; `name` says whose they are.
+    """`documents` and `queries` hold one vector for each of the collection's, in its order; `name`
+    says whose they are.
 
     `trained_on`: what their model was trained on, as far as its folder is known and says so.
     """
@@ -36,26 +39,48 @@ class FrozenVectors:
     trained_on: TrainedOn = UNKNOWN
 
     @classmethod
-    def of(cls, encoder: Encoder, collection: Collection, *, documents: Dense | None = None, progress: Progress = silent) -> FrozenVectors:
-        """By `encoder`; `documents` are taken as they are where given. Raises ContractError where its embeddings are not dense."""
+    def of(
+        cls,
+        encoder: Encoder,
+        collection: Collection,
+        *,
+        documents: Dense | None = None,
+        progress: Progress = silent,
+    ) -> FrozenVectors:
+        """By `encoder`; `documents` are taken as they are where given. Raises ContractError where
+        its embeddings are not dense.
+        """
         if encoder.contract.kind != Dense.kind:
             raise ContractError(
-                f"{encoder.contract.name}: makes {encoder.contract.kind} embeddings, and what is trained maps dense vectors"
+                f"{encoder.contract.name}: makes {encoder.contract.kind} embeddings, and what is "
+                "trained maps dense vectors"
             )
         if documents is None:
             documents = encoder.encode(collection.document_texts, DOCUMENT, progress=progress)
-        return cls(encoder.contract.name, collection, documents, encoder.encode(collection.query_texts, QUERY), encoder.trained_on)
+        return cls(
+            encoder.contract.name,
+            collection,
+            documents,
+            encoder.encode(collection.query_texts, QUERY),
+            encoder.trained_on,
+        )
 
     @classmethod
-    def read(cls, documents: str | Path, queries: str | Path, collection: Collection) -> FrozenVectors:
-        """From two vector folders (`nearfield encode`, or `vectors.npy` with `ids.jsonl` of any origin).
+    def read(
+        cls, documents: str | Path, queries: str | Path, collection: Collection
+    ) -> FrozenVectors:
+        """From two vector folders (`nearfield encode`, or `vectors.npy` with `ids.jsonl` of any
+        origin).
 
         Raises InputError where a document or a query of the collection has no vector.
         """
         read = stored_vectors(documents, collection.document_ids, "document")
         asked = stored_vectors(queries, collection.query_ids, "query")
         if read.dim != asked.dim:
-            raise ContractError(f"documents have {read.dim} dimensions and queries {asked.dim}; both need the same model")
+            raise ContractError(
+                f"documents have {read.dim} dimensions and queries {asked.dim}; "
+                "both need the same model"
+            )
         made = MadeBy.open(Path(queries))
         known = UNKNOWN if made is None else TrainedOn.read(made.source)
         return cls(Path(documents).name, collection, read, asked, known)
@@ -67,10 +92,11 @@ class FrozenVectors:
 
 
 def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
-    """The vectors in `folder` for `ids`, in their order: a vector folder, or a folder with float `vectors.npy` and `ids.jsonl`.
+    """The vectors in `folder` for `ids`, in their order: a vector folder, or a folder with float
+    `vectors.npy` and `ids.jsonl`.
 
-    Vectors of other ids are left out. Raises InputError for ids without a vector, ContractError for embeddings
-    of another kind than dense.
+    Vectors of other ids are left out. Raises InputError for ids without a vector, ContractError for
+    embeddings of another kind than dense.
     """
     folder = Path(folder)
     stored = open_embeddings(folder) if (folder / "vectors.json").is_file() else _plain(folder)
@@ -80,17 +106,23 @@ def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
     if found is None:
         if len(stored) != len(ids):
             raise InputError(
-                f"has no ids.jsonl and {len(stored)} vectors for {len(ids)} ids; give ids.jsonl, one JSON string a line", path=folder
+                f"has no ids.jsonl and {len(stored)} vectors for {len(ids)} ids; give ids.jsonl, "
+                "one JSON string a line",
+                path=folder,
             )
         return stored
     names = list(found)
     if len(names) != len(stored):
-        raise InputError(f"holds {len(stored)} vectors and {len(names)} ids; wanted one id a vector", path=folder)
+        raise InputError(
+            f"holds {len(stored)} vectors and {len(names)} ids; wanted one id a vector", path=folder
+        )
     place = {name: row for row, name in enumerate(names)}
     missing = [key for key in ids if key not in place]
     if missing:
         raise InputError(
-            f"{len(missing):,} of {len(ids):,} ids have no {what} vector, the first is {missing[0]!r}; embed them too", path=folder
+            f"{len(missing):,} of {len(ids):,} ids have no {what} vector, the first is "
+            f"{missing[0]!r}; embed them too",
+            path=folder,
         )
     return stored[np.array([place[key] for key in ids], np.int64)]
 

@@ -22,7 +22,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fusion:
-    """`weights` of the heads by kind, with the mean on the pool that they reach (`dev`), and what those `before` reached."""
+    """`weights` of the heads by kind, with the mean on the pool that they reach (`dev`), and what
+    those `before` reached.
+    """
 
     weights: dict[str, float]
     before: float
@@ -30,14 +32,19 @@ class Fusion:
 
 
 def fit_fusion(queries: Several, documents: Several, pool: Pool) -> Fusion:
-    """The weights under which the pool's relevant documents are likeliest, both as embedded; the greatest of them is 1.
+    """The weights under which the pool's relevant documents are likeliest, both as embedded; the
+    greatest of them is 1.
 
-    A query's documents are drawn by the softmax of their fused scores, and relevant ones stand for how they ought to be (ListNet's top
-    one probability: Cao et al. 2007, equation 4), which has one greatest likelihood over the weights, and one that all queries decide,
-    however few of their rankings a change of weights turns. No weight is below 0, and the present ones are the prior. These stay where
-    the measure's mean is lower with the new ones, and for fewer than LEAST queries.
+    A query's documents are drawn by the softmax of their fused scores, and relevant ones stand for
+    how they ought to be (ListNet's top one probability: Cao et al. 2007, equation 4), which has one
+    greatest likelihood over the weights, and one that all queries decide, however few of their
+    rankings a change of weights turns. No weight is below 0, and the present ones are the prior.
+    These stay where the measure's mean is lower with the new ones, and for fewer than LEAST
+    queries.
     """
-    scores = {kind: _finite(part.scores(documents.parts[kind])) for kind, part in queries.parts.items()}
+    scores = {
+        kind: _finite(part.scores(documents.parts[kind])) for kind, part in queries.parts.items()
+    }
     if pool.own is not None:
         rows = np.flatnonzero(pool.own >= 0)
         for own in scores.values():  # a query's own document chooses no weight
@@ -52,12 +59,18 @@ def fit_fusion(queries: Several, documents: Several, pool: Pool) -> Fusion:
     return Fusion(dict(queries.fusion), before, before)
 
 
-def _likeliest(scores: Mapping[str, npt.NDArray[np.float32]], present: Weights, wanted: Mapping[int, Floats]) -> dict[str, float]:
-    """The weights of the least cross-entropy of the softmax and the `wanted` shares, and of the least distance from the present ones'
-    direction. Scores are taken in units of their standard deviation, so that neither depends on a head's scale."""
+def _likeliest(
+    scores: Mapping[str, npt.NDArray[np.float32]], present: Weights, wanted: Mapping[int, Floats]
+) -> dict[str, float]:
+    """The weights of the least cross-entropy of the softmax and the `wanted` shares, and of the
+    least distance from the present ones' direction. Scores are taken in units of their standard
+    deviation, so that neither depends on a head's scale.
+    """
     spread = np.array([_spread(own) for own in scores.values()])
     rows = list(wanted)
-    each = np.stack([own[rows] / unit for own, unit in zip(scores.values(), spread, strict=True)], axis=-1).astype(np.float64)
+    each = np.stack(
+        [own[rows] / unit for own, unit in zip(scores.values(), spread, strict=True)], axis=-1
+    ).astype(np.float64)
     target = np.stack(list(wanted.values()))
     start = np.array([present.get(kind, 0.0) for kind in scores]) * spread
     along = start / max(float(np.linalg.norm(start)), 1e-12)
@@ -69,10 +82,16 @@ def _likeliest(scores: Mapping[str, npt.NDArray[np.float32]], present: Weights, 
         slope = np.einsum("nm,nmk->k", np.exp(shares) - target, each) + PRIOR * off
         return float(value) / len(target), slope / len(target)
 
-    found = minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start), method="L-BFGS-B").x / spread
+    found = (
+        minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start), method="L-BFGS-B").x
+        / spread
+    )
     if not found.max() > 0:  # no head tells anything
         return dict(present)
-    return {kind: float(f"{weight:.6g}") for kind, weight in zip(scores, found / found.max(), strict=True)}
+    return {
+        kind: float(f"{weight:.6g}")
+        for kind, weight in zip(scores, found / found.max(), strict=True)
+    }
 
 
 def _spread(scores: npt.NDArray[np.float32]) -> float:
@@ -82,7 +101,9 @@ def _spread(scores: npt.NDArray[np.float32]) -> float:
 
 
 def _wanted(pool: Pool) -> dict[int, Floats]:
-    """Of each query's row with a relevant document, what share of the probability every document of the pool ought to have."""
+    """Of each query's row with a relevant document, what share of the probability every document of
+    the pool ought to have.
+    """
     place = {name: at for at, name in enumerate(pool.document_ids)}
     wanted = {}
     for row, query in enumerate(pool.query_ids):
@@ -96,11 +117,21 @@ def _wanted(pool: Pool) -> dict[int, Floats]:
 
 
 def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The same with the least finite score for a document that has nothing to compare, which scores -inf."""
+    """The same with the least finite score for a document that has nothing to compare, which scores
+    -inf.
+    """
     known = np.isfinite(scores)
-    return scores if known.all() else np.where(known, scores, scores[known].min() if known.any() else np.float32(0))
+    return (
+        scores
+        if known.all()
+        else np.where(known, scores, scores[known].min() if known.any() else np.float32(0))
+    )
 
 
-def _fused(scores: Mapping[str, npt.NDArray[np.float32]], weights: Weights) -> npt.NDArray[np.float32]:
-    total: npt.NDArray[np.float32] = np.sum([np.float32(weights.get(kind, 0.0)) * own for kind, own in scores.items()], axis=0)
+def _fused(
+    scores: Mapping[str, npt.NDArray[np.float32]], weights: Weights
+) -> npt.NDArray[np.float32]:
+    total: npt.NDArray[np.float32] = np.sum(
+        [np.float32(weights.get(kind, 0.0)) * own for kind, own in scores.items()], axis=0
+    )
     return total

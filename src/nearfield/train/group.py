@@ -12,7 +12,8 @@ T = TypeVar("T")
 
 
 class Group(ABC):
-    """`size` processes, of which this one is number `rank` and trains on `device`; all call the same methods in the same order.
+    """`size` processes, of which this one is number `rank` and trains on `device`; all call the
+    same methods in the same order.
 
     Every process holds the whole model and sees the same batches; each embeds a part of them.
     """
@@ -23,8 +24,9 @@ class Group(ABC):
 
     @abstractmethod
     def gather(self, own: Mapping[int, tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
-        """The `count` parts of all processes in order, some tensors each; `own` are this process's, by position: those at rank,
-        rank + size, ..."""
+        """The `count` parts of all processes in order, some tensors each; `own` are this process's,
+        by position: those at rank, rank + size, ...
+        """
 
     @abstractmethod
     def add(self, weights: Iterable[Tensor]) -> None:

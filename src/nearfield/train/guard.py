@@ -26,14 +26,18 @@ LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell noth
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """Pairs of texts with scores given by people; measured by the rank correlation of the model's similarities with them."""
+    """Pairs of texts with scores given by people; measured by the rank correlation of the model's
+    similarities with them.
+    """
 
     pairs: Pairs
 
     def mean(self, encoder: Encoder, *, progress: Progress = silent) -> float:
         """Spearman's rank correlation with `encoder` as it stands."""
         (system,) = model_pair_scores(encoder, self.pairs, name=self.pairs.name, progress=progress)
-        return spearman(system.predicted, np.asarray(self.pairs.table["score"].to_numpy(), np.float64))
+        return spearman(
+            system.predicted, np.asarray(self.pairs.table["score"].to_numpy(), np.float64)
+        )
 
     @property
     def texts(self) -> set[str]:
@@ -69,7 +73,9 @@ class PooledQueries:
 
 @dataclass(frozen=True)
 class Guard:
-    """One guard: `choosing` is measured when the merge is chosen, `reporting` for the verdict; they share no query."""
+    """One guard: `choosing` is measured when the merge is chosen, `reporting` for the verdict; they
+    share no query.
+    """
 
     name: str
     measure: str
@@ -78,29 +84,44 @@ class Guard:
     reporting: PooledQueries | ScoredPairs
 
 
-def open_guards(sources: Sequence[str], *, measure: str, limit: int, tested: Names[str], trained: TrainedOn = UNKNOWN) -> list[Guard]:
-    """The guards at `sources`, each under a name of its own: its data's, or its path where two are called the same.
+def open_guards(
+    sources: Sequence[str],
+    *,
+    measure: str,
+    limit: int,
+    tested: Names[str],
+    trained: TrainedOn = UNKNOWN,
+) -> list[Guard]:
+    """The guards at `sources`, each under a name of its own: its data's, or its path where two are
+    called the same.
 
-    `tested` are the queries of the test split; a guard does not choose with them. What the model is, or will be, `trained` on
-    guards nothing. Raises InputError for a guard given twice, and as `open_guard` does.
+    `tested` are the queries of the test split; a guard does not choose with them. What the model
+    is, or will be, `trained` on guards nothing. Raises InputError for a guard given twice, and as
+    `open_guard` does.
     """
     unseen = {wording(text) for text in tested}
-    guards = [open_guard(source, measure=measure, limit=limit, tested=unseen, trained=trained) for source in sources]
+    guards = [
+        open_guard(source, measure=measure, limit=limit, tested=unseen, trained=trained)
+        for source in sources
+    ]
     names = [guard.name for guard in guards]
     guards = [
-        replace(guard, name=str(source)) if names.count(guard.name) > 1 else guard for guard, source in zip(guards, sources, strict=True)
+        replace(guard, name=str(source)) if names.count(guard.name) > 1 else guard
+        for guard, source in zip(guards, sources, strict=True)
     ]
     if len({guard.name for guard in guards}) < len(guards):
         raise InputError(f"a guard is given twice: {', '.join(sources)}; give each once")
     return guards
 
 
-def open_guard(source: str, *, measure: str, limit: int, tested: Names[str] = (), trained: TrainedOn = UNKNOWN) -> Guard:
-    """The guard in a collection or in scored pairs: its dev split to choose and its test split to report where it has both,
-    else the two halves of what it has, by a hash of the query.
+def open_guard(
+    source: str, *, measure: str, limit: int, tested: Names[str] = (), trained: TrainedOn = UNKNOWN
+) -> Guard:
+    """The guard in a collection or in scored pairs: its dev split to choose and its test split to
+    report where it has both, else the two halves of what it has, by a hash of the query.
 
-    Queries whose wording is in `tested` are not chosen with, and those that are `trained` on are left out. Raises InputError where
-    that leaves fewer than ten of either.
+    Queries whose wording is in `tested` are not chosen with, and those that are `trained` on are
+    left out. Raises InputError where that leaves fewer than ten of either.
     """
     data = open_data(source)
     if isinstance(data, Pairs):
@@ -111,7 +132,9 @@ def open_guard(source: str, *, measure: str, limit: int, tested: Names[str] = ()
     else:
         whole = data.split("test" if "test" in names else names[-1] if names else "test")
         parts = [whole.part(rows) for rows in _halves(whole.query_texts)]
-    parts[0] = parts[0].part([row for row, text in enumerate(parts[0].query_texts) if wording(text) not in tested])
+    parts[0] = parts[0].part(
+        [row for row, text in enumerate(parts[0].query_texts) if wording(text) not in tested]
+    )
     parts = [part.part(np.flatnonzero(~trained.seen(part.query_texts)).tolist()) for part in parts]
     for part in parts:
         _enough(len(part.query_ids), source)
@@ -119,7 +142,13 @@ def open_guard(source: str, *, measure: str, limit: int, tested: Names[str] = ()
     return Guard(data.name, measure, data.fingerprint, *pools)
 
 
-def guard_values(guards: Sequence[Guard], encoder: Encoder, *, reporting: bool = False, progress: Progress = silent) -> dict[str, float]:
+def guard_values(
+    guards: Sequence[Guard],
+    encoder: Encoder,
+    *,
+    reporting: bool = False,
+    progress: Progress = silent,
+) -> dict[str, float]:
     """Each guard's mean with `encoder` as it stands, by the guard's name."""
     parts = {guard.name: guard.reporting if reporting else guard.choosing for guard in guards}
     return {name: part.mean(encoder, progress=progress) for name, part in parts.items()}
@@ -127,7 +156,10 @@ def guard_values(guards: Sequence[Guard], encoder: Encoder, *, reporting: bool =
 
 def _scored_guard(data: Pairs, source: str, tested: Names[str], trained: TrainedOn) -> Guard:
     if not data.scored:
-        raise InputError("holds pairs without scores; give the file they came from, which opens as a collection", path=source)
+        raise InputError(
+            "holds pairs without scores; give the file they came from, which opens as a collection",
+            path=source,
+        )
     queries = list(data.queries)
     seen = trained.seen(queries)
     choosing, reporting = ([row for row in rows if not seen[row]] for rows in _halves(queries))
@@ -136,7 +168,9 @@ def _scored_guard(data: Pairs, source: str, tested: Names[str], trained: Trained
         _enough(len(rows), source)
         part = replace(data, table=data.table.take(rows))
         if len(part.table["score"].unique()) < 2:
-            raise InputError("the scores are all the same, so nothing can be ranked by them", path=source)
+            raise InputError(
+                "the scores are all the same, so nothing can be ranked by them", path=source
+            )
         parts.append(ScoredPairs(part))
     return Guard(data.name, SPEARMAN, data.fingerprint, *parts)
 
@@ -145,13 +179,16 @@ def _halves(queries: Sequence[str]) -> tuple[list[int], list[int]]:
     """Rows by a hash of their query's wording, so that a query's rows go together."""
     digests = [hashlib.sha256(wording(query).encode()).digest() for query in queries]
     middle = sorted(digests)[len(digests) // 2] if digests else b""
-    return [at for at, digest in enumerate(digests) if digest < middle], [at for at, digest in enumerate(digests) if digest >= middle]
+    return [at for at, digest in enumerate(digests) if digest < middle], [
+        at for at, digest in enumerate(digests) if digest >= middle
+    ]
 
 
 def _enough(count: int, source: str) -> None:
     if count < LEAST:
         raise InputError(
-            f"one half of the guard has {count} queries or pairs that are not in the test split nor trained on; wanted at least {LEAST}",
+            f"one half of the guard has {count} queries or pairs that are not in the test split "
+            f"nor trained on; wanted at least {LEAST}",
             path=source,
         )
 

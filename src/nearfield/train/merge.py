@@ -11,7 +11,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Merged:
-    """One ratio's measurements: the dev mean, each guard's mean, whether no guard lost more than its margin, and whether it was taken.
+    """One ratio's measurements: the dev mean, each guard's mean, whether no guard lost more than
+    its margin, and whether it was taken.
 
     Guards are not measured at a ratio that dev does not choose; `guards` is empty then.
     """
@@ -24,23 +25,43 @@ class Merged:
 
 
 @torch.no_grad()
-def put_weights(into: Mapping[str, Tensor], base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], ratio: float) -> None:
-    """Set each weight to (1 - ratio) base + ratio tuned, in float32, in place; exactly base at 0 and exactly tuned at 1.
+def put_weights(
+    into: Mapping[str, Tensor],
+    base: Mapping[str, Tensor],
+    tuned: Mapping[str, Tensor],
+    ratio: float,
+) -> None:
+    """Set each weight to (1 - ratio) base + ratio tuned, in float32, in place; exactly base at 0
+    and exactly tuned at 1.
 
-    Linear interpolation of fine-tuned and zero-shot weights, Wortsman et al. 2022 (arXiv 2109.01903), equation 1.
+    Linear interpolation of fine-tuned and zero-shot weights, Wortsman et al. 2022 (arXiv
+    2109.01903), equation 1.
     """
     for name, kept in tuned.items():
         weight = kept.to(base[name].device)  # kept weights are read from a file
-        into[name].copy_(base[name] if ratio == 0 else weight if ratio == 1 else torch.lerp(base[name], weight, ratio))
+        into[name].copy_(
+            base[name]
+            if ratio == 0
+            else weight
+            if ratio == 1
+            else torch.lerp(base[name], weight, ratio)
+        )
 
 
 def search(
-    base: Merged, ratios: Sequence[float], *, dev: Callable[[float], float], guards: Callable[[float], Mapping[str, float]], margin: float
+    base: Merged,
+    ratios: Sequence[float],
+    *,
+    dev: Callable[[float], float],
+    guards: Callable[[float], Mapping[str, float]],
+    margin: float,
 ) -> list[Merged]:
-    """What was measured to find the ratio that dev likes best without a guard losing more than `margin`, by ratio, that one chosen.
+    """What was measured to find the ratio that dev likes best without a guard losing more than
+    `margin`, by ratio, that one chosen.
 
-    dev is measured from the highest ratio down until it falls; the ratios so far are then held to the guards, the best on dev first and
-    the smaller where two are equal. Where all of them lose too much the search goes on below. `base`, ratio 0, is always allowed.
+    dev is measured from the highest ratio down until it falls; the ratios so far are then held to
+    the guards, the best on dev first and the smaller where two are equal. Where all of them lose
+    too much the search goes on below. `base`, ratio 0, is always allowed.
     """
     rows: list[Merged] = []
     refused: set[float] = set()

@@ -12,7 +12,12 @@ Positions = npt.NDArray[np.int64]
 
 def training_pairs_of(relevance: list[dict[int, int]]) -> tuple[Positions, Positions]:
     """(query, positive) positions of every judgement above 0, in order of query, then document."""
-    rows = [(query, document) for query, judged in enumerate(relevance) for document, grade in sorted(judged.items()) if grade > 0]
+    rows = [
+        (query, document)
+        for query, judged in enumerate(relevance)
+        for document, grade in sorted(judged.items())
+        if grade > 0
+    ]
     pairs = np.array(rows, np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
@@ -26,12 +31,14 @@ def hard_negatives(
     per_query: int,
     margin: float,
 ) -> Positions:
-    """The hardest allowed candidates of each pair, taken in turn from each source: (n, per_query) int64, -1 where there are too few.
+    """The hardest allowed candidates of each pair, taken in turn from each source: (n, per_query)
+    int64, -1 where there are too few.
 
-    `candidates[source]`: (n, depth) document positions, best first, -1 for none; `similarities[source]`: (n, depth), the model's
-    similarity of each; `positive_similarity`: (n,), that of the pair's positive; `excluded[i]`: documents that are no negatives for
-    pair i: its query's positives and their near-duplicates. A candidate above `margin` times the positive's similarity is left
-    out as a likely false negative.
+    `candidates[source]`: (n, depth) document positions, best first, -1 for none;
+    `similarities[source]`: (n, depth), the model's similarity of each; `positive_similarity`: (n,),
+    that of the pair's positive; `excluded[i]`: documents that are no negatives for pair i: its
+    query's positives and their near-duplicates. A candidate above `margin` times the positive's
+    similarity is left out as a likely false negative.
     """
     sources = list(candidates)
     chosen = np.full((len(positive_similarity), per_query), -1, np.int64)
@@ -39,20 +46,32 @@ def hard_negatives(
         ceiling = _ceiling(float(positive_similarity[row]), margin)
         allowed = []
         for source in sources:
-            pairs = zip(candidates[source][row].tolist(), similarities[source][row].tolist(), strict=True)
-            allowed.append([document for document, near in pairs if document >= 0 and near <= ceiling and document not in excluded[row]])
+            pairs = zip(
+                candidates[source][row].tolist(), similarities[source][row].tolist(), strict=True
+            )
+            allowed.append(
+                [
+                    document
+                    for document, near in pairs
+                    if document >= 0 and near <= ceiling and document not in excluded[row]
+                ]
+            )
         taken = _in_turn(allowed, per_query, start=row)
         chosen[row, : len(taken)] = taken
     return chosen
 
 
 def _ceiling(positive: float, margin: float) -> float:
-    """`margin` times the positive's similarity; where that is negative, as far below it as margin x |similarity| lies."""
+    """`margin` times the positive's similarity; where that is negative, as far below it as margin x
+    |similarity| lies.
+    """
     return positive - (1 - margin) * abs(positive)
 
 
 def _in_turn(allowed: list[list[int]], count: int, *, start: int) -> list[int]:
-    """`count` different documents, the best left of each source in turn, beginning with source `start` modulo their number."""
+    """`count` different documents, the best left of each source in turn, beginning with source
+    `start` modulo their number.
+    """
     queues = [list(reversed(source)) for source in allowed]
     taken: list[int] = []
     turn = start

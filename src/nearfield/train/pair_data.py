@@ -1,4 +1,6 @@
-"""What a cross-encoder learns from: queries with a positive and hard negatives each, read as pairs."""
+"""What a cross-encoder learns from: queries with a positive and hard negatives each, read
+as pairs.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,9 @@ from nearfield.train.training_data import Positions
 class PairStep:
     """A batch of B queries with up to C documents each, the positive first.
 
-    `parts`: all pairs in packed mini-batches; `place`: (P,) int64, the row of each pair in the parts' logits laid end to end; `real`:
-    (B, C) bool, True where there is such a document, P of them.
+    `parts`: all pairs in packed mini-batches; `place`: (P,) int64, the row of each pair in the
+    parts' logits laid end to end; `real`: (B, C) bool, True where there is such a document, P of
+    them.
     """
 
     parts: Sequence[Packed]
@@ -45,10 +48,14 @@ class PairStep:
         """See Batch.negatives."""
         return int(self.real.sum()) - len(self)
 
-    def loss(self, model: Any, recipe: Recipe, sparsity: float = 1.0) -> Callable[[Sequence[Tensor]], Tensor]:
-        """See Batch.loss: -mean_i log( exp(s_i0) / sum_j exp(s_ij) ) over each query's own documents.
+    def loss(
+        self, model: Any, recipe: Recipe, sparsity: float = 1.0
+    ) -> Callable[[Sequence[Tensor]], Tensor]:
+        """See Batch.loss: -mean_i log( exp(s_i0) / sum_j exp(s_ij) ) over each query's own
+        documents.
 
-        Gao, Dai & Callan 2021 (arXiv 2101.08751), their localised contrastive estimation. Logits need no temperature.
+        Gao, Dai & Callan 2021 (arXiv 2101.08751), their localised contrastive estimation. Logits
+        need no temperature.
         """
         place, real = self.place.to(model.device), self.real.to(model.device)
 
@@ -63,17 +70,23 @@ class PairStep:
 
 @dataclass(frozen=True)
 class PairData:
-    """`pairs` are positions in queries and documents; `tokenise` gives the token ids of the pairs at (queries, documents)."""
+    """`pairs` are positions in queries and documents; `tokenise` gives the token ids of the pairs
+    at (queries, documents).
+    """
 
     pairs: TrainingPairs
     tokenise: Callable[[tuple[Positions, Positions]], Tokens]
 
-    def prepare(self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0) -> PairStep:
+    def prepare(
+        self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
+    ) -> PairStep:
         """See Material.prepare."""
         candidates = candidates_of(self.pairs)[batch]
         real = candidates >= 0
         query = np.broadcast_to(self.pairs.query[batch, None], candidates.shape)
         tokens = self.tokenise((query[real], candidates[real]))
-        parts = packed_batches(tokens, max(1, min(budget or MINI_TOKENS, -(-len(tokens.ids) // processes))))
+        parts = packed_batches(
+            tokens, max(1, min(budget or MINI_TOKENS, -(-len(tokens.ids) // processes)))
+        )
         place = np.argsort(np.concatenate([part.items for part in parts]))
         return PairStep(parts, torch.from_numpy(place), torch.from_numpy(real))

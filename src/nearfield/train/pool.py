@@ -1,4 +1,6 @@
-"""A small search problem that is measured often: some queries, their documents, and the documents easily taken for them."""
+"""A small search problem that is measured often: some queries, their documents, and the documents
+easily taken for them.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,9 @@ DEPTH = 100  # results a query that a measure on a pool can look at
 class Pool:
     """Queries with their relevance judgements, and the documents that they are searched in.
 
-    `own`: (queries,) int64, the place of the document that is left out of each query's ranking, -1 for none; None for no query's.
-    Searching a pool is easier than searching its whole collection, so its figures are compared with each other only.
+    `own`: (queries,) int64, the place of the document that is left out of each query's ranking, -1
+    for none; None for no query's. Searching a pool is easier than searching its whole collection,
+    so its figures are compared with each other only.
     """
 
     query_ids: Sequence[str]
@@ -42,9 +45,15 @@ class Pool:
         """The measure of each query with `encoder` as it stands."""
         queries, documents = self.embedded(encoder, progress=progress)
         ids, k = self.document_ids, min(DEPTH, len(documents))
-        return self._measured(retrieve(queries, documents, query_ids=self.query_ids, document_ids=ids, k=k, own=self.own))
+        return self._measured(
+            retrieve(
+                queries, documents, query_ids=self.query_ids, document_ids=ids, k=k, own=self.own
+            )
+        )
 
-    def embedded(self, encoder: Encoder, *, progress: Progress = silent) -> tuple[Embeddings, Embeddings]:
+    def embedded(
+        self, encoder: Encoder, *, progress: Progress = silent
+    ) -> tuple[Embeddings, Embeddings]:
         """The queries and the documents as `encoder` makes them."""
         documents = encoder.encode(self.document_texts, DOCUMENT, progress=progress)
         return encoder.encode(self.query_texts, QUERY), documents
@@ -53,7 +62,9 @@ class Pool:
         """The measure of each query where these are the scores (n, m) of all its documents."""
         k, places = min(DEPTH, scores.shape[1]), np.arange(scores.shape[1])
         order = np.stack([best(row, places, k + 1) for row in scores])
-        found = Ranking(self.query_ids, self.document_ids, order, np.take_along_axis(scores, order, 1))
+        found = Ranking(
+            self.query_ids, self.document_ids, order, np.take_along_axis(scores, order, 1)
+        )
         return self._measured(found.without(self.own, k))
 
     def _measured(self, ranking: Ranking) -> Scores:
@@ -61,8 +72,12 @@ class Pool:
         return scores
 
 
-def places_in(pool: npt.NDArray[np.int64], documents: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64] | None:
-    """The place in `pool`, ascending positions, of each of the positions `documents`; -1 for one that is not there."""
+def places_in(
+    pool: npt.NDArray[np.int64], documents: npt.NDArray[np.int64] | None
+) -> npt.NDArray[np.int64] | None:
+    """The place in `pool`, ascending positions, of each of the positions `documents`; -1 for one
+    that is not there.
+    """
     if documents is None:
         return None
     at = np.minimum(np.searchsorted(pool, documents), len(pool) - 1)
@@ -70,12 +85,18 @@ def places_in(pool: npt.NDArray[np.int64], documents: npt.NDArray[np.int64] | No
 
 
 def pooled_documents(
-    judged: set[int], candidates: Sequence[npt.NDArray[np.int64]], allowed: Sequence[int], ids: Sequence[str], limit: int
+    judged: set[int],
+    candidates: Sequence[npt.NDArray[np.int64]],
+    allowed: Sequence[int],
+    ids: Sequence[str],
+    limit: int,
 ) -> npt.NDArray[np.int64]:
-    """Positions of the documents of a pool, ascending: all `judged`, then the candidates by rank, then others, up to `limit`.
+    """Positions of the documents of a pool, ascending: all `judged`, then the candidates by rank,
+    then others, up to `limit`.
 
-    `candidates`: arrays (n, depth) of positions, best first, -1 for none; `allowed`: the positions that may be taken beside the
-    judged; others are taken in the order of a hash of their id, so that the choice doesn't follow the files' order.
+    `candidates`: arrays (n, depth) of positions, best first, -1 for none; `allowed`: the positions
+    that may be taken beside the judged; others are taken in the order of a hash of their id, so
+    that the choice doesn't follow the files' order.
     """
     chosen = set(judged)
     may = set(allowed)
@@ -86,6 +107,8 @@ def pooled_documents(
                     return np.array(sorted(chosen), np.int64)
                 if document in may:
                     chosen.add(document)
-    rest = sorted(may - chosen, key=lambda document: hashlib.sha256(ids[document].encode()).digest())
+    rest = sorted(
+        may - chosen, key=lambda document: hashlib.sha256(ids[document].encode()).digest()
+    )
     chosen.update(rest[: max(0, limit - len(chosen))])
     return np.array(sorted(chosen), np.int64)

@@ -15,13 +15,16 @@ from nearfield.evaluate.systems import DEPTH
 from nearfield.types.contract import Contract
 
 QUERY_COST, DOCUMENT_COST = 0.03, 0.01
-"""What a sparse model's terms cost by default: a thirtieth of InfoNCE's gradient at the weights of a new head on minilm, and a growing
-share of it while the loss falls (see docs/log.md)."""
+"""What a sparse model's terms cost by default: a thirtieth of InfoNCE's gradient at the weights of
+a new head on minilm, and a growing share of it while the loss falls (see docs/log.md).
+"""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """`dims` are the Matryoshka dims trained at once; empty means those of the model's contract, and none where it has none."""
+    """`dims` are the Matryoshka dims trained at once; empty means those of the model's contract,
+    and none where it has none.
+    """
 
     temperature: float = 0.05
     dims: tuple[int, ...] = ()
@@ -29,7 +32,8 @@ class Objective:
 
 @dataclass(frozen=True)
 class Sparsity:
-    """What the terms of a sparse model cost it: `query` and `document` are weights of the FLOPS of each side (see losses/flops.py).
+    """What the terms of a sparse model cost it: `query` and `document` are weights of the FLOPS of
+    each side (see losses/flops.py).
 
     Both rise with the square of the step over the `warmup` share of all steps, and then stay.
     """
@@ -43,9 +47,10 @@ class Sparsity:
 class Negatives:
     """Hard negatives: `per_query` of each query's best `depth` documents from each of `sources`.
 
-    A candidate is no negative when it is judged relevant, nearly equal to a positive, or when the model scores it above
-    `margin` times the positive's score (the positive-aware rule of NV-Retriever, Moreira et al. 2024, which takes 0.95); `skip` drops
-    the very best candidates, which are the likeliest to be unjudged positives.
+    A candidate is no negative when it is judged relevant, nearly equal to a positive, or when the
+    model scores it above `margin` times the positive's score (the positive-aware rule of
+    NV-Retriever, Moreira et al. 2024, which takes 0.95); `skip` drops the very best candidates,
+    which are the likeliest to be unjudged positives.
     """
 
     per_query: int = 1
@@ -59,14 +64,16 @@ class Negatives:
 class Schedule:
     """Batches and steps.
 
-    `rate` rises over the `warmup` share of all steps, then falls linearly to 0; a static model's is `table_rate` of its vectors' root
-    mean square instead.
+    `rate` rises over the `warmup` share of all steps, then falls linearly to 0; a static model's is
+    `table_rate` of its vectors' root mean square instead.
 
-    Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times, in a short run fewer; training stops when it
-    was clearly below its best `patience` times in a row (see checkpoint.py). `precision` auto is bfloat16 where the processor has it.
-    `engine` auto runs the layers of BERT and its kin on this package's kernels where they can train on the processor, torch never.
-    Of a batch of more than `graph_tokens` tokens, the rest is embedded twice, so that the memory of a step is bounded and the batch is
-    not (see gradient_cache.py); the result is the same.
+    Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times, in a short
+    run fewer; training stops when it was clearly below its best `patience` times in a row (see
+    checkpoint.py). `precision` auto is bfloat16 where the processor has it. `engine` auto runs the
+    layers of BERT and its kin on this package's kernels where they can train on the processor,
+    torch never. Of a batch of more than `graph_tokens` tokens, the rest is embedded twice, so that
+    the memory of a step is bounded and the batch is not (see gradient_cache.py); the result is the
+    same.
     """
 
     epochs: float = 2.0
@@ -89,8 +96,9 @@ class Schedule:
 class Distil:
     """What a teacher says of each query's positive and hard negatives, learnt beside the objective.
 
-    `teacher` is a cross-encoder's folder, or an encoder's name or folder; there is none where it is empty. `loss` is kl or margin-mse,
-    and counts `weight` beside the objective. `temperature` divides the teacher's scores, as the objective's divides the model's.
+    `teacher` is a cross-encoder's folder, or an encoder's name or folder; there is none where it is
+    empty. `loss` is kl or margin-mse, and counts `weight` beside the objective. `temperature`
+    divides the teacher's scores, as the objective's divides the model's.
     """
 
     teacher: str = ""
@@ -101,7 +109,8 @@ class Distil:
 
 @dataclass(frozen=True)
 class Merge:
-    """Tuned and base weights are averaged at each of `ratios` (1 is all tuned); the best on dev that keeps every guard is taken.
+    """Tuned and base weights are averaged at each of `ratios` (1 is all tuned); the best on dev
+    that keeps every guard is taken.
 
     `margin` is how much of its measure a guard may lose, in the measure's unit.
     """
@@ -112,10 +121,12 @@ class Merge:
 
 @dataclass(frozen=True)
 class Lora:
-    """Where `rank` is above 0, low-rank adapters are trained instead of all weights (LoRA, Hu et al. 2021).
+    """Where `rank` is above 0, low-rank adapters are trained instead of all weights (LoRA, Hu et
+    al. 2021).
 
-    Each layer of `targets` (endings of layers' names, one regular expression, or all-linear) learns two matrices of that rank, whose
-    product times alpha / rank is added to its weight. `per_role`: queries and documents get an adapter each.
+    Each layer of `targets` (endings of layers' names, one regular expression, or all-linear) learns
+    two matrices of that rank, whose product times alpha / rank is added to its weight. `per_role`:
+    queries and documents get an adapter each.
     """
 
     rank: int = 0
@@ -141,48 +152,116 @@ class Recipe:
 
     def __post_init__(self) -> None:
         s, n, m, terms = self.schedule, self.negatives, self.merge, self.sparsity
-        _need(s.batch >= 2, "schedule.batch", s.batch, "at least 2: the other rows of a batch are its negatives")
+        _need(
+            s.batch >= 2,
+            "schedule.batch",
+            s.batch,
+            "at least 2: the other rows of a batch are its negatives",
+        )
         _need(s.epochs > 0, "schedule.epochs", s.epochs, "more than 0")
         _need(s.rate > 0, "schedule.rate", s.rate, "more than 0")
         _need(s.table_rate > 0, "schedule.table_rate", s.table_rate, "more than 0")
-        _need(0 <= s.warmup < 1, "schedule.warmup", s.warmup, "a share of all steps, 0 or more and below 1")
+        _need(
+            0 <= s.warmup < 1,
+            "schedule.warmup",
+            s.warmup,
+            "a share of all steps, 0 or more and below 1",
+        )
         _need(s.max_tokens >= 4, "schedule.max_tokens", s.max_tokens, "at least 4")
         _need(s.graph_tokens >= 1, "schedule.graph_tokens", s.graph_tokens, "at least 1")
         _need(s.evaluations >= 1, "schedule.evaluations", s.evaluations, "at least 1")
         _need(s.patience >= 1, "schedule.patience", s.patience, "at least 1")
-        _need(s.precision in ("auto", "float32", "bfloat16"), "schedule.precision", s.precision, "auto, float32 or bfloat16")
+        _need(
+            s.precision in ("auto", "float32", "bfloat16"),
+            "schedule.precision",
+            s.precision,
+            "auto, float32 or bfloat16",
+        )
         _need(s.engine in ("auto", "torch"), "schedule.engine", s.engine, "auto or torch")
         _need(s.clip > 0, "schedule.clip", s.clip, "more than 0")
         _need(s.weight_decay >= 0, "schedule.weight_decay", s.weight_decay, "0 or more")
-        _need(all(dim > 0 for dim in self.objective.dims), "objective.dims", list(self.objective.dims), "numbers above 0")
-        _need(self.objective.temperature > 0, "objective.temperature", self.objective.temperature, "more than 0")
+        _need(
+            all(dim > 0 for dim in self.objective.dims),
+            "objective.dims",
+            list(self.objective.dims),
+            "numbers above 0",
+        )
+        _need(
+            self.objective.temperature > 0,
+            "objective.temperature",
+            self.objective.temperature,
+            "more than 0",
+        )
         _need(terms.query >= 0, "sparsity.query", terms.query, "0 or more")
         _need(terms.document >= 0, "sparsity.document", terms.document, "0 or more")
-        _need(0 <= terms.warmup <= 1, "sparsity.warmup", terms.warmup, "a share of all steps, from 0 to 1")
+        _need(
+            0 <= terms.warmup <= 1,
+            "sparsity.warmup",
+            terms.warmup,
+            "a share of all steps, from 0 to 1",
+        )
         _need(n.per_query >= 0, "negatives.per_query", n.per_query, "0 or more")
-        _need(set(n.sources) <= {"bm25", "model"}, "negatives.sources", list(n.sources), "some of bm25, model")
-        _need(0 <= n.skip < n.depth, "negatives.skip", n.skip, f"0 or more and below negatives.depth ({n.depth})")
-        _need(bool(m.ratios) and all(0 < ratio <= 1 for ratio in m.ratios), "merge.ratios", list(m.ratios), "numbers above 0 and up to 1")
+        _need(
+            set(n.sources) <= {"bm25", "model"},
+            "negatives.sources",
+            list(n.sources),
+            "some of bm25, model",
+        )
+        _need(
+            0 <= n.skip < n.depth,
+            "negatives.skip",
+            n.skip,
+            f"0 or more and below negatives.depth ({n.depth})",
+        )
+        _need(
+            bool(m.ratios) and all(0 < ratio <= 1 for ratio in m.ratios),
+            "merge.ratios",
+            list(m.ratios),
+            "numbers above 0 and up to 1",
+        )
         _need(m.margin >= 0, "merge.margin", m.margin, "0 or more")
         d = self.distil
         _need(d.loss in ("kl", "margin-mse"), "distil.loss", d.loss, "kl or margin-mse")
-        _need(d.weight > 0, "distil.weight", d.weight, "more than 0; without distil.teacher nothing is distilled")
+        _need(
+            d.weight > 0,
+            "distil.weight",
+            d.weight,
+            "more than 0; without distil.teacher nothing is distilled",
+        )
         _need(d.temperature > 0, "distil.temperature", d.temperature, "more than 0")
-        _need(bool(d.teacher) or d == Distil(), "distil.teacher", "empty", "a teacher, which the other keys of [distil] are about")
-        _need(not d.teacher or n.per_query > 0, "negatives.per_query", n.per_query, "at least 1: a teacher compares a query's documents")
+        _need(
+            bool(d.teacher) or d == Distil(),
+            "distil.teacher",
+            "empty",
+            "a teacher, which the other keys of [distil] are about",
+        )
+        _need(
+            not d.teacher or n.per_query > 0,
+            "negatives.per_query",
+            n.per_query,
+            "at least 1: a teacher compares a query's documents",
+        )
         _need(self.lora.rank >= 0, "lora.rank", self.lora.rank, "0, for none, or more")
         _need(self.lora.alpha > 0, "lora.alpha", self.lora.alpha, "more than 0")
-        _need(bool(self.lora.targets), "lora.targets", list(self.lora.targets), "all-linear or the layers' names")
+        _need(
+            bool(self.lora.targets),
+            "lora.targets",
+            list(self.lora.targets),
+            "all-linear or the layers' names",
+        )
         try:
             object.__setattr__(self, "measure", measure_name(self.measure))
         except InputError as error:
             raise RecipeError(f"measure: {error}") from error
-        _need(cutoff(self.measure) <= DEPTH, "measure", self.measure, f"a cutoff of at most {DEPTH}")
+        _need(
+            cutoff(self.measure) <= DEPTH, "measure", self.measure, f"a cutoff of at most {DEPTH}"
+        )
         _need(self.pool >= 1, "pool", self.pool, "at least 1")
 
     @classmethod
     def open(cls, path: str | Path, *, kind: str = "dense") -> Recipe:
-        """The recipe in a TOML file, for a model whose embeddings are of `kind`: what it leaves out is as in `default_recipe`.
+        """The recipe in a TOML file, for a model whose embeddings are of `kind`: what it leaves out
+        is as in `default_recipe`.
 
         Raises RecipeError that names the key and the nearest known one.
         """
@@ -199,7 +278,9 @@ class Recipe:
 
     @classmethod
     def of(cls, facts: dict[str, Any], *, start: Recipe | None = None) -> Recipe:
-        """The recipe of these keys and values, for the rest those of `start`, by default Recipe's own."""
+        """The recipe of these keys and values, for the rest those of `start`, by default Recipe's
+        own.
+        """
         recipe: Recipe = _build(start or cls(), facts, "")
         return recipe
 
@@ -207,14 +288,17 @@ class Recipe:
 def default_recipe(kind: str) -> Recipe:
     """The recipe of a model whose embeddings are of `kind`, where none is given.
 
-    The scores of a sparse and of a multi-vector model are sums, over terms or a query's tokens, and no cosines, so they are their own
-    temperature; and a sparse one's terms cost something.
+    The scores of a sparse and of a multi-vector model are sums, over terms or a query's tokens, and
+    no cosines, so they are their own temperature; and a sparse one's terms cost something.
     """
     if kind == "multi-vector":
         return Recipe(objective=Objective(temperature=1.0))
     if kind != "sparse":
         return Recipe()
-    return Recipe(objective=Objective(temperature=1.0), sparsity=Sparsity(query=QUERY_COST, document=DOCUMENT_COST))
+    return Recipe(
+        objective=Objective(temperature=1.0),
+        sparsity=Sparsity(query=QUERY_COST, document=DOCUMENT_COST),
+    )
 
 
 def _need(holds: bool, key: str, got: object, wanted: str) -> None:
@@ -228,7 +312,8 @@ def _build(start: Any, facts: dict[str, Any], under: str) -> Any:
     for key, value in facts.items():
         if key not in known:
             raise RecipeError(
-                f"there is no key {under}{key}; {under.rstrip('.') or 'a recipe'} has {', '.join(known)}.{nearest(key, known)}"
+                f"there is no key {under}{key}; {under.rstrip('.') or 'a recipe'} has "
+                f"{', '.join(known)}.{nearest(key, known)}"
             )
         values[key] = _value(getattr(start, key), value, f"{under}{key}")
     return dataclasses.replace(start, **values)
@@ -242,21 +327,38 @@ def _value(default: Any, value: Any, key: str) -> Any:
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         part = default[0] if default else 0  # the only tuple without a default value is of dims
         return tuple(_value(part, element, f"{key}[{at}]") for at, element in enumerate(value))
-    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
+    if (
+        isinstance(default, float)
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+    ):
         if not math.isfinite(value):
             raise RecipeError(f"{key} is {value}; wanted a finite number")
         return float(value)
     if type(value) is not type(default):
-        raise RecipeError(f"{key} is {value!r}; wanted {type(default).__name__}, as in {key.rsplit('.', 1)[-1]} = {default!r}")
+        raise RecipeError(
+            f"{key} is {value!r}; wanted {type(default).__name__}, as in "
+            f"{key.rsplit('.', 1)[-1]} = {default!r}"
+        )
     return value
 
 
 def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
-    """Raise InputError where the recipe asks for what embeddings of the model's kind do not have."""
+    """Raise InputError where the recipe asks for what embeddings of the model's kind do not
+    have.
+    """
     for dim in recipe.objective.dims:
         if dim > contract.dim:
-            raise InputError(f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions")
+            raise InputError(
+                f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions"
+            )
     if recipe.objective.dims and contract.kind in ("sparse", "multi-vector"):
-        raise InputError(f"objective.dims is for dense vectors; those of {contract.name} are {contract.kind}; leave it out")
+        raise InputError(
+            f"objective.dims is for dense vectors; those of {contract.name} are "
+            f"{contract.kind}; leave it out"
+        )
     if (recipe.sparsity.query or recipe.sparsity.document) and contract.kind != "sparse":
-        raise InputError(f"sparsity is for sparse vectors; those of {contract.name} are {contract.kind}; leave it out")
+        raise InputError(
+            f"sparsity is for sparse vectors; those of {contract.name} are "
+            f"{contract.kind}; leave it out"
+        )

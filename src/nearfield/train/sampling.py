@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """n pairs of a query and one of its positives, as positions in the split's queries and the collection's documents.
+    """n pairs of a query and one of its positives, as positions in the split's queries and the
+    collection's documents.
 
-    `query`: (n,) int64; `positive`: (n,) int64; `negatives`: (n, k) int64, -1 where fewer than k were found.
+    `query`: (n,) int64; `positive`: (n,) int64; `negatives`: (n, k) int64, -1 where fewer than k
+    were found.
     """
 
     query: npt.NDArray[np.int64]
@@ -26,21 +28,31 @@ class TrainingPairs:
 
     def json(self) -> dict[str, Any]:
         """As lists, for a run folder."""
-        return {"query": self.query.tolist(), "positive": self.positive.tolist(), "negatives": self.negatives.tolist()}
+        return {
+            "query": self.query.tolist(),
+            "positive": self.positive.tolist(),
+            "negatives": self.negatives.tolist(),
+        }
 
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> TrainingPairs:
         """From what `json` gave."""
         width = len(held["negatives"][0]) if held["negatives"] else 0
         query, positive = (np.array(held[name], np.int64) for name in ("query", "positive"))
-        return cls(query, positive, np.array(held["negatives"], np.int64).reshape(len(query), width))
+        return cls(
+            query, positive, np.array(held["negatives"], np.int64).reshape(len(query), width)
+        )
 
 
-def epoch_batches(pairs: TrainingPairs, batch: int, *, seed: int, epoch: int) -> list[npt.NDArray[np.int64]]:
-    """All pairs of one epoch, each once, in shuffled batches; a last batch of one pair joins the one before it.
+def epoch_batches(
+    pairs: TrainingPairs, batch: int, *, seed: int, epoch: int
+) -> list[npt.NDArray[np.int64]]:
+    """All pairs of one epoch, each once, in shuffled batches; a last batch of one pair joins the
+    one before it.
 
-    A function of its arguments alone, so that a resumed run finds the batches it would have had. Two pairs of a batch may share a
-    query or a positive: the loss takes no document as a negative of a query that it is judged relevant to.
+    A function of its arguments alone, so that a resumed run finds the batches it would have had.
+    Two pairs of a batch may share a query or a positive: the loss takes no document as a negative
+    of a query that it is judged relevant to.
     """
     order = np.random.default_rng([seed, epoch]).permutation(len(pairs))
     cuts = list(range(batch, len(order), batch))

@@ -18,7 +18,9 @@ def total_steps(pairs: TrainingPairs, recipe: Recipe) -> int:
     return max(1, math.ceil(an_epoch * recipe.schedule.epochs))
 
 
-def batches_from(step: int, steps: int, pairs: TrainingPairs, recipe: Recipe) -> Iterator[Positions]:
+def batches_from(
+    step: int, steps: int, pairs: TrainingPairs, recipe: Recipe
+) -> Iterator[Positions]:
     """The pairs of each step after the first `step` of `steps`; only the epoch in use is held."""
     epoch = first = 0
     while first < steps:
@@ -28,14 +30,16 @@ def batches_from(step: int, steps: int, pairs: TrainingPairs, recipe: Recipe) ->
 
 
 def measured_steps(steps: int, evaluations: int) -> set[int]:
-    """The steps after which dev is measured: evenly, the last one always; `evaluations` of them, or fewer in a short run, where dev
-    would take as long as training."""
+    """The steps after which dev is measured: evenly, the last one always; `evaluations` of them, or
+    fewer in a short run, where dev would take as long as training.
+    """
     evaluations = max(1, min(evaluations, round(steps / APART)))
     return {max(1, round(steps * part / evaluations)) for part in range(1, evaluations + 1)}
 
 
 def sparsity_at(step: int, steps: int, recipe: Recipe) -> float:
-    """The share of the recipe's sparsity weights that counts at step 1..steps: the square of the way through the warm-up, then 1.
+    """The share of the recipe's sparsity weights that counts at step 1..steps: the square of the
+    way through the warm-up, then 1.
 
     Formal et al. 2021 (arXiv 2107.05720), section 4.
     """
@@ -44,7 +48,9 @@ def sparsity_at(step: int, steps: int, recipe: Recipe) -> float:
 
 
 def rate_at(step: int, steps: int, recipe: Recipe) -> float:
-    """The learning rate of step 1..steps: a linear rise over the warm-up, then a linear fall that would reach 0 after the last."""
+    """The learning rate of step 1..steps: a linear rise over the warm-up, then a linear fall that
+    would reach 0 after the last.
+    """
     warm = max(1, round(steps * recipe.schedule.warmup))
     if step <= warm:
         return recipe.schedule.rate * step / warm

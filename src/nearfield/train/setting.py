@@ -20,9 +20,10 @@ def unwatched(title: str) -> Iterator[Progress]:
 
 @dataclass(frozen=True)
 class Setting:
-    """`watch(title)` gives each stage its progress; `group` are the processes that train; `source` is where the collection came
-    from, for the command that the report shows; `device` is where one process trains, as torch names it, "auto" for a GPU where
-    there is one."""
+    """`watch(title)` gives each stage its progress; `group` are the processes that train; `source`
+    is where the collection came from, for the command that the report shows; `device` is where one
+    process trains, as torch names it, "auto" for a GPU where there is one.
+    """
 
     watch: Watch = unwatched
     group: Group = ALONE

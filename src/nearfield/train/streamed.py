@@ -1,4 +1,6 @@
-"""Pairs of any number as training data: their texts stay on disk, and some numbers a row are all that is in memory."""
+"""Pairs of any number as training data: their texts stay on disk, and some numbers a row are all
+that is in memory.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,21 @@ from nearfield.train.sampling import TrainingPairs
 from nearfield.train.training_data import Positions, TokenSource, TrainingData
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
-EXAMINED = 20_000  # rows that the doctor looks at: some of its checks hold the texts that they compare
+# rows that the doctor looks at: some of its checks hold the texts that they compare
+EXAMINED = 20_000
 HELD_OUT = ("dev", "test")
 
 
 @dataclass(frozen=True)
 class StreamedPairs:
-    """Pairs that a model is trained on while it is measured on the dev and test splits of a collection.
+    """Pairs that a model is trained on while it is measured on the dev and test splits of a
+    collection.
 
-    `rows` are the pairs' positions that are learned from, and `training` the same as positions in the queries and in the positives and
-    negatives laid end to end; equal texts have one position. `left_out` rows hold a query, or as their positive a relevant document,
-    of dev or test. `same`: (documents,) one number for all documents of the same text. `own`: (queries,) int64, the document of the
-    query's own text, which is no negative of it; -1 for none.
+    `rows` are the pairs' positions that are learned from, and `training` the same as positions in
+    the queries and in the positives and negatives laid end to end; equal texts have one position.
+    `left_out` rows hold a query, or as their positive a relevant document, of dev or test. `same`:
+    (documents,) one number for all documents of the same text. `own`: (queries,) int64, the
+    document of the query's own text, which is no negative of it; -1 for none.
     """
 
     pairs: Pairs
@@ -45,10 +50,12 @@ class StreamedPairs:
 
     @classmethod
     def of(cls, pairs: Pairs, collection: Collection, *, negatives: int) -> StreamedPairs:
-        """`pairs` with up to `negatives` of each row's own, without what `collection` is measured on.
+        """`pairs` with up to `negatives` of each row's own, without what `collection` is measured
+        on.
 
-        What is the same is told by the texts' hashes, but for case, blanks and (of queries) punctuation: near-duplicates are not found.
-        Raises InputError where the rows have scores, CollectionError where fewer than two are left.
+        What is the same is told by the texts' hashes, but for case, blanks and (of queries)
+        punctuation: near-duplicates are not found. Raises InputError where the rows have scores,
+        CollectionError where fewer than two are left.
         """
         if pairs.scored:
             why = "a pair of a low score is nothing to learn from as a positive"
@@ -59,19 +66,34 @@ class StreamedPairs:
         first = first_of_each(texts)
         rows = np.flatnonzero(~np.isin(queries, asked) & ~np.isin(texts[: len(pairs)], relevant))
         if len(rows) < 2:
-            raise CollectionError(f"{pairs.called}: {len(rows)} of {len(pairs):,} pairs are left to learn from; wanted at least 2")
+            raise CollectionError(
+                f"{pairs.called}: {len(rows)} of {len(pairs):,} pairs are left "
+                "to learn from; wanted at least 2"
+            )
         own = documents.negatives_of(most=negatives)
         own = np.where((own >= 0) & ~np.isin(texts[own], judged), first[own], -1)
         training = TrainingPairs(first_of_each(queries)[rows], first[rows], own[rows])
-        alike = pc.index_in(pa.array(digests(map(normalised, pairs.queries))), value_set=pa.array(texts))
+        alike = pc.index_in(
+            pa.array(digests(map(normalised, pairs.queries))), value_set=pa.array(texts)
+        )
         itself: Positions = pc.fill_null(alike, -1).to_numpy().astype(np.int64)
         return cls(pairs, training, first, itself, len(pairs) - len(rows))
 
     @property
     def note(self) -> str:
         """In a sentence, what is learned from."""
-        left = f"; {self.left_out:,} more were left out because dev or test holds their query or document" if self.left_out else ""
-        return f"trained on {len(self.training):,} pairs of {self.pairs.name} instead of the train split{left}"
+        left = (
+            (
+                f"; {self.left_out:,} more were left out because dev or test holds their query or "
+                "document"
+            )
+            if self.left_out
+            else ""
+        )
+        return (
+            f"trained on {len(self.training):,} pairs of {self.pairs.name} instead of the "
+            f"train split{left}"
+        )
 
     def trained_queries(self) -> Sequence[str]:
         """The queries that are learned from, each once."""
@@ -80,13 +102,20 @@ class StreamedPairs:
     def examined(self) -> Pairs:
         """The pairs that the doctor looks at, evenly spaced."""
         chosen = sample(len(self.pairs), EXAMINED)
-        return self.pairs if len(chosen) == len(self.pairs) else replace(self.pairs, table=self.pairs.table.take(pa.array(chosen)))
+        return (
+            self.pairs
+            if len(chosen) == len(self.pairs)
+            else replace(self.pairs, table=self.pairs.table.take(pa.array(chosen)))
+        )
 
     def refuse_a_teacher(self, recipe: Recipe) -> None:
-        """Raise InputError where the pairs have no negatives, whose scores beside the positive's are all that a teacher says."""
+        """Raise InputError where the pairs have no negatives, whose scores beside the positive's
+        are all that a teacher says.
+        """
         if recipe.distil.teacher and not (self.training.negatives >= 0).any():
             raise InputError(
-                f"{self.pairs.called} has no negatives, and a teacher compares a query's documents; give pairs with negatives, or "
+                f"{self.pairs.called} has no negatives, and a teacher compares a query's "
+                "documents; give pairs with negatives, or "
                 "leave out distil.teacher"
             )
 
@@ -94,32 +123,50 @@ class StreamedPairs:
         """What a run reads; texts are tokenised a step at a time."""
 
         def source(texts: Sequence[str], role: Role) -> TokenSource:
-            return TokenSource(texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=max_tokens))
+            return TokenSource(
+                texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=max_tokens)
+            )
 
         relevant = RelevantOf(self.training, self.own)
-        return TrainingData(source(self.pairs.queries, QUERY), source(Ends(self.pairs), DOCUMENT), self.training, self.same, relevant)
+        return TrainingData(
+            source(self.pairs.queries, QUERY),
+            source(Ends(self.pairs), DOCUMENT),
+            self.training,
+            self.same,
+            relevant,
+        )
 
 
 class Ends(Sequence[str]):
-    """The positives of pairs, and after them all their negatives, read from the disk when they are asked for."""
+    """The positives of pairs, and after them all their negatives, read from the disk when they are
+    asked for.
+    """
 
     def __init__(self, pairs: Pairs) -> None:
         lists = pairs.table["negatives"]
         self._positives = pairs.positives
-        self._negatives = Texts(pa.chunked_array([chunk.flatten() for chunk in lists.chunks], pa.string()))
+        self._negatives = Texts(
+            pa.chunked_array([chunk.flatten() for chunk in lists.chunks], pa.string())
+        )
         self._counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy().astype(np.int64)
 
     def __len__(self) -> int:
         return len(self._positives) + len(self._negatives)
 
     def __getitem__(self, at: int) -> str:  # type: ignore[override]
-        return self._positives[at] if at < len(self._positives) else self._negatives[at - len(self._positives)]
+        return (
+            self._positives[at]
+            if at < len(self._positives)
+            else self._negatives[at - len(self._positives)]
+        )
 
     def __iter__(self) -> Iterator[str]:
         return chain(self._positives, self._negatives)
 
     def negatives_of(self, *, most: int) -> Positions:
-        """(pairs, k) the positions of the first `most` negatives of each pair, -1 where it has fewer."""
+        """(pairs, k) the positions of the first `most` negatives of each pair, -1 where it has
+        fewer.
+        """
         width = min(most, int(self._counts.max(initial=0)))
         start = len(self._positives) + np.cumsum(self._counts) - self._counts
         columns = np.arange(width)
@@ -128,7 +175,9 @@ class Ends(Sequence[str]):
 
 
 class RelevantOf(Sequence[set[int]]):
-    """For each query, the positives of all rows that have it and the document that is the query itself, found when they are asked for."""
+    """For each query, the positives of all rows that have it and the document that is the query
+    itself, found when they are asked for.
+    """
 
     def __init__(self, pairs: TrainingPairs, own: Positions) -> None:
         self._own = own
@@ -145,7 +194,9 @@ class RelevantOf(Sequence[set[int]]):
 
 
 def _held_out(collection: Collection) -> tuple[Hashes, Hashes, Hashes]:
-    """Hashes of what dev and test hold: their queries, their relevant documents, and all documents that they judge."""
+    """Hashes of what dev and test hold: their queries, their relevant documents, and all documents
+    that they judge.
+    """
     asked: list[Hashes] = []
     grades: dict[str, int] = {}
     for name in HELD_OUT:

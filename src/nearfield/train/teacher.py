@@ -1,4 +1,6 @@
-"""What a teacher says of the documents that a model learns from: scores of each query's positive and hard negatives."""
+"""What a teacher says of the documents that a model learns from: scores of each query's positive
+and hard negatives.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from nearfield.types.progress import Progress, silent
 
 
 def open_teacher(name: str, *, device: str = "auto") -> PairScorer:
-    """The cross-encoder in the folder `name`, else the encoder of that name or folder; float32, so that a run can be made again."""
+    """The cross-encoder in the folder `name`, else the encoder of that name or folder; float32, so
+    that a run can be made again.
+    """
     if is_reranker(Path(name)):
         return Reranker.open(name, device=device)
     return EncoderScorer(load_encoder(name, device=device))
@@ -42,10 +46,12 @@ def teacher_scores(
     run: RunFolder,
     progress: Progress = silent,
 ) -> npt.NDArray[np.float32]:
-    """(n, 1 + k) float32: the teacher's score of each pair's positive and negatives, 0 where there is none.
+    """(n, 1 + k) float32: the teacher's score of each pair's positive and negatives, 0 where there
+    is none.
 
-    They are kept in the run folder as they are made, so that an interrupted run asks again for `teacher.at_once` of them at most. Raises
-    InputError where the folder holds another teacher's, ModelError where a score is not finite.
+    They are kept in the run folder as they are made, so that an interrupted run asks again for
+    `teacher.at_once` of them at most. Raises InputError where the folder holds another teacher's,
+    ModelError where a score is not finite.
     """
     run.identify("teacher.json", {"teacher": teacher.name, **teacher.identity})
     candidates = candidates_of(pairs)
@@ -65,7 +71,10 @@ def teacher_scores(
                 query = np.broadcast_to(pairs.query[start : start + rows, None], some.shape)
                 scores[real] = teacher.score_at(queries, documents, (query[real], some[real]))
                 if not np.isfinite(scores).all():
-                    raise ModelError(f"{teacher.name}: a score is NaN or infinite, and nothing can be learnt from it")
+                    raise ModelError(
+                        f"{teacher.name}: a score is NaN or infinite, and nothing "
+                        "can be learnt from it"
+                    )
                 file.append(scores.tobytes())
                 file.sync()
                 progress(start + len(some), len(candidates))

@@ -19,7 +19,9 @@ Positions = npt.NDArray[np.int64]
 
 
 class Batch(Protocol):
-    """What one step trains on: `parts` go through the model one by one, and their outputs give the loss."""
+    """What one step trains on: `parts` go through the model one by one, and their outputs give the
+    loss.
+    """
 
     @property
     def parts(self) -> Sequence[Packed]:
@@ -36,8 +38,12 @@ class Batch(Protocol):
     def __len__(self) -> int:
         """How many training pairs they are made of."""
 
-    def loss(self, model: Any, recipe: Recipe, sparsity: float = 1.0) -> Callable[[Sequence[Any]], Tensor]:
-        """What is minimised, of the model's outputs for the parts; `sparsity` is the share of a sparse model's cost that counts."""
+    def loss(
+        self, model: Any, recipe: Recipe, sparsity: float = 1.0
+    ) -> Callable[[Sequence[Any]], Tensor]:
+        """What is minimised, of the model's outputs for the parts; `sparsity` is the share of a
+        sparse model's cost that counts.
+        """
 
 
 class Material(Protocol):
@@ -47,9 +53,12 @@ class Material(Protocol):
     def pairs(self) -> TrainingPairs:
         """All of its training pairs."""
 
-    def prepare(self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0) -> Batch:
-        """What a step of `model` on the pairs at `batch: (B,)` needs, in parts of up to `budget` tokens (0: MINI_TOKENS), and where
-        possible at least as many as there are processes."""
+    def prepare(
+        self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
+    ) -> Batch:
+        """What a step of `model` on the pairs at `batch: (B,)` needs, in parts of up to `budget`
+        tokens (0: MINI_TOKENS), and where possible at least as many as there are processes.
+        """
 
 
 @dataclass(frozen=True)
@@ -66,9 +75,11 @@ class TokenSource:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """`pairs` are positions in `queries` and `documents`; `same[d]` is one number for all documents of (nearly) the same text;
-    `relevant[q]` holds the documents judged relevant to query q, and the one that is the query itself.
-    `teacher`: (n, 1 + k), what a teacher says of each pair's positive and negatives, where there is one."""
+    """`pairs` are positions in `queries` and `documents`; `same[d]` is one number for all documents
+    of (nearly) the same text; `relevant[q]` holds the documents judged relevant to query q, and the
+    one that is the query itself. `teacher`: (n, 1 + k), what a teacher says of each pair's positive
+    and negatives, where there is one.
+    """
 
     queries: TokenSource
     documents: TokenSource
@@ -77,15 +88,20 @@ class TrainingData:
     relevant: Sequence[set[int]]
     teacher: npt.NDArray[np.float32] | None = None
 
-    def prepare(self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0) -> Batch:
+    def prepare(
+        self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
+    ) -> Batch:
         """See Material.prepare."""
         from nearfield.train.step import prepare_step  # which needs this class
 
         return prepare_step(self, batch, model.contract, processes=processes, budget=budget)
 
 
-def possibly_relevant(data: TrainingData, queries: Positions, positives: Positions, documents: Positions) -> npt.NDArray[np.bool_]:
-    """(B, N) bool: True where a document is judged relevant to the query or is nearly the same text as its positive.
+def possibly_relevant(
+    data: TrainingData, queries: Positions, positives: Positions, documents: Positions
+) -> npt.NDArray[np.bool_]:
+    """(B, N) bool: True where a document is judged relevant to the query or is nearly the same text
+    as its positive.
 
     `queries` and `positives`: (B,); `documents`: (N,), ascending.
     """

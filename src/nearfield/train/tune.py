@@ -20,7 +20,12 @@ from torch import Tensor, nn
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
-from nearfield.data.kept_split import split_of_run, with_all_splits, with_enough_dev, with_judged_splits
+from nearfield.data.kept_split import (
+    split_of_run,
+    with_all_splits,
+    with_enough_dev,
+    with_judged_splits,
+)
 from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
@@ -61,7 +66,15 @@ from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress, silent
 from nearfield.types.verdict import Verdict
 
-FINISHED = ("model", "merge.json", "comparison.json", "storage.json", "queries.json", "examples.json", "verdict.json")
+FINISHED = (
+    "model",
+    "merge.json",
+    "comparison.json",
+    "storage.json",
+    "queries.json",
+    "examples.json",
+    "verdict.json",
+)
 
 
 def tune(
@@ -75,21 +88,30 @@ def tune(
     pairs: str = "",
     setting: Setting = UNWATCHED,
 ) -> Verdict:
-    """Tune `model` on `collection` and say whether that made it better on the test split, which nothing before the end has seen.
+    """Tune `model` on `collection` and say whether that made it better on the test split, which
+    nothing before the end has seen.
 
-    Without a `recipe` it is the default one of the model's kind. `to` is the run folder: a run that was interrupted goes on where it
-    was, to the same result; a finished one is read. `guards` are collections or scored pairs (paths or embedded names) that the
-    tuned model must not lose more than the recipe's margin on. `allow` names doctor's errors to go on with, and "trained-on" for a
-    model that was trained on queries that this run measures. `pairs` are what `open_pairs` takes, of any size, and are learned from
-    instead of the collection's train split, with their own negatives and none mined (see `StreamedPairs`). `setting` says who watches.
-    Raises DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
+    Without a `recipe` it is the default one of the model's kind. `to` is the run folder: a run that
+    was interrupted goes on where it was, to the same result; a finished one is read. `guards` are
+    collections or scored pairs (paths or embedded names) that the tuned model must not lose more
+    than the recipe's margin on. `allow` names doctor's errors to go on with, and "trained-on" for a
+    model that was trained on queries that this run measures. `pairs` are what `open_pairs` takes,
+    of any size, and are learned from instead of the collection's train split, with their own
+    negatives and none mined (see `StreamedPairs`). `setting` says who watches. Raises
+    DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds
+    another run.
     """
     if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
-        raise InputError("lies within the model's folder; give a run folder elsewhere with --to", path=to)
+        raise InputError(
+            "lies within the model's folder; give a run folder elsewhere with --to", path=to
+        )
     kind = read_model_folder(model_path(model)).contract.kind
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncationWarning)  # the doctor's findings and the comparison's notes say what was cut
-        run = TuningRun(model, collection, folder, recipe or default_recipe(kind), setting, pairs=pairs)
+        # the doctor's findings and the comparison's notes say what was cut
+        warnings.simplefilter("ignore", TruncationWarning)
+        run = TuningRun(
+            model, collection, folder, recipe or default_recipe(kind), setting, pairs=pairs
+        )
         run.identify(guards, source=setting.source or collection.name)
         if not all(folder.has(part) for part in FINISHED):
             with setting.watch("doctor") as watched:
@@ -113,27 +135,46 @@ def read_verdict(folder: RunFolder) -> Verdict:
 
 
 class TuningRun:
-    """One run's stages, in the order of `tune`. Each leaves its part in the run folder and is not done again when that is there."""
+    """One run's stages, in the order of `tune`. Each leaves its part in the run folder and is not
+    done again when that is there.
+    """
 
-    def __init__(self, model: str, collection: Collection, folder: RunFolder, recipe: Recipe, setting: Setting, *, pairs: str = "") -> None:
+    def __init__(
+        self,
+        model: str,
+        collection: Collection,
+        folder: RunFolder,
+        recipe: Recipe,
+        setting: Setting,
+        *,
+        pairs: str = "",
+    ) -> None:
         self.model, self.folder, self.recipe, self.setting = model, folder, recipe, setting
         self.device = device_here(setting.device, setting.group)
-        here = environment(recipe.schedule.precision, self.device) | {"processes": setting.group.size}
+        here = environment(recipe.schedule.precision, self.device) | {
+            "processes": setting.group.size
+        }
         self.precision = same_environment(folder.once("environment.json", lambda: here), here)
         self.given, self.pairs, self.streamed = collection, pairs, None
-        self.trained = TextModel.open(model_path(model), precision=self.precision, device=self.device)
-        foldable = not pairs and not isinstance(self.trained.head, ThreeHeads)  # whose fusion dev chooses, too
+        self.trained = TextModel.open(
+            model_path(model), precision=self.precision, device=self.device
+        )
+        # whose fusion dev chooses, too
+        foldable = not pairs and not isinstance(self.trained.head, ThreeHeads)
         self.collection, self.notes = self._split(foldable=foldable)
         self.held_out = held_out(self.collection, seed=recipe.seed) if foldable else []
         if self.held_out:
             self.notes = (*self.notes, folded_note(self.collection, self.held_out))
         if pairs:
-            self.streamed = StreamedPairs.of(open_pairs(pairs), self.collection, negatives=recipe.negatives.per_query)
+            self.streamed = StreamedPairs.of(
+                open_pairs(pairs), self.collection, negatives=recipe.negatives.per_query
+            )
             self.streamed.refuse_a_teacher(recipe)
             self.notes = (*self.notes, self.streamed.note)
         add_lora(self.trained, recipe)
         self.encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
-        self.documents, self.merged = EncodedOnce(self.encoder), EncodedOnce(self.encoder)  # by the base and by the merged weights
+        # by the base and by the merged weights
+        self.documents, self.merged = EncodedOnce(self.encoder), EncodedOnce(self.encoder)
         self.base: dict[str, Tensor] = {}
         self.guards: list[Guard] = []
         self.outlook = Outlook({}, silent)
@@ -142,10 +183,14 @@ class TuningRun:
         refuse_what_the_kind_lacks(recipe, self.encoder.contract)
 
     def _split(self, *, foldable: bool) -> tuple[Collection, tuple[str, ...]]:
-        """The collection in the run's own splits, which the folder keeps, and what was done to get them, in words."""
+        """The collection in the run's own splits, which the folder keeps, and what was done to get
+        them, in words.
+        """
 
         def cut() -> tuple[Collection, tuple[str, ...]]:
-            made = (with_judged_splits if self.pairs else with_all_splits)(self.given, seed=self.recipe.seed)
+            made = (with_judged_splits if self.pairs else with_all_splits)(
+                self.given, seed=self.recipe.seed
+            )
             folded = foldable and held_out(made[0], seed=self.recipe.seed)
             return made if folded else with_enough_dev(*made, seed=self.recipe.seed)
 
@@ -155,33 +200,76 @@ class TuningRun:
         """Write what decides the result, or check that the folder's run is this one."""
         known = self.encoder.trained_on | TrainedOn((self.learnt,))
         tested = self.collection.split("test").query_texts
-        self.guards = open_guards(guards, measure=self.recipe.measure, limit=self.recipe.pool, tested=tested, trained=known)
+        self.guards = open_guards(
+            guards,
+            measure=self.recipe.measure,
+            limit=self.recipe.pool,
+            tested=tested,
+            trained=known,
+        )
         self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
         facts: dict[str, Any] = {"model": self.model, "files": model_hash(self.encoder.folder.path)}
         facts |= {"collection": self.given.name, "fingerprint": self.collection.fingerprint}
-        facts |= {"pairs": {self.streamed.pairs.name: self.streamed.pairs.fingerprint}} if self.streamed else {}
-        facts |= {"guards": {guard.name: guard.fingerprint for guard in self.guards}, "notes": list(self.notes)}
+        facts |= (
+            {"pairs": {self.streamed.pairs.name: self.streamed.pairs.fingerprint}}
+            if self.streamed
+            else {}
+        )
+        facts |= {
+            "guards": {guard.name: guard.fingerprint for guard in self.guards},
+            "notes": list(self.notes),
+        }
         self.folder.identify("data.json", facts)
-        asked = {"source": source, "guards": list(guards), "to": str(self.folder.path), "pairs": self.pairs}
+        asked = {
+            "source": source,
+            "guards": list(guards),
+            "to": str(self.folder.path),
+            "pairs": self.pairs,
+        }
         self.folder.once("run.json", lambda: self._about() | asked)
 
     def _about(self) -> dict[str, Any]:
         data, contract = self.collection, self.encoder.contract
         sizes = {name: len(data.split(name).query_ids) for name in data.splits}
-        about = {"format": 1, "model": contract.name, "collection": data.name, "split_sizes": sizes, "kind": contract.kind}
+        about = {
+            "format": 1,
+            "model": contract.name,
+            "collection": data.name,
+            "split_sizes": sizes,
+            "kind": contract.kind,
+        }
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        return about | {"documents": len(self.collection.documents), "started": started, "notes": list(self.notes)}
+        return about | {
+            "documents": len(self.collection.documents),
+            "started": started,
+            "notes": list(self.notes),
+        }
 
     def examine(self, allow: Names[str]) -> None:
-        """Ask the doctor, and stop where it finds an error that is not allowed, or where the model knows what it is measured on."""
-        held, seen = [self.collection.split(name) for name in ("dev", "test")], [name for name in allow if name == TRAINED_ON]
+        """Ask the doctor, and stop where it finds an error that is not allowed, or where the model
+        knows what it is measured on.
+        """
+        held, seen = (
+            [self.collection.split(name) for name in ("dev", "test")],
+            [name for name in allow if name == TRAINED_ON],
+        )
         refuse_seen({self.encoder.contract.name: self.encoder.trained_on}, *held, allow=seen)
         with self._stage("doctor") as progress:
             facts = model_facts(self.encoder)
-            looked_at: list[Collection | Pairs] = [self.collection, *([self.streamed.examined()] if self.streamed else [])]
-            findings = (finding for data in looked_at for finding in examine(data, model=facts, first=first_found, progress=progress))
+            looked_at: list[Collection | Pairs] = [
+                self.collection,
+                *([self.streamed.examined()] if self.streamed else []),
+            ]
+            findings = (
+                finding
+                for data in looked_at
+                for finding in examine(data, model=facts, first=first_found, progress=progress)
+            )
             found = self.folder.once("doctor.json", lambda: list(findings))
-        refuse([Finding(**finding) for finding in found], allow=[name for name in allow if name != TRAINED_ON])
+        refuse(
+            [Finding(**finding) for finding in found],
+            allow=[name for name in allow if name != TRAINED_ON],
+        )
 
     def measure_baseline(self) -> None:
         """Freeze what the base model reaches: dev and every guard."""
@@ -194,11 +282,15 @@ class TuningRun:
     def _baseline(self, pool: Pool, progress: Progress) -> dict[str, Any]:
         dev = pool.scores(self.documents)
         guards = {"guards": guard_values(self.guards, self.documents, progress=progress)}
-        guards["reported"] = guard_values(self.guards, self.documents, reporting=True, progress=progress)
+        guards["reported"] = guard_values(
+            self.guards, self.documents, reporting=True, progress=progress
+        )
         return {"dev": dev.mean, "dev_values": dev.values.tolist()} | guards
 
     def _trainable(self) -> dict[str, nn.Parameter]:
-        """The weights that training changes, by name; what is measured from here on runs on the kernels that train them, where some do."""
+        """The weights that training changes, by name; what is measured from here on runs on the
+        kernels that train them, where some do.
+        """
         found = trainable(self.trained, self.recipe)
         self.trained.layers = native_layers(self.trained, self.recipe)
         return found
@@ -239,67 +331,123 @@ class TuningRun:
                 data,
                 self.recipe,
                 run=self.folder,
-                measure=None if self.held_out else lambda: pool.scores(self.encoder, progress=measured).values,
+                measure=None
+                if self.held_out
+                else lambda: pool.scores(self.encoder, progress=measured).values,
                 progress=progress,
                 before=None if before is None else np.array(before, np.float64),
                 group=self.setting.group,
             )
 
     def _cross_validate(self, data: TrainingData, progress: Progress) -> dict[str, Any]:
-        """What dev would say at each ratio, by train's own queries; the base weights stay in the model."""
+        """What dev would say at each ratio, by train's own queries; the base weights stay in the
+        model.
+        """
         split = self.collection.split("train")
-        pools = [dev_pool(self.documents, self.corpus, self.recipe, split.part(rows.tolist())) for rows in self.held_out]
+        pools = [
+            dev_pool(self.documents, self.corpus, self.recipe, split.part(rows.tolist()))
+            for rows in self.held_out
+        ]
         held = list(zip(folds_of(split, self.held_out, self.corpus.same), pools, strict=True))
 
         def learn(part: TrainingData, run: RunFolder, told: Progress) -> dict[str, Tensor]:
             put_weights(self._trainable(), self.base, self.base, 0)
-            return train(self.trained, part, self.recipe, run=run, measure=None, progress=told, group=self.setting.group)
+            return train(
+                self.trained,
+                part,
+                self.recipe,
+                run=run,
+                measure=None,
+                progress=told,
+                group=self.setting.group,
+            )
 
-        def measure(pool: Pool, tuned: Mapping[str, Tensor], ratio: float) -> npt.NDArray[np.float64]:
+        def measure(
+            pool: Pool, tuned: Mapping[str, Tensor], ratio: float
+        ) -> npt.NDArray[np.float64]:
             put_weights(self._trainable(), scaled_base(self.base, tuned), tuned, ratio)
             with few_torch_threads(self.trained):
                 return pool.scores(self.encoder).values
 
         ratios = self.recipe.merge.ratios
-        found = cross_validate(held, data, ratios=ratios, run=self.folder, learn=learn, measure=measure, progress=progress)
+        found = cross_validate(
+            held,
+            data,
+            ratios=ratios,
+            run=self.folder,
+            learn=learn,
+            measure=measure,
+            progress=progress,
+        )
         put_weights(self._trainable(), self.base, self.base, 0)
         return found
 
     def _training_data(self) -> TrainingData:
         if self.streamed is not None:
-            return self.streamed.training_data(self.encoder, max_tokens=self.recipe.schedule.max_tokens)
+            return self.streamed.training_data(
+                self.encoder, max_tokens=self.recipe.schedule.max_tokens
+            )
         corpus = self.corpus
         with self._stage("mine negatives") as progress:
-            pairs = TrainingPairs.of(self.folder.once("negatives.json", lambda: mine(self.documents, corpus, self.recipe).json()))
+            pairs = TrainingPairs.of(
+                self.folder.once(
+                    "negatives.json", lambda: mine(self.documents, corpus, self.recipe).json()
+                )
+            )
             progress(1, 1)
         return training_data(self.encoder, self.collection, pairs, self.recipe, corpus.same)
 
     def _teacher_scores(self, pairs: TrainingPairs, progress: Progress) -> npt.NDArray[np.float32]:
-        queries: Sequence[str] = self.streamed.pairs.queries if self.streamed else self.collection.split("train").query_texts
-        documents: Sequence[str] = Ends(self.streamed.pairs) if self.streamed else self.collection.document_texts
+        queries: Sequence[str] = (
+            self.streamed.pairs.queries
+            if self.streamed
+            else self.collection.split("train").query_texts
+        )
+        documents: Sequence[str] = (
+            Ends(self.streamed.pairs) if self.streamed else self.collection.document_texts
+        )
         teacher = open_teacher(self.recipe.distil.teacher, device=self.device)
-        return teacher_scores(teacher, pairs, queries=queries, documents=documents, run=self.folder, progress=progress)
+        return teacher_scores(
+            teacher, pairs, queries=queries, documents=documents, run=self.folder, progress=progress
+        )
 
     def merge(self, tuned: dict[str, Tensor]) -> None:
-        """Write the model at the ratio of tuned to base weights that dev likes best without a guard losing more than its margin."""
+        """Write the model at the ratio of tuned to base weights that dev likes best without a guard
+        losing more than its margin.
+        """
         into, self.base = self._trainable(), scaled_base(self.base, tuned)
         with few_torch_threads(self.trained), self._stage("merge") as progress:
-            rows = self.folder.once("merge.json", lambda: self._measured_ratios(into, tuned, progress))
+            rows = self.folder.once(
+                "merge.json", lambda: self._measured_ratios(into, tuned, progress)
+            )
         (ratio,) = (row["ratio"] for row in rows if row["chosen"])
         put_weights(into, self.base, tuned, ratio)
         if ratio and isinstance(self.trained.head, ThreeHeads):  # at 0 the model stays what it was
             self._weigh_heads(self.trained.head)
         if not self.folder.has("model"):
             name = f"{self.encoder.contract.name}-{self.collection.name}"
-            dims = self.recipe.objective.dims if ratio else ()  # the base itself was trained for none of them
-            if self.trained.adapters is not None and self.recipe.lora.rank and not self.recipe.lora.per_role:
-                self.trained.adapters.adapters[0].save(self.folder.path / "adapter", base=known_as(self.model))
+            # the base itself was trained for none of them
+            dims = self.recipe.objective.dims if ratio else ()
+            if (
+                self.trained.adapters is not None
+                and self.recipe.lora.rank
+                and not self.recipe.lora.per_role
+            ):
+                self.trained.adapters.adapters[0].save(
+                    self.folder.path / "adapter", base=known_as(self.model)
+                )
             save_encoder(self.trained, self.folder.path / "model", name=name, matryoshka_dims=dims)
 
     @cached_property
     def learnt(self) -> TrainingRun:
-        """The queries that this run trains on, chooses with and is measured on, as its model's folder says it."""
-        texts = self.streamed.trained_queries() if self.streamed else self.collection.split("train").query_texts
+        """The queries that this run trains on, chooses with and is measured on, as its model's
+        folder says it.
+        """
+        texts = (
+            self.streamed.trained_queries()
+            if self.streamed
+            else self.collection.split("train").query_texts
+        )
         dev, test = (self.collection.split(name).query_texts for name in ("dev", "test"))
         return TrainingRun.of(texts, dev=dev, test=test)
 
@@ -309,7 +457,9 @@ class TuningRun:
             keep_trained_on([self.encoder.folder.path], self.folder.path / part, self.learnt)
 
     def _weigh_heads(self, head: ThreeHeads) -> None:
-        """Fuse the heads' scores with the weights that dev likes best, unless a guard loses more than its margin by it."""
+        """Fuse the heads' scores with the weights that dev likes best, unless a guard loses more
+        than its margin by it.
+        """
         with self._stage("fusion"):
             found = Fusion(**self.folder.once("fusion.json", lambda: self._fitted_fusion(head)))
         self._fuse_by(head, found.weights)
@@ -319,14 +469,20 @@ class TuningRun:
         assert all(isinstance(each, Several) for each in embedded)
         found = fit_fusion(*embedded, self.pool)  # type: ignore[arg-type]
         self._fuse_by(head, found.weights)
-        kept = keeps(guard_values(self.guards, self.merged), self.folder.read("baseline.json")["guards"], self.recipe.merge.margin)
+        kept = keeps(
+            guard_values(self.guards, self.merged),
+            self.folder.read("baseline.json")["guards"],
+            self.recipe.merge.margin,
+        )
         return found if kept else Fusion(present, found.before, found.before)
 
     def _fuse_by(self, head: ThreeHeads, weights: Mapping[str, float]) -> None:
         head.fusion = dict(weights)
         self.trained.contract = dataclasses.replace(self.trained.contract, fusion=dict(weights))
 
-    def _measured_ratios(self, into: Mapping[str, Tensor], tuned: dict[str, Tensor], progress: Progress) -> list[Merged]:
+    def _measured_ratios(
+        self, into: Mapping[str, Tensor], tuned: dict[str, Tensor], progress: Progress
+    ) -> list[Merged]:
         baseline, step = self.folder.read("baseline.json"), kept_step(self.folder)
         base = Merged(0.0, baseline["dev"], baseline["guards"], allowed=True)
         dev_then = self.folder.dev_after(step)
@@ -335,7 +491,8 @@ class TuningRun:
             folds = self.folder.read("folds.json")
             known = dict(zip(folds["ratios"], folds["dev"], strict=True))
             base = dataclasses.replace(base, dev=known[0.0])
-        ratios = self.recipe.merge.ratios if step else ()  # else the weights that are kept are the base's
+        # else the weights that are kept are the base's
+        ratios = self.recipe.merge.ratios if step else ()
         here = -1.0  # where training ended
 
         def put(ratio: float) -> None:
@@ -362,23 +519,38 @@ class TuningRun:
         return rows
 
     def conclude(self) -> None:
-        """Measure the test split, once, and give the verdict; vectors that the same weights made in this run are not made again."""
+        """Measure the test split, once, and give the verdict; vectors that the same weights made in
+        this run are not made again.
+        """
         base, tuned = (
-            load_encoder(path, precision=self.precision, device=self.device) for path in (self.model, self.folder.path / "model")
+            load_encoder(path, precision=self.precision, device=self.device)
+            for path in (self.model, self.folder.path / "model")
         )
         name = base.contract.name
         chosen = next(row["ratio"] for row in self.folder.read("merge.json") if row["chosen"])
-        once = self.documents.handed_to(base), (self.merged if chosen else self.documents).handed_to(tuned)
+        once = (
+            self.documents.handed_to(base),
+            (self.merged if chosen else self.documents).handed_to(tuned),
+        )
         with self._stage("test") as progress:
             dims = cuts(base.contract, tuned.contract.matryoshka_dims)
             split = self.collection.split("test")
-            found = measure_test(*once, split, name=name, measure=self.recipe.measure, dims=dims, progress=progress)
+            found = measure_test(
+                *once, split, name=name, measure=self.recipe.measure, dims=dims, progress=progress
+            )
             after = guard_values(self.guards, once[1], reporting=True)
-        lost = forgotten(self.guards, self.folder.read("baseline.json")["reported"], after, self.recipe.merge.margin)
+        lost = forgotten(
+            self.guards,
+            self.folder.read("baseline.json")["reported"],
+            after,
+            self.recipe.merge.margin,
+        )
         for part in ("comparison", "storage", "queries", "examples"):
             self.folder.write(f"{part}.json", getattr(found, part))
         dev = sum(map(len, self.held_out)) or len(self.collection.split("dev").query_ids)
-        verdict = conclude(found.comparison, base=name, tuned=f"{name} tuned", forgotten=lost, dev_queries=dev)
+        verdict = conclude(
+            found.comparison, base=name, tuned=f"{name} tuned", forgotten=lost, dev_queries=dev
+        )
         self.folder.write("verdict.json", verdict)
 
     @contextmanager
@@ -394,7 +566,18 @@ class TuningRun:
 
     def work(self) -> dict[str, float]:
         """About what each stage takes (see `Outlook`)."""
-        texts = len(set[str]().union(*(part.texts for guard in self.guards for part in (guard.choosing, guard.reporting))))
+        texts = len(
+            set[str]().union(
+                *(part.texts for guard in self.guards for part in (guard.choosing, guard.reporting))
+            )
+        )
         pairs = len(self.streamed.training) if self.streamed else None
         longest = self.encoder.contract.max_tokens
-        return expected_work(self.recipe, self.collection, max_tokens=longest, guards=texts, pairs=pairs, folds=len(self.held_out))
+        return expected_work(
+            self.recipe,
+            self.collection,
+            max_tokens=longest,
+            guards=texts,
+            pairs=pairs,
+            folds=len(self.held_out),
+        )

@@ -1,4 +1,6 @@
-"""A cross-encoder trained on a collection, and the verdict on whether it orders better what a first model finds."""
+"""A cross-encoder trained on a collection, and the verdict on whether it orders better what a first
+model finds.
+"""
 
 from __future__ import annotations
 
@@ -53,34 +55,52 @@ def tune_reranker(
     allow: Names[str] = (),
     setting: Setting = UNWATCHED,
 ) -> Verdict:
-    """Train the cross-encoder `model`, or a new one on that encoder's backbone, and measure it on the test split, once.
+    """Train the cross-encoder `model`, or a new one on that encoder's backbone, and measure it on
+    the test split, once.
 
-    `first` is the encoder whose results are ordered anew, and from whose near misses it learns: by default `model`, where that is an
-    encoder. `to` is the run folder, as for `tune`: an interrupted run goes on where it was. The verdict is against the cross-encoder
-    before training, or where it is new against `first` alone. `allow` takes "trained-on", for models that were trained on queries that
-    this run measures. Raises as `tune` does, RecipeError for what a cross-encoder has not, and
-    InputError where no first model is known and for a group of several processes.
+    `first` is the encoder whose results are ordered anew, and from whose near misses it learns: by
+    default `model`, where that is an encoder. `to` is the run folder, as for `tune`: an interrupted
+    run goes on where it was. The verdict is against the cross-encoder before training, or where it
+    is new against `first` alone. `allow` takes "trained-on", for models that were trained on
+    queries that this run measures. Raises as `tune` does, RecipeError for what a cross-encoder has
+    not, and InputError where no first model is known and for a group of several processes.
     """
     recipe = recipe or Recipe()
     _refuse(recipe)
     if setting.group.size > 1:
-        raise InputError(f"a cross-encoder is trained in one process; the setting has a group of {setting.group.size}")
+        raise InputError(
+            "a cross-encoder is trained in one process; the setting has a group of "
+            f"{setting.group.size}"
+        )
     given = is_reranker(Path(model))
     if given and not first:
-        raise InputError(f"{model} is a cross-encoder and finds nothing by itself; say whose results it should order: first='minilm'")
+        raise InputError(
+            f"{model} is a cross-encoder and finds nothing by itself; say whose "
+            "results it should order: first='minilm'"
+        )
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncationWarning)  # the comparison's notes say what was cut
-        data, notes = with_enough_dev(*with_all_splits(collection, seed=recipe.seed), seed=recipe.seed)
+        # the comparison's notes say what was cut
+        warnings.simplefilter("ignore", TruncationWarning)
+        data, notes = with_enough_dev(
+            *with_all_splits(collection, seed=recipe.seed), seed=recipe.seed
+        )
         refuse_copies(data)
         device = device_here(setting.device, setting.group)
         encoder = load_text_encoder(first or model, device=device)
-        facts = {"collection": collection.name, "fingerprint": data.fingerprint, "notes": list(notes)}
+        facts = {
+            "collection": collection.name,
+            "fingerprint": data.fingerprint,
+            "notes": list(notes),
+        }
         files = Path(model) if given else model_path(model)
         facts |= {"model": model, "files": model_hash(files)}
         folder.identify("recipe.json", dataclasses.asdict(recipe))
         folder.identify("data.json", facts | {"first": model_hash(encoder.folder.path)})
         if not folder.has("verdict.json"):
-            known = {encoder.contract.name: encoder.trained_on, Path(model).name: TrainedOn.read(files)}
+            known = {
+                encoder.contract.name: encoder.trained_on,
+                Path(model).name: TrainedOn.read(files),
+            }
             refuse_seen(known, data.split("dev"), data.split("test"), allow=allow)
             run = _RerankerRun(folder, data, encoder, recipe, setting, device)
             start = Path(model) if given else _new(folder, model, recipe)
@@ -94,7 +114,9 @@ def tune_reranker(
 
 
 def _refuse(recipe: Recipe) -> None:
-    """Raise RecipeError for a key that means nothing to a cross-encoder, which makes no vectors, and where nothing would be learnt."""
+    """Raise RecipeError for a key that means nothing to a cross-encoder, which makes no vectors,
+    and where nothing would be learnt.
+    """
     for key in (
         "lora.rank",
         "distil.teacher",
@@ -107,20 +129,33 @@ def _refuse(recipe: Recipe) -> None:
         table, name = key.split(".")
         value, usual = (getattr(getattr(each, table), name) for each in (recipe, Recipe()))
         if value != usual:
-            raise RecipeError(f"{key} is {value}; a cross-encoder is trained whole, from judgements, and makes no vectors: leave it out")
+            raise RecipeError(
+                f"{key} is {value}; a cross-encoder is trained whole, from "
+                "judgements, and makes no vectors: leave it out"
+            )
     if not recipe.negatives.per_query:
-        raise RecipeError("negatives.per_query is 0; wanted at least 1: a cross-encoder learns to tell a positive from hard negatives")
+        raise RecipeError(
+            "negatives.per_query is 0; wanted at least 1: a cross-encoder learns to "
+            "tell a positive from hard negatives"
+        )
 
 
 def _new(folder: RunFolder, model: str, recipe: Recipe) -> Path:
     if not folder.has("start"):
-        new_reranker(model_path(model), folder.path / "start", name=f"{Path(model).name}-reranker", seed=recipe.seed)
+        new_reranker(
+            model_path(model),
+            folder.path / "start",
+            name=f"{Path(model).name}-reranker",
+            seed=recipe.seed,
+        )
     return folder.path / "start"
 
 
 @dataclasses.dataclass(frozen=True)
 class _RerankerRun:
-    """The stages of one run: `collection` with all splits, `encoder` what finds the documents that are ordered."""
+    """The stages of one run: `collection` with all splits, `encoder` what finds the documents that
+    are ordered.
+    """
 
     folder: RunFolder
     collection: Collection
@@ -138,20 +173,37 @@ class _RerankerRun:
         """Mine, train, and write the model with the weights that dev liked best."""
         with self.setting.watch("encode documents") as progress:
             corpus = open_corpus(self.encoder, self.collection, progress=progress)
-        held = self.folder.once("negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json())
+        held = self.folder.once(
+            "negatives.json", lambda: mine(self.encoder, corpus, self.recipe).json()
+        )
         facts = read_reranker_folder(start)
         model = PairModel(facts, precision=self.precision, device=self.device)
         judge = Reranker(facts, model)
-        queries, documents = self.collection.split("train").query_texts, self.collection.document_texts
+        queries, documents = (
+            self.collection.split("train").query_texts,
+            self.collection.document_texts,
+        )
         limit = self.recipe.schedule.max_tokens
-        pairs = PairData(TrainingPairs.of(held), lambda at: judge.tokenise(queries, documents, at, max_tokens=limit))
+        pairs = PairData(
+            TrainingPairs.of(held),
+            lambda at: judge.tokenise(queries, documents, at, max_tokens=limit),
+        )
         with self.setting.watch("train") as progress:
-            kept = train(model, pairs, self.recipe, run=self.folder, measure=self._dev(judge, corpus), progress=progress)
+            kept = train(
+                model,
+                pairs,
+                self.recipe,
+                run=self.folder,
+                measure=self._dev(judge, corpus),
+                progress=progress,
+            )
         with torch.no_grad():
             for name, weight in model.parameters().items():
                 if name in kept:
                     weight.copy_(kept[name])
-        save_reranker(model, self.folder.path / "model", name=f"{judge.name}-{self.collection.name}")
+        save_reranker(
+            model, self.folder.path / "model", name=f"{judge.name}-{self.collection.name}"
+        )
 
     def _dev(self, judge: Reranker, corpus: Corpus) -> Callable[[], Floats]:
         """Measures the judge as it stands on what the first model finds for the dev queries."""
@@ -166,7 +218,9 @@ class _RerankerRun:
         )
 
         def measure() -> Floats:
-            ordered = rerank(found, judge, query_texts=pool.query_texts, document_texts=pool.document_texts)
+            ordered = rerank(
+                found, judge, query_texts=pool.query_texts, document_texts=pool.document_texts
+            )
             (scores,) = score_ranking(ordered, pool.relevance, [pool.measure]).values()
             return scores.values
 
@@ -183,8 +237,12 @@ class _RerankerRun:
                 systems.append(reranked_system(plain, judge, split, progress=progress))
         measures = tuple(dict.fromkeys((self.recipe.measure, *MEASURES)))
         seen = (TRAINED_ON,)  # the run has refused them before it began, or was allowed to go on
-        comparison = compare(systems, split, measure=self.recipe.measure, measures=measures, allow=seen)
+        comparison = compare(
+            systems, split, measure=self.recipe.measure, measures=measures, allow=seen
+        )
         self.folder.write("comparison.json", comparison)
         dev = len(self.collection.split("dev").query_ids)
-        verdict = conclude(comparison, base=systems[-2].name, tuned=systems[-1].name, forgotten=(), dev_queries=dev)
+        verdict = conclude(
+            comparison, base=systems[-2].name, tuned=systems[-1].name, forgotten=(), dev_queries=dev
+        )
         self.folder.write("verdict.json", verdict)

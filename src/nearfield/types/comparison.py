@@ -11,10 +11,11 @@ from nearfield.types.verdict import Estimate
 class Row:
     """One system: a model at a dimension and a storage type, or a lexical or fused baseline.
 
-    `means` holds every measure's mean by name; `estimate` is the main measure's with its interval. `letters` names the groups
-    of rows that it cannot be told apart from: two rows that share a letter are not told apart. `per_query` are the main
-    measure's values in the order of the comparison's `query_ids`. Speeds are None where nothing was encoded.
-    `trained_on` is how many of the queries the model was trained on.
+    `means` holds every measure's mean by name; `estimate` is the main measure's with its interval.
+    `letters` names the groups of rows that it cannot be told apart from: two rows that share a
+    letter are not told apart. `per_query` are the main measure's values in the order of the
+    comparison's `query_ids`. Speeds are None where nothing was encoded. `trained_on` is how many of
+    the queries the model was trained on.
     """
 
     name: str
@@ -33,7 +34,8 @@ class Row:
 
 @dataclass(frozen=True)
 class PairTest:
-    """Row `a` against row `b`: `difference` is a minus b, paired by query; `p_holm` is corrected over all pairs of rows.
+    """Row `a` against row `b`: `difference` is a minus b, paired by query; `p_holm` is corrected
+    over all pairs of rows.
 
     `queries_needed` is None where no number of queries would show the difference.
     """
@@ -48,7 +50,9 @@ class PairTest:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All rows, best first, and the test of each pair of them. `notes` are warnings in words, one a line."""
+    """All rows, best first, and the test of each pair of them. `notes` are warnings in words, one a
+    line.
+    """
 
     collection: str
     split: str

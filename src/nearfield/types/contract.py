@@ -12,8 +12,10 @@ POOLINGS = ("cls", "last", "max", "mean", "weighted")
 TERM_POOLINGS = ("max", "sum")  # of a sparse model's weights
 UNPOOLED = ("tokens", "unpublished")  # one vector a token; what an API does not tell
 SIMILARITIES = ("cosine", "dot", "euclidean")
-KINDS = ("dense", "multi-vector", "several", "sparse")  # one vector an item, one a token, all three in one pass, one weight a term
-FUSION = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}  # where none is stated; those that BGE-M3 was trained with
+# one vector an item, one a token, all three in one pass, one weight a term
+KINDS = ("dense", "multi-vector", "several", "sparse")
+# where none is stated; those that BGE-M3 was trained with
+FUSION = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}
 TASK = "{task}"
 
 
@@ -21,7 +23,8 @@ TASK = "{task}"
 class Terms:
     """What using a model costs and allows; nothing here changes a vector.
 
-    `languages` are ISO 639 codes; "*" among them stands for more that the makers claim and do not list.
+    `languages` are ISO 639 codes; "*" among them stands for more that the makers claim and do not
+    list.
     """
 
     languages: tuple[str, ...] = ()
@@ -33,12 +36,14 @@ class Terms:
 class Contract:
     """How a model wants to be used.
 
-    `prompts` maps a role to the text put before each item; a role that is not listed has no prompt. `include_prompt` says
-    whether the prompt's tokens take part in pooling. `templates` maps a role to the prompt of a model that takes its task in words,
-    with `{task}` where they go. `max_tokens` counts special and prompt tokens. `layer_norm` asks for a parameter-free layer_norm
-    over the whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it). `kind` is that of the embeddings;
-    `dim` is the size of the vocabulary where they are sparse. Of `several` kinds in one pass, what is said here is said of the dense
-    embeddings, and `fusion` says what the score of each kind counts for in the fused one (empty: as `FUSION`). Of a sparse vector the
+    `prompts` maps a role to the text put before each item; a role that is not listed has no prompt.
+    `include_prompt` says whether the prompt's tokens take part in pooling. `templates` maps a role
+    to the prompt of a model that takes its task in words, with `{task}` where they go. `max_tokens`
+    counts special and prompt tokens. `layer_norm` asks for a parameter-free layer_norm over the
+    whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it). `kind` is
+    that of the embeddings; `dim` is the size of the vocabulary where they are sparse. Of `several`
+    kinds in one pass, what is said here is said of the dense embeddings, and `fusion` says what the
+    score of each kind counts for in the fused one (empty: as `FUSION`). Of a sparse vector the
     `max_terms` greatest weights are kept, where that is stated.
     """
 
@@ -60,37 +65,61 @@ class Contract:
 
     def __post_init__(self) -> None:
         for what, got, known in (
-            ("pooling", self.pooling, TERM_POOLINGS if self.kind == "sparse" else POOLINGS + UNPOOLED),
+            (
+                "pooling",
+                self.pooling,
+                TERM_POOLINGS if self.kind == "sparse" else POOLINGS + UNPOOLED,
+            ),
             ("similarity", self.similarity, SIMILARITIES),
             ("kind", self.kind, KINDS),
         ):
             if got not in known:
-                raise ContractError(f"{self.name}: {what} is {got!r}; wanted one of {', '.join(known)}.{nearest(got, known)}")
-        for what, number in (("dim", self.dim), ("max_tokens", self.max_tokens), ("max_terms", self.max_terms)):
+                raise ContractError(
+                    f"{self.name}: {what} is {got!r}; wanted one of "
+                    f"{', '.join(known)}.{nearest(got, known)}"
+                )
+        for what, number in (
+            ("dim", self.dim),
+            ("max_tokens", self.max_tokens),
+            ("max_terms", self.max_terms),
+        ):
             if number is not None and number < 1:
                 raise ContractError(f"{self.name}: {what} is {number}; wanted at least 1")
         wrong = [dim for dim in self.matryoshka_dims if not 0 < dim <= self.dim]
         if wrong:
-            raise ContractError(f"{self.name}: Matryoshka dims {wrong} do not lie between 1 and the model's {self.dim}")
+            raise ContractError(
+                f"{self.name}: Matryoshka dims {wrong} do not lie between 1 and "
+                f"the model's {self.dim}"
+            )
         for role, template in self.templates.items():
             if TASK not in template:
-                raise ContractError(f"{self.name}: the template of role {role!r} is {template!r}; wanted {TASK} where the task goes")
+                raise ContractError(
+                    f"{self.name}: the template of role {role!r} is {template!r}; "
+                    f"wanted {TASK} where the task goes"
+                )
         unusable = [weight for weight in self.fusion.values() if not 0 <= weight < float("inf")]
-        if set(self.fusion) - set(FUSION) or unusable or (self.fusion and not any(self.fusion.values())):
+        if (
+            set(self.fusion) - set(FUSION)
+            or unusable
+            or (self.fusion and not any(self.fusion.values()))
+        ):
             wanted = f"weights of 0 or more for some of {', '.join(FUSION)}, one above 0 at least"
             raise ContractError(f"{self.name}: fusion is {dict(self.fusion)}; wanted {wanted}")
 
     def prompt(self, role: Role) -> str:
         """The text put before each item of `role`.
 
-        Raises ContractError for a role that is neither query nor document and that the contract does not list.
+        Raises ContractError for a role that is neither query nor document and that the contract
+        does not list.
         """
         if role in self.prompts:
             return self.prompts[role]
         if role in (QUERY, DOCUMENT):
             return ""
         known = sorted({QUERY, DOCUMENT, *self.prompts})
-        raise ContractError(f"{self.name} has no role {role!r}; it has {', '.join(known)}.{nearest(role, known)}")
+        raise ContractError(
+            f"{self.name} has no role {role!r}; it has {', '.join(known)}.{nearest(role, known)}"
+        )
 
     def instructed(self, role: Role, task: str) -> Contract:
         """This contract with the prompt of `role` made from its template and `task`, in words.
@@ -99,5 +128,10 @@ class Contract:
         """
         if role not in self.templates:
             having = ", ".join(sorted(self.templates)) or "no role"
-            raise ContractError(f"{self.name} takes no task in words in role {role!r}; {having} has a template for one")
-        return replace(self, prompts={**self.prompts, role: self.templates[role].replace(TASK, task)})
+            raise ContractError(
+                f"{self.name} takes no task in words in role {role!r}; {having} "
+                "has a template for one"
+            )
+        return replace(
+            self, prompts={**self.prompts, role: self.templates[role].replace(TASK, task)}
+        )

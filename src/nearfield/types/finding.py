@@ -11,8 +11,8 @@ ERROR, WARNING, NOTE = "error", "warning", "note"
 class Finding:
     """One line of the doctor's table.
 
-    `check` is the name that `--allow` takes; `severity` is error, warning or note; `count` of `total` items are affected;
-    `example` shows one of them, and `mend` says what to do.
+    `check` is the name that `--allow` takes; `severity` is error, warning or note; `count` of
+    `total` items are affected; `example` shows one of them, and `mend` says what to do.
     """
 
     check: str

@@ -16,7 +16,8 @@ _COMMERCIAL = {
 
 
 def allows_commercial_use(licence: str | None) -> bool | None:
-    """Whether a licence, by its SPDX identifier or its usual name, allows commercial use; None where this table does not know it.
+    """Whether a licence, by its SPDX identifier or its usual name, allows commercial use; None
+    where this table does not know it.
 
     The table follows the licences' own texts and is no legal advice.
     """

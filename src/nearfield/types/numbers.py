@@ -1,4 +1,6 @@
-"""How numbers are written, everywhere the same: .641, +.101, [.627, .655], p < .0001, 1,629, 1.5 kB."""
+"""How numbers are written, everywhere the same: .641, +.101, [.627, .655], p < .0001, 1,629, 1.5
+kB.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,15 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def score(value: float | None) -> str:
-    """A measure's value with three decimals and no leading zero, as the field writes it: .641, 1.000."""
+    """A measure's value with three decimals and no leading zero, as the field writes it: .641,
+    1.000.
+    """
     if value is None or not math.isfinite(value):
         return UNKNOWN
     digits = f"{abs(value):.3f}"
-    return (MINUS if value < 0 and float(digits) else "") + (digits[1:] if digits.startswith("0") else digits)
+    return (MINUS if value < 0 and float(digits) else "") + (
+        digits[1:] if digits.startswith("0") else digits
+    )
 
 
 def signed(value: float) -> str:
@@ -56,7 +62,9 @@ def count(value: float) -> str:
 
 
 def queries(needed: int | None) -> str:
-    """How many queries would show a difference, for a column: 1,629; or that no number of them would."""
+    """How many queries would show a difference, for a column: 1,629; or that no number of them
+    would.
+    """
     return "none would" if needed is None else count(needed)
 
 
@@ -83,7 +91,11 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return (
+        f"{minutes} min {rest:02d} s"
+        if minutes < 60
+        else f"{minutes // 60} h {minutes % 60:02d} min"
+    )
 
 
 def plural(number: int, noun: str) -> str:

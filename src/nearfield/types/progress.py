@@ -6,7 +6,9 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called with the items done so far, of how many (0: unknown), and a line about the state ("loss 1.23") that may be empty."""
+    """Called with the items done so far, of how many (0: unknown), and a line about the state
+    ("loss 1.23") that may be empty.
+    """
 
     def __call__(self, done: int, total: int, note: str = "") -> None: ...
 

@@ -6,7 +6,18 @@ import re
 
 from nearfield.errors import InputError
 
-_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_FACTORS = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "b": 10**9,
+    "t": 10**12,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+    "ti": 2**40,
+}
 _WORDS = {"thousand": "k", "million": "m", "billion": "b", "bn": "b"}
 
 
@@ -17,7 +28,9 @@ def read_size(text: str) -> int:
 
 def read_count(text: str) -> int:
     """A number such as 50M, 1.5 billion, 20k or 1,000. Raises InputError for anything else."""
-    return _read(text, r"([kmb]|thousand|million|billion|bn)?", "a number such as 50M, 20k or 1,000")
+    return _read(
+        text, r"([kmb]|thousand|million|billion|bn)?", "a number such as 50M, 20k or 1,000"
+    )
 
 
 def _read(text: str, unit: str, wanted: str) -> int:

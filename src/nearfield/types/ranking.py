@@ -13,8 +13,9 @@ import numpy.typing as npt
 class Ranking:
     """The k best documents of n queries, best first.
 
-    `documents`: (n, k) int64, positions in `document_ids`, -1 where a query has fewer than k results (always at the end).
-    `scores`: (n, k) float32, higher is closer, -inf where `documents` is -1.
+    `documents`: (n, k) int64, positions in `document_ids`, -1 where a query has fewer than k
+    results (always at the end). `scores`: (n, k) float32, higher is closer, -inf where `documents`
+    is -1.
     """
 
     query_ids: Sequence[str]
@@ -25,11 +26,14 @@ class Ranking:
     def of(self, query: int) -> list[tuple[str, float]]:
         """Document ids and scores of the query at this position, best first."""
         found = self.documents[query] >= 0
-        pairs = zip(self.documents[query][found].tolist(), self.scores[query][found].tolist(), strict=True)
+        pairs = zip(
+            self.documents[query][found].tolist(), self.scores[query][found].tolist(), strict=True
+        )
         return [(self.document_ids[document], score) for document, score in pairs]
 
     def without(self, own: npt.NDArray[np.int64] | None, k: int) -> Ranking:
-        """The first `k` results of each query but the document `own[query]`, a position; -1 for a query that has none, None for no query's.
+        """The first `k` results of each query but the document `own[query]`, a position; -1 for a
+        query that has none, None for no query's.
 
         Where it was found, k + 1 results are needed to be left with k.
         """
@@ -38,9 +42,17 @@ class Ranking:
         found = (self.documents == own[:, None]) & (own >= 0)[:, None]
         order = np.argsort(found, axis=1, kind="stable")[:, :k]
         documents = np.take_along_axis(np.where(found, -1, self.documents), order, 1)
-        scores = np.take_along_axis(np.where(found, -np.inf, self.scores).astype(np.float32), order, 1)
-        last = np.argsort(documents < 0, axis=1, kind="stable")  # what was left out stands behind what was found
-        return Ranking(self.query_ids, self.document_ids, np.take_along_axis(documents, last, 1), np.take_along_axis(scores, last, 1))
+        scores = np.take_along_axis(
+            np.where(found, -np.inf, self.scores).astype(np.float32), order, 1
+        )
+        # what was left out stands behind what was found
+        last = np.argsort(documents < 0, axis=1, kind="stable")
+        return Ranking(
+            self.query_ids,
+            self.document_ids,
+            np.take_along_axis(documents, last, 1),
+            np.take_along_axis(scores, last, 1),
+        )
 
     def top(self, k: int) -> Ranking:
         """The first `k` results of each query."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 Role = str
-"""`query`, `document`, or a task name that the model's contract lists (`classification`, `clustering`, ...)."""
+"""`query`, `document`, or a task name that the model's contract lists (`classification`,
+`clustering`, ...).
+"""
 
 QUERY: Final[Role] = "query"
 DOCUMENT: Final[Role] = "document"

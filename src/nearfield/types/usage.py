@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Usage:
-    """`truncated` of `items` lost `tokens_lost` of their tokens; `prompt_tokens` are what prompts added to the texts.
+    """`truncated` of `items` lost `tokens_lost` of their tokens; `prompt_tokens` are what prompts
+    added to the texts.
 
-    `unknown_tokens` were left out because a static model has no vector for them; `nothing_known` of the items had no token at all that
-    could be pooled, and have the zero vector.
+    `unknown_tokens` were left out because a static model has no vector for them; `nothing_known` of
+    the items had no token at all that could be pooled, and have the zero vector.
     """
 
     items: int = 0

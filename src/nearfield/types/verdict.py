@@ -8,8 +8,9 @@ BETTER = "better"
 NO_DIFFERENCE = "no difference shown"
 WORSE = "worse"
 ENOUGH = 30
-"""Queries: with a standard deviation of .2 between two models, as is usual for nDCG@10, differences below .1 are mostly missed
-with fewer (2.8 * .2 / sqrt(30) = .10, two-sided 5 %, power 80 %)."""
+"""Queries: with a standard deviation of .2 between two models, as is usual for nDCG@10, differences
+below .1 are mostly missed with fewer (2.8 * .2 / sqrt(30) = .10, two-sided 5 %, power 80 %).
+"""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What a guard lost: its mean before and after, and the loss that was allowed (all in the measure's unit)."""
+    """What a guard lost: its mean before and after, and the loss that was allowed (all in the
+    measure's unit).
+    """
 
     guard: str
     measure: str
@@ -47,9 +50,10 @@ class Forgotten:
 class Verdict:
     """Is the tuned model better than its baseline, on queries that no decision was made with?
 
-    `outcome` is better, no difference shown, or worse; `difference` is the mean of tuned minus baseline, paired by query;
-    `p` is that of the two-sided paired randomisation test. `queries_needed` is the number of queries at which a difference
-    of this size would be shown four times in five, None where there is none. `dev_queries` chose the weights and the merge; 0 where
+    `outcome` is better, no difference shown, or worse; `difference` is the mean of tuned minus
+    baseline, paired by query; `p` is that of the two-sided paired randomisation test.
+    `queries_needed` is the number of queries at which a difference of this size would be shown four
+    times in five, None where there is none. `dev_queries` chose the weights and the merge; 0 where
     their number is not known.
     """
 
@@ -68,6 +72,8 @@ class Verdict:
 
     @property
     def small(self) -> dict[str, int]:
-        """The splits that are too small to decide anything, dev first, with their numbers of queries."""
+        """The splits that are too small to decide anything, dev first, with their numbers of
+        queries.
+        """
         sizes = {"dev": self.dev_queries, self.split: self.queries}
         return {name: count for name, count in sizes.items() if 0 < count < ENOUGH}

@@ -19,15 +19,17 @@ UNSPACED: Final = (
 )
 """Scripts in which a text has no blanks between its words, as ranges of a regular expression's set.
 
-Kana, Han; Thai, Lao, Burmese, Khmer, Tai Le, New Tai Lue, Tai Tham, Tai Viet, Ahom; Tangut, Khitan, Nushu. Each of their letters,
-with its marks, is a word (digits make numbers as elsewhere): what Unicode's rule gives without a dictionary, but for Katakana, whose
-runs it keeps whole.
+Kana, Han; Thai, Lao, Burmese, Khmer, Tai Le, New Tai Lue, Tai Tham, Tai Viet, Ahom; Tangut, Khitan,
+Nushu. Each of their letters, with its marks, is a word (digits make numbers as elsewhere): what
+Unicode's rule gives without a dictionary, but for Katakana, whose runs it keeps whole.
 """
 
-_BLANKS = re.compile("[\u200b\u2120\u2122]")  # ZWSP parts words; NFKC would join the sign of "Windows™" to the word
+# ZWSP parts words; NFKC would join the sign of "Windows™" to the word
+_BLANKS = re.compile("[\u200b\u2120\u2122]")
 _IGNORED = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
-    "\U000e0000-\U000e0fff"  # default ignorable: joiners, soft hyphens, directions, variation selectors
+    # default ignorable: joiners, soft hyphens, directions, variation selectors
+    "\U000e0000-\U000e0fff"
     "\u20dd-\u20e0\u20e2-\u20e4"  # circles and key caps around a character
     "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew points and accents
     "\u0610-\u061a\u0640"  # Arabic signs, tatweel, vowels
@@ -35,19 +37,27 @@ _IGNORED = re.compile(
     "\u0711\u0730-\u074a]"  # Syriac vowels
 )
 _NUMBER = r"(?<=\d)[.,\u066b\u066c](?=\d)"
-_APOSTROPHE = r"(?<=[^\W\da-z\u00df-\u024f])'(?=[^\W\d_])"  # of scripts other than Latin it is inside a word
+# of scripts other than Latin it is inside a word
+_APOSTROPHE = r"(?<=[^\W\da-z\u00df-\u024f])'(?=[^\W\d_])"
 _GERSHAYIM = '(?<=[\u05d0-\u05ea])"(?=[\u05d0-\u05ea])'  # of Hebrew acronyms
 _DOT = r"(?<=[^\W\d])\u00b7(?=[^\W\d_])"  # Catalan col·lecció
-_ASCII = re.compile(r"([a-z0-9]+(?:(?<=[0-9])[.,](?=[0-9])[a-z0-9]+)*)(?:'[a-z](?![a-z0-9]))?").findall
-_MAY_HAVE_MARKS = re.compile("[^\\x00-\u02ff\u0370-\u0482\u048a-\u058f\u1e00-\u20cf\u2100-\u2bff]").search  # or no blanks between words
+_ASCII = re.compile(
+    r"([a-z0-9]+(?:(?<=[0-9])[.,](?=[0-9])[a-z0-9]+)*)(?:'[a-z](?![a-z0-9]))?"
+).findall
+# or no blanks between words
+_MAY_HAVE_MARKS = re.compile(
+    "[^\\x00-\u02ff\u0370-\u0482\u048a-\u058f\u1e00-\u20cf\u2100-\u2bff]"
+).search
 
 
 def words(text: str) -> list[str]:
     """The words of `text`, folded, in its order.
 
-    By the word boundaries of Unicode (UAX #29): letters, digits and the marks on them, `3.5` and `1,000` whole. Otherwise than there,
-    `_`, `.` and `:` part letters, so that identifiers and file names are found by their parts, and so does an apostrophe after a Latin
-    letter, without the one letter behind it: `dog's` is dog, `l'eau` l and eau. Punctuation, symbols and emoji are no words.
+    By the word boundaries of Unicode (UAX #29): letters, digits and the marks on them, `3.5` and
+    `1,000` whole. Otherwise than there, `_`, `.` and `:` part letters, so that identifiers and file
+    names are found by their parts, and so does an apostrophe after a Latin letter, without the one
+    letter behind it: `dog's` is dog, `l'eau` l and eau. Punctuation, symbols and emoji are no
+    words.
     """
     if text.isascii():
         return _ASCII(text.lower())
@@ -56,11 +66,13 @@ def words(text: str) -> list[str]:
 
 
 def folded(text: str) -> str:
-    """`text` as words are compared: NFKC, case folded, without what is not seen or may be left out in writing.
+    """`text` as words are compared: NFKC, case folded, without what is not seen or may be left out
+    in writing.
 
-    These are default-ignorable characters (joiners, soft hyphens, variation selectors) and the vowel marks of Arabic, Hebrew and
-    Syriac, with tatweel: a vocalised query finds the text without vowels, and the reverse. Other accents stay. Of Turkish İ the dot
-    that case folding would leave on the i goes.
+    These are default-ignorable characters (joiners, soft hyphens, variation selectors) and the
+    vowel marks of Arabic, Hebrew and Syriac, with tatweel: a vocalised query finds the text without
+    vowels, and the reverse. Other accents stay. Of Turkish İ the dot that case folding would leave
+    on the i goes.
     """
     if text.isascii():
         return text.lower()
@@ -74,20 +86,30 @@ def folded(text: str) -> str:
 
 @functools.cache
 def _letters() -> Callable[[str], list[str]]:
-    """Finds the words of a folded text of Latin, Greek, Cyrillic and Armenian letters without marks: five times as fast."""
+    """Finds the words of a folded text of Latin, Greek, Cyrillic and Armenian letters without
+    marks: five times as fast.
+    """
     return _finder(r"[^\W_]+", end=r"[^\W_](?!\w)")
 
 
 @functools.cache
 def _any_script() -> Callable[[str], list[str]]:
-    """Finds the words of a folded text. Python's `\\w` knows no marks, so their set is made here, once."""
+    """Finds the words of a folded text. Python's `\\w` knows no marks, so their set is made here,
+    once.
+    """
     planes = (range(0x300, 0x1F000), range(0xE0100, 0xE01F0))
-    marks = "".join(chr(code) for plane in planes for code in plane if unicodedata.category(chr(code))[0] == "M")
+    marks = "".join(
+        chr(code) for plane in planes for code in plane if unicodedata.category(chr(code))[0] == "M"
+    )
     letter = rf"[^\W_{UNSPACED}]"
     run = rf"{letter}+(?:[{marks}]+{letter}*)*"
     return _finder(run, end=rf"{letter}(?![\w{marks}])", alone=rf"|(?!\W)[{UNSPACED}][{marks}]*")
 
 
 def _finder(run: str, *, end: str, alone: str = "") -> Callable[[str], list[str]]:
-    """Finds runs of letters that are joined as `words` says, without the letter `end` behind an apostrophe, and what stands `alone`."""
-    return re.compile(rf"({run}(?:(?:{_NUMBER}|{_APOSTROPHE}|{_GERSHAYIM}|{_DOT}){run})*{alone})(?:'{end})?").findall
+    """Finds runs of letters that are joined as `words` says, without the letter `end` behind an
+    apostrophe, and what stands `alone`.
+    """
+    return re.compile(
+        rf"({run}(?:(?:{_NUMBER}|{_APOSTROPHE}|{_GERSHAYIM}|{_DOT}){run})*{alone})(?:'{end})?"
+    ).findall

@@ -18,17 +18,34 @@ from nearfield.types.finding import WARNING, Finding
 
 @pytest.fixture
 def asked(make_collection) -> Callable[..., Collection]:  # type: ignore[no-untyped-def]
-    """40 documents; a query of each in its own words, but for `hard` of them in words of no document, all in the given split."""
+    """40 documents; a query of each in its own words, but for `hard` of them in words of no
+    document, all in the given split.
+    """
 
-    def make(count: int = 40, *, hard: int = 0, split: str = "test", also: Sequence[tuple[str, str, int, str]] = ()) -> Collection:
-        documents = {f"d{at}": f"word{at} thing{at} and more of the same for all" for at in range(40)}
-        queries = {f"q{at}": "nothing known" if at < hard else f"where is thing{at}?" for at in range(count)}
-        return make_collection(documents, queries, [*((f"q{at}", f"d{at}", 1, split) for at in range(count)), *also])
+    def make(
+        count: int = 40,
+        *,
+        hard: int = 0,
+        split: str = "test",
+        also: Sequence[tuple[str, str, int, str]] = (),
+    ) -> Collection:
+        documents = {
+            f"d{at}": f"word{at} thing{at} and more of the same for all" for at in range(40)
+        }
+        queries = {
+            f"q{at}": "nothing known" if at < hard else f"where is thing{at}?"
+            for at in range(count)
+        }
+        return make_collection(
+            documents, queries, [*((f"q{at}", f"d{at}", 1, split) for at in range(count)), *also]
+        )
 
     return make
 
 
-def look(data: Collection, first: Callable[[Sequence[str], Sequence[str]], Rows] | None = first_found) -> Finding | None:
+def look(
+    data: Collection, first: Callable[[Sequence[str], Sequence[str]], Rows] | None = first_found
+) -> Finding | None:
     return easy.easy_queries(Subject(data, first), None)
 
 
@@ -36,7 +53,9 @@ def test_nine_in_ten_are_too_many(asked: Callable[..., Collection]) -> None:
     found = look(asked(hard=4))
     assert found is not None
     assert (found.severity, found.count, found.total) == (WARNING, 36, 40)
-    assert found.example == "BM25 ranks a relevant document first for 90%; query 'q4' \"where is thing4?\""
+    assert found.example == (
+        "BM25 ranks a relevant document first for 90%; query 'q4' \"where is thing4?\""
+    )
     assert look(asked(hard=5)) is None
     assert look(asked(19)) is None  # too few to say
     assert look(asked(), None) is None
@@ -55,7 +74,9 @@ def test_held_out_queries_count_where_there_are_some(asked: Callable[..., Collec
     assert look(asked(split="train", also=unanswered)) is None
 
 
-def test_no_more_documents_are_read_than_it_takes(asked: Callable[..., Collection], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_documents_are_read_than_it_takes(
+    asked: Callable[..., Collection], monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[int] = []
 
     def first(documents: Sequence[str], queries: Sequence[str]) -> Rows:
@@ -76,7 +97,9 @@ def test_texts_without_words_are_not_answered(make_collection) -> None:  # type:
     assert look(make_collection(texts, texts, [(name, name, 1, "test") for name in texts])) is None
 
 
-@pytest.mark.parametrize(("name", "share"), [("xquad/en", 0.937), ("scifact", None), ("cisi", None)])
+@pytest.mark.parametrize(
+    ("name", "share"), [("xquad/en", 0.937), ("scifact", None), ("cisi", None)]
+)
 def test_published_sets(name: str, share: float | None, shared_data: Path) -> None:
     found = look(open_collection(shared_data / name))
     assert (found and round(found.count / found.total, 3)) == share

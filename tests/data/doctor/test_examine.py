@@ -24,13 +24,17 @@ def finding(check: str, severity: str) -> Finding:
 def test_every_check_of_the_registry_is_there_and_gives_findings_of_its_name(name: str) -> None:
     check = load_check(name)
     assert list(inspect.signature(check).parameters) == ["subject", "model"]
-    assert f'"{name}"' in inspect.getsource(inspect.getmodule(check)), "its findings carry the name that --allow takes"  # type: ignore[arg-type]
+    assert f'"{name}"' in inspect.getsource(inspect.getmodule(check)), (
+        "its findings carry the name that --allow takes"
+    )  # type: ignore[arg-type]
     assert set(CHECKS[name][1]) <= set(BOTH)
 
 
 def test_the_registry_imports_nothing() -> None:
     source = Path(doctor.__file__).read_text(encoding="utf-8")
-    assert [line for line in source.splitlines() if line.startswith(("import ", "from "))] == ["from __future__ import annotations"]
+    assert [line for line in source.splitlines() if line.startswith(("import ", "from "))] == [
+        "from __future__ import annotations"
+    ]
 
 
 def test_errors_come_first_and_progress_is_told(sound: Collection, make_collection) -> None:  # type: ignore[no-untyped-def]
@@ -54,7 +58,11 @@ def test_only_errors_are_refused() -> None:
 
 
 def test_the_refusal_names_each_check_its_count_and_how_to_go_on() -> None:
-    found = [finding("leaked-queries", ERROR), finding("swapped-columns", ERROR), finding("duplicate-queries", WARNING)]
+    found = [
+        finding("leaked-queries", ERROR),
+        finding("swapped-columns", ERROR),
+        finding("duplicate-queries", WARNING),
+    ]
     with pytest.raises(DoctorRefusal) as refusal:
         refuse(found)
     message = str(refusal.value)
@@ -72,7 +80,18 @@ def test_an_unknown_name_to_allow_is_an_input_error_with_the_nearest() -> None:
 
 
 def test_splits_too_small_to_decide_anything_are_named() -> None:
-    small = [finding for finding in examine(tiny_collection(queries=40)) if finding.check == "small-splits"]
+    small = [
+        finding
+        for finding in examine(tiny_collection(queries=40))
+        if finding.check == "small-splits"
+    ]
     assert [finding.severity for finding in small] == ["warning"]
-    assert small[0].example == "dev has 10 queries and is to choose the weights and the merge; test has 10 queries and gives the verdict"
-    assert not [finding for finding in examine(tiny_collection(queries=120)) if finding.check == "small-splits"]
+    assert small[0].example == (
+        "dev has 10 queries and is to choose the weights and the merge; "
+        "test has 10 queries and gives the verdict"
+    )
+    assert not [
+        finding
+        for finding in examine(tiny_collection(queries=120))
+        if finding.check == "small-splits"
+    ]

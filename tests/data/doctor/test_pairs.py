@@ -11,19 +11,29 @@ from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
 
 Run = Callable[..., dict[str, Finding]]
 Make = Callable[..., Pairs]
-ROWS = [(f"how is thing{i} mended?", f"the thing{i} is mended by hand{i} with tool{i} in place{i}.") for i in range(20)]
-LONG = "the committee agreed on a plan for the northern harbour and its two old piers before winter came to the coast again"
+ROWS = [
+    (f"how is thing{i} mended?", f"the thing{i} is mended by hand{i} with tool{i} in place{i}.")
+    for i in range(20)
+]
+LONG = (
+    "the committee agreed on a plan for the northern harbour and its two old piers before "
+    "winter came to the coast again"
+)
 
 
 def test_sound_pairs_have_a_note_about_negatives_at_most(make_pairs: Make, findings: Run) -> None:
-    assert {name: finding.severity for name, finding in findings(make_pairs(ROWS)).items()} == {"no-negatives": NOTE}
+    assert {name: finding.severity for name, finding in findings(make_pairs(ROWS)).items()} == {
+        "no-negatives": NOTE
+    }
     assert findings(make_pairs(ROWS, scores=[0.5] * 20)) == {}
     assert findings(make_pairs(ROWS, negatives=[["something else"]] * 20)) == {}
 
 
 @pytest.mark.parametrize(("copies", "severity"), [(1, WARNING), (3, ERROR)])
 def test_duplicate_pairs(make_pairs: Make, findings: Run, copies: int, severity: str) -> None:
-    found = findings(make_pairs([*ROWS, *((query.upper(), positive) for query, positive in ROWS[:copies])]))["duplicate-pairs"]
+    found = findings(
+        make_pairs([*ROWS, *((query.upper(), positive) for query, positive in ROWS[:copies])])
+    )["duplicate-pairs"]
     assert (found.severity, found.count, found.total) == (severity, copies, 20 + copies)
     assert "row 21" in found.example
 
@@ -39,8 +49,15 @@ def test_near_duplicate_pairs_are_near_in_both_columns(make_pairs: Make, finding
             ]
         )
     )
-    assert (both["near-duplicate-pairs"].severity, both["near-duplicate-pairs"].count) == (WARNING, 1)
-    one = findings(make_pairs([*ROWS, ("what did the committee agree on?", LONG), ("when does winter come?", near)]))
+    assert (both["near-duplicate-pairs"].severity, both["near-duplicate-pairs"].count) == (
+        WARNING,
+        1,
+    )
+    one = findings(
+        make_pairs(
+            [*ROWS, ("what did the committee agree on?", LONG), ("when does winter come?", near)]
+        )
+    )
     assert "near-duplicate-pairs" not in one, "two questions on one passage"
 
 
@@ -50,7 +67,9 @@ def test_repeated_positives(make_pairs: Make, findings: Run) -> None:
     assert "row 4" in found.example
 
 
-def test_a_positive_among_the_negatives_of_any_row_of_its_query(make_pairs: Make, findings: Run) -> None:
+def test_a_positive_among_the_negatives_of_any_row_of_its_query(
+    make_pairs: Make, findings: Run
+) -> None:
     rows = [*ROWS, (ROWS[0][0], "another positive of the first query")]
     negatives = [["nothing"], *[["something else"]] * 19, [ROWS[0][1].upper()]]
     found = findings(make_pairs(rows, negatives=negatives))["positive-among-negatives"]
@@ -64,7 +83,9 @@ def test_rows_without_negatives_beside_rows_with_some(make_pairs: Make, findings
 
 
 def test_contradictory_scores(make_pairs: Make, findings: Run) -> None:
-    found = findings(make_pairs([*ROWS, ROWS[2], ROWS[3]], scores=[1.0] * 20 + [0.2, 1.0]))["contradictory-scores"]
+    found = findings(make_pairs([*ROWS, ROWS[2], ROWS[3]], scores=[1.0] * 20 + [0.2, 1.0]))[
+        "contradictory-scores"
+    ]
     assert (found.severity, found.count) == (WARNING, 1)
     assert "score 0.2, row 3 says 1" in found.example
 

@@ -29,14 +29,22 @@ BEIR = [
     "llama_10k_val",
     *(f"xquad/{language}" for language in ("en", "de", "es", "zh", "ar")),
 ]
-ASKED = ["medquad/pairs.jsonl", "paper_title_abstract/pairs.jsonl", "wikiqa/train.jsonl", "wikiqa/test.jsonl"]
+ASKED = [
+    "medquad/pairs.jsonl",
+    "paper_title_abstract/pairs.jsonl",
+    "wikiqa/train.jsonl",
+    "wikiqa/test.jsonl",
+]
 ALIKE = [
     "stsb/train.jsonl",
     "stsb/dev.jsonl",
     "stsb/test.jsonl",
     "mrpc/train.jsonl",
     "mrpc/test.jsonl",
-    *(f"tatoeba/{language}-eng.jsonl" for language in ("jpn", "ara", "hin", "fra", "rus", "deu", "ind", "spa", "swh", "cmn")),
+    *(
+        f"tatoeba/{language}-eng.jsonl"
+        for language in ("jpn", "ara", "hin", "fra", "rus", "deu", "ind", "spa", "swh", "cmn")
+    ),
 ]
 PAIRS_MOST = 3000  # rows of a file of pairs that are examined here
 
@@ -45,7 +53,9 @@ PAIRS_MOST = 3000  # rows of a file of pairs that are examined here
 def collection(request: pytest.FixtureRequest) -> Callable[[str], Collection]:
     @lru_cache(None)
     def get(name: str) -> Collection:
-        return open_collection(name if name in EMBEDDED else Path(request.getfixturevalue("shared_data")) / name)
+        return open_collection(
+            name if name in EMBEDDED else Path(request.getfixturevalue("shared_data")) / name
+        )
 
     return get
 
@@ -54,7 +64,9 @@ def collection(request: pytest.FixtureRequest) -> Callable[[str], Collection]:
 def pairs(shared_data: Path) -> Callable[[str], Pairs]:
     @lru_cache(None)
     def get(name: str) -> Pairs:
-        return Pairs.from_table(open_pairs(shared_data / name).table.slice(0, PAIRS_MOST), name=name)
+        return Pairs.from_table(
+            open_pairs(shared_data / name).table.slice(0, PAIRS_MOST), name=name
+        )
 
     return get
 
@@ -70,18 +82,26 @@ def errors(found: dict[str, Finding]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("name", [*EMBEDDED, *BEIR])
-def test_no_error_is_found_in_a_sound_collection(name: str, collection: Callable[[str], Collection], findings: Run) -> None:
+def test_no_error_is_found_in_a_sound_collection(
+    name: str, collection: Callable[[str], Collection], findings: Run
+) -> None:
     assert errors(findings(collection(name))) == {}
 
 
 @pytest.mark.parametrize("name", [*ASKED, *ALIKE])
-def test_no_error_is_found_in_sound_pairs(name: str, pairs: Callable[[str], Pairs], findings: Run) -> None:
+def test_no_error_is_found_in_sound_pairs(
+    name: str, pairs: Callable[[str], Pairs], findings: Run
+) -> None:
     assert errors(findings(pairs(name))) == {}
 
 
-def test_scifact_trains_on_what_it_tests(collection: Callable[[str], Collection], findings: Run) -> None:
-    """Two claims stand in both splits word for word, with the same abstract, and a quarter of the test claims differ from a
-    training claim about the same abstract in a word ("show" and "lack inductive properties")."""
+def test_scifact_trains_on_what_it_tests(
+    collection: Callable[[str], Collection], findings: Run
+) -> None:
+    """Two claims stand in both splits word for word, with the same abstract, and a quarter of the
+    test claims differ from a training claim about the same abstract in a word ("show" and "lack
+    inductive properties").
+    """
     found = findings(collection("scifact"))
     assert errors(found) == {"leaked-queries": 2}
     near = found["near-leaked-queries"]
@@ -89,7 +109,9 @@ def test_scifact_trains_on_what_it_tests(collection: Callable[[str], Collection]
 
 
 @pytest.mark.parametrize("name", [*EMBEDDED, "scifact", *BEIR])
-def test_exchanged_queries_and_documents_are_found(name: str, collection: Callable[[str], Collection]) -> None:
+def test_exchanged_queries_and_documents_are_found(
+    name: str, collection: Callable[[str], Collection]
+) -> None:
     whole = collection(name)
     documents = pa.table(
         {
@@ -99,30 +121,52 @@ def test_exchanged_queries_and_documents_are_found(name: str, collection: Callab
             "group": whole.queries["group"],
         }
     )
-    queries = pa.table({"id": whole.documents["id"], "text": pa.array(list(whole.document_texts)), "group": whole.documents["group"]})
+    queries = pa.table(
+        {
+            "id": whole.documents["id"],
+            "text": pa.array(list(whole.document_texts)),
+            "group": whole.documents["group"],
+        }
+    )
     judgements = whole.judgements.rename_columns(["document", "query", "relevance", "split"])
-    for swapped in (judgements, whole.judgements):  # all three files exchanged, then only corpus and queries
+    # all three files exchanged, then only corpus and queries
+    for swapped in (judgements, whole.judgements):
         assert severity("swapped-columns", Collection(name, documents, queries, swapped)) == ERROR
     if name not in EMBEDDED:  # there a query and its document have the same id
-        assert severity("swapped-columns", Collection(name, whole.documents, whole.queries, judgements)) == ERROR
+        assert (
+            severity(
+                "swapped-columns", Collection(name, whole.documents, whole.queries, judgements)
+            )
+            == ERROR
+        )
 
 
 @pytest.mark.parametrize("name", ASKED)
 def test_exchanged_columns_of_pairs_are_found(name: str, pairs: Callable[[str], Pairs]) -> None:
     table = pairs(name).table
-    assert severity("swapped-columns", Pairs.from_table(pa.table({"query": table["positive"], "positive": table["query"]}))) == ERROR
+    assert (
+        severity(
+            "swapped-columns",
+            Pairs.from_table(pa.table({"query": table["positive"], "positive": table["query"]})),
+        )
+        == ERROR
+    )
 
 
 @pytest.mark.parametrize("name", ALIKE)
 def test_columns_that_are_alike_may_be_exchanged(name: str, pairs: Callable[[str], Pairs]) -> None:
     table = pairs(name).table
-    exchanged = pa.table({"query": table["positive"], "positive": table["query"], "score": table["score"]})
+    exchanged = pa.table(
+        {"query": table["positive"], "positive": table["query"], "score": table["score"]}
+    )
     assert severity("swapped-columns", Pairs.from_table(exchanged)) is None
 
 
 def with_copies(whole: Collection, change: Callable[[str], str]) -> Collection:
     """30 % more documents: copies, with other ids, of some that are there."""
-    rows = np.random.default_rng(9).choice(len(whole.documents), int(0.3 * len(whole.documents)), replace=False)
+    rows = np.random.default_rng(9).choice(
+        len(whole.documents), int(0.3 * len(whole.documents)), replace=False
+    )
     chosen = whole.documents.take(pa.array(rows))
     copies = pa.table(
         {
@@ -132,19 +176,28 @@ def with_copies(whole: Collection, change: Callable[[str], str]) -> Collection:
             "group": chosen["group"],
         }
     )
-    return Collection(whole.name, pa.concat_tables([whole.documents, copies.cast(whole.documents.schema)]), whole.queries, whole.judgements)
+    return Collection(
+        whole.name,
+        pa.concat_tables([whole.documents, copies.cast(whole.documents.schema)]),
+        whole.queries,
+        whole.judgements,
+    )
 
 
 @pytest.mark.parametrize("name", [*EMBEDDED, "scifact", *BEIR])
 def test_a_corpus_with_copies_is_found(name: str, collection: Callable[[str], Collection]) -> None:
-    found = load_check("duplicate-documents")(Subject(with_copies(collection(name), lambda text: text.upper() + " \n")), None)
+    found = load_check("duplicate-documents")(
+        Subject(with_copies(collection(name), lambda text: text.upper() + " \n")), None
+    )
     assert found is not None
     assert found.severity == ERROR
     assert found.count >= int(0.3 * len(collection(name).documents))
 
 
 @pytest.mark.parametrize("name", ["med", "cisi", "xquad/en", "xquad/zh"])
-def test_a_corpus_with_near_copies_is_found(name: str, collection: Callable[[str], Collection], findings: Run) -> None:
+def test_a_corpus_with_near_copies_is_found(
+    name: str, collection: Callable[[str], Collection], findings: Run
+) -> None:
     copied = with_copies(collection(name), lambda text: "Copy: " + text.replace(",", " –"))
     found = findings(copied)
     assert "near-duplicate-documents" in errors(found)
@@ -169,20 +222,33 @@ CHANGES: dict[str, Callable[[list[str]], list[str]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("name", ["xquad/en", "xquad/de", "xquad/ar", "med", "llama_10k_val", "pydoc-topics"])
-def test_one_leaked_query_is_found(name: str, change: str, collection: Callable[[str], Collection]) -> None:
+@pytest.mark.parametrize(
+    "name", ["xquad/en", "xquad/de", "xquad/ar", "med", "llama_10k_val", "pydoc-topics"]
+)
+def test_one_leaked_query_is_found(
+    name: str, change: str, collection: Callable[[str], Collection]
+) -> None:
     whole = split_by_group(collection(name), {"train": 0.6, "test": 0.4}, seed=0)
     leaks = ("leaked-queries", "near-leaked-queries")
-    assert [severity(check, whole) for check in leaks] in ([None, None], [WARNING, None]), "sound before"
+    assert [severity(check, whole) for check in leaks] in ([None, None], [WARNING, None]), (
+        "sound before"
+    )
     chosen = next(
         key
-        for key, text in zip(whole.split("test").query_ids, whole.split("test").query_texts, strict=True)
+        for key, text in zip(
+            whole.split("test").query_ids, whole.split("test").query_texts, strict=True
+        )
         if 6 <= len(text.split()) <= 14
     )
     text = whole.query_texts[list(whole.query_ids).index(chosen)]
-    copy = pa.table({"id": ["planted"], "text": [" ".join(CHANGES[change](text.split()))], "group": [""]})
+    copy = pa.table(
+        {"id": ["planted"], "text": [" ".join(CHANGES[change](text.split()))], "group": [""]}
+    )
     judged = whole.judgements.filter(pc.equal(whole.judgements["query"], chosen)).to_pydict()
-    judged |= {"query": ["planted"] * len(judged["query"]), "split": ["train"] * len(judged["query"])}
+    judged |= {
+        "query": ["planted"] * len(judged["query"]),
+        "split": ["train"] * len(judged["query"]),
+    }
     planted = Collection(
         name,
         whole.documents,
@@ -196,9 +262,13 @@ def test_one_leaked_query_is_found(name: str, change: str, collection: Callable[
     assert "'planted'" in found.example
 
 
-def test_a_leak_adds_to_those_that_scifact_has(collection: Callable[[str], Collection], findings: Run) -> None:
+def test_a_leak_adds_to_those_that_scifact_has(
+    collection: Callable[[str], Collection], findings: Run
+) -> None:
     whole = collection("scifact")
-    judged = whole.judgements.filter(pc.equal(whole.judgements["split"], "test")).slice(10, 1).to_pydict() | {"split": ["train"]}
+    judged = whole.judgements.filter(pc.equal(whole.judgements["split"], "test")).slice(
+        10, 1
+    ).to_pydict() | {"split": ["train"]}
     found = findings(
         Collection(
             "scifact",
@@ -210,6 +280,8 @@ def test_a_leak_adds_to_those_that_scifact_has(collection: Callable[[str], Colle
     assert found["leaked-queries"].count == 3
 
 
-def test_real_duplicates_of_a_corpus_are_a_warning(collection: Callable[[str], Collection], findings: Run) -> None:
+def test_real_duplicates_of_a_corpus_are_a_warning(
+    collection: Callable[[str], Collection], findings: Run
+) -> None:
     found = findings(collection("nfcorpus_preprocessed"))["duplicate-documents"]
     assert (found.severity, found.count) == (WARNING, 39)

@@ -1,4 +1,6 @@
-"""Exchanged columns by ids and by texts; data that is alike in both, or long in its queries, is left alone."""
+"""Exchanged columns by ids and by texts; data that is alike in both, or long in its queries, is
+left alone.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ WORDS = [f"word{i}" for i in range(400)]
 
 
 def prose(generator: np.random.Generator, words: int, sentences: int = 1, end: str = ".") -> str:
-    parts = [" ".join(generator.choice(WORDS, size=max(2, words // sentences))) for _ in range(sentences)]
+    parts = [
+        " ".join(generator.choice(WORDS, size=max(2, words // sentences))) for _ in range(sentences)
+    ]
     return (". ".join(parts)) + end
 
 
@@ -26,13 +30,18 @@ def pairs_of(query: tuple[int, int, str], positive: tuple[int, int, str], count:
     generator = np.random.default_rng(7)
     return Pairs.from_table(
         pa.table(
-            {"query": [prose(generator, *query) for _ in range(count)], "positive": [prose(generator, *positive) for _ in range(count)]}
+            {
+                "query": [prose(generator, *query) for _ in range(count)],
+                "positive": [prose(generator, *positive) for _ in range(count)],
+            }
         )
     )
 
 
 def exchanged(pairs: Pairs) -> Pairs:
-    return Pairs.from_table(pa.table({"query": pairs.table["positive"], "positive": pairs.table["query"]}))
+    return Pairs.from_table(
+        pa.table({"query": pairs.table["positive"], "positive": pairs.table["query"]})
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,16 +87,28 @@ def test_what_is_alike_or_long_in_its_queries_is_left_alone(
 def test_class_names_are_no_swapped_queries(findings: Run) -> None:
     generator = np.random.default_rng(8)
     names = ["card arrival", "lost card", "top up"]
-    rows = {"query": [prose(generator, 30, 3) for _ in range(90)], "positive": [names[i % 3] for i in range(90)]}
+    rows = {
+        "query": [prose(generator, 30, 3) for _ in range(90)],
+        "positive": [names[i % 3] for i in range(90)],
+    }
     assert "swapped-columns" not in findings(Pairs.from_table(pa.table(rows)))
 
 
-def test_judgements_whose_ids_only_fit_the_other_way_are_certain(make_collection, findings: Run) -> None:  # type: ignore[no-untyped-def]
-    documents, queries = {"d1": "some words here", "d2": "other words there"}, {"q1": "some words", "q2": "other words"}
-    found = findings(make_collection(documents, queries, [("d1", "q1", 1, "test"), ("d2", "q2", 1, "test")]))
+def test_judgements_whose_ids_only_fit_the_other_way_are_certain(
+    make_collection, findings: Run
+) -> None:  # type: ignore[no-untyped-def]
+    documents, queries = (
+        {"d1": "some words here", "d2": "other words there"},
+        {"q1": "some words", "q2": "other words"},
+    )
+    found = findings(
+        make_collection(documents, queries, [("d1", "q1", 1, "test"), ("d2", "q2", 1, "test")])
+    )
     assert (found["swapped-columns"].severity, found["swapped-columns"].count) == (ERROR, 2)
     assert "'d1'" in found["swapped-columns"].example
-    assert "swapped-columns" not in findings(make_collection(documents, queries, [("q1", "d1", 1, "test"), ("d2", "q2", 1, "test")]))
+    assert "swapped-columns" not in findings(
+        make_collection(documents, queries, [("q1", "d1", 1, "test"), ("d2", "q2", 1, "test")])
+    )
 
 
 def test_ids_that_fit_both_ways_say_nothing(make_collection, findings: Run) -> None:  # type: ignore[no-untyped-def]
@@ -97,7 +118,10 @@ def test_ids_that_fit_both_ways_say_nothing(make_collection, findings: Run) -> N
 
 
 def test_a_handful_of_texts_says_nothing(sound: Collection, findings: Run) -> None:
-    rows = {"query": ["a long text of many words. It goes on and on. " * 5] * 3, "positive": ["what?"] * 3}
+    rows = {
+        "query": ["a long text of many words. It goes on and on. " * 5] * 3,
+        "positive": ["what?"] * 3,
+    }
     assert "swapped-columns" not in findings(Pairs.from_table(pa.table(rows)))
 
 
@@ -107,7 +131,15 @@ def test_points_change_sign_with_the_columns_while_both_are_short() -> None:
 
 
 def test_columns_are_described_across_scripts() -> None:
-    column = describe(["什么是光？", "Quand part-il", "how it works", "Two. Sentences.", "def f(x): return [x[i] for i in (1, 2)]"])
+    column = describe(
+        [
+            "什么是光？",
+            "Quand part-il",
+            "how it works",
+            "Two. Sentences.",
+            "def f(x): return [x[i] for i in (1, 2)]",
+        ]
+    )
     assert column.questions == pytest.approx(0.6)
     assert column.several == pytest.approx(0.2)
     assert column.code == pytest.approx(0.2)

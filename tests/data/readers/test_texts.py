@@ -42,7 +42,10 @@ def test_each_file_is_a_document(tmp_path: Path) -> None:
 
 def test_queries_name_the_files_that_answer_them(tmp_path: Path) -> None:
     folder = fill(tmp_path / "notes")
-    rows = [{"text": "first?", "document": "a.txt"}, {"_id": "x", "text": "second?", "document": ["deep/b.MD", "a.txt"], "split": "test"}]
+    rows = [
+        {"text": "first?", "document": "a.txt"},
+        {"_id": "x", "text": "second?", "document": ["deep/b.MD", "a.txt"], "split": "test"},
+    ]
     (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, rows)))
     collection = open_collection(folder)
     assert collection.split("all").relevance == {"1": {"a.txt": 1}}

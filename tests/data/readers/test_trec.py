@@ -21,7 +21,9 @@ def test_qrels(tmp_path: Path) -> None:
 
 def test_a_run_is_ordered_by_score(tmp_path: Path) -> None:
     path = tmp_path / "a.run"
-    path.write_text("q1 Q0 d1 2 0.5 tag\nq1 Q0 d2 1 0.9 tag\nq1 Q0 d3 3 0.5 tag\nq2 Q0 d3 1 -1e3 tag\n")
+    path.write_text(
+        "q1 Q0 d1 2 0.5 tag\nq1 Q0 d2 1 0.9 tag\nq1 Q0 d3 3 0.5 tag\nq2 Q0 d3 1 -1e3 tag\n"
+    )
     ranking = read_run(path)
     assert list(ranking.query_ids) == ["q1", "q2"]
     assert [name for name, _ in ranking.of(0)] == ["d2", "d1", "d3"]

@@ -1,4 +1,6 @@
-"""Merged models against the formulae written out, and sentence-transformers on the folder that is written."""
+"""Merged models against the formulae written out, and sentence-transformers on the folder that is
+written.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ Tables = dict[str, torch.Tensor]
 
 def weights(seed: int) -> Tables:
     random = torch.Generator().manual_seed(seed)
-    return {name: torch.randn(*shape, generator=random) for name, shape in (("a", (3, 4)), ("b", (5,)))}
+    return {
+        name: torch.randn(*shape, generator=random) for name, shape in (("a", (3, 4)), ("b", (5,)))
+    }
 
 
 def test_linear_is_the_weighted_mean_number_by_number() -> None:
@@ -38,7 +42,10 @@ def test_linear_is_the_weighted_mean_number_by_number() -> None:
     merged = linear(models, [0.2, 0.5, 0.3])
     for name, weight in merged.items():
         for place in np.ndindex(*weight.shape):
-            wanted = sum(share * float(model[name][place]) for share, model in zip((0.2, 0.5, 0.3), models, strict=True))
+            wanted = sum(
+                share * float(model[name][place])
+                for share, model in zip((0.2, 0.5, 0.3), models, strict=True)
+            )
             assert float(weight[place]) == pytest.approx(wanted, abs=1e-6)
     with pytest.raises(InputError, match=r"sum to 1\.2; wanted 1"):
         linear(models, [0.4, 0.4, 0.4])
@@ -51,7 +58,10 @@ def test_slerp_is_shoemakes_formula_and_keeps_to_the_arc(ratio: float, seed: int
         x, y = (model[name].double().ravel() for model in (first, second))
         lengths = float(x.norm()), float(y.norm())
         angle = math.acos(float(x @ y) / (lengths[0] * lengths[1]))
-        direction = (math.sin((1 - ratio) * angle) * x / lengths[0] + math.sin(ratio * angle) * y / lengths[1]) / math.sin(angle)
+        direction = (
+            math.sin((1 - ratio) * angle) * x / lengths[0]
+            + math.sin(ratio * angle) * y / lengths[1]
+        ) / math.sin(angle)
         length = (1 - ratio) * lengths[0] + ratio * lengths[1]
         torch.testing.assert_close(found.ravel().double(), direction * length, atol=1e-5, rtol=1e-5)
         assert float(found.norm()) == pytest.approx(length, rel=1e-5)
@@ -60,7 +70,9 @@ def test_slerp_is_shoemakes_formula_and_keeps_to_the_arc(ratio: float, seed: int
 def test_slerp_between_parallel_opposite_and_zero_weights_goes_straight() -> None:
     one = {"a": torch.tensor([1.0, 2.0])}
     for other in ({"a": one["a"] * 3}, {"a": -one["a"]}, {"a": one["a"] * 0}):
-        torch.testing.assert_close(slerp(one, other, 0.25)["a"], torch.lerp(one["a"], other["a"], 0.25))
+        torch.testing.assert_close(
+            slerp(one, other, 0.25)["a"], torch.lerp(one["a"], other["a"], 0.25)
+        )
 
 
 def test_task_arithmetic_adds_what_each_tuning_changed() -> None:
@@ -68,7 +80,10 @@ def test_task_arithmetic_adds_what_each_tuning_changed() -> None:
     for name, found in task_arithmetic(base, [first, second], [0.7, -0.4]).items():
         wanted = base[name] + 0.7 * (first[name] - base[name]) - 0.4 * (second[name] - base[name])
         torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
-    assert all(torch.equal(weight, base[name]) for name, weight in task_arithmetic(base, [first], [0.0]).items())
+    assert all(
+        torch.equal(weight, base[name])
+        for name, weight in task_arithmetic(base, [first], [0.0]).items()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +94,18 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 @pytest.mark.parametrize("how", HOW)
-def test_a_merged_folder_opens_in_sentence_transformers_with_the_same_vectors(how: str, pair: list[Path], tmp_path: Path) -> None:
-    made = merge(pair, to=tmp_path / "merged", how=how, base=pair[0] if how == "task-arithmetic" else None)
+def test_a_merged_folder_opens_in_sentence_transformers_with_the_same_vectors(
+    how: str, pair: list[Path], tmp_path: Path
+) -> None:
+    made = merge(
+        pair, to=tmp_path / "merged", how=how, base=pair[0] if how == "task-arithmetic" else None
+    )
     assert (made.name, made.before) == ("first+second", made.after)
     assert_same_as_sentence_transformers(made.folder, nasty_texts(40))
-    vectors = [TextEncoder.open(folder).encode(["cat and dog"], "query").vectors for folder in (*pair, made.folder)]
+    vectors = [
+        TextEncoder.open(folder).encode(["cat and dog"], "query").vectors
+        for folder in (*pair, made.folder)
+    ]
     assert not np.allclose(vectors[2], vectors[0], atol=1e-3)
     assert not np.allclose(vectors[2], vectors[1], atol=1e-3)
     assert json.loads((made.folder / "algebra.json").read_text())["how"] == how
@@ -91,9 +113,13 @@ def test_a_merged_folder_opens_in_sentence_transformers_with_the_same_vectors(ho
 
 def test_a_share_of_one_is_the_model_itself(pair: list[Path], tmp_path: Path) -> None:
     whole = TextModel.open(pair[1]).parameters()
-    for at, (how, shares) in enumerate((("linear", [0, 1]), ("slerp", [1]), ("task-arithmetic", [0, 1]))):
+    for at, (how, shares) in enumerate(
+        (("linear", [0, 1]), ("slerp", [1]), ("task-arithmetic", [0, 1]))
+    ):
         base = pair[0] if how == "task-arithmetic" else None
-        made = TextModel.open(merge(pair, to=tmp_path / str(at), how=how, base=base, weights=shares).folder).parameters()
+        made = TextModel.open(
+            merge(pair, to=tmp_path / str(at), how=how, base=base, weights=shares).folder
+        ).parameters()
         for name in (name for name in whole if not name.startswith("pooler.")):
             torch.testing.assert_close(made[name], whole[name], atol=1e-6, rtol=1e-6)
 
@@ -101,7 +127,9 @@ def test_a_share_of_one_is_the_model_itself(pair: list[Path], tmp_path: Path) ->
 def test_static_models_merge_too(tmp_path: Path) -> None:
     folders = [model2vec_folder(tmp_path / name, max_tokens=None) for name in ("a", "b")]
     made = TextModel.open(merge(folders, to=tmp_path / "merged").folder)
-    torch.testing.assert_close(made.backbone.embeddings, TextModel.open(folders[0]).backbone.embeddings)
+    torch.testing.assert_close(
+        made.backbone.embeddings, TextModel.open(folders[0]).backbone.embeddings
+    )
 
 
 def test_what_does_not_go_together_is_refused(pair: list[Path], tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Weights stored at half the size: what every reader computes from them, and how far that is from the whole model."""
+"""Weights stored at half the size: what every reader computes from them, and how far that is from
+the whole model.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ from tiny import tiny_model
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 @pytest.mark.parametrize(("dtype", "least"), [("float16", 0.9999), ("bfloat16", 0.99)])
-def test_every_reader_computes_in_float32_from_the_rounded_weights(dtype: str, least: float, tmp_path: Path) -> None:
+def test_every_reader_computes_in_float32_from_the_rounded_weights(
+    dtype: str, least: float, tmp_path: Path
+) -> None:
     whole = tiny_model(tmp_path / "whole")
     made = quantise(whole, to=tmp_path / "made", dtype=dtype)
     kinds = {weight.dtype for weight in load_file(made.folder / "model.safetensors").values()}
@@ -46,7 +50,9 @@ def test_static_models_as_model2vec_reads_them(dtype: str, tmp_path: Path) -> No
     texts = nasty_texts(30)
     ours = TextEncoder.open(made.folder).encode(texts, "document").vectors
     tolerance = 2e-3 if dtype == "float16" else 1e-5  # model2vec sums in float16
-    np.testing.assert_allclose(ours, StaticModel.from_pretrained(made.folder).encode(texts), atol=tolerance)
+    np.testing.assert_allclose(
+        ours, StaticModel.from_pretrained(made.folder).encode(texts), atol=tolerance
+    )
     before = TextEncoder.open(whole).encode(texts, "document").vectors
     known = before.any(1)
     assert (ours * before).sum(1)[known].min() > 0.999
@@ -57,7 +63,9 @@ def test_int8_is_each_row_to_the_nearest_of_255_steps(tmp_path: Path) -> None:
     assert made.after < made.before
     tensors = load_file(made.folder / "model.safetensors")
     assert tensors["embeddings"].dtype == torch.int8
-    for row, steps, scale in zip(table(), tensors["embeddings"].numpy(), tensors["weights"].numpy(), strict=True):
+    for row, steps, scale in zip(
+        table(), tensors["embeddings"].numpy(), tensors["weights"].numpy(), strict=True
+    ):
         np.testing.assert_allclose(steps * scale, row, atol=float(np.abs(row).max()) / 254 + 1e-6)
 
 

@@ -1,4 +1,6 @@
-"""SIF-weighted static models against the paper's algorithm written out, and against the libraries that read the folder."""
+"""SIF-weighted static models against the paper's algorithm written out, and against the libraries
+that read the folder.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from peer import assert_same_as_sentence_transformers
 from static_models import model2vec_folder, sentence_transformers_folder
 from tiny import WORDS, tiny_model
 
-TEXTS = ["the cat and the dog", "the law of the sea", "parse the json", "", *(" ".join(WORDS[at::9]) for at in range(9))]
+TEXTS = [
+    "the cat and the dog",
+    "the law of the sea",
+    "parse the json",
+    "",
+    *(" ".join(WORDS[at::9]) for at in range(9)),
+]
 
 
 @pytest.mark.parametrize("components", [0, 1, 2])
@@ -33,12 +41,21 @@ def test_the_vectors_are_those_of_the_papers_algorithm(components: int, tmp_path
             vectors[row] += 0.01 / (0.01 + counts[id_] / total) * table[id_] / len(ids)
     common = np.linalg.svd(vectors)[2][:components]
     wanted = vectors - vectors @ common.T @ common
-    np.testing.assert_allclose(TextEncoder.open(made.folder).encode(TEXTS, "document").vectors, wanted, atol=1e-5)
-    np.testing.assert_allclose(StaticModel.from_pretrained(made.folder).encode(TEXTS), wanted, atol=1e-5)
+    np.testing.assert_allclose(
+        TextEncoder.open(made.folder).encode(TEXTS, "document").vectors, wanted, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        StaticModel.from_pretrained(made.folder).encode(TEXTS), wanted, atol=1e-5
+    )
 
 
 def test_a_folder_of_sentence_transformers_stays_one(tmp_path: Path) -> None:
-    made = sif(sentence_transformers_folder(tmp_path / "plain"), to=tmp_path / "sif", texts=TEXTS, components=1)
+    made = sif(
+        sentence_transformers_folder(tmp_path / "plain"),
+        to=tmp_path / "sif",
+        texts=TEXTS,
+        components=1,
+    )
     assert_same_as_sentence_transformers(made.folder, [*TEXTS, "unseen words"])
     assert made.name == "plain-sif"
 

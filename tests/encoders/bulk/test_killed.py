@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-# One process forks a child a run. The child kills itself, with a signal that nothing can catch, at its n-th call of one of the
-# functions that order what is on the disk, before the call or after it; then the run is begun again, until one ends.
+# One process forks a child a run. The child kills itself, with a signal that nothing can catch, at
+# its n-th call of one of the functions that order what is on the disk, before the call or after it;
+# then the run is begun again, until one ends.
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
@@ -82,7 +83,17 @@ print(kills)
 def test_killed_twice_at_any_moment_nothing_is_lost_and_nothing_twice(
     tmp_path: Path, repository: Path, storage: str, cache: str, kind: str, step: int
 ) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(repository / "tests"), storage, cache, kind, str(step)]
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        str(tmp_path),
+        str(repository / "tests"),
+        storage,
+        cache,
+        kind,
+        str(step),
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) >= 36 // step

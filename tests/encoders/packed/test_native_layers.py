@@ -1,4 +1,6 @@
-"""The kernels' layers in training: states and gradients beside torch's own, on each architecture and level."""
+"""The kernels' layers in training: states and gradients beside torch's own, on each architecture
+and level.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,11 @@ def opened(tmp_path: Path) -> Callable[..., TextModel]:
 
 
 def states_and_gradients(
-    model: TextModel, layers: NativeLayers | None, batch: Packed, *, picked: np.ndarray[Any, Any] | None = None
+    model: TextModel,
+    layers: NativeLayers | None,
+    batch: Packed,
+    *,
+    picked: np.ndarray[Any, Any] | None = None,
 ) -> tuple[Tensor, Grads]:
     """Of the tokens that are `picked` alone, where some are."""
     model.layers = layers
@@ -49,12 +55,16 @@ def states_and_gradients(
         weight.grad = None
     states = model.states(batch, picked=picked)
     states = states if picked is None else states[torch.from_numpy(batch.offsets[:-1] + picked)]
-    (states * torch.randn(states.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+    (
+        states * torch.randn(states.shape, generator=torch.Generator().manual_seed(1))
+    ).sum().backward()
     return states.detach(), {name: weight.grad for name, weight in weights.items()}
 
 
 def assert_same_gradients(found: Grads, wanted: Grads, *, off: float) -> None:
-    """Each weight's gradient within `off` of its own norm; that by the keys' biases is nothing but rounding, as softmax takes no notice."""
+    """Each weight's gradient within `off` of its own norm; that by the keys' biases is nothing but
+    rounding, as softmax takes no notice.
+    """
     most = max(float(gradient.norm()) for gradient in wanted.values() if gradient is not None)
     for name, gradient in wanted.items():
         other = found[name]
@@ -62,27 +72,39 @@ def assert_same_gradients(found: Grads, wanted: Grads, *, off: float) -> None:
         if gradient is None or other is None:
             continue
         keys = name.endswith(("key.bias", "attn.k.bias", "k_lin.bias"))
-        assert float((gradient - other).norm()) <= (off * most if keys else off * float(gradient.norm()) + 1e-6 * most), name
+        assert float((gradient - other).norm()) <= (
+            off * most if keys else off * float(gradient.norm()) + 1e-6 * most
+        ), name
 
 
 @pytest.mark.parametrize("level", runnable())
 @pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
-def test_states_and_gradients_are_those_of_torch(opened: Callable[..., TextModel], kind: str, level: str) -> None:
+def test_states_and_gradients_are_those_of_torch(
+    opened: Callable[..., TextModel], kind: str, level: str
+) -> None:
     model, batch = opened(kind), packed(LENGTHS)
     states, gradients = states_and_gradients(model, None, batch)
     for threads in (1, 2, 40):
-        found, own = states_and_gradients(model, NativeLayers(model.backbone, threads=threads, level=level), batch)
+        found, own = states_and_gradients(
+            model, NativeLayers(model.backbone, threads=threads, level=level), batch
+        )
         torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
         assert_same_gradients(own, gradients, off=1e-4)
 
 
 @pytest.mark.parametrize("level", runnable())
 @pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
-def test_one_token_of_each_sequence(opened: Callable[..., TextModel], kind: str, level: str) -> None:
+def test_one_token_of_each_sequence(
+    opened: Callable[..., TextModel], kind: str, level: str
+) -> None:
     model, generator = opened(kind), np.random.default_rng(7)
     some = [length for length in LENGTHS if length]
-    few, many = packed(some), packed([*some, *[2] * 400, 128, 128, 128])  # more sequences than go back together, and long ones that do not
-    for batch, picked, threads in ((few, generator.integers(0, few.lengths), 1), (many, np.zeros(len(many), np.int64), 2)):
+    # more sequences than go back together, and long ones that do not
+    few, many = packed(some), packed([*some, *[2] * 400, 128, 128, 128])
+    for batch, picked, threads in (
+        (few, generator.integers(0, few.lengths), 1),
+        (many, np.zeros(len(many), np.int64), 2),
+    ):
         states, gradients = states_and_gradients(model, None, batch, picked=picked)
         layers = NativeLayers(model.backbone, threads=threads, level=level)
         found, own = states_and_gradients(model, layers, batch, picked=picked)
@@ -103,7 +125,9 @@ def test_states_of_tokens_that_are_not_picked_are_zeros(opened: Callable[..., Te
 
 
 @pytest.mark.parametrize("picked", [[4, 0, 1], [-1, 0, 0], [0, 0]])
-def test_a_token_that_is_not_there_is_refused(opened: Callable[..., TextModel], picked: list[int]) -> None:
+def test_a_token_that_is_not_there_is_refused(
+    opened: Callable[..., TextModel], picked: list[int]
+) -> None:
     model, batch = opened(), packed([3, 1, 5])
     model.layers = NativeLayers(model.backbone)
     with pytest.raises(ValueError, match="no token of each of 3 sequences"):
@@ -112,16 +136,31 @@ def test_a_token_that_is_not_there_is_refused(opened: Callable[..., TextModel], 
 
 @pytest.mark.parametrize("pooling", ["cls", "lasttoken"])
 def test_a_head_that_pools_one_token(tmp_path: Path, pooling: str) -> None:
-    """With prompts of which no token counts, and texts that have nothing beside; and an empty sequence, for which all tokens are run."""
-    model = TextModel.open(tiny_model(tmp_path / "tiny", max_tokens=128, sizes=SIZES, pooling=pooling))
+    """With prompts of which no token counts, and texts that have nothing beside; and an empty
+    sequence, for which all tokens are run.
+    """
+    model = TextModel.open(
+        tiny_model(tmp_path / "tiny", max_tokens=128, sizes=SIZES, pooling=pooling)
+    )
     for lengths, skipped in (([7, 5, 3, 1], 0), ([7, 5, 3, 1], 3), ([7, 5, 0], 0)):
         batch, found = replace(packed(lengths), prompt_tokens=skipped), []
         model.head.contract = replace(model.head.contract, include_prompt=False)
         for layers in (None, NativeLayers(model.backbone)):
             model.layers = layers
-            weights = [weight for name, weight in model.parameters().items() if not name.startswith("pooler")]
+            weights = [
+                weight
+                for name, weight in model.parameters().items()
+                if not name.startswith("pooler")
+            ]
             vectors = model.embed(batch)
-            found.append([vectors.detach(), *torch.autograd.grad((vectors * torch.arange(40.0)).sum(), weights, allow_unused=True)])
+            found.append(
+                [
+                    vectors.detach(),
+                    *torch.autograd.grad(
+                        (vectors * torch.arange(40.0)).sum(), weights, allow_unused=True
+                    ),
+                ]
+            )
         for one, other in zip(*found, strict=True):
             if one is not None or other is not None:
                 torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
@@ -142,7 +181,9 @@ def test_other_activations(opened: Callable[..., TextModel], activation: str, le
 def test_bfloat16_is_near_float32(opened: Callable[..., TextModel], kind: str, level: str) -> None:
     model, batch = opened(kind), packed(LENGTHS)
     states, gradients = states_and_gradients(model, None, batch)
-    found, own = states_and_gradients(model, NativeLayers(model.backbone, precision="bfloat16", level=level), batch)
+    found, own = states_and_gradients(
+        model, NativeLayers(model.backbone, precision="bfloat16", level=level), batch
+    )
     torch.testing.assert_close(found, states, atol=0.04, rtol=0)
     assert_same_gradients(own, gradients, off=0.1)
 
@@ -169,7 +210,9 @@ def test_gradients_are_the_slopes_of_the_loss(opened: Callable[..., TextModel]) 
         assert (values[1] - values[0]) / 2e-2 == pytest.approx(slope, rel=2e-2, abs=2e-3)
 
 
-def test_states_do_not_depend_on_whether_a_gradient_is_wanted(opened: Callable[..., TextModel]) -> None:
+def test_states_do_not_depend_on_whether_a_gradient_is_wanted(
+    opened: Callable[..., TextModel],
+) -> None:
     model, batch = opened("mpnet"), packed(LENGTHS)
     model.layers = NativeLayers(model.backbone)
     with_graph = model.states(batch)
@@ -207,19 +250,29 @@ def test_weights_that_an_optimiser_changed_are_seen(opened: Callable[..., TextMo
         assert_same_gradients(own, gradients, off=1e-4)
 
 
-def test_frozen_embeddings_get_no_gradient_and_the_layers_the_same(opened: Callable[..., TextModel]) -> None:
+def test_frozen_embeddings_get_no_gradient_and_the_layers_the_same(
+    opened: Callable[..., TextModel],
+) -> None:
     model, batch = opened("mpnet"), packed(LENGTHS)
     layers = NativeLayers(model.backbone)
     _, wanted = states_and_gradients(model, layers, batch)
-    frozen = {name: weight for name, weight in model.parameters().items() if name.startswith("embeddings")}
+    frozen = {
+        name: weight for name, weight in model.parameters().items() if name.startswith("embeddings")
+    }
     for weight in frozen.values():
         weight.requires_grad_(False)
     _, gradients = states_and_gradients(model, layers, batch)
     for name, gradient in gradients.items():
-        assert gradient is None if name in frozen else (gradient is wanted[name] is None or torch.equal(gradient, wanted[name])), name
+        assert (
+            gradient is None
+            if name in frozen
+            else (gradient is wanted[name] is None or torch.equal(gradient, wanted[name]))
+        ), name
 
 
-def test_several_passes_may_be_open_and_each_goes_back_once(opened: Callable[..., TextModel]) -> None:
+def test_several_passes_may_be_open_and_each_goes_back_once(
+    opened: Callable[..., TextModel],
+) -> None:
     model, batches = opened(), [packed([40, 3]), packed([11, 50, 2])]
     model.layers = NativeLayers(model.backbone)
     wanted: Tensor | float = 0.0
@@ -231,20 +284,28 @@ def test_several_passes_may_be_open_and_each_goes_back_once(opened: Callable[...
     model.backbone.zero_grad()
     generator = torch.Generator()
     open_ones = [model.states(batch) for batch in batches]
-    losses = [(states * torch.randn(states.shape, generator=generator.manual_seed(1))).sum() for states in open_ones]
+    losses = [
+        (states * torch.randn(states.shape, generator=generator.manual_seed(1))).sum()
+        for states in open_ones
+    ]
     for loss in losses:
         loss.backward(retain_graph=True)
-    torch.testing.assert_close(model.backbone.encoder.layer[0].output.dense.weight.grad, wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        model.backbone.encoder.layer[0].output.dense.weight.grad, wanted, atol=1e-5, rtol=1e-5
+    )
     with pytest.raises(RuntimeError, match="gone back through already"):
         losses[0].backward()
 
 
-def test_a_weight_that_changed_before_the_way_back_is_an_error(opened: Callable[..., TextModel]) -> None:
+def test_a_weight_that_changed_before_the_way_back_is_an_error(
+    opened: Callable[..., TextModel],
+) -> None:
     """As in torch: the gradient would be neither the old weight's nor the new one's."""
     model, batch = opened(), packed([20, 9])
     model.layers = layers = NativeLayers(model.backbone)
     weight = model.backbone.encoder.layer[1].output.dense.weight
-    for between in (lambda: None, lambda: model.states(batch)):  # whether the new weight was seen in between or not
+    # whether the new weight was seen in between or not
+    for between in (lambda: None, lambda: model.states(batch)):
         states = model.states(batch)
         with torch.no_grad():
             weight += 0.01
@@ -252,11 +313,16 @@ def test_a_weight_that_changed_before_the_way_back_is_an_error(opened: Callable[
         with pytest.raises(RuntimeError, match="a weight was changed between"):
             states.sum().backward()
     model.backbone.zero_grad()
-    wanted, (_, gradients) = states_and_gradients(model, None, batch)[1], states_and_gradients(model, layers, batch)
+    wanted, (_, gradients) = (
+        states_and_gradients(model, None, batch)[1],
+        states_and_gradients(model, layers, batch),
+    )
     assert_same_gradients(gradients, wanted, off=1e-4)
 
 
-def test_a_change_of_order_is_seen_and_strides_are_no_matter(opened: Callable[..., TextModel]) -> None:
+def test_a_change_of_order_is_seen_and_strides_are_no_matter(
+    opened: Callable[..., TextModel],
+) -> None:
     model, batch = opened(), packed([20, 9])
     layers, layer = NativeLayers(model.backbone), model.backbone.encoder.layer[0]
     states_and_gradients(model, layers, batch)
@@ -273,7 +339,9 @@ def test_a_change_of_order_is_seen_and_strides_are_no_matter(opened: Callable[..
 def test_a_gradient_of_a_gradient_is_refused(opened: Callable[..., TextModel]) -> None:
     model = opened()
     model.layers = NativeLayers(model.backbone)
-    (gradient,) = torch.autograd.grad(model.states(packed([9])).square().sum(), [model.layers.weights[0]], create_graph=True)
+    (gradient,) = torch.autograd.grad(
+        model.states(packed([9])).square().sum(), [model.layers.weights[0]], create_graph=True
+    )
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
 
@@ -310,7 +378,9 @@ def test_tokens_that_none_looks_at_are_left_to_torch(opened: Callable[..., TextM
         assert float((model.states(plain) - wanted).abs().max()) > 1e-3
 
 
-def test_what_they_cannot_stand_for_is_said(opened: Callable[..., TextModel], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_they_cannot_stand_for_is_said(
+    opened: Callable[..., TextModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     backbone = opened().backbone
     assert why_not(backbone) is None
     assert "have no dropout" in str(why_not(backbone.train()))

@@ -1,4 +1,6 @@
-"""A conversion is made once, kept whole, made anew when it is damaged, and refused where it is not faithful."""
+"""A conversion is made once, kept whole, made anew when it is damaged, and refused where it is not
+faithful.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def convert(folder: Path, *, measured: Measured = GOOD, **settings: str) -> tupl
         return measured
 
     settings = {"runtime": "toy", "precision": "float32"} | settings
-    return converted(read_model_folder(folder), settings, packages=["numpy"], make=make, measure=measure), len(made)
+    return converted(
+        read_model_folder(folder), settings, packages=["numpy"], make=make, measure=measure
+    ), len(made)
 
 
 def conversions(place: Path) -> list[Path]:
@@ -51,11 +55,18 @@ def test_it_is_made_once_beside_the_model(folder: Path) -> None:
     assert first == again
     assert first.path.parent == folder / ".nearfield"
     assert again.measured == GOOD
-    assert json.loads((first.path / "conversion.json").read_text())["settings"]["precision"] == "float32"
+    assert (
+        json.loads((first.path / "conversion.json").read_text())["settings"]["precision"]
+        == "float32"
+    )
 
 
-@pytest.mark.parametrize("damage", ["changed", "removed", "facts cut", "facts of another", "facts without files"])
-def test_what_is_damaged_is_made_anew(damage: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "damage", ["changed", "removed", "facts cut", "facts of another", "facts without files"]
+)
+def test_what_is_damaged_is_made_anew(
+    damage: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = convert(folder)[0].path
     facts = json.loads((path / "conversion.json").read_text())
     if damage == "changed":
@@ -63,8 +74,14 @@ def test_what_is_damaged_is_made_anew(damage: str, folder: Path, caplog: pytest.
     elif damage == "removed":
         (path / "graph.bin").unlink()
     else:
-        other = {"facts cut": "{", "facts of another": facts | {"files": {}}, "facts without files": {"format": 1}}[damage]
-        (path / "conversion.json").write_text(other if isinstance(other, str) else json.dumps(other))
+        other = {
+            "facts cut": "{",
+            "facts of another": facts | {"files": {}},
+            "facts without files": {"format": 1},
+        }[damage]
+        (path / "conversion.json").write_text(
+            other if isinstance(other, str) else json.dumps(other)
+        )
     again, made = convert(folder)
     assert made == 1
     assert "made again" in caplog.text
@@ -72,14 +89,18 @@ def test_what_is_damaged_is_made_anew(damage: str, folder: Path, caplog: pytest.
     assert convert(folder)[1] == 0
 
 
-def test_other_weights_settings_or_versions_are_another(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_weights_settings_or_versions_are_another(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert convert(folder)[1] == 1
     assert convert(folder, precision="int8", texts="a")[1] == 1
     assert convert(folder, precision="int8", texts="b")[1] == 1
     with monkeypatch.context() as patch:
         patch.setattr(conversion.importlib.metadata, "version", lambda _: "0")
         assert convert(folder)[1] == 1
-    shutil.copyfile(tiny_model(tmp_path / "other", seed=1) / "model.safetensors", folder / "model.safetensors")
+    shutil.copyfile(
+        tiny_model(tmp_path / "other", seed=1) / "model.safetensors", folder / "model.safetensors"
+    )
     assert convert(folder)[1] == 1
     assert len(conversions(folder / conversion.BESIDE)) == 5
 
@@ -90,11 +111,19 @@ def test_one_that_is_killed_leaves_nothing_that_looks_whole(folder: Path) -> Non
 
     settings = {"runtime": "toy", "precision": "float32"}
     with pytest.raises(KeyboardInterrupt):
-        converted(read_model_folder(folder), settings, packages=[], make=lambda stage: None, measure=killed)
+        converted(
+            read_model_folder(folder),
+            settings,
+            packages=[],
+            make=lambda stage: None,
+            measure=killed,
+        )
     assert conversions(folder / conversion.BESIDE) == []
 
 
-def test_a_model_that_cannot_be_written_beside_is_kept_in_the_cache(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_written_beside_is_kept_in_the_cache(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(os, "access", lambda path, _: folder not in (path, *Path(path).parents))
     assert convert(folder)[0].path.parent == tmp_path / "home" / "conversions"
@@ -104,7 +133,11 @@ def test_a_model_that_cannot_be_written_beside_is_kept_in_the_cache(folder: Path
 
 def test_what_is_not_faithful_is_refused_with_the_figure() -> None:
     poor = Measured(0.98, 0.9971, 64)
-    with pytest.raises(ModelError, match=r"m on onnx: .* least cosine to float32 torch is 0\.980000 on 64 texts .* wanted 0\.99999"):
+    with pytest.raises(
+        ModelError,
+        match=r"m on onnx: .* least cosine to float32 torch is "
+        r"0\.980000 on 64 texts .* wanted 0\.99999",
+    ):
         poor.refuse_below(None, "float32", "m on onnx")
     with pytest.raises(ModelError, match=r"wanted 0\.981"):
         poor.refuse_below(0.981, "bfloat16", "it")
@@ -120,7 +153,14 @@ def test_the_texts_of_a_proof() -> None:
     texts = tuple(f"text {at}" for at in range(100))
     assert Proof(texts).sample(3) == ["text 0", "text 49", "text 99"]
     assert Proof(texts[:2]).sample(64) == ["text 0", "text 1"]
-    assert Proof(texts).fingerprint() == Proof(texts).fingerprint() != Proof(texts[:99]).fingerprint()
+    assert (
+        Proof(texts).fingerprint() == Proof(texts).fingerprint() != Proof(texts[:99]).fingerprint()
+    )
     built_in = Proof().sample(64)
     assert len(set(built_in)) == 64
-    assert min(len(text.split()) for text in built_in) < 12 < 60 < max(len(text.split()) for text in built_in)
+    assert (
+        min(len(text.split()) for text in built_in)
+        < 12
+        < 60
+        < max(len(text.split()) for text in built_in)
+    )

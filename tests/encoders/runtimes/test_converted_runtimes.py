@@ -38,7 +38,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("architecture", ["bert", "mpnet", "xlm-roberta"])
-def test_vectors_are_those_of_torch_whatever_is_encoded_with_them(architecture: str, tmp_path: Path, kind: Any) -> None:
+def test_vectors_are_those_of_torch_whatever_is_encoded_with_them(
+    architecture: str, tmp_path: Path, kind: Any
+) -> None:
     opened = read_model_folder(tiny_model(tmp_path / "tiny", kind=architecture))
     tokens = folder_tokeniser(opened).tokenise(TEXTS)
     ours, theirs = kind.open(opened), TorchRuntime.open(opened)
@@ -54,7 +56,9 @@ def test_int8(folder: Path, kind: Any) -> None:
     if kind is OpenVINORuntime:
         pytest.importorskip("nncf", reason="nncf is not installed")
     texts = tuple(text for text in TEXTS if text.strip() and len(text) < 40)
-    encoder = TextEncoder.open(folder, runtime=kind.name, precision="int8", proof=Proof(texts, fidelity=0.8))
+    encoder = TextEncoder.open(
+        folder, runtime=kind.name, precision="int8", proof=Proof(texts, fidelity=0.8)
+    )
     exact = TextEncoder.open(folder, runtime="torch").encode(texts, "document").vectors
     cosines = (encoder.encode(texts, "document").vectors * exact).sum(1)
     assert cosines.mean() > 0.9  # of random weights
@@ -62,10 +66,16 @@ def test_int8(folder: Path, kind: Any) -> None:
     assert encoder.precision == "int8"
 
 
-@pytest.mark.parametrize(("runtime", "module"), [("openvino", "openvino"), ("onnx", "onnxruntime"), ("onnx", "onnx")])
-def test_a_missing_package_is_named_with_the_pip_line(runtime: str, module: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "module"), [("openvino", "openvino"), ("onnx", "onnxruntime"), ("onnx", "onnx")]
+)
+def test_a_missing_package_is_named_with_the_pip_line(
+    runtime: str, module: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pip = rf"pip install 'nearfield\[{runtime}\]'"
-    monkeypatch.setattr(sys.modules[KINDS[runtime].__module__], "installed", lambda name: name != module)
+    monkeypatch.setattr(
+        sys.modules[KINDS[runtime].__module__], "installed", lambda name: name != module
+    )
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ModelError, match=pip):
         TextEncoder.open(folder, runtime=runtime)
@@ -75,16 +85,22 @@ def test_a_missing_package_is_named_with_the_pip_line(runtime: str, module: str,
 
 def test_int8_without_nncf(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openvino", reason="openvino is not installed")
-    monkeypatch.setattr(sys.modules[OpenVINORuntime.__module__], "installed", lambda name: name != "nncf")
+    monkeypatch.setattr(
+        sys.modules[OpenVINORuntime.__module__], "installed", lambda name: name != "nncf"
+    )
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingExtra, match=r"pip install 'nearfield\[openvino-int8\]'"):
         TextEncoder.open(folder, runtime="openvino", precision="int8")
 
 
-def test_bfloat16_is_refused_where_openvino_would_run_float32(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_refused_where_openvino_would_run_float32(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = pytest.importorskip("openvino", reason="openvino is not installed")
     if "BF16" in engine.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        encoder = TextEncoder.open(folder, runtime="openvino", precision="bfloat16", proof=Proof(fidelity=0.9))
+        encoder = TextEncoder.open(
+            folder, runtime="openvino", precision="bfloat16", proof=Proof(fidelity=0.9)
+        )
         assert encoder.precision == "bfloat16"
     else:
         with pytest.raises(ModelError, match="does not multiply bfloat16"):

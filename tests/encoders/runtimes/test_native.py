@@ -37,10 +37,13 @@ from tokens import LENGTHS, tokens_of
 
 pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
 
-ODD = {"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 50}  # no multiple of any panel
+# no multiple of any panel
+ODD = {"hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 50}
 
 
-def assert_as_torch(folder: ModelFolder, tokens: Tokens, *, level: str | None = None, least: float = 1e-5) -> None:
+def assert_as_torch(
+    folder: ModelFolder, tokens: Tokens, *, level: str | None = None, least: float = 1e-5
+) -> None:
     batch = pack(tokens, np.arange(len(tokens.lengths)))
     ours = NativeRuntime.open(folder, level=level).embed(batch)
     theirs = TorchRuntime(TextModel(folder)).embed(batch)
@@ -58,7 +61,9 @@ def test_every_architecture_gives_torchs_vectors(kind: str, level: str, tmp_path
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("include_prompt", [True, False])
-def test_every_pooling_with_and_without_the_prompt(pooling: str, include_prompt: bool, tmp_path: Path) -> None:
+def test_every_pooling_with_and_without_the_prompt(
+    pooling: str, include_prompt: bool, tmp_path: Path
+) -> None:
     folder = read_model_folder(tiny_model(tmp_path / "tiny", normalise=False, max_tokens=128))
     contract = dataclasses.replace(folder.contract, pooling=pooling, include_prompt=include_prompt)
     folder = dataclasses.replace(folder, contract=contract)
@@ -69,11 +74,23 @@ def test_every_pooling_with_and_without_the_prompt(pooling: str, include_prompt:
 def test_dense_modules_after_pooling(normalise: bool, tmp_path: Path) -> None:
     path = tiny_model(tmp_path / "tiny", max_tokens=128, normalise=normalise)
     modules = json.loads((path / "modules.json").read_text())
-    for at, layer in enumerate((Dense(32, 48), Dense(48, 20, bias=False, activation_function=torch.nn.GELU())), 2):
+    for at, layer in enumerate(
+        (Dense(32, 48), Dense(48, 20, bias=False, activation_function=torch.nn.GELU())), 2
+    ):
         (path / f"{at}_Dense").mkdir()
         layer.save(str(path / f"{at}_Dense"))
-        modules.insert(at, {"idx": at, "name": f"{at}_Dense", "path": f"{at}_Dense", "type": "sentence_transformers.models.Dense"})
-    (path / "modules.json").write_text(json.dumps([module | {"idx": at} for at, module in enumerate(modules)]))
+        modules.insert(
+            at,
+            {
+                "idx": at,
+                "name": f"{at}_Dense",
+                "path": f"{at}_Dense",
+                "type": "sentence_transformers.models.Dense",
+            },
+        )
+    (path / "modules.json").write_text(
+        json.dumps([module | {"idx": at} for at, module in enumerate(modules)])
+    )
     folder = read_model_folder(path)
     assert (why_not(folder), folder.contract.dim, len(folder.projections)) == (None, 20, 2)
     assert_as_torch(folder, tokens_of(LENGTHS))
@@ -81,23 +98,39 @@ def test_dense_modules_after_pooling(normalise: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("head", ["late-interaction", "three"])
 def test_heads_over_tokens_without_torch(head: str, tmp_path: Path) -> None:
-    known = {"tokenizer_class": "BertTokenizer", "cls_token": "[CLS]", "sep_token": "[SEP]", "model_max_length": 64}
+    known = {
+        "tokenizer_class": "BertTokenizer",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "model_max_length": 64,
+    }
     new_head(tiny_model(tmp_path / "dense", tokenizer_config=known), head, to=tmp_path / "made")
     code = (
-        "import sys, warnings; warnings.simplefilter('ignore'); from nearfield.encoders.load import load_encoder; "
-        f"encoder = load_encoder({str(tmp_path / 'made')!r}); encoder.encode(['the cat'], 'document'); "
-        "encoder.encode(['the cat'], 'query'); assert not {'torch', 'transformers'} & set(sys.modules)"
+        "import sys, warnings; warnings.simplefilter('ignore'); from nearfield.encoders.load "
+        "import load_encoder; "
+        f"encoder = load_encoder({str(tmp_path / 'made')!r}); encoder.encode(['the cat'], "
+        "'document'); "
+        "encoder.encode(['the cat'], 'query'); assert not {'torch', 'transformers'} & "
+        "set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("activation", ["gelu_new", "relu", "silu", "gelu_pytorch_tanh"])
 def test_every_activation(activation: str, tmp_path: Path) -> None:
-    folder = read_model_folder(tiny_model(tmp_path / "tiny", max_tokens=128, sizes={"hidden_act": activation}))
+    folder = read_model_folder(
+        tiny_model(tmp_path / "tiny", max_tokens=128, sizes={"hidden_act": activation})
+    )
     assert_as_torch(folder, tokens_of(LENGTHS))
 
 
-@pytest.mark.parametrize("sizes", [{"hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 1000}, {"num_attention_heads": 1}])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 1000},
+        {"num_attention_heads": 1},
+    ],
+)
 def test_sizes_that_take_several_panels_and_slices(sizes: dict[str, Any], tmp_path: Path) -> None:
     folder = read_model_folder(tiny_model(tmp_path / "tiny", max_tokens=128, sizes=sizes))
     for level in runnable():
@@ -105,7 +138,9 @@ def test_sizes_that_take_several_panels_and_slices(sizes: dict[str, Any], tmp_pa
 
 
 def test_a_vector_does_not_depend_on_its_batch(tmp_path: Path) -> None:
-    folder = read_model_folder(tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=ODD))
+    folder = read_model_folder(
+        tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=ODD)
+    )
     runtime, tokens = NativeRuntime.open(folder), tokens_of(LENGTHS)
     batch = pack(tokens, np.arange(len(LENGTHS)))
     together = runtime.embed(batch)
@@ -115,8 +150,14 @@ def test_a_vector_does_not_depend_on_its_batch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("precision", "least"), [("bfloat16", 0.999), ("int8", 0.99)])
 @pytest.mark.parametrize("level", runnable())
-def test_lower_precisions_stay_near(precision: str, least: float, level: str, tmp_path: Path) -> None:
-    folder = read_model_folder(tiny_model(tmp_path / "tiny", kind="electra", max_tokens=128, sizes=ODD | {"embedding_size": 20}))
+def test_lower_precisions_stay_near(
+    precision: str, least: float, level: str, tmp_path: Path
+) -> None:
+    folder = read_model_folder(
+        tiny_model(
+            tmp_path / "tiny", kind="electra", max_tokens=128, sizes=ODD | {"embedding_size": 20}
+        )
+    )
     batch = pack(tokens_of(LENGTHS), np.arange(len(LENGTHS)))
     exact = NativeRuntime.open(folder).embed(batch)
     runtime = NativeRuntime.open(folder, precision=precision, level=level)
@@ -127,14 +168,17 @@ def test_lower_precisions_stay_near(precision: str, least: float, level: str, tm
 def test_an_empty_batch_and_an_empty_sequence(tmp_path: Path) -> None:
     runtime = NativeRuntime.open(read_model_folder(tiny_model(tmp_path / "tiny")))
     assert runtime.embed(pack(tokens_of([]), np.arange(0))).shape == (0, 32)
-    np.testing.assert_array_equal(runtime.embed(pack(tokens_of([0, 0]), np.arange(2))), np.zeros((2, 32)))
+    np.testing.assert_array_equal(
+        runtime.embed(pack(tokens_of([0, 0]), np.arange(2))), np.zeros((2, 32))
+    )
 
 
 def test_ids_and_places_that_the_model_lacks_are_refused(tmp_path: Path) -> None:
     runtime = NativeRuntime.open(read_model_folder(tiny_model(tmp_path / "tiny")))
     strange = tokens_of([3, 4])
     strange.ids[5] = 99_999
-    with pytest.raises(InputError, match="token 2 of a batch has id 99999"):  # the longer sequence comes first
+    # the longer sequence comes first
+    with pytest.raises(InputError, match="token 2 of a batch has id 99999"):
         runtime.embed(pack(strange, np.arange(2)))
     with pytest.raises(InputError, match="130 places; does the tokeniser belong to the model"):
         runtime.embed(pack(tokens_of([131]), np.arange(1)))
@@ -149,9 +193,16 @@ def test_buckets_of_distance_are_mpnets() -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_checkpoints_of_other_types_prefixes_and_names(dtype: torch.dtype, tmp_path: Path) -> None:
     path = tiny_model(tmp_path / "tiny")
-    weights = {f"bert.{name}": weight.to(dtype) for name, weight in load_file(path / "model.safetensors").items()}
+    weights = {
+        f"bert.{name}": weight.to(dtype)
+        for name, weight in load_file(path / "model.safetensors").items()
+    }
     for name in [name for name in weights if "attention.output.LayerNorm" in name]:
-        weights[name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")] = weights.pop(name)
+        weights[
+            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+                "LayerNorm.bias", "LayerNorm.beta"
+            )
+        ] = weights.pop(name)
     save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
     assert_as_torch(read_model_folder(path), tokens_of(LENGTHS[:8]))
 
@@ -159,7 +210,10 @@ def test_checkpoints_of_other_types_prefixes_and_names(dtype: torch.dtype, tmp_p
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"model_type": "modernbert"}, "does not run the architecture modernbert, only bert, camembert"),
+        (
+            {"model_type": "modernbert"},
+            "does not run the architecture modernbert, only bert, camembert",
+        ),
         ({"hidden_act": "mish"}, "has no activation mish, only gelu"),
         ({"position_embedding_type": "relative_key"}, "has absolute positions only"),
         ({"is_decoder": True}, "does not run decoders"),
@@ -188,13 +242,28 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=message):
             NativeRuntime.open(folder)
 
-    refused({key: value for key, value in weights.items() if key != name}, f"the weights lack bert.{name}")
-    refused(weights | {name: weights[name][:, :3].contiguous()}, r"output.dense.weight is of shape \(32, 3\); wanted \(32, 64\)")
-    refused(weights | {name: weights[name].clone().fill_(float("nan"))}, "holds NaN or infinite values")
-    refused(weights | {name: weights[name].to(torch.int32)}, "is of type I32; wanted a floating type")
+    refused(
+        {key: value for key, value in weights.items() if key != name},
+        f"the weights lack bert.{name}",
+    )
+    refused(
+        weights | {name: weights[name][:, :3].contiguous()},
+        r"output.dense.weight is of "
+        r"shape \(32, 3\); wanted \(32, 64\)",
+    )
+    refused(
+        weights | {name: weights[name].clone().fill_(float("nan"))}, "holds NaN or infinite values"
+    )
+    refused(
+        weights | {name: weights[name].to(torch.int32)}, "is of type I32; wanted a floating type"
+    )
     for cut in (0, 5, 100, len(whole) - 1):
         file.write_bytes(whole[:cut])
-        with pytest.raises(ModelError, match=r"model.safetensors: .*(could not be read|cut off or damaged)|weights lack"):
+        with pytest.raises(
+            ModelError,
+            match=r"model.safetensors: .*(could not be read|cut off or "
+            r"damaged)|weights lack",
+        ):
             NativeRuntime.open(folder)
 
 
@@ -203,5 +272,8 @@ def test_real_models_give_torchs_vectors(name: str, local_model: Callable[[str],
     folder, texts = local_model(name), nasty_texts(48)[:22]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        ours, theirs = (TextEncoder.open(folder, runtime=runtime).encode(texts, "query").vectors for runtime in ("native", "torch"))
+        ours, theirs = (
+            TextEncoder.open(folder, runtime=runtime).encode(texts, "query").vectors
+            for runtime in ("native", "torch")
+        )
     np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)

@@ -1,4 +1,6 @@
-"""The data doctor's checks by the name that `--allow` takes: where each lives, and what it examines."""
+"""The data doctor's checks by the name that `--allow` takes: where each lives, and what it
+examines.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +47,11 @@ CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 CHEAP = tuple(
-    name for name in CHECKS if "near-" not in name and name not in ("similar-queries-across-splits", "false-negatives", "easy-queries")
+    name
+    for name in CHECKS
+    if "near-" not in name
+    and name not in ("similar-queries-across-splits", "false-negatives", "easy-queries")
 )
-"""The checks that compare no texts with all others: what a measurement can afford to ask before it."""
+"""The checks that compare no texts with all others: what a measurement can afford to ask
+before it.
+"""

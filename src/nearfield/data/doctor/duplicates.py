@@ -9,30 +9,54 @@ from nearfield.data.doctor.subject import ModelFacts, Subject, first_of_each
 from nearfield.data.doctor.words import Rows
 from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
 
-LARGE = 0.1  # from this share of copies on, rankings are filled with them and unjudged copies of positives count as wrong
+# from this share of copies on, rankings are filled with them and unjudged copies of positives count
+# as wrong
+LARGE = 0.1
 
 
 def duplicate_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Documents equal to an earlier one but for case and blanks; an error from 10 % of the corpus on."""
+    """Documents equal to an earlier one but for case and blanks; an error from 10 % of the corpus
+    on.
+    """
     first = first_of_each(subject.document_keys)
     copies = np.flatnonzero(first != np.arange(len(first)))
     if not len(copies):
         return None
-    example = f"{subject.show_document(int(copies[0]))} equals {subject.name_document(int(first[copies[0]]))}"
+    example = (
+        f"{subject.show_document(int(copies[0]))} equals "
+        f"{subject.name_document(int(first[copies[0]]))}"
+    )
     mend = "remove the copies, or judge each copy of a positive as a positive too"
-    return Finding("duplicate-documents", severity_of(copies, len(first)), len(copies), len(first), example, mend)
+    return Finding(
+        "duplicate-documents",
+        severity_of(copies, len(first)),
+        len(copies),
+        len(first),
+        example,
+        mend,
+    )
 
 
 def near_duplicate_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Documents that share four fifths of their word triples with an earlier one; an error from 10 % of the corpus on."""
+    """Documents that share four fifths of their word triples with an earlier one; an error from 10
+    % of the corpus on.
+    """
     near, total = subject.near_documents, len(subject.documents)
     if not len(near):
         return None
     copies = np.unique(near.second)
     first, second = closest(near)
-    example = f"{subject.show_document(second)} is {near.similarity.max():.0%} {subject.show_document(first)}"
-    mend = "keep one of each, or judge them alike; split with `nearfield data split` so that they fall into one split"
-    return Finding("near-duplicate-documents", severity_of(copies, total), len(copies), total, example, mend)
+    example = (
+        f"{subject.show_document(second)} is {near.similarity.max():.0%} "
+        f"{subject.show_document(first)}"
+    )
+    mend = (
+        "keep one of each, or judge them alike; split with `nearfield data split` so that they "
+        "fall into one split"
+    )
+    return Finding(
+        "near-duplicate-documents", severity_of(copies, total), len(copies), total, example, mend
+    )
 
 
 def duplicate_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -41,20 +65,34 @@ def duplicate_queries(subject: Subject, model: ModelFacts | None) -> Finding | N
     copies = np.flatnonzero(first != np.arange(len(first)))
     if not len(copies):
         return None
-    example = f"{subject.show_query(int(copies[0]))} equals {subject.name_query(int(first[copies[0]]))}"
+    example = (
+        f"{subject.show_query(int(copies[0]))} equals {subject.name_query(int(first[copies[0]]))}"
+    )
     mend = "merge each with its copies into one query that has all their positives"
     return Finding("duplicate-queries", WARNING, len(copies), len(first), example, mend)
 
 
 def near_duplicate_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Queries that share four fifths of their words and word pairs with an earlier one: a note, as many are one template filled twice."""
+    """Queries that share four fifths of their words and word pairs with an earlier one: a note, as
+    many are one template filled twice.
+    """
     near = subject.near_queries
     if not len(near):
         return None
     first, second = closest(near)
     example = f"{subject.show_query(second)} is nearly {subject.show_query(first)}"
-    mend = "merge those that ask the same; the others hold fewer independent questions than their number says"
-    return Finding("near-duplicate-queries", NOTE, len(np.unique(near.second)), len(subject.queries), example, mend)
+    mend = (
+        "merge those that ask the same; the others hold fewer independent questions than their "
+        "number says"
+    )
+    return Finding(
+        "near-duplicate-queries",
+        NOTE,
+        len(np.unique(near.second)),
+        len(subject.queries),
+        example,
+        mend,
+    )
 
 
 def closest(near: NearPairs) -> tuple[int, int]:

@@ -19,7 +19,9 @@ __all__ = ["Check", "ModelFacts", "examine", "refuse"]
 
 
 class Check(Protocol):
-    """Looks for one fault; None where it is not there. Without a model, what depends on one is not looked for."""
+    """Looks for one fault; None where it is not there. Without a model, what depends on one is not
+    looked for.
+    """
 
     def __call__(self, subject: Subject, model: ModelFacts | None) -> Finding | None: ...
 
@@ -32,10 +34,11 @@ def examine(
     checks: Container[str] = CHECKS,
     progress: Progress = silent,
 ) -> tuple[Finding, ...]:
-    """What is wrong with `data`, for `model` where one is given: errors first, then warnings, then notes.
+    """What is wrong with `data`, for `model` where one is given: errors first, then warnings, then
+    notes.
 
-    `checks` are those that are made, `CHEAP` ones, say.
-    `first`, which is `first_found` of nearfield.index.bm25, is needed to see where words alone answer the queries.
+    `checks` are those that are made, `CHEAP` ones, say. `first`, which is `first_found` of
+    nearfield.index.bm25, is needed to see where words alone answer the queries.
     """
     kind = COLLECTION if isinstance(data, Collection) else PAIRS
     subject, found = Subject(data, first), []
@@ -56,18 +59,29 @@ def refuse(findings: Iterable[Finding], *, allow: Container[str] = ()) -> None:
     """
     for name in allow:
         if name not in CHECKS:
-            raise InputError(f"--allow {name}: the doctor has no such check.{nearest(name, CHECKS)} It has {', '.join(CHECKS)}")
-    errors = [finding for finding in findings if finding.severity == ERROR and finding.check not in allow]
+            raise InputError(
+                f"--allow {name}: the doctor has no such "
+                f"check.{nearest(name, CHECKS)} It has {', '.join(CHECKS)}"
+            )
+    errors = [
+        finding for finding in findings if finding.severity == ERROR and finding.check not in allow
+    ]
     if not errors:
         return
-    lines = [f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.mend}" for finding in errors]
+    lines = [
+        f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.mend}"
+        for finding in errors
+    ]
     allowing = " ".join(f"--allow {finding.check}" for finding in errors)
     raise DoctorRefusal(
-        f"the data would mislead whatever is trained or measured on it. {' | '.join(lines)} | To go on all the same, pass {allowing}"
+        f"the data would mislead whatever is trained or measured on it. {' | '.join(lines)} | To "
+        f"go on all the same, pass {allowing}"
     )
 
 
 def load_check(name: str) -> Check:
     """The check of this name in the registry."""
     module, function = CHECKS[name][0].split(":")
-    return cast(Check, getattr(importlib.import_module(f"nearfield.data.doctor.{module}"), function))
+    return cast(
+        Check, getattr(importlib.import_module(f"nearfield.data.doctor.{module}"), function)
+    )

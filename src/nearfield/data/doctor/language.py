@@ -8,14 +8,17 @@ from nearfield.data.doctor.subject import ModelFacts, Subject, sample
 from nearfield.types.finding import WARNING, Finding
 
 _SAMPLE = 200  # texts of each column
-_MUCH = 0.2  # of the letters; English is at .002, German and French at .05 of a vocabulary of English words
+# of the letters; English is at .002, German and French at .05 of a vocabulary of English words
+_MUCH = 0.2
 _NAMED = 4  # models and scripts in a message
 
 
 def unread_language(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Letters that the model's tokeniser has no words of, where they are a fifth or more; on an even sample of 200 texts a column.
+    """Letters that the model's tokeniser has no words of, where they are a fifth or more; on an
+    even sample of 200 texts a column.
 
-    Languages in the letters that the model knows are not told apart: a model of English reads Swahili letter for letter.
+    Languages in the letters that the model knows are not told apart: a model of English reads
+    Swahili letter for letter.
     """
     if model is None or model.unread is None:
         return None
@@ -26,7 +29,23 @@ def unread_language(subject: Subject, model: ModelFacts | None) -> Finding | Non
     count = unread.total()
     if not total or count < _MUCH * total:
         return None
-    scripts = ", ".join(f"{script.title()} {share / total:.0%}" for script, share in unread.most_common(_NAMED))
-    example = f"{scripts} of the letters are unknown to {model.contract.name} or single pieces; it was hardly trained on this script"
-    others = f": {', '.join(model.multilingual[:_NAMED])} of the catalog, say" if model.multilingual else ""
-    return Finding("unread-language", WARNING, count, total, example, f"take a model of the data's language{others}")
+    scripts = ", ".join(
+        f"{script.title()} {share / total:.0%}" for script, share in unread.most_common(_NAMED)
+    )
+    example = (
+        f"{scripts} of the letters are unknown to {model.contract.name} or single pieces; "
+        "it was hardly trained on this script"
+    )
+    others = (
+        f": {', '.join(model.multilingual[:_NAMED])} of the catalog, say"
+        if model.multilingual
+        else ""
+    )
+    return Finding(
+        "unread-language",
+        WARNING,
+        count,
+        total,
+        example,
+        f"take a model of the data's language{others}",
+    )

@@ -1,7 +1,8 @@
-"""Near-duplicate texts by MinHash and banding, each candidate verified by its true Jaccard similarity.
+"""Near-duplicate texts by MinHash and banding, each candidate verified by its true Jaccard
+similarity.
 
-Broder, "On the resemblance and containment of documents", 1997; banding as in Leskovec, Rajaraman and Ullman, "Mining of
-Massive Datasets", section 3.4.
+Broder, "On the resemblance and containment of documents", 1997; banding as in Leskovec, Rajaraman
+and Ullman, "Mining of Massive Datasets", section 3.4.
 """
 
 from __future__ import annotations
@@ -15,20 +16,27 @@ import numpy.typing as npt
 
 from nearfield.data.doctor.words import Hashes, Rows, Shingler, digests
 
-DOCUMENT_THRESHOLD, DOCUMENT_RUNS = 0.8, (3,)  # one word in 25 changed, about; word triples as they keep the order of words
-QUERY_THRESHOLD, QUERY_RUNS = 0.8, (1, 2)  # words and word pairs: triples of a six-word query would nearly all change with one word
+# one word in 25 changed, about; word triples as they keep the order of words
+DOCUMENT_THRESHOLD, DOCUMENT_RUNS = 0.8, (3,)
+# words and word pairs: triples of a six-word query would nearly all change with one word
+QUERY_THRESHOLD, QUERY_RUNS = 0.8, (1, 2)
 _BLOCK = 4096  # texts hashed at a time, if together they have
 _CHARACTERS = 1 << 23  # fewer characters than this
 _PAIRS = 1024  # pairs verified at a time
 _MISS = 0.001  # chance that a pair right at the threshold shares no band
 _HASHES = 128  # at most so many hash functions
-_BUCKET = 32  # a bucket of more texts is compared along its order and with its first text, not all with all
-_SLACK = 0.2  # candidates whose signatures agree by this much less than the threshold (four deviations) are not verified
+# a bucket of more texts is compared along its order and with its first text, not all with all
+_BUCKET = 32
+# candidates whose signatures agree by this much less than the threshold (four deviations) are not
+# verified
+_SLACK = 0.2
 
 
 @dataclass(frozen=True)
 class NearPairs:
-    """Texts that nearly agree: `first` < `second` (m,) int64 positions, ascending; `similarity` (m,) float64 Jaccard."""
+    """Texts that nearly agree: `first` < `second` (m,) int64 positions, ascending; `similarity`
+    (m,) float64 Jaccard.
+    """
 
     first: Rows
     second: Rows
@@ -39,7 +47,9 @@ class NearPairs:
 
 
 def bands_for(threshold: float) -> tuple[int, int]:
-    """Bands and rows a band that miss a pair at `threshold` once in a thousand, with the longest bands that few hashes allow."""
+    """Bands and rows a band that miss a pair at `threshold` once in a thousand, with the longest
+    bands that few hashes allow.
+    """
     rows, bands = 1, math.ceil(math.log(_MISS) / math.log(1 - threshold))
     while True:
         wanted = math.ceil(math.log(_MISS) / math.log(1 - threshold ** (rows + 1)))
@@ -49,10 +59,12 @@ def bands_for(threshold: float) -> tuple[int, int]:
 
 
 def near_duplicates(texts: Sequence[str], *, threshold: float, sizes: tuple[int, ...]) -> NearPairs:
-    """Pairs of texts whose sets of word runs (of the lengths in `sizes`) have a Jaccard similarity of `threshold` or more.
+    """Pairs of texts whose sets of word runs (of the lengths in `sizes`) have a Jaccard similarity
+    of `threshold` or more.
 
-    Each pair given is truly that similar; a pair right at the threshold is missed once in a thousand, except in buckets of
-    more than 32 texts that all look alike, where each is still paired with a neighbour. Memory is 4 bytes a hash and text.
+    Each pair given is truly that similar; a pair right at the threshold is missed once in a
+    thousand, except in buckets of more than 32 texts that all look alike, where each is still
+    paired with a neighbour. Memory is 4 bytes a hash and text.
     """
     if not 0 < threshold < 1:
         raise ValueError(f"threshold is {threshold}; wanted between 0 and 1, both excluded")
@@ -71,24 +83,38 @@ def near_duplicates(texts: Sequence[str], *, threshold: float, sizes: tuple[int,
     return NearPairs(first[kept], second[kept], similarity[kept])
 
 
-def true_jaccard(texts: Sequence[str], first: Rows, second: Rows, shingler: Shingler) -> npt.NDArray[np.float64]:
-    """Jaccard similarity of texts `first[i]` and `second[i]`: shared over all distinct shingles; 0 where both have none."""
+def true_jaccard(
+    texts: Sequence[str], first: Rows, second: Rows, shingler: Shingler
+) -> npt.NDArray[np.float64]:
+    """Jaccard similarity of texts `first[i]` and `second[i]`: shared over all distinct shingles; 0
+    where both have none.
+    """
     result = np.zeros(len(first))
     for start in range(0, len(first), _PAIRS):
         pairs = slice(start, start + _PAIRS)
         wanted = np.unique(np.concatenate([first[pairs], second[pairs]]))
         values, owner = shingler([texts[int(position)] for position in wanted])
         bounds = np.searchsorted(owner, np.arange(len(wanted) + 1))
-        sets = {int(key): frozenset(values[a:b].tolist()) for key, a, b in zip(wanted, bounds[:-1], bounds[1:], strict=True)}
-        for row, (a, b) in enumerate(zip(first[pairs].tolist(), second[pairs].tolist(), strict=True), start):
+        sets = {
+            int(key): frozenset(values[a:b].tolist())
+            for key, a, b in zip(wanted, bounds[:-1], bounds[1:], strict=True)
+        }
+        for row, (a, b) in enumerate(
+            zip(first[pairs].tolist(), second[pairs].tolist(), strict=True), start
+        ):
             shared = len(sets[a] & sets[b])
             result[row] = shared / max(1, len(sets[a]) + len(sets[b]) - shared)
     return result
 
 
-def signatures(texts: Sequence[str], shingler: Shingler, hashes: int) -> tuple[npt.NDArray[np.uint32], Rows]:
-    """MinHash signatures (p, hashes) uint32 of the texts that have words, and their positions (p,)."""
-    factors = digests(f"factor {number}" for number in range(hashes)) | np.uint64(1)  # fixed: signatures that were stored stay comparable
+def signatures(
+    texts: Sequence[str], shingler: Shingler, hashes: int
+) -> tuple[npt.NDArray[np.uint32], Rows]:
+    """MinHash signatures (p, hashes) uint32 of the texts that have words, and their
+    positions (p,).
+    """
+    # fixed: signatures that were stored stay comparable
+    factors = digests(f"factor {number}" for number in range(hashes)) | np.uint64(1)
     shifts = digests(f"shift {number}" for number in range(hashes))
     found, present = [np.zeros((0, hashes), dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
     for start, block_texts in _blocks(texts):
@@ -98,14 +124,18 @@ def signatures(texts: Sequence[str], shingler: Shingler, hashes: int) -> tuple[n
         rows, bounds = np.unique(owner, return_index=True)
         block = np.empty((len(rows), hashes), dtype=np.uint32)
         for column in range(hashes):
-            block[:, column] = np.minimum.reduceat((values * factors[column] + shifts[column]) >> np.uint64(32), bounds)
+            block[:, column] = np.minimum.reduceat(
+                (values * factors[column] + shifts[column]) >> np.uint64(32), bounds
+            )
         found.append(block)
         present.append(rows + start)
     return np.concatenate(found), np.concatenate(present)
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Position of the first text, and texts: bounded in number and in characters, so that memory is."""
+    """Position of the first text, and texts: bounded in number and in characters, so that memory
+    is.
+    """
     block: list[str] = []
     characters = 0
     for position, text in enumerate(texts):
@@ -119,7 +149,9 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
 def _band_keys(band: npt.NDArray[np.uint32]) -> Hashes:
     keys = np.zeros(len(band), dtype=np.uint64)
     for column in band.T:
-        keys = (keys ^ (keys >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + column.astype(np.uint64)
+        keys = (keys ^ (keys >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + column.astype(
+            np.uint64
+        )
     return keys
 
 
@@ -130,7 +162,8 @@ def _bucket_pairs(keys: Hashes, count: int) -> Rows:
     starts, ends = np.concatenate([[0], bounds]), np.concatenate([bounds, [len(keys)]])
     sizes = ends - starts
     found = [np.zeros(0, dtype=np.int64)]
-    for size in np.unique(sizes[(sizes > 1) & (sizes <= _BUCKET)]):  # ascending rows within a bucket: the sort is stable
+    # ascending rows within a bucket: the sort is stable
+    for size in np.unique(sizes[(sizes > 1) & (sizes <= _BUCKET)]):
         members = order[starts[sizes == size][:, None] + np.arange(size)]
         left, right = np.triu_indices(int(size), 1)
         found.append((members[:, left] * count + members[:, right]).ravel())
@@ -140,7 +173,9 @@ def _bucket_pairs(keys: Hashes, count: int) -> Rows:
     return np.concatenate(found)
 
 
-def _agreement(signatures: npt.NDArray[np.uint32], left: Rows, right: Rows) -> npt.NDArray[np.float64]:
+def _agreement(
+    signatures: npt.NDArray[np.uint32], left: Rows, right: Rows
+) -> npt.NDArray[np.float64]:
     """Share of hashes that agree, an estimate of the Jaccard similarity, of each pair of rows."""
     shares = np.empty(len(left))
     for start in range(0, len(left), _BLOCK):

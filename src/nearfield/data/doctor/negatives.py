@@ -18,20 +18,32 @@ _SENTENCE = 4  # a query of fewer words stands in many texts anyway
 
 
 def false_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Queries with an unjudged document that equals or nearly equals one of their positives: finding it counts as wrong."""
+    """Queries with an unjudged document that equals or nearly equals one of their positives:
+    finding it counts as wrong.
+    """
     judged = subject.judged
     group = first_of_each(subject.document_keys)
     members, neighbours = defaultdict(list), defaultdict(list)
     for row, first in enumerate(group.tolist()):
         members[first].append(row)
-    for one, other in zip(subject.near_documents.first.tolist(), subject.near_documents.second.tolist(), strict=True):
+    for one, other in zip(
+        subject.near_documents.first.tolist(), subject.near_documents.second.tolist(), strict=True
+    ):
         neighbours[one].append(other)
         neighbours[other].append(one)
     seen = set(zip(judged.query.tolist(), judged.document.tolist(), strict=True))
     wrong: dict[int, tuple[int, int]] = {}
-    for query, document in zip(judged.query[judged.positive].tolist(), judged.document[judged.positive].tolist(), strict=True):
+    for query, document in zip(
+        judged.query[judged.positive].tolist(),
+        judged.document[judged.positive].tolist(),
+        strict=True,
+    ):
         if query not in wrong:
-            alike = (row for first in (int(group[document]), *neighbours[int(group[document])]) for row in members[first])
+            alike = (
+                row
+                for first in (int(group[document]), *neighbours[int(group[document])])
+                for row in members[first]
+            )
             unjudged = next((row for row in alike if (query, row) not in seen), None)
             if unjudged is not None:
                 wrong[query] = document, unjudged
@@ -39,17 +51,35 @@ def false_negatives(subject: Subject, model: ModelFacts | None) -> Finding | Non
         return None
     query, (document, unjudged) = next(iter(wrong.items()))
     unjudged_name, positive = subject.name_document(unjudged), subject.show_document(document)
-    example = f"{subject.show_query(query)}: {unjudged_name} is not judged and nearly equals its positive {positive}"
+    example = (
+        f"{subject.show_query(query)}: {unjudged_name} is not judged and nearly equals its "
+        f"positive {positive}"
+    )
     total = len(np.unique(judged.query[judged.positive]))
-    return Finding("false-negatives", WARNING, len(wrong), total, example, "judge these documents too, or remove the near-duplicates")
+    return Finding(
+        "false-negatives",
+        WARNING,
+        len(wrong),
+        total,
+        example,
+        "judge these documents too, or remove the near-duplicates",
+    )
 
 
 def query_is_document(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Queries that are their own positive, word for word: nothing is learnt from them, and nothing measured; an error from 90 % on."""
+    """Queries that are their own positive, word for word: nothing is learnt from them, and nothing
+    measured; an error from 90 % on.
+    """
     if _scored(subject):
         return None
     judged = subject.judged
-    pairs = list(zip(judged.query[judged.positive].tolist(), judged.document[judged.positive].tolist(), strict=True))
+    pairs = list(
+        zip(
+            judged.query[judged.positive].tolist(),
+            judged.document[judged.positive].tolist(),
+            strict=True,
+        )
+    )
     wrong = [pair for pair in pairs if _equal(subject.queries[pair[0]], subject.documents[pair[1]])]
     if not wrong:
         return None
@@ -60,14 +90,18 @@ def query_is_document(subject: Subject, model: ModelFacts | None) -> Finding | N
 
 
 def query_in_document(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Positives that contain their query (of four words or more) word for word, where most do; on an even sample of 2,000."""
+    """Positives that contain their query (of four words or more) word for word, where most do; on
+    an even sample of 2,000.
+    """
     if _scored(subject):
         return None
     judged = subject.judged
     rows = np.flatnonzero(judged.positive)
     rows = rows[sample(len(rows), _SAMPLE)]
     found = []
-    for query, document in zip(judged.query[rows].tolist(), judged.document[rows].tolist(), strict=True):
+    for query, document in zip(
+        judged.query[rows].tolist(), judged.document[rows].tolist(), strict=True
+    ):
         text, whole = normalised(subject.queries[query]), normalised(subject.documents[document])
         if len(text.split()) >= _SENTENCE and text in whole and text != whole:
             found.append((query, document))

@@ -13,45 +13,89 @@ from nearfield.types.finding import NOTE, WARNING, Finding
 
 
 def own_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Queries with the id of a document that is not judged relevant to them, which is left out of their rankings.
+    """Queries with the id of a document that is not judged relevant to them, which is left out of
+    their rankings.
 
-    A note where the query stands in it; a warning where one has another text: then ids may only have been numbered alike.
+    A note where the query stands in it; a warning where one has another text: then ids may only
+    have been numbered alike.
     """
     own = _own(subject)
     found = np.flatnonzero(own >= 0)
     if not len(found):
         return None
-    other = [row for row in found.tolist() if normalised(subject.queries[row]) not in normalised(subject.documents[int(own[row])])]
+    other = [
+        row
+        for row in found.tolist()
+        if normalised(subject.queries[row]) not in normalised(subject.documents[int(own[row])])
+    ]
     if other:
-        example = f"{subject.show_query(other[0])} has the id of {subject.show_document(int(own[other[0]]))}"
-        mend = "the document is left out of its query's ranking: give the queries other ids where they are not these"
+        example = (
+            f"{subject.show_query(other[0])} has the id of "
+            f"{subject.show_document(int(own[other[0]]))}"
+        )
+        mend = (
+            "the document is left out of its query's ranking: give the queries other ids where "
+            "they are not these"
+        )
         return Finding("own-documents", WARNING, len(other), len(own), example, mend)
     mend = "nothing: the document is left out of the ranking of its query, as BEIR does"
-    return Finding("own-documents", NOTE, len(found), len(own), f"{subject.show_query(int(found[0]))} is a document, too", mend)
+    return Finding(
+        "own-documents",
+        NOTE,
+        len(found),
+        len(own),
+        f"{subject.show_query(int(found[0]))} is a document, too",
+        mend,
+    )
 
 
 def queries_among_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Queries whose text is a document's of another id that is not judged relevant: the query finds itself, which counts as wrong."""
+    """Queries whose text is a document's of another id that is not judged relevant: the query finds
+    itself, which counts as wrong.
+    """
     keys, texts = digests(map(normalised, subject.queries)), subject.document_keys
     alike = defaultdict(list)
     for document in np.flatnonzero(np.isin(texts, keys)).tolist():
         alike[int(texts[document])].append(document)
     judged, own = subject.judged, _own(subject)
-    relevant = set(zip(judged.query[judged.positive].tolist(), judged.document[judged.positive].tolist(), strict=True))
+    relevant = set(
+        zip(
+            judged.query[judged.positive].tolist(),
+            judged.document[judged.positive].tolist(),
+            strict=True,
+        )
+    )
     wrong = []
     for query in np.unique(judged.query[judged.positive]).tolist():
-        others = [at for at in alike[int(keys[query])] if at != own[query] and (query, at) not in relevant]
+        others = [
+            at for at in alike[int(keys[query])] if at != own[query] and (query, at) not in relevant
+        ]
         wrong += [(query, others[0])] if others and normalised(subject.queries[query]) else []
     if not wrong:
         return None
     query, document = wrong[0]
-    example = f"{subject.show_query(query)} is {subject.name_document(document)}, too, which is not judged relevant"
-    mend = "give the query the id of its document, so that its rankings leave it out, or judge or remove the document"
-    return Finding("queries-among-documents", WARNING, len(wrong), len(np.unique(judged.query[judged.positive])), example, mend)
+    example = (
+        f"{subject.show_query(query)} is {subject.name_document(document)}, too, which is "
+        "not judged relevant"
+    )
+    mend = (
+        "give the query the id of its document, so that its rankings leave it out, or judge or "
+        "remove the document"
+    )
+    return Finding(
+        "queries-among-documents",
+        WARNING,
+        len(wrong),
+        len(np.unique(judged.query[judged.positive])),
+        example,
+        mend,
+    )
 
 
 def _own(subject: Subject) -> Rows:
-    """(queries,) the position of the document of the query's own id, -1 where there is none and where it is judged relevant."""
+    """(queries,) the position of the document of the query's own id, -1 where there is none and
+    where it is judged relevant.
+    """
     assert isinstance(subject.data, Collection)
     own = positions(subject.data.queries["id"], subject.data.documents["id"])
     judged = subject.judged

@@ -31,9 +31,14 @@ def duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding | Non
     if not len(copies):
         return None
     row = int(copies[0])
-    example = f"{subject.show_query(row)} with {shorten(subject.documents[row])} repeats row {first[row] + 1}"
+    example = (
+        f"{subject.show_query(row)} with {shorten(subject.documents[row])} repeats row "
+        f"{first[row] + 1}"
+    )
     mend = "remove the repeated rows; in a batch, each makes its copy's positive a negative"
-    return Finding("duplicate-pairs", severity_of(copies, len(first)), len(copies), len(first), example, mend)
+    return Finding(
+        "duplicate-pairs", severity_of(copies, len(first)), len(copies), len(first), example, mend
+    )
 
 
 def near_duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -43,17 +48,32 @@ def near_duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding 
     near = near_duplicates(joined, threshold=_JOINED_THRESHOLD, sizes=DOCUMENT_RUNS)
     first, second = rows[near.first], rows[near.second]
     alike = true_jaccard(subject.queries, first, second, Shingler(QUERY_RUNS)) >= QUERY_THRESHOLD
-    alike &= true_jaccard(subject.documents, first, second, Shingler(DOCUMENT_RUNS)) >= DOCUMENT_THRESHOLD
+    alike &= (
+        true_jaccard(subject.documents, first, second, Shingler(DOCUMENT_RUNS))
+        >= DOCUMENT_THRESHOLD
+    )
     if not alike.any():
         return None
     one, other = int(first[alike][0]), int(second[alike][0])
-    example = f"{subject.show_query(other)} is nearly {subject.show_query(one)}, and so are their positives"
+    example = (
+        f"{subject.show_query(other)} is nearly {subject.show_query(one)}, and so are their "
+        "positives"
+    )
     count = len(np.unique(second[alike]))
-    return Finding("near-duplicate-pairs", WARNING, count, len(subject.queries), example, "keep one of each pair of rows that say the same")
+    return Finding(
+        "near-duplicate-pairs",
+        WARNING,
+        count,
+        len(subject.queries),
+        example,
+        "keep one of each pair of rows that say the same",
+    )
 
 
 def repeated_positives(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Positives that stand under several queries: each is a false negative when both rows meet in a batch."""
+    """Positives that stand under several queries: each is a false negative when both rows meet in a
+    batch.
+    """
     if _pairs(subject).scored:
         return None
     distinct = np.unique(first_of_each(_row_keys(subject)))
@@ -63,7 +83,10 @@ def repeated_positives(subject: Subject, model: ModelFacts | None) -> Finding | 
         return None
     row = int(distinct[again[0]])
     example = f"{subject.show_document(row)} is also the positive of row {first[again[0]] + 1}"
-    mend = "mask equal positives in the batch (`nearfield tune` does), or make a collection of the pairs"
+    mend = (
+        "mask equal positives in the batch (`nearfield tune` does), or make a collection of "
+        "the pairs"
+    )
     return Finding("repeated-positives", NOTE, len(again), len(subject.documents), example, mend)
 
 
@@ -75,12 +98,27 @@ def positive_among_negatives(subject: Subject, model: ModelFacts | None) -> Find
         return None
     texts = pc.list_flatten(negatives).to_pylist()
     positives = np.unique(_joined(subject.query_keys, digests(map(wording, subject.documents))))
-    wrong = np.flatnonzero(np.isin(_joined(subject.query_keys[rows], digests(wording(text or "") for text in texts)), positives))
+    wrong = np.flatnonzero(
+        np.isin(
+            _joined(subject.query_keys[rows], digests(wording(text or "") for text in texts)),
+            positives,
+        )
+    )
     if not len(wrong):
         return None
-    example = f"{subject.show_query(int(rows[wrong[0]]))} has {shorten(texts[int(wrong[0])] or '')} as positive and as negative"
+    example = (
+        f"{subject.show_query(int(rows[wrong[0]]))} has "
+        f"{shorten(texts[int(wrong[0])] or '')} as positive and as negative"
+    )
     count = len(np.unique(rows[wrong]))
-    return Finding("positive-among-negatives", WARNING, count, len(subject.queries), example, "remove these negatives")
+    return Finding(
+        "positive-among-negatives",
+        WARNING,
+        count,
+        len(subject.queries),
+        example,
+        "remove these negatives",
+    )
 
 
 def no_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -92,9 +130,21 @@ def no_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
         return None
     if len(without) == len(counts):
         mend = "mine hard negatives, or train on the other rows' positives alone"
-        return Finding("no-negatives", NOTE, len(without), len(counts), "no row has a negative", mend)
-    mend = "mine negatives for these rows too, or take all negatives out, so that all rows are trained on alike"
-    return Finding("no-negatives", WARNING, len(without), len(counts), subject.show_query(int(without[0])), mend)
+        return Finding(
+            "no-negatives", NOTE, len(without), len(counts), "no row has a negative", mend
+        )
+    mend = (
+        "mine negatives for these rows too, or take all negatives out, so that all rows are "
+        "trained on alike"
+    )
+    return Finding(
+        "no-negatives",
+        WARNING,
+        len(without),
+        len(counts),
+        subject.show_query(int(without[0])),
+        mend,
+    )
 
 
 def contradictory_scores(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -108,8 +158,18 @@ def contradictory_scores(subject: Subject, model: ModelFacts | None) -> Finding 
     if not len(wrong):
         return None
     row = int(wrong[0])
-    example = f"{subject.show_query(row)} has score {scores[row]:g}, row {first[row] + 1} says {scores[first[row]]:g}"
-    return Finding("contradictory-scores", WARNING, len(wrong), len(first), example, "keep one row of each, with the mean score")
+    example = (
+        f"{subject.show_query(row)} has score {scores[row]:g}, row {first[row] + 1} says "
+        f"{scores[first[row]]:g}"
+    )
+    return Finding(
+        "contradictory-scores",
+        WARNING,
+        len(wrong),
+        len(first),
+        example,
+        "keep one row of each, with the mean score",
+    )
 
 
 def _pairs(subject: Subject) -> Pairs:

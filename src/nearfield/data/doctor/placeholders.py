@@ -1,4 +1,6 @@
-"""Cells that a program printed for something else than a text: for a value that was missing, or for a list."""
+"""Cells that a program printed for something else than a text: for a value that was missing, or for
+a list.
+"""
 
 from __future__ import annotations
 
@@ -19,35 +21,58 @@ _LIST = r"(?s)^\s*\[\s*(?:'.*'|\".*\")\s*\]\s*$"
 
 
 def missing_value_texts(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Texts such as "nan" or "NULL"; an error where two judged pairs have one: rows that have nothing in common then share a text."""
+    """Texts such as "nan" or "NULL"; an error where two judged pairs have one: rows that have
+    nothing in common then share a text.
+    """
     markers = pa.array(sorted(MISSING))
-    marked = _marked(subject, lambda column: pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), value_set=markers))
+    marked = _marked(
+        subject,
+        lambda column: pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), value_set=markers),
+    )
     judged = subject.judged
     query, document = judged.query[judged.positive], judged.document[judged.positive]
     joined = int((marked[0][query] | marked[1][document]).sum()) if len(query) else 0
-    mend = "leave out the rows whose text was missing, or restore it; these look like missing values that were written as words"
+    mend = (
+        "leave out the rows whose text was missing, or restore it; these look like missing "
+        "values that were written as words"
+    )
     return _finding("missing-value-texts", ERROR if joined > 1 else WARNING, subject, marked, mend)
 
 
 def printed_lists(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Texts such as "['a', 'b']": a list that a program printed into a cell, and that is one text now."""
+    """Texts such as "['a', 'b']": a list that a program printed into a cell, and that is one text
+    now.
+    """
     marked = _marked(subject, lambda column: pc.match_substring_regex(column, _LIST))
-    mend = "write lists as lists, in a JSON lines or Parquet file; each of these counts as one text, brackets and all"
+    mend = (
+        "write lists as lists, in a JSON lines or Parquet file; each of these counts as one "
+        "text, brackets and all"
+    )
     return _finding("printed-lists", WARNING, subject, marked, mend)
 
 
-def _marked(subject: Subject, of: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> tuple[Mask, Mask, Mask]:
+def _marked(
+    subject: Subject, of: Callable[[pa.ChunkedArray], pa.ChunkedArray]
+) -> tuple[Mask, Mask, Mask]:
     """Which queries, documents, and negatives that stand beside pairs `of` marks."""
     data = subject.data
     if isinstance(data, Collection):
         columns = (data.queries["text"], data.documents["text"], pa.chunked_array([], pa.string()))
     else:
-        columns = (data.table["query"], data.table["positive"], pc.list_flatten(data.table["negatives"]))
-    query, document, negative = (np.asarray(pc.fill_null(of(column), False), dtype=bool) for column in columns)
+        columns = (
+            data.table["query"],
+            data.table["positive"],
+            pc.list_flatten(data.table["negatives"]),
+        )
+    query, document, negative = (
+        np.asarray(pc.fill_null(of(column), False), dtype=bool) for column in columns
+    )
     return query, document, negative
 
 
-def _finding(check: str, severity: str, subject: Subject, marked: tuple[Mask, Mask, Mask], mend: str) -> Finding | None:
+def _finding(
+    check: str, severity: str, subject: Subject, marked: tuple[Mask, Mask, Mask], mend: str
+) -> Finding | None:
     query, document, negative = (np.flatnonzero(part) for part in marked)
     count = len(query) + len(document) + len(negative)
     if not count:

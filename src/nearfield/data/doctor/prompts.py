@@ -20,7 +20,9 @@ _SHORT = 5  # a shorter prompt is too likely to be the text's own beginning
 
 @dataclass(frozen=True)
 class Family:
-    """Models trained with role prompts: `names` matches their lower-cased names; a role with "" has no prompt."""
+    """Models trained with role prompts: `names` matches their lower-cased names; a role with "" has
+    no prompt.
+    """
 
     title: str
     names: re.Pattern[str]
@@ -35,15 +37,26 @@ class Family:
 @cache
 def families() -> tuple[Family, ...]:
     """The families in prompts.toml."""
-    table = tomllib.loads(files("nearfield.data.doctor").joinpath("prompts.toml").read_text(encoding="utf-8"))
-    return tuple(Family(row["title"], re.compile(row["names"]), row.get("query", ""), row.get("document", "")) for row in table["family"])
+    table = tomllib.loads(
+        files("nearfield.data.doctor").joinpath("prompts.toml").read_text(encoding="utf-8")
+    )
+    return tuple(
+        Family(
+            row["title"], re.compile(row["names"]), row.get("query", ""), row.get("document", "")
+        )
+        for row in table["family"]
+    )
 
 
 def missing_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """The model's family was trained with prompts, its contract has none for a role, and the texts do not carry them either."""
+    """The model's family was trained with prompts, its contract has none for a role, and the texts
+    do not carry them either.
+    """
     if model is None:
         return None
-    family = next((known for known in families() if known.names.search(model.contract.name.lower())), None)
+    family = next(
+        (known for known in families() if known.names.search(model.contract.name.lower())), None
+    )
     if family is None:
         return None
     for role, texts in ((QUERY, subject.queries), (DOCUMENT, subject.documents)):
@@ -51,15 +64,26 @@ def missing_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None
         carried = len(_carrying(texts, prompt)) >= _MANY * min(_SAMPLE, len(texts))
         if not prompt or not len(texts) or model.contract.prompt(role).strip() or carried:
             continue
-        example = f"{family.title} models put {prompt!r} before each {role}; the contract of {model.contract.name} has no {role} prompt"
-        mend = f"state the {role} prompt in the model's config_sentence_transformers.json or nearfield.json"
+        example = (
+            f"{family.title} models put {prompt!r} before each {role}; the contract of "
+            f"{model.contract.name} has no {role} prompt"
+        )
+        mend = (
+            f"state the {role} prompt in the model's config_sentence_transformers.json or "
+            "nearfield.json"
+        )
         return Finding("missing-prompt", WARNING, len(texts), len(texts), example, mend)
     return None
 
 
 def carried_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Texts that begin with a role prompt: the model's own, which they would get twice, or another family's, which misleads it."""
-    for role, texts, show in ((QUERY, subject.queries, subject.show_query), (DOCUMENT, subject.documents, subject.show_document)):
+    """Texts that begin with a role prompt: the model's own, which they would get twice, or another
+    family's, which misleads it.
+    """
+    for role, texts, show in (
+        (QUERY, subject.queries, subject.show_query),
+        (DOCUMENT, subject.documents, subject.show_document),
+    ):
         own = model.contract.prompt(role) if model is not None else ""
         asked = min(_SAMPLE, len(texts))
         for prompt in dict.fromkeys([own, *(family.prompt(role) for family in families())]):
@@ -67,18 +91,36 @@ def carried_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None
             if asked and len(rows) >= _MANY * asked:
                 if model is not None and not own and _is_wanted(model, role, prompt):
                     continue
-                twice = "the model puts it there itself, so they would have it twice" if prompt == own else "it is a prompt, not text"
+                twice = (
+                    "the model puts it there itself, so they would have it twice"
+                    if prompt == own
+                    else "it is a prompt, not text"
+                )
                 example = f"{show(rows[0])} begins with {prompt!r}; {twice}"
-                mend = f"cut {prompt!r} off each {role}; the model's contract says which prompt it gets"
+                mend = (
+                    f"cut {prompt!r} off each {role}; the model's contract says which prompt "
+                    "it gets"
+                )
                 return Finding("carried-prompt", WARNING, len(rows), asked, example, mend)
     return None
 
 
 def _is_wanted(model: ModelFacts, role: Role, prompt: str) -> bool:
-    """Whether the model's family wants this prompt, so that texts which carry it make up for a contract without it."""
-    return any(family.names.search(model.contract.name.lower()) and family.prompt(role) == prompt for family in families())
+    """Whether the model's family wants this prompt, so that texts which carry it make up for a
+    contract without it.
+    """
+    return any(
+        family.names.search(model.contract.name.lower()) and family.prompt(role) == prompt
+        for family in families()
+    )
 
 
 def _carrying(texts: Sequence[str], prompt: str) -> list[int]:
-    """Positions, on an even sample of 1,000, of the texts that begin with `prompt`, blanks at its end aside."""
-    return [row for row in sample(len(texts), _SAMPLE).tolist() if texts[row].startswith(prompt.rstrip())]
+    """Positions, on an even sample of 1,000, of the texts that begin with `prompt`, blanks at its
+    end aside.
+    """
+    return [
+        row
+        for row in sample(len(texts), _SAMPLE).tolist()
+        if texts[row].startswith(prompt.rstrip())
+    ]

@@ -16,10 +16,18 @@ def small_splits(subject: Subject, model: ModelFacts | None) -> Finding | None:
     judged = subject.judged
     if not judged.trained.any():
         return None
-    sizes = {name: len(np.unique(judged.query[judged.positive & (judged.split == code)])) for code, name in enumerate(judged.splits)}
+    sizes = {
+        name: len(np.unique(judged.query[judged.positive & (judged.split == code)]))
+        for code, name in enumerate(judged.splits)
+    }
     small = {name: sizes[name] for name in _DECIDE if 0 < sizes.get(name, 0) < ENOUGH}
     if not small:
         return None
-    example = "; ".join(f"{name} has {count} queries and {_DECIDE[name]}" for name, count in small.items())
-    mend = f"give each at least {ENOUGH} queries: more judged queries, or larger shares with `nearfield data split --fractions`"
+    example = "; ".join(
+        f"{name} has {count} queries and {_DECIDE[name]}" for name, count in small.items()
+    )
+    mend = (
+        f"give each at least {ENOUGH} queries: more judged queries, or larger shares with "
+        "`nearfield data split --fractions`"
+    )
     return Finding("small-splits", WARNING, sum(small.values()), sum(sizes.values()), example, mend)

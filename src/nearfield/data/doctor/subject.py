@@ -1,4 +1,6 @@
-"""The data as the checks see it: two columns of texts and what joins them, each costly view computed once."""
+"""The data as the checks see it: two columns of texts and what joins them, each costly view
+computed once.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,18 @@ from nearfield.data.texts import Texts
 from nearfield.types.contract import Contract
 
 First = Callable[[Sequence[str], Sequence[str]], Rows]
-"""`first(documents, queries)`: (queries,) the position of the document that words alone rank first, -1 where they find none."""
+"""`first(documents, queries)`: (queries,) the position of the document that words alone rank first,
+-1 where they find none.
+"""
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the doctor asks of a model: its contract, and `count_tokens(texts)` -> (n,) tokens, special ones included, uncut.
+    """What the doctor asks of a model: its contract, and `count_tokens(texts)` -> (n,) tokens,
+    special ones included, uncut.
 
-    `unread(texts)` counts the letters that its tokeniser does not know, by script, and all letters; `multilingual` names other models.
+    `unread(texts)` counts the letters that its tokeniser does not know, by script, and all letters;
+    `multilingual` names other models.
     """
 
     contract: Contract
@@ -42,7 +48,9 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class Judged:
-    """Judgements as positions: `query`, `document` (n,) int64, -1 where the id is unknown; `relevance` (n,); `split` (n,) into `splits`."""
+    """Judgements as positions: `query`, `document` (n,) int64, -1 where the id is unknown;
+    `relevance` (n,); `split` (n,) into `splits`.
+    """
 
     query: Rows
     document: Rows
@@ -58,11 +66,15 @@ class Judged:
     @cached_property
     def trained(self) -> npt.NDArray[np.bool_]:
         """Where the judgement's split is trained on: its name begins with `train`."""
-        return np.isin(self.split, [code for code, name in enumerate(self.splits) if name.casefold().startswith("train")])
+        return np.isin(
+            self.split,
+            [code for code, name in enumerate(self.splits) if name.casefold().startswith("train")],
+        )
 
 
 class Subject:
-    """Queries, documents and judgements of a collection, or of pairs: there row i judges query i to document i.
+    """Queries, documents and judgements of a collection, or of pairs: there row i judges query i to
+    document i.
 
     `first` ranks by words alone, where that is to be looked at.
     """
@@ -74,11 +86,19 @@ class Subject:
 
     def name_query(self, position: int) -> str:
         """How an example calls this query."""
-        return f"query {self.data.query_ids[position]!r}" if isinstance(self.data, Collection) else f"row {position + 1}"
+        return (
+            f"query {self.data.query_ids[position]!r}"
+            if isinstance(self.data, Collection)
+            else f"row {position + 1}"
+        )
 
     def name_document(self, position: int) -> str:
         """How an example calls this document."""
-        return f"document {self.data.document_ids[position]!r}" if isinstance(self.data, Collection) else f"row {position + 1}"
+        return (
+            f"document {self.data.document_ids[position]!r}"
+            if isinstance(self.data, Collection)
+            else f"row {position + 1}"
+        )
 
     def show_query(self, position: int) -> str:
         """The query's name and the start of its text."""
@@ -93,36 +113,61 @@ class Subject:
         """All judgements, with ids turned into positions."""
         if not isinstance(self.data, Collection):
             rows = np.arange(len(self.queries))
-            return Judged(rows, rows, np.ones(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64), ("",))
+            return Judged(
+                rows,
+                rows,
+                np.ones(len(rows), dtype=np.int64),
+                np.zeros(len(rows), dtype=np.int64),
+                ("",),
+            )
         table, splits = self.data.judgements, self.data.splits
         relevance = np.asarray(pc.fill_null(table["relevance"], 0).to_numpy(), dtype=np.int64)
-        query, document = positions(table["query"], self.data.queries["id"]), positions(table["document"], self.data.documents["id"])
-        return Judged(query, document, relevance, positions(table["split"], pa.array(splits, pa.string())), splits)
+        query, document = (
+            positions(table["query"], self.data.queries["id"]),
+            positions(table["document"], self.data.documents["id"]),
+        )
+        return Judged(
+            query,
+            document,
+            relevance,
+            positions(table["split"], pa.array(splits, pa.string())),
+            splits,
+        )
 
     @cached_property
     def document_keys(self) -> Hashes:
-        """Equal where two documents are equal but for case and blanks; empty ones, which are another finding's, equal none."""
+        """Equal where two documents are equal but for case and blanks; empty ones, which are
+        another finding's, equal none.
+        """
         return _empty_apart(map(normalised, self.documents))
 
     @cached_property
     def query_keys(self) -> Hashes:
-        """Equal where two queries are equal but for case, blanks and punctuation; empty ones equal none."""
+        """Equal where two queries are equal but for case, blanks and punctuation; empty ones equal
+        none.
+        """
         return _empty_apart(map(wording, self.queries))
 
     @cached_property
     def near_documents(self) -> NearPairs:
-        """Near-duplicates among the distinct documents (the first of each exact group stands for it)."""
+        """Near-duplicates among the distinct documents (the first of each exact group stands for
+        it).
+        """
         return _near_among(self.documents, self.document_keys, DOCUMENT_THRESHOLD, DOCUMENT_RUNS)
 
     @cached_property
     def near_queries(self) -> NearPairs:
-        """Near-duplicates among the distinct queries (the first of each exact group stands for it)."""
+        """Near-duplicates among the distinct queries (the first of each exact group stands
+        for it).
+        """
         return _near_among(self.queries, self.query_keys, QUERY_THRESHOLD, QUERY_RUNS)
 
 
 def positions(values: pa.ChunkedArray, known: pa.ChunkedArray | pa.Array) -> Rows:
     """Where each value stands in `known`, -1 where it does not: (n,) int64."""
-    return np.asarray(pc.fill_null(pc.index_in(values, value_set=known), -1).to_numpy(), dtype=np.int64)
+    return np.asarray(
+        pc.fill_null(pc.index_in(values, value_set=known), -1).to_numpy(), dtype=np.int64
+    )
 
 
 def shorten(text: str, characters: int = 80) -> str:
@@ -132,14 +177,22 @@ def shorten(text: str, characters: int = 80) -> str:
 
 
 def first_of_each(keys: Hashes) -> Rows:
-    """For each row, the first row with the same key: (n,) int64; equal to the row itself where it is the first."""
+    """For each row, the first row with the same key: (n,) int64; equal to the row itself where it
+    is the first.
+    """
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     return np.asarray(first[group], dtype=np.int64)
 
 
 def sample(count: int, most: int) -> Rows:
-    """At most `most` of `count` positions, evenly spaced, so that the same data gives the same findings."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)) if count else np.zeros(0, dtype=np.int64)
+    """At most `most` of `count` positions, evenly spaced, so that the same data gives the same
+    findings.
+    """
+    return (
+        np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+        if count
+        else np.zeros(0, dtype=np.int64)
+    )
 
 
 def _near_among(texts: Texts, keys: Hashes, threshold: float, sizes: tuple[int, ...]) -> NearPairs:

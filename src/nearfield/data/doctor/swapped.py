@@ -1,8 +1,9 @@
 """Queries and documents in each other's place.
 
-Certain where the judgements' ids only fit the other way round. Else told by the texts: points for what queries are like (short,
-questions, one sentence, no source code) found in the documents' column, and against where it is found in the queries' own. No
-signal is enough alone, questions weigh most, and where both columns are alike (paraphrases, translations) nothing speaks.
+Certain where the judgements' ids only fit the other way round. Else told by the texts: points for
+what queries are like (short, questions, one sentence, no source code) found in the documents'
+column, and against where it is found in the queries' own. No signal is enough alone, questions
+weigh most, and where both columns are alike (paraphrases, translations) nothing speaks.
 """
 
 from __future__ import annotations
@@ -29,19 +30,24 @@ _QUESTION_WORD = re.compile(
 _SENTENCE_END = re.compile(r"[.!?؟।۔](?=[\s\"')\]”’]|$)|[。！？]")
 _CODE = re.compile(r"[(){}\[\]=<>_;+*/\\|&%$#@~^]")
 _CODE_SHARE = 0.05  # of characters: prose has under 2 %, source code about 10 %
-_QUERY_WORDS, _TEXT_WORDS = 40.0, 80.0  # by its median length, a column can be one of queries below the first, cannot above the second
+# by its median length, a column can be one of queries below the first, cannot above the second
+_QUERY_WORDS, _TEXT_WORDS = 40.0, 80.0
 _ASKED_WORDS = 20.0  # a longer text that begins with "when" is a statement as often as a question
 _LABEL_WORDS, _LABEL_SHARE = 4.0, 0.05  # short, few and one a query: class names, not queries
-_FITS, _MISFITS = 0.95, 0.5  # share of judgements whose ids fit swapped, and at most as they are, for a certain finding
-# Points: columns that are alike (translations, paraphrases) have under 0.8 in either direction, 26 real sets as they should be -1.6 and
-# less; premise and hypothesis, or a sentence and its compression, have 1 to 1.4 by length alone.
+# share of judgements whose ids fit swapped, and at most as they are, for a certain finding
+_FITS, _MISFITS = 0.95, 0.5
+# Points: columns that are alike (translations, paraphrases) have under 0.8 in either direction, 26
+# real sets as they should be -1.6 and less; premise and hypothesis, or a sentence and its
+# compression, have 1 to 1.4 by length alone.
 _ENOUGH, _ENOUGH_ALONE, _SIGNAL = 1.5, 2.5, 0.4
 _SHORTER = -0.3  # points for length below which the queries are plainly shorter than the documents
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a column of texts is like: median length in words; shares of questions, of several sentences, of source code."""
+    """What a column of texts is like: median length in words; shares of questions, of several
+    sentences, of source code.
+    """
 
     words: float
     questions: float
@@ -50,29 +56,45 @@ class Column:
 
 
 def swapped_columns(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Queries and documents exchanged, as a whole: by the judgements' ids, or by what the texts are like."""
+    """Queries and documents exchanged, as a whole: by the judgements' ids, or by what the texts are
+    like.
+    """
     certain = _swapped_ids(subject)
     if certain is not None:
         return certain
     judged = subject.judged
     known = judged.positive
     queries = np.unique(judged.query[known]) if known.any() else np.arange(len(subject.queries))
-    documents = np.unique(judged.document[known]) if known.any() else np.arange(len(subject.documents))
+    documents = (
+        np.unique(judged.document[known]) if known.any() else np.arange(len(subject.documents))
+    )
     if min(len(queries), len(documents)) < _FEWEST or _labels(subject, documents, queries):
         return None
-    queries, documents = queries[sample(len(queries), _SAMPLE)], documents[sample(len(documents), _SAMPLE)]
-    query, document = describe([subject.queries[int(row)] for row in queries]), describe([subject.documents[int(row)] for row in documents])
+    queries, documents = (
+        queries[sample(len(queries), _SAMPLE)],
+        documents[sample(len(documents), _SAMPLE)],
+    )
+    query, document = (
+        describe([subject.queries[int(row)] for row in queries]),
+        describe([subject.documents[int(row)] for row in documents]),
+    )
     signals = (*points(query, document), _corpus_points(subject))
     if signals[0] < _SHORTER:  # keywords over a list of frequent questions are in order
         return None
-    if sum(signals) < (_ENOUGH if sum(signal >= _SIGNAL for signal in signals) > 1 else _ENOUGH_ALONE):
+    if sum(signals) < (
+        _ENOUGH if sum(signal >= _SIGNAL for signal in signals) > 1 else _ENOUGH_ALONE
+    ):
         return None
     example = (
-        f"queries have {query.words:.0f} words (median), {query.questions:.0%} are questions; documents {document.words:.0f} words, "
-        f"{document.questions:.0%} questions; {subject.show_query(int(queries[0]))}, {subject.show_document(int(documents[0]))}"
+        f"queries have {query.words:.0f} words (median), {query.questions:.0%} are questions; "
+        f"documents {document.words:.0f} words, "
+        f"{document.questions:.0%} questions; {subject.show_query(int(queries[0]))}, "
+        f"{subject.show_document(int(documents[0]))}"
     )
     mend = "exchange the two columns (or corpus.jsonl and queries.jsonl)"
-    return Finding("swapped-columns", ERROR, len(subject.queries), len(subject.queries), example, mend)
+    return Finding(
+        "swapped-columns", ERROR, len(subject.queries), len(subject.queries), example, mend
+    )
 
 
 def describe(texts: Sequence[str]) -> Column:
@@ -81,32 +103,52 @@ def describe(texts: Sequence[str]) -> Column:
     questions = [_is_question(text, size) for text, size in zip(texts, lengths, strict=True)]
     several = [len(_SENTENCE_END.findall(text)) > 1 for text in texts]
     code = [len(_CODE.findall(text)) > _CODE_SHARE * len(text) for text in texts]
-    return Column(float(np.median(lengths)), float(np.mean(questions)), float(np.mean(several)), float(np.mean(code)))
+    return Column(
+        float(np.median(lengths)),
+        float(np.mean(questions)),
+        float(np.mean(several)),
+        float(np.mean(code)),
+    )
 
 
 def _is_question(text: str, size: float) -> bool:
-    return bool(_QUESTION_MARK.search(text.rstrip())) or (size <= _ASKED_WORDS and bool(_QUESTION_WORD.match(text)))
+    return bool(_QUESTION_MARK.search(text.rstrip())) or (
+        size <= _ASKED_WORDS and bool(_QUESTION_WORD.match(text))
+    )
 
 
 def points(query: Column, document: Column) -> tuple[float, float, float, float]:
-    """How much the columns look exchanged by length, sentences, questions and code: above 0 where documents are more like queries.
+    """How much the columns look exchanged by length, sentences, questions and code: above 0 where
+    documents are more like queries.
 
-    Up to 3 for length (one a doubling), 2 for sentences, 4 for questions, 1.5 for prose beside source code.
+    Up to 3 for length (one a doubling), 2 for sentences, 4 for questions, 1.5 for prose beside
+    source code.
     """
     length = float(np.clip(np.log2((query.words + 1) / (document.words + 1)), -3, 3))
     several = 2 * (query.several - document.several)
-    if length + several > 0:  # long questions over short passages are normal: only what is short can be a query by its form
+    # long questions over short passages are normal: only what is short can be a query by its form
+    if length + several > 0:
         brief = float(np.clip((_TEXT_WORDS - document.words) / (_TEXT_WORDS - _QUERY_WORDS), 0, 1))
         length, several = brief * length, brief * several
-    return length, several, 4 * (document.questions - query.questions), 1.5 * (query.code - document.code)
+    return (
+        length,
+        several,
+        4 * (document.questions - query.questions),
+        1.5 * (query.code - document.code),
+    )
 
 
 def _corpus_points(subject: Subject) -> float:
-    """Up to 1.5 where documents are judged and queries are not: a corpus holds much that no query asks for, not the reverse."""
+    """Up to 1.5 where documents are judged and queries are not: a corpus holds much that no query
+    asks for, not the reverse.
+    """
     if not isinstance(subject.data, Collection) or not subject.judged.positive.any():
         return 0.0
     asked = len(np.unique(subject.judged.query[subject.judged.positive])) / len(subject.queries)
-    return 1.5 * (len(np.unique(subject.judged.document[subject.judged.positive])) / len(subject.documents) - asked)
+    return 1.5 * (
+        len(np.unique(subject.judged.document[subject.judged.positive])) / len(subject.documents)
+        - asked
+    )
 
 
 def _labels(subject: Subject, documents: Rows, queries: Rows) -> bool:
@@ -115,7 +157,10 @@ def _labels(subject: Subject, documents: Rows, queries: Rows) -> bool:
     distinct = len(np.unique(subject.document_keys[documents]))
     if distinct > _LABEL_SHARE * len(queries) or judged.positive.sum() > len(queries):
         return False
-    lengths = [length_in_words(subject.documents[int(row)]) for row in documents[sample(len(documents), _SAMPLE)]]
+    lengths = [
+        length_in_words(subject.documents[int(row)])
+        for row in documents[sample(len(documents), _SAMPLE)]
+    ]
     return float(np.median(lengths)) <= _LABEL_WORDS
 
 
@@ -123,11 +168,18 @@ def _swapped_ids(subject: Subject) -> Finding | None:
     if not isinstance(subject.data, Collection) or not len(subject.data.judgements):
         return None
     data, judged, table = subject.data, subject.judged, subject.data.judgements
-    fits = (positions(table["query"], data.documents["id"]) >= 0) & (positions(table["document"], data.queries["id"]) >= 0)
+    fits = (positions(table["query"], data.documents["id"]) >= 0) & (
+        positions(table["document"], data.queries["id"]) >= 0
+    )
     holds = (judged.query >= 0) & (judged.document >= 0)
     if fits.mean() < _FITS or holds.mean() > _MISFITS:
         return None
-    query, document = (table[part][int(np.flatnonzero(fits)[0])].as_py() for part in ("query", "document"))
-    example = f"the judgements' query {query!r} is a document's id, and their document {document!r} a query's"
+    query, document = (
+        table[part][int(np.flatnonzero(fits)[0])].as_py() for part in ("query", "document")
+    )
+    example = (
+        f"the judgements' query {query!r} is a document's id, and their document "
+        f"{document!r} a query's"
+    )
     mend = "exchange the two columns of the judgements, or corpus.jsonl and queries.jsonl"
     return Finding("swapped-columns", ERROR, int(fits.sum()), len(fits), example, mend)

@@ -13,20 +13,35 @@ _MUCH = 0.05  # from this share of tokens lost on it is a warning
 
 
 def truncated_texts(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Share of tokens, prompts included, beyond the model's length; counted on an even sample of 1,000 texts a column."""
+    """Share of tokens, prompts included, beyond the model's length; counted on an even sample of
+    1,000 texts a column.
+    """
     if model is None:
         return None
     limit, lost, total, longest, example = model.contract.max_tokens, 0, 0, 0, ""
-    for role, texts, show in ((QUERY, subject.queries, subject.show_query), (DOCUMENT, subject.documents, subject.show_document)):
+    for role, texts, show in (
+        (QUERY, subject.queries, subject.show_query),
+        (DOCUMENT, subject.documents, subject.show_document),
+    ):
         rows = sample(len(texts), _SAMPLE)
         prompt = model.contract.prompt(role)
-        counts = np.asarray(model.count_tokens([prompt + texts[int(row)] for row in rows]), dtype=np.int64)
+        counts = np.asarray(
+            model.count_tokens([prompt + texts[int(row)] for row in rows]), dtype=np.int64
+        )
         lost += int(np.maximum(counts - limit, 0).sum())
         total += int(counts.sum())
         if len(counts) and counts.max() > max(limit, longest):
             longest = int(counts.max())
-            example = f"{show(int(rows[counts.argmax()]))} has {longest:,} tokens, {model.contract.name} reads {limit:,}"
+            example = (
+                f"{show(int(rows[counts.argmax()]))} has {longest:,} tokens, "
+                f"{model.contract.name} reads {limit:,}"
+            )
     if not lost:
         return None
-    mend = "cut long texts into passages of the model's length, or choose a model that reads more; these tokens of a sample are lost"
-    return Finding("truncated-texts", WARNING if lost >= _MUCH * total else NOTE, lost, total, example, mend)
+    mend = (
+        "cut long texts into passages of the model's length, or choose a model that reads "
+        "more; these tokens of a sample are lost"
+    )
+    return Finding(
+        "truncated-texts", WARNING if lost >= _MUCH * total else NOTE, lost, total, example, mend
+    )

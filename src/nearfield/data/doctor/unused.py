@@ -9,11 +9,15 @@ from nearfield.types.finding import NOTE, Finding
 
 
 def unused_columns(subject: Subject, model: ModelFacts | None) -> Finding | None:
-    """Columns that could be of a pair and are not, as a more telling name was preferred; counted over all files of the data."""
+    """Columns that could be of a pair and are not, as a more telling name was preferred; counted
+    over all files of the data.
+    """
     unused = subject.data.unused
     if not unused:
         return None
     count, total = sum(len(each.names) for each in unused), sum(each.total for each in unused)
     example = f"{Path(unused[0].source).name}: {unused[0]}"
-    mend = "nothing, where that is meant; else name the columns that are to be used query and positive"
+    mend = (
+        "nothing, where that is meant; else name the columns that are to be used query and positive"
+    )
     return Finding("unused-columns", NOTE, count, total, example, mend)

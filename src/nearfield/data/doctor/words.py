@@ -1,4 +1,6 @@
-"""Texts made comparable: case, blanks and punctuation set aside, split into words, hashed into shingles."""
+"""Texts made comparable: case, blanks and punctuation set aside, split into words, hashed into
+shingles.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,22 @@ _STOPS = re.compile(r"(?<!\S)[.,:–—-]+|[.,:–—-]+(?!\S)")  # not inside "
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _CHARACTERS_A_WORD = 1.7  # Chinese to English, by the aligned sentences of Tatoeba
 _VOCABULARY = 2_000_000  # hashed words that are kept before the table is cleared: about 250 MB
-_ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5, 0x85EBCA77C2B2AE63], dtype=np.uint64)
+_ODD = np.array(
+    [
+        0x9E3779B97F4A7C15,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0x27D4EB2F165667C5,
+        0x85EBCA77C2B2AE63,
+    ],
+    dtype=np.uint64,
+)
 
 
 def normalised(text: str) -> str:
-    """`text` with compatible characters unified, case folded and blanks collapsed: what an exact duplicate is equal in."""
+    """`text` with compatible characters unified, case folded and blanks collapsed: what an exact
+    duplicate is equal in.
+    """
     return " ".join(unicodedata.normalize("NFKC", text).translate(_INVISIBLE).casefold().split())
 
 
@@ -36,18 +49,28 @@ def visible(text: str) -> str:
 
 
 def wording(text: str) -> str:
-    """`text` normalised and without sentence punctuation ("C++" and "3.5" stay whole): what a copied query is equal in."""
+    """`text` normalised and without sentence punctuation ("C++" and "3.5" stay whole): what a
+    copied query is equal in.
+    """
     plain = normalised(text)
-    return " ".join(_STOPS.sub(" ", _BRACKETS.sub(" ", _APOSTROPHES.sub("", plain))).split()) or plain
+    return (
+        " ".join(_STOPS.sub(" ", _BRACKETS.sub(" ", _APOSTROPHES.sub("", plain))).split()) or plain
+    )
 
 
 def terms(text: str) -> list[str]:
     """The words of `text` as one reads them: "market-wide" is one; punctuation is set aside."""
-    return [term for piece in wording(text).split() for term in (words(piece) if _UNSPACED_CHARACTER.search(piece) else [piece])]
+    return [
+        term
+        for piece in wording(text).split()
+        for term in (words(piece) if _UNSPACED_CHARACTER.search(piece) else [piece])
+    ]
 
 
 def length_in_words(text: str) -> float:
-    """How long `text` is, in a unit that is alike across scripts: words, or 1.7 characters where no blanks are written."""
+    """How long `text` is, in a unit that is alike across scripts: words, or 1.7 characters where no
+    blanks are written.
+    """
     found = words(text)
     unspaced = sum(map(bool, map(_UNSPACED_CHARACTER.match, found)))
     return len(found) - unspaced + unspaced / _CHARACTERS_A_WORD
@@ -55,7 +78,9 @@ def length_in_words(text: str) -> float:
 
 def digest(text: str) -> int:
     """64 bits of `text`, the same in every process."""
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
+    )
 
 
 def digests(texts: Iterable[str]) -> Hashes:
@@ -64,22 +89,30 @@ def digests(texts: Iterable[str]) -> Hashes:
 
 
 class Shingler:
-    """Turns texts into hashed runs of words, of each of the lengths in `sizes`; keeps the hashes of the words it has seen."""
+    """Turns texts into hashed runs of words, of each of the lengths in `sizes`; keeps the hashes of
+    the words it has seen.
+    """
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
         self.sizes = sizes
         self._words = _WordHashes()
 
     def __call__(self, texts: Sequence[str]) -> tuple[Hashes, Rows]:
-        """Shingles of all texts end to end, (s,) uint64, and the row each belongs to, (s,) int64 ascending.
+        """Shingles of all texts end to end, (s,) uint64, and the row each belongs to, (s,) int64
+        ascending.
 
-        A text with fewer words than the shortest run has one shingle, of all its words; a text without words has none.
+        A text with fewer words than the shortest run has one shingle, of all its words; a text
+        without words has none.
         """
         if len(self._words) > _VOCABULARY:
             self._words.clear()
         split = [words(text) for text in texts]
         lengths = np.fromiter(map(len, split), dtype=np.int64, count=len(split))
-        flat = np.fromiter((self._words[word] for text in split for word in text), dtype=np.uint64, count=int(lengths.sum()))
+        flat = np.fromiter(
+            (self._words[word] for text in split for word in text),
+            dtype=np.uint64,
+            count=int(lengths.sum()),
+        )
         rows = np.repeat(np.arange(len(split)), lengths)
         starts = np.cumsum(lengths) - lengths
         runs, owners = [], []
@@ -107,5 +140,7 @@ def _runs(flat: Hashes, starts: Rows, size: int) -> Hashes:
     """One hash for the `size` words from each start on."""
     mixed = np.full(len(starts), size, dtype=np.uint64)
     for offset in range(size):
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * _ODD[offset % len(_ODD)] + flat[starts + offset]
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * _ODD[offset % len(_ODD)] + flat[
+            starts + offset
+        ]
     return mixed ^ (mixed >> np.uint64(32))

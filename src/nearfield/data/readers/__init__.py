@@ -1,4 +1,6 @@
-"""Readers by the end of a file's name, as `module:function`; each gives a file's rows with their line numbers."""
+"""Readers by the end of a file's name, as `module:function`; each gives a file's rows with their
+line numbers.
+"""
 
 from __future__ import annotations
 

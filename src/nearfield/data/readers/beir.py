@@ -19,17 +19,30 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def judgement_files(folder: Path) -> list[Path]:
-    """The files in `qrels`: .tsv as BEIR writes them, .qrels and .txt as TREC does; a file's name is its split's."""
-    found = sorted(path for path in (folder / QRELS).glob("*") if path.suffix.lower() in (".tsv", ".qrels", ".txt"))
+    """The files in `qrels`: .tsv as BEIR writes them, .qrels and .txt as TREC does; a file's name
+    is its split's.
+    """
+    found = sorted(
+        path
+        for path in (folder / QRELS).glob("*")
+        if path.suffix.lower() in (".tsv", ".qrels", ".txt")
+    )
     return [inside(folder, f"{QRELS}/{path.name}", path=folder / QRELS) for path in found]
 
 
 def write_collection(folder: Path, writer: CollectionWriter) -> None:
-    """Write the folder's documents (_id, title, text, group), queries (_id, text, group) and judgements to `writer`."""
+    """Write the folder's documents (_id, title, text, group), queries (_id, text, group) and
+    judgements to `writer`.
+    """
     path = folder / CORPUS
     for line, row in records(path):
         title, group = ("".join(texts_of(row, field, path, line)) for field in ("title", "group"))
-        writer.document(id_of(row, "_id", path, line), text_of(row, "text", path, line), title=title, group=group)
+        writer.document(
+            id_of(row, "_id", path, line),
+            text_of(row, "text", path, line),
+            title=title,
+            group=group,
+        )
     path = folder / QUERIES
     for line, row in records(path):
         group = "".join(texts_of(row, "group", path, line))

@@ -14,7 +14,9 @@ from nearfield.errors import InputError, first_line
 
 
 def records(path: Path) -> Iterator[Record]:
-    """Each line's object; blank lines are skipped. Raises InputError that names the line that holds none."""
+    """Each line's object; blank lines are skipped. Raises InputError that names the line that holds
+    none.
+    """
     return strict(tolerant_records(path))
 
 
@@ -24,7 +26,9 @@ def tolerant_records(path: Path) -> Iterator[TolerantRecord]:
 
 
 def objects(lines: Iterable[tuple[int, str | InputError]], path: Path) -> Iterator[TolerantRecord]:
-    """The object that each of `lines` holds, or what is wrong with it; `path` is what errors call their file."""
+    """The object that each of `lines` holds, or what is wrong with it; `path` is what errors call
+    their file.
+    """
     for number, line in lines:
         if isinstance(line, InputError):
             yield number, line
@@ -42,11 +46,18 @@ def _object(line: str, path: Path, number: int) -> dict[str, Any]:
         message = f"is not JSON: {error.msg} at column {error.colno}; wanted one JSON object a line"
         raise InputError(message, path=path, line=number) from error
     except RecursionError as error:
-        raise InputError("the JSON is nested too deep; wanted a flat object", path=path, line=number) from error
-    except ValueError as error:  # a key that comes twice, an integer of more digits than Python converts
-        raise InputError(f"is not usable JSON: {first_line(error)}", path=path, line=number) from error
+        raise InputError(
+            "the JSON is nested too deep; wanted a flat object", path=path, line=number
+        ) from error
+    # a key that comes twice, an integer of more digits than Python converts
+    except ValueError as error:
+        raise InputError(
+            f"is not usable JSON: {first_line(error)}", path=path, line=number
+        ) from error
     if not isinstance(value, dict):
-        raise InputError(f"holds a JSON {type(value).__name__}; wanted one object a line", path=path, line=number)
+        raise InputError(
+            f"holds a JSON {type(value).__name__}; wanted one object a line", path=path, line=number
+        )
     return value
 
 

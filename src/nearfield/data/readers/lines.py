@@ -14,12 +14,15 @@ from nearfield.store.regular import open_regular
 
 Value = TypeVar("Value")
 _ENDLESS = 1 << 30  # bytes of a line that are read on to its end
-LIMIT = 8 << 20  # bytes a line (or a text file that is one document): longer ones are no texts, but a file of another kind
+# bytes a line (or a text file that is one document): longer ones are no texts, but a file of
+# another kind
+LIMIT = 8 << 20
 
 _MAGIC = 16  # bytes at a file's start that tell its kind
 _BINARY: Final[Mapping[bytes, str]] = {
     b"\x1f\x8b": "compressed with gzip; unpack it first, with gunzip",
-    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV in UTF-8",
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV in "
+    "UTF-8",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV in UTF-8",
     b"BZh": "compressed with bzip2; unpack it first",
     b"\xfd7zXZ": "compressed with xz; unpack it first",
@@ -41,24 +44,31 @@ def refuse_binary(start: bytes, path: Path) -> None:
     if found is not None:
         raise InputError(f"is {found}", path=path)
     if b"\0" in start:
-        raise InputError("is no text in UTF-8: it has a zero byte at its start; save it in UTF-8", path=path)
+        raise InputError(
+            "is no text in UTF-8: it has a zero byte at its start; save it in UTF-8", path=path
+        )
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The 1-based number and the text of each line, without its line break; a byte order mark is left out.
+    """The 1-based number and the text of each line, without its line break; a byte order mark is
+    left out.
 
-    Raises InputError that names the line when it is longer than LIMIT bytes or no UTF-8, and when the file is empty.
+    Raises InputError that names the line when it is longer than LIMIT bytes or no UTF-8, and when
+    the file is empty.
     """
     return strict(tolerant_lines(path))
 
 
 def tolerant_lines(path: Path) -> Iterator[tuple[int, str | InputError]]:
-    """The same, with the error in the place of a line that is too long or no UTF-8, so that the others can be read."""
+    """The same, with the error in the place of a line that is too long or no UTF-8, so that the
+    others can be read.
+    """
     return ((number, decoded(raw, path, number)) for number, raw in raw_lines(path))
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes | InputError]]:
-    """The number and the bytes of each line of a file, without its line break; an InputError where they are more than LIMIT.
+    """The number and the bytes of each line of a file, without its line break; an InputError where
+    they are more than LIMIT.
 
     Raises InputError when the file is empty or cannot be read.
     """
@@ -72,19 +82,30 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes | InputError]]:
 
 
 def _opened(path: Path) -> io.BufferedReader:
-    """The regular file, or the pipe that the shell has opened for this process, as for <(command)."""
+    """The regular file, or the pipe that the shell has opened for this process, as for
+    <(command).
+    """
     path.stat()  # what is not there is said so, see `reading`
     held = re.fullmatch(r"/dev/(fd/\d+|stdin)|/proc/self/fd/\d+", str(path))
     return open(path, "rb") if held else open_regular(path)
 
 
 def split_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes | InputError]]:
-    """The number and the bytes of each line of an open file that is called `path` in errors; see `raw_lines`."""
+    """The number and the bytes of each line of an open file that is called `path` in errors; see
+    `raw_lines`.
+    """
     number = 0
     while raw := file.readline(LIMIT + 1):
         number += 1
         if len(raw) > LIMIT:
-            yield number, InputError(too_long(len(raw) + _rest(file, path, number), what="the line"), path=path, line=number)
+            yield (
+                number,
+                InputError(
+                    too_long(len(raw) + _rest(file, path, number), what="the line"),
+                    path=path,
+                    line=number,
+                ),
+            )
         else:
             yield number, raw.rstrip(b"\r\n")
 
@@ -109,13 +130,17 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def decode(raw: bytes, path: Path, *, line: int = 1) -> str:
-    """`raw`, which starts at `line`, as text. Raises InputError that names the line and the byte where it is no UTF-8."""
+    """`raw`, which starts at `line`, as text. Raises InputError that names the line and the byte
+    where it is no UTF-8.
+    """
     try:
         return raw.decode("utf-8-sig" if line == 1 else "utf-8")
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         column = error.start - before.rfind(b"\n")
-        message = f"is not UTF-8: {error.reason} at byte {column} of the line; save the file as UTF-8"
+        message = (
+            f"is not UTF-8: {error.reason} at byte {column} of the line; save the file as UTF-8"
+        )
         raise InputError(message, path=path, line=line + before.count(b"\n")) from error
 
 
@@ -129,16 +154,23 @@ def decoded(raw: bytes | InputError, path: Path, line: int) -> str | InputError:
 
 def too_long(size: int, *, what: str) -> str:
     """What is said of a line or document of `size` bytes."""
-    return f"{what} is {size / (1 << 20):.1f} MiB long; at most {LIMIT >> 20} MiB are read as one text. Split it into documents"
+    return (
+        f"{what} is {size / (1 << 20):.1f} MiB long; at most {LIMIT >> 20} MiB are read as one "
+        "text. Split it into documents"
+    )
 
 
 def _rest(file: IO[bytes], path: Path, line: int) -> int:
-    """Read on to the line's end, and how many bytes that was. Raises InputError where a GiB has none: such a file holds no lines."""
+    """Read on to the line's end, and how many bytes that was. Raises InputError where a GiB has
+    none: such a file holds no lines.
+    """
     size = 0
     while raw := file.readline(1 << 20):
         size += len(raw)
         if raw.endswith(b"\n"):
             break
         if size > _ENDLESS:
-            raise InputError("the line has no end within a GiB; this is no file of texts", path=path, line=line)
+            raise InputError(
+                "the line has no end within a GiB; this is no file of texts", path=path, line=line
+            )
     return size

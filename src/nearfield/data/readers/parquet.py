@@ -17,13 +17,17 @@ from nearfield.errors import InputError, first_line, nearest
 from nearfield.store.regular import open_regular
 
 _ROWS = 512  # decoded at a time
-_BUFFER = 1 << 20  # bytes of a column read at a time; Arrow's own reading ahead keeps whatever it has read of the file until its end
+# bytes of a column read at a time; Arrow's own reading ahead keeps whatever it has read of the file
+# until its end
+_BUFFER = 1 << 20
 
 
 def tolerant_records(path: Path, *, columns: Sequence[str] = ()) -> Iterator[Record]:
-    """The file's rows with their 1-based numbers; of its columns those named, else those that have a meaning, else all.
+    """The file's rows with their 1-based numbers; of its columns those named, else those that have
+    a meaning, else all.
 
-    No row of Parquet is wrong by itself. Raises InputError where the file is none, lacks a column, or has no rows.
+    No row of Parquet is wrong by itself. Raises InputError where the file is none, lacks a column,
+    or has no rows.
     """
     number = 0
     with _opened(path) as file:
@@ -31,7 +35,10 @@ def tolerant_records(path: Path, *, columns: Sequence[str] = ()) -> Iterator[Rec
         check_names(names, path)
         lacking = next((name for name in columns if name not in names), None)
         if lacking is not None:
-            raise InputError(f"has no column {lacking!r}; it has {shortened(names)}.{nearest(lacking, names)}", path=path)
+            raise InputError(
+                f"has no column {lacking!r}; it has {shortened(names)}.{nearest(lacking, names)}",
+                path=path,
+            )
         chosen = columns or [name for name in names if known(name)] or names
         for batch in file.iter_batches(batch_size=_ROWS, columns=chosen):
             for row in _rows(batch, path, number):
@@ -42,8 +49,9 @@ def tolerant_records(path: Path, *, columns: Sequence[str] = ()) -> Iterator[Rec
 
 
 def _rows(batch: pa.RecordBatch, path: Path, before: int) -> list[dict[str, Any]]:
-    """The batch's rows. Raises InputError that names the first row with a value that Python has none for: a text that is no UTF-8, a
-    date beyond the year 9999."""
+    """The batch's rows. Raises InputError that names the first row with a value that Python has
+    none for: a text that is no UTF-8, a date beyond the year 9999.
+    """
     try:
         return list(batch.to_pylist())
     except (ValueError, OverflowError) as error:
@@ -51,7 +59,9 @@ def _rows(batch: pa.RecordBatch, path: Path, before: int) -> list[dict[str, Any]
             try:
                 batch.slice(at, 1).to_pylist()
             except (ValueError, OverflowError) as wrong:
-                raise InputError(f"row {before + at + 1:,} could not be read: {first_line(wrong)}", path=path) from error
+                raise InputError(
+                    f"row {before + at + 1:,} could not be read: {first_line(wrong)}", path=path
+                ) from error
         raise
 
 
@@ -71,7 +81,13 @@ def count(path: Path) -> int:
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     """The file, open. Raises InputError for whatever of it cannot be read."""
     try:
-        with reading(path), open_regular(path) as raw, pq.ParquetFile(raw, buffer_size=_BUFFER, pre_buffer=False) as file:
+        with (
+            reading(path),
+            open_regular(path) as raw,
+            pq.ParquetFile(raw, buffer_size=_BUFFER, pre_buffer=False) as file,
+        ):
             yield file
     except (pa.ArrowException, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(f"is no Parquet file or is damaged: {first_line(error)}", path=path) from error
+        raise InputError(
+            f"is no Parquet file or is damaged: {first_line(error)}", path=path
+        ) from error

@@ -21,30 +21,90 @@ _HTML = (".html", ".htm")
 SUFFIXES = (".txt", ".md", *_HTML)
 _UNSEEN = {"script", "style", "template", "noscript"}
 _BLOCKS = (
-    *("address", "article", "aside", "blockquote", "body", "br", "caption", "dd", "details", "dialog", "div", "dl", "dt", "fieldset"),
-    *("figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hr", "html", "legend", "li", "main"),
-    *("nav", "ol", "option", "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"),
+    *(
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "br",
+        "caption",
+        "dd",
+        "details",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+    ),
+    *(
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "head",
+        "header",
+        "hr",
+        "html",
+        "legend",
+        "li",
+        "main",
+    ),
+    *(
+        "nav",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ),
 )
 
 
 def document_files(folder: Path) -> list[Path]:
-    """The text files at any depth of `folder`, by name; names that start with a dot and the folder `qrels` are left out."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    """The text files at any depth of `folder`, by name; names that start with a dot and the folder
+    `qrels` are left out.
+    """
+    found = (
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
     return sorted(path for path in found if not _left_out(path.relative_to(folder)))
 
 
 def files_of(folder: Path) -> list[Path]:
-    """All the files that are read: the documents, and queries.jsonl and the files in qrels where there are any."""
+    """All the files that are read: the documents, and queries.jsonl and the files in qrels where
+    there are any.
+    """
     queries = folder / QUERIES
-    return [*document_files(folder), *([queries] if queries.is_file() else []), *judgement_files(folder)]
+    return [
+        *document_files(folder),
+        *([queries] if queries.is_file() else []),
+        *judgement_files(folder),
+    ]
 
 
 def write_collection(folder: Path, writer: CollectionWriter) -> bool:
-    """Write the folder's files as documents, whose id is their path in the folder, to `writer`; True where there are no queries.
+    """Write the folder's files as documents, whose id is their path in the folder, to `writer`;
+    True where there are no queries.
 
-    A `queries.jsonl` in the folder holds a query a line: `_id` (its line number where it is left out), `text`, `document`
-    (the path of a file that answers it, or a list of them) and `split` ("all" where it is left out). Judgements may also
-    lie in `qrels`, as in a BEIR folder.
+    A `queries.jsonl` in the folder holds a query a line: `_id` (its line number where it is left
+    out), `text`, `document` (the path of a file that answers it, or a list of them) and `split`
+    ("all" where it is left out). Judgements may also lie in `qrels`, as in a BEIR folder.
     """
     for path in document_files(folder):
         text, title = _read(path)
@@ -58,7 +118,9 @@ def write_collection(folder: Path, writer: CollectionWriter) -> bool:
         split = "".join(texts_of(row, "split", queries, line)) or "all"
         for document in texts_of(row, "document", queries, line):
             if not inside(folder, document, path=queries).is_file():
-                raise InputError(f"document {document!r} is no file of {folder}", path=queries, line=line)
+                raise InputError(
+                    f"document {document!r} is no file of {folder}", path=queries, line=line
+                )
             writer.judgement(key, document, 1, split)
     write_judgements(folder, writer)
     return False

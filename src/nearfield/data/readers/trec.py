@@ -19,30 +19,54 @@ _HEADER = ["query-id", "corpus-id", "score"]
 
 
 def read_qrels(path: str | Path) -> pa.Table:
-    """The judgements of a TREC qrels file (query, 0, document, relevance a line): columns query, document, relevance (int32)."""
+    """The judgements of a TREC qrels file (query, 0, document, relevance a line): columns query,
+    document, relevance (int32).
+    """
     columns = list(zip(*trec_judgements(Path(path)), strict=True)) or [(), (), ()]
-    return pa.Table.from_arrays([pa.array(column, field.type) for column, field in zip(columns, QRELS, strict=True)], schema=QRELS)
+    return pa.Table.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, QRELS, strict=True)],
+        schema=QRELS,
+    )
 
 
 def trec_judgements(path: Path) -> Iterator[tuple[str, str, int]]:
-    """Query, document and relevance of each line of a TREC qrels file. Raises InputError that names a line of another form."""
+    """Query, document and relevance of each line of a TREC qrels file. Raises InputError that names
+    a line of another form.
+    """
     wanted = "4 fields apart by blanks: query, 0, document, relevance"
     rows = ((number, line.split()) for number, line in lines(path) if line.strip())
-    return _once(path, ((number, fields[0], fields[2], fields[3]) for number, fields in _counted(path, rows, 4, wanted)))
+    return _once(
+        path,
+        (
+            (number, fields[0], fields[2], fields[3])
+            for number, fields in _counted(path, rows, 4, wanted)
+        ),
+    )
 
 
 def beir_judgements(path: Path) -> Iterator[tuple[str, str, int]]:
-    """The same of a BEIR qrels file: query-id, corpus-id, score apart by tabs, with or without that header."""
-    wanted = f"3 fields apart by tabs: {', '.join(_HEADER)} (a file of TREC's 4 fields is read when its name ends in .qrels or .txt)"
-    rows = ((number, [field.strip() for field in line.split("\t")]) for number, line in lines(path) if line.strip())
+    """The same of a BEIR qrels file: query-id, corpus-id, score apart by tabs, with or without that
+    header.
+    """
+    wanted = (
+        f"3 fields apart by tabs: {', '.join(_HEADER)} (a file of TREC's 4 fields is read "
+        "when its name ends in .qrels or .txt)"
+    )
+    rows = (
+        (number, [field.strip() for field in line.split("\t")])
+        for number, line in lines(path)
+        if line.strip()
+    )
     counted = _counted(path, _without_header(path, rows), 3, wanted)
     return _once(path, ((number, fields[0], fields[1], fields[2]) for number, fields in counted))
 
 
 def read_run(path: str | Path) -> Ranking:
-    """The ranking in a TREC run file: query, Q0, document, rank, score, tag a line, apart by blanks.
+    """The ranking in a TREC run file: query, Q0, document, rank, score, tag a line, apart by
+    blanks.
 
-    Each query's documents are ordered by score, then by rank, as written; queries come in the order of the file.
+    Each query's documents are ordered by score, then by rank, as written; queries come in the order
+    of the file.
     """
     path = Path(path)
     results: dict[str, list[tuple[float, int, int]]] = {}
@@ -51,11 +75,15 @@ def read_run(path: str | Path) -> Ranking:
     wanted = "6 fields apart by blanks: query, Q0, document, rank, score, tag"
     for number, (query, _, document, rank, score, _) in _counted(path, rows, 6, wanted):
         position = positions.setdefault(document, len(positions))
-        results.setdefault(query, []).append((-_finite(score, path, number), _rank(rank, path, number), position))
+        results.setdefault(query, []).append(
+            (-_finite(score, path, number), _rank(rank, path, number), position)
+        )
     return _ranking(results, list(positions), path)
 
 
-def _ranking(results: dict[str, list[tuple[float, int, int]]], document_ids: list[str], path: Path) -> Ranking:
+def _ranking(
+    results: dict[str, list[tuple[float, int, int]]], document_ids: list[str], path: Path
+) -> Ranking:
     depth = max(map(len, results.values()), default=0)
     documents = np.full((len(results), depth), -1, dtype=np.int64)
     scores = np.full((len(results), depth), -np.inf, dtype=np.float32)
@@ -68,26 +96,39 @@ def _ranking(results: dict[str, list[tuple[float, int, int]]], document_ids: lis
     return Ranking(list(results), document_ids, documents, scores)
 
 
-def _counted(path: Path, rows: Iterator[tuple[int, list[str]]], count: int, wanted: str) -> Iterator[tuple[int, list[str]]]:
+def _counted(
+    path: Path, rows: Iterator[tuple[int, list[str]]], count: int, wanted: str
+) -> Iterator[tuple[int, list[str]]]:
     for number, fields in rows:
         if len(fields) != count:
             raise InputError(f"has {len(fields)} fields; wanted {wanted}", path=path, line=number)
         yield number, fields
 
 
-def _without_header(path: Path, rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+def _without_header(
+    path: Path, rows: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
     for position, (number, fields) in enumerate(rows):
         header = [field.lower().replace("_", "-") for field in fields]
         if position == 0 and header == _HEADER:
             continue
-        if position == 0 and len(fields) == 3 and not any(field.lstrip("+-").isdigit() for field in fields[1:]):
-            message = f"the header is {', '.join(fields)}; wanted {', '.join(_HEADER)}, or judgements without a header"
+        if (
+            position == 0
+            and len(fields) == 3
+            and not any(field.lstrip("+-").isdigit() for field in fields[1:])
+        ):
+            message = (
+                f"the header is {', '.join(fields)}; wanted {', '.join(_HEADER)}, or "
+                "judgements without a header"
+            )
             raise InputError(message, path=path, line=number)
         yield number, fields
 
 
 def _once(path: Path, rows: Iterator[tuple[int, str, str, str]]) -> Iterator[tuple[str, str, int]]:
-    """Each judgement once: a repeated one is left out. Raises InputError where two contradict each other."""
+    """Each judgement once: a repeated one is left out. Raises InputError where two contradict each
+    other.
+    """
     seen: dict[tuple[str, str], int] = {}
     for number, query, document, value in rows:
         relevance = relevance_of(value, path, number)
@@ -96,7 +137,10 @@ def _once(path: Path, rows: Iterator[tuple[int, str, str, str]]) -> Iterator[tup
             seen[query, document] = relevance
             yield query, document, relevance
         elif before != relevance:
-            message = f"query {query!r} and document {document!r} are judged {relevance} here and {before} before; keep one"
+            message = (
+                f"query {query!r} and document {document!r} are judged {relevance} here and "
+                f"{before} before; keep one"
+            )
             raise InputError(message, path=path, line=number)
 
 
@@ -114,4 +158,6 @@ def _rank(rank: str, path: Path, line: int) -> int:
     try:
         return int(rank)
     except ValueError as error:
-        raise InputError(f"the rank is {rank!r}; wanted an integer", path=path, line=line) from error
+        raise InputError(
+            f"the rank is {rank!r}; wanted an integer", path=path, line=line
+        ) from error

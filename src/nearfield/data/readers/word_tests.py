@@ -1,4 +1,6 @@
-"""Files that test word vectors: analogies in sections, and pairs of words with a score by people."""
+"""Files that test word vectors: analogies in sections, and pairs of words with a score by
+people.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,17 @@ from nearfield.errors import InputError
 
 @dataclass(frozen=True)
 class Analogies:
-    """Questions "a is to b as c is to d", one a row of `words: (n, 4)`; `sections` holds each section's name and number of questions."""
+    """Questions "a is to b as c is to d", one a row of `words: (n, 4)`; `sections` holds each
+    section's name and number of questions.
+    """
 
     words: tuple[tuple[str, str, str, str], ...]
     sections: tuple[tuple[str, int], ...]
 
 
 def read_analogies(path: str | Path) -> Analogies:
-    """Analogies as word2vec's questions-words.txt has them: a line ": name" begins a section, the others hold four words.
+    """Analogies as word2vec's questions-words.txt has them: a line ": name" begins a section, the
+    others hold four words.
 
     Raises InputError that names the line for any other line, and where there is none.
     """
@@ -34,8 +39,16 @@ def read_analogies(path: str | Path) -> Analogies:
             words.append((parts[0], parts[1], parts[2], parts[3]))
             sections[-1] = (sections[-1][0], sections[-1][1] + 1)
         elif parts:
-            got = "stands before the first section" if len(parts) == 4 else f"holds {len(parts)} words"
-            raise InputError(f"{got}; wanted four words with blanks between, below a line such as ': capitals'", path=path, line=number)
+            got = (
+                "stands before the first section"
+                if len(parts) == 4
+                else f"holds {len(parts)} words"
+            )
+            raise InputError(
+                f"{got}; wanted four words with blanks between, below a line such as ': capitals'",
+                path=path,
+                line=number,
+            )
     if not words:
         raise InputError("holds no analogy", path=path)
     return Analogies(tuple(words), tuple(sections))
@@ -57,7 +70,11 @@ def read_word_pairs(path: str | Path) -> list[tuple[str, str, float]]:
         except ValueError:
             score = math.nan
         if not math.isfinite(score):
-            raise InputError(f"is {line[:60]!r}; wanted two words and a number, with tabs between", path=path, line=number)
+            raise InputError(
+                f"is {line[:60]!r}; wanted two words and a number, with tabs between",
+                path=path,
+                line=number,
+            )
         pairs.append((parts[0], parts[1], score))
     if len(pairs) < 2:
         raise InputError(f"holds {len(pairs)} pairs; wanted two at least", path=path)

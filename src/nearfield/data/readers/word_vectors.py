@@ -1,4 +1,6 @@
-"""Files of word vectors: word2vec text and binary, GloVe, fastText .vec, and an array beside a table of words."""
+"""Files of word vectors: word2vec text and binary, GloVe, fastText .vec, and an array beside a
+table of words.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,10 @@ from nearfield.store.regular import open_regular
 Floats = npt.NDArray[np.float32]
 Block = tuple[list[str], Floats]
 _ROWS = 4096  # words a block
-_HEADER = re.compile(rb"\s*(\d{1,18})\s+(\d{1,18})\s*$")  # number of words and of dimensions, as word2vec and fastText write them
-_FASTTEXT_BINARY = (793712314).to_bytes(4, "little")  # FASTTEXT_FILEFORMAT_MAGIC_INT32 of fastText's source
+# number of words and of dimensions, as word2vec and fastText write them
+_HEADER = re.compile(rb"\s*(\d{1,18})\s+(\d{1,18})\s*$")
+# FASTTEXT_FILEFORMAT_MAGIC_INT32 of fastText's source
+_FASTTEXT_BINARY = (793712314).to_bytes(4, "little")
 _MOST_DIMS = 1 << 16  # the longest vectors published have 8192 numbers
 _RATIO = 1032  # times its size, at most, is what gzip unpacks a file to
 _BLOCK_BYTES = 64 << 20  # of the vectors of a block of a binary file
@@ -35,12 +39,14 @@ _SAMPLE = 1 << 16
 
 
 def word_vector_blocks(path: Path) -> Iterator[Block]:
-    """The words at `path` and their vectors (n, dim) float32, a block at a time, in the file's order.
+    """The words at `path` and their vectors (n, dim) float32, a block at a time, in the file's
+    order.
 
-    `path` is a file of text (a header line of two numbers or none; then a word and its numbers a line, with blanks between),
-    a binary file as word2vec writes it, either also under gzip, or a folder with one .npy array (n, dim) and one Parquet table
-    whose only column of strings is the words. Raises InputError that names file and line (of a binary file, the word's number)
-    where it is none of these, ends early, or holds a number that is not finite.
+    `path` is a file of text (a header line of two numbers or none; then a word and its numbers a
+    line, with blanks between), a binary file as word2vec writes it, either also under gzip, or a
+    folder with one .npy array (n, dim) and one Parquet table whose only column of strings is the
+    words. Raises InputError that names file and line (of a binary file, the word's number) where it
+    is none of these, ends early, or holds a number that is not finite.
     """
     if path.is_dir():
         yield from _array_and_table(path)
@@ -49,23 +55,38 @@ def word_vector_blocks(path: Path) -> Iterator[Block]:
         with reading(path), _opened(path) as file:
             yield from _blocks(file, path)
     except (EOFError, zlib.error) as error:
-        raise InputError("could not be unpacked: the gzip file is cut off or damaged", path=path) from error
+        raise InputError(
+            "could not be unpacked: the gzip file is cut off or damaged", path=path
+        ) from error
 
 
 def _blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
     start = file.read(_SAMPLE)
     file.seek(0)
     if start.startswith(_FASTTEXT_BINARY):
-        raise InputError("is fastText's own binary format, of words and parts of words; give the .vec file beside it", path=path)
+        raise InputError(
+            "is fastText's own binary format, of words and parts of words; give the "
+            ".vec file beside it",
+            path=path,
+        )
     first, _, rest = start.partition(b"\n")
     header = _HEADER.match(first)
     if header:
         file.readline(_SAMPLE)
     count, dim = (int(header[1]), int(header[2])) if header else (None, len(first.split()) - 1)
     if not start or dim < 1 or count == 0:
-        raise InputError("holds no word vectors; wanted a word and its numbers a line, or word2vec's binary format", path=path, line=1)
+        raise InputError(
+            "holds no word vectors; wanted a word and its numbers a line, or "
+            "word2vec's binary format",
+            path=path,
+            line=1,
+        )
     if dim > _MOST_DIMS:
-        raise InputError(f"has {dim:,} dimensions by its first line; wanted at most {_MOST_DIMS:,}", path=path, line=1)
+        raise InputError(
+            f"has {dim:,} dimensions by its first line; wanted at most {_MOST_DIMS:,}",
+            path=path,
+            line=1,
+        )
     text = not header or _is_text(rest, dim)
     _check_claim(path, count or 0, dim, text=text)
     if text:
@@ -75,17 +96,25 @@ def _blocks(file: BinaryIO, path: Path) -> Iterator[Block]:
 
 
 def _check_claim(path: Path, count: int, dim: int, *, text: bool) -> None:
-    """Raise InputError where the file cannot hold the words that its first line claims, before memory is taken for any."""
+    """Raise InputError where the file cannot hold the words that its first line claims, before
+    memory is taken for any.
+    """
     size = path.stat().st_size * (_RATIO if _packed(path) else 1)
     least = count * (2 * dim + 1 if text else 4 * dim + 1)
     if least > size:
         got = f"the first line says {count:,} words of {dim:,} dimensions, at least {least:,} bytes"
-        raise InputError(f"{got}, and the file has room for {size:,}; it is cut off or damaged", path=path, line=1)
+        raise InputError(
+            f"{got}, and the file has room for {size:,}; it is cut off or damaged",
+            path=path,
+            line=1,
+        )
 
 
 def is_word_vectors(path: Path) -> bool:
     """Whether a model's place is one that `word_vector_blocks` reads, and no model folder."""
-    return path.is_file() or (path.is_dir() and not (path / "config.json").exists() and _parts(path) is not None)
+    return path.is_file() or (
+        path.is_dir() and not (path / "config.json").exists() and _parts(path) is not None
+    )
 
 
 @contextlib.contextmanager
@@ -116,14 +145,22 @@ def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[B
     most, rows = _LONGEST + _NUMBER_BYTES * dim, _rows_of(dim)
     for number, raw in enumerate(iter(lambda: file.readline(most + 1), b""), first):
         if len(raw) > most:
-            raise InputError(f"is longer than {most:,} bytes; wanted a word and {dim} numbers", path=path, line=number)
+            raise InputError(
+                f"is longer than {most:,} bytes; wanted a word and {dim} numbers",
+                path=path,
+                line=number,
+            )
         line = raw.rstrip()
         if not line and count is None:
             continue
         word, values = _cut(line, dim)
         if not word:
             got = max(0, len(line.split()) - 1)
-            raise InputError(f"holds {got} numbers after the word; wanted {dim}, with blanks between", path=path, line=number)
+            raise InputError(
+                f"holds {got} numbers after the word; wanted {dim}, with blanks between",
+                path=path,
+                line=number,
+            )
         words.append(decode(word, path, line=number))
         numbers.append(values)
         if len(words) == rows:
@@ -132,7 +169,11 @@ def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[B
     if words:
         yield words, _numbers(numbers, path, dim, last=number)
     if count is not None and number - first + 1 != count:
-        raise InputError(f"the first line says {count:,} words, and {number - first + 1:,} lines follow; the file is cut off", path=path)
+        raise InputError(
+            f"the first line says {count:,} words, and {number - first + 1:,} lines "
+            "follow; the file is cut off",
+            path=path,
+        )
 
 
 def _rows_of(dim: int) -> int:
@@ -141,7 +182,9 @@ def _rows_of(dim: int) -> int:
 
 
 def _cut(line: bytes, dim: int) -> tuple[bytes, bytes]:
-    """The word and the text of its numbers; a word of some GloVe files has blanks within. Two times nothing where it is too short."""
+    """The word and the text of its numbers; a word of some GloVe files has blanks within. Two times
+    nothing where it is too short.
+    """
     if line.count(b" ") == dim:
         word, _, values = line.partition(b" ")
         return word, values
@@ -152,7 +195,8 @@ def _cut(line: bytes, dim: int) -> tuple[bytes, bytes]:
 def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
     """(n, dim) float32 of the lines' texts, of which the last is the file's line `last`."""
     values = np.empty(0, np.float32)
-    with warnings.catch_warnings(), contextlib.suppress(ValueError):  # a text that is no number is an error, found below
+    # a text that is no number is an error, found below
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
         warnings.simplefilter("ignore", DeprecationWarning)  # and was a warning before numpy 2.3
         values = np.fromstring(b" ".join(lines).decode("ascii", "replace"), np.float32, sep=" ")
     if values.size == len(lines) * dim and np.isfinite(values).all():
@@ -164,7 +208,11 @@ def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
             except ValueError:
                 finite = False
             if not finite:
-                raise InputError(f"{part.decode('utf-8', 'replace')!r} is no finite number", path=path, line=number)
+                raise InputError(
+                    f"{part.decode('utf-8', 'replace')!r} is no finite number",
+                    path=path,
+                    line=number,
+                )
     raise InputError("the numbers could not be read", path=path, line=last)
 
 
@@ -175,16 +223,24 @@ def _binary(file: BinaryIO, path: Path, count: int, dim: int) -> Iterator[Block]
         word = _binary_word(file, path, number)
         raw = file.read(4 * dim)
         if len(raw) < 4 * dim:
-            raise InputError(f"ends within word {number:,} of {count:,}; the file is cut off", path=path)
+            raise InputError(
+                f"ends within word {number:,} of {count:,}; the file is cut off", path=path
+            )
         vectors[len(words)] = np.frombuffer(raw, "<f4")
         if not np.isfinite(vectors[len(words)]).all():
-            raise InputError(f"word {number:,} ({word!r}) holds NaN or an infinite number; the file is damaged", path=path)
+            raise InputError(
+                f"word {number:,} ({word!r}) holds NaN or an infinite number; the file is damaged",
+                path=path,
+            )
         words.append(word)
         if len(words) == rows or number == count:
             yield words, vectors[: len(words)].copy()
             words = []
     if file.read(2).strip():
-        raise InputError(f"goes on after the {count:,} words that its first line says; the file is damaged", path=path)
+        raise InputError(
+            f"goes on after the {count:,} words that its first line says; the file is damaged",
+            path=path,
+        )
 
 
 def _binary_word(file: BinaryIO, path: Path, number: int) -> str:
@@ -192,7 +248,10 @@ def _binary_word(file: BinaryIO, path: Path, number: int) -> str:
     while (byte := file.read(1)) not in (b" ", b""):
         word += byte
         if len(word) > _LONGEST:
-            raise InputError(f"word {number:,} is longer than {_LONGEST} bytes; this is no file of word2vec", path=path)
+            raise InputError(
+                f"word {number:,} is longer than {_LONGEST} bytes; this is no file of word2vec",
+                path=path,
+            )
     try:
         return bytes(word).lstrip(b"\n").decode("utf-8")
     except UnicodeDecodeError as error:
@@ -207,25 +266,54 @@ def _parts(folder: Path) -> tuple[Path, Path] | None:
 def _array_and_table(folder: Path) -> Iterator[Block]:
     parts = _parts(folder)
     if parts is None:
-        raise InputError("holds no word vectors; wanted one .npy array and one .parquet table of the words, in one order", path=folder)
+        raise InputError(
+            "holds no word vectors; wanted one .npy array and one .parquet table of "
+            "the words, in one order",
+            path=folder,
+        )
     array, table = parts
     for part in parts:
         open_regular(part).close()
     try:
         vectors, columns = np.load(array, mmap_mode="r"), pq.read_table(table)
         columns.validate(full=True)  # texts that are no UTF-8
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError, TypeError, TokenError, pa.ArrowException) as error:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        OverflowError,
+        MemoryError,
+        TypeError,
+        TokenError,
+        pa.ArrowException,
+    ) as error:
         raise InputError(f"could not be read: {first_line(error)}", path=folder) from error
-    texts = [field.name for field in columns.schema if field.type in (pa.string(), pa.large_string())]
-    if len(texts) != 1 or vectors.ndim != 2 or vectors.dtype.kind != "f" or len(vectors) != len(columns):
-        got = f"{array.name} has the shape {vectors.shape}, {table.name} {len(columns)} rows and {len(texts)} columns of text"
+    texts = [
+        field.name for field in columns.schema if field.type in (pa.string(), pa.large_string())
+    ]
+    if (
+        len(texts) != 1
+        or vectors.ndim != 2
+        or vectors.dtype.kind != "f"
+        or len(vectors) != len(columns)
+    ):
+        got = (
+            f"{array.name} has the shape {vectors.shape}, {table.name} {len(columns)} rows and "
+            f"{len(texts)} columns of text"
+        )
         raise InputError(f"{got}; wanted a row of floats for each word of one column", path=folder)
     for start in range(0, len(vectors), _ROWS):
         block = np.ascontiguousarray(vectors[start : start + _ROWS], np.float32)
         if not np.isfinite(block).all():
             bad = start + int(np.flatnonzero(~np.isfinite(block).all(1))[0])
-            raise InputError(f"row {bad} holds NaN or an infinite number; the file is damaged", path=array)
+            raise InputError(
+                f"row {bad} holds NaN or an infinite number; the file is damaged", path=array
+            )
         words = columns[texts[0]].slice(start, _ROWS)
         if words.null_count:
-            raise InputError(f"row {start + words.to_pylist().index(None)} has no word; write it as a text", path=table)
+            raise InputError(
+                f"row {start + words.to_pylist().index(None)} has no word; write it as a text",
+                path=table,
+            )
         yield words.to_pylist(), block

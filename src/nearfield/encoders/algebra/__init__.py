@@ -1,1 +1,3 @@
-"""Models made from models by their weights alone: merged, with fewer layers, with a smaller vocabulary, at half the size."""
+"""Models made from models by their weights alone: merged, with fewer layers, with a smaller
+vocabulary, at half the size.
+"""

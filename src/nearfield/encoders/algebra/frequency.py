@@ -13,7 +13,9 @@ from nearfield.types.progress import Progress, silent
 CHUNK = 4096  # texts tokenised at once
 
 
-def token_counts(tokeniser: Tokeniser, texts: Sequence[str], size: int, *, progress: Progress = silent) -> npt.NDArray[np.int64]:
+def token_counts(
+    tokeniser: Tokeniser, texts: Sequence[str], size: int, *, progress: Progress = silent
+) -> npt.NDArray[np.int64]:
     """(size,) how often the texts have each token."""
     counts = np.zeros(size, np.int64)
     for start in range(0, len(texts), CHUNK):
@@ -24,5 +26,7 @@ def token_counts(tokeniser: Tokeniser, texts: Sequence[str], size: int, *, progr
 
 def inverse_frequency(counts: npt.NDArray[np.int64], a: float) -> npt.NDArray[np.float32]:
     """a / (a + p) of each token, p its share of `counts`; 1 for what was never counted."""
-    weights: npt.NDArray[np.float32] = (a / (a + counts / max(int(counts.sum()), 1))).astype(np.float32)
+    weights: npt.NDArray[np.float32] = (a / (a + counts / max(int(counts.sum()), 1))).astype(
+        np.float32
+    )
     return weights

@@ -12,15 +12,22 @@ from nearfield.errors import InputError
 
 @torch.no_grad()
 def linear(models: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
-    """sum_i share_i model_i for each weight, summed in float64: a "model soup" (Wortsman et al. 2022, arXiv 2203.05482).
+    """sum_i share_i model_i for each weight, summed in float64: a "model soup" (Wortsman et al.
+    2022, arXiv 2203.05482).
 
-    `models`: the same names and shapes in each; `shares`: one a model. Raises InputError unless the shares sum to 1, without which the
-    result would be scaled.
+    `models`: the same names and shapes in each; `shares`: one a model. Raises InputError unless the
+    shares sum to 1, without which the result would be scaled.
     """
     if abs(sum(shares) - 1) > 1e-6:
-        raise InputError(f"the weights of a linear merge sum to {sum(shares):g}; wanted 1, as {', '.join(['0.5'] * 2)}")
+        raise InputError(
+            f"the weights of a linear merge sum to {sum(shares):g}; wanted 1, as "
+            f"{', '.join(['0.5'] * 2)}"
+        )
     merged = {}
     for name, weight in models[0].items():
-        total = sum((share * model[name].double() for share, model in zip(shares, models, strict=True)), torch.zeros(()))
+        total = sum(
+            (share * model[name].double() for share, model in zip(shares, models, strict=True)),
+            torch.zeros(()),
+        )
         merged[name] = total.to(weight.dtype)
     return merged

@@ -11,14 +11,21 @@ NEAR = 1e-6  # of the sine of the angle: below it the arc is a straight line wit
 
 
 @torch.no_grad()
-def slerp(first: Mapping[str, Tensor], second: Mapping[str, Tensor], ratio: float) -> dict[str, Tensor]:
-    """Each weight at `ratio` of the way from `first` (0) to `second` (1), as a vector on the arc between them, in float64.
+def slerp(
+    first: Mapping[str, Tensor], second: Mapping[str, Tensor], ratio: float
+) -> dict[str, Tensor]:
+    """Each weight at `ratio` of the way from `first` (0) to `second` (1), as a vector on the arc
+    between them, in float64.
 
-    sin((1 - t) a) / sin(a) x + sin(t a) / sin(a) y, a the angle between x and y (Shoemake 1985, "Animating rotation with quaternion
-    curves"), where x and y are scaled to the same length, which then goes linearly from one's to the other's. Where they are
-    parallel, opposite or zero there is no one arc and the way is straight.
+    sin((1 - t) a) / sin(a) x + sin(t a) / sin(a) y, a the angle between x and y (Shoemake 1985,
+    "Animating rotation with quaternion curves"), where x and y are scaled to the same length, which
+    then goes linearly from one's to the other's. Where they are parallel, opposite or zero there is
+    no one arc and the way is straight.
     """
-    return {name: _arc(weight.double(), second[name].double(), ratio).to(weight.dtype) for name, weight in first.items()}
+    return {
+        name: _arc(weight.double(), second[name].double(), ratio).to(weight.dtype)
+        for name, weight in first.items()
+    }
 
 
 def _arc(x: Tensor, y: Tensor, ratio: float) -> Tensor:
@@ -26,7 +33,8 @@ def _arc(x: Tensor, y: Tensor, ratio: float) -> Tensor:
     if not (lengths[0] > 0 and lengths[1] > 0):
         return torch.lerp(x, y, ratio)
     a, b = x / lengths[0], y / lengths[1]
-    angle = 2 * torch.atan2((a - b).norm(), (a + b).norm())  # exact for small angles too, where acos of the product is not
+    # exact for small angles too, where acos of the product is not
+    angle = 2 * torch.atan2((a - b).norm(), (a + b).norm())
     sine = torch.sin(angle)
     if sine < NEAR:
         return torch.lerp(x, y, ratio)

@@ -14,21 +14,27 @@ Facts = dict[str, Any]  # a tokenizer.json
 def kept_ids(facts: Facts, used: Collection[int]) -> list[int]:
     """The ids to keep, ascending, of a tokeniser whose texts use the ids `used`.
 
-    With them: added and special tokens, the unknown one, every byte and single character, tokens that hold a character which has no
-    token of its own, and in BPE the steps that make a kept token. Then the texts are cut as before, by each kind's own rule: a
-    greedy longest match (WordPiece), merges by rank (BPE) and the best path (Unigram) only ever lose what they did not take; and a word
-    whose characters all have tokens stays spellable. Raises ModelError for a kind that has no pieces.
+    With them: added and special tokens, the unknown one, every byte and single character, tokens
+    that hold a character which has no token of its own, and in BPE the steps that make a kept
+    token. Then the texts are cut as before, by each kind's own rule: a greedy longest match
+    (WordPiece), merges by rank (BPE) and the best path (Unigram) only ever lose what they did not
+    take; and a word whose characters all have tokens stays spellable. Raises ModelError for a kind
+    that has no pieces.
     """
     model = facts["model"]
     if model["type"] not in ("WordPiece", "BPE", "Unigram"):
-        raise ModelError(f"the tokeniser is of the kind {model['type']}, of whole words: each that is left out would become unknown")
+        raise ModelError(
+            f"the tokeniser is of the kind {model['type']}, of whole words: each "
+            "that is left out would become unknown"
+        )
     ids = token_ids(facts)
     added = {token["id"] for token in facts["added_tokens"]}
     pieces = {token: id_ for token, id_ in ids.items() if id_ not in added}
     kept = {*used, *added, *_named(facts.get("post_processor")), *_spelling(model, pieces)}
     if model["type"] == "Unigram":
         scores = [score for _, score in model["vocab"]]
-        kept |= {scores.index(min(scores))}  # what is unknown costs 10 more than the least likely piece
+        # what is unknown costs 10 more than the least likely piece
+        kept |= {scores.index(min(scores))}
         kept |= set() if model.get("unk_id") is None else {model["unk_id"]}
     elif model.get("unk_token") is not None:
         kept |= {ids[model["unk_token"]]}
@@ -48,7 +54,11 @@ def with_only(facts: Facts, kept: list[int]) -> Facts:
     else:
         model["vocab"] = {token: new[id_] for token, id_ in model["vocab"].items() if id_ in new}
     if model["type"] == "BPE":
-        model["merges"] = [pair for pair in model["merges"] if {*_pair(pair), _joined(model, pair)} <= model["vocab"].keys()]
+        model["merges"] = [
+            pair
+            for pair in model["merges"]
+            if {*_pair(pair), _joined(model, pair)} <= model["vocab"].keys()
+        ]
     left["added_tokens"] = [token | {"id": new[token["id"]]} for token in left["added_tokens"]]
     left["post_processor"] = _renumbered(left.get("post_processor"), new)
     if left.get("padding"):
@@ -59,12 +69,18 @@ def with_only(facts: Facts, kept: list[int]) -> Facts:
 def token_ids(facts: Facts) -> dict[str, int]:
     """Each token's id, added ones included."""
     vocabulary = facts["model"]["vocab"]
-    own = {row[0]: at for at, row in enumerate(vocabulary)} if isinstance(vocabulary, list) else vocabulary
+    own = (
+        {row[0]: at for at, row in enumerate(vocabulary)}
+        if isinstance(vocabulary, list)
+        else vocabulary
+    )
     return own | {token["content"]: token["id"] for token in facts["added_tokens"]}
 
 
 def _spelling(model: Facts, pieces: Mapping[str, int]) -> set[int]:
-    """Bytes, single characters, and pieces with a character that has no piece of its own where it stands in them."""
+    """Bytes, single characters, and pieces with a character that has no piece of its own where it
+    stands in them.
+    """
     inner = model.get("continuing_subword_prefix") or ("##" if model["type"] == "WordPiece" else "")
     end = model.get("end_of_word_suffix") or ""
     kept = set()
@@ -118,7 +134,9 @@ def _named(processor: Facts | None) -> set[int]:
 
 def _renumbered(processor: Facts | None, new: Mapping[int, int]) -> Facts | None:
     for part in _parts(processor):
-        part |= {side: [part[side][0], new[part[side][1]]] for side in ("cls", "sep") if side in part}
+        part |= {
+            side: [part[side][0], new[part[side][1]]] for side in ("cls", "sep") if side in part
+        }
         for token in part.get("special_tokens", {}).values():
             token["ids"] = [new[id_] for id_ in token["ids"]]
     return processor
@@ -128,4 +146,8 @@ def _parts(processor: Facts | None) -> list[Facts]:
     """A post-processor, or those that it is a sequence of."""
     if processor is None:
         return []
-    return [part for inner in processor["processors"] for part in _parts(inner)] if "processors" in processor else [processor]
+    return (
+        [part for inner in processor["processors"] for part in _parts(inner)]
+        if "processors" in processor
+        else [processor]
+    )

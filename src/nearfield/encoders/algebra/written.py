@@ -17,7 +17,9 @@ FILE = "algebra.json"
 
 @dataclass(frozen=True)
 class Made:
-    """The folder that was written, how it is called, and bytes of weights and tokeniser before and after."""
+    """The folder that was written, how it is called, and bytes of weights and tokeniser before and
+    after.
+    """
 
     folder: Path
     name: str
@@ -34,9 +36,10 @@ def write_made(
     amend: Callable[[Path], None] | None = None,
     others: Sequence[Path] = (),
 ) -> Made:
-    """Write `model` as `save_encoder` does, let `amend` change files of its transformer's folder, and say in algebra.json what it is
-    made from (`about`); `others` are the folders of further models that it is made from. Whole or not at all. Raises StorageError when
-    writing fails."""
+    """Write `model` as `save_encoder` does, let `amend` change files of its transformer's folder,
+    and say in algebra.json what it is made from (`about`); `others` are the folders of further
+    models that it is made from. Whole or not at all. Raises StorageError when writing fails.
+    """
     source = model.folder
     inner = source.transformer.relative_to(source.path)
     with staged_folder(to) as stage:
@@ -49,7 +52,9 @@ def write_made(
 
 
 def check_target(to: str | Path) -> None:
-    """Raise InputError where something is at `to` that was not made so, and StorageError where nothing can be written there."""
+    """Raise InputError where something is at `to` that was not made so, and StorageError where
+    nothing can be written there.
+    """
     check_replaceable(to, marker=FILE, what="model that was made so")
 
 
@@ -61,4 +66,6 @@ def stored_bytes(folder: ModelFolder) -> int:
 def _bytes(path: Path, transformer: Path) -> int:
     weights = {*transformer.glob("model*.safetensors"), *path.glob("*/model.safetensors")}
     files = weights or {*transformer.glob("pytorch_model*.bin")}
-    return sum(file.stat().st_size for file in (*files, transformer / "tokenizer.json") if file.is_file())
+    return sum(
+        file.stat().st_size for file in (*files, transformer / "tokenizer.json") if file.is_file()
+    )

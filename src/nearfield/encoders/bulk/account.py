@@ -15,8 +15,9 @@ FAULTS = 5  # of the failed rows, how many are named
 class Account:
     """Each of `rows` was either encoded, and is counted in `usage.items`, or failed.
 
-    `empty` of the encoded texts hold nothing (the first has the id `first_empty`). `cached` of the vectors came from the cache and
-    `repeated` were those of an equal text close by; the model made the others. `faults` says why the first failed rows failed.
+    `empty` of the encoded texts hold nothing (the first has the id `first_empty`). `cached` of the
+    vectors came from the cache and `repeated` were those of an equal text close by; the model made
+    the others. `faults` says why the first failed rows failed.
     """
 
     rows: int = 0
@@ -33,7 +34,8 @@ class Account:
         names = ("rows", "failed", "empty", "cached", "repeated")
         sums = {name: getattr(self, name) + getattr(later, name) for name in names}
         used = {
-            name: getattr(self.usage, name) + getattr(later.usage, name) for name in (field.name for field in dataclasses.fields(Usage))
+            name: getattr(self.usage, name) + getattr(later.usage, name)
+            for name in (field.name for field in dataclasses.fields(Usage))
         }
         faults = (*self.faults, *later.faults)[:FAULTS]
         first = self.first_empty if self.empty else later.first_empty

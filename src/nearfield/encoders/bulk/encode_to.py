@@ -18,7 +18,13 @@ from nearfield.encoders.bulk.job import IDS, Job, forget_job, replaces
 from nearfield.encoders.bulk.manifest import FILE, write_manifest
 from nearfield.encoders.bulk.pace import Pace
 from nearfield.encoders.bulk.part import PartMaker
-from nearfield.encoders.bulk.replaced import UNLESS, adapter_of, both_texts, refuse_others_vectors, say_replaced
+from nearfield.encoders.bulk.replaced import (
+    UNLESS,
+    adapter_of,
+    both_texts,
+    refuse_others_vectors,
+    say_replaced,
+)
 from nearfield.encoders.bulk.request import Request
 from nearfield.encoders.bulk.shards import BYTES, ROWS, Shard, cut_shards
 from nearfield.encoders.encoder import Encoder
@@ -46,17 +52,21 @@ def encode_to(
     replace: bool = False,
     progress: Progress = silent,
 ) -> Account:
-    """Encode the rows of `stream` into a vector folder at `path`, which `open_embeddings` opens, with a manifest of all the rows.
+    """Encode the rows of `stream` into a vector folder at `path`, which `open_embeddings` opens,
+    with a manifest of all the rows.
 
-    A row that cannot be encoded has no vector and is in the manifest as failed, with the reason. What is done is on the disk after each
-    shard, and within one every half a minute; when the process is killed, the same call goes on there, and the vectors are those of a
-    run that was not killed, bit for bit where a vector does not depend on its batch, as on a processor. `cache` keeps vectors by their
-    text's hash (see `VectorCache`), so that no text is encoded again. At most `shard_rows` rows are in memory at once, and as many more
-    are read ahead. Finished vectors at `path` by another model, for another role or of other texts alone are put aside for the new ones
-    only with `replace`, which a killed run remembers.
+    A row that cannot be encoded has no vector and is in the manifest as failed, with the reason.
+    What is done is on the disk after each shard, and within one every half a minute; when the
+    process is killed, the same call goes on there, and the vectors are those of a run that was not
+    killed, bit for bit where a vector does not depend on its batch, as on a processor. `cache`
+    keeps vectors by their text's hash (see `VectorCache`), so that no text is encoded again. At
+    most `shard_rows` rows are in memory at once, and as many more are read ahead. Finished vectors
+    at `path` by another model, for another role or of other texts alone are put aside for the new
+    ones only with `replace`, which a killed run remembers.
 
-    Raises StorageError where that was not asked for; InputError where the stream is empty or no row can be encoded, and where an
-    unfinished run to `path` was made from another input, model or request; ContractError and ModelError as the encoder does.
+    Raises StorageError where that was not asked for; InputError where the stream is empty or no row
+    can be encoded, and where an unfinished run to `path` was made from another input, model or
+    request; ContractError and ModelError as the encoder does.
     """
     path = Path(path)
     refuse_other_folder(path)
@@ -69,7 +79,9 @@ def encode_to(
     facts = _facts(encoder, request, shard_rows)
     shards = cut_shards(stream.rows(), most_rows=shard_rows, most_bytes=_most_bytes(encoder))
     try:
-        with Job.opened(path, facts, empty=request.cut(empty).quantise(request.first_storage), replace=replace) as job:
+        with Job.opened(
+            path, facts, empty=request.cut(empty).quantise(request.first_storage), replace=replace
+        ) as job:
             _run(job, shards, maker, progress, stream.total() or 0)
             account = _total(job, stream)
             _warn(account, encoder)
@@ -81,9 +93,18 @@ def encode_to(
 
 
 def refuse_other_folder(path: Path) -> None:
-    """Raise StorageError where something else than a vector folder is at `path`, or nothing can be written there."""
-    if path.exists() and not (path / "vectors.json").is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise StorageError(f"{path}: exists and is no vector folder, so that it is not replaced; give another place with --to")
+    """Raise StorageError where something else than a vector folder is at `path`, or nothing can be
+    written there.
+    """
+    if (
+        path.exists()
+        and not (path / "vectors.json").is_file()
+        and not (path.is_dir() and not any(path.iterdir()))
+    ):
+        raise StorageError(
+            f"{path}: exists and is no vector folder, so that it is not replaced; "
+            "give another place with --to"
+        )
     check_writable(path)
 
 
@@ -97,21 +118,32 @@ def _cache(encoder: Encoder[Any], request: Request) -> VectorCache | None:
     if identity is None or not encoder.worth_caching:
         return None
     if identity.get("precision") == "int8" and identity.get("runtime") in ("openvino", "onnx"):
-        return None  # its ranges are taken from the texts of this very input, so that another input's vectors are of another model
+        # its ranges are taken from the texts of this very input, so that another input's vectors
+        # are of another model
+        return None
     kept = encoder.contract
-    asked = {"kind": kept.kind, "role": request.role, "prompt": kept.prompt(request.role)}  # a role may have a map or weights of its own
+    # a role may have a map or weights of its own
+    asked = {"kind": kept.kind, "role": request.role, "prompt": kept.prompt(request.role)}
     return VectorCache.open(identity | {"dim": str(kept.dim)} | asked, model=kept.name)
 
 
 def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str, object]:
     """All that the vectors depend on beside the rows."""
     cut = {"format": FORMAT, "shard_rows": shard_rows, "shard_bytes": _most_bytes(encoder)}
-    asked: dict[str, object] = {"role": request.role, "dim": request.dim or encoder.contract.dim, "dtype": request.storage}
-    asked |= {"prompt": encoder.contract.prompt(request.role)} | ({"pool_tokens": request.pool_tokens} if request.pool_tokens else {})
+    asked: dict[str, object] = {
+        "role": request.role,
+        "dim": request.dim or encoder.contract.dim,
+        "dtype": request.storage,
+    }
+    asked |= {"prompt": encoder.contract.prompt(request.role)} | (
+        {"pool_tokens": request.pool_tokens} if request.pool_tokens else {}
+    )
     return cut | {"model": encoder.contract.name} | dict(encoder.identity or {}) | asked
 
 
-def _run(job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress, total: int) -> None:
+def _run(
+    job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress, total: int
+) -> None:
     """Confirm the parts that are done and make the others."""
     pace, confirmed, done = Pace(), 0, 0
     resumed = len(job.marks)
@@ -119,14 +151,18 @@ def _run(job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress
         start = 0
         while start < len(shard.rows):
             before = done
-            part = shard.part(start, pace.rows if confirmed == resumed else job.marks[confirmed].rows - done)
+            part = shard.part(
+                start, pace.rows if confirmed == resumed else job.marks[confirmed].rows - done
+            )
             start, done = start + len(part.rows), done + len(part.rows)
             if confirmed < resumed:
                 job.confirm(confirmed, part)
                 confirmed += 1
                 continue
             started = time.monotonic()
-            made = maker.make(part, job.items, progress=_within(progress, before, len(part.rows), total))
+            made = maker.make(
+                part, job.items, progress=_within(progress, before, len(part.rows), total)
+            )
             job.add(part, made)
             fresh = made.account.usage.items - made.account.cached - made.account.repeated
             pace.took(len(part.rows), fresh, time.monotonic() - started)
@@ -135,7 +171,9 @@ def _run(job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress
 
 
 def _within(progress: Progress, before: int, rows: int, of: int) -> Progress:
-    """The progress of one shard of `rows` rows after `before` of all `of`: its texts that are in no cache are what takes time."""
+    """The progress of one shard of `rows` rows after `before` of all `of`: its texts that are in no
+    cache are what takes time.
+    """
 
     def show(done: int, total: int, note: str = "") -> None:
         progress(before + done * rows // max(1, total), max(of, before + rows) if of else 0, note)
@@ -160,7 +198,10 @@ def _total(job: Job, stream: Stream) -> Account:
         raise InputError("holds no text", path=stream.name)
     if not account.usage.items:
         forget_job(job.path)
-        raise InputError(f"none of its {account.rows:,} rows can be encoded; the first: {account.faults[0]}", path=stream.name)
+        raise InputError(
+            f"none of its {account.rows:,} rows can be encoded; the first: {account.faults[0]}",
+            path=stream.name,
+        )
     return account
 
 
@@ -168,18 +209,37 @@ def _warn(account: Account, encoder: Encoder[Any]) -> None:
     """Say what a reader of the vectors must know."""
     usage, kept = account.usage, encoder.contract
     if account.empty:
-        message = f"{account.empty:,} of {usage.items:,} texts are empty (the first is {account.first_empty}); their vectors tell nothing"
+        message = (
+            f"{account.empty:,} of {usage.items:,} texts are empty (the first is "
+            f"{account.first_empty}); their vectors tell nothing"
+        )
         warnings.warn(message, NearfieldWarning, stacklevel=3)
     if usage.truncated:
-        message = f"{kept.name} reads {kept.max_tokens} tokens: {usage.truncated:,} of {usage.items:,} texts were longer and lost "
+        message = (
+            f"{kept.name} reads {kept.max_tokens} tokens: {usage.truncated:,} of "
+            f"{usage.items:,} texts were longer and lost "
+        )
         share = usage.tokens_lost / (usage.tokens_lost + usage.tokens)
-        warnings.warn(f"{message}{usage.tokens_lost:,} tokens ({share:.1%} of all)", TruncationWarning, stacklevel=3)
+        warnings.warn(
+            f"{message}{usage.tokens_lost:,} tokens ({share:.1%} of all)",
+            TruncationWarning,
+            stacklevel=3,
+        )
 
 
-def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account, empty: Embeddings, *, cached: bool) -> None:
+def _finish(
+    job: Job,
+    encoder: Encoder[Any],
+    request: Request,
+    account: Account,
+    empty: Embeddings,
+    *,
+    cached: bool,
+) -> None:
     """Make the vector folder of what the job holds, move it to its place, and remove the job.
 
-    `empty` is embeddings of no text, stored as asked for. Raises StorageError where vectors of other texts alone lie there.
+    `empty` is embeddings of no text, stored as asked for. Raises StorageError where vectors of
+    other texts alone lie there.
     """
     job.close()
     stage = job.folder / "finished"
@@ -193,12 +253,21 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, account: Account,
     changed(described, usage=account.usage).save_facts(stage, job.marks[-1].arrays)
     identity, name = encoder.identity or {}, encoder.contract.name
     if "files" in identity:
-        MadeBy(name, request.source or name, identity["files"], request.role, adapter_of(encoder, request.role)).save(stage)
+        MadeBy(
+            name,
+            request.source or name,
+            identity["files"],
+            request.role,
+            adapter_of(encoder, request.role),
+        ).save(stage)
     texts = both_texts(job.path, stage)
     if not job.replaces and texts is not None and not texts.share_one:
         forget_job(job.path)
         made = "those made now are in the cache" if cached else "those made now are dropped"
-        raise StorageError(f"{job.path}: holds vectors of other texts, none of this input's among them; {UNLESS} ({made})")
+        raise StorageError(
+            f"{job.path}: holds vectors of other texts, none of this input's among "
+            f"them; {UNLESS} ({made})"
+        )
     if texts is not None:
         say_replaced(job.path, stage, texts)
     move_folder(stage, job.path)

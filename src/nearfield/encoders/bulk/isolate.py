@@ -21,9 +21,11 @@ HOPELESS = 16  # texts that fail one after the other, and none that does not: it
 
 @dataclass
 class Isolated:
-    """`made`: the embeddings of the texts that could be encoded, in their order; `faults` says of each other why not.
+    """`made`: the embeddings of the texts that could be encoded, in their order; `faults` says of
+    each other why not.
 
-    `counts`: (n, 3) int64, the tokens read, lost, and of the prompt, of each text. `unknown` tokens were left out.
+    `counts`: (n, 3) int64, the tokens read, lost, and of the prompt, of each text. `unknown` tokens
+    were left out.
     """
 
     made: Embeddings
@@ -40,11 +42,20 @@ def nothing(encoder: Encoder[Any], role: Role) -> Embeddings:
     return empty
 
 
-def encode_each(encoder: Encoder[Any], texts: Sequence[str], role: Role, *, empty: Embeddings, progress: Progress = silent) -> Isolated:
-    """The embeddings of `texts`, and of each text that the model cannot encode (its vector would not be finite) why.
+def encode_each(
+    encoder: Encoder[Any],
+    texts: Sequence[str],
+    role: Role,
+    *,
+    empty: Embeddings,
+    progress: Progress = silent,
+) -> Isolated:
+    """The embeddings of `texts`, and of each text that the model cannot encode (its vector would
+    not be finite) why.
 
-    All are encoded together; only where that fails are they halved until the texts that fail are alone. `empty` is the embeddings of
-    no text. Raises ModelError where the first sixteen texts that are tried alone fail and no other has been encoded.
+    All are encoded together; only where that fails are they halved until the texts that fail are
+    alone. `empty` is the embeddings of no text. Raises ModelError where the first sixteen texts
+    that are tried alone fail and no other has been encoded.
     """
     done = Isolated(empty, np.zeros((len(texts), 3), np.int64))
     open_parts = [(0, len(texts))] if texts else []
@@ -52,7 +63,9 @@ def encode_each(encoder: Encoder[Any], texts: Sequence[str], role: Role, *, empt
     while open_parts:
         start, end = open_parts.pop()
         try:
-            made = encoder.encode(texts[start:end], role, progress=progress if end - start == len(texts) else silent)
+            made = encoder.encode(
+                texts[start:end], role, progress=progress if end - start == len(texts) else silent
+            )
         except ModelError as error:
             if end - start > 1:
                 middle = (start + end) // 2

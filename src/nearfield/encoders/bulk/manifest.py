@@ -34,8 +34,9 @@ SCHEMA = pa.schema(
 
 
 def write_manifest(parts: Iterable[pa.Table], path: Path) -> None:
-    """Write the parts, in their order, as one Parquet file, whole or not at all; what the file is does not depend on the cuts between
-    the parts, few of which are held at a time."""
+    """Write the parts, in their order, as one Parquet file, whole or not at all; what the file is
+    does not depend on the cuts between the parts, few of which are held at a time.
+    """
     held = SCHEMA.empty_table()
     with staged_file(path) as stage, pq.ParquetWriter(stage, SCHEMA, compression="zstd") as writer:
         for part in parts:
@@ -48,27 +49,43 @@ def write_manifest(parts: Iterable[pa.Table], path: Path) -> None:
 
 
 def texts_in(folder: Path) -> npt.NDArray[np.uint64] | None:
-    """(n,) the first 8 bytes of the hash of each vector's text in `folder`, which tell it from others; None without a whole manifest."""
+    """(n,) the first 8 bytes of the hash of each vector's text in `folder`, which tell it from
+    others; None without a whole manifest.
+    """
     try:
-        return np.concatenate([np.empty(0, np.uint64), *(short_hashes(list(part.values())) for part in _hashes(folder / FILE))])
+        return np.concatenate(
+            [
+                np.empty(0, np.uint64),
+                *(short_hashes(list(part.values())) for part in _hashes(folder / FILE)),
+            ]
+        )
     except InputError:
         return None
 
 
 def _hashes(path: Path) -> Iterator[dict[int, bytes]]:
-    """The hash of each vector's text by the vector's number, some rows at a time. Raises InputError where the manifest is not whole."""
+    """The hash of each vector's text by the vector's number, some rows at a time. Raises InputError
+    where the manifest is not whole.
+    """
     wanted = pa.schema([SCHEMA.field("vector"), SCHEMA.field("hash")])
     try:
         # else all row groups stay in memory
-        with open_regular(path) as source, pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
+        with (
+            open_regular(path) as source,
+            pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file,
+        ):
             for batch in file.iter_batches(_BATCH, columns=wanted.names):
                 rows = pa.Table.from_batches([batch]).select(wanted.names)
                 if not rows.schema.equals(wanted):
-                    raise InputError("has columns of other types; encode the texts again", path=path)
+                    raise InputError(
+                        "has columns of other types; encode the texts again", path=path
+                    )
                 pairs = zip(rows["vector"].to_pylist(), rows["hash"].to_pylist(), strict=True)
                 yield {vector: known for vector, known in pairs if vector is not None and known}
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise InputError(f"is damaged ({first_line(error)}); encode the texts again", path=path) from error
+        raise InputError(
+            f"is damaged ({first_line(error)}); encode the texts again", path=path
+        ) from error
 
 
 def short_hashes(hashes: Sequence[bytes]) -> npt.NDArray[np.uint64]:
@@ -77,11 +94,16 @@ def short_hashes(hashes: Sequence[bytes]) -> npt.NDArray[np.uint64]:
 
 
 def changed_texts(folder: Path, texts: Sequence[str]) -> list[int]:
-    """The positions of those of `texts`, one for each vector, that are others than the vectors in `folder` were made of.
+    """The positions of those of `texts`, one for each vector, that are others than the vectors in
+    `folder` were made of.
 
     None where the folder has no manifest, or vectors without a hash.
     """
     if not os.path.lexists(folder / FILE):
         return []
     made = {vector: known for part in _hashes(folder / FILE) for vector, known in part.items()}
-    return [at for at, text in enumerate(texts) if made.get(at) not in (None, text_hash(text.encode("utf-8", "surrogatepass")))]
+    return [
+        at
+        for at, text in enumerate(texts)
+        if made.get(at) not in (None, text_hash(text.encode("utf-8", "surrogatepass")))
+    ]

@@ -7,12 +7,16 @@ FIRST, GROWTH = 16, 4  # rows of the first piece, and how many times as many eac
 
 
 class Pace:
-    """The rows of the next piece of a shard, by how long those before took; `SECONDS` at most, and few until that is known."""
+    """The rows of the next piece of a shard, by how long those before took; `SECONDS` at most, and
+    few until that is known.
+    """
 
     def __init__(self) -> None:
         self.rows = FIRST
 
     def took(self, rows: int, made: int, seconds: float) -> None:
-        """`rows` rows took so many seconds; `made` of them went through the model, and the others cost nothing."""
+        """`rows` rows took so many seconds; `made` of them went through the model, and the others
+        cost nothing.
+        """
         fitting = int(made * SECONDS / max(seconds, 1e-9)) if made else GROWTH * rows
         self.rows = max(1, min(fitting, GROWTH * rows))

@@ -27,43 +27,69 @@ from nearfield.types.usage import Usage
 
 
 class PartMaker:
-    """Makes parts of shards with one encoder for one request. A `cache` that fails is done without, with a warning.
+    """Makes parts of shards with one encoder for one request. A `cache` that fails is done without,
+    with a warning.
 
     `empty` is the embeddings of no text, as the encoder makes them.
     """
 
-    def __init__(self, encoder: Encoder[Any], request: Request, cache: VectorCache | None, *, empty: Embeddings) -> None:
+    def __init__(
+        self,
+        encoder: Encoder[Any],
+        request: Request,
+        cache: VectorCache | None,
+        *,
+        empty: Embeddings,
+    ) -> None:
         self.encoder, self.request, self.cache, self.empty = encoder, request, cache, empty
 
     def make(self, shard: Shard, first: int, *, progress: Progress = silent) -> Part:
         """What is written of `shard`, whose first vector is number `first`.
 
-        The vectors that the model made are in the cache when this returns. Raises InputError for a row that fails where the
-        request is strict.
+        The vectors that the model made are in the cache when this returns. Raises InputError for a
+        row that fails where the request is strict.
         """
         started = time.perf_counter()
         self._refuse(next((row.fault for row in shard.rows if row.fault), ""))
-        distinct = {key: at for at, key in enumerate(dict.fromkeys(key for key in shard.hashes if key))}
+        distinct = {
+            key: at for at, key in enumerate(dict.fromkeys(key for key in shard.hashes if key))
+        }
         held = self._held(shard, list(distinct), progress)
         self._refuse(next((held.faults[at] for at in sorted(held.faults)), ""))
         text = np.array([distinct.get(key, -1) for key in shard.hashes], np.int64)
-        faults = [row.fault or held.faults.get(int(at), "") for row, at in zip(shard.rows, text, strict=True)]
+        faults = [
+            row.fault or held.faults.get(int(at), "")
+            for row, at in zip(shard.rows, text, strict=True)
+        ]
         good = np.array([not fault for fault in faults], bool)
         counts = np.zeros((len(shard.rows), 3), np.int64)
         counts[good] = held.counts[text[good]]
         stored = held.embeddings[held.places[text[good]]].quantise(self.request.first_storage)
-        account = _account(shard, faults, counts, held.cached, held.unknown, time.perf_counter() - started)
+        account = _account(
+            shard, faults, counts, held.cached, held.unknown, time.perf_counter() - started
+        )
         manifest = _manifest(shard, faults, counts, first)
         ids = [row.key for row, fault in zip(shard.rows, faults, strict=True) if not fault]
-        return Part(manifest, stored, ids, account, bounds_of(stored) if self.request.storage == "int8" else {})
+        return Part(
+            manifest,
+            stored,
+            ids,
+            account,
+            bounds_of(stored) if self.request.storage == "int8" else {},
+        )
 
     def _refuse(self, fault: str) -> None:
         if fault and self.request.strict:
             raise InputError(f"{fault} (a strict run ends at the first row that cannot be encoded)")
 
     def _held(self, shard: Shard, keys: list[bytes], progress: Progress) -> _Held:
-        """The embeddings of the texts with the hashes `keys`, from the cache where they are there."""
-        texts = {key: row.text for key, row in zip(reversed(shard.hashes), reversed(shard.rows), strict=True)}
+        """The embeddings of the texts with the hashes `keys`, from the cache where they are
+        there.
+        """
+        texts = {
+            key: row.text
+            for key, row in zip(reversed(shard.hashes), reversed(shard.rows), strict=True)
+        }
         found = self._found(keys)
         missing = np.setdiff1d(np.arange(len(keys)), found.items)
         fresh = self._encode([texts[keys[at]] for at in missing], progress)
@@ -75,11 +101,15 @@ class PartMaker:
         places[ordered] = np.arange(len(ordered))
         kept = self.empty.of_records(found.records)
         cut = self.request.cut(type(kept).join([kept, fresh.made]) if len(kept) else fresh.made)
-        faults = {int(missing[at]): why for at, why in fresh.faults.items()} | self._misfits(cut, ordered)
+        faults = {int(missing[at]): why for at, why in fresh.faults.items()} | self._misfits(
+            cut, ordered
+        )
         return _Held(cut, places, counts, faults, len(kept), fresh.unknown)
 
     def _misfits(self, cut: Embeddings, texts: npt.NDArray[np.int64]) -> dict[int, str]:
-        """Which of the `texts` whose embeddings these are have some that the storage type cannot hold, and why."""
+        """Which of the `texts` whose embeddings these are have some that the storage type cannot
+        hold, and why.
+        """
         if self.request.storage != "float16":
             return {}
         greatest = np.finfo(np.float16).max
@@ -109,14 +139,18 @@ class PartMaker:
     def _encode(self, texts: list[str], progress: Progress) -> Isolated:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TruncationWarning)  # given once, for the whole run
-            return encode_each(self.encoder, texts, self.request.role, empty=self.empty, progress=progress)
+            return encode_each(
+                self.encoder, texts, self.request.role, empty=self.empty, progress=progress
+            )
 
 
 @dataclass(frozen=True)
 class _Held:
-    """The `embeddings` of n texts: text i's are number `places[i]` of them, -1 where it has none, and then `faults` says why.
+    """The `embeddings` of n texts: text i's are number `places[i]` of them, -1 where it has none,
+    and then `faults` says why.
 
-    `counts`: (n, 3) int64. `cached` of them came from the cache; `unknown` tokens were left out of the others.
+    `counts`: (n, 3) int64. `cached` of them came from the cache; `unknown` tokens were left out of
+    the others.
     """
 
     embeddings: Embeddings
@@ -127,9 +161,24 @@ class _Held:
     unknown: int
 
 
-def _account(shard: Shard, faults: list[str], counts: npt.NDArray[np.int64], cached: int, unknown: int, seconds: float) -> Account:
-    failed = [fault if row.fault else f"{row.key}: {fault}" for row, fault in zip(shard.rows, faults, strict=True) if fault]
-    empty = [row.key for row, fault in zip(shard.rows, faults, strict=True) if not fault and not row.text.strip()]
+def _account(
+    shard: Shard,
+    faults: list[str],
+    counts: npt.NDArray[np.int64],
+    cached: int,
+    unknown: int,
+    seconds: float,
+) -> Account:
+    failed = [
+        fault if row.fault else f"{row.key}: {fault}"
+        for row, fault in zip(shard.rows, faults, strict=True)
+        if fault
+    ]
+    empty = [
+        row.key
+        for row, fault in zip(shard.rows, faults, strict=True)
+        if not fault and not row.text.strip()
+    ]
     good = len(shard.rows) - len(failed)
     distinct = len({key for key, fault in zip(shard.hashes, faults, strict=True) if not fault})
     read, lost, prompted = counts.sum(0).tolist()
@@ -147,20 +196,29 @@ def _account(shard: Shard, faults: list[str], counts: npt.NDArray[np.int64], cac
             prompted,
             seconds,
             unknown,
-            sum(not fault for fault, read in zip(faults, counts[:, 0].tolist(), strict=True) if not read),
+            sum(
+                not fault
+                for fault, read in zip(faults, counts[:, 0].tolist(), strict=True)
+                if not read
+            ),
         ),
         faults=tuple(failed[:FAULTS]),
         first_empty=empty[0] if empty else "",
     )
 
 
-def _manifest(shard: Shard, faults: list[str], counts: npt.NDArray[np.int64], first: int) -> pa.Table:
+def _manifest(
+    shard: Shard, faults: list[str], counts: npt.NDArray[np.int64], first: int
+) -> pa.Table:
     good = np.array([not fault for fault in faults], bool)
     lost = counts[:, 1]
     columns = {
         "row": [row.number for row in shard.rows],
         "id": [row.key for row in shard.rows],
-        "state": [FAILED if fault else TRUNCATED if cut else DONE for fault, cut in zip(faults, (lost > 0).tolist(), strict=True)],
+        "state": [
+            FAILED if fault else TRUNCATED if cut else DONE
+            for fault, cut in zip(faults, (lost > 0).tolist(), strict=True)
+        ],
         "vector": pa.array(first + np.cumsum(good) - 1, mask=~good),
         "tokens": pa.array(counts[:, 0], mask=~good),
         "tokens_lost": pa.array(lost, mask=~good),
@@ -168,6 +226,9 @@ def _manifest(shard: Shard, faults: list[str], counts: npt.NDArray[np.int64], fi
         "reason": [fault or None for fault in faults],
     }
     arrays = [
-        pa.array(columns[field.name], field.type) if isinstance(columns[field.name], list) else columns[field.name] for field in SCHEMA
+        pa.array(columns[field.name], field.type)
+        if isinstance(columns[field.name], list)
+        else columns[field.name]
+        for field in SCHEMA
     ]
     return pa.Table.from_arrays(arrays, names=SCHEMA.names).cast(SCHEMA)

@@ -17,9 +17,10 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 class Request:
     """What the texts are, and how their vectors are stored.
 
-    `dim` keeps the first so many dimensions; `pool_tokens` keeps one vector for so many tokens of a multi-vector document (see
-    `MultiVector.pool`). `strict` ends the run at the first row that cannot be encoded. `source` is what opens
-    the model again, for whoever searches the vectors later.
+    `dim` keeps the first so many dimensions; `pool_tokens` keeps one vector for so many tokens of a
+    multi-vector document (see `MultiVector.pool`). `strict` ends the run at the first row that
+    cannot be encoded. `source` is what opens the model again, for whoever searches the vectors
+    later.
     """
 
     role: Role = DOCUMENT
@@ -30,23 +31,32 @@ class Request:
     pool_tokens: int | None = None
 
     def check(self, contract: Contract, empty: Embeddings) -> None:
-        """Raise ContractError for what `contract` forbids, before anything is encoded; warn of a dim that it does not list.
+        """Raise ContractError for what `contract` forbids, before anything is encoded; warn of a
+        dim that it does not list.
 
         `empty` is embeddings of no text, as its model makes them.
         """
         contract.prompt(self.role)
         if self.pool_tokens is not None and self.role == QUERY:
-            raise ContractError(f"pool_tokens is {self.pool_tokens} and the role is {QUERY}: queries keep all their tokens; leave it out")
+            raise ContractError(
+                f"pool_tokens is {self.pool_tokens} and the role is {QUERY}: "
+                "queries keep all their tokens; leave it out"
+            )
         self.stored(empty)
         if self.dim not in (None, contract.dim, *contract.matryoshka_dims):
             trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
-            message = f"{contract.name} is cut to {self.dim} dimensions and was trained for {trained}; measure what that costs on your own "
+            message = (
+                f"{contract.name} is cut to {self.dim} dimensions and was trained for "
+                f"{trained}; measure what that costs on your own "
+            )
             message += f"data: nearfield evaluate {contract.name} --dims {contract.dim},{self.dim}"
             warnings.warn(message, MatryoshkaWarning, stacklevel=3)
 
     @property
     def first_storage(self) -> str:
-        """As what vectors are written at first: codes of int8 can be made only when the ranges of all of them are known."""
+        """As what vectors are written at first: codes of int8 can be made only when the ranges of
+        all of them are known.
+        """
         return "float32" if self.storage == "int8" else self.storage
 
     def stored(self, vectors: Embeddings) -> Embeddings:
@@ -54,10 +64,15 @@ class Request:
         return self.cut(vectors).quantise(self.storage)
 
     def cut(self, vectors: Embeddings) -> Embeddings:
-        """`vectors` with as many dimensions, and tokens, as asked for. Raises ContractError for a kind that has none."""
+        """`vectors` with as many dimensions, and tokens, as asked for. Raises ContractError for a
+        kind that has none.
+        """
         if self.dim is not None:
             if not isinstance(vectors, Dense):
-                raise ContractError(f"{self.dim} dimensions were asked for, and {vectors.kind} embeddings are not cut; leave that out")
+                raise ContractError(
+                    f"{self.dim} dimensions were asked for, and {vectors.kind} "
+                    "embeddings are not cut; leave that out"
+                )
             vectors = vectors.truncate(self.dim)
         if self.pool_tokens is not None:
             vectors = pooled(vectors, self.pool_tokens)

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 
 from nearfield.data.stream import Row
 
-ROWS = 8192  # as many as an encoder tokenises at once: longer shards would not be packed more tightly
-BYTES = 4 << 20  # of text: bounds what the token ids and the tokeniser's own records of a shard take
+# as many as an encoder tokenises at once: longer shards would not be packed more tightly
+ROWS = 8192
+# of text: bounds what the token ids and the tokeniser's own records of a shard take
+BYTES = 4 << 20
 HASH = 16  # bytes of a text's hash: two of 10^12 texts collide with a probability of 10^-15
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Rows that follow each other, with the hash of each text (b"" where there is none), and a digest of all of them.
+    """Rows that follow each other, with the hash of each text (b"" where there is none), and a
+    digest of all of them.
 
     What a stream is cut into is read at once, and written in parts.
     """
@@ -32,12 +35,18 @@ class Shard:
         """It changes with any id, text or fault of the rows, and with their order."""
         whole = hashlib.blake2b(digest_size=HASH)
         for row, text in zip(self.rows, self.hashes, strict=True):
-            whole.update(f"{row.number}\0{row.key}\0{row.fault}\0".encode("utf-8", "surrogatepass") + text)
+            whole.update(
+                f"{row.number}\0{row.key}\0{row.fault}\0".encode("utf-8", "surrogatepass") + text
+            )
         return whole.hexdigest()
 
 
-def cut_shards(rows: Iterable[Row], *, most_rows: int = ROWS, most_bytes: int = BYTES) -> Iterator[Shard]:
-    """`rows` in shards of at most `most_rows` rows and `most_bytes` of text (one row at least): the cut depends on the rows alone."""
+def cut_shards(
+    rows: Iterable[Row], *, most_rows: int = ROWS, most_bytes: int = BYTES
+) -> Iterator[Shard]:
+    """`rows` in shards of at most `most_rows` rows and `most_bytes` of text (one row at least): the
+    cut depends on the rows alone.
+    """
     held: list[Row] = []
     hashes: list[bytes] = []
     size = 0
@@ -59,12 +68,21 @@ def text_hash(encoded: bytes) -> bytes:
 
 
 def _checked(row: Row) -> tuple[Row, bytes]:
-    """The row and its text's bytes; a row whose text is none, or is not Unicode, with that as its fault."""
+    """The row and its text's bytes; a row whose text is none, or is not Unicode, with that as its
+    fault.
+    """
     if row.fault:
         return row, b""
     if not isinstance(row.text, str):
-        return Row(row.number, row.key, "", f"row {row.number} is a {type(row.text).__name__}; wanted text"), b""
+        return Row(
+            row.number, row.key, "", f"row {row.number} is a {type(row.text).__name__}; wanted text"
+        ), b""
     try:
         return row, row.text.encode()
     except UnicodeEncodeError:
-        return Row(row.number, row.key, "", f"row {row.number} holds half of a surrogate pair, which is no character"), b""
+        return Row(
+            row.number,
+            row.key,
+            "",
+            f"row {row.number} holds half of a surrogate pair, which is no character",
+        ), b""

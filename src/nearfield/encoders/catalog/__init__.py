@@ -1,1 +1,3 @@
-"""The known models: one TOML file each, named as the model is; nearfield.encoders.card reads them."""
+"""The known models: one TOML file each, named as the model is; nearfield.encoders.card
+reads them.
+"""

@@ -24,9 +24,11 @@ Resolve = Callable[[str], Path]
 
 
 def merged_folder(path: Path, resolve: Resolve) -> Path:
-    """The model that the adapter's folder at `path` makes of its base: a folder in the cache, made when it is not there.
+    """The model that the adapter's folder at `path` makes of its base: a folder in the cache, made
+    when it is not there.
 
-    Raises ModelError where the base cannot be found or the adapter does not fit it, ContractError where neither says how it is used.
+    Raises ModelError where the base cannot be found or the adapter does not fit it, ContractError
+    where neither says how it is used.
     """
     folder = read_lora(_place(path))
     base = find_base(folder, resolve)
@@ -35,11 +37,15 @@ def merged_folder(path: Path, resolve: Resolve) -> Path:
     return kept_folder(made, lambda stage: merge_adapter(path, stage, resolve=resolve))
 
 
-def merge_adapter(path: Path, to: Path, *, resolve: Resolve, role: Role | None = None, base: str | None = None) -> None:
-    """Write the model folder that the adapter at `path` and its base make together, whole or not at all.
+def merge_adapter(
+    path: Path, to: Path, *, resolve: Resolve, role: Role | None = None, base: str | None = None
+) -> None:
+    """Write the model folder that the adapter at `path` and its base make together, whole or not at
+    all.
 
-    `path` is an adapter's folder, whose base `base` names where its own word for it does not hold; or a model folder with an adapter
-    for `role`. Raises ModelError and ContractError as `merged_folder` does.
+    `path` is an adapter's folder, whose base `base` names where its own word for it does not hold;
+    or a model folder with an adapter for `role`. Raises ModelError and ContractError as
+    `merged_folder` does.
     """
     from nearfield.encoders.model import TextModel
     from nearfield.encoders.save import save_encoder
@@ -47,11 +53,17 @@ def merge_adapter(path: Path, to: Path, *, resolve: Resolve, role: Role | None =
     if adapter_place(path) is None:
         model = TextModel.open(path)
         if model.adapters is None:
-            raise ModelError(f"{path}: holds no adapter; wanted {CONFIG} in it, or in a folder of it for each role")
+            raise ModelError(
+                f"{path}: holds no adapter; wanted {CONFIG} in it, or in a folder of "
+                "it for each role"
+            )
         known = sorted(model.folder.adapters)
         if role not in known:
             close = nearest(role, known) if role else ""
-            raise ContractError(f"{path}: has an adapter for {', '.join(known)}; say with a role which of them to merge{close}")
+            raise ContractError(
+                f"{path}: has an adapter for {', '.join(known)}; say with a role "
+                f"which of them to merge{close}"
+            )
         model.adapters.shared = model.folder.adapter(role) or 0
         save_encoder(model, to, name=f"{model.contract.name}-{role}")
         return
@@ -73,36 +85,52 @@ def merge_adapter(path: Path, to: Path, *, resolve: Resolve, role: Role | None =
 def find_base(folder: LoRAFolder, resolve: Resolve, name: str | None = None) -> Path:
     """The folder of the model that the adapter belongs to, or what `resolve` finds by name.
 
-    `name` is a path from here; what the adapter's own folder says is a whole path or one within it, and no name leads out by "..".
+    `name` is a path from here; what the adapter's own folder says is a whole path or one within it,
+    and no name leads out by "..".
     """
     wanted = name or folder.base
     if not wanted:
-        raise ModelError(f"{folder.path / CONFIG}: does not say which model it belongs to; wanted base_model_name_or_path")
-    for path in (Path(wanted),) if name or Path(wanted).is_absolute() else (inside(folder.path, wanted, path=folder.path / CONFIG),):
+        raise ModelError(
+            f"{folder.path / CONFIG}: does not say which model it belongs to; wanted "
+            "base_model_name_or_path"
+        )
+    for path in (
+        (Path(wanted),)
+        if name or Path(wanted).is_absolute()
+        else (inside(folder.path, wanted, path=folder.path / CONFIG),)
+    ):
         if (path / "config.json").is_file() or (path / "modules.json").is_file():
             return path
     try:
         return resolve(wanted)
     except ModelError as error:
         advice = "get it, write its folder there, or merge with --base FOLDER"
-        raise ModelError(f"{folder.path / CONFIG}: its base is {wanted!r}, which was not found ({first_line(error)}); {advice}") from error
+        raise ModelError(
+            f"{folder.path / CONFIG}: its base is {wanted!r}, which was not found "
+            f"({first_line(error)}); {advice}"
+        ) from error
 
 
 def _place(path: Path) -> Path:
     place = adapter_place(path)
     if place is None:
-        raise ModelError(f"{path}: holds no adapter; wanted {CONFIG} in it, or where its first module lies")
+        raise ModelError(
+            f"{path}: holds no adapter; wanted {CONFIG} in it, or where its first module lies"
+        )
     return place
 
 
 _OF_ITS_USE = ("README.md", "config_sentence_transformers.json", "modules.json", "nearfield.json")
-"""What a base's folder says of how it is used, which an adapter's folder with modules of its own says itself."""
+"""What a base's folder says of how it is used, which an adapter's folder with modules of its own
+says itself.
+"""
 
 
 def _join(path: Path, place: Path, base: Path, whole: Path) -> None:
     """Make at `whole` the model folder of base and adapter as yet unmerged, of links.
 
-    It is used as the adapter's folder says where that has modules or a nearfield.json, else as the base.
+    It is used as the adapter's folder says where that has modules or a nearfield.json, else as the
+    base.
     """
     transformer = read_model_folder(base).transformer if (base / "modules.json").is_file() else base
     if (path / "modules.json").is_file():
@@ -113,10 +141,18 @@ def _join(path: Path, place: Path, base: Path, whole: Path) -> None:
         _link(base, whole)
 
 
-def _link(source: Path, target: Path, *, leave: tuple[str, ...] = (), pattern: str = "**/*") -> None:
-    """Links at `target` to the files of `source` that match, but for those to `leave`, hidden ones and what is there already."""
+def _link(
+    source: Path, target: Path, *, leave: tuple[str, ...] = (), pattern: str = "**/*"
+) -> None:
+    """Links at `target` to the files of `source` that match, but for those to `leave`, hidden ones
+    and what is there already.
+    """
     for file in (found for found in source.glob(pattern) if found.is_file()):
         inside = file.relative_to(source)
-        if file.name not in leave and not any(part.startswith(".") for part in inside.parts) and not (target / inside).exists():
+        if (
+            file.name not in leave
+            and not any(part.startswith(".") for part in inside.parts)
+            and not (target / inside).exists()
+        ):
             (target / inside).parent.mkdir(parents=True, exist_ok=True)
             (target / inside).symlink_to(file.resolve())

@@ -11,26 +11,34 @@ from nearfield.batch.packed import Packed
 
 
 class Groups:
-    """The runs of sequences of equal length in a packed row, and what one forward pass computes once for all of its layers.
+    """The runs of sequences of equal length in a packed row, and what one forward pass computes
+    once for all of its layers.
 
-    `runs` are (first token, sequences, length), `seen` how many tokens of each of a run's sequences are looked at; `longest` is the
-    greatest length.
+    `runs` are (first token, sequences, length), `seen` how many tokens of each of a run's sequences
+    are looked at; `longest` is the greatest length.
     """
 
     def __init__(self, batch: Packed, device: torch.device) -> None:
         self.runs, self.seen = batch.groups, batch.seen
         self.longest = int(batch.lengths.max(initial=0))
-        self._offsets = batch.offsets[: int((batch.lengths > 0).sum()) + 1]  # sequences without a token lie at the end
+        # sequences without a token lie at the end
+        self._offsets = batch.offsets[: int((batch.lengths > 0).sum()) + 1]
         self._device = device
         self._kept: dict[tuple[object, ...], Tensor] = {}
 
     @property
     def offsets(self) -> Tensor:
-        """(n + 1,) int32 on the device: where each sequence that has a token begins, and the last one's end."""
-        return self.once(("offsets",), lambda: torch.from_numpy(self._offsets).to(self._device, torch.int32))
+        """(n + 1,) int32 on the device: where each sequence that has a token begins, and the last
+        one's end.
+        """
+        return self.once(
+            ("offsets",), lambda: torch.from_numpy(self._offsets).to(self._device, torch.int32)
+        )
 
     def near(self, length: int, window: int, *, causal: bool) -> Tensor:
-        """(length, length) bool, True where token i may look at token j: less than `window` apart, and j not after i where causal."""
+        """(length, length) bool, True where token i may look at token j: less than `window` apart,
+        and j not after i where causal.
+        """
 
         def make() -> Tensor:
             place = torch.arange(length, device=self._device)

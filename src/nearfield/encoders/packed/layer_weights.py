@@ -1,4 +1,6 @@
-"""One layer's weights, as torch trains them, laid out for the kernels, and where these put their gradients."""
+"""One layer's weights, as torch trains them, laid out for the kernels, and where these put their
+gradients.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +16,36 @@ from nearfield.kernels.layout import LayerLayout, NormLayout, SlopesLayout, Turn
 from nearfield.kernels.library import Kernels
 from nearfield.kernels.matrix import Floats, Matrix, Turned
 
-MATRICES = {"projected": ("query", "key", "value"), "out": ("out",), "up": ("up",), "down": ("down",)}
+MATRICES = {
+    "projected": ("query", "key", "value"),
+    "out": ("out",),
+    "up": ("up",),
+    "down": ("down",),
+}
 """The kernels' matrices of a layer, and the linear layers that each holds, one below the other."""
 NORMS = ("attended", "finished")
-_ODD = np.random.default_rng(0).integers(2**63, size=1024).astype(np.uint64) * 2 + 1  # factors of the digest of a weight
+# factors of the digest of a weight
+_ODD = np.random.default_rng(0).integers(2**63, size=1024).astype(np.uint64) * 2 + 1
 
 
 class LayerWeights:
-    """The linear layers and layer norms `modules`, by the parts' names in `Architecture`. `weights`: all of theirs, in a fixed order.
+    """The linear layers and layer norms `modules`, by the parts' names in `Architecture`.
+    `weights`: all of theirs, in a fixed order.
 
-    The gradients of a layer lie end to end in one array of `size` floats: each matrix's and its biases', then each norm's, every
-    one of them padded to whole panels; rows of a matrix's too.
+    The gradients of a layer lie end to end in one array of `size` floats: each matrix's and its
+    biases', then each norm's, every one of them padded to whole panels; rows of a matrix's too.
     """
 
     def __init__(self, kernels: Kernels, modules: Mapping[str, Any], precision: str) -> None:
         self._kernels, self._modules, self._precision = kernels, modules, precision
         linear = [modules[part] for parts in MATRICES.values() for part in parts]
         norms = [modules[name] for name in NORMS]
-        self.weights: list[nn.Parameter] = [weight for module in (*linear, *norms) for weight in (module.weight, module.bias)]
-        self._matrices = {name: Matrix(kernels, *self._arrays(name), precision=precision) for name in MATRICES}
+        self.weights: list[nn.Parameter] = [
+            weight for module in (*linear, *norms) for weight in (module.weight, module.bias)
+        ]
+        self._matrices = {
+            name: Matrix(kernels, *self._arrays(name), precision=precision) for name in MATRICES
+        }
         self._norms: dict[str, tuple[Floats, Floats]] = {}
         self._turned: dict[str, Turned] = {}
         self.stamp, self._turned_stamp = -1, -1
@@ -40,21 +53,29 @@ class LayerWeights:
         self.size = sum(count for _, _, count in self._places())
 
     def refresh(self) -> None:
-        """Lay the weights out anew, if they have changed, as `stamp` then does too. Their versions do not tell: a fused optimiser counts
-        none up."""
+        """Lay the weights out anew, if they have changed, as `stamp` then does too. Their versions
+        do not tell: a fused optimiser counts none up.
+        """
         stamp = self._stamp()
         if stamp != self.stamp:
             self.stamp = stamp
             for name, matrix in self._matrices.items():
                 matrix.fill(*self._arrays(name))
             for name in NORMS:
-                self._norms[name] = (_array(self._modules[name].weight).copy(), _array(self._modules[name].bias).copy())
+                self._norms[name] = (
+                    _array(self._modules[name].weight).copy(),
+                    _array(self._modules[name].bias).copy(),
+                )
 
     def refresh_turned(self) -> None:
-        """The same of the weights turned round. Raises RuntimeError where they are others than `refresh` saw last."""
+        """The same of the weights turned round. Raises RuntimeError where they are others than
+        `refresh` saw last.
+        """
         stamp = self._stamp()
         if stamp != self.stamp:
-            raise RuntimeError("a weight was changed between the way forward and the way back through it")
+            raise RuntimeError(
+                "a weight was changed between the way forward and the way back through it"
+            )
         if stamp == self._turned_stamp:
             return
         self._turned_stamp = stamp
@@ -67,8 +88,12 @@ class LayerWeights:
 
     def layout(self) -> LayerLayout:
         """nf_layer, which points at what this holds."""
-        norms = {name: NormLayout(*(part.ctypes.data for part in self._norms[name])) for name in NORMS}
-        return LayerLayout(**{name: matrix.layout for name, matrix in self._matrices.items()}, **norms)
+        norms = {
+            name: NormLayout(*(part.ctypes.data for part in self._norms[name])) for name in NORMS
+        }
+        return LayerLayout(
+            **{name: matrix.layout for name, matrix in self._matrices.items()}, **norms
+        )
 
     def turned(self) -> TurnedLayout:
         """nf_turned, which points at what this holds."""
@@ -94,11 +119,16 @@ class LayerWeights:
             bias = torch.split(next(parts)[:rows], heights)
             found += [part for pair in zip(weight, bias, strict=True) for part in pair]
         for name in NORMS:
-            found += [next(parts)[: len(self._modules[name].weight)], next(parts)[: len(self._modules[name].bias)]]
+            found += [
+                next(parts)[: len(self._modules[name].weight)],
+                next(parts)[: len(self._modules[name].bias)],
+            ]
         return found
 
     def _places(self) -> Iterator[tuple[str, str, int]]:
-        """Each array of gradients: of which field of nf_slopes, which of nf_slope's, and how many floats."""
+        """Each array of gradients: of which field of nf_slopes, which of nf_slope's, and how many
+        floats.
+        """
         padded = self._kernels.padded
         for name, parts in MATRICES.items():
             rows = sum(len(self._modules[part].weight) for part in parts)
@@ -110,13 +140,17 @@ class LayerWeights:
 
     def _arrays(self, name: str) -> tuple[list[Floats], list[Floats]]:
         modules = [self._modules[part] for part in MATRICES[name]]
-        return [_array(module.weight) for module in modules], [_array(module.bias) for module in modules]
+        return [_array(module.weight) for module in modules], [
+            _array(module.bias) for module in modules
+        ]
 
     def _stamp(self) -> int:
         """What changes whenever a weight does, its order too, but for one time in 2^64."""
         total = 0
         for weight in self.weights:
-            total = (total * int(_ODD[-1]) + _digest(_array(weight).ravel().view(np.uint32))) % 2**64
+            total = (
+                total * int(_ODD[-1]) + _digest(_array(weight).ravel().view(np.uint32))
+            ) % 2**64
         return total
 
 

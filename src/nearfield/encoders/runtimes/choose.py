@@ -1,4 +1,6 @@
-"""Which runtime runs a model, on what and how precisely: as asked, or as this machine and the model's folder suggest."""
+"""Which runtime runs a model, on what and how precisely: as asked, or as this machine and the
+model's folder suggest.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 
 @dataclass(frozen=True)
 class Choice:
-    """A runtime by its name in the registry, a precision, a device as torch names it, and in words why these."""
+    """A runtime by its name in the registry, a precision, a device as torch names it, and in words
+    why these.
+    """
 
     runtime: str
     precision: str
@@ -27,37 +31,50 @@ class Choice:
     why: str
 
 
-def choose(folder: ModelFolder, *, runtime: str = AUTO, precision: str = "float32", device: str = AUTO) -> Choice:
+def choose(
+    folder: ModelFolder, *, runtime: str = AUTO, precision: str = "float32", device: str = AUTO
+) -> Choice:
     """What of `runtime`, `precision` and `device` is left to choose ("auto"), chosen.
 
-    The device: a CUDA device where there is one, else, and for a static model, the processor. The precision: bfloat16 where the device
-    multiplies it in hardware, else float32, and float32 for a static model; int8 only when it is asked for. The runtime: the first of
-    the registry that has the precision and runs this model on the device. Raises ContractError for an unknown name, ModelError where
-    what was asked for cannot run the model.
+    The device: a CUDA device where there is one, else, and for a static model, the processor. The
+    precision: bfloat16 where the device multiplies it in hardware, else float32, and float32 for a
+    static model; int8 only when it is asked for. The runtime: the first of the registry that has
+    the precision and runs this model on the device. Raises ContractError for an unknown name,
+    ModelError where what was asked for cannot run the model.
     """
     _known("runtime", runtime, (*RUNTIMES, AUTO))
     _known("precision", precision, (*PRECISIONS, AUTO))
     gpu = cuda() if device == AUTO and runtime in (AUTO, "torch") and not folder.static else ""
-    device, reasons = ("cuda" if gpu else "cpu", [gpu] if gpu else []) if device == AUTO else (device, [])
+    device, reasons = (
+        ("cuda" if gpu else "cpu", [gpu] if gpu else []) if device == AUTO else (device, [])
+    )
     if precision == AUTO and folder.static:
         precision = "float32"
     if precision == AUTO:
         fast = bfloat16_in_hardware(device)
         precision = "bfloat16" if fast else "float32"
-        reasons.append(f"{fast} multiplies bfloat16" if fast else f"{device} does not multiply bfloat16 in hardware")
+        reasons.append(
+            f"{fast} multiplies bfloat16"
+            if fast
+            else f"{device} does not multiply bfloat16 in hardware"
+        )
     for name in RUNTIMES if runtime == AUTO else (runtime,):
         hindrance = _why_not(name, folder, precision, device)
         if hindrance is None:
             return Choice(name, precision, device, "; ".join(reasons))
         reasons.append(f"{name}: {hindrance}")
-    raise ModelError(f"{folder.path}: no runtime is left for this model at {precision} on {device} ({'; '.join(reasons)}); ask for another")
+    raise ModelError(
+        f"{folder.path}: no runtime is left for this model at {precision} on "
+        f"{device} ({'; '.join(reasons)}); ask for another"
+    )
 
 
 CONVERTING = ("openvino", "onnx")
 
 
 def open_runtime(folder: ModelFolder, choice: Choice, proof: Proof | None = None) -> Runtime:
-    """The runtime that was chosen, with the folder's weights; `proof` is for one that converts them.
+    """The runtime that was chosen, with the folder's weights; `proof` is for one that converts
+    them.
 
     Raises ModelError where they cannot be used, InputError for a device that this machine lacks.
     """
@@ -70,14 +87,20 @@ def open_runtime(folder: ModelFolder, choice: Choice, proof: Proof | None = None
         return opened
     try:
         on_torch: Runtime = kind.open(folder, precision=choice.precision, device=choice.device)
-    except (RuntimeError, AssertionError) as error:  # what torch raises for a device that it lacks or that is full
-        raise InputError(f"the device {choice.device!r} cannot be used: {(str(error).splitlines() or [repr(error)])[0]}") from error
+    # what torch raises for a device that it lacks or that is full
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"the device {choice.device!r} cannot be used: "
+            f"{(str(error).splitlines() or [repr(error)])[0]}"
+        ) from error
     return on_torch
 
 
 def _known(what: str, got: str, known: tuple[str, ...]) -> None:
     if got not in known:
-        raise ContractError(f"there is no {what} {got!r}; wanted {', '.join(known)}.{nearest(got, known)}")
+        raise ContractError(
+            f"there is no {what} {got!r}; wanted {', '.join(known)}.{nearest(got, known)}"
+        )
 
 
 def _why_not(name: str, folder: ModelFolder, precision: str, device: str) -> str | None:
@@ -89,7 +112,10 @@ def _why_not(name: str, folder: ModelFolder, precision: str, device: str) -> str
     if precision not in kind.precisions:
         return f"has no {precision}, only {', '.join(kind.precisions)}"
     if folder.contract.kind not in kind.kinds:
-        return f"makes {' and '.join(kind.kinds)} embeddings, and this model's are {folder.contract.kind}"
+        return (
+            f"makes {' and '.join(kind.kinds)} embeddings, and this model's are "
+            f"{folder.contract.kind}"
+        )
     if folder.adapters and not kind.adapts:
         return "runs no adapters beside a model; `nearfield models merge-adapter` makes one of both"
     hindrance: str | None = module.why_not(folder)

@@ -1,8 +1,9 @@
 """A model in a runtime's own form, made once and kept with what proves it.
 
-It lies in a hidden folder beside the model, or in the cache where that cannot be written to. Its name holds what it was made of: the
-hash of the model, the settings, and the versions of what made it. Each file's hash is kept beside it and checked when it is opened,
-so that a file that was damaged is made again.
+It lies in a hidden folder beside the model, or in the cache where that cannot be written to. Its
+name holds what it was made of: the hash of the model, the settings, and the versions of what made
+it. Each file's hash is kept beside it and checked when it is opened, so that a file that was
+damaged is made again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ log = logging.getLogger(__name__)
 FORMAT = 3  # of what is made here of the same model: raised when that changes
 BESIDE, FACTS = ".nearfield", "conversion.json"
 
-NO_TRANSFORMER = "converts transformers, and this model is a table of vectors (--dtype says how its vectors are stored)"
+NO_TRANSFORMER = (
+    "converts transformers, and this model is a table of vectors (--dtype says how "
+    "its vectors are stored)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +53,24 @@ def converted(
     make: Callable[[Path], None],
     measure: Callable[[Path], Measured],
 ) -> Conversion:
-    """The conversion of `folder` under `settings` (of which `runtime` and `precision` name it), made when there is none that is whole.
+    """The conversion of `folder` under `settings` (of which `runtime` and `precision` name it),
+    made when there is none that is whole.
 
-    `make` writes its files into a folder, `measure` says how faithful they are; the folder appears only when both are done. `packages`
-    are those whose versions matter. Raises StorageError where neither place can be written to.
+    `make` writes its files into a folder, `measure` says how faithful they are; the folder appears
+    only when both are done. `packages` are those whose versions matter. Raises StorageError where
+    neither place can be written to.
     """
     from filelock import FileLock
 
     versions = {package: importlib.metadata.version(package) for package in packages}
-    made_of = {"format": FORMAT, "files": _files(folder.transformer), "settings": dict(settings), "versions": versions}
-    name = f"{settings['runtime']}-{settings['precision']}-{hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]}"
+    made_of = {
+        "format": FORMAT,
+        "files": _files(folder.transformer),
+        "settings": dict(settings),
+        "versions": versions,
+    }
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+    name = f"{settings['runtime']}-{settings['precision']}-{digest}"
     for place in _places(folder):
         if whole := _opened(place / name, made_of):
             return whole
@@ -68,10 +80,19 @@ def converted(
     with FileLock(place / f".{name}.lock"):
         if whole := _opened(place / name, made_of):  # another process made it while this one waited
             return whole
-        log.info("%s: converting for %s in %s; this happens once", folder.contract.name, settings["runtime"], settings["precision"])
+        log.info(
+            "%s: converting for %s in %s; this happens once",
+            folder.contract.name,
+            settings["runtime"],
+            settings["precision"],
+        )
         with staged_folder(place / name) as stage:
             make(stage)
-            files = {str(file.relative_to(stage)): _sha256(file) for file in sorted(stage.rglob("*")) if file.is_file()}
+            files = {
+                str(file.relative_to(stage)): _sha256(file)
+                for file in sorted(stage.rglob("*"))
+                if file.is_file()
+            }
             measured = measure(stage)
             noted = {"made": files, "measured": dataclasses.asdict(measured)}
             write_json(stage / FACTS, made_of | noted | {"digest": _digest(noted)})
@@ -84,9 +105,17 @@ def _opened(path: Path, made_of: Mapping[str, Any]) -> Conversion | None:
         return None
     try:
         facts = read_json(path / FACTS)
-        damaged = [file for file, wanted in facts["made"].items() if _sha256(inside(path, file, path=path / FACTS)) != wanted]
+        damaged = [
+            file
+            for file, wanted in facts["made"].items()
+            if _sha256(inside(path, file, path=path / FACTS)) != wanted
+        ]
         noted = {name: facts[name] for name in ("made", "measured")}
-        if damaged or facts["digest"] != _digest(noted) or any(facts[key] != value for key, value in made_of.items()):
+        if (
+            damaged
+            or facts["digest"] != _digest(noted)
+            or any(facts[key] != value for key, value in made_of.items())
+        ):
             log.warning("%s: is damaged (%s) and is made again", path, ", ".join(damaged) or FACTS)
             return None
         return Conversion(path, Measured(**facts["measured"]))
@@ -101,12 +130,19 @@ def _places(folder: ModelFolder) -> tuple[Path, Path]:
 
 def _writable(place: Path) -> bool:
     there = next(parent for parent in (place, *place.absolute().parents) if parent.exists())
-    return place.parent == home() or os.access(there, os.W_OK)  # what goes wrong in the cache is told when it is written
+    # what goes wrong in the cache is told when it is written
+    return place.parent == home() or os.access(there, os.W_OK)
 
 
 def _files(transformer: Path) -> dict[str, str]:
-    """SHA-256 of the files that the transformer's states may depend on, its code and its tokeniser's too."""
-    files = sorted(file for file in transformer.iterdir() if file.is_file() and not file.name.startswith(".") and file.suffix != ".md")
+    """SHA-256 of the files that the transformer's states may depend on, its code and its
+    tokeniser's too.
+    """
+    files = sorted(
+        file
+        for file in transformer.iterdir()
+        if file.is_file() and not file.name.startswith(".") and file.suffix != ".md"
+    )
     return {file.name: _sha256(file) for file in files}
 
 

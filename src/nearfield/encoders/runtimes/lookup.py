@@ -1,4 +1,6 @@
-"""The runtime of a sparse model whose queries are looked up in a table: they need no torch and no transformer."""
+"""The runtime of a sparse model whose queries are looked up in a table: they need no torch and no
+transformer.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,18 @@ from nearfield.store.router import read_term_weights
 
 
 class LookupRuntime(Runtime):
-    """Queries by numpy from the table; documents by the kernels, or by torch, opened when the first of them comes."""
+    """Queries by numpy from the table; documents by the kernels, or by torch, opened when the first
+    of them comes.
+    """
 
     name = "lookup"
     precisions = PRECISIONS  # int8 where the kernels make the documents
     kinds = ("sparse",)
     batch_tokens = 2048  # of documents, as for the others
 
-    def __init__(self, folder: ModelFolder, weights: npt.NDArray[np.float32], *, precision: str = "float32") -> None:
+    def __init__(
+        self, folder: ModelFolder, weights: npt.NDArray[np.float32], *, precision: str = "float32"
+    ) -> None:
         self.precision, self.native = precision, why_not_documents(folder) is None
         self.streams = cores() if self.native else 1
         self._folder, self._weights = folder, weights
@@ -36,13 +42,17 @@ class LookupRuntime(Runtime):
 
     @classmethod
     def open(cls, folder: ModelFolder, *, precision: str = "float32") -> LookupRuntime:
-        """The runtime of a model folder. Raises ModelError where its table is missing, damaged or not of the documents' vocabulary."""
+        """The runtime of a model folder. Raises ModelError where its table is missing, damaged or
+        not of the documents' vocabulary.
+        """
         hindrance = why_not(folder)
         if precision == "int8" and hindrance is None:
             hindrance = why_not_documents(folder)
         if hindrance is not None or folder.queries is None:
             raise ModelError(f"{folder.path}: the lookup runtime is not for it: {hindrance}")
-        return cls(folder, read_term_weights(folder.queries, folder.contract.dim), precision=precision)
+        return cls(
+            folder, read_term_weights(folder.queries, folder.contract.dim), precision=precision
+        )
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """Not for this kind: see Runtime.represent."""
@@ -65,13 +75,22 @@ class LookupRuntime(Runtime):
         """Each sequence's different terms with their weights, the terms rising."""
         size, contract = len(self._weights), self._folder.contract
         if len(batch.ids) and batch.ids.max() >= size:
-            raise ModelError(f"a token has the number {batch.ids.max()} and there are {size} weights; is the tokeniser this model's?")
+            raise ModelError(
+                f"a token has the number {batch.ids.max()} and there are {size} "
+                "weights; is the tokeniser this model's?"
+            )
         row = np.repeat(np.arange(len(batch)), batch.lengths)
         row, term = np.divmod(np.unique(row * size + batch.ids), size)
         weighed = self._weights[term] != 0
         row, term = row[weighed], term[weighed]
         offsets = np.searchsorted(row, np.arange(len(batch) + 1)).astype(np.int64)
-        found = Sparse(self._weights[term], term.astype(np.int32), offsets, size, similarity=contract.similarity)
+        found = Sparse(
+            self._weights[term],
+            term.astype(np.int32),
+            offsets,
+            size,
+            similarity=contract.similarity,
+        )
         return found if contract.max_terms is None else found.truncate(contract.max_terms)
 
 

@@ -1,4 +1,6 @@
-"""The kernels of this package as a runtime: BERT and its kin on a CPU, without padding, without torch."""
+"""The kernels of this package as a runtime: BERT and its kin on a CPU, without padding, without
+torch.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ StateHeads = Callable[[npt.NDArray[np.float32], Packed], Embeddings]
 
 
 class NativeRuntime(Runtime):
-    """A packed model, its contract, and the Dense modules in the folders `projections`, or `heads` over its states.
+    """A packed model, its contract, and the Dense modules in the folders `projections`, or `heads`
+    over its states.
 
     Each call runs on the thread that makes it; `streams` threads use the whole processor.
     """
@@ -58,10 +61,14 @@ class NativeRuntime(Runtime):
         self._scratch: list[npt.NDArray[np.float32]] = []  # of calls that ended, for those to come
 
     @classmethod
-    def open(cls, folder: ModelFolder, *, precision: str = "float32", level: str | None = None) -> NativeRuntime:
-        """The runtime of a model folder, with the kernels of `level` (the best that the processor runs by default).
+    def open(
+        cls, folder: ModelFolder, *, precision: str = "float32", level: str | None = None
+    ) -> NativeRuntime:
+        """The runtime of a model folder, with the kernels of `level` (the best that the processor
+        runs by default).
 
-        Raises ModelError where `why_not` gives a reason, or where weights are missing, misshapen, cut off or not finite.
+        Raises ModelError where `why_not` gives a reason, or where weights are missing, misshapen,
+        cut off or not finite.
         """
         hindrance = why_not_documents(folder)
         if hindrance:
@@ -73,24 +80,39 @@ class NativeRuntime(Runtime):
             Weights(folder.transformer),
             config,
             architecture=ARCHITECTURES[config["model_type"]],
-            pooling="mean" if of_tokens else folder.contract.pooling,  # of one token's state, the last layer makes no other
+            # of one token's state, the last layer makes no other
+            pooling="mean" if of_tokens else folder.contract.pooling,
             precision=precision,
         )
         heads = _state_heads(folder, model, config) if of_tokens else None
-        return cls(model, folder.contract, projections=() if of_tokens else folder.projections, precision=precision, heads=heads)
+        return cls(
+            model,
+            folder.contract,
+            projections=() if of_tokens else folder.projections,
+            precision=precision,
+            heads=heads,
+        )
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
-        """See Runtime.embed. Raises InputError for a token that the model does not have or that lies past its positions."""
+        """See Runtime.embed. Raises InputError for a token that the model does not have or that
+        lies past its positions.
+        """
         assert self._finish is not None
-        return self._finish.of_pooled(self._run(batch, 0 if self._contract.include_prompt else batch.prompt_tokens)[0])
+        return self._finish.of_pooled(
+            self._run(batch, 0 if self._contract.include_prompt else batch.prompt_tokens)[0]
+        )
 
     def represent(self, batch: Packed) -> Embeddings:
         """See Runtime.represent."""
         assert self._heads is not None
         return self._heads(self._run(batch, 0, keep=True)[1], batch)
 
-    def _run(self, batch: Packed, skipped: int, *, keep: bool = False) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """What the kernels pool of each sequence, and where it is to be kept, the state of each token: (n, hidden) and (T, hidden)."""
+    def _run(
+        self, batch: Packed, skipped: int, *, keep: bool = False
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """What the kernels pool of each sequence, and where it is to be kept, the state of each
+        token: (n, hidden) and (T, hidden).
+        """
         model, call = self._model.layout, self._model.kernels.call
         vectors = np.empty((len(batch), model.hidden), np.float32)
         pointer = ctypes.addressof(model)
@@ -101,21 +123,31 @@ class NativeRuntime(Runtime):
             scratch = np.empty(0, np.float32)
         if len(scratch) < needed:
             scratch = np.empty(needed, np.float32)
-        ids, offsets = np.require(batch.ids, np.int32, ["C"]), np.require(batch.offsets, np.int64, ["C"])
+        ids, offsets = (
+            np.require(batch.ids, np.int32, ["C"]),
+            np.require(batch.offsets, np.int64, ["C"]),
+        )
         wrong = call("encode", pointer, ids, offsets, len(batch), skipped, scratch, vectors)
         wide = self._model.kernels.padded(model.hidden)
-        states = scratch[: len(ids) * wide if keep else 0].reshape(-1, wide)[:, : model.hidden].copy()  # the kernels' first part of it
+        # the kernels' first part of it
+        states = (
+            scratch[: len(ids) * wide if keep else 0].reshape(-1, wide)[:, : model.hidden].copy()
+        )
         self._scratch.append(scratch)
         if wrong:
             raise InputError(
-                f"{self._contract.name}: token {wrong - 1} of a batch has id {ids[wrong - 1]} or a place that the model does not have: it "
-                f"has {model.vocabulary} ids and {model.reach} places; does the tokeniser belong to the model?"
+                f"{self._contract.name}: token {wrong - 1} of a batch has id {ids[wrong - 1]} or "
+                "a place that the model does not have: it "
+                f"has {model.vocabulary} ids and {model.reach} places; does the tokeniser belong "
+                "to the model?"
             )
         return vectors, states
 
 
 def _state_heads(folder: ModelFolder, model: PackedModel, config: Mapping[str, Any]) -> StateHeads:
-    """The heads over token states, of a sparse model, a multi-vector model or one of several kinds."""
+    """The heads over token states, of a sparse model, a multi-vector model or one of
+    several kinds.
+    """
     if folder.contract.kind == "sparse":
         return NativeTerms(model, config, folder)
     from nearfield.heads.of_tokens import late_interaction, three_heads  # what few models have
@@ -133,13 +165,25 @@ def why_not(folder: ModelFolder) -> str | None:
 def why_not_documents(folder: ModelFolder) -> str | None:
     """The same, of a model's documents, whose queries may be looked up."""
     if not runnable():
-        return "is not compiled here, or not from these sources; with a C compiler, python -m nearfield.kernels.compile does it"
+        return (
+            "is not compiled here, or not from these sources; with a C compiler, python -m "
+            "nearfield.kernels.compile does it"
+        )
     if folder.late is not None and folder.late.inline:
         return "reads a backbone's weights by their own names, and these stand among others"
-    if folder.late is not None and folder.late.expansion is not None and not folder.late.expansion.attended:
-        return "has every token look at all others, and no token looks at those that this model's queries are filled up with"
+    if (
+        folder.late is not None
+        and folder.late.expansion is not None
+        and not folder.late.expansion.attended
+    ):
+        return (
+            "has every token look at all others, and no token looks at those that this model's "
+            "queries are filled up with"
+        )
     if not any(folder.transformer.glob("model.safetensors*")):
         return "reads model.safetensors only"
     config = read_fields(folder.transformer / "config.json")
     hindrance = why_not_config(config) or why_not_names(Weights(folder.transformer).names(), config)
-    return hindrance or (why_not_terms(folder, config) if folder.contract.kind == "sparse" else None)
+    return hindrance or (
+        why_not_terms(folder, config) if folder.contract.kind == "sparse" else None
+    )

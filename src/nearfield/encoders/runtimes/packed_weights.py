@@ -15,14 +15,21 @@ from nearfield.store.weights import Weights
 
 
 class PackedWeights:
-    """What is made of `weights`, whose names may begin with `prefix`, stays in memory as long as this lives (`kept`).
+    """What is made of `weights`, whose names may begin with `prefix`, stays in memory as long as
+    this lives (`kept`).
 
-    Each method raises ModelError where a weight is missing, of another shape than asked for, or not finite.
+    Each method raises ModelError where a weight is missing, of another shape than asked for, or not
+    finite.
     """
 
     def __init__(self, kernels: Kernels, weights: Weights, *, prefix: str, precision: str) -> None:
         self.kept: list[Any] = []
-        self._kernels, self._weights, self._prefix, self._precision = kernels, weights, prefix, precision
+        self._kernels, self._weights, self._prefix, self._precision = (
+            kernels,
+            weights,
+            prefix,
+            precision,
+        )
 
     def __contains__(self, name: str) -> bool:
         return self._known(name) in self._weights
@@ -41,7 +48,8 @@ class PackedWeights:
     def norm(self, name: str, width: int) -> NormLayout:
         """The layer norm of `name`, by today's names or by gamma and beta."""
         weight, bias = (
-            self.floats(f"{name}.{part}", width) for part in (("gamma", "beta") if f"{name}.gamma" in self else ("weight", "bias"))
+            self.floats(f"{name}.{part}", width)
+            for part in (("gamma", "beta") if f"{name}.gamma" in self else ("weight", "bias"))
         )
         return NormLayout(weight=self.keep(weight), bias=self.keep(bias))
 
@@ -49,15 +57,19 @@ class PackedWeights:
         """The weight of `name`, with or without the prefix, of `shape` (None: any number)."""
         known = self._known(name)
         found = self._weights.float32(known)
-        if found.ndim != len(shape) or any(want is not None and want != got for want, got in zip(shape, found.shape, strict=True)):
+        if found.ndim != len(shape) or any(
+            want is not None and want != got for want, got in zip(shape, found.shape, strict=True)
+        ):
             wanted = tuple("any" if size is None else size for size in shape)
             raise ModelError(
-                f"{self._weights.folder}: the weights do not fit the architecture: {known} is of shape {found.shape}; wanted {wanted}"
+                f"{self._weights.folder}: the weights do not fit the architecture: {known} is of "
+                f"shape {found.shape}; wanted {wanted}"
             )
         with np.errstate(all="ignore"):
             if not np.isfinite(found.sum(dtype=np.float32)) and not np.isfinite(found).all():
                 raise ModelError(
-                    f"{self._weights.folder}: weight {known} holds NaN or infinite values; the file is damaged or its training failed"
+                    f"{self._weights.folder}: weight {known} holds NaN or infinite values; the "
+                    "file is damaged or its training failed"
                 )
         return found
 

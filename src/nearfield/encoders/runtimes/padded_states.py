@@ -22,8 +22,10 @@ Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """What a converted graph does not say of itself: the id that fills padded places, the states' dimensions, which texts
-    share a call (see `Habits`), and how many tokens of one there are places for."""
+    """What a converted graph does not say of itself: the id that fills padded places, the states'
+    dimensions, which texts share a call (see `Habits`), and how many tokens of one there are places
+    for.
+    """
 
     fill: int
     hidden: int
@@ -40,9 +42,12 @@ class Shape:
         return cls(**read_json(folder / "shape.json"))
 
     def states(self, batch: Packed, run: Run) -> npt.NDArray[np.float32]:
-        """The states (T, hidden) of the batch's tokens, by padded rows of no more places in one call than the batch has tokens."""
+        """The states (T, hidden) of the batch's tokens, by padded rows of no more places in one
+        call than the batch has tokens.
+        """
         parts = [np.empty((0, self.hidden), np.float32)]
-        full = batch.lengths[batch.lengths > 0]  # lengths fall, so that the empty sequences are the last ones
+        # lengths fall, so that the empty sequences are the last ones
+        full = batch.lengths[batch.lengths > 0]
         for items in token_budget_batches(full, max(1, len(batch.ids)), self.together):
             ids, mask = pad(batch, items, self.fill)
             parts.append(run(ids, mask.astype(np.int64))[mask])

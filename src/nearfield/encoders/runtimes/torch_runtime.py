@@ -15,7 +15,9 @@ from nearfield.store.model_folder import ModelFolder
 
 
 class TorchRuntime(Runtime):
-    """A `TextModel`, run as it stands: while it is trained, the vectors are those of its weights at that moment."""
+    """A `TextModel`, run as it stands: while it is trained, the vectors are those of its weights at
+    that moment.
+    """
 
     name = "torch"
     precisions = ("float32", "bfloat16")
@@ -29,13 +31,17 @@ class TorchRuntime(Runtime):
 
     @property
     def batch_tokens(self) -> int:  # type: ignore[override]  # it changes while the model is trained
-        """Enough to fill a GPU; what stays in a CPU's cache; of the kernels, which see to that themselves, enough for all threads."""
+        """Enough to fill a GPU; what stays in a CPU's cache; of the kernels, which see to that
+        themselves, enough for all threads.
+        """
         if self.model.device.type == "cuda":
             return 32_768
         return 2048 if self.model.layers is None else 8192
 
     @classmethod
-    def open(cls, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu") -> TorchRuntime:
+    def open(
+        cls, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu"
+    ) -> TorchRuntime:
         """The runtime of a model folder. Raises ModelError as `load_backbone` does."""
         return cls(TextModel(folder, precision=precision, device=device))
 
@@ -52,5 +58,7 @@ class TorchRuntime(Runtime):
 
 
 def why_not(folder: ModelFolder) -> str | None:
-    """None: torch runs whatever transformers opens, and what that does not open, nothing here does."""
+    """None: torch runs whatever transformers opens, and what that does not open, nothing
+    here does.
+    """
     return None

@@ -1,4 +1,6 @@
-"""Vectors of tokens whose means come close to given vectors of texts: least squares, kept near where they began."""
+"""Vectors of tokens whose means come close to given vectors of texts: least squares, kept near
+where they began.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,18 @@ from nearfield.similarity.functions import unit
 from nearfield.types.progress import Progress
 
 Floats = npt.NDArray[np.float32]
-PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)  # tried in this order, each from where the one before ended
+# tried in this order, each from where the one before ended
+PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 HELD_OUT = 10  # one text in so many decides the penalty and is fitted to by none
-_STEPS = 12  # of conjugate gradients a penalty: with the warm start, the residual falls to about a hundredth
+# of conjugate gradients a penalty: with the warm start, the residual falls to about a hundredth
+_STEPS = 12
 
 
 @dataclass(frozen=True)
 class Fit:
-    """`table: (tokens, dim)`, the penalty taken, and the mean cosine of the held-out texts with the teacher before and after."""
+    """`table: (tokens, dim)`, the penalty taken, and the mean cosine of the held-out texts with the
+    teacher before and after.
+    """
 
     table: Floats
     penalty: float
@@ -28,12 +34,21 @@ class Fit:
     after: float
 
 
-def fit_means(means: csr_array, targets: Floats, start: Floats, *, penalties: Sequence[float] = PENALTIES, progress: Progress) -> Fit:
-    """The table E that minimises |A E - T|^2 + penalty |E - s E0|^2, with the penalty that held-out texts like best.
+def fit_means(
+    means: csr_array,
+    targets: Floats,
+    start: Floats,
+    *,
+    penalties: Sequence[float] = PENALTIES,
+    progress: Progress,
+) -> Fit:
+    """The table E that minimises |A E - T|^2 + penalty |E - s E0|^2, with the penalty that held-out
+    texts like best.
 
-    `means`: A, (texts, tokens), whose rows sum to 1; `targets`: T, (texts, dim), unit length; `start`: E0, (tokens, dim). s scales E0 to
-    T by least squares. Ridge regression (Hoerl & Kennard 1970), solved by conjugate gradients, all dims at once. Every tenth
-    text is held out, and its cosine with the target decides; without any gain E is s E0.
+    `means`: A, (texts, tokens), whose rows sum to 1; `targets`: T, (texts, dim), unit length;
+    `start`: E0, (tokens, dim). s scales E0 to T by least squares. Ridge regression (Hoerl & Kennard
+    1970), solved by conjugate gradients, all dims at once. Every tenth text is held out, and its
+    cosine with the target decides; without any gain E is s E0.
     """
     held = np.arange(len(targets)) % HELD_OUT == HELD_OUT - 1
     a, t, a_held, t_held = means[~held], targets[~held], means[held], targets[held]
@@ -47,7 +62,9 @@ def fit_means(means: csr_array, targets: Floats, start: Floats, *, penalties: Se
     transposed = a.T.tocsr()
     for done, penalty in enumerate(penalties):
         change = conjugate_gradients(a, transposed, penalty, right, change)
-        found = Fit(base + change, penalty, best.before, _closeness(a_held @ (base + change), t_held))
+        found = Fit(
+            base + change, penalty, best.before, _closeness(a_held @ (base + change), t_held)
+        )
         progress(done + 1, len(penalties), f"cosine with the teacher {found.after:.3f}")
         if found.after <= best.after:
             break
@@ -56,9 +73,17 @@ def fit_means(means: csr_array, targets: Floats, start: Floats, *, penalties: Se
 
 
 def conjugate_gradients(
-    a: csr_array, transposed: csr_array, penalty: float, right: Floats, start: Floats, *, steps: int = _STEPS
+    a: csr_array,
+    transposed: csr_array,
+    penalty: float,
+    right: Floats,
+    start: Floats,
+    *,
+    steps: int = _STEPS,
 ) -> Floats:
-    """X (tokens, dim) near the solution of (A'A + penalty I) X = right, from `start`; each column takes steps of its own."""
+    """X (tokens, dim) near the solution of (A'A + penalty I) X = right, from `start`; each column
+    takes steps of its own.
+    """
     x = start.copy()
     residual = right - (transposed @ (a @ x) + penalty * x)
     direction = residual.copy()

@@ -8,20 +8,37 @@ from nearfield.similarity.functions import similarity as similarity_named
 
 
 def infonce(
-    query: Tensor, document: Tensor, positive: Tensor, *, temperature: float, similarity: str = "cosine", ignore: Tensor | None = None
+    query: Tensor,
+    document: Tensor,
+    positive: Tensor,
+    *,
+    temperature: float,
+    similarity: str = "cosine",
+    ignore: Tensor | None = None,
 ) -> Tensor:
-    """-mean_i log( exp(s(q_i, d_p(i)) / t) / sum_j exp(s(q_i, d_j) / t) ), over all documents j that are not ignored for i.
+    """-mean_i log( exp(s(q_i, d_p(i)) / t) / sum_j exp(s(q_i, d_j) / t) ), over all documents j
+    that are not ignored for i.
 
-    `query`: (B, dim); `document`: (N, dim), each query's positive, the other queries' positives (in-batch negatives) and hard
-    negatives; `positive`: (B,) int64, the position of each query's positive; `ignore`: (B, N) bool, True at documents that may be
-    relevant to the query and so are no negatives (never a query's own positive). Returns a scalar.
-    van den Oord et al. 2018 (arXiv 1807.03748), equation 4; in-batch negatives as Karpukhin et al. 2020.
+    `query`: (B, dim); `document`: (N, dim), each query's positive, the other queries' positives
+    (in-batch negatives) and hard negatives; `positive`: (B,) int64, the position of each query's
+    positive; `ignore`: (B, N) bool, True at documents that may be relevant to the query and so are
+    no negatives (never a query's own positive). Returns a scalar. van den Oord et al. 2018 (arXiv
+    1807.03748), equation 4; in-batch negatives as Karpukhin et al. 2020.
     """
-    return infonce_of_scores(similarity_named(similarity)(query, document), positive, temperature=temperature, ignore=ignore)
+    return infonce_of_scores(
+        similarity_named(similarity)(query, document),
+        positive,
+        temperature=temperature,
+        ignore=ignore,
+    )
 
 
-def infonce_of_scores(scores: Tensor, positive: Tensor, *, temperature: float, ignore: Tensor | None = None) -> Tensor:
-    """The same of `scores: (B, N)`, each query's similarity to each document, whatever kind they are of. Returns a scalar."""
+def infonce_of_scores(
+    scores: Tensor, positive: Tensor, *, temperature: float, ignore: Tensor | None = None
+) -> Tensor:
+    """The same of `scores: (B, N)`, each query's similarity to each document, whatever kind they
+    are of. Returns a scalar.
+    """
     scores = scores / temperature
     if ignore is not None:
         own = nn.functional.one_hot(positive, scores.shape[1]).bool()

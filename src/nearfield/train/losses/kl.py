@@ -7,14 +7,20 @@ from torch import Tensor
 
 
 def kl(scores: Tensor, teacher: Tensor, *, real: Tensor) -> Tensor:
-    """mean_i sum_j p_ij (log p_ij - log q_ij), where p_i is the softmax of the teacher's scores and q_i that of the student's.
+    """mean_i sum_j p_ij (log p_ij - log q_ij), where p_i is the softmax of the teacher's scores and
+    q_i that of the student's.
 
-    `scores`, `teacher`: (B, C), the scores of each query's C candidates, divided by whatever temperature; `real`: (B, C) bool, True
-    where there is such a candidate, one in each row at least. Returns a scalar.
-    Hinton et al. 2015 (arXiv 1503.02531), section 2; over a query's candidates as in RocketQAv2 (Ren et al. 2021, arXiv 2110.07367).
+    `scores`, `teacher`: (B, C), the scores of each query's C candidates, divided by whatever
+    temperature; `real`: (B, C) bool, True where there is such a candidate, one in each row at
+    least. Returns a scalar. Hinton et al. 2015 (arXiv 1503.02531), section 2; over a query's
+    candidates as in RocketQAv2 (Ren et al. 2021, arXiv 2110.07367).
     """
     left_out = ~real
-    log_teacher = torch.log_softmax(teacher.masked_fill(left_out, -torch.inf), -1).masked_fill(left_out, 0.0)
-    log_student = torch.log_softmax(scores.masked_fill(left_out, -torch.inf), -1).masked_fill(left_out, 0.0)
+    log_teacher = torch.log_softmax(teacher.masked_fill(left_out, -torch.inf), -1).masked_fill(
+        left_out, 0.0
+    )
+    log_student = torch.log_softmax(scores.masked_fill(left_out, -torch.inf), -1).masked_fill(
+        left_out, 0.0
+    )
     share = log_teacher.exp().masked_fill(left_out, 0.0)
     return (share * (log_teacher - log_student)).sum(-1).mean()

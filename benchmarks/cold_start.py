@@ -21,7 +21,7 @@ from pathlib import Path
 from interleave import interleaved, ratios
 from results import circumstances, save
 
-from nearfield.encoders.load import model_path
+from nearfield.models.find import model_path
 
 QUERY = "how do I reset a forgotten password"
 REFERENCE = "sentence-transformers torch"

@@ -31,12 +31,12 @@ from results import circumstances, save
 from texts import timed_texts
 from tokenizers import Tokenizer
 
-from nearfield.encoders.load import model_path
-from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware
-from nearfield.encoders.runtimes.proof import folder_tokeniser
+from nearfield.formats.model_folder import ModelFolder, read_model_folder
+from nearfield.models.find import model_path
+from nearfield.runtimes.hardware import bfloat16_in_hardware
+from nearfield.runtimes.proof import folder_tokeniser
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_json
-from nearfield.store.model_folder import ModelFolder, read_model_folder
 
 REFERENCE = "sentence-transformers torch float32"
 ENVIRONMENTS = {
@@ -170,7 +170,7 @@ def _graph(library: str, engine: str, precision: str, model: Path, work: str) ->
     if library == "ctranslate2":
         return str(Path(work, "ctranslate2"))
     if library == "fastembed":
-        from nearfield.encoders.runtimes.onnx_runtime import ONNXRuntime
+        from nearfield.runtimes.onnx_runtime import ONNXRuntime
 
         ONNXRuntime.open(read_model_folder(model))
         target = Path(work, "fastembed")

@@ -136,7 +136,7 @@ def nearfield(model: str, precision: str, engine: str, graph: str) -> Encode:
     `graph`, and the check is not enforced.
     """
     from nearfield.encoders.load import load_encoder
-    from nearfield.encoders.runtimes.proof import Proof
+    from nearfield.runtimes.proof import Proof
 
     texts = tuple(json.loads(Path(graph).read_text(encoding="utf-8"))) if graph else ()
     opened = load_encoder(

@@ -24,8 +24,9 @@ from machine import gemm_limits
 from results import circumstances, save
 from texts import timed_texts
 
-from nearfield.encoders.load import load_encoder, model_path
-from nearfield.store.model_folder import read_model_folder
+from nearfield.encoders.load import load_encoder
+from nearfield.formats.model_folder import read_model_folder
+from nearfield.models.find import model_path
 
 REFERENCE = "sentence-transformers float32"
 OURS = ("float32", "bfloat16")

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from nearfield.evaluate.bootstrap import mean_intervals
-from nearfield.evaluate.differences import mean_differences
-from nearfield.evaluate.power import queries_needed
-from nearfield.evaluate.randomisation import paired_tests
+from nearfield.statistics.bootstrap import mean_intervals
+from nearfield.statistics.differences import mean_differences
+from nearfield.statistics.power import queries_needed
+from nearfield.statistics.randomisation import paired_tests
 
 Floats = npt.NDArray[np.float64]
 Ends = tuple[Floats, Floats]

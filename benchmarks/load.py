@@ -38,8 +38,8 @@ from results import circumstances, parsed, save
 from texts import timed_texts
 from train_side import rows_of
 
-from nearfield.encoders.load import model_path
-from nearfield.store.model_folder import read_model_folder
+from nearfield.formats.model_folder import read_model_folder
+from nearfield.models.find import model_path
 
 HERE = Path(__file__).resolve().parent
 OURS, THEIRS = "nearfield", "sentence-transformers"

@@ -14,10 +14,10 @@ from interleave import Child
 
 from nearfield import open_collection
 from nearfield.data.collection import Collection, Split
-from nearfield.evaluate.bootstrap import mean_interval
 from nearfield.evaluate.measures import score_ranking
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
+from nearfield.statistics.bootstrap import mean_interval
 
 MEASURE, DEPTH = "nDCG@10", 10
 EXACT = "float32"

@@ -34,9 +34,9 @@ import pyarrow.parquet as pq
 from results import circumstances, save
 
 from nearfield import load_encoder, open_collection
-from nearfield.encoders.bulk.job import job_folder
 from nearfield.similarity.array_file import read_blocks
 from nearfield.store.home import models_folder
+from nearfield.vectors.job import job_folder
 
 WORDS = (5, 6, 7, 8)
 # larger than any number of windows and no divisor of one: multiples of it visit every window once

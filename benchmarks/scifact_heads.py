@@ -29,14 +29,14 @@ from texts import SCIFACT
 
 from nearfield import load_encoder, open_collection
 from nearfield.data.collection import Collection
-from nearfield.encoders.load import model_path
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.new_head import HeadOptions, new_head
-from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.encode_pass import seconds_each
 from nearfield.evaluate.systems import bm25_system, model_systems
+from nearfield.models.find import model_path
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import save_encoder
+from nearfield.models.surgery.new_head import HeadOptions, new_head
 from nearfield.train.recipe import Recipe, default_recipe
 from three_heads import TITLES, judged, titles, trained
 

@@ -26,7 +26,7 @@ from sentence_transformers.sparse_encoder import SparseEncoder
 from texts import timed_texts
 
 from nearfield import load_encoder
-from nearfield.encoders.new_head import new_head
+from nearfield.models.surgery.new_head import new_head
 
 ROLES = {"paragraphs": "document", "queries": "query"}
 OURS = (("native", "float32"), ("native", "int8"), ("torch", "float32"))

@@ -28,7 +28,7 @@ from results import circumstances, parsed, save
 
 from nearfield import load_encoder, open_collection
 from nearfield.encoders.text import TextEncoder
-from nearfield.train.distil.static import distil
+from nearfield.train.runs.static import distil
 
 SHARE = 20  # the teacher reads one text in so many
 OURS, PEER, TEACHER = "nearfield", "model2vec", "teacher"

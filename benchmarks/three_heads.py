@@ -39,26 +39,26 @@ from texts import SCIFACT, timed_texts
 from nearfield import load_encoder, open_collection, open_pairs
 from nearfield.data.collection import Collection
 from nearfield.data.kept_split import with_all_splits
-from nearfield.encoders.load import model_path
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.new_head import HeadOptions, new_head
-from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
-from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import bm25_system, model_systems
 from nearfield.index.bm25 import BM25
+from nearfield.models.find import model_path
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import save_encoder
+from nearfield.models.surgery.new_head import HeadOptions, new_head
+from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.similarity.several import Several
-from nearfield.train.fusion import Fusion, fit_fusion
-from nearfield.train.loop import prepared_steps
-from nearfield.train.mining import hard_negatives, training_pairs_of
-from nearfield.train.pool import Pool, pooled_documents
-from nearfield.train.prepare import relevance_by_position
+from nearfield.train.data.mining import hard_negatives, training_pairs_of
+from nearfield.train.data.pool import Pool, pooled_documents
+from nearfield.train.data.prepare import relevance_by_position
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.engine.loop import prepared_steps
+from nearfield.train.engine.schedule import total_steps
+from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
-from nearfield.train.sampling import TrainingPairs
-from nearfield.train.schedule import total_steps
-from nearfield.train.trainer import Trainer
-from nearfield.train.training_data import TokenSource, TrainingData
+from nearfield.train.runs.fusion import Fusion, fit_fusion
 from nearfield.types.comparison import Comparison
 from nearfield.types.verdict import Estimate
 

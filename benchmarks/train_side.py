@@ -20,7 +20,7 @@ import torch
 from interleave import serve
 
 if TYPE_CHECKING:
-    from nearfield.train.sampling import TrainingPairs
+    from nearfield.train.data.sampling import TrainingPairs
 
 Row = Sequence[str]
 """A query, its positive, and a hard negative where there is one."""
@@ -56,7 +56,7 @@ def rows_of(name: str, count: int, negatives: bool) -> list[Row]:
 
 def pairs_of(rows: list[Row]) -> TrainingPairs:
     """The rows as positions in the queries and in all documents laid end to end, row by row."""
-    from nearfield.train.sampling import TrainingPairs
+    from nearfield.train.data.sampling import TrainingPairs
 
     at, width = np.arange(len(rows)), len(rows[0]) - 1
     return TrainingPairs(at, at * width, (at * width)[:, None] + np.arange(1, width)[None, :])
@@ -66,14 +66,14 @@ class Ours:
     """This package's trainer."""
 
     def __init__(self, model: str, rows: list[Row], ask: dict[str, Any]) -> None:
-        from nearfield.encoders.load import model_path
-        from nearfield.encoders.model import TextModel
-        from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
         from nearfield.encoders.text import TextEncoder
-        from nearfield.train.loop import prepared_steps
+        from nearfield.models.find import model_path
+        from nearfield.models.model import TextModel
+        from nearfield.runtimes.torch_runtime import TorchRuntime
+        from nearfield.train.data.training_data import TokenSource, TrainingData
+        from nearfield.train.engine.loop import prepared_steps
+        from nearfield.train.engine.trainer import Trainer
         from nearfield.train.recipe import Recipe
-        from nearfield.train.trainer import Trainer
-        from nearfield.train.training_data import TokenSource, TrainingData
 
         self.model = TextModel.open(
             model_path(model), precision=ask["precision"], device=ask["device"]
@@ -123,8 +123,8 @@ class Theirs:
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer import losses
 
-        from nearfield.encoders.load import model_path
-        from nearfield.train.sampling import epoch_batches
+        from nearfield.models.find import model_path
+        from nearfield.train.data.sampling import epoch_batches
 
         self.model = SentenceTransformer(str(model_path(model)), device=ask["device"])
         self.reads, self.model.max_seq_length = self.model.max_seq_length, ask["max_tokens"]
@@ -198,9 +198,9 @@ def quality(side: Ours | Theirs, name: str) -> float:
     where the model cuts them.
     """
     from nearfield import open_collection
-    from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
     from nearfield.encoders.text import TextEncoder
     from nearfield.evaluate.measures import score_ranking
+    from nearfield.runtimes.torch_runtime import TorchRuntime
     from nearfield.search.retrieve import retrieve
     from nearfield.similarity.dense import Dense
 

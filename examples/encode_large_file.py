@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from nearfield import load_encoder
 from nearfield.data.stream import open_stream
-from nearfield.encoders.bulk.encode_to import encode_to
-from nearfield.encoders.bulk.request import Request
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
+from nearfield.vectors.encode_to import encode_to
+from nearfield.vectors.request import Request
 
 
 def main(texts: str, folder: str, query: str, model: str = "minilm") -> None:

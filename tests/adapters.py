@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoModel
 
-from nearfield.encoders.backbone import quiet
+from nearfield.models.backbones.backbone import quiet
 
 
 def peft_adapter(folder: Path, base: Path, *, seed: int = 0, **config: Any) -> Path:

@@ -66,7 +66,7 @@ def no_kept_splits(nearfield_home: Path) -> None:
 @pytest.fixture(scope="session")
 def minilm(nearfield_home: Path) -> Path:
     """The folder of the embedded default model, fetched when it is not in the cache."""
-    from nearfield.encoders.fetch import fetch
+    from nearfield.catalog.fetch import fetch
     from nearfield.errors import NoSourceError
 
     try:

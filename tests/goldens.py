@@ -32,14 +32,14 @@ from nearfield.evaluate.systems import bm25_system, fused_system, model_systems
 from nearfield.index import shortlist_kind
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
-from nearfield.train.adapt import adapt
-from nearfield.train.adapter import AdapterRecipe
-from nearfield.train.bridge import BridgeRecipe, fit_bridge
-from nearfield.train.distil.static import distil
-from nearfield.train.frozen import FrozenVectors
+from nearfield.train.data.frozen import FrozenVectors
 from nearfield.train.recipe import Recipe, default_recipe
-from nearfield.train.tune import tune
-from nearfield.train.tune_reranker import tune_reranker
+from nearfield.train.runs.adapt import adapt
+from nearfield.train.runs.adapter import AdapterRecipe
+from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
+from nearfield.train.runs.static import distil
+from nearfield.train.runs.tune import tune
+from nearfield.train.runs.tune_reranker import tune_reranker
 from sparse_models import tiny_splade
 from static_models import model2vec_folder
 from three_heads import tiny_three_heads

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from nearfield.batch.packed import Packed, packed_batches
-from nearfield.encoders import card as catalog
-from nearfield.encoders.fetch import place
+from nearfield.catalog import card as catalog
+from nearfield.catalog.fetch import place
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.model import TextModel
 from nearfield.errors import ContractError
+from nearfield.models.model import TextModel
 from tiny import tiny_model
 
 TEXTS = ["the cat", "how to sort a list in the tree ?", "dog", "a red song and a blue game"]

@@ -9,14 +9,20 @@ import pytest
 from tree import imported, modules
 
 LAYERS = (
-    ("errors", "types", "extras"),
+    ("errors", "extras"),
+    ("types",),
     ("store",),
     ("kernels",),
+    ("statistics",),
+    ("formats",),
     ("data",),
     ("batch",),
     ("similarity",),
-    ("heads",),
+    ("catalog",),
+    ("models",),
+    ("runtimes",),
     ("encoders",),
+    ("vectors",),
     ("index",),
     ("search",),
     ("evaluate",),
@@ -66,7 +72,7 @@ def test_the_top_of_the_package_imports_nothing_of_it_when_it_is_imported() -> N
     "text",
     [
         "from nearfield.cli import app",
-        "import nearfield.train.tune",
+        "import nearfield.train.runs.tune",
         "from nearfield import Collection",
         "def f():\n    from ..cli.app import main",
         "from .. import evaluate",

@@ -21,11 +21,11 @@ FILE_TOKENS, FUNCTION_TOKENS, FIELDS, FILES = 2_500, 400, 12, 20
 LARGER_FILES = {
     "nearfield.cli.evaluate": 3_130,
     "nearfield.cli.search": 2_913,
-    "nearfield.encoders.packed.native_layers": 2_913,
+    "nearfield.models.backbones.native_layers": 2_913,
     "nearfield.encoders.text": 2_612,
     "nearfield.report.plots": 3_083,
-    "nearfield.store.model_folder": 3_525,
-    "nearfield.train.tune": 4_514,
+    "nearfield.formats.model_folder": 3_525,
+    "nearfield.train.runs.tune": 4_558,
 }
 LARGER_FUNCTIONS = 24
 LARGER_DATACLASSES = 5

@@ -7,9 +7,9 @@ import random
 import numpy as np
 
 from nearfield.batch.tokens import Tokeniser
-from nearfield.encoders.model import TextModel
-from nearfield.train.sampling import TrainingPairs
-from nearfield.train.training_data import TokenSource, TrainingData
+from nearfield.models.model import TextModel
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.data.training_data import TokenSource, TrainingData
 from tiny import WORDS
 
 

@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nearfield.catalog.fetch import fetch as fetch
     from nearfield.data.collection import Collection as Collection
     from nearfield.data.open import open_collection as open_collection
     from nearfield.data.open import open_pairs as open_pairs
     from nearfield.data.pairs import Pairs as Pairs
     from nearfield.encoders.encoder import Encoder as Encoder
-    from nearfield.encoders.fetch import fetch as fetch
     from nearfield.encoders.load import load_encoder as load_encoder
     from nearfield.encoders.reranker import Reranker as Reranker
     from nearfield.errors import NearfieldError as NearfieldError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nearfield.evaluate.systems import model_systems as model_systems
     from nearfield.similarity.dense import Dense as Dense
     from nearfield.train.recipe import Recipe as Recipe
-    from nearfield.train.tune import tune as tune
+    from nearfield.train.runs.tune import tune as tune
     from nearfield.types.comparison import Comparison as Comparison
     from nearfield.types.contract import Contract as Contract
     from nearfield.types.ranking import Ranking as Ranking
@@ -49,13 +49,13 @@ _HOMES = {
     "Verdict": "nearfield.types.verdict",
     "bm25_system": "nearfield.evaluate.systems",
     "compare": "nearfield.evaluate.compare",
-    "fetch": "nearfield.encoders.fetch",
+    "fetch": "nearfield.catalog.fetch",
     "fused_system": "nearfield.evaluate.systems",
     "load_encoder": "nearfield.encoders.load",
     "model_systems": "nearfield.evaluate.systems",
     "open_collection": "nearfield.data.open",
     "open_pairs": "nearfield.data.open",
-    "tune": "nearfield.train.tune",
+    "tune": "nearfield.train.runs.tune",
 }
 
 __all__ = list(_HOMES)

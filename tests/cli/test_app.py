@@ -15,8 +15,8 @@ import typer
 from typer.testing import CliRunner
 
 import nearfield
+from nearfield.catalog.card import names
 from nearfield.cli.app import COMMANDS, Commands, build
-from nearfield.encoders.card import names
 from nearfield.errors import InputError, TruncationWarning
 
 MAIN = [sys.executable, "-c", "from nearfield.cli.app import main; main()"]
@@ -130,7 +130,7 @@ def test_other_warnings_are_left_as_they_are() -> None:
 
 def test_the_librarys_log_is_shown_and_the_logger_left_as_it_was() -> None:
     def body() -> None:
-        logging.getLogger("nearfield.encoders.fetch").info("minilm is not in the cache")
+        logging.getLogger("nearfield.catalog.fetch").info("minilm is not in the cache")
 
     logger = logging.getLogger("nearfield")
     before = (logger.level, list(logger.handlers))

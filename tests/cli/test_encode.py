@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nearfield.encoders.bulk.job import REPLACES, job_folder
 from nearfield.similarity.dense import Dense
+from nearfield.vectors.job import REPLACES, job_folder
 from tiny import tiny_model
 
 Run = Callable[..., Any]
@@ -167,7 +167,7 @@ def test_a_full_disk_is_an_error_and_the_run_goes_on_when_there_is_room(tmp_path
 
 
 def test_the_folder_says_what_made_it(cli: Run, texts: Path, tmp_path: Path) -> None:
-    from nearfield.encoders.fetch import fetch
+    from nearfield.catalog.fetch import fetch
     from nearfield.store.fingerprint import model_hash
     from nearfield.store.made_by import MadeBy
 

@@ -241,7 +241,7 @@ def test_the_measures_asked_for_are_shown(collection: Path) -> None:
 def test_a_converted_model_is_calibrated_on_the_texts_that_it_is_evaluated_on(
     collection: Path, tmp_path: Path
 ) -> None:
-    from nearfield.encoders.runtimes.proof import Proof
+    from nearfield.runtimes.proof import Proof
     from tiny import tiny_model
 
     model = tiny_model(tmp_path / "tiny")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from adapters import peft_adapter
-from nearfield.encoders.card import card, cards
-from nearfield.encoders.fetch import installed
+from nearfield.catalog.card import card, cards
+from nearfield.catalog.fetch import installed
 from tiny import tiny_model
 from tiny_data import text_files
 

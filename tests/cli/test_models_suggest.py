@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from nearfield.catalog.card import cards
 from nearfield.cli import models_suggest
-from nearfield.encoders.card import cards
 
 Run = Callable[..., Any]
 ALL = (

@@ -24,12 +24,12 @@ from nearfield.encoders.load import load_encoder
 from nearfield.errors import InputError, NearfieldError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
-from nearfield.train.adapt import adapt
-from nearfield.train.adapter import AdapterRecipe
-from nearfield.train.frozen import FrozenVectors
-from nearfield.train.guard import open_guard
-from nearfield.train.tune import tune
-from nearfield.train.tune_reranker import tune_reranker
+from nearfield.train.data.frozen import FrozenVectors
+from nearfield.train.runs.adapt import adapt
+from nearfield.train.runs.adapter import AdapterRecipe
+from nearfield.train.runs.guard import open_guard
+from nearfield.train.runs.tune import tune
+from nearfield.train.runs.tune_reranker import tune_reranker
 from tiny import tiny_model
 from tiny_data import tiny_collection
 

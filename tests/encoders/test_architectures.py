@@ -20,9 +20,9 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from architectures import model_class, takes_ids, tiny_architecture
 from nearfield.batch.packed import Packed
-from nearfield.encoders.model import TextModel
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError, TruncationWarning
+from nearfield.models.model import TextModel
 from nearfield.types.role import QUERY
 from tiny import tiny_model
 from tokens import packed

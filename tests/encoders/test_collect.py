@@ -14,15 +14,15 @@ import pytest
 from torch import Tensor
 
 from nearfield.batch.packed import Packed
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
-from nearfield.heads.head import Head
-from nearfield.heads.represented import Rows
+from nearfield.formats.model_folder import read_model_folder
+from nearfield.models.heads.head import Head
+from nearfield.models.heads.represented import Rows
+from nearfield.models.model import TextModel
+from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
-from nearfield.store.model_folder import read_model_folder
 from tiny import tiny_model
 
 TEXTS = ["a cat", "", "the dog and the cat and the sun and the rain", "tax law", "read a file"]
@@ -74,14 +74,14 @@ def test_no_items_are_no_embeddings_of_the_kind(encoder: TextEncoder[MultiVector
 
 
 def test_a_runtime_that_does_not_make_the_kind_is_not_chosen(tmp_path: Path) -> None:
-    from nearfield.encoders.runtimes.choose import choose
+    from nearfield.runtimes.choose import choose
 
     folder = read_model_folder(tiny_model(tmp_path / "tiny"))
     folder = replace(folder, contract=replace(folder.contract, kind="sparse", pooling="max"))
     assert choose(folder).runtime == "native"
     summed = replace(folder, contract=replace(folder.contract, pooling="sum"))
     assert choose(summed).runtime == "torch"
-    from nearfield.encoders.runtimes import RUNTIMES
+    from nearfield.runtimes import RUNTIMES
 
     for name in set(RUNTIMES) - {"native", "torch", "lookup"}:
         with pytest.raises(

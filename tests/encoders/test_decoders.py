@@ -12,9 +12,9 @@ import pytest
 
 from decoders import OWN, decoder_model
 from nasty import nasty_texts
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import save_encoder
 from peer import assert_same_as_sentence_transformers
 
 BOTH_SIDES: dict[str, dict[str, Any]] = {

@@ -20,17 +20,17 @@ from transformers import AutoTokenizer
 
 from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.model import QUERY_WEIGHTS, TextModel
-from nearfield.encoders.new_head import HeadOptions, new_head
-from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
-from nearfield.store.model_folder import read_model_folder
+from nearfield.formats.model_folder import read_model_folder
+from nearfield.models.model import QUERY_WEIGHTS, TextModel
+from nearfield.models.saving.save import save_encoder
+from nearfield.models.surgery.new_head import HeadOptions, new_head
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.engine.step import prepare_step
+from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
-from nearfield.train.sampling import TrainingPairs
-from nearfield.train.step import prepare_step
-from nearfield.train.trainer import Trainer
-from nearfield.train.training_data import TokenSource, TrainingData
 from sparse_models import assert_same_as_sentence_transformers, tell_apart, tiny_splade
 from tiny import WORDS, tiny_model
 

@@ -14,17 +14,17 @@ import pytest
 
 from late_models import DIM, KINDS, LAYOUTS, assert_same_as_peer, assert_same_tokens, tiny_late
 from nasty import BASE, nasty_texts
-from nearfield.encoders.agree import contradictions
-from nearfield.encoders.card import card
+from nearfield.catalog.agree import contradictions
+from nearfield.catalog.card import card
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.load import runnable as runnable_card
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
+from nearfield.formats.model_folder import read_model_folder
 from nearfield.kernels.library import runnable
+from nearfield.models.find import runnable as runnable_card
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import save_encoder
 from nearfield.similarity.multi_vector import MultiVector
-from nearfield.store.model_folder import read_model_folder
 
 FIXED = {"query_expansion": {"strategy": "fixed", "length": 24}, "document_length": 50}
 LEAST = {

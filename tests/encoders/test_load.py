@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from nearfield.encoders.lexical import Lexical
-from nearfield.encoders.load import known_files, load_encoder, model_path
+from nearfield.encoders.load import known_files, load_encoder
 from nearfield.errors import ModelError
+from nearfield.models.find import model_path
 from nearfield.store.fingerprint import model_hash
 from tiny import tiny_model
 

@@ -13,12 +13,12 @@ import torch
 
 from decoders import decoder_model
 from late_models import tiny_late
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.reranker import Reranker
-from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.text import TextEncoder
-from nearfield.store.reranker_folder import read_reranker_folder
+from nearfield.formats.reranker_folder import read_reranker_folder
+from nearfield.models.model import TextModel
+from nearfield.models.pair_model import PairModel
+from nearfield.runtimes.torch_runtime import TorchRuntime
 from pretended_gpu import pretended_gpu
 from sparse_models import tiny_splade
 from static_models import model2vec_folder

@@ -14,15 +14,15 @@ from tokenizers import processors
 from transformers import AutoTokenizer
 
 from nasty import nasty_texts
-from nearfield.encoders.classifiers import CLASSIFIERS, PADDED
-from nearfield.encoders.model import TextModel
 from nearfield.encoders.native_pairs import HEADS, why_not
-from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.reranker import Reranker
-from nearfield.encoders.save_reranker import new_reranker, save_reranker
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.formats.reranker_folder import is_reranker, read_reranker_folder
 from nearfield.kernels.library import runnable
-from nearfield.store.reranker_folder import is_reranker, read_reranker_folder
+from nearfield.models.backbones.classifiers import CLASSIFIERS, PADDED
+from nearfield.models.model import TextModel
+from nearfield.models.pair_model import PairModel
+from nearfield.models.saving.save_reranker import new_reranker, save_reranker
 from tiny import tiny_model
 from tiny_cross import TEMPLATE, pair_tokenizer, tiny_cross, tiny_decoder
 

@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 
 from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.new_head import new_head
-from nearfield.encoders.runtimes import native_terms
-from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
-from nearfield.store.model_folder import read_model_folder
+from nearfield.formats.model_folder import read_model_folder
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import save_encoder
+from nearfield.models.surgery.new_head import new_head
+from nearfield.runtimes import native_terms
 from sparse_models import KINDS, assert_same_as_sentence_transformers, tiny_splade
 from tiny import tiny_model, tiny_tokenizer
 

@@ -18,10 +18,10 @@ from sentence_transformers import SentenceTransformer
 
 from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import save_encoder
 from peer import assert_same_as_sentence_transformers
 from static_models import model2vec_folder, sentence_transformers_folder, table
 from word_files import WORDS, some_vectors, write_text

@@ -18,10 +18,10 @@ from transformers import BartConfig, BartModel, T5Config, T5Model
 from nasty import nasty_texts
 from nearfield.batch.packed import Packed
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.models.model import TextModel
+from nearfield.runtimes.torch_runtime import TorchRuntime
 from peer import assert_same_as_sentence_transformers
 from tiny import tiny_model, tiny_tokenizer
 
@@ -81,7 +81,7 @@ def test_weights_of_a_left_out_prompt_keep_their_positions(tmp_path: Path) -> No
 
 
 def test_of_an_encoder_decoder_the_encoder_is_loaded(tmp_path: Path) -> None:
-    from nearfield.encoders.save import save_encoder
+    from nearfield.models.saving.save import save_encoder
 
     folder = tiny_model(tmp_path / "model")
     (folder / "model.safetensors").unlink()

@@ -13,12 +13,12 @@ import pytest
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning
-from nearfield.evaluate.bootstrap import mean_interval
 from nearfield.evaluate.compare import compare
-from nearfield.evaluate.holm import holm
 from nearfield.evaluate.measures import score_ranking
-from nearfield.evaluate.randomisation import paired_test
 from nearfield.evaluate.systems import System, bm25_system, fused_system, model_systems
+from nearfield.statistics.bootstrap import mean_interval
+from nearfield.statistics.holm import holm
+from nearfield.statistics.randomisation import paired_test
 from nearfield.types.numbers import signed
 from nearfield.types.ranking import Ranking
 

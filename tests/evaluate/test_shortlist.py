@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from nearfield.encoders.card import Api, Card, cards
+from nearfield.catalog.card import Api, Card, cards
 from nearfield.errors import InputError
 from nearfield.evaluate.needs import Filter, Needs, dollars, fit, price, weights_bytes
 from nearfield.evaluate.shortlist import shortlist, task_sets, tasks_for

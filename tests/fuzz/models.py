@@ -50,14 +50,14 @@ def attempt(asked: tuple[str, str]) -> None:
     elif how == MAP:
         import numpy as np
 
-        from nearfield.heads.vector_map import VectorMap
+        from nearfield.models.heads.vector_map import VectorMap
 
         opened = VectorMap.open(Path(path) / "map")
         opened.apply_to(np.ones((2, opened.config.from_dim), np.float32))
     elif how == SAVE:
-        from nearfield.encoders.load import model_path
-        from nearfield.encoders.model import TextModel
-        from nearfield.encoders.save import save_encoder
+        from nearfield.models.find import model_path
+        from nearfield.models.model import TextModel
+        from nearfield.models.saving.save import save_encoder
 
         save_encoder(TextModel.open(model_path(path)), Path(path).parent / "saved", name="saved")
     else:
@@ -186,7 +186,7 @@ def _bin(path: Path) -> None:
 
 
 def _router(path: Path) -> None:
-    from nearfield.encoders.new_head import HeadOptions, new_head
+    from nearfield.models.surgery.new_head import HeadOptions, new_head
     from tiny import tiny_model
 
     with tempfile.TemporaryDirectory() as folder:
@@ -222,7 +222,7 @@ def _lexical(path: Path) -> None:
 
 
 def _adapted(path: Path) -> None:
-    from nearfield.heads.vector_map import MapConfig, VectorMap
+    from nearfield.models.heads.vector_map import MapConfig, VectorMap
     from nearfield.store.fingerprint import model_hash
     from tiny import tiny_model
 
@@ -234,7 +234,7 @@ def _adapted(path: Path) -> None:
 
 
 def _bridge(path: Path) -> None:
-    from nearfield.heads.vector_map import MapConfig, VectorMap
+    from nearfield.models.heads.vector_map import MapConfig, VectorMap
 
     VectorMap(MapConfig("mlp", 8, 12, 4)).save(path / "map")
     (path / "bridge.json").write_text(json.dumps({"format": 1, "old": "a", "new": "b"}))

@@ -64,12 +64,12 @@ def whole_folders() -> Path:
     """A folder with a whole vector folder of each kind and storage; indexes lie in those of dense
     vectors.
     """
-    from nearfield.encoders.bulk.manifest import FILE, SCHEMA, write_manifest
-    from nearfield.encoders.bulk.shards import text_hash
     from nearfield.index.funnel import Funnel
     from nearfield.index.signs import Signs
     from nearfield.similarity.dense import Dense
     from nearfield.store.made_by import MadeBy
+    from nearfield.vectors.manifest import FILE, SCHEMA, write_manifest
+    from nearfield.vectors.shards import text_hash
 
     root = Path(tempfile.mkdtemp(prefix="nearfield-fuzz-"))
     rows = [
@@ -124,7 +124,6 @@ def attempt(value: list[str]) -> None:
     compare with what was written.
     """
     from nearfield.cli.opened import check_maker
-    from nearfield.encoders.bulk.manifest import changed_texts, texts_in
     from nearfield.errors import NearfieldError
     from nearfield.index.exact import exact_top_k
     from nearfield.search.indexed import indexed
@@ -132,6 +131,7 @@ def attempt(value: list[str]) -> None:
     from nearfield.similarity.dense import Dense
     from nearfield.similarity.open import open_embeddings
     from nearfield.similarity.stored import read_ids, stored_size
+    from nearfield.vectors.manifest import changed_texts, texts_in
 
     folder, name = Path(value[0]), value[1]
     stored = open_embeddings(folder)

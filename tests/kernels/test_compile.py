@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nearfield.encoders.runtimes import native
-from nearfield.encoders.runtimes.hardware import cpu_flags
-from nearfield.encoders.runtimes.native import NativeRuntime
 from nearfield.errors import ModelError, NearfieldWarning
+from nearfield.formats.model_folder import read_model_folder
 from nearfield.kernels import compile as compiling
 from nearfield.kernels.compile import Level, compile_library
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS, Matrix
-from nearfield.store.model_folder import read_model_folder
+from nearfield.runtimes import native
+from nearfield.runtimes.hardware import cpu_flags
+from nearfield.runtimes.native import NativeRuntime
 from tiny import tiny_model
 from tokens import LENGTHS, packed
 

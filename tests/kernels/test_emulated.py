@@ -14,17 +14,17 @@ import pytest
 import torch
 
 from indexes import clustered
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.packed import native_layers
-from nearfield.encoders.runtimes import native
-from nearfield.encoders.runtimes.native import NativeRuntime
+from nearfield.formats.model_folder import read_model_folder
 from nearfield.index import funnel, signs
 from nearfield.index.scan import numpy_scan, scan
 from nearfield.kernels.compile import Level, compile_library
 from nearfield.kernels.library import Kernels, kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS, Matrix
+from nearfield.models.backbones import native_layers
+from nearfield.models.model import TextModel
+from nearfield.runtimes import native
+from nearfield.runtimes.native import NativeRuntime
 from nearfield.similarity.dense import STORAGES
-from nearfield.store.model_folder import read_model_folder
 from tiny import tiny_model
 from tokens import LENGTHS, packed
 

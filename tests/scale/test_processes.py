@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from nearfield.encoders.model import TextModel
 from nearfield.errors import InputError, ProcessError
+from nearfield.models.model import TextModel
 from nearfield.scale.launch import processes
 from nearfield.store.run import RunFolder
-from nearfield.train.group import ALONE, Group
-from nearfield.train.loop import lead, train
+from nearfield.train.engine.group import ALONE, Group
+from nearfield.train.engine.loop import lead, train
+from nearfield.train.engine.step import prepare_step, training_step
+from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
-from nearfield.train.step import prepare_step, training_step
-from nearfield.train.trainer import Trainer
 from nearfield.types.progress import silent
 from planted import planted, ran
 from tiny import tiny_model

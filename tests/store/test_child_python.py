@@ -15,9 +15,9 @@ from nearfield.store.child_python import python_command, python_environment
 from planted import planted, ran
 from tree import modules
 
-STARTS = ("nearfield.encoders.sources", "nearfield.scale.launch")  # a Python
+STARTS = ("nearfield.catalog.sources", "nearfield.scale.launch")  # a Python
 # a compiler, what tells of the processor
-OTHERS = ("nearfield.kernels.compile", "nearfield.encoders.runtimes.hardware")
+OTHERS = ("nearfield.kernels.compile", "nearfield.runtimes.hardware")
 
 
 @pytest.mark.parametrize("path", ["", os.pathsep, None])

@@ -15,11 +15,11 @@ import pytest
 from adapters import peft_adapter
 from fuzz.models import _sharded
 from fuzz.worker import Canary
-from nearfield.encoders.algebra.layers import drop_layers
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import NearfieldError
-from nearfield.store.router import CONFIG, looked_up
+from nearfield.formats.router import CONFIG, looked_up
+from nearfield.models.surgery.layers import drop_layers
 from tiny import tiny_model
 from tiny_cross import tiny_cross
 

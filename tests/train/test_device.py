@@ -7,10 +7,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nearfield.encoders.runtimes.hardware import cuda
 from nearfield.errors import InputError, NearfieldWarning
-from nearfield.train.environment import device_here, environment, precision_here, same_environment
-from nearfield.train.group import ALONE, Group
+from nearfield.runtimes.hardware import cuda
+from nearfield.train.engine.environment import (
+    device_here,
+    environment,
+    precision_here,
+    same_environment,
+)
+from nearfield.train.engine.group import ALONE, Group
 
 
 def test_auto_takes_a_gpu_where_there_is_one() -> None:

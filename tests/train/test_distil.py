@@ -17,8 +17,8 @@ from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
-from nearfield.train.distil.ridge import conjugate_gradients, fit_means
-from nearfield.train.distil.static import SIF, components, distil
+from nearfield.train.runs.ridge import conjugate_gradients, fit_means
+from nearfield.train.runs.static import SIF, components, distil
 from nearfield.types.progress import silent
 from peer import assert_same_as_sentence_transformers
 from static_models import model2vec_folder

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nearfield.train.losses.kl import kl
-from nearfield.train.losses.margin_mse import margin_mse
+from nearfield.train.objectives.kl import kl
+from nearfield.train.objectives.margin_mse import margin_mse
 
 
 def batch(seed: int, queries: int = 4, width: int = 5) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,12 +16,12 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.report.facts import read_run
 from nearfield.report.page import write_report
 from nearfield.similarity.multi_vector import MultiVector
-from nearfield.train.losses.infonce import infonce_of_scores
+from nearfield.train.data.training_data import TokenSource, TrainingData, possibly_relevant
+from nearfield.train.engine.step import prepare_step
+from nearfield.train.engine.trainer import Trainer
+from nearfield.train.objectives.infonce import infonce_of_scores
 from nearfield.train.recipe import Recipe
-from nearfield.train.step import prepare_step
-from nearfield.train.trainer import Trainer
-from nearfield.train.training_data import TokenSource, TrainingData, possibly_relevant
-from nearfield.train.tune import tune
+from nearfield.train.runs.tune import tune
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE
 from tiny_data import tiny_collection
 from training import data_of

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nearfield.heads.represented import Represented, Rows
-from nearfield.train.losses.flops import flops
-from nearfield.train.losses.in_rows import in_rows
-from nearfield.train.losses.infonce import infonce, infonce_of_scores
-from nearfield.train.losses.matryoshka import Loss, matryoshka
+from nearfield.models.heads.represented import Represented, Rows
+from nearfield.train.objectives.flops import flops
+from nearfield.train.objectives.in_rows import in_rows
+from nearfield.train.objectives.infonce import infonce, infonce_of_scores
+from nearfield.train.objectives.matryoshka import Loss, matryoshka
 
 
 def batch(

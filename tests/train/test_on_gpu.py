@@ -16,21 +16,21 @@ import torch
 
 from decoders import decoder_model
 from late_models import tiny_late
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.new_head import HeadOptions, new_head
-from nearfield.encoders.runtimes import choose
-from nearfield.encoders.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError
-from nearfield.train.lora import add_lora
+from nearfield.models.model import TextModel
+from nearfield.models.surgery.new_head import HeadOptions, new_head
+from nearfield.runtimes import choose
+from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.engine.lora import add_lora
+from nearfield.train.engine.step import mini_tokens
+from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
-from nearfield.train.sampling import TrainingPairs
+from nearfield.train.runs.tune import tune
+from nearfield.train.runs.tune_reranker import tune_reranker
 from nearfield.train.setting import Setting
-from nearfield.train.step import mini_tokens
-from nearfield.train.trainer import Trainer
-from nearfield.train.training_data import TokenSource, TrainingData
-from nearfield.train.tune import tune
-from nearfield.train.tune_reranker import tune_reranker
 from pretended_gpu import pretended_gpu
 from sparse_models import tell_apart, tiny_splade
 from static_models import model2vec_folder

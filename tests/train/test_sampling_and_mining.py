@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nearfield.train.merge import Merged, keeps, put_weights, search
-from nearfield.train.mining import hard_negatives, training_pairs_of
-from nearfield.train.pool import pooled_documents
+from nearfield.train.data.mining import hard_negatives, training_pairs_of
+from nearfield.train.data.pool import pooled_documents
+from nearfield.train.data.sampling import TrainingPairs, epoch_batches
+from nearfield.train.engine.schedule import measured_steps, rate_at
 from nearfield.train.recipe import Recipe
-from nearfield.train.sampling import TrainingPairs, epoch_batches
-from nearfield.train.schedule import measured_steps, rate_at
+from nearfield.train.runs.merge import Merged, keeps, put_weights, search
 
 
 @given(st.integers(2, 80), st.integers(2, 12), st.integers(0, 3))

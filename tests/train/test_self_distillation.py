@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nearfield.train.losses.self_distillation import SHARES, self_distillation
+from nearfield.train.objectives.self_distillation import SHARES, self_distillation
 
 FUSION = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}
 

@@ -11,12 +11,12 @@ import torch
 from model2vec import StaticModel
 
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.model import TextModel
+from nearfield.models.model import TextModel
 from nearfield.store.run import RunFolder
+from nearfield.train.engine.step import prepare_step
+from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe, Schedule
-from nearfield.train.step import prepare_step
-from nearfield.train.trainer import Trainer
-from nearfield.train.tune import tune
+from nearfield.train.runs.tune import tune
 from peer import assert_same_as_sentence_transformers
 from static_models import model2vec_folder
 from tiny_data import tiny_collection

@@ -18,18 +18,18 @@ from typer.testing import Result
 
 from nearfield.data.collection import Collection
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.model import TextModel
-from nearfield.encoders.new_head import new_head
 from nearfield.errors import InputError
+from nearfield.models.model import TextModel
+from nearfield.models.surgery.new_head import new_head
 from nearfield.report.facts import read_run
 from nearfield.report.page import write_report
 from nearfield.report.reproduce import command
-from nearfield.train.losses.flops import flops
+from nearfield.train.engine.schedule import sparsity_at
+from nearfield.train.engine.step import prepare_step, training_step
+from nearfield.train.engine.trainer import Trainer
+from nearfield.train.objectives.flops import flops
 from nearfield.train.recipe import Recipe, default_recipe
-from nearfield.train.schedule import sparsity_at
-from nearfield.train.step import prepare_step, training_step
-from nearfield.train.trainer import Trainer
-from nearfield.train.tune import tune
+from nearfield.train.runs.tune import tune
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE
 from sparse_models import assert_same_as_sentence_transformers
 from tiny import tiny_model

@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.model import TextModel
 from nearfield.encoders.text import TextEncoder
+from nearfield.models.model import TextModel
 from nearfield.report.page import write_report
 from nearfield.store.run import RunFolder
-from nearfield.train.merge import Merged
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.engine.step import prepare_step
+from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
-from nearfield.train.sampling import TrainingPairs
-from nearfield.train.step import prepare_step
-from nearfield.train.trainer import Trainer
-from nearfield.train.training_data import TokenSource, TrainingData
-from nearfield.train.tune import tune
+from nearfield.train.runs.merge import Merged
+from nearfield.train.runs.tune import tune
 from three_heads import tiny_three_heads
 from tiny_data import tiny_collection
 
@@ -114,8 +114,10 @@ def test_dev_weighs_the_heads_of_tuned_weights(
 ) -> None:
     tuned = Merged(1.0, 1.0, {}, allowed=True, chosen=True)
     # whatever dev likes
-    monkeypatch.setattr("nearfield.train.tune.search", lambda base, ratios, **asked: [base, tuned])
-    monkeypatch.setattr("nearfield.train.fusion.LEAST", 1)
+    monkeypatch.setattr(
+        "nearfield.train.runs.tune.search", lambda base, ratios, **asked: [base, tuned]
+    )
+    monkeypatch.setattr("nearfield.train.runs.fusion.LEAST", 1)
     schedule = {
         "epochs": 1,
         "batch": 8,

@@ -10,8 +10,8 @@ import numpy as np
 from nearfield.batch.marks import Marks
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
+from nearfield.formats.late_interaction import LateInteraction
 from nearfield.store.fields import read_optional
-from nearfield.store.late_interaction import LateInteraction
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 # what transformers' own tokenisers call it where a folder doesn't say

@@ -9,10 +9,10 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from nearfield.errors import ModelError
+from nearfield.formats.tokenizer_file import tokenizer_of
+from nearfield.formats.transformer_settings import processor_arguments
 from nearfield.store.fields import read_fields, read_optional
 from nearfield.store.foreign import foreign
-from nearfield.store.tokenizer_file import tokenizer_of
-from nearfield.store.transformer_settings import processor_arguments
 
 # and what they put around a text
 _WORD_PIECE = {"BertTokenizer": ("[CLS]", "[SEP]"), "MPNetTokenizer": ("<s>", "</s>")}

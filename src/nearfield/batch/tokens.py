@@ -15,9 +15,9 @@ from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers
 
 from nearfield.batch.marks import Marks
 from nearfield.batch.open_tokenizer import open_tokenizer
+from nearfield.formats.static_folder import UNLIMITED
+from nearfield.formats.tokenizer_file import tokenizer_of
 from nearfield.store.foreign import foreign
-from nearfield.store.static_folder import UNLIMITED
-from nearfield.store.tokenizer_file import tokenizer_of
 
 _FAILED = "the tokeniser failed on a text"
 

@@ -15,7 +15,7 @@ from nearfield.errors import InputError
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
-    from nearfield.train.frozen import FrozenVectors
+    from nearfield.train.data.frozen import FrozenVectors
 
 
 def adapt(
@@ -64,11 +64,11 @@ def adapt(
     """
     from nearfield.data.kept_split import with_all_splits, with_enough_dev
     from nearfield.data.open import open_collection
-    from nearfield.heads.vector_map import MapConfig
+    from nearfield.models.heads.vector_map import MapConfig
     from nearfield.store.atomic import check_replaceable
-    from nearfield.train.adapt import adapt as run
-    from nearfield.train.adapt import save_adaptation
-    from nearfield.train.adapter import AdapterRecipe
+    from nearfield.train.runs.adapt import adapt as run
+    from nearfield.train.runs.adapt import save_adaptation
+    from nearfield.train.runs.adapter import AdapterRecipe
 
     check_replaceable(to, marker="adapter.json", what="adapter's folder")
     recipe = AdapterRecipe(kind=kind, width=width, epochs=epochs)
@@ -115,7 +115,7 @@ def _source(model: str | None) -> dict[str, str]:
     """
     if model is None:
         return {}
-    from nearfield.encoders.load import model_path
+    from nearfield.models.find import model_path
     from nearfield.store.fingerprint import model_hash
 
     return {
@@ -127,7 +127,7 @@ def _source(model: str | None) -> dict[str, str]:
 def _vectors(
     model: str | None, collection: Collection, documents: Path | None, queries: Path | None
 ) -> FrozenVectors:
-    from nearfield.train.frozen import FrozenVectors, stored_vectors
+    from nearfield.train.data.frozen import FrozenVectors, stored_vectors
 
     if model is None:
         if documents is None or queries is None:

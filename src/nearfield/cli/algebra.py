@@ -14,7 +14,7 @@ from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
-    from nearfield.encoders.algebra.written import Made
+    from nearfield.models.saving.written import Made
     from nearfield.types.comparison import PairTest
 
 Model = Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")]
@@ -68,7 +68,7 @@ def merge(
         nearfield models merge ./a ./b --how task-arithmetic --base minilm --weights 0.5,0.5 --to
             models/both
     """
-    from nearfield.encoders.algebra.merge import merge as merged
+    from nearfield.models.surgery.merge import merge as merged
 
     _check_data(on, split, models)
     made = merged(models, to=to, how=how, base=base, weights=_numbers(weights, "--weights"))
@@ -90,7 +90,7 @@ def drop_layers(
         nearfield models drop-layers minilm --keep 0,1,2,3 --to models/minilm-4 --on my-data
         nearfield models drop-layers ./mine --keep 0,2,5 --to models/three --json
     """
-    from nearfield.encoders.algebra.layers import drop_layers as dropped
+    from nearfield.models.surgery.layers import drop_layers as dropped
 
     _check_data(on, split, [model])
     layers = _numbers(keep, "--keep", example="0,2,5")
@@ -119,7 +119,7 @@ def trim(
         nearfield models trim multilingual-e5-small --texts my-data --to models/small
         nearfield models trim minilm --texts my-data --to models/minilm-mine --on my-data
     """
-    from nearfield.encoders.algebra.trim import trim as trimmed
+    from nearfield.models.surgery.trim import trim as trimmed
 
     _check_data(on, split, [model])
     used = _texts(texts)
@@ -149,7 +149,7 @@ def quantise(
         nearfield models quantise minilm --to models/minilm-half --on my-data
         nearfield models quantise potion-base-8m --dtype int8 --to models/potion-int8
     """
-    from nearfield.encoders.algebra.quantise import quantise as quantised
+    from nearfield.models.surgery.quantise import quantise as quantised
 
     _check_data(on, split, [model])
     _show(quantised(model, to=to, dtype=dtype), [model], on, split, json=json)
@@ -182,7 +182,7 @@ def sif(
         nearfield models sif glove.6B.50d.txt --texts my-data --to models/glove-sif --on my-data
         nearfield models sif potion-base-8m --texts my-data --components 1 --to models/potion-sif
     """
-    from nearfield.encoders.algebra.sif import sif as weighted
+    from nearfield.models.surgery.sif import sif as weighted
 
     _check_data(on, split, [model])
     used = _texts(texts)

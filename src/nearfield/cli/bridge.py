@@ -12,8 +12,8 @@ from nearfield.cli.opened import ALLOW, judged_split
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
-    from nearfield.train.bridging import Bridging
-    from nearfield.train.frozen import FrozenVectors
+    from nearfield.train.data.frozen import FrozenVectors
+    from nearfield.train.runs.bridging import Bridging
 
 SHARES = (0.25, 0.5, 0.75)
 
@@ -50,9 +50,9 @@ def bridge(
 
     from nearfield.data.open import open_collection
     from nearfield.store.atomic import check_replaceable, staged_folder, write_json
-    from nearfield.train.bridge import BridgeRecipe
-    from nearfield.train.bridging import bridge as run
-    from nearfield.train.leakage import free_documents
+    from nearfield.train.data.leakage import free_documents
+    from nearfield.train.runs.bridge import BridgeRecipe
+    from nearfield.train.runs.bridging import bridge as run
 
     check_replaceable(to, marker="bridge.json", what="bridge's folder")
     collection = open_collection(on)
@@ -87,7 +87,7 @@ def bridge(
 
 def _encoded(model: str, collection: Collection) -> FrozenVectors:
     from nearfield.encoders.load import load_encoder
-    from nearfield.train.frozen import FrozenVectors
+    from nearfield.train.data.frozen import FrozenVectors
 
     with progress_bar(f"encoding with {model}") as progress:
         return FrozenVectors.of(load_encoder(model), collection, progress=progress)

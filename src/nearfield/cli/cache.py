@@ -11,7 +11,7 @@ import typer
 from nearfield.cli.console import emit_json, out
 
 if TYPE_CHECKING:
-    from nearfield.store.cached import Cached
+    from nearfield.vectors.cached import Cached
 
 cache = typer.Typer(
     no_args_is_help=True,
@@ -39,8 +39,8 @@ def show(kinds: Kinds = None, json: Json = False) -> None:
         nearfield cache show
         nearfield cache show vectors --json
     """
-    from nearfield.store.cached import cached
     from nearfield.store.home import home
+    from nearfield.vectors.cached import cached
 
     found = cached(kinds or ())
     if json:
@@ -82,7 +82,7 @@ def clear(
     import time
 
     from nearfield.errors import InputError
-    from nearfield.store.cached import cached
+    from nearfield.vectors.cached import cached
 
     if ALL in kinds and len(kinds) > 1:
         raise InputError(f"{ALL} is every kind; give it alone")

@@ -31,8 +31,8 @@ def demo(
     """
     from nearfield.cli.tune import show_run
     from nearfield.data.open import open_collection
+    from nearfield.train.runs.tune import tune as run
     from nearfield.train.setting import Setting
-    from nearfield.train.tune import tune as run
 
     err.print(
         "Tuning minilm on the standard library's own docstrings and code; pydoc-topics is "

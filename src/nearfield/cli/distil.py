@@ -48,7 +48,7 @@ def distil(
         nearfield distil minilm --to models/minilm-static
         nearfield distil minilm --to models/minilm-static --on my-data --words 5000
     """
-    from nearfield.train.distil.static import distil as distilled
+    from nearfield.train.runs.static import distil as distilled
 
     chosen = () if on is None else _spread(on, texts)
     with progress_bar(f"distilling {model}") as progress:

@@ -22,9 +22,9 @@ from nearfield.cli.opened import (
 )
 
 if TYPE_CHECKING:
-    from nearfield.encoders.bulk.account import Account
-    from nearfield.encoders.bulk.request import Request
     from nearfield.encoders.encoder import Encoder
+    from nearfield.vectors.account import Account
+    from nearfield.vectors.request import Request
 
 
 def encode(
@@ -98,9 +98,9 @@ def encode(
         nearfield encode colbert my-data --to vectors --pool-tokens 2 --dtype int8
     """
     from nearfield.data.stream import open_stream, stream_standard_input
-    from nearfield.encoders.bulk.encode_to import encode_to, refuse_other_folder
-    from nearfield.encoders.bulk.job import restart_job
-    from nearfield.encoders.bulk.request import Request
+    from nearfield.vectors.encode_to import encode_to, refuse_other_folder
+    from nearfield.vectors.job import restart_job
+    from nearfield.vectors.request import Request
 
     refuse_other_folder(to)
     stream = (
@@ -174,8 +174,8 @@ def _refuse_failed(to: Path, account: Account) -> None:
     """Raise InputError where rows failed, so that a script notices; the folder is whole without
     them.
     """
-    from nearfield.encoders.bulk.manifest import FILE
     from nearfield.errors import InputError
+    from nearfield.vectors.manifest import FILE
 
     if account.failed:
         named = "; ".join(account.faults) + (

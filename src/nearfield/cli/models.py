@@ -17,7 +17,7 @@ from nearfield.cli.models_merge_adapter import merge_adapter
 from nearfield.cli.models_suggest import codes, suggest
 
 if TYPE_CHECKING:
-    from nearfield.encoders.card import Card
+    from nearfield.catalog.card import Card
     from nearfield.types.contract import Contract
 
 models = typer.Typer(no_args_is_help=False)
@@ -109,8 +109,8 @@ def catalog(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from nearfield.encoders.card import cards
-    from nearfield.encoders.fetch import installed
+    from nearfield.catalog.card import cards
+    from nearfield.catalog.fetch import installed
     from nearfield.evaluate.needs import Filter
     from nearfield.report.catalog_list import list_tables
     from nearfield.store.home import models_folder
@@ -153,8 +153,8 @@ def show(
         nearfield models show ./tuned/model
         nearfield models show text-embedding-3-large --json
     """
-    from nearfield.encoders.card import card
-    from nearfield.encoders.fetch import installed
+    from nearfield.catalog.card import card
+    from nearfield.catalog.fetch import installed
     from nearfield.report.catalog_page import card_page
     from nearfield.store.home import models_folder
 
@@ -193,8 +193,8 @@ def get(
         nearfield models get minilm
         nearfield models get minilm --from ~/Downloads/all-MiniLM-L6-v2
     """
-    from nearfield.encoders.card import card
-    from nearfield.encoders.fetch import fetch, place
+    from nearfield.catalog.card import card
+    from nearfield.catalog.fetch import fetch, place
 
     name = card(name).name
     with progress_bar(f"getting {name}") as progress:

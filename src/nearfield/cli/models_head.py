@@ -62,7 +62,7 @@ def head(
         nearfield models head minilm splade --to models/minilm-doc --inference-free --on my-data
     """
     from nearfield.data.open import open_collection
-    from nearfield.encoders.new_head import HeadOptions, new_head
+    from nearfield.models.surgery.new_head import HeadOptions, new_head
 
     if on is not None and not inference_free:
         raise InputError(

@@ -42,9 +42,9 @@ def merge_adapter(
         nearfield models merge-adapter my-adapter --base minilm --to my-model
         nearfield models merge-adapter many-roles --role query --to for-queries
     """
-    from nearfield.encoders.load import base_path
-    from nearfield.encoders.lora.merge import merge_adapter as merge
     from nearfield.errors import InputError
+    from nearfield.models.find import base_path
+    from nearfield.models.lora.merge import merge_adapter as merge
 
     if not folder.is_dir():
         raise InputError("there is no such folder; wanted one with an adapter in it", path=folder)

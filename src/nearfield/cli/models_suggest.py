@@ -75,7 +75,7 @@ def suggest(
         nearfield models suggest --languages en,de --licence commercial --memory 3GB --length 2000
         nearfield models suggest --languages en --tokens 50M --budget 5 --json
     """
-    from nearfield.encoders.card import cards
+    from nearfield.catalog.card import cards
     from nearfield.evaluate.shortlist import shortlist
     from nearfield.report.shortlist import shortlist_page
 
@@ -114,7 +114,7 @@ def on_a_terminal() -> bool:
 
 def _needs(said: Mapping[str, str | None], *, kinds: str, place: str) -> Any:
     """The needs in the words of the options. Raises InputError for a word that is none."""
-    from nearfield.encoders.card import KINDS
+    from nearfield.catalog.card import KINDS
     from nearfield.errors import InputError, nearest
     from nearfield.evaluate.needs import Needs
     from nearfield.types.quantity import read_amount, read_count, read_size

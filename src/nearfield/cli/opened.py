@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nearfield.data.collection import Collection, Split
     from nearfield.encoders.encoder import Encoder
     from nearfield.encoders.pair_scorer import PairScorer
-    from nearfield.encoders.runtimes.proof import Proof
+    from nearfield.runtimes.proof import Proof
 
 TEST = "test"  # the split that is asked when no other is named
 RUNTIME = typer.Option(
@@ -84,7 +84,7 @@ def open_reranker(name: str, *, precision: str = "float32", device: str = "auto"
     from nearfield.encoders.encoder_scorer import EncoderScorer
     from nearfield.encoders.reranker import Reranker
     from nearfield.errors import ContractError, ModelError
-    from nearfield.store.reranker_folder import is_reranker
+    from nearfield.formats.reranker_folder import is_reranker
 
     if not any(is_reranker(Path(folder)) for folder in (name, name.partition("@")[0])):
         encoder = open_model(name, precision=precision, device=device)
@@ -159,7 +159,7 @@ def _two_of_the_catalog(*names: str) -> bool:
     """Whether the names, with what follows an @ or without, are those of two models of the
     catalog.
     """
-    from nearfield.encoders.card import catalogued
+    from nearfield.catalog.card import catalogued
 
     found = {catalogued(name.partition("@")[0]) for name in names}
     return len(found) == 2 and None not in found
@@ -169,9 +169,9 @@ def _asked(name: str, asked: dict[str, str]) -> tuple[str, dict[str, str]]:
     """The model's own name, and `asked` (runtime, precision, device) with what the words after an @
     say instead.
     """
-    from nearfield.encoders.runtimes import RUNTIMES
-    from nearfield.encoders.runtimes.choose import PRECISIONS
     from nearfield.errors import ContractError, nearest
+    from nearfield.runtimes import RUNTIMES
+    from nearfield.runtimes.choose import PRECISIONS
 
     model, at, words = name.rpartition("@")
     if not at or Path(name).exists():
@@ -300,7 +300,7 @@ def running(encoder: Encoder[Any]) -> dict[str, str | None]:
 
 def proof_on(texts: Sequence[str], fidelity: float | None) -> Proof:
     """That a converted model is checked, and calibrated, on some of these texts."""
-    from nearfield.encoders.runtimes.proof import CALIBRATED, Proof
+    from nearfield.runtimes.proof import CALIBRATED, Proof
 
     step = max(1, len(texts) // CALIBRATED)
     return Proof(tuple(str(texts[at]) for at in range(0, len(texts), step)), fidelity)

@@ -57,8 +57,8 @@ def reranker(
     from nearfield.report.table import comparison_table, verdict_panel
     from nearfield.store.fields import read_json
     from nearfield.train.recipe import Recipe
+    from nearfield.train.runs.tune_reranker import tune_reranker
     from nearfield.train.setting import Setting
-    from nearfield.train.tune_reranker import tune_reranker
     from nearfield.types.comparison import Comparison
 
     collection = open_collection(on)

@@ -317,11 +317,11 @@ def _opened(folder: Path, data: Collection) -> Embeddings:
     """The vectors in `folder`. Raises InputError where they are not one for each of the
     collection's documents, in their order.
     """
-    from nearfield.encoders.bulk.manifest import changed_texts
     from nearfield.errors import InputError
     from nearfield.similarity.embeddings import IDS
     from nearfield.similarity.open import open_embeddings
     from nearfield.similarity.stored import read_ids
+    from nearfield.vectors.manifest import changed_texts
 
     stored = open_embeddings(folder)
     if len(stored) != len(data.document_ids):

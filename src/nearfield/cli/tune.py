@@ -65,12 +65,12 @@ def tune(
         nearfield tune ./my-model --on pairs.jsonl --recipe recipe.toml
     """
     from nearfield.data.open import open_collection
-    from nearfield.encoders.load import model_path
+    from nearfield.formats.model_folder import read_model_folder
+    from nearfield.models.find import model_path
     from nearfield.scale.launch import processes as together
-    from nearfield.store.model_folder import read_model_folder
     from nearfield.train.recipe import Recipe
+    from nearfield.train.runs.tune import tune as run
     from nearfield.train.setting import Setting
-    from nearfield.train.tune import tune as run
 
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"

@@ -16,18 +16,18 @@ from nearfield.data.cache import files_key
 from nearfield.data.readers.lines import reading
 from nearfield.data.readers.word_vectors import word_vector_blocks
 from nearfield.errors import InputError
-from nearfield.store.atomic import write_json
-from nearfield.store.home import home
-from nearfield.store.kept import kept_folder
-from nearfield.store.mapped import map_tensors, write_rows
-from nearfield.store.model_folder import contract_json
-from nearfield.store.static_folder import (
+from nearfield.formats.model_folder import contract_json
+from nearfield.formats.static_folder import (
     UNKNOWN,
     UNLIMITED,
     read_table,
     write_static_config,
     write_word_tokeniser,
 )
+from nearfield.store.atomic import write_json
+from nearfield.store.home import home
+from nearfield.store.kept import kept_folder
+from nearfield.store.mapped import map_tensors, write_rows
 from nearfield.types.contract import Contract
 
 Positions = npt.NDArray[np.int64]

@@ -12,9 +12,9 @@ import numpy as np
 
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
+from nearfield.formats.transformer_settings import settings_of
 from nearfield.store.fields import read_optional
 from nearfield.store.foreign import foreign
-from nearfield.store.transformer_settings import settings_of
 
 _ASKED = ("query", "document")  # the roles of a pair's two texts
 # by which sentence-transformers knows a template of parts

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.encoders.runtimes.runtime import Runtime
 from nearfield.errors import InputError, ModelError
+from nearfield.runtimes.runtime import Runtime
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract

@@ -17,14 +17,14 @@ import numpy.typing as npt
 from nearfield.batch.words import Numbered, Words
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, ModelError, nearest
+from nearfield.formats.lexical_folder import FILE, FORMAT, is_lexical
+from nearfield.formats.static_folder import UNLIMITED
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import Fields, read_fields, read_json
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.foreign import foreign
-from nearfield.store.lexical_folder import FILE, FORMAT, is_lexical
 from nearfield.store.regular import read_bytes
-from nearfield.store.static_folder import UNLIMITED
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role

@@ -6,23 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfield.encoders.encoder import Encoder
-from nearfield.encoders.runtimes.proof import Proof
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import ContractError, ModelError, first_line, nearest
-from nearfield.store.atomic import recover
+from nearfield.errors import ContractError, ModelError
+from nearfield.formats.lexical_folder import is_lexical
+from nearfield.formats.lora_folder import adapter_place
+from nearfield.formats.model_folder import read_model_folder
+from nearfield.formats.other_folder import refuse_other_folder
+from nearfield.models.find import model_path
+from nearfield.runtimes.proof import Proof
 from nearfield.store.fields import read_fields
 from nearfield.store.fingerprint import files_hash, model_hash
-from nearfield.store.lexical_folder import is_lexical
-from nearfield.store.lora_folder import adapter_place
-from nearfield.store.model_folder import read_model_folder
-from nearfield.store.other_folder import refuse_other_folder
 from nearfield.types.contract import Contract
 
 if TYPE_CHECKING:
-    from nearfield.encoders.card import Card
-
-RUN = ("dense", "multi-vector", "several", "sparse")
-"""The kinds of the catalog that load_encoder runs."""
+    pass
 
 
 def load_encoder(
@@ -89,48 +86,6 @@ def load_text_encoder(
     return TextEncoder(base.folder, base.runtime, why=base.why, adapter=adapter)
 
 
-def model_path(name: str | Path) -> Path:
-    """The folder of the model called `name`: the folder itself, else a catalogued one's in the
-    cache, fetched when it is not there.
-
-    A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in
-    the cache, and a LoRA adapter's folder is merged with its base there. Raises as load_encoder
-    does.
-    """
-    recover(name)
-    if Path(name).is_dir() and adapter_place(Path(name)) is not None:
-        from nearfield.encoders.lora.merge import merged_folder  # with torch
-
-        return merged_folder(Path(name), base_path)
-    if Path(name).is_dir():
-        refuse_other_folder(Path(name))
-    if Path(name).is_file() or (
-        Path(name).is_dir()
-        and not any((Path(name) / file).exists() for file in ("config.json", "modules.json"))
-    ):
-        # with pyarrow, which no model folder needs
-        from nearfield.data.readers.word_vectors import is_word_vectors
-        from nearfield.data.word_vectors import word_folder
-
-        if is_word_vectors(Path(name)):
-            return word_folder(Path(name))
-    if Path(name).is_dir():
-        from nearfield.encoders.agree import refuse_contradiction
-
-        refuse_contradiction(name)
-        return Path(name)
-    from nearfield.encoders.card import card, catalogued, names
-    from nearfield.encoders.fetch import fetch
-
-    known = catalogued(str(name))
-    if known is None and "/" in str(name):
-        return Path(name)  # whose opening says that there is no such folder
-    if known is None:
-        close = nearest(str(name), names()) or " `nearfield models` lists those that are."
-        raise ModelError(f"{name}: is neither a folder nor a model of the catalog.{close}")
-    return fetch(runnable(card(known)).name)
-
-
 def stated_contract(folder: Path) -> Contract:
     """The contract that the files of a model folder, or of a bag of words, state; the weights stay
     closed.
@@ -145,7 +100,7 @@ def stated_contract(folder: Path) -> Contract:
     if adapter_place(folder) is not None:
         advice = "name that, or make a model of both with nearfield models merge-adapter"
         raise ModelError(f"{folder}: is a LoRA adapter, which is used as its base is; {advice}")
-    from nearfield.encoders.agree import refuse_contradiction
+    from nearfield.catalog.agree import refuse_contradiction
 
     refuse_other_folder(folder)
     refuse_contradiction(folder)
@@ -167,8 +122,8 @@ def known_files(name: str | Path) -> str | None:
             (path / file).exists() for file in ("config.json", "modules.json")
         )
         return model_hash(path) if whole and adapter_place(path) is None else None
-    from nearfield.encoders.card import card, catalogued
-    from nearfield.encoders.fetch import installed
+    from nearfield.catalog.card import card, catalogued
+    from nearfield.catalog.fetch import installed
     from nearfield.store.home import models_folder
 
     known = catalogued(str(name))
@@ -182,38 +137,3 @@ def known_files(name: str | Path) -> str | None:
         if published
         else None
     )
-
-
-def base_path(name: str) -> Path:
-    """The folder of an adapter's base: as `model_path`, else what the hub, or its cache, has under
-    that name.
-
-    Raises ModelError where neither knows it.
-    """
-    from nearfield.encoders.card import catalogued
-
-    if catalogued(name) is not None or "/" not in name:
-        return model_path(name)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"])
-        )
-    except Exception as error:  # the hub's client raises a dozen kinds
-        raise ModelError(f"{name}: the hub did not give it: {first_line(error)}") from error
-
-
-def runnable(known: Card) -> Card:
-    """The same card. Raises ModelError, saying why, for a model that load_encoder cannot run."""
-    if known.api is not None:
-        raise ModelError(
-            f"{known.name} runs only behind {known.api.provider}'s API, which "
-            "load_encoder does not ask; wanted a local model"
-        )
-    if known.kind not in RUN:
-        raise ModelError(
-            f"{known.name} is a model of the kind {known.kind!r}; load_encoder runs "
-            f"{', '.join(RUN)} ones"
-        )
-    return known

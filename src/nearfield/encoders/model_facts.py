@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from nearfield.batch.unread import unread_letters
+from nearfield.catalog.card import cards
 from nearfield.data.doctor.subject import ModelFacts
-from nearfield.encoders.card import cards
 from nearfield.encoders.text import TextEncoder
 
 

@@ -13,15 +13,15 @@ from scipy.special import erf
 
 from nearfield.batch.packed import Packed
 from nearfield.encoders.pair_scorer import Scores
-from nearfield.encoders.runtimes.architectures import ARCHITECTURES, why_not_config, why_not_names
-from nearfield.encoders.runtimes.native import NativeRuntime
-from nearfield.encoders.runtimes.packed_model import PackedModel
 from nearfield.errors import ModelError
+from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
+from nearfield.formats.weights import Weights
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
+from nearfield.models.backbones.architectures import ARCHITECTURES, why_not_config, why_not_names
+from nearfield.runtimes.native import NativeRuntime
+from nearfield.runtimes.packed_model import PackedModel
 from nearfield.store.fields import Fields, read_fields, read_optional
-from nearfield.store.reranker_folder import CLASSIFIER, RerankerFolder
-from nearfield.store.weights import Weights
 from nearfield.types.contract import Contract
 
 Floats = npt.NDArray[np.float32]

@@ -19,12 +19,12 @@ from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.chat import ChatPairs, has_chat_template
 from nearfield.encoders.native_pairs import NativePairs, why_not
-from nearfield.encoders.pair_model import PairModel
 from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
-from nearfield.encoders.runtimes.hardware import bfloat16_in_hardware, cuda
 from nearfield.errors import InputError, ModelError, TruncationWarning
+from nearfield.formats.reranker_folder import DECODER, RerankerFolder, read_reranker_folder
+from nearfield.models.pair_model import PairModel
+from nearfield.runtimes.hardware import bfloat16_in_hardware, cuda
 from nearfield.store.fingerprint import model_hash
-from nearfield.store.reranker_folder import DECODER, RerankerFolder, read_reranker_folder
 from nearfield.types.progress import Progress, silent
 
 _CHUNK = 8192  # pairs that are tokenised at once: bounds the memory that token ids take

@@ -18,22 +18,20 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.late_tokens import LateTokens
-from nearfield.batch.open_tokenizer import told_types
 from nearfield.batch.packed import mixed, packed_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.collect import Collector, collector
 from nearfield.encoders.encoder import E, Encoder
-from nearfield.encoders.runtimes.choose import choose, open_runtime
-from nearfield.encoders.runtimes.proof import Proof
-from nearfield.encoders.runtimes.runtime import Runtime
-from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.errors import ContractError, InputError, TruncationWarning
+from nearfield.formats.model_folder import ModelFolder, read_model_folder
+from nearfield.formats.remote_code import described
+from nearfield.models.tokeniser import tokeniser_of
+from nearfield.runtimes.choose import choose, open_runtime
+from nearfield.runtimes.proof import Proof
+from nearfield.runtimes.runtime import Runtime
 from nearfield.similarity.dense import Dense
-from nearfield.store.fields import read_optional
 from nearfield.store.fingerprint import files_stamp, model_hash
-from nearfield.store.model_folder import ModelFolder, read_model_folder
-from nearfield.store.remote_code import described
-from nearfield.store.static_folder import table_rows
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
@@ -204,7 +202,7 @@ class TextEncoder(Encoder[E]):
         """See Encoder.read: the tokens of the item and of the role's prompt that have a vector."""
         tokens = self.tokenise([item], role)
         ids = tokens.ids if tokens.marks is None else tokens.ids[tokens.marks.counted]
-        first = 1 if self.contract.kind == "several" else 0  # see heads/token_vectors.py
+        first = 1 if self.contract.kind == "several" else 0  # see models/heads/token_vectors.py
         return [self.tokeniser.token_of(id_) for id_ in ids[first:].tolist()]
 
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
@@ -371,49 +369,3 @@ class TextEncoder(Encoder[E]):
                     yield done
             finally:
                 pool.shutdown(cancel_futures=True)
-
-
-def tokeniser_of(folder: ModelFolder) -> Tokeniser:
-    """The tokeniser of a model folder under its contract. Raises ModelError where it cannot be read
-    or is of another model.
-    """
-    limit = folder.contract.max_tokens
-    if folder.static:
-        tokeniser = Tokeniser.open_static(
-            folder.transformer, max_tokens=limit, drop_unknown=folder.drops_unknown
-        )
-        rows = table_rows(folder.transformer)
-        if tokeniser.size > rows:
-            said = f"the tokeniser knows {tokeniser.size:,} tokens and there are {rows:,} vectors"
-            raise ModelError(f"{folder.path}: {said}; one file is of another model")
-        return tokeniser
-    markers = () if folder.late is None else folder.late.markers
-    trusted = bool(folder.code)
-    tokeniser = Tokeniser.open(
-        folder.transformer,
-        max_tokens=limit,
-        lower_case=folder.lower_case,
-        markers=markers,
-        trust_remote_code=trusted,
-    )
-    _refuse_types(tokeniser, folder.transformer)
-    return tokeniser
-
-
-def _refuse_types(tokeniser: Tokeniser, transformer: Path) -> None:
-    """Raise ModelError where the model would be told other types of a text's tokens than 0, which
-    is what it is run with here.
-    """
-    types = tokeniser.types
-    if (
-        not any(types)
-        or read_optional(transformer / "config.json").integer("type_vocab_size", 2) < 2
-        or not told_types(transformer)
-    ):
-        return
-    raise ModelError(
-        f"{transformer}: its tokeniser gives the tokens of a text the types "
-        f"{', '.join(map(str, sorted(types)))}, and only 0 is run here; "
-        "set type_id to 0 in tokenizer.json, or leave token_type_ids out of model_input_names in "
-        "tokenizer_config.json"
-    )

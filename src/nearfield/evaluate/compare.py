@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from nearfield.data.collection import Split
 from nearfield.errors import InputError
-from nearfield.evaluate.bootstrap import mean_intervals
-from nearfield.evaluate.differences import mean_difference, mean_differences
 from nearfield.evaluate.measures import MEASURES, measure_name, score_ranking
-from nearfield.evaluate.pairwise import pairs_of, tell_apart
-from nearfield.evaluate.power import queries_needed
 from nearfield.evaluate.systems import Deviation, System
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.similarity.dense import STORAGES
+from nearfield.statistics.bootstrap import mean_intervals
+from nearfield.statistics.differences import mean_difference, mean_differences
+from nearfield.statistics.pairwise import pairs_of, tell_apart
+from nearfield.statistics.power import queries_needed
 from nearfield.types.comparison import Comparison, PairTest, Row
 from nearfield.types.numbers import changed, p_value
 from nearfield.types.scores import Scores

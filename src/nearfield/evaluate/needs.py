@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from nearfield.encoders.card import KINDS, Card, cards
+from nearfield.catalog.card import KINDS, Card, cards
 from nearfield.errors import InputError, nearest
 from nearfield.types.licence import allows_commercial_use
 from nearfield.types.numbers import count, size

@@ -15,13 +15,13 @@ from scipy import stats
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
-from nearfield.evaluate.bootstrap import resampled
 from nearfield.evaluate.encode_pass import Cut
-from nearfield.evaluate.finite import finite
-from nearfield.evaluate.pairwise import pairs_of, tell_apart
-from nearfield.evaluate.power import needed
 from nearfield.evaluate.systems import cuts_of, untrained
 from nearfield.evaluate.trained import refuse_trained_on
+from nearfield.statistics.bootstrap import resampled
+from nearfield.statistics.finite import finite
+from nearfield.statistics.pairwise import pairs_of, tell_apart
+from nearfield.statistics.power import needed
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent

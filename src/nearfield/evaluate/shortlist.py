@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from nearfield.encoders.card import Card
-from nearfield.evaluate.holm import holm
+from nearfield.catalog.card import Card
 from nearfield.evaluate.needs import Fit, Needs, fit
-from nearfield.evaluate.pairwise import ALPHA
-from nearfield.evaluate.randomisation import paired_test
+from nearfield.statistics.holm import holm
+from nearfield.statistics.pairwise import ALPHA
+from nearfield.statistics.randomisation import paired_test
 
 # share of a set's tasks below which a model is not ranked: the tasks that all have in common would
 # be too few

@@ -10,9 +10,9 @@ from scipy import stats
 
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
-from nearfield.evaluate.finite import finite
 from nearfield.evaluate.words import FIRST, places
 from nearfield.similarity.functions import unit
+from nearfield.statistics.finite import finite
 
 
 @dataclass(frozen=True)

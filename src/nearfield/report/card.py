@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nearfield.encoders.card import cards
+from nearfield.catalog.card import cards
 from nearfield.report.facts import RunFacts
 from nearfield.report.reproduce import command, flat, toml
 from nearfield.report.words import LETTERS, advice, guard_line, headline, in_one_line

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nearfield.encoders.card import KINDS, Card
+from nearfield.catalog.card import KINDS, Card
 from nearfield.evaluate.needs import dollars
 from nearfield.types.numbers import UNKNOWN, count, plural
 

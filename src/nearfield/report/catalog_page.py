@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nearfield.encoders.card import Card
+from nearfield.catalog.card import Card
 from nearfield.evaluate.needs import dollars, weights_bytes
 from nearfield.evaluate.shortlist import task_sets
 from nearfield.report.catalog_list import parameters

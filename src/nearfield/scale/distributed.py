@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from nearfield.errors import ProcessError
-from nearfield.train.group import Group
+from nearfield.train.engine.group import Group
 
 T = TypeVar("T")
 # process 0 measures dev while the others wait; a process that dies is noticed at once

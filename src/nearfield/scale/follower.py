@@ -12,7 +12,7 @@ from torch._C._distributed_c10d import TCPStore
 from nearfield.errors import ProcessError
 from nearfield.scale.distributed import WAIT
 from nearfield.scale.launch import HOST, joined
-from nearfield.train.loop import follow
+from nearfield.train.engine.loop import follow
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from torch._C._distributed_c10d import TCPStore
 from nearfield.errors import InputError
 from nearfield.scale.distributed import WAIT, Distributed
 from nearfield.store.child_python import python_command, python_environment
-from nearfield.train.group import ALONE, Group
+from nearfield.train.engine.group import ALONE, Group
 
 HOST = "127.0.0.1"
 

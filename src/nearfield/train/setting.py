@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from nearfield.train.group import ALONE, Group
+from nearfield.train.engine.group import ALONE, Group
 from nearfield.types.progress import Progress, silent
 
 Watch = Callable[[str], AbstractContextManager[Progress]]

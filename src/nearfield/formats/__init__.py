@@ -1,0 +1,1 @@
+"""What the files of each model folder layout say, read without torch."""

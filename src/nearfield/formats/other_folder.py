@@ -1,0 +1,41 @@
+"""What a folder is that was named in place of a model's, told by its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nearfield.errors import ModelError
+from nearfield.formats.reranker_folder import is_reranker
+
+_OTHERS = {
+    "vectors.json": "holds vectors by `nearfield encode` and no model; name the model that made "
+    "them, and this folder with --vectors",
+    "lexical.json": "is a bag of words, without the tokens and the weights that are needed here; "
+    "name another model",
+    "adapter.json": "is an adapter of query vectors, without the weights that are needed here; "
+    "name the model that it belongs to",
+    "bridge.json": "is a bridge from one model's vectors to another's; name one of the two models",
+}
+"""Each by the file that tells it."""
+
+
+def refuse_other_folder(path: Path) -> None:
+    """Raise ModelError, saying what the folder at `path` is, where it is known and holds no
+    encoder.
+    """
+    for file, what in _OTHERS.items():
+        if (path / file).is_file():
+            raise ModelError(f"{path}: {what}")
+    if (path / "recipe.json").is_file() and not (path / "config.json").exists():
+        trained = path / "model"
+        where = (
+            f"its model is {trained}"
+            if trained.is_dir()
+            else ("it is not finished and has no model yet; give the same command again")
+        )
+        raise ModelError(f"{path}: is the folder of a run; {where}")
+    if is_reranker(path):
+        raise ModelError(
+            f"{path}: is a cross-encoder, which makes no embeddings; have it order "
+            "results with --rerank"
+        )

@@ -1,0 +1,185 @@
+"""A cross-encoder's folder: how sentence-transformers writes one, or transformers alone.
+
+Two shapes: a transformer with a classification head of one label, and a decoder whose score is what
+the logit of one token ("yes") is above that of another ("no"). Read here without importing torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import ModelError
+from nearfield.formats.honoured import LOGIT_SCORE, refuse_unhonoured
+from nearfield.formats.model_folder import default_prompt_name, max_tokens_of
+from nearfield.formats.modules import read_modules
+from nearfield.formats.remote_code import refuse_code, refuse_foreign_modules
+from nearfield.formats.transformer_settings import read_settings
+from nearfield.store.fields import Fields, read_fields, read_optional
+
+ACTIVATIONS = ("identity", "sigmoid")
+# the tasks, as transformers calls them
+CLASSIFIER, DECODER = "sequence-classification", "text-generation"
+SHAPES = (
+    "wanted a Transformer with one label (config.json: ...ForSequenceClassification), or a "
+    "Transformer (...ForCausalLM) and LogitScore"
+)
+
+
+@dataclass(frozen=True)
+class RerankerFolder:
+    """What the files of a cross-encoder's folder say.
+
+    `task` is sequence-classification or text-generation. `activation`, identity or sigmoid, is what
+    turns logits into scores. `prompt` is put before each query. `tokens` are the ids of a decoder's
+    token for relevant and, where there is one, for not relevant; None where the folder leaves it at
+    "yes" and "no".
+    """
+
+    path: Path
+    name: str
+    transformer: Path
+    max_tokens: int
+    task: str = CLASSIFIER
+    activation: str = "sigmoid"
+    prompt: str = ""
+    lower_case: bool = False
+    tokens: tuple[int, int | None] | None = None
+
+
+def read_reranker_folder(path: str | Path) -> RerankerFolder:
+    """What the folder at `path` says of its cross-encoder.
+
+    Raises ModelError where there is no such folder, or it holds no cross-encoder, one of several
+    labels, or an activation that is not known; ContractError where nothing says how many tokens it
+    reads.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ModelError(
+            f"{path}: there is no such folder; a cross-encoder is a folder with "
+            "config.json, tokenizer.json and weights"
+        )
+    modules = read_modules(path)
+    transformer = modules[0].folder if modules else path
+    if not (transformer / "config.json").exists():
+        raise ModelError(
+            f"{path}: is no model folder: it has no config.json; wanted config.json, "
+            "tokenizer.json and model.safetensors"
+        )
+    refuse_foreign_modules(path)
+    config, limits = (
+        read_fields(transformer / "config.json"),
+        read_settings(transformer, "reranker"),
+    )
+    task = _task(path, [module.kind for module in modules], config)
+    refuse_code(transformer, task=task)
+    if task == CLASSIFIER and (labels := _labels(config)) != 1:
+        said = f"its classifier gives {labels} labels, and a cross-encoder that ranks gives one"
+        raise ModelError(
+            f"{path}: {said}; score with one trained for relevance, or ask the label "
+            "that you want of it elsewhere"
+        )
+    own, stated = _own(path), _stated(path)
+    default = default_prompt_name(own)
+    prompt = "" if default is None else own.named_texts("prompts").get(default, "")
+    logit = read_optional(modules[1].folder / "config.json") if len(modules) > 1 else None
+    if logit is not None:
+        refuse_unhonoured(logit, LOGIT_SCORE)
+    return RerankerFolder(
+        path=path,
+        name=stated.get("name", path.resolve().name),
+        transformer=transformer,
+        max_tokens=max_tokens_of(transformer, config, limits, stated),
+        task=task,
+        activation=_activation(path, own, config),
+        prompt=prompt,
+        lower_case=limits.flag("do_lower_case", False),
+        tokens=(logit.integer("true_token_id"), logit.integer("false_token_id", None))
+        if logit
+        else None,
+    )
+
+
+def is_reranker(path: Path) -> bool:
+    """Whether the folder says of itself that it holds a cross-encoder."""
+    if (
+        read_optional(path / "config_sentence_transformers.json").get("model_type")
+        == "CrossEncoder"
+    ):
+        return True
+    return not (path / "modules.json").exists() and _architecture(
+        read_optional(path / "config.json")
+    ).endswith("ForSequenceClassification")
+
+
+def reranker_json(name: str, max_tokens: int) -> dict[str, Any]:
+    """What nearfield.json holds beside a cross-encoder."""
+    return {"format": 1, "reranker": {"name": name, "max_tokens": max_tokens}}
+
+
+def _own(path: Path) -> Fields:
+    """What sentence-transformers states of a cross-encoder. It reads nothing there that is said of
+    a model of another kind.
+    """
+    own = read_optional(path / "config_sentence_transformers.json")
+    return own if own.get("model_type") == "CrossEncoder" else Fields({}, own.path)
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """What nearfield.json states of a cross-encoder: its name and how many tokens it reads, where
+    it does.
+    """
+    stated = read_optional(path / "nearfield.json").object("reranker", None)
+    if stated is None:
+        return {}
+    known = {
+        "name": stated.text("name", None),
+        "max_tokens": stated.integer("max_tokens", None, low=1),
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _task(path: Path, modules: list[str], config: Fields) -> str:
+    architecture = _architecture(config)
+    if modules in ([], ["Transformer"]) and architecture.endswith("ForSequenceClassification"):
+        return CLASSIFIER
+    if modules in ([], ["Transformer", "LogitScore"]) and architecture.endswith("ForCausalLM"):
+        return DECODER
+    held = (
+        f"its modules are {', '.join(modules)} and its architecture is "
+        f"{architecture or 'not stated'}"
+    )
+    raise ModelError(
+        f"{path}: is no cross-encoder: {held if modules else held.split(' and ')[1]}; {SHAPES}"
+    )
+
+
+def _architecture(config: Fields) -> str:
+    """The first of the classes that config.json names, "" where it names none."""
+    return str(next(iter(config.texts("architectures", [])), ""))
+
+
+def _labels(config: Fields) -> int:
+    """How many labels transformers gives a classifier of this config.json."""
+    named = config.object("id2label", None)
+    return int(config.integer("num_labels", 0) or (len(named) if named is not None else 0) or 2)
+
+
+def _activation(path: Path, own: Fields, config: Fields) -> str:
+    """The activation's name in lower case, looked for where sentence-transformers does; sigmoid
+    where none is stated.
+    """
+    ours = config.object("sentence_transformers", None)
+    stated = own.text("activation_fn", None) or (
+        ours.text("activation_fn", None) if ours is not None else None
+    )
+    stated = stated or config.text("sbert_ce_default_activation_function", None) or "sigmoid"
+    name = stated.rsplit(".", 1)[-1].lower()
+    if name not in ACTIVATIONS:
+        raise ModelError(
+            f"{path}: scores go through {stated}, which is not supported; wanted "
+            f"{' or '.join(ACTIVATIONS)}"
+        )
+    return name

@@ -1,0 +1,196 @@
+"""A sparse model whose queries are looked up: sentence-transformers' Router with a table of weights
+on the query's side.
+
+modules.json then names one Router; router_config.json beside it says which modules each side goes
+through, and each lies in a folder called as it is there ("" for the Router's own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import InputError, ModelError
+from nearfield.formats.modules import Module, read_modules
+from nearfield.formats.remote_code import OWN_TYPES
+from nearfield.formats.tokenizer_file import tokenizer_of
+from nearfield.formats.weights import Weights
+from nearfield.store.atomic import write_json
+from nearfield.store.fields import read_fields, read_optional
+from nearfield.store.inside import inside
+
+ROUTER, CONFIG = "Router", "router_config.json"
+_ROUTERS = (ROUTER, "Asym")  # its name in older folders
+_TABLE = "SparseStaticEmbedding"
+_DOCUMENT = ("Transformer", "MLMTransformer"), ("SpladePooling",)
+_TYPES = {
+    "query_0_SparseStaticEmbedding": "sparse_encoder.modules."
+    "sparse_static_embedding.SparseStaticEmbedding",
+    "document_0_Transformer": "base.modules.transformer.Transformer",
+    "document_1_SpladePooling": "sparse_encoder.modules.splade_pooling.SpladePooling",
+}
+QUERY_FOLDER, DOCUMENT_FOLDER, POOLING_FOLDER = _TYPES
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """The folder of the table that queries are looked up in, how many of a query's tokens are read,
+    and whether training leaves the table as it is.
+    """
+
+    folder: Path
+    max_tokens: int
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class _Routes:
+    """What the config of a Router says: the modules of each side, in order, and those of all."""
+
+    file: Path
+    sides: Mapping[str, list[Module]]
+    modules: list[Module]
+
+
+def routed(path: Path, modules: list[Module]) -> list[Module]:
+    """The modules that documents go through: those of a Router among `modules`, else `modules`
+    themselves.
+
+    Raises ModelError for a Router of any other shape than a table for queries and a SPLADE model
+    for documents.
+    """
+    found = _routes(path, modules)
+    if found is None:
+        return modules
+    kinds = {side: [module.kind for module in of] for side, of in found.sides.items()}
+    document = kinds.get("document", [])
+    whole = len(document) == 2 and all(
+        kind in known for kind, known in zip(document, _DOCUMENT, strict=True)
+    )
+    if kinds.get("query") != [_TABLE] or not whole or set(kinds) != {"query", "document"}:
+        got = "; ".join(f"{side}: {', '.join(names)}" for side, names in kinds.items())
+        raise ModelError(
+            f"{found.file}: routes are {got}; only query: {_TABLE} with document: "
+            "Transformer, SpladePooling is run"
+        )
+    return found.sides["document"]
+
+
+def looked_up(path: Path) -> LookedUp | None:
+    """The table of the queries of the folder at `path`, None where they go through the transformer
+    as documents do.
+    """
+    found = _routes(path, read_modules(path))
+    if found is None:
+        return None
+    folder = found.sides["query"][0].folder
+    config, tokens = (
+        read_optional(folder / "config.json"),
+        read_optional(folder / "tokenizer_config.json"),
+    )
+    limit = tokens.number("model_max_length", 0)
+    return LookedUp(
+        folder, int(limit) if 1 <= limit < _UNLIMITED else _UNLIMITED, config.flag("frozen", False)
+    )
+
+
+_UNLIMITED = 1_000_000  # tokens: what looks them up has no last position
+
+
+def routed_folders(path: Path) -> list[Path]:
+    """The folders of the Router's modules under `path`, none where there is no Router."""
+    found = _routes(path, read_modules(path))
+    return [] if found is None else [module.folder for module in found.modules]
+
+
+def read_term_weights(table: LookedUp, size: int) -> npt.NDArray[np.float32]:
+    """The weight of each of `size` terms: (size,). Raises ModelError where there are not so many or
+    some are not finite.
+    """
+    folder = table.folder
+    config = read_optional(folder / "config.json")
+    stated = config.text("path", "")
+    by_token = stated.endswith(".json")
+    weights = (
+        _stated_by_token(folder, inside(folder, stated, path=config.path))
+        if by_token
+        else Weights(folder).float32("weight")
+    )
+    if weights.shape != (size,):
+        raise ModelError(
+            f"{folder}: holds weights of shape {weights.shape}; wanted ({size},), "
+            "one a term of the documents' vocabulary"
+        )
+    if not np.isfinite(weights).all():
+        raise ModelError(
+            f"{folder}: some weights are NaN or infinite; the file is damaged or its "
+            "training failed"
+        )
+    return weights
+
+
+def write_router(stage: Path) -> None:
+    """What says, in a folder that `QUERY_FOLDER`, `DOCUMENT_FOLDER` and `POOLING_FOLDER` lie in,
+    which side goes through which.
+    """
+    router = {
+        "idx": 0,
+        "name": "0",
+        "path": "",
+        "type": f"sentence_transformers.base.modules.router.{ROUTER}",
+    }
+    write_json(stage / "modules.json", [router])
+    structure = {"query": [QUERY_FOLDER], "document": [DOCUMENT_FOLDER, POOLING_FOLDER]}
+    types = {name: f"sentence_transformers.{kind}" for name, kind in _TYPES.items()}
+    parameters = {"default_route": "document", "allow_empty_key": True}
+    write_json(stage / CONFIG, {"types": types, "structure": structure, "parameters": parameters})
+
+
+def _routes(path: Path, modules: list[Module]) -> _Routes | None:
+    """What the config of the Router that `modules` consist of says, None where they are others."""
+    if len(modules) != 1 or modules[0].kind not in _ROUTERS:
+        return None
+    root = modules[0].folder
+    file = next(
+        (root / name for name in (CONFIG, "config.json") if (root / name).exists()), root / CONFIG
+    )
+    config = read_fields(file)
+    types, structure = config.object("types"), config.object("structure")
+    known = {name: Module(types.text(name), inside(root, name, path=file)) for name in types}
+    sides = {side: structure.texts(side) for side in structure}
+    if not any(sides.values()) or any(
+        name not in known for names in sides.values() for name in names
+    ):
+        raise InputError(
+            "names no modules for its routes; wanted structure and types, as "
+            "sentence-transformers writes them",
+            path=file,
+        )
+    foreign = [module.type for module in known.values() if not module.type.startswith(OWN_TYPES)]
+    if foreign:
+        raise ModelError(
+            f"{file}: types has {foreign[0]}, which is no module of "
+            "sentence-transformers, and is not run here"
+        )
+    return _Routes(
+        file,
+        {side: [known[name] for name in names] for side, names in sides.items()},
+        list(known.values()),
+    )
+
+
+def _stated_by_token(folder: Path, file: Path) -> npt.NDArray[np.float32]:
+    """Weights that a JSON file gives by token, as (vocabulary,); tokens that it leaves out weigh
+    nothing.
+    """
+    known = tokenizer_of(folder / "tokenizer.json").get_vocab()
+    weights = np.zeros(len(known), np.float32)
+    stated = read_fields(file)
+    for token in stated:
+        if token in known:
+            weights[known[token]] = stated.number(token)
+    return weights

@@ -1,0 +1,195 @@
+"""What sentence-transformers states of a transformer beside config.json:
+sentence_bert_config.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import ModelError
+from nearfield.formats.honoured import ANY, refuse_unhonoured
+from nearfield.store.fields import Fields, read_fields
+
+_PREFIXES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+_ARGUMENTS = {
+    "processor_kwargs": "tokenizer_args",
+    "model_kwargs": "model_args",
+    "config_kwargs": "config_args",
+}
+"""Arguments for transformers by sentence-transformers' name and by that of its older versions,
+which counts where both are there.
+"""
+_OVERRULED = (
+    "cache_dir",
+    "local_files_only",
+    "revision",
+    "subfolder",
+    "token",
+    "trust_remote_code",
+)
+"""sentence-transformers gives transformers its own values of these, whatever the file says."""
+_OF_THE_TOKENISER: Mapping[str, Sequence[Any] | None] = dict.fromkeys(
+    (
+        "add_bos_token",
+        "add_eos_token",
+        "add_prefix_space",
+        "additional_special_tokens",
+        "bos_token",
+        "clean_up_tokenization_spaces",
+        "cls_token",
+        "do_lower_case",
+        "eos_token",
+        "extra_special_tokens",
+        "mask_token",
+        "max_length",
+        "model_max_length",
+        "pad_to_multiple_of",
+        "pad_token",
+        "padding",
+        "padding_side",
+        "sep_token",
+        "split_special_tokens",
+        "strip_accents",
+        "tokenize_chinese_chars",
+        "truncation_side",
+        "unk_token",
+        "use_fast",
+    ),
+    ANY,
+)
+_OF_THE_MODEL: Mapping[str, Sequence[Any] | None] = dict.fromkeys(
+    (
+        "attn_implementation",  # another way to the same states
+        "device_map",
+        "dtype",  # of the weights; what is computed in is said when a model is opened
+        "low_cpu_mem_usage",
+        "torch_dtype",
+        "use_cache",
+        "use_safetensors",
+    ),
+    ANY,
+)
+_OF_EACH_CALL: Mapping[str, Sequence[Any] | None] = {
+    "padding": (True, "longest"),
+    "return_attention_mask": ANY,
+    "return_tensors": ANY,
+    "return_token_type_ids": ANY,
+    "truncation": (True, "longest_first"),
+}
+_TASKS = {
+    "dense": ("feature-extraction",),
+    "multi-vector": ("feature-extraction",),
+    "sparse": ("fill-mask",),
+    "reranker": ("sequence-classification", "text-generation"),
+}
+_OUTPUTS = {"sparse": ("logits",), "reranker": ("logits",)}
+_KEYS: dict[str, Sequence[Any] | None] = {
+    "do_lower_case": ANY,
+    "max_seq_length": ANY,
+    "modality_config": ANY,  # these are looked into below
+    "module_output_name": ("token_embeddings",),
+    "processing_kwargs": ANY,
+    "unpad_inputs": ANY,
+    **dict.fromkeys((*_ARGUMENTS, *_ARGUMENTS.values()), ANY),
+}
+_OF_LATE = dict.fromkeys(("document_length", "query_expansion", "query_length"), ANY)
+
+
+def read_settings(transformer: Path, kind: str) -> Fields:
+    """What the file states of the input of a transformer of this kind of model; nothing where there
+    is no such file.
+
+    `kind`: that of a contract, or reranker. Raises ModelError for whatever is stated and would not
+    be honoured.
+    """
+    fields = settings_of(transformer)
+    keys = _KEYS | {"transformer_task": _TASKS[kind]} | (_OF_LATE if kind == "multi-vector" else {})
+    if kind == "reranker":
+        keys["module_output_name"] = ("scores", "causal_logits")
+    refuse_unhonoured(fields, keys)
+    _arguments(fields, "processor_kwargs", _OF_THE_TOKENISER)
+    _arguments(fields, "model_kwargs", _OF_THE_MODEL)
+    _refuse_other_config(fields, transformer)
+    _check_processing(fields, kind)
+    _check_modalities(fields, kind)
+    return fields
+
+
+def settings_of(transformer: Path) -> Fields:
+    """The same without a check, for a reader of single keys."""
+    files = [transformer / f"sentence_{prefix}_config.json" for prefix in _PREFIXES]
+    found = next((file for file in files if file.exists()), None)
+    return Fields({}, files[0]) if found is None else read_fields(found)
+
+
+def processor_arguments(transformer: Path) -> dict[str, Any]:
+    """What the file has transformers build the tokeniser with. Raises ModelError for what would not
+    be honoured, a path among it.
+    """
+    return _arguments(settings_of(transformer), "processor_kwargs", _OF_THE_TOKENISER)
+
+
+def _arguments(
+    fields: Fields, name: str, honoured: Mapping[str, Sequence[Any] | None]
+) -> dict[str, Any]:
+    stated = fields.object(_ARGUMENTS[name], None)
+    if stated is None:
+        stated = fields.object(name, None)
+    if stated is None:
+        return {}
+    refuse_unhonoured(stated, {**honoured, **dict.fromkeys(_OVERRULED, ANY)})
+    return {key: value for key, value in stated.items() if key not in _OVERRULED}
+
+
+def _refuse_other_config(fields: Fields, transformer: Path) -> None:
+    """Raise ModelError where the file changes a fact of config.json: weights and code here are
+    those of config.json.
+    """
+    own = read_fields(transformer / "config.json")
+    for name in (_ARGUMENTS["config_kwargs"], "config_kwargs"):
+        for key, value in (fields.object(name, None) or {}).items():
+            if key not in _OVERRULED and (key not in own or own[key] != value):
+                advice = f"state it in {own.path} itself, which says {own.get(key)!r}"
+                raise ModelError(
+                    f"{fields.path}: {name}.{key} is {value!r}, which is not "
+                    f"honoured here; {advice}"
+                )
+
+
+def _check_processing(fields: Fields, kind: str) -> None:
+    stated = fields.object("processing_kwargs", None)
+    if stated is None:
+        return
+    # of which text alone is read here
+    parts = dict.fromkeys(("text", "common", "image", "audio", "video"), ANY)
+    refuse_unhonoured(stated, parts | ({"chat_template": ANY} if kind == "reranker" else {}))
+    for part in ("text", "common"):
+        given = stated.object(part, None)
+        if given is not None:
+            refuse_unhonoured(given, _OF_EACH_CALL)
+
+
+def _check_modalities(fields: Fields, kind: str) -> None:
+    """Raise ModelError where texts go another way than through the model's forward to its last
+    hidden state, or its logits.
+    """
+    stated = fields.object("modality_config", None)
+    if stated is None:
+        return
+    wanted = {
+        "method": ("forward",),
+        "method_output_name": _OUTPUTS.get(kind, ("last_hidden_state",)),
+        "format": ANY,
+    }
+    if kind != "reranker" and "message" in stated:
+        raise ModelError(
+            str(stated.error("message", "text alone: texts are put into no chat template here"))
+        )
+    for modality in ("text", "message"):
+        given = stated.object(modality, None)
+        if given is not None:
+            refuse_unhonoured(given, wanted)
+    if not {"text", "message"} & set(stated):
+        raise ModelError(str(stated.error("text", "a model that reads texts")))

@@ -1,0 +1,1 @@
+"""A checkpoint as torch sees it: backbones, heads, adapters, and operations on weights."""

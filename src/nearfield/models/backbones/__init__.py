@@ -1,0 +1,1 @@
+"""What makes token states: transformers' own models, run on packed rows."""

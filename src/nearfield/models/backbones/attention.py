@@ -1,0 +1,165 @@
+"""Attention over a packed row: each sequence over its own tokens, without padding and, but for a
+window, without a mask.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import scaled_dot_product_attention
+
+from nearfield.models.backbones.groups import Groups
+
+IMPLEMENTATION = "nearfield_packed"
+_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""Of a GPU, those that take any shape: cuDNN's are built for each shape when it is first met, and
+here nearly every call has its own.
+"""
+
+
+def register() -> None:
+    """Make `_attend` known to transformers as the attention called IMPLEMENTATION.
+
+    transformers makes no mask for an attention of which its AttentionMaskInterface knows none, and
+    needs none here.
+    """
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(IMPLEMENTATION, _attend)
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """What transformers' AttentionInterface asks for: query (1, heads, T, d), key and value (1, key
+    heads, T, d) to (1, T, heads, d).
+
+    `options` hold `packed_groups`, a keyword of the model's forward call, and on layers that have
+    one the `sliding_window`, of which a token sees those that are less than it away. The mask is
+    none.
+    """
+    groups: Groups = options["packed_groups"]
+    causal, window = bool(getattr(module, "is_causal", True)), options.get("sliding_window")
+    # a decoder whose folder opens it to both sides
+    if causal and getattr(getattr(module, "config", None), "is_causal", True) is False:
+        # transformers counts the window's edge in then
+        causal, window = False, None if window is None else window + 1
+    rows = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
+    return attention(*rows, groups, scale=scaling, causal=causal, window=window, dropout=dropout)[
+        None
+    ], None
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    groups: Groups,
+    *,
+    scale: float | None = None,
+    causal: bool = False,
+    window: int | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """softmax(scale q k') v within each sequence: query (T, heads, d), key and value (T, key heads,
+    d) to (T, heads, d).
+
+    The keys are those of the tokens that are looked at. `window`: a token sees those less than that
+    many places away. Half precision on CUDA, where all are looked at, goes through torch's
+    variable-length flash attention in one call, all else through scaled_dot_product_attention, one
+    call a run of equal length.
+    """
+    shared = query.shape[1] != key.shape[1]
+    all_seen = all(
+        part == length for part, (_, _, length) in zip(groups.seen, groups.runs, strict=True)
+    )
+    # it does not know of flash attention, and positions made float32 of some
+    if query.is_cuda and torch.is_autocast_enabled("cuda"):
+        query, key, value = (
+            rows.to(torch.get_autocast_dtype("cuda")) for rows in (query, key, value)
+        )
+    if all_seen and not dropout and _flash_takes(query):
+        from torch.nn.attention.varlen import varlen_attn
+
+        side = -1 if window is None else window - 1
+        sides = (side, 0 if causal else side)
+        longest, at = groups.longest, groups.offsets
+        mixed = varlen_attn(
+            query,
+            key,
+            value,
+            at,
+            at,
+            longest,
+            longest,
+            scale=scale,
+            window_size=sides,
+            enable_gqa=shared,
+        )
+        assert isinstance(mixed, Tensor)  # it is a pair only when more is asked for
+        return mixed
+    parts = []
+    runs = zip(
+        groups.runs,
+        groups.seen,
+        *(by_run(rows, groups) for rows in (query, key, value)),
+        strict=True,
+    )
+    with sdpa_kernel(_KERNELS) if query.is_cuda else nullcontext():
+        for (_, count, length), seen, q, k, v in runs:
+            if seen < length:
+                k, v = k[:, :, :seen], v[:, :, :seen]
+            mask = (
+                groups.near(length, window, causal=causal)[:, :seen]
+                if window is not None and length > window
+                else None
+            )
+            alone = causal and mask is None
+            mixed = scaled_dot_product_attention(
+                q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared
+            )
+            parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def by_run(rows: Tensor, groups: Groups) -> list[Tensor]:
+    """The sequences of each run: rows (T, heads, d) to views (count, heads, length, d).
+
+    By one split and not by slices, whose gradients would each be a whole row of zeros but for one
+    run.
+    """
+    parts = torch.split(rows, [count * length for _, count, length in groups.runs])
+    runs = zip(parts, groups.runs, strict=True)
+    return [
+        part.view(count, length, *rows.shape[1:]).transpose(1, 2)
+        for part, (_, count, length) in runs
+    ]
+
+
+def _flash_takes(query: Tensor) -> bool:
+    """Whether torch's flash attention takes `query: (T, heads, d)`: in half precision, with heads
+    that are a multiple of 8 and at most 256, on a GPU of compute capability 8.0 (A100, RTX 30) or
+    later, in a build of torch that has it. It pads no heads itself.
+    """
+    size = query.shape[-1]
+    if (
+        not query.is_cuda
+        or query.dtype not in (torch.float16, torch.bfloat16)
+        or size % 8
+        or size > 256
+    ):
+        return False
+    return torch.backends.cuda.is_flash_attention_available() and torch.cuda.get_device_capability(
+        query.device
+    ) >= (8, 0)

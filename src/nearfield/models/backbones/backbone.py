@@ -1,0 +1,170 @@
+"""The transformer of a model folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nearfield.batch.tokens import Tokeniser
+from nearfield.errors import ModelError
+from nearfield.formats.lora_folder import CONFIG
+from nearfield.formats.remote_code import TASKS
+from nearfield.formats.weights import weight_files
+from nearfield.models.backbones.habits import (
+    Habits,
+    habits_of,
+    packed_habits,
+    refuse_growing_positions,
+)
+from nearfield.models.backbones.states import PACKED
+from nearfield.models.backbones.unread import refuse_misfits, refuse_relative_positions
+from nearfield.store.foreign import foreign
+from nearfield.store.regular import open_regular
+from nearfield.store.tensor_places import tensor_places
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A transformer, the id that fills its padded places, and the weights that its file left out
+    and nothing reads.
+
+    `whole` is what the checkpoint holds: the transformer itself, or with it the head of a task.
+    `habits`: how it reads texts beside each other where it takes no packed row.
+    """
+
+    model: Any
+    whole: Any
+    fill: int
+    unread: frozenset[str]
+    habits: Habits
+
+
+_SAMPLE = (
+    "A lazy dog sleeps in the warm sun while the quick brown fox, who is not tired at all, "
+    "jumps over it."
+)
+
+
+def load_backbone(
+    folder: Path, *, task: str = "", also: str = "", trust_remote_code: bool = False
+) -> Backbone:
+    """The transformer in `folder`, float32, in evaluation mode, with the head of `task`, one of
+    TASKS, where there is one.
+
+    Of an encoder-decoder its encoder. `also`: a weight of the checkpoint that something else reads.
+    `trust_remote_code`: the classes that the folder names of its own are run. Raises ModelError for
+    an architecture that transformers does not know or that does not run on a text alone, for an
+    encoder-decoder whose encoder it does not load alone, for weights that are missing or that
+    nothing reads (a pooler, or the head of a task, may be), cut off, or not finite.
+    """
+    import transformers
+    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
+    from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
+
+    with quiet():
+        with foreign(folder, "the architecture is not one that transformers knows"):
+            config = AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=trust_remote_code
+            )
+        refuse_growing_positions(config)
+        # both change how states are made and handed back, and no state
+        config.return_dict, config.chunk_size_feed_forward = True, 0
+        _check_files(folder)
+        auto: Any = getattr(transformers, TASKS[task]) if task else AutoModel
+        if not task and not trust_remote_code and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
+            auto = AutoModelForTextEncoding
+        if auto is AutoModel and config.is_encoder_decoder:
+            raise ModelError(
+                f"{folder}: {config.model_type} is an encoder-decoder, and "
+                "transformers does not load its encoder alone"
+            )
+        how: dict[str, Any] = {
+            "dtype": torch.float32,
+            "local_files_only": True,
+            "output_loading_info": True,
+        }
+        with foreign(folder, "the weights could not be read"):
+            opened = auto.from_pretrained(
+                folder, config=config, trust_remote_code=trust_remote_code, **how
+            )
+        whole, report = opened
+        refuse_misfits(whole, report, folder, pooled=task == "sequence-classification", also=also)
+    refuse_relative_positions(whole, folder)
+    for name, weight in whole.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise ModelError(
+                f"{folder}: weight {name} holds NaN or infinite values; the file is "
+                "damaged or its training failed"
+            )
+    base = whole.eval().base_model if task else whole.eval()
+    if getattr(config, "is_causal", False) and any(
+        getattr(part, "is_causal", True) is False for part in base.modules()
+    ):
+        said = (
+            f"is_causal is true, and the attention of {config.model_type} looks both ways "
+            "where texts are padded"
+        )
+        raise ModelError(f"{folder / 'config.json'}: {said}; wanted false, or no is_causal")
+    fill = getattr(config, "pad_token_id", None) or 0
+    return Backbone(
+        base,
+        whole,
+        max(0, int(fill)),
+        frozenset(report["missing_keys"]),
+        _habits(folder, base, own=trust_remote_code),
+    )
+
+
+def _habits(folder: Path, backbone: Any, *, own: bool) -> Habits:
+    """The habits of a backbone; `own`: by code of the folder, whose name for the architecture says
+    nothing.
+    """
+    if backbone.config.model_type in PACKED and not own:
+        return packed_habits(backbone.config)
+    try:
+        ids = Tokeniser.open(folder, max_tokens=64).tokenise([_SAMPLE]).ids
+        return habits_of(backbone, torch.from_numpy(ids).long(), known=not own)
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}") from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """transformers without its progress bar and its load report, which are ours to give; as it was,
+    afterwards.
+    """
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _check_files(folder: Path) -> None:
+    """Raise ModelError where transformers would find no weights, weights outside, or those of the
+    base of an adapter.
+    """
+    if (folder / CONFIG).exists():
+        raise ModelError(
+            f"{folder}: has {CONFIG}, of a LoRA adapter, beside a model; wanted "
+            "either of them alone"
+        )
+    files = weight_files(folder)
+    if not files:
+        raise ModelError(f"{folder}: holds no weights; wanted model.safetensors")
+    for file in files:
+        if file.suffix == ".safetensors":
+            tensor_places(file)
+        else:
+            open_regular(file).close()

@@ -1,0 +1,82 @@
+"""What a sequence-classification model makes of its backbone's states, by architecture:
+transformers' own modules over a packed row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nearfield.models.heads.pooling import POOLINGS
+from nearfield.models.heads.segments import Segments
+
+Classifier = Callable[[Any, Tensor, Segments], Tensor]
+
+
+def _whole_head(model: Any, states: Tensor, segments: Segments) -> Tensor:
+    """A head that takes the first state itself (RoBERTa and its kin)."""
+    logits: Tensor = model.classifier(POOLINGS["cls"](states, segments)[:, None])
+    return logits
+
+
+def _pooler(model: Any, states: Tensor, segments: Segments) -> Tensor:
+    """The backbone's pooler, then one layer (BERT, NomicBERT)."""
+    logits: Tensor = model.classifier(
+        model.dropout(model.base_model.pooler(POOLINGS["cls"](states, segments)[:, None]))
+    )
+    return logits
+
+
+def _albert(model: Any, states: Tensor, segments: Segments) -> Tensor:
+    base = model.base_model
+    logits: Tensor = model.classifier(
+        model.dropout(base.pooler_activation(base.pooler(POOLINGS["cls"](states, segments))))
+    )
+    return logits
+
+
+def _distilbert(model: Any, states: Tensor, segments: Segments) -> Tensor:
+    hidden = torch.relu(model.pre_classifier(POOLINGS["cls"](states, segments)))
+    logits: Tensor = model.classifier(model.dropout(hidden))
+    return logits
+
+
+def _modernbert(model: Any, states: Tensor, segments: Segments) -> Tensor:
+    logits: Tensor = model.classifier(
+        model.drop(model.head(POOLINGS[model.config.classifier_pooling](states, segments)))
+    )
+    return logits
+
+
+def _last_state(model: Any, states: Tensor, segments: Segments) -> Tensor:
+    """One layer over the last state, which has seen all others (decoders)."""
+    logits: Tensor = model.score(POOLINGS["last"](states, segments))
+    return logits
+
+
+CLASSIFIERS: dict[str, Classifier] = {
+    "albert": _albert,
+    "bert": _pooler,
+    "camembert": _whole_head,
+    "distilbert": _distilbert,
+    "electra": _whole_head,
+    "gemma": _last_state,
+    "llama": _last_state,
+    "mistral": _last_state,
+    "modernbert": _modernbert,
+    "mpnet": _whole_head,
+    "nomic_bert": _pooler,
+    "qwen2": _last_state,
+    "qwen3": _last_state,
+    "roberta": _whole_head,
+    "xlm-roberta": _whole_head,
+    "xlm-roberta-xl": _whole_head,
+}
+"""Each takes one of transformers' *ForSequenceClassification, its backbone's states (T, hidden) and
+their segments, and gives the logits (n, labels). A test holds each to the model's own forward call.
+"""
+PADDED = ("deberta", "deberta-v2")
+"""Architectures that do not pack and are run whole, padded at the right."""

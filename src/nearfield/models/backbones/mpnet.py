@@ -1,0 +1,61 @@
+"""MPNet over a packed row. Its attention adds a relative position bias and does not go through
+transformers' AttentionInterface.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from nearfield.models.backbones.attention import by_run
+from nearfield.models.backbones.groups import Groups
+
+
+def mpnet_states(backbone: Any, ids: Tensor, positions: Tensor, groups: Groups) -> Tensor:
+    """The last hidden states (1, T, hidden) of an MPNetModel for ids and positions (1, T), by its
+    own modules.
+
+    The bias depends on the distance of two tokens alone, so that of a shorter sequence is a corner
+    of the longest one's.
+    """
+    states: Tensor = backbone.embeddings(input_ids=ids, position_ids=positions)
+    # (heads, longest, longest)
+    bias = backbone.encoder.compute_position_bias(states[:, : groups.longest])[0]
+    for layer in backbone.encoder.layer:
+        block, own = layer.attention, layer.attention.attn
+        heads = (own.num_attention_heads, own.attention_head_size)
+        query, key, value = (made(states[0]).unflatten(-1, heads) for made in (own.q, own.k, own.v))
+        mixed = _attention(query, key, value, bias, groups, own.dropout.p if own.training else 0.0)
+        states = block.LayerNorm(block.dropout(own.o(mixed.flatten(1))[None]) + states)
+        states = layer.output(layer.intermediate(states), states)
+    return states
+
+
+def _corner(bias: Tensor, length: int, dtype: torch.dtype) -> Tensor:
+    return bias[:, :length, :length].to(dtype).contiguous()
+
+
+def _attention(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, groups: Groups, dropout: float
+) -> Tensor:
+    """softmax(q k' / sqrt(d) + bias) v within each sequence: (T, heads, d) each to (T,
+    heads, d).
+    """
+    parts = []
+    runs = zip(
+        groups.runs,
+        groups.seen,
+        *(by_run(rows, groups) for rows in (query, key, value)),
+        strict=True,
+    )
+    for (_, count, length), seen, q, k, v in runs:
+        corner = groups.once(("bias", length), partial(_corner, bias, length, query.dtype))
+        if seen < length:
+            k, v, corner = k[:, :, :seen], v[:, :, :seen], corner[:, :, :seen]
+        mixed = scaled_dot_product_attention(q, k, v, corner, dropout)
+        parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
+    return torch.cat(parts)

@@ -1,0 +1,132 @@
+"""A backbone's last hidden states over a packed row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nearfield.batch.packed import Packed
+from nearfield.errors import ModelError
+from nearfield.models.backbones.attention import IMPLEMENTATION, register
+from nearfield.models.backbones.groups import Groups
+from nearfield.models.backbones.habits import long_rope
+from nearfield.models.backbones.mpnet import mpnet_states
+from nearfield.models.backbones.native_layers import NativeLayers, Places
+from nearfield.models.backbones.relative_bucket import relative_bucket
+
+_FROM_ZERO = (
+    "albert",
+    "bert",
+    "distilbert",
+    "electra",
+    "eurobert",
+    "gemma",
+    "gemma3_text",
+    "gte",
+    "jina_embeddings_v3",
+    "llama",
+    "mistral",
+    "modernbert",
+    "nomic_bert",
+    "qwen2",
+    "qwen3",
+)
+# a padding token has its id as position
+_AFTER_PADDING = ("camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")
+# the architectures that a test holds to the states of each sequence alone
+PACKED = frozenset((*_FROM_ZERO, *_AFTER_PADDING))
+
+
+def prepare(backbone: Any) -> bool:
+    """Make ready for `packed_states` a backbone of transformers, and say whether it is of an
+    architecture that can be.
+    """
+    kind = backbone.config.model_type
+    if kind not in PACKED or long_rope(backbone.config):
+        return False
+    if kind in _AFTER_PADDING and backbone.embeddings.padding_idx is None:
+        raise ModelError(
+            f"positions of {kind} count from pad_token_id, and config.json sets it "
+            "to null; wanted the id of padding"
+        )
+    if kind != "mpnet":
+        register()
+        backbone.set_attn_implementation(IMPLEMENTATION)
+    return True
+
+
+def packed_states(
+    backbone: Any,
+    batch: Packed,
+    device: torch.device,
+    layers: NativeLayers | None = None,
+    picked: Places | None = None,
+) -> Tensor:
+    """The last hidden state of each token of `batch`, which has at least one: (T, hidden), each
+    sequence as if it were alone.
+
+    `layers` stand for the backbone's own, but in a batch with tokens that are not looked at.
+    `picked` (n,): the places of the tokens, one in each sequence, whose states alone are wanted;
+    those of others are of no meaning then.
+    """
+    kind = backbone.config.model_type
+    places = (
+        _positions_after_padding(batch, backbone.embeddings.padding_idx)
+        if kind in _AFTER_PADDING
+        else batch.positions
+    )
+    ids, positions = (
+        torch.from_numpy(part.astype(np.int64)).to(device)[None] for part in (batch.ids, places)
+    )
+    types = (
+        {}
+        if batch.types is None
+        else {"token_type_ids": torch.from_numpy(batch.types.astype(np.int64)).to(device)[None]}
+    )
+    if layers is not None and (batch.marks is None or not batch.marks.unseen.any()):
+        return _native_states(
+            backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types}, picked
+        )
+    groups = Groups(batch, device)
+    if kind == "mpnet":
+        return mpnet_states(backbone, ids, positions, groups)[0]
+    given = {"input_ids": ids, "position_ids": positions, **types}
+    states: Tensor = backbone(**given, packed_groups=groups, use_cache=False).last_hidden_state[0]
+    return states
+
+
+def _native_states(
+    backbone: Any,
+    batch: Packed,
+    layers: NativeLayers,
+    given: dict[str, Tensor],
+    picked: Places | None,
+) -> Tensor:
+    states: Tensor = backbone.embeddings(**given)[0]
+    if hasattr(backbone, "embeddings_project"):
+        states = backbone.embeddings_project(states)
+    distances = None
+    if backbone.config.model_type == "mpnet":
+        reach = int(batch.lengths.max())
+        buckets = torch.from_numpy(relative_bucket(np.arange(1 - reach, reach)))
+        distances = backbone.encoder.relative_attention_bias.weight[buckets].T
+    return layers(
+        states,
+        batch.offsets,
+        distances,
+        None if picked is None or not batch.lengths.all() else picked,
+    )
+
+
+def _positions_after_padding(batch: Packed, padding: int) -> npt.NDArray[np.int64]:
+    """(T,) positions that count from `padding` + 1 the tokens that are no padding, and `padding`
+    for one that a text holds itself.
+    """
+    real = batch.ids != padding
+    counted = np.concatenate([[0], np.cumsum(real)])
+    before = np.repeat(counted[batch.offsets[:-1]], batch.lengths)
+    return np.where(real, counted[1:] - before, 0) + padding

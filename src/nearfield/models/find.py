@@ -1,0 +1,96 @@
+"""The folder of a model that is called by its name or by its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nearfield.errors import ModelError, first_line, nearest
+from nearfield.formats.lora_folder import adapter_place
+from nearfield.formats.other_folder import refuse_other_folder
+from nearfield.store.atomic import recover
+
+if TYPE_CHECKING:
+    from nearfield.catalog.card import Card
+
+
+from pathlib import Path
+
+RUN = ("dense", "multi-vector", "several", "sparse")
+"""The kinds of the catalog that load_encoder runs."""
+
+
+def model_path(name: str | Path) -> Path:
+    """The folder of the model called `name`: the folder itself, else a catalogued one's in the
+    cache, fetched when it is not there.
+
+    A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in
+    the cache, and a LoRA adapter's folder is merged with its base there. Raises as load_encoder
+    does.
+    """
+    recover(name)
+    if Path(name).is_dir() and adapter_place(Path(name)) is not None:
+        from nearfield.models.lora.merge import merged_folder  # with torch
+
+        return merged_folder(Path(name), base_path)
+    if Path(name).is_dir():
+        refuse_other_folder(Path(name))
+    if Path(name).is_file() or (
+        Path(name).is_dir()
+        and not any((Path(name) / file).exists() for file in ("config.json", "modules.json"))
+    ):
+        # with pyarrow, which no model folder needs
+        from nearfield.data.readers.word_vectors import is_word_vectors
+        from nearfield.data.word_vectors import word_folder
+
+        if is_word_vectors(Path(name)):
+            return word_folder(Path(name))
+    if Path(name).is_dir():
+        from nearfield.catalog.agree import refuse_contradiction
+
+        refuse_contradiction(name)
+        return Path(name)
+    from nearfield.catalog.card import card, catalogued, names
+    from nearfield.catalog.fetch import fetch
+
+    known = catalogued(str(name))
+    if known is None and "/" in str(name):
+        return Path(name)  # whose opening says that there is no such folder
+    if known is None:
+        close = nearest(str(name), names()) or " `nearfield models` lists those that are."
+        raise ModelError(f"{name}: is neither a folder nor a model of the catalog.{close}")
+    return fetch(runnable(card(known)).name)
+
+
+def base_path(name: str) -> Path:
+    """The folder of an adapter's base: as `model_path`, else what the hub, or its cache, has under
+    that name.
+
+    Raises ModelError where neither knows it.
+    """
+    from nearfield.catalog.card import catalogued
+
+    if catalogued(name) is not None or "/" not in name:
+        return model_path(name)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"])
+        )
+    except Exception as error:  # the hub's client raises a dozen kinds
+        raise ModelError(f"{name}: the hub did not give it: {first_line(error)}") from error
+
+
+def runnable(known: Card) -> Card:
+    """The same card. Raises ModelError, saying why, for a model that load_encoder cannot run."""
+    if known.api is not None:
+        raise ModelError(
+            f"{known.name} runs only behind {known.api.provider}'s API, which "
+            "load_encoder does not ask; wanted a local model"
+        )
+    if known.kind not in RUN:
+        raise ModelError(
+            f"{known.name} is a model of the kind {known.kind!r}; load_encoder runs "
+            f"{', '.join(RUN)} ones"
+        )
+    return known

@@ -1,0 +1,70 @@
+"""Items of some vectors each, as a loss sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nearfield.errors import ContractError
+from nearfield.models.heads.represented import Represented, cut
+from nearfield.similarity.functions import unit
+from nearfield.similarity.maxsim import maxsim
+from nearfield.similarity.offsets import segments
+
+
+@dataclass(frozen=True)
+class Ragged(Represented):
+    """n items: item i has the rows `offsets[i]:offsets[i + 1]` of `tokens: (K, dim)`, compared by
+    MaxSim.
+
+    `offsets`: (n + 1,) int64. With `average` a score is the mean over the query's tokens, else
+    their sum. `normalise`: a token that is cut is of unit length again. `similarity` compares two
+    tokens, dot or cosine.
+    """
+
+    tokens: Tensor
+    offsets: npt.NDArray[np.int64]
+    average: bool = False
+    normalise: bool = True
+    similarity: str = "dot"
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, rows: slice | Tensor) -> Ragged:
+        chosen = np.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu().numpy()]
+        places, offsets = segments(self.offsets, chosen)
+        return replace(
+            self,
+            tokens=self.tokens[torch.from_numpy(places).to(self.tokens.device)],
+            offsets=offsets,
+        )
+
+    def scores(self, documents: Ragged) -> Tensor:
+        """See Represented.scores. Raises ContractError where vectors are compared by their
+        distance.
+        """
+        if self.similarity not in ("cosine", "dot"):
+            raise ContractError(
+                "multi-vectors are trained by cosine or dot similarity of their "
+                f"tokens, not {self.similarity}"
+            )
+        query, document = (
+            unit(part.tokens) if self.similarity == "cosine" else part.tokens
+            for part in (self, documents)
+        )
+        scored = maxsim(query, self.offsets.tolist(), document, documents.offsets.tolist())
+        if not self.average:
+            return scored
+        lengths = torch.from_numpy(np.maximum(np.diff(self.offsets), 1)).to(scored)
+        return scored / lengths[:, None]
+
+    def truncate(self, dim: int) -> Ragged:
+        """See Represented.truncate: each token's vector is cut."""
+        return replace(
+            self, tokens=cut(self.tokens, dim, layer_norm=False, normalise=self.normalise)
+        )

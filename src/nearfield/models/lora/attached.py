@@ -1,0 +1,118 @@
+"""Adapters beside a model's weights: each token goes through that of its sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nearfield.errors import ModelError
+from nearfield.models.lora.low_rank import LowRank, Pair
+
+NONE = -1
+"""The number of no adapter."""
+
+
+class Attached:
+    """Several adapters on `model`, by number. `shared`: the one that sequences go through of which
+    nothing else is said.
+
+    The model's weights and their names stay as they are: what an adapter adds, a hook adds to the
+    layer's output. Of a mixed batch every place goes through the first matrices of all adapters at
+    once, which are narrow, and only its own adapter's part of that through the second: two products
+    for all of them, and no place is moved.
+    """
+
+    def __init__(
+        self, model: nn.Module, adapters: Sequence[LowRank], *, shared: int = NONE
+    ) -> None:
+        self.model, self.adapters, self.shared = model, list(adapters), shared
+        self._acting: list[int] = []
+        # (places,) the adapter of each, where they are not all of one
+        self._at: Tensor | None = None
+        changed = {name for adapter in adapters for name in adapter.pairs}
+        # which no pooling here reads
+        for name in sorted(name for name in changed if not name.startswith("pooler.")):
+            model.get_submodule(name).register_forward_hook(self._hook(name))
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Every adapter's matrices by name, as
+        `adapters.0.encoder.layer.0.attention.self.query.lora_A`.
+        """
+        parts = (
+            (f"adapters.{at}.{name}", weight)
+            for at, adapter in enumerate(self.adapters)
+            for name, weight in adapter.parameters().items()
+        )
+        return dict(parts)
+
+    @contextmanager
+    def acting(
+        self, numbers: npt.NDArray[np.int64] | None, lengths: npt.NDArray[np.int64]
+    ) -> Iterator[None]:
+        """Within the block, the model's next call takes sequences of `lengths: (n,)` places end to
+        end, each through the adapter of its number in `numbers: (n,)`; None is the shared one for
+        all.
+        """
+        numbers = np.full(len(lengths), self.shared) if numbers is None else numbers
+        wanted = np.unique(numbers)
+        self._acting = [int(number) for number in wanted if number != NONE]
+        device = next(self.model.parameters()).device
+        self._at = (
+            torch.from_numpy(np.repeat(numbers, lengths)).to(device) if len(wanted) > 1 else None
+        )
+        try:
+            yield
+        finally:
+            self._acting = []
+
+    def merged(self, weights: dict[str, Tensor], number: int) -> dict[str, Tensor]:
+        """The model's `weights`, by name, with what adapter `number` adds to them."""
+        changed = dict(weights)
+        for name, pair in self.adapters[number].pairs.items():
+            key = f"{name}.weight"
+            changed[key] = weights[key] + pair.delta(self.model.get_submodule(name)).detach()
+        return changed
+
+    def _hook(self, name: str) -> Any:
+        def grown(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            pairs = {
+                number: self.adapters[number].pairs[name]
+                for number in self._acting
+                if name in self.adapters[number].pairs
+            }
+            if not pairs:
+                return output
+            down = torch.cat([pair.down for pair in pairs.values()])
+            up = torch.cat([pair.up * pair.scale for pair in pairs.values()], 1)
+            embeds = isinstance(layer, nn.Embedding)
+            narrow = (
+                nn.functional.embedding(given[0], down.T)
+                if embeds
+                else nn.functional.linear(given[0], down)
+            )
+            if self._at is not None:
+                narrow = self._own(narrow, pairs, name)
+            return output + nn.functional.linear(narrow, up)
+
+        return grown
+
+    def _own(self, narrow: Tensor, pairs: Mapping[int, Pair], name: str) -> Tensor:
+        """`narrow: (..., ranks)`, what the first matrices of all `pairs` give for each place, with
+        those of other adapters set to 0.
+        """
+        assert self._at is not None
+        if narrow.shape[:-1].numel() != len(self._at):
+            raise ModelError(
+                f"{name} takes {narrow.shape[:-1].numel()} places of a batch of "
+                f"{len(self._at)}; encode one role at a time"
+            )
+        owner = torch.cat(
+            [torch.full((len(pair.down),), number) for number, pair in pairs.items()]
+        ).to(narrow.device)
+        return narrow.masked_fill((self._at[:, None] != owner).view_as(narrow), 0.0)

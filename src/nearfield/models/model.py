@@ -1,0 +1,233 @@
+"""A model folder's weights as a torch module: what training changes and what the torch runtime
+runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nearfield.batch.packed import Packed
+from nearfield.batch.padded import pad, token_budget_batches
+from nearfield.errors import ModelError
+from nearfield.formats.late_interaction import INLINE, LateInteraction
+from nearfield.formats.lora_folder import read_lora
+from nearfield.formats.model_folder import ModelFolder, read_model_folder
+from nearfield.formats.router import read_term_weights
+from nearfield.models.backbones.backbone import Backbone, load_backbone
+from nearfield.models.backbones.habits import rows_through
+from nearfield.models.backbones.language_heads import language_head
+from nearfield.models.backbones.native_layers import NativeLayers
+from nearfield.models.backbones.states import packed_states, prepare
+from nearfield.models.backbones.static_backbone import static_backbone
+from nearfield.models.heads.dense import DenseHead
+from nearfield.models.heads.head import Head
+from nearfield.models.heads.late_interaction import LateInteractionHead
+from nearfield.models.heads.of_tokens import LATE_INPUTS
+from nearfield.models.heads.projection import Projection
+from nearfield.models.heads.splade import Splade
+from nearfield.models.heads.term_table import TermTable
+from nearfield.models.lora.attached import Attached
+from nearfield.models.lora.low_rank import LowRank
+from nearfield.models.three_heads import open_three_heads
+from nearfield.similarity.embeddings import Embeddings
+
+log = logging.getLogger(__name__)
+QUERY_WEIGHTS = "queries.weight"  # among the parameters: the table that queries are looked up in
+
+
+class TextModel:
+    """Backbone and head of a model folder, and its adapters where it has some, differentiable.
+
+    `precision` is that of the matrix products, float32 or bfloat16; weights and outputs are
+    float32. `device` is where the weights are, as torch names it.
+    """
+
+    def __init__(
+        self, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu"
+    ) -> None:
+        self.precision = precision
+        self.device = torch.device(device)
+        sparse = folder.contract.kind == "sparse"
+        inline = INLINE if folder.late is not None and folder.late.inline else ""
+        task, trusted = "fill-mask" if sparse else "", bool(folder.code)
+        opened = (
+            static_backbone(folder.transformer)
+            if folder.static
+            else load_backbone(
+                folder.transformer, task=task, also=inline, trust_remote_code=trusted
+            )
+        )
+        self.folder = folder = folder.within(opened.habits.places)
+        self.contract = folder.contract
+        self.whole, self.backbone = opened.whole.to(self.device), opened.model
+        self.fill, self.unread, self.habits = opened.fill, opened.unread, opened.habits
+        hidden = opened.habits.hidden
+        if (
+            hidden not in (None, self.contract.dim)
+            and self.contract.kind == "dense"
+            and not folder.projections
+        ):
+            raise ModelError(
+                f"{folder.path}: the states have {hidden} dimensions, and "
+                f"config.json says {self.contract.dim}"
+            )
+        self.packs = folder.static or (not folder.code and prepare(self.backbone))
+        if not self.packs:
+            kind, together = self.backbone.config.model_type, self.habits.together
+            log.warning(
+                "%s: the architecture %s is not packed here; texts share a batch: %s",
+                folder.path,
+                kind,
+                together,
+            )
+        self.head: Head[Any] = open_head(folder, opened).to(self.device)
+        self.adapters = open_adapters(folder, self.whole)
+        self.queries = open_term_table(folder, self.device)
+        # in place of the backbone's own, while it is trained
+        self.layers: NativeLayers | None = None
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, precision: str = "float32", device: str = "cpu"
+    ) -> TextModel:
+        """The model in a folder. Raises ModelError and ContractError as `read_model_folder` and
+        `load_backbone` do.
+        """
+        return cls(read_model_folder(path), precision=precision, device=device)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Every weight once, by name: the backbone's as its checkpoint names them, and the head's
+        own, as `projections.0.linear.weight`.
+        """
+        named = dict(self.backbone.named_parameters())
+        known = {id(weight) for weight in named.values()}  # a decoder may be the word embeddings
+        named |= {
+            name: weight for name, weight in self.head.named_parameters() if id(weight) not in known
+        }
+        named |= {} if self.queries is None else {QUERY_WEIGHTS: self.queries.weight}
+        return named if self.adapters is None else named | self.adapters.parameters()
+
+    def embed(self, batch: Packed) -> Any:
+        """What the head makes of the sequences, in the batch's order, float32 on `device`: a head's
+        `Output`, of a dense one (n, dim).
+        """
+        if batch.looked_up and self.queries is not None:
+            return self.queries(batch)
+        return self.head(self.states(batch, picked=self.head.picked(batch)), batch)
+
+    def represent(self, batch: Packed) -> Embeddings:
+        """The embeddings of the sequences, in the batch's order, of the head's kind; no gradient is
+        kept.
+        """
+        with torch.inference_mode():
+            return self.head.embeddings(self.embed(batch), batch)
+
+    def states(self, batch: Packed, *, picked: npt.NDArray[np.int64] | None = None) -> Tensor:
+        """The last hidden state of every token, of a static model its vector: (T, hidden) float32.
+
+        `picked` (n,): the places of the tokens, one in each sequence, whose states alone are
+        wanted; others are of no meaning then.
+        """
+        if self.folder.static:
+            vectors: Tensor = self.backbone(torch.from_numpy(batch.ids).to(self.device))
+            return vectors
+        if not len(batch.ids):
+            return torch.empty(0, self.backbone.config.hidden_size, device=self.device)
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"
+        ):
+            states = self._packed_states(batch, picked) if self.packs else self._row_states(batch)
+        return states.float()
+
+    def _packed_states(self, batch: Packed, picked: npt.NDArray[np.int64] | None) -> Tensor:
+        with self._adapted(batch.adapters, batch.lengths):
+            return packed_states(self.backbone, batch, self.device, self.layers, picked)
+
+    def _row_states(self, batch: Packed) -> Tensor:
+        """The states by batches of rows, each of no more places than the whole has tokens."""
+        parts = []
+        for items in token_budget_batches(batch.lengths, len(batch.ids), self.habits.together):
+            ids, mask = (
+                torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill)
+            )
+            attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
+            if batch.marks is not None:
+                seen = torch.from_numpy(batch.lengths[items] - batch.marks.unseen[items]).to(
+                    self.device
+                )
+                attended &= torch.arange(attended.shape[1], device=self.device) < seen[:, None]
+            with self._adapted(
+                None if batch.adapters is None else batch.adapters[items],
+                np.full(len(items), ids.shape[1]),
+            ):
+                parts.append(rows_through(self.backbone, ids, attended.long())[mask])
+        return torch.cat(parts)
+
+    def _adapted(
+        self, numbers: npt.NDArray[np.int64] | None, lengths: npt.NDArray[np.int64]
+    ) -> AbstractContextManager[None]:
+        return nullcontext() if self.adapters is None else self.adapters.acting(numbers, lengths)
+
+
+def open_adapters(folder: ModelFolder, model: nn.Module) -> Attached | None:
+    """The adapters that the folder has for its roles, beside `model`, or None for none. Raises
+    ModelError where they do not fit it.
+    """
+    if not folder.adapters:
+        return None
+    adapters = [LowRank.open(read_lora(path), model) for path in folder.adapter_folders]
+    for path, adapter in zip(folder.adapter_folders, adapters, strict=True):
+        if adapter.weights:
+            raise ModelError(
+                f"{path}: has whole weights ({next(iter(adapter.weights))}), which "
+                "cannot be chosen by role; merge it alone"
+            )
+    return Attached(model, adapters)
+
+
+def open_term_table(folder: ModelFolder, device: torch.device) -> TermTable | None:
+    """What the folder's queries are looked up in, None where they go through the backbone. Raises
+    ModelError where it does not fit.
+    """
+    if folder.queries is None:
+        return None
+    weights = torch.from_numpy(np.array(read_term_weights(folder.queries, folder.contract.dim)))
+    return TermTable(weights, frozen=folder.queries.frozen).to(device)
+
+
+def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:
+    """The head that the folder's modules describe. Raises ModelError where their weights do not
+    fit.
+    """
+    if folder.contract.kind == "sparse":
+        transform, decoder = language_head(opened.whole)
+        activation, kept = str(folder.head.get("activation", "relu")), folder.contract
+        how = {"pooling": kept.pooling, "activation": activation, "similarity": kept.similarity}
+        return Splade(transform, decoder, **how, max_terms=kept.max_terms)
+    if folder.late is not None:
+        return open_late_head(folder, folder.late)
+    if folder.contract.kind == "several":
+        return open_three_heads(
+            folder,
+            hidden=opened.model.config.hidden_size,
+            vocabulary=opened.model.config.vocab_size,
+        )
+    return DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])
+
+
+def open_late_head(folder: ModelFolder, late: LateInteraction) -> LateInteractionHead:
+    """The head of a multi-vector folder; a Dense module that an old one says is of whole texts is
+    of tokens too.
+    """
+    projections = [Projection.open(part, inputs=LATE_INPUTS) for part in folder.projections]
+    if late.inline:
+        projections = [Projection.inline(folder.transformer, INLINE)]
+    return LateInteractionHead(folder.contract, projections, late)

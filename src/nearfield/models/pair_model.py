@@ -1,0 +1,151 @@
+"""A cross-encoder's weights as a torch module: what training changes and what a reranker runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nearfield.batch.open_tokenizer import told_types
+from nearfield.batch.packed import Packed
+from nearfield.batch.padded import pad, token_budget_batches
+from nearfield.batch.tokens import Tokeniser
+from nearfield.errors import ModelError
+from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
+from nearfield.models.backbones.backbone import load_backbone
+from nearfield.models.backbones.classifiers import CLASSIFIERS, PADDED
+from nearfield.models.backbones.native_layers import NativeLayers
+from nearfield.models.backbones.states import packed_states, prepare
+from nearfield.models.device_memory import device_memory
+from nearfield.models.heads.pooling import POOLINGS
+from nearfield.models.heads.segments import Segments
+
+Scores = npt.NDArray[np.float32]
+
+
+class PairModel:
+    """Backbone and head of a cross-encoder's folder, differentiable: one logit a pair.
+
+    `precision` is that of the matrix products, float32 or bfloat16; weights and logits are float32.
+    `tokens` are the ids of a decoder's token for relevant and, where there is one, for not
+    relevant. `typed` says whether it is told which of the two texts a token belongs to.
+    """
+
+    name = "torch"
+    streams = 1  # torch spreads each operation over the cores itself
+
+    def __init__(
+        self, folder: RerankerFolder, *, precision: str = "float32", device: str = "cpu"
+    ) -> None:
+        self.folder, self.precision, self.adapters = folder, precision, None
+        self.tokens = None if folder.task == CLASSIFIER else folder.tokens or _yes_and_no(folder)
+        self.device = torch.device(device)
+        opened = load_backbone(folder.transformer, task=folder.task)
+        self.whole: Any = opened.whole.to(self.device)
+        self.backbone, self.fill, self.habits = opened.model, opened.fill, opened.habits
+        kind = self.backbone.config.model_type
+        self.packs = (kind in CLASSIFIERS or folder.task != CLASSIFIER) and prepare(self.backbone)
+        if not self.packs and (kind not in PADDED or folder.task != CLASSIFIER):
+            known = ", ".join(sorted([*CLASSIFIERS, *PADDED]))
+            raise ModelError(
+                f"{folder.path}: a cross-encoder of the architecture {kind} is not "
+                f"known; known are {known}"
+            )
+        # in place of the backbone's own, while it is trained
+        self.layers: NativeLayers | None = None
+        self.typed = _typed(folder.transformer, self.backbone.config)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Every weight once, by the name that its checkpoint gives it."""
+        return dict(self.whole.named_parameters())
+
+    @property
+    def batch_tokens(self) -> int:
+        """The tokens of one forward pass at which it is fastest, as for the torch runtime of an
+        encoder.
+        """
+        return 32_768 if self.device.type == "cuda" else 2048
+
+    def logits(self, batch: Packed) -> Scores:
+        """The logit of each pair as the weights stand, in the batch's order: (n,) float32."""
+        with torch.inference_mode(), device_memory():
+            found: Scores = self.embed(batch).cpu().numpy()
+        return found
+
+    def embed(self, batch: Packed) -> Tensor:
+        """The logit of each pair, in the batch's order, float32 on `device`: (n,), 0 for a pair
+        without a token.
+        """
+        if not len(batch.ids):
+            return torch.zeros(len(batch), device=self.device)
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"
+        ):
+            logits = self._packed(batch) if self.packs else self._padded(batch)
+        empty = torch.from_numpy(batch.lengths == 0).to(self.device)
+        return logits.float().masked_fill(empty, 0.0)
+
+    def _packed(self, batch: Packed) -> Tensor:
+        # all that is looked at
+        only = np.zeros(len(batch), np.int64) if self.tokens is None else batch.lengths - 1
+        states = packed_states(
+            self.backbone, batch, self.device, self.layers, None if self.layers is None else only
+        )
+        segments = Segments.of(batch, device=self.device)
+        if self.tokens is None:
+            return CLASSIFIERS[self.backbone.config.model_type](self.whole, states, segments)[:, 0]
+        relevant, other = self.tokens
+        head = self.whole.get_output_embeddings()
+        rows = torch.tensor([relevant] if other is None else [relevant, other], device=self.device)
+        bias = None if head.bias is None else head.bias[rows]
+        logits = nn.functional.linear(POOLINGS["last"](states, segments), head.weight[rows], bias)
+        cap = getattr(self.whole.config, "final_logit_softcapping", None)
+        logits = logits if cap is None else cap * torch.tanh(logits / cap)
+        return logits[:, 0] if other is None else logits[:, 0] - logits[:, 1]
+
+    def _padded(self, batch: Packed) -> Tensor:
+        """The logits by padded batches, each of no more places than the whole has tokens."""
+        parts, at = [], []
+        for items in token_budget_batches(batch.lengths, len(batch.ids), self.habits.together):
+            ids, mask = (
+                torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill)
+            )
+            types = (
+                {} if batch.types is None else {"token_type_ids": self._padded_types(batch, items)}
+            )
+            attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
+            parts.append(
+                self.whole(input_ids=ids, attention_mask=attended.long(), **types).logits[:, 0]
+            )
+            at.append(torch.from_numpy(items))
+        return torch.cat(parts)[torch.cat(at).argsort().to(self.device)]
+
+    def _padded_types(self, batch: Packed, items: Any) -> Tensor:
+        assert batch.types is not None
+        return torch.from_numpy(pad(replace(batch, ids=batch.types), items, 0)[0]).to(self.device)
+
+
+def _yes_and_no(folder: RerankerFolder) -> tuple[int, int]:
+    """The tokens whose logits are compared where the folder names none, as sentence-transformers
+    takes them.
+    """
+    tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens)
+    relevant, other = (tokeniser.token_id(token) for token in ("yes", "no"))
+    if relevant is None or other is None:
+        raise ModelError(
+            f"{folder.path}: its vocabulary has no tokens 'yes' and 'no', and no "
+            "LogitScore module names others"
+        )
+    return relevant, other
+
+
+def _typed(transformer: Path, config: Any) -> bool:
+    """Whether the model has two types of token and its tokeniser gives them."""
+    if int(getattr(config, "type_vocab_size", 0) or 0) < 2:
+        return False
+    return told_types(transformer)

@@ -1,0 +1,1 @@
+"""Model folders that sentence-transformers opens too, written."""

@@ -1,0 +1,182 @@
+"""A changed model as a model folder that sentence-transformers opens."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from nearfield.data.trained_on import keep_trained_on
+from nearfield.errors import StorageError
+from nearfield.formats.model_folder import ModelFolder, contract_json, pooling_json
+from nearfield.formats.modules import read_modules
+from nearfield.formats.router import routed_folders
+from nearfield.formats.transformer_settings import settings_of
+from nearfield.models.backbones.backbone import quiet
+from nearfield.models.heads.dense import DenseHead
+from nearfield.models.heads.late_interaction import LateInteractionHead
+from nearfield.models.heads.three import ThreeHeads
+from nearfield.models.lora.attached import NONE
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save_late import write_late
+from nearfield.models.saving.save_static import save_static
+from nearfield.models.three_heads import save_token_heads
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_optional
+from nearfield.store.tensors import write_tensors
+from nearfield.types.contract import Contract
+
+# they say how a folder was made, which does not hold of a changed model
+MADE = ("head.json", "distil.json", "algebra.json")
+_LEFT_BEHIND = (".safetensors", ".bin", ".onnx", ".h5", ".msgpack", ".ot", ".gguf", ".index.json")
+_NOT_CONFIG = ("README.md", ".gitattributes", "nearfield.json", *MADE)
+
+
+def save_encoder(
+    model: TextModel, path: str | Path, *, name: str, matryoshka_dims: tuple[int, ...] = ()
+) -> None:
+    """Write `model` with its weights as they stand: the files of the folder it came from, new
+    weights, `nearfield.json`.
+
+    sentence-transformers reads the whole contract from its own files there, also what only
+    nearfield.json stated before. Weights that the original folder left out (a pooler that nothing
+    reads) are left out again. An adapter that all sequences go through is merged into them,
+    adapters of roles stay beside them. Whole or not at all. Raises StorageError when writing fails.
+    """
+    source = model.folder
+    if source.static:
+        save_static(model, path, name=name, matryoshka_dims=matryoshka_dims)
+        return
+    contract = replace(
+        model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims
+    )
+    with staged_folder(path) as stage:
+        if isinstance(model.head, LateInteractionHead):
+            write_late(stage, source, contract, model.head)
+            write_weights(model, stage, path)
+            keep_trained_on([source.path], stage)
+            write_json(stage / "nearfield.json", contract_json(contract))
+            return
+        modules = read_modules(source.path)
+        for folder in {
+            source.path,
+            *(module.folder for module in modules),
+            *routed_folders(source.path),
+        }:
+            copy_files(folder, stage / folder.relative_to(source.path))
+        if not modules and contract.kind == "sparse":
+            # which imports this module's callers
+            from nearfield.models.surgery.new_splade import write_modules
+
+            write_modules(source, contract, stage)
+        else:
+            if not modules:
+                _write_modules(model, stage)
+            _state(contract, source, stage)
+        write_weights(model, stage / source.transformer.relative_to(source.path), path)
+        _save_heads(model, stage)
+        write_json(stage / "nearfield.json", contract_json(contract) | _save_adapters(model, stage))
+
+
+def copy_files(source: Path, to: Path) -> None:
+    """Copy what lies in `source` itself and is neither weights nor a description: what a changed
+    model keeps of the one it came from.
+    """
+    to.mkdir(parents=True, exist_ok=True)  # 2_Normalize may hold no file
+    for file in source.glob("[!.]*"):
+        if file.is_file() and file.name not in _NOT_CONFIG and not file.name.endswith(_LEFT_BEHIND):
+            shutil.copyfile(file, to / file.name)
+
+
+def write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
+    """Write the backbone's config and weights to `folder`, a part of what will be `path`."""
+    weights = {
+        name: weight.detach()
+        for name, weight in model.whole.state_dict().items()
+        if name not in model.unread
+    }
+    if model.adapters is not None and model.adapters.shared != NONE:
+        weights = model.adapters.merged(weights, model.adapters.shared)
+    with quiet():
+        try:
+            model.whole.save_pretrained(folder, state_dict=weights)
+        except SafetensorError as error:
+            raise StorageError(f"{path}: the weights could not be written: {error}") from error
+
+
+def _save_heads(model: TextModel, stage: Path) -> None:
+    source = model.folder
+    dense = model.head.dense if isinstance(model.head, ThreeHeads) else model.head
+    if isinstance(dense, DenseHead):
+        for folder, projection in zip(source.projections, dense.projections, strict=True):
+            write_tensors(
+                stage / folder.relative_to(source.path) / "model.safetensors",
+                projection.state_dict(),
+            )
+    if isinstance(model.head, ThreeHeads):
+        save_token_heads(model.head, stage)
+    if model.queries is not None and source.queries is not None:
+        folder = stage / source.queries.folder.relative_to(source.path)
+        # weights that it named in a file of their own are here now
+        write_json(folder / "config.json", {"frozen": source.queries.frozen})
+        write_tensors(folder / "model.safetensors", {"weight": model.queries.weight.detach().cpu()})
+
+
+def _save_adapters(model: TextModel, stage: Path) -> dict[str, Any]:
+    """Write the adapters of roles into their folders, and give what nearfield.json says of them."""
+    if model.adapters is None or model.adapters.shared != NONE:
+        return {}
+    places = {
+        role: place.relative_to(model.folder.path).as_posix()
+        for role, place in model.folder.adapters.items()
+    }
+    for place, adapter in zip(model.folder.adapter_folders, model.adapters.adapters, strict=True):
+        adapter.save(stage / place.relative_to(model.folder.path))
+    return {"adapters": places}
+
+
+def _write_modules(model: TextModel, stage: Path) -> None:
+    """The modules of a folder that named none: transformer, pooling, and normalisation where the
+    contract asks for it.
+    """
+    parts = [
+        ("", "Transformer"),
+        ("1_Pooling", "Pooling"),
+        *([("2_Normalize", "Normalize")] if model.contract.normalise else []),
+    ]
+    rows = [
+        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for at, (path, kind) in enumerate(parts)
+    ]
+    write_json(stage / "modules.json", rows)
+    for path, _ in parts:
+        (stage / path).mkdir(exist_ok=True)
+    write_json(
+        stage / "1_Pooling" / "config.json", pooling_json(model.contract, model.contract.dim)
+    )
+
+
+def _state(contract: Contract, source: ModelFolder, stage: Path) -> None:
+    """Put the contract's length, prompts and similarity where sentence-transformers reads them,
+    beside what stood there.
+    """
+    limits = {
+        "do_lower_case": False,
+        **settings_of(source.transformer),
+        "max_seq_length": contract.max_tokens,
+    }
+    write_json(
+        stage / source.transformer.relative_to(source.path) / "sentence_bert_config.json", limits
+    )
+    file = stage / "config_sentence_transformers.json"
+    stated = read_optional(file)
+    terms = {"max_active_dims": contract.max_terms} if contract.max_terms else {}
+    write_json(
+        file,
+        {**stated}
+        | {"prompts": dict(contract.prompts), "similarity_fn_name": contract.similarity}
+        | terms,
+    )

@@ -1,0 +1,112 @@
+"""A multi-vector model as a folder that sentence-transformers 6 opens as a MultiVectorEncoder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from nearfield.batch.tokens import Tokeniser
+from nearfield.formats.late_interaction import MEAN, LateInteraction
+from nearfield.formats.model_folder import ModelFolder
+from nearfield.formats.transformer_settings import settings_of
+from nearfield.models.heads.late_interaction import LateInteractionHead
+from nearfield.models.heads.projection import Projection
+from nearfield.store.atomic import write_json
+from nearfield.store.tensors import write_tensors
+from nearfield.types.contract import Contract
+
+_TYPES = {
+    "Transformer": "sentence_transformers.base.modules.transformer.Transformer",
+    "Dense": "sentence_transformers.base.modules.dense.Dense",
+    "MultiVectorMask": "sentence_transformers.multi_vector_encoder.modules."
+    "multi_vector_mask.MultiVectorMask",
+    "Normalize": "sentence_transformers.base.modules.normalize.Normalize",
+}
+_TOKENISER = (
+    "added_tokens",
+    "merges",
+    "sentencepiece",
+    "special_tokens",
+    "spiece",
+    "tokenizer",
+    "vocab",
+)
+_TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
+
+
+def write_late(
+    stage: Path, source: ModelFolder, contract: Contract, head: LateInteractionHead
+) -> None:
+    """Write into `stage` all of a multi-vector folder but its backbone's config and weights and
+    nearfield.json.
+
+    The tokeniser's files are those of `source`.
+    """
+    late, projections = (
+        head.settings,
+        [part for part in head.projections if isinstance(part, Projection)],
+    )
+    for file in source.transformer.glob("*"):
+        if file.is_file() and file.name.startswith(_TOKENISER):
+            shutil.copyfile(file, stage / file.name)
+    if late.markers:
+        tokeniser = Tokeniser.open(
+            source.transformer, max_tokens=contract.max_tokens, markers=late.markers
+        )
+        (stage / "tokenizer.json").write_text(tokeniser.json(), encoding="utf-8")
+    kinds = [
+        "Transformer",
+        *("Dense" for _ in projections),
+        "MultiVectorMask",
+        *(["Normalize"] if contract.normalise else []),
+    ]
+    folders = ["", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
+    modules = [
+        {"idx": at, "name": str(at), "path": folders[at], "type": _TYPES[kind]}
+        for at, kind in enumerate(kinds)
+    ]
+    write_json(stage / "modules.json", modules)
+    for folder in folders[1:]:
+        (stage / folder).mkdir(exist_ok=True)
+    for at, projection in enumerate(projections, 1):
+        write_json(stage / folders[at] / "config.json", asdict(projection.config) | _TOKENS)
+        write_tensors(stage / folders[at] / "model.safetensors", projection.state_dict())
+    skipped = {
+        "skiplist_words": list(late.skipped),
+        "skiplist_tasks": list(late.skipped_in),
+        "keep_only_token_ids": None,
+    }
+    write_json(stage / folders[len(projections) + 1] / "config.json", skipped)
+    if contract.normalise:
+        write_json(stage / folders[-1] / "config.json", _TOKENS)
+    _state(stage, source, contract, late)
+
+
+def _state(stage: Path, source: ModelFolder, contract: Contract, late: LateInteraction) -> None:
+    limits = dict(settings_of(source.transformer))
+    limits |= {
+        "max_seq_length": contract.max_tokens,
+        "do_lower_case": source.lower_case,
+        "document_length": late.document_tokens,
+    }
+    asked = late.expansion
+    if asked is not None:
+        strategy = "fixed" if asked.fixed else "min"
+        limits["query_expansion"] = {
+            "strategy": strategy,
+            "attend": asked.attended,
+            "token": asked.token,
+            "length": asked.length,
+        }
+    limits["query_length"] = None if asked is not None and asked.fixed else late.query_tokens
+    write_json(stage / "sentence_bert_config.json", limits)
+    similarity = MEAN if late.average else "maxsim"
+    facts = {
+        "model_type": "MultiVectorEncoder",
+        "prompts": dict(contract.prompts),
+        "default_prompt_name": None,
+    }
+    write_json(
+        stage / "config_sentence_transformers.json", facts | {"similarity_fn_name": similarity}
+    )

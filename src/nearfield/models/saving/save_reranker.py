@@ -1,0 +1,168 @@
+"""A cross-encoder as a folder that sentence-transformers opens: a changed one, or a new one on an
+encoder's backbone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from nearfield.data.trained_on import keep_trained_on
+from nearfield.errors import ModelError, StorageError, first_line
+from nearfield.formats.model_folder import read_model_folder
+from nearfield.formats.modules import read_modules
+from nearfield.formats.remote_code import TASKS
+from nearfield.formats.reranker_folder import CLASSIFIER, reranker_json
+from nearfield.formats.transformer_settings import processor_arguments
+from nearfield.models.backbones.backbone import quiet
+from nearfield.models.backbones.classifiers import CLASSIFIERS
+from nearfield.models.pair_model import PairModel
+from nearfield.models.saving.save import copy_files
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.fields import read_fields
+
+_FUNCTIONS = {
+    "identity": "torch.nn.modules.linear.Identity",
+    "sigmoid": "torch.nn.modules.activation.Sigmoid",
+}
+_PARTS = "sentence_transformers"
+
+
+def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
+    """Write `model` with its weights as they stand: the files of the folder it came from, new
+    weights, `nearfield.json`.
+
+    Whole or not at all. Raises StorageError when writing fails.
+    """
+    source = model.folder
+    with staged_folder(path) as stage:
+        modules = read_modules(source.path)
+        for folder in {source.path, *(module.folder for module in modules)}:
+            copy_files(folder, stage / folder.relative_to(source.path))
+        place = stage / source.transformer.relative_to(source.path)
+        if not modules and source.task == CLASSIFIER:
+            _state(stage, source.max_tokens, activation=source.activation, prompt=source.prompt)
+            _keep_arguments(source.transformer, stage)
+        _write(model.whole, place, path)
+        write_json(stage / "nearfield.json", reranker_json(name, source.max_tokens))
+
+
+def new_reranker(
+    encoder: str | Path,
+    path: str | Path,
+    *,
+    name: str,
+    max_tokens: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Write a cross-encoder whose backbone is that of the model folder `encoder` and whose head is
+    random, to be trained.
+
+    It reads as many tokens as the encoder's files allow, or `max_tokens`, and its scores are
+    logits. Raises ModelError for an architecture whose cross-encoder is not known, StorageError
+    when writing fails.
+    """
+    source = read_model_folder(encoder)
+    if (
+        source.static
+        or read_fields(source.transformer / "config.json").get("model_type") not in CLASSIFIERS
+    ):
+        raise ModelError(
+            f"{encoder}: its architecture makes no cross-encoder; known are "
+            f"{', '.join(CLASSIFIERS)}"
+        )
+    import transformers
+
+    with quiet(), torch.random.fork_rng(devices=[]):  # the weights are drawn on the processor
+        torch.random.manual_seed(seed)
+        try:
+            auto: Any = getattr(transformers, TASKS[CLASSIFIER])
+            known: Any = {
+                "num_labels": 1,
+                "dtype": torch.float32,
+                "local_files_only": True,
+                "output_loading_info": True,
+            }
+            whole, report = auto.from_pretrained(source.transformer, **known)
+        # safetensors, torch and transformers each raise their own for a damaged file
+        except Exception as error:
+            raise ModelError(
+                f"{encoder}: the weights could not be read: {first_line(error)}"
+            ) from error
+    base = f"{whole.base_model_prefix}."
+    missing = [
+        name
+        for name in report["missing_keys"]
+        if name.startswith(base) and not name.startswith(f"{base}pooler.")
+    ]
+    if missing or report["mismatched_keys"]:
+        raise ModelError(
+            f"{encoder}: the weights do not fit the architecture: missing: "
+            f"{', '.join(missing[:3]) or report['mismatched_keys']}"
+        )
+    limit = min(max_tokens or source.contract.max_tokens, source.contract.max_tokens)
+    with staged_folder(path) as stage:
+        copy_files(source.transformer, stage)
+        for file in (
+            "modules.json",
+            "config_sentence_transformers.json",
+            "sentence_bert_config.json",
+        ):
+            (stage / file).unlink(missing_ok=True)
+        _state(stage, limit, activation="identity", lower_case=source.lower_case)
+        _keep_arguments(source.transformer, stage)
+        _write(whole, stage, path)
+        keep_trained_on([source.path], stage)
+        write_json(stage / "nearfield.json", reranker_json(name, limit))
+
+
+def _state(
+    stage: Path, max_tokens: int, *, activation: str, prompt: str = "", lower_case: bool = False
+) -> None:
+    """What sentence-transformers reads of a cross-encoder that is one transformer in the folder
+    itself.
+    """
+    module = {
+        "idx": 0,
+        "name": "0",
+        "path": "",
+        "type": f"{_PARTS}.base.modules.transformer.Transformer",
+    }
+    write_json(stage / "modules.json", [module])
+    output = {
+        "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
+        "module_output_name": "scores",
+    }
+    limits = {
+        "transformer_task": CLASSIFIER,
+        "max_seq_length": max_tokens,
+        "do_lower_case": lower_case,
+    }
+    write_json(stage / "sentence_bert_config.json", limits | output)
+    prompts = {
+        "prompts": {"query": prompt} if prompt else {},
+        "default_prompt_name": "query" if prompt else None,
+    }
+    write_json(
+        stage / "config_sentence_transformers.json",
+        {"model_type": "CrossEncoder", "activation_fn": _FUNCTIONS[activation], **prompts},
+    )
+
+
+def _keep_arguments(transformer: Path, stage: Path) -> None:
+    """Put into `stage` what the tokeniser of `transformer` is built with besides its own files."""
+    given = processor_arguments(transformer)
+    if given:
+        file = stage / "sentence_bert_config.json"
+        write_json(file, {**read_fields(file), "processor_kwargs": given})
+
+
+def _write(whole: Any, to: Path, path: str | Path) -> None:
+    try:
+        with quiet():
+            whole.save_pretrained(to)
+    except SafetensorError as error:
+        raise StorageError(f"{path}: the weights could not be written: {error}") from error

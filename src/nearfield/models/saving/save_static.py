@@ -1,0 +1,64 @@
+"""A static model as a folder that model2vec and sentence-transformers open."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.data.trained_on import keep_trained_on
+from nearfield.formats.model_folder import contract_json
+from nearfield.formats.static_folder import write_static_config
+from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.mapped import write_rows
+from nearfield.types.contract import Contract
+
+if TYPE_CHECKING:
+    from nearfield.models.model import TextModel
+
+
+def save_static(
+    model: TextModel, path: str | Path, *, name: str, matryoshka_dims: tuple[int, ...] = ()
+) -> None:
+    """Write a static `model` with its vectors as they stand, as `save_encoder` does. Raises
+    StorageError when writing fails.
+    """
+    source = model.folder
+    contract = replace(
+        model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims
+    )
+    table: npt.NDArray[np.float32] = model.backbone.embeddings.detach().cpu().numpy()
+    with staged_folder(path) as stage:
+        for file in ("tokenizer.json", "tokenizer_config.json", "words.arrow"):
+            if (source.transformer / file).exists():
+                shutil.copyfile(source.transformer / file, stage / file)
+        keep_trained_on([source.path], stage)
+        write_static(
+            stage,
+            table,
+            contract,
+            made_from=model.contract.name,
+            drops_unknown=source.drops_unknown,
+        )
+
+
+def write_static(
+    stage: Path,
+    table: npt.NDArray[np.float32],
+    contract: Contract,
+    *,
+    made_from: str,
+    drops_unknown: bool = True,
+) -> None:
+    """Write all of a static folder but for its tokenizer.json: `table: (tokens, dim)` and what says
+    how to use it.
+    """
+    write_rows(
+        stage / "model.safetensors", "embeddings" if drops_unknown else "embedding.weight", [table]
+    )
+    write_static_config(stage, contract, made_from=made_from, drops_unknown=drops_unknown)
+    write_json(stage / "nearfield.json", contract_json(contract))

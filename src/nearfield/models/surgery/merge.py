@@ -1,0 +1,136 @@
+"""Models of one architecture merged into one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nearfield.errors import ContractError, InputError, ModelError, nearest
+from nearfield.models.find import model_path
+from nearfield.models.model import TextModel
+from nearfield.models.saving.written import Made, check_target, write_made
+from nearfield.models.surgery.linear import linear
+from nearfield.models.surgery.slerp import slerp
+from nearfield.models.surgery.task_arithmetic import task_arithmetic
+from nearfield.models.tokeniser import tokeniser_of
+
+HOW = ("linear", "slerp", "task-arithmetic")
+_SAME = ("kind", "pooling", "include_prompt", "normalise", "similarity", "prompts", "layer_norm")
+Weights = dict[str, Tensor]
+
+
+def merge(
+    models: Sequence[str | Path],
+    *,
+    to: str | Path,
+    how: str = "linear",
+    base: str | Path | None = None,
+    weights: Sequence[float] = (),
+) -> Made:
+    """Write one model made of `models`, which share architecture, tokeniser and contract; its other
+    files are the first one's.
+
+    linear: `weights` are shares that sum to 1, equal ones by default. slerp: two models and the
+    share of the second, a half by default. task-arithmetic: the `base` that all were tuned from,
+    and a factor for each model's difference to it, by default one over their number. Raises
+    InputError for what does not go together, ModelError and ContractError where the models differ.
+    """
+    factors = _factors(how, len(models), base, weights)
+    check_target(to)
+    opened = [TextModel.open(model_path(model)) for model in models]
+    start = None if base is None else TextModel.open(model_path(base))
+    first = opened[0]
+    for model in [*opened, *([start] if start else [])]:
+        model.folder.refuse_adapters(
+            "the average of two matrices' products is not the product of their averages"
+        )
+    for other in [*opened[1:], *([start] if start else [])]:
+        _check_alike(first, other)
+    read = [_weights(model) for model in opened]
+    if start is not None:
+        merged = task_arithmetic(_weights(start), read, factors)
+    else:
+        merged = linear(read, factors) if how == "linear" else slerp(read[0], read[1], factors[0])
+    into = first.parameters()
+    with torch.no_grad():
+        for name, weight in merged.items():
+            into[name].copy_(weight)
+    names = [model.contract.name for model in opened]
+    about = {"how": how, "models": names, "weights": factors, "base": start and start.contract.name}
+    others = [model.folder.path for model in opened[1:]]
+    return write_made(first, to, name="+".join(dict.fromkeys(names)), about=about, others=others)
+
+
+def _factors(
+    how: str, count: int, base: str | Path | None, weights: Sequence[float]
+) -> list[float]:
+    if how not in HOW:
+        raise InputError(
+            f"there is no merge {how!r}; wanted one of {', '.join(HOW)}.{nearest(how, HOW)}"
+        )
+    if (how == "task-arithmetic") != (base is not None):
+        wants = "needs the base that the models were tuned from" if base is None else "has no base"
+        raise InputError(f"a {how} merge {wants}; {'give' if base is None else 'leave out'} --base")
+    if count < (1 if base is not None else 2) or (how == "slerp" and count != 2):
+        raise InputError(
+            f"a {how} merge got {count} models; wanted "
+            f"{'two' if how == 'slerp' else 'at least two'}"
+        )
+    wanted = 1 if how == "slerp" else count
+    if weights and len(weights) != wanted:
+        what = "one, the share of the second model" if how == "slerp" else f"{count}, one a model"
+        raise InputError(f"got {len(weights)} weights; wanted {what}")
+    if how == "slerp" and weights and not 0 <= weights[0] <= 1:
+        raise InputError(f"the share of the second model is {weights[0]:g}; wanted 0 to 1")
+    return list(weights) or ([0.5] if how == "slerp" else [1 / count] * count)
+
+
+def _weights(model: TextModel) -> Weights:
+    """The weights that something reads: a pooler may be random, where its file left it out."""
+    return {
+        name: weight.detach()
+        for name, weight in model.parameters().items()
+        if not name.startswith("pooler.")
+    }
+
+
+def _check_alike(first: TextModel, other: TextModel) -> None:
+    names = f"{first.contract.name} and {other.contract.name}"
+    for key in _SAME:
+        ours, theirs = (getattr(model.contract, key) for model in (first, other))
+        if ours != theirs:
+            raise ContractError(
+                f"{names}: {key} is {ours!r} and {theirs!r}; a merge wants models "
+                "that are used alike"
+            )
+    shapes = [
+        {name: tuple(weight.shape) for name, weight in _weights(model).items()}
+        for model in (first, other)
+    ]
+    differing = sorted(
+        name
+        for name in shapes[0].keys() | shapes[1].keys()
+        if shapes[0].get(name) != shapes[1].get(name)
+    )
+    if differing:
+        name = differing[0]
+        said = f"{name} is of shape {shapes[0].get(name)} and {shapes[1].get(name)}"
+        raise ModelError(
+            f"{names} differ in {len(differing)} weights: {said}; a merge wants one "
+            "architecture of one size"
+        )
+    if _vocabulary(first) != _vocabulary(other):
+        raise ModelError(
+            f"{names} have different vocabularies, so that a row of one's table is "
+            "another token in the other's"
+        )
+
+
+def _vocabulary(model: TextModel) -> Any:
+    facts = json.loads(tokeniser_of(model.folder).json())
+    return facts["model"], facts["added_tokens"]

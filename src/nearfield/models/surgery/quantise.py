@@ -1,0 +1,90 @@
+"""A model whose weights take less room on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from nearfield.errors import ModelError, nearest
+from nearfield.models.find import model_path
+from nearfield.models.model import TextModel
+from nearfield.models.saving.written import Made, check_target, write_made
+from nearfield.store.tensors import write_tensors
+
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "int8": torch.int8}
+
+
+def quantise(model: str | Path, *, to: str | Path, dtype: str) -> Made:
+    """Write `model` with its weights stored as `dtype`; whatever opens the folder computes in
+    float32, as before.
+
+    float16 and bfloat16 are rounded to nearest. int8 is for static models: each token's vector is
+    rounded to 255 steps with a scale of its own, which model2vec and sentence-transformers read
+    too. A transformer runs in int8 by a runtime that converts it, `MODEL@openvino,int8`. Raises
+    ModelError for a dtype that the model cannot have, and where a weight is too large for it.
+    """
+    if dtype not in DTYPES:
+        raise ModelError(
+            f"weights are not stored as {dtype!r}; wanted one of "
+            f"{', '.join(DTYPES)}.{nearest(dtype, DTYPES)}"
+        )
+    check_target(to)
+    opened = TextModel.open(model_path(model))
+    name, static = opened.contract.name, opened.folder.static
+    if dtype == "int8" and not static:
+        raise ModelError(
+            f"{name}: only static models are stored as int8; this one runs in int8 "
+            f"as `{model}@openvino,int8`"
+        )
+    if dtype == "bfloat16" and static:
+        raise ModelError(
+            f"{name}: a static model is stored as float16 or int8; model2vec reads no bfloat16"
+        )
+    if dtype == "int8" and not opened.folder.drops_unknown:
+        raise ModelError(
+            f"{name}: sentence-transformers' own form of a static model has no place "
+            "for a scale a token; use float16"
+        )
+    about = {"how": "quantise", "models": [name], "dtype": dtype}
+    return write_made(
+        opened,
+        to,
+        name=f"{name}-{dtype}",
+        about=about,
+        amend=lambda folder: _round_files(folder, dtype),
+    )
+
+
+def _round_files(folder: Path, dtype: str) -> None:
+    """Every safetensors file in a folder and its folders, rounded; the config goes on to say
+    float32, which is what is computed in.
+    """
+    for file in sorted(folder.rglob("*.safetensors")):
+        tensors = load_file(file)
+        if dtype == "int8":
+            write_tensors(file, _in_steps(tensors["embeddings"]))
+            continue
+        kind = DTYPES[dtype]
+        rounded = {
+            name: weight.to(kind) if weight.is_floating_point() else weight
+            for name, weight in tensors.items()
+        }
+        infinite = [
+            name
+            for name, weight in rounded.items()
+            if weight.is_floating_point() and not torch.isfinite(weight).all()
+        ]
+        if infinite:
+            raise ModelError(
+                f"weight {infinite[0]} has values beyond what {dtype} holds; use bfloat16"
+            )
+        write_tensors(file, rounded)
+
+
+def _in_steps(table: torch.Tensor) -> dict[str, torch.Tensor]:
+    """`embeddings` int8 and `weights`, what each row is multiplied by, as model2vec names them."""
+    scale = table.abs().amax(1) / 127
+    steps = torch.round(table / torch.where(scale > 0, scale, 1)[:, None]).to(torch.int8)
+    return {"embeddings": steps, "weights": scale}

@@ -1,0 +1,157 @@
+"""A weight for each term of the vocabulary from token states, by this package's kernels (SPLADE
+with max pooling).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.batch.packed import Packed
+from nearfield.formats.model_folder import ModelFolder
+from nearfield.kernels.layout import MatrixLayout
+from nearfield.models.backbones.architectures import ACTIVATIONS, ARCHITECTURES
+from nearfield.runtimes.packed_model import PackedModel
+from nearfield.similarity.sparse import Sparse
+
+BLOCK = 256  # terms are taken in multiples of so many
+LOGITS = 1 << 19  # at a time, 2 MB: of 2,048 tokens those of 256 terms; none is kept
+CELLS = 1 << 24  # weights of texts and terms at a time: 64 MB
+
+Floats = npt.NDArray[np.float32]
+
+
+class NativeTerms:
+    """The masked-language-model head of a packed model, and for each term log(1 + max(0, logit)) at
+    its greatest over a text's tokens.
+
+    As `heads.splade.Splade`, whose formulae it has. Raises ModelError where a weight is missing,
+    misshapen or not finite.
+    """
+
+    def __init__(self, model: PackedModel, config: Mapping[str, Any], folder: ModelFolder) -> None:
+        architecture, layout, read = ARCHITECTURES[config["model_type"]], model.layout, model.read
+        names = architecture.language
+        assert names is not None
+        self._model, self._contract = model, folder.contract
+        self._twice = folder.head.get("activation", "relu") == "log1p_relu"
+        self._epsilon = layout.epsilon
+        self._activation = ACTIVATIONS[names.activation or architecture.fact(config, "hidden_act")]
+        width, terms = layout.embedded, folder.contract.dim
+        self._transform, self._norm = (
+            read.matrix([names.transform], width, layout.hidden),
+            read.norm(names.norm, width),
+        )
+        own = f"{names.decoder}.weight"
+        weight = read.floats(
+            own if own in read else "embeddings.word_embeddings.weight", terms, width
+        )
+        bias = f"{names.decoder}.bias"
+        self._decoder = read.laid_out(
+            [weight], [read.floats(bias if bias in read else names.bias, terms)]
+        )
+
+    def __call__(self, states: Floats, batch: Packed) -> Sparse:
+        """The weights of the batch's sequences from their tokens' `states: (T, hidden)`; a sequence
+        without tokens has none.
+        """
+        hidden, offsets = self._transformed(states), batch.offsets
+        step = max(1, CELLS // self._decoder.rows)
+        starts = range(0, len(batch), step) or (0,)
+        found = Sparse.join(
+            [self._weighed(hidden, offsets[first : first + step + 1]) for first in starts]
+        )
+        return (
+            found if self._contract.max_terms is None else found.truncate(self._contract.max_terms)
+        )
+
+    def _weighed(self, hidden: Floats, offsets: npt.NDArray[np.int64]) -> Sparse:
+        """The weights of the sequences between `offsets`, places of `hidden`."""
+        greatest = np.zeros((len(offsets) - 1, self._decoder.rows), np.float32)
+        filled = np.flatnonzero(np.diff(offsets))
+        if len(filled):
+            own, starts = hidden[offsets[0] : offsets[-1]], offsets[filled] - offsets[0]
+            step = max(1, LOGITS // len(own) // BLOCK) * BLOCK
+            for first in range(0, self._decoder.rows, step):
+                logits = self._product(
+                    self._decoder, own, (first, min(first + step, self._decoder.rows))
+                )
+                greatest[filled, first : first + step] = np.maximum.reduceat(logits, starts, axis=0)
+        weights = np.log1p(np.maximum(greatest, 0, out=greatest), out=greatest)
+        return Sparse.of(
+            np.log1p(weights) if self._twice else weights, similarity=self._contract.similarity
+        )
+
+    def _transformed(self, states: Floats) -> Floats:
+        """What the vocabulary's layer takes: (T, width)."""
+        made = self._product(
+            self._transform,
+            np.ascontiguousarray(states),
+            (0, self._transform.rows),
+            finish=self._activation,
+        )
+        width, kernels = self._transform.rows, self._model.kernels
+        normed, norm = np.empty((len(made), width), np.float32), ctypes.addressof(self._norm)
+        kernels.call(
+            "normalise_rows",
+            made,
+            kernels.padded(width),
+            len(made),
+            width,
+            None,
+            norm,
+            self._epsilon,
+            normed,
+            width,
+            None,
+            None,
+        )
+        return normed
+
+    def _product(
+        self, matrix: MatrixLayout, rows: Floats, outputs: tuple[int, int], *, finish: int = 0
+    ) -> Floats:
+        """(T, last - first): the matrix's outputs `first` to `last` of `rows: (T, columns)`, with
+        its bias.
+        """
+        kernels, count = self._model.kernels, outputs[1] - outputs[0]
+        out = np.empty((len(rows), kernels.padded(count)), np.float32)
+        room = np.empty(
+            len(rows) * (kernels.padded(matrix.columns) + 2) if matrix.kind else 0, np.float32
+        )
+        span = np.array([*outputs, 0, matrix.columns], np.int64)
+        if len(rows):  # the kernels share rows out, and cannot share none
+            kernels.call(
+                "product",
+                ctypes.addressof(matrix),
+                span,
+                rows,
+                rows.shape[1],
+                len(rows),
+                room,
+                out,
+                out.shape[1],
+                finish,
+            )
+        return out[:, :count]
+
+
+def why_not_terms(folder: ModelFolder, config: Mapping[str, Any]) -> str | None:
+    """In words why a sparse model's terms are not weighed by the kernels, or None where
+    they are.
+    """
+    architecture = ARCHITECTURES[str(config["model_type"])]
+    if folder.contract.pooling != "max":
+        return (
+            "takes the greatest logit over a text's tokens, and this model's pooling is "
+            f"{folder.contract.pooling}"
+        )
+    if architecture.language is None:
+        return f"does not run the language-model head of {config['model_type']}"
+    if not config.get("tie_word_embeddings", True):
+        return "takes a vocabulary's layer that shares the word embeddings"
+    return None

@@ -1,0 +1,159 @@
+"""What shows that a converted model is still the model: its vectors beside float32 torch's, on real
+texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nearfield.batch.packed import packed_batches
+from nearfield.batch.tokens import Tokeniser
+from nearfield.errors import ModelError
+from nearfield.formats.model_folder import ModelFolder
+from nearfield.runtimes.runtime import Runtime
+
+CHECKED = 64  # texts that vectors are compared on
+CALIBRATED = 300  # texts that int8 ranges are taken from: what NNCF asks for by default
+_BOUNDS = {"float32": (0.99999, "least"), "bfloat16": (0.9999, "least"), "int8": (0.997, "mean")}
+_MODULES = (
+    "argparse",
+    "collections",
+    "csv",
+    "datetime",
+    "decimal",
+    "email.message",
+    "fractions",
+    "heapq",
+    "inspect",
+    "ipaddress",
+    "itertools",
+    "json",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "re",
+    "shutil",
+    "socket",
+    "statistics",
+    "string",
+    "subprocess",
+    "tarfile",
+    "tempfile",
+    "textwrap",
+    "threading",
+    "urllib.parse",
+    "zipfile",
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How a conversion is shown to be faithful.
+
+    `texts` are real texts of the kind that will be encoded, which int8 is also calibrated on;
+    without any, docstrings of the standard library stand in. `fidelity` is the cosine to float32
+    torch that is asked for, of the least similar text (int8: the mean over texts); None asks for
+    what the precision allows: .99999, bfloat16 .9999, int8 .997.
+    """
+
+    texts: tuple[str, ...] = ()
+    fidelity: float | None = None
+
+    def sample(self, count: int) -> list[str]:
+        """`count` of the texts (all where there are fewer), at equal steps through them, in their
+        order.
+        """
+        texts = self.texts or _docstrings()
+        return [texts[int(at)] for at in np.linspace(0, len(texts) - 1, min(count, len(texts)))]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the texts that int8 is calibrated on, or "built in"."""
+        return (
+            hashlib.sha256("\0".join(self.sample(CALIBRATED)).encode()).hexdigest()
+            if self.texts
+            else "built in"
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Cosines of a conversion's vectors to float32 torch's over `texts` texts: the least one and
+    their mean.
+    """
+
+    least: float
+    mean: float
+    texts: int
+
+    def refuse_below(self, fidelity: float | None, precision: str, what: str) -> None:
+        """Raise ModelError, with the figures, where less is reached than is asked for (None: than
+        `precision` allows).
+        """
+        bound, kind = _BOUNDS[precision]
+        bound = bound if fidelity is None else fidelity
+        reached = self.least if kind == "least" else self.mean
+        if not reached >= bound:
+            raise ModelError(
+                f"{what}: its vectors are not the model's: the {kind} cosine to float32 torch is "
+                f"{reached:.6f} on {self.texts} texts "
+                f"(least {self.least:.6f}, mean {self.mean:.6f}), wanted {bound:g}. Ask for "
+                "another precision or runtime, or for less "
+                "fidelity."
+            )
+
+
+def measure(runtime: Runtime, folder: ModelFolder, texts: Sequence[str]) -> Measured:
+    """`runtime`'s vectors beside those of torch in float32, for the same tokens without any
+    prompt.
+    """
+    from nearfield.runtimes.torch_runtime import TorchRuntime
+
+    reference, cosines = TorchRuntime.open(folder), []
+    for batch in packed_batches(
+        folder_tokeniser(folder.within(runtime.places)).tokenise(texts), runtime.batch_tokens
+    ):
+        ours, theirs = (
+            runtime.embed(batch).astype(np.float64),
+            reference.embed(batch).astype(np.float64),
+        )
+        norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+        cosines.append(
+            np.where(
+                norms > 0,
+                (ours * theirs).sum(1) / np.where(norms > 0, norms, 1),
+                (ours == theirs).all(1),
+            )
+        )
+    each = np.concatenate(cosines)
+    return Measured(float(each.min()), float(each.mean()), len(each))
+
+
+def folder_tokeniser(folder: ModelFolder) -> Tokeniser:
+    """The tokeniser of a model folder, at its contract's length."""
+    return Tokeniser.open(
+        folder.transformer, max_tokens=folder.contract.max_tokens, lower_case=folder.lower_case
+    )
+
+
+def _docstrings() -> tuple[str, ...]:
+    """Docstrings of the running Python's standard library, whole and in first paragraphs, of a few
+    words and of hundreds.
+    """
+    texts = dict[str, None]()
+    for name in _MODULES:
+        __import__(name)
+        members = inspect.getmembers(
+            sys.modules[name], lambda member: inspect.isclass(member) or inspect.isroutine(member)
+        )
+        for member_name, member in members:
+            text = "" if member_name.startswith("_") else inspect.getdoc(member) or ""
+            if len(text.split()) > 3:
+                texts[text.split("\n\n")[0]] = texts[text] = None
+    return tuple(texts)

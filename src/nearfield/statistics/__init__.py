@@ -1,0 +1,1 @@
+"""Intervals, paired tests, power and equivalence groups: numbers in, numbers out."""

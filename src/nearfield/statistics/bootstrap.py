@@ -1,0 +1,95 @@
+"""How sure a mean over queries is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from nearfield.errors import InputError
+from nearfield.statistics.finite import finite
+from nearfield.types.verdict import Estimate
+
+RESAMPLES = 10_000
+_CELLS = 4_000_000  # numbers of a block of resamples: 32 MB
+Floats = npt.NDArray[np.float64]
+
+
+def mean_interval(
+    values: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> Estimate:
+    """The mean of `values: (n,)`, one a query, and its bootstrap interval; see `mean_intervals`."""
+    row = finite(values, "value")[None, :]
+    return mean_intervals(
+        row, confidence=confidence, resamples=resamples, seed=seed, bounds=bounds
+    )[0]
+
+
+def mean_intervals(
+    values: npt.ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> list[Estimate]:
+    """The mean of each row of `values: (r, n)` and its symmetric bootstrap-t interval, cut to
+    `bounds`.
+
+    mean +- q s / sqrt(n), where q is the `confidence` quantile of |t| over resamples of the queries
+    (Hall 1988: coverage error O(n^-2)), and never less than Student's. Of the percentile, BCa,
+    bootstrap-t and Student's intervals this is the one whose coverage held on zero-inflated values,
+    from n = 30 on; for paired differences, which are tested, see `mean_differences`. All rows use
+    the same resamples, so a row's interval does not depend on the other rows. Constant values give
+    an interval of no width; a single value, which says nothing of how values differ, gives
+    `bounds`. Raises InputError for no value, and for one that is not finite.
+    """
+    table = finite(values, "value")
+    if table.shape[1] == 0:
+        raise InputError("there is no value to take a mean of; wanted at least one query")
+    means = table.mean(1)
+    centred = table - means[:, None]
+    # constant but for the mean's rounding
+    centred[np.abs(centred) <= 1e-12 * np.abs(table).max(1, initial=0.0)[:, None]] = 0.0
+    deviation = np.sqrt((centred**2).mean(1))
+    n = table.shape[1]
+    if n == 1:
+        return [Estimate(float(mean), *map(float, bounds)) for mean in means]
+    drawn = np.concatenate(
+        [_t_values(weights, centred, deviation) for weights in resampled(n, resamples, seed)]
+    )
+    student = stats.t.ppf((1 + confidence) / 2, n - 1) / np.sqrt(n - 1)
+    half = np.maximum(np.quantile(drawn, confidence, axis=0), student) * deviation
+    low, high = np.maximum(means - half, bounds[0]), np.minimum(means + half, bounds[1])
+    return [Estimate(*map(float, row)) for row in zip(means, low, high, strict=True)]
+
+
+def resampled(n: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each of n queries is drawn in each resample, in blocks (rows, n) of `resamples`
+    rows altogether.
+    """
+    generator = np.random.default_rng(seed)
+    rows = max(1, _CELLS // n)
+    for start in range(0, resamples, rows):
+        count = min(rows, resamples - start)
+        drawn = generator.integers(0, n, (count, n)) + np.arange(count)[:, None] * n
+        yield np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
+
+
+def _t_values(weights: Floats, centred: Floats, deviation: Floats) -> Floats:
+    """|resampled mean| / resampled deviation, (resamples, r); by the sample's own deviation where a
+    resample has none.
+    """
+    n = weights.shape[1]
+    mean = weights @ centred.T / n
+    variance = weights @ (centred**2).T / n - mean**2
+    scale = np.where(variance > 1e-12 * deviation**2, np.sqrt(np.maximum(variance, 0)), deviation)
+    t_values: Floats = np.abs(mean) / np.where(scale > 0, scale, 1.0)
+    return t_values

@@ -1,0 +1,80 @@
+"""The mean of paired differences: its interval, and whether it could be chance, which never
+contradict each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from nearfield.errors import InputError
+from nearfield.statistics.finite import finite
+from nearfield.statistics.randomisation import PERMUTATIONS, paired_tests
+from nearfield.types.verdict import Estimate
+
+Floats = npt.NDArray[np.float64]
+ALL_SIGNS = 13  # queries up to which every flip of signs is looked at
+
+
+def mean_difference(
+    values: npt.ArrayLike, *, bounds: tuple[float, float] = (-1.0, 1.0)
+) -> tuple[Estimate, float]:
+    """The mean of `values: (n,)`, one paired difference a query, with its interval, and its p; see
+    `mean_differences`.
+    """
+    estimates, p = mean_differences(np.asarray(values, np.float64)[None, :], bounds=bounds)
+    return estimates[0], float(p[0])
+
+
+def mean_differences(
+    differences: npt.ArrayLike, *, alpha: float = 0.05, bounds: tuple[float, float] = (-1.0, 1.0)
+) -> tuple[list[Estimate], Floats]:
+    """The mean of each row of `differences: (r, n)` with its 1 - alpha interval, cut to `bounds`,
+    and the p of `paired_tests`: (r,).
+
+    The interval is Student's, made to agree with the test: it holds 0 exactly where p is `alpha` or
+    more. Where the test sees what Student's does not, its end is that of the means which the test
+    would not reject (Hartigan 1969). From 8 queries on its coverage is as close to 1 - alpha as
+    that of the bootstrap-t, which is up to half as wide again (benchmarks/intervals.py). One query
+    gives `bounds`. Raises InputError for no query and a difference that is not finite.
+    """
+    table = finite(differences, "difference")
+    n = table.shape[1]
+    if n == 0:
+        raise InputError("there is no paired difference; wanted at least one query")
+    means, p = table.mean(1), paired_tests(table)
+    if n == 1:
+        return [Estimate(float(mean), *map(float, bounds)) for mean in means], p
+    half = stats.t.ppf(1 - alpha / 2, n - 1) * table.std(1, ddof=1) / np.sqrt(n)
+    low, high = means - half, means + half
+    chance = p >= alpha
+    low[chance], high[chance] = np.minimum(low, 0.0)[chance], np.maximum(high, 0.0)[chance]
+    for row in np.flatnonzero(~chance & (low <= 0) & (high >= 0)):
+        if means[row] > 0:
+            low[row] = _end(table[row], alpha)
+        else:
+            high[row] = -_end(-table[row], alpha)
+    low, high = np.maximum(low, bounds[0]), np.minimum(high, bounds[1])
+    return [Estimate(*map(float, row)) for row in zip(means, low, high, strict=True)], p
+
+
+def _end(differences: Floats, alpha: float) -> float:
+    """The least mean above 0 that the sign-flip test of these differences, whose mean is above 0,
+    does not reject.
+
+    A flip of signs leaves a sum as far from 0 as theirs exactly where the supposed mean lies
+    between the means of those that are flipped and of those that are not.
+    """
+    n = len(differences)
+    if n <= ALL_SIGNS:
+        flipped = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.float64)
+    else:
+        flipped = np.random.default_rng(0).integers(0, 2, (PERMUTATIONS, n)).astype(np.float64)
+    count, total = flipped.sum(1), flipped @ differences
+    some = (count > 0) & (count < n)  # none and all flipped reject no mean
+    count, total = count[some], total[some]
+    least = np.sort(np.minimum(total / count, (differences.sum() - total) / (n - count)))
+    place = int(np.ceil(alpha * len(flipped))) - int((~some).sum()) - 1
+    above = least[least > 0]
+    return float(max(least[max(place, 0)], above[0] if len(above) else 0.0))

@@ -1,0 +1,83 @@
+"""Could two systems' difference be chance?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import InputError
+from nearfield.statistics.finite import finite
+
+PERMUTATIONS = 10_000
+_CELLS = 4_000_000  # signs in a block: 32 MB
+Floats = npt.NDArray[np.float64]
+
+
+def paired_test(
+    a: npt.ArrayLike, b: npt.ArrayLike, *, permutations: int = PERMUTATIONS, seed: int = 0
+) -> float:
+    """p of the two-sided paired randomisation test that `a: (n,)` and `b: (n,)`, one value a query
+    each, differ in their mean.
+
+    Raises InputError where the lengths differ or are 0, and for a value that is not finite.
+    """
+    left, right = finite(a, "value of a"), finite(b, "value of b")
+    if left.shape != right.shape or left.size == 0:
+        raise InputError(
+            "a paired test wants the same queries on both sides, at least one; got "
+            f"{left.size} and {right.size} values"
+        )
+    return float(paired_tests((left - right)[None, :], permutations=permutations, seed=seed)[0])
+
+
+def paired_tests(
+    differences: npt.ArrayLike, *, permutations: int = PERMUTATIONS, seed: int = 0
+) -> Floats:
+    """p for each row of paired `differences: (r, n)`.
+
+    Were the systems alike, each query's difference could as well have the other sign (Fisher 1935;
+    Smucker et al. 2007 for retrieval). p is the share of sign flips whose mean is at least as far
+    from 0: over all of them where the queries that differ have at most `permutations` flips, else
+    over random ones as (count + 1) / (permutations + 1) (Phipson and Smyth 2010). All rows use the
+    same flips, so a row's p does not depend on the other rows. Raises InputError for a difference
+    that is not finite.
+    """
+    table = finite(differences, "difference")
+    p = np.ones(len(table))
+    exact = (table != 0).sum(1) <= np.log2(permutations)
+    for row in np.flatnonzero(exact):
+        p[row] = _exact(table[row][table[row] != 0])
+    sampled = table[~exact]
+    if len(sampled):
+        generator = np.random.default_rng(seed)
+        rows = max(1, _CELLS // table.shape[1])
+        counts = np.zeros(len(sampled))
+        for start in range(0, permutations, rows):
+            flips = (
+                generator.integers(0, 2, (min(rows, permutations - start), table.shape[1])) * 2.0
+                - 1.0
+            )
+            counts += _at_least_as_far(flips, sampled)
+        p[~exact] = (counts + 1) / (permutations + 1)
+    return p
+
+
+def _exact(differences: Floats) -> float:
+    n = len(differences)
+    flips = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) * 2.0 - 1.0
+    return float(_at_least_as_far(flips, differences[None, :])[0] / 2**n)
+
+
+def _at_least_as_far(flips: npt.NDArray[Any], differences: Floats) -> Floats:
+    """For each row how many flips give a sum as far from 0 as its own; sums that differ only by
+    rounding count as equal.
+    """
+    slack = 1e-9 * np.abs(differences).sum(1)
+    far: Floats = (
+        (np.abs(flips @ differences.T) >= np.abs(differences.sum(1)) - slack)
+        .sum(0)
+        .astype(np.float64)
+    )
+    return far

@@ -1,0 +1,1 @@
+"""What a step learns from: sampling, mining, teachers, held-out texts."""

@@ -1,0 +1,106 @@
+"""Texts that are encoded once as long as the weights stay the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import DOCUMENT, Role
+from nearfield.types.usage import Usage
+from nearfield.vectors.shards import text_hash
+
+Positions = npt.NDArray[np.int64]
+
+
+class EncodedOnce(Encoder[Any]):
+    """`encoder`, of which each document is encoded once until `forget` says that its weights are
+    others now.
+
+    Queries are few and are encoded whenever they are asked for, so that the time of a query can be
+    measured.
+    """
+
+    def __init__(self, encoder: Encoder[Any]) -> None:
+        self.encoder, self.contract = encoder, encoder.contract
+        self._places: dict[bytes, int] = {}
+        self._held: Embeddings | None = None
+        self._counts = np.empty((0, 2), np.int64)
+        self._usage = Usage()
+
+    @property
+    def identity(self) -> dict[str, str] | None:
+        """See Encoder.identity."""
+        return self.encoder.identity
+
+    def forget(self) -> None:
+        """Hold no document: the weights have changed, or are about to."""
+        self.__init__(self.encoder)  # type: ignore[misc]
+
+    def handed_to(self, encoder: Encoder[Any]) -> EncodedOnce:
+        """The documents so far, with `encoder`, which has the same weights, for those to come."""
+        other = EncodedOnce(encoder)
+        other._places, other._held = dict(self._places), self._held
+        other._counts, other._usage = self._counts, self._usage
+        return other
+
+    def encode(
+        self, items: Sequence[str], role: Role, *, progress: Progress = silent
+    ) -> Embeddings:
+        """See Encoder.encode. `usage.seconds` is what the encoding took, whenever it was."""
+        if role != DOCUMENT:
+            found: Embeddings = self.encoder.encode(items, role, progress=progress)
+            return found
+        hashes = [text_hash(item.encode("utf-8", "surrogatepass")) for item in items]
+        missing = {known: at for at, known in enumerate(hashes) if known not in self._places}
+        if missing or self._held is None:
+            self._add(list(missing), [items[at] for at in missing.values()], progress)
+        places = np.array([self._places[known] for known in hashes], np.int64)
+        assert self._held is not None
+        everything = len(places) == len(self._held) and bool(
+            (places == np.arange(len(places))).all()
+        )
+        chosen: Any = self._held if everything else self._held[places]
+        counts = self._counts[places]
+        kept: Embeddings = dataclasses.replace(chosen, counts=counts, usage=self._usage_of(counts))
+        return kept
+
+    def _add(self, hashes: list[bytes], texts: list[str], progress: Progress) -> None:
+        made: Embeddings = self.encoder.encode(texts, DOCUMENT, progress=progress)
+        self._places |= {known: len(self._places) + at for at, known in enumerate(hashes)}
+        self._held = made if self._held is None else type(made).join([self._held, made])
+        counts = np.zeros((len(texts), 2), np.int64) if made.counts is None else made.counts
+        self._counts = np.concatenate([self._counts, counts])
+        both = zip(dataclasses.astuple(self._usage), dataclasses.astuple(made.usage), strict=True)
+        self._usage = Usage(*(one + other for one, other in both))
+
+    def _usage_of(self, counts: Positions) -> Usage:
+        """What was read of documents with these `counts`; what is not counted for each document is
+        shared out evenly.
+        """
+        share = len(counts) / max(1, self._usage.items)
+        tokens, lost = counts.sum(0).tolist()
+        prompted, unknown, nothing = (
+            round(share * part)
+            for part in (
+                self._usage.prompt_tokens,
+                self._usage.unknown_tokens,
+                self._usage.nothing_known,
+            )
+        )
+        return Usage(
+            items=len(counts),
+            tokens=tokens,
+            truncated=int((counts[:, 1] > 0).sum()),
+            tokens_lost=lost,
+            prompt_tokens=prompted,
+            seconds=share * self._usage.seconds,
+            unknown_tokens=unknown,
+            nothing_known=nothing,
+        )

@@ -1,0 +1,218 @@
+"""From a collection to what training and its measurements need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.data.collection import Collection, Split
+from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import CollectionError
+from nearfield.index.bm25 import BM25
+from nearfield.search.retrieve import top_k
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.train.data.leakage import named, relevance_by_position, same_texts
+from nearfield.train.data.mining import hard_negatives, training_pairs_of
+from nearfield.train.data.pool import Pool, places_in, pooled_documents
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.recipe import Recipe
+from nearfield.types.progress import Progress
+from nearfield.types.role import DOCUMENT, QUERY, Role
+
+Positions = npt.NDArray[np.int64]
+POOL_DEPTH = 30
+# documents of the pool for each dev query beside the judged ones: those that rank highest are the
+# hardest
+POOL_EACH = 4
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What may be seen while tuning, encoded by the base model.
+
+    `known`: positions of the documents that no test judgement names, of whatever grade, nor one of
+    (nearly) the same text, and of train's own positives, ascending; `vectors`: one a known
+    document, in that order. `free`: those of them that no dev or test judgement names: what may be
+    a negative. `same[d]` is one number for all documents of (nearly) the same text.
+    """
+
+    collection: Collection
+    known: Positions
+    free: Positions
+    texts: Sequence[str]
+    vectors: Embeddings
+    same: Positions
+
+    def candidates(
+        self, queries: Embeddings, texts: Sequence[str], depth: int, within: Positions
+    ) -> dict[str, Positions]:
+        """The `depth` documents that each source ranks best for each query, among positions
+        `within` in the collection.
+        """
+        depth = min(depth, len(within))
+        if not depth:
+            return {source: np.empty((len(texts), 0), np.int64) for source in ("bm25", "model")}
+        rows = np.searchsorted(self.known, within)
+        by_model, _ = top_k(queries, self.vectors[rows], depth)
+        by_words, _ = BM25(self.collection.document_texts[within]).top_k(texts, depth)
+        return {
+            "bm25": np.where(by_words >= 0, within[by_words], -1),
+            "model": np.where(by_model >= 0, within[by_model], -1),
+        }
+
+
+def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Progress) -> Corpus:
+    """Encode what may be seen with `encoder` as it stands."""
+    same = np.asarray(same_texts(collection), np.int64)
+    tested, dev = (named(collection, split, same) for split in ("test", "dev"))
+    own = np.zeros(len(same), bool)
+    if "train" in collection.splits:
+        own[list(_judged(relevance_by_position(collection, collection.split("train"))))] = True
+    known = np.flatnonzero(~tested | own)
+    texts = collection.document_texts[known]
+    vectors = encoder.encode(texts, DOCUMENT, progress=progress)
+    return Corpus(collection, known, np.flatnonzero(~tested & ~dev), texts, vectors, same)
+
+
+def dev_pool(
+    encoder: Encoder[Any], corpus: Corpus, recipe: Recipe, split: Split | None = None
+) -> Pool:
+    """The queries of dev, or of the `split` that takes its place, and up to `recipe.pool`
+    documents: the judged ones and those that the base model and BM25 take for them, some for each
+    query.
+    """
+    split = split or corpus.collection.split("dev")
+    queries = encoder.encode(split.query_texts, QUERY)
+    candidates = corpus.candidates(queries, split.query_texts, POOL_DEPTH, corpus.known)
+    ids = corpus.collection.document_ids
+    judged = _judged(relevance_by_position(corpus.collection, split))
+    limit = min(recipe.pool, len(judged) + POOL_EACH * len(split.query_ids))
+    chosen = pooled_documents(judged, list(candidates.values()), corpus.known.tolist(), ids, limit)
+    texts = corpus.collection.document_texts
+    chosen_ids, chosen_texts = [ids[int(at)] for at in chosen], [texts[int(at)] for at in chosen]
+    own = places_in(chosen, split.left_out)
+    return Pool(
+        split.query_ids,
+        split.query_texts,
+        chosen_ids,
+        chosen_texts,
+        split.relevance,
+        recipe.measure,
+        own,
+    )
+
+
+def pool_size(collection: Collection, recipe: Recipe) -> int:
+    """About how many documents the dev pool has."""
+    return min(
+        recipe.pool,
+        (POOL_EACH + 1) * len(collection.split("dev").query_ids),
+        len(collection.documents),
+    )
+
+
+def mine(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> TrainingPairs:
+    """The train split's pairs with their hard negatives, as positions in the split's queries and
+    the collection's documents.
+
+    No document that a dev or test judgement names, nor a copy of one, is a negative. Raises
+    CollectionError below two pairs.
+    """
+    split = corpus.collection.split("train")
+    relevant = relevance_by_position(corpus.collection, split)
+    query, positive = training_pairs_of(relevant)
+    if len(query) < 2:
+        raise CollectionError(
+            f"{corpus.collection.name}: train has {len(query)} pairs to learn "
+            "from; wanted at least 2, and better 500"
+        )
+    vectors = encoder.encode(split.query_texts, QUERY)
+    found = corpus.candidates(vectors, split.query_texts, recipe.negatives.depth, corpus.free)
+    chosen = {
+        source: found[source][:, recipe.negatives.skip :] for source in recipe.negatives.sources
+    }
+    near = _Similarities(vectors, corpus)
+    twins = _twins(corpus.same)
+    no_negative = possible_positives(corpus.collection, split)
+    excluded = [
+        {twin for document in no_negative[at] for twin in twins[int(corpus.same[document])]}
+        for at in query.tolist()
+    ]
+    negatives = hard_negatives(
+        {source: ranked[query] for source, ranked in chosen.items()},
+        {source: near.of(query, ranked[query]) for source, ranked in chosen.items()},
+        near.of(query, positive[:, None])[:, 0],
+        excluded,
+        per_query=recipe.negatives.per_query,
+        margin=recipe.negatives.margin,
+    )
+    return TrainingPairs(query, positive, negatives)
+
+
+def training_data(
+    encoder: TextEncoder,
+    collection: Collection,
+    pairs: TrainingPairs,
+    recipe: Recipe,
+    same: Positions,
+) -> TrainingData:
+    """The pairs, and where the texts that they name are; what a step needs of them is tokenised
+    before it.
+    """
+    split, limit = collection.split("train"), recipe.schedule.max_tokens
+
+    def source(texts: Sequence[str], role: Role) -> TokenSource:
+        return TokenSource(texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=limit))
+
+    relevant = possible_positives(collection, split)
+    return TrainingData(
+        source(split.query_texts, QUERY),
+        source(collection.document_texts, DOCUMENT),
+        pairs,
+        same,
+        relevant,
+    )
+
+
+def possible_positives(collection: Collection, split: Split) -> list[set[int]]:
+    """For each query of the split what is no negative: the documents judged relevant, and its own,
+    which is the query itself.
+    """
+    own = split.own_documents.tolist()
+    return [
+        {*judged, *([at] if at >= 0 else [])}
+        for judged, at in zip(relevance_by_position(collection, split), own, strict=True)
+    ]
+
+
+def _judged(relevance: list[dict[int, int]]) -> set[int]:
+    return {document for judged in relevance for document in judged}
+
+
+def _twins(same: Positions) -> dict[int, list[int]]:
+    twins: dict[int, list[int]] = {}
+    for document, number in enumerate(same.tolist()):
+        twins.setdefault(number, []).append(document)
+    return twins
+
+
+class _Similarities:
+    """The base model's similarity of queries and known documents."""
+
+    def __init__(self, queries: Embeddings, corpus: Corpus) -> None:
+        self._queries, self._documents, self._known = queries, corpus.vectors, corpus.known
+
+    def of(self, query: Positions, documents: Positions) -> npt.NDArray[np.float32]:
+        """(n, k) similarities of query i and documents[i, j]; -inf where that is -1."""
+        near = np.full(documents.shape, -np.inf, np.float32)
+        for row, (at, found) in enumerate(zip(query, documents, strict=True)):
+            here = found >= 0
+            places = np.searchsorted(self._known, found[here])
+            near[row, here] = self._queries[at : at + 1].scores(self._documents[places])[0]
+        return near

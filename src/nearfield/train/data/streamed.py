@@ -1,0 +1,212 @@
+"""Pairs of any number as training data: their texts stay on disk, and some numbers a row are all
+that is in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nearfield.data.collection import Collection
+from nearfield.data.doctor.subject import first_of_each, sample
+from nearfield.data.doctor.words import Hashes, digests, normalised, wording
+from nearfield.data.pairs import Pairs
+from nearfield.data.texts import Texts
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import CollectionError, InputError
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.data.training_data import Positions, TokenSource, TrainingData
+from nearfield.train.recipe import Recipe
+from nearfield.types.role import DOCUMENT, QUERY, Role
+
+# rows that the doctor looks at: some of its checks hold the texts that they compare
+EXAMINED = 20_000
+HELD_OUT = ("dev", "test")
+
+
+@dataclass(frozen=True)
+class StreamedPairs:
+    """Pairs that a model is trained on while it is measured on the dev and test splits of a
+    collection.
+
+    `rows` are the pairs' positions that are learned from, and `training` the same as positions in
+    the queries and in the positives and negatives laid end to end; equal texts have one position.
+    `left_out` rows hold a query, or as their positive a relevant document, of dev or test. `same`:
+    (documents,) one number for all documents of the same text. `own`: (queries,) int64, the
+    document of the query's own text, which is no negative of it; -1 for none.
+    """
+
+    pairs: Pairs
+    training: TrainingPairs
+    same: Positions
+    own: Positions
+    left_out: int
+
+    @classmethod
+    def of(cls, pairs: Pairs, collection: Collection, *, negatives: int) -> StreamedPairs:
+        """`pairs` with up to `negatives` of each row's own, without what `collection` is measured
+        on.
+
+        What is the same is told by the texts' hashes, but for case, blanks and (of queries)
+        punctuation: near-duplicates are not found. Raises InputError where the rows have scores,
+        CollectionError where fewer than two are left.
+        """
+        if pairs.scored:
+            why = "a pair of a low score is nothing to learn from as a positive"
+            raise InputError(f"{pairs.called} has scores, and {why}; leave them out")
+        documents = Ends(pairs)
+        queries, texts = digests(map(wording, pairs.queries)), digests(map(normalised, documents))
+        asked, relevant, judged = _held_out(collection)
+        first = first_of_each(texts)
+        rows = np.flatnonzero(~np.isin(queries, asked) & ~np.isin(texts[: len(pairs)], relevant))
+        if len(rows) < 2:
+            raise CollectionError(
+                f"{pairs.called}: {len(rows)} of {len(pairs):,} pairs are left "
+                "to learn from; wanted at least 2"
+            )
+        own = documents.negatives_of(most=negatives)
+        own = np.where((own >= 0) & ~np.isin(texts[own], judged), first[own], -1)
+        training = TrainingPairs(first_of_each(queries)[rows], first[rows], own[rows])
+        alike = pc.index_in(
+            pa.array(digests(map(normalised, pairs.queries))), value_set=pa.array(texts)
+        )
+        itself: Positions = pc.fill_null(alike, -1).to_numpy().astype(np.int64)
+        return cls(pairs, training, first, itself, len(pairs) - len(rows))
+
+    @property
+    def note(self) -> str:
+        """In a sentence, what is learned from."""
+        left = (
+            (
+                f"; {self.left_out:,} more were left out because dev or test holds their query or "
+                "document"
+            )
+            if self.left_out
+            else ""
+        )
+        return (
+            f"trained on {len(self.training):,} pairs of {self.pairs.name} instead of the "
+            f"train split{left}"
+        )
+
+    def trained_queries(self) -> Sequence[str]:
+        """The queries that are learned from, each once."""
+        return self.pairs.queries[np.unique(self.training.query)]
+
+    def examined(self) -> Pairs:
+        """The pairs that the doctor looks at, evenly spaced."""
+        chosen = sample(len(self.pairs), EXAMINED)
+        return (
+            self.pairs
+            if len(chosen) == len(self.pairs)
+            else replace(self.pairs, table=self.pairs.table.take(pa.array(chosen)))
+        )
+
+    def refuse_a_teacher(self, recipe: Recipe) -> None:
+        """Raise InputError where the pairs have no negatives, whose scores beside the positive's
+        are all that a teacher says.
+        """
+        if recipe.distil.teacher and not (self.training.negatives >= 0).any():
+            raise InputError(
+                f"{self.pairs.called} has no negatives, and a teacher compares a query's "
+                "documents; give pairs with negatives, or "
+                "leave out distil.teacher"
+            )
+
+    def training_data(self, encoder: TextEncoder, *, max_tokens: int) -> TrainingData:
+        """What a run reads; texts are tokenised a step at a time."""
+
+        def source(texts: Sequence[str], role: Role) -> TokenSource:
+            return TokenSource(
+                texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=max_tokens)
+            )
+
+        relevant = RelevantOf(self.training, self.own)
+        return TrainingData(
+            source(self.pairs.queries, QUERY),
+            source(Ends(self.pairs), DOCUMENT),
+            self.training,
+            self.same,
+            relevant,
+        )
+
+
+class Ends(Sequence[str]):
+    """The positives of pairs, and after them all their negatives, read from the disk when they are
+    asked for.
+    """
+
+    def __init__(self, pairs: Pairs) -> None:
+        lists = pairs.table["negatives"]
+        self._positives = pairs.positives
+        self._negatives = Texts(
+            pa.chunked_array([chunk.flatten() for chunk in lists.chunks], pa.string())
+        )
+        self._counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy().astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self._positives) + len(self._negatives)
+
+    def __getitem__(self, at: int) -> str:  # type: ignore[override]
+        return (
+            self._positives[at]
+            if at < len(self._positives)
+            else self._negatives[at - len(self._positives)]
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self._positives, self._negatives)
+
+    def negatives_of(self, *, most: int) -> Positions:
+        """(pairs, k) the positions of the first `most` negatives of each pair, -1 where it has
+        fewer.
+        """
+        width = min(most, int(self._counts.max(initial=0)))
+        start = len(self._positives) + np.cumsum(self._counts) - self._counts
+        columns = np.arange(width)
+        found: Positions = np.where(columns < self._counts[:, None], start[:, None] + columns, -1)
+        return found
+
+
+class RelevantOf(Sequence[set[int]]):
+    """For each query, the positives of all rows that have it and the document that is the query
+    itself, found when they are asked for.
+    """
+
+    def __init__(self, pairs: TrainingPairs, own: Positions) -> None:
+        self._own = own
+        order = np.argsort(pairs.query, kind="stable")
+        self._query, self._positive = pairs.query[order], pairs.positive[order]
+
+    def __len__(self) -> int:
+        return int(self._query[-1]) + 1
+
+    def __getitem__(self, query: int) -> set[int]:  # type: ignore[override]
+        start, end = np.searchsorted(self._query, [query, query + 1])
+        own = self._own[query : query + 1]
+        return {*self._positive[start:end].tolist(), *own[own >= 0].tolist()}
+
+
+def _held_out(collection: Collection) -> tuple[Hashes, Hashes, Hashes]:
+    """Hashes of what dev and test hold: their queries, their relevant documents, and all documents
+    that they judge.
+    """
+    asked: list[Hashes] = []
+    grades: dict[str, int] = {}
+    for name in HELD_OUT:
+        split = collection.split(name)
+        asked.append(digests(map(wording, split.query_texts)))
+        for row in split.relevance.values():
+            for document, grade in row.items():
+                grades[document] = max(grade, grades.get(document, grade))
+    at = collection.document_positions(list(grades))
+    known = at >= 0
+    texts = digests(map(normalised, collection.document_texts[at[known]]))
+    relevant: npt.NDArray[np.bool_] = np.array(list(grades.values()), np.int64)[known] > 0
+    return np.concatenate(asked), texts[relevant], texts

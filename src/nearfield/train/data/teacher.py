@@ -1,0 +1,83 @@
+"""What a teacher says of the documents that a model learns from: scores of each query's positive
+and hard negatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.encoders.encoder_scorer import EncoderScorer
+from nearfield.encoders.load import load_encoder
+from nearfield.encoders.pair_scorer import PairScorer, Positions
+from nearfield.encoders.reranker import Reranker
+from nearfield.errors import ModelError
+from nearfield.formats.reranker_folder import is_reranker
+from nearfield.store.atomic import storage
+from nearfield.store.growing import GrowingFile
+from nearfield.store.run import RunFolder
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.types.progress import Progress, silent
+
+
+def open_teacher(name: str, *, device: str = "auto") -> PairScorer:
+    """The cross-encoder in the folder `name`, else the encoder of that name or folder; float32, so
+    that a run can be made again.
+    """
+    if is_reranker(Path(name)):
+        return Reranker.open(name, device=device)
+    return EncoderScorer(load_encoder(name, device=device))
+
+
+def candidates_of(pairs: TrainingPairs) -> Positions:
+    """(n, 1 + k) positions of each pair's documents, the positive first; -1 for none."""
+    return np.concatenate([pairs.positive[:, None], pairs.negatives], 1)
+
+
+def teacher_scores(
+    teacher: PairScorer,
+    pairs: TrainingPairs,
+    *,
+    queries: Sequence[str],
+    documents: Sequence[str],
+    run: RunFolder,
+    progress: Progress = silent,
+) -> npt.NDArray[np.float32]:
+    """(n, 1 + k) float32: the teacher's score of each pair's positive and negatives, 0 where there
+    is none.
+
+    They are kept in the run folder as they are made, so that an interrupted run asks again for
+    `teacher.at_once` of them at most. Raises InputError where the folder holds another teacher's,
+    ModelError where a score is not finite.
+    """
+    run.identify("teacher.json", {"teacher": teacher.name, **teacher.identity})
+    candidates = candidates_of(pairs)
+    row = candidates.shape[1] * np.dtype(np.float32).itemsize
+    path = run.path / "teacher.float32"
+    rows = max(1, teacher.at_once // candidates.shape[1])
+    done = min(path.stat().st_size // row if path.exists() else 0, len(candidates))
+    done -= (
+        done % rows if done < len(candidates) else 0
+    )  # the same pairs are asked for together, so that a score's last digits are the same
+    with storage(path):
+        file = GrowingFile(path, size=done * row)
+        try:
+            for start in range(done, len(candidates), rows):
+                some = candidates[start : start + rows]
+                scores, real = np.zeros(some.shape, np.float32), some >= 0
+                query = np.broadcast_to(pairs.query[start : start + rows, None], some.shape)
+                scores[real] = teacher.score_at(queries, documents, (query[real], some[real]))
+                if not np.isfinite(scores).all():
+                    raise ModelError(
+                        f"{teacher.name}: a score is NaN or infinite, and nothing "
+                        "can be learnt from it"
+                    )
+                file.append(scores.tobytes())
+                file.sync()
+                progress(start + len(some), len(candidates))
+        finally:
+            file.close()
+    return np.fromfile(path, np.float32).reshape(candidates.shape)

@@ -1,1 +1,0 @@
-"""Small models that take after large ones."""

@@ -1,0 +1,1 @@
+"""How weights change: step, gradient cache, loop, checkpoint, group."""

@@ -1,0 +1,93 @@
+"""What a run ran on, as far as it can change the result."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from nearfield import __version__
+from nearfield.errors import InputError, NearfieldWarning
+from nearfield.runtimes.hardware import bfloat16_in_hardware, cuda
+from nearfield.store.fingerprint import model_hash as model_hash
+from nearfield.train.engine.group import ALONE, Group
+
+
+def device_here(wanted: str, group: Group = ALONE) -> str:
+    """The device that `wanted` means here, as torch names it: for "auto" a GPU where there is one;
+    of several processes each its own.
+
+    Raises InputError for a device that torch does not know or that is not here, and for any but
+    "auto" where several processes train.
+    """
+    if group.size > 1:
+        if wanted != "auto":
+            raise InputError(
+                f"the device is {wanted!r} and {group.size} processes train, each on "
+                "its own; leave the device out"
+            )
+        return group.device
+    if wanted == "auto":
+        return "cuda" if cuda() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    # what torch raises for a name that it does not know and for a device that it lacks
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"the device {wanted!r} cannot be used: {(str(error).splitlines() or [repr(error)])[0]}"
+        ) from error
+    return wanted
+
+
+def precision_here(wanted: str, device: str = "cpu") -> str:
+    """`wanted`, or for "auto" bfloat16 where `device` multiplies it in hardware and float32 where
+    it would be slower.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.startswith("cuda"):
+        return "bfloat16" if bfloat16_in_hardware(device) else "float32"
+    able = torch.cpu.get_capabilities()
+    return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+
+
+def environment(precision: str, device: str = "cpu") -> dict[str, Any]:
+    """Versions, processor (a GPU's name where `device` is one), threads, device, and the precision
+    that `precision` means there.
+    """
+    processor = (
+        torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
+    )
+    processor = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor
+    facts: dict[str, Any] = {
+        "nearfield": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    facts |= {"processor": processor, "threads": torch.get_num_threads(), "device": device}
+    return facts | {"precision": precision_here(precision, device)}
+
+
+def same_environment(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The precision that a run was begun with and goes on with. What a run before did not note
+    counts as unchanged.
+
+    Warns with NearfieldWarning where anything else is not as it was: the result may differ in its
+    last digits.
+    """
+    differing = sorted(
+        name for name in now if name != "precision" and begun.get(name, now[name]) != now[name]
+    )
+    if differing:
+        changed = ", ".join(
+            f"{name} was {begun.get(name)} and is {now[name]}" for name in differing
+        )
+        warnings.warn(
+            f"the run goes on elsewhere ({changed}); its weights may differ in their last digits",
+            NearfieldWarning,
+            stacklevel=2,
+        )
+    return str(begun["precision"])

@@ -1,0 +1,105 @@
+"""The gradients of a loss over a batch of any size, in the memory of a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from nearfield.errors import ModelError
+from nearfield.models.heads.head import Output
+from nearfield.train.engine.group import ALONE, Group
+
+Part = TypeVar("Part")
+Made = TypeVar("Made", bound=Output)
+
+
+def cached_backward(
+    embed: Callable[[Part], Made],
+    parts: Sequence[Part],
+    loss: Callable[[Sequence[Made]], Tensor],
+    *,
+    held: int = 0,
+    group: Group = ALONE,
+) -> float:
+    """The loss of all parts' embeddings; its gradients are added to the `.grad` of whatever `embed`
+    computes with.
+
+    `embed(part)` gives the embeddings of one part, differentiable: a tensor of any shape, or a
+    tuple of two or more; `loss` takes what it gave for each part, in their order, and gives a
+    scalar. The first `held` parts keep their graph from the forward pass. The others are embedded
+    twice: once without a graph, and, when the loss's gradient at their embeddings is known, once
+    more with one, from the same random numbers; so that beside what is held one part's graph is in
+    memory. In a group, each process embeds the parts that are its own and ends with its share of
+    the gradients, which sum to the whole. Raises ModelError when the loss is no finite number. Gao
+    et al. 2021 (arXiv 2101.06983), section 3.2.
+    """
+    own = [at for at in range(len(parts)) if at % group.size == group.rank]
+    kept, again = own[:held], own[held:]
+    replay: dict[int, RandomState] = {}
+    made: dict[int, tuple[Tensor, ...]] = {}
+    for at in kept:
+        made[at] = _tensors(embed(parts[at]))
+    for at in again:
+        replay[at] = RandomState()
+        with torch.no_grad():
+            made[at] = _tensors(embed(parts[at]))
+    leaves = group.gather(
+        {at: tuple(tensor.detach() for tensor in tensors) for at, tensors in made.items()},
+        len(parts),
+    )
+    for leaf in chain.from_iterable(leaves):
+        leaf.requires_grad_()
+    value = loss([cast("Made", tensors[0] if len(tensors) == 1 else tensors) for tensors in leaves])
+    if not torch.isfinite(value):
+        raise ModelError(
+            f"the loss became {float(value.detach())}; lower schedule.rate or use "
+            "precision = 'float32'"
+        )
+    value.backward()  # type: ignore[no-untyped-call]
+    for at in kept:
+        _backward(made.pop(at), leaves[at])
+    for at in again:
+        with replay[at].again():
+            _backward(_tensors(embed(parts[at])), leaves[at])
+    return float(value.detach())
+
+
+def _tensors(made: Any) -> tuple[Tensor, ...]:
+    return made if isinstance(made, tuple) else (made,)
+
+
+def _backward(made: tuple[Tensor, ...], leaves: tuple[Tensor, ...]) -> None:
+    """Back through `made` with the gradients at `leaves`; a loss may leave some out, and all
+    weights may be frozen.
+    """
+    known = [
+        at for at, leaf in enumerate(leaves) if leaf.grad is not None and made[at].requires_grad
+    ]
+    if known:
+        torch.autograd.backward([made[at] for at in known], [leaves[at].grad for at in known])
+
+
+class RandomState:
+    """The state of torch's random numbers when this was made."""
+
+    def __init__(self) -> None:
+        used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        self._devices = list(range(torch.cuda.device_count())) if used else []
+        self._cpu, self._cuda = (
+            torch.get_rng_state(),
+            [torch.cuda.get_rng_state(device) for device in self._devices],
+        )
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Random numbers from that state on; those after the block are as if it had drawn none."""
+        with torch.random.fork_rng(self._devices):
+            torch.set_rng_state(self._cpu)
+            for device, state in zip(self._devices, self._cuda, strict=True):
+                torch.cuda.set_rng_state(state, device)
+            yield

@@ -1,0 +1,197 @@
+"""The training loop: steps, dev measurements, early stopping, and a state that a killed run goes on
+from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from nearfield.errors import InputError
+from nearfield.models.model import TextModel
+from nearfield.store.fingerprint import model_hash
+from nearfield.store.run import RunFolder
+from nearfield.train.data.ahead import ahead
+from nearfield.train.data.training_data import Batch, Material
+from nearfield.train.engine.checkpoint import (
+    Checkpoint,
+    Floats,
+    kept_weights,
+    load_checkpoint,
+    save_checkpoint,
+)
+from nearfield.train.engine.group import ALONE, Group
+from nearfield.train.engine.lora import add_lora
+from nearfield.train.engine.schedule import batches_from, measured_steps, total_steps
+from nearfield.train.engine.step import Trained, mini_tokens
+from nearfield.train.engine.trainer import Trainer, few_torch_threads
+from nearfield.train.engine.watcher import Watcher, learned_from, look
+from nearfield.train.recipe import Recipe
+from nearfield.types.progress import Progress
+
+
+def train(
+    model: Trained,
+    data: Material,
+    recipe: Recipe,
+    *,
+    run: RunFolder,
+    measure: Callable[[], Floats] | None,
+    progress: Progress,
+    before: Floats | None = None,
+    group: Group = ALONE,
+) -> dict[str, Tensor]:
+    """Train `model` in place and return the weights that are kept, by parameter name (trained
+    parameters only).
+
+    `measure()` gives dev's values, one a query, for the model as it stands, and `before` holds them
+    for the model as it is given, where they are known; see `Checkpoint` for what is kept. Without
+    `measure` the last weights are kept. A checkpoint is written after each measurement, or where it
+    would be; when one is there already, training goes on from it to the same result. Process 0 of a
+    group calls this, and the others `follow`.
+    """
+    steps, patience = total_steps(data.pairs, recipe), recipe.schedule.patience
+    marks = measured_steps(steps, recipe.schedule.evaluations)
+    trainer = Trainer(model, recipe, steps, group)
+    watcher = Watcher(steps, learned_from(len(data.pairs), len(np.unique(data.pairs.positive))))
+    state = _begin(
+        trainer, run, (lambda: before) if measure is not None and before is not None else measure
+    )
+    lead(trainer, made=state.step)
+    progress(state.step, steps)
+    with (
+        _released(model),
+        closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared,
+    ):
+        while state.step < steps and state.stale < patience:
+            started, batch = time.perf_counter(), group.agree(next(prepared))
+            loss = trainer.step(state.step + 1, batch)
+            state = state.after(state.step + 1)
+            watcher.saw(state.step, loss=loss, negatives=batch.negatives, still=trainer.still)
+            if watcher.looks(state.step):
+                look(watcher, state.step, model, batch.parts[0])
+            speed, twice = len(batch) / (time.perf_counter() - started), trainer.twice(batch)
+            row = {
+                "step": state.step,
+                "steps": steps,
+                "loss": loss,
+                "rate": trainer.rate,
+                "pairs_per_second": round(speed, 2),
+            }
+            run.log_training(row | {"tokens": batch.tokens, "embedded_twice": twice})
+            if state.step in marks:
+                state = _measured(state, measure, run, recipe)
+                save_checkpoint(run, state, trainer.trained, trainer.optimiser)
+            note = f"  {twice / batch.tokens:.0%} embedded twice (gradient cache)" if twice else ""
+            best = "" if measure is None else f"  best dev {state.peak.mean():.3f}"
+            progress(state.step, steps, f"loss {loss:.3f}  {speed:.1f} pairs/s{best}{note}")
+    group.agree(None)
+    return kept_weights(run, state)
+
+
+def lead(trainer: Trainer, *, made: int) -> None:
+    """Have the other processes of the trainer's group train along, `made` steps having been made;
+    each step is then told them.
+    """
+    group, model = trainer.group, trainer.model
+    if group.size > 1:
+        folder = model.folder.path
+        facts = {
+            "model": str(folder.resolve()),
+            "files": model_hash(folder),
+            "precision": model.precision,
+        }
+        group.agree(
+            facts
+            | {"recipe": dataclasses.asdict(trainer.recipe), "steps": trainer.steps, "made": made}
+        )
+        trainer.share()
+
+
+@contextmanager
+def _released(model: Trained) -> Iterator[None]:
+    """Whatever ends the block, what ran the model's layers in training is let go of, with its
+    memory.
+    """
+    try:
+        with few_torch_threads(model):
+            yield
+    finally:
+        model.layers = None
+
+
+_NOTHING: Batch | None = None  # what a process that follows has to say
+_NO_ORDER: dict[str, Any] | None = None
+
+
+def follow(group: Group) -> None:
+    """Train along with process 0 of `group`, in each run that it begins, until it says None where a
+    run would begin.
+
+    Raises InputError where the model that it trains is not the same here.
+    """
+    while (order := group.agree(_NO_ORDER)) is not None:
+        model = TextModel.open(order["model"], precision=order["precision"], device=group.device)
+        if model_hash(model.folder.path) != order["files"]:
+            raise InputError(
+                "holds another model than it does for the process that leads the training",
+                path=model.folder.path,
+            )
+        recipe = Recipe.of(order["recipe"])
+        add_lora(model, recipe)
+        trainer = Trainer(model, recipe, order["steps"], group)
+        trainer.share()
+        number = order["made"]
+        with _released(model):
+            while (step := group.agree(_NOTHING)) is not None:
+                number += 1
+                trainer.step(number, step)
+
+
+def prepared_steps(
+    data: Material, recipe: Recipe, model: Trained, *, after: int, group: Group = ALONE
+) -> Generator[Batch]:
+    """The steps after the first `after`, each prepared on another thread while the one before is at
+    work.
+    """
+    batches = batches_from(after, total_steps(data.pairs, recipe), data.pairs, recipe)
+    budget = mini_tokens(model, recipe)
+    return ahead(
+        data.prepare(batch, model, processes=group.size, budget=budget) for batch in batches
+    )
+
+
+def _measured(
+    state: Checkpoint, measure: Callable[[], Floats] | None, run: RunFolder, recipe: Recipe
+) -> Checkpoint:
+    """The state after dev was measured; where it is not, the weights of this step are kept."""
+    if measure is None:
+        return dataclasses.replace(state, kept_step=state.step)
+    dev = measure()
+    run.log_training({"step": state.step, "dev": float(dev.mean()), "measure": recipe.measure})
+    return state.measured(dev)
+
+
+def _begin(trainer: Trainer, run: RunFolder, measure: Callable[[], Floats] | None) -> Checkpoint:
+    """The state of the run's last checkpoint, put into the trainer; or that of a run that begins
+    here.
+    """
+    state = load_checkpoint(run, trainer.trained, trainer.optimiser)
+    if state is not None:
+        run.cut_training(state.step)
+        return state
+    state = Checkpoint(step=0, peak=np.zeros(1) if measure is None else measure(), kept_step=0)
+    known = (
+        {}
+        if measure is None
+        else {"dev": float(state.peak.mean()), "measure": trainer.recipe.measure}
+    )
+    run.restart_training({"step": 0} | known)
+    save_checkpoint(run, state, trainer.trained, trainer.optimiser)
+    return state

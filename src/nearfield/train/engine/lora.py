@@ -1,0 +1,87 @@
+"""New LoRA adapters on a model that is to be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nearfield.catalog.card import card, catalogued
+from nearfield.errors import ModelError
+from nearfield.models.lora.attached import NONE, Attached
+from nearfield.models.lora.low_rank import LowRank
+from nearfield.models.model import TextModel
+from nearfield.train.recipe import Recipe
+from nearfield.types.role import DOCUMENT, QUERY
+
+
+def add_lora(model: TextModel, recipe: Recipe) -> None:
+    """Put the adapters that the recipe asks for beside the model's weights: one for all texts, or
+    one each for queries and documents.
+
+    They change nothing yet. The same recipe puts the same numbers into them. Raises ModelError for
+    a model that has adapters of its own, for a static one, and where no layer is called as the
+    recipe's targets.
+    """
+    asked = recipe.lora
+    if not asked.rank:
+        return
+    if model.folder.static:
+        raise ModelError(
+            f"{model.contract.name}: is static, and has no layer for lora.rank "
+            f"{asked.rank}; leave [lora] out"
+        )
+    if model.adapters is not None:
+        raise ModelError(
+            f"{model.contract.name}: has adapters already; leave [lora] out to train "
+            "all, or merge one into its base first"
+        )
+    if asked.per_role and model.folder.late is not None:
+        raise ModelError(
+            f"{model.contract.name}: is a multi-vector model, whose folder holds no "
+            "adapter a role; leave lora.per_role out"
+        )
+    generator, scale = torch.Generator().manual_seed(recipe.seed), asked.alpha / asked.rank
+    roles = (DOCUMENT, QUERY) if asked.per_role else ()
+    model.folder = replace(
+        model.folder, adapters={role: model.folder.path / "adapters" / role for role in roles}
+    )
+    adapters = [
+        LowRank.fresh(
+            model.whole,
+            asked.targets,
+            rank=asked.rank,
+            scale=scale,
+            generator=generator,
+            device=model.device,
+        )
+        for _ in roles or ("all",)
+    ]
+    model.adapters = Attached(model.whole, adapters, shared=NONE if roles else 0)
+
+
+def scaled_base(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that `tuned` is averaged with so that what a new adapter adds is scaled: its
+    first matrices stay as they were tuned.
+
+    The product of averages would not be the average of the products; with the second matrix of the
+    base, 0, it is. An adapter that the base brought along has none of 0, and keeps both matrices,
+    so that the share 0 of tuned weights is the base.
+    """
+    new = {
+        name
+        for name in base
+        if name.endswith(".lora_A") and not base[f"{name.removesuffix('A')}B"].any()
+    }
+    return {name: tuned[name] if name in new else weight for name, weight in base.items()}
+
+
+def known_as(model: str) -> str:
+    """What other tools open a model by: its name on the hub where the catalog has one, else as it
+    is called here.
+    """
+    known = None if Path(model).is_dir() else catalogued(model)
+    return (card(known).hub if known else None) or model

@@ -1,0 +1,194 @@
+"""A model on its way through the steps of a run, the same in each process of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from nearfield.kernels.library import runnable
+from nearfield.models.backbones.native_layers import NativeLayers, why_not
+from nearfield.models.backbones.static_backbone import StaticTable
+from nearfield.models.device_memory import device_memory
+from nearfield.models.heads.three import ThreeHeads
+from nearfield.models.model import QUERY_WEIGHTS
+from nearfield.runtimes.hardware import bfloat16_in_hardware
+from nearfield.train.data.training_data import Batch
+from nearfield.train.engine.group import ALONE, Group
+from nearfield.train.engine.schedule import rate_at, sparsity_at
+from nearfield.train.engine.step import Trained, held_parts, training_step
+from nearfield.train.recipe import Recipe
+
+# times the rate: of a table that queries are looked up in, each weight of which few batches touch
+TABLE_RATE = 20.0
+# of the kernels, by the processor's feature that multiplies bfloat16
+_LEVELS = {"avx512_bf16": "bf16", "amx_bf16": "amx"}
+# times the rate: of a layer from a token's state to its weight that begins with no weights (see
+# docs/log.md)
+EVEN_RATE = 10.0
+
+
+class Trainer:
+    """`model` with its optimiser, on the way through `steps` steps.
+
+    What a step does depends on its number, its batch, and the weights and the optimiser's state
+    before it, and on nothing else.
+    """
+
+    def __init__(self, model: Trained, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
+        self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
+        self.trained = trainable(model, recipe)
+        model.layers = native_layers(model, recipe)
+        schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
+        groups: dict[float, list[torch.nn.Parameter]] = {}
+        own = own_rates(model)
+        for name, weight in self.trained.items():
+            groups.setdefault(own.get(name, self.scale), []).append(weight)
+        parts = [
+            # AdamW multiplies it by the rate
+            {"params": weights, "scale": scale, "weight_decay": schedule.weight_decay / scale}
+            for scale, weights in groups.items()
+        ]
+        self.optimiser = torch.optim.AdamW(parts, lr=schedule.rate, fused=True)
+        self.still = False  # whether all gradients of the last step were 0
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the step that was made last."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    def step(self, number: int, batch: Batch) -> float:
+        """Make step `number`, from 1, and return its loss. Raises ModelError as `training_step`
+        does.
+        """
+        for part in self.optimiser.param_groups:
+            part["lr"] = rate_at(number, self.steps, self.recipe) * part["scale"]
+        share = sparsity_at(number, self.steps, self.recipe)
+        with device_memory(
+            "Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, "
+            "or end what else runs on it."
+        ):
+            loss = training_step(
+                self.model,
+                batch,
+                self.recipe,
+                list(self.trained.values()),
+                sparsity=share,
+                group=self.group,
+            )
+            self.optimiser.step()
+        self.still = not any(
+            weight.grad is not None and bool(weight.grad.any())
+            for weight in reversed(self.trained.values())
+        )
+        self.optimiser.zero_grad(set_to_none=True)
+        return loss
+
+    def twice(self, batch: Batch) -> int:
+        """How many tokens of the batch this process embeds twice."""
+        own = batch.parts[self.group.rank :: self.group.size]
+        return sum(len(part.ids) for part in own[held_parts(batch, self.recipe, self.group) :])
+
+    def share(self) -> None:
+        """Take over the weights and the optimiser's state of process 0."""
+        self.group.share(list(self.trained.values()))
+        if self.group.size > 1 and self.group.agree(bool(self.optimiser.state)):
+            for weight in self.trained.values():
+                state = self.optimiser.state[weight]
+                if not state:
+                    count = torch.zeros((), device=weight.device)
+                    state |= {
+                        "step": count,
+                        "exp_avg": torch.zeros_like(weight),
+                        "exp_avg_sq": torch.zeros_like(weight),
+                    }
+                self.group.share([state[name] for name in ("step", "exp_avg", "exp_avg_sq")])
+
+
+@contextmanager
+def few_torch_threads(model: Trained) -> Iterator[None]:
+    """torch on one thread in the block, where the kernels run the layers on all of them and the
+    head is small.
+
+    What is left to torch is then many short operations, each of which would wait for the slowest
+    thread of its own: on a busy machine that is a thread without a core.
+    """
+    threads, contract = torch.get_num_threads(), getattr(model, "contract", None)
+    small = contract is None or contract.kind == "dense"
+    try:
+        if small and model.layers is not None:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:
+    """What runs the backbone's layers in training, None for torch: where `recipe` asks for it,
+    where the kernels cannot or have nothing to gain, and where not every weight of the layers is
+    trained as it stands.
+    """
+    if (
+        recipe.schedule.engine == "torch"
+        or model.adapters is not None
+        or isinstance(model.backbone, StaticTable)
+    ):
+        return None
+    best = runnable()[:1]
+    # a processor that the kernels have no instructions of: torch's products are the faster ones
+    # there
+    if best == ("plain",):
+        return None
+    # nor of its bfloat16, or only of the slower one
+    if model.precision == "bfloat16" and best != (_LEVELS.get(bfloat16_in_hardware()),):
+        return None
+    if not model.packs or why_not(model.backbone) is not None:
+        return None
+    layers = NativeLayers(model.backbone, precision=model.precision)
+    return layers if all(weight.requires_grad for weight in layers.weights) else None
+
+
+def rate_scale(model: Trained, recipe: Recipe) -> float:
+    """What the recipe's rate is multiplied by: 1, and for a static model so much that the rate is
+    `table_rate` of its vectors' root mean square. Adam's steps do not depend on the weights' size,
+    which in these tables is anything from .01 to 10 and of no meaning.
+    """
+    if not isinstance(model.backbone, StaticTable):
+        return 1.0
+    size = float(model.backbone.embeddings.detach().square().mean().sqrt())
+    return recipe.schedule.table_rate * size / recipe.schedule.rate
+
+
+def own_rates(model: Trained) -> dict[str, float]:
+    """How many times the recipe's rate some weights learn at, by name."""
+    head = getattr(model, "head", None)
+    even = isinstance(head, ThreeHeads) and head.sparse.even
+    return {QUERY_WEIGHTS: TABLE_RATE} | (
+        {f"sparse.linear.{part}": EVEN_RATE for part in ("weight", "bias")} if even else {}
+    )
+
+
+def trainable(model: Trained, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
+    """The parameters that training changes, by name; all others get requires_grad = False."""
+    if recipe.lora.rank and model.adapters is not None:
+        own: dict[str, torch.nn.Parameter] = model.adapters.parameters()
+        for name, weight in model.parameters().items():
+            weight.requires_grad_(name in own)
+        return own
+    tables = [
+        module for module in model.backbone.modules() if isinstance(module, torch.nn.Embedding)
+    ]
+    embeddings = {id(weight) for table in tables for weight in table.parameters()}
+    trained = {}
+    for name, weight in model.parameters().items():
+        frozen = recipe.schedule.freeze_embeddings and id(weight) in embeddings
+        unused = name.startswith("pooler.") or (
+            name == QUERY_WEIGHTS
+            and model.folder.queries is not None
+            and model.folder.queries.frozen
+        )
+        weight.requires_grad_(not (frozen or unused))
+        if weight.requires_grad:
+            trained[name] = weight
+    return trained

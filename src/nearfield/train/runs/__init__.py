@@ -1,0 +1,1 @@
+"""What ends in a verdict: tune, reranker, adapt, bridge, distil."""

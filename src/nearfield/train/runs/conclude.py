@@ -1,0 +1,246 @@
+"""The end of a run: the test split, touched once, and what it says."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nearfield.data.collection import Collection, Split
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import MatryoshkaWarning
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.measures import MEASURES
+from nearfield.statistics.power import queries_needed
+from nearfield.evaluate.systems import System, bm25_system, fused_system, model_systems
+from nearfield.evaluate.trained import TRAINED_ON
+from nearfield.train.runs.guard import Guard
+from nearfield.types.comparison import Comparison, Row
+from nearfield.types.contract import Contract
+from nearfield.types.progress import Progress
+from nearfield.types.ranking import Ranking
+from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Verdict
+
+ALPHA = 0.05
+SHOWN, RANKS = 5, 5  # queries that gained or lost most, and results of each
+BASE, TUNED = "base", "tuned"
+STORED = {"dense": ("float32", "int8", "binary"), "multi-vector": ("float32", "int8", "binary")}
+TERMS_STORED = ("float32", "float16")  # of the other kinds
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """Everything that the test split gave: `comparison` of whole vectors with the baselines,
+    `storage` over dims and storage types.
+    """
+
+    comparison: Comparison
+    storage: Comparison
+    queries: list[dict[str, Any]]
+    examples: list[dict[str, Any]]
+
+
+def cuts(contract: Contract, trained: Sequence[int]) -> list[int]:
+    """The dims that are measured: the whole vector and the Matryoshka dims, or else halves of it
+    down to 64; none where embeddings are not dense.
+    """
+    if contract.kind != "dense":
+        return []
+    if trained:
+        return sorted({contract.dim, *trained}, reverse=True)
+    return [contract.dim, *(half for half in (256, 128, 64) if half < contract.dim)]
+
+
+def measure_test(
+    base: Encoder,
+    tuned: Encoder,
+    split: Split,
+    *,
+    name: str,
+    measure: str,
+    dims: Sequence[int],
+    progress: Progress,
+) -> Conclusion:
+    """Both models at every dim and storage type, BM25, and BM25 fused with the base, on the test
+    split.
+
+    Of a model of several kinds the fused score is what the verdict is on; each kind alone stands
+    beside it.
+    """
+    count = len(split.collection.document_ids)
+
+    storages = STORED.get(base.contract.kind, TERMS_STORED)
+
+    def encode(encoder: Encoder, called: str, start: int) -> list[System]:
+        def both(done: int, total: int, note: str = "") -> None:
+            progress(start + done, 2 * count, called)
+
+        return model_systems(
+            encoder, split, name=called, dims=dims, storages=storages, progress=both
+        )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatryoshkaWarning)  # the table of dims shows what they cost
+        before, after = encode(base, name, 0), encode(tuned, f"{name} {TUNED}", count)
+    lexical = bm25_system(split)
+    plain_before, plain_after = (
+        replace(before[0], name=name),
+        replace(after[0], name=f"{name} {TUNED}"),
+    )
+    fused = fused_system(lexical, plain_before, name=f"{name} + bm25 (fused)")
+    measures = tuple(dict.fromkeys((measure, *MEASURES)))
+    systems = [lexical, plain_before, *_heads(before), fused, plain_after, *_heads(after)]
+    seen = (TRAINED_ON,)  # the run has refused them before it began, or was allowed to go on
+    comparison = compare(systems, split, measure=measure, measures=measures, allow=seen)
+    queries = _queries(comparison, split, plain_before, plain_after)
+    return Conclusion(
+        comparison=comparison,
+        storage=compare(
+            [*_called(before, BASE), *_called(after, TUNED)],
+            split,
+            measure=measure,
+            measures=(measure,),
+            allow=seen,
+        ),
+        queries=queries,
+        examples=_examples(queries, split, plain_before.ranking, plain_after.ranking),
+    )
+
+
+def _called(systems: Sequence[System], model: str) -> list[System]:
+    return [
+        replace(
+            each,
+            name=model + each.name.removeprefix(each.model),
+            model=model,
+            notes=(),
+            deviations=(),
+        )
+        for each in systems
+    ]
+
+
+def _heads(systems: Sequence[System]) -> list[System]:
+    """What a model of several kinds finds by each alone, stored as its first system is."""
+    first = systems[0]
+    alike = [each for each in systems[1:] if (each.dim, each.storage) == (first.dim, first.storage)]
+    return [replace(each, name=each.name.removesuffix(f" {each.storage}")) for each in alike]
+
+
+def conclude(
+    comparison: Comparison,
+    *,
+    base: str,
+    tuned: str,
+    forgotten: Sequence[Forgotten],
+    dev_queries: int,
+) -> Verdict:
+    """The verdict on row `tuned` against row `base`: better or worse where the two-sided paired
+    test says so at 5 %. `dev_queries` is the number of queries that the tuned weights were chosen
+    by.
+    """
+    rows = {row.name: row for row in comparison.rows}
+    before, after = rows[base], rows[tuned]
+    pair = next(pair for pair in comparison.pairs if {pair.a, pair.b} == {base, tuned})
+    sign = 1.0 if pair.a == tuned else -1.0
+    low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))
+    difference = replace(pair.difference, mean=sign * pair.difference.mean, low=low, high=high)
+    outcome = NO_DIFFERENCE if pair.p >= ALPHA else BETTER if difference.mean > 0 else WORSE
+    return Verdict(
+        outcome=outcome,
+        measure=comparison.measure,
+        collection=comparison.collection,
+        split=comparison.split,
+        queries=len(comparison.query_ids),
+        baseline=before.estimate,
+        tuned=after.estimate,
+        difference=difference,
+        p=pair.p,
+        queries_needed=queries_needed(
+            [new - old for old, new in zip(before.per_query, after.per_query, strict=True)]
+        ),
+        forgotten=tuple(forgotten),
+        dev_queries=dev_queries,
+    )
+
+
+def verdict_of(held: Mapping[str, Any]) -> Verdict:
+    """A verdict from the JSON that a run folder holds."""
+    estimates = {name: Estimate(**held[name]) for name in ("baseline", "tuned", "difference")}
+    return Verdict(
+        **{**held, **estimates, "forgotten": tuple(Forgotten(**lost) for lost in held["forgotten"])}
+    )
+
+
+def forgotten(
+    guards: Sequence[Guard], before: Mapping[str, float], after: Mapping[str, float], margin: float
+) -> list[Forgotten]:
+    """What each guard lost, on the queries that the choice of the merge did not see."""
+    lost = []
+    for guard in guards:
+        values = (before[guard.name], after[guard.name])
+        lost.append(
+            Forgotten(guard.name, guard.measure, len(guard.reporting.queries), *values, margin)
+        )
+    return lost
+
+
+def _queries(
+    comparison: Comparison, split: Split, before: System, after: System
+) -> list[dict[str, Any]]:
+    rows: dict[str, Row] = {row.name: row for row in comparison.rows}
+    values = zip(
+        split.query_ids,
+        split.query_texts,
+        rows[before.name].per_query,
+        rows[after.name].per_query,
+        strict=True,
+    )
+    return [
+        {"id": key, "text": text, "before": old, "after": new} for key, text, old, new in values
+    ]
+
+
+def _examples(
+    queries: list[dict[str, Any]], split: Split, before: Ranking, after: Ranking
+) -> list[dict[str, Any]]:
+    """The queries that gained and that lost most, with both rankings; ties in the order of their
+    ids.
+    """
+    changed = sorted(
+        range(len(queries)),
+        key=lambda at: (queries[at]["after"] - queries[at]["before"], queries[at]["id"]),
+    )
+    lost = [at for at in changed[:SHOWN] if queries[at]["after"] < queries[at]["before"]]
+    gained = [
+        at for at in reversed(changed[-SHOWN:]) if queries[at]["after"] > queries[at]["before"]
+    ]
+    return [
+        queries[at]
+        | {"before_ranking": _hits(before, at, split), "after_ranking": _hits(after, at, split)}
+        for at in [*gained, *lost]
+    ]
+
+
+def _hits(ranking: Ranking, query: int, split: Split) -> list[dict[str, Any]]:
+    collection: Collection = split.collection
+    relevance = split.relevance[split.query_ids[query]]
+    hits = []
+    for document, score in zip(
+        ranking.documents[query, :RANKS].tolist(),
+        ranking.scores[query, :RANKS].tolist(),
+        strict=True,
+    ):
+        if document >= 0:
+            row = collection.documents.slice(document, 1).to_pylist()[0]
+            hits.append(
+                {
+                    "id": row["id"],
+                    "title": row["title"],
+                    "text": row["text"],
+                    "score": score,
+                    "relevance": int(relevance.get(row["id"], 0)),
+                }
+            )
+    return hits

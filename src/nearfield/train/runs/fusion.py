@@ -1,0 +1,137 @@
+"""What the score of each head counts for in the fused one, learnt from judged queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from nearfield.similarity.several import Several
+from nearfield.train.data.pool import Pool
+
+PRIOR = 3.0  # how much the present weights count for: about as that many queries (see docs/log.md)
+LEAST = 20  # queries; fewer choose nothing
+
+Weights = Mapping[str, float]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """`weights` of the heads by kind, with the mean on the pool that they reach (`dev`), and what
+    those `before` reached.
+    """
+
+    weights: dict[str, float]
+    before: float
+    dev: float
+
+
+def fit_fusion(queries: Several, documents: Several, pool: Pool) -> Fusion:
+    """The weights under which the pool's relevant documents are likeliest, both as embedded; the
+    greatest of them is 1.
+
+    A query's documents are drawn by the softmax of their fused scores, and relevant ones stand for
+    how they ought to be (ListNet's top one probability: Cao et al. 2007, equation 4), which has one
+    greatest likelihood over the weights, and one that all queries decide, however few of their
+    rankings a change of weights turns. No weight is below 0, and the present ones are the prior.
+    These stay where the measure's mean is lower with the new ones, and for fewer than LEAST
+    queries.
+    """
+    scores = {
+        kind: _finite(part.scores(documents.parts[kind])) for kind, part in queries.parts.items()
+    }
+    if pool.own is not None:
+        rows = np.flatnonzero(pool.own >= 0)
+        for own in scores.values():  # a query's own document chooses no weight
+            own[rows, pool.own[rows]] = own[rows].min(1)
+    before = pool.judged(_fused(scores, queries.fusion)).mean
+    wanted = _wanted(pool)
+    if len(wanted) >= LEAST:
+        weights = _likeliest(scores, queries.fusion, wanted)
+        dev = pool.judged(_fused(scores, weights)).mean
+        if dev >= before:
+            return Fusion(weights, before, dev)
+    return Fusion(dict(queries.fusion), before, before)
+
+
+def _likeliest(
+    scores: Mapping[str, npt.NDArray[np.float32]], present: Weights, wanted: Mapping[int, Floats]
+) -> dict[str, float]:
+    """The weights of the least cross-entropy of the softmax and the `wanted` shares, and of the
+    least distance from the present ones' direction. Scores are taken in units of their standard
+    deviation, so that neither depends on a head's scale.
+    """
+    spread = np.array([_spread(own) for own in scores.values()])
+    rows = list(wanted)
+    each = np.stack(
+        [own[rows] / unit for own, unit in zip(scores.values(), spread, strict=True)], axis=-1
+    ).astype(np.float64)
+    target = np.stack(list(wanted.values()))
+    start = np.array([present.get(kind, 0.0) for kind in scores]) * spread
+    along = start / max(float(np.linalg.norm(start)), 1e-12)
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        shares = log_softmax(each @ weights, axis=1)
+        off = weights - (weights @ along) * along
+        value = -(target * shares).sum() + PRIOR / 2 * off @ off
+        slope = np.einsum("nm,nmk->k", np.exp(shares) - target, each) + PRIOR * off
+        return float(value) / len(target), slope / len(target)
+
+    found = (
+        minimize(loss, start, jac=True, bounds=[(0.0, None)] * len(start), method="L-BFGS-B").x
+        / spread
+    )
+    if not found.max() > 0:  # no head tells anything
+        return dict(present)
+    return {
+        kind: float(f"{weight:.6g}")
+        for kind, weight in zip(scores, found / found.max(), strict=True)
+    }
+
+
+def _spread(scores: npt.NDArray[np.float32]) -> float:
+    """The scores' standard deviation; 1 where they are all the same but for rounding."""
+    found = float(scores.std(dtype=np.float64))
+    return found if found > 1e-6 * float(np.abs(scores).max(initial=0)) else 1.0
+
+
+def _wanted(pool: Pool) -> dict[int, Floats]:
+    """Of each query's row with a relevant document, what share of the probability every document of
+    the pool ought to have.
+    """
+    place = {name: at for at, name in enumerate(pool.document_ids)}
+    wanted = {}
+    for row, query in enumerate(pool.query_ids):
+        shares = np.zeros(len(place))
+        for document, grade in pool.relevance.get(query, {}).items():
+            if document in place:
+                shares[place[document]] = max(0, grade)
+        if shares.any():
+            wanted[row] = shares / shares.sum()
+    return wanted
+
+
+def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The same with the least finite score for a document that has nothing to compare, which scores
+    -inf.
+    """
+    known = np.isfinite(scores)
+    return (
+        scores
+        if known.all()
+        else np.where(known, scores, scores[known].min() if known.any() else np.float32(0))
+    )
+
+
+def _fused(
+    scores: Mapping[str, npt.NDArray[np.float32]], weights: Weights
+) -> npt.NDArray[np.float32]:
+    total: npt.NDArray[np.float32] = np.sum(
+        [np.float32(weights.get(kind, 0.0)) * own for kind, own in scores.items()], axis=0
+    )
+    return total

@@ -1,0 +1,204 @@
+"""What a tuned model must not forget: other data, measured before and after."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection as Names
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nearfield.data.collection import Collection, Split
+from nearfield.data.doctor.words import wording
+from nearfield.data.open import open_data
+from nearfield.data.pairs import Pairs
+from nearfield.data.trained_on import UNKNOWN, TrainedOn
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import InputError
+from nearfield.evaluate.scored_pairs import SPEARMAN, model_pair_scores, spearman
+from nearfield.index.bm25 import BM25
+from nearfield.train.data.pool import Pool, places_in, pooled_documents
+from nearfield.types.progress import Progress, silent
+
+LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell nothing about a margin
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """Pairs of texts with scores given by people; measured by the rank correlation of the model's
+    similarities with them.
+    """
+
+    pairs: Pairs
+
+    def mean(self, encoder: Encoder, *, progress: Progress = silent) -> float:
+        """Spearman's rank correlation with `encoder` as it stands."""
+        (system,) = model_pair_scores(encoder, self.pairs, name=self.pairs.name, progress=progress)
+        return spearman(
+            system.predicted, np.asarray(self.pairs.table["score"].to_numpy(), np.float64)
+        )
+
+    @property
+    def texts(self) -> set[str]:
+        """What is encoded to measure it."""
+        return {*self.pairs.queries, *self.pairs.positives}
+
+    @property
+    def queries(self) -> Sequence[str]:
+        """The first text of each pair."""
+        return self.pairs.queries
+
+
+@dataclass(frozen=True)
+class PooledQueries:
+    """Queries of a collection, searched in a pool of its documents."""
+
+    pool: Pool
+
+    def mean(self, encoder: Encoder, *, progress: Progress = silent) -> float:
+        """The measure's mean with `encoder` as it stands."""
+        return self.pool.scores(encoder, progress=progress).mean
+
+    @property
+    def texts(self) -> set[str]:
+        """What is encoded to measure it, but for the queries."""
+        return set(self.pool.document_texts)
+
+    @property
+    def queries(self) -> Sequence[str]:
+        """The queries' texts."""
+        return self.pool.query_texts
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One guard: `choosing` is measured when the merge is chosen, `reporting` for the verdict; they
+    share no query.
+    """
+
+    name: str
+    measure: str
+    fingerprint: str
+    choosing: PooledQueries | ScoredPairs
+    reporting: PooledQueries | ScoredPairs
+
+
+def open_guards(
+    sources: Sequence[str],
+    *,
+    measure: str,
+    limit: int,
+    tested: Names[str],
+    trained: TrainedOn = UNKNOWN,
+) -> list[Guard]:
+    """The guards at `sources`, each under a name of its own: its data's, or its path where two are
+    called the same.
+
+    `tested` are the queries of the test split; a guard does not choose with them. What the model
+    is, or will be, `trained` on guards nothing. Raises InputError for a guard given twice, and as
+    `open_guard` does.
+    """
+    unseen = {wording(text) for text in tested}
+    guards = [
+        open_guard(source, measure=measure, limit=limit, tested=unseen, trained=trained)
+        for source in sources
+    ]
+    names = [guard.name for guard in guards]
+    guards = [
+        replace(guard, name=str(source)) if names.count(guard.name) > 1 else guard
+        for guard, source in zip(guards, sources, strict=True)
+    ]
+    if len({guard.name for guard in guards}) < len(guards):
+        raise InputError(f"a guard is given twice: {', '.join(sources)}; give each once")
+    return guards
+
+
+def open_guard(
+    source: str, *, measure: str, limit: int, tested: Names[str] = (), trained: TrainedOn = UNKNOWN
+) -> Guard:
+    """The guard in a collection or in scored pairs: its dev split to choose and its test split to
+    report where it has both, else the two halves of what it has, by a hash of the query.
+
+    Queries whose wording is in `tested` are not chosen with, and those that are `trained` on are
+    left out. Raises InputError where that leaves fewer than ten of either.
+    """
+    data = open_data(source)
+    if isinstance(data, Pairs):
+        return _scored_guard(data, source, tested, trained)
+    names = data.splits
+    if {"dev", "test"} <= set(names):
+        parts = [data.split("dev"), data.split("test")]
+    else:
+        whole = data.split("test" if "test" in names else names[-1] if names else "test")
+        parts = [whole.part(rows) for rows in _halves(whole.query_texts)]
+    parts[0] = parts[0].part(
+        [row for row, text in enumerate(parts[0].query_texts) if wording(text) not in tested]
+    )
+    parts = [part.part(np.flatnonzero(~trained.seen(part.query_texts)).tolist()) for part in parts]
+    for part in parts:
+        _enough(len(part.query_ids), source)
+    pools = [PooledQueries(_pool(data, part, measure=measure, limit=limit)) for part in parts]
+    return Guard(data.name, measure, data.fingerprint, *pools)
+
+
+def guard_values(
+    guards: Sequence[Guard],
+    encoder: Encoder,
+    *,
+    reporting: bool = False,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Each guard's mean with `encoder` as it stands, by the guard's name."""
+    parts = {guard.name: guard.reporting if reporting else guard.choosing for guard in guards}
+    return {name: part.mean(encoder, progress=progress) for name, part in parts.items()}
+
+
+def _scored_guard(data: Pairs, source: str, tested: Names[str], trained: TrainedOn) -> Guard:
+    if not data.scored:
+        raise InputError(
+            "holds pairs without scores; give the file they came from, which opens as a collection",
+            path=source,
+        )
+    queries = list(data.queries)
+    seen = trained.seen(queries)
+    choosing, reporting = ([row for row in rows if not seen[row]] for rows in _halves(queries))
+    parts = []
+    for rows in ([row for row in choosing if wording(queries[row]) not in tested], reporting):
+        _enough(len(rows), source)
+        part = replace(data, table=data.table.take(rows))
+        if len(part.table["score"].unique()) < 2:
+            raise InputError(
+                "the scores are all the same, so nothing can be ranked by them", path=source
+            )
+        parts.append(ScoredPairs(part))
+    return Guard(data.name, SPEARMAN, data.fingerprint, *parts)
+
+
+def _halves(queries: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Rows by a hash of their query's wording, so that a query's rows go together."""
+    digests = [hashlib.sha256(wording(query).encode()).digest() for query in queries]
+    middle = sorted(digests)[len(digests) // 2] if digests else b""
+    return [at for at, digest in enumerate(digests) if digest < middle], [
+        at for at, digest in enumerate(digests) if digest >= middle
+    ]
+
+
+def _enough(count: int, source: str) -> None:
+    if count < LEAST:
+        raise InputError(
+            f"one half of the guard has {count} queries or pairs that are not in the test split "
+            f"nor trained on; wanted at least {LEAST}",
+            path=source,
+        )
+
+
+def _pool(collection: Collection, split: Split, *, measure: str, limit: int) -> Pool:
+    texts, ids = collection.document_texts, collection.document_ids
+    named = sorted({document for judged in split.relevance.values() for document in judged})
+    judged = {int(at) for at in collection.document_positions(named) if at >= 0}
+    found, _ = BM25(texts).top_k(split.query_texts, 10)
+    positions = pooled_documents(judged, [found], range(len(ids)), ids, limit)
+    texts_of, ids_of = [texts[int(at)] for at in positions], [ids[int(at)] for at in positions]
+    own = places_in(positions, split.left_out)
+    return Pool(split.query_ids, split.query_texts, ids_of, texts_of, split.relevance, measure, own)

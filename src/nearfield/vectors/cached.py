@@ -1,0 +1,169 @@
+"""What the cache holds: each model, collection, file of vectors and conversion in it, its size and
+when it was last used.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import InputError, StorageError, nearest
+from nearfield.store.atomic import storage
+from nearfield.store.fields import read_json
+from nearfield.store.home import home, models_folder
+from nearfield.vectors.vector_cache import kept_vectors
+
+
+@dataclass(frozen=True)
+class Cached:
+    """One thing in the cache.
+
+    `model` is the one that it is or was made with, "" where there is none; `about` says in words
+    what it is. `size` is in bytes, `used` in seconds since 1970: of vectors when they were last
+    used, of all else when it was made.
+    """
+
+    kind: str
+    name: str
+    model: str
+    about: str
+    path: Path
+    size: int
+    used: float
+
+    def remove(self) -> None:
+        """Remove it. A process that has it open keeps what it has until it ends. Raises
+        StorageError where that fails.
+        """
+        with storage(self.path):
+            if self.path.is_dir():
+                shutil.rmtree(self.path)
+                return
+            for end in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+
+
+def cached(kinds: Sequence[str] = ()) -> list[Cached]:
+    """What there is of these kinds (all of KINDS by default), the largest of each kind first.
+
+    Raises InputError for an unknown kind.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError(
+                f"the cache holds no {kind!r}; wanted some of "
+                f"{', '.join(KINDS)}.{nearest(kind, KINDS)}"
+            )
+    return [
+        item
+        for kind, find in KINDS.items()
+        if kind in (kinds or KINDS)
+        for item in sorted(find(), key=lambda item: -item.size)
+    ]
+
+
+def _vectors() -> Iterator[Cached]:
+    for kept in kept_vectors():
+        try:
+            facts = kept.facts()
+        except StorageError:
+            facts = {}
+        model = facts.get("model") or facts.get("files", "")[:12]
+        about = _vectors_in_words(facts) if facts else "damaged"
+        yield Cached("vectors", kept.path.stem, model, about, kept.path, kept.size, kept.used)
+
+
+def _vectors_in_words(facts: Mapping[str, str]) -> str:
+    prompt = f", prompt {facts['prompt']!r}" if facts.get("prompt") else ""
+    ran = " ".join(facts[name] for name in ("runtime", "precision") if name in facts)
+    kind = f"{facts['kind']} " if "kind" in facts else ""
+    return (
+        f"{kind}vectors of {int(facts['vectors']):,} texts, {facts.get('dim', '?')} "
+        f"dimensions, {ran}{prompt}"
+    )
+
+
+def _collections() -> Iterator[Cached]:
+    for folder in _folders(home() / "collections"):
+        manifest = next(
+            (
+                file
+                for name in ("collection.json", "pairs.json")
+                if (file := folder / name).is_file()
+            ),
+            None,
+        )
+        what = "pairs" if manifest and manifest.stem == "pairs" else "a collection"
+        yield _folder("collections", folder, "", f"{what}, converted: {_fact(manifest, 'name')}")
+
+
+def _words() -> Iterator[Cached]:
+    for folder in _folders(home() / "words"):
+        name = _fact(folder / "nearfield.json", "contract", "name")
+        yield _folder("words", folder, name, "word vectors, converted")
+
+
+def _conversions() -> Iterator[Cached]:
+    places = [
+        ("", home() / "conversions"),
+        *((model.name, model / ".nearfield") for model in _folders(models_folder())),
+    ]
+    for model, place in places:
+        for folder in _folders(place):
+            yield _folder(
+                "conversions", folder, model, f"for {' '.join(folder.name.split('-')[:2])}"
+            )
+
+
+def _models() -> Iterator[Cached]:
+    for folder in _folders(models_folder()):
+        yield _folder("models", folder, folder.name, "fetched; got again when it is wanted")
+
+
+KINDS: dict[str, Callable[[], Iterator[Cached]]] = {
+    "models": _models,
+    "conversions": _conversions,
+    "vectors": _vectors,
+    "collections": _collections,
+    "words": _words,
+}
+"""What the cache holds, and what finds it."""
+
+
+def _folder(kind: str, folder: Path, model: str, about: str) -> Cached:
+    """The folder; what it holds of another kind (a model's conversions) is not counted."""
+    files = [
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and ".nearfield" not in file.relative_to(folder).parts
+    ]
+    about_files = [file.stat() for file in files]
+    used = max((about.st_mtime for about in about_files), default=folder.stat().st_mtime)
+    return Cached(
+        kind, folder.name, model, about, folder, sum(about.st_size for about in about_files), used
+    )
+
+
+def _folders(place: Path) -> list[Path]:
+    """The finished folders in `place`: what is still being written has a leading dot."""
+    return (
+        sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+        if place.is_dir()
+        else []
+    )
+
+
+def _fact(file: Path | None, *names: str) -> str:
+    """What the JSON file says under `names`, each within the one before; "unknown" where it says
+    nothing that can be read.
+    """
+    try:
+        found: Any = read_json(file) if file is not None else {}
+    except InputError:
+        return "damaged"
+    for name in names:
+        found = found.get(name, {}) if isinstance(found, dict) else {}
+    return str(found or "unknown")

@@ -1,0 +1,274 @@
+"""A stream of texts of any size to a vector folder, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace as changed
+from pathlib import Path
+from typing import Any
+
+from nearfield.data.stream import Stream
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.growing import link
+from nearfield.similarity.sparse import Sparse
+from nearfield.store.atomic import check_writable, move_folder, storage
+from nearfield.store.made_by import MadeBy
+from nearfield.types.progress import Progress, silent
+from nearfield.vectors.account import Account
+from nearfield.vectors.isolate import nothing
+from nearfield.vectors.job import IDS, Job, forget_job, replaces
+from nearfield.vectors.manifest import FILE, write_manifest
+from nearfield.vectors.pace import Pace
+from nearfield.vectors.part import PartMaker
+from nearfield.vectors.replaced import (
+    UNLESS,
+    adapter_of,
+    both_texts,
+    refuse_others_vectors,
+    say_replaced,
+)
+from nearfield.vectors.request import Request
+from nearfield.vectors.shards import BYTES, ROWS, Shard, cut_shards
+from nearfield.vectors.vector_cache import VectorCache
+
+FORMAT = 3  # of a job: raised when shards are cut or written otherwise
+
+
+def encode_to(
+    encoder: Encoder[Any],
+    stream: Stream,
+    path: str | Path,
+    request: Request = Request(),  # noqa: B008 - frozen
+    *,
+    cache: bool = True,
+    shard_rows: int = ROWS,
+    replace: bool = False,
+    progress: Progress = silent,
+) -> Account:
+    """Encode the rows of `stream` into a vector folder at `path`, which `open_embeddings` opens,
+    with a manifest of all the rows.
+
+    A row that cannot be encoded has no vector and is in the manifest as failed, with the reason.
+    What is done is on the disk after each shard, and within one every half a minute; when the
+    process is killed, the same call goes on there, and the vectors are those of a run that was not
+    killed, bit for bit where a vector does not depend on its batch, as on a processor. `cache`
+    keeps vectors by their text's hash (see `VectorCache`), so that no text is encoded again. At
+    most `shard_rows` rows are in memory at once, and as many more are read ahead. Finished vectors
+    at `path` by another model, for another role or of other texts alone are put aside for the new
+    ones only with `replace`, which a killed run remembers.
+
+    Raises StorageError where that was not asked for; InputError where the stream is empty or no row
+    can be encoded, and where an unfinished run to `path` was made from another input, model or
+    request; ContractError and ModelError as the encoder does.
+    """
+    path = Path(path)
+    refuse_other_folder(path)
+    if not replace and not replaces(path):
+        refuse_others_vectors(path, encoder, request.role, stream)
+    empty = nothing(encoder, request.role)
+    request.check(encoder.contract, empty)
+    kept = _cache(encoder, request) if cache else None
+    maker = PartMaker(encoder, request, kept, empty=empty)
+    facts = _facts(encoder, request, shard_rows)
+    shards = cut_shards(stream.rows(), most_rows=shard_rows, most_bytes=_most_bytes(encoder))
+    try:
+        with Job.opened(
+            path, facts, empty=request.cut(empty).quantise(request.first_storage), replace=replace
+        ) as job:
+            _run(job, shards, maker, progress, stream.total() or 0)
+            account = _total(job, stream)
+            _warn(account, encoder)
+            _finish(job, encoder, request, account, request.stored(empty), cached=kept is not None)
+    finally:
+        if kept is not None:
+            kept.close()
+    return account
+
+
+def refuse_other_folder(path: Path) -> None:
+    """Raise StorageError where something else than a vector folder is at `path`, or nothing can be
+    written there.
+    """
+    if (
+        path.exists()
+        and not (path / "vectors.json").is_file()
+        and not (path.is_dir() and not any(path.iterdir()))
+    ):
+        raise StorageError(
+            f"{path}: exists and is no vector folder, so that it is not replaced; "
+            "give another place with --to"
+        )
+    check_writable(path)
+
+
+def _most_bytes(encoder: Encoder[Any]) -> int:
+    """Of text a shard: a vector a token takes some hundred times its text's bytes."""
+    return BYTES if encoder.contract.kind in (Dense.kind, Sparse.kind) else BYTES // 8
+
+
+def _cache(encoder: Encoder[Any], request: Request) -> VectorCache | None:
+    identity = encoder.identity
+    if identity is None or not encoder.worth_caching:
+        return None
+    if identity.get("precision") == "int8" and identity.get("runtime") in ("openvino", "onnx"):
+        # its ranges are taken from the texts of this very input, so that another input's vectors
+        # are of another model
+        return None
+    kept = encoder.contract
+    # a role may have a map or weights of its own
+    asked = {"kind": kept.kind, "role": request.role, "prompt": kept.prompt(request.role)}
+    return VectorCache.open(identity | {"dim": str(kept.dim)} | asked, model=kept.name)
+
+
+def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str, object]:
+    """All that the vectors depend on beside the rows."""
+    cut = {"format": FORMAT, "shard_rows": shard_rows, "shard_bytes": _most_bytes(encoder)}
+    asked: dict[str, object] = {
+        "role": request.role,
+        "dim": request.dim or encoder.contract.dim,
+        "dtype": request.storage,
+    }
+    asked |= {"prompt": encoder.contract.prompt(request.role)} | (
+        {"pool_tokens": request.pool_tokens} if request.pool_tokens else {}
+    )
+    return cut | {"model": encoder.contract.name} | dict(encoder.identity or {}) | asked
+
+
+def _run(
+    job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress, total: int
+) -> None:
+    """Confirm the parts that are done and make the others."""
+    pace, confirmed, done = Pace(), 0, 0
+    resumed = len(job.marks)
+    for shard in _ahead(shards):
+        start = 0
+        while start < len(shard.rows):
+            before = done
+            part = shard.part(
+                start, pace.rows if confirmed == resumed else job.marks[confirmed].rows - done
+            )
+            start, done = start + len(part.rows), done + len(part.rows)
+            if confirmed < resumed:
+                job.confirm(confirmed, part)
+                confirmed += 1
+                continue
+            started = time.monotonic()
+            made = maker.make(
+                part, job.items, progress=_within(progress, before, len(part.rows), total)
+            )
+            job.add(part, made)
+            fresh = made.account.usage.items - made.account.cached - made.account.repeated
+            pace.took(len(part.rows), fresh, time.monotonic() - started)
+            progress(done, max(total, done) if total else 0)
+    job.confirm_end(confirmed if confirmed < resumed else len(job.marks))
+
+
+def _within(progress: Progress, before: int, rows: int, of: int) -> Progress:
+    """The progress of one shard of `rows` rows after `before` of all `of`: its texts that are in no
+    cache are what takes time.
+    """
+
+    def show(done: int, total: int, note: str = "") -> None:
+        progress(before + done * rows // max(1, total), max(of, before + rows) if of else 0, note)
+
+    return show
+
+
+def _ahead(shards: Iterator[Shard]) -> Iterator[Shard]:
+    """The same shards, each read on another thread while the one before is encoded."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
+        coming = pool.submit(next, shards, None)
+        while (shard := coming.result()) is not None:
+            coming = pool.submit(next, shards, None)
+            yield shard
+
+
+def _total(job: Job, stream: Stream) -> Account:
+    account = Account()
+    for mark in job.marks:
+        account = account.plus(mark.account)
+    if not account.rows:
+        raise InputError("holds no text", path=stream.name)
+    if not account.usage.items:
+        forget_job(job.path)
+        raise InputError(
+            f"none of its {account.rows:,} rows can be encoded; the first: {account.faults[0]}",
+            path=stream.name,
+        )
+    return account
+
+
+def _warn(account: Account, encoder: Encoder[Any]) -> None:
+    """Say what a reader of the vectors must know."""
+    usage, kept = account.usage, encoder.contract
+    if account.empty:
+        message = (
+            f"{account.empty:,} of {usage.items:,} texts are empty (the first is "
+            f"{account.first_empty}); their vectors tell nothing"
+        )
+        warnings.warn(message, NearfieldWarning, stacklevel=3)
+    if usage.truncated:
+        message = (
+            f"{kept.name} reads {kept.max_tokens} tokens: {usage.truncated:,} of "
+            f"{usage.items:,} texts were longer and lost "
+        )
+        share = usage.tokens_lost / (usage.tokens_lost + usage.tokens)
+        warnings.warn(
+            f"{message}{usage.tokens_lost:,} tokens ({share:.1%} of all)",
+            TruncationWarning,
+            stacklevel=3,
+        )
+
+
+def _finish(
+    job: Job,
+    encoder: Encoder[Any],
+    request: Request,
+    account: Account,
+    empty: Embeddings,
+    *,
+    cached: bool,
+) -> None:
+    """Make the vector folder of what the job holds, move it to its place, and remove the job.
+
+    `empty` is embeddings of no text, stored as asked for. Raises StorageError where vectors of
+    other texts alone lie there.
+    """
+    job.close()
+    stage = job.folder / "finished"
+    shutil.rmtree(stage, ignore_errors=True)
+    with storage(job.path):
+        stage.mkdir()
+        write_manifest(job.manifest(), stage / FILE)
+        link(job.folder / IDS, stage / "ids.jsonl")
+        job.arrays.move(stage, job.bounds())
+    described: Any = empty
+    changed(described, usage=account.usage).save_facts(stage, job.marks[-1].arrays)
+    identity, name = encoder.identity or {}, encoder.contract.name
+    if "files" in identity:
+        MadeBy(
+            name,
+            request.source or name,
+            identity["files"],
+            request.role,
+            adapter_of(encoder, request.role),
+        ).save(stage)
+    texts = both_texts(job.path, stage)
+    if not job.replaces and texts is not None and not texts.share_one:
+        forget_job(job.path)
+        made = "those made now are in the cache" if cached else "those made now are dropped"
+        raise StorageError(
+            f"{job.path}: holds vectors of other texts, none of this input's among "
+            f"them; {UNLESS} ({made})"
+        )
+    if texts is not None:
+        say_replaced(job.path, stage, texts)
+    move_folder(stage, job.path)
+    shutil.rmtree(job.folder, ignore_errors=True)

@@ -1,0 +1,234 @@
+"""A shard's vectors: from the cache where they are there, each distinct text encoded once else."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.growing import bounds_of
+from nearfield.types.progress import Progress, silent
+from nearfield.types.usage import Usage
+from nearfield.vectors.account import FAULTS, Account
+from nearfield.vectors.isolate import Isolated, encode_each
+from nearfield.vectors.job import Part
+from nearfield.vectors.manifest import DONE, FAILED, SCHEMA, TRUNCATED
+from nearfield.vectors.request import Request
+from nearfield.vectors.shards import Shard
+from nearfield.vectors.vector_cache import Found, VectorCache
+
+
+class PartMaker:
+    """Makes parts of shards with one encoder for one request. A `cache` that fails is done without,
+    with a warning.
+
+    `empty` is the embeddings of no text, as the encoder makes them.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder[Any],
+        request: Request,
+        cache: VectorCache | None,
+        *,
+        empty: Embeddings,
+    ) -> None:
+        self.encoder, self.request, self.cache, self.empty = encoder, request, cache, empty
+
+    def make(self, shard: Shard, first: int, *, progress: Progress = silent) -> Part:
+        """What is written of `shard`, whose first vector is number `first`.
+
+        The vectors that the model made are in the cache when this returns. Raises InputError for a
+        row that fails where the request is strict.
+        """
+        started = time.perf_counter()
+        self._refuse(next((row.fault for row in shard.rows if row.fault), ""))
+        distinct = {
+            key: at for at, key in enumerate(dict.fromkeys(key for key in shard.hashes if key))
+        }
+        held = self._held(shard, list(distinct), progress)
+        self._refuse(next((held.faults[at] for at in sorted(held.faults)), ""))
+        text = np.array([distinct.get(key, -1) for key in shard.hashes], np.int64)
+        faults = [
+            row.fault or held.faults.get(int(at), "")
+            for row, at in zip(shard.rows, text, strict=True)
+        ]
+        good = np.array([not fault for fault in faults], bool)
+        counts = np.zeros((len(shard.rows), 3), np.int64)
+        counts[good] = held.counts[text[good]]
+        stored = held.embeddings[held.places[text[good]]].quantise(self.request.first_storage)
+        account = _account(
+            shard, faults, counts, held.cached, held.unknown, time.perf_counter() - started
+        )
+        manifest = _manifest(shard, faults, counts, first)
+        ids = [row.key for row, fault in zip(shard.rows, faults, strict=True) if not fault]
+        return Part(
+            manifest,
+            stored,
+            ids,
+            account,
+            bounds_of(stored) if self.request.storage == "int8" else {},
+        )
+
+    def _refuse(self, fault: str) -> None:
+        if fault and self.request.strict:
+            raise InputError(f"{fault} (a strict run ends at the first row that cannot be encoded)")
+
+    def _held(self, shard: Shard, keys: list[bytes], progress: Progress) -> _Held:
+        """The embeddings of the texts with the hashes `keys`, from the cache where they are
+        there.
+        """
+        texts = {
+            key: row.text
+            for key, row in zip(reversed(shard.hashes), reversed(shard.rows), strict=True)
+        }
+        found = self._found(keys)
+        missing = np.setdiff1d(np.arange(len(keys)), found.items)
+        fresh = self._encode([texts[keys[at]] for at in missing], progress)
+        good = np.array([at for at in range(len(missing)) if at not in fresh.faults], np.int64)
+        self._keep([keys[missing[at]] for at in good], fresh.made, fresh.counts[good])
+        counts, places = np.zeros((len(keys), 3), np.int64), np.full(len(keys), -1, np.int64)
+        counts[found.items], counts[missing] = found.counts, fresh.counts
+        ordered = np.concatenate([found.items, missing[good]])
+        places[ordered] = np.arange(len(ordered))
+        kept = self.empty.of_records(found.records)
+        cut = self.request.cut(type(kept).join([kept, fresh.made]) if len(kept) else fresh.made)
+        faults = {int(missing[at]): why for at, why in fresh.faults.items()} | self._misfits(
+            cut, ordered
+        )
+        return _Held(cut, places, counts, faults, len(kept), fresh.unknown)
+
+    def _misfits(self, cut: Embeddings, texts: npt.NDArray[np.int64]) -> dict[int, str]:
+        """Which of the `texts` whose embeddings these are have some that the storage type cannot
+        hold, and why.
+        """
+        if self.request.storage != "float16":
+            return {}
+        greatest = np.finfo(np.float16).max
+        why = f"its vector has values that float16 cannot hold (up to {greatest:g}); keep float32"
+        return {int(texts[at]): why for at in np.flatnonzero(cut.peaks() > greatest)}
+
+    def _found(self, keys: list[bytes]) -> Found:
+        try:
+            if self.cache is not None:
+                return self.cache.find(keys)
+        except StorageError as error:
+            self._do_without(error)
+        none = np.empty(0, np.int64)
+        return Found(none, [], none.reshape(0, 3))
+
+    def _keep(self, keys: list[bytes], made: Embeddings, counts: npt.NDArray[np.int64]) -> None:
+        try:
+            if self.cache is not None and keys:
+                self.cache.add(keys, made.records(), counts)
+        except StorageError as error:
+            self._do_without(error)
+
+    def _do_without(self, error: StorageError) -> None:
+        warnings.warn(f"{error}; this run goes on without it", NearfieldWarning, stacklevel=4)
+        self.cache = None
+
+    def _encode(self, texts: list[str], progress: Progress) -> Isolated:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TruncationWarning)  # given once, for the whole run
+            return encode_each(
+                self.encoder, texts, self.request.role, empty=self.empty, progress=progress
+            )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The `embeddings` of n texts: text i's are number `places[i]` of them, -1 where it has none,
+    and then `faults` says why.
+
+    `counts`: (n, 3) int64. `cached` of them came from the cache; `unknown` tokens were left out of
+    the others.
+    """
+
+    embeddings: Embeddings
+    places: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    faults: dict[int, str]
+    cached: int
+    unknown: int
+
+
+def _account(
+    shard: Shard,
+    faults: list[str],
+    counts: npt.NDArray[np.int64],
+    cached: int,
+    unknown: int,
+    seconds: float,
+) -> Account:
+    failed = [
+        fault if row.fault else f"{row.key}: {fault}"
+        for row, fault in zip(shard.rows, faults, strict=True)
+        if fault
+    ]
+    empty = [
+        row.key
+        for row, fault in zip(shard.rows, faults, strict=True)
+        if not fault and not row.text.strip()
+    ]
+    good = len(shard.rows) - len(failed)
+    distinct = len({key for key, fault in zip(shard.hashes, faults, strict=True) if not fault})
+    read, lost, prompted = counts.sum(0).tolist()
+    return Account(
+        rows=len(shard.rows),
+        failed=len(failed),
+        empty=len(empty),
+        cached=cached,
+        repeated=good - distinct,
+        usage=Usage(
+            good,
+            read,
+            int((counts[:, 1] > 0).sum()),
+            lost,
+            prompted,
+            seconds,
+            unknown,
+            sum(
+                not fault
+                for fault, read in zip(faults, counts[:, 0].tolist(), strict=True)
+                if not read
+            ),
+        ),
+        faults=tuple(failed[:FAULTS]),
+        first_empty=empty[0] if empty else "",
+    )
+
+
+def _manifest(
+    shard: Shard, faults: list[str], counts: npt.NDArray[np.int64], first: int
+) -> pa.Table:
+    good = np.array([not fault for fault in faults], bool)
+    lost = counts[:, 1]
+    columns = {
+        "row": [row.number for row in shard.rows],
+        "id": [row.key for row in shard.rows],
+        "state": [
+            FAILED if fault else TRUNCATED if cut else DONE
+            for fault, cut in zip(faults, (lost > 0).tolist(), strict=True)
+        ],
+        "vector": pa.array(first + np.cumsum(good) - 1, mask=~good),
+        "tokens": pa.array(counts[:, 0], mask=~good),
+        "tokens_lost": pa.array(lost, mask=~good),
+        "hash": [key or None for key in shard.hashes],
+        "reason": [fault or None for fault in faults],
+    }
+    arrays = [
+        pa.array(columns[field.name], field.type)
+        if isinstance(columns[field.name], list)
+        else columns[field.name]
+        for field in SCHEMA
+    ]
+    return pa.Table.from_arrays(arrays, names=SCHEMA.names).cast(SCHEMA)

@@ -9,7 +9,7 @@ import pytest
 from tree import imported, modules
 
 LAYERS = (
-    ("errors", "extras"),
+    ("errors", "extras", "registry"),
     ("types",),
     ("store",),
     ("kernels",),

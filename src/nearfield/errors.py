@@ -1,6 +1,6 @@
 """Every error and warning that nearfield raises on purpose.
 
-NearfieldError                 anything a user can mend; the command line prints it and exits with
+NearfieldError                 anything a user can fix; the command line prints it and exits with
 code 2 ├── InputError                 a file, line, field or option is not what was wanted │   └──
 CollectionError        the data as a whole cannot be used (empty, no judged query, unknown split)
 ├── ContractError              how to use a model is unknown or contradictory, or was violated ├──
@@ -26,7 +26,7 @@ from pathlib import Path
 
 
 class NearfieldError(Exception):
-    """Anything a user can mend: says what was got, what was wanted and what to do."""
+    """Anything a user can fix: says what was got, what was wanted and what to do."""
 
 
 class InputError(NearfieldError):

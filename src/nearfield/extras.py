@@ -12,7 +12,7 @@ from nearfield.errors import MissingExtra
 def require(module: str, *, extra: str) -> ModuleType:
     """The imported `module`, which the extra named `extra` brings.
 
-    Raises MissingExtra with the pip line that mends it.
+    Raises MissingExtra with the pip line that fixes it.
     """
     try:
         return importlib.import_module(module)

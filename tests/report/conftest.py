@@ -420,7 +420,7 @@ def write_training(folder: Path, generator: np.random.Generator) -> None:
             "Keep one of each, or judge all of them.",
         ),
     ]
-    names = ("check", "severity", "count", "total", "example", "mend")
+    names = ("check", "severity", "count", "total", "example", "fix")
     write(folder, "doctor.json", [dict(zip(names, one, strict=True)) for one in doctor])
 
 

@@ -205,7 +205,7 @@ def test_other_outcomes(make_run: Callable[..., Path], tmp_path: Path) -> None:
     page = Page(render(read_run(folder)))
     assert "The tuned model is worse." in page.text
     assert "Keep the base model." in page.text
-    assert "The doctor found nothing to mend." in page.text
+    assert "The doctor found nothing to fix." in page.text
     edit(folder / "verdict.json", lambda verdict: {**verdict, "outcome": "grand"})
     with pytest.raises(InputError, match="grand"):
         render(read_run(folder))

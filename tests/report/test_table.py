@@ -66,7 +66,7 @@ def test_pairs(run_folder: Path) -> None:
 def test_findings_come_by_severity_and_markup_stays_text() -> None:
     findings = [
         Finding("note-check", "note", 1, 2, "[bold]x[/bold]\n  y", "nothing"),
-        Finding("bad-check", "error", 1, 2, "e", "mend it"),
+        Finding("bad-check", "error", 1, 2, "e", "fix it"),
     ]
     text = shown(table.findings_table(findings))
     assert text.index("bad-check") < text.index("note-check")

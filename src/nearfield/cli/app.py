@@ -54,7 +54,7 @@ UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 class Commands(TyperGroup):
     """The group of all commands: one line for each error and warning, and exit code 2 for what the
-    user can mend.
+    user can fix.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -121,7 +121,7 @@ def flowing(text: str) -> str:
 
 
 def main() -> None:
-    """Run the command line; exits with 0, with 2 after an error that the user can mend, with 130
+    """Run the command line; exits with 0, with 2 after an error that the user can fix, with 130
     when interrupted.
     """
     try:

@@ -129,7 +129,7 @@ def split(
     _written(collection, target, json=json)
     for finding in examine(collection, checks=("small-splits",)):
         err.print(
-            f"warning: {finding.example}; {finding.mend}",
+            f"warning: {finding.example}; {finding.fix}",
             style="yellow",
             markup=False,
             highlight=False,

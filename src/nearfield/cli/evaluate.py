@@ -238,7 +238,7 @@ def _examined(on: str) -> Collection | Pairs:
         if finding.severity == ERROR:
             said = (
                 f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.example}; "
-                f"{finding.mend}"
+                f"{finding.fix}"
             )
             advice = (
                 f"`nearfield data check {shlex.quote(on)}` refuses such data, with --allow "

@@ -224,7 +224,7 @@ def pairs_table(comparison: Comparison) -> RenderableType:
 def findings_table(findings: Sequence[Finding]) -> RenderableType:
     """The doctor's findings, errors first, or a line that says there are none."""
     if not findings:
-        return Text("The doctor found nothing to mend.", style="green")
+        return Text("The doctor found nothing to fix.", style="green")
     table = _table(
         "Findings",
         ("severity", "check", "affected", "example", "what to do"),
@@ -239,7 +239,7 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
             Text(finding.check),
             Text(affected),
             Text(_clamped(finding.example)),
-            Text(finding.mend),
+            Text(finding.fix),
         )
         table.add_row(*cells)
     return table

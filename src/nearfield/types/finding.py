@@ -12,7 +12,7 @@ class Finding:
     """One line of the doctor's table.
 
     `check` is the name that `--allow` takes; `severity` is error, warning or note; `count` of
-    `total` items are affected; `example` shows one of them, and `mend` says what to do.
+    `total` items are affected; `example` shows one of them, and `fix` says what to do.
     """
 
     check: str
@@ -20,4 +20,4 @@ class Finding:
     count: int
     total: int
     example: str
-    mend: str
+    fix: str

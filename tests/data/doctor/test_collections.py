@@ -343,7 +343,7 @@ def test_queries_that_are_documents_by_their_texts(plant, findings: Run) -> None
         WARNING,
         1,
     )
-    assert "id of its document" in found["queries-among-documents"].mend
+    assert "id of its document" in found["queries-among-documents"].fix
     assert "queries-among-documents" not in findings(
         plant(**planted, judgements=[("one", "other", 1, "test")])
     )

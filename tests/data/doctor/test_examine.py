@@ -17,7 +17,7 @@ from tiny_data import tiny_collection
 
 
 def finding(check: str, severity: str) -> Finding:
-    return Finding(check, severity, 1234, 5000, "an example", "mend it")
+    return Finding(check, severity, 1234, 5000, "an example", "fix it")
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -66,7 +66,7 @@ def test_the_refusal_names_each_check_its_count_and_how_to_go_on() -> None:
     with pytest.raises(DoctorRefusal) as refusal:
         refuse(found)
     message = str(refusal.value)
-    assert "leaked-queries (1,234 of 5,000): mend it" in message
+    assert "leaked-queries (1,234 of 5,000): fix it" in message
     assert message.endswith("--allow leaked-queries --allow swapped-columns")
     assert "duplicate-queries" not in message
     with pytest.raises(DoctorRefusal, match=r"--allow swapped-columns$"):

@@ -92,7 +92,7 @@ def test_a_family_that_needs_prompts_and_a_contract_without(
     found = findings(sound, model=facts(name))["missing-prompt"]
     assert found.severity == WARNING
     assert repr(prompt) in found.example
-    assert role in found.mend
+    assert role in found.fix
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_model_that_does_not_know_the_script() -> None:
     ]
     assert (found.severity, found.count, found.total) == ("warning", 12, 24)
     assert "Cyrillic 50% of the letters" in found.example
-    assert "wide of the catalog" in found.mend
+    assert "wide of the catalog" in found.fix
     assert "unread-language" not in [
         finding.check for finding in examine(Pairs.from_table(table.slice(1)), model=known)
     ]

@@ -26,14 +26,14 @@ def duplicate_documents(subject: Subject, model: ModelFacts | None) -> Finding |
         f"{subject.show_document(int(copies[0]))} equals "
         f"{subject.name_document(int(first[copies[0]]))}"
     )
-    mend = "remove the copies, or judge each copy of a positive as a positive too"
+    fix = "remove the copies, or judge each copy of a positive as a positive too"
     return Finding(
         "duplicate-documents",
         severity_of(copies, len(first)),
         len(copies),
         len(first),
         example,
-        mend,
+        fix,
     )
 
 
@@ -50,12 +50,12 @@ def near_duplicate_documents(subject: Subject, model: ModelFacts | None) -> Find
         f"{subject.show_document(second)} is {near.similarity.max():.0%} "
         f"{subject.show_document(first)}"
     )
-    mend = (
+    fix = (
         "keep one of each, or judge them alike; split with `nearfield data split` so that they "
         "fall into one split"
     )
     return Finding(
-        "near-duplicate-documents", severity_of(copies, total), len(copies), total, example, mend
+        "near-duplicate-documents", severity_of(copies, total), len(copies), total, example, fix
     )
 
 
@@ -68,8 +68,8 @@ def duplicate_queries(subject: Subject, model: ModelFacts | None) -> Finding | N
     example = (
         f"{subject.show_query(int(copies[0]))} equals {subject.name_query(int(first[copies[0]]))}"
     )
-    mend = "merge each with its copies into one query that has all their positives"
-    return Finding("duplicate-queries", WARNING, len(copies), len(first), example, mend)
+    fix = "merge each with its copies into one query that has all their positives"
+    return Finding("duplicate-queries", WARNING, len(copies), len(first), example, fix)
 
 
 def near_duplicate_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -81,7 +81,7 @@ def near_duplicate_queries(subject: Subject, model: ModelFacts | None) -> Findin
         return None
     first, second = closest(near)
     example = f"{subject.show_query(second)} is nearly {subject.show_query(first)}"
-    mend = (
+    fix = (
         "merge those that ask the same; the others hold fewer independent questions than their "
         "number says"
     )
@@ -91,7 +91,7 @@ def near_duplicate_queries(subject: Subject, model: ModelFacts | None) -> Findin
         len(np.unique(near.second)),
         len(subject.queries),
         example,
-        mend,
+        fix,
     )
 
 

@@ -55,11 +55,11 @@ def easy_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
         f"BM25 ranks a relevant document first for {len(answered) / len(asked):.0%}{among}; "
         f"{subject.show_query(int(answered[0]))}"
     )
-    mend = (
+    fix = (
         "measure on queries in other words than their documents': on these, models that find "
         "the meaning hardly differ from words"
     )
-    return Finding("easy-queries", WARNING, len(answered), len(asked), example, mend)
+    return Finding("easy-queries", WARNING, len(answered), len(asked), example, fix)
 
 
 def _answered(asked: Rows, found: Rows, queries: Rows, documents: Rows) -> Rows:

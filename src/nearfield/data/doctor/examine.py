@@ -69,7 +69,7 @@ def refuse(findings: Iterable[Finding], *, allow: Container[str] = ()) -> None:
     if not errors:
         return
     lines = [
-        f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.mend}"
+        f"{finding.check} ({finding.count:,} of {finding.total:,}): {finding.fix}"
         for finding in errors
     ]
     allowing = " ".join(f"--allow {finding.check}" for finding in errors)

@@ -27,11 +27,11 @@ def unknown_ids(subject: Subject, model: ModelFacts | None) -> Finding | None:
         "which is not there"
     )
     severity = ERROR if len(wrong) > _FEW * len(key) else WARNING
-    mend = (
+    fix = (
         "add the missing queries and documents, or remove these judgements; check that the ids "
         "were not renumbered"
     )
-    return Finding("unknown-ids", severity, len(wrong), len(key), example, mend)
+    return Finding("unknown-ids", severity, len(wrong), len(key), example, fix)
 
 
 def contradictory_judgements(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -78,12 +78,12 @@ def queries_without_positive(subject: Subject, model: ModelFacts | None) -> Find
         f"{subject.show_query(row)} has "
         f"{'judgements, none above 0' if len(refused) else 'no judgement'}"
     )
-    mend = (
+    fix = (
         "judge a relevant document for each, or remove the queries; they are neither trained "
         "on nor measured"
     )
     return Finding(
-        "queries-without-positive", severity, int((~answered).sum()), count, example, mend
+        "queries-without-positive", severity, int((~answered).sum()), count, example, fix
     )
 
 
@@ -102,12 +102,12 @@ def one_positive(subject: Subject, model: ModelFacts | None) -> Finding | None:
     queries, documents = np.unique(judged.query[rows]), np.unique(judged.document[rows])
     if len(queries) < 2 or len(np.unique(subject.document_keys[documents])) > 1:
         return None
-    mend = "give the queries positives of their own; whatever is trained on these learns nothing"
+    fix = "give the queries positives of their own; whatever is trained on these learns nothing"
     return Finding(
         "one-positive",
         ERROR,
         len(queries),
         len(queries),
         subject.show_document(int(documents[0])),
-        mend,
+        fix,
     )

@@ -54,19 +54,19 @@ def leaked_queries(subject: Subject, model: ModelFacts | None) -> Finding | None
             f"{subject.show_query(query)} is held out, and trained on as "
             f"{subject.name_query(source)} {positives}"
         )
-        mend = "remove them from the training split, or split again with `nearfield data split`"
+        fix = "remove them from the training split, or split again with `nearfield data split`"
         return Finding(
             "leaked-queries",
             ERROR if severe else WARNING,
             len(leaked),
             len(parts.held),
             example,
-            mend,
+            fix,
         )
     if len(parts.others):
         example = f"{subject.show_query(int(parts.others[0]))} is in two held-out splits"
-        mend = "keep each query in one split, or split again with `nearfield data split`"
-        return Finding("leaked-queries", WARNING, len(parts.others), len(parts.held), example, mend)
+        fix = "keep each query in one split, or split again with `nearfield data split`"
+        return Finding("leaked-queries", WARNING, len(parts.others), len(parts.held), example, fix)
     return None
 
 
@@ -85,12 +85,12 @@ def near_leaked_queries(subject: Subject, model: ModelFacts | None) -> Finding |
         f"{subject.show_query(query)} is held out; trained on with the same positive is "
         f"{subject.show_query(source)}"
     )
-    mend = (
+    fix = (
         "keep both in one split: split again with `nearfield data split`, which keeps a "
         "document's queries together"
     )
     return Finding(
-        "near-leaked-queries", WARNING, len(leaked), len(_parts(subject).held), example, mend
+        "near-leaked-queries", WARNING, len(leaked), len(_parts(subject).held), example, fix
     )
 
 
@@ -112,7 +112,7 @@ def similar_queries_across_splits(subject: Subject, model: ModelFacts | None) ->
         f"{subject.show_query(int(pairs[0, 0]))} is held out; trained on is "
         f"{subject.show_query(int(pairs[1, 0]))}"
     )
-    mend = (
+    fix = (
         "look at some: where they ask the same, keep them in one split and judge their "
         "positives alike"
     )
@@ -122,7 +122,7 @@ def similar_queries_across_splits(subject: Subject, model: ModelFacts | None) ->
         len(np.unique(pairs[0])),
         len(parts.held),
         example,
-        mend,
+        fix,
     )
 
 
@@ -146,16 +146,14 @@ def shared_documents(subject: Subject, model: ModelFacts | None) -> Finding | No
         f"{subject.show_query(query)} is held out; its positive "
         f"{subject.name_document(shared)} is trained on"
     )
-    mend = (
-        "where new documents are to be found, split again by document with `nearfield data split`"
-    )
+    fix = "where new documents are to be found, split again by document with `nearfield data split`"
     return Finding(
         "shared-documents",
         WARNING if count >= _MUCH * len(parts.held) else NOTE,
         count,
         len(parts.held),
         example,
-        mend,
+        fix,
     )
 
 

@@ -84,9 +84,9 @@ def query_is_document(subject: Subject, model: ModelFacts | None) -> Finding | N
     if not wrong:
         return None
     example = f"{subject.show_query(wrong[0][0])} equals {subject.name_document(wrong[0][1])}"
-    mend = "remove these pairs, or cut the query out of its document"
+    fix = "remove these pairs, or cut the query out of its document"
     severity = ERROR if len(wrong) >= _COPIES * len(pairs) else WARNING
-    return Finding("query-is-document", severity, len(wrong), len(pairs), example, mend)
+    return Finding("query-is-document", severity, len(wrong), len(pairs), example, fix)
 
 
 def query_in_document(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -108,8 +108,8 @@ def query_in_document(subject: Subject, model: ModelFacts | None) -> Finding | N
     if len(found) < _MOST * max(1, len(rows)):
         return None
     example = f"{subject.show_query(found[0][0])} stands in {subject.name_document(found[0][1])}"
-    mend = "cut the query out of its document where real queries are not copied from documents"
-    return Finding("query-in-document", NOTE, len(found), len(rows), example, mend)
+    fix = "cut the query out of its document where real queries are not copied from documents"
+    return Finding("query-in-document", NOTE, len(found), len(rows), example, fix)
 
 
 def _scored(subject: Subject) -> bool:

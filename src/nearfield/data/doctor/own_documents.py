@@ -33,19 +33,19 @@ def own_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
             f"{subject.show_query(other[0])} has the id of "
             f"{subject.show_document(int(own[other[0]]))}"
         )
-        mend = (
+        fix = (
             "the document is left out of its query's ranking: give the queries other ids where "
             "they are not these"
         )
-        return Finding("own-documents", WARNING, len(other), len(own), example, mend)
-    mend = "nothing: the document is left out of the ranking of its query, as BEIR does"
+        return Finding("own-documents", WARNING, len(other), len(own), example, fix)
+    fix = "nothing: the document is left out of the ranking of its query, as BEIR does"
     return Finding(
         "own-documents",
         NOTE,
         len(found),
         len(own),
         f"{subject.show_query(int(found[0]))} is a document, too",
-        mend,
+        fix,
     )
 
 
@@ -78,7 +78,7 @@ def queries_among_documents(subject: Subject, model: ModelFacts | None) -> Findi
         f"{subject.show_query(query)} is {subject.name_document(document)}, too, which is "
         "not judged relevant"
     )
-    mend = (
+    fix = (
         "give the query the id of its document, so that its rankings leave it out, or judge or "
         "remove the document"
     )
@@ -88,7 +88,7 @@ def queries_among_documents(subject: Subject, model: ModelFacts | None) -> Findi
         len(wrong),
         len(np.unique(judged.query[judged.positive])),
         example,
-        mend,
+        fix,
     )
 
 

@@ -35,9 +35,9 @@ def duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding | Non
         f"{subject.show_query(row)} with {shorten(subject.documents[row])} repeats row "
         f"{first[row] + 1}"
     )
-    mend = "remove the repeated rows; in a batch, each makes its copy's positive a negative"
+    fix = "remove the repeated rows; in a batch, each makes its copy's positive a negative"
     return Finding(
-        "duplicate-pairs", severity_of(copies, len(first)), len(copies), len(first), example, mend
+        "duplicate-pairs", severity_of(copies, len(first)), len(copies), len(first), example, fix
     )
 
 
@@ -83,11 +83,11 @@ def repeated_positives(subject: Subject, model: ModelFacts | None) -> Finding | 
         return None
     row = int(distinct[again[0]])
     example = f"{subject.show_document(row)} is also the positive of row {first[again[0]] + 1}"
-    mend = (
+    fix = (
         "mask equal positives in the batch (`nearfield tune` does), or make a collection of "
         "the pairs"
     )
-    return Finding("repeated-positives", NOTE, len(again), len(subject.documents), example, mend)
+    return Finding("repeated-positives", NOTE, len(again), len(subject.documents), example, fix)
 
 
 def positive_among_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -129,11 +129,11 @@ def no_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
     if pairs.scored or not len(without):
         return None
     if len(without) == len(counts):
-        mend = "mine hard negatives, or train on the other rows' positives alone"
+        fix = "mine hard negatives, or train on the other rows' positives alone"
         return Finding(
-            "no-negatives", NOTE, len(without), len(counts), "no row has a negative", mend
+            "no-negatives", NOTE, len(without), len(counts), "no row has a negative", fix
         )
-    mend = (
+    fix = (
         "mine negatives for these rows too, or take all negatives out, so that all rows are "
         "trained on alike"
     )
@@ -143,7 +143,7 @@ def no_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
         len(without),
         len(counts),
         subject.show_query(int(without[0])),
-        mend,
+        fix,
     )
 
 

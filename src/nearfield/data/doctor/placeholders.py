@@ -32,11 +32,11 @@ def missing_value_texts(subject: Subject, model: ModelFacts | None) -> Finding |
     judged = subject.judged
     query, document = judged.query[judged.positive], judged.document[judged.positive]
     joined = int((marked[0][query] | marked[1][document]).sum()) if len(query) else 0
-    mend = (
+    fix = (
         "leave out the rows whose text was missing, or restore it; these look like missing "
         "values that were written as words"
     )
-    return _finding("missing-value-texts", ERROR if joined > 1 else WARNING, subject, marked, mend)
+    return _finding("missing-value-texts", ERROR if joined > 1 else WARNING, subject, marked, fix)
 
 
 def printed_lists(subject: Subject, model: ModelFacts | None) -> Finding | None:
@@ -44,11 +44,11 @@ def printed_lists(subject: Subject, model: ModelFacts | None) -> Finding | None:
     now.
     """
     marked = _marked(subject, lambda column: pc.match_substring_regex(column, _LIST))
-    mend = (
+    fix = (
         "write lists as lists, in a JSON lines or Parquet file; each of these counts as one "
         "text, brackets and all"
     )
-    return _finding("printed-lists", WARNING, subject, marked, mend)
+    return _finding("printed-lists", WARNING, subject, marked, fix)
 
 
 def _marked(
@@ -71,7 +71,7 @@ def _marked(
 
 
 def _finding(
-    check: str, severity: str, subject: Subject, marked: tuple[Mask, Mask, Mask], mend: str
+    check: str, severity: str, subject: Subject, marked: tuple[Mask, Mask, Mask], fix: str
 ) -> Finding | None:
     query, document, negative = (np.flatnonzero(part) for part in marked)
     count = len(query) + len(document) + len(negative)
@@ -83,4 +83,4 @@ def _finding(
         example = f"{subject.show_document(int(document[0]))}"
     else:
         example = f"{len(negative):,} of the negatives"
-    return Finding(check, severity, count, sum(map(len, marked)), example, mend)
+    return Finding(check, severity, count, sum(map(len, marked)), example, fix)

@@ -68,11 +68,11 @@ def missing_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None
             f"{family.title} models put {prompt!r} before each {role}; the contract of "
             f"{model.contract.name} has no {role} prompt"
         )
-        mend = (
+        fix = (
             f"state the {role} prompt in the model's config_sentence_transformers.json or "
             "nearfield.json"
         )
-        return Finding("missing-prompt", WARNING, len(texts), len(texts), example, mend)
+        return Finding("missing-prompt", WARNING, len(texts), len(texts), example, fix)
     return None
 
 
@@ -97,11 +97,11 @@ def carried_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None
                     else "it is a prompt, not text"
                 )
                 example = f"{show(rows[0])} begins with {prompt!r}; {twice}"
-                mend = (
+                fix = (
                     f"cut {prompt!r} off each {role}; the model's contract says which prompt "
                     "it gets"
                 )
-                return Finding("carried-prompt", WARNING, len(rows), asked, example, mend)
+                return Finding("carried-prompt", WARNING, len(rows), asked, example, fix)
     return None
 
 

@@ -26,8 +26,8 @@ def small_splits(subject: Subject, model: ModelFacts | None) -> Finding | None:
     example = "; ".join(
         f"{name} has {count} queries and {_DECIDE[name]}" for name, count in small.items()
     )
-    mend = (
+    fix = (
         f"give each at least {ENOUGH} queries: more judged queries, or larger shares with "
         "`nearfield data split --fractions`"
     )
-    return Finding("small-splits", WARNING, sum(small.values()), sum(sizes.values()), example, mend)
+    return Finding("small-splits", WARNING, sum(small.values()), sum(sizes.values()), example, fix)

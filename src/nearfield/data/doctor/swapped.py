@@ -91,9 +91,9 @@ def swapped_columns(subject: Subject, model: ModelFacts | None) -> Finding | Non
         f"{document.questions:.0%} questions; {subject.show_query(int(queries[0]))}, "
         f"{subject.show_document(int(documents[0]))}"
     )
-    mend = "exchange the two columns (or corpus.jsonl and queries.jsonl)"
+    fix = "exchange the two columns (or corpus.jsonl and queries.jsonl)"
     return Finding(
-        "swapped-columns", ERROR, len(subject.queries), len(subject.queries), example, mend
+        "swapped-columns", ERROR, len(subject.queries), len(subject.queries), example, fix
     )
 
 
@@ -181,5 +181,5 @@ def _swapped_ids(subject: Subject) -> Finding | None:
         f"the judgements' query {query!r} is a document's id, and their document "
         f"{document!r} a query's"
     )
-    mend = "exchange the two columns of the judgements, or corpus.jsonl and queries.jsonl"
-    return Finding("swapped-columns", ERROR, int(fits.sum()), len(fits), example, mend)
+    fix = "exchange the two columns of the judgements, or corpus.jsonl and queries.jsonl"
+    return Finding("swapped-columns", ERROR, int(fits.sum()), len(fits), example, fix)

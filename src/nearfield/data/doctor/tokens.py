@@ -38,10 +38,10 @@ def truncated_texts(subject: Subject, model: ModelFacts | None) -> Finding | Non
             )
     if not lost:
         return None
-    mend = (
+    fix = (
         "cut long texts into passages of the model's length, or choose a model that reads "
         "more; these tokens of a sample are lost"
     )
     return Finding(
-        "truncated-texts", WARNING if lost >= _MUCH * total else NOTE, lost, total, example, mend
+        "truncated-texts", WARNING if lost >= _MUCH * total else NOTE, lost, total, example, fix
     )

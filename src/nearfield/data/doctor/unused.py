@@ -17,7 +17,7 @@ def unused_columns(subject: Subject, model: ModelFacts | None) -> Finding | None
         return None
     count, total = sum(len(each.names) for each in unused), sum(each.total for each in unused)
     example = f"{Path(unused[0].source).name}: {unused[0]}"
-    mend = (
+    fix = (
         "nothing, where that is meant; else name the columns that are to be used query and positive"
     )
-    return Finding("unused-columns", NOTE, count, total, example, mend)
+    return Finding("unused-columns", NOTE, count, total, example, fix)

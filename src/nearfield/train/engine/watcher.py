@@ -49,7 +49,7 @@ def refuse_copies(collection: Collection) -> None:
     if found is not None and found.severity == ERROR:
         raise CollectionError(
             f"{collection.name}: {found.example}, as in {found.count:,} of "
-            f"{found.total:,} pairs; {found.mend}"
+            f"{found.total:,} pairs; {found.fix}"
         )
 
 

@@ -4,7 +4,7 @@ BIN := .venv/bin
 INPUTS := pyproject.toml constraints.txt hatch_build.py $(wildcard src/nearfield/kernels/*.[ch]) src/nearfield/kernels/compile.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check format bench bench-environments clean
+.PHONY: demo test check docs format bench bench-environments clean
 
 demo: .venv/demo.stamp            ## compare and tune the default model on the standard library's own source, and report
 	$(BIN)/nearfield demo
@@ -17,6 +17,9 @@ check: .venv/test.stamp           ## lint, format, types, and the tests that hol
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_layers.py tests/test_surface.py tests/test_budgets.py
+
+docs: .venv/test.stamp            ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix

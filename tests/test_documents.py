@@ -1,0 +1,69 @@
+"""README and docs: every command parses, every Python block runs, every link has a target."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from nearfield.cli.app import build
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def blocks(page: Path, language: str) -> Iterator[str]:
+    """The page's fenced blocks in `language`."""
+    for found in FENCE.finditer(page.read_text(encoding="utf-8")):
+        if found.group(1) == language:
+            yield found.group(2)
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Each `nearfield ...` line of a shell block: where it stands, and its arguments."""
+    for page in PAGES:
+        for block in blocks(page, "bash"):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("nearfield "):
+                    yield f"{page.name}: {line}", shlex.split(line, comments=True)[1:]
+
+
+@pytest.fixture(scope="module")
+def application() -> click.Command:
+    return typer.main.get_command(build())
+
+
+def parse(command: click.Command, arguments: list[str], name: str) -> None:
+    """Parse the arguments as the command line would, and run nothing."""
+    context = command.make_context(name, arguments)
+    if isinstance(command, click.Group):
+        words = [*context.protected_args, *context.args]
+        assert words, f"{name} is a group; a command of it is missing"
+        found, inner, rest = command.resolve_command(context, words)
+        assert inner is not None
+        parse(inner, rest, f"{name} {found}")
+
+
+def test_there_are_commands_to_parse() -> None:
+    assert len(list(commands())) > 40
+
+
+@pytest.mark.parametrize(("place", "arguments"), list(commands()))
+def test_a_command_parses(place: str, arguments: list[str], application: click.Command) -> None:
+    if arguments[:1] == ["models"] and arguments[1:2] and arguments[1].startswith("-"):
+        return  # options of the group itself, which lists the catalog
+    parse(application, arguments, "nearfield")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_have_targets(page: Path) -> None:
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).exists()] == []

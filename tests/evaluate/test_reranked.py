@@ -115,7 +115,7 @@ def test_what_is_no_cross_encoder_is_told_before_anything_is_encoded(
     model = tiny_model(tmp_path / "model")
     result = cli("evaluate", model, "--on", collection, "--rerank", model)
     assert result.exit_code == 2
-    assert "is no cross-encoder" in result.stderr
+    assert "is not a cross-encoder" in result.stderr
     result = cli(
         "search",
         collection,

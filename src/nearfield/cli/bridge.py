@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import ALLOW, judged_split
+from nearfield.cli.opened import ALLOW
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
@@ -49,6 +49,7 @@ def bridge(
     import numpy as np
 
     from nearfield.data.open import open_collection
+    from nearfield.evaluate.judged_split import judged_split
     from nearfield.store.atomic import check_replaceable, staged_folder, write_json
     from nearfield.train.data.leakage import free_documents
     from nearfield.train.runs.bridge import BridgeRecipe

@@ -18,12 +18,8 @@ from nearfield.cli.opened import (
     DEPTH,
     KEEP_OWN,
     RERANK,
-    judged_split,
-    open_model,
-    open_reranker,
-    proof_on,
-    short_name,
 )
+from nearfield.cli.trust import TRUST
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -155,6 +151,7 @@ def evaluate(
         nearfield evaluate minilm --on pairs.csv --json
     """
     from nearfield.data.pairs import Pairs
+    from nearfield.encoders.spec import open_reranker
 
     cuts, pools = (
         Cuts(_numbers(dims, "--dims"), tuple(_items(dtype)) or ("float32",), similarity),
@@ -181,7 +178,10 @@ def evaluate(
         data, wanted = replace(data, keep_own=keep_own), _measures(measure or MAIN, measures)
         asked = _asked(data, split, on, run_folder, models)
         baselines = Baselines(
-            bm25 is not False, fuse, None if rerank is None else open_reranker(rerank), depth
+            bm25 is not False,
+            fuse,
+            None if rerank is None else open_reranker(rerank, trust_remote_code=TRUST.get()),
+            depth,
         )
         systems = _systems(models, asked, cuts, baselines, wanted, pools=pools, allow=seen)
         comparison, relevance = _compared(systems, asked, wanted, seen), asked.relevance
@@ -196,6 +196,7 @@ def compared(models: list[str], on: str, *, split: str | None = None) -> Compari
     """
     from nearfield.data.open import open_data
     from nearfield.data.pairs import Pairs
+    from nearfield.evaluate.judged_split import judged_split
 
     cuts, data = Cuts((), ("float32",), None), open_data(on)
     if isinstance(data, Pairs):
@@ -214,6 +215,7 @@ def check_data(on: str, *, split: str | None = None, models: Sequence[str] = ())
     from nearfield.data.open import open_data
     from nearfield.data.pairs import Pairs
     from nearfield.data.trained_on import TrainedOn
+    from nearfield.evaluate.judged_split import judged_split
     from nearfield.evaluate.trained import refuse_seen
 
     data = open_data(on)
@@ -375,7 +377,9 @@ def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, 
     One that is converted for its runtime is calibrated and proven on some of `texts`, those that it
     is about to encode.
     """
+    from nearfield.encoders.spec import open_model, short_name
     from nearfield.evaluate.systems import cuts_of
+    from nearfield.runtimes.proof import Proof
 
     wanted = [model for model in dict.fromkeys(models) if model not in (BM25, TFIDF)]
     short = [short_name(model) for model in wanted]
@@ -383,9 +387,10 @@ def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, 
         name if short.count(name) == 1 and name not in (BM25, TFIDF) else model
         for name, model in zip(short, wanted, strict=True)
     ]
-    proof = proof_on(texts, None)
+    proof = Proof.on(texts)
     encoders: dict[str, Encoder[Any]] = {
-        name: open_model(model, proof=proof) for name, model in zip(names, wanted, strict=True)
+        name: open_model(model, proof=proof, trust_remote_code=TRUST.get())
+        for name, model in zip(names, wanted, strict=True)
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NearfieldWarning)  # given again when the model is used
@@ -464,6 +469,7 @@ def _asked(
     """The split; raises InputError where the run files that are asked for cannot hold one of its
     ids, before anything is encoded.
     """
+    from nearfield.evaluate.judged_split import judged_split
     from nearfield.evaluate.trec import check_expressible
 
     asked = judged_split(data, split, on, models=models)

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import ALLOW, DEVICE, PRECISION, RUNTIME, judged_split, open_model, ran_by
+from nearfield.cli.opened import ALLOW, DEVICE, PRECISION, RUNTIME, ran_by
+from nearfield.cli.trust import TRUST
 
 
 def prompts(
@@ -48,13 +49,21 @@ def prompts(
             proves or refutes it"
     """
     from nearfield.data.open import open_collection
+    from nearfield.encoders.spec import open_model
     from nearfield.encoders.text import TextEncoder
     from nearfield.errors import ContractError
+    from nearfield.evaluate.judged_split import judged_split
     from nearfield.evaluate.prompts import NONE, measure_prompts
     from nearfield.report.prompts import prompts_table
 
     asked = judged_split(open_collection(on), split, on, models=[model])
-    encoder = open_model(model, runtime=runtime, precision=precision, device=device)
+    encoder = open_model(
+        model,
+        runtime=runtime,
+        precision=precision,
+        device=device,
+        trust_remote_code=TRUST.get(),
+    )
     if not isinstance(encoder, TextEncoder):
         raise ContractError(
             f"{encoder.contract.name} is a bag of words, which has no prompts to "

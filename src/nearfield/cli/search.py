@@ -21,11 +21,9 @@ from nearfield.cli.opened import (
     check_before,
     check_maker,
     files_of,
-    open_model,
-    open_reranker,
-    proof_on,
     ran_by,
 )
+from nearfield.cli.trust import TRUST
 from nearfield.types.role import DOCUMENT, QUERY
 
 if TYPE_CHECKING:
@@ -112,12 +110,20 @@ def search(
         nearfield search my-data "late delivery" --fuse --rerank ./cross-encoder --depth 50
     """
     from nearfield.data.open import open_collection
+    from nearfield.encoders.spec import open_model, open_reranker
+    from nearfield.runtimes.proof import Proof
     from nearfield.search.fuse import reciprocal_rank_fusion
 
     _check(query, model, vectors, index, recall, fuse=fuse)
     model, sure = _model(model, vectors)
     data = open_collection(collection)
-    judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
+    judge = (
+        None
+        if rerank is None
+        else open_reranker(
+            rerank, precision=precision, device=device, trust_remote_code=TRUST.get()
+        )
+    )
     wanted = k if judge is None else max(k, depth)
     reach = max(wanted, FUSED_DEPTH) if fuse else wanted
     opened = partial(
@@ -126,7 +132,8 @@ def search(
         runtime=runtime,
         precision=precision,
         device=device,
-        proof=proof_on(data.document_texts, None),
+        proof=Proof.on(data.document_texts),
+        trust_remote_code=TRUST.get(),
     )
     found = (
         {}

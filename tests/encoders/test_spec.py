@@ -1,0 +1,86 @@
+"""What a model runs on, by arguments and by what follows an @ in its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nearfield.cli.opened import ran_by
+from nearfield.encoders.spec import lasting_name, open_model, short_name, split_task
+from nearfield.errors import ContractError
+from tiny import tiny_model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "ran"),
+    [
+        ("@torch", {}, "torch float32"),
+        ("@bfloat16,torch", {}, "torch bfloat16"),
+        ("@torch,float32,cpu", {"precision": "bfloat16"}, "torch float32"),
+        ("", {"runtime": "torch", "precision": "bfloat16", "device": "cpu"}, "torch bfloat16"),
+    ],
+)
+def test_words_after_an_at_go_before_options(
+    words: str, options: dict[str, str], ran: str, tiny: Path
+) -> None:
+    assert ran_by(open_model(f"{tiny}{words}", **options)) == ran
+
+
+def test_a_folder_with_an_at_in_its_name_is_a_folder(tmp_path: Path) -> None:
+    assert open_model(str(tiny_model(tmp_path / "a@torch"))).contract.dim == 32
+
+
+def test_other_words_are_refused(tiny: Path) -> None:
+    with pytest.raises(
+        ContractError,
+        match=r"'touch' is not a runtime, precision or device; known: "
+        r".*Did you mean 'torch'",
+    ):
+        open_model(f"{tiny}@touch")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("minilm", ("minilm", None)),
+        ("minilm@torch,bfloat16", ("minilm@torch,bfloat16", None)),
+        ("a/e5@task=Find x, y @ z", ("a/e5", "Find x, y @ z")),
+        (
+            "e5@torch,task=Given a claim,\nfind = proof",
+            ("e5@torch", "Given a claim,\nfind = proof"),
+        ),
+        ("e5@task=", ("e5", "")),
+    ],
+)
+def test_a_task_is_last_and_may_hold_anything(name: str, parts: tuple[str, str | None]) -> None:
+    assert split_task(name) == parts
+
+
+def test_a_model_is_told_its_task(tmp_path: Path) -> None:
+    template = {"contract": {"templates": {"query": "find {task} : "}}}
+    folder = tiny_model(tmp_path / "told", nearfield=template)
+    model = open_model(f"{folder}@torch,task=the cat, a dog")
+    assert ran_by(model) == "torch float32"
+    assert model.contract.prompt("query") == "find the cat, a dog : "
+    assert short_name(f"{folder}@task=a/b") == "told@task=a/b"
+    assert lasting_name(f"{folder}@task=a/b") == f"{folder}@task=a/b"
+    assert (
+        open_model(f"{folder}@task={'a cat ' * 100}").contract.prompt("query").endswith("cat  : ")
+    )
+    np.testing.assert_array_equal(
+        model.encode(["rain"], "document").vectors,
+        open_model(f"{folder}@torch").encode(["rain"], "document").vectors,
+    )
+    by_hand = (
+        open_model(f"{folder}@torch").encode(["find the cat, a dog : rain"], "document").vectors
+    )
+    np.testing.assert_array_equal(model.encode(["rain"], "query").vectors, by_hand)
+    with pytest.raises(ContractError, match="takes no task in words"):
+        open_model(f"{tiny_model(tmp_path / 'plain')}@task=find it")

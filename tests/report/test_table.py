@@ -86,19 +86,6 @@ def test_the_verdict_is_words_first(verdict: Verdict) -> None:
     )
 
 
-def test_merge(run_folder: Path) -> None:
-    lines = shown(table.merge_table(read_run(run_folder).merge, measure="nDCG@10")).splitlines()
-    assert next(line for line in lines if "chosen" in line).split() == [
-        "75%",
-        ".641",
-        ".809",
-        "kept",
-        "chosen",
-    ]
-    assert lines[-1].split() == ["100%", ".646", ".795", "lost", "too", "much"]
-    assert "Merge" in shown(table.merge_table([], measure="nDCG@10"))
-
-
 def test_measures_that_were_asked_for_go_last(run_folder: Path) -> None:
     comparison = read_run(run_folder).comparison
     assert comparison

@@ -14,10 +14,10 @@ from nearfield.cli.opened import (
     FIDELITY,
     PRECISION,
     RUNTIME,
+    open_model,
     ran_by,
     running,
 )
-from nearfield.cli.trust import TRUST
 
 if TYPE_CHECKING:
     from nearfield.encoders.encoder import Encoder
@@ -96,7 +96,7 @@ def encode(
         nearfield encode colbert my-data --to vectors --pool-tokens 2 --dtype int8
     """
     from nearfield.data.stream import open_stream, stream_standard_input
-    from nearfield.encoders.spec import lasting_name, open_model
+    from nearfield.encoders.spec import lasting_name
     from nearfield.runtimes.proof import Proof
     from nearfield.vectors.encode_to import encode_to, refuse_other_folder
     from nearfield.vectors.job import restart_job
@@ -110,12 +110,7 @@ def encode(
     )
     sample = stream.sample()
     encoder = open_model(
-        model,
-        runtime=runtime,
-        precision=precision,
-        device=device,
-        proof=Proof.on(sample, fidelity),
-        trust_remote_code=TRUST.get(),
+        model, runtime=runtime, precision=precision, device=device, proof=Proof.on(sample, fidelity)
     )
     request = Request(role, dim, dtype, strict, source=lasting_name(model), pool_tokens=pool_tokens)
     if restart:

@@ -18,8 +18,9 @@ from nearfield.cli.opened import (
     DEPTH,
     KEEP_OWN,
     RERANK,
+    open_model,
+    open_reranker,
 )
-from nearfield.cli.trust import TRUST
 from nearfield.errors import InputError, NearfieldWarning
 
 if TYPE_CHECKING:
@@ -151,13 +152,19 @@ def evaluate(
         nearfield evaluate minilm --on pairs.csv --json
     """
     from nearfield.data.pairs import Pairs
-    from nearfield.encoders.spec import open_reranker
+    from nearfield.store.atomic import check_replaceable
 
     cuts, pools = (
         Cuts(_numbers(dims, "--dims"), tuple(_items(dtype)) or ("float32",), similarity),
         _numbers(pool_tokens, "--pool-tokens"),
     )
-    _check(models, fuse, run_folder)
+    if fuse and set(models) == {BM25}:
+        raise InputError(
+            "there is nothing to fuse: --fuse joins BM25 with each model, and none "
+            "is named beside it"
+        )
+    if run_folder is not None:
+        check_replaceable(run_folder, marker="comparison.json", what="folder that evaluate wrote")
     data, seen = _examined(on), allow or ()
     if isinstance(data, Pairs):
         options: dict[str, object] = {
@@ -180,7 +187,7 @@ def evaluate(
         baselines = Baselines(
             bm25 is not False,
             fuse,
-            None if rerank is None else open_reranker(rerank, trust_remote_code=TRUST.get()),
+            None if rerank is None else open_reranker(rerank),
             depth,
         )
         systems = _systems(models, asked, cuts, baselines, wanted, pools=pools, allow=seen)
@@ -254,17 +261,6 @@ def _examined(on: str) -> Collection | Pairs:
                 soft_wrap=True,
             )
     return data
-
-
-def _check(models: list[str], fuse: bool, folder: Path | None) -> None:
-    """Raise InputError for what cannot be done, before anything is opened."""
-    if fuse and set(models) == {BM25}:
-        raise InputError(
-            "there is nothing to fuse: --fuse joins BM25 with each model, and none "
-            "is named beside it"
-        )
-    if folder is not None:
-        _check_folder(folder)
 
 
 def _check_for_pairs(pairs: Pairs, models: list[str], options: Mapping[str, object]) -> None:
@@ -377,7 +373,7 @@ def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, 
     One that is converted for its runtime is calibrated and proven on some of `texts`, those that it
     is about to encode.
     """
-    from nearfield.encoders.spec import open_model, short_name
+    from nearfield.encoders.spec import short_name
     from nearfield.evaluate.systems import cuts_of
     from nearfield.runtimes.proof import Proof
 
@@ -389,8 +385,7 @@ def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, 
     ]
     proof = Proof.on(texts)
     encoders: dict[str, Encoder[Any]] = {
-        name: open_model(model, proof=proof, trust_remote_code=TRUST.get())
-        for name, model in zip(names, wanted, strict=True)
+        name: open_model(model, proof=proof) for name, model in zip(names, wanted, strict=True)
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NearfieldWarning)  # given again when the model is used
@@ -447,20 +442,6 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
             f"{option} has {wrong[0]!r}; wanted whole numbers with commas between, as 4,2,1"
         )
     return tuple(map(int, _items(text)))
-
-
-def _check_folder(folder: Path) -> None:
-    from nearfield.store.atomic import check_writable
-
-    if (
-        folder.exists()
-        and not (folder / "comparison.json").is_file()
-        and (folder.is_file() or any(folder.iterdir()))
-    ):
-        raise InputError(
-            "is there already and is no folder that evaluate wrote; give another place", path=folder
-        )
-    check_writable(folder)
 
 
 def _asked(

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nearfield.cli.trust import TRUST
 from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
     from nearfield.encoders.encoder import Encoder
+    from nearfield.encoders.pair_scorer import PairScorer
+    from nearfield.runtimes.proof import Proof
 
 RUNTIME = typer.Option(
     help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can."
@@ -36,6 +39,35 @@ ALLOW = typer.Option(
     help="trained-on: measure also on queries that a model was trained on, and mark the result."
 )
 DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
+
+
+def open_model(
+    name: str,
+    *,
+    runtime: str = "auto",
+    precision: str = "float32",
+    device: str = "auto",
+    proof: Proof | None = None,
+) -> Encoder[Any]:
+    """The encoder of this spec, which may run its folder's code where the command was told so."""
+    from nearfield.encoders import spec
+
+    return spec.open_model(
+        name,
+        runtime=runtime,
+        precision=precision,
+        device=device,
+        proof=proof,
+        trust_remote_code=TRUST.get(),
+    )
+
+
+def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> PairScorer:
+    """The reranker of this spec, which may run its folder's code where the command was told so."""
+    from nearfield.encoders import spec
+
+    trusted = TRUST.get()
+    return spec.open_reranker(name, precision=precision, device=device, trust_remote_code=trusted)
 
 
 def check_before(folder: Path, model: str) -> bool:

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import ALLOW, DEVICE, PRECISION, RUNTIME, ran_by
-from nearfield.cli.trust import TRUST
+from nearfield.cli.opened import ALLOW, DEVICE, PRECISION, RUNTIME, open_model, ran_by
 
 
 def prompts(
@@ -49,7 +48,6 @@ def prompts(
             proves or refutes it"
     """
     from nearfield.data.open import open_collection
-    from nearfield.encoders.spec import open_model
     from nearfield.encoders.text import TextEncoder
     from nearfield.errors import ContractError
     from nearfield.evaluate.judged_split import judged_split
@@ -57,13 +55,7 @@ def prompts(
     from nearfield.report.prompts import prompts_table
 
     asked = judged_split(open_collection(on), split, on, models=[model])
-    encoder = open_model(
-        model,
-        runtime=runtime,
-        precision=precision,
-        device=device,
-        trust_remote_code=TRUST.get(),
-    )
+    encoder = open_model(model, runtime=runtime, precision=precision, device=device)
     if not isinstance(encoder, TextEncoder):
         raise ContractError(
             f"{encoder.contract.name} is a bag of words, which has no prompts to "
@@ -86,4 +78,4 @@ def prompts(
         return
     out.print(prompts_table(found.comparison, found.costs, without=NONE))
     for note in found.comparison.notes:
-        out.print(note, style="dim", markup=False, highlight=False, soft_wrap=True)
+        out.print(note, style="dim", highlight=False, soft_wrap=True)

@@ -21,9 +21,10 @@ from nearfield.cli.opened import (
     check_before,
     check_maker,
     files_of,
+    open_model,
+    open_reranker,
     ran_by,
 )
-from nearfield.cli.trust import TRUST
 from nearfield.types.role import DOCUMENT, QUERY
 
 if TYPE_CHECKING:
@@ -110,20 +111,13 @@ def search(
         nearfield search my-data "late delivery" --fuse --rerank ./cross-encoder --depth 50
     """
     from nearfield.data.open import open_collection
-    from nearfield.encoders.spec import open_model, open_reranker
     from nearfield.runtimes.proof import Proof
     from nearfield.search.fuse import reciprocal_rank_fusion
 
     _check(query, model, vectors, index, recall, fuse=fuse)
     model, sure = _model(model, vectors)
     data = open_collection(collection)
-    judge = (
-        None
-        if rerank is None
-        else open_reranker(
-            rerank, precision=precision, device=device, trust_remote_code=TRUST.get()
-        )
-    )
+    judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
     wanted = k if judge is None else max(k, depth)
     reach = max(wanted, FUSED_DEPTH) if fuse else wanted
     opened = partial(
@@ -133,7 +127,6 @@ def search(
         precision=precision,
         device=device,
         proof=Proof.on(data.document_texts),
-        trust_remote_code=TRUST.get(),
     )
     found = (
         {}
@@ -156,10 +149,8 @@ def search(
         final = _reranked(data, query, final, judge, depth).top(k)
         found |= _judged(query, final, judge) if explain else {}
     parts = rankings if len(rankings) > 1 or judge is not None else {}
-    rows, stopped = (
-        _rows(data, final, parts, explained=found if explain else {}),
-        _stopped(query, found),
-    )
+    rows = _rows(data, final, parts, explained=found if explain else {})
+    stopped = _stopped(query, found)
     facts = {
         "collection": data.name,
         "query": query,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import emit_json, out
-from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME
-from nearfield.cli.trust import TRUST
+from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model
 
 if TYPE_CHECKING:
     from nearfield.similarity.embeddings import Embeddings
@@ -51,7 +50,6 @@ def similarity(
         nearfield similarity "how to sort" --against "sorted(x)" --against "x + y"
         nearfield similarity "a cat" "a dog" --metric dot --json
     """
-    from nearfield.encoders.spec import open_model
     from nearfield.errors import ContractError, InputError
     from nearfield.similarity.functions import similarity as named
     from nearfield.similarity.metric import warn_of_metric
@@ -60,13 +58,7 @@ def similarity(
         named(metric)  # an unknown one is an error before a model is loaded
     if len(texts) < 2 and not against:
         raise InputError("one text was given; similarity needs two, or --against")
-    encoder = open_model(
-        model,
-        runtime=runtime,
-        precision=precision,
-        device=device,
-        trust_remote_code=TRUST.get(),
-    )
+    encoder = open_model(model, runtime=runtime, precision=precision, device=device)
     query = encoder.encode(texts, "query" if against else "document")
     document = encoder.encode(against, "document") if against else query
     kind = encoder.contract.kind

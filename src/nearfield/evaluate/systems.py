@@ -284,17 +284,6 @@ def _size_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
     )
 
 
-def _prompt_notes(name: str, encoded: EncodePass) -> tuple[str, ...]:
-    parts = []
-    for what, usage in (("query", encoded.queries.usage), ("document", encoded.documents.usage)):
-        if usage.prompt_tokens:
-            parts.append(
-                f"{usage.prompt_tokens / usage.items:,.0f} tokens to a {what} "
-                f"({usage.prompt_tokens / usage.tokens:.0%} of all)"
-            )
-    return (f"{name}: prompts add {' and '.join(parts)}",) if parts else ()
-
-
 def truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:
     """What a reader must know of documents that are longer than the model reads, in words; none
     where none is.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
@@ -39,30 +38,6 @@ from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
 FOLDED = 24  # characters of a system's name in a line, at the least
 _SEVERITY = {ERROR: "bold red", WARNING: "yellow", NOTE: "dim"}
-
-
-class Choice(Protocol):
-    """A share of tuned weights that was tried: 1 is the tuned model alone, 0 the base."""
-
-    @property
-    def ratio(self) -> float:
-        """The share of tuned weights, from 0 to 1."""
-
-    @property
-    def dev(self) -> float:
-        """The main measure on dev."""
-
-    @property
-    def guards(self) -> Mapping[str, float]:
-        """The main measure on each guard, by name."""
-
-    @property
-    def allowed(self) -> bool:
-        """Whether every guard stays within its margin."""
-
-    @property
-    def chosen(self) -> bool:
-        """Whether this one was kept."""
 
 
 @dataclass(frozen=True)
@@ -275,31 +250,6 @@ def verdict_panel(
         border_style=style,
         padding=(1, 2),
     )
-
-
-def merge_table(choices: Iterable[Choice], *, measure: str) -> RenderableType:
-    """Each share of tuned weights tried, with what dev and the guards scored at it."""
-    rows = list(choices)
-    guards = list(rows[0].guards) if rows else []
-    table = _table(
-        "Merge",
-        ("tuned weights", f"dev {measure}", *guards, "guards", ""),
-        right=range(len(guards) + 2),
-    )
-    for row in rows:
-        cells = (
-            f"{row.ratio:.0%}",
-            score(row.dev),
-            *(score(row.guards.get(guard)) for guard in guards),
-        )
-        held = "kept" if row.allowed else "lost too much"
-        table.add_row(
-            *cells,
-            held if row.guards or not guards else "not measured",
-            "chosen" if row.chosen else "",
-            style="bold" if row.chosen else "",
-        )
-    return table
 
 
 def p_short(p: float) -> str:

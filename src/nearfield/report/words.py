@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from nearfield.errors import InputError
 from nearfield.evaluate.scored_pairs import SPEARMAN
 from nearfield.types.comparison import Comparison
-from nearfield.types.numbers import count, estimated, interval, p_value, plural, score, signed
+from nearfield.types.numbers import count, interval, p_value, plural, score, signed
 from nearfield.types.verdict import (
     BETTER,
     ENOUGH,
@@ -224,12 +224,6 @@ def fusion(weights: Mapping[str, float], *, before: float, dev: float) -> str:
         else "as before"
     )
     return f"The heads' scores are fused as {counted}; {reached}."
-
-
-def best_line(comparison: Comparison) -> str:
-    """The best row with its number."""
-    best = comparison.rows[0]
-    return f"{best.name}: {comparison.measure} {estimated(best.estimate)}"
 
 
 def _listed(names: list[str]) -> str:

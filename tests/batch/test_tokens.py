@@ -73,6 +73,20 @@ Tokeniser.open(Path({str(folder)!r}), max_tokens=8); print("transformers" in sys
     assert ran.stdout.strip() == str(imported)
 
 
+def test_a_token_without_a_row_in_the_models_table_is_refused(tmp_path: Path) -> None:
+    """transformers gives a special token that the vocabulary lacks the next free number."""
+    folder = tiny_model(tmp_path / "ends")
+    stated(folder, tokenizer_class="BertTokenizer", sep_token="[END]")
+    with pytest.raises(ModelError, match=r"gives '\[END\]' the id .* has a vocab_size of"):
+        Tokeniser.open(folder, max_tokens=16)
+    folder = stated(tiny_model(tmp_path / "masks"), mask_token="[HOLE]")
+    tokeniser = Tokeniser.open(folder, max_tokens=16)
+    tokeniser.tokenise(["the cat", "[MASK]"])
+    for method in (tokeniser.tokenise, tokeniser.bare):
+        with pytest.raises(ModelError, match=r"gives '\[HOLE\]' the id"):
+            method(["the cat", "a [HOLE] dog"])
+
+
 def test_no_tokeniser_at_all(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="the tokeniser could not be read"):
         Tokeniser.open(tmp_path, max_tokens=8)

@@ -27,6 +27,8 @@ from tiny import tiny_model
             "that are.",
         ),
         ("someone/nothing", "there is no such folder"),
+        ("é" * 400, "is not a possible name of a folder or a model"),
+        ("a/" * 3000, "is not a possible name of a folder or a model"),
     ],
 )
 def test_what_cannot_be_run_says_why(name: str, said: str) -> None:

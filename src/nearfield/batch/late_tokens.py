@@ -83,6 +83,7 @@ def _filler(token: str | None, tokeniser: Tokeniser, folder: Path) -> int:
     for name in names:
         found = tokeniser.id_of(name)
         if found is not None:
+            tokeniser.refuse_beyond([found])
             return found
     said = (
         f"{token!r}, which its tokeniser lacks"

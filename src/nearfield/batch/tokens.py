@@ -15,8 +15,10 @@ from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers
 
 from nearfield.batch.marks import Marks
 from nearfield.batch.open_tokenizer import open_tokenizer
+from nearfield.errors import ModelError
 from nearfield.formats.static_folder import UNLIMITED
 from nearfield.formats.tokenizer_file import tokenizer_of
+from nearfield.store.fields import read_optional
 from nearfield.store.foreign import foreign
 
 _FAILED = "the tokeniser failed on a text"
@@ -116,6 +118,7 @@ class Tokeniser:
         self.max_tokens = max_tokens
         self._from_start, self._specials, self._left_out = from_start, specials, left_out
         self._characters = characters
+        self._rows: int | None = None  # of the model's table of token embeddings, where known
 
     @classmethod
     def open(
@@ -132,7 +135,8 @@ class Tokeniser:
 
         Each of `markers` is kept whole in a text where the vocabulary has it as one token. Without
         `specials` nothing is put around a text. Raises ModelError where the folder holds no
-        tokeniser that can be read.
+        tokeniser that can be read, or where it puts tokens around a text that the vocab_size of
+        config.json leaves out.
         """
         tokenizer, from_start = open_tokenizer(folder, trust_remote_code=trust_remote_code)
         with foreign(folder, _FAILED):
@@ -145,6 +149,8 @@ class Tokeniser:
             specials=specials,
         )
         made._source = folder
+        made._rows = _table_rows(folder)
+        made.around()
         return made
 
     @classmethod
@@ -197,15 +203,29 @@ class Tokeniser:
             if self._characters is not None and len(whole[item]) > self._characters:
                 lost[item] = max(1, len(self._encode([whole[item]])[0].ids) - len(ids))
         tokens = _flat(rows, lost, self._prompt_tokens(prompt))
+        self.refuse_beyond(tokens.ids)
         return tokens if self._left_out is None else _without(tokens, self._left_out)
 
     def bare(self, texts: Sequence[str]) -> Tokens:
         """Token ids of the texts alone: no special tokens around them, and none cut."""
         with foreign(self._source, _FAILED):
             encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return _flat(
-            [encoding.ids for encoding in encodings], np.zeros(len(encodings), np.int64), 0
-        )
+        rows = [encoding.ids for encoding in encodings]
+        tokens = _flat(rows, np.zeros(len(encodings), np.int64), 0)
+        self.refuse_beyond(tokens.ids)
+        return tokens
+
+    def refuse_beyond(self, ids: Sequence[int] | npt.NDArray[np.int32]) -> None:
+        """Raise ModelError where one of `ids` has no row in the model's table: transformers gives
+        tokens that only its settings name the next free numbers.
+        """
+        greatest = int(np.max(ids, initial=0))
+        if self._rows is not None and greatest >= self._rows:
+            raise ModelError(
+                f"{self._source}: the tokeniser gives {self.token_of(greatest)!r} the id "
+                f"{greatest:,}, and config.json has a vocab_size of {self._rows:,}; correct the "
+                "special tokens in tokenizer_config.json"
+            )
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
@@ -241,6 +261,7 @@ class Tokeniser:
         """The special tokens that are put before and after a text."""
         with foreign(self._source, _FAILED):
             encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
+        self.refuse_beyond(encoding.ids)
         return encoding.ids[: _specials_at_start(encoding)], encoding.ids[
             len(encoding.ids) - _specials_at_end(encoding) :
         ]
@@ -258,12 +279,9 @@ class Tokeniser:
         type of each token.
         """
         with foreign(self._source, _FAILED):
-            return self._tokenizer.encode("a", "b", add_special_tokens=self._specials)
-
-    def token_id(self, token: str) -> int | None:
-        """The id of a token of the vocabulary, None where it has none."""
-        found: int | None = self._tokenizer.token_to_id(token)
-        return found
+            encoding = self._tokenizer.encode("a", "b", add_special_tokens=self._specials)
+        self.refuse_beyond(encoding.ids)
+        return encoding
 
     @property
     def cuts_start(self) -> bool:
@@ -321,6 +339,16 @@ def _flat(rows: list[list[int]], lost: npt.NDArray[np.int64], prompt_tokens: int
         lost,
         prompt_tokens,
     )
+
+
+def _table_rows(folder: Path) -> int | None:
+    """How many tokens the transformer in `folder` has embeddings of, where its config.json says
+    so.
+    """
+    config = read_optional(folder / "config.json")
+    sizes = config.object("text_config", None) or config
+    rows: int | None = sizes.integer("vocab_size", None)
+    return rows
 
 
 def unknown_id(tokenizer: Tokenizer) -> int | None:

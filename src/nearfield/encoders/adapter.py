@@ -4,6 +4,7 @@ they are.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ class Adapter:
 
 def is_adapter(path: str | Path) -> bool:
     """Whether `nearfield adapt` wrote what lies at `path`."""
-    return (Path(path) / FILE).is_file()
+    return os.path.isfile(os.path.join(path, FILE))
 
 
 def read_adapter(path: str | Path) -> tuple[Adapter, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 FILE, FORMAT = "lexical.json", 1
@@ -9,4 +10,4 @@ FILE, FORMAT = "lexical.json", 1
 
 def is_lexical(path: str | Path) -> bool:
     """Whether the folder at `path` holds a bag of words."""
-    return (Path(path) / FILE).is_file()
+    return os.path.isfile(os.path.join(path, FILE))

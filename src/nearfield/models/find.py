@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfield.errors import ModelError, first_line, nearest
 from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.other_folder import refuse_other_folder
 from nearfield.store.atomic import recover
+from nearfield.store.inside import possible
 
 if TYPE_CHECKING:
     from nearfield.catalog.card import Card
-
-
-from pathlib import Path
 
 RUN = ("dense", "multi-vector", "several", "sparse")
 """The kinds of the catalog that load_encoder runs."""
@@ -27,6 +26,8 @@ def model_path(name: str | Path) -> Path:
     the cache, and a LoRA adapter's folder is merged with its base there. Raises as load_encoder
     does.
     """
+    if not possible(str(name)):
+        raise ModelError(f"{str(name)[:80]!r}...: is not a possible name of a folder or a model")
     recover(name)
     if Path(name).is_dir() and adapter_place(Path(name)) is not None:
         from nearfield.models.lora.merge import merged_folder  # with torch

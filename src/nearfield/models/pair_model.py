@@ -135,7 +135,7 @@ def _yes_and_no(folder: RerankerFolder) -> tuple[int, int]:
     takes them.
     """
     tokeniser = Tokeniser.open(folder.transformer, max_tokens=folder.max_tokens)
-    relevant, other = (tokeniser.token_id(token) for token in ("yes", "no"))
+    relevant, other = (tokeniser.id_of(token) for token in ("yes", "no"))
     if relevant is None or other is None:
         raise ModelError(
             f"{folder.path}: its vocabulary has no tokens 'yes' and 'no', and no "

@@ -17,7 +17,7 @@ def inside(folder: Path, name: object, *, path: Path) -> Path:
     or through a linked folder. Raises InputError that names `path` where `name` is no text, is no
     possible file name, or leads outside.
     """
-    if not isinstance(name, str) or "\0" in name or not _possible(name):
+    if not isinstance(name, str) or not possible(name):
         raise InputError(
             f"names the file {repr(name)[:80]}; wanted the name of a file in its folder", path=path
         )
@@ -35,9 +35,13 @@ def inside(folder: Path, name: object, *, path: Path) -> Path:
     return joined
 
 
-def _possible(name: str) -> bool:
-    """Whether a file can be called so: most file systems take parts of up to 255 bytes."""
+def possible(name: str) -> bool:
+    """Whether a file can be called so: file systems take parts of up to 255 bytes, and systems
+    paths of up to 4,096.
+    """
     try:
-        return all(len(os.fsencode(part)) <= 255 for part in Path(name).parts)
+        parts = [os.fsencode(part) for part in Path(name).parts]
     except UnicodeEncodeError:  # half of a surrogate pair
         return False
+    short = all(len(part) <= 255 for part in parts) and sum(map(len, parts)) + len(parts) < 4096
+    return short and "\0" not in name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import warnings
 from functools import reduce
@@ -19,6 +20,7 @@ from nearfield.batch.tokens import Tokens
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError
+from nearfield.models.find import model_path
 from nearfield.models.lora.merge import merge_adapter
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
@@ -175,6 +177,20 @@ def test_roles_may_share_an_adapter(by_role: Path) -> None:
     (by_role / "nearfield.json").write_text('{"adapters": {"query": "elsewhere"}}')
     with pytest.raises(ModelError, match="the adapter of role 'query' is 'elsewhere'"):
         TextEncoder.open(by_role)
+
+
+def test_nothing_is_read_through_a_module_that_leads_out_of_the_base(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
+    adapter = peft_adapter(tmp_path / "adapter", base)
+    outside = (base / "1_Pooling").rename(tmp_path / "outside")
+    (base / "1_Pooling").symlink_to(outside)
+    # opening a FIFO is an error of its own
+    (outside / "config.json").unlink()
+    os.mkfifo(outside / "config.json")
+    with pytest.raises(InputError, match="names '1_Pooling', which leads out of"):
+        TextEncoder.open(model_path(adapter))
 
 
 def test_what_cannot_be_merged(base: Path, by_role: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from nearfield.data.trained_on import keep_trained_on
 from nearfield.errors import ContractError, ModelError, first_line, nearest
 from nearfield.formats.lora_folder import CONFIG, WEIGHTS, LoRAFolder, adapter_place, read_lora
 from nearfield.formats.model_folder import read_model_folder
+from nearfield.formats.modules import read_modules
 from nearfield.models.lora.attached import Attached
 from nearfield.models.lora.low_rank import LowRank
 from nearfield.store.fingerprint import model_hash
@@ -32,6 +33,7 @@ def merged_folder(path: Path, resolve: Resolve) -> Path:
     """
     folder = read_lora(_place(path))
     base = find_base(folder, resolve)
+    read_modules(base)  # hashing follows links: modules that lead out of the base are refused here
     key = hashlib.sha256(f"{model_hash(path)} {model_hash(base)}".encode()).hexdigest()[:32]
     made = home() / "merged" / f"{path.resolve().name}-{key}"
     return kept_folder(made, lambda stage: merge_adapter(path, stage, resolve=resolve))

@@ -158,5 +158,6 @@ def _check_tensors(found: Any, size: int) -> None:
             )
         if made > _TIMES * size:
             raise ValueError(
-                f"its tensors up to {name} have {made:,} elements, and the whole file {size:,} bytes"
+                f"its tensors up to {name} have {made:,} elements, and the whole file "
+                f"{size:,} bytes"
             )

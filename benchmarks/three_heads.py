@@ -48,7 +48,7 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions, new_head
 from nearfield.runtimes.torch_runtime import TorchRuntime
-from nearfield.similarity.several import Several
+from nearfield.similarity.fused import Fused
 from nearfield.train.data.mining import hard_negatives, training_pairs_of
 from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.train.data.prepare import relevance_by_position
@@ -206,9 +206,8 @@ def fused_on_dev(model: TextModel, collection: Collection) -> Fusion:
     chosen = [ids[row] for row in rows], [texts[row] for row in rows]
     pool = Pool(split.query_ids, split.query_texts, *chosen, split.relevance, "nDCG@10")
     queries, documents = pool.embedded(TextEncoder(model.folder, TorchRuntime(model)))
-    assert isinstance(queries, Several)
-    assert isinstance(documents, Several)
-    return fit_fusion(queries, documents, pool)
+    assert isinstance(queries, Fused)
+    return fit_fusion(queries.parts, documents.by_part, queries.weights, pool)
 
 
 def trained(model: TextModel, data: TrainingData, recipe: Recipe) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import numpy as np
 from nearfield.encoders.encoder import Encoder
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.fused import Fused
 from nearfield.similarity.multi_vector import MultiVector
-from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import Sparse
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -112,7 +112,7 @@ class CountingTokens(Counting):
         return MultiVector(tokens, offsets, usage=usage, counts=counts)
 
 
-class CountingSeveral(CountingTokens):
+class CountingFused(CountingTokens):
     """All three at once."""
 
     kind = "several"
@@ -123,4 +123,5 @@ class CountingSeveral(CountingTokens):
         dense, sparse = Dense.under(self.contract, vectors), Sparse.of(np.maximum(vectors, 0))
         multi_vector = CountingTokens._of_kind(self, vectors, texts, usage, counts)
         assert isinstance(multi_vector, MultiVector)
-        return Several(dense, sparse, multi_vector, usage=usage, counts=counts)
+        parts = {"dense": dense, "sparse": sparse, "multi-vector": multi_vector}
+        return Fused(parts, usage=usage, counts=counts)

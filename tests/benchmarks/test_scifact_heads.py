@@ -36,4 +36,4 @@ def test_a_head_is_made_trained_and_measured(tmp_path: Path, repository: Path) -
         "bm25",
     }
     assert found["stages"][0]["steps"] > 0
-    assert any("active terms a document" in note for note in found["notes"])
+    assert any("active terms per document" in note for note in found["notes"])

@@ -141,7 +141,10 @@ def test_scored_pairs_give_spearman(tmp_path: Path, minilm: Path) -> None:
             ["minilm", "--on", "{data}", "--dims", "1000"],
             "1000 dimensions were asked for; wanted 1 to 384",
         ),
-        (["minilm", "--on", "{data}", "--dtype", "int4"], "there is no storage type 'int4'"),
+        (
+            ["minilm", "--on", "{data}", "--dtype", "int4"],
+            "dense embeddings are not stored as 'int4'",
+        ),
         (["minilm", "--on", "{data}", "--similarity", "cosin"], "Did you mean 'cosine'"),
     ],
 )

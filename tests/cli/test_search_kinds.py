@@ -63,7 +63,8 @@ def test_a_sparse_model_is_stored_searched_and_explained(
     assert refused.exit_code == 2
     assert "--index binary is for dense vectors" in refused.stderr
     assert (
-        "terms a text of float32" in cli("encode", model, texts, "--to", tmp_path / "again").stdout
+        "terms per text of float32"
+        in cli("encode", model, texts, "--to", tmp_path / "again").stdout
     )
 
 
@@ -191,7 +192,7 @@ def test_pooled_tokens_are_a_row_each() -> None:
     test = tiny_collection().split("test")
     systems = {name: model_systems(encoder, test, name=name)[0] for name, encoder in rows.items()}
     assert systems["late pooled 3"].bytes_per_document < 0.5 * systems["late"].bytes_per_document
-    assert any("vectors a document, of 12 dimensions" in note for note in systems["late"].notes)
+    assert any("vectors per document, of 12 dimensions" in note for note in systems["late"].notes)
 
 
 def test_a_multi_vector_model_is_stored_explained_pooled_and_reranks(

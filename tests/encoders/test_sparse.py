@@ -173,7 +173,7 @@ def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: A
     documents = encoder.encode(collection.document_texts, "document")
     assert rows["splade float32"].bytes_per_document == pytest.approx(documents.bytes_per_item)
     assert (
-        f"splade: {documents.active.mean():,.1f} active terms a document, of {documents.dim}"
+        f"splade: {documents.active.mean():,.1f} active terms per document, of {documents.dim}"
         in comparison.notes
     )
     found, _ = top_k(encoder.encode(test.query_texts, "query"), documents, 100)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counting import Counting, CountingSeveral, CountingTerms, CountingTokens
+from counting import Counting, CountingFused, CountingTerms, CountingTokens
 from nearfield.data.collection import DOCUMENTS, JUDGEMENTS, QUERIES, Collection
 from nearfield.data.open import open_collection
 from nearfield.encoders.encoder import Encoder
@@ -75,7 +75,7 @@ def check(system: System, whole: System) -> None:
         assert key in names or key == "z"
 
 
-@pytest.mark.parametrize("kind", [Counting, CountingTerms, CountingTokens, CountingSeveral])
+@pytest.mark.parametrize("kind", [Counting, CountingTerms, CountingTokens, CountingFused])
 def test_it_is_left_out_whatever_finds_it(arguments: Collection, kind: type[Encoder]) -> None:
     split, kept = arguments.split("test"), replace(arguments, keep_own=True).split("test")
     options = {"storages": ("float32", "int8")} if kind is Counting else {}

@@ -79,7 +79,7 @@ def test_another_similarity_warns_and_is_measured_against_the_contracts(
     [
         ({"dims": (65,)}, "65 dimensions were asked for; wanted 1 to 64"),
         ({"dims": (64, 0)}, "0 dimensions"),
-        ({"storages": ("int4",)}, "no storage type 'int4'"),
+        ({"storages": ("int4",)}, "not stored as 'int4'"),
         ({"similarity": "cosin"}, "Did you mean 'cosine'"),
     ],
 )

@@ -36,8 +36,8 @@ TASK = "fuzz.vectors:attempt"
 def kinds() -> dict[str, Any]:
     """Embeddings of every kind, by kind and storage."""
     from nearfield.similarity.dense import Dense
+    from nearfield.similarity.fused import Fused
     from nearfield.similarity.multi_vector import MultiVector
-    from nearfield.similarity.several import Several
     from nearfield.similarity.sparse import Sparse
 
     generator = np.random.default_rng(0)
@@ -53,7 +53,9 @@ def kinds() -> dict[str, Any]:
     made |= {f"sparse-{storage}": terms.quantise(storage) for storage in STORAGES[:2]}
     made |= {f"multi-vector-{storage}": late.quantise(storage) for storage in STORAGES}
     made |= {
-        f"several-{storage}": Several(plain, terms, late).quantise(storage)
+        f"several-{storage}": Fused(
+            {"dense": plain, "sparse": terms, "multi-vector": late}
+        ).quantise(storage)
         for storage in STORAGES[:2]
     }
     return made

@@ -24,10 +24,13 @@ from nearfield.evaluate.systems import model_systems
 from nearfield.kernels.library import runnable
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
-from nearfield.search.explain import WHOLE, Asked, explain
+from nearfield.search.explain import Asked, explain
 from nearfield.search.retrieve import retrieve
+from nearfield.similarity.explained import WHOLE
+from nearfield.similarity.fused import Fused
+from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.open import open_embeddings
-from nearfield.similarity.several import Several
+from nearfield.similarity.sparse import Sparse
 from peer import assert_same_as_sentence_transformers
 from three_heads import tiny_three_heads
 from tiny_data import tiny_collection
@@ -111,14 +114,17 @@ def test_all_three_outputs_are_those_of_flag_embedding(folder: Path, runtime: st
     encoder = load_encoder(folder, runtime=runtime)
     with pytest.warns(UserWarning, match="tokens"):
         ours = encoder.encode(texts, "document")
-    assert isinstance(ours, Several)
+    assert isinstance(ours, Fused)
     dense, sparse, tokens, mask = FlagEmbedding(folder).encode(texts)
-    np.testing.assert_allclose(ours.dense.vectors, dense.numpy(), atol=1e-5, rtol=0)
-    np.testing.assert_allclose(ours.sparse.matrix().toarray(), sparse.numpy(), atol=1e-5, rtol=1e-6)
-    assert ours.sparse.active.sum() > 1000  # so that there is something to compare
-    np.testing.assert_array_equal(ours.multi_vector.lengths, mask.sum(1).numpy() - 1)
+    np.testing.assert_allclose(ours.parts["dense"].vectors, dense.numpy(), atol=1e-5, rtol=0)
+    terms, multi_vector = ours.parts["sparse"], ours.parts["multi-vector"]
+    assert isinstance(terms, Sparse)
+    assert isinstance(multi_vector, MultiVector)
+    np.testing.assert_allclose(terms.matrix().toarray(), sparse.numpy(), atol=1e-5, rtol=1e-6)
+    assert terms.active.sum() > 1000  # so that there is something to compare
+    np.testing.assert_array_equal(multi_vector.lengths, mask.sum(1).numpy() - 1)
     np.testing.assert_allclose(
-        ours.multi_vector.tokens.vectors, tokens[mask[:, 1:].bool()].numpy(), atol=1e-5, rtol=0
+        multi_vector.tokens.vectors, tokens[mask[:, 1:].bool()].numpy(), atol=1e-5, rtol=0
     )
 
 
@@ -129,12 +135,7 @@ def test_scores_are_those_of_flag_embedding(folder: Path) -> None:
         (0.4, 0.2, 0.4),
     )
     found = encoder.encode(texts, "query")
-    fused = Several(
-        found.dense,
-        found.sparse,
-        found.multi_vector,
-        dict(zip(("dense", "sparse", "multi-vector"), weights, strict=True)),
-    )
+    fused = Fused(found.parts, dict(zip(found.parts, weights, strict=True)))
     scores = {kind: part.scores(part) for kind, part in found.parts.items()} | {
         "fused": fused.scores(fused) / sum(weights)
     }
@@ -157,7 +158,8 @@ def test_sentence_transformers_and_a_stated_kind_give_the_dense_vectors_alone(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of texts that are cut
         np.testing.assert_array_equal(
-            several.encode(texts, "query").dense.vectors, encoder.encode(texts, "query").vectors
+            several.encode(texts, "query").parts["dense"].vectors,
+            encoder.encode(texts, "query").vectors,
         )
 
 
@@ -185,13 +187,18 @@ def test_a_changed_model_is_saved_in_the_same_layout(folder: Path, tmp_path: Pat
     with pytest.warns(UserWarning, match="tokens"):
         ours: Any = load_encoder(tmp_path / "saved").encode(texts, "document")
     dense, sparse, tokens, mask = FlagEmbedding(tmp_path / "saved").encode(texts)
-    np.testing.assert_allclose(ours.dense.vectors, dense.numpy(), atol=1e-5, rtol=0)
-    np.testing.assert_allclose(ours.sparse.matrix().toarray(), sparse.numpy(), atol=1e-5, rtol=1e-6)
+    np.testing.assert_allclose(ours.parts["dense"].vectors, dense.numpy(), atol=1e-5, rtol=0)
     np.testing.assert_allclose(
-        ours.multi_vector.tokens.vectors, tokens[mask[:, 1:].bool()].numpy(), atol=1e-5, rtol=0
+        ours.parts["sparse"].matrix().toarray(), sparse.numpy(), atol=1e-5, rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        ours.parts["multi-vector"].tokens.vectors,
+        tokens[mask[:, 1:].bool()].numpy(),
+        atol=1e-5,
+        rtol=0,
     )
     assert not np.allclose(
-        ours.dense.vectors, FlagEmbedding(folder).encode(texts)[0].numpy(), atol=1e-3
+        ours.parts["dense"].vectors, FlagEmbedding(folder).encode(texts)[0].numpy(), atol=1e-3
     )
 
 
@@ -208,7 +215,7 @@ def test_the_parts_of_a_fused_score_are_named_and_sum_to_it(folder: Path) -> Non
     # its sparse head says nothing of these
     assert list(dict.fromkeys(match.part for match in found)) == ["dense", "multi-vector"]
     assert [match.score for match in found if match.query == WHOLE] == pytest.approx(
-        [query.dense.scores(document.dense)[0, 0]], rel=1e-5
+        [query.parts["dense"].scores(document.parts["dense"])[0, 0]], rel=1e-5
     )
     assert [match.query for match in found][-3:] == ["▁a", "▁cat", "</s>"]
 
@@ -221,7 +228,7 @@ def test_vectors_are_cut_alike_on_every_runtime(tmp_path: Path) -> None:
         '{"contract": {"matryoshka_dims": [32, 16], "layer_norm": true}}'
     )
     both = [
-        load_encoder(place, runtime=runtime).encode(["a cat", "the dog"], "document").dense
+        load_encoder(place, runtime=runtime).encode(["a cat", "the dog"], "document").parts["dense"]
         for runtime in ("native", "torch")
     ]
     assert [made.layer_norm for made in both] == [True, True]
@@ -270,7 +277,8 @@ def test_each_head_and_the_fused_score_are_compared_and_searched(
         np.testing.assert_array_equal(found.documents, system.ranking.documents)
         assert system.bytes_per_document == pytest.approx(stored.bytes_per_item)
     comparison = compare(systems, test)
+    terms, tokens = documents.parts["sparse"], documents.parts["multi-vector"]
     assert (
-        f"m3: {documents.sparse.active.mean():,.1f} active terms a document, of "
-        f"{documents.sparse.dim}"
+        f"m3: {terms.active.mean():,.1f} active terms per document, of {terms.dim}; "
+        f"{tokens.lengths.mean():,.1f} vectors per document, of {tokens.dim} dimensions"
     ) in comparison.notes

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counting import Counting, CountingSeveral, CountingTerms, CountingTokens
+from counting import Counting, CountingFused, CountingTerms, CountingTokens
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_encoder
 from nearfield.index.bm25 import BM25
@@ -88,7 +88,7 @@ def test_of_a_bag_of_words_the_rarest_term_that_found_nothing_comes_first() -> N
 
 
 def test_several_kinds_name_the_terms_of_the_sparse_part_and_others_none() -> None:
-    encoder = CountingSeveral()
+    encoder = CountingFused()
     query, documents = encoder.encode([QUERY], "document"), encoder.encode(TEXTS, "document")
     asked = Asked(encoder, QUERY, query)
     for place in range(len(TEXTS)):
@@ -146,7 +146,7 @@ def test_tokens_meet_the_closest_by_a_plain_loop(
 
 
 def test_several_kinds_give_what_each_adds_and_dense_vectors_alone_give_nothing() -> None:
-    encoder = CountingSeveral()
+    encoder = CountingFused()
     query, documents = encoder.encode([QUERY], "document"), encoder.encode(TEXTS, "document")
     matches = explain(Asked(encoder, QUERY, query), documents, 0, text=TEXTS[0])
     assert sum(match.score for match in matches) == pytest.approx(

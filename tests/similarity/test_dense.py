@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nearfield.errors import ContractError, InputError, ModelError
-from nearfield.similarity.dense import STORAGES, Dense, Usage, checked_finite
+from nearfield.similarity.dense import STORAGES, Dense, checked_finite
+from nearfield.types.usage import Usage
 
 FLOATS = st.floats(-4, 4, width=32, allow_subnormal=False)
 TABLES = st.tuples(st.integers(1, 6), st.integers(1, 20)).flatmap(
@@ -150,7 +151,7 @@ def test_a_folder_with_values_that_are_not_finite_is_not_opened(
 def test_an_unknown_storage_names_the_nearest() -> None:
     with pytest.raises(
         ContractError,
-        match=r"no storage type 'int9'; wanted one of .*Did you "
+        match=r"not stored as 'int9'; wanted one of .*Did you "
         r"mean 'int8'\?",
     ):
         dense().quantise("int9")

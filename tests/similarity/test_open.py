@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from nearfield.errors import ContractError, InputError
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.fused import Fused
 from nearfield.similarity.multi_vector import MultiVector
-from nearfield.similarity.open import KINDS, open_embeddings
-from nearfield.similarity.several import Several
+from nearfield.similarity.open import open_embeddings
 from nearfield.similarity.sparse import Sparse
 
 EACH: list[Embeddings] = [
@@ -19,7 +20,7 @@ EACH: list[Embeddings] = [
     MultiVector(Dense(np.eye(3, dtype=np.float32), 3), np.array([0, 2, 3])),
     Sparse.of(np.eye(3)),
 ]
-EACH.append(Several(EACH[0][:2], EACH[2][:2], EACH[1][:2]))  # type: ignore[arg-type]
+EACH.append(Fused({"dense": EACH[0][:2], "sparse": EACH[2][:2], "multi-vector": EACH[1][:2]}))
 
 
 @pytest.mark.parametrize("embeddings", EACH, ids=lambda each: each.kind)
@@ -31,7 +32,7 @@ def test_each_kind_opens_as_what_it_is(tmp_path: Path, embeddings: Embeddings) -
 
 
 def test_the_registry_holds_every_kind_under_its_own_name() -> None:
-    assert {each.kind for each in EACH} == set(KINDS)
+    assert {each.kind for each in EACH} == set(EMBEDDINGS)
 
 
 def test_a_folder_without_a_kind_is_dense_and_an_unknown_kind_an_error(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_sparse_model_is_tuned_like_any_other(
     assert verdict.forgotten
     facts = read_run(tmp_path / "run")
     assert {row.storage for row in facts.storage.rows} == {"float32", "float16"}
-    assert any("active terms a document" in note for note in facts.comparison.notes)
+    assert any("active terms per document" in note for note in facts.comparison.notes)
     assert "whole" in write_report(tmp_path / "run").read_text()
     assert load_encoder(tmp_path / "run" / "model").contract.kind == "sparse"
     assert_same_as_sentence_transformers(

@@ -137,6 +137,6 @@ def test_dev_weighs_the_heads_of_tuned_weights(
         RunFolder(tmp_path / "run").read("fusion.json"),
         load_encoder(tmp_path / "run" / "model"),
     )
-    assert opened.contract.fusion == opened.encode(["a cat"], "query").fusion == fusion["weights"]
+    assert opened.contract.fusion == opened.encode(["a cat"], "query").weights == fusion["weights"]
     assert fusion["dev"] >= fusion["before"]
     assert "scores are fused as" in write_report(tmp_path / "run").read_text()

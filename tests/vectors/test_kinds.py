@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from counting import NOT_FINITE, Counting, CountingSeveral, CountingTerms, CountingTokens
+from counting import NOT_FINITE, Counting, CountingFused, CountingTerms, CountingTokens
 from nearfield.data.stream import Row, Stream
 from nearfield.errors import ContractError, NearfieldWarning
 from nearfield.similarity.embeddings import Embeddings
@@ -31,7 +31,7 @@ KINDS = [
     (CountingTokens, "float16"),
     (CountingTokens, "int8"),
     (CountingTokens, "binary"),
-    (CountingSeveral, "float16"),
+    (CountingFused, "float16"),
 ]
 pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.NearfieldWarning")
 
@@ -94,7 +94,7 @@ def test_the_folder_is_what_encoding_at_once_and_saving_gives(
         min_size=1,
         max_size=24,
     ),
-    kind=st.sampled_from([CountingTerms, CountingTokens, CountingSeveral]),
+    kind=st.sampled_from([CountingTerms, CountingTokens, CountingFused]),
     shard_rows=st.integers(4, 9),
     stop=st.integers(0, 24),
     cache=st.booleans(),
@@ -130,7 +130,7 @@ def test_going_on_changes_nothing(
     assert (tmp_path / "one" / "ids.jsonl").read_text(encoding="utf-8").count("\n") == len(good)
 
 
-@pytest.mark.parametrize("kind", [CountingTerms, CountingTokens, CountingSeveral])
+@pytest.mark.parametrize("kind", [CountingTerms, CountingTokens, CountingFused])
 def test_no_text_is_encoded_twice_and_each_kind_has_a_cache_of_its_own(
     tmp_path: Path, kind: type[Counting]
 ) -> None:
@@ -165,7 +165,7 @@ def test_pooled_tokens_are_those_of_pool(tmp_path: Path, storage: str) -> None:
 
 def test_what_a_kind_does_not_have_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     for encoder, request, said in (
-        (CountingTerms(), Request(storage="int8"), "sparse weights are not stored as 'int8'"),
+        (CountingTerms(), Request(storage="int8"), "sparse embeddings are not stored as 'int8'"),
         (CountingTerms(), Request(pool_tokens=2), "sparse embeddings have no tokens to pool"),
         (Counting(), Request(pool_tokens=2), "dense embeddings have no tokens to pool"),
         (

@@ -10,13 +10,14 @@ from typing import Any
 from nearfield.catalog.card import Card, card, catalogued
 from nearfield.errors import ContractError
 from nearfield.formats.model_folder import contract_json, read_model_folder
+from nearfield.similarity import EMBEDDINGS
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_optional
 from nearfield.store.regular import open_regular
 from nearfield.types.contract import Contract
 
 # the kinds whose folders formats/model_folder.py reads
-_READ = ("dense", "multi-vector", "several", "sparse")
+_READ = tuple(EMBEDDINGS)
 _HUB_CACHE = re.compile(r"models--(.+)--(.+)")  # how huggingface_hub names the folder of owner/name
 
 

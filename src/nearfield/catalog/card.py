@@ -15,7 +15,7 @@ from nearfield.types.contract import Contract, Terms
 from nearfield.types.role import Role
 
 CATALOG = Path(__file__).parent / "cards"
-KINDS = ("dense", "sparse", "multi-vector", "several", "image-text", "cross-encoder")
+KINDS = (*EMBEDDING_KINDS, "image-text", "cross-encoder")
 """What a model makes of a text; `several` makes dense, sparse and multi-vector embeddings in one
 pass.
 """

@@ -401,13 +401,13 @@ def _fitting(cuts: Cuts, contract: Contract, encoders: dict[str, Encoder[Any]]) 
 
     Where no model is dense, all of it, so that what makes no sense is an error.
     """
-    from nearfield.evaluate.systems import storages_of
+    from nearfield.similarity import EMBEDDINGS
 
-    if contract.kind == "dense" or all(
-        other.contract.kind != "dense" for other in encoders.values()
-    ):
+    kinds = [EMBEDDINGS[encoder.contract.kind] for encoder in encoders.values()]
+    own = EMBEDDINGS[contract.kind]
+    if own.one_vector or not any(kind.one_vector for kind in kinds):
         return cuts
-    kept = tuple(storage for storage in cuts.storages if storage in storages_of(contract.kind))
+    kept = tuple(storage for storage in cuts.storages if storage in own.storages)
     return Cuts((), kept or ("float32",), None)
 
 
@@ -417,14 +417,20 @@ def _pooled(encoders: dict[str, Encoder[Any]], pools: tuple[int, ...]) -> dict[s
     """
     from nearfield.encoders.pooled import PooledTokens
     from nearfield.errors import ContractError
+    from nearfield.similarity import EMBEDDINGS
 
-    if pools and all(encoder.contract.kind != "multi-vector" for encoder in encoders.values()):
+    merged = [
+        name
+        for name, encoder in encoders.items()
+        if pools and EMBEDDINGS[encoder.contract.kind].merges_tokens
+    ]
+    if pools and not merged:
         raise ContractError(
             "--pool-tokens is for multi-vector models, and none is named; leave it out"
         )
     rows: dict[str, Encoder[Any]] = {}
     for name, encoder in encoders.items():
-        for factor in pools if pools and encoder.contract.kind == "multi-vector" else (1,):
+        for factor in pools if name in merged else (1,):
             rows[name if factor == 1 else f"{name} pooled {factor}"] = (
                 encoder if factor == 1 else PooledTokens(encoder, factor)
             )

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from nearfield.data.collection import Collection
     from nearfield.encoders.encoder import Encoder
     from nearfield.encoders.pair_scorer import PairScorer
-    from nearfield.search.explain import Asked, Match
+    from nearfield.search.explain import Asked
     from nearfield.similarity.embeddings import Embeddings
+    from nearfield.similarity.explained import Match
     from nearfield.types.ranking import Ranking
 
 BM25 = "bm25"
@@ -243,39 +244,37 @@ def _embedded(
     from nearfield.search.explain import Asked
     from nearfield.search.indexed import indexed
     from nearfield.search.retrieve import retrieve
-    from nearfield.similarity.dense import Dense
+    from nearfield.similarity import EMBEDDINGS
 
     folder = search.folder
     stored = None if folder is None else _opened(folder, data)
     encoder = opened()
     if folder is not None and not search.sure:
         check_maker(folder, files_of(encoder), model)
-    if isinstance(stored, Dense) and stored.dim > encoder.contract.dim:
-        raise ContractError(
-            f"{folder}: its vectors have {stored.dim} dimensions, {model}'s "
-            f"{encoder.contract.dim}; name their model"
-        )
-    kind = encoder.contract.kind if stored is None else stored.kind
-    if search.index != EXACT and kind != Dense.kind:
+    made = EMBEDDINGS[encoder.contract.kind] if stored is None else type(stored)
+    if stored is not None and stored.one_vector:
+        dim = stored.as_dense("search").dim
+        if dim > encoder.contract.dim:
+            raise ContractError(
+                f"{folder}: its vectors have {dim} dimensions, {model}'s "
+                f"{encoder.contract.dim}; name their model"
+            )
+    if search.index != EXACT and not made.one_vector:
         raise ContractError(
             f"--index {search.index} is for dense vectors; those of {model} are "
-            f"{kind}, which are searched exactly"
+            f"{made.kind}, which are searched exactly"
         )
     if stored is None:
         with progress_bar(f"encoding with {model}, {ran_by(encoder)}") as progress:
             stored = encoder.encode(data.document_texts, DOCUMENT, progress=progress)
     asked = encoder.encode([query], QUERY)
-    if not isinstance(stored, Dense):
-        ranking = retrieve(
-            asked, stored, query_ids=(QUERY,), document_ids=data.document_ids, k=search.depth
-        )
-        return _Found(ranking, Asked(encoder, query, asked), stored)
-    index = (
-        None
-        if search.index == EXACT
-        else indexed(stored, search.index, k=search.depth, recall=search.recall, folder=folder)
-    )
-    asked = asked.truncate(stored.dim)
+    index = None
+    if stored.one_vector:
+        stored = stored.as_dense("search")
+        asked = asked.truncate(stored.dim)
+        if search.index != EXACT:
+            depth = search.depth
+            index = indexed(stored, search.index, k=depth, recall=search.recall, folder=folder)
     ranking = retrieve(
         asked,
         stored,
@@ -378,16 +377,12 @@ def _judged(query: str, final: Ranking, judge: PairScorer) -> dict[str, _Found]:
     """What explains a reranker's scores: of a multi-vector model the tokens that met; a
     cross-encoder's score has no parts.
     """
-    from nearfield.encoders.encoder_scorer import EncoderScorer
     from nearfield.search.explain import Asked
 
-    if not isinstance(judge, EncoderScorer):
+    if judge.encoder is None:
         return {}
-    return {
-        f"{judge.name}, reranking": _Found(
-            final, Asked(judge.encoder, query, judge.encoder.encode([query], QUERY))
-        )
-    }
+    asked = Asked(judge.encoder, query, judge.encoder.encode([query], QUERY))
+    return {f"{judge.name}, reranking": _Found(final, asked)}
 
 
 def _rows(

@@ -12,7 +12,6 @@ from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model
 if TYPE_CHECKING:
     from nearfield.similarity.embeddings import Embeddings
 
-OWN = {"multi-vector": "MaxSim", "several": "fused"}
 """What scores of kinds whose items are not one vector are called."""
 Pair = tuple[str, str, dict[str, float]]
 
@@ -62,9 +61,9 @@ def similarity(
     query = encoder.encode(texts, "query" if against else "document")
     document = encoder.encode(against, "document") if against else query
     kind = encoder.contract.kind
-    own = OWN.get(kind, encoder.contract.similarity)
+    own = query.own_similarity or encoder.contract.similarity
     chosen = metric or own
-    if kind == "dense":
+    if query.one_vector:
         warn_of_metric(encoder.contract, chosen, query=query.floats(), document=document.floats())
     elif metric is not None:
         raise ContractError(
@@ -94,14 +93,13 @@ def _pairs(
     """Each pair of texts with its similarities: every one of dense vectors, and of other kinds the
     one that is the model's `own`.
     """
-    from nearfield.similarity.dense import Dense
+    import numpy as np
+
     from nearfield.similarity.functions import FUNCTIONS
 
-    if isinstance(query, Dense) and isinstance(document, Dense):
-        scores = {
-            name: function(query.floats(), document.floats())
-            for name, function in FUNCTIONS.items()
-        }
+    if query.one_vector:
+        ours, theirs = np.asarray(query), np.asarray(document)
+        scores = {name: function(ours, theirs) for name, function in FUNCTIONS.items()}
     else:
         scores = {own: query.scores(document)}
     others = against or texts

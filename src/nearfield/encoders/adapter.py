@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.errors import ContractError, InputError
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.store.fields import read_fields
 from nearfield.store.fingerprint import model_hash
@@ -39,7 +40,8 @@ class Adapter:
         space.
         """
         config = self.map.config
-        if contract.kind != "dense" or {config.from_dim, config.to_dim} != {contract.dim}:
+        mapped = EMBEDDINGS[contract.kind].one_vector
+        if not mapped or {config.from_dim, config.to_dim} != {contract.dim}:
             what = (
                 f"makes {contract.kind} vectors of {contract.dim} dimensions and the map goes "
                 f"from {config.from_dim} to {config.to_dim}"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nearfield.batch.packed import Packed
 from nearfield.errors import InputError, ModelError
 from nearfield.runtimes.runtime import Runtime
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
@@ -95,7 +96,7 @@ class Parts(Collector):
 
 def collector(contract: Contract, n: int, runtime: Runtime) -> Collector:
     """What collects n items' embeddings of the contract's kind."""
-    if contract.kind == "dense":
+    if EMBEDDINGS[contract.kind].one_vector:
         return Rows(contract, n)
     nothing = Packed(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.int64))
     return Parts(contract, runtime.represent(nothing))

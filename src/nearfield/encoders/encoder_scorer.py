@@ -19,8 +19,11 @@ class EncoderScorer(PairScorer):
 
     at_once = 65_536  # a text is encoded once in a call
 
+    encoder: Encoder[Any]
+
     def __init__(self, encoder: Encoder[Any]) -> None:
-        self.encoder, self.name = encoder, encoder.contract.name
+        self.encoder = encoder
+        self.name = encoder.contract.name
 
     @property
     def identity(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from nearfield.batch.unread import unread_letters
 from nearfield.catalog.card import cards
 from nearfield.data.doctor.subject import ModelFacts
 from nearfield.encoders.text import TextEncoder
+from nearfield.similarity import EMBEDDINGS
 
 
 def model_facts(encoder: TextEncoder[Any]) -> ModelFacts:
@@ -33,6 +34,6 @@ def multilingual(encoder: TextEncoder[Any]) -> tuple[str, ...]:
         if card.local and card.parameters and "*" in card.contract.terms.languages
     ]
     alike = [card for card in known if card.kind == encoder.contract.kind] or [
-        card for card in known if card.kind == "dense"
+        card for card in known if EMBEDDINGS[card.contract.kind].one_vector
     ]
     return tuple(card.name for card in sorted(alike, key=lambda card: card.parameters or 0))

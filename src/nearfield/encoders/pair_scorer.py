@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
+from nearfield.encoders.encoder import Encoder
 from nearfield.types.progress import Progress, silent
 
 Positions = npt.NDArray[np.int64]
@@ -18,11 +19,12 @@ Scores = npt.NDArray[np.float32]
 
 class PairScorer(ABC):
     """A judge of pairs; `name` says whose judgement it is. `at_once` is how many pairs are worth
-    asking for in one call, at least.
+    asking for in one call, at least. `encoder`: whose embeddings it compares, if that is how.
     """
 
     name: str
     at_once: ClassVar[int] = 2048
+    encoder: Encoder[Any] | None = None
 
     @property
     @abstractmethod

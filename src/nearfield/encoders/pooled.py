@@ -8,6 +8,7 @@ from typing import Any
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
@@ -22,7 +23,7 @@ class PooledTokens(Encoder[MultiVector]):
 
     def __init__(self, encoder: Encoder[Any], factor: int) -> None:
         name, kind = encoder.contract.name, encoder.contract.kind
-        if kind != MultiVector.kind:
+        if not EMBEDDINGS[kind].merges_tokens:
             raise ContractError(
                 f"{name} makes {kind} embeddings, which have no tokens to pool; "
                 "wanted a multi-vector model"

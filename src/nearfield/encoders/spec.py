@@ -11,6 +11,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, ModelError, nearest
 from nearfield.formats.reranker_folder import is_reranker
 from nearfield.runtimes import RUNTIMES
+from nearfield.similarity import EMBEDDINGS
 
 if TYPE_CHECKING:
     from nearfield.encoders.pair_scorer import PairScorer
@@ -108,7 +109,7 @@ def open_reranker(
             name, precision=precision, device=device, trust_remote_code=trust_remote_code
         )
         kind = encoder.contract.kind
-        if kind == "multi-vector":
+        if EMBEDDINGS[kind].merges_tokens:
             return EncoderScorer(encoder)
         raise ModelError(
             f"{name}: is not a cross-encoder, and its {kind} embeddings would order results as the "

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,6 @@ from nearfield.models.tokeniser import tokeniser_of
 from nearfield.runtimes.choose import choose, open_runtime
 from nearfield.runtimes.proof import Proof
 from nearfield.runtimes.runtime import Runtime
-from nearfield.similarity.dense import Dense
 from nearfield.store.fingerprint import files_stamp, model_hash
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -313,12 +312,14 @@ class TextEncoder(Encoder[E]):
                 stacklevel=3,
             )
         found: E = collect.embeddings(usage, counts)  # type: ignore[assignment]
-        if self.adapter is not None and isinstance(found, Dense):  # whose check has seen to it
-            mapped = np.empty_like(found.vectors)
-            for role, at in roles.items():
-                mapped[at] = self.adapter.behind(found[at], role).vectors
-            found = replace(found, vectors=mapped)
-        return found
+        if self.adapter is None:
+            return found
+        own = found.as_dense("an adapter")
+        mapped = np.empty_like(own.vectors)
+        for role, at in roles.items():
+            mapped[at] = self.adapter.behind(own[at], role).vectors
+        adapted: Any = replace(own, vectors=mapped)
+        return cast(E, adapted)
 
     def _chunks(
         self, items: Sequence[str], role: Role

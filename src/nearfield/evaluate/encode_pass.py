@@ -17,9 +17,7 @@ from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import TruncationWarning
 from nearfield.search.retrieve import finder, retrieve
-from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.similarity.several import Several
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
@@ -41,9 +39,10 @@ class Cut:
 
     def of(self, embeddings: Embeddings) -> Embeddings:
         """The embeddings at this cut, stored as they were."""
-        if not isinstance(embeddings, Dense) or self.dim is None:
+        if self.dim is None:
             return embeddings
-        return replace(embeddings, similarity=self.similarity).truncate(self.dim)
+        whole = embeddings.as_dense("a cut")
+        return replace(whole, similarity=self.similarity).truncate(self.dim)
 
 
 @dataclass(frozen=True)
@@ -70,16 +69,11 @@ class EncodePass:
         return cls(split, documents, queries, speed, alone)
 
     def heads(self) -> dict[str, EncodePass]:
-        """This pass under "", and where the model makes several kinds at once, what it is of each
-        alone, by the kind.
-        """
-        documents, queries = self.documents, self.queries
-        if not isinstance(documents, Several) or not isinstance(queries, Several):
-            return {"": self}
-        asked = queries.parts
+        """This pass under "", and of fused embeddings that of each part alone, by its name."""
+        asked = self.queries.by_part
         return {"": self} | {
-            kind: replace(self, documents=part, queries=asked[kind])
-            for kind, part in documents.parts.items()
+            name: replace(self, documents=part, queries=asked[name])
+            for name, part in self.documents.by_part.items()
         }
 
     def vectors(self, cut: Cut) -> tuple[Embeddings, Embeddings]:

@@ -20,6 +20,7 @@ from nearfield.evaluate.encode_pass import Cut, EncodePass, encode_documents, en
 from nearfield.evaluate.measures import MEASURES
 from nearfield.evaluate.systems import DEPTH, System, truncation_notes
 from nearfield.evaluate.trained import refuse_seen, trained_queries
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
@@ -119,7 +120,8 @@ def measure_prompts(
 
 
 def _system(name: str, contract: Contract, encoded: EncodePass) -> System:
-    cut = Cut(contract.dim if contract.kind == "dense" else None, "float32", contract.similarity)
+    dim = contract.dim if EMBEDDINGS[contract.kind].one_vector else None
+    cut = Cut(dim, "float32", contract.similarity)
     return System(
         name=name,
         model=contract.name,

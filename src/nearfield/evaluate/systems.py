@@ -14,18 +14,14 @@ import numpy as np
 
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
-from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning, nearest
+from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning
 from nearfield.evaluate.encode_pass import Cut, EncodePass, seconds_each
 from nearfield.evaluate.trained import trained_queries
 from nearfield.index.bm25 import BM25
 from nearfield.search.fuse import reciprocal_rank_fusion
-from nearfield.similarity.dense import STORAGES
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import similarity as known_similarity
-from nearfield.similarity.multi_vector import MultiVector
-from nearfield.similarity.several import Several
-from nearfield.similarity.sparse import STORAGES as TERM_STORAGES
-from nearfield.similarity.sparse import Sparse
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
@@ -179,7 +175,7 @@ def cuts_of(
     `model_systems` says.
     """
     chosen = similarity or contract.similarity
-    if contract.kind != "dense":
+    if not EMBEDDINGS[contract.kind].one_vector:
         return _uncut(contract, dims, storages, chosen)
     known_similarity(chosen)
     cuts = [
@@ -193,12 +189,7 @@ def cuts_of(
                 f"{contract.name}: {cut.dim} dimensions were asked for; wanted 1 "
                 f"to {contract.dim}, which the model has"
             )
-        if cut.storage not in STORAGES:
-            known = ", ".join(STORAGES)
-            raise ContractError(
-                f"there is no storage type {cut.storage!r}; wanted one of "
-                f"{known}.{nearest(cut.storage, STORAGES)}"
-            )
+        EMBEDDINGS[contract.kind].check_storage(cut.storage)
     for dim in dict.fromkeys(cut.dim for cut in cuts if untrained(contract, cut)):
         trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
         message = (
@@ -229,20 +220,9 @@ def _uncut(
             f"{contract.name}: its embeddings are {contract.kind}, and {what} "
             "asked for; leave that out"
         )
-    known = storages_of(contract.kind)
     for storage in storages:
-        if storage not in known:
-            raise ContractError(
-                f"{contract.name}: {contract.kind} embeddings are not stored as {storage!r}; "
-                f"wanted one of {', '.join(known)}."
-                f"{nearest(storage, known)}"
-            )
+        EMBEDDINGS[contract.kind].check_storage(storage)
     return [Cut(None, storage, similarity) for storage in dict.fromkeys(storages)]
-
-
-def storages_of(kind: str) -> tuple[str, ...]:
-    """How embeddings of this kind can be stored."""
-    return STORAGES if kind in ("dense", "multi-vector") else TERM_STORAGES
 
 
 def untrained(contract: Contract, cut: Cut) -> bool:
@@ -271,17 +251,8 @@ def _deviations(
 
 
 def _size_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
-    if isinstance(documents, MultiVector) and len(documents):
-        return (
-            f"{name}: {documents.lengths.mean():,.1f} vectors a document, of {documents.dim} "
-            "dimensions",
-        )
-    documents = documents.sparse if isinstance(documents, Several) else documents
-    if not isinstance(documents, Sparse) or not len(documents):
-        return ()
-    return (
-        f"{name}: {documents.active.mean():,.1f} active terms a document, of {documents.dim:,}",
-    )
+    note = documents.size_note if len(documents) else ""
+    return (f"{name}: {note}",) if note else ()
 
 
 def truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:

@@ -94,7 +94,10 @@ _KEYS: dict[str, Sequence[Any] | None] = {
     "unpad_inputs": ANY,
     **dict.fromkeys((*_ARGUMENTS, *_ARGUMENTS.values()), ANY),
 }
-_OF_LATE = dict.fromkeys(("document_length", "query_expansion", "query_length"), ANY)
+_OF_THE_KIND: dict[str, dict[str, Sequence[Any] | None]] = {
+    "multi-vector": dict.fromkeys(("document_length", "query_expansion", "query_length"), ANY),
+    "reranker": {"module_output_name": ("scores", "causal_logits")},
+}
 
 
 def read_settings(transformer: Path, kind: str) -> Fields:
@@ -105,9 +108,7 @@ def read_settings(transformer: Path, kind: str) -> Fields:
     be honoured.
     """
     fields = settings_of(transformer)
-    keys = _KEYS | {"transformer_task": _TASKS[kind]} | (_OF_LATE if kind == "multi-vector" else {})
-    if kind == "reranker":
-        keys["module_output_name"] = ("scores", "causal_logits")
+    keys = _KEYS | {"transformer_task": _TASKS[kind]} | _OF_THE_KIND.get(kind, {})
     refuse_unhonoured(fields, keys)
     _arguments(fields, "processor_kwargs", _OF_THE_TOKENISER)
     _arguments(fields, "model_kwargs", _OF_THE_MODEL)

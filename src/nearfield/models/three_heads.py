@@ -37,7 +37,7 @@ def open_three_heads(folder: ModelFolder, *, hidden: int, vocabulary: int) -> Th
         dense,
         TokenWeights(weights, vocabulary=vocabulary, left_out=special_ids(folder.transformer)),
         TokenVectors(vectors, normalise=contract.normalise),
-        fusion=contract.fusion or FUSION,
+        weights=contract.fusion or FUSION,
     )
 
 

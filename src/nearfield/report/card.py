@@ -12,6 +12,7 @@ from nearfield.catalog.card import cards
 from nearfield.report.facts import RunFacts
 from nearfield.report.reproduce import command, flat, toml
 from nearfield.report.words import LETTERS, advice, guard_line, headline, in_one_line
+from nearfield.similarity import EMBEDDINGS
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.numbers import UNKNOWN, count, estimated, size
 
@@ -47,7 +48,7 @@ def model_card(run: RunFacts) -> str:
         f"{_code(about.collection)} with nearfield."
     )
     # the snippet of sentence-transformers is a dense model's
-    use = _USE if about.kind in ("", "dense") else _USE.split("\n\nor, with")[0]
+    use = _USE if EMBEDDINGS[about.kind or "dense"].one_vector else _USE.split("\n\nor, with")[0]
     parts = [
         _front_matter(run),
         title,

@@ -14,6 +14,7 @@ from nearfield.catalog.card import Card
 from nearfield.evaluate.needs import dollars, weights_bytes
 from nearfield.evaluate.shortlist import task_sets
 from nearfield.report.catalog_list import parameters
+from nearfield.similarity import EMBEDDINGS
 from nearfield.types.contract import Contract, Terms
 from nearfield.types.licence import allows_commercial_use
 from nearfield.types.numbers import count, size
@@ -101,9 +102,9 @@ def _what(card: Card, cached: bool) -> Rows:
 
 
 def _contract(contract: Contract) -> Rows:
-    maxsim = (
-        ", each query token's best match summed (MaxSim)" if contract.kind == "multi-vector" else ""
-    )
+    maxsim = ""
+    if EMBEDDINGS[contract.kind].merges_tokens:
+        maxsim = ", each query token's best match summed (MaxSim)"
     rows = [
         ("dim", count(contract.dim)),
         ("Matryoshka", ", ".join(map(count, contract.matryoshka_dims)) or "none trained"),

@@ -31,7 +31,7 @@ def command(facts: RunFacts) -> str:
         words += ["--guard", str(guard)]
     words += ["--pairs", about.pairs] if about.pairs else []
     words += ["--to", about.to] if about.to else []
-    default = json.loads(json.dumps(dataclasses.asdict(default_recipe(about.kind))))
+    default = json.loads(json.dumps(dataclasses.asdict(default_recipe(about.kind or "dense"))))
     return shlex.join(
         [
             *words,

@@ -24,6 +24,7 @@ from nearfield.runtimes.hardware import cores
 from nearfield.runtimes.native_terms import NativeTerms, why_not_terms
 from nearfield.runtimes.packed_model import PackedModel
 from nearfield.runtimes.runtime import Runtime
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.fields import read_fields
 from nearfield.types.contract import Contract
@@ -41,7 +42,7 @@ class NativeRuntime(Runtime):
 
     name = "native"
     precisions = PRECISIONS
-    kinds = ("dense", "multi-vector", "several", "sparse")
+    kinds = tuple(EMBEDDINGS)
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class NativeRuntime(Runtime):
         if hindrance:
             raise ModelError(f"{folder.path}: the native runtime {hindrance}")
         config = read_fields(folder.transformer / "config.json")
-        of_tokens = folder.contract.kind != "dense"
+        of_tokens = not EMBEDDINGS[folder.contract.kind].one_vector
         model = PackedModel(
             kernels(level),
             Weights(folder.transformer),
@@ -148,7 +149,7 @@ def _state_heads(folder: ModelFolder, model: PackedModel, config: Mapping[str, A
     """The heads over token states, of a sparse model, a multi-vector model or one of
     several kinds.
     """
-    if folder.contract.kind == "sparse":
+    if EMBEDDINGS[folder.contract.kind].has_terms:
         return NativeTerms(model, config, folder)
     from nearfield.models.heads.of_tokens import (  # what few models have
         late_interaction,
@@ -187,6 +188,6 @@ def why_not_documents(folder: ModelFolder) -> str | None:
         return "reads model.safetensors only"
     config = read_fields(folder.transformer / "config.json")
     hindrance = why_not_config(config) or why_not_names(Weights(folder.transformer).names(), config)
-    return hindrance or (
-        why_not_terms(folder, config) if folder.contract.kind == "sparse" else None
-    )
+    if hindrance is None and EMBEDDINGS[folder.contract.kind].has_terms:
+        return why_not_terms(folder, config)
+    return hindrance

@@ -11,6 +11,7 @@ from nearfield.formats.model_folder import ModelFolder
 from nearfield.models.device_memory import device_memory
 from nearfield.models.model import TextModel
 from nearfield.runtimes.runtime import Runtime
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 
 
@@ -21,7 +22,7 @@ class TorchRuntime(Runtime):
 
     name = "torch"
     precisions = ("float32", "bfloat16")
-    kinds = ("dense", "multi-vector", "several", "sparse")
+    kinds = tuple(EMBEDDINGS)
     adapts = True
     streams = 1  # torch spreads each operation over the cores itself
 

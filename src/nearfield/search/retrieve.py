@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,6 @@ from nearfield.index.exact import exact_top_k
 from nearfield.index.inverted import Inverted
 from nearfield.index.shortlist import Shortlist
 from nearfield.index.top import TopK
-from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.sparse import Sparse
 from nearfield.types.ranking import Ranking
@@ -45,13 +45,9 @@ def retrieve(
     deep = k if own is None else k + 1
     if index is None:
         found = top_k(query, documents, deep)
-    elif not isinstance(query, Dense) or not isinstance(documents, Dense):
-        raise ContractError(
-            f"a {index.kind} index is for dense vectors; got {query.kind} queries "
-            f"and {documents.kind} documents"
-        )
     else:
-        found = index.top_k(query, documents, deep)
+        what = f"a {index.kind} index"
+        found = index.top_k(query.as_dense(what), documents.as_dense(what), deep)
     return Ranking(query_ids, document_ids, *found).without(own, k)
 
 
@@ -72,9 +68,7 @@ def finder(documents: Embeddings) -> Callable[[Embeddings, int], TopK]:
     document that shares no term with a query is then not found at all. All else is scored document
     by document.
     """
-    inverted = (
-        Inverted.of(documents) if isinstance(documents, Sparse) and _inverts(documents) else None
-    )
+    inverted = Inverted.of(cast(Sparse, documents)) if documents.inverts else None
 
     def find(query: Embeddings, k: int) -> TopK:
         if query.kind != documents.kind:
@@ -82,14 +76,10 @@ def finder(documents: Embeddings) -> Callable[[Embeddings, int], TopK]:
                 f"queries are {query.kind} and documents {documents.kind}; both "
                 "sides need the same model"
             )
-        if isinstance(query, Dense) and isinstance(documents, Dense):
-            return exact_top_k(query, documents, k)
-        if inverted is not None and isinstance(query, Sparse) and _inverts(query):
-            return inverted.top_k(query, k)
+        if documents.one_vector:
+            return exact_top_k(query.as_dense("search"), documents.as_dense("search"), k)
+        if inverted is not None and query.inverts:
+            return inverted.top_k(cast(Sparse, query), k)
         return blocked_top_k(query, documents, k)
 
     return find
-
-
-def _inverts(vectors: Sparse) -> bool:
-    return vectors.similarity == "dot" and not (vectors.weights < 0).any()

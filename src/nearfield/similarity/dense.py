@@ -1,28 +1,27 @@
-"""One vector an item, at any storage type."""
+"""One vector per item, at any storage type."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.errors import ContractError, InputError, ModelError, nearest
-from nearfield.similarity.embeddings import VECTORS, Array, Embeddings, chosen
+from nearfield.errors import ContractError, InputError, ModelError
+from nearfield.similarity.embeddings import VECTORS, Array, Counts, Embeddings, chosen
+from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, read_facts, usage_of
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
 from nearfield.store.array import check_finite, map_array, read_array
-from nearfield.store.atomic import write_json
 from nearfield.types.contract import Contract
-from nearfield.types.usage import NOTHING_READ
-from nearfield.types.usage import Usage as Usage
+from nearfield.types.usage import NOTHING_READ, Usage
 
-STORAGES = ("float32", "float16", "int8", "binary")
 DTYPES = {"float32": "float32", "float16": "float16", "int8": "uint8", "binary": "uint8"}
-"""Of the numbers that each storage type holds."""
+"""The storage types, with the type of the numbers that each holds."""
+STORAGES = tuple(DTYPES)
 RANGES = "ranges.npy"
 
 
@@ -36,7 +35,11 @@ class Dense(Embeddings):
     the contract's: apply a parameter-free layer_norm before a cut.
     """
 
-    kind: ClassVar[str] = "dense"
+    kind = "dense"
+    storages = STORAGES
+    worth_measuring = ("float32", "int8", "binary")
+    one_vector = True
+    trains_dims = True
     vectors: Array
     dim: int
     storage: str = "float32"
@@ -45,7 +48,7 @@ class Dense(Embeddings):
     normalise: bool = True
     ranges: Array | None = None
     usage: Usage = NOTHING_READ
-    counts: npt.NDArray[np.int64] | None = None
+    counts: Counts = None
 
     @classmethod
     def under(
@@ -54,19 +57,17 @@ class Dense(Embeddings):
         vectors: Array,
         *,
         usage: Usage = NOTHING_READ,
-        counts: npt.NDArray[np.int64] | None = None,
+        counts: Counts = None,
     ) -> Dense:
         """Vectors (n, dim) float32 as a model made them, with what its contract says of
         their use.
         """
-        kept = contract
         return cls(
             vectors,
-            kept.dim,
-            "float32",
-            kept.similarity,
-            kept.layer_norm,
-            kept.normalise,
+            contract.dim,
+            similarity=contract.similarity,
+            layer_norm=contract.layer_norm,
+            normalise=contract.normalise,
             usage=usage,
             counts=counts,
         )
@@ -74,12 +75,44 @@ class Dense(Embeddings):
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def __getitem__(self, items: slice | Sequence[int] | Array) -> Dense:
+    @overload
+    def __getitem__(self, items: slice | Sequence[int] | Array) -> Dense: ...
+
+    @overload
+    def __getitem__(self, items: int | tuple[Any, ...]) -> Any: ...
+
+    def __getitem__(self, items: Any) -> Any:
+        """The items at these positions; for one number or several axes, floats as an array has."""
+        if isinstance(items, tuple):
+            return self.floats()[items]
+        if isinstance(items, int | np.integer):
+            return self[np.array([items])].floats()[0]
         return replace(self, vectors=self.vectors[items], counts=chosen(self.counts, items))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        floats = self.floats() if dtype is None else self.floats().astype(dtype, copy=False)
+        return floats.copy() if copy else floats
+
+    def __matmul__(self, other: Any) -> Array:
+        product: Array = self.floats() @ np.asarray(other)
+        return product
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, dim)."""
+        return len(self), self.dim
+
+    @property
+    def T(self) -> npt.NDArray[np.float32]:
+        """(dim, n) float32."""
+        return self.floats().T
+
+    def as_dense(self, what: str) -> Dense:
+        return self
 
     @classmethod
     def join(cls, parts: Sequence[Dense]) -> Dense:
-        """See Embeddings.join; int8 codes are only joined where their ranges are the same."""
+        """The vectors of all parts. Raises ContractError for int8 codes of different ranges."""
         first = parts[0]
         ranges = [part.ranges for part in parts if part.ranges is not None]
         if any(not np.array_equal(own, ranges[0]) for own in ranges):
@@ -122,12 +155,16 @@ class Dense(Embeddings):
         )
         return scored
 
-    def truncate(self, dim: int) -> Dense:
-        """The first `dim` dimensions, renormalised where the contract normalises (after layer_norm
-        where it says so).
+    def explain(self, documents: Dense, names: Names) -> list[Match]:
+        """Nothing: the score of two vectors is not made of parts that mean something."""
+        return []
 
-        All dimensions are the model's own vectors, unchanged. Matryoshka representation learning,
-        Kusupati et al. 2022. Raises ContractError for a dim that the vectors lack.
+    def truncate(self, dim: int) -> Dense:
+        """Truncate the vectors to the first `dim` dimensions and renormalise them where the
+        contract normalises (after layer_norm where it says so).
+
+        The full dim leaves them unchanged. Matryoshka representation learning, Kusupati et al.
+        2022. Raises ContractError for a dim that the vectors lack.
         """
         if not 0 < dim <= self.dim:
             raise ContractError(f"{dim} dimensions were asked for; these vectors have {self.dim}")
@@ -159,11 +196,7 @@ class Dense(Embeddings):
         ContractError for an unknown storage type, InputError for vectors with NaN or infinite
         values and for values that float16 cannot hold.
         """
-        if storage not in STORAGES:
-            raise ContractError(
-                f"there is no storage type {storage!r}; wanted one of "
-                f"{', '.join(STORAGES)}.{nearest(storage, STORAGES)}"
-            )
+        self.check_storage(storage)
         floats = _finite(self.floats(), "they have no place on a scale")
         if storage == "int8":
             source = floats if like is None else _finite(like.floats(), "they give no range")
@@ -191,52 +224,54 @@ class Dense(Embeddings):
             )
         return replace(self, vectors=vectors, storage=storage, ranges=None)
 
-    def arrays(self) -> dict[str, Array]:
-        """See Embeddings.arrays: `vectors.npy`, and `ranges.npy` for int8, which is the same for
-        all items.
-        """
-        return {VECTORS: self.vectors} | ({} if self.ranges is None else {RANGES: self.ranges})
+    def own_arrays(self) -> dict[str, Array]:
+        """`vectors.npy`, and `ranges.npy` for int8, which is the same for all items."""
+        found = {VECTORS: self.vectors}
+        if self.ranges is not None:
+            found[RANGES] = self.ranges
+        return found
 
-    def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
-        """See Embeddings.save_facts."""
-        names = ("kind", "dim", "storage", "similarity", "layer_norm", "normalise", "usage")
-        write_json(
-            folder / "vectors.json",
-            {"format": 1, "items": rows[VECTORS]} | {name: getattr(self, name) for name in names},
-        )
+    def facts(self) -> dict[str, Any]:
+        names = ("dim", "storage", "similarity", "layer_norm", "normalise")
+        return {name: getattr(self, name) for name in names}
 
     def records(self) -> list[bytes]:
-        """See Embeddings.records."""
         return [vector.tobytes() for vector in self.floats()]
 
     def of_records(self, records: Sequence[bytes]) -> Dense:
-        """See Embeddings.of_records."""
         vectors = np.frombuffer(b"".join(records), np.float32).reshape(-1, self.dim)
         return replace(self, vectors=vectors, storage="float32", ranges=None, counts=None)
 
     def peaks(self) -> npt.NDArray[np.float32]:
-        """See Embeddings.peaks."""
         peaks: npt.NDArray[np.float32] = np.abs(self.floats()).max(1, initial=0.0)
         return peaks
 
     @classmethod
     def open(cls, path: str | Path) -> Dense:
-        """A vector folder, memory-mapped. Raises InputError where the folder is none, its parts do
-        not fit, or values are not finite.
+        """A vector folder, memory-mapped. Raises InputError where it is not one, its parts do not
+        fit, or values are not finite.
         """
         path = Path(path)
         facts = read_facts(path)
-        items, dim = items_of(facts), facts.integer("dim", low=1)
+        dim = facts.integer("dim", low=1)
         storage = facts.one_of("storage", STORAGES)
         width = -(-dim // 8) if storage == "binary" else dim
-        vectors = map_array(path / VECTORS, [DTYPES[storage]], (items, width))
+        vectors = map_array(path / VECTORS, [DTYPES[storage]], (items_of(facts), width))
         check_finite(vectors, path / VECTORS)
-        ranges = read_array(path / RANGES, ["float32"], (2, dim)) if storage == "int8" else None
-        if ranges is not None:
+        ranges = None
+        if storage == "int8":
+            ranges = read_array(path / RANGES, ["float32"], (2, dim))
             check_finite(ranges, path / RANGES)
-        kept = {name: facts.flag(name) for name in ("layer_norm", "normalise")}
-        metric = facts.one_of("similarity", tuple(FUNCTIONS))
-        return cls(vectors, dim, storage, metric, ranges=ranges, usage=usage_of(facts), **kept)
+        return cls(
+            vectors,
+            dim,
+            storage,
+            facts.one_of("similarity", tuple(FUNCTIONS)),
+            layer_norm=facts.flag("layer_norm"),
+            normalise=facts.flag("normalise"),
+            ranges=ranges,
+            usage=usage_of(facts),
+        )
 
 
 def _finite(vectors: Array, why: str) -> Array:

@@ -1,4 +1,4 @@
-"""What an encoder gives, whatever the kind: it knows its own similarity, slicing and storage."""
+"""What an encoder gives: items that know their own similarity, slicing and storage."""
 
 from __future__ import annotations
 
@@ -6,34 +6,55 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.errors import ContractError, nearest
+from nearfield.similarity.explained import Match, Names
+from nearfield.similarity.facts import FACTS, write_checksums
 from nearfield.similarity.facts import OFFSETS as OFFSETS
-from nearfield.similarity.facts import write_checksums
 from nearfield.store.array import checksum
-from nearfield.store.atomic import staged_folder
+from nearfield.store.atomic import staged_folder, write_json
 from nearfield.types.usage import Usage
 
+if TYPE_CHECKING:
+    from nearfield.similarity.dense import Dense
+
 Array = npt.NDArray[Any]
+Counts = npt.NDArray[np.int64] | None
 VECTORS, IDS = "vectors.npy", "ids.jsonl"
-"""What a file of vectors, one a row, and one of ids are called in a vector folder of any kind."""
+"""The names of the files with one vector per row, and with the ids, in any vector folder."""
 
 
 class Embeddings(ABC):
-    """Representations of n items. `kind` is the registry's name; `similarity` says how two of them
-    are compared.
+    """Representations of n items.
 
-    `counts`: (n, 2) int64, tokens read and tokens lost of each item, where what made them counted
-    them; not stored.
+    `counts`: (n, 2) int64, the tokens read and lost of each item, where they were counted; not
+    stored. `similarity` says how two items are compared. The class says what a kind can do:
+
+    `kind` is its name in the registry. `storages` are its storage types, and `worth_measuring`
+    those whose cost an evaluation shows. `one_vector`: an item is one vector, which can be cut,
+    mapped and compared by any similarity. `merges_tokens`: `pool` merges similar tokens.
+    `trains_dims`: a loss may see the first dimensions alone. `has_terms`: an item is weights of
+    terms, whose number costs something. `sums`: a score is a sum over terms or tokens, not a
+    cosine. `own_similarity` is what its similarity is called where it is not the contract's.
     """
 
     kind: ClassVar[str]
+    storages: ClassVar[tuple[str, ...]] = ("float32", "float16")
+    worth_measuring: ClassVar[tuple[str, ...]] = ("float32", "float16")
+    one_vector: ClassVar[bool] = False
+    merges_tokens: ClassVar[bool] = False
+    trains_dims: ClassVar[bool] = False
+    has_terms: ClassVar[bool] = False
+    sums: ClassVar[bool] = False
+    own_similarity: ClassVar[str] = ""
     similarity: str
+    storage: str
     usage: Usage
-    counts: npt.NDArray[np.int64] | None
+    counts: Counts
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -42,10 +63,33 @@ class Embeddings(ABC):
     def __getitem__(self, items: slice | Sequence[int] | Array) -> Self:
         """The items at these positions, in that order."""
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Raises TypeError: only dense embeddings are one array."""
+        raise TypeError(f"{self.kind} embeddings are not one array; their arrays are in .arrays()")
+
+    @property
+    def by_part(self) -> Mapping[str, Embeddings]:
+        """What fused embeddings fuse, by name; nothing for other kinds."""
+        return {}
+
+    @property
+    def inverts(self) -> bool:
+        """Whether an inverted index finds what `scores` finds."""
+        return False
+
     @property
     @abstractmethod
     def bytes_per_item(self) -> float:
-        """Mean bytes that one item takes in memory and on disk."""
+        """Mean bytes per item in memory and on disk."""
+
+    @property
+    def size_note(self) -> str:
+        """The mean size of an item in words, where it varies."""
+        return ""
+
+    def as_dense(self, what: str) -> Dense:
+        """These embeddings, if they are dense; else raises ContractError: `what` wants them so."""
+        raise ContractError(f"{what} wants dense vectors; got {self.kind} embeddings")
 
     @abstractmethod
     def scores(self, documents: Self) -> npt.NDArray[np.float32]:
@@ -55,12 +99,38 @@ class Embeddings(ABC):
         Raises ContractError where the two come from different spaces.
         """
 
+    @abstractmethod
+    def explain(self, documents: Self, names: Names) -> list[Match]:
+        """The matches that the score of this one query and one document is the sum of."""
+
+    def unmet(self, documents: Self) -> list[int] | None:
+        """The terms of this one query that the one document lacks, the heaviest first; None where
+        embeddings have no terms.
+        """
+        return None
+
     @classmethod
     @abstractmethod
     def join(cls, parts: Sequence[Self]) -> Self:
-        """The items of all parts, one after the other, as the first part is stored and compared.
-        Wants one part at least.
+        """The items of all parts (at least one), one after the other, as the first part is stored
+        and compared.
         """
+
+    def pool(self, factor: int) -> Self:
+        """One vector for `factor` similar tokens. Raises ContractError for a kind without any."""
+        raise ContractError(
+            f"{self.kind} embeddings have no tokens to pool, as one vector "
+            f"for {factor}; leave that out"
+        )
+
+    @classmethod
+    def check_storage(cls, storage: str) -> None:
+        """Raise ContractError for a storage type that the kind does not have."""
+        if storage not in cls.storages:
+            raise ContractError(
+                f"{cls.kind} embeddings are not stored as {storage!r}; wanted one of "
+                f"{', '.join(cls.storages)}.{nearest(storage, cls.storages)}"
+            )
 
     @abstractmethod
     def quantise(self, storage: str, *, like: Self | None = None) -> Self:
@@ -68,19 +138,38 @@ class Embeddings(ABC):
         not have.
         """
 
-    @abstractmethod
-    def arrays(self) -> dict[str, Array]:
-        """What a vector folder holds of these items, by the file's name in it.
+    @property
+    def folders(self) -> Mapping[str, Embeddings]:
+        """What lies in vector folders of its own within the vector folder, by their names."""
+        return {}
 
-        Of each array the items' rows follow each other; an `offsets.npy` says where those of an
+    def own_arrays(self) -> dict[str, Array]:
+        """What the vector folder itself holds, by the file's name."""
+        return {}
+
+    def arrays(self) -> dict[str, Array]:
+        """All that a vector folder holds of these items, by the file's name in it.
+
+        In each array the items' rows follow each other; an `offsets.npy` says where those of an
         item begin in the files beside it.
         """
+        found: dict[str, Array] = {}
+        for name, part in self.folders.items():
+            found |= {f"{name}/{file}": array for file, array in part.arrays().items()}
+        return found | self.own_arrays()
 
     @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What `vectors.json` says of these embeddings beside kind, number and usage."""
+
     def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
-        """Write only `vectors.json`, for a folder whose `arrays` have so many rows; they were
-        written by another hand.
+        """Write only `vectors.json`, for a folder whose `arrays`, already written, have so many
+        rows.
         """
+        for name, part in self.folders.items():
+            part.save_facts(folder / name, within(rows, name))
+        stated = {"format": 1, "kind": self.kind, "items": items_in(rows)}
+        write_json(folder / FACTS, stated | self.facts() | {"usage": self.usage})
 
     @abstractmethod
     def records(self) -> list[bytes]:
@@ -88,8 +177,8 @@ class Embeddings(ABC):
 
     @abstractmethod
     def of_records(self, records: Sequence[bytes]) -> Self:
-        """Items of this kind, stored as float32 and compared as these are, from what `records` gave
-        of them, bit for bit.
+        """Items of this kind, stored as float32 and compared as these are, from their `records`,
+        bit for bit.
         """
 
     @abstractmethod
@@ -100,7 +189,7 @@ class Embeddings(ABC):
         """Write a vector folder, whole or not at all: `arrays`, and `vectors.json`, which says what
         they are.
 
-        `ids`, where given, name the items in the same order, as `ids.jsonl`: one JSON string a
+        `ids`, where given, name the items in the same order, as `ids.jsonl`: one JSON string per
         line.
         """
         with staged_folder(path) as stage:
@@ -117,13 +206,27 @@ class Embeddings(ABC):
     @classmethod
     @abstractmethod
     def open(cls, path: str | Path) -> Self:
-        """A vector folder, memory-mapped. Raises InputError where it is none of this kind or its
-        parts do not fit.
+        """A vector folder of this kind, memory-mapped. Raises InputError where it is not one or
+        its parts do not fit.
         """
 
 
-def chosen(
-    counts: npt.NDArray[np.int64] | None, items: slice | Sequence[int] | Array
-) -> npt.NDArray[np.int64] | None:
+def items_in(rows: Mapping[str, int]) -> int:
+    """How many items a vector folder holds whose files have so many rows."""
+    if OFFSETS in rows:
+        return rows[OFFSETS] - 1
+    if VECTORS in rows:
+        return rows[VECTORS]
+    # each part of fused embeddings has all items
+    return items_in(within(rows, next(iter(rows)).partition("/")[0]))
+
+
+def within(rows: Mapping[str, int], name: str) -> dict[str, int]:
+    """The rows of the files in the folder `name`, by their names in that."""
+    start = f"{name}/"
+    return {file.removeprefix(start): n for file, n in rows.items() if file.startswith(start)}
+
+
+def chosen(counts: Counts, items: slice | Sequence[int] | Array) -> Counts:
     """The `counts` of these items, where there are any."""
     return None if counts is None else counts[items]

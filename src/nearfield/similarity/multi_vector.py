@@ -1,21 +1,21 @@
-"""One vector a token (ColBERT): an item is as close as its best-matching tokens are."""
+"""One vector per token (ColBERT): an item is as close as its best-matching tokens are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError
-from nearfield.similarity.dense import Dense
-from nearfield.similarity.embeddings import OFFSETS, VECTORS, Array, Embeddings, chosen
+from nearfield.similarity.dense import STORAGES, Dense
+from nearfield.similarity.embeddings import OFFSETS, Array, Counts, Embeddings, chosen
+from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, part_of, read_facts, read_offsets, usage_of
-from nearfield.similarity.offsets import item_blocks, joined_offsets, largest, segments
-from nearfield.store.atomic import write_json
+from nearfield.similarity.offsets import item_blocks, joined_offsets, largest, segments, slices
 from nearfield.types.usage import NOTHING_READ, Usage
 
 TOKENS = "tokens"
@@ -31,12 +31,17 @@ class MultiVector(Embeddings):
     (BGE-M3), else their sum (ColBERT).
     """
 
-    kind: ClassVar[str] = "multi-vector"
+    kind = "multi-vector"
+    storages = STORAGES
+    worth_measuring = Dense.worth_measuring
+    merges_tokens = True
+    sums = True
+    own_similarity = "MaxSim"
     tokens: Dense
     offsets: npt.NDArray[np.int64]
     average: bool = False
     usage: Usage = NOTHING_READ
-    counts: npt.NDArray[np.int64] | None = None
+    counts: Counts = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -49,14 +54,9 @@ class MultiVector(Embeddings):
 
     @classmethod
     def join(cls, parts: Sequence[MultiVector]) -> MultiVector:
-        """See Embeddings.join."""
+        offsets = joined_offsets([part.lengths for part in parts])
         tokens = Dense.join([part.tokens for part in parts])
-        return replace(
-            parts[0],
-            tokens=tokens,
-            offsets=joined_offsets([part.lengths for part in parts]),
-            counts=None,
-        )
+        return replace(parts[0], tokens=tokens, offsets=offsets, counts=None)
 
     @property
     def similarity(self) -> str:  # type: ignore[override]
@@ -69,19 +69,24 @@ class MultiVector(Embeddings):
         return self.tokens.dim
 
     @property
-    def storage(self) -> str:
+    def storage(self) -> str:  # type: ignore[override]
         """How the tokens' vectors are stored."""
         return self.tokens.storage
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """(n,) int64, vectors an item."""
+        """(n,) int64, vectors per item."""
         return np.diff(self.offsets)
 
     @property
     def bytes_per_item(self) -> float:
         """Mean bytes that one item takes: its tokens' vectors and its offset."""
         return (len(self.tokens) * self.tokens.bytes_per_item + 8 * len(self)) / max(1, len(self))
+
+    @property
+    def size_note(self) -> str:
+        """The mean number of vectors per item."""
+        return f"{self.lengths.mean():,.1f} vectors per document, of {self.dim} dimensions"
 
     def scores(self, documents: MultiVector) -> npt.NDArray[np.float32]:
         """MaxSim: over the query's tokens, the sum (or mean) of each one's similarity to the
@@ -109,20 +114,20 @@ class MultiVector(Embeddings):
             scored /= np.maximum(self.lengths, 1)[:, None]
         return scored
 
-    def explain(
-        self, query: int, documents: MultiVector, document: int
-    ) -> list[tuple[int, int, float]]:
-        """What the score of a query and a document is the sum of: for each of the query's tokens,
-        in order, the closest of the document's (the first of equals) and what that adds. Nothing
-        where either has no token.
+    def explain(self, documents: MultiVector, names: Names) -> list[Match]:
+        """For each token of the one query, in order, the closest of the document's tokens (the
+        first of equals) and what that adds. Nothing where either has no token.
         """
-        asked, given = self[[query]].tokens, documents[[document]].tokens
+        asked, given = self.tokens, documents.tokens
         if not len(asked) or not len(given):
             return []
-        near = asked.scores(given).astype(np.float64) / (len(asked) if self.average else 1)
+        near = asked.scores(given).astype(np.float64)
+        if self.average:
+            near /= len(asked)
+        ours, theirs = names.query_tokens(len(asked)), names.document_tokens(len(given))
         return [
-            (token, int(best), float(near[token, best]))
-            for token, best in enumerate(near.argmax(1))
+            Match(ours[token], theirs[best], float(near[token, best]))
+            for token, best in enumerate(near.argmax(1).tolist())
         ]
 
     def truncate(self, dim: int) -> MultiVector:
@@ -131,13 +136,12 @@ class MultiVector(Embeddings):
 
     def quantise(self, storage: str, *, like: MultiVector | None = None) -> MultiVector:
         """The same items with tokens at another of Dense's storage types."""
-        return replace(
-            self, tokens=self.tokens.quantise(storage, like=None if like is None else like.tokens)
-        )
+        self.check_storage(storage)
+        source = None if like is None else like.tokens
+        return replace(self, tokens=self.tokens.quantise(storage, like=source))
 
     def pool(self, factor: int, *, keep: int = 1) -> MultiVector:
-        """Fewer vectors an item: clusters of alike tokens become their mean; the first `keep`
-        tokens stay.
+        """Merge clusters of similar tokens into their mean; the first `keep` tokens stay.
 
         n others become floor(n / factor), one at least, by Ward clustering over 1 - cosine, as
         PyLate and sentence-transformers do it; means have unit length where the tokens have. Clavié
@@ -150,79 +154,43 @@ class MultiVector(Embeddings):
                 f"tokens cannot be pooled by {what}; wanted a factor of at least 1 and float "
                 "tokens (pool first, then quantise)"
             )
-        each = [
-            _fewer(self.tokens[start:end], factor, keep)
-            for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)
-        ]
-        offsets = np.concatenate([[0], np.cumsum([len(vectors) for vectors in each])]).astype(
-            np.int64
-        )
-        stacked = np.concatenate([np.empty((0, self.dim), np.float32), *each]).astype(
-            self.tokens.vectors.dtype
-        )
-        return replace(self, tokens=replace(self.tokens, vectors=stacked), offsets=offsets)
+        each = [_fewer(self.tokens[item], factor, keep) for item in slices(self.offsets)]
+        stacked = np.concatenate([np.empty((0, self.dim), np.float32), *each])
+        tokens = replace(self.tokens, vectors=stacked.astype(self.tokens.vectors.dtype))
+        lengths = np.array([len(vectors) for vectors in each], np.int64)
+        return replace(self, tokens=tokens, offsets=joined_offsets([lengths]))
 
-    def arrays(self) -> dict[str, Array]:
-        """See Embeddings.arrays: those of the tokens, as a vector folder `tokens`, and
-        `offsets.npy`.
-        """
-        return {f"{TOKENS}/{name}": array for name, array in self.tokens.arrays().items()} | {
-            OFFSETS: self.offsets
-        }
+    @property
+    def folders(self) -> Mapping[str, Embeddings]:
+        """The tokens, as dense vectors."""
+        return {TOKENS: self.tokens}
 
-    def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
-        """See Embeddings.save_facts."""
-        self.tokens.save_facts(folder / TOKENS, {VECTORS: rows[f"{TOKENS}/{VECTORS}"]})
-        facts = {
-            "kind": self.kind,
-            "items": rows[OFFSETS] - 1,
-            "average": self.average,
-            "usage": self.usage,
-        }
-        write_json(folder / "vectors.json", {"format": 1} | facts)
+    def own_arrays(self) -> dict[str, Array]:
+        return {OFFSETS: self.offsets}
+
+    def facts(self) -> dict[str, Any]:
+        return {"average": self.average}
 
     def records(self) -> list[bytes]:
-        """See Embeddings.records: an item's vectors, one after the other."""
-        vectors, bounds = (
-            self.tokens.floats(),
-            zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True),
-        )
-        return [vectors[start:end].tobytes() for start, end in bounds]
+        """The vectors of each item, one after the other."""
+        vectors = self.tokens.floats()
+        return [vectors[item].tobytes() for item in slices(self.offsets)]
 
     def of_records(self, records: Sequence[bytes]) -> MultiVector:
-        """See Embeddings.of_records."""
         lengths = np.array([len(record) for record in records], np.int64) // (4 * self.dim)
-        return replace(
-            self,
-            tokens=self.tokens.of_records(records),
-            offsets=joined_offsets([lengths]),
-            counts=None,
-        )
+        tokens = self.tokens.of_records(records)
+        return replace(self, tokens=tokens, offsets=joined_offsets([lengths]), counts=None)
 
     def peaks(self) -> npt.NDArray[np.float32]:
-        """See Embeddings.peaks."""
         return largest(self.tokens.peaks(), self.offsets)
 
     @classmethod
     def open(cls, path: str | Path) -> MultiVector:
-        """See Embeddings.open."""
         path = Path(path)
         facts = read_facts(path)
         tokens = Dense.open(part_of(path, TOKENS))
         offsets = read_offsets(path, items_of(facts), len(tokens))
         return cls(tokens, offsets, facts.flag("average"), usage_of(facts))
-
-
-def pooled(documents: Embeddings, factor: int) -> Embeddings:
-    """`documents` with one vector for `factor` tokens (see `MultiVector.pool`). Raises
-    ContractError for another kind than multi-vector.
-    """
-    if not isinstance(documents, MultiVector):
-        raise ContractError(
-            f"{documents.kind} embeddings have no tokens to pool, as one vector "
-            f"for {factor}; leave that out"
-        )
-    return documents.pool(factor)
 
 
 def _fewer(tokens: Dense, factor: int, keep: int) -> npt.NDArray[np.float32]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,12 @@ def segments(
 def joined_offsets(lengths: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
     """The offsets (n + 1,) of segments of these lengths, end to end."""
     return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+
+
+def slices(offsets: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Where the values of each item lie."""
+    for start, end in pairwise(offsets.tolist()):
+        yield slice(start, end)
 
 
 def largest(

@@ -1,40 +1,39 @@
-"""A vector folder of whatever kind."""
+"""A vector folder of any kind."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 from nearfield.errors import InputError, nearest
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.facts import FACTS, check_whole, read_facts
 from nearfield.store.atomic import read_folder
 
-KINDS = {
-    "dense": "nearfield.similarity.dense:Dense",
-    "multi-vector": "nearfield.similarity.multi_vector:MultiVector",
-    "several": "nearfield.similarity.several:Several",
-    "sparse": "nearfield.similarity.sparse:Sparse",
-}
-
 
 def open_embeddings(path: str | Path) -> Embeddings:
-    """The embeddings in the vector folder at `path`, memory-mapped; a folder that names no kind is
-    dense.
+    """The embeddings in the vector folder at `path`, memory-mapped.
 
-    Raises InputError where the folder is none, is damaged, or of an unknown kind.
+    Raises InputError where it is not a vector folder, is damaged, or of an unknown kind.
     """
     return read_folder(path, _open)
 
 
-def _open(folder: Path) -> Embeddings:
+def kind_of(folder: Path) -> type[Embeddings]:
+    """The kind of the embeddings in a vector folder; one that names no kind is dense. Raises
+    InputError for an unknown kind.
+    """
     kind = read_facts(folder).text("kind", "dense")
-    if kind not in KINDS:
+    if kind not in EMBEDDINGS:
+        known = list(EMBEDDINGS)
         raise InputError(
-            f"holds vectors of kind {kind!r}; known: {', '.join(KINDS)}.{nearest(kind, KINDS)}",
+            f"holds vectors of kind {kind!r}; known: {', '.join(known)}.{nearest(kind, known)}",
             path=folder / FACTS,
         )
-    module, name = KINDS[kind].split(":")
-    opened: Embeddings = getattr(importlib.import_module(module), name).open(folder)
+    return EMBEDDINGS[kind]
+
+
+def _open(folder: Path) -> Embeddings:
+    opened = kind_of(folder).open(folder)
     check_whole(folder, opened.arrays())
     return opened

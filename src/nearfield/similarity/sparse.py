@@ -1,27 +1,26 @@
-"""One weight a term an item, nearly all of them zero: learned sparse (SPLADE), TF-IDF, BM25."""
+"""One weight per term, nearly all of them zero: learned sparse (SPLADE), TF-IDF, BM25."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, nearest
-from nearfield.similarity.embeddings import OFFSETS, Array, Embeddings, chosen
+from nearfield.similarity.embeddings import OFFSETS, Array, Counts, Embeddings, chosen
+from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, read_facts, read_offsets, usage_of
-from nearfield.similarity.offsets import joined_offsets, largest, segments
+from nearfield.similarity.offsets import joined_offsets, largest, segments, slices
 from nearfield.store.array import check_finite, map_array
-from nearfield.store.atomic import write_json
 from nearfield.types.usage import NOTHING_READ, Usage
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-STORAGES = ("float32", "float16")
 SIMILARITIES = ("dot", "cosine")
 # of a vocabulary: an index takes twelve bytes for each, whether it occurs or not
 MOST_TERMS = 1 << 25
@@ -36,7 +35,9 @@ class Sparse(Embeddings):
     `terms[...]` (int32, rising within a row); `offsets`: (n + 1,) int64. Absent terms weigh zero.
     """
 
-    kind: ClassVar[str] = "sparse"
+    kind = "sparse"
+    has_terms = True
+    sums = True
     weights: Array
     terms: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
@@ -44,7 +45,7 @@ class Sparse(Embeddings):
     storage: str = "float32"
     similarity: str = "dot"
     usage: Usage = NOTHING_READ
-    counts: npt.NDArray[np.int64] | None = None
+    counts: Counts = None
 
     @classmethod
     def of(cls, matrix: Any, *, similarity: str = "dot", usage: Usage = NOTHING_READ) -> Sparse:
@@ -91,24 +92,29 @@ class Sparse(Embeddings):
 
     @classmethod
     def join(cls, parts: Sequence[Sparse]) -> Sparse:
-        """See Embeddings.join."""
-        weights, terms = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("weights", "terms")
-        )
         return replace(
             parts[0],
-            weights=weights,
-            terms=terms,
+            weights=np.concatenate([part.weights for part in parts]),
+            terms=np.concatenate([part.terms for part in parts]),
             offsets=joined_offsets([part.active for part in parts]),
             counts=None,
         )
 
     @property
     def bytes_per_item(self) -> float:
-        """Mean bytes that one vector takes: its weights, its terms and its offset."""
-        return float(self.weights.nbytes + self.terms.nbytes + self.offsets[1:].nbytes) / max(
-            1, len(self)
-        )
+        """Mean bytes per vector: its weights, its terms and its offset."""
+        taken = self.weights.nbytes + self.terms.nbytes + self.offsets[1:].nbytes
+        return float(taken) / max(1, len(self))
+
+    @property
+    def size_note(self) -> str:
+        """The mean number of terms per item."""
+        return f"{self.active.mean():,.1f} active terms per document, of {self.dim:,}"
+
+    @property
+    def inverts(self) -> bool:
+        """Whether weights are compared by their dot product and none is negative."""
+        return self.similarity == "dot" and not (self.weights < 0).any()
 
     @property
     def active(self) -> npt.NDArray[np.int64]:
@@ -124,8 +130,8 @@ class Sparse(Embeddings):
         )
 
     def scores(self, documents: Sparse) -> npt.NDArray[np.float32]:
-        """See Embeddings.scores: sum_t q_t d_t, over the lengths of both where the similarity is
-        cosine (0 for an empty row).
+        """sum_t q_t d_t, divided by the lengths of both where the similarity is cosine (0 for an
+        empty row): (n, m) float32.
         """
         self.check_space(documents)
         query, document = self.matrix(), documents.matrix()
@@ -147,7 +153,7 @@ class Sparse(Embeddings):
         Raises ContractError below 1.
         """
         if terms < 1:
-            raise ContractError(f"{terms} terms a vector were asked for; wanted at least 1")
+            raise ContractError(f"{terms} terms per vector were asked for; wanted at least 1")
         if not (self.active > terms).any():
             return self
         row = np.repeat(np.arange(len(self)), self.active)
@@ -161,11 +167,7 @@ class Sparse(Embeddings):
         """The same rows with weights of float32 or float16. Raises InputError for weights that
         float16 cannot hold.
         """
-        if storage not in STORAGES:
-            raise ContractError(
-                f"sparse weights are not stored as {storage!r}; wanted "
-                f"{' or '.join(STORAGES)}.{nearest(storage, STORAGES)}"
-            )
+        self.check_storage(storage)
         with np.errstate(over="ignore"):
             weights = self.weights.astype(storage)
         if not np.isfinite(weights).all():
@@ -175,87 +177,65 @@ class Sparse(Embeddings):
             )
         return replace(self, weights=weights, storage=storage)
 
-    def explain(
-        self, query: int, documents: Sparse, document: int
-    ) -> list[tuple[int, float, float]]:
-        """The terms that a query and a document share, as (term, query's weight, document's
-        weight), largest product first.
-        """
+    def explain(self, documents: Sparse, names: Names) -> list[Match]:
+        """The terms that the one query and the one document share, largest product first."""
         self.check_space(documents)
-        asked, given = self._row(query), documents._row(document)
-        shared = [(term, weight, given[term]) for term, weight in asked.items() if term in given]
-        return sorted(shared, key=lambda found: (-found[1] * found[2], found[0]))
-
-    def unmet(self, query: int, documents: Sparse, document: int) -> list[int]:
-        """The terms of a query that a document lacks, the heaviest first."""
-        self.check_space(documents)
-        asked, given = self._row(query), documents._row(document)
-        return sorted(
-            (term for term in asked if term not in given),
-            key=lambda term: (-abs(asked[term]), term),
-        )
-
-    def _row(self, at: int) -> dict[int, float]:
-        here = slice(self.offsets[at], self.offsets[at + 1])
-        return dict(
-            zip(
-                self.terms[here].tolist(),
-                self.weights[here].astype(np.float64).tolist(),
-                strict=True,
-            )
-        )
-
-    def arrays(self) -> dict[str, Array]:
-        """See Embeddings.arrays: `weights.npy`, `terms.npy`, `offsets.npy`."""
-        return {"weights.npy": self.weights, "terms.npy": self.terms, OFFSETS: self.offsets}
-
-    def save_facts(self, folder: Path, rows: Mapping[str, int]) -> None:
-        """See Embeddings.save_facts."""
-        names = ("kind", "dim", "storage", "similarity", "usage")
-        write_json(
-            folder / "vectors.json",
-            {"format": 1, "items": rows[OFFSETS] - 1}
-            | {name: getattr(self, name) for name in names},
-        )
-
-    def records(self) -> list[bytes]:
-        """See Embeddings.records: an item's weights, then its terms."""
-        weights, bounds = (
-            self.weights.astype(np.float32),
-            zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True),
-        )
+        asked, given = self._row(), documents._row()
+        products = {term: asked[term] * given[term] for term in asked if term in given}
+        terms = sorted(products, key=lambda term: (-products[term], term))
+        lengths = 1.0
+        if self.similarity == "cosine":
+            sizes = [float(np.linalg.norm([*row.values()])) for row in (asked, given)]
+            lengths = max(sizes[0] * sizes[1], 1e-12)
         return [
-            weights[start:end].tobytes() + self.terms[start:end].tobytes() for start, end in bounds
+            Match(name, name, products[term] / lengths)
+            for term, name in zip(terms, names.terms(terms), strict=True)
         ]
 
+    def unmet(self, documents: Sparse) -> list[int]:
+        """The terms of the one query that the one document lacks, the heaviest first."""
+        self.check_space(documents)
+        asked, given = self._row(), documents._row()
+        lacking = [term for term in asked if term not in given]
+        return sorted(lacking, key=lambda term: (-abs(asked[term]), term))
+
+    def _row(self) -> dict[int, float]:
+        """The terms of the one item, with their weights."""
+        return dict(zip(self.terms.tolist(), self.weights.astype(np.float64).tolist(), strict=True))
+
+    def own_arrays(self) -> dict[str, Array]:
+        return {"weights.npy": self.weights, "terms.npy": self.terms, OFFSETS: self.offsets}
+
+    def facts(self) -> dict[str, Any]:
+        return {"dim": self.dim, "storage": self.storage, "similarity": self.similarity}
+
+    def records(self) -> list[bytes]:
+        """The weights of each item, then its terms."""
+        weights = self.weights.astype(np.float32)
+        items = slices(self.offsets)
+        return [weights[item].tobytes() + self.terms[item].tobytes() for item in items]
+
     def of_records(self, records: Sequence[bytes]) -> Sparse:
-        """See Embeddings.of_records."""
         halves = [len(record) // 2 for record in records]
-        weights = np.frombuffer(
-            b"".join(record[:half] for record, half in zip(records, halves, strict=True)),
-            np.float32,
-        )
-        terms = np.frombuffer(
-            b"".join(record[half:] for record, half in zip(records, halves, strict=True)), np.int32
-        )
-        offsets = joined_offsets([np.array(halves, np.int64) // 4])
+        weights = [record[:half] for record, half in zip(records, halves, strict=True)]
+        terms = [record[half:] for record, half in zip(records, halves, strict=True)]
         return replace(
-            self, weights=weights, terms=terms, offsets=offsets, storage="float32", counts=None
+            self,
+            weights=np.frombuffer(b"".join(weights), np.float32),
+            terms=np.frombuffer(b"".join(terms), np.int32),
+            offsets=joined_offsets([np.array(halves, np.int64) // 4]),
+            storage="float32",
+            counts=None,
         )
 
     def peaks(self) -> npt.NDArray[np.float32]:
-        """See Embeddings.peaks."""
         return largest(np.abs(self.weights.astype(np.float32)), self.offsets)
 
     @classmethod
     def open(cls, path: str | Path) -> Sparse:
-        """See Embeddings.open."""
         path = Path(path)
         facts = read_facts(path)
-        storage, metric = (
-            facts.one_of("storage", STORAGES),
-            facts.one_of("similarity", SIMILARITIES),
-        )
+        storage = facts.one_of("storage", cls.storages)
         weights = map_array(path / "weights.npy", [storage], (None,))
         terms = map_array(path / "terms.npy", ["int32"], (len(weights),))
         offsets = read_offsets(path, items_of(facts), len(weights))
@@ -265,7 +245,7 @@ class Sparse(Embeddings):
             offsets,
             facts.integer("dim", low=1, high=MOST_TERMS),
             storage,
-            metric,
+            facts.one_of("similarity", SIMILARITIES),
             usage_of(facts),
         )
         opened.check_terms(path / "terms.npy")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nearfield.errors import InputError, RecipeError, nearest
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
+from nearfield.similarity import EMBEDDINGS
 from nearfield.types.contract import Contract
 
 QUERY_COST, DOCUMENT_COST = 0.03, 0.01
@@ -291,14 +292,12 @@ def default_recipe(kind: str) -> Recipe:
     The scores of a sparse and of a multi-vector model are sums, over terms or a query's tokens, and
     no cosines, so they are their own temperature; and a sparse one's terms cost something.
     """
-    if kind == "multi-vector":
-        return Recipe(objective=Objective(temperature=1.0))
-    if kind != "sparse":
-        return Recipe()
-    return Recipe(
-        objective=Objective(temperature=1.0),
-        sparsity=Sparsity(query=QUERY_COST, document=DOCUMENT_COST),
-    )
+    made, recipe = EMBEDDINGS[kind], Recipe()
+    if made.sums:
+        recipe = replace(recipe, objective=Objective(temperature=1.0))
+    if made.has_terms:
+        recipe = replace(recipe, sparsity=Sparsity(query=QUERY_COST, document=DOCUMENT_COST))
+    return recipe
 
 
 def _need(holds: bool, key: str, got: object, wanted: str) -> None:
@@ -352,12 +351,13 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
             raise InputError(
                 f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions"
             )
-    if recipe.objective.dims and contract.kind in ("sparse", "multi-vector"):
+    made = EMBEDDINGS[contract.kind]
+    if recipe.objective.dims and not made.trains_dims:
         raise InputError(
             f"objective.dims is for dense vectors; those of {contract.name} are "
             f"{contract.kind}; leave it out"
         )
-    if (recipe.sparsity.query or recipe.sparsity.document) and contract.kind != "sparse":
+    if (recipe.sparsity.query or recipe.sparsity.document) and not made.has_terms:
         raise InputError(
             f"sparsity is for sparse vectors; those of {contract.name} are "
             f"{contract.kind}; leave it out"

@@ -10,10 +10,15 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 
 POOLINGS = ("cls", "last", "max", "mean", "weighted")
 TERM_POOLINGS = ("max", "sum")  # of a sparse model's weights
-UNPOOLED = ("tokens", "unpublished")  # one vector a token; what an API does not tell
+UNPOOLED = ("tokens", "unpublished")  # one vector per token; what an API does not tell
 SIMILARITIES = ("cosine", "dot", "euclidean")
-# one vector an item, one a token, all three in one pass, one weight a term
-KINDS = ("dense", "multi-vector", "several", "sparse")
+KINDS = {
+    "dense": POOLINGS + UNPOOLED,
+    "sparse": TERM_POOLINGS,
+    "multi-vector": POOLINGS + UNPOOLED,
+    "several": POOLINGS + UNPOOLED,
+}
+"""The kinds of embeddings, of which nearfield.similarity has the classes, and their poolings."""
 # where none is stated; those that BGE-M3 was trained with
 FUSION = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}
 TASK = "{task}"
@@ -65,13 +70,9 @@ class Contract:
 
     def __post_init__(self) -> None:
         for what, got, known in (
-            (
-                "pooling",
-                self.pooling,
-                TERM_POOLINGS if self.kind == "sparse" else POOLINGS + UNPOOLED,
-            ),
-            ("similarity", self.similarity, SIMILARITIES),
             ("kind", self.kind, KINDS),
+            ("pooling", self.pooling, KINDS.get(self.kind, ())),
+            ("similarity", self.similarity, SIMILARITIES),
         ):
             if got not in known:
                 raise ContractError(

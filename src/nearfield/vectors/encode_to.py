@@ -14,10 +14,9 @@ from typing import Any
 from nearfield.data.stream import Stream
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
-from nearfield.similarity.dense import Dense
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.growing import link
-from nearfield.similarity.sparse import Sparse
 from nearfield.store.atomic import check_writable, move_folder, storage
 from nearfield.store.made_by import MadeBy
 from nearfield.types.progress import Progress, silent
@@ -109,8 +108,9 @@ def refuse_other_folder(path: Path) -> None:
 
 
 def _most_bytes(encoder: Encoder[Any]) -> int:
-    """Of text a shard: a vector a token takes some hundred times its text's bytes."""
-    return BYTES if encoder.contract.kind in (Dense.kind, Sparse.kind) else BYTES // 8
+    """Of text per shard: a vector per token takes some hundred times its text's bytes."""
+    made = EMBEDDINGS[encoder.contract.kind]
+    return BYTES if made.one_vector or made.has_terms else BYTES // 8
 
 
 def _cache(encoder: Encoder[Any], request: Request) -> VectorCache | None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ModelError
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.progress import Progress, silent
@@ -36,7 +37,7 @@ class Isolated:
 
 def nothing(encoder: Encoder[Any], role: Role) -> Embeddings:
     """The embeddings of no text, as the encoder makes them."""
-    if encoder.contract.kind == Dense.kind:
+    if EMBEDDINGS[encoder.contract.kind].one_vector:
         return Dense.under(encoder.contract, np.empty((0, encoder.contract.dim), np.float32))
     empty: Embeddings = encoder.encode([], role)
     return empty

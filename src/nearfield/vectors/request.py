@@ -6,9 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 from nearfield.errors import ContractError, MatryoshkaWarning
-from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.similarity.multi_vector import pooled
 from nearfield.types.contract import Contract
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
@@ -68,12 +66,12 @@ class Request:
         kind that has none.
         """
         if self.dim is not None:
-            if not isinstance(vectors, Dense):
+            if not vectors.one_vector:
                 raise ContractError(
                     f"{self.dim} dimensions were asked for, and {vectors.kind} "
                     "embeddings are not cut; leave that out"
                 )
-            vectors = vectors.truncate(self.dim)
+            vectors = vectors.as_dense("a cut").truncate(self.dim)
         if self.pool_tokens is not None:
-            vectors = pooled(vectors, self.pool_tokens)
+            vectors = vectors.pool(self.pool_tokens)
         return vectors

@@ -11,7 +11,7 @@ from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokeniser
 from nearfield.models.heads.three import ThreeHeads
 from nearfield.models.model import TextModel
-from nearfield.similarity.several import Several
+from nearfield.similarity.fused import Fused
 from nearfield.train.engine.step import prepare_step, training_step
 from nearfield.train.engine.trainer import trainable
 from nearfield.train.recipe import Recipe
@@ -60,8 +60,8 @@ def test_each_token_weighs_and_has_its_vector_by_itself(model: TextModel) -> Non
                 weights[term] = max(weights.get(term, 0.0), weight)
         assert dict(
             zip(
-                found.sparse[[item]].terms.tolist(),
-                found.sparse[[item]].weights.tolist(),
+                found.parts["sparse"][[item]].terms.tolist(),
+                found.parts["sparse"][[item]].weights.tolist(),
                 strict=True,
             )
         ) == pytest.approx(weights)
@@ -72,7 +72,7 @@ def test_each_token_weighs_and_has_its_vector_by_itself(model: TextModel) -> Non
             ]
         )
         np.testing.assert_allclose(
-            found.multi_vector[[item]].tokens.vectors, vectors.detach(), atol=1e-5
+            found.parts["multi-vector"][[item]].tokens.vectors, vectors.detach(), atol=1e-5
         )
 
 
@@ -82,7 +82,7 @@ def test_a_loss_sees_the_scores_of_the_embeddings(model: TextModel, budget: int)
     place = torch.from_numpy(np.argsort(np.concatenate([part.items for part in parts])))
     items = head_of(model).represented([model.embed(part) for part in parts], parts, place)
     queries, documents = items[torch.tensor([1, 4, 1])], items[2:]
-    whole = Several.join([model.represent(part) for part in parts])[place.tolist()]  # type: ignore[misc]
+    whole = Fused.join([model.represent(part) for part in parts])[place.tolist()]  # type: ignore[misc]
     asked, given_ = whole[[1, 4, 1]], whole[2:]
     np.testing.assert_allclose(queries.scores(documents).detach(), asked.scores(given_), atol=1e-5)
     for kind, own in queries.scores_by_kind(documents).items():
@@ -93,7 +93,7 @@ def test_a_loss_sees_the_scores_of_the_embeddings(model: TextModel, budget: int)
     assert len(short) == len(TEXTS)
     np.testing.assert_allclose(
         short.kinds["dense"].scores(short.kinds["dense"]).detach(),
-        whole.dense.truncate(16).scores(whole.dense.truncate(16)),
+        whole.parts["dense"].truncate(16).scores(whole.parts["dense"].truncate(16)),
         atol=1e-5,
     )
 

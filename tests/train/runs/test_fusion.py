@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
-from nearfield.similarity.several import Several
+from nearfield.similarity.fused import Fused
 from nearfield.similarity.sparse import Sparse
 from nearfield.train.runs import fusion
 from nearfield.train.runs.fusion import fit_fusion
@@ -19,22 +19,22 @@ from nearfield.train.data.pool import Pool
 QUERIES, DOCUMENTS = 40, 60
 
 
-def several(
+def fused(
     dense: np.ndarray, sparse: np.ndarray, tokens: np.ndarray, fusion: dict[str, float]
-) -> Several:
+) -> Fused:
     """Items whose three kinds are these rows, one token each."""
     vectors = Dense(tokens.astype(np.float32), tokens.shape[1], similarity="dot")
-    return Several(
-        Dense(dense.astype(np.float32), dense.shape[1], similarity="dot"),
-        Sparse.of(sparse.astype(np.float32)),
-        MultiVector(vectors, np.arange(len(tokens) + 1)),
-        fusion,
-    )
+    parts = {
+        "dense": Dense(dense.astype(np.float32), dense.shape[1], similarity="dot"),
+        "sparse": Sparse.of(sparse.astype(np.float32)),
+        "multi-vector": MultiVector(vectors, np.arange(len(tokens) + 1)),
+    }
+    return Fused(parts, fusion)
 
 
 def problem(
     told_by: str, fusion: dict[str, float], *, scale: float = 1.0
-) -> tuple[Several, Several, Pool]:
+) -> tuple[Fused, Fused, Pool]:
     """Queries whose relevant document one kind alone knows; the scores of the others are noise."""
     generator = np.random.default_rng(0)
     relevant = generator.integers(0, DOCUMENTS, QUERIES)
@@ -47,11 +47,16 @@ def problem(
             queries = documents[relevant] * scale
         made[kind] = queries, documents
     queries, documents = (
-        several(*(pair[side] for pair in made.values()), fusion) for side in (0, 1)
+        fused(*(pair[side] for pair in made.values()), fusion) for side in (0, 1)
     )
     ids = [f"d{at}" for at in range(DOCUMENTS)]
     judged = {f"q{at}": {ids[document]: 1} for at, document in enumerate(relevant.tolist())}
     return queries, documents, Pool(list(judged), list(judged), ids, ids, judged, "nDCG@10")
+
+
+def fitted(queries: Fused, documents: Fused, pool: Pool) -> fusion.Fusion:
+    """By the parts of both, from the queries' own weights."""
+    return fit_fusion(queries.parts, documents.parts, queries.weights, pool)
 
 
 @pytest.mark.parametrize("told_by", ["dense", "sparse", "multi-vector"])
@@ -59,9 +64,9 @@ def problem(
 def test_the_head_that_knows_decides_whatever_its_scale(told_by: str, scale: float) -> None:
     others = {kind: float(kind != told_by) for kind in ("dense", "sparse", "multi-vector")}
     queries, documents, pool = problem(told_by, others, scale=scale)
-    found = fit_fusion(queries, documents, pool)
+    found = fitted(queries, documents, pool)
     assert found.dev > 0.95 > 0.5 > found.before
-    chosen = queries.__class__(queries.dense, queries.sparse, queries.multi_vector, found.weights)
+    chosen = Fused(queries.parts, found.weights)
     assert pool.judged(chosen.scores(documents)).mean == pytest.approx(found.dev)
     assert max(found.weights.values()) == 1
 
@@ -74,7 +79,7 @@ def test_a_query_that_is_a_document_chooses_no_weight(monkeypatch: pytest.Monkey
         "_likeliest",
         lambda scores, present, wanted: seen.extend(scores.values()) or dict(present),
     )
-    fit_fusion(queries, documents, replace(pool, own=np.arange(len(pool.query_ids)) % DOCUMENTS))
+    fitted(queries, documents, replace(pool, own=np.arange(len(pool.query_ids)) % DOCUMENTS))
     for scores in seen:
         for row in range(len(scores)):
             assert scores[row, row % DOCUMENTS] == scores[row].min()
@@ -83,7 +88,7 @@ def test_a_query_that_is_a_document_chooses_no_weight(monkeypatch: pytest.Monkey
 def test_weights_that_nothing_beats_by_more_than_chance_stay() -> None:
     best = {"dense": 1.0, "sparse": 0.0, "multi-vector": 0.0}
     queries, documents, pool = problem("dense", best)
-    found = fit_fusion(queries, documents, pool)
+    found = fitted(queries, documents, pool)
     assert found.weights == best
     assert found.dev == found.before
 
@@ -99,10 +104,10 @@ def test_few_queries_choose_nothing_and_a_document_without_tokens_is_no_trouble(
         {name: pool.relevance[name] for name in few},
         pool.measure,
     )
-    assert fit_fusion(queries[:10], documents, some).weights == queries.fusion
-    late = documents.multi_vector
+    assert fitted(queries[:10], documents, some).weights == queries.weights
+    late = documents.parts["multi-vector"]
     without = MultiVector(late.tokens[1:], np.maximum(late.offsets - 1, 0))
-    found = fit_fusion(queries, replace(documents, multi_vector=without), pool)
+    found = fitted(queries, Fused({**documents.parts, "multi-vector": without}), pool)
     assert found.dev > 0.95
     assert np.isfinite(list(found.weights.values())).all()
 
@@ -112,24 +117,19 @@ def test_a_head_that_scores_all_alike_keeps_its_weight_beside_the_others() -> No
     queries, documents, pool = problem("dense", equal)
     weights = []
     for value in (0.0, 0.1):  # float32 rounds sixteen times .1 times 1 otherwise than their mean
-        tokens = [
-            replace(
-                side.multi_vector.tokens,
-                vectors=np.full_like(side.multi_vector.tokens.vectors, value),
-            )
-            for side in (queries, documents)
-        ]
-        flat = [
-            replace(side, multi_vector=replace(side.multi_vector, tokens=own))
-            for side, own in zip((queries, documents), tokens, strict=True)
-        ]
-        weights.append(fit_fusion(flat[0], flat[1], pool).weights)
+        flat = []
+        for side in (queries, documents):
+            late = side.parts["multi-vector"]
+            tokens = replace(late.tokens, vectors=np.full_like(late.tokens.vectors, value))
+            own = replace(late, tokens=tokens)
+            flat.append(Fused({**side.parts, "multi-vector": own}, side.weights))
+        weights.append(fitted(flat[0], flat[1], pool).weights)
     assert weights[0] == pytest.approx(weights[1], abs=1e-3)
 
 
 def noisy(
     seed: int, *, fusion: dict[str, float], tells: tuple[float, float, float] = (0.5, 0.5, 0.5)
-) -> tuple[Several, Several, Pool]:
+) -> tuple[Fused, Fused, Pool]:
     """Queries whose relevant document each kind knows by so much, under noise."""
     generator = np.random.default_rng(seed)
     relevant = generator.integers(0, DOCUMENTS, QUERIES)
@@ -139,7 +139,7 @@ def noisy(
     ]
     for query, document, much in zip(*sides, tells, strict=True):
         query += much * document[relevant]
-    queries, documents = (several(*side, fusion) for side in sides)
+    queries, documents = (fused(*side, fusion) for side in sides)
     ids = [f"d{at}" for at in range(DOCUMENTS)]
     judged = {f"q{at}": {ids[document]: 1} for at, document in enumerate(relevant.tolist())}
     return queries, documents, Pool(list(judged), list(judged), ids, ids, judged, "nDCG@10")
@@ -148,7 +148,7 @@ def noisy(
 def test_the_weights_are_the_likeliest_by_the_formula() -> None:
     present = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}
     queries, documents, pool = noisy(3, fusion=present, tells=(0.9, 0.4, 0.1))
-    found = fit_fusion(queries, documents, pool).weights
+    found = fitted(queries, documents, pool).weights
     assert found != present
     scores = {
         kind: part.scores(documents.parts[kind]).astype(np.float64)
@@ -196,10 +196,10 @@ def test_equal_heads_stay_nearly_equal_and_no_weight_is_lost_to_chance() -> None
     gains = []
     for seed in range(6):
         queries, documents, pool = noisy(seed, fusion=equal)
-        fusion = fit_fusion(queries, documents, pool)
+        fusion = fitted(queries, documents, pool)
         assert min(fusion.weights.values()) > 0.3
         fresh, others, unseen = noisy(seed + 100, fusion=equal)
-        chosen = replace(fresh, fusion=fusion.weights)
+        chosen = replace(fresh, weights=fusion.weights)
         gains.append(
             unseen.judged(chosen.scores(others)).mean - unseen.judged(fresh.scores(others)).mean
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -20,10 +20,12 @@ Made = TypeVar("Made", bound=Output)
 
 class Head(nn.Module, ABC, Generic[Made]):
     """Token states to one kind of representation; `kind` is that of the `Embeddings` it ends in,
-    `Made` what it makes on the way there.
+    `Made` what it makes on the way there. `weights`: what the score of each part of fused
+    embeddings counts for, None of any other kind.
     """
 
     kind: ClassVar[str]
+    weights: Mapping[str, float] | None = None
 
     @abstractmethod
     def forward(self, states: Tensor, batch: Packed) -> Made:

@@ -18,9 +18,9 @@ from nearfield.formats.token_heads import read_token_head
 from nearfield.models.heads.finish import Finish
 from nearfield.models.heads.layers import Array, linear, normalised, projections
 from nearfield.similarity.dense import Dense, checked_finite
+from nearfield.similarity.fused import Fused
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.offsets import joined_offsets
-from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import Sparse
 from nearfield.types.contract import FUSION, Contract
 
@@ -50,7 +50,7 @@ def late_interaction(
 
 def three_heads(
     folder: ModelFolder, *, hidden: int, vocabulary: int
-) -> Callable[[Array, Packed], Several]:
+) -> Callable[[Array, Packed], Fused]:
     """`ThreeHeads` of the folder, of states (T, hidden). Raises ModelError as `read_token_head`
     does.
     """
@@ -62,7 +62,7 @@ def three_heads(
     weigh = read_token_head(folder.path / TOKEN_HEADS["sparse"], hidden, outputs=1)
     turn = read_token_head(folder.path / TOKEN_HEADS["multi-vector"], hidden)
 
-    def represent(states: Array, batch: Packed) -> Several:
+    def represent(states: Array, batch: Packed) -> Fused:
         vectors = linear(states[~first_tokens(batch)], *turn)
         made = (
             dense_vectors(dense(states, batch), contract),
@@ -156,10 +156,11 @@ def together(
     fusion: Mapping[str, float],
     *,
     name: str,
-) -> Several:
+) -> Fused:
     """All three of the same items. Raises ModelError, naming the model, for vectors that are not
     finite.
     """
     for found in (dense, multi_vector.tokens):
         checked_finite(found.vectors, name)
-    return Several(dense, sparse, multi_vector, fusion)
+    parts = {part.kind: part for part in (dense, sparse, multi_vector)}
+    return Fused(parts, fusion)

@@ -16,7 +16,7 @@ from nearfield.models.heads.of_tokens import together
 from nearfield.models.heads.represented import Represented
 from nearfield.models.heads.token_vectors import TokenVectors
 from nearfield.models.heads.token_weights import TokenWeights
-from nearfield.similarity.several import Several
+from nearfield.similarity.fused import Fused
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Together(Represented):
         return {kind: items.scores(documents.kinds[kind]) for kind, items in self.kinds.items()}
 
     def scores(self, documents: Together) -> Tensor:
-        """See Represented.scores: the fused score, as that of `Several`."""
+        """See Represented.scores: the fused score, as that of `Fused`."""
         weighed = [
             self.fusion.get(kind, 0.0) * own for kind, own in self.scores_by_kind(documents).items()
         ]
@@ -55,13 +55,14 @@ class Together(Represented):
 
 
 class ThreeHeads(Head[tuple[Tensor, ...]]):
-    """What `dense`, `sparse` and `multi_vector` make of the states, side by side; `fusion` weighs
+    """What `dense`, `sparse` and `multi_vector` make of the states, side by side; `weights` weigh
     their scores.
 
     Chen et al. 2024 (arXiv 2402.03216, section 3.2).
     """
 
     kind: ClassVar[str] = "several"
+    weights: Mapping[str, float]
 
     def __init__(
         self,
@@ -69,11 +70,11 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
         sparse: TokenWeights,
         multi_vector: TokenVectors,
         *,
-        fusion: Mapping[str, float],
+        weights: Mapping[str, float],
     ) -> None:
         super().__init__()
         self.dense, self.sparse, self.multi_vector = dense, sparse, multi_vector
-        self.fusion = dict(fusion)
+        self.weights = dict(weights)
 
     def forward(self, states: Tensor, batch: Packed) -> tuple[Tensor, ...]:
         """See Head.forward: (n, dim), (T,) and (K, dims of a token), as the three give them."""
@@ -83,7 +84,7 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
             self.multi_vector(states, batch),
         )
 
-    def embeddings(self, output: tuple[Tensor, ...], batch: Packed) -> Several:
+    def embeddings(self, output: tuple[Tensor, ...], batch: Packed) -> Fused:
         """See Head.embeddings. Raises ModelError for vectors that are not finite."""
         vectors, weights, tokens = output
         made = (
@@ -91,7 +92,7 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
             self.sparse.embeddings(weights, batch),
             self.multi_vector.embeddings(tokens, batch),
         )
-        return together(*made, self.fusion, name=self.dense.contract.name)
+        return together(*made, self.weights, name=self.dense.contract.name)
 
     def represented(
         self, outputs: Sequence[tuple[Tensor, ...]], parts: Sequence[Packed], place: Tensor
@@ -100,5 +101,5 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
         heads: tuple[Head[Tensor], ...] = (self.dense, self.sparse, self.multi_vector)
         made = zip(heads, zip(*outputs, strict=True), strict=True)
         return Together(
-            {head.kind: head.represented(own, parts, place) for head, own in made}, self.fusion
+            {head.kind: head.represented(own, parts, place) for head, own in made}, self.weights
         )

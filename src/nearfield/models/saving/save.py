@@ -24,6 +24,7 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.save_late import write_late
 from nearfield.models.saving.save_static import save_static
 from nearfield.models.three_heads import save_token_heads
+from nearfield.similarity import EMBEDDINGS
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import read_optional
 from nearfield.store.tensors import write_tensors
@@ -67,7 +68,7 @@ def save_encoder(
             *routed_folders(source.path),
         }:
             copy_files(folder, stage / folder.relative_to(source.path))
-        if not modules and contract.kind == "sparse":
+        if not modules and EMBEDDINGS[contract.kind].has_terms:
             # which imports this module's callers
             from nearfield.models.surgery.new_splade import write_modules
 

@@ -11,6 +11,7 @@ from nearfield.data.trained_on import keep_trained_on
 from nearfield.errors import InputError, ModelError, nearest
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.models.find import model_path
+from nearfield.similarity import EMBEDDINGS
 from nearfield.store.atomic import check_replaceable, staged_folder, write_json
 from nearfield.types.progress import Progress, silent
 
@@ -82,7 +83,7 @@ def new_head(
         close = f" Did you mean {ALSO[head]!r}?" if head in ALSO else nearest(head, HEADS)
         raise InputError(f"there is no head {head!r}; wanted {', '.join(HEADS)}.{close}")
     source = read_model_folder(model_path(model))
-    if source.static or source.contract.kind != "dense":
+    if source.static or not EMBEDDINGS[source.contract.kind].one_vector:
         kind = "static" if source.static else source.contract.kind
         raise ModelError(
             f"{source.path}: a new head is put on a dense model with a transformer, "

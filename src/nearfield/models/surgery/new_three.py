@@ -59,7 +59,7 @@ def write_three(
         even_weights(hidden), vocabulary=vocabulary, left_out=special_ids(source.transformer)
     )
     vectors = TokenVectors(principal_directions(states, dim), normalise=model.contract.normalise)
-    model.head = ThreeHeads(dense, weights, vectors, fusion=FUSION)
+    model.head = ThreeHeads(dense, weights, vectors, weights=FUSION)
     model.contract = replace(model.contract, kind="several")
     save_encoder(model, stage, name=name)
 

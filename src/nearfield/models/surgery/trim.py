@@ -17,6 +17,7 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.written import Made, check_target, write_made
 from nearfield.models.surgery.vocabulary import Facts, kept_ids, with_only
 from nearfield.models.tokeniser import tokeniser_of
+from nearfield.similarity import EMBEDDINGS
 from nearfield.store.atomic import write_json, write_text
 from nearfield.store.fields import read_optional
 from nearfield.types.progress import Progress, silent
@@ -51,7 +52,7 @@ def trim(
     check_target(to)
     opened = TextModel.open(model_path(model))
     name = opened.contract.name
-    if opened.contract.kind == "sparse":
+    if EMBEDDINGS[opened.contract.kind].has_terms:
         raise ModelError(
             f"{name}: a sparse model's dimensions are its vocabulary; trimming would "
             "change every vector"

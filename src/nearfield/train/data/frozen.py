@@ -14,6 +14,7 @@ from nearfield.data.collection import Collection, Split
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import VECTORS
 from nearfield.similarity.open import open_embeddings
@@ -50,7 +51,7 @@ class FrozenVectors:
         """By `encoder`; `documents` are taken as they are where given. Raises ContractError where
         its embeddings are not dense.
         """
-        if encoder.contract.kind != Dense.kind:
+        if not EMBEDDINGS[encoder.contract.kind].one_vector:
             raise ContractError(
                 f"{encoder.contract.name}: makes {encoder.contract.kind} embeddings, and what is "
                 "trained maps dense vectors"
@@ -100,8 +101,9 @@ def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:
     """
     folder = Path(folder)
     stored = open_embeddings(folder) if (folder / "vectors.json").is_file() else _plain(folder)
-    if not isinstance(stored, Dense):
+    if not stored.one_vector:
         raise ContractError(f"{folder}: holds {stored.kind} embeddings; wanted dense vectors")
+    stored = stored.as_dense("training")
     found = read_ids(folder)
     if found is None:
         if len(stored) != len(ids):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nearfield.similarity import EMBEDDINGS
+
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +27,6 @@ from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forg
 ALPHA = 0.05
 SHOWN, RANKS = 5, 5  # queries that gained or lost most, and results of each
 BASE, TUNED = "base", "tuned"
-STORED = {"dense": ("float32", "int8", "binary"), "multi-vector": ("float32", "int8", "binary")}
-TERMS_STORED = ("float32", "float16")  # of the other kinds
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def cuts(contract: Contract, trained: Sequence[int]) -> list[int]:
     """The dims that are measured: the whole vector and the Matryoshka dims, or else halves of it
     down to 64; none where embeddings are not dense.
     """
-    if contract.kind != "dense":
+    if not EMBEDDINGS[contract.kind].one_vector:
         return []
     if trained:
         return sorted({contract.dim, *trained}, reverse=True)
@@ -70,7 +70,7 @@ def measure_test(
     """
     count = len(split.collection.document_ids)
 
-    storages = STORED.get(base.contract.kind, TERMS_STORED)
+    storages = EMBEDDINGS[base.contract.kind].worth_measuring
 
     def encode(encoder: Encoder, called: str, start: int) -> list[System]:
         def both(done: int, total: int, note: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What the score of each head counts for in the fused one, learnt from judged queries."""
+"""What the score of each part counts for in the fused one, learnt from judged queries."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from nearfield.similarity.several import Several
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.train.data.pool import Pool
 
 PRIOR = 3.0  # how much the present weights count for: about as that many queries (see docs/log.md)
 LEAST = 20  # queries; fewer choose nothing
 
+Parts = Mapping[str, Embeddings]
 Weights = Mapping[str, float]
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """`weights` of the heads by kind, with the mean on the pool that they reach (`dev`), and what
+    """`weights` of the parts by name, with the mean on the pool that they reach (`dev`), and what
     those `before` reached.
     """
 
@@ -31,32 +32,32 @@ class Fusion:
     dev: float
 
 
-def fit_fusion(queries: Several, documents: Several, pool: Pool) -> Fusion:
-    """The weights under which the pool's relevant documents are likeliest, both as embedded; the
-    greatest of them is 1.
+def fit_fusion(
+    queries: Parts, documents: Parts, present: Weights, pool: Pool
+) -> Fusion:
+    """The weights under which the pool's relevant documents are likeliest, by the embeddings of
+    each part; the greatest of them is 1.
 
     A query's documents are drawn by the softmax of their fused scores, and relevant ones stand for
     how they ought to be (ListNet's top one probability: Cao et al. 2007, equation 4), which has one
     greatest likelihood over the weights, and one that all queries decide, however few of their
-    rankings a change of weights turns. No weight is below 0, and the present ones are the prior.
+    rankings a change of weights turns. No weight is below 0, and the `present` ones are the prior.
     These stay where the measure's mean is lower with the new ones, and for fewer than LEAST
     queries.
     """
-    scores = {
-        kind: _finite(part.scores(documents.parts[kind])) for kind, part in queries.parts.items()
-    }
+    scores = {name: _finite(part.scores(documents[name])) for name, part in queries.items()}
     if pool.own is not None:
         rows = np.flatnonzero(pool.own >= 0)
         for own in scores.values():  # a query's own document chooses no weight
             own[rows, pool.own[rows]] = own[rows].min(1)
-    before = pool.judged(_fused(scores, queries.fusion)).mean
+    before = pool.judged(_fused(scores, present)).mean
     wanted = _wanted(pool)
     if len(wanted) >= LEAST:
-        weights = _likeliest(scores, queries.fusion, wanted)
+        weights = _likeliest(scores, present, wanted)
         dev = pool.judged(_fused(scores, weights)).mean
         if dev >= before:
             return Fusion(weights, before, dev)
-    return Fusion(dict(queries.fusion), before, before)
+    return Fusion(dict(present), before, before)
 
 
 def _likeliest(

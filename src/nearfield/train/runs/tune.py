@@ -38,9 +38,7 @@ from nearfield.models.saving.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
-from nearfield.models.heads.three import ThreeHeads
 from nearfield.index.bm25 import first_found
-from nearfield.similarity.several import Several
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.store.run import RunFolder
 from nearfield.train.engine.checkpoint import kept_step
@@ -161,7 +159,7 @@ class TuningRun:
             model_path(model), precision=self.precision, device=self.device
         )
         # whose fusion dev chooses, too
-        foldable = not pairs and not isinstance(self.trained.head, ThreeHeads)
+        foldable = not pairs and self.trained.head.weights is None
         self.collection, self.notes = self._split(foldable=foldable)
         self.held_out = held_out(self.collection, seed=recipe.seed) if foldable else []
         if self.held_out:
@@ -423,8 +421,9 @@ class TuningRun:
             )
         (ratio,) = (row["ratio"] for row in rows if row["chosen"])
         put_weights(into, self.base, tuned, ratio)
-        if ratio and isinstance(self.trained.head, ThreeHeads):  # at 0 the model stays what it was
-            self._weigh_heads(self.trained.head)
+        # at 0 the model stays what it was
+        if ratio and self.trained.head.weights is not None:
+            self._weigh_parts(self.trained.head.weights)
         if not self.folder.has("model"):
             name = f"{self.encoder.contract.name}-{self.collection.name}"
             # the base itself was trained for none of them
@@ -457,28 +456,27 @@ class TuningRun:
         for part in filter(self.folder.has, ("model", "adapter")):
             keep_trained_on([self.encoder.folder.path], self.folder.path / part, self.learnt)
 
-    def _weigh_heads(self, head: ThreeHeads) -> None:
-        """Fuse the heads' scores with the weights that dev likes best, unless a guard loses more
-        than its margin by it.
+    def _weigh_parts(self, present: Mapping[str, float]) -> None:
+        """Fuse the scores of the head's parts with the weights that dev likes best, unless a guard
+        loses more than its margin by it.
         """
         with self._stage("fusion"):
-            found = Fusion(**self.folder.once("fusion.json", lambda: self._fitted_fusion(head)))
-        self._fuse_by(head, found.weights)
+            found = Fusion(**self.folder.once("fusion.json", lambda: self._fitted_fusion(present)))
+        self._fuse_by(found.weights)
 
-    def _fitted_fusion(self, head: ThreeHeads) -> Fusion:
-        present, embedded = dict(head.fusion), self.pool.embedded(self.merged)
-        assert all(isinstance(each, Several) for each in embedded)
-        found = fit_fusion(*embedded, self.pool)  # type: ignore[arg-type]
-        self._fuse_by(head, found.weights)
+    def _fitted_fusion(self, present: Mapping[str, float]) -> Fusion:
+        queries, documents = self.pool.embedded(self.merged)
+        found = fit_fusion(queries.by_part, documents.by_part, present, self.pool)
+        self._fuse_by(found.weights)
         kept = keeps(
             guard_values(self.guards, self.merged),
             self.folder.read("baseline.json")["guards"],
             self.recipe.merge.margin,
         )
-        return found if kept else Fusion(present, found.before, found.before)
+        return found if kept else Fusion(dict(present), found.before, found.before)
 
-    def _fuse_by(self, head: ThreeHeads, weights: Mapping[str, float]) -> None:
-        head.fusion = dict(weights)
+    def _fuse_by(self, weights: Mapping[str, float]) -> None:
+        self.trained.head.weights = dict(weights)
         self.trained.contract = dataclasses.replace(self.trained.contract, fusion=dict(weights))
 
     def _measured_ratios(

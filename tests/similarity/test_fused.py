@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
+from nearfield.similarity.fused import Fused
 from nearfield.similarity.multi_vector import MultiVector
-from nearfield.similarity.several import Several
 from nearfield.similarity.sparse import Sparse
 
 
-def several(n: int, *, seed: int = 0, fusion: dict[str, float] | None = None) -> Several:
+def three(n: int, *, seed: int = 0, fusion: dict[str, float] | None = None) -> Fused:
     """n items of 4 dimensions, 9 terms and one to three tokens of 3 dimensions."""
     numbers = np.random.default_rng(seed)
     lengths = numbers.integers(1, 4, n)
@@ -24,9 +24,11 @@ def several(n: int, *, seed: int = 0, fusion: dict[str, float] | None = None) ->
         numbers.normal(size=(int(offsets[-1]), 3)).astype(np.float32), 3, similarity="dot"
     )
     weights = np.maximum(numbers.normal(size=(n, 9)), 0)
-    weighed = {} if fusion is None else {"fusion": fusion}
+    weighed = {} if fusion is None else {"weights": fusion}
     dense = Dense(numbers.normal(size=(n, 4)).astype(np.float32), 4)
-    return Several(dense, Sparse.of(weights), MultiVector(tokens, offsets, average=True), **weighed)
+    multi_vector = MultiVector(tokens, offsets, average=True)
+    parts = {"dense": dense, "sparse": Sparse.of(weights), "multi-vector": multi_vector}
+    return Fused(parts, **weighed)
 
 
 @given(
@@ -37,17 +39,21 @@ def test_a_score_is_the_weighted_sum_of_the_three(
     weights: tuple[float, float, float], seed: int
 ) -> None:
     fusion = dict(zip(("dense", "sparse", "multi-vector"), weights, strict=True))
-    queries, documents = several(3, seed=seed, fusion=fusion), several(5, seed=seed + 1)
+    queries, documents = three(3, seed=seed, fusion=fusion), three(5, seed=seed + 1)
     expected = np.zeros((3, 5))
     for row in range(3):
         for column in range(5):
-            query, document = queries.dense.vectors[row], documents.dense.vectors[column]
+            query, document = (
+                queries.parts["dense"].vectors[row],
+                documents.parts["dense"].vectors[column],
+            )
             dense = query @ document / np.linalg.norm(query) / np.linalg.norm(document)
             sparse = (
-                queries.sparse.matrix().toarray()[row] @ documents.sparse.matrix().toarray()[column]
+                queries.parts["sparse"].matrix().toarray()[row]
+                @ documents.parts["sparse"].matrix().toarray()[column]
             )
             own, others = (
-                each.multi_vector[[at]].tokens.vectors
+                each.parts["multi-vector"][[at]].tokens.vectors
                 for each, at in ((queries, row), (documents, column))
             )
             near = np.mean([max(float(token @ other) for other in others) for token in own])
@@ -56,15 +62,19 @@ def test_a_score_is_the_weighted_sum_of_the_three(
 
 
 def test_a_part_of_no_weight_is_left_out_whatever_it_scores() -> None:
-    queries = several(2, fusion={"dense": 1.0})
+    queries = three(2, fusion={"dense": 1.0})
     # would score -inf
-    nothing = MultiVector(queries.multi_vector.tokens[:0], np.zeros(3, np.int64), average=True)
-    documents = Several(queries.dense, queries.sparse, nothing)
-    np.testing.assert_allclose(queries.scores(documents), queries.dense.scores(queries.dense))
+    nothing = MultiVector(
+        queries.parts["multi-vector"].tokens[:0], np.zeros(3, np.int64), average=True
+    )
+    documents = Fused({**queries.parts, "multi-vector": nothing})
+    np.testing.assert_allclose(
+        queries.scores(documents), queries.parts["dense"].scores(queries.parts["dense"])
+    )
 
 
 def test_chosen_items_are_chosen_in_all_three() -> None:
-    whole = several(6)
+    whole = three(6)
     some = whole[[4, 0, 4]]
     np.testing.assert_array_equal(some.scores(whole), whole.scores(whole)[[4, 0, 4]])
     assert whole.bytes_per_item == pytest.approx(
@@ -73,16 +83,16 @@ def test_chosen_items_are_chosen_in_all_three() -> None:
 
 
 def test_all_three_are_stored_alike() -> None:
-    whole = several(6)
+    whole = three(6)
     half = whole.quantise("float16")
-    assert {part.storage for part in (half.dense, half.sparse, half.multi_vector)} == {"float16"}
+    assert {part.storage for part in half.parts.values()} == {"float16"}
     np.testing.assert_allclose(half.scores(whole), whole.scores(whole), atol=0.02)
-    with pytest.raises(ContractError, match="sparse weights are not stored as 'int8'"):
+    with pytest.raises(ContractError, match="several embeddings are not stored as 'int8'"):
         whole.quantise("int8")
 
 
 def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
-    several(4).save(tmp_path / "v", ids=["a", "b", "c", "d"])
+    three(4).save(tmp_path / "v", ids=["a", "b", "c", "d"])
     assert (tmp_path / "v" / "ids.jsonl").read_text(encoding="utf-8").split() == [
         '"a"',
         '"b"',
@@ -92,8 +102,8 @@ def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     facts = json.loads((tmp_path / "v" / "vectors.json").read_text(encoding="utf-8"))
     (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts | {"items": 5}), encoding="utf-8")
     with pytest.raises(InputError, match=r"holds 4, 4, 4 items; vectors\.json says 5"):
-        Several.open(tmp_path / "v")
+        Fused.open(tmp_path / "v")
     del facts["fusion"]
     (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts), encoding="utf-8")
     with pytest.raises(InputError, match=r"vectors.json: has no fusion; wanted an object"):
-        Several.open(tmp_path / "v")
+        Fused.open(tmp_path / "v")

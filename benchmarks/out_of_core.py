@@ -34,9 +34,8 @@ import pyarrow.parquet as pq
 from results import circumstances, save
 
 from nearfield import load_encoder, open_collection
-from nearfield.similarity.array_file import read_blocks
 from nearfield.store.home import models_folder
-from nearfield.vectors.job import job_folder
+from nearfield.vectors.job import MARK, job_folder
 
 WORDS = (5, 6, 7, 8)
 # larger than any number of windows and no divisor of one: multiples of it visit every window once
@@ -188,17 +187,15 @@ def _moment(chance: random.Random, arguments: argparse.Namespace) -> tuple[int, 
 
 
 def _shards(to: Path) -> int:
-    return len(list((job_folder(to) / "shards").glob("*.arrow")))
+    return len(list((job_folder(to) / "shards").glob("*.npz")))
 
 
 def _rows(to: Path) -> int:
-    last = max((job_folder(to) / "shards").glob("*.arrow"), default=None)
-    if last is None:
-        return 0
-    import pyarrow as pa
-
-    with pa.OSFile(str(last)) as file:
-        return int(json.loads(pa.ipc.open_file(file).schema.metadata[b"mark"])["rows"])
+    done = 0
+    for file in (job_folder(to) / "shards").glob("*.npz"):
+        with np.load(file) as members:
+            done += int(json.loads(members[MARK].tobytes())["account"]["rows"])
+    return done
 
 
 def _check(folder: Path, source: Path, model: str) -> dict[str, Any]:
@@ -230,7 +227,7 @@ def _check(folder: Path, source: Path, model: str) -> dict[str, Any]:
     cosines = (
         (direct * stored).sum(1) / np.linalg.norm(direct, axis=1) / np.linalg.norm(stored, axis=1)
     )
-    vectors = sum(len(block) for block in read_blocks(folder / "vectors.npy"))
+    vectors = len(np.load(folder / "vectors.npy", mmap_mode="r"))
     return {
         "rows": count,
         "vectors": vectors,

@@ -265,7 +265,7 @@ def test_strict_ends_at_a_bad_row_and_restart_begins_anew(cli: Run, tmp_path: Pa
     assert read_ids(tmp_path / "vectors") == ["1", "3"]
     shards = job_folder(tmp_path / "vectors") / "shards"
     shards.mkdir(parents=True)
-    (shards / "00000000.arrow").write_bytes(b"damaged")
+    (shards / "00000000.npz").write_bytes(b"damaged")
     again = cli(*command)
     assert "number 1 is damaged" in again.stderr
     assert "1 of 3 rows failed" in again.stderr

@@ -295,7 +295,7 @@ CHANGED = [
 @pytest.mark.parametrize(
     ("texts", "encoder", "request_", "said"), CHANGED, ids=[said[:30] for *_, said in CHANGED]
 )
-def test_a_changed_input_or_request_is_refused_and_begun_anew_when_asked(
+def test_a_changed_input_or_request_is_refused_and_started_over_when_asked(
     tmp_path: Path, texts: list[str], encoder: Counting, request_: Request, said: str
 ) -> None:
     with pytest.raises(OSError, match="pulled"):
@@ -307,7 +307,7 @@ def test_a_changed_input_or_request_is_refused_and_begun_anew_when_asked(
         )
     with pytest.raises(InputError, match=said) as raised:
         encode_to(encoder, Stream.of(texts), tmp_path / "vectors", request_, shard_rows=20)
-    assert f"remove {job_folder(tmp_path / 'vectors')} to begin anew" in str(raised.value)
+    assert f"remove {job_folder(tmp_path / 'vectors')} to start over" in str(raised.value)
     assert any(job_folder(tmp_path / "vectors").iterdir())
     forget_job(tmp_path / "vectors")
     assert encode_to(
@@ -485,7 +485,7 @@ def test_an_adapter_is_told_apart_for_the_role_that_it_maps(tmp_path: Path) -> N
             encode_to(other, Stream.of(["one", "two"]), tmp_path / "queries", Request(role="query"))
 
 
-@pytest.mark.parametrize("damaged", ["arrays/vectors.npy", "ids.jsonl", "shards/00000001.arrow"])
+@pytest.mark.parametrize("damaged", ["shards/00000000.npz", "shards/00000001.npz"])
 def test_a_shard_that_was_damaged_after_a_kill_is_made_again(tmp_path: Path, damaged: str) -> None:
     texts = [f"text {number}" for number in range(50)]
 

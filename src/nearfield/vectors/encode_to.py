@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 import warnings
@@ -15,29 +16,23 @@ from nearfield.data.stream import Stream
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity import EMBEDDINGS
-from nearfield.similarity.embeddings import Embeddings
-from nearfield.similarity.growing import link
+from nearfield.similarity.embeddings import IDS, Embeddings
 from nearfield.store.atomic import check_writable, move_folder, storage
 from nearfield.store.made_by import MadeBy
 from nearfield.types.progress import Progress, silent
 from nearfield.vectors.account import Account
 from nearfield.vectors.isolate import nothing
-from nearfield.vectors.job import IDS, Job, forget_job, replaces
+from nearfield.vectors.job import Job, forget_job, replaces
+from nearfield.vectors.joined import write_joined
 from nearfield.vectors.manifest import FILE, write_manifest
 from nearfield.vectors.pace import Pace
 from nearfield.vectors.part import PartMaker
-from nearfield.vectors.replaced import (
-    UNLESS,
-    adapter_of,
-    both_texts,
-    refuse_others_vectors,
-    say_replaced,
-)
+from nearfield.vectors.replaced import adapter_of, check_replaced, refuse_others_vectors
 from nearfield.vectors.request import Request
 from nearfield.vectors.shards import BYTES, ROWS, Shard, cut_shards
 from nearfield.vectors.vector_cache import VectorCache
 
-FORMAT = 3  # of a job: raised when shards are cut or written otherwise
+FORMAT = 4  # of a job: raised when shards are cut or written otherwise
 
 
 def encode_to(
@@ -78,17 +73,15 @@ def encode_to(
     facts = _facts(encoder, request, shard_rows)
     shards = cut_shards(stream.rows(), most_rows=shard_rows, most_bytes=_most_bytes(encoder))
     try:
-        with Job.opened(
-            path, facts, empty=request.cut(empty).quantise(request.first_storage), replace=replace
-        ) as job:
+        with Job.opened(path, facts, replace=replace) as job:
             _run(job, shards, maker, progress, stream.total() or 0)
-            account = _total(job, stream)
-            _warn(account, encoder)
-            _finish(job, encoder, request, account, request.stored(empty), cached=kept is not None)
+            _refuse_nothing(job, stream)
+            _warn(job.account, encoder)
+            _finish(job, encoder, request, request.stored(empty))
+            return job.account
     finally:
         if kept is not None:
             kept.close()
-    return account
 
 
 def refuse_other_folder(path: Path) -> None:
@@ -152,7 +145,7 @@ def _run(
         while start < len(shard.rows):
             before = done
             part = shard.part(
-                start, pace.rows if confirmed == resumed else job.marks[confirmed].rows - done
+                start, pace.rows if confirmed == resumed else job.marks[confirmed].account.rows
             )
             start, done = start + len(part.rows), done + len(part.rows)
             if confirmed < resumed:
@@ -161,7 +154,9 @@ def _run(
                 continue
             started = time.monotonic()
             made = maker.make(
-                part, job.items, progress=_within(progress, before, len(part.rows), total)
+                part,
+                job.account.usage.items,
+                progress=_within(progress, before, len(part.rows), total),
             )
             job.add(part, made)
             fresh = made.account.usage.items - made.account.cached - made.account.repeated
@@ -190,10 +185,9 @@ def _ahead(shards: Iterator[Shard]) -> Iterator[Shard]:
             yield shard
 
 
-def _total(job: Job, stream: Stream) -> Account:
-    account = Account()
-    for mark in job.marks:
-        account = account.plus(mark.account)
+def _refuse_nothing(job: Job, stream: Stream) -> None:
+    """Raise InputError where no row was encoded; nothing of the job is left then."""
+    account = job.account
     if not account.rows:
         raise InputError("holds no text", path=stream.name)
     if not account.usage.items:
@@ -202,7 +196,6 @@ def _total(job: Job, stream: Stream) -> Account:
             f"none of its {account.rows:,} rows can be encoded; the first: {account.faults[0]}",
             path=stream.name,
         )
-    return account
 
 
 def _warn(account: Account, encoder: Encoder[Any]) -> None:
@@ -227,48 +220,37 @@ def _warn(account: Account, encoder: Encoder[Any]) -> None:
         )
 
 
-def _finish(
-    job: Job,
-    encoder: Encoder[Any],
-    request: Request,
-    account: Account,
-    empty: Embeddings,
-    *,
-    cached: bool,
-) -> None:
+def _finish(job: Job, encoder: Encoder[Any], request: Request, empty: Embeddings) -> None:
     """Make the vector folder of what the job holds, move it to its place, and remove the job.
 
     `empty` is embeddings of no text, stored as asked for. Raises StorageError where vectors of
     other texts alone lie there.
     """
-    job.close()
     stage = job.folder / "finished"
     shutil.rmtree(stage, ignore_errors=True)
     with storage(job.path):
         stage.mkdir()
         write_manifest(job.manifest(), stage / FILE)
-        link(job.folder / IDS, stage / "ids.jsonl")
-        job.arrays.move(stage, job.bounds())
+        _write_ids(job, stage / IDS)
+        write_joined(stage, job.files, job.rows, empty)
     described: Any = empty
-    changed(described, usage=account.usage).save_facts(stage, job.marks[-1].arrays)
+    changed(described, usage=job.account.usage).save_facts(stage, job.rows)
     identity, name = encoder.identity or {}, encoder.contract.name
     if "files" in identity:
-        MadeBy(
-            name,
-            request.source or name,
-            identity["files"],
-            request.role,
-            adapter_of(encoder, request.role),
-        ).save(stage)
-    texts = both_texts(job.path, stage)
-    if not job.replaces and texts is not None and not texts.share_one:
+        source, adapter = request.source or name, adapter_of(encoder, request.role)
+        MadeBy(name, source, identity["files"], request.role, adapter).save(stage)
+    try:
+        check_replaced(job.path, stage, asked=job.replaces)
+    except StorageError:
         forget_job(job.path)
-        made = "those made now are in the cache" if cached else "those made now are dropped"
-        raise StorageError(
-            f"{job.path}: holds vectors of other texts, none of this input's among "
-            f"them; {UNLESS} ({made})"
-        )
-    if texts is not None:
-        say_replaced(job.path, stage, texts)
+        raise
     move_folder(stage, job.path)
-    shutil.rmtree(job.folder, ignore_errors=True)
+    forget_job(job.path)
+
+
+def _write_ids(job: Job, path: Path) -> None:
+    """The ids of the rows that have a vector, one JSON string per line."""
+    with open(path, "w", encoding="utf-8") as file:
+        for part in job.manifest():
+            ids = part["id"].filter(part["vector"].is_valid()).to_pylist()
+            file.writelines(json.dumps(name, ensure_ascii=False) + "\n" for name in ids)

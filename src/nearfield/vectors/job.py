@@ -1,16 +1,15 @@
 """The folder of a run that is not finished: what is done lies there, so that a run that was killed
-goes on.
+continues.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import json
 import logging
 import shutil
 import warnings
-import zlib
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,91 +19,43 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nearfield.data.arrow import digest, open_table
 from nearfield.errors import InputError, NearfieldWarning
-from nearfield.similarity.embeddings import Embeddings
-from nearfield.similarity.growing import Bounds, GrowingEmbeddings, whole_parts
+from nearfield.similarity.embeddings import OFFSETS, Embeddings
 from nearfield.store.atomic import staged_file, write_json
 from nearfield.store.atomic import storage as writing
 from nearfield.store.fields import read_json
-from nearfield.store.growing import GrowingFile, unchanged
 from nearfield.vectors.account import Account
 from nearfield.vectors.manifest import SCHEMA
 from nearfield.vectors.shards import Shard
 
 log = logging.getLogger(__name__)
-IDS, ARRAYS = "ids.jsonl", "arrays"
 REPLACES = "replaces"  # there where the run may put its vectors in the place of others
+MANIFEST, MARK = "manifest", "mark"
+"""Members of a shard's file beside its arrays: the manifest as an Arrow stream, and the mark as
+JSON.
+"""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What was made of a shard: a row each of the manifest, the embeddings and ids of those that
-    did not fail, and the account.
-
-    `bounds`, where they are wanted, are those of the embeddings.
+    """What was made of a shard: a row each of the manifest, the embeddings of those rows that did
+    not fail, and the account.
     """
 
     manifest: pa.Table
     embeddings: Embeddings
-    ids: list[str]
     account: Account
-    bounds: Bounds
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How far a run was when a shard was done: what the shard's file says beside its manifest.
-
-    `rows`, `items` (rows that have embeddings), `id_bytes` and `arrays` (rows of each file) count
-    all shards up to this one, and `checksums` and `id_checksum` are of what they have written;
-    `digest`, `manifest` (a digest, too), `account` and `bounds` are of this one.
+    """What a shard's file says of it: the digest of its rows, how many rows each of its arrays has,
+    and the account.
     """
 
     digest: str
-    rows: int
-    items: int
-    id_bytes: int
     arrays: dict[str, int]
-    checksums: dict[str, int]
-    id_checksum: int
-    manifest: str
     account: Account
-    bounds: Bounds
-
-    def json(self) -> str:
-        """The mark as text with its own checksum, float32 values exactly."""
-        names = (
-            "digest",
-            "rows",
-            "items",
-            "id_bytes",
-            "arrays",
-            "checksums",
-            "id_checksum",
-            "manifest",
-        )
-        facts = {name: getattr(self, name) for name in names}
-        bounds = {
-            name: base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
-            for name, values in self.bounds.items()
-        }
-        text = json.dumps(facts | {"account": dataclasses.asdict(self.account), "bounds": bounds})
-        return f"{zlib.crc32(text.encode()):08x}{text}"
-
-    @classmethod
-    def of_json(cls, text: str) -> Mark:
-        """The mark in `text`. Raises ValueError where it is damaged."""
-        known, text = text[:8], text[8:]
-        if f"{zlib.crc32(text.encode()):08x}" != known:
-            raise ValueError("its checksum is not the one that was noted")
-        facts: dict[str, Any] = json.loads(text)
-        coded = facts.pop("bounds")
-        bounds = {
-            name: np.frombuffer(base64.b64decode(values), "<f4").reshape(2, -1)
-            for name, values in coded.items()
-        }
-        return cls(account=Account.of_json(facts.pop("account")), bounds=bounds, **facts)
 
 
 def job_folder(path: Path) -> Path:
@@ -122,7 +73,7 @@ def replaces(path: Path) -> bool:
 
 
 def forget_job(path: Path) -> None:
-    """Remove what an unfinished run to `path` left, so that the next begins anew."""
+    """Remove what an unfinished run to `path` left, so that the next starts over."""
     shutil.rmtree(job_folder(path), ignore_errors=True)
 
 
@@ -155,57 +106,47 @@ def _alone(folder: Path, path: Path) -> Iterator[None]:
 
 
 class Job:
-    """An unfinished run to the vector folder `path`, for one process at a time.
+    """An unfinished run to the vector folder `path`, for one process at a time: one file for each
+    shard that is done, whole or not there, with zip's checksums.
 
-    `facts` is all that the vectors depend on beside the input; `empty` is embeddings of no item,
-    stored as the parts will be. Use `opened`.
+    `facts` is all that the vectors depend on beside the input. Use `opened`.
     """
 
-    def __init__(self, path: Path, facts: dict[str, Any], *, empty: Embeddings) -> None:
+    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
         self.path, self.folder, self.shards = path, job_folder(path), job_folder(path) / "shards"
         self._identify(facts)
-        for left in [*self.folder.glob(".*.partial-*"), *self.shards.glob(".*.partial-*")]:
+        for left in self.shards.glob(".*.partial-*"):
             left.unlink()
-        self.marks = self._whole_marks(empty)
-        last = self.marks[-1] if self.marks else None
-        with writing(path):
-            rows, checksums = (last.arrays, last.checksums) if last else (None, None)
-            self.arrays = GrowingEmbeddings(
-                self.folder / ARRAYS, empty, rows=rows, checksums=checksums
-            )
-            self.ids = GrowingFile(self.folder / IDS, size=last.id_bytes if last else 0)
-        if last:
+        self.replaces = replaces(path)
+        self.marks = self._whole_marks()
+        self.account = Account()
+        for mark in self.marks:
+            self.account = self.account.plus(mark.account)
+        if self.marks:
             log.info(
-                f"{path}: goes on after row {last.rows:,}, where it was interrupted ({self.folder})"
+                f"{path}: goes on after row {self.account.rows:,}, where it was interrupted "
+                f"({self.folder})"
             )
 
     @classmethod
     @contextmanager
-    def opened(
-        cls, path: Path, facts: dict[str, Any], *, empty: Embeddings, replace: bool = False
-    ) -> Iterator[Job]:
-        """The job to `path`, begun or gone on with; when an error ends the block before a shard is
-        done, nothing of it is left.
+    def opened(cls, path: Path, facts: dict[str, Any], *, replace: bool = False) -> Iterator[Job]:
+        """The job to `path`, new or continued; when an error ends the block before a shard is done,
+        nothing of it is left.
 
         Raises InputError where another process is at work on it, and where what is there was begun
         with other `facts`.
         """
         folder = job_folder(path)
         with writing(folder):
-            for part in ("shards", ARRAYS):
-                (folder / part).mkdir(parents=True, exist_ok=True)
+            (folder / "shards").mkdir(parents=True, exist_ok=True)
         with _alone(folder, path):
-            job = None
             try:
                 if replace:
                     (folder / REPLACES).touch()
-                job = cls(path, facts, empty=empty)
-                yield job
+                yield cls(path, facts)
             finally:
-                if job is not None:
-                    job.arrays.release()
-                    job.ids.close()
-                if not any((folder / "shards").glob("*.arrow")):
+                if not any((folder / "shards").glob("*.npz")):
                     shutil.rmtree(folder, ignore_errors=True)
 
     def confirm(self, number: int, shard: Shard) -> None:
@@ -222,80 +163,59 @@ class Job:
         """
         if confirmed < len(self.marks):
             raise self._changed(
-                f"the input now ends before row {self.marks[-1].rows:,}, which was encoded"
+                f"the input now ends before row {self.account.rows:,}, which was encoded"
             )
 
     def add(self, shard: Shard, part: Part) -> None:
         """Write what was made of the next shard; when this returns it is done, and when it is
         killed it is not.
         """
-        with writing(self.path):
-            self.arrays.append(part.embeddings)
-            ids = "".join(json.dumps(name, ensure_ascii=False) + "\n" for name in part.ids).encode()
-            self.ids.append(ids)
-            self.arrays.sync()
-            self.ids.sync()
-        rows, items = (
-            (self.marks[-1].rows if self.marks else 0) + len(shard.rows),
-            self.items + len(part.embeddings),
-        )
-        mark = Mark(
-            digest=shard.digest,
-            rows=rows,
-            items=items,
-            id_bytes=self.ids.size,
-            arrays=self.arrays.rows,
-            checksums=self.arrays.checksums,
-            id_checksum=zlib.crc32(ids, self.marks[-1].id_checksum if self.marks else 0),
-            manifest=digest(part.manifest.cast(SCHEMA)),
-            account=part.account,
-            bounds=part.bounds,
-        )
-        schema = SCHEMA.with_metadata({"mark": mark.json()})
+        arrays = part.embeddings.arrays()
+        rows = {name: len(array) for name, array in arrays.items()}
+        mark = Mark(shard.digest, rows, part.account)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, SCHEMA) as stream:
+            stream.write_table(part.manifest)
+        members: dict[str, Any] = {
+            MANIFEST: np.frombuffer(sink.getvalue(), np.uint8),
+            MARK: np.frombuffer(json.dumps(dataclasses.asdict(mark)).encode(), np.uint8),
+            **arrays,
+        }
         with (
-            staged_file(self.shards / f"{len(self.marks):08}.arrow") as stage,
-            pa.ipc.new_file(str(stage), schema) as writer,
+            staged_file(self.shards / f"{len(self.marks):08}.npz") as stage,
+            writing(self.path),
+            open(stage, "wb") as file,
         ):
-            writer.write_table(part.manifest.cast(schema))
+            np.savez(file, **members)
         self.marks.append(mark)
+        self.account = self.account.plus(part.account)
 
     @property
-    def replaces(self) -> bool:
-        """See `replaces`."""
-        return replaces(self.path)
+    def files(self) -> list[Path]:
+        """The files of the shards that are done, in order."""
+        return sorted(self.shards.glob("*.npz"))
 
     @property
-    def items(self) -> int:
-        """How many rows that are done have embeddings."""
-        return self.marks[-1].items if self.marks else 0
+    def rows(self) -> dict[str, int]:
+        """How many rows each array of all shards together has."""
+        totals = {}
+        for name in self.marks[0].arrays:
+            totals[name] = sum(mark.arrays[name] for mark in self.marks)
+            if Path(name).name == OFFSETS:  # which begin with a 0 in each shard
+                totals[name] -= len(self.marks) - 1
+        return totals
 
     def manifest(self) -> Iterator[pa.Table]:
         """The manifest, a shard at a time."""
-        for file in sorted(self.shards.glob("*.arrow")):
-            with pa.OSFile(str(file)) as source:
-                yield pa.ipc.open_file(source).read_all().replace_schema_metadata(None)
-
-    def bounds(self) -> Bounds:
-        """Those of all shards together."""
-        both = {
-            name: np.stack([mark.bounds[name] for mark in self.marks])
-            for name in self.marks[-1].bounds
-        }
-        return {
-            name: np.stack([each[:, 0].min(0), each[:, 1].max(0)]) for name, each in both.items()
-        }
-
-    def close(self) -> None:
-        """Finish the files that grew."""
-        with writing(self.path):
-            self.arrays.close()
-        self.ids.close()
+        for file in self.files:
+            with np.load(file) as members:
+                yield pa.ipc.open_stream(pa.py_buffer(members[MANIFEST].tobytes())).read_all()
 
     def _identify(self, facts: dict[str, Any]) -> None:
         """Write `facts`, or check that they are those that the run was begun with."""
         file = self.folder / "job.json"
         facts = json.loads(json.dumps(facts))
-        if not file.is_file() or not any(self.shards.glob("*.arrow")):
+        if not file.is_file() or not self.files:
             write_json(file, facts)
             return
         held = read_json(file)
@@ -306,61 +226,56 @@ class Job:
             )
             raise InputError(
                 f"an unfinished run to it was begun otherwise: {what}. Ask for the "
-                f"same, or {self._anew}",
+                f"same, or {self._over}",
                 path=self.path,
             )
 
-    def _whole_marks(self, empty: Embeddings) -> list[Mark]:
-        """The marks of the shards that are as they were written; those after the first that is not
+    def _whole_marks(self) -> list[Mark]:
+        """The marks of the shards that are as they were written; those from the first that is not
         are dropped, and made again.
         """
-        files = sorted(self.shards.glob("*.arrow"))
+        files = self.files
         marks: list[Mark] = []
-        for file in files:
+        for number, file in enumerate(files):
             mark = _whole_mark(file)
-            if mark is None:
+            if mark is None or file.stem != f"{number:08}":
                 break
             marks.append(mark)
-        whole = whole_parts(
-            self.folder / ARRAYS,
-            empty,
-            [mark.arrays for mark in marks],
-            [mark.checksums for mark in marks],
-        )
-        ends, checksums = [mark.id_bytes for mark in marks], [mark.id_checksum for mark in marks]
-        whole = min(whole, unchanged(self.folder / IDS, ends, checksums))
-        if whole < len(files):
-            message = (
-                f"{self.path}: of the {len(files):,} shards that an unfinished run left, "
-                f"number {whole + 1:,} is damaged"
-            )
+        if len(marks) < len(files):
             warnings.warn(
-                f"{message}; it and what follows it is made again", NearfieldWarning, stacklevel=2
+                f"{self.path}: of the {len(files):,} shards that an unfinished run left, number "
+                f"{len(marks) + 1:,} is damaged; it and what follows it is made again",
+                NearfieldWarning,
+                stacklevel=2,
             )
-        for file in files[whole:]:
+        for file in files[len(marks) :]:
             file.unlink()
-        return marks[:whole]
+        return marks
 
     def _changed(self, what: str) -> InputError:
         return InputError(
             f"an unfinished run to it was begun with another input: {what}. Give "
-            f"that input, or {self._anew}",
+            f"that input, or {self._over}",
             path=self.path,
         )
 
     @property
-    def _anew(self) -> str:
+    def _over(self) -> str:
         return (
-            f"remove {self.folder} to begin anew (encode --restart does): unchanged texts then "
+            f"remove {self.folder} to start over (encode --restart does): unchanged texts then "
             "come from the cache"
         )
 
 
 def _whole_mark(file: Path) -> Mark | None:
-    """The mark of the shard in `file`, None where that is damaged."""
+    """The mark of the shard in `file`, None where any of it is damaged."""
     try:
-        table = open_table(file)
-        mark = Mark.of_json(table.schema.metadata[b"mark"].decode())
-        return mark if digest(table.replace_schema_metadata(None)) == mark.manifest else None
-    except (InputError, TypeError, KeyError, ValueError, AttributeError):
+        with zipfile.ZipFile(file) as archive:
+            if archive.testzip() is not None:
+                return None
+        with np.load(file) as members:
+            facts: dict[str, Any] = json.loads(members[MARK].tobytes())
+        return Mark(**(facts | {"account": Account.of_json(facts["account"])}))
+    # zip and NumPy each raise their own for a damaged file
+    except Exception:
         return None

@@ -14,7 +14,6 @@ import pyarrow as pa
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.similarity.growing import bounds_of
 from nearfield.types.progress import Progress, silent
 from nearfield.types.usage import Usage
 from nearfield.vectors.account import FAULTS, Account
@@ -68,15 +67,7 @@ class PartMaker:
         account = _account(
             shard, faults, counts, held.cached, held.unknown, time.perf_counter() - started
         )
-        manifest = _manifest(shard, faults, counts, first)
-        ids = [row.key for row, fault in zip(shard.rows, faults, strict=True) if not fault]
-        return Part(
-            manifest,
-            stored,
-            ids,
-            account,
-            bounds_of(stored) if self.request.storage == "int8" else {},
-        )
+        return Part(_manifest(shard, faults, counts, first), stored, account)
 
     def _refuse(self, fault: str) -> None:
         if fault and self.request.strict:

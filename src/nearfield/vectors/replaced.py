@@ -5,18 +5,16 @@ drops.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.data.stream import Stream
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, StorageError
-from nearfield.store.fields import read_json
+from nearfield.store.fields import read_fields
 from nearfield.store.made_by import MadeBy
 from nearfield.types.role import QUERY
 from nearfield.vectors.manifest import short_hashes, texts_in
@@ -73,40 +71,25 @@ def adapter_of(encoder: Encoder[Any], role: str) -> str:
     return str((encoder.identity or {}).get("adapter", "")) if role == QUERY else ""
 
 
-@dataclass(frozen=True, eq=False)
-class BothTexts:
-    """The texts of a finished folder and of the one that takes its place, as `texts_in` tells them
-    apart: (n,) and (m,) uint64.
+def check_replaced(path: Path, stage: Path, *, asked: bool) -> None:
+    """Say which rows the finished folder at `path`, if any, shares with `stage`, which takes its
+    place. Raises StorageError where they share no text that is not empty, unless that was `asked`
+    for.
     """
-
-    before: npt.NDArray[np.uint64]
-    after: npt.NDArray[np.uint64]
-
-    @property
-    def share_one(self) -> bool:
-        """Whether there is a text in both that is not empty."""
-        return bool(
-            (
-                np.isin(self.after, self.before) & (self.after != short_hashes([text_hash(b"")]))
-            ).any()
+    before, after = texts_in(path), texts_in(stage)
+    if before is None or after is None:
+        return
+    kept = np.isin(after, before)
+    empty = short_hashes([text_hash(b"")])
+    if not asked and not (kept & (after != empty)).any():
+        raise StorageError(
+            f"{path}: holds vectors of other texts, none of this input's among them; {UNLESS}"
         )
-
-
-def both_texts(path: Path, stage: Path) -> BothTexts | None:
-    """Those of the folder at `path` and of `stage`; None where one is not there or does not say."""
-    before = texts_in(path)
-    after = None if before is None else texts_in(stage)
-    return None if before is None or after is None else BothTexts(before, after)
-
-
-def say_replaced(path: Path, stage: Path, texts: BothTexts) -> None:
-    """Say which rows the finished folder at `path` shares with `stage`, which takes its place."""
-    before, after = texts.before, texts.after
-    kept, gone = int(np.isin(after, before).sum()), int((~np.isin(before, after)).sum())
+    gone = int((~np.isin(before, after)).sum())
     log.info(
         f"{path}: of the {len(before):,} rows that it held {gone:,} are dropped; of the "
-        f"{len(after):,} now {kept:,} are kept and "
-        f"{len(after) - kept:,} new{_other_form(path, stage)}"
+        f"{len(after):,} now {int(kept.sum()):,} are kept and "
+        f"{int((~kept).sum()):,} new{_other_form(path, stage)}"
     )
 
 
@@ -114,16 +97,12 @@ def _other_form(path: Path, stage: Path) -> str:
     """In words, in what other form the vectors at `path` were kept, where that changes and can be
     told.
     """
-    try:
-        old, new = (
-            f"{facts.get('dim', '?')} x {facts.get('storage', '?')}"
-            for facts in map(_facts, (path, stage))
-        )
-    except InputError:
-        return ""
+    forms = []
+    for folder in (path, stage):
+        try:
+            facts = read_fields(folder / "vectors.json")
+        except InputError:
+            return ""
+        forms.append(f"{facts.get('dim', '?')} x {facts.get('storage', '?')}")
+    old, new = forms
     return "" if old == new else f"; they were {old} and become {new}"
-
-
-def _facts(folder: Path) -> dict[str, Any]:
-    facts = read_json(folder / "vectors.json")
-    return facts if isinstance(facts, dict) else {}

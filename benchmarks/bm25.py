@@ -29,7 +29,7 @@ from interleave import Child, SideError, interleaved, ratios, timed
 from results import circumstances, save
 
 from nearfield import open_collection
-from nearfield.index.bm25 import BM25
+from nearfield.search.bm25 import bm25, bytes_per_document
 
 HERE = Path(__file__).parent
 K = 10
@@ -55,15 +55,15 @@ def _measured(
     documents: list[str], queries: list[str], texts: Path, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    index = BM25(documents)
+    index = bm25(documents)
     facts: dict[str, Any] = {
         "nearfield": {"build_seconds": round(time.perf_counter() - started, 2)}
     }
-    facts["nearfield"]["bytes_per_document"] = round(index.bytes_per_document, 1)
-    _, own = index.top_k(queries, K)
+    facts["nearfield"]["bytes_per_document"] = round(bytes_per_document(index), 1)
+    own = index.find(queries, K).scores
     sides: dict[str, Callable[[], float]] = {
-        "nearfield": timed(lambda: index.top_k(queries, K)),
-        "nearfield, one at a time": timed(lambda: [index.top_k([query], K) for query in queries]),
+        "nearfield": timed(lambda: index.find(queries, K)),
+        "nearfield, one at a time": timed(lambda: [index.find([query], K) for query in queries]),
     }
     children = []
     for peer in ("bm25s", "bm25s numba", "tantivy") if arguments.peers_python else ():

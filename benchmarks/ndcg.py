@@ -15,6 +15,8 @@ from interleave import Child
 from nearfield import open_collection
 from nearfield.data.collection import Collection, Split
 from nearfield.evaluate.measures import score_ranking
+from nearfield.index.exact import Exact
+from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.statistics.bootstrap import mean_interval
@@ -54,9 +56,9 @@ def ndcg_of(
         )
         ranking = retrieve(
             queries,
-            documents,
-            query_ids=split.query_ids,
-            document_ids=[ids[int(at)] for at in kept],
+            Exact(documents),
+            Queries(split.query_texts, split.query_ids),
+            [ids[int(at)] for at in kept],
             k=DEPTH,
         )
         scores[precision] = score_ranking(ranking, split.relevance, [MEASURE])[MEASURE]

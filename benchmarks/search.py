@@ -31,12 +31,13 @@ from interleave import Child, SideError, interleaved, ratios, timed
 from results import circumstances, save
 
 from nearfield.errors import InputError
-from nearfield.index.exact import exact_top_k
+from nearfield.index.exact import Exact
 from nearfield.index.funnel import Funnel
 from nearfield.index.recall import narrowest
 from nearfield.index.scan import numpy_scan
 from nearfield.index.signs import Signs
-from nearfield.index.turns import in_turns, processors
+from nearfield.index.turns import in_turns
+from nearfield.runtimes.hardware import cores
 from nearfield.similarity.dense import STORAGES, Dense
 
 HERE = Path(__file__).parent
@@ -70,12 +71,12 @@ def _measured(
     sides: dict[str, Callable[[], float]] = {"read": timed(lambda: _read(documents, folder))}
     stored = {storage: documents.quantise(storage) for storage in STORAGES}
     for storage, vectors in stored.items():
-        sides[f"exact {storage}"] = timed(
-            lambda vectors=vectors: exact_top_k(next(turn)(queries), vectors, K)
-        )
+        index = Exact(vectors)
+        sides[f"exact {storage}"] = timed(lambda index=index: index.search(next(turn)(queries), K))
     facts, indexes = {}, {}
     sample, judged = queries[JUDGED : 2 * JUDGED], queries[:JUDGED]
-    wanted = exact_top_k(judged, documents, K)[0]
+    exact = Exact(documents)
+    wanted = exact.search(judged, K).documents
     for kind in (Signs, Funnel):
         try:
             indexes[kind.kind] = narrowest(
@@ -85,10 +86,8 @@ def _measured(
             facts[kind.kind] = {"failed": str(error)}
             continue
         index = indexes[kind.kind]
-        sides[index.kind] = timed(
-            lambda index=index: index.top_k(next(turn)(queries), documents, K)
-        )
-        recall = _recall(index.top_k(judged, documents, K)[0], wanted)
+        sides[index.kind] = timed(lambda index=index: index.search(next(turn)(queries), K))
+        recall = _recall(index.search(judged, K).documents, wanted)
         facts[index.kind] = {
             "recall": recall,
             "oversampling": index.oversampling,
@@ -103,7 +102,7 @@ def _measured(
     for side in sides.values():
         side()  # not counted: the first run warms up, and that of the read compiles it
     seconds = interleaved({name: _in_a_row(side) for name, side in sides.items()}, arguments.rounds)
-    together = {"exact float32": timed(lambda: exact_top_k(queries[:TOGETHER], documents, K))}
+    together = {"exact float32": timed(lambda: exact.search(queries[:TOGETHER], K))}
     together |= {
         name: lambda peer=peer: float(peer.ask(first=0, last=TOGETHER)["seconds"])
         for name, peer in peers.items()
@@ -115,7 +114,7 @@ def _measured(
         "rows": len(documents),
         "dim": documents.dim,
         "vectors": "random" if arguments.vectors is None else Path(arguments.vectors).name,
-        "threads": processors(),
+        "threads": cores(),
         "read_gb_per_second": round(documents.vectors.nbytes / min(seconds["read"]) / 1e9, 2),
         "one query": _table(seconds, facts, stored),
         f"{TOGETHER} queries": {name: _rate(each, documents) for name, each in batch.items()},
@@ -181,11 +180,11 @@ def _shown(result: dict[str, Any]) -> str:
 
 def _seconds_of(documents: Dense, queries: Dense, rounds: int) -> dict[str, float]:
     turn = _in_turn(len(queries))
-    signs, funnel = Signs.of(documents), Funnel.of(documents)
+    exact, signs, funnel = Exact(documents), Signs.of(documents), Funnel.of(documents)
     sides = {
-        "exact": timed(lambda: exact_top_k(next(turn)(queries), documents, K)),
-        "binary": timed(lambda: signs.top_k(next(turn)(queries), documents, K)),
-        "funnel": timed(lambda: funnel.top_k(next(turn)(queries), documents, K)),
+        "exact": timed(lambda: exact.search(next(turn)(queries), K)),
+        "binary": timed(lambda: signs.search(next(turn)(queries), K)),
+        "funnel": timed(lambda: funnel.search(next(turn)(queries), K)),
     }
     return {
         name: round(1000 * statistics.median(each), 3)
@@ -231,7 +230,7 @@ def _read(documents: Dense, folder: Path) -> None:
             part = flat[start : start + (1 << 20)]
             read(part.ctypes.data, len(part))
 
-    in_turns(work, range(0, len(flat), 1 << 20), threads=processors())
+    in_turns(work, range(0, len(flat), 1 << 20), most=cores())
 
 
 def _recall(found: np.ndarray, wanted: np.ndarray) -> float:

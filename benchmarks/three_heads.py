@@ -42,12 +42,12 @@ from nearfield.data.kept_split import with_all_splits
 from nearfield.encoders.text import TextEncoder
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import bm25_system, model_systems
-from nearfield.index.bm25 import BM25
 from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions, new_head
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.search.bm25 import bm25
 from nearfield.similarity.fused import Fused
 from nearfield.train.data.mining import hard_negatives, training_pairs_of
 from nearfield.train.data.pool import Pool, pooled_documents
@@ -201,7 +201,7 @@ def fused_on_dev(model: TextModel, collection: Collection) -> Fusion:
     """
     split, ids, texts = collection.split("dev"), collection.document_ids, collection.document_texts
     judged = {at for row in relevance_by_position(collection, split) for at in row}
-    near = BM25(texts).top_k(split.query_texts, 50)[0]
+    near = bm25(texts).find(split.query_texts, 50).documents
     rows = [int(at) for at in pooled_documents(judged, [near], range(len(ids)), ids, POOL)]
     chosen = [ids[row] for row in rows], [texts[row] for row in rows]
     pool = Pool(split.query_ids, split.query_texts, *chosen, split.relevance, "nDCG@10")
@@ -256,7 +256,7 @@ def judged(encoder: TextEncoder[Any], collection: Collection, recipe: Recipe) ->
         for row in relevance_by_position(collection, collection.split(name))
         for at in row
     }
-    found, _ = BM25(texts).top_k(split.query_texts, 30)
+    found = bm25(texts).find(split.query_texts, 30).documents
     near = np.zeros(found.shape, np.float32)  # none is refused for its similarity
     excluded = [named] * len(query)
     negatives = hard_negatives(

@@ -200,7 +200,9 @@ def quality(side: Ours | Theirs, name: str) -> float:
     from nearfield import open_collection
     from nearfield.encoders.text import TextEncoder
     from nearfield.evaluate.measures import score_ranking
+    from nearfield.index.exact import Exact
     from nearfield.runtimes.torch_runtime import TorchRuntime
+    from nearfield.search.queries import Queries
     from nearfield.search.retrieve import retrieve
     from nearfield.similarity.dense import Dense
 
@@ -223,9 +225,8 @@ def quality(side: Ours | Theirs, name: str) -> float:
             ]
         ]
         queries, documents = (Dense(vectors, vectors.shape[1]) for vectors in found)
-    ranking = retrieve(
-        queries, documents, query_ids=split.query_ids, document_ids=collection.document_ids, k=100
-    )
+    asked = Queries(split.query_texts, split.query_ids)
+    ranking = retrieve(queries, Exact(documents), asked, collection.document_ids, k=100)
     (scores,) = score_ranking(ranking, split.relevance, ["nDCG@10"]).values()
     return float(scores.mean)
 

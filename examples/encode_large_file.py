@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from nearfield import load_encoder
 from nearfield.data.stream import open_stream
-from nearfield.search.retrieve import retrieve
+from nearfield.index.exact import Exact
 from nearfield.similarity.dense import Dense
 from nearfield.vectors.encode_to import encode_to
 from nearfield.vectors.request import Request
@@ -36,10 +36,8 @@ def main(texts: str, folder: str, query: str, model: str = "minilm") -> None:
         json.loads(line)
         for line in (Path(folder) / "ids.jsonl").read_text(encoding="utf-8").splitlines()
     ]
-    found = retrieve(
-        encoder.encode([query], "query"), documents, query_ids=["asked"], document_ids=ids, k=3
-    )
-    for line, score in found.of(0):
+    found = Exact(documents).search(encoder.encode([query], "query"), 3)
+    for line, score in found.named([query], ids).of(0):
         print(f"{score:.3f} line {line}")
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from nearfield import Recipe, load_encoder, open_collection, tune
-from nearfield.search.retrieve import retrieve
+from nearfield.index.index import exact_index
 
 
 def main(pairs: str, run: str, model: str = "minilm") -> None:
@@ -25,10 +25,8 @@ def main(pairs: str, run: str, model: str = "minilm") -> None:
     tuned = load_encoder(Path(run) / "model")
     documents = tuned.encode(collection.document_texts, "document")
     query = tuned.encode([collection.query_texts[0]], "query")
-    found = retrieve(
-        query, documents, query_ids=["asked"], document_ids=collection.document_ids, k=3
-    )
-    for document, score in found.of(0):
+    found = exact_index(documents).search(query, 3)
+    for document, score in found.named(["asked"], collection.document_ids).of(0):
         print(f"{score:.3f} {document}")
 
 

@@ -29,7 +29,8 @@ from late_models import tiny_late
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.reranker import Reranker
 from nearfield.evaluate.systems import bm25_system, fused_system, model_systems
-from nearfield.index import shortlist_kind
+from nearfield.index import INDEXES
+from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train.data.frozen import FrozenVectors
@@ -144,9 +145,9 @@ def rankings(model: Path, name: str) -> Iterator[tuple[str, Any]]:
         return
     query = encoder.encode(split.query_texts, "query")
     for kind in ("funnel", "binary"):
-        index = shortlist_kind(kind).of(documents)
-        ids = {"query_ids": split.query_ids, "document_ids": collection.document_ids}
-        yield f"{name} {kind}", ranking_digest(retrieve(query, documents, **ids, k=10, index=index))
+        index = INDEXES[kind].of(documents)
+        found = retrieve(query, index, Queries.of(split), collection.document_ids, k=10)
+        yield f"{name} {kind}", ranking_digest(found)
 
 
 def tuned(model: Path, run: Path, name: str) -> Iterator[tuple[str, Any]]:

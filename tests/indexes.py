@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from nearfield.index import exact, funnel, inverted, shortlist, signs
+from nearfield.index.exact import Exact
+from nearfield.index.top import TopK
 from nearfield.similarity.dense import Dense
 
 BAGS = [
@@ -33,6 +35,12 @@ def clustered(n: int, dim: int = 48, *, seed: int = 0, similarity: str = "cosine
         + 0.5 * generator.normal(size=(n, dim)) * lengths
     )
     return Dense(vectors.astype(np.float32), dim, similarity=similarity)
+
+
+def exact_top_k(query: Dense, documents: Dense, k: int, *, block: int | None = None) -> TopK:
+    """Positions and scores by exact search."""
+    found = Exact(documents, block).search(query, k)
+    return found.documents, found.scores
 
 
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:

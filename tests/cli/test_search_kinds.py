@@ -17,7 +17,7 @@ from late_models import tiny_late
 from nearfield.cli.evaluate import _pooled
 from nearfield.encoders.lexical import Lexical
 from nearfield.evaluate.systems import model_systems
-from nearfield.index.bm25 import BM25
+from nearfield.search.bm25 import bm25
 from sparse_models import tiny_splade
 from tiny import tiny_model
 from tiny_data import text_files, tiny_collection
@@ -61,7 +61,10 @@ def test_a_sparse_model_is_stored_searched_and_explained(
         assert_adds_up(hit, str(model))
     refused = cli("search", texts, "cat", "--vectors", vectors, "--index", "binary")
     assert refused.exit_code == 2
-    assert "--index binary is for dense vectors" in refused.stderr
+    assert (
+        "the index binary is not for sparse embeddings, which are searched exactly"
+        in refused.stderr
+    )
     assert (
         "terms per text of float32"
         in cli("encode", model, texts, "--to", tmp_path / "again").stdout
@@ -128,7 +131,7 @@ def test_bm25_and_a_fusion_are_explained(texts: Path, tmp_path: Path, cli: Cli) 
     hits = results(
         cli("search", texts, "cat mats, a cat", "--model", "bm25", "--explain", "--json")
     )
-    _, scores = BM25(TEXTS).top_k(["cat mats, a cat"], 2)
+    scores = bm25(TEXTS).find(["cat mats, a cat"], 2).scores
     np.testing.assert_allclose([hit["score"] for hit in hits], scores[0], rtol=1e-6)
     for hit in hits:
         assert_adds_up(hit, "bm25")

@@ -15,8 +15,8 @@ from nearfield.batch.words import Words
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_encoder, load_text_encoder
 from nearfield.errors import ContractError, InputError, ModelError
-from nearfield.index.bm25 import BM25
 from nearfield.index.inverted import Inverted
+from nearfield.search.bm25 import bm25
 from nearfield.similarity.sparse import Sparse
 from nearfield.types.word_rule import RULE
 
@@ -36,10 +36,10 @@ QUERIES = [
 def test_dot_products_are_the_scores_of_bm25(stemmer: str | None) -> None:
     encoder, documents = Lexical.fitted(TEXTS, BagOfWords(stemmer=stemmer))
     scores = encoder.encode(QUERIES, "query").scores(documents)
-    found, expected = BM25(TEXTS, stemmer=stemmer).top_k(QUERIES, len(TEXTS))
+    ranking = bm25(TEXTS, BagOfWords(stemmer=stemmer)).find(QUERIES, len(TEXTS))
     given = np.zeros_like(scores)
-    for row, places in enumerate(found):
-        given[row, places[places >= 0]] = expected[row][places >= 0]
+    for row, places in enumerate(ranking.documents):
+        given[row, places[places >= 0]] = ranking.scores[row][places >= 0]
     np.testing.assert_allclose(scores, given, rtol=1e-5)
     again = encoder.encode(TEXTS, "document")
     np.testing.assert_array_equal(again.matrix().toarray(), documents.matrix().toarray())
@@ -115,10 +115,8 @@ def test_a_saved_folder_gives_the_same_and_knows_itself(tmp_path: Path, weightin
     assert fitted.identity is None
     assert opened.identity is not None
     documents.save(tmp_path / "vectors")
-    found, _ = Inverted.of(Sparse.open(tmp_path / "vectors")).top_k(
-        opened.encode(["mouse"], "query"), 1
-    )
-    assert found[0, 0] in (0, 4)
+    index = Inverted.of(Sparse.open(tmp_path / "vectors"))
+    assert index.search(opened.encode(["mouse"], "query"), 1).documents[0, 0] in (0, 4)
 
 
 def test_terms_of_another_word_rule_are_refused(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_what_is_no_splade_model_says_why(tmp_path: Path) -> None:
 def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: Any) -> None:
     from nearfield.evaluate.compare import compare
     from nearfield.evaluate.systems import bm25_system, model_systems
-    from nearfield.search.retrieve import top_k
+    from nearfield.index.index import exact_index
     from tiny_data import tiny_collection
 
     collection, encoder = tiny_collection(), load_encoder(tiny_splade(tmp_path / "model"))
@@ -176,8 +176,8 @@ def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: A
         f"splade: {documents.active.mean():,.1f} active terms per document, of {documents.dim}"
         in comparison.notes
     )
-    found, _ = top_k(encoder.encode(test.query_texts, "query"), documents, 100)
-    np.testing.assert_array_equal(systems[0].ranking.documents, found)
+    found = exact_index(documents).search(encoder.encode(test.query_texts, "query"), 100)
+    np.testing.assert_array_equal(systems[0].ranking.documents, found.documents)
     for wrong in ({"dims": (8,)}, {"similarity": "cosine"}, {"storages": ("binary",)}):
         with pytest.raises(ContractError):
             model_systems(encoder, test, name="splade", **wrong)

@@ -9,7 +9,7 @@ from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning, TruncationWarning
 from nearfield.evaluate.systems import bm25_system, fused_system, model_systems
-from nearfield.search.retrieve import retrieve
+from nearfield.index.exact import Exact
 
 DOCUMENTS = 200
 
@@ -40,13 +40,7 @@ def test_a_row_is_what_truncating_then_storing_gives(bag: Encoder, split: Split)
         bag.encode(split.collection.document_texts, "document").truncate(32).quantise("int8")
     )
     queries = bag.encode(split.query_texts, "query").truncate(32)
-    by_hand = retrieve(
-        queries,
-        documents,
-        query_ids=split.query_ids,
-        document_ids=split.collection.document_ids,
-        k=100,
-    )
+    by_hand = Exact(documents).search(queries, 100)
     np.testing.assert_array_equal(row.ranking.documents, by_hand.documents)
     assert row.name == row.model == "bag"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexes import exact_top_k
 from nearfield.errors import ContractError, InputError
-from nearfield.index.exact import exact_top_k
 from nearfield.similarity.dense import STORAGES, Dense
 from nearfield.similarity.functions import FUNCTIONS
 

@@ -6,23 +6,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from indexes import clustered, without_kernels
+from indexes import clustered, exact_top_k, without_kernels
 from nearfield.errors import ContractError, InputError
-from nearfield.index.exact import exact_top_k
+from nearfield.index.exact import Exact
 from nearfield.index.funnel import Funnel
-from nearfield.index.recall import fitted, narrowest, places
+from nearfield.index.recall import Neighbours, narrowest
 from nearfield.index.scan import NOWHERE
 from nearfield.index.shortlist import Shortlist
 from nearfield.index.signs import Signs
+from nearfield.index.top import Positions
 from nearfield.kernels.library import kernels, runnable
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import FUNCTIONS
 
 KINDS = (Signs, Funnel)
+
+
+def places(index: Shortlist, *, k: int, sample: Dense | None = None) -> Positions:
+    return Neighbours.of(index.documents, k, sample).places(index)
+
+
+def fitted(
+    index: Shortlist, *, k: int = 10, recall: float = 0.98, sample: Dense | None = None
+) -> Any:
+    return Neighbours.of(index.documents, k, sample).fitted(index, recall)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -32,13 +44,12 @@ def test_a_shortlist_of_everything_is_exact_search(kind: type[Shortlist], simila
         clustered(6, seed=1, similarity=similarity),
         clustered(70, similarity=similarity),
     )
-    found, scores = replace(kind.of(documents), oversampling=100).top_k(query, documents, 5)
+    found = replace(kind.of(documents), oversampling=100).search(query, 5)
     expected = exact_top_k(query, documents, 5)
-    np.testing.assert_array_equal(found, expected[0])
-    np.testing.assert_array_equal(scores, expected[1])
+    np.testing.assert_array_equal(found.documents, expected[0])
+    np.testing.assert_array_equal(found.scores, expected[1])
     assert (
-        replace(kind.of(documents), oversampling=1).top_k(query, documents, 200)[0][:, 70:].max()
-        == -1
+        replace(kind.of(documents), oversampling=1).search(query, 200).documents[:, 70:].max() == -1
     )
 
 
@@ -49,9 +60,7 @@ def test_most_neighbours_are_on_a_short_list(
     kind: type[Shortlist], similarity: str, storage: str
 ) -> None:
     documents = clustered(3_000, similarity=similarity).quantise(storage)
-    ranks = places(
-        kind.of(documents), documents, k=10, sample=clustered(40, seed=1, similarity=similarity)
-    )
+    ranks = places(kind.of(documents), k=10, sample=clustered(40, seed=1, similarity=similarity))
     assert (ranks < 300).mean() > 0.9
 
 
@@ -80,10 +89,10 @@ def test_numpy_lists_the_same_as_the_kernel(
         >= 38
     )
     expected = exact_top_k(Dense(query, dim, similarity=similarity), documents, 5)
-    everything = replace(index, oversampling=101).top_k(
-        Dense(query, dim, similarity=similarity), documents, 5
+    everything = replace(index, oversampling=101).search(
+        Dense(query, dim, similarity=similarity), 5
     )
-    np.testing.assert_array_equal(everything[0], expected[0])
+    np.testing.assert_array_equal(everything.documents, expected[0])
 
 
 def test_the_estimate_of_the_signs_by_its_formula() -> None:
@@ -124,13 +133,13 @@ def test_a_funnel_as_the_model_made_it_reads_the_first_dimensions() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_oversampling_is_the_smallest_that_reaches_the_recall(kind: type[Shortlist]) -> None:
     documents, sample = clustered(4_000), clustered(80, seed=1)
-    index = fitted(kind.of(documents), documents, k=10, recall=0.95, sample=sample)
-    ranks = places(index, documents, k=10, sample=sample)
+    index = fitted(kind.of(documents), k=10, recall=0.95, sample=sample)
+    ranks = places(index, k=10, sample=sample)
     reached = (ranks < 10 * index.oversampling).mean()
     assert reached >= 0.95
     bound = (ranks < 10 * (index.oversampling - 1)).mean(1)
     assert bound.mean() - 1.645 * bound.std() / 80**0.5 < 0.95
-    found, _ = index.top_k(sample, documents, 10)
+    found = index.search(sample, 10).documents
     exact = exact_top_k(sample, documents, 10)[0]
     assert (
         np.mean(
@@ -144,7 +153,7 @@ def test_the_size_is_the_one_with_which_a_search_reads_least() -> None:
     documents, sample = clustered(4_000), clustered(80, seed=1)
     sizes = {}
     for index in Funnel.sizes(documents):
-        index = fitted(index, documents, recall=0.95, sample=sample)
+        index = fitted(index, recall=0.95, sample=sample)
         sizes[index.basis.shape[1]] = (
             4_000 * index.bytes_per_document
             + 20 * 10 * index.oversampling * documents.bytes_per_item
@@ -152,14 +161,14 @@ def test_the_size_is_the_one_with_which_a_search_reads_least() -> None:
     assert list(sizes) == [32, 48]
     chosen = narrowest(Funnel, documents, recall=0.95, sample=sample)
     assert chosen.basis.shape[1] == min(sizes, key=lambda kept: sizes[kept])
-    assert chosen.oversampling == fitted(chosen, documents, recall=0.95, sample=sample).oversampling
+    assert chosen.oversampling == fitted(chosen, recall=0.95, sample=sample).oversampling
 
 
 def test_exact_search_is_asked_once_for_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(
-        "nearfield.index.recall.exact_top_k",
-        lambda *words: asked.append(words) or exact_top_k(*words),
+        "nearfield.index.recall.Exact",
+        lambda *words: asked.append(words) or Exact(*words),
     )
     narrowest(Funnel, clustered(4_000), recall=0.95)
     assert len(asked) == 1
@@ -171,7 +180,7 @@ def test_exact_search_is_asked_once_for_all_sizes(monkeypatch: pytest.MonkeyPatc
 def test_vectors_that_no_few_dimensions_hold_get_a_wide_funnel() -> None:
     documents = Dense(np.random.default_rng(0).normal(size=(20_000, 192)).astype(np.float32), 192)
     with pytest.raises(InputError, match="ask for less"):
-        fitted(Funnel.of(documents), documents, recall=0.9)
+        fitted(Funnel.of(documents), recall=0.9)
     chosen = narrowest(Funnel, documents, recall=0.9)
     assert chosen.basis.shape[1] > 48
     assert chosen.recall == 0.9
@@ -185,7 +194,7 @@ def test_vectors_that_no_few_dimensions_hold_get_a_wide_funnel() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_documents_stand_in_for_queries(kind: type[Shortlist]) -> None:
     documents = clustered(600)
-    ranks = places(kind.of(documents), documents, k=7)
+    ranks = places(kind.of(documents), k=7)
     assert ranks.shape == (256, 7)
     exact = exact_top_k(documents[[0]], documents, 8)[0][0]
     listed = kind.of(documents).candidates(documents[[0]].floats(), 600)[0]
@@ -193,7 +202,7 @@ def test_documents_stand_in_for_queries(kind: type[Shortlist]) -> None:
     assert ranks[0].tolist() == [
         listed.index(document) for document in exact.tolist() if document != 0
     ]
-    assert fitted(kind.of(documents), documents, recall=0.9).oversampling >= 1
+    assert fitted(kind.of(documents), recall=0.9).oversampling >= 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -203,61 +212,61 @@ def test_an_index_lies_on_disk_and_opens_memory_mapped(
     documents = clustered(300)
     index = replace(kind.of(documents), oversampling=7)
     index.save(tmp_path / "index")
-    opened = kind.open(tmp_path / "index")
-    assert (opened.oversampling, opened.similarity, len(opened)) == (7, "cosine", 300)
+    opened = kind.open(tmp_path / "index", documents)
+    assert opened is not None
+    assert (opened.oversampling, len(opened)) == (7, 300)
     query = clustered(3, seed=1)
     np.testing.assert_array_equal(
-        opened.top_k(query, documents, 5)[0], index.top_k(query, documents, 5)[0]
+        opened.search(query, 5).documents, index.search(query, 5).documents
     )
     assert 0 < opened.bytes_per_document < documents.bytes_per_item + 48 * 48
     with pytest.raises(InputError, match=f"kind is .{kind.kind}.; wanted one of"):
-        next(other for other in KINDS if other is not kind).open(tmp_path / "index")
+        next(other for other in KINDS if other is not kind).open(tmp_path / "index", documents)
     for name in ("codes", "offsets" if kind is Funnel else "factors"):
         whole = np.load(tmp_path / "index" / f"{name}.npy")
         for wrong in (whole[:-1], whole.astype(np.float64)):
             np.save(tmp_path / "index" / f"{name}.npy", wrong)
             with pytest.raises(
                 InputError,
-                match=r"is no whole index|holds 299 documents|holds "
-                r"float64",
+                match=r"is not a whole index|holds float64",
             ):
-                kind.open(tmp_path / "index")
+                kind.open(tmp_path / "index", documents)
         flipped = whole.copy()
         flipped.view(np.uint8).flat[5] ^= 1
         np.save(tmp_path / "index" / f"{name}.npy", flipped)
         with pytest.raises(InputError, match="is damaged: its checksum"):
-            kind.open(tmp_path / "index")
+            kind.open(tmp_path / "index", documents)
         np.save(tmp_path / "index" / f"{name}.npy", whole)
     (tmp_path / "index" / "codes.npy").write_bytes(b"cut")
     with pytest.raises(InputError, match=r"codes.npy: is not a NumPy file"):
-        kind.open(tmp_path / "index")
+        kind.open(tmp_path / "index", documents)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bad_input(kind: type[Shortlist]) -> None:
     documents = clustered(30)
     index = kind.of(documents)
-    with pytest.raises(ContractError, match=r"made of 30 vectors of 48 dimensions; got 29 of 48"):
-        index.top_k(clustered(1), documents[:29], 3)
-    with pytest.raises(ContractError, match="is for cosine and the queries are for dot"):
-        index.top_k(clustered(1, similarity="dot"), documents, 3)
+    with pytest.raises(
+        ContractError, match=r"the dim of this \w+ index is 48 and the queries' is 9"
+    ):
+        index.search(clustered(1, 9), 3)
+    with pytest.raises(ContractError, match="is cosine and the queries' is dot"):
+        index.search(clustered(1, similarity="dot"), 3)
     with pytest.raises(InputError, match=r"a recall of 1\b"):
-        fitted(index, documents, recall=1.0)
+        fitted(index, recall=1.0)
     with pytest.raises(InputError, match="nothing to measure recall with"):
-        fitted(index, documents, sample=documents[:0])
+        fitted(index, sample=documents[:0])
     with pytest.raises(InputError, match="0 results"):
-        index.top_k(clustered(1), documents, 0)
+        index.search(clustered(1), 0)
     for value in (np.nan, np.inf):
         with pytest.raises(InputError, match="a query holds NaN or infinite"):
-            index.top_k(Dense(np.full((1, 48), value, np.float32), 48), documents, 3)
+            index.search(Dense(np.full((1, 48), value, np.float32), 48), 3)
     query = clustered(4, seed=1)
     tiny = replace(query, vectors=query.vectors * np.float32(1e-30))
     np.testing.assert_array_equal(
         index.candidates(tiny.vectors, 10), index.candidates(query.vectors, 10)
     )
-    assert (
-        kind.of(documents[:0]).top_k(clustered(2), documents[:0], 3)[0].tolist() == [[-1] * 3] * 2
-    )
+    assert kind.of(documents[:0]).search(clustered(2), 3).documents.tolist() == [[-1] * 3] * 2
 
 
 def test_a_recall_out_of_reach_is_an_error_with_the_figure() -> None:
@@ -268,7 +277,7 @@ def test_a_recall_out_of_reach_is_an_error_with_the_figure() -> None:
         match=r"finds \.?0?\.\d+ of the 1 best among 128 times as "
         r"many.*exact search",
     ):
-        fitted(Funnel.of(documents, kept=1), documents, k=1, recall=0.99)
+        fitted(Funnel.of(documents, kept=1), k=1, recall=0.99)
 
 
 @pytest.mark.parametrize("kind", KINDS)

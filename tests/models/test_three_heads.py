@@ -21,11 +21,11 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
+from nearfield.index.index import exact_index
 from nearfield.kernels.library import runnable
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.search.explain import Asked, explain
-from nearfield.search.retrieve import retrieve
 from nearfield.similarity.explained import WHOLE
 from nearfield.similarity.fused import Fused
 from nearfield.similarity.multi_vector import MultiVector
@@ -271,9 +271,7 @@ def test_each_head_and_the_fused_score_are_compared_and_searched(
     for system, asked in zip(systems, [queries, *queries.parts.values()], strict=True):
         stored = open_embeddings(tmp_path / "documents")
         stored = stored if asked.kind == "several" else stored.parts[asked.kind]
-        found = retrieve(
-            asked, stored, query_ids=test.query_ids, document_ids=collection.document_ids, k=100
-        )
+        found = exact_index(stored).search(asked, 100)
         np.testing.assert_array_equal(found.documents, system.ranking.documents)
         assert system.bytes_per_document == pytest.approx(stored.bytes_per_item)
     comparison = compare(systems, test)

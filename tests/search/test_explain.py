@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from counting import Counting, CountingFused, CountingTerms, CountingTokens
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_encoder
-from nearfield.index.bm25 import BM25
+from nearfield.index.index import exact_index
+from nearfield.search.bm25 import bm25
 from nearfield.search.explain import Asked, explain, unmet
-from nearfield.search.retrieve import finder
 from nearfield.similarity.sparse import Sparse
 
 TEXTS = [
@@ -43,10 +43,11 @@ def test_the_terms_of_a_lexical_match_add_up_to_its_score(weighting: str) -> Non
         "mat",
     }
     if weighting == "bm25":
-        found, given_ = BM25(TEXTS).top_k([QUERY], 3)
+        ranking = bm25(TEXTS).find([QUERY], 3)
         assert [
-            sum(m.score for m in explain(asked, documents, int(p), text="")) for p in found[0]
-        ] == pytest.approx(given_[0], rel=1e-5)
+            sum(m.score for m in explain(asked, documents, int(p), text=""))
+            for p in ranking.documents[0]
+        ] == pytest.approx(ranking.scores[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("weighting", ["bm25", "tfidf"])
@@ -176,7 +177,8 @@ def test_inverted_search_finds_what_scoring_each_document_finds() -> None:
     # whole numbers: sums are exact
     table = generator.integers(0, 5, (300, 40)) * (generator.random((300, 40)) < 0.2)
     documents, query = Sparse.of(table[:280]), Sparse.of(table[280:])
-    found, scores = finder(documents)(query, 10)
+    ranking = exact_index(documents).search(query, 10)
+    found, scores = ranking.documents, ranking.scores
     expected = query.scores(documents)
     for row in range(len(query)):
         order = [
@@ -187,7 +189,7 @@ def test_inverted_search_finds_what_scoring_each_document_finds() -> None:
         assert found[row][found[row] >= 0].tolist() == order
         np.testing.assert_array_equal(scores[row, : len(order)], expected[row, order])
     cosine = replace(documents, similarity="cosine")
-    found, _ = finder(cosine)(replace(query, similarity="cosine"), 3)
+    found = exact_index(cosine).search(replace(query, similarity="cosine"), 3).documents
     assert (found >= 0).all()
     negative = Sparse.of(-table)
-    assert (finder(negative)(query, 3)[0] >= 0).all()
+    assert (exact_index(negative).search(query, 3).documents >= 0).all()

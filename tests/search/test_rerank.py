@@ -1,4 +1,4 @@
-"""A ranking ordered anew by a judge, against a naive sort."""
+"""A ranking ordered again by a judge, against a naive sort."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_naive_sort_gives_the_same(orders: list[list[int]], found: list[int], 
 
 
 def test_what_cannot_be_ordered_is_refused() -> None:
-    with pytest.raises(InputError, match="0 documents a query"):
+    with pytest.raises(InputError, match="depth is 0; must be at least 1"):
         rerank(
             ranking([[1], [2]], 3), Judge(), query_texts=QUERIES, document_texts=DOCUMENTS, depth=0
         )

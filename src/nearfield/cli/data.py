@@ -161,8 +161,8 @@ def check(
     """
     from nearfield.data.doctor.examine import examine, refuse
     from nearfield.data.open import open_data
-    from nearfield.index.bm25 import first_found
     from nearfield.report.table import findings_table
+    from nearfield.search.bm25 import first_found
 
     refuse((), allow=allow or ())  # an unknown name is an error before any work
     found = open_data(source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -25,13 +25,13 @@ from nearfield.cli.opened import (
     open_reranker,
     ran_by,
 )
-from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
     from nearfield.encoders.encoder import Encoder
-    from nearfield.encoders.pair_scorer import PairScorer
-    from nearfield.search.explain import Asked
+    from nearfield.search.explain import Explanation
+    from nearfield.search.first_stage import FirstStage
     from nearfield.similarity.embeddings import Embeddings
     from nearfield.similarity.explained import Match
     from nearfield.types.ranking import Ranking
@@ -40,7 +40,6 @@ BM25 = "bm25"
 EXACT = "exact"
 RECALL = 0.98
 DEFAULT = "minilm"
-FUSED_DEPTH = 100  # results of each ranking that a fusion looks at
 SNIPPET = 160
 SHOWN_MATCHES = 12
 
@@ -113,7 +112,9 @@ def search(
     """
     from nearfield.data.open import open_collection
     from nearfield.runtimes.proof import Proof
-    from nearfield.search.fuse import reciprocal_rank_fusion
+    from nearfield.search.bm25 import bm25
+    from nearfield.search.queries import Queries
+    from nearfield.search.retriever import FUSED_DEPTH, Retriever
 
     _check(query, model, vectors, index, recall, fuse=fuse)
     model, sure = _model(model, vectors)
@@ -129,39 +130,28 @@ def search(
         device=device,
         proof=Proof.on(data.document_texts),
     )
-    found = (
-        {}
-        if model == BM25
-        else {
-            model: _embedded(
-                data, query, model, opened, _Search(vectors, sure, reach, index, recall or RECALL)
-            )
-        }
-    )
+    stages = []
+    if model != BM25:
+        asked = _Search(vectors, sure, reach, index, recall or RECALL)
+        stages.append(_embedded(data, model, opened, asked))
     if fuse or model == BM25:
-        found[BM25] = _lexical(data, query, reach)
-    rankings = {name: each.ranking for name, each in found.items()}
-    final = (
-        reciprocal_rank_fusion(list(rankings.values()), k=wanted)
-        if len(rankings) > 1
-        else next(iter(rankings.values())).top(wanted)
-    )
-    if judge is not None:
-        final = _reranked(data, query, final, judge, depth).top(k)
-        found |= _judged(query, final, judge) if explain else {}
-    parts = rankings if len(rankings) > 1 or judge is not None else {}
-    rows = _rows(data, final, parts, explained=found if explain else {})
-    stopped = _stopped(query, found)
+        stages.append(bm25(data.document_texts))
+    retriever = Retriever(data.document_ids, data.document_texts, stages, rerank=judge, depth=depth)
+    with progress_bar("searching" if judge is None else f"reranking with {judge.name}") as progress:
+        final = retriever.search(Queries.of_texts([query]), k, progress=progress)
+    rows = _rows(data, final, retriever.explainer(query) if explain else None)
+    stopped = _stopped(query, stages)
     facts = {
         "collection": data.name,
         "query": query,
         "model": model,
-        "fused": len(rankings) > 1,
+        "fused": fuse,
         "reranked": rerank,
     }
-    emit_json(facts | {"stop_words": stopped, "results": rows}) if json else _show(
-        rows, list(parts), stopped if explain else {}
-    )
+    if json:
+        emit_json(facts | {"stop_words": stopped, "results": rows})
+    else:
+        _show(rows, list(final.parts), stopped if explain else {})
 
 
 def _check(
@@ -175,12 +165,12 @@ def _check(
 ) -> None:
     """Raise InputError for what cannot be searched, before anything is opened."""
     from nearfield.errors import InputError
-    from nearfield.index import shortlist_kind
+    from nearfield.index import INDEXES
 
     if not query.strip():
         raise InputError("the query is empty; say what to look for")
     if index != EXACT:
-        shortlist_kind(index)
+        INDEXES[index]  # an unknown name is an error before any work
     elif recall is not None:
         raise InputError(
             "--recall is what an index has to find, and exact search finds all; "
@@ -213,77 +203,23 @@ class _Search:
     recall: float
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A ranking for the query in `asked`, and the documents' embeddings, None where they are made
-    again when one is looked at.
-    """
-
-    ranking: Ranking
-    asked: Asked
-    documents: Embeddings | None = None
-
-    def why(self, position: int, data: Collection) -> tuple[list[Match], list[str]]:
-        """What the document's score is the sum of, and the query's terms that found nothing
-        in it.
-        """
-        from nearfield.search.explain import explain, unmet
-
-        text, documents = data.document_texts[position], self.documents
-        if documents is None:
-            documents, position = self.asked.encoder.encode([text], DOCUMENT), 0
-        return explain(self.asked, documents, position, text=text), unmet(
-            self.asked, documents, position
-        )
-
-
 def _embedded(
-    data: Collection, query: str, model: str, opened: Callable[[], Encoder[Any]], search: _Search
-) -> _Found:
-    from nearfield.errors import ContractError
-    from nearfield.search.explain import Asked
-    from nearfield.search.indexed import indexed
-    from nearfield.search.retrieve import retrieve
-    from nearfield.similarity import EMBEDDINGS
+    data: Collection, model: str, opened: Callable[[], Encoder[Any]], search: _Search
+) -> FirstStage:
+    from nearfield.search.first_stage import FirstStage
+    from nearfield.search.indexed import indexed, refuse_kind
 
     folder = search.folder
     stored = None if folder is None else _opened(folder, data)
     encoder = opened()
     if folder is not None and not search.sure:
         check_maker(folder, files_of(encoder), model)
-    made = EMBEDDINGS[encoder.contract.kind] if stored is None else type(stored)
-    if stored is not None and stored.one_vector:
-        dim = stored.as_dense("search").dim
-        if dim > encoder.contract.dim:
-            raise ContractError(
-                f"{folder}: its vectors have {dim} dimensions, {model}'s "
-                f"{encoder.contract.dim}; name their model"
-            )
-    if search.index != EXACT and not made.one_vector:
-        raise ContractError(
-            f"--index {search.index} is for dense vectors; those of {model} are "
-            f"{made.kind}, which are searched exactly"
-        )
+    refuse_kind(search.index, encoder.contract.kind)
     if stored is None:
         with progress_bar(f"encoding with {model}, {ran_by(encoder)}") as progress:
             stored = encoder.encode(data.document_texts, DOCUMENT, progress=progress)
-    asked = encoder.encode([query], QUERY)
-    index = None
-    if stored.one_vector:
-        stored = stored.as_dense("search")
-        asked = asked.truncate(stored.dim)
-        if search.index != EXACT:
-            depth = search.depth
-            index = indexed(stored, search.index, k=depth, recall=search.recall, folder=folder)
-    ranking = retrieve(
-        asked,
-        stored,
-        query_ids=(QUERY,),
-        document_ids=data.document_ids,
-        k=search.depth,
-        index=index,
-    )
-    return _Found(ranking, Asked(encoder, query, asked), stored)
+    index = indexed(stored, search.index, k=search.depth, recall=search.recall, folder=folder)
+    return FirstStage(model, encoder, index, stored)
 
 
 def _model(model: str | None, vectors: Path | None) -> tuple[str, bool]:
@@ -347,74 +283,27 @@ def _opened(folder: Path, data: Collection) -> Embeddings:
     return stored
 
 
-def _lexical(data: Collection, query: str, depth: int) -> _Found:
-    from nearfield.index.bm25 import BM25 as Index
-    from nearfield.search.explain import Asked
-    from nearfield.types.ranking import Ranking
-
-    index = Index(data.document_texts)
-    ranking = Ranking((QUERY,), data.document_ids, *index.top_k([query], depth))
-    return _Found(ranking, Asked(index.encoder, query, index.encoder.encode([query], QUERY)))
-
-
-def _reranked(
-    data: Collection, query: str, ranking: Ranking, judge: PairScorer, depth: int
-) -> Ranking:
-    from nearfield.search.rerank import rerank
-
-    with progress_bar(f"reranking with {judge.name}") as progress:
-        return rerank(
-            ranking,
-            judge,
-            query_texts=[query],
-            document_texts=data.document_texts,
-            depth=depth,
-            progress=progress,
-        )
-
-
-def _judged(query: str, final: Ranking, judge: PairScorer) -> dict[str, _Found]:
-    """What explains a reranker's scores: of a multi-vector model the tokens that met; a
-    cross-encoder's score has no parts.
-    """
-    from nearfield.search.explain import Asked
-
-    if judge.encoder is None:
-        return {}
-    asked = Asked(judge.encoder, query, judge.encoder.encode([query], QUERY))
-    return {f"{judge.name}, reranking": _Found(final, asked)}
-
-
 def _rows(
-    data: Collection, final: Ranking, parts: dict[str, Ranking], *, explained: dict[str, _Found]
+    data: Collection, final: Ranking, why: Callable[[int], dict[str, Explanation]] | None
 ) -> list[dict[str, Any]]:
-    """A row a result, with its ranks in `parts`, and what its score in each of `explained` is made
-    of.
+    """A row for each result, with its ranks in the rankings that it comes from, and what its scores
+    are made of.
     """
     places = {
         name: {document: rank for rank, document in enumerate(part.documents[0].tolist(), 1)}
-        for name, part in parts.items()
+        for name, part in final.parts.items()
     }
     rows: list[dict[str, Any]] = []
-    for rank, (position, score) in enumerate(
-        zip(final.documents[0].tolist(), final.scores[0].tolist(), strict=True), 1
-    ):
-        if position < 0:
-            break
-        row = {"rank": rank, "score": score} | {
-            name: data.documents[name][position].as_py() for name in ("id", "title", "text")
-        }
-        row |= (
-            {"ranks": {name: place.get(position) for name, place in places.items()}}
-            if parts
-            else {}
-        )
-        whys = {name: each.why(position, data) for name, each in explained.items()}
-        why = {
-            "matches": {name: made_of for name, (made_of, _) in whys.items()},
-            "unmet": {name: terms for name, (_, terms) in whys.items()},
-        }
-        rows.append(row | (why if whys else {}))
+    for position, (_, score) in zip(final.documents[0].tolist(), final.of(0), strict=False):
+        row: dict[str, Any] = {"rank": len(rows) + 1, "score": score}
+        row |= {name: data.documents[name][position].as_py() for name in ("id", "title", "text")}
+        if places:
+            row["ranks"] = {name: place.get(position) for name, place in places.items()}
+        if why is not None:
+            explained = why(position)
+            row["matches"] = {name: each.matches for name, each in explained.items()}
+            row["unmet"] = {name: each.unmet for name, each in explained.items()}
+        rows.append(row)
     return rows
 
 
@@ -453,9 +342,9 @@ def _show_results(rows: list[dict[str, Any]], parts: list[str]) -> None:
         _show_matches(rows)
 
 
-def _stopped(query: str, found: dict[str, _Found]) -> dict[str, list[str]]:
-    """The words of the query that each ranking leaves out, where it leaves out any."""
-    words = {name: each.asked.encoder.stopped(query) for name, each in found.items()}
+def _stopped(query: str, stages: Sequence[FirstStage]) -> dict[str, list[str]]:
+    """The words of the query that each first stage leaves out, where it leaves out any."""
+    words = {stage.name: stage.encoder.stopped(query) for stage in stages}
     return {name: left_out for name, left_out in words.items() if left_out}
 
 

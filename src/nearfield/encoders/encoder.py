@@ -58,6 +58,12 @@ class Encoder(ABC, Generic[E]):
         """
         return [str(term) for term in terms]
 
+    def rarest_first(self, terms: list[int]) -> list[int]:
+        """The dimensions `terms` by how rare they are, where the encoder knows that; else as they
+        are.
+        """
+        return terms
+
     def unknown(self, text: str) -> list[str]:
         """The words of `text` that the encoder has no term for, and leaves out; none where it has
         one for all.

@@ -158,6 +158,10 @@ class Lexical(Encoder[Sparse]):
         """See Encoder.names."""
         return [self.terms[term] for term in terms]
 
+    def rarest_first(self, terms: list[int]) -> list[int]:
+        """See Encoder.rarest_first."""
+        return sorted(terms, key=lambda term: -float(self.idf[term]))
+
     def unknown(self, text: str) -> list[str]:
         """See Encoder.unknown."""
         return self.words.unknown(text)
@@ -179,6 +183,14 @@ class Lexical(Encoder[Sparse]):
         made = self._weighted(self.words.look_up(items), started, query=role == QUERY)
         progress(len(items), len(items))
         return made
+
+    def occurrences(self, texts: Sequence[str]) -> Sparse:
+        """The known words of each text in its order, each as often as it stands there, with a
+        weight of 1: what an inverted index is asked for by BM25.
+        """
+        read = self.words.look_up(texts)
+        weights = np.ones(len(read.terms), np.float32)
+        return Sparse(weights, read.terms.astype(np.int32), read.offsets, self.contract.dim)
 
     def _weighted(self, read: Numbered, started: float, *, query: bool) -> Sparse:
         from scipy.sparse import csr_array

@@ -16,7 +16,9 @@ import numpy.typing as npt
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import TruncationWarning
-from nearfield.search.retrieve import finder, retrieve
+from nearfield.index.index import exact_index
+from nearfield.search.queries import Queries
+from nearfield.search.retrieve import retrieve
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
@@ -83,16 +85,15 @@ class EncodePass:
 
     def ranking(self, cut: Cut, depth: int) -> Ranking:
         """The `depth` best documents for each query at `cut`, by exact search."""
-        ids, own = self.split.collection.document_ids, self.split.left_out
-        return retrieve(
-            *self.vectors(cut), query_ids=self.split.query_ids, document_ids=ids, k=depth, own=own
-        )
+        queries, documents = self.vectors(cut)
+        ids = self.split.collection.document_ids
+        return retrieve(queries, exact_index(documents), Queries.of(self.split), ids, k=depth)
 
     def query_milliseconds(self, cut: Cut, depth: int) -> float:
         """Median time of a query encoded and searched alone at `cut`."""
         queries, documents = self.vectors(cut)
-        find = finder(documents)
-        search = seconds_each(lambda row: find(queries[row : row + 1], depth), len(queries))
+        index = exact_index(documents)
+        search = seconds_each(lambda row: index.search(queries[row : row + 1], depth), len(queries))
         return 1000 * float(np.median(self.query_seconds + search))
 
 

@@ -14,11 +14,14 @@ import numpy as np
 
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.lexical import BagOfWords
 from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning
 from nearfield.evaluate.encode_pass import Cut, EncodePass, seconds_each
 from nearfield.evaluate.trained import trained_queries
-from nearfield.index.bm25 import BM25
+from nearfield.search.bm25 import bm25, bytes_per_document
 from nearfield.search.fuse import reciprocal_rank_fusion
+from nearfield.search.queries import Queries
+from nearfield.search.retriever import Retriever
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import similarity as known_similarity
@@ -123,25 +126,21 @@ def bm25_system(
     """BM25 on the split's collection, the baseline; its documents a second are those of
     indexing.
     """
+    collection, texts = split.collection, split.query_texts
     started = time.perf_counter()
-    index = BM25(split.collection.document_texts, stemmer=stemmer)
-    speed = len(index) / max(time.perf_counter() - started, 1e-9)
-    found = Ranking(
-        split.query_ids, split.collection.document_ids, *index.top_k(split.query_texts, depth + 1)
-    )
-    ranking = found.without(split.left_out, depth)
-    alone = seconds_each(
-        lambda row: index.top_k(split.query_texts[row : row + 1], depth), len(split.query_texts)
-    )
+    stage = bm25(collection.document_texts, BagOfWords(stemmer=stemmer))
+    speed = len(stage.index) / max(time.perf_counter() - started, 1e-9)
+    retriever = Retriever(collection.document_ids, collection.document_texts, [stage])
+    alone = seconds_each(lambda row: stage.find(texts[row : row + 1], depth), len(texts))
     return System(
-        name,
-        name,
-        None,
-        "",
-        ranking,
-        index.bytes_per_document,
-        speed,
-        1000 * float(np.median(alone)),
+        name=name,
+        model=name,
+        dim=None,
+        storage="",
+        ranking=retriever.search(Queries.of(split), depth),
+        bytes_per_document=bytes_per_document(stage),
+        documents_per_second=speed,
+        query_milliseconds=1000 * float(np.median(alone)),
     )
 
 

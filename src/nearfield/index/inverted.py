@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
 from nearfield.index.exact import chosen_kernels
+from nearfield.index.index import Index, Mask, allowed, ranking_of
 from nearfield.index.scan import NOWHERE, merged
-from nearfield.index.top import TopK, best, empty_top_k
-from nearfield.index.turns import in_turns, processors
+from nearfield.index.top import Floats, TopK, best, empty_top_k
+from nearfield.index.turns import in_turns
 from nearfield.kernels.library import Kernels
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.sparse import Sparse
+from nearfield.types.ranking import Ranking
 
 # documents whose sums are kept at a time: 256 KiB, which a second-level cache holds
 BLOCK = 1 << 16
@@ -24,25 +27,35 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Inverted:
-    """The columns of m sparse vectors.
+class Inverted(Index[Sparse]):
+    """The columns of m sparse vectors, compared by their dot product.
 
     Term t is in `documents[starts[t]:starts[t + 1]]` (int32, rising), with `weights[...]` (float32)
     there; `starts`: (terms + 1,) int64; `items` is m.
     """
 
+    kind = "inverted"
+    takes = Sparse
     starts: Numbers
     documents: npt.NDArray[np.int32]
-    weights: npt.NDArray[np.float32]
+    weights: Floats
     items: int
 
     @classmethod
-    def of(cls, vectors: Sparse) -> Inverted:
-        """From the documents' sparse vectors. Raises InputError for more than 2^31 documents."""
+    def of(cls, documents: Embeddings) -> Inverted:
+        """See Index.of. Raises InputError for more than 2^31 documents, ContractError for negative
+        weights and for another similarity than the dot product.
+        """
+        vectors = cls.fitting(documents)
         if len(vectors) > np.iinfo(np.int32).max:
             raise InputError(
                 f"{len(vectors)} documents are too many for one index; wanted fewer "
                 "than 2^31: make several"
+            )
+        if not vectors.inverts:
+            raise ContractError(
+                "an inverted index is for dot products of weights that are not negative; "
+                "use the index scored"
             )
         vectors.check_terms()  # what is made of them is written and read as far as they say
         columns = vectors.matrix().tocsc()
@@ -61,81 +74,80 @@ class Inverted:
         """Bytes of the arrays."""
         return self.starts.nbytes + self.documents.nbytes + self.weights.nbytes
 
-    def top_k(self, query: Sparse, k: int) -> TopK:
-        """The k documents with the highest dot product with each of n queries; see `search`. Raises
-        ContractError for other terms.
+    def search(self, query: Embeddings, k: int, *, where: Mask | None = None) -> Ranking:
+        """See Index.search. A document that shares no term with a query is not found.
+
+        The terms of a query may stand in any order, and one that stands twice counts twice. Queries
+        with negative weights find every document.
         """
-        if query.dim != len(self.starts) - 1:
+        asked = self.fitting(query)
+        terms = len(self.starts) - 1
+        if asked.dim != terms:
             raise ContractError(
-                f"queries are over {query.dim} terms and the index over "
-                f"{len(self.starts) - 1}; both need one vocabulary"
+                f"queries are over {asked.dim} terms and the index over {terms}; "
+                "both need one vocabulary"
             )
-        query.check_terms()
-        return self.search(
-            query.terms.astype(np.int64), query.weights.astype(np.float32), query.offsets, k
+        if len(asked.terms) and not 0 <= asked.terms.min() <= asked.terms.max() < terms:
+            raise InputError(f"a query has terms that are not between 0 and {terms - 1}")
+        positions = allowed(where, self.items)
+        index = self if positions is None else self._part(positions)
+        return ranking_of(index._top_k(asked, k), positions)
+
+    def _part(self, positions: Numbers) -> Inverted:
+        """The index of the documents at these ascending positions alone."""
+        places = np.full(self.items, -1, np.int32)
+        places[positions] = np.arange(len(positions))
+        kept = places[self.documents] >= 0
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return replace(
+            self,
+            starts=before[self.starts],
+            documents=places[self.documents[kept]],
+            weights=self.weights[kept],
+            items=len(positions),
         )
 
-    def search(
-        self, terms: Numbers, weights: npt.NDArray[np.float32], offsets: Numbers, k: int
-    ) -> TopK:
-        """The k documents with the highest sum of products of weights, for each of n queries; equal
-        sums go to the smaller position.
-
-        Query i has terms[offsets[i]:offsets[i + 1]] (one may come twice) with `weights` of their
-        own. Returns documents (n, k) int64, -1 where fewer than k documents have a sum above 0, and
-        scores (n, k) float32, -inf there.
-        """
-        found, scores = empty_top_k(len(offsets) - 1, k)
-        if not len(found) or not self.items:
+    def _top_k(self, query: Sparse, k: int) -> TopK:
+        found, scores = empty_top_k(len(query), k)
+        if not len(query) or not self.items:
             return found, scores
+        terms = query.terms.astype(np.int64)
+        weights = query.weights.astype(np.float32)
         kernels = chosen_kernels()
-        if kernels is not None:
-            return self._by_kernel(terms, weights, offsets, k, kernels)
+        if kernels is not None and query.inverts:
+            count = min(k, self.items)
+            listed = self._by_kernel((terms, weights, query.offsets), count, kernels)
+            found[:, :count], scores[:, :count] = listed
+            return found, scores
         for row in range(len(found)):
             sums = np.zeros(self.items, np.float32)
-            for at in range(offsets[row], offsets[row + 1]):
+            for at in range(query.offsets[row], query.offsets[row + 1]):
                 here = slice(self.starts[terms[at]], self.starts[terms[at] + 1])
                 sums[self.documents[here]] += weights[at] * self.weights[here]
-            matched = np.flatnonzero(sums > 0)
+            matched = np.flatnonzero(sums > 0) if query.inverts else np.arange(self.items)
             order = best(sums[matched], matched, k)
-            found[row, : len(order)], scores[row, : len(order)] = (
-                matched[order],
-                sums[matched[order]],
-            )
+            found[row, : len(order)] = matched[order]
+            scores[row, : len(order)] = sums[matched[order]]
         return found, scores
 
     def _by_kernel(
-        self,
-        terms: Numbers,
-        weights: npt.NDArray[np.float32],
-        offsets: Numbers,
-        k: int,
-        kernels: Kernels,
+        self, asked: tuple[Numbers, Floats, Numbers], count: int, kernels: Kernels
     ) -> TopK:
-        n, count = len(offsets) - 1, min(k, self.items)
+        offsets = asked[2]
+        n = len(offsets) - 1
         scores = np.full((n, count), -np.inf, np.float32)
         found = np.full((n, count), NOWHERE, np.int64)
         block = min(BLOCK, self.items)
+        columns = (self.starts, self.documents, self.weights)
 
         def work(turns: Iterator[int]) -> None:
             sums = np.zeros(block, np.float32)
             places = np.empty(max(1, int(np.diff(offsets).max())), np.int64)
             for start in turns:
                 part = np.array([start, min(start + QUERIES, n)], np.int64)
-                asked = terms, weights, offsets, part, places, sums, block, self.items
-                kernels.call(
-                    "search_postings",
-                    self.starts,
-                    self.documents,
-                    self.weights,
-                    *asked,
-                    scores,
-                    found,
-                    count,
-                )
+                room = (part, places, sums, block, self.items)
+                kernels.call("search_postings", *columns, *asked, *room, scores, found, count)
 
         starts = range(0, n, QUERIES)
-        in_turns(work, starts, threads=min(processors(), len(starts)))
-        filled = empty_top_k(n, k)
-        filled[0][:, :count], filled[1][:, :count] = merged([(found, scores)], count)
-        return filled
+        in_turns(work, starts, most=len(starts))
+        return merged([(found, scores)], count)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.index.scan import Rows
-from nearfield.index.top import TopK, best, empty_top_k
-from nearfield.index.turns import in_turns, processors
+from nearfield.index.top import Floats, Positions, TopK, best, empty_top_k
+from nearfield.index.turns import in_turns
 from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import similarity
@@ -18,9 +17,9 @@ SHARE = 2_000  # candidates that are worth another thread
 
 
 def rescored(
-    query: npt.NDArray[np.float32],
+    query: Floats,
     documents: Dense,
-    candidates: npt.NDArray[np.int64],
+    candidates: Positions,
     k: int,
     *,
     kernels: Kernels | None,
@@ -38,43 +37,28 @@ def rescored(
     def work(turns: Iterator[int]) -> None:
         for row in turns:
             chosen = np.sort(candidates[row][candidates[row] >= 0])
-            again = (
-                _scores(query[row], documents, chosen)
-                if kernels is None or rows is None
-                else _kernel_scores(query[row], rows, chosen, kernels)
-            )
+            if kernels is None or rows is None:
+                again = _scores(query[row], documents, chosen)
+            else:
+                again = _kernel_scores(query[row], rows, chosen, kernels)
             order = best(again, chosen, k)
-            found[row, : len(order)], scores[row, : len(order)] = chosen[order], again[order]
+            found[row, : len(order)] = chosen[order]
+            scores[row, : len(order)] = again[order]
 
-    in_turns(
-        work,
-        range(len(query)),
-        threads=max(1, min(processors(), candidates.size // SHARE, len(query))),
-    )
+    in_turns(work, range(len(query)), most=min(candidates.size // SHARE, len(query)))
     return found, scores
 
 
-def _scores(
-    query: npt.NDArray[np.float32], documents: Dense, chosen: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+def _scores(query: Floats, documents: Dense, chosen: Positions) -> Floats:
     exact = similarity(documents.similarity)(
         query[None].astype(np.float64), documents[chosen].floats().astype(np.float64)
     )
-    rounded: npt.NDArray[np.float32] = exact[0].astype(np.float32)
+    rounded: Floats = exact[0].astype(np.float32)
     return rounded
 
 
-def _kernel_scores(
-    query: npt.NDArray[np.float32], rows: Rows, chosen: npt.NDArray[np.int64], kernels: Kernels
-) -> npt.NDArray[np.float32]:
+def _kernel_scores(query: Floats, rows: Rows, chosen: Positions, kernels: Kernels) -> Floats:
     exact = np.empty(len(chosen), np.float64)
-    kernels.call(
-        "rescore",
-        *rows.arguments,
-        chosen,
-        len(chosen),
-        rows.queries(query[None]),
-        rows.buffer(),
-        exact,
-    )
+    asked = rows.queries(query[None])
+    kernels.call("rescore", *rows.arguments, chosen, len(chosen), asked, rows.buffer(), exact)
     return exact.astype(np.float32)

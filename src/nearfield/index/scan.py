@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
-from nearfield.index.top import TopK, best, empty_top_k
-from nearfield.index.turns import in_turns, processors
+from nearfield.index.top import Floats, Positions, TopK, best_of_blocks, empty_top_k
+from nearfield.index.turns import in_turns
 from nearfield.kernels.library import Kernels
-from nearfield.similarity.dense import STORAGES, Dense
+from nearfield.similarity.dense import DTYPES, STORAGES, Dense
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
 
 # queries that meet a block of documents together: at 384 dims they stay in a second-level cache of
@@ -27,13 +27,12 @@ SHARE = 4 << 20
 # takes 16 MB
 NUMPY_BLOCK = 16_384
 _TILE = 16  # documents that the kernel decodes together
-_DTYPES = {"float32": np.float32, "float16": np.float16, "int8": np.uint8, "binary": np.uint8}
 _METRICS = {"dot": 0, "cosine": 1, "euclidean": 2}  # as search.c counts them
 NOWHERE = np.iinfo(np.int64).max  # the position of an entry that nothing has replaced
 
 
 def scan(
-    query: npt.NDArray[np.float32],
+    query: Floats,
     documents: Dense,
     k: int,
     *,
@@ -50,11 +49,10 @@ def scan(
     found, scores = empty_top_k(len(query), k)
     for start in range(0, len(query), QUERIES):
         rows = slice(start, start + QUERIES)
-        one = (
-            numpy_scan(query[rows], documents, k, block=block)
-            if kernels is None
-            else _kernel_scan(query[rows], documents, k, kernels, block)
-        )
+        if kernels is None:
+            one = numpy_scan(query[rows], documents, k, block=block)
+        else:
+            one = _kernel_scan(query[rows], documents, k, kernels, block)
         found[rows], scores[rows] = one
     return found, scores
 
@@ -77,56 +75,49 @@ class Rows:
         if vectors.ndim != 2 or vectors.shape[1] != width or not ranges_fit:
             said = f"{documents.dim} dimensions of {documents.storage}, and hold {vectors.shape}"
             raise ContractError(f"the documents say that they have {said}; make them again")
-        if vectors.dtype != _DTYPES[documents.storage]:
-            vectors = vectors.astype(_DTYPES[documents.storage])
+        if vectors.dtype != DTYPES[documents.storage]:
+            vectors = vectors.astype(DTYPES[documents.storage])
         if vectors.shape[1] > 1 and vectors.strides[1] != vectors.itemsize:
             vectors = np.ascontiguousarray(vectors)
         self.row_bytes = vectors.strides[0]
         self.width = -(-documents.dim // 16) * 16  # whole registers at every level
-        ranges = (
-            np.zeros((2, documents.dim), np.float32)
-            if documents.ranges is None
-            else np.ascontiguousarray(documents.ranges, np.float32)
-        )
+        ranges = documents.ranges
+        if ranges is None:
+            ranges = np.zeros((2, documents.dim), np.float32)
         shape = np.array([documents.dim, self.width, self.row_bytes], np.int64)
         self.arguments = (
             vectors,
-            ranges,
+            np.ascontiguousarray(ranges, np.float32),
             STORAGES.index(documents.storage),
             _METRICS[documents.similarity],
             shape,
         )
 
-    def queries(self, floats: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def queries(self, floats: npt.NDArray[Any]) -> Floats:
         padded = np.zeros((len(floats), self.width), np.float32)
         padded[:, : floats.shape[1]] = floats
         return padded
 
-    def buffer(self) -> npt.NDArray[np.float32]:
+    def buffer(self) -> Floats:
         return np.empty((_TILE, self.width), np.float32)
 
 
 def _kernel_scan(
-    query: npt.NDArray[np.float32], documents: Dense, k: int, kernels: Kernels, block: int | None
+    query: Floats, documents: Dense, k: int, kernels: Kernels, block: int | None
 ) -> TopK:
     rows = Rows(documents)
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found by its scores
         asked = rows.queries(unit(query) if documents.similarity == "cosine" else query)
     step = block or max(_TILE, SHARE // max(1, rows.row_bytes) // _TILE * _TILE)
 
-    def offer(
-        part: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], found: npt.NDArray[np.int64]
-    ) -> int:
-        return int(
-            kernels.call(
-                "scan", *rows.arguments, part, asked, len(asked), rows.buffer(), scores, found, k
-            )
-        )
+    def offer(part: Positions, scores: Floats, found: Positions) -> int:
+        room = (rows.buffer(), scores, found, k)
+        return int(kernels.call("scan", *rows.arguments, part, asked, len(asked), *room))
 
     return heaps(offer, len(documents), len(asked), k, step=step)
 
 
-Offer = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.int64]], int]
+Offer = Callable[[Positions, Floats, Positions], int]
 
 
 def heaps(offer: Offer, documents: int, queries: int, k: int, *, step: int) -> TopK:
@@ -139,7 +130,7 @@ def heaps(offer: Offer, documents: int, queries: int, k: int, *, step: int) -> T
     """
     starts = range(0, documents, step)
 
-    def work(turns: Iterator[int]) -> tuple[int, npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    def work(turns: Iterator[int]) -> tuple[int, Floats, Positions]:
         scores = np.full((queries, k), -np.inf, np.float32)
         found = np.full((queries, k), NOWHERE, np.int64)
         bad = NOWHERE
@@ -148,7 +139,7 @@ def heaps(offer: Offer, documents: int, queries: int, k: int, *, step: int) -> T
             bad = min(bad, first if first >= 0 else NOWHERE)
         return bad, scores, found
 
-    parts = in_turns(work, starts, threads=max(1, min(processors(), len(starts))))
+    parts = in_turns(work, starts, most=len(starts))
     bad = min(part[0] for part in parts)
     if bad < NOWHERE:
         raise not_finite(bad)
@@ -159,47 +150,36 @@ def merged(parts: Sequence[TopK], k: int) -> TopK:
     """The k best of several heaps of the same n queries, best first, equal scores by smaller
     position; -1 where there are fewer.
     """
-    positions, scores = (np.concatenate(side, axis=1) for side in zip(*parts, strict=True))
+    positions = np.concatenate([part[0] for part in parts], axis=1)
+    scores = np.concatenate([part[1] for part in parts], axis=1)
     order = np.lexsort((positions, -scores))[:, :k]
-    positions, scores = (
-        np.take_along_axis(positions, order, 1),
-        np.take_along_axis(scores, order, 1),
-    )
+    positions = np.take_along_axis(positions, order, 1)
+    scores = np.take_along_axis(scores, order, 1)
     positions[np.isneginf(scores)] = -1
     return positions, scores
 
 
-def numpy_scan(
-    query: npt.NDArray[np.float32], documents: Dense, k: int, *, block: int | None = None
-) -> TopK:
-    """`scan` without a kernel: each block's scores as a matrix, its k best merged with those of the
-    blocks before.
-    """
-    found, scores = empty_top_k(len(query), k)
-    step = block or NUMPY_BLOCK
-    for start in range(0, len(documents), step):
-        with np.errstate(invalid="ignore", over="ignore"):
-            floats = documents[start : start + step].floats()
-            scored = similarity(documents.similarity)(query, floats)
-            finite = np.isfinite(scored).all(0)
-            if documents.similarity == "cosine":  # a length of infinity makes a score of 0
-                finite &= np.isfinite(np.square(floats).sum(1))
-        if not finite.all():
-            raise not_finite(start + int(np.flatnonzero(~finite)[0]))
-        for row in range(len(query)):
-            chosen = best(scored[row], np.arange(scored.shape[1]), k)
-            old = found[row] >= 0
-            places, values = (
-                np.concatenate([found[row, old], chosen + start]),
-                np.concatenate([scores[row, old], scored[row, chosen]]),
-            )
-            kept = best(values, places, k)
-            found[row, : len(kept)], scores[row, : len(kept)] = places[kept], values[kept]
-    return found, scores
+def numpy_scan(query: Floats, documents: Dense, k: int, *, block: int | None = None) -> TopK:
+    """`scan` without a kernel: each block's scores as a matrix."""
+
+    def blocks() -> Iterator[tuple[int, int, Floats]]:
+        step = block or NUMPY_BLOCK
+        for start in range(0, len(documents), step):
+            with np.errstate(invalid="ignore", over="ignore"):
+                floats = documents[start : start + step].floats()
+                scored = similarity(documents.similarity)(query, floats)
+                finite = np.isfinite(scored).all(0)
+                if documents.similarity == "cosine":  # a length of infinity makes a score of 0
+                    finite &= np.isfinite(np.square(floats).sum(1))
+            if not finite.all():
+                raise not_finite(start + int(np.flatnonzero(~finite)[0]))
+            yield 0, start, scored
+
+    return best_of_blocks(blocks(), len(query), k)
 
 
 def not_finite(position: int) -> InputError:
-    """The error for a document whose score is no number."""
+    """The error for a document whose score is not a number."""
     return InputError(
         f"document {position} has a score of NaN or infinity: its vector or a "
         "query's is not finite or too large"

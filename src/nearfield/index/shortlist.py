@@ -5,9 +5,9 @@ the vectors themselves.
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,47 +16,44 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
 from nearfield.index.exact import SPARE, chosen_kernels
+from nearfield.index.index import Index, Mask, allowed, ranking_of
 from nearfield.index.rescore import rescored
-from nearfield.index.scan import not_finite
-from nearfield.index.top import TopK, best, empty_top_k
+from nearfield.index.scan import heaps, not_finite
+from nearfield.index.top import Floats, Positions, best_of_blocks, empty_top_k
+from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.functions import FUNCTIONS, unit
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.functions import unit
 from nearfield.store.array import check_finite, checksum, map_array, read_header
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import read_fields
+from nearfield.store.fields import Fields, read_fields
+from nearfield.types.ranking import Ranking
 
-Floats = npt.NDArray[np.float32]
 ROWS = 16_384  # vectors that are turned into stand-ins at a time
 SAMPLE = 50_000  # vectors, evenly spaced, that a mean or a rotation is taken from
 OVERSAMPLING = 20  # before it is measured; about what 100,000 sentences need for a recall of .98
 FACTS = "index.json"
 
 
-@dataclass(frozen=True)
-class Shortlist(ABC):
-    """Stand-ins of m documents' vectors.
+@dataclass(frozen=True, kw_only=True)
+class Shortlist(Index[Dense]):
+    """Stand-ins of the vectors of m `documents`.
 
     A search for k takes the `oversampling` x k documents that the stand-ins put first, and orders
     them by exact scores: what it finds is scored rightly, and what it misses was not on the
-    shortlist. `recall.fitted` chooses the oversampling by measuring, and notes for which `k` it
-    reaches which `recall` (0 where nothing was measured). `similarity` is the metric that the
-    stand-ins were made for, `made_of` the `digest` of the vectors.
+    shortlist. `Neighbours.fitted` chooses the oversampling by measuring, and notes for which `k` it
+    reaches which `recall` (0 where nothing was measured).
     """
 
-    kind: ClassVar[str]
-    similarity: str
-    dim: int
-    made_of: str
-    oversampling: int
-    k: int
-    recall: float
-
-    @classmethod
-    @abstractmethod
-    def of(cls, documents: Dense) -> Self:
-        """The stand-ins of these documents, for their similarity, with the kind's own settings.
-        They are read a block at a time.
-        """
+    takes = Dense
+    kernel: ClassVar[str]
+    step: ClassVar[int]  # documents that a thread takes at a time
+    # what each array's type is where it is not float32
+    dtypes: ClassVar[dict[str, str]] = {"codes": "uint8"}
+    documents: Dense
+    oversampling: int = OVERSAMPLING
+    k: int = 0
+    recall: float = 0.0
 
     @classmethod
     def sizes(cls, documents: Dense) -> Iterator[Self]:
@@ -66,10 +63,7 @@ class Shortlist(ABC):
         yield cls.of(documents)
 
     @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def candidates(self, query: Floats, count: int) -> npt.NDArray[np.int64]:
+    def candidates(self, query: Floats, count: int) -> Positions:
         """The `count` documents that look closest to each row of `query: (n, dim)`: (n, count)
         int64, best first, count <= m.
         """
@@ -78,50 +72,83 @@ class Shortlist(ABC):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """What each array's shape has to be, for as many documents as there are."""
 
+    def by_kernel(
+        self, kernels: Kernels, count: int, stored: tuple[Any, ...], asked: tuple[Any, ...]
+    ) -> Positions:
+        """`candidates` by the kernel of this kind, whose arguments for the documents are `stored`,
+        and for the queries `asked`.
+        """
+        queries = len(asked[0])
+
+        def offer(part: Positions, best: Floats, found: Positions) -> int:
+            kernels.call(self.kernel, *stored, part, *asked, queries, best, found, count)
+            return -1
+
+        return heaps(offer, len(self), queries, count, step=self.step)[0]
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    @property
+    def made_of(self) -> str:
+        """Tells the documents' vectors from any others: SHA-256 over their number, dim, storage and
+        the checksum of all of them.
+        """
+        vectors = self.documents
+        told = f"{len(vectors)} {vectors.dim} {vectors.storage} {checksum(vectors.vectors)}"
+        return hashlib.sha256(told.encode()).hexdigest()
+
     @property
     def bytes_per_document(self) -> float:
         """Bytes that the stand-ins take for each document, besides the vectors themselves."""
         return sum(array.nbytes for array in self._arrays().values()) / max(1, len(self))
 
-    def top_k(self, query: Dense, documents: Dense, k: int) -> TopK:
-        """The k closest documents on the shortlist of each of n queries; shapes and scores as
-        `exact_top_k` gives.
-
-        Raises ContractError where `documents` are not those that the stand-ins were made of, or the
-        query has another similarity.
+    def search(self, query: Embeddings, k: int, *, where: Mask | None = None) -> Ranking:
+        """See Index.search: the k closest documents on the shortlist of each query. Raises
+        ContractError for queries of another similarity, InputError where one is not finite.
         """
-        self.check(query, documents)
-        if not len(query) or not len(documents):
-            return empty_top_k(len(query), k)
-        asked = query.floats()
-        if not np.isfinite(np.square(asked, dtype=np.float64)).all():
+        asked = self.asked(query)
+        floats = asked.floats()
+        if not np.isfinite(np.square(floats, dtype=np.float64)).all():
             raise InputError(
                 "a query holds NaN or infinite values, which are no place to search from"
             )
-        found = self.candidates(asked, min(len(documents), max(k * self.oversampling, k + SPARE)))
-        return rescored(
-            asked,
-            replace(documents, similarity=self.similarity),
-            found,
-            k,
-            kernels=chosen_kernels(),
-        )
+        found = empty_top_k(len(asked), k)
+        if len(asked) and len(self):
+            count = min(len(self), max(k * self.oversampling, k + SPARE))
+            listed = self._listed(floats, count, where)
+            found = rescored(floats, self.documents, listed, k, kernels=chosen_kernels())
+        return ranking_of(found)
 
-    def check(self, query: Dense, documents: Dense) -> None:
-        """Raise ContractError unless this shortlist was made of such documents and for such
-        queries.
+    def asked(self, query: Embeddings) -> Dense:
+        """The queries, which must be of the documents' dim and similarity, or ContractError is
+        raised.
         """
-        if (len(documents), documents.dim) != (len(self), self.dim) or query.dim != self.dim:
-            got = f"{len(documents)} of {documents.dim}, and queries of {query.dim}"
-            raise ContractError(
-                f"this {self.kind} index was made of {len(self)} vectors of {self.dim} "
-                f"dimensions; got {got}; make it again"
-            )
-        if query.similarity != self.similarity:
-            raise ContractError(
-                f"this {self.kind} index is for {self.similarity} and the queries are for "
-                f"{query.similarity}; make it again"
-            )
+        asked, documents = self.fitting(query), self.documents
+        for what in ("dim", "similarity"):
+            got, wanted = getattr(asked, what), getattr(documents, what)
+            if got != wanted:
+                raise ContractError(
+                    f"the {what} of this {self.kind} index is {wanted} and the queries' is {got}; "
+                    "make it again"
+                )
+        return asked
+
+    def _listed(self, floats: Floats, count: int, where: Mask | None) -> Positions:
+        """The `count` candidates of each query among those that `where` allows; -1 for none."""
+        positions = allowed(where, len(self))
+        if where is None or positions is None:
+            return self.candidates(floats, count)
+        if len(positions) <= count:
+            return np.broadcast_to(positions, (len(floats), len(positions)))
+        depth = count
+        while True:  # as many are listed as it takes until enough of them are allowed
+            depth = min(len(self), 2 * depth)
+            listed = self.candidates(floats, depth)
+            fits = where[listed]
+            if depth == len(self) or fits.sum(1).min() >= count:
+                first = fits & (np.cumsum(fits, axis=1) <= count)
+                return np.where(first, listed, -1)
 
     def save(self, path: str | Path) -> None:
         """Write the stand-ins to a folder, whole or not at all."""
@@ -129,90 +156,70 @@ class Shortlist(ABC):
         with staged_folder(path) as stage:
             for name, array in arrays.items():
                 np.save(stage / f"{name}.npy", np.ascontiguousarray(array))
-            facts = {
-                field.name: getattr(self, field.name)
-                for field in fields(self)
-                if field.name not in arrays
-            }
-            facts |= {"checksums": {name: checksum(array) for name, array in arrays.items()}}
-            write_json(stage / FACTS, {"format": 1, "kind": self.kind, "items": len(self)} | facts)
+            facts = {"format": 1, "kind": self.kind, "items": len(self), "made_of": self.made_of}
+            facts |= {name: getattr(self.documents, name) for name in ("similarity", "dim")}
+            facts |= {name: getattr(self, name) for name in ("oversampling", "k", "recall")}
+            checksums = {name: checksum(array) for name, array in arrays.items()}
+            write_json(stage / FACTS, facts | {"checksums": checksums})
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Stand-ins from a folder, memory-mapped. Raises InputError where it is none of this kind
-        or its parts do not fit.
+    def open(cls, path: str | Path, documents: Dense) -> Self | None:
+        """The stand-ins of these documents from a folder, memory-mapped; None where they are those
+        of other vectors or for another similarity.
+
+        Raises InputError where the folder holds none of this kind or its parts do not fit.
         """
         path = Path(path)
         facts = read_fields(path / FACTS)
         facts.one_of("kind", (cls.kind,))
-        known: dict[str, Any] = {
-            "similarity": facts.one_of("similarity", tuple(FUNCTIONS)),
-            "dim": facts.integer("dim", low=1),
-            "made_of": facts.text("made_of"),
-            "oversampling": facts.integer("oversampling", low=1),
-            "k": facts.integer("k"),
-            "recall": facts.number("recall", low=0, high=1),
-        }
-        names = [field.name for field in fields(cls) if field.name not in known]
-        known |= {name: _stand_ins(path / f"{name}.npy") for name in names}
-        index = cls(**known)
+        names = {field.name for field in fields(cls)} - {field.name for field in fields(Shortlist)}
+        arrays: dict[str, Any] = {name: _stand_ins(path / f"{name}.npy") for name in names}
+        index = cls(
+            documents=documents,
+            oversampling=facts.integer("oversampling", low=1),
+            k=facts.integer("k"),
+            recall=facts.number("recall", low=0, high=1),
+            **arrays,
+        )
+        made_of, similarity = facts.text("made_of"), facts.text("similarity")
+        if (made_of, similarity) != (index.made_of, documents.similarity):
+            return None
+        index._check(path, facts.object("checksums"))
+        return index
+
+    def _check(self, path: Path, checksums: Fields) -> None:
+        """Raise InputError unless the arrays, from `path`, are whole: the kernels read as far as
+        their shapes say.
+        """
         try:
-            items, shapes = len(index), index.shapes()
-        except (TypeError, IndexError) as error:
+            shapes = self.shapes()
+        except IndexError as error:
             raise InputError(
-                "is no whole index: its arrays have too few dimensions; make it again", path=path
+                "is not a whole index: its arrays have too few dimensions; make it again", path=path
             ) from error
-        if items != facts.integer("items", high=2**48):
-            raise InputError(
-                f"holds {items} documents, {FACTS} says {facts['items']}; make it again", path=path
-            )
-        arrays, sums = index._arrays(), facts.object("checksums")
-        for name, shape in shapes.items():  # the kernels read as far as these say
-            got, kind = arrays[name], np.dtype(np.uint8 if name == "codes" else np.float32)
+        for name, shape in shapes.items():
+            got, kind = getattr(self, name), np.dtype(self.dtypes.get(name, "float32"))
             if got.shape != shape or got.dtype != kind or not got.flags.c_contiguous:
                 said = f"{name}.npy is {got.shape} {got.dtype}; wanted {shape} {kind}"
-                raise InputError(f"is no whole index: {said}; make it again", path=path)
+                raise InputError(f"is not a whole index: {said}; make it again", path=path)
             check_finite(got, path / f"{name}.npy")
-            if checksum(got) != sums.get(name):
+            if checksum(got) != checksums.get(name):
                 raise InputError(
                     "is damaged: its checksum is not the one that was noted; make it again",
                     path=path / f"{name}.npy",
                 )
-        return index
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        return {name: getattr(self, name) for name in self.shapes()}
 
 
 def _stand_ins(path: Path) -> npt.NDArray[Any]:
-    """An array of stand-ins, memory-mapped, of whatever shape. Raises InputError where it
-    is none.
-    """
-    header = read_header(path)
-    return map_array(path, ["uint8", "float32"], header.shape)
-
-
-def digest(documents: Dense) -> str:
-    """Tells these vectors from any others: SHA-256 over their number, dim, storage and the checksum
-    of all of them.
-    """
-    told = f"{len(documents)} {documents.dim} {documents.storage} {checksum(documents.vectors)}"
-    return hashlib.sha256(told.encode()).hexdigest()
-
-
-def unfitted(documents: Dense) -> dict[str, Any]:
-    """The fields of a Shortlist before its recall is measured."""
-    facts: dict[str, Any] = {
-        "similarity": documents.similarity,
-        "dim": documents.dim,
-        "made_of": digest(documents),
-    }
-    return facts | {"oversampling": OVERSAMPLING, "k": 0, "recall": 0.0}
+    """An array of stand-ins, memory-mapped, of any shape. Raises InputError where it is none."""
+    return map_array(path, ["uint8", "float32"], read_header(path).shape)
 
 
 def comparable(documents: Dense, *, every: int = 1) -> Iterator[Floats]:
-    """The vectors, or one of so many, as float32, ROWS at a time; of unit length for cosine, so
+    """The vectors, or one in `every`, as float32, ROWS at a time; of unit length for cosine, so
     that products order them.
 
     Raises InputError, naming the document, for a vector that is not finite or too large.
@@ -232,21 +239,12 @@ def sampled(documents: Dense) -> Iterator[Floats]:
     return comparable(documents, every=max(1, len(documents) // SAMPLE))
 
 
-def best_of_blocks(
+def listed_by_numpy(
     scores: Callable[[slice], Floats], queries: int, documents: int, count: int
-) -> npt.NDArray[np.int64]:
-    """The `count` best documents of each query, best first, by numpy: `scores(rows)` gives those of
-    a block, (queries, rows).
+) -> Positions:
+    """The `count` best documents of each query: `scores(rows)` gives those of a block, (queries,
+    rows).
     """
-    found, values = np.empty((queries, 0), np.int64), np.empty((queries, 0), np.float32)
-    for start in range(0, documents, ROWS):
-        here = scores(slice(start, start + ROWS))
-        values = np.concatenate([values, here], axis=1)
-        found = np.concatenate(
-            [found, np.broadcast_to(np.arange(start, start + here.shape[1]), here.shape)], axis=1
-        )
-        kept = np.stack(
-            [best(row, places, count) for row, places in zip(values, found, strict=True)]
-        )
-        values, found = np.take_along_axis(values, kept, 1), np.take_along_axis(found, kept, 1)
-    return found
+    starts = range(0, documents, ROWS)
+    blocks = ((0, start, scores(slice(start, start + ROWS))) for start in starts)
+    return best_of_blocks(blocks, queries, count)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,19 @@ import numpy.typing as npt
 
 from nearfield.errors import InputError
 
-TopK = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+Positions = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+TopK = tuple[Positions, Floats]
 
 
-def best(
-    scores: npt.NDArray[Any], positions: npt.NDArray[np.int64], k: int
-) -> npt.NDArray[np.int64]:
+def best(scores: npt.NDArray[Any], positions: Positions, k: int) -> Positions:
     """Which of `scores: (m,)` are the k highest, best first, equal scores by smaller position:
     (min(k, m),) int64 into `scores`.
     """
     kept = np.arange(len(scores))
     if k < len(scores):
         kept = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
-    order: npt.NDArray[np.int64] = kept[np.lexsort((positions[kept], -scores[kept]))[:k]]
+    order: Positions = kept[np.lexsort((positions[kept], -scores[kept]))[:k]]
     return order
 
 
@@ -30,5 +31,24 @@ def empty_top_k(n: int, k: int) -> TopK:
     InputError where k is below 1.
     """
     if k < 1:
-        raise InputError(f"{k} results a query were asked for; wanted at least 1")
+        raise InputError(f"{k} results per query were asked for; wanted at least 1")
     return np.full((n, k), -1, np.int64), np.full((n, k), -np.inf, np.float32)
+
+
+def best_of_blocks(blocks: Iterable[tuple[int, int, Floats]], queries: int, k: int) -> TopK:
+    """The k best documents of each query, from scores that come a block at a time.
+
+    Each of `blocks` is the first query, the first document, and the scores (queries, documents)
+    from there on. Returns documents (n, k), -1 where fewer have a score above -inf, and scores.
+    """
+    found, scores = empty_top_k(queries, k)
+    for first, start, block in blocks:
+        for row, own in enumerate(block, first):
+            chosen = best(own, np.arange(len(own)), k)
+            places = np.concatenate([found[row], chosen + start])
+            values = np.concatenate([scores[row], own[chosen]])
+            real = np.flatnonzero((places >= 0) & (values > -np.inf))
+            kept = real[best(values[real], places[real], k)]
+            found[row, : len(kept)] = places[kept]
+            scores[row, : len(kept)] = values[kept]
+    return found, scores

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from nearfield.runtimes.hardware import cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def in_turns(
-    work: Callable[[Iterator[Item]], Result], items: Iterable[Item], *, threads: int
+    work: Callable[[Iterator[Item]], Result], items: Iterable[Item], *, most: int
 ) -> list[Result]:
-    """`work` on each of `threads` threads, one of them the caller's; each takes the next item when
-    it is done with its last.
+    """`work` on a thread for each core, but on at most `most`, one of them the caller's; each takes
+    the next item when it is done with its last.
 
-    Items are handed out in their order, each once. Returns one result a thread; an error of any of
-    them is raised.
+    Items are handed out in their order, each once. Returns one result per thread; an error of any
+    of them is raised.
     """
+    threads = min(cores(), most)
     if threads <= 1:
         return [work(iter(items))]
     turns = _Turns(items)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearfield.encoders.encoder import Encoder
-from nearfield.encoders.lexical import Lexical
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.explained import Match, Names
 from nearfield.types.role import DOCUMENT, QUERY
@@ -20,6 +19,14 @@ class Asked:
     encoder: Encoder[Any]
     text: str
     embeddings: Embeddings
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The `matches` that a score is the sum of, and the query's terms that met nothing."""
+
+    matches: list[Match]
+    unmet: list[str]
 
 
 def explain(asked: Asked, documents: Embeddings, document: int, *, text: str) -> list[Match]:
@@ -45,10 +52,8 @@ def unmet(asked: Asked, documents: Embeddings, document: int) -> list[str]:
     terms = asked.embeddings.unmet(documents[[document]])
     if terms is None:
         return []
-    if isinstance(asked.encoder, Lexical):
-        idf = asked.encoder.idf
-        terms.sort(key=lambda term: -float(idf[term]))
-    return [*asked.encoder.unknown(asked.text), *asked.encoder.names(terms)]
+    names = asked.encoder.names(asked.encoder.rarest_first(terms))
+    return [*asked.encoder.unknown(asked.text), *names]
 
 
 @dataclass(frozen=True)

@@ -4,53 +4,60 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
-from nearfield.errors import InputError, NearfieldWarning, StorageError
-from nearfield.index import shortlist_kind
+from nearfield.errors import ContractError, InputError, NearfieldWarning, StorageError
+from nearfield.index import EXACT, INDEXES
+from nearfield.index.index import Index, exact_index
 from nearfield.index.recall import narrowest
-from nearfield.index.shortlist import FACTS, Shortlist, digest
-from nearfield.similarity.dense import Dense
+from nearfield.index.shortlist import FACTS, Shortlist
+from nearfield.similarity import EMBEDDINGS
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.inside import inside
 from nearfield.store.kept import say_damaged
 
 
+def refuse_kind(name: str, kind: str) -> None:
+    """Raise ContractError where the index called `name` does not take embeddings of this kind."""
+    if name != EXACT and not issubclass(EMBEDDINGS[kind], INDEXES[name].takes):
+        raise ContractError(
+            f"the index {name} is not for {kind} embeddings, which are searched exactly; "
+            "leave it out"
+        )
+
+
 def indexed(
-    documents: Dense, kind: str, *, k: int, recall: float, folder: Path | None = None
-) -> Shortlist:
-    """An index of this kind whose recall at k was measured to reach `recall`.
+    documents: Embeddings, name: str, *, k: int, recall: float, folder: Path | None = None
+) -> Index[Any]:
+    """The index called `name` of these documents; "exact" is the fastest exact one of their kind,
+    and the recall at k of a shortlist was measured to reach `recall`.
 
-    It is kept in the vector folder `folder`, where there is one, as `index-KIND`, and taken from
-    there when it was made of these vectors; for another k or recall it is made again. Warns with
-    NearfieldWarning where the folder cannot be written. Raises InputError as `narrowest` does.
+    A shortlist is kept in the vector folder `folder`, where there is one, as `index-NAME`, and
+    taken from there when it was made of these vectors; for another k or recall it is made again.
+    Warns with NearfieldWarning where the folder cannot be written. Raises InputError as `narrowest`
+    does, ContractError for embeddings that the index does not take.
     """
-    of_kind = shortlist_kind(kind)
-    place = None if folder is None else inside(folder, f"index-{kind}/{FACTS}", path=folder).parent
-    index = None if place is None else _kept(of_kind, place, documents)
-    if index is not None and (index.k, index.recall) == (k, recall):
-        return index
-    index = narrowest(of_kind, documents, k=k, recall=recall)
-    if place is not None:
+    if name == EXACT:
+        return exact_index(documents)
+    kind = INDEXES[name]
+    if not issubclass(kind, Shortlist):
+        return kind.of(documents)
+    vectors = kind.fitting(documents)
+    if folder is None:
+        return narrowest(kind, vectors, k=k, recall=recall)
+    place = inside(folder, f"index-{name}/{FACTS}", path=folder).parent
+    kept: Shortlist | None = None
+    if place.exists():
         try:
-            index.save(place)
-        except StorageError as error:
-            warnings.warn(
-                f"the index is not kept and will be made again: {error}",
-                NearfieldWarning,
-                stacklevel=2,
-            )
-    return index
-
-
-def _kept(kind: type[Shortlist], place: Path, documents: Dense) -> Shortlist | None:
-    if not place.exists():
-        return None
+            kept = kind.open(place, vectors)
+        except InputError as error:
+            say_damaged(error)
+    if kept is not None and (kept.k, kept.recall) == (k, recall):
+        return kept
+    made = narrowest(kind, vectors, k=k, recall=recall)
     try:
-        index = kind.open(place)
-    except InputError as error:
-        say_damaged(error)
-        return None
-    return (
-        index
-        if (index.made_of, index.similarity) == (digest(documents), documents.similarity)
-        else None
-    )
+        made.save(place)
+    except StorageError as error:
+        message = f"the index is not kept and will be made again: {error}"
+        warnings.warn(message, NearfieldWarning, stacklevel=2)
+    return made

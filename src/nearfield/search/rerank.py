@@ -1,4 +1,4 @@
-"""A ranking's best documents, ordered anew by a judge that reads them with the query."""
+"""A ranking's best documents, ordered again by a judge that reads them with the query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nearfield.errors import InputError
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 
-DEPTH = 100  # documents a query that a judge reads when nothing else is asked for
+DEPTH = 100  # documents per query that a judge reads when nothing else is asked for
 
 
 def rerank(
@@ -33,9 +33,7 @@ def rerank(
     are not one for each id.
     """
     if depth < 1:
-        raise InputError(
-            f"{depth} documents a query were asked to be ordered anew; wanted at least 1"
-        )
+        raise InputError(f"depth is {depth}; must be at least 1")
     for what, texts, ids in (
         ("query", query_texts, ranking.query_ids),
         ("document", document_texts, ranking.document_ids),
@@ -53,7 +51,8 @@ def rerank(
         query_texts, document_texts, (query, head[read]), progress=progress
     )
     order = np.argsort(-given, axis=1, kind="stable")
-    documents, scores = ranking.documents.copy(), ranking.scores.copy()
+    documents = ranking.documents.copy()
+    scores = ranking.scores.copy()
     documents[:, :depth] = np.take_along_axis(head, order, 1)
     scores[:, :depth] = np.take_along_axis(given, order, 1)
     behind = documents[:, depth:] >= 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,19 @@ class Ranking:
 
     `documents`: (n, k) int64, positions in `document_ids`, -1 where a query has fewer than k
     results (always at the end). `scores`: (n, k) float32, higher is closer, -inf where `documents`
-    is -1.
+    is -1. `parts` are the rankings that it was made of, by name: those that were fused, or the one
+    that was re-ranked.
     """
 
     query_ids: Sequence[str]
     document_ids: Sequence[str]
     documents: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
+    parts: Mapping[str, Ranking] = field(default_factory=dict)
+
+    def named(self, query_ids: Sequence[str], document_ids: Sequence[str]) -> Ranking:
+        """The same results with the ids of their queries and documents."""
+        return replace(self, query_ids=query_ids, document_ids=document_ids)
 
     def of(self, query: int) -> list[tuple[str, float]]:
         """Document ids and scores of the query at this position, best first."""
@@ -47,13 +53,12 @@ class Ranking:
         )
         # what was left out stands behind what was found
         last = np.argsort(documents < 0, axis=1, kind="stable")
-        return Ranking(
-            self.query_ids,
-            self.document_ids,
-            np.take_along_axis(documents, last, 1),
-            np.take_along_axis(scores, last, 1),
+        return replace(
+            self,
+            documents=np.take_along_axis(documents, last, 1),
+            scores=np.take_along_axis(scores, last, 1),
         )
 
     def top(self, k: int) -> Ranking:
         """The first `k` results of each query."""
-        return Ranking(self.query_ids, self.document_ids, self.documents[:, :k], self.scores[:, :k])
+        return replace(self, documents=self.documents[:, :k], scores=self.scores[:, :k])

@@ -12,7 +12,7 @@ from nearfield.data.doctor import easy
 from nearfield.data.doctor.subject import Subject
 from nearfield.data.doctor.words import Rows
 from nearfield.data.open import open_collection
-from nearfield.index.bm25 import first_found
+from nearfield.search.bm25 import first_found
 from nearfield.types.finding import WARNING, Finding
 
 

@@ -11,6 +11,8 @@ from scipy.linalg import expm
 from nearfield.data.collection import Collection
 from nearfield.errors import CollectionError, ContractError, InputError
 from nearfield.evaluate.measures import score_ranking
+from nearfield.index.exact import Exact
+from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train.runs import bridging
@@ -55,7 +57,8 @@ def test_queries_are_turned_back_and_the_verdict_is_on_unseen_ones() -> None:
         vectors.of_split(test), vectors=found.vector_map.apply_to(vectors.of_split(test).floats())
     )
     ids = vectors.collection.document_ids
-    ranking = retrieve(mapped, vectors.documents, query_ids=test.query_ids, document_ids=ids, k=100)
+    queries = Queries(test.query_texts, test.query_ids)
+    ranking = retrieve(mapped, Exact(vectors.documents), queries, ids, k=100)
     again = score_ranking(ranking, test.relevance, ["nDCG@10"])["nDCG@10"].mean
     assert found.verdict.tuned.mean == pytest.approx(again)
 

@@ -38,7 +38,7 @@ def examine(
     notes.
 
     `checks` are those that are made, `CHEAP` ones, say. `first`, which is `first_found` of
-    nearfield.index.bm25, is needed to see where words alone answer the queries.
+    nearfield.search.bm25, is needed to see where words alone answer the queries.
     """
     kind = COLLECTION if isinstance(data, Collection) else PAIRS
     subject, found = Subject(data, first), []

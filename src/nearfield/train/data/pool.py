@@ -11,9 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.measures import score_ranking
-from nearfield.index.top import best
+from nearfield.index.index import exact_index
+from nearfield.index.top import Positions, best
+from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.progress import Progress, silent
@@ -39,17 +42,28 @@ class Pool:
     document_texts: Sequence[str]
     relevance: Mapping[str, Mapping[str, int]]
     measure: str
-    own: npt.NDArray[np.int64] | None = None
+    own: Positions | None = None
+
+    @classmethod
+    def of(cls, split: Split, documents: Positions, measure: str) -> Pool:
+        """The split's queries with the documents at these ascending positions."""
+        collection = split.collection
+        return cls(
+            split.query_ids,
+            split.query_texts,
+            list(collection.document_ids[documents]),
+            list(collection.document_texts[documents]),
+            split.relevance,
+            measure,
+            places_in(documents, split.left_out),
+        )
 
     def scores(self, encoder: Encoder, *, progress: Progress = silent) -> Scores:
         """The measure of each query with `encoder` as it stands."""
         queries, documents = self.embedded(encoder, progress=progress)
-        ids, k = self.document_ids, min(DEPTH, len(documents))
-        return self._measured(
-            retrieve(
-                queries, documents, query_ids=self.query_ids, document_ids=ids, k=k, own=self.own
-            )
-        )
+        asked = Queries(self.query_texts, self.query_ids, self.own)
+        index, k = exact_index(documents), min(DEPTH, len(documents))
+        return self._measured(retrieve(queries, index, asked, self.document_ids, k=k))
 
     def embedded(
         self, encoder: Encoder, *, progress: Progress = silent
@@ -72,9 +86,7 @@ class Pool:
         return scores
 
 
-def places_in(
-    pool: npt.NDArray[np.int64], documents: npt.NDArray[np.int64] | None
-) -> npt.NDArray[np.int64] | None:
+def places_in(pool: Positions, documents: Positions | None) -> Positions | None:
     """The place in `pool`, ascending positions, of each of the positions `documents`; -1 for one
     that is not there.
     """
@@ -86,11 +98,11 @@ def places_in(
 
 def pooled_documents(
     judged: set[int],
-    candidates: Sequence[npt.NDArray[np.int64]],
+    candidates: Sequence[Positions],
     allowed: Sequence[int],
     ids: Sequence[str],
     limit: int,
-) -> npt.NDArray[np.int64]:
+) -> Positions:
     """Positions of the documents of a pool, ascending: all `judged`, then the candidates by rank,
     then others, up to `limit`.
 

@@ -13,12 +13,14 @@ from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
-from nearfield.index.bm25 import BM25
-from nearfield.search.retrieve import top_k
+from nearfield.search.bm25 import BM25, bm25
+from nearfield.search.first_stage import FirstStage
+from nearfield.search.queries import Queries
+from nearfield.search.retriever import Retriever
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.train.data.leakage import named, relevance_by_position, same_texts
 from nearfield.train.data.mining import hard_negatives, training_pairs_of
-from nearfield.train.data.pool import Pool, places_in, pooled_documents
+from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.recipe import Recipe
@@ -26,6 +28,7 @@ from nearfield.types.progress import Progress
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 Positions = npt.NDArray[np.int64]
+MODEL = "model"  # the base model as a source of negatives; the other is BM25
 POOL_DEPTH = 30
 # documents of the pool for each dev query beside the judged ones: those that rank highest are the
 # hardest
@@ -34,7 +37,7 @@ POOL_EACH = 4
 
 @dataclass(frozen=True)
 class Corpus:
-    """What may be seen while tuning, encoded by the base model.
+    """What may be seen while tuning, encoded by the base model, `encoder`.
 
     `known`: positions of the documents that no test judgement names, of whatever grade, nor one of
     (nearly) the same text, and of train's own positives, ascending; `vectors`: one a known
@@ -42,6 +45,7 @@ class Corpus:
     a negative. `same[d]` is one number for all documents of (nearly) the same text.
     """
 
+    encoder: Encoder[Any]
     collection: Collection
     known: Positions
     free: Positions
@@ -57,14 +61,13 @@ class Corpus:
         """
         depth = min(depth, len(within))
         if not depth:
-            return {source: np.empty((len(texts), 0), np.int64) for source in ("bm25", "model")}
-        rows = np.searchsorted(self.known, within)
-        by_model, _ = top_k(queries, self.vectors[rows], depth)
-        by_words, _ = BM25(self.collection.document_texts[within]).top_k(texts, depth)
-        return {
-            "bm25": np.where(by_words >= 0, within[by_words], -1),
-            "model": np.where(by_model >= 0, within[by_model], -1),
-        }
+            return {source: np.empty((len(texts), 0), np.int64) for source in (BM25, MODEL)}
+        documents = self.collection.document_texts[within]
+        vectors = self.vectors[np.searchsorted(self.known, within)]
+        stages = [bm25(documents), FirstStage.exact(MODEL, self.encoder, vectors)]
+        retriever = Retriever(self.collection.document_ids[within], documents, stages)
+        found = retriever.first(Queries.of_texts(texts, {MODEL: queries}), depth)
+        return {name: np.append(within, -1)[each.documents] for name, each in found.items()}
 
 
 def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Progress) -> Corpus:
@@ -77,7 +80,7 @@ def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Prog
     known = np.flatnonzero(~tested | own)
     texts = collection.document_texts[known]
     vectors = encoder.encode(texts, DOCUMENT, progress=progress)
-    return Corpus(collection, known, np.flatnonzero(~tested & ~dev), texts, vectors, same)
+    return Corpus(encoder, collection, known, np.flatnonzero(~tested & ~dev), texts, vectors, same)
 
 
 def dev_pool(
@@ -94,18 +97,7 @@ def dev_pool(
     judged = _judged(relevance_by_position(corpus.collection, split))
     limit = min(recipe.pool, len(judged) + POOL_EACH * len(split.query_ids))
     chosen = pooled_documents(judged, list(candidates.values()), corpus.known.tolist(), ids, limit)
-    texts = corpus.collection.document_texts
-    chosen_ids, chosen_texts = [ids[int(at)] for at in chosen], [texts[int(at)] for at in chosen]
-    own = places_in(chosen, split.left_out)
-    return Pool(
-        split.query_ids,
-        split.query_texts,
-        chosen_ids,
-        chosen_texts,
-        split.relevance,
-        recipe.measure,
-        own,
-    )
+    return Pool.of(split, chosen, recipe.measure)
 
 
 def pool_size(collection: Collection, recipe: Recipe) -> int:

@@ -18,6 +18,8 @@ from nearfield.evaluate.measures import MEASURES, score_ranking
 from nearfield.evaluate.systems import DEPTH, System
 from nearfield.evaluate.trained import refuse_seen, trained_queries
 from nearfield.models.heads.vector_map import VectorMap
+from nearfield.index.index import exact_index
+from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.store.atomic import staged_folder, write_json
@@ -205,15 +207,8 @@ def _mapped(queries: Dense, vector_map: VectorMap) -> Dense:
 
 
 def _ranking(vectors: FrozenVectors, split: Split, queries: Dense, *, depth: int) -> Ranking:
-    ids, own = vectors.collection.document_ids, split.left_out
-    return retrieve(
-        queries,
-        vectors.documents,
-        query_ids=split.query_ids,
-        document_ids=ids,
-        k=min(depth, len(ids)),
-        own=own,
-    )
+    ids, index = vectors.collection.document_ids, exact_index(vectors.documents)
+    return retrieve(queries, index, Queries.of(split), ids, k=min(depth, len(ids)))
 
 
 def _system(vectors: FrozenVectors, split: Split, queries: Dense, name: str) -> System:

@@ -18,6 +18,8 @@ from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import DEPTH, System
 from nearfield.evaluate.trained import refuse_seen, trained_queries
 from nearfield.models.heads.vector_map import VectorMap
+from nearfield.index.index import exact_index
+from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
@@ -111,15 +113,8 @@ def bridge(
     queries = new.of_split(asked)
 
     def ranked(documents: Dense, by: Dense) -> Ranking:
-        ids, own = new.collection.document_ids, asked.left_out
-        return retrieve(
-            by,
-            documents,
-            query_ids=asked.query_ids,
-            document_ids=ids,
-            k=min(DEPTH, len(ids)),
-            own=own,
-        )
+        ids, index = new.collection.document_ids, exact_index(documents)
+        return retrieve(by, index, Queries.of(asked), ids, k=min(DEPTH, len(ids)))
 
     rankings = {OLD: ranked(old.documents, old.of_split(asked))}
     rankings |= {

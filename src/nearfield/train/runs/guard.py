@@ -17,8 +17,10 @@ from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
 from nearfield.evaluate.scored_pairs import SPEARMAN, model_pair_scores, spearman
-from nearfield.index.bm25 import BM25
-from nearfield.train.data.pool import Pool, places_in, pooled_documents
+from nearfield.search.bm25 import bm25
+from nearfield.search.queries import Queries
+from nearfield.search.retriever import Retriever
+from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.types.progress import Progress, silent
 
 LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell nothing about a margin
@@ -197,8 +199,7 @@ def _pool(collection: Collection, split: Split, *, measure: str, limit: int) -> 
     texts, ids = collection.document_texts, collection.document_ids
     named = sorted({document for judged in split.relevance.values() for document in judged})
     judged = {int(at) for at in collection.document_positions(named) if at >= 0}
-    found, _ = BM25(texts).top_k(split.query_texts, 10)
-    positions = pooled_documents(judged, [found], range(len(ids)), ids, limit)
-    texts_of, ids_of = [texts[int(at)] for at in positions], [ids[int(at)] for at in positions]
-    own = places_in(positions, split.left_out)
-    return Pool(split.query_ids, split.query_texts, ids_of, texts_of, split.relevance, measure, own)
+    queries = Queries(split.query_texts, split.query_ids)
+    found = Retriever(ids, texts, [bm25(texts)]).search(queries, 10)
+    positions = pooled_documents(judged, [found.documents], range(len(ids)), ids, limit)
+    return Pool.of(split, positions, measure)

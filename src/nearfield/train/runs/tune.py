@@ -38,7 +38,7 @@ from nearfield.models.saving.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
-from nearfield.index.bm25 import first_found
+from nearfield.search.bm25 import first_found
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.store.run import RunFolder
 from nearfield.train.engine.checkpoint import kept_step

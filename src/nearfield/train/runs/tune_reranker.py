@@ -28,7 +28,9 @@ from nearfield.evaluate.reranked import reranked_system
 from nearfield.evaluate.systems import model_systems
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
 from nearfield.search.rerank import rerank
-from nearfield.search.retrieve import retrieve
+from nearfield.search.first_stage import FirstStage
+from nearfield.search.queries import Queries
+from nearfield.search.retriever import Retriever
 from nearfield.formats.reranker_folder import is_reranker, read_reranker_folder
 from nearfield.store.run import RunFolder
 from nearfield.train.engine.checkpoint import Floats
@@ -209,13 +211,10 @@ class _RerankerRun:
     def _dev(self, judge: Reranker, corpus: Corpus) -> Callable[[], Floats]:
         """Measures the judge as it stands on what the first model finds for the dev queries."""
         pool = dev_pool(self.encoder, corpus, self.recipe)
-        found = retrieve(
-            self.encoder.encode(pool.query_texts, QUERY),
-            self.encoder.encode(pool.document_texts, DOCUMENT),
-            query_ids=pool.query_ids,
-            document_ids=pool.document_ids,
-            k=self.recipe.negatives.depth,
-            own=pool.own,
+        documents = self.encoder.encode(pool.document_texts, DOCUMENT)
+        stage = FirstStage.exact("model", self.encoder, documents)
+        found = Retriever(pool.document_ids, pool.document_texts, [stage]).search(
+            Queries(pool.query_texts, pool.query_ids, pool.own), self.recipe.negatives.depth
         )
 
         def measure() -> Floats:

@@ -13,8 +13,9 @@ import Stemmer
 
 from indexes import BAGS, without_kernels
 from nasty import nasty_texts
+from nearfield.encoders.lexical import BagOfWords
 from nearfield.errors import InputError
-from nearfield.index.bm25 import BM25
+from nearfield.search.bm25 import bm25, bytes_per_document
 from nearfield.types.word_rule import words
 
 QUERIES = ["running cats", "mouse", "mouse mouse cats", "zebra", "", "the", "LAW courts zebra"]
@@ -44,8 +45,9 @@ def naive(texts: list[str], query: str, *, k1: float, b: float) -> list[float]:
 
 @pytest.mark.parametrize(("k1", "b"), [(1.5, 0.75), (0.9, 0.4), (0.0, 0.0), (2.0, 1.0)])
 def test_the_formula_by_naive_loops_gives_the_same(k1: float, b: float) -> None:
-    index = BM25(BAGS, k1=k1, b=b, stop_words=STOP)
-    found, scores = index.top_k(QUERIES, 4)
+    index = bm25(BAGS, BagOfWords(k1=k1, b=b, stop_words=tuple(STOP)))
+    ranking = index.find(QUERIES, 4)
+    found, scores = ranking.documents, ranking.scores
     for row, query in enumerate(QUERIES):
         expected = sorted(
             (
@@ -62,36 +64,39 @@ def test_the_formula_by_naive_loops_gives_the_same(k1: float, b: float) -> None:
 
 
 def test_queries_that_know_no_word_find_nothing() -> None:
-    found, scores = BM25(BAGS).top_k(["", "zebra", "the of"], 3)
+    ranking = bm25(BAGS).find(["", "zebra", "the of"], 3)
+    found, scores = ranking.documents, ranking.scores
     assert (found == -1).all()
     assert np.isneginf(scores).all()
 
 
 @pytest.mark.parametrize("texts", [[], ["", ""], ["the", "of"]])
 def test_documents_without_words_are_found_by_nothing(texts: list[str]) -> None:
-    index = BM25(texts)
-    assert (index.top_k(["cats", ""], 2)[0] == -1).all()
-    assert index.bytes_per_document == 0
-    assert len(index) == len(texts)
+    index = bm25(texts)
+    assert (index.find(["cats", ""], 2).documents == -1).all()
+    assert bytes_per_document(index) == 0
+    assert len(index.index) == len(texts)
 
 
 def test_equal_scores_go_to_the_smaller_position() -> None:
-    assert BM25(["cats", "dogs", "cats", "cats"]).top_k(["cat"], 2)[0].tolist() == [[0, 2]]
+    assert bm25(["cats", "dogs", "cats", "cats"]).find(["cat"], 2).documents.tolist() == [[0, 2]]
 
 
 def test_languages() -> None:
-    assert BM25(["die Häuser", "der Baum"], stemmer="german").top_k(["Haus"], 1)[0].tolist() == [
-        [0]
-    ]
-    assert BM25(["running", "run"], stemmer=None).top_k(["run"], 2)[0].tolist() == [[1, -1]]
+    assert bm25(["die Häuser", "der Baum"], BagOfWords(stemmer="german")).find(
+        ["Haus"], 1
+    ).documents.tolist() == [[0]]
+    assert bm25(["running", "run"], BagOfWords(stemmer=None)).find(
+        ["run"], 2
+    ).documents.tolist() == [[1, -1]]
     with pytest.raises(InputError, match=r"no stemmer for 'englsh'.*Did you mean 'english'"):
-        BM25(BAGS, stemmer="englsh")
+        bm25(BAGS, BagOfWords(stemmer="englsh"))
     with pytest.raises(InputError, match="k1 -1"):
-        BM25(BAGS, k1=-1)
+        bm25(BAGS, BagOfWords(k1=-1))
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    BM25(BAGS).top_k(QUERIES, 3)
+    bm25(BAGS).find(QUERIES, 3)
     assert capfd.readouterr() == ("", "")
 
 
@@ -102,8 +107,10 @@ def test_a_text_without_blanks_is_found_by_its_characters() -> None:
         "请在设置页面重置密码",
         "วิธีคืนสินค้า",
     ]
-    found, _ = BM25(texts).top_k(
-        ["東京への返品", "大阪 配送", "怎么重置密码", "คืนสินค้า", "paid by invoice"], 1
+    found = (
+        bm25(texts)
+        .find(["東京への返品", "大阪 配送", "怎么重置密码", "คืนสินค้า", "paid by invoice"], 1)
+        .documents
     )
     assert found[:, 0].tolist() == [0, 1, 2, 3, -1]
 
@@ -119,7 +126,7 @@ def test_words_with_marks_are_found_however_they_are_written() -> None:
         "𠮷野家",
     ]
     asked = ["क्रिकेट टीम", "दिल्ली बारिश", "בראשית ברא", "مُحمد", "CAFÉ", "ガイド", "𠮷"]
-    assert BM25(texts).top_k(asked, 1)[0][:, 0].tolist() == list(range(7))
+    assert bm25(texts).find(asked, 1).documents[:, 0].tolist() == list(range(7))
 
 
 def test_words_of_one_character_count() -> None:
@@ -129,18 +136,24 @@ def test_words_of_one_character_count() -> None:
         "vitamin D and bones",
         "a vitamin, the vitamin",
     ]
-    index = BM25(texts)
-    assert index.top_k(["vitamin D", "vitamin B", "a vitamin"], 1)[0][:, 0].tolist() == [2, 1, 3]
+    index = bm25(texts)
+    assert index.find(["vitamin D", "vitamin B", "a vitamin"], 1).documents[:, 0].tolist() == [
+        2,
+        1,
+        3,
+    ]
     assert index.encoder.stopped("The vitamin is a vitamin") == ["the", "is", "a"]
 
 
 def test_stop_words_are_folded_as_words_are() -> None:
-    assert BM25(["und ÜBER"], stop_words=["U\u0308ber"]).encoder.terms == ["und"]
+    assert bm25(["und ÜBER"], BagOfWords(stop_words=("U\u0308ber",))).encoder.terms == ["und"]
 
 
 def test_identifiers_are_found_by_their_parts() -> None:
-    found, _ = BM25(["def remove_writer(self, fd)", "def open_new(url)"]).top_k(
-        ["remove a writer", "open a new url"], 1
+    found = (
+        bm25(["def remove_writer(self, fd)", "def open_new(url)"])
+        .find(["remove a writer", "open a new url"], 1)
+        .documents
     )
     assert found[:, 0].tolist() == [0, 1]
 
@@ -148,7 +161,7 @@ def test_identifiers_are_found_by_their_parts() -> None:
 @pytest.mark.parametrize("stemmer", ["english", "german", None])
 def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None) -> None:
     texts = [*BAGS, *nasty_texts(), "Straße STRASSE İstanbul ǅ ﬁne x2 2x _a_b_ été"]
-    index = BM25(texts, stemmer=stemmer)
+    index = bm25(texts, BagOfWords(stemmer=stemmer))
     stop_words = list(
         getattr(bm25s.stopwords, f"STOPWORDS_{'GERMAN' if stemmer == 'german' else 'EN'}")
     )
@@ -165,7 +178,8 @@ def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None
     assert sorted(index.encoder.terms) == sorted(tokens.vocab)
     peer = bm25s.BM25(k1=1.5, b=0.75, method="lucene")
     peer.index(tokens, create_empty_token=False, show_progress=False)
-    found, scores = index.top_k(texts, len(texts))
+    ranking = index.find(texts, len(texts))
+    found, scores = ranking.documents, ranking.scores
     numbers = {number: word for word, number in tokens.vocab.items()}
     for row, ids in enumerate(tokens.ids):
         expected = (
@@ -179,8 +193,8 @@ def test_bm25s_cuts_the_same_words_and_gives_the_same_scores(stemmer: str | None
 
 
 def test_numpy_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = BM25(BAGS)
-    by_kernel = index.top_k(QUERIES, 4)
+    index = bm25(BAGS)
+    by_kernel = index.find(QUERIES, 4)
     without_kernels(monkeypatch)
-    np.testing.assert_array_equal(index.top_k(QUERIES, 4)[0], by_kernel[0])
-    np.testing.assert_array_equal(index.top_k(QUERIES, 4)[1], by_kernel[1])
+    np.testing.assert_array_equal(index.find(QUERIES, 4).documents, by_kernel.documents)
+    np.testing.assert_array_equal(index.find(QUERIES, 4).scores, by_kernel.scores)

@@ -3,13 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from indexes import exact_top_k
 from nearfield.errors import InputError
-from nearfield.index.blocked import blocked_top_k
-from nearfield.index.exact import exact_top_k
+from nearfield.index.scored import Scored
+from nearfield.index.top import TopK
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.sparse import Sparse
+
+
+def scored(query: Embeddings, documents: Embeddings, k: int, *, block: int = 1000) -> TopK:
+    found = Scored(documents, block).search(query, k)
+    return found.documents, found.scores
 
 
 def dense(n: int, seed: int) -> Dense:
@@ -38,7 +44,7 @@ def multi(n: int, seed: int) -> MultiVector:
 def test_it_is_the_sorted_scores_whatever_the_blocks_are(make: object, block: int, k: int) -> None:
     assert callable(make)
     query, documents = make(5, 1), make(30, 2)
-    found, scores = blocked_top_k(query, documents, k, block=block)
+    found, scores = scored(query, documents, k, block=block)
     whole = query.scores(documents)
     for row in range(5):
         order = sorted(
@@ -54,16 +60,16 @@ def test_it_is_the_sorted_scores_whatever_the_blocks_are(make: object, block: in
 def test_dense_vectors_are_found_as_by_exact_search() -> None:
     query, documents = dense(6, 1), dense(50, 2)
     for ours, exact in zip(
-        blocked_top_k(query, documents, 7), exact_top_k(query, documents, 7), strict=True
+        scored(query, documents, 7), exact_top_k(query, documents, 7), strict=True
     ):
         np.testing.assert_array_equal(ours, exact)
 
 
-def test_scores_that_are_no_numbers_are_an_error() -> None:
+def test_scores_that_are_not_numbers_are_an_error() -> None:
     vectors = np.zeros((3, 2), np.float32)
     vectors[1, 0] = np.nan
     broken: Embeddings = Dense(vectors, 2, similarity="dot")
     with pytest.raises(InputError, match="document 1 has a score of NaN"):
-        blocked_top_k(Dense(np.ones((1, 2), np.float32), 2, similarity="dot"), broken, 1)
+        scored(Dense(np.ones((1, 2), np.float32), 2, similarity="dot"), broken, 1)
     with pytest.raises(InputError, match="wanted at least 1"):
-        blocked_top_k(dense(1, 0), dense(1, 0), 0)
+        scored(dense(1, 0), dense(1, 0), 0)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
+from torch import Tensor
 
 from nearfield.batch.tokens import Tokeniser
 from nearfield.models.model import TextModel
+from nearfield.models.trainable import Trainable
+from nearfield.train.data.batch import Batch
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.engine import step
+from nearfield.train.engine.group import ALONE, Group
+from nearfield.train.objectives.compose import objective_of
+from nearfield.train.recipe import Recipe
 from tiny import WORDS
 
 
@@ -36,3 +44,19 @@ def data_of(model: TextModel, pairs: int, *, negatives: int = 0, seed: int = 0) 
     )
     relevant = [{int(at) for at in rows.positive[rows.query == query]} for query in range(count)]
     return TrainingData(*sources, rows, np.arange(count), relevant)
+
+
+def training_step(
+    model: Trainable,
+    batch: Batch,
+    recipe: Recipe,
+    weights: Sequence[Tensor],
+    *,
+    sparsity: float = 1.0,
+    group: Group = ALONE,
+) -> float:
+    """The step of the package, with the recipe's objective."""
+    objective = objective_of(recipe, usual=model.objective, contract=model.contract)
+    return step.training_step(
+        model, batch, objective.at(sparsity), weights, schedule=recipe.schedule, group=group
+    )

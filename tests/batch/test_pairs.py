@@ -29,14 +29,15 @@ def test_pairs_joined_from_texts_are_those_that_the_tokeniser_makes_of_both(
     peer = pair_tokenizer()
     uncut = [len(peer.encode(first[a], second[b]).ids) for a, b in at.tolist()]
     peer.enable_truncation(limit, strategy="longest_first", direction="left" if left else "right")
-    assert joined.types is not None
+    types = joined.column("types")
+    assert types is not None
     for row, (a, b) in enumerate(at.tolist()):
         theirs, span = (
             peer.encode(first[a], second[b]),
             slice(joined.offsets[row], joined.offsets[row + 1]),
         )
         assert joined.ids[span].tolist() == theirs.ids
-        assert joined.types[span].tolist() == theirs.type_ids
+        assert types[span].tolist() == theirs.type_ids
         assert joined.lost[row] == max(0, uncut[row] - limit)
 
 
@@ -51,7 +52,7 @@ def test_a_prompt_goes_before_each_text() -> None:
         pairs.texts(["cat"], "query : ").ids, pairs.texts(["query : cat"]).ids
     )
     joined = pairs.join(pairs.texts(["cat"]), pairs.texts(["dog"]), (np.array([0]), np.array([0])))
-    assert joined.types is None
+    assert joined.column("types") is None
 
 
 def test_a_tokeniser_that_is_none_of_pairs_is_refused() -> None:

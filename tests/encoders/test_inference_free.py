@@ -28,7 +28,6 @@ from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions, new_head
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
-from nearfield.train.engine.step import prepare_step
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
 from sparse_models import assert_same_as_sentence_transformers, tell_apart, tiny_splade
@@ -162,7 +161,7 @@ def test_training_changes_the_table_where_a_query_has_the_term(theirs: Path) -> 
     data = TrainingData(sources[0], sources[1], pairs, np.arange(3), [{0}, {1}])
     recipe = Recipe.of({"objective": {"temperature": 1.0}, "sparsity": {"query": 1.0}})
     trainer, before = Trainer(model, recipe, 6), model.parameters()[QUERY_WEIGHTS].detach().clone()
-    step = prepare_step(data, np.arange(2), model.contract)
+    step = data.prepare(np.arange(2), model)
     losses = [trainer.step(number, step) for number in range(1, 7)]
     assert losses[-1] < losses[0]
     # weight decay alone moves less

@@ -19,13 +19,12 @@ from nearfield.scale.launch import processes
 from nearfield.store.run import RunFolder
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.train.engine.loop import lead, train
-from nearfield.train.engine.step import prepare_step, training_step
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
 from nearfield.types.progress import silent
 from planted import planted, ran
 from tiny import tiny_model
-from training import data_of
+from training import data_of, training_step
 
 RECIPE = Recipe.of(
     {
@@ -54,14 +53,12 @@ def test_loss_and_gradients_are_those_of_one_process(tmp_path: Path) -> None:
             batch = np.arange(rows)
             trainer = Trainer(alone, recipe, 1)
             weights = list(trainer.trained.values())
-            expected = training_step(
-                alone, prepare_step(data, batch, alone.contract), recipe, weights
-            )
+            expected = training_step(alone, data.prepare(batch, alone), recipe, weights)
             plain = [weight.grad.clone() for weight in weights if weight.grad is not None]
             trainer.optimiser.zero_grad(set_to_none=True)
             together = Trainer(alone, recipe, 1, group)
             lead(together, made=0)
-            step = group.agree(prepare_step(data, batch, alone.contract, processes=2))
+            step = group.agree(data.prepare(batch, alone, processes=2))
             assert len(step.parts) >= 2
             value = training_step(alone, step, recipe, weights, group=group)
             group.agree(None)

@@ -17,7 +17,6 @@ from nearfield.report.facts import read_run
 from nearfield.report.page import write_report
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.train.data.training_data import TokenSource, TrainingData, possibly_relevant
-from nearfield.train.engine.step import prepare_step
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.objectives.infonce import infonce_of_scores
 from nearfield.train.recipe import Recipe
@@ -67,7 +66,7 @@ def test_the_loss_is_that_of_the_embeddings_scores(encoder: TextEncoder[MultiVec
         # the weights stay, and their gradients are looked at
         trainer.optimiser.step = lambda *_: None
         trainer.optimiser.zero_grad = lambda **_: None
-        loss = trainer.step(1, prepare_step(data, np.arange(PAIRS), encoder.contract))
+        loss = trainer.step(1, data.prepare(np.arange(PAIRS), encoder))
         found.append(
             (
                 loss,
@@ -143,7 +142,7 @@ def test_the_loss_falls(tmp_path: Path) -> None:
     )
     trainer, step = (
         Trainer(opened.runtime.model, recipe, 40),
-        prepare_step(marked(opened), np.arange(PAIRS), opened.contract),
+        marked(opened).prepare(np.arange(PAIRS), opened),
     )
     losses = [trainer.step(number, step) for number in range(1, 21)]
     assert losses[-1] < 0.5 * losses[0]

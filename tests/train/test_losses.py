@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nearfield.models.heads.represented import Represented, Rows
+from nearfield.models.heads.represented import Rows
+from nearfield.train.objectives.examples import Examples, Marked
 from nearfield.train.objectives.flops import flops
-from nearfield.train.objectives.in_rows import in_rows
-from nearfield.train.objectives.infonce import infonce, infonce_of_scores
-from nearfield.train.objectives.matryoshka import Loss, matryoshka
+from nearfield.train.objectives.in_rows import InRows
+from nearfield.train.objectives.infonce import InfoNCE, infonce
+from nearfield.train.objectives.matryoshka import Matryoshka
 
 
 def batch(
@@ -57,13 +59,13 @@ def naive_infonce(
     return total / len(positive)
 
 
-def of_items(temperature: float, ignore: Tensor | None = None) -> Loss:
-    def loss(query: Represented, document: Represented, positive: Tensor) -> Tensor:
-        return infonce_of_scores(
-            query.scores(document), positive, temperature=temperature, ignore=ignore
-        )
-
-    return loss
+def examples(
+    query: Tensor, document: Tensor, positive: Tensor, ignore: Tensor | None = None, **how: Any
+) -> Examples:
+    if ignore is None:
+        ignore = torch.zeros(len(query), len(document), dtype=torch.bool)
+    columns = {"positive": positive, "ignore": Marked.of(ignore.numpy())}
+    return Examples(Rows(query, **how), Rows(document, **how), columns)
 
 
 @given(
@@ -96,8 +98,8 @@ def test_the_gradients_are_right() -> None:
     ignore[0, :3] = True
 
     def loss(query: Tensor, document: Tensor) -> Tensor:
-        inner = matryoshka(of_items(0.5, ignore), (6, 3))
-        return inner(Rows(query, layer_norm=True), Rows(document, layer_norm=True), positive)
+        objective = Matryoshka(InfoNCE(0.5), (6, 3))
+        return objective(examples(query, document, positive, ignore, layer_norm=True))
 
     assert torch.autograd.gradcheck(loss, (query.requires_grad_(), document.requires_grad_()))
 
@@ -129,7 +131,7 @@ def test_matryoshka_is_the_mean_over_cut_vectors() -> None:
             for vectors in (query, document)
         ]
         parts.append(float(infonce(*cut, positive, temperature=0.1)))
-    ours = matryoshka(of_items(0.1), (6, 4, 2))(Rows(query), Rows(document), positive)
+    ours = Matryoshka(InfoNCE(0.1), (6, 4, 2))(examples(query, document, positive))
     assert float(ours) == pytest.approx(sum(parts) / 3)
 
 
@@ -141,14 +143,17 @@ def test_a_loss_in_rows_is_the_loss_and_has_its_gradients(most: int) -> None:
     ignore = torch.rand(4, 9, generator=torch.Generator().manual_seed(7)) < 0.3
     rows_seen = []
 
-    def of_rows(rows: slice) -> Loss:
-        rows_seen.append(rows.stop - rows.start)
-        return matryoshka(of_items(0.3, ignore[rows]), (6, 3))
+    class Counted(Matryoshka):
+        def __call__(self, examples: Examples) -> Tensor:
+            rows_seen.append(len(examples))
+            return super().__call__(examples)
 
-    found = []
-    for loss in (of_rows(slice(0, 4)), in_rows(of_rows, most=most)):
+    whole, found = Counted(InfoNCE(0.3), (6, 3)), []
+    for objective in (whole, InRows(whole, most=most)):
         query, document, positive = batch(5)
-        value = loss(Rows(query.requires_grad_()), Rows(document.requires_grad_()), positive)
+        value = objective(
+            examples(query.requires_grad_(), document.requires_grad_(), positive, ignore)
+        )
         value.backward()
         found.append((value.item(), query.grad, document.grad))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)

@@ -25,8 +25,7 @@ from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.lora import add_lora
-from nearfield.train.engine.step import mini_tokens
-from nearfield.train.engine.trainer import Trainer
+from nearfield.train.engine.trainer import Trainer, mini_tokens
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.tune import tune
 from nearfield.train.runs.tune_reranker import tune_reranker

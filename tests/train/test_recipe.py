@@ -85,3 +85,18 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("seed = \n")
     with pytest.raises(RecipeError, match=r"broken\.toml: is not TOML"):
         Recipe.open(tmp_path / "broken.toml")
+
+
+def test_an_objective_is_named_by_its_table_or_alone() -> None:
+    named = Recipe.of({"objective": {"name": "infonce"}})
+    assert Recipe.of({"objective": "infonce"}) == named
+    with pytest.raises(
+        RecipeError, match=r"objective\.name: there is no objective .infonse.; .*'infonce'"
+    ):
+        Recipe.of({"objective": "infonse"})
+    with pytest.raises(
+        RecipeError, match=r"no key objective\.parameters\.margin; infonce has none"
+    ):
+        Recipe.of({"objective": {"name": "infonce", "parameters": {"margin": 1}}})
+    with pytest.raises(RecipeError, match=r"objective\.name is empty"):
+        Recipe.of({"objective": {"parameters": {"margin": 1}}})

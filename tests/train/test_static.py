@@ -13,7 +13,6 @@ from model2vec import StaticModel
 from nearfield.encoders.load import load_encoder
 from nearfield.models.model import TextModel
 from nearfield.store.run import RunFolder
-from nearfield.train.engine.step import prepare_step
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe, Schedule
 from nearfield.train.runs.tune import tune
@@ -31,7 +30,7 @@ def trained(folder: Path, factor: float) -> torch.Tensor:
     recipe = Recipe(schedule=Schedule(clip=1e9, weight_decay=0.1, precision="float32"))
     trainer, data = Trainer(model, recipe, 3), data_of(model, 12)
     for number in range(1, 4):
-        trainer.step(number, prepare_step(data, np.arange(12), model.contract))
+        trainer.step(number, data.prepare(np.arange(12), model))
     table: torch.Tensor = model.backbone.embeddings.detach()
     return table
 

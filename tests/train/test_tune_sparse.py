@@ -25,7 +25,6 @@ from nearfield.report.facts import read_run
 from nearfield.report.page import write_report
 from nearfield.report.reproduce import command
 from nearfield.train.engine.schedule import sparsity_at
-from nearfield.train.engine.step import prepare_step, training_step
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.objectives.flops import flops
 from nearfield.train.recipe import Recipe, default_recipe
@@ -34,7 +33,7 @@ from nearfield.types.verdict import BETTER, NO_DIFFERENCE
 from sparse_models import assert_same_as_sentence_transformers
 from tiny import tiny_model
 from tiny_data import tiny_collection
-from training import data_of
+from training import data_of, training_step
 
 pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 
@@ -110,7 +109,7 @@ def test_terms_that_cost_something_get_fewer(sparse: Path) -> None:
         model = TextModel.open(sparse)
         data, recipe = data_of(model, 12), recipe_of(query=cost, document=cost, warmup=0.0)
         trainer = Trainer(model, recipe, 15)
-        step = prepare_step(data, np.arange(12), model.contract)
+        step = data.prepare(np.arange(12), model)
         losses = [trainer.step(number, step) for number in range(1, 16)]
         assert losses[-1] < losses[0]
         active.append(np.mean([model.represent(part).active.mean() for part in step.parts]))
@@ -126,7 +125,7 @@ def test_what_terms_cost_rises_with_the_square_of_the_step() -> None:
 def test_the_step_adds_what_its_terms_cost(sparse: Path) -> None:
     model = TextModel.open(sparse)
     data = data_of(model, 6)
-    step = prepare_step(data, np.arange(6), model.contract)
+    step = data.prepare(np.arange(6), model)
     rows = torch.cat([model.embed(part) for part in step.parts]).detach()[step.place]
     queries = int(step.query.max()) + 1
     plain, costly = (

@@ -17,7 +17,6 @@ from nearfield.report.page import write_report
 from nearfield.store.run import RunFolder
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
-from nearfield.train.engine.step import prepare_step
 from nearfield.train.engine.trainer import Trainer
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.merge import Merged
@@ -88,11 +87,8 @@ def test_a_new_sparse_layer_learns_faster_and_a_published_one_does_not(
         for role in ("query", "document")
     ]
     pairs = TrainingPairs(np.arange(2), np.arange(2), np.empty((2, 0), np.int64))
-    step = prepare_step(
-        TrainingData(sources[0], sources[1], pairs, np.arange(2), [{0}, {1}]),
-        np.arange(2),
-        model.contract,
-    )
+    data = TrainingData(sources[0], sources[1], pairs, np.arange(2), [{0}, {1}])
+    step = data.prepare(np.arange(2), model)
     trainer, before = (
         Trainer(model, recipe, 4),
         {name: weight.detach().clone() for name, weight in model.parameters().items()},

@@ -1,4 +1,4 @@
-"""The tokens of a multi-vector model: queries filled up, and marks of what gets a vector."""
+"""The tokens of a multi-vector model: queries filled up, and what gets a vector."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfield.batch.marks import Marks
+from nearfield.batch.sequences import laid_out
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
-from nearfield.formats.late_interaction import LateInteraction
+from nearfield.formats.late_interaction import Expansion, LateInteraction
 from nearfield.store.fields import read_optional
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
@@ -38,37 +38,33 @@ class LateTokens:
         return min(most, own or most)
 
     def marked(self, tokens: Tokens, role: Role) -> Tokens:
-        """`tokens` of texts of this role with their marks, queries filled up where the settings ask
-        for it.
+        """`tokens` of texts of this role with their columns, queries filled up where the settings
+        ask for it.
 
         Every token counts but those that the settings skip; the added ones are unseen where they
         are not attended. A query without a token would have nothing to look at, so that its added
         ones look at each other.
         """
         if role == QUERY and self.settings.expansion is not None:
-            tokens = self._filled(tokens)
-        marks = tokens.marks or Marks.none(tokens.offsets)
-        if (QUERY if role == QUERY else DOCUMENT) in self.settings.skipped_in and len(
-            self._skipped
-        ):
-            marks = replace(marks, counted=~np.isin(tokens.ids, self._skipped))
-        return replace(tokens, marks=marks)
+            tokens = self._filled(tokens, self.settings.expansion)
+        skipping = (QUERY if role == QUERY else DOCUMENT) in self.settings.skipped_in
+        if not skipping or not len(self._skipped):
+            return tokens
+        counted = ~np.isin(tokens.ids, self._skipped)
+        return replace(tokens, columns={**tokens.columns, "counted": counted})
 
-    def _filled(self, tokens: Tokens) -> Tokens:
-        asked, before = self.settings.expansion, tokens.lengths
-        assert asked is not None
+    def _filled(self, tokens: Tokens, asked: Expansion) -> Tokens:
+        before = tokens.lengths
         lengths = np.maximum(before, self.limit(QUERY, asked.length))
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         ids = np.full(int(offsets[-1]), self._filler, np.int32)
-        ids[np.repeat(offsets[:-1] - tokens.offsets[:-1], before) + np.arange(len(tokens.ids))] = (
-            tokens.ids
-        )
-        unseen = (
-            np.zeros_like(lengths) if asked.attended else np.where(before > 0, lengths - before, 0)
-        )
-        return replace(
-            tokens, ids=ids, offsets=offsets, marks=Marks(np.ones(len(ids), bool), unseen)
-        )
+        place, _ = laid_out(offsets[:-1], before)
+        ids[place] = tokens.ids
+        filled = replace(tokens, ids=ids, offsets=offsets)
+        if asked.attended:
+            return filled
+        unseen = np.where(before > 0, lengths - before, 0)
+        return replace(filled, columns={"unseen": unseen})
 
 
 def _filler(token: str | None, tokeniser: Tokeniser, folder: Path) -> int:

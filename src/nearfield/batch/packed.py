@@ -9,39 +9,24 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.batch.marks import Marks
+from nearfield.batch.sequences import Sequences, laid_out, taken
 from nearfield.batch.tokens import Tokens
 
 
 @dataclass(frozen=True)
-class Packed:
-    """n token sequences end to end, longest first, so that sequences of equal length lie next to
-    each other.
+class Packed(Sequences):
+    """n token sequences, longest first, so that sequences of equal length lie next to each other;
+    among these in the order of how many of their tokens are unseen.
 
-    `ids`: (T,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`, `offsets` (n + 1,) int64.
     `items`: (n,) int64, where each sequence stood in what was packed. `prompt_tokens`: how many
-    tokens at the start of each sequence belong to the prompt. `types` (T,) and `adapters` (n,): as
-    `Tokens` has them, for each token and for each sequence; `looked_up` too. `marks`: what a
-    multi-vector model makes of the tokens; sequences of equal length lie in the order of how many
-    of theirs are unseen.
+    tokens at the start of each sequence belong to the prompt.
     """
 
-    ids: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int64]
     items: npt.NDArray[np.int64]
     prompt_tokens: int = 0
-    types: npt.NDArray[np.int32] | None = None
-    marks: Marks | None = None
-    adapters: npt.NDArray[np.int64] | None = None
-    looked_up: bool = False
 
     def __len__(self) -> int:
         return len(self.items)
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(n,) int64, tokens a sequence, falling."""
-        return np.diff(self.offsets)
 
     @property
     def positions(self) -> npt.NDArray[np.int64]:
@@ -68,7 +53,7 @@ class Packed:
         past the last, and these two.
         """
         lengths = self.lengths
-        unseen = np.zeros_like(lengths) if self.marks is None else self.marks.unseen
+        unseen = self.filled("unseen")
         changes = np.diff(lengths, prepend=-1, append=-1) != 0
         changes |= np.diff(unseen, prepend=-1, append=-1) != 0
         cuts = np.flatnonzero(changes).tolist()
@@ -85,30 +70,20 @@ def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
     order.
     """
     items = items[_longest_first(tokens, items)]
-    lengths = tokens.lengths[items]
-    offsets = np.zeros(len(items) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    source = np.repeat(tokens.offsets[items] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    types = None if tokens.types is None else tokens.types[source]
-    marks = None if tokens.marks is None else tokens.marks.taken(source, items)
-    adapters = None if tokens.adapters is None else tokens.adapters[items]
+    source, offsets = laid_out(tokens.offsets[items], tokens.lengths[items])
     return Packed(
         tokens.ids[source],
         offsets,
         items,
         tokens.prompt_tokens,
-        types,
-        marks,
-        adapters,
-        tokens.looked_up,
+        columns=taken(tokens.columns, tokens=source, sequences=items),
+        looked_up=tokens.looked_up,
     )
 
 
 def _longest_first(tokens: Tokens, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    lengths = tokens.lengths[items]
-    if tokens.marks is None:
-        return np.argsort(-lengths, kind="stable")
-    return np.lexsort((tokens.marks.unseen[items], -lengths))  # stable too
+    # stable: ties keep their order
+    return np.lexsort((tokens.filled("unseen")[items], -tokens.lengths[items]))
 
 
 def packed_batches(

@@ -9,6 +9,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.batch.sequences import laid_out
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
 
@@ -125,17 +126,15 @@ class PairTokeniser:
         lengths = np.stack(
             [np.full(n, sizes[0]), kept[0], np.full(n, sizes[1]), kept[1], np.full(n, sizes[2])], 1
         )
-        offsets = np.zeros(n + 1, np.int64)
-        np.cumsum(lengths.sum(1), out=offsets[1:])
-        before = np.cumsum(lengths.ravel()) - lengths.ravel()
-        source = np.repeat(begins.ravel() - before, lengths.ravel()) + np.arange(offsets[-1])
+        source, ends = laid_out(begins.ravel(), lengths.ravel())
+        offsets = ends[:: lengths.shape[1]]
         lost = sum(whole) - sum(kept)
         return Tokens(
             pool[source],
             offsets,
             np.asarray(lost, np.int64),
             0,
-            types=types[source] if self.typed else None,
+            columns={"types": types[source]} if self.typed else {},
         )
 
     def _pool(

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Encoding, Tokenizer, models, normalizers
 
-from nearfield.batch.marks import Marks
 from nearfield.batch.open_tokenizer import open_tokenizer
+from nearfield.batch.sequences import Sequences, joined, taken
 from nearfield.errors import ModelError
 from nearfield.formats.static_folder import UNLIMITED
 from nearfield.formats.tokenizer_file import tokenizer_of
@@ -25,33 +25,17 @@ _FAILED = "the tokeniser failed on a text"
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """n token sequences, end to end.
+class Tokens(Sequences):
+    """n texts as token sequences.
 
-    `ids`: (sum of lengths,) int32; sequence i is `ids[offsets[i]:offsets[i + 1]]`. `lost`: (n,)
-    int64, the tokens of each text that did not fit. `prompt_tokens`: how many tokens at the start
-    of each sequence belong to the prompt, special tokens before it included (0 without a prompt).
-    `unknown`: how many tokens were left out because the vocabulary lacks them. `types`: (sum of
-    lengths,) int32, which of a pair's two texts each token belongs to, where the model is told
-    that. `marks`: what a multi-vector model makes of the tokens. `adapters`: (n,) int64, the number
-    of the adapter that each sequence goes through, -1 for none; None where the model has none a
-    role. `looked_up`: the tokens are terms, not to be run through a model.
+    `lost`: (n,) int64, the tokens of each text that did not fit. `prompt_tokens`: how many tokens
+    at the start of each sequence belong to the prompt, special tokens before it included (0 without
+    a prompt). `unknown`: how many tokens were left out because the vocabulary lacks them.
     """
 
-    ids: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int64]
     lost: npt.NDArray[np.int64]
     prompt_tokens: int
     unknown: int = 0
-    types: npt.NDArray[np.int32] | None = None
-    marks: Marks | None = None
-    adapters: npt.NDArray[np.int64] | None = None
-    looked_up: bool = False
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """(n,) int64, tokens a sequence."""
-        return np.diff(self.offsets)
 
     def of(self, item: int) -> npt.NDArray[np.int32]:
         """The token ids of one sequence."""
@@ -61,27 +45,14 @@ class Tokens:
         """These sequences and then those of `other`; the prompt is said to be as long as these
         sequences' is.
         """
-        offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
-        ids, lost = np.concatenate([self.ids, other.ids]), np.concatenate([self.lost, other.lost])
-        marked = self.marks is not None or other.marks is not None
-        marks = (
-            Marks.join([part.marks or Marks.none(part.offsets) for part in (self, other)])
-            if marked
-            else None
-        )
-        adapters = (
-            None
-            if self.adapters is None or other.adapters is None
-            else np.concatenate([self.adapters, other.adapters])
-        )
-        return Tokens(
-            ids,
-            offsets,
-            lost,
-            self.prompt_tokens,
-            self.unknown + other.unknown,
-            marks=marks,
-            adapters=adapters,
+        assert self.looked_up == other.looked_up
+        return replace(
+            self,
+            ids=np.concatenate([self.ids, other.ids]),
+            offsets=np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]]),
+            lost=np.concatenate([self.lost, other.lost]),
+            unknown=self.unknown + other.unknown,
+            columns=joined([self, other]),
         )
 
 
@@ -383,7 +354,11 @@ def _without(tokens: Tokens, id_: int) -> Tokens:
         return tokens
     before = np.concatenate([[0], np.cumsum(kept)])
     return replace(
-        tokens, ids=tokens.ids[kept], offsets=before[tokens.offsets], unknown=int((~kept).sum())
+        tokens,
+        ids=tokens.ids[kept],
+        offsets=before[tokens.offsets],
+        unknown=int((~kept).sum()),
+        columns=taken(tokens.columns, tokens=kept, sequences=slice(None)),
     )
 
 

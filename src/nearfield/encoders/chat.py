@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nearfield.batch.sequences import laid_out
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
 from nearfield.formats.transformer_settings import settings_of
@@ -66,8 +67,8 @@ class ChatPairs:
         limit = min(max_tokens or self._tokeniser.max_tokens, self._tokeniser.max_tokens)
         kept = np.minimum(whole.lengths, limit)
         starts = whole.offsets[1:] - kept if self._tokeniser.cuts_start else whole.offsets[:-1]
-        offsets = np.concatenate([[0], np.cumsum(kept)])
-        ids = whole.ids[np.repeat(starts - offsets[:-1], kept) + np.arange(offsets[-1])]
+        source, offsets = laid_out(starts, kept)
+        ids = whole.ids[source]
         for row in np.flatnonzero(whole.lengths >= limit).tolist():
             end = self._end[-limit:]
             ids[offsets[row + 1] - len(end) : offsets[row + 1]] = end

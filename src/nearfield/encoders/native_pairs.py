@@ -102,11 +102,7 @@ class NativePairs:
         """The logit of each pair, in the batch's order: (n,) float32, 0 for a pair without
         a token.
         """
-        ids = (
-            batch.ids
-            if batch.types is None
-            else batch.ids + np.int32(self._words) * (batch.types > 0)
-        )
+        ids = batch.ids + np.int32(self._words) * (batch.filled("types") > 0)
         states = self._runtime.embed(replace(batch, ids=ids.astype(np.int32)))
         for weight, bias, then in self._head:
             states = then(states @ weight.T + bias)

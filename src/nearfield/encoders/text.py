@@ -187,7 +187,9 @@ class TextEncoder(Encoder[E]):
                 "raise the limit."
             )
         number = self.folder.adapter(role)
-        return tokens if number is None else replace(tokens, adapters=np.full(len(items), number))
+        if number is None:
+            return tokens
+        return replace(tokens, columns={**tokens.columns, "adapters": np.full(len(items), number)})
 
     def count_tokens(self, items: Sequence[str]) -> npt.NDArray[np.int64]:
         """(n,) tokens of each item, without prompt, before any truncation."""
@@ -200,7 +202,7 @@ class TextEncoder(Encoder[E]):
     def read(self, item: str, role: Role) -> list[str] | None:
         """See Encoder.read: the tokens of the item and of the role's prompt that have a vector."""
         tokens = self.tokenise([item], role)
-        ids = tokens.ids if tokens.marks is None else tokens.ids[tokens.marks.counted]
+        ids = tokens.ids[tokens.filled("counted")]
         first = 1 if self.contract.kind == "several" else 0  # see models/heads/token_vectors.py
         return [self.tokeniser.token_of(id_) for id_ in ids[first:].tolist()]
 

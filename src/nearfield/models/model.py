@@ -24,7 +24,6 @@ from nearfield.formats.router import read_term_weights
 from nearfield.models.backbones.backbone import Backbone, load_backbone
 from nearfield.models.backbones.habits import rows_through
 from nearfield.models.backbones.language_heads import language_head
-from nearfield.models.backbones.native_layers import NativeLayers
 from nearfield.models.backbones.states import packed_states, prepare
 from nearfield.models.backbones.static_backbone import static_backbone
 from nearfield.models.heads.dense import DenseHead
@@ -37,18 +36,24 @@ from nearfield.models.heads.term_table import TermTable
 from nearfield.models.lora.attached import Attached
 from nearfield.models.lora.low_rank import LowRank
 from nearfield.models.three_heads import open_three_heads
+from nearfield.models.trainable import Trainable
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.contract import Contract
 
 log = logging.getLogger(__name__)
 QUERY_WEIGHTS = "queries.weight"  # among the parameters: the table that queries are looked up in
+# times the rate: of a table that queries are looked up in, each weight of which few batches touch
+TABLE_RATE = 20.0
 
 
-class TextModel:
+class TextModel(Trainable):
     """Backbone and head of a model folder, and its adapters where it has some, differentiable.
 
     `precision` is that of the matrix products, float32 or bfloat16; weights and outputs are
     float32. `device` is where the weights are, as torch names it.
     """
+
+    contract: Contract
 
     def __init__(
         self, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu"
@@ -91,8 +96,15 @@ class TextModel:
         self.head: Head[Any] = open_head(folder, opened).to(self.device)
         self.adapters = open_adapters(folder, self.whole)
         self.queries = open_term_table(folder, self.device)
-        # in place of the backbone's own, while it is trained
-        self.layers: NativeLayers | None = None
+        self._say_how_it_is_trained()
+
+    def _say_how_it_is_trained(self) -> None:
+        self.objective, self.light = self.head.objective, self.head.light
+        self.rates = {QUERY_WEIGHTS: TABLE_RATE, **self.head.rates}
+        unused = {name for name in self.parameters() if name.startswith("pooler.")}
+        if self.folder.queries is not None and self.folder.queries.frozen:
+            unused.add(QUERY_WEIGHTS)
+        self.unused = frozenset(unused)
 
     @classmethod
     def open(
@@ -114,6 +126,12 @@ class TextModel:
         }
         named |= {} if self.queries is None else {QUERY_WEIGHTS: self.queries.weight}
         return named if self.adapters is None else named | self.adapters.parameters()
+
+    def table_size(self) -> float | None:
+        """See Trainable.table_size."""
+        if not self.folder.static:
+            return None
+        return float(self.backbone.embeddings.detach().square().mean().sqrt())
 
     def embed(self, batch: Packed) -> Any:
         """What the head makes of the sequences, in the batch's order, float32 on `device`: a head's
@@ -148,24 +166,22 @@ class TextModel:
         return states.float()
 
     def _packed_states(self, batch: Packed, picked: npt.NDArray[np.int64] | None) -> Tensor:
-        with self._adapted(batch.adapters, batch.lengths):
+        with self._adapted(batch.column("adapters"), batch.lengths):
             return packed_states(self.backbone, batch, self.device, self.layers, picked)
 
     def _row_states(self, batch: Packed) -> Tensor:
         """The states by batches of rows, each of no more places than the whole has tokens."""
-        parts = []
+        adapters, unseen, parts = batch.column("adapters"), batch.column("unseen"), []
         for items in token_budget_batches(batch.lengths, len(batch.ids), self.habits.together):
             ids, mask = (
                 torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill)
             )
             attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
-            if batch.marks is not None:
-                seen = torch.from_numpy(batch.lengths[items] - batch.marks.unseen[items]).to(
-                    self.device
-                )
+            if unseen is not None:
+                seen = torch.from_numpy((batch.lengths - unseen)[items]).to(self.device)
                 attended &= torch.arange(attended.shape[1], device=self.device) < seen[:, None]
             with self._adapted(
-                None if batch.adapters is None else batch.adapters[items],
+                None if adapters is None else adapters[items],
                 np.full(len(items), ids.shape[1]),
             ):
                 parts.append(rows_through(self.backbone, ids, attended.long())[mask])

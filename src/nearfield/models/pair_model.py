@@ -19,16 +19,16 @@ from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
 from nearfield.models.backbones.backbone import load_backbone
 from nearfield.models.backbones.classifiers import CLASSIFIERS, PADDED
-from nearfield.models.backbones.native_layers import NativeLayers
 from nearfield.models.backbones.states import packed_states, prepare
 from nearfield.models.device_memory import device_memory
 from nearfield.models.heads.pooling import POOLINGS
 from nearfield.models.heads.segments import Segments
+from nearfield.models.trainable import Trainable
 
 Scores = npt.NDArray[np.float32]
 
 
-class PairModel:
+class PairModel(Trainable):
     """Backbone and head of a cross-encoder's folder, differentiable: one logit a pair.
 
     `precision` is that of the matrix products, float32 or bfloat16; weights and logits are float32.
@@ -38,6 +38,7 @@ class PairModel:
 
     name = "torch"
     streams = 1  # torch spreads each operation over the cores itself
+    objective = "own-candidates"
 
     def __init__(
         self, folder: RerankerFolder, *, precision: str = "float32", device: str = "cpu"
@@ -56,8 +57,6 @@ class PairModel:
                 f"{folder.path}: a cross-encoder of the architecture {kind} is not "
                 f"known; known are {known}"
             )
-        # in place of the backbone's own, while it is trained
-        self.layers: NativeLayers | None = None
         self.typed = _typed(folder.transformer, self.backbone.config)
 
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -115,19 +114,17 @@ class PairModel:
             ids, mask = (
                 torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill)
             )
-            types = (
-                {} if batch.types is None else {"token_type_ids": self._padded_types(batch, items)}
-            )
+            types = {}
+            own = batch.column("types")
+            if own is not None:
+                padded, _ = pad(replace(batch, ids=own), items, 0)
+                types["token_type_ids"] = torch.from_numpy(padded).to(self.device)
             attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
             parts.append(
                 self.whole(input_ids=ids, attention_mask=attended.long(), **types).logits[:, 0]
             )
             at.append(torch.from_numpy(items))
         return torch.cat(parts)[torch.cat(at).argsort().to(self.device)]
-
-    def _padded_types(self, batch: Packed, items: Any) -> Tensor:
-        assert batch.types is not None
-        return torch.from_numpy(pad(replace(batch, ids=batch.types), items, 0)[0]).to(self.device)
 
 
 def _yes_and_no(folder: RerankerFolder) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -34,17 +35,11 @@ class Distributed(Group):
         processes.
         """
         flat_own = [tensor for at in sorted(own) for tensor in own[at]]
-        shapes = self._everyones(
-            [[tuple(tensor.shape) for tensor in own[at]] for at in sorted(own)], count
-        )
-        sizes = [
-            [
-                torch.Size(shape).numel()
-                for at in range(rank, count, self.size)
-                for shape in shapes[at]
-            ]
-            for rank in range(self.size)
-        ]
+        shapes = [[tuple(tensor.shape) for tensor in own[at]] for at in sorted(own)]
+        everyones: list[list[list[tuple[int, ...]]]] = [[] for _ in range(self.size)]
+        with _noticing():
+            dist.all_gather_object(everyones, shapes)
+        sizes = [[math.prod(shape) for part in held for shape in part] for held in everyones]
         longest = max(map(sum, sizes))
         dtype = next((tensor.dtype for tensor in flat_own), torch.float32)
         flat = torch.zeros(longest, dtype=dtype, device=self.device)
@@ -55,11 +50,14 @@ class Distributed(Group):
         with _noticing():
             dist.all_gather(rows, flat)
         pieces = [
-            iter(torch.split(row, [*sizes[rank], longest - sum(sizes[rank])]))
-            for rank, row in enumerate(rows)
+            iter(torch.split(row, [*size, longest - sum(size)]))
+            for row, size in zip(rows, sizes, strict=True)
         ]
         return [
-            tuple(next(pieces[at % self.size]).reshape(shape).clone() for shape in shapes[at])
+            tuple(
+                next(pieces[at % self.size]).reshape(shape).clone()
+                for shape in everyones[at % self.size][at // self.size]
+            )
             for at in range(count)
         ]
 
@@ -89,14 +87,6 @@ class Distributed(Group):
         with _noticing():
             dist.broadcast_object_list(said, 0, device=torch.device("cpu"))
         return said[0]
-
-    def _everyones(
-        self, own: list[list[tuple[int, ...]]], count: int
-    ) -> list[list[tuple[int, ...]]]:
-        held: list[list[list[tuple[int, ...]]]] = [[] for _ in range(self.size)]
-        with _noticing():
-            dist.all_gather_object(held, own)
-        return [held[at % self.size][at // self.size] for at in range(count)]
 
 
 def _sum(bucket: list[Tensor]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from nearfield.errors import InputError, RecipeError, nearest
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
 from nearfield.similarity import EMBEDDINGS
+from nearfield.train.objectives import OBJECTIVES, TEACHER_LOSSES
 from nearfield.types.contract import Contract
 
 QUERY_COST, DOCUMENT_COST = 0.03, 0.01
@@ -21,27 +23,53 @@ a new head on minilm, and a growing share of it while the loss falls (see docs/l
 """
 
 
+def _checked(default: Any, holds: Callable[[Any], bool], wanted: str) -> Any:
+    """A field whose values must fulfil `holds`, which `wanted` says in words."""
+    return field(default=default, metadata={"holds": holds, "wanted": wanted})
+
+
+def _above_0(default: float) -> Any:
+    return _checked(default, lambda value: value > 0, "more than 0")
+
+
+def _not_below(least: int, default: float) -> Any:
+    wanted = f"at least {least}" if least else "0 or more"
+    return _checked(default, lambda value: value >= least, wanted)
+
+
+def _one_of(default: str, *names: str) -> Any:
+    *first, last = names
+    return _checked(default, names.__contains__, f"{', '.join(first)} or {last}")
+
+
 @dataclass(frozen=True)
-class Objective:
-    """`dims` are the Matryoshka dims trained at once; empty means those of the model's contract,
-    and none where it has none.
+class ObjectiveChoice:
+    """What is minimised: the objective called `name`, the model's usual one where that is empty,
+    with the `parameters` that are its own.
+
+    `dims` are the Matryoshka dims trained at once; empty means those of the model's contract, and
+    none where it has none.
     """
 
-    temperature: float = 0.05
-    dims: tuple[int, ...] = ()
+    name: str = ""
+    temperature: float = _above_0(0.05)
+    dims: tuple[int, ...] = _checked((), lambda dims: min(dims, default=1) > 0, "numbers above 0")
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Sparsity:
     """What the terms of a sparse model cost it: `query` and `document` are weights of the FLOPS of
-    each side (see losses/flops.py).
+    each side (see objectives/flops.py).
 
     Both rise with the square of the step over the `warmup` share of all steps, and then stay.
     """
 
-    query: float = 0.0
-    document: float = 0.0
-    warmup: float = 0.33
+    query: float = _not_below(0, 0.0)
+    document: float = _not_below(0, 0.0)
+    warmup: float = _checked(
+        0.33, lambda share: 0 <= share <= 1, "a share of all steps, from 0 to 1"
+    )
 
 
 @dataclass(frozen=True)
@@ -54,15 +82,33 @@ class Negatives:
     which are the likeliest to be unjudged positives.
     """
 
-    per_query: int = 1
-    sources: tuple[str, ...] = ("bm25", "model")
+    per_query: int = _not_below(0, 1)
+    sources: tuple[str, ...] = _checked(
+        ("bm25", "model"), {"bm25", "model"}.issuperset, "some of bm25, model"
+    )
     depth: int = 30
     skip: int = 0
     margin: float = 1.0
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Compute:
+    """How a step is computed; its keys are those of the schedule.
+
+    `precision` auto is bfloat16 where the processor has it. `engine` auto runs the layers of BERT
+    and its kin on this package's kernels where they can train on the processor, torch never. Of a
+    batch of more than `graph_tokens` tokens, the rest is embedded twice, so that the memory of a
+    step is bounded and the batch is not (see gradient_cache.py); the result is the same.
+    """
+
+    graph_tokens: int = _not_below(1, 12288)
+    precision: str = _one_of("auto", "auto", "float32", "bfloat16")
+    engine: str = _one_of("auto", "auto", "torch")
+    freeze_embeddings: bool = True
+
+
+@dataclass(frozen=True)
+class Schedule(Compute):
     """Batches and steps.
 
     `rate` rises over the `warmup` share of all steps, then falls linearly to 0; a static model's is
@@ -70,27 +116,23 @@ class Schedule:
 
     Texts are cut to `max_tokens` in training only. dev is measured `evaluations` times, in a short
     run fewer; training stops when it was clearly below its best `patience` times in a row (see
-    checkpoint.py). `precision` auto is bfloat16 where the processor has it. `engine` auto runs the
-    layers of BERT and its kin on this package's kernels where they can train on the processor,
-    torch never. Of a batch of more than `graph_tokens` tokens, the rest is embedded twice, so that
-    the memory of a step is bounded and the batch is not (see gradient_cache.py); the result is the
-    same.
+    checkpoint.py).
     """
 
-    epochs: float = 2.0
-    batch: int = 64
-    rate: float = 5e-5
-    table_rate: float = 0.01
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    max_tokens: int = 128
-    graph_tokens: int = 12288
-    evaluations: int = 5
-    patience: int = 3
-    precision: str = "auto"
-    engine: str = "auto"
-    freeze_embeddings: bool = True
+    epochs: float = _above_0(2.0)
+    batch: int = _checked(
+        64, lambda size: size >= 2, "at least 2: the other rows of a batch are its negatives"
+    )
+    rate: float = _above_0(5e-5)
+    table_rate: float = _above_0(0.01)
+    warmup: float = _checked(
+        0.1, lambda share: 0 <= share < 1, "a share of all steps, 0 or more and below 1"
+    )
+    weight_decay: float = _not_below(0, 0.01)
+    clip: float = _above_0(1.0)
+    max_tokens: int = _not_below(4, 128)
+    evaluations: int = _not_below(1, 5)
+    patience: int = _not_below(1, 3)
 
 
 @dataclass(frozen=True)
@@ -103,9 +145,13 @@ class Distil:
     """
 
     teacher: str = ""
-    loss: str = "kl"
-    weight: float = 1.0
-    temperature: float = 1.0
+    loss: str = _one_of("kl", *TEACHER_LOSSES)
+    weight: float = _checked(
+        1.0,
+        lambda weight: weight > 0,
+        "more than 0; without distil.teacher nothing is distilled",
+    )
+    temperature: float = _above_0(1.0)
 
 
 @dataclass(frozen=True)
@@ -116,8 +162,12 @@ class Merge:
     `margin` is how much of its measure a guard may lose, in the measure's unit.
     """
 
-    ratios: tuple[float, ...] = (0.4, 0.6, 0.8, 1.0)
-    margin: float = 0.01
+    ratios: tuple[float, ...] = _checked(
+        (0.4, 0.6, 0.8, 1.0),
+        lambda ratios: bool(ratios) and min(ratios) > 0 and max(ratios) <= 1,
+        "numbers above 0 and up to 1",
+    )
+    margin: float = _not_below(0, 0.01)
 
 
 @dataclass(frozen=True)
@@ -130,9 +180,9 @@ class Lora:
     queries and documents get an adapter each.
     """
 
-    rank: int = 0
-    alpha: float = 16.0
-    targets: tuple[str, ...] = ("all-linear",)
+    rank: int = _checked(0, lambda rank: rank >= 0, "0, for none, or more")
+    alpha: float = _above_0(16.0)
+    targets: tuple[str, ...] = _checked(("all-linear",), bool, "all-linear or the layers' names")
     per_role: bool = False
 
 
@@ -143,7 +193,7 @@ class Recipe:
     seed: int = 0
     measure: str = "nDCG@10"
     pool: int = 1500
-    objective: Objective = field(default_factory=Objective)
+    objective: ObjectiveChoice = field(default_factory=ObjectiveChoice)
     sparsity: Sparsity = field(default_factory=Sparsity)
     negatives: Negatives = field(default_factory=Negatives)
     schedule: Schedule = field(default_factory=Schedule)
@@ -152,112 +202,50 @@ class Recipe:
     lora: Lora = field(default_factory=Lora)
 
     def __post_init__(self) -> None:
-        s, n, m, terms = self.schedule, self.negatives, self.merge, self.sparsity
-        _need(
-            s.batch >= 2,
-            "schedule.batch",
-            s.batch,
-            "at least 2: the other rows of a batch are its negatives",
-        )
-        _need(s.epochs > 0, "schedule.epochs", s.epochs, "more than 0")
-        _need(s.rate > 0, "schedule.rate", s.rate, "more than 0")
-        _need(s.table_rate > 0, "schedule.table_rate", s.table_rate, "more than 0")
-        _need(
-            0 <= s.warmup < 1,
-            "schedule.warmup",
-            s.warmup,
-            "a share of all steps, 0 or more and below 1",
-        )
-        _need(s.max_tokens >= 4, "schedule.max_tokens", s.max_tokens, "at least 4")
-        _need(s.graph_tokens >= 1, "schedule.graph_tokens", s.graph_tokens, "at least 1")
-        _need(s.evaluations >= 1, "schedule.evaluations", s.evaluations, "at least 1")
-        _need(s.patience >= 1, "schedule.patience", s.patience, "at least 1")
-        _need(
-            s.precision in ("auto", "float32", "bfloat16"),
-            "schedule.precision",
-            s.precision,
-            "auto, float32 or bfloat16",
-        )
-        _need(s.engine in ("auto", "torch"), "schedule.engine", s.engine, "auto or torch")
-        _need(s.clip > 0, "schedule.clip", s.clip, "more than 0")
-        _need(s.weight_decay >= 0, "schedule.weight_decay", s.weight_decay, "0 or more")
-        _need(
-            all(dim > 0 for dim in self.objective.dims),
-            "objective.dims",
-            list(self.objective.dims),
-            "numbers above 0",
-        )
-        _need(
-            self.objective.temperature > 0,
-            "objective.temperature",
-            self.objective.temperature,
-            "more than 0",
-        )
-        _need(terms.query >= 0, "sparsity.query", terms.query, "0 or more")
-        _need(terms.document >= 0, "sparsity.document", terms.document, "0 or more")
-        _need(
-            0 <= terms.warmup <= 1,
-            "sparsity.warmup",
-            terms.warmup,
-            "a share of all steps, from 0 to 1",
-        )
-        _need(n.per_query >= 0, "negatives.per_query", n.per_query, "0 or more")
-        _need(
-            set(n.sources) <= {"bm25", "model"},
-            "negatives.sources",
-            list(n.sources),
-            "some of bm25, model",
-        )
-        _need(
-            0 <= n.skip < n.depth,
-            "negatives.skip",
-            n.skip,
-            f"0 or more and below negatives.depth ({n.depth})",
-        )
-        _need(
-            bool(m.ratios) and all(0 < ratio <= 1 for ratio in m.ratios),
-            "merge.ratios",
-            list(m.ratios),
-            "numbers above 0 and up to 1",
-        )
-        _need(m.margin >= 0, "merge.margin", m.margin, "0 or more")
-        d = self.distil
-        _need(d.loss in ("kl", "margin-mse"), "distil.loss", d.loss, "kl or margin-mse")
-        _need(
-            d.weight > 0,
-            "distil.weight",
-            d.weight,
-            "more than 0; without distil.teacher nothing is distilled",
-        )
-        _need(d.temperature > 0, "distil.temperature", d.temperature, "more than 0")
-        _need(
-            bool(d.teacher) or d == Distil(),
-            "distil.teacher",
-            "empty",
-            "a teacher, which the other keys of [distil] are about",
-        )
-        _need(
-            not d.teacher or n.per_query > 0,
-            "negatives.per_query",
-            n.per_query,
-            "at least 1: a teacher compares a query's documents",
-        )
-        _need(self.lora.rank >= 0, "lora.rank", self.lora.rank, "0, for none, or more")
-        _need(self.lora.alpha > 0, "lora.alpha", self.lora.alpha, "more than 0")
-        _need(
-            bool(self.lora.targets),
-            "lora.targets",
-            list(self.lora.targets),
-            "all-linear or the layers' names",
-        )
+        for table in dataclasses.fields(self):
+            values = getattr(self, table.name)
+            for key in getattr(values, "__dataclass_fields__", {}).values():
+                if key.metadata:
+                    holds, wanted = key.metadata["holds"], key.metadata["wanted"]
+                    value = getattr(values, key.name)
+                    _need(holds(value), f"{table.name}.{key.name}", value, wanted)
+        _need(self.pool >= 1, "pool", self.pool, "at least 1")
+        self._check_distil()
+        self._check_objective()
+        depth, skip = self.negatives.depth, self.negatives.skip
+        wanted = f"0 or more and below negatives.depth ({depth})"
+        _need(0 <= skip < depth, "negatives.skip", skip, wanted)
         try:
             object.__setattr__(self, "measure", measure_name(self.measure))
         except InputError as error:
             raise RecipeError(f"measure: {error}") from error
-        _need(
-            cutoff(self.measure) <= DEPTH, "measure", self.measure, f"a cutoff of at most {DEPTH}"
-        )
-        _need(self.pool >= 1, "pool", self.pool, "at least 1")
+        wanted = f"a cutoff of at most {DEPTH}"
+        _need(cutoff(self.measure) <= DEPTH, "measure", self.measure, wanted)
+
+    def _check_distil(self) -> None:
+        asked = self.distil
+        wanted = "a teacher, which the other keys of [distil] are about"
+        _need(bool(asked.teacher) or asked == Distil(), "distil.teacher", "empty", wanted)
+        count = self.negatives.per_query
+        wanted = "at least 1: a teacher compares a query's documents"
+        _need(not asked.teacher or count > 0, "negatives.per_query", count, wanted)
+
+    def _check_objective(self) -> None:
+        name, given = self.objective.name, self.objective.parameters
+        wanted = "the name of the objective that the parameters are of"
+        _need(bool(name) or not given, "objective.name", "empty", wanted)
+        if not name:
+            return
+        try:
+            known = OBJECTIVES[name].parameters()
+        except InputError as error:
+            raise RecipeError(f"objective.name: {error}") from error
+        for key in given:
+            if key not in known:
+                raise RecipeError(
+                    f"there is no key objective.parameters.{key}; {name} has "
+                    f"{', '.join(known) or 'none'}.{nearest(key, known)}"
+                )
 
     @classmethod
     def open(cls, path: str | Path, *, kind: str = "dense") -> Recipe:
@@ -278,7 +266,7 @@ class Recipe:
             raise RecipeError(f"{path}: {error}") from error
 
     @classmethod
-    def of(cls, facts: dict[str, Any], *, start: Recipe | None = None) -> Recipe:
+    def of(cls, facts: Mapping[str, Any], *, start: Recipe | None = None) -> Recipe:
         """The recipe of these keys and values, for the rest those of `start`, by default Recipe's
         own.
         """
@@ -290,11 +278,11 @@ def default_recipe(kind: str) -> Recipe:
     """The recipe of a model whose embeddings are of `kind`, where none is given.
 
     The scores of a sparse and of a multi-vector model are sums, over terms or a query's tokens, and
-    no cosines, so they are their own temperature; and a sparse one's terms cost something.
+    not cosines, so they are their own temperature; and a sparse one's terms cost something.
     """
     made, recipe = EMBEDDINGS[kind], Recipe()
     if made.sums:
-        recipe = replace(recipe, objective=Objective(temperature=1.0))
+        recipe = replace(recipe, objective=ObjectiveChoice(temperature=1.0))
     if made.has_terms:
         recipe = replace(recipe, sparsity=Sparsity(query=QUERY_COST, document=DOCUMENT_COST))
     return recipe
@@ -302,11 +290,12 @@ def default_recipe(kind: str) -> Recipe:
 
 def _need(holds: bool, key: str, got: object, wanted: str) -> None:
     if not holds:
-        raise RecipeError(f"{key} is {got}; wanted {wanted}")
+        shown = list(got) if isinstance(got, tuple) else got
+        raise RecipeError(f"{key} is {shown}; wanted {wanted}")
 
 
-def _build(start: Any, facts: dict[str, Any], under: str) -> Any:
-    known = {part.name: part for part in dataclasses.fields(start)}
+def _build(start: Any, facts: Mapping[str, Any], under: str) -> Any:
+    known = [part.name for part in dataclasses.fields(start)]
     values: dict[str, Any] = {}
     for key, value in facts.items():
         if key not in known:
@@ -320,9 +309,13 @@ def _build(start: Any, facts: dict[str, Any], under: str) -> Any:
 
 def _value(default: Any, value: Any, key: str) -> Any:
     if dataclasses.is_dataclass(default) and not isinstance(default, type):
+        if isinstance(default, ObjectiveChoice) and isinstance(value, str):
+            value = {"name": value}
         if not isinstance(value, dict):
             raise RecipeError(f"{key} is {value!r}; wanted a table [{key}]")
         return _build(default, value, f"{key}.")
+    if isinstance(default, Mapping) and isinstance(value, Mapping):
+        return {name: _value(0.0, number, f"{key}.{name}") for name, number in value.items()}
     if isinstance(default, tuple) and isinstance(value, list | tuple):
         part = default[0] if default else 0  # the only tuple without a default value is of dims
         return tuple(_value(part, element, f"{key}[{at}]") for at, element in enumerate(value))

@@ -16,10 +16,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nearfield.batch.marks import Marks
 from nearfield.batch.packed import Packed
 from nearfield.kernels.library import runnable
-from nearfield.models.backbones import native_layers
+from nearfield.models.backbones import native_layers, native_units
 from nearfield.models.backbones.architectures import ARCHITECTURES
 from nearfield.models.backbones.native_layers import NativeLayers, why_not
 from nearfield.models.model import TextModel
@@ -293,7 +292,7 @@ def test_several_passes_may_be_open_and_each_goes_back_once(
     torch.testing.assert_close(
         model.backbone.encoder.layer[0].output.dense.weight.grad, wanted, atol=1e-5, rtol=1e-5
     )
-    with pytest.raises(RuntimeError, match="gone back through already"):
+    with pytest.raises(RuntimeError, match="backward was already called"):
         losses[0].backward()
 
 
@@ -360,7 +359,7 @@ def test_sequences_without_a_token_and_single_ones(opened: Callable[..., TextMod
 def test_types_of_tokens_are_seen(opened: Callable[..., TextModel], kind: str) -> None:
     """As a cross-encoder's two texts have."""
     model, plain = opened(kind), packed([20, 9])
-    batch = replace(plain, types=(np.arange(29) % 3 == 0).astype(np.int32))
+    batch = replace(plain, columns={"types": (np.arange(29) % 3 == 0).astype(np.int32)})
     states, gradients = states_and_gradients(model, None, batch)
     found, own = states_and_gradients(model, NativeLayers(model.backbone), batch)
     torch.testing.assert_close(found, states, atol=1e-5, rtol=0)
@@ -370,7 +369,7 @@ def test_types_of_tokens_are_seen(opened: Callable[..., TextModel], kind: str) -
 
 def test_tokens_that_none_looks_at_are_left_to_torch(opened: Callable[..., TextModel]) -> None:
     model, plain = opened(), packed([20, 9])
-    batch = replace(plain, marks=Marks(np.ones(29, bool), np.array([4, 0])))
+    batch = replace(plain, columns={"unseen": np.array([4, 0])})
     with torch.no_grad():
         wanted = model.states(batch)
         model.layers = NativeLayers(model.backbone)
@@ -403,8 +402,8 @@ def test_a_slow_thread_holds_up_one_unit_and_the_sums_stay_in_their_order() -> N
         if sum(map(len, made)) == 8:  # all but what stands in line behind the slow unit
             slow.set()
 
-    sums = [native_layers._Sum(None) for _ in groups]
-    turns = native_layers._Turns(work, sums, groups)
+    sums = [native_units.Sum(None) for _ in groups]
+    turns = native_units.Turns(work, sums, groups)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(turns.run, range(2)))
     assert made == groups

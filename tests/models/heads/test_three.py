@@ -12,11 +12,10 @@ from nearfield.batch.tokens import Tokeniser
 from nearfield.models.heads.three import ThreeHeads
 from nearfield.models.model import TextModel
 from nearfield.similarity.fused import Fused
-from nearfield.train.engine.step import prepare_step, training_step
 from nearfield.train.engine.trainer import trainable
 from nearfield.train.recipe import Recipe
 from three_heads import tiny_three_heads
-from training import data_of
+from training import data_of, training_step
 
 TEXTS = [
     "",
@@ -100,7 +99,7 @@ def test_a_loss_sees_the_scores_of_the_embeddings(model: TextModel, budget: int)
 
 def test_the_gradients_are_those_of_one_pass_whatever_is_held(model: TextModel) -> None:
     data = data_of(model, 24, negatives=1)
-    step = prepare_step(data, np.arange(24), model.contract, processes=4)
+    step = data.prepare(np.arange(24), model, processes=4)
     weights = trainable(model, Recipe())
     assert {"sparse.linear.weight", "multi_vector.linear.weight"} <= set(weights)
     found = []
@@ -135,7 +134,7 @@ def test_the_gradients_are_those_of_one_pass_whatever_is_held(model: TextModel) 
 def test_training_on_one_batch_lowers_the_loss_of_every_head(tmp_path: Path) -> None:
     model = TextModel.open(tiny_three_heads(tmp_path / "tiny-m3", dim=8))
     data = data_of(model, 16)
-    step = prepare_step(data, np.arange(16), model.contract)
+    step = data.prepare(np.arange(16), model)
     weights = list(trainable(model, Recipe()).values())
     optimiser = torch.optim.AdamW(weights, lr=3e-3)
     losses = []

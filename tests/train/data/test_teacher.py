@@ -21,7 +21,6 @@ from nearfield.models.model import TextModel
 from nearfield.store.run import RunFolder
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.teacher import open_teacher, teacher_scores
-from nearfield.train.engine.step import prepare_step, training_step
 from nearfield.train.engine.trainer import trainable
 from nearfield.train.objectives.kl import kl
 from nearfield.train.objectives.margin_mse import margin_mse
@@ -29,7 +28,7 @@ from nearfield.train.recipe import Recipe
 from nearfield.train.runs.tune import tune
 from nearfield.types.progress import Progress, silent
 from tiny_cross import tiny_cross
-from training import data_of
+from training import data_of, training_step
 
 QUERIES = [f"query {at}" for at in range(5)]
 DOCUMENTS = [f"document {at}" for at in range(7)]
@@ -165,8 +164,8 @@ def test_a_step_adds_the_teachers_loss_to_the_objectives(
         {"distil": {"teacher": "any", "loss": name, "weight": 0.5, "temperature": 2.0}}
     )
     weights, batch = list(trainable(model, recipe).values()), np.arange(10)
-    plain = training_step(model, prepare_step(data, batch, model.contract), recipe, weights)
-    both = training_step(model, prepare_step(taught, batch, model.contract), recipe, weights)
+    plain = training_step(model, data.prepare(batch, model), Recipe(), weights)
+    both = training_step(model, taught.prepare(batch, model), recipe, weights)
     candidates = np.concatenate([data.pairs.positive[:, None], data.pairs.negatives], 1)[batch]
     encoder = load_encoder(tiny, runtime="torch")
     vectors = [

@@ -18,11 +18,11 @@ from transformers import AutoModel
 from nearfield.errors import ModelError
 from nearfield.models.model import TextModel
 from nearfield.train.engine.gradient_cache import cached_backward
-from nearfield.train.engine.step import held_parts, prepare_step, training_step
+from nearfield.train.engine.step import held_parts
 from nearfield.train.engine.trainer import trainable
 from nearfield.train.objectives.infonce import infonce
 from nearfield.train.recipe import Recipe
-from training import data_of
+from training import data_of, training_step
 
 
 def gradients(module: nn.Module) -> list[Tensor]:
@@ -144,7 +144,7 @@ def weights_and_step(
 ) -> tuple[list[Tensor], Callable[[], float]]:
     weights: list[Tensor] = list(trainable(model, recipe).values())
     data = data_of(model, pairs, negatives=1)
-    step = prepare_step(data, np.arange(pairs), model.contract)
+    step = data.prepare(np.arange(pairs), model)
 
     def run() -> float:
         return training_step(model, step, recipe, weights)
@@ -177,7 +177,7 @@ def test_a_real_models_gradients_are_those_without_a_cache(
 
 def test_the_first_mini_batches_keep_their_graph_and_a_single_one_always_does(tiny: Path) -> None:
     model = TextModel.open(tiny)
-    step = prepare_step(data_of(model, 500, negatives=1), np.arange(500), model.contract)
+    step = data_of(model, 500, negatives=1).prepare(np.arange(500), model)
     sizes = [len(part.ids) for part in step.parts]
     assert len(sizes) > 2
     for tokens, held in [
@@ -187,7 +187,7 @@ def test_the_first_mini_batches_keep_their_graph_and_a_single_one_always_does(ti
         (sum(sizes), len(sizes)),
         (1 << 20, len(sizes)),
     ]:
-        assert held_parts(step, Recipe.of({"schedule": {"graph_tokens": tokens}})) == held
+        assert held_parts(step, tokens) == held
 
 
 @pytest.mark.parametrize("held", [0, 1, 3])

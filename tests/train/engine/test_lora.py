@@ -22,13 +22,13 @@ from nearfield.store.fields import read_json
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.lora import add_lora, scaled_base
-from nearfield.train.engine.step import prepare_step, training_step
 from nearfield.train.engine.trainer import Trainer, trainable
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.merge import put_weights
 from nearfield.train.runs.tune import tune
 from nearfield.types.role import DOCUMENT, QUERY
 from peer import assert_same_as_sentence_transformers
+from training import training_step
 
 TEXTS = ["the cat", "a dog and the sun", "tax law court", "how to sort a list in a queue"]
 
@@ -64,7 +64,7 @@ def test_only_the_adapters_are_trained(per_role: bool, tiny: Path) -> None:
     # matrices of the six linear layers of two
     assert len(trainer.trained) == (1 + per_role) * 2 * 12
     data = data_of(TextEncoder(model.folder, TorchRuntime(model)))
-    step = prepare_step(data, np.arange(4), model.contract)
+    step = data.prepare(np.arange(4), model)
     losses = [trainer.step(number, step) for number in range(1, 5)]
     assert losses[-1] < losses[0]
     after = model.parameters()
@@ -81,11 +81,11 @@ def test_gradients_of_adapters_by_role_are_those_of_each_text_alone(
 ) -> None:
     gradients = []
     for budget in (2048, 1):  # all texts in one row; each in its own
-        monkeypatch.setattr("nearfield.train.engine.step.MINI_TOKENS", budget)
+        monkeypatch.setattr("nearfield.train.data.mini_batches.MINI_TOKENS", budget)
         model, recipe = TextModel.open(tiny), recipe_of(per_role=True)
         add_lora(model, recipe)
         data = data_of(TextEncoder(model.folder, TorchRuntime(model)))
-        step = prepare_step(data, np.arange(4), model.contract)
+        step = data.prepare(np.arange(4), model)
         assert len(step.parts) == (1 if budget > 1 else 8)
         weights = trainable(model, recipe)
         generator = torch.Generator().manual_seed(1)

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from nearfield.models.model import TextModel
+from nearfield.train.data.mini_batches import mini_batches
 from nearfield.train.data.sampling import TrainingPairs, epoch_batches
 from nearfield.train.data.training_data import possibly_relevant
 from nearfield.train.engine.schedule import batches_from, total_steps
-from nearfield.train.engine.step import mini_batches, prepare_step, training_step
 from nearfield.train.engine.trainer import trainable
 from nearfield.train.objectives.infonce import infonce
 from nearfield.train.recipe import Recipe
 from tiny import tiny_model
-from training import data_of
+from training import data_of, training_step
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_every_text_is_in_one_mini_batch_once_and_is_found_again(
 ) -> None:
     data = data_of(model, 90, negatives=2)
     chosen = np.random.default_rng(0).permutation(90)[:64]
-    step = prepare_step(data, chosen, model.contract, processes=processes)
+    step = data.prepare(chosen, model, processes=processes)
     assert len(step.parts) >= processes
     rows = [
         part.ids[part.offsets[at] : part.offsets[at + 1]].tolist()
@@ -47,18 +47,18 @@ def test_every_text_is_in_one_mini_batch_once_and_is_found_again(
     expected = [tokens.of(at).tolist() for tokens in texts for at in range(len(tokens.lengths))]
     assert [rows[int(at)] for at in step.place] == expected
     assert queries[step.query].tolist() == data.pairs.query[chosen].tolist()
-    assert documents[step.positive].tolist() == data.pairs.positive[chosen].tolist()
+    assert documents[step.columns["positive"]].tolist() == data.pairs.positive[chosen].tolist()
     whole = possibly_relevant(
         data, data.pairs.query[chosen], data.pairs.positive[chosen], documents
     )
-    assert torch.equal(step.ignore(slice(10, 33), len(documents)), torch.from_numpy(whole[10:33]))
+    assert torch.equal(step.columns["ignore"][10:33].dense(), torch.from_numpy(whole[10:33]))
 
 
 def test_the_loss_is_that_of_the_texts_embedded_one_by_one(model: TextModel) -> None:
     """Whatever mini-batches and duplicates there are."""
     data = data_of(model, 40, negatives=1)
     batch = np.arange(40)
-    step = prepare_step(data, batch, model.contract)
+    step = data.prepare(batch, model)
     weights = list(trainable(model, Recipe()).values())
     value = training_step(model, step, Recipe(), weights)
     for weight in weights:

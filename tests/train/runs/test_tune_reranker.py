@@ -25,12 +25,12 @@ from nearfield.train.data.pair_data import PairData
 from nearfield.train.recipe import Recipe
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.setting import Setting
-from nearfield.train.engine.step import training_step
 from nearfield.train.engine.trainer import Trainer, trainable
 from nearfield.train.runs.tune_reranker import tune_reranker
 from tiny import WORDS, tiny_model
 from tiny_cross import pair_tokenizer, tiny_cross, tiny_decoder
 from tokens import packed
+from training import training_step
 
 FAST = {"epochs": 1, "batch": 16, "evaluations": 2, "precision": "float32", "max_tokens": 64}
 

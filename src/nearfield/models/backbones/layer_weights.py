@@ -4,6 +4,7 @@ gradients.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nearfield.kernels.layout import LayerLayout, NormLayout, SlopesLayout, TurnedLayout
+from nearfield.kernels.layout import (
+    LayerLayout,
+    ModelLayout,
+    NormLayout,
+    SlopesLayout,
+    TurnedLayout,
+)
 from nearfield.kernels.library import Kernels
 from nearfield.kernels.matrix import Floats, Matrix, Turned
 
@@ -152,6 +159,25 @@ class LayerWeights:
                 total * int(_ODD[-1]) + _digest(_array(weight).ravel().view(np.uint32))
             ) % 2**64
         return total
+
+
+class LayersModel:
+    """nf_model without embeddings, and what it points at."""
+
+    def __init__(
+        self, facts: dict[str, Any], layers: list[LayerLayout], distances: Floats | None, panel: int
+    ) -> None:
+        self._layers = (LayerLayout * len(layers))(*layers)
+        self._layout = ModelLayout(
+            **facts, layers=ctypes.cast(self._layers, ctypes.POINTER(LayerLayout))
+        )
+        self.address = ctypes.addressof(self._layout)
+        if distances is not None:
+            self._distances = np.concatenate([distances.ravel(), np.zeros(panel, np.float32)])
+            self._layout.distances, self._layout.reach = (
+                self._distances.ctypes.data,
+                (distances.shape[1] + 1) // 2,
+            )
 
 
 def _array(weight: Tensor) -> Floats:

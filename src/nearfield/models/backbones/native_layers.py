@@ -7,28 +7,24 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nearfield.kernels.layout import LayerLayout, ModelLayout, SlopesLayout, TurnedLayout
+from nearfield.kernels.layout import SlopesLayout, TurnedLayout
 from nearfield.kernels.library import kernels, runnable
-from nearfield.kernels.matrix import Floats, aligned
+from nearfield.kernels.matrix import Floats
 from nearfield.models.backbones.architectures import ACTIVATIONS, ARCHITECTURES, why_not_config
-from nearfield.models.backbones.layer_weights import LayerWeights
+from nearfield.models.backbones.layer_weights import LayersModel, LayerWeights
+from nearfield.models.backbones.native_units import Rooms, Sum, Turns, on_threads
 
 Offsets = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int64]
 UNITS, UNIT_TOKENS = 4, 512  # units a thread at most, and tokens of one at least
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 
 def why_not(backbone: Any) -> str | None:
@@ -82,32 +78,26 @@ class NativeLayers:
         config = backbone.config.to_dict()
         architecture = ARCHITECTURES[config["model_type"]]
         fact = functools.partial(architecture.fact, config)
-        self._kernels, self._threads = kernels(level), threads or torch.get_num_threads()
+        self.kernels, self.threads = kernels(level), threads or torch.get_num_threads()
         self._facts: dict[str, Any] = {
             "hidden": int(fact("hidden_size")),
             "heads": int(fact("num_attention_heads")),
-        }
-        self._facts |= {
             "intermediate": int(fact("intermediate_size")),
             "layer_count": int(fact("num_hidden_layers")),
-        }
-        self._facts |= {
             "activation": ACTIVATIONS[fact("hidden_act")],
             "epsilon": float(fact("layer_norm_eps")),
         }
-        self._layers = []
+        self.layers = []
         for at in range(self._facts["layer_count"]):
-            names = {
-                part: architecture.layer.format(at) + name
+            modules = {
+                part: backbone.get_submodule(architecture.layer.format(at) + name)
                 for part, name in architecture.parts.items()
             }
-            modules = {part: backbone.get_submodule(name) for part, name in names.items()}
-            self._layers.append(LayerWeights(self._kernels, modules, precision))
+            self.layers.append(LayerWeights(self.kernels, modules, precision))
         self.weights: list[nn.Parameter] = [
-            weight for layer in self._layers for weight in layer.weights
+            weight for layer in self.layers for weight in layer.weights
         ]
-        self._free: list[Floats] = []
-        self._lock = threading.Lock()
+        self.rooms = Rooms()
 
     def __call__(
         self,
@@ -149,21 +139,17 @@ class NativeLayers:
         """`states` (T, hidden) become those after all layers. What the way back needs is there only
         where it is to be kept.
         """
-        self._on_threads(LayerWeights.refresh, self._layers)
-        model = _Model(
-            self._facts, [layer.layout() for layer in self._layers], distances, self._kernels.panel
-        )
+        on_threads(self.threads, LayerWeights.refresh, self.layers)
+        model = self.model(distances)
 
         def part(share: slice) -> Floats:
             own, places = _of_share(share, offsets, picked)
-            tokens = int(own[-1] - own[0])
-            kept = (
-                self._room(len(self._layers) * self._kernels.call("kept", model.address, tokens))
-                if keep
-                else None
-            )
-            scratch = self._scratch("forward_scratch", model, own)
-            self._kernels.call(
+            kept = None
+            if keep:
+                size = self.kernels.call("kept", model.address, int(own[-1] - own[0]))
+                kept = self.rooms.take(len(self.layers) * size)
+            scratch = self.scratch("forward_scratch", model, own)
+            self.kernels.call(
                 "forward",
                 model.address,
                 states[own[0] : own[-1]],
@@ -173,70 +159,43 @@ class NativeLayers:
                 kept,
                 scratch,
             )
-            self._give_back(scratch)
+            self.rooms.give_back(scratch)
             return np.empty(0, np.float32) if kept is None else kept
 
-        kept = self._on_threads(part, self._units(offsets))
-        return Pass(offsets, picked, distances, kept, tuple(layer.stamp for layer in self._layers))
+        kept = on_threads(self.threads, part, self.units(offsets))
+        return Pass(offsets, picked, distances, kept, tuple(layer.stamp for layer in self.layers))
 
     def backward(
         self, made: Pass, first: Floats, gradient: Floats, *, wanted: bool = True
     ) -> tuple[list[Tensor], Floats | None]:
-        """The gradients by each of `weights` and by the distances, once a `Pass`.
+        """The gradients by each of `weights` and by the distances, once per `Pass`.
 
         `gradient` (T, hidden), of a loss by the states after all layers, becomes that by `first`
         (T, hidden), the states before them, where it is `wanted`. Raises RuntimeError where a
         weight is no longer as it was on the way forward.
         """
-        if made.stamps != tuple(layer.stamp for layer in self._layers):
+        if made.stamps != tuple(layer.stamp for layer in self.layers):
             raise RuntimeError(
                 "a weight was changed between the way forward and the way back through it"
             )
-        self._on_threads(LayerWeights.refresh_turned, self._layers)
-        model = _Model(
-            self._facts,
-            [layer.layout() for layer in self._layers],
-            made.distances,
-            self._kernels.panel,
-        )
-        turned = (TurnedLayout * len(self._layers))(*(layer.turned() for layer in self._layers))
-        sizes = [layer.size for layer in self._layers]
-
-        units = self._units(made.offsets)
-        sums = [_Sum(made.distances) for _ in range(min(len(units), self._threads + 1))]
-
-        def part(total: _Sum, at: int) -> None:
-            own, places = _of_share(units[at], made.offsets, made.picked)
-            if total.room is None:
-                total.room = self._room(sum(sizes))
-                total.room[: sum(sizes)] = 0.0
-            by_layer = np.split(total.room[: sum(sizes)], np.cumsum(sizes)[:-1])
-            slopes = (SlopesLayout * len(sizes))(
-                *(layer.slopes(own) for layer, own in zip(self._layers, by_layer, strict=True))
-            )
-            rows, scratch = slice(own[0], own[-1]), self._scratch("backward_scratch", model, own)
-            self._kernels.call(
-                "backward",
-                model.address,
-                ctypes.addressof(turned),
-                first[rows],
-                own,
-                len(own) - 1,
-                places,
-                made.kept[at],
-                ctypes.addressof(slopes),
-                total.distances,
-                gradient[rows],
-                int(wanted),
-                scratch,
-            )
-            self._give_back(scratch, made.kept[at])
-
-        groups = [list(range(at, len(units), len(sums))) for at in range(len(sums))]
-        self._on_threads(_Turns(part, sums, groups).run, range(self._threads))
+        on_threads(self.threads, LayerWeights.refresh_turned, self.layers)
+        way = _WayBack(self, made, first, gradient, wanted)
+        sums = [Sum(made.distances) for _ in range(min(len(way.units), self.threads + 1))]
+        groups = [list(range(at, len(way.units), len(sums))) for at in range(len(sums))]
+        on_threads(self.threads, Turns(way.unit, sums, groups).run, range(self.threads))
         rooms = [total.room for total in sums if total.room is not None]
-        summed = np.empty(sum(sizes), np.float32)
-        cuts = np.cumsum([0, *sizes])
+        by_layer = torch.split(torch.from_numpy(self._summed(rooms)), way.sizes)
+        self.rooms.give_back(*rooms)
+        gradients: list[Tensor] = []
+        for layer, own in zip(self.layers, by_layer, strict=True):
+            gradients += layer.gradients(own)
+        by_distance = [total.distances for total in sums if total.distances is not None]
+        return gradients, np.sum(by_distance, axis=0) if by_distance else None
+
+    def _summed(self, rooms: list[Floats]) -> Floats:
+        """The sum of the gradients of all weights in each room, a layer at a time."""
+        cuts = np.cumsum([0, *(layer.size for layer in self.layers)])
+        summed = np.empty(cuts[-1], np.float32)
 
         def add(layer: int) -> None:
             here = slice(cuts[layer], cuts[layer + 1])
@@ -244,18 +203,15 @@ class NativeLayers:
             for room in rooms[1:]:
                 summed[here] += room[here]
 
-        self._on_threads(add, range(len(sizes)))
-        self._give_back(*rooms)
-        by_layer = torch.split(torch.from_numpy(summed), sizes)
-        gradients = [
-            part
-            for layer, own in zip(self._layers, by_layer, strict=True)
-            for part in layer.gradients(own)
-        ]
-        by_distance = [total.distances for total in sums if total.distances is not None]
-        return gradients, np.sum(by_distance, axis=0) if by_distance else None
+        on_threads(self.threads, add, range(len(self.layers)))
+        return summed
 
-    def _units(self, offsets: Offsets) -> list[slice]:
+    def model(self, distances: Floats | None) -> LayersModel:
+        """The layers as they were laid out last."""
+        layouts = [layer.layout() for layer in self.layers]
+        return LayersModel(self._facts, layouts, distances, self.kernels.panel)
+
+    def units(self, offsets: Offsets) -> list[slice]:
         """The sequences in units of about as much work each: some for every thread, but none of few
         tokens, which would waste work.
         """
@@ -263,8 +219,8 @@ class NativeLayers:
         hidden, inner = self._facts["hidden"], self._facts["intermediate"]
         work = lengths * (8.0 * hidden**2 + 4.0 * hidden * inner) + 8.0 * lengths**2 * hidden
         ends = np.cumsum(work)
-        count = max(self._threads, min(UNITS * self._threads, int(offsets[-1]) // UNIT_TOKENS))
-        count = 1 if self._threads == 1 else count
+        count = max(self.threads, min(UNITS * self.threads, int(offsets[-1]) // UNIT_TOKENS))
+        count = 1 if self.threads == 1 else count
         wanted = ends[-1] * np.arange(1, count) / count
         cuts = [0, *np.searchsorted(ends - work / 2, wanted).tolist(), len(lengths)]
         return [
@@ -273,102 +229,62 @@ class NativeLayers:
             if offsets[end] > offsets[start]
         ]
 
-    def _scratch(self, function: str, model: _Model, offsets: Offsets) -> Floats:
-        return self._room(
-            self._kernels.call(
-                function, model.address, int(offsets[-1] - offsets[0]), int(np.diff(offsets).max())
-            )
-        )
-
-    def _room(self, size: int) -> Floats:
-        """At least `size` floats, not set: the smallest that were given back and are not far too
-        many, or new ones.
-        """
-        with self._lock:
-            fitting = [at for at, room in enumerate(self._free) if size <= len(room) <= 2 * size]
-            if fitting:
-                return self._free.pop(min(fitting, key=lambda at: len(self._free[at])))
-        # the next step may need a little more, and memory that nobody used yet costs time
-        return aligned(size + size // 8)
-
-    def _give_back(self, *rooms: Floats) -> None:
-        with self._lock:
-            self._free += rooms
-
-    def _on_threads(self, work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
-        if self._threads == 1 or len(items) == 1:
-            return [work(item) for item in items]
-        return list(_pool(self._threads).map(work, items))
+    def scratch(self, function: str, model: LayersModel, offsets: Offsets) -> Floats:
+        """Room for what one unit needs on its way."""
+        tokens, longest = int(offsets[-1] - offsets[0]), int(np.diff(offsets).max())
+        return self.rooms.take(self.kernels.call(function, model.address, tokens, longest))
 
 
-class _Sum:
-    """The gradients of some units: by the weights, in a room taken when the first unit comes, and
-    by the distances.
-    """
-
-    def __init__(self, distances: Floats | None) -> None:
-        self.room: Floats | None = None
-        self.distances = None if distances is None else np.zeros_like(distances)
-
-
-class _Turns:
-    """`work(sums[at], unit)` for each unit of `groups[at]`, those of a group one after the other
-    and in their order.
-
-    Each thread that calls `run` takes the next unit of the group with the most left that no other
-    thread is at. One group more than there are threads is enough to leave no thread without work
-    before the last units.
-    """
+class _WayBack:
+    """What the units of one way back share."""
 
     def __init__(
-        self, work: Callable[[_Sum, int], None], sums: list[_Sum], groups: list[list[int]]
+        self, layers: NativeLayers, made: Pass, first: Floats, gradient: Floats, wanted: bool
     ) -> None:
-        self._work, self._sums, self._left = work, sums, [unit[::-1] for unit in groups]
-        self._free = set(range(len(groups)))
-        self._lock = threading.Lock()
+        self._layers, self._made, self._wanted = layers, made, wanted
+        self._first, self._gradient = first, gradient
+        self._model = layers.model(made.distances)
+        count = len(layers.layers)
+        self._turned = (TurnedLayout * count)(*(layer.turned() for layer in layers.layers))
+        self.sizes = [layer.size for layer in layers.layers]
+        self.units = layers.units(made.offsets)
 
-    def run(self, _thread: int) -> None:
-        while (taken := self._take()) is not None:
-            group, unit = taken
-            self._work(self._sums[group], unit)
-            with self._lock:
-                self._free.add(group)
-
-    def _take(self) -> tuple[int, int] | None:
-        with self._lock:
-            open_groups = [at for at in sorted(self._free) if self._left[at]]
-            if not open_groups:
-                return None
-            group = max(open_groups, key=lambda at: len(self._left[at]))
-            self._free.remove(group)
-            return group, self._left[group].pop()
+    def unit(self, total: Sum, at: int) -> None:
+        """Go back through unit `at` and add its gradients to `total`."""
+        layers, made, size = self._layers, self._made, sum(self.sizes)
+        own, places = _of_share(self.units[at], made.offsets, made.picked)
+        if total.room is None:
+            total.room = layers.rooms.take(size)
+            total.room[:size] = 0.0
+        by_layer = np.split(total.room[:size], np.cumsum(self.sizes)[:-1])
+        slopes = (SlopesLayout * len(by_layer))(
+            *(layer.slopes(room) for layer, room in zip(layers.layers, by_layer, strict=True))
+        )
+        rows = slice(own[0], own[-1])
+        scratch = layers.scratch("backward_scratch", self._model, own)
+        layers.kernels.call(
+            "backward",
+            self._model.address,
+            ctypes.addressof(self._turned),
+            self._first[rows],
+            own,
+            len(own) - 1,
+            places,
+            made.kept[at],
+            ctypes.addressof(slopes),
+            total.distances,
+            self._gradient[rows],
+            int(self._wanted),
+            scratch,
+        )
+        layers.rooms.give_back(scratch, made.kept[at])
 
 
 def _of_share(
     share: slice, offsets: Offsets, picked: Places | None
 ) -> tuple[Offsets, Places | None]:
-    return offsets[share.start : share.stop + 1], None if picked is None else np.ascontiguousarray(
-        picked[share], np.int64
-    )
-
-
-class _Model:
-    """nf_model without embeddings, and what it points at."""
-
-    def __init__(
-        self, facts: dict[str, Any], layers: list[LayerLayout], distances: Floats | None, panel: int
-    ) -> None:
-        self._layers = (LayerLayout * len(layers))(*layers)
-        self._layout = ModelLayout(
-            **facts, layers=ctypes.cast(self._layers, ctypes.POINTER(LayerLayout))
-        )
-        self.address = ctypes.addressof(self._layout)
-        if distances is not None:
-            self._distances = np.concatenate([distances.ravel(), np.zeros(panel, np.float32)])
-            self._layout.distances, self._layout.reach = (
-                self._distances.ctypes.data,
-                (distances.shape[1] + 1) // 2,
-            )
+    own = offsets[share.start : share.stop + 1]
+    return own, None if picked is None else np.ascontiguousarray(picked[share], np.int64)
 
 
 class _Layers(torch.autograd.Function):
@@ -403,9 +319,7 @@ class _Layers(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (states,) = ctx.saved_tensors
         if ctx.made is None:
-            raise RuntimeError(
-                "these layers were gone back through already, and what was kept for it is gone"
-            )
+            raise RuntimeError("backward was already called; its saved activations have been freed")
         made, ctx.made = ctx.made, None
         gradient = gradients[0].detach().float().clone(memory_format=torch.contiguous_format)
         first = np.ascontiguousarray(states.detach().numpy())
@@ -413,8 +327,3 @@ class _Layers(torch.autograd.Function):
         by_weight, by_distance = ctx.layers.backward(made, first, gradient.numpy(), wanted=wanted)
         distances = None if by_distance is None else torch.from_numpy(by_distance)
         return None, None, None, None, distances, gradient if wanted else None, *by_weight
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="layers")

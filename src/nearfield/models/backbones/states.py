@@ -82,12 +82,13 @@ def packed_states(
     ids, positions = (
         torch.from_numpy(part.astype(np.int64)).to(device)[None] for part in (batch.ids, places)
     )
+    own, unseen = batch.column("types"), batch.column("unseen")
     types = (
         {}
-        if batch.types is None
-        else {"token_type_ids": torch.from_numpy(batch.types.astype(np.int64)).to(device)[None]}
+        if own is None
+        else {"token_type_ids": torch.from_numpy(own.astype(np.int64)).to(device)[None]}
     )
-    if layers is not None and (batch.marks is None or not batch.marks.unseen.any()):
+    if layers is not None and (unseen is None or not unseen.any()):
         return _native_states(
             backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types}, picked
         )

@@ -25,6 +25,7 @@ class DenseHead(Head[Tensor]):
     """(T, hidden) to (n, dim) float32; a sequence without a token to pool is pooled to zeros."""
 
     kind: ClassVar[str] = "dense"
+    light: ClassVar[bool] = True
 
     def __init__(self, contract: Contract, projections: Sequence[Projection] = ()) -> None:
         super().__init__()

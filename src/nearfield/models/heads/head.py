@@ -22,10 +22,20 @@ class Head(nn.Module, ABC, Generic[Made]):
     """Token states to one kind of representation; `kind` is that of the `Embeddings` it ends in,
     `Made` what it makes on the way there. `weights`: what the score of each part of fused
     embeddings counts for, None of any other kind.
+
+    `objective` is the one that it is trained with where a recipe names none. `light`: it is little
+    work after a backbone.
     """
 
     kind: ClassVar[str]
+    objective: ClassVar[str] = "infonce"
+    light: ClassVar[bool] = False
     weights: Mapping[str, float] | None = None
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """How many times the recipe's rate some of its weights learn at, by name."""
+        return {}
 
     @abstractmethod
     def forward(self, states: Tensor, batch: Packed) -> Made:

@@ -20,10 +20,10 @@ from nearfield.types.contract import Contract
 
 
 class LateInteractionHead(Head[Tensor]):
-    """(T, hidden) to (K, dim) float32, the vectors of the K tokens that the batch's marks count, in
+    """(T, hidden) to (K, dim) float32, the vectors of the K tokens that the batch counts, in
     their order.
 
-    `settings` say what of a text gets a vector, which the marks have been made by. Khattab and
+    `settings` say what of a text gets a vector, by which the batch's columns were made. Khattab and
     Zaharia 2020 (arXiv 2004.12832), section 3.2.
     """
 
@@ -39,10 +39,9 @@ class LateInteractionHead(Head[Tensor]):
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
         """See Head.forward: (K, dim)."""
         vectors = states
-        if batch.marks is not None and not batch.marks.counted.all():
-            vectors = states[
-                torch.from_numpy(np.flatnonzero(batch.marks.counted)).to(states.device)
-            ]
+        counted = batch.column("counted")
+        if counted is not None:
+            vectors = states[torch.from_numpy(np.flatnonzero(counted)).to(states.device)]
         for projection in self.projections:
             vectors = projection(vectors)
         return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.batch.marks import Marks
 from nearfield.batch.packed import Packed
 from nearfield.batch.special_ids import special_ids
 from nearfield.formats.late_interaction import LateInteraction
@@ -37,7 +36,8 @@ def late_interaction(
     contract, project = folder.contract, projections(folder.projections, inputs=LATE_INPUTS)
 
     def represent(states: Array, batch: Packed) -> MultiVector:
-        vectors = project(states if batch.marks is None else states[batch.marks.counted])
+        counted = batch.column("counted")
+        vectors = project(states if counted is None else states[counted])
         return counted_vectors(
             normalised(vectors) if contract.normalise else vectors,
             batch,
@@ -98,7 +98,7 @@ def counted_vectors(
     vectors: Array, batch: Packed, contract: Contract, *, average: bool
 ) -> MultiVector:
     """The multi-vectors of a late-interaction model: `vectors: (K, dim)` are those of the K tokens
-    that the batch's marks count.
+    that the batch counts.
 
     Raises ModelError for vectors that are not finite.
     """
@@ -113,7 +113,8 @@ def counted_vectors(
 
 def counted_offsets(batch: Packed) -> npt.NDArray[np.int64]:
     """(n + 1,): where each sequence's tokens begin among those that get a vector."""
-    return (batch.marks or Marks.none(batch.offsets)).offsets(batch.offsets)
+    before = np.concatenate([[0], np.cumsum(batch.filled("counted"))])
+    return before.astype(np.int64)[batch.offsets]
 
 
 def token_vectors(vectors: Array, batch: Packed, *, normalise: bool) -> MultiVector:

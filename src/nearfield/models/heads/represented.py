@@ -5,6 +5,7 @@ all differentiably.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -16,7 +17,11 @@ from nearfield.similarity.functions import similarity as similarity_named
 class Represented(ABC):
     """n items of one kind on their way through a loss; `Embeddings` is what becomes of them after
     it.
+
+    `fusion` weighs the scores of several kinds, where the items are represented in several.
     """
+
+    fusion: Mapping[str, float] | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...

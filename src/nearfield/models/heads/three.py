@@ -62,6 +62,7 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
     """
 
     kind: ClassVar[str] = "several"
+    objective: ClassVar[str] = "self-distillation"
     weights: Mapping[str, float]
 
     def __init__(
@@ -75,6 +76,11 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
         super().__init__()
         self.dense, self.sparse, self.multi_vector = dense, sparse, multi_vector
         self.weights = dict(weights)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """See Head.rates."""
+        return {f"sparse.{name}": rate for name, rate in self.sparse.rates.items()}
 
     def forward(self, states: Tensor, batch: Packed) -> tuple[Tensor, ...]:
         """See Head.forward: (n, dim), (T,) and (K, dims of a token), as the three give them."""

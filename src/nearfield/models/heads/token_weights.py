@@ -17,6 +17,9 @@ from nearfield.models.heads.of_tokens import term_weights
 from nearfield.models.heads.represented import Rows
 from nearfield.similarity.sparse import Sparse
 
+# times the rate: of a layer that begins with no weights (see docs/log.md)
+EVEN_RATE = 10.0
+
 
 class TokenWeights(Head[Tensor]):
     """max(0, w h_t + b) for each token; a term weighs what its heaviest token does, and the terms
@@ -34,6 +37,13 @@ class TokenWeights(Head[Tensor]):
         self.linear = linear
         self.even = not bool(linear.weight.detach().any())
         self.vocabulary, self.left_out = vocabulary, tuple(left_out)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """See Head.rates."""
+        if not self.even:
+            return {}
+        return {"linear.weight": EVEN_RATE, "linear.bias": EVEN_RATE}
 
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
         """See Head.forward: (T,), a weight a token, of the special ones too."""

@@ -32,7 +32,7 @@ class EncodedOnce(Encoder[Any]):
         self._places: dict[bytes, int] = {}
         self._held: Embeddings | None = None
         self._counts = np.empty((0, 2), np.int64)
-        self._usage = Usage()
+        self._read = np.zeros(len(dataclasses.fields(Usage)))
 
     @property
     def identity(self) -> dict[str, str] | None:
@@ -47,7 +47,7 @@ class EncodedOnce(Encoder[Any]):
         """The documents so far, with `encoder`, which has the same weights, for those to come."""
         other = EncodedOnce(encoder)
         other._places, other._held = dict(self._places), self._held
-        other._counts, other._usage = self._counts, self._usage
+        other._counts, other._read = self._counts, self._read.copy()
         return other
 
     def encode(
@@ -77,30 +77,22 @@ class EncodedOnce(Encoder[Any]):
         self._held = made if self._held is None else type(made).join([self._held, made])
         counts = np.zeros((len(texts), 2), np.int64) if made.counts is None else made.counts
         self._counts = np.concatenate([self._counts, counts])
-        both = zip(dataclasses.astuple(self._usage), dataclasses.astuple(made.usage), strict=True)
-        self._usage = Usage(*(one + other for one, other in both))
+        self._read += np.array(dataclasses.astuple(made.usage))
 
     def _usage_of(self, counts: Positions) -> Usage:
         """What was read of documents with these `counts`; what is not counted for each document is
         shared out evenly.
         """
-        share = len(counts) / max(1, self._usage.items)
+        items, _, _, _, prompted, seconds, unknown, nothing = self._read.tolist()
+        share = len(counts) / max(1, items)
         tokens, lost = counts.sum(0).tolist()
-        prompted, unknown, nothing = (
-            round(share * part)
-            for part in (
-                self._usage.prompt_tokens,
-                self._usage.unknown_tokens,
-                self._usage.nothing_known,
-            )
-        )
         return Usage(
             items=len(counts),
             tokens=tokens,
             truncated=int((counts[:, 1] > 0).sum()),
             tokens_lost=lost,
-            prompt_tokens=prompted,
-            seconds=share * self._usage.seconds,
-            unknown_tokens=unknown,
-            nothing_known=nothing,
+            prompt_tokens=round(share * prompted),
+            seconds=share * seconds,
+            unknown_tokens=round(share * unknown),
+            nothing_known=round(share * nothing),
         )

@@ -14,16 +14,37 @@ from torch import Tensor
 
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokens
+from nearfield.models.heads.represented import Represented
+from nearfield.train.data.batch import Positions
+from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.teacher import candidates_of
-from nearfield.train.data.training_data import Positions
-from nearfield.train.engine.step import MINI_TOKENS
-from nearfield.train.objectives.infonce import infonce_of_scores
-from nearfield.train.recipe import Recipe
+from nearfield.train.objectives.examples import Examples
 
 
 @dataclass(frozen=True)
-class PairStep:
+class Judged(Represented):
+    """Queries whose documents were scored already: `logits` (n, m)."""
+
+    logits: Tensor
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def __getitem__(self, rows: slice | Tensor) -> Judged:
+        return Judged(self.logits[rows])
+
+    def scores(self, documents: object) -> Tensor:
+        """See Represented.scores: there is one set of documents."""
+        return self.logits
+
+    def truncate(self, dim: int) -> Judged:
+        """See Represented.truncate. Raises ValueError: a logit has no dimensions."""
+        raise ValueError(f"logits cannot be truncated to {dim} dimensions")
+
+
+@dataclass(frozen=True)
+class PairBatch:
     """A batch of B queries with up to C documents each, the positive first.
 
     `parts`: all pairs in packed mini-batches; `place`: (P,) int64, the row of each pair in the
@@ -48,24 +69,14 @@ class PairStep:
         """See Batch.negatives."""
         return int(self.real.sum()) - len(self)
 
-    def loss(
-        self, model: Any, recipe: Recipe, sparsity: float = 1.0
-    ) -> Callable[[Sequence[Tensor]], Tensor]:
-        """See Batch.loss: -mean_i log( exp(s_i0) / sum_j exp(s_ij) ) over each query's own
-        documents.
-
-        Gao, Dai & Callan 2021 (arXiv 2101.08751), their localised contrastive estimation. Logits
-        need no temperature.
-        """
+    def examples(self, model: Any, outputs: Sequence[Tensor]) -> Examples:
+        """See Batch.examples: the documents are the C places."""
         place, real = self.place.to(model.device), self.real.to(model.device)
-
-        def of_logits(outputs: Sequence[Tensor]) -> Tensor:
-            logits = torch.cat(list(outputs))[place]
-            scores = logits.new_zeros(real.shape).masked_scatter(real, logits)
-            first = torch.zeros(len(real), dtype=torch.int64, device=real.device)
-            return infonce_of_scores(scores, first, temperature=1.0, ignore=~real)
-
-        return of_logits
+        logits = torch.cat(list(outputs))[place]
+        scores = logits.new_zeros(real.shape).masked_scatter(real, logits)
+        columns = torch.arange(real.shape[1], device=real.device)
+        own = torch.where(real, columns, -1)
+        return Examples(Judged(scores), range(real.shape[1]), {"own": own})
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ class PairData:
 
     def prepare(
         self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
-    ) -> PairStep:
+    ) -> PairBatch:
         """See Material.prepare."""
         candidates = candidates_of(self.pairs)[batch]
         real = candidates >= 0
@@ -89,4 +100,4 @@ class PairData:
             tokens, max(1, min(budget or MINI_TOKENS, -(-len(tokens.ids) // processes)))
         )
         place = np.argsort(np.concatenate([part.items for part in parts]))
-        return PairStep(parts, torch.from_numpy(place), torch.from_numpy(real))
+        return PairBatch(parts, torch.from_numpy(place), torch.from_numpy(real))

@@ -20,8 +20,9 @@ from nearfield.data.pairs import Pairs
 from nearfield.data.texts import Texts
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError, InputError
+from nearfield.train.data.batch import Positions
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.data.training_data import Positions, TokenSource, TrainingData
+from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.recipe import Recipe
 from nearfield.types.role import DOCUMENT, QUERY, Role
 

@@ -4,61 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+import torch
 
-from nearfield.batch.packed import Packed
 from nearfield.batch.tokens import Tokens
+from nearfield.train.data.batch import Positions, TextBatch
+from nearfield.train.data.mini_batches import mini_batches
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.recipe import Recipe
+from nearfield.train.objectives.examples import Column, Marked
 
-Positions = npt.NDArray[np.int64]
-
-
-class Batch(Protocol):
-    """What one step trains on: `parts` go through the model one by one, and their outputs give the
-    loss.
-    """
-
-    @property
-    def parts(self) -> Sequence[Packed]:
-        """The mini-batches."""
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of all of them."""
-
-    @property
-    def negatives(self) -> int:
-        """How many pairs of a query and a document that is not relevant to it the loss sees."""
-
-    def __len__(self) -> int:
-        """How many training pairs they are made of."""
-
-    def loss(
-        self, model: Any, recipe: Recipe, sparsity: float = 1.0
-    ) -> Callable[[Sequence[Any]], Tensor]:
-        """What is minimised, of the model's outputs for the parts; `sparsity` is the share of a
-        sparse model's cost that counts.
-        """
-
-
-class Material(Protocol):
-    """What a run learns from."""
-
-    @property
-    def pairs(self) -> TrainingPairs:
-        """All of its training pairs."""
-
-    def prepare(
-        self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
-    ) -> Batch:
-        """What a step of `model` on the pairs at `batch: (B,)` needs, in parts of up to `budget`
-        tokens (0: MINI_TOKENS), and where possible at least as many as there are processes.
-        """
+_ROWS = 256  # queries whose possibly relevant documents are looked up at once
 
 
 @dataclass(frozen=True)
@@ -90,11 +48,47 @@ class TrainingData:
 
     def prepare(
         self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
-    ) -> Batch:
+    ) -> TextBatch:
         """See Material.prepare."""
-        from nearfield.train.engine.step import prepare_step  # which needs this class
+        pairs = self.pairs
+        negatives = pairs.negatives[batch]
+        found = negatives >= 0
+        queries, query = np.unique(pairs.query[batch], return_inverse=True)
+        documents, where = np.unique(
+            np.concatenate([pairs.positive[batch], negatives[found]]), return_inverse=True
+        )
+        parts = mini_batches(
+            self.queries.tokens(queries),
+            self.documents.tokens(documents),
+            model.contract,
+            processes=processes,
+            budget=budget,
+        )
+        place = np.argsort(np.concatenate([part.items for part in parts]))
+        own = np.full((len(batch), 1 + negatives.shape[1]), -1, np.int64)
+        own[:, 0] = where[: len(batch)]
+        own[:, 1:][found] = where[len(batch) :]
+        columns: dict[str, Column] = {
+            "positive": torch.from_numpy(own[:, 0].copy()),
+            "ignore": self._ignored(batch, documents),
+            "own": torch.from_numpy(own),
+        }
+        if self.teacher is not None:
+            columns["teacher"] = torch.from_numpy(self.teacher[batch])
+        rows = torch.from_numpy(query.astype(np.int64))
+        return TextBatch(parts, torch.from_numpy(place), rows, columns)
 
-        return prepare_step(self, batch, model.contract, processes=processes, budget=budget)
+    def _ignored(self, batch: Positions, documents: Positions) -> Marked:
+        """(B, N): which of the documents are not negatives of each row."""
+        places = []
+        for start in range(0, len(batch), _ROWS):
+            some = batch[start : start + _ROWS]
+            mask = possibly_relevant(
+                self, self.pairs.query[some], self.pairs.positive[some], documents
+            )
+            row, column = np.nonzero(mask)
+            places.append(np.stack([row + start, column]))
+        return Marked(np.concatenate(places, 1), len(batch), len(documents))
 
 
 def possibly_relevant(

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from nearfield.errors import InputError
 from nearfield.models.model import TextModel
+from nearfield.models.trainable import Trainable
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.run import RunFolder
 from nearfield.train.data.ahead import ahead
-from nearfield.train.data.training_data import Batch, Material
+from nearfield.train.data.batch import Batch, Material
 from nearfield.train.engine.checkpoint import (
     Checkpoint,
     Floats,
@@ -29,15 +30,14 @@ from nearfield.train.engine.checkpoint import (
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.engine.schedule import batches_from, measured_steps, total_steps
-from nearfield.train.engine.step import Trained, mini_tokens
-from nearfield.train.engine.trainer import Trainer, few_torch_threads
+from nearfield.train.engine.trainer import Trainer, few_torch_threads, mini_tokens
 from nearfield.train.engine.watcher import Watcher, learned_from, look
 from nearfield.train.recipe import Recipe
 from nearfield.types.progress import Progress
 
 
 def train(
-    model: Trained,
+    model: Trainable,
     data: Material,
     recipe: Recipe,
     *,
@@ -115,7 +115,7 @@ def lead(trainer: Trainer, *, made: int) -> None:
 
 
 @contextmanager
-def _released(model: Trained) -> Iterator[None]:
+def _released(model: Trainable) -> Iterator[None]:
     """Whatever ends the block, what ran the model's layers in training is let go of, with its
     memory.
     """
@@ -155,7 +155,7 @@ def follow(group: Group) -> None:
 
 
 def prepared_steps(
-    data: Material, recipe: Recipe, model: Trained, *, after: int, group: Group = ALONE
+    data: Material, recipe: Recipe, model: Trainable, *, after: int, group: Group = ALONE
 ) -> Generator[Batch]:
     """The steps after the first `after`, each prepared on another thread while the one before is at
     work.

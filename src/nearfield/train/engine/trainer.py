@@ -9,42 +9,41 @@ import torch
 
 from nearfield.kernels.library import runnable
 from nearfield.models.backbones.native_layers import NativeLayers, why_not
-from nearfield.models.backbones.static_backbone import StaticTable
 from nearfield.models.device_memory import device_memory
-from nearfield.models.heads.three import ThreeHeads
-from nearfield.models.model import QUERY_WEIGHTS
+from nearfield.models.trainable import Trainable
 from nearfield.runtimes.hardware import bfloat16_in_hardware
-from nearfield.train.data.training_data import Batch
+from nearfield.train.data.batch import Batch
+from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.train.engine.schedule import rate_at, sparsity_at
-from nearfield.train.engine.step import Trained, held_parts, training_step
+from nearfield.train.engine.step import held_parts, training_step
+from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import Recipe
 
-# times the rate: of a table that queries are looked up in, each weight of which few batches touch
-TABLE_RATE = 20.0
+# of the kernels, which keep to the cache themselves and share many among threads more evenly, and
+# of a GPU to fill it
+LARGE_TOKENS = 8192
 # of the kernels, by the processor's feature that multiplies bfloat16
 _LEVELS = {"avx512_bf16": "bf16", "amx_bf16": "amx"}
-# times the rate: of a layer from a token's state to its weight that begins with no weights (see
-# docs/log.md)
-EVEN_RATE = 10.0
 
 
 class Trainer:
-    """`model` with its optimiser, on the way through `steps` steps.
+    """`model` with its objective and its optimiser, on the way through `steps` steps.
 
     What a step does depends on its number, its batch, and the weights and the optimiser's state
     before it, and on nothing else.
     """
 
-    def __init__(self, model: Trained, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
+    def __init__(self, model: Trainable, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
+        self.objective = objective_of(recipe, usual=model.objective, contract=model.contract)
         self.trained = trainable(model, recipe)
         model.layers = native_layers(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
         groups: dict[float, list[torch.nn.Parameter]] = {}
-        own = own_rates(model)
+        rates = model.rates
         for name, weight in self.trained.items():
-            groups.setdefault(own.get(name, self.scale), []).append(weight)
+            groups.setdefault(rates.get(name, self.scale), []).append(weight)
         parts = [
             # AdamW multiplies it by the rate
             {"params": weights, "scale": scale, "weight_decay": schedule.weight_decay / scale}
@@ -64,7 +63,7 @@ class Trainer:
         """
         for part in self.optimiser.param_groups:
             part["lr"] = rate_at(number, self.steps, self.recipe) * part["scale"]
-        share = sparsity_at(number, self.steps, self.recipe)
+        objective = self.objective.at(sparsity_at(number, self.steps, self.recipe))
         with device_memory(
             "Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, "
             "or end what else runs on it."
@@ -72,9 +71,9 @@ class Trainer:
             loss = training_step(
                 self.model,
                 batch,
-                self.recipe,
+                objective,
                 list(self.trained.values()),
-                sparsity=share,
+                schedule=self.recipe.schedule,
                 group=self.group,
             )
             self.optimiser.step()
@@ -88,52 +87,46 @@ class Trainer:
     def twice(self, batch: Batch) -> int:
         """How many tokens of the batch this process embeds twice."""
         own = batch.parts[self.group.rank :: self.group.size]
-        return sum(len(part.ids) for part in own[held_parts(batch, self.recipe, self.group) :])
+        held = held_parts(batch, self.recipe.schedule.graph_tokens, self.group)
+        return sum(len(part.ids) for part in own[held:])
 
     def share(self) -> None:
         """Take over the weights and the optimiser's state of process 0."""
         self.group.share(list(self.trained.values()))
-        if self.group.size > 1 and self.group.agree(bool(self.optimiser.state)):
-            for weight in self.trained.values():
-                state = self.optimiser.state[weight]
-                if not state:
-                    count = torch.zeros((), device=weight.device)
-                    state |= {
-                        "step": count,
-                        "exp_avg": torch.zeros_like(weight),
-                        "exp_avg_sq": torch.zeros_like(weight),
-                    }
-                self.group.share([state[name] for name in ("step", "exp_avg", "exp_avg_sq")])
+        if self.group.size == 1 or not self.group.agree(bool(self.optimiser.state)):
+            return
+        for weight in self.trained.values():
+            state = self.optimiser.state[weight]
+            if not state:
+                state["step"] = torch.zeros((), device=weight.device)
+                state["exp_avg"] = torch.zeros_like(weight)
+                state["exp_avg_sq"] = torch.zeros_like(weight)
+            self.group.share([state[name] for name in ("step", "exp_avg", "exp_avg_sq")])
 
 
 @contextmanager
-def few_torch_threads(model: Trained) -> Iterator[None]:
+def few_torch_threads(model: Trainable) -> Iterator[None]:
     """torch on one thread in the block, where the kernels run the layers on all of them and the
     head is small.
 
     What is left to torch is then many short operations, each of which would wait for the slowest
     thread of its own: on a busy machine that is a thread without a core.
     """
-    threads, contract = torch.get_num_threads(), getattr(model, "contract", None)
-    small = contract is None or contract.kind == "dense"
+    threads = torch.get_num_threads()
     try:
-        if small and model.layers is not None:
+        if model.light and model.layers is not None:
             torch.set_num_threads(1)
         yield
     finally:
         torch.set_num_threads(threads)
 
 
-def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:
+def native_layers(model: Trainable, recipe: Recipe) -> NativeLayers | None:
     """What runs the backbone's layers in training, None for torch: where `recipe` asks for it,
     where the kernels cannot or have nothing to gain, and where not every weight of the layers is
     trained as it stands.
     """
-    if (
-        recipe.schedule.engine == "torch"
-        or model.adapters is not None
-        or isinstance(model.backbone, StaticTable)
-    ):
+    if recipe.schedule.engine == "torch" or not model.layered:
         return None
     best = runnable()[:1]
     # a processor that the kernels have no instructions of: torch's products are the faster ones
@@ -143,33 +136,34 @@ def native_layers(model: Trained, recipe: Recipe) -> NativeLayers | None:
     # nor of its bfloat16, or only of the slower one
     if model.precision == "bfloat16" and best != (_LEVELS.get(bfloat16_in_hardware()),):
         return None
-    if not model.packs or why_not(model.backbone) is not None:
+    if why_not(model.backbone) is not None:
         return None
     layers = NativeLayers(model.backbone, precision=model.precision)
     return layers if all(weight.requires_grad for weight in layers.weights) else None
 
 
-def rate_scale(model: Trained, recipe: Recipe) -> float:
+def mini_tokens(model: Trainable, recipe: Recipe) -> int:
+    """How many tokens of a step go through `model` at once, at most: on the kernels and on a GPU as
+    many as make equal parts of schedule.graph_tokens, so that what may be held of a step is held.
+    """
+    if model.layers is None and model.device.type != "cuda":
+        return MINI_TOKENS
+    most = recipe.schedule.graph_tokens
+    return most // -(-most // LARGE_TOKENS)
+
+
+def rate_scale(model: Trainable, recipe: Recipe) -> float:
     """What the recipe's rate is multiplied by: 1, and for a static model so much that the rate is
     `table_rate` of its vectors' root mean square. Adam's steps do not depend on the weights' size,
     which in these tables is anything from .01 to 10 and of no meaning.
     """
-    if not isinstance(model.backbone, StaticTable):
+    size = model.table_size()
+    if size is None:
         return 1.0
-    size = float(model.backbone.embeddings.detach().square().mean().sqrt())
     return recipe.schedule.table_rate * size / recipe.schedule.rate
 
 
-def own_rates(model: Trained) -> dict[str, float]:
-    """How many times the recipe's rate some weights learn at, by name."""
-    head = getattr(model, "head", None)
-    even = isinstance(head, ThreeHeads) and head.sparse.even
-    return {QUERY_WEIGHTS: TABLE_RATE} | (
-        {f"sparse.linear.{part}": EVEN_RATE for part in ("weight", "bias")} if even else {}
-    )
-
-
-def trainable(model: Trained, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
+def trainable(model: Trainable, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
     """The parameters that training changes, by name; all others get requires_grad = False."""
     if recipe.lora.rank and model.adapters is not None:
         own: dict[str, torch.nn.Parameter] = model.adapters.parameters()
@@ -180,15 +174,10 @@ def trainable(model: Trained, recipe: Recipe) -> dict[str, torch.nn.Parameter]:
         module for module in model.backbone.modules() if isinstance(module, torch.nn.Embedding)
     ]
     embeddings = {id(weight) for table in tables for weight in table.parameters()}
-    trained = {}
+    unused, trained = model.unused, {}
     for name, weight in model.parameters().items():
         frozen = recipe.schedule.freeze_embeddings and id(weight) in embeddings
-        unused = name.startswith("pooler.") or (
-            name == QUERY_WEIGHTS
-            and model.folder.queries is not None
-            and model.folder.queries.frozen
-        )
-        weight.requires_grad_(not (frozen or unused))
+        weight.requires_grad_(not frozen and name not in unused)
         if weight.requires_grad:
             trained[name] = weight
     return trained

@@ -24,6 +24,17 @@ EARLY, LATER = 10, 100  # steps between two looks at the vectors, up to step 50 
 SAME = 0.9998
 SAMPLE = 1024  # vectors whose spread is looked at
 FEWEST = 4  # vectors that say something about their spread
+_WHY = {
+    "a negative": "no step has a negative, as each document in it is judged relevant to its "
+    "queries, or is (nearly) the text of their positive. There is nothing to tell a positive from: "
+    "learned is from {learned_from}. Give pairs with different positives",
+    "a loss": "the loss is exactly 0, so that nothing is learned from {learned_from}: the model "
+    "tells each positive from all negatives already. Check that queries are not copies of their "
+    "positives, and give harder negatives",
+    "a gradient": "the gradient is exactly 0, so that no weight changes. Check that the recipe "
+    "leaves weights to train, and that the model gives different texts different vectors; learned "
+    "is from {learned_from}",
+}
 
 
 def learned_from(pairs: int, positives: int) -> str:
@@ -79,7 +90,7 @@ class Watcher:
 
     def __init__(self, steps: int, learned_from: str, *, may_fit: bool = False) -> None:
         self.steps, self.learned_from, self.may_fit = steps, learned_from, may_fit
-        self._without = {"a negative": 0, "a loss": 0, "a gradient": 0}
+        self._without = dict.fromkeys(_WHY, 0)
 
     def saw(self, step: int, *, loss: float, negatives: int, still: bool = False) -> None:
         """Step `step`, from 1: its loss, its pairs of a query and a document that is no positive,
@@ -101,23 +112,11 @@ class Watcher:
         }
         for what, lacking in lacks.items():
             self._without[what] = self._without[what] + 1 if lacking else 0
-        # which may round to 0 for a while; the others cannot come back
-        enough = {"a loss": PATIENCE}
-        found = next(
-            (
-                what
-                for what, count in self._without.items()
-                if count >= enough.get(what, min(PATIENCE, self.steps))
-            ),
-            None,
-        )
-        if found is not None:
-            why = {
-                "a negative": self._no_negative,
-                "a loss": self._no_loss,
-                "a gradient": self._no_gradient,
-            }[found]()
-            raise CollectionError(f"training stopped at step {step} of {self.steps}: {why}")
+            # a loss may round to 0 for a while; the others cannot come back
+            enough = PATIENCE if what == "a loss" else min(PATIENCE, self.steps)
+            if self._without[what] >= enough:
+                why = _WHY[what].format(learned_from=self.learned_from)
+                raise CollectionError(f"training stopped at step {step} of {self.steps}: {why}")
 
     def looks(self, step: int) -> bool:
         """Whether the vectors are to be looked at after this step: their spread costs a forward
@@ -137,29 +136,6 @@ class Watcher:
                 "nothing is found by it. Lower schedule.rate, check that the model's weights are "
                 f"whole, and look at {self.learned_from}"
             )
-
-    def _no_negative(self) -> str:
-        return (
-            "no step has a negative, as each document in it is judged relevant to its queries, or "
-            "is (nearly) the text of their positive. "
-            f"There is nothing to tell a positive from: learned is from {self.learned_from}. Give "
-            "pairs with different positives"
-        )
-
-    def _no_loss(self) -> str:
-        return (
-            f"the loss is exactly 0, so that nothing is learned from {self.learned_from}: the "
-            "model tells each positive from all negatives "
-            "already. Check that queries are not copies of their positives, and give harder "
-            "negatives"
-        )
-
-    def _no_gradient(self) -> str:
-        return (
-            "the gradient is exactly 0, so that no weight changes. Check that the recipe leaves "
-            "weights to train, and that the model "
-            f"gives different texts different vectors; learned is from {self.learned_from}"
-        )
 
 
 def all_one(vectors: Tensor) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from torch import Tensor
+
+from nearfield.train.objectives.examples import Examples
+from nearfield.train.objectives.objective import Objective
 
 
 def flops(weights: Tensor) -> Tensor:
@@ -14,3 +19,34 @@ def flops(weights: Tensor) -> Tensor:
     2004.05665), section 3; Formal et al. 2021 (arXiv 2107.05720).
     """
     return weights.abs().mean(0).square().sum()
+
+
+@dataclass(frozen=True)
+class TermCosts(Objective):
+    """`inner` + `share` times what the terms of the queries and of the documents cost, each text
+    counted once: `query` and `document` weigh their FLOPS.
+
+    Queries that are looked up keep the terms that they have, and cost nothing.
+    """
+
+    inner: Objective
+    query: float
+    document: float
+    share: float = 1.0
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inner.needs
+
+    def __call__(self, examples: Examples) -> Tensor:
+        value = self.inner(examples)
+        cost: Tensor | float = 0.0
+        if self.query and examples.distinct is not None:
+            cost = cost + self.query * flops(examples.distinct.vectors)
+        if self.document:
+            cost = cost + self.document * flops(examples.document.vectors)
+        return value + self.share * cost
+
+    def at(self, share: float) -> TermCosts:
+        """See Objective.at."""
+        return replace(self, share=share)

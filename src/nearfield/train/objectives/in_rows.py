@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from nearfield.train.objectives.matryoshka import Loss
+from nearfield.train.objectives.examples import Examples
+from nearfield.train.objectives.objective import Objective
 
 MOST_SCORES = 1 << 24  # 64 MB in float32, of which a backward pass holds a few
 
 
-def in_rows(loss_of: Callable[[slice], Loss], *, most: int = MOST_SCORES) -> Loss:
-    """A loss of (query, document, positive) that is the mean over queries of what `loss_of(rows)`
-    is the mean of over `rows`.
+@dataclass(frozen=True)
+class InRows(Objective):
+    """`inner`, a mean over rows, computed with at most `most` scores (queries x documents) held at
+    once, those of one query at least.
 
-    At most `most` scores (queries x documents) are held at once, those of one query at least: each
-    chunk of queries is a loss of its own, whose scores are computed again for the backward pass.
-    Where all fit, `loss_of` is called once and nothing is computed twice.
+    Each chunk of queries is a loss of its own, whose scores are computed again for the backward
+    pass. Where all fit, nothing is computed twice.
     """
 
-    def whole(query: Any, document: Any, positive: Tensor) -> Tensor:
-        count, size = len(query), max(1, most // len(document))
+    inner: Objective
+    most: int = MOST_SCORES
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inner.needs
+
+    def __call__(self, examples: Examples) -> Tensor:
+        count = len(examples)
+        size = max(1, self.most // max(1, len(examples.document)))
         if size >= count:
-            return loss_of(slice(0, count))(query, document, positive)
-        total = torch.zeros((), device=positive.device)
+            return self.inner(examples)
+        total: Tensor | float = 0.0
         for start in range(0, count, size):
             rows = slice(start, min(start + size, count))
+            chunk = examples.rows(rows)
             part = checkpoint(
-                loss_of(rows),
-                query[rows],
-                document,
-                positive[rows],
-                use_reentrant=False,
-                preserve_rng_state=False,
+                _of_copy, self.inner, chunk, use_reentrant=False, preserve_rng_state=False
             )
-            total = total + part * ((rows.stop - rows.start) / count)
+            total = total + part * (len(chunk) / count)
+        assert isinstance(total, Tensor)
         return total
 
-    return whole
+
+def _of_copy(inner: Objective, examples: Examples) -> Tensor:
+    """The loss of a copy, which holds no scores yet: computed again, they must not be those of the
+    first time.
+    """
+    return inner(replace(examples))

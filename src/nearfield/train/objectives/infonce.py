@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
 from nearfield.similarity.functions import similarity as similarity_named
+from nearfield.train.objectives.examples import Examples
+from nearfield.train.objectives.objective import Objective
 
 
 def infonce(
@@ -36,11 +40,27 @@ def infonce(
 def infonce_of_scores(
     scores: Tensor, positive: Tensor, *, temperature: float, ignore: Tensor | None = None
 ) -> Tensor:
-    """The same of `scores: (B, N)`, each query's similarity to each document, whatever kind they
-    are of. Returns a scalar.
+    """InfoNCE of `scores: (B, N)`, each query's similarity to each document, of any kind. Returns a
+    scalar.
     """
     scores = scores / temperature
     if ignore is not None:
         own = nn.functional.one_hot(positive, scores.shape[1]).bool()
         scores = scores.masked_fill(ignore & ~own, float("-inf"))
     return nn.functional.cross_entropy(scores, positive)
+
+
+@dataclass(frozen=True)
+class InfoNCE(Objective):
+    """InfoNCE of each row's positive against all documents of the batch that are not ignored."""
+
+    temperature: float = 0.05
+
+    needs = frozenset({"positive", "ignore"})
+
+    def __call__(self, examples: Examples) -> Tensor:
+        scores = examples.scores
+        ignore = examples.column("ignore").to(scores.device)
+        return infonce_of_scores(
+            scores, examples.column("positive"), temperature=self.temperature, ignore=ignore
+        )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from nearfield.errors import InputError
+from nearfield.train.objectives.examples import Examples
 from nearfield.train.objectives.infonce import infonce_of_scores
+from nearfield.train.objectives.objective import Objective
 
 SHARES = {"dense": 1.0, "sparse": 0.1, "multi-vector": 1.0}
 """What each head's loss counts for in BGE-M3: the sparse one little, because its weights begin as
@@ -57,3 +61,25 @@ def self_distillation(
         hard = hard + shares[head] * infonce(own)
         soft = soft - shares[head] * (teacher * log_shares).sum(-1).mean()
     return (hard / (len(scores) + 1) + soft / len(scores)) / 2
+
+
+@dataclass(frozen=True)
+class SelfDistillation(Objective):
+    """Each head of a model with several learns from the positives and from the fused scores."""
+
+    temperature: float = 0.05
+
+    needs = frozenset({"positive", "ignore"})
+
+    def __call__(self, examples: Examples) -> Tensor:
+        query = examples.query
+        if query.fusion is None:
+            raise InputError("self-distillation needs a model of several heads; this one has one")
+        positive = examples.column("positive")
+        return self_distillation(
+            query.scores_by_kind(examples.document),
+            positive,
+            temperature=self.temperature,
+            fusion=query.fusion,
+            ignore=examples.column("ignore").to(positive.device),
+        )

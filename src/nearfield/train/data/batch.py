@@ -1,0 +1,99 @@
+"""What one step of training is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from nearfield.batch.packed import Packed
+from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.objectives.examples import Column, Examples, Marked
+
+Positions = npt.NDArray[np.int64]
+
+
+class Batch(Protocol):
+    """What one step trains on: `parts` go through the model one by one, and what it makes of them
+    are the examples that a loss sees.
+    """
+
+    @property
+    def parts(self) -> Sequence[Packed]:
+        """The mini-batches."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all of them."""
+
+    @property
+    def negatives(self) -> int:
+        """How many pairs of a query and a document that is not relevant to it the loss sees."""
+
+    def __len__(self) -> int:
+        """How many training pairs they are made of."""
+
+    def examples(self, model: Any, outputs: Sequence[Any]) -> Examples:
+        """The examples, from what `model` made of each part."""
+
+
+class Material(Protocol):
+    """What a run learns from."""
+
+    @property
+    def pairs(self) -> TrainingPairs:
+        """All of its training pairs."""
+
+    def prepare(
+        self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
+    ) -> Batch:
+        """What a step of `model` on the pairs at `batch: (B,)` needs, in parts of up to `budget`
+        tokens (0: MINI_TOKENS), and where possible at least as many as there are processes.
+        """
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """A batch of B pairs with U different queries and N different documents, each text once.
+
+    `parts`: all texts in packed mini-batches; `place`: (U + N,) int64, the row of each text in the
+    parts' embeddings laid end to end, queries before documents; `query`: (B,) int64 in 0..U-1, each
+    row's query. `columns`: as `Examples` has them.
+    """
+
+    parts: Sequence[Packed]
+    place: Tensor
+    query: Tensor
+    columns: Mapping[str, Column]
+
+    def __len__(self) -> int:
+        return len(self.query)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all texts."""
+        return sum(len(part.ids) for part in self.parts)
+
+    @property
+    def negatives(self) -> int:
+        """See Batch.negatives; a query's own positive is among what is ignored."""
+        ignored = self.columns["ignore"]
+        assert isinstance(ignored, Marked)
+        return len(self) * ignored.width - int(ignored.places.shape[1])
+
+    def examples(self, model: Any, outputs: Sequence[Any]) -> Examples:
+        """See Batch.examples."""
+        place, query = self.place.to(model.device), self.query.to(model.device)
+        columns = {
+            name: column.to(model.device) if isinstance(column, Tensor) else column
+            for name, column in self.columns.items()
+        }
+        queries = int(self.query.max()) + 1
+        items = model.head.represented(outputs, self.parts, place)
+        asked, given = items[:queries], items[queries:]
+        distinct = None if model.queries else asked
+        return Examples(asked[query], given, columns, distinct)

@@ -1,0 +1,36 @@
+"""The texts of a step, cut into mini-batches that go through a model one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nearfield.batch.packed import Packed, packed_batches
+from nearfield.batch.tokens import Tokens
+from nearfield.types.contract import Contract
+
+# of one forward pass of torch on a processor: the states of a layer then stay in its cache (see
+# docs/log.md)
+MINI_TOKENS = 2048
+
+
+def mini_batches(
+    queries: Tokens, documents: Tokens, contract: Contract, *, processes: int = 1, budget: int = 0
+) -> list[Packed]:
+    """All texts, longest first, in mini-batches of up to `budget` tokens (0: `MINI_TOKENS`), at
+    least as many as there are processes where the texts allow. Documents are numbered after the
+    queries.
+
+    Queries and documents share mini-batches, unless the prompt of one is longer than the other's
+    and isn't pooled, or queries are looked up.
+    """
+    total = len(queries.ids) + len(documents.ids)
+    budget = max(1, min(budget or MINI_TOKENS, -(-total // processes)))
+    longest = max(int(part.lengths.max(initial=0)) for part in (queries, documents))
+    # as many mini-batches, but of about the same size
+    budget = min(budget, -(-total // max(1, -(-total // budget))) + longest)
+    alike = contract.include_prompt or queries.prompt_tokens == documents.prompt_tokens
+    if alike and queries.looked_up == documents.looked_up:
+        return packed_batches(queries.followed_by(documents), budget)
+    after = len(queries.lengths)
+    moved = [replace(part, items=part.items + after) for part in packed_batches(documents, budget)]
+    return [*packed_batches(queries, budget), *moved]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nearfield.models.heads.vector_map import VectorMap
+from nearfield.models.vector_map import VectorMap
 from nearfield.similarity.dense import Dense
 from tiny import tiny_model
 from tiny_data import tiny_collection

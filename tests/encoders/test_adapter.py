@@ -17,7 +17,7 @@ from nearfield.encoders.adapter import Adapter
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError
-from nearfield.models.heads.vector_map import MapConfig, VectorMap
+from nearfield.models.vector_map import MapConfig, VectorMap
 from tiny import tiny_model
 from tiny_data import tiny_collection
 

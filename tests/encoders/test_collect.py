@@ -17,7 +17,7 @@ from nearfield.batch.packed import Packed
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
 from nearfield.formats.model_folder import read_model_folder
-from nearfield.models.heads.head import Head
+from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.represented import Rows
 from nearfield.models.model import TextModel
 from nearfield.runtimes.torch_runtime import TorchRuntime
@@ -32,6 +32,10 @@ class EveryToken(Head[Tensor]):
     """The state of every token as it is."""
 
     kind: ClassVar[str] = "multi-vector"
+
+    @classmethod
+    def open(cls, given: Given) -> EveryToken:
+        return cls()
 
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
         return states

@@ -50,7 +50,7 @@ def attempt(asked: tuple[str, str]) -> None:
     elif how == MAP:
         import numpy as np
 
-        from nearfield.models.heads.vector_map import VectorMap
+        from nearfield.models.vector_map import VectorMap
 
         opened = VectorMap.open(Path(path) / "map")
         opened.apply_to(np.ones((2, opened.config.from_dim), np.float32))
@@ -222,7 +222,7 @@ def _lexical(path: Path) -> None:
 
 
 def _adapted(path: Path) -> None:
-    from nearfield.models.heads.vector_map import MapConfig, VectorMap
+    from nearfield.models.vector_map import MapConfig, VectorMap
     from nearfield.store.fingerprint import model_hash
     from tiny import tiny_model
 
@@ -234,7 +234,7 @@ def _adapted(path: Path) -> None:
 
 
 def _bridge(path: Path) -> None:
-    from nearfield.models.heads.vector_map import MapConfig, VectorMap
+    from nearfield.models.vector_map import MapConfig, VectorMap
 
     VectorMap(MapConfig("mlp", 8, 12, 4)).save(path / "map")
     (path / "bridge.json").write_text(json.dumps({"format": 1, "old": "a", "new": "b"}))

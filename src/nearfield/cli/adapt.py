@@ -64,7 +64,7 @@ def adapt(
     """
     from nearfield.data.kept_split import with_all_splits, with_enough_dev
     from nearfield.data.open import open_collection
-    from nearfield.models.heads.vector_map import MapConfig
+    from nearfield.models.vector_map import MapConfig
     from nearfield.store.atomic import check_replaceable
     from nearfield.train.runs.adapt import adapt as run
     from nearfield.train.runs.adapt import save_adaptation

@@ -19,7 +19,7 @@ from nearfield.types.contract import Contract
 from nearfield.types.role import QUERY, Role
 
 if TYPE_CHECKING:
-    from nearfield.models.heads.vector_map import VectorMap
+    from nearfield.models.vector_map import VectorMap
 
 FILE = "adapter.json"
 
@@ -71,7 +71,7 @@ def read_adapter(path: str | Path) -> tuple[Adapter, str, str]:
     Raises InputError where the folder is not whole, or where the adapter was trained on vectors
     from files and names no model.
     """
-    from nearfield.models.heads.vector_map import VectorMap  # with torch
+    from nearfield.models.vector_map import VectorMap  # with torch
 
     path = Path(path)
     about = read_fields(path / FILE)

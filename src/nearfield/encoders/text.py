@@ -26,6 +26,7 @@ from nearfield.encoders.encoder import E, Encoder
 from nearfield.errors import ContractError, InputError, TruncationWarning
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.formats.remote_code import described
+from nearfield.models.heads import HEADS
 from nearfield.models.tokeniser import tokeniser_of
 from nearfield.runtimes.choose import choose, open_runtime
 from nearfield.runtimes.proof import Proof
@@ -203,7 +204,7 @@ class TextEncoder(Encoder[E]):
         """See Encoder.read: the tokens of the item and of the role's prompt that have a vector."""
         tokens = self.tokenise([item], role)
         ids = tokens.ids[tokens.filled("counted")]
-        first = 1 if self.contract.kind == "several" else 0  # see models/heads/token_vectors.py
+        first = HEADS[self.folder.head_name].skips
         return [self.tokeniser.token_of(id_) for id_ in ids[first:].tolist()]
 
     def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:

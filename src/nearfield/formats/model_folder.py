@@ -21,9 +21,10 @@ from nearfield.formats.modules import Module, read_modules
 from nearfield.formats.remote_code import refuse_foreign_modules, remote_code
 from nearfield.formats.router import LookedUp, looked_up, routed
 from nearfield.formats.static_folder import STATIC, is_static, read_config, static_facts
+from nearfield.formats.token_heads import has_token_heads
 from nearfield.formats.transformer_settings import processor_arguments, read_settings
 from nearfield.store.fields import Fields, read_fields, read_optional
-from nearfield.types.contract import POOLINGS, SIMILARITIES, Contract, Terms
+from nearfield.types.contract import POOLINGS, SIMILARITIES, Contract, Terms, pools_terms
 from nearfield.types.role import Role
 
 _POOLING_NAMES = {
@@ -44,10 +45,6 @@ _LEGACY_POOLING = {
         ("lasttoken", "lasttoken"),
     )
 }
-TOKEN_HEADS = {"multi-vector": "colbert_linear.pt", "sparse": "sparse_linear.pt"}
-"""The files beside a dense model that make three heads of it, named as BGE-M3's: a linear layer
-each, as torch saves its weights.
-"""
 
 
 @dataclass(frozen=True)
@@ -56,12 +53,12 @@ class ModelFolder:
 
     `transformer` is the folder of the backbone's files, `projections` those of Dense modules in
     order. `lower_case` asks for lower-casing on top of what the tokeniser does. `head` holds what
-    the contract does not say of a head that is not dense: for a sparse one `activation`, relu or
-    log1p_relu. `static`: a vector a token, looked up; `drops_unknown`: a static model's mean leaves
-    out tokens that its vocabulary lacks. `late`: what of a text gets a vector, of a multi-vector
-    model. `adapters`: the folder of the LoRA adapter of each role that has one. `queries`: the
-    table that a sparse model's are looked up in. `code`: files of the folder's own code, which
-    loading it runs.
+    the contract does not say of a head that is not dense: its `name`, and for a sparse one
+    `activation`, relu or log1p_relu. `static`: a vector per token, looked up; `drops_unknown`: a
+    static model's mean leaves out tokens that its vocabulary lacks. `late`: what of a text gets a
+    vector, of a multi-vector model. `adapters`: the folder of the LoRA adapter of each role that
+    has one. `queries`: the table that a sparse model's are looked up in. `code`: files of the
+    folder's own code, which loading it runs.
     """
 
     path: Path
@@ -76,6 +73,11 @@ class ModelFolder:
     adapters: Mapping[Role, Path] = field(default_factory=dict)
     queries: LookedUp | None = None
     code: tuple[Path, ...] = ()
+
+    @property
+    def head_name(self) -> str:
+        """The head that the files describe, by its name in nearfield.models.heads."""
+        return self.head.get("name", "dense")
 
     @property
     def adapter_folders(self) -> list[Path]:
@@ -144,13 +146,18 @@ def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> M
         )
     config = read_fields(transformer / "config.json")
     stated = _stated(path)
-    sparse = bool(by_kind["SpladePooling"]) or (not modules and stated.get("kind") == "sparse")
+    sparse = bool(by_kind["SpladePooling"]) or (not modules and pools_terms(stated.get("kind")))
     limits = read_settings(transformer, "sparse" if sparse else "dense")
     facts: dict[str, Any] = {
         "name": stated.pop("name", path.name),
-        "kind": "sparse" if sparse else _one_or_several(path, stated),
+        "kind": "sparse" if sparse else Contract.kind,
     }
-    head = _splade(by_kind["SpladePooling"][0] if modules else None, stated) if sparse else {}
+    head: dict[str, Any] = {}
+    if sparse:
+        head = _splade(by_kind["SpladePooling"][0] if modules else None, stated)
+    elif has_token_heads(path, stated):
+        facts["kind"] = "several"
+        head = {"name": "three"}
     facts |= head.pop("facts", None) or _pooling(
         by_kind["Pooling"][0] if by_kind["Pooling"] else None, stated, config, path
     )
@@ -213,7 +220,14 @@ def _read_late(path: Path, *, trusted: bool) -> ModelFolder:
     lower_case = limits.flag("do_lower_case", False)
     code = remote_code(files.transformer, trusted=trusted)
     return ModelFolder(
-        path, contract, files.transformer, files.projections, lower_case, late=late, code=code
+        path,
+        contract,
+        files.transformer,
+        files.projections,
+        lower_case,
+        head={"name": "late-interaction"},
+        late=late,
+        code=code,
     )
 
 
@@ -423,20 +437,8 @@ def _splade(folder: Path | None, stated: Mapping[str, Any]) -> dict[str, Any]:
             facts.text("pooling_strategy", "max"),
             facts.text("activation_function", "relu"),
         )
-    return {"facts": {"pooling": pooling, "include_prompt": True}, "activation": activation}
-
-
-def _one_or_several(path: Path, stated: dict[str, Any]) -> str:
-    """Whether a dense model has the two other heads beside it; nearfield.json may ask for the dense
-    one of them alone.
-    """
-    found = [file for file in TOKEN_HEADS.values() if (path / file).exists()]
-    if len(found) == 1:
-        raise ModelError(
-            f"{path}: holds {found[0]} and not the other of "
-            f"{' and '.join(TOKEN_HEADS.values())}; wanted both or neither"
-        )
-    return "several" if found and stated.get("kind") != "dense" else "dense"
+    said = {"pooling": pooling, "include_prompt": True}
+    return {"name": "splade", "facts": said, "activation": activation}
 
 
 def max_tokens_of(

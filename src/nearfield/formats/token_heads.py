@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ModelError
 from nearfield.formats.torch_file import read_torch_file
+from nearfield.types.contract import Contract
 
 Array = npt.NDArray[np.float32]
+TOKEN_HEADS = {"multi-vector": "colbert_linear.pt", "sparse": "sparse_linear.pt"}
+"""The files beside a dense model that make three heads of it, named as BGE-M3's: a linear layer
+each, as torch saves its weights.
+"""
 
 
 def read_token_head(
@@ -47,3 +54,16 @@ def read_token_head(
             f"{file}: holds NaN or infinite values; the file is damaged or its training failed"
         )
     return weight, bias
+
+
+def has_token_heads(path: Path, stated: Mapping[str, Any]) -> bool:
+    """Whether a dense model has the two other heads beside it; nearfield.json may ask for the dense
+    one of them alone.
+    """
+    found = [file for file in TOKEN_HEADS.values() if (path / file).exists()]
+    if len(found) == 1:
+        raise ModelError(
+            f"{path}: holds {found[0]} and not the other of "
+            f"{' and '.join(TOKEN_HEADS.values())}; wanted both or neither"
+        )
+    return bool(found) and stated.get("kind") != Contract.kind

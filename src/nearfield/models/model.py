@@ -17,25 +17,19 @@ from torch import Tensor, nn
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.errors import ModelError
-from nearfield.formats.late_interaction import INLINE, LateInteraction
+from nearfield.formats.late_interaction import INLINE
 from nearfield.formats.lora_folder import read_lora
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.formats.router import read_term_weights
-from nearfield.models.backbones.backbone import Backbone, load_backbone
+from nearfield.models.backbones.backbone import load_backbone
 from nearfield.models.backbones.habits import rows_through
-from nearfield.models.backbones.language_heads import language_head
 from nearfield.models.backbones.states import packed_states, prepare
 from nearfield.models.backbones.static_backbone import static_backbone
-from nearfield.models.heads.dense import DenseHead
-from nearfield.models.heads.head import Head
-from nearfield.models.heads.late_interaction import LateInteractionHead
-from nearfield.models.heads.of_tokens import LATE_INPUTS
-from nearfield.models.heads.projection import Projection
-from nearfield.models.heads.splade import Splade
+from nearfield.models.heads import HEADS
+from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.term_table import TermTable
 from nearfield.models.lora.attached import Attached
 from nearfield.models.lora.low_rank import LowRank
-from nearfield.models.three_heads import open_three_heads
 from nearfield.models.trainable import Trainable
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
@@ -60,30 +54,22 @@ class TextModel(Trainable):
     ) -> None:
         self.precision = precision
         self.device = torch.device(device)
-        sparse = folder.contract.kind == "sparse"
+        head = HEADS[folder.head_name]
         inline = INLINE if folder.late is not None and folder.late.inline else ""
-        task, trusted = "fill-mask" if sparse else "", bool(folder.code)
         opened = (
             static_backbone(folder.transformer)
             if folder.static
             else load_backbone(
-                folder.transformer, task=task, also=inline, trust_remote_code=trusted
+                folder.transformer,
+                task=head.task,
+                also=inline,
+                trust_remote_code=bool(folder.code),
             )
         )
         self.folder = folder = folder.within(opened.habits.places)
         self.contract = folder.contract
         self.whole, self.backbone = opened.whole.to(self.device), opened.model
         self.fill, self.unread, self.habits = opened.fill, opened.unread, opened.habits
-        hidden = opened.habits.hidden
-        if (
-            hidden not in (None, self.contract.dim)
-            and self.contract.kind == "dense"
-            and not folder.projections
-        ):
-            raise ModelError(
-                f"{folder.path}: the states have {hidden} dimensions, and "
-                f"config.json says {self.contract.dim}"
-            )
         self.packs = folder.static or (not folder.code and prepare(self.backbone))
         if not self.packs:
             kind, together = self.backbone.config.model_type, self.habits.together
@@ -93,7 +79,9 @@ class TextModel(Trainable):
                 kind,
                 together,
             )
-        self.head: Head[Any] = open_head(folder, opened).to(self.device)
+        hidden = opened.habits.hidden or _size(self.backbone, "hidden_size")
+        given = Given(folder, hidden, _size(self.backbone, "vocab_size"), opened.whole)
+        self.head: Head[Any] = head.open(given).train(self.device)
         self.adapters = open_adapters(folder, self.whole)
         self.queries = open_term_table(folder, self.device)
         self._say_how_it_is_trained()
@@ -122,7 +110,9 @@ class TextModel(Trainable):
         named = dict(self.backbone.named_parameters())
         known = {id(weight) for weight in named.values()}  # a decoder may be the word embeddings
         named |= {
-            name: weight for name, weight in self.head.named_parameters() if id(weight) not in known
+            name: weight
+            for name, weight in self.head.parameters().items()
+            if id(weight) not in known
         }
         named |= {} if self.queries is None else {QUERY_WEIGHTS: self.queries.weight}
         return named if self.adapters is None else named | self.adapters.parameters()
@@ -139,7 +129,7 @@ class TextModel(Trainable):
         """
         if batch.looked_up and self.queries is not None:
             return self.queries(batch)
-        return self.head(self.states(batch, picked=self.head.picked(batch)), batch)
+        return self.head.forward(self.states(batch, picked=self.head.picked(batch)), batch)
 
     def represent(self, batch: Packed) -> Embeddings:
         """The embeddings of the sequences, in the batch's order, of the head's kind; no gradient is
@@ -193,6 +183,11 @@ class TextModel(Trainable):
         return nullcontext() if self.adapters is None else self.adapters.acting(numbers, lengths)
 
 
+def _size(backbone: Any, name: str) -> int:
+    """What the backbone's config says of this size; 0 for a static table, which has no config."""
+    return int(getattr(getattr(backbone, "config", None), name, None) or 0)
+
+
 def open_adapters(folder: ModelFolder, model: nn.Module) -> Attached | None:
     """The adapters that the folder has for its roles, beside `model`, or None for none. Raises
     ModelError where they do not fit it.
@@ -217,33 +212,3 @@ def open_term_table(folder: ModelFolder, device: torch.device) -> TermTable | No
         return None
     weights = torch.from_numpy(np.array(read_term_weights(folder.queries, folder.contract.dim)))
     return TermTable(weights, frozen=folder.queries.frozen).to(device)
-
-
-def open_head(folder: ModelFolder, opened: Backbone) -> Head[Any]:
-    """The head that the folder's modules describe. Raises ModelError where their weights do not
-    fit.
-    """
-    if folder.contract.kind == "sparse":
-        transform, decoder = language_head(opened.whole)
-        activation, kept = str(folder.head.get("activation", "relu")), folder.contract
-        how = {"pooling": kept.pooling, "activation": activation, "similarity": kept.similarity}
-        return Splade(transform, decoder, **how, max_terms=kept.max_terms)
-    if folder.late is not None:
-        return open_late_head(folder, folder.late)
-    if folder.contract.kind == "several":
-        return open_three_heads(
-            folder,
-            hidden=opened.model.config.hidden_size,
-            vocabulary=opened.model.config.vocab_size,
-        )
-    return DenseHead(folder.contract, [Projection.open(part) for part in folder.projections])
-
-
-def open_late_head(folder: ModelFolder, late: LateInteraction) -> LateInteractionHead:
-    """The head of a multi-vector folder; a Dense module that an old one says is of whole texts is
-    of tokens too.
-    """
-    projections = [Projection.open(part, inputs=LATE_INPUTS) for part in folder.projections]
-    if late.inline:
-        projections = [Projection.inline(folder.transformer, INLINE)]
-    return LateInteractionHead(folder.contract, projections, late)

@@ -95,7 +95,7 @@ class PairModel(Trainable):
         states = packed_states(
             self.backbone, batch, self.device, self.layers, None if self.layers is None else only
         )
-        segments = Segments.of(batch, device=self.device)
+        segments = Segments(batch)
         if self.tokens is None:
             return CLASSIFIERS[self.backbone.config.model_type](self.whole, states, segments)[:, 0]
         relevant, other = self.tokens

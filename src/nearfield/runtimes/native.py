@@ -19,7 +19,10 @@ from nearfield.formats.weights import Weights
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
 from nearfield.models.backbones.architectures import ARCHITECTURES, why_not_config, why_not_names
-from nearfield.models.heads.finish import Finish
+from nearfield.models.heads import HEADS
+from nearfield.models.heads.dense import DenseHead
+from nearfield.models.heads.head import Given
+from nearfield.models.heads.layer import Layer
 from nearfield.runtimes.hardware import cores
 from nearfield.runtimes.native_terms import NativeTerms, why_not_terms
 from nearfield.runtimes.packed_model import PackedModel
@@ -58,7 +61,9 @@ class NativeRuntime(Runtime):
         self.streams = cores()
         self._model = model
         self._contract, self._heads = contract, heads
-        self._finish = Finish(contract, projections) if heads is None else None
+        self._finish = (
+            None if heads else DenseHead(contract, [Layer.open(at) for at in projections])
+        )
         self._scratch: list[npt.NDArray[np.float32]] = []  # of calls that ended, for those to come
 
     @classmethod
@@ -99,9 +104,9 @@ class NativeRuntime(Runtime):
         lies past its positions.
         """
         assert self._finish is not None
-        return self._finish.of_pooled(
-            self._run(batch, 0 if self._contract.include_prompt else batch.prompt_tokens)[0]
-        )
+        skipped = 0 if self._contract.include_prompt else batch.prompt_tokens
+        vectors: npt.NDArray[np.float32] = self._finish.finish(self._run(batch, skipped)[0])
+        return vectors
 
     def represent(self, batch: Packed) -> Embeddings:
         """See Runtime.represent."""
@@ -151,14 +156,9 @@ def _state_heads(folder: ModelFolder, model: PackedModel, config: Mapping[str, A
     """
     if EMBEDDINGS[folder.contract.kind].has_terms:
         return NativeTerms(model, config, folder)
-    from nearfield.models.heads.of_tokens import (  # what few models have
-        late_interaction,
-        three_heads,
-    )
-
-    if folder.late is not None:
-        return late_interaction(folder, folder.late)
-    return three_heads(folder, hidden=model.layout.hidden, vocabulary=model.layout.vocabulary)
+    layout = model.layout
+    head = HEADS[folder.head_name].open(Given(folder, layout.hidden, layout.vocabulary))
+    return lambda states, batch: head.embeddings(head.forward(states, batch), batch)
 
 
 def why_not(folder: ModelFolder) -> str | None:

@@ -15,7 +15,8 @@ from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError, first_line
 from nearfield.extras import installed, require
 from nearfield.formats.model_folder import ModelFolder
-from nearfield.models.heads.finish import Finish
+from nearfield.models.heads.dense import DenseHead
+from nearfield.models.heads.head import Given
 from nearfield.runtimes.conversion import NO_TRANSFORMER, converted
 from nearfield.runtimes.hardware import cores, cpu_flags
 from nearfield.runtimes.padded_states import INPUTS, Shape
@@ -41,7 +42,7 @@ class ONNXRuntime(Runtime):
         """The graph in the conversion at `path`."""
         engine = require("onnxruntime", extra="onnx")
         self.precision, self.batch_tokens, self.streams = precision, BATCH_TOKENS, cores()
-        self._shape, self._finish = Shape.open(path), Finish(folder.contract, folder.projections)
+        self._shape, self._head = Shape.open(path), DenseHead.open(Given(folder))
         self.places = self._shape.places
         options = engine.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -85,7 +86,9 @@ class ONNXRuntime(Runtime):
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """See Runtime.embed."""
-        return self._finish(self._shape.states(batch, self._run), batch)
+        states = self._shape.states(batch, self._run)
+        vectors: npt.NDArray[np.float32] = self._head.forward(states, batch)
+        return vectors
 
     def _run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         states: npt.NDArray[Any] = self._graph.run(

@@ -18,7 +18,8 @@ from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError, first_line
 from nearfield.extras import installed, require
 from nearfield.formats.model_folder import ModelFolder
-from nearfield.models.heads.finish import Finish
+from nearfield.models.heads.dense import DenseHead
+from nearfield.models.heads.head import Given
 from nearfield.runtimes.conversion import NO_TRANSFORMER, converted
 from nearfield.runtimes.hardware import cores, cpu_flags
 from nearfield.runtimes.padded_states import INPUTS, Shape
@@ -51,9 +52,9 @@ class OpenVINORuntime(Runtime):
         """The graph in the conversion at `path`."""
         core = openvino().Core()
         self.precision, self.batch_tokens, self.streams = precision, BATCH_TOKENS, cores()
-        self._shape, self._finish, self._requests = (
+        self._shape, self._head, self._requests = (
             Shape.open(path),
-            Finish(folder.contract, folder.projections),
+            DenseHead.open(Given(folder)),
             threading.local(),
         )
         self.places = self._shape.places
@@ -110,7 +111,9 @@ class OpenVINORuntime(Runtime):
 
     def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
         """See Runtime.embed."""
-        return self._finish(self._shape.states(batch, self._run), batch)
+        states = self._shape.states(batch, self._run)
+        vectors: npt.NDArray[np.float32] = self._head.forward(states, batch)
+        return vectors
 
     def _run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         if not hasattr(self._requests, "own"):

@@ -19,6 +19,13 @@ KINDS = {
     "several": POOLINGS + UNPOOLED,
 }
 """The kinds of embeddings, of which nearfield.similarity has the classes, and their poolings."""
+
+
+def pools_terms(kind: object) -> bool:
+    """Whether embeddings of this kind are weights of terms, which are pooled otherwise."""
+    return kind in KINDS and KINDS[str(kind)] == TERM_POOLINGS
+
+
 # where none is stated; those that BGE-M3 was trained with
 FUSION = {"dense": 1.0, "sparse": 0.3, "multi-vector": 1.0}
 TASK = "{task}"

@@ -45,13 +45,14 @@ def test_equals_naive_loops(name: str, lengths: list[int], skip: int, seed: int)
     states = torch.randn(
         sum(lengths), HIDDEN, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-    pooled = POOLINGS[name](states, Segments.of(packed(lengths), skip=skip))
+    pooled = POOLINGS[name](states, Segments(packed(lengths), skip=skip))
     expected = (
         [naive(name, each.tolist(), skip) for each in states.split(lengths)] if lengths else []
     )
-    torch.testing.assert_close(
-        pooled, torch.tensor(expected, dtype=torch.float64).reshape(-1, HIDDEN)
-    )
+    wanted = torch.tensor(expected, dtype=torch.float64).reshape(-1, HIDDEN)
+    torch.testing.assert_close(pooled, wanted)
+    without_torch = POOLINGS[name](states.numpy(), Segments(packed(lengths), skip=skip))
+    np.testing.assert_allclose(without_torch, wanted.numpy(), rtol=1e-12, atol=1e-12)
 
 
 def test_gradients_of_the_greatest_do_not_depend_on_what_lay_in_memory(
@@ -59,7 +60,7 @@ def test_gradients_of_the_greatest_do_not_depend_on_what_lay_in_memory(
 ) -> None:
     """It may well be what lay there after the batch before: the same greatest values."""
     states = torch.randn(8, HIDDEN, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    segments = Segments.of(packed([5, 3]))
+    segments = Segments(packed([5, 3]))
     before = POOLINGS["max"](states, segments).detach()
     monkeypatch.setattr(torch.Tensor, "new_empty", lambda *_: before.clone())
     POOLINGS["max"](states, segments).sum().backward()
@@ -79,7 +80,7 @@ def test_gradients_are_right_and_finite_beside_a_sequence_with_nothing_to_pool(
         generator=torch.Generator().manual_seed(0),
         requires_grad=True,
     )
-    segments = Segments.of(packed([5, 2, 1, 0]), skip=skip)
+    segments = Segments(packed([5, 2, 1, 0]), skip=skip)
     assert torch.autograd.gradcheck(lambda given: POOLINGS[name](given, segments), states)
 
 

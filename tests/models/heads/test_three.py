@@ -54,7 +54,7 @@ def test_each_token_weighs_and_has_its_vector_by_itself(model: TextModel) -> Non
         )
         weights: dict[int, float] = {}
         for state, term in zip(own, ids, strict=True):
-            weight = max(0.0, float(head.sparse.linear(state).detach()))
+            weight = max(0.0, float(head.sparse.layer(state).detach()))
             if term not in (0, 1, 2, 3) and weight:
                 weights[term] = max(weights.get(term, 0.0), weight)
         assert dict(
@@ -66,7 +66,7 @@ def test_each_token_weighs_and_has_its_vector_by_itself(model: TextModel) -> Non
         ) == pytest.approx(weights)
         vectors = torch.stack(
             [
-                torch.nn.functional.normalize(head.multi_vector.linear(state), dim=-1)
+                torch.nn.functional.normalize(head.multi_vector.layer(state), dim=-1)
                 for state in own[1:]
             ]
         )
@@ -84,14 +84,14 @@ def test_a_loss_sees_the_scores_of_the_embeddings(model: TextModel, budget: int)
     whole = Fused.join([model.represent(part) for part in parts])[place.tolist()]  # type: ignore[misc]
     asked, given_ = whole[[1, 4, 1]], whole[2:]
     np.testing.assert_allclose(queries.scores(documents).detach(), asked.scores(given_), atol=1e-5)
-    for kind, own in queries.scores_by_kind(documents).items():
+    for kind, own in queries.scores_by_part(documents).items():
         np.testing.assert_allclose(
             own.detach(), asked.parts[kind].scores(given_.parts[kind]), atol=1e-5
         )
     short = items.truncate(16)
     assert len(short) == len(TEXTS)
     np.testing.assert_allclose(
-        short.kinds["dense"].scores(short.kinds["dense"]).detach(),
+        short.parts["dense"].scores(short.parts["dense"]).detach(),
         whole.parts["dense"].truncate(16).scores(whole.parts["dense"].truncate(16)),
         atol=1e-5,
     )

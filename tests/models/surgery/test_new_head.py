@@ -14,11 +14,11 @@ from adapters import peft_adapter
 from nasty import nasty_texts
 from nearfield.encoders.load import load_encoder
 from nearfield.errors import InputError, ModelError
-from nearfield.models.heads.splade_start import ACTIVE
 from nearfield.models.model import TextModel
-from nearfield.models.surgery import new_splade
-from nearfield.models.surgery.new_head import HEADS, HeadOptions, new_head
-from nearfield.models.surgery.new_splade import usable_terms
+from nearfield.models.surgery import start
+from nearfield.models.surgery.new_head import NEW_HEADS, HeadOptions, new_head
+from nearfield.models.surgery.start import usable_terms
+from nearfield.models.surgery.start_splade import ACTIVE
 from sparse_models import KINDS, assert_same_as_sentence_transformers, tell_apart
 from tiny import SPECIAL, WORDS, tiny_model
 
@@ -44,7 +44,7 @@ def test_a_new_splade_head_gives_what_sentence_transformers_gives(
 def test_on_a_real_backbone_too(
     tmp_path: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new_splade, "TOKENS", 512)
+    monkeypatch.setattr(start, "TOKENS", 512)
     new_head(minilm, "splade", to=tmp_path / "sparse")
     assert_same_as_sentence_transformers(tmp_path / "sparse", nasty_texts(20))
 
@@ -122,7 +122,7 @@ def test_what_cannot_have_a_head_says_why(tmp_path: Path) -> None:
         new_head(tmp_path / "sparse", "splade", to=tmp_path / "to")
     told = tiny_model(tmp_path / "told")
     peft_adapter(told / "query", told)
-    for head in HEADS:
+    for head in NEW_HEADS:
         with pytest.raises(
             ModelError,
             match=r"roles have adapters \(query\), and a new head is "

@@ -39,7 +39,7 @@ def test_more_dimensions_than_the_states_have_are_an_error(tmp_path: Path) -> No
     source = tiny_model(tmp_path / "dense")
     with pytest.raises(
         InputError,
-        match="33 dimensions a token are more than the 32 of the states of dense; ask for fewer",
+        match="a token's vector of 33 dimensions was asked for; wanted 1 to 32",
     ):
         new_head(source, "late-interaction", to=tmp_path / "late", options=HeadOptions(dim=33))
     assert not (tmp_path / "late").exists()

@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import expm
 
 from nearfield.errors import CollectionError, InputError
-from nearfield.models.heads.vector_map import KINDS, VectorMap
+from nearfield.models.vector_map import KINDS, VectorMap
 from nearfield.train.runs import adapter
 from nearfield.train.runs.adapter import AdapterData, AdapterRecipe, fit_adapter
 

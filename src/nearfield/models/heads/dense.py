@@ -1,62 +1,91 @@
-"""One vector a text: pooled, projected and normalised as the contract says."""
+"""One vector per text: pooled, projected and normalised as the contract says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
-from nearfield.models.heads.head import Head
-from nearfield.models.heads.of_tokens import dense_vectors
+from nearfield.errors import ModelError
+from nearfield.models.heads.arrays import normalised, to_numpy
+from nearfield.models.heads.head import Given, Head
+from nearfield.models.heads.layer import Layer
 from nearfield.models.heads.pooling import POOLINGS
-from nearfield.models.heads.projection import Projection
-from nearfield.models.heads.represented import Rows
 from nearfield.models.heads.segments import Segments
-from nearfield.similarity.dense import Dense
+from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.types.contract import Contract
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class DenseHead(Head[Tensor]):
+    from nearfield.models.heads.represented import Rows
+
+
+class DenseHead(Head[Any]):
     """(T, hidden) to (n, dim) float32; a sequence without a token to pool is pooled to zeros."""
 
     kind: ClassVar[str] = "dense"
     light: ClassVar[bool] = True
 
-    def __init__(self, contract: Contract, projections: Sequence[Projection] = ()) -> None:
-        super().__init__()
+    def __init__(self, contract: Contract, projections: Sequence[Layer] = ()) -> None:
         self.contract = contract
-        self.projections = nn.ModuleList(projections)
+        self.projections = list(projections)
 
-    def forward(self, states: Tensor, batch: Packed) -> Tensor:
-        """See Head.forward: (n, dim)."""
-        segments = Segments.of(batch, skip=self._skipped(batch), device=states.device)
-        vectors = POOLINGS[self.contract.pooling](states, segments)
+    @classmethod
+    def open(cls, given: Given) -> DenseHead:
+        folder = given.folder
+        projections = [Layer.open(part) for part in folder.projections]
+        if given.hidden not in (0, folder.contract.dim) and not projections:
+            raise ModelError(
+                f"{folder.path}: the states have {given.hidden} dimensions, and "
+                f"config.json says {folder.contract.dim}"
+            )
+        return cls(folder.contract, projections)
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        return {f"projections.{at}.": layer for at, layer in enumerate(self.projections)}
+
+    def save(self, stage: Path, projections: Sequence[Path]) -> None:
+        from nearfield.store.tensors import write_tensors
+
+        for folder, projection in zip(projections, self.projections, strict=True):
+            write_tensors(folder / "model.safetensors", projection.stored())
+
+    def forward(self, states: Any, batch: Packed) -> Any:
+        """(n, dim)."""
+        segments = Segments(batch, skip=self._skipped(batch))
+        return self.finish(POOLINGS[self.contract.pooling](states, segments))
+
+    def finish(self, pooled: Any) -> Any:
+        """(n, hidden), what was pooled of each sequence, to (n, dim)."""
+        vectors = pooled
         for projection in self.projections:
             vectors = projection(vectors)
-        return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
+        return normalised(vectors) if self.contract.normalise else vectors
 
     def picked(self, batch: Packed) -> npt.NDArray[np.int64] | None:
-        """See Head.picked."""
         last, skip = batch.lengths - 1, self._skipped(batch)
         return {"cls": np.where(last >= skip, skip, 0), "last": last}.get(self.contract.pooling)
 
     def _skipped(self, batch: Packed) -> int:
         return 0 if self.contract.include_prompt else batch.prompt_tokens
 
-    def embeddings(self, output: Tensor, batch: Packed) -> Dense:
-        """See Head.embeddings."""
-        return dense_vectors(output.cpu().numpy(), self.contract)
+    def embeddings(self, output: Any, batch: Packed) -> Dense:
+        vectors = checked_finite(to_numpy(output), self.contract.name)
+        return Dense.under(self.contract, vectors)
 
     def represented(
         self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
     ) -> Rows:
-        """See Head.represented."""
+        from torch import cat
+
+        from nearfield.models.heads.represented import Rows
+
         kept = self.contract
-        return Rows(
-            torch.cat(list(outputs))[place], kept.similarity, kept.layer_norm, kept.normalise
-        )
+        vectors = cat(list(outputs))[place]
+        return Rows(vectors, kept.similarity, kept.layer_norm, kept.normalise)

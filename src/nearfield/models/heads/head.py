@@ -4,41 +4,95 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Generic, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
-from nearfield.models.heads.represented import Represented
+from nearfield.formats.model_folder import ModelFolder
+from nearfield.models.heads.layer import Layer
 from nearfield.similarity.embeddings import Embeddings
 
-Output = Tensor | tuple[Tensor, ...]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nearfield.models.heads.represented import Represented
+
+Output = Any
+"""A tensor or an array, of a head of several parts a tuple of them."""
 Made = TypeVar("Made", bound=Output)
 
 
-class Head(nn.Module, ABC, Generic[Made]):
-    """Token states to one kind of representation; `kind` is that of the `Embeddings` it ends in,
-    `Made` what it makes on the way there. `weights`: what the score of each part of fused
-    embeddings counts for, None of any other kind.
+@dataclass(frozen=True)
+class Given:
+    """What a head is opened for: a folder, whose backbone gives states of `hidden` dimensions and
+    takes token ids below `vocabulary` (0 where they are not known); `whole` is transformers' model.
+    """
 
-    `objective` is the one that it is trained with where a recipe names none. `light`: it is little
-    work after a backbone.
+    folder: ModelFolder
+    hidden: int = 0
+    vocabulary: int = 0
+    whole: Any = None
+
+
+class Head(ABC, Generic[Made]):
+    """Token states to one kind of representation, in numpy and in torch alike.
+
+    `kind` is that of the `Embeddings` it ends in, `Made` what it makes on the way there. `task` is
+    what transformers' model is opened for. `weights`: what the score of each part of fused
+    embeddings counts for, None for any other kind. `skips`: how many tokens of a text, from its
+    first, get no vector. `objective` is the one that it is trained with where a recipe names none.
+    `light`: it is little work after a backbone.
     """
 
     kind: ClassVar[str]
+    task: ClassVar[str] = ""
     objective: ClassVar[str] = "infonce"
     light: ClassVar[bool] = False
+    skips: ClassVar[int] = 0
     weights: Mapping[str, float] | None = None
+
+    @classmethod
+    @abstractmethod
+    def open(cls, given: Given) -> Self:
+        """The head that a folder's files describe. Its weights are numpy arrays until `train` is
+        called. Raises ModelError where they do not fit.
+        """
 
     @property
     def rates(self) -> Mapping[str, float]:
         """How many times the recipe's rate some of its weights learn at, by name."""
         return {}
 
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """Its layers, by what stands before the names of their weights."""
+        return {}
+
+    def parameters(self) -> dict[str, Any]:
+        """Every weight by name, as `projections.0.linear.weight`."""
+        return {
+            prefix + name: weight
+            for prefix, layer in self.layers.items()
+            for name, weight in layer.weights.items()
+        }
+
+    def train(self, device: Any) -> Self:
+        """The same head with its weights as torch parameters on `device`."""
+        for layer in self.layers.values():
+            layer.train(device)
+        return self
+
+    def save(self, stage: Path, projections: Sequence[Path]) -> None:
+        """Write what is not among the backbone's weights: the Dense modules into their folders
+        `projections`, anything else into the model folder `stage`.
+        """
+
     @abstractmethod
-    def forward(self, states: Tensor, batch: Packed) -> Made:
+    def forward(self, states: Any, batch: Packed) -> Made:
         """What losses are computed of, differentiable, from `states: (T, hidden)`, those of the
         batch's tokens.
 
@@ -47,7 +101,7 @@ class Head(nn.Module, ABC, Generic[Made]):
         """
 
     def picked(self, batch: Packed) -> npt.NDArray[np.int64] | None:
-        """Of each sequence the place of the one token whose state `forward` looks at: (n,), or None
+        """The place in each sequence of the one token whose state `forward` looks at: (n,), or None
         where it looks at several.
         """
         return None
@@ -55,7 +109,7 @@ class Head(nn.Module, ABC, Generic[Made]):
     @abstractmethod
     def embeddings(self, output: Made, batch: Packed) -> Embeddings:
         """The `Embeddings` of the batch's n items, in its order, from what `forward` gave
-        for it.
+        for it. Raises ModelError for values that are not finite.
         """
 
     @abstractmethod

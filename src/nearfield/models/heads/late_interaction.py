@@ -1,25 +1,33 @@
-"""One vector a token, projected and normalised (ColBERT)."""
+"""One vector per token, projected and normalised (ColBERT)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.formats.late_interaction import LateInteraction
-from nearfield.models.heads.head import Head
-from nearfield.models.heads.of_tokens import counted_offsets, counted_vectors
-from nearfield.models.heads.projection import Projection
-from nearfield.models.heads.ragged import Ragged
+from nearfield.formats.late_interaction import INLINE, LateInteraction
+from nearfield.models.heads.arrays import beside, normalised, to_numpy
+from nearfield.models.heads.head import Given, Head
+from nearfield.models.heads.layer import Layer
+from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.multi_vector import MultiVector
+from nearfield.similarity.offsets import joined_offsets
 from nearfield.types.contract import Contract
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class LateInteractionHead(Head[Tensor]):
+    from nearfield.models.heads.ragged import Ragged
+
+# an old folder says of a Dense module over tokens that it is over whole texts
+_INPUTS = ("token_embeddings", "sentence_embedding")
+
+
+class LateInteractionHead(Head[Any]):
     """(T, hidden) to (K, dim) float32, the vectors of the K tokens that the batch counts, in
     their order.
 
@@ -30,39 +38,57 @@ class LateInteractionHead(Head[Tensor]):
     kind: ClassVar[str] = "multi-vector"
 
     def __init__(
-        self, contract: Contract, projections: Sequence[Projection], settings: LateInteraction
+        self, contract: Contract, projections: Sequence[Layer], settings: LateInteraction
     ) -> None:
-        super().__init__()
-        self.contract, self.settings = contract, settings
-        self.projections = nn.ModuleList(projections)
+        self.contract = contract
+        self.projections = list(projections)
+        self.settings = settings
 
-    def forward(self, states: Tensor, batch: Packed) -> Tensor:
-        """See Head.forward: (K, dim)."""
-        vectors = states
-        counted = batch.column("counted")
+    @classmethod
+    def open(cls, given: Given) -> LateInteractionHead:
+        folder = given.folder
+        assert folder.late is not None
+        if folder.late.inline:
+            projections = [Layer.inline(folder.transformer, INLINE)]
+        else:
+            projections = [Layer.open(part, inputs=_INPUTS) for part in folder.projections]
+        return cls(folder.contract, projections, folder.late)
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        return {f"projections.{at}.": layer for at, layer in enumerate(self.projections)}
+
+    def forward(self, states: Any, batch: Packed) -> Any:
+        """(K, dim)."""
+        vectors, counted = states, batch.column("counted")
         if counted is not None:
-            vectors = states[torch.from_numpy(np.flatnonzero(counted)).to(states.device)]
+            vectors = states[beside(np.flatnonzero(counted), states)]
         for projection in self.projections:
             vectors = projection(vectors)
-        return nn.functional.normalize(vectors, dim=-1) if self.contract.normalise else vectors
+        return normalised(vectors) if self.contract.normalise else vectors
 
-    def embeddings(self, output: Tensor, batch: Packed) -> MultiVector:
-        """See Head.embeddings. Raises ModelError for vectors that are not finite."""
-        return counted_vectors(
-            output.cpu().numpy(), batch, self.contract, average=self.settings.average
-        )
+    def embeddings(self, output: Any, batch: Packed) -> MultiVector:
+        vectors = checked_finite(to_numpy(output), self.contract.name)
+        tokens = Dense.under(self.contract, vectors)
+        return MultiVector(tokens, _offsets(batch), self.settings.average)
 
     def represented(
         self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
     ) -> Ragged:
-        """See Head.represented."""
-        counts = [count for part in parts for count in np.diff(counted_offsets(part))]
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        kept = self.contract
+        from torch import cat
+
+        from nearfield.models.heads.ragged import Ragged
+
         return Ragged(
-            torch.cat(list(outputs)),
-            offsets,
+            cat(list(outputs)),
+            joined_offsets([np.diff(_offsets(part)) for part in parts]),
             self.settings.average,
-            kept.normalise,
-            kept.similarity,
+            self.contract.normalise,
+            self.contract.similarity,
         )[place]
+
+
+def _offsets(batch: Packed) -> npt.NDArray[np.int64]:
+    """(n + 1,): where each sequence's tokens begin among those that get a vector."""
+    before = np.concatenate([[0], np.cumsum(batch.filled("counted"))])
+    return before.astype(np.int64)[batch.offsets]

@@ -45,9 +45,7 @@ class Ragged(Represented):
         )
 
     def scores(self, documents: Ragged) -> Tensor:
-        """See Represented.scores. Raises ContractError where vectors are compared by their
-        distance.
-        """
+        """Raises ContractError where vectors are compared by their distance."""
         if self.similarity not in ("cosine", "dot"):
             raise ContractError(
                 "multi-vectors are trained by cosine or dot similarity of their "
@@ -64,7 +62,6 @@ class Ragged(Represented):
         return scored / lengths[:, None]
 
     def truncate(self, dim: int) -> Ragged:
-        """See Represented.truncate: each token's vector is cut."""
-        return replace(
-            self, tokens=cut(self.tokens, dim, layer_norm=False, normalise=self.normalise)
-        )
+        """Each token's vector is cut."""
+        tokens = cut(self.tokens, dim, layer_norm=False, normalise=self.normalise)
+        return replace(self, tokens=tokens)

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from nearfield.similarity.functions import similarity as similarity_named
@@ -18,7 +19,7 @@ class Represented(ABC):
     """n items of one kind on their way through a loss; `Embeddings` is what becomes of them after
     it.
 
-    `fusion` weighs the scores of several kinds, where the items are represented in several.
+    `fusion`: what the score of each part of fused items counts for, None for any other kind.
     """
 
     fusion: Mapping[str, float] | None = None
@@ -47,7 +48,7 @@ class Represented(ABC):
 
 @dataclass(frozen=True)
 class Rows(Represented):
-    """One row an item, `vectors: (n, dim)`: a dense vector or the weights of all terms.
+    """One row per item, `vectors: (n, dim)`: a dense vector or the weights of all terms.
 
     `similarity` compares two; `layer_norm` and `normalise` are the contract's and say how a vector
     is cut.
@@ -65,16 +66,44 @@ class Rows(Represented):
         return replace(self, vectors=self.vectors[rows])
 
     def scores(self, documents: Rows) -> Tensor:
-        """See Represented.scores."""
         scored: Tensor = similarity_named(self.similarity)(self.vectors, documents.vectors)
         return scored
 
     def truncate(self, dim: int) -> Rows:
-        """See Represented.truncate, and Dense.truncate for how."""
-        return replace(
-            self,
-            vectors=cut(self.vectors, dim, layer_norm=self.layer_norm, normalise=self.normalise),
-        )
+        """As Dense.truncate cuts them."""
+        vectors = cut(self.vectors, dim, layer_norm=self.layer_norm, normalise=self.normalise)
+        return replace(self, vectors=vectors)
+
+
+@dataclass(frozen=True)
+class FusedItems(Represented):
+    """The same n items as each of `parts`, by name; `fusion` weighs their scores. The contract's
+    dimensions are those of the part `cut`.
+    """
+
+    parts: Mapping[str, Any]
+    fusion: Mapping[str, float] = field()  # and not the None of other kinds
+    cut: str
+
+    def __len__(self) -> int:
+        return len(next(iter(self.parts.values())))
+
+    def __getitem__(self, rows: slice | Tensor) -> FusedItems:
+        return replace(self, parts={name: items[rows] for name, items in self.parts.items()})
+
+    def scores_by_part(self, documents: FusedItems) -> dict[str, Tensor]:
+        """The scores (n, m) of each part alone."""
+        return {name: items.scores(documents.parts[name]) for name, items in self.parts.items()}
+
+    def scores(self, documents: FusedItems) -> Tensor:
+        """The fused score, as that of `Fused`."""
+        each = self.scores_by_part(documents)
+        weighed = [self.fusion.get(name, 0.0) * own for name, own in each.items()]
+        return torch.stack(weighed).sum(0)
+
+    def truncate(self, dim: int) -> FusedItems:
+        """The vectors of the part `cut` are cut, and the others stay whole."""
+        return replace(self, parts={**self.parts, self.cut: self.parts[self.cut].truncate(dim)})
 
 
 def cut(vectors: Tensor, dim: int, *, layer_norm: bool, normalise: bool) -> Tensor:

@@ -2,47 +2,105 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
+from nearfield.models.heads.arrays import beside, is_numpy
 
 
-@dataclass(frozen=True)
 class Segments:
-    """n sequences of T token states that lie end to end; K of the tokens count.
+    """n sequences of T token states that lie end to end; the first `skip` tokens of each do not
+    count, the K others do.
 
-    `first`, `last`: (n,) int64, each sequence's first and last token that counts (0 where none
-    does). `counts`: (n,) int64, how many count. `kept`: (K,) int64, the tokens that count, or None
-    where all do. `owner`: (K,) int64, the sequence of each. `place`: (K,) int64, its place in its
-    sequence, from 1, whatever counts.
+    `counts`: (n,) int64, how many of each sequence count. States are arrays or tensors.
     """
 
-    first: Tensor
-    last: Tensor
-    counts: Tensor
-    kept: Tensor | None
-    owner: Tensor
-    place: Tensor
+    def __init__(self, batch: Packed, *, skip: int = 0) -> None:
+        self.batch = batch
+        self.skip = skip
+        self.counts = np.maximum(batch.lengths - skip, 0)
 
-    @classmethod
-    def of(cls, batch: Packed, *, skip: int = 0, device: str | torch.device = "cpu") -> Segments:
-        """The segments of `batch` when the first `skip` tokens of each sequence do not count."""
-        lengths = batch.lengths
-        counts = np.maximum(lengths - skip, 0)
-        kept = np.flatnonzero(batch.positions >= skip) if skip else np.arange(len(batch.ids))
-        owner = np.repeat(np.arange(len(batch)), counts)
-        first = np.where(counts > 0, batch.offsets[:-1] + skip, 0)
-        last = np.where(counts > 0, batch.offsets[1:] - 1, 0)
-        parts = (first, last, counts, kept, owner, batch.positions[kept] + 1)
-        first_, last_, counts_, kept_, owner_, place = (
-            torch.from_numpy(part).to(device) for part in parts
-        )
-        return cls(first_, last_, counts_, kept_ if skip else None, owner_, place)
+    @cached_property
+    def kept(self) -> npt.NDArray[np.int64]:
+        """(K,) the tokens that count."""
+        return np.flatnonzero(self.batch.positions >= self.skip)
 
-    def counted(self, states: Tensor) -> Tensor:
+    @cached_property
+    def place(self) -> npt.NDArray[np.int64]:
+        """(K,) the place in its sequence, from 1, of each token that counts."""
+        return self.batch.positions[self.kept] + 1
+
+    @property
+    def owner(self) -> npt.NDArray[np.int64]:
+        """(K,) the sequence of each token that counts."""
+        return np.repeat(np.arange(len(self.batch)), self.counts)
+
+    def counted(self, states: Any) -> Any:
         """The states of the tokens that count: (T, hidden) to (K, hidden)."""
-        return states if self.kept is None else states[self.kept]
+        return states[beside(self.kept, states)] if self.skip else states
+
+    def first(self, states: Any) -> Any:
+        """(n, hidden): the state of each sequence's first token that counts, zeros for none."""
+        return self._picked(states, self.batch.offsets[:-1] + self.skip)
+
+    def last(self, states: Any) -> Any:
+        """(n, hidden): the state of each sequence's last token, zeros where none counts."""
+        return self._picked(states, self.batch.offsets[1:] - 1)
+
+    def _picked(self, states: Any, at: npt.NDArray[np.int64]) -> Any:
+        filled = self.counts > 0
+        if filled.all():
+            return states[beside(at, states)]
+        picked = _zeros(states, len(at), states.shape[1])
+        picked[beside(filled, states)] = states[beside(at[filled], states)]
+        return picked
+
+    def summed(self, values: Any) -> Any:
+        """Sums over each sequence: (K, any) to (n, any), zeros where none counts."""
+        total = _zeros(values, len(self.counts), values.shape[1])
+        if not is_numpy(values):
+            return total.index_add(0, beside(self.owner, values), values)
+        for rows, group in self._groups(values):
+            total[rows] = group.sum(1)
+        return total
+
+    def greatest(self, values: Any) -> Any:
+        """The greatest of each column over each sequence: (K, any) to (n, any), zeros where none
+        counts.
+        """
+        filled = np.flatnonzero(self.counts)
+        found = _zeros(values, len(self.counts), values.shape[1])
+        if is_numpy(values):
+            for rows, group in self._groups(values):
+                found[rows] = group.max(1)
+            return found
+        # the place among the sequences that have something to pool
+        owner = np.repeat(np.arange(len(filled)), self.counts[filled])
+        index = beside(owner, values)[:, None].expand_as(values)
+        # torch's way back counts what lies here among the greatest
+        least = values.new_full((len(filled), values.shape[1]), -float("inf"))
+        found[beside(filled, values)] = least.scatter_reduce(0, index, values, "amax")
+        return found
+
+    def _groups(self, values: Any) -> Any:
+        """The values of sequences of equal length, which lie next to each other, as (count, length,
+        any), with the rows that these sequences are.
+        """
+        ends = np.cumsum(self.counts)
+        changes = np.flatnonzero(np.diff(self.counts, prepend=-1, append=-1))
+        for start, end in zip(changes[:-1].tolist(), changes[1:].tolist(), strict=True):
+            length = int(self.counts[start])
+            if length:
+                first = int(ends[start]) - length
+                block = values[first : int(ends[end - 1])]
+                yield slice(start, end), block.reshape(end - start, length, -1)
+
+
+def _zeros(like: Any, rows: int, columns: int) -> Any:
+    if is_numpy(like):
+        return np.zeros((rows, columns), like.dtype)
+    return like.new_zeros(rows, columns)

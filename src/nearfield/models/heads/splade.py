@@ -13,7 +13,8 @@ from torch.utils.checkpoint import checkpoint
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError, nearest
-from nearfield.models.heads.head import Head
+from nearfield.models.backbones.language_heads import language_head
+from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.represented import Rows
 from nearfield.similarity.offsets import item_blocks
 from nearfield.similarity.sparse import Sparse
@@ -35,6 +36,7 @@ class Splade(Head[Tensor]):
     """
 
     kind: ClassVar[str] = "sparse"
+    task: ClassVar[str] = "fill-mask"
 
     def __init__(
         self,
@@ -46,7 +48,6 @@ class Splade(Head[Tensor]):
         similarity: str = "dot",
         max_terms: int | None = None,
     ) -> None:
-        super().__init__()
         for what, got, known in (
             ("pooling", pooling, POOLINGS),
             ("activation", activation, ACTIVATIONS),
@@ -56,18 +57,44 @@ class Splade(Head[Tensor]):
                     f"a SPLADE head has no {what} {got!r}; wanted "
                     f"{' or '.join(known)}.{nearest(got, known)}"
                 )
-        self.transform, self.decoder = transform, decoder
-        self.pooling, self.activation, self.similarity, self.max_terms = (
-            pooling,
-            activation,
-            similarity,
-            max_terms,
+        self.transform = transform
+        self.decoder = decoder
+        self.pooling = pooling
+        self.activation = activation
+        self.similarity = similarity
+        self.max_terms = max_terms
+
+    @classmethod
+    def open(cls, given: Given) -> Splade:
+        """The language-model head of `whole`. Raises ModelError for an architecture whose head is
+        not known.
+        """
+        transform, decoder = language_head(given.whole)
+        kept = given.folder.contract
+        return cls(
+            transform,
+            decoder,
+            pooling=kept.pooling,
+            activation=str(given.folder.head.get("activation", "relu")),
+            similarity=kept.similarity,
+            max_terms=kept.max_terms,
         )
 
+    def parameters(self) -> dict[str, nn.Parameter]:
+        parts = {"transform": self.transform, "decoder": self.decoder}
+        return {
+            f"{part}.{name}": weight
+            for part, module in parts.items()
+            for name, weight in module.named_parameters()
+        }
+
+    def train(self, device: Any) -> Splade:
+        self.transform.to(device)
+        self.decoder.to(device)
+        return self
+
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
-        """See Head.forward: (n, vocabulary), no weight below 0; a text without tokens has no
-        weights.
-        """
+        """(n, vocabulary), no weight below 0; a text without tokens has no weights."""
         hidden = self.transform(states)
         weight, bias = self.decoder.weight, self.decoder.bias
         bias = weight.new_zeros(len(weight)) if bias is None else bias
@@ -98,14 +125,13 @@ class Splade(Head[Tensor]):
         return torch.log1p(once) if self.activation == "log1p_relu" else once
 
     def embeddings(self, output: Tensor, batch: Packed) -> Sparse:
-        """See Head.embeddings."""
         found = Sparse.of(output.cpu().numpy(), similarity=self.similarity)
         return found if self.max_terms is None else found.truncate(self.max_terms)
 
     def represented(
         self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
     ) -> Rows:
-        """See Head.represented: the weights of all terms."""
+        """The weights of all terms."""
         return Rows(torch.cat(list(outputs))[place], self.similarity)
 
 

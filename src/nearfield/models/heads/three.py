@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nearfield.batch.packed import Packed
+from nearfield.formats.token_heads import TOKEN_HEADS
 from nearfield.models.heads.dense import DenseHead
-from nearfield.models.heads.head import Head
-from nearfield.models.heads.of_tokens import together
-from nearfield.models.heads.represented import Represented
+from nearfield.models.heads.head import Given, Head
+from nearfield.models.heads.layer import Layer
 from nearfield.models.heads.token_vectors import TokenVectors
 from nearfield.models.heads.token_weights import TokenWeights
 from nearfield.similarity.fused import Fused
+from nearfield.types.contract import FUSION
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nearfield.models.heads.represented import FusedItems
 
 
-@dataclass(frozen=True)
-class Together(Represented):
-    """The same n items in each of several kinds, by the kind; `fusion` weighs their scores."""
-
-    kinds: Mapping[str, Represented]
-    fusion: Mapping[str, float]
-
-    def __len__(self) -> int:
-        return len(next(iter(self.kinds.values())))
-
-    def __getitem__(self, rows: slice | Tensor) -> Together:
-        return replace(self, kinds={kind: items[rows] for kind, items in self.kinds.items()})
-
-    def scores_by_kind(self, documents: Together) -> dict[str, Tensor]:
-        """The scores (n, m) of each kind alone."""
-        return {kind: items.scores(documents.kinds[kind]) for kind, items in self.kinds.items()}
-
-    def scores(self, documents: Together) -> Tensor:
-        """See Represented.scores: the fused score, as that of `Fused`."""
-        weighed = [
-            self.fusion.get(kind, 0.0) * own for kind, own in self.scores_by_kind(documents).items()
-        ]
-        return torch.stack(weighed).sum(0)
-
-    def truncate(self, dim: int) -> Together:
-        """See Represented.truncate: the dense vectors are cut, and the others stay whole."""
-        return replace(
-            self,
-            kinds={
-                kind: items.truncate(dim) if kind == "dense" else items
-                for kind, items in self.kinds.items()
-            },
-        )
-
-
-class ThreeHeads(Head[tuple[Tensor, ...]]):
+class ThreeHeads(Head[tuple[Any, ...]]):
     """What `dense`, `sparse` and `multi_vector` make of the states, side by side; `weights` weigh
     their scores.
 
@@ -63,6 +31,7 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
 
     kind: ClassVar[str] = "several"
     objective: ClassVar[str] = "self-distillation"
+    skips: ClassVar[int] = TokenVectors.skips
     weights: Mapping[str, float]
 
     def __init__(
@@ -73,39 +42,63 @@ class ThreeHeads(Head[tuple[Tensor, ...]]):
         *,
         weights: Mapping[str, float],
     ) -> None:
-        super().__init__()
-        self.dense, self.sparse, self.multi_vector = dense, sparse, multi_vector
+        self.dense = dense
+        self.sparse = sparse
+        self.multi_vector = multi_vector
         self.weights = dict(weights)
 
+    @classmethod
+    def open(cls, given: Given) -> ThreeHeads:
+        """The dense head with the two that lie beside it. Terms are the backbone's token ids; those
+        of special tokens weigh nothing.
+        """
+        return cls(
+            DenseHead.open(given),
+            TokenWeights.open(given),
+            TokenVectors.open(given),
+            weights=given.folder.contract.fusion or FUSION,
+        )
+
     @property
-    def rates(self) -> dict[str, float]:
-        """See Head.rates."""
+    def heads(self) -> dict[str, Head[Any]]:
+        """The three, by the names that their weights go by."""
+        return {"dense": self.dense, "sparse": self.sparse, "multi_vector": self.multi_vector}
+
+    @property
+    def rates(self) -> Mapping[str, float]:
         return {f"sparse.{name}": rate for name, rate in self.sparse.rates.items()}
 
-    def forward(self, states: Tensor, batch: Packed) -> tuple[Tensor, ...]:
-        """See Head.forward: (n, dim), (T,) and (K, dims of a token), as the three give them."""
-        return (
-            self.dense(states, batch),
-            self.sparse(states, batch),
-            self.multi_vector(states, batch),
-        )
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        return {
+            f"{name}.{prefix}": layer
+            for name, head in self.heads.items()
+            for prefix, layer in head.layers.items()
+        }
 
-    def embeddings(self, output: tuple[Tensor, ...], batch: Packed) -> Fused:
-        """See Head.embeddings. Raises ModelError for vectors that are not finite."""
-        vectors, weights, tokens = output
-        made = (
-            self.dense.embeddings(vectors, batch),
-            self.sparse.embeddings(weights, batch),
-            self.multi_vector.embeddings(tokens, batch),
-        )
-        return together(*made, self.weights, name=self.dense.contract.name)
+    def save(self, stage: Path, projections: Sequence[Path]) -> None:
+        """The two layers beside the dense head's, as FlagEmbedding reads them."""
+        import torch
+
+        self.dense.save(stage, projections)
+        for head in (self.multi_vector, self.sparse):
+            weights = head.layer.stored().items()
+            named = {name.removeprefix("linear."): weight for name, weight in weights}
+            torch.save(named, stage / TOKEN_HEADS[head.kind])
+
+    def forward(self, states: Any, batch: Packed) -> tuple[Any, ...]:
+        """(n, dim), (T,) and (K, dims of a token), as the three give them."""
+        return tuple(head.forward(states, batch) for head in self.heads.values())
+
+    def embeddings(self, output: tuple[Any, ...], batch: Packed) -> Fused:
+        made = zip(self.heads.values(), output, strict=True)
+        return Fused({head.kind: head.embeddings(own, batch) for head, own in made}, self.weights)
 
     def represented(
         self, outputs: Sequence[tuple[Tensor, ...]], parts: Sequence[Packed], place: Tensor
-    ) -> Together:
-        """See Head.represented."""
-        heads: tuple[Head[Tensor], ...] = (self.dense, self.sparse, self.multi_vector)
-        made = zip(heads, zip(*outputs, strict=True), strict=True)
-        return Together(
-            {head.kind: head.represented(own, parts, place) for head, own in made}, self.weights
-        )
+    ) -> FusedItems:
+        from nearfield.models.heads.represented import FusedItems
+
+        made = zip(self.heads.values(), zip(*outputs, strict=True), strict=True)
+        items = {head.kind: head.represented(own, parts, place) for head, own in made}
+        return FusedItems(items, self.weights, cut=self.dense.kind)

@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.models.heads.head import Head
-from nearfield.models.heads.of_tokens import token_vectors
-from nearfield.models.heads.ragged import Ragged
+from nearfield.formats.token_heads import TOKEN_HEADS, read_token_head
+from nearfield.models.heads.arrays import normalised, to_numpy
+from nearfield.models.heads.head import Given, Head
+from nearfield.models.heads.layer import Layer
 from nearfield.models.heads.segments import Segments
+from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.offsets import joined_offsets
+from nearfield.types.contract import Contract
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nearfield.models.heads.ragged import Ragged
 
 
-class TokenVectors(Head[Tensor]):
-    """W h_t + b of unit length for each token but a sequence's first: (T, hidden) to (K, dim) for
-    the K others.
+class TokenVectors(Head[Any]):
+    """W h_t + b, of unit length if the contract normalises, for each token but a sequence's first:
+    (T, hidden) to (K, dim) for the K others.
 
     A score is the mean over the query's tokens. Chen et al. 2024 (arXiv 2402.03216, section 3.2,
     multi-vector retrieval).
     """
 
     kind: ClassVar[str] = "multi-vector"
+    skips: ClassVar[int] = 1
 
-    def __init__(self, linear: nn.Linear, *, normalise: bool = True) -> None:
-        super().__init__()
-        self.linear, self.normalise = linear, normalise
+    def __init__(self, contract: Contract, layer: Layer) -> None:
+        self.contract = contract
+        self.layer = layer
 
-    def forward(self, states: Tensor, batch: Packed) -> Tensor:
-        """See Head.forward: (K, dim)."""
-        vectors = Segments.of(batch, skip=1, device=states.device).counted(self.linear(states))
-        return nn.functional.normalize(vectors, dim=-1) if self.normalise else vectors
+    @classmethod
+    def open(cls, given: Given) -> TokenVectors:
+        folder = given.folder
+        layer = Layer.of(*read_token_head(folder.path / TOKEN_HEADS[cls.kind], given.hidden))
+        return cls(folder.contract, layer)
 
-    def embeddings(self, output: Tensor, batch: Packed) -> MultiVector:
-        """See Head.embeddings."""
-        return token_vectors(output.float().cpu().numpy(), batch, normalise=self.normalise)
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        return {"": self.layer}
+
+    def forward(self, states: Any, batch: Packed) -> Any:
+        """(K, dim)."""
+        vectors = Segments(batch, skip=self.skips).counted(self.layer(states))
+        return normalised(vectors) if self.contract.normalise else vectors
+
+    def embeddings(self, output: Any, batch: Packed) -> MultiVector:
+        vectors = checked_finite(to_numpy(output), self.contract.name)
+        tokens = Dense(
+            vectors, vectors.shape[1], similarity="dot", normalise=self.contract.normalise
+        )
+        return MultiVector(tokens, joined_offsets([self._counts(batch)]), average=True)
 
     def represented(
         self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
     ) -> Ragged:
-        """See Head.represented."""
-        offsets = joined_offsets([np.maximum(part.lengths - 1, 0) for part in parts])
-        return Ragged(torch.cat(list(outputs)), offsets, average=True, normalise=self.normalise)[
-            place
-        ]
+        from torch import cat
+
+        from nearfield.models.heads.ragged import Ragged
+
+        offsets = joined_offsets([self._counts(part) for part in parts])
+        tokens = cat(list(outputs))
+        return Ragged(tokens, offsets, average=True, normalise=self.contract.normalise)[place]
+
+    def _counts(self, batch: Packed) -> npt.NDArray[np.int64]:
+        return Segments(batch, skip=self.skips).counts

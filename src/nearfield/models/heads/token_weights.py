@@ -4,24 +4,30 @@ vocabulary's layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
-from nearfield.models.heads.head import Head
-from nearfield.models.heads.of_tokens import term_weights
-from nearfield.models.heads.represented import Rows
+from nearfield.batch.special_ids import special_ids
+from nearfield.formats.token_heads import TOKEN_HEADS, read_token_head
+from nearfield.models.heads.arrays import activated, beside, to_numpy
+from nearfield.models.heads.head import Given, Head
+from nearfield.models.heads.layer import Layer
+from nearfield.similarity.offsets import joined_offsets
 from nearfield.similarity.sparse import Sparse
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nearfield.models.heads.represented import Rows
 
 # times the rate: of a layer that begins with no weights (see docs/log.md)
 EVEN_RATE = 10.0
 
 
-class TokenWeights(Head[Tensor]):
+class TokenWeights(Head[Any]):
     """max(0, w h_t + b) for each token; a term weighs what its heaviest token does, and the terms
     `left_out` weigh nothing.
 
@@ -32,47 +38,65 @@ class TokenWeights(Head[Tensor]):
 
     kind: ClassVar[str] = "sparse"
 
-    def __init__(self, linear: nn.Linear, *, vocabulary: int, left_out: Sequence[int] = ()) -> None:
-        super().__init__()
-        self.linear = linear
-        self.even = not bool(linear.weight.detach().any())
-        self.vocabulary, self.left_out = vocabulary, tuple(left_out)
+    def __init__(self, layer: Layer, *, vocabulary: int, left_out: Sequence[int] = ()) -> None:
+        self.layer = layer
+        self.even = not np.asarray(layer.weights["linear.weight"]).any()
+        self.vocabulary = vocabulary
+        self.left_out = tuple(left_out)
+
+    @classmethod
+    def open(cls, given: Given) -> TokenWeights:
+        folder = given.folder
+        file = folder.path / TOKEN_HEADS[cls.kind]
+        layer = Layer.of(*read_token_head(file, given.hidden, outputs=1))
+        return cls(layer, vocabulary=given.vocabulary, left_out=special_ids(folder.transformer))
 
     @property
-    def rates(self) -> dict[str, float]:
-        """See Head.rates."""
-        if not self.even:
-            return {}
-        return {"linear.weight": EVEN_RATE, "linear.bias": EVEN_RATE}
+    def rates(self) -> Mapping[str, float]:
+        return dict.fromkeys(self.layer.weights, EVEN_RATE) if self.even else {}
 
-    def forward(self, states: Tensor, batch: Packed) -> Tensor:
-        """See Head.forward: (T,), a weight a token, of the special ones too."""
-        return torch.relu(self.linear(states)).squeeze(-1)
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        return {"": self.layer}
+
+    def forward(self, states: Any, batch: Packed) -> Any:
+        """(T,), a weight per token, of the special ones too."""
+        return activated(self.layer(states), "relu")[:, 0]
+
+    def embeddings(self, output: Any, batch: Packed) -> Sparse:
+        weights, n = to_numpy(output), len(batch)
+        kept = np.flatnonzero((weights > 0) & ~np.isin(batch.ids, self.left_out))
+        sequence = np.repeat(np.arange(n), batch.lengths)[kept]
+        place = sequence * self.vocabulary + batch.ids[kept]
+        order = np.argsort(place, kind="stable")
+        terms, first = np.unique(place[order], return_index=True)
+        heaviest = np.empty(0, np.float32)
+        if len(first):
+            heaviest = np.maximum.reduceat(weights[kept][order], first)
+        counts = np.bincount(terms // self.vocabulary, minlength=n)
+        return Sparse(
+            heaviest,
+            (terms % self.vocabulary).astype(np.int32),
+            joined_offsets([counts]),
+            self.vocabulary,
+        )
 
     def represented(
         self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
     ) -> Rows:
-        """See Head.represented: the weights of the terms that occur in these texts; no other one
-        has any.
-        """
-        weights, lengths = (
-            torch.cat(list(outputs)),
-            np.concatenate([part.lengths for part in parts]),
-        )
+        """The weights of the terms that occur in these texts; no other one has any."""
+        from torch import cat
+
+        from nearfield.models.heads.represented import Rows
+
+        weights = cat(list(outputs))
+        lengths = np.concatenate([part.lengths for part in parts])
         ids = np.concatenate([part.ids for part in parts])
         kept = np.flatnonzero(~np.isin(ids, self.left_out))
         terms, column = np.unique(ids[kept], return_inverse=True)
         row = np.repeat(np.arange(len(lengths)), lengths)[kept]
-        cell, token = (
-            torch.from_numpy(at).to(weights.device) for at in (row * len(terms) + column, kept)
-        )
-        heaviest = weights.new_zeros(len(lengths) * len(terms)).scatter_reduce(
-            0, cell, weights[token], "amax"
-        )
+        cell = beside(row * len(terms) + column, weights)
+        token = beside(kept, weights)
+        empty = weights.new_zeros(len(lengths) * len(terms))
+        heaviest = empty.scatter_reduce(0, cell, weights[token], "amax")
         return Rows(heaviest.view(len(lengths), len(terms))[place], "dot")
-
-    def embeddings(self, output: Tensor, batch: Packed) -> Sparse:
-        """See Head.embeddings."""
-        return term_weights(
-            output.float().cpu().numpy(), batch, vocabulary=self.vocabulary, left_out=self.left_out
-        )

@@ -16,14 +16,12 @@ from nearfield.formats.modules import read_modules
 from nearfield.formats.router import routed_folders
 from nearfield.formats.transformer_settings import settings_of
 from nearfield.models.backbones.backbone import quiet
-from nearfield.models.heads.dense import DenseHead
 from nearfield.models.heads.late_interaction import LateInteractionHead
-from nearfield.models.heads.three import ThreeHeads
 from nearfield.models.lora.attached import NONE
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save_late import write_late
+from nearfield.models.saving.save_sparse import write_sparse
 from nearfield.models.saving.save_static import save_static
-from nearfield.models.three_heads import save_token_heads
 from nearfield.similarity import EMBEDDINGS
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import read_optional
@@ -69,10 +67,7 @@ def save_encoder(
         }:
             copy_files(folder, stage / folder.relative_to(source.path))
         if not modules and EMBEDDINGS[contract.kind].has_terms:
-            # which imports this module's callers
-            from nearfield.models.surgery.new_splade import write_modules
-
-            write_modules(source, contract, stage)
+            write_sparse(source, contract, stage)
         else:
             if not modules:
                 _write_modules(model, stage)
@@ -110,15 +105,8 @@ def write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
 
 def _save_heads(model: TextModel, stage: Path) -> None:
     source = model.folder
-    dense = model.head.dense if isinstance(model.head, ThreeHeads) else model.head
-    if isinstance(dense, DenseHead):
-        for folder, projection in zip(source.projections, dense.projections, strict=True):
-            write_tensors(
-                stage / folder.relative_to(source.path) / "model.safetensors",
-                projection.state_dict(),
-            )
-    if isinstance(model.head, ThreeHeads):
-        save_token_heads(model.head, stage)
+    folders = [stage / folder.relative_to(source.path) for folder in source.projections]
+    model.head.save(stage, folders)
     if model.queries is not None and source.queries is not None:
         folder = stage / source.queries.folder.relative_to(source.path)
         # weights that it named in a file of their own are here now

@@ -11,7 +11,6 @@ from nearfield.formats.late_interaction import MEAN, LateInteraction
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.transformer_settings import settings_of
 from nearfield.models.heads.late_interaction import LateInteractionHead
-from nearfield.models.heads.projection import Projection
 from nearfield.store.atomic import write_json
 from nearfield.store.tensors import write_tensors
 from nearfield.types.contract import Contract
@@ -43,10 +42,7 @@ def write_late(
 
     The tokeniser's files are those of `source`.
     """
-    late, projections = (
-        head.settings,
-        [part for part in head.projections if isinstance(part, Projection)],
-    )
+    late, projections = head.settings, head.projections
     for file in source.transformer.glob("*"):
         if file.is_file() and file.name.startswith(_TOKENISER):
             shutil.copyfile(file, stage / file.name)
@@ -71,7 +67,7 @@ def write_late(
         (stage / folder).mkdir(exist_ok=True)
     for at, projection in enumerate(projections, 1):
         write_json(stage / folders[at] / "config.json", asdict(projection.config) | _TOKENS)
-        write_tensors(stage / folders[at] / "model.safetensors", projection.state_dict())
+        write_tensors(stage / folders[at] / "model.safetensors", projection.stored())
     skipped = {
         "skiplist_words": list(late.skipped),
         "skiplist_tasks": list(late.skipped_in),

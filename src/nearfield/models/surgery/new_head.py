@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.data.trained_on import keep_trained_on
-from nearfield.errors import InputError, ModelError, nearest
+from nearfield.errors import InputError, ModelError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.models.find import model_path
+from nearfield.registry import Registry
 from nearfield.similarity import EMBEDDINGS
 from nearfield.store.atomic import check_replaceable, staged_folder, write_json
 from nearfield.types.progress import Progress, silent
 
-HEADS = {
-    "late-interaction": "nearfield.models.surgery.new_late_interaction:write_late_interaction",
-    "splade": "nearfield.models.surgery.new_splade:write_splade",
-    "three": "nearfield.models.surgery.new_three:write_three",
-}
-"""Each is the place of a function that writes, into an empty folder, the model of another folder
-with that head: see `Writer`.
-"""
+DIM = 128  # of a token's vector: Khattab and Zaharia 2020, section 4
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,16 @@ class HeadOptions:
     inference_free: bool = False
     texts: Sequence[str] = ()
     max_terms: int | None = None
+
+    def token_dim(self, hidden: int) -> int:
+        """The dimensions of a token's vector, of states of `hidden`. Raises InputError for more."""
+        dim = min(DIM, hidden) if self.dim is None else self.dim
+        if not 0 < dim <= hidden:
+            raise InputError(
+                f"a token's vector of {dim} dimensions was asked for; wanted 1 to "
+                f"{hidden}, those of the backbone's states"
+            )
+        return dim
 
     def refuse(self, head: str, *keys: str) -> None:
         """Raise InputError where one of `keys` was asked for, which `head` cannot give."""
@@ -60,6 +63,14 @@ ALSO = {
 PLAIN = HeadOptions()
 Writer = Callable[[ModelFolder, Path, str, HeadOptions, Progress], None]
 """Takes the model, an empty folder, the new model's name and the options."""
+NEW_HEADS: Registry[Writer] = Registry(
+    "head",
+    {
+        "late-interaction": "nearfield.models.surgery.new_late_interaction:write_late_interaction",
+        "splade": "nearfield.models.surgery.new_splade:write_splade",
+        "three": "nearfield.models.surgery.new_three:write_three",
+    },
+)
 
 
 def new_head(
@@ -79,20 +90,17 @@ def new_head(
     was not made so; ModelError for a model whose backbone cannot have it, StorageError when writing
     fails.
     """
-    if head not in HEADS:
-        close = f" Did you mean {ALSO[head]!r}?" if head in ALSO else nearest(head, HEADS)
-        raise InputError(f"there is no head {head!r}; wanted {', '.join(HEADS)}.{close}")
+    if head in ALSO:
+        raise InputError(f"there is no head {head!r}. Did you mean {ALSO[head]!r}?")
+    write = NEW_HEADS[head]
     source = read_model_folder(model_path(model))
     if source.static or not EMBEDDINGS[source.contract.kind].one_vector:
         kind = "static" if source.static else source.contract.kind
         raise ModelError(
-            f"{source.path}: a new head is put on a dense model with a transformer, "
-            f"and this one is {kind}"
+            f"{source.path}: can only add a head to a dense transformer model; this one is {kind}"
         )
     source.refuse_adapters("a new head is trained without them")
     check_replaceable(to, marker=FILE, what="model with a new head")
-    module, function = HEADS[head].split(":")
-    write: Writer = getattr(importlib.import_module(module), function)
     with staged_folder(to) as stage:
         write(source, stage, name or f"{source.contract.name}-{head}", options, progress)
         keep_trained_on([source.path], stage)

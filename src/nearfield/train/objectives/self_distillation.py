@@ -77,7 +77,7 @@ class SelfDistillation(Objective):
             raise InputError("self-distillation needs a model of several heads; this one has one")
         positive = examples.column("positive")
         return self_distillation(
-            query.scores_by_kind(examples.document),
+            query.scores_by_part(examples.document),
             positive,
             temperature=self.temperature,
             fusion=query.fusion,

@@ -17,9 +17,9 @@ from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES, score_ranking
 from nearfield.evaluate.systems import DEPTH, System
 from nearfield.evaluate.trained import refuse_seen, trained_queries
-from nearfield.models.heads.vector_map import VectorMap
 from nearfield.index.index import exact_index
 from nearfield.search.queries import Queries
+from nearfield.models.vector_map import VectorMap
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.store.atomic import staged_folder, write_json

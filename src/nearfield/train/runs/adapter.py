@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nearfield.errors import CollectionError, InputError
-from nearfield.models.heads.vector_map import MapConfig, VectorMap
+from nearfield.models.vector_map import MapConfig, VectorMap
 from nearfield.train.objectives.infonce import infonce
 from nearfield.train.engine.watcher import SAMPLE, Watcher, learned_from, refuse_one
 from nearfield.types.progress import Progress, silent

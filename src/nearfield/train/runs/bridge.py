@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nearfield.errors import InputError
-from nearfield.models.heads.vector_map import MapConfig, VectorMap
+from nearfield.models.vector_map import MapConfig, VectorMap
 from nearfield.train.engine.watcher import Watcher, refuse_one
 from nearfield.types.progress import Progress, silent
 

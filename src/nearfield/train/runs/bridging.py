@@ -17,9 +17,9 @@ from nearfield.statistics.bootstrap import mean_interval
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import DEPTH, System
 from nearfield.evaluate.trained import refuse_seen, trained_queries
-from nearfield.models.heads.vector_map import VectorMap
 from nearfield.index.index import exact_index
 from nearfield.search.queries import Queries
+from nearfield.models.vector_map import VectorMap
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge

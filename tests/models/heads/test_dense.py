@@ -1,4 +1,4 @@
-"""What ends a model without torch is what ends it with torch."""
+"""A dense head gives the same vectors of numpy arrays and of torch tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from nasty import nasty_texts
 from nearfield.batch.packed import packed_batches
 from nearfield.formats.model_folder import read_model_folder
-from nearfield.models.heads.finish import Finish
+from nearfield.models.heads.dense import DenseHead
+from nearfield.models.heads.head import Given
 from nearfield.models.model import TextModel
 from nearfield.runtimes.proof import folder_tokeniser
 from tiny import tiny_model
@@ -28,12 +29,14 @@ def test_states_to_vectors(pooling: str, include_prompt: bool, tmp_path: Path) -
         }
     }
     folder = read_model_folder(tiny_model(tmp_path / "tiny", normalise=pooling != "max", **config))
-    model, finish = TextModel(folder), Finish(folder.contract, folder.projections)
+    model, head = TextModel(folder), DenseHead.open(Given(folder, hidden=32))
     tokens = folder_tokeniser(folder).tokenise(nasty_texts(50), "query: ")
     # nothing is left beside the prompt
     short = folder_tokeniser(folder).tokenise(["", "a"], "query: ", max_tokens=3)
     with torch.inference_mode():
         for batch in (*packed_batches(tokens, 300), *packed_batches(short, 300)):
             np.testing.assert_allclose(
-                finish(model.states(batch).numpy(), batch), model.embed(batch).numpy(), atol=2e-6
+                head.forward(model.states(batch).numpy(), batch),
+                model.embed(batch).numpy(),
+                atol=2e-6,
             )

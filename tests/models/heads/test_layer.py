@@ -13,8 +13,7 @@ from sentence_transformers.base.modules import Dense
 from torch import nn
 
 from nearfield.errors import InputError, ModelError, NearfieldError
-from nearfield.models.heads.layers import projections
-from nearfield.models.heads.projection import Projection
+from nearfield.models.heads.layer import Layer
 
 ACTIVATIONS = (nn.Identity(), nn.Tanh(), nn.ReLU(), nn.GELU(), nn.Sigmoid(), nn.SiLU())
 
@@ -30,8 +29,12 @@ def test_gives_sentence_transformers_vectors(
     peer.save(str(tmp_path))
     vectors = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     wanted = peer({"sentence_embedding": vectors})["sentence_embedding"]
-    torch.testing.assert_close(Projection.open(tmp_path)(vectors), wanted)
-    without_torch = projections([tmp_path])(vectors.numpy())
+    without_torch = Layer.open(tmp_path)(vectors.numpy())
+    layer = Layer.open(tmp_path)
+    layer.train("cpu")
+    torch.testing.assert_close(layer(vectors), wanted)
+    for name, weight in peer.state_dict().items():
+        torch.testing.assert_close(layer.stored()[name], weight)
     assert without_torch.dtype == np.float32
     np.testing.assert_allclose(without_torch, wanted.detach().numpy(), atol=1e-6)
 
@@ -42,11 +45,10 @@ def test_a_matrix_among_the_backbones_weights(file: str, tmp_path: Path) -> None
     save_file(weights, tmp_path / file) if file.endswith("safetensors") else torch.save(
         weights, tmp_path / file
     )
-    torch.testing.assert_close(
-        Projection.inline(tmp_path, "linear.weight").linear.weight.data, weights["linear.weight"]
-    )
+    found = Layer.inline(tmp_path, "linear.weight").weights["linear.weight"]
+    np.testing.assert_array_equal(found, weights["linear.weight"].numpy())
     with pytest.raises(ModelError, match="the weights lack other"):
-        Projection.inline(tmp_path, "other")
+        Layer.inline(tmp_path, "other")
 
 
 @pytest.mark.parametrize(
@@ -64,32 +66,28 @@ def test_a_config_that_is_none_is_refused(content: bytes, tmp_path: Path) -> Non
     Dense(6, 5).save(str(tmp_path))
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(NearfieldError, match=r"config\.json"):
-        projections([tmp_path])
+        Layer.open(tmp_path)
     (tmp_path / "config.json").write_text(
         '{"in_features": 6, "out_features": 5, "activation_function": ["x"]}'
     )
     with pytest.raises(InputError, match=r"activation_function is .*; wanted a text"):
-        projections([tmp_path])
+        Layer.open(tmp_path)
     (tmp_path / "config.json").unlink()
     with pytest.raises(InputError, match="does not exist"):
-        projections([tmp_path])
+        Layer.open(tmp_path)
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     Dense(6, 5).save(str(tmp_path))
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"out_features": 4}))
-    for opened in (Projection.open, lambda folder: projections([folder])):
-        with pytest.raises(ModelError, match="the weights do not fit its config"):
-            opened(tmp_path)
+    with pytest.raises(ModelError, match="the weights do not fit its config"):
+        Layer.open(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"no model\.safetensors and no pytorch_model\.bin"):
-        Projection.open(tmp_path)
+        Layer.open(tmp_path)
     torch.save(Dense(6, 4).state_dict(), tmp_path / "pytorch_model.bin")
-    assert (
-        projections([tmp_path])(np.ones((2, 6), np.float32)).shape
-        == Projection.open(tmp_path)(torch.ones(2, 6)).shape
-    )
+    assert Layer.open(tmp_path)(np.ones((2, 6), np.float32)).shape == (2, 4)
 
 
 @pytest.mark.parametrize(
@@ -109,4 +107,4 @@ def test_a_module_that_is_not_honoured_is_refused(
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(ModelError, match=f"{message}.* is not supported"):
-        Projection.open(tmp_path)
+        Layer.open(tmp_path)

@@ -9,7 +9,7 @@ import torch
 
 from nearfield.errors import InputError, ModelError
 from nearfield.models.heads import vector_map
-from nearfield.models.heads.vector_map import KINDS, MapConfig, VectorMap
+from nearfield.models.vector_map import KINDS, MapConfig, VectorMap
 
 
 def made(

@@ -1,0 +1,103 @@
+"""The layers that a folder puts between a backbone's states and the embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import ModelError
+from nearfield.formats.dense_module import ACTIVATIONS, IDENTITY, DenseModule, ProjectionConfig
+from nearfield.formats.weights import Weights
+from nearfield.models.heads.arrays import activated, is_numpy, linear
+from nearfield.store.foreign import foreign
+from nearfield.store.regular import open_regular
+
+
+class Layer:
+    """activation(W x + b), with the input added where the config says so: (n, in) to (n, out).
+
+    `weights`, by the names that sentence-transformers gives them (`linear.weight`, `linear.bias`,
+    `residual.weight`), are numpy arrays or, once `train` is called, torch parameters.
+    """
+
+    def __init__(self, config: ProjectionConfig, weights: dict[str, Any]) -> None:
+        self.config = config
+        self.weights = weights
+
+    def __call__(self, values: Any) -> Any:
+        """(n, in) to (n, out), of an array or a tensor, as the weights are."""
+        weights = self.weights
+        made = linear(values, weights["linear.weight"], weights.get("linear.bias"))
+        made = activated(made, ACTIVATIONS[self.config.activation_function])
+        if not self.config.use_residual:
+            return made
+        added = weights.get("residual.weight")
+        return made + (values if added is None else linear(values, added))
+
+    def train(self, device: Any) -> None:
+        """Make the weights torch parameters on `device`."""
+        import torch
+
+        for name, weight in self.weights.items():
+            if is_numpy(weight):
+                self.weights[name] = torch.nn.Parameter(torch.tensor(weight, device=device))
+
+    def stored(self) -> dict[str, Any]:
+        """The weights as torch tensors on the processor, for a file."""
+        import torch
+
+        tensors = {name: torch.as_tensor(weight) for name, weight in self.weights.items()}
+        return {name: weight.detach().cpu().clone() for name, weight in tensors.items()}
+
+    @classmethod
+    def of(cls, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32] | None) -> Layer:
+        """W x + b alone, of weight (out, in) and bias (out,)."""
+        config = ProjectionConfig(
+            weight.shape[1],
+            weight.shape[0],
+            bias=bias is not None,
+            activation_function=IDENTITY,
+        )
+        weights = {"linear.weight": np.ascontiguousarray(weight)}
+        if bias is not None:
+            weights["linear.bias"] = bias
+        return cls(config, weights)
+
+    @classmethod
+    def open(cls, folder: Path, *, inputs: Sequence[str] = ("sentence_embedding",)) -> Layer:
+        """The module in a `2_Dense`-like folder, which reads one of `inputs`. Raises ModelError as
+        `DenseModule.read` does.
+        """
+        module = DenseModule.read(folder, inputs=inputs)
+        return cls(module.config, dict(module.weights))
+
+    @classmethod
+    def inline(cls, folder: Path, name: str) -> Layer:
+        """Without bias and activation, by the matrix called `name` among the weights in `folder`.
+        Raises ModelError where it is missing.
+        """
+        weight = _one(folder, name)
+        if weight is None:
+            raise ModelError(f"{folder}: the weights lack {name}, by which each token is projected")
+        return cls.of(weight, None)
+
+
+def _one(folder: Path, name: str) -> npt.NDArray[np.float32] | None:
+    """The weight called `name` among a backbone's; None where it is missing. Raises ModelError
+    where there are no weights.
+    """
+    file = folder / "pytorch_model.bin"
+    if file.exists() and not any(folder.glob("model.safetensors*")):
+        import torch
+
+        open_regular(file).close()
+        with foreign(file, "the weights could not be read"):
+            # it may hold more than floating numbers
+            weights = torch.load(file, map_location="cpu", weights_only=True)
+            return weights[name].float().numpy() if name in weights else None
+    stored = Weights(folder)
+    return stored.float32(name) if name in stored else None

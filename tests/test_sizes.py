@@ -23,7 +23,6 @@ LARGER_FILES = {
     "nearfield.models.backbones.native_layers": 2_913,
     "nearfield.encoders.text": 2_612,
     "nearfield.report.plots": 3_083,
-    "nearfield.formats.model_folder": 3_525,
     "nearfield.train.runs.tune": 4_558,
 }
 LARGER_FUNCTIONS = 24

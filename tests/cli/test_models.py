@@ -93,7 +93,7 @@ def test_show_says_what_a_folder_is_that_states_no_contract(cli: Run, tmp_path: 
     assert "sparse" in cli("models", "show", tmp_path / "words").stdout
     for folder, said in (
         (adapter, "is a LoRA adapter, which is used as its base is; name that"),
-        (tmp_path / "other", "is no model folder: it has no config.json"),
+        (tmp_path / "other", "is not a model folder: it has no config.json"),
         (tmp_path / "vectors", "holds vectors by `nearfield encode` and no model"),
     ):
         shown = cli("models", "show", folder)

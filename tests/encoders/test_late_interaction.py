@@ -164,7 +164,7 @@ def test_what_cannot_be_honoured_is_an_error(tmp_path: Path) -> None:
     images = broken(
         tiny_late(tmp_path / "a"), "2_MultiVectorMask/config.json", {"keep_only_token_ids": [7]}
     )
-    with pytest.raises(ModelError, match="keep_only_token_ids is of models of images"):
+    with pytest.raises(ModelError, match="keep_only_token_ids is for models of images"):
         read_model_folder(images)
     pooled = tiny_late(tmp_path / "b")
     modules = json.loads((pooled / "modules.json").read_text())

@@ -412,7 +412,7 @@ def test_the_command_line_gives_exit_code_2(tiny: Path, cli: Callable[..., objec
     (tiny / "config.json").unlink()
     result = cli("similarity", "a", "b", "--model", str(tiny))
     assert result.exit_code == 2
-    assert "is no model folder" in result.stderr
+    assert "is not a model folder" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_joined_poolings_are_refused(folder: Path) -> None:
 def test_no_folder_and_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="there is no such folder"):
         read_model_folder(tmp_path / "none")
-    with pytest.raises(ModelError, match="is no model folder"):
+    with pytest.raises(ModelError, match="is not a model folder"):
         read_model_folder(tmp_path)
 
 

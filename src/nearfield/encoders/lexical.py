@@ -17,7 +17,9 @@ import numpy.typing as npt
 from nearfield.batch.words import Numbered, Words
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, ModelError, nearest
-from nearfield.formats.lexical_folder import FILE, FORMAT, is_lexical
+from nearfield.formats.other_folder import LEXICAL as FILE
+from nearfield.formats.other_folder import LEXICAL_FORMAT as FORMAT
+from nearfield.formats.other_folder import is_lexical
 from nearfield.formats.static_folder import UNLIMITED
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.atomic import staged_folder, write_json

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
-from nearfield.formats.lexical_folder import is_lexical
 from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.model_folder import read_model_folder
-from nearfield.formats.other_folder import refuse_other_folder
+from nearfield.formats.other_folder import is_lexical, refuse_other_folder
 from nearfield.models.find import model_path
 from nearfield.runtimes.proof import Proof
 from nearfield.store.fields import read_fields

@@ -10,6 +10,8 @@ from nearfield.store.fields import read_objects
 from nearfield.store.inside import inside
 
 FILE = "modules.json"
+_OLDER = {"MLMTransformer": "Transformer", "Asym": "Router"}
+"""Kinds of modules by their names in older folders."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Module:
 
     @property
     def kind(self) -> str:
-        """The last word of its type."""
-        return self.type.rsplit(".", 1)[-1]
+        """The last word of its type, as sentence-transformers calls it now."""
+        name = self.type.rsplit(".", 1)[-1]
+        return _OLDER.get(name, name)
 
 
 def read_modules(path: Path) -> list[Module]:

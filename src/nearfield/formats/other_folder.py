@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import is_reranker
 
+LEXICAL, LEXICAL_FORMAT = "lexical.json", 1
 _OTHERS = {
     "vectors.json": "holds vectors by `nearfield encode` and no model; name the model that made "
     "them, and this folder with --vectors",
-    "lexical.json": "is a bag of words, without the tokens and the weights that are needed here; "
+    LEXICAL: "is a bag of words, without the tokens and the weights that are needed here; "
     "name another model",
     "adapter.json": "is an adapter of query vectors, without the weights that are needed here; "
     "name the model that it belongs to",
@@ -39,3 +41,8 @@ def refuse_other_folder(path: Path) -> None:
             f"{path}: is a cross-encoder, which makes no embeddings; have it order "
             "results with --rerank"
         )
+
+
+def is_lexical(path: str | Path) -> bool:
+    """Whether the folder at `path` holds a bag of words."""
+    return os.path.isfile(os.path.join(path, LEXICAL))

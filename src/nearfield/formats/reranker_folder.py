@@ -12,10 +12,10 @@ from typing import Any
 
 from nearfield.errors import ModelError
 from nearfield.formats.honoured import LOGIT_SCORE, refuse_unhonoured
-from nearfield.formats.model_folder import default_prompt_name, max_tokens_of
 from nearfield.formats.modules import read_modules
 from nearfield.formats.remote_code import refuse_code, refuse_foreign_modules
-from nearfield.formats.transformer_settings import read_settings
+from nearfield.formats.stated import default_prompt_name
+from nearfield.formats.transformer_settings import max_tokens_of, read_settings
 from nearfield.store.fields import Fields, read_fields, read_optional
 
 ACTIVATIONS = ("identity", "sigmoid")
@@ -65,7 +65,7 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     transformer = modules[0].folder if modules else path
     if not (transformer / "config.json").exists():
         raise ModelError(
-            f"{path}: is no model folder: it has no config.json; wanted config.json, "
+            f"{path}: is not a model folder: it has no config.json; wanted config.json, "
             "tokenizer.json and model.safetensors"
         )
     refuse_foreign_modules(path)

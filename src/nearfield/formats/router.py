@@ -24,9 +24,8 @@ from nearfield.store.fields import read_fields, read_optional
 from nearfield.store.inside import inside
 
 ROUTER, CONFIG = "Router", "router_config.json"
-_ROUTERS = (ROUTER, "Asym")  # its name in older folders
 _TABLE = "SparseStaticEmbedding"
-_DOCUMENT = ("Transformer", "MLMTransformer"), ("SpladePooling",)
+_ROUTES = {"query": [_TABLE], "document": ["Transformer", "SpladePooling"]}
 _TYPES = {
     "query_0_SparseStaticEmbedding": "sparse_encoder.modules."
     "sparse_static_embedding.SparseStaticEmbedding",
@@ -67,11 +66,7 @@ def routed(path: Path, modules: list[Module]) -> list[Module]:
     if found is None:
         return modules
     kinds = {side: [module.kind for module in of] for side, of in found.sides.items()}
-    document = kinds.get("document", [])
-    whole = len(document) == 2 and all(
-        kind in known for kind, known in zip(document, _DOCUMENT, strict=True)
-    )
-    if kinds.get("query") != [_TABLE] or not whole or set(kinds) != {"query", "document"}:
+    if kinds != _ROUTES:
         got = "; ".join(f"{side}: {', '.join(names)}" for side, names in kinds.items())
         raise ModelError(
             f"{found.file}: routes are {got}; only query: {_TABLE} with document: "
@@ -152,7 +147,7 @@ def write_router(stage: Path) -> None:
 
 def _routes(path: Path, modules: list[Module]) -> _Routes | None:
     """What the config of the Router that `modules` consist of says, None where they are others."""
-    if len(modules) != 1 or modules[0].kind not in _ROUTERS:
+    if len(modules) != 1 or modules[0].kind != ROUTER:
         return None
     root = modules[0].folder
     file = next(

@@ -9,7 +9,7 @@ vectors.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, ModelError
+from nearfield.formats.layout import Files, Layout
+from nearfield.formats.model_folder import ModelFolder
+from nearfield.formats.stated import whole_contract
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields, read_optional
 from nearfield.store.mapped import Array, map_tensors
@@ -32,34 +35,64 @@ _ROWS = 65_536  # vectors looked at at a time
 _TABLES = ("embeddings", "embedding.weight")
 
 
-def is_static(config: Mapping[str, Any], modules: list[str]) -> bool:
-    """Whether a folder with this config.json and modules of these kinds is a static model's."""
-    return modules[:1] == [STATIC] or (not modules and config.get("model_type") == "model2vec")
-
-
-def static_facts(folder: Path, config: Fields, *, normalised: bool | None) -> dict[str, Any]:
-    """What the files in `folder` say of the contract, and whether tokens that the vocabulary lacks
-    are left out, as model2vec does.
-
-    `normalised` is what modules.json says, None where there is none. Raises ModelError where there
-    is no table of vectors, ContractError where two files contradict each other.
+class Static(Layout):
+    """Both libraries' folders: one StaticEmbedding, then Normalize where used, or model2vec's
+    config.json.
     """
-    stated = config.flag("normalize", None)
-    if normalised is not None and stated is not None and stated != normalised:
-        said = (
-            f"modules.json {'normalises' if normalised else 'does not normalise'} and "
-            f"config.json says normalize: {stated}"
+
+    def recognises(self, files: Files) -> bool:
+        """See Layout."""
+        if files.modules:
+            return files.kinds[0] == STATIC
+        return _config(files).get("model_type") == "model2vec"
+
+    def read(self, files: Files) -> ModelFolder:
+        """See Layout. Raises ModelError where there is no table of vectors, ContractError where two
+        files contradict each other.
+        """
+        kinds = files.kinds
+        wanted = f"{STATIC}, then Normalize where used"
+        files.refuse_modules(
+            (STATIC, "Normalize"), wanted, fit=kinds in ([], [STATIC], [STATIC, "Normalize"])
         )
-        raise ContractError(f"{folder}: {said}; correct the one that is wrong")
-    tensors = map_tensors(folder / "model.safetensors")
-    table, own = _table(folder, tensors), "embeddings" in tensors
-    if own:
-        limit = config.integer("max_length", None) if "max_length" in config else _MODEL2VEC_TOKENS
-    else:
-        limit = _truncation(folder / "tokenizer.json")
-    normalise = bool(stated if normalised is None else normalised)
-    facts = {"dim": table.shape[1], "max_tokens": limit or UNLIMITED, "normalise": normalise}
-    return facts | {"pooling": "mean", "include_prompt": True, "drops_unknown": own}
+        folder = files.modules[0].folder if files.modules else files.path
+        config = _config(files)
+        normalises = config.flag("normalize", None)
+        if files.modules:
+            said, normalises = normalises, len(kinds) > 1
+            if said not in (None, normalises):
+                raise ContractError(
+                    f"{folder}: modules.json {'normalises' if normalises else 'does not normalise'}"
+                    f" and config.json says normalize: {said}; correct the one that is wrong"
+                )
+        tensors = map_tensors(folder / "model.safetensors")
+        dim = _table(folder, tensors).shape[1]
+        drops_unknown = "embeddings" in tensors  # model2vec's name of them
+        if not drops_unknown:
+            limit = _truncation(folder / "tokenizer.json")
+        elif "max_length" in config:
+            limit = config.integer("max_length", None)
+        else:
+            limit = _MODEL2VEC_TOKENS
+        limit = limit or UNLIMITED
+        facts = {
+            "kind": "dense",
+            "dim": dim,
+            "pooling": "mean",
+            "include_prompt": True,
+            "normalise": bool(normalises),
+            "max_tokens": min(limit, files.stated.get("max_tokens", limit)),
+        }
+        contract = whole_contract(facts, files.stated, files.own, similarity="cosine")
+        return ModelFolder(files.path, "static", contract, folder, drops_unknown=drops_unknown)
+
+
+LAYOUT = Static()
+
+
+def _config(files: Files) -> Fields:
+    """config.json, or nothing: sentence-transformers' own static folders have none."""
+    return read_optional(files.path / "config.json")
 
 
 def _truncation(file: Path) -> int | None:
@@ -209,10 +242,3 @@ def write_word_tokeniser(
             file.write(f"{json.dumps(word, ensure_ascii=False)}: {number},\n")
             number += 1
         file.write(f"{json.dumps(unknown)}: {number}}}}}}}\n")
-
-
-def read_config(folder: Path) -> Fields:
-    """config.json, or nothing where there is none, as sentence-transformers' own static folders
-    have it.
-    """
-    return read_optional(folder / "config.json")

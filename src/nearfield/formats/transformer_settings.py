@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nearfield.errors import ModelError
+from nearfield.errors import ContractError, ModelError
 from nearfield.formats.honoured import ANY, refuse_unhonoured
-from nearfield.store.fields import Fields, read_fields
+from nearfield.store.fields import Fields, read_fields, read_optional
 
 _PREFIXES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 _ARGUMENTS = {
@@ -99,6 +99,12 @@ _OF_THE_KIND: dict[str, dict[str, Sequence[Any] | None]] = {
     "reranker": {"module_output_name": ("scores", "causal_logits")},
 }
 
+_LONGEST = 10**30  # tokens: what transformers writes where there is no limit is about so much
+_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")
+"""Positions start at pad_token_id + 1, MPNet's at 2: of architectures that open without torch. Of
+all others the opened model tells.
+"""
+
 
 def read_settings(transformer: Path, kind: str) -> Fields:
     """What the file states of the input of a transformer of this kind of model; nothing where there
@@ -130,6 +136,55 @@ def processor_arguments(transformer: Path) -> dict[str, Any]:
     be honoured, a path among it.
     """
     return _arguments(settings_of(transformer), "processor_kwargs", _OF_THE_TOKENISER)
+
+
+def max_tokens_of(
+    transformer: Path,
+    config: Fields,
+    limits: Fields,
+    stated: Mapping[str, Any],
+    *,
+    own: int | None = None,
+) -> int:
+    """The least of what the files say: sentence-transformers' own limit, the tokeniser's, the
+    number of positions.
+
+    `own`: a limit in place of sentence-transformers'.
+    """
+    tokenizer = read_optional(transformer / "tokenizer_config.json")
+    positions = config.integer("max_position_embeddings", None, low=-1, high=_LONGEST)
+    kind = config.get("model_type")
+    if positions and kind in _AFTER_PADDING:
+        padding = 1 if kind == "mpnet" else config.integer("pad_token_id", 1, low=-1)
+        positions -= 1 + padding
+    limit = (
+        processor_arguments(transformer).get("model_max_length")
+        or own
+        or limits.integer("max_seq_length", None, high=_LONGEST)
+    )
+    if limit is None:
+        limit = tokenizer.number("model_max_length", tokenizer.number("max_len", None))
+    says = [limit, positions, stated.get("max_tokens")]
+    known = [int(value) for value in says if value is not None and 0 < value < 1_000_000]
+    if not known:
+        state = '{"contract": {"max_tokens": 512}}'
+        raise ContractError(
+            f"{transformer}: nothing says how many tokens the model reads; state "
+            f"{state} in nearfield.json"
+        )
+    return min(known)
+
+
+def dim_of(projections: Sequence[Path], config: Fields) -> int:
+    """The dimensions of what the last of the Dense modules gives, else of the states."""
+    if projections:
+        return int(read_fields(projections[-1] / "config.json").integer("out_features", low=1))
+    for sizes in filter(None, (config.object("text_config", None), config)):
+        for name in ("hidden_size", "dim", "d_model", "n_embd", "emb_dim"):
+            found = sizes.integer(name, None)
+            if found:
+                return int(found)
+    raise ModelError(f"{config.path}: has no hidden_size; is this a text model?")
 
 
 def _arguments(

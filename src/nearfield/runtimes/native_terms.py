@@ -38,7 +38,7 @@ class NativeTerms:
         names = architecture.language
         assert names is not None
         self._model, self._contract = model, folder.contract
-        self._twice = folder.head.get("activation", "relu") == "log1p_relu"
+        self._twice = folder.activation == "log1p_relu"
         self._epsilon = layout.epsilon
         self._activation = ACTIVATIONS[names.activation or architecture.fact(config, "hidden_act")]
         width, terms = layout.embedded, folder.contract.dim

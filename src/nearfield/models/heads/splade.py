@@ -75,7 +75,7 @@ class Splade(Head[Tensor]):
             transform,
             decoder,
             pooling=kept.pooling,
-            activation=str(given.folder.head.get("activation", "relu")),
+            activation=given.folder.activation,
             similarity=kept.similarity,
             max_terms=kept.max_terms,
         )

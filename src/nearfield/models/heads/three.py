@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nearfield.batch.packed import Packed
-from nearfield.formats.token_heads import TOKEN_HEADS
+from nearfield.formats.pooled_folder import TOKEN_HEADS
 from nearfield.models.heads.dense import DenseHead
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.layer import Layer

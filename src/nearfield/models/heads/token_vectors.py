@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.formats.token_heads import TOKEN_HEADS, read_token_head
+from nearfield.formats.pooled_folder import TOKEN_HEADS, read_token_head
 from nearfield.models.heads.arrays import normalised, to_numpy
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.layer import Layer

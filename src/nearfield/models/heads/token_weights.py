@@ -11,7 +11,7 @@ import numpy as np
 
 from nearfield.batch.packed import Packed
 from nearfield.batch.special_ids import special_ids
-from nearfield.formats.token_heads import TOKEN_HEADS, read_token_head
+from nearfield.formats.pooled_folder import TOKEN_HEADS, read_token_head
 from nearfield.models.heads.arrays import activated, beside, to_numpy
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.layer import Layer

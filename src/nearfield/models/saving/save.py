@@ -11,8 +11,9 @@ from safetensors import SafetensorError
 
 from nearfield.data.trained_on import keep_trained_on
 from nearfield.errors import StorageError
-from nearfield.formats.model_folder import ModelFolder, contract_json, pooling_json
+from nearfield.formats.model_folder import ModelFolder, contract_json
 from nearfield.formats.modules import read_modules
+from nearfield.formats.pooled_folder import pooling_json
 from nearfield.formats.router import routed_folders
 from nearfield.formats.transformer_settings import settings_of
 from nearfield.models.backbones.backbone import quiet

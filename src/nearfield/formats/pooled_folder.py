@@ -1,0 +1,206 @@
+"""A transformer whose token states are pooled to one vector, as sentence-transformers writes it, or
+transformers alone; with the two other heads beside it where it makes three kinds, as BGE-M3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import ContractError, ModelError, nearest
+from nearfield.formats.honoured import POOLING, refuse_unhonoured
+from nearfield.formats.layout import Files, Layout
+from nearfield.formats.lora_folder import role_adapters
+from nearfield.formats.model_folder import ModelFolder
+from nearfield.formats.stated import whole_contract
+from nearfield.formats.torch_file import read_torch_file
+from nearfield.formats.transformer_settings import dim_of, max_tokens_of, read_settings
+from nearfield.store.fields import read_fields
+from nearfield.types.contract import POOLINGS, Contract
+
+_KINDS = ("Transformer", "Pooling", "Dense", "Normalize")
+_POOLING_NAMES = {
+    "cls": "cls",
+    "max": "max",
+    "mean": "mean",
+    "weightedmean": "weighted",
+    "lasttoken": "last",
+}
+_LEGACY_POOLING = {
+    f"pooling_mode_{long}": short
+    for long, short in (
+        ("cls_token", "cls"),
+        ("max_tokens", "max"),
+        ("mean_tokens", "mean"),
+        ("mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
+        ("weightedmean_tokens", "weightedmean"),
+        ("lasttoken", "lasttoken"),
+    )
+}
+TOKEN_HEADS = {"multi-vector": "colbert_linear.pt", "sparse": "sparse_linear.pt"}
+"""The files beside a dense model that make three heads of it, named as BGE-M3's: a linear layer
+each, as torch saves its weights.
+"""
+
+
+@dataclass(frozen=True)
+class Pooled(Layout):
+    """Modules: Transformer, Pooling, then Dense and Normalize where used; or none of them, and
+    nearfield.json states the pooling. `name` is the layout's, `kind` that of the embeddings.
+    """
+
+    name: str = "pooled"
+    kind: str = Contract.kind
+    head: str = "dense"
+
+    def recognises(self, files: Files) -> bool:
+        """See Layout: with one head alone whatever no other layout has recognised."""
+        return self is LAYOUT or _has_token_heads(files)
+
+    def read(self, files: Files) -> ModelFolder:
+        """See Layout."""
+        order = [_KINDS.index(kind) for kind in files.kinds if kind in _KINDS]
+        counts = [files.kinds.count(kind) for kind in _KINDS]
+        files.refuse_modules(
+            _KINDS,
+            f"{', '.join(_KINDS[:2])}, then Dense and Normalize where used; or Transformer and "
+            "SpladePooling",
+            fit=not files.modules
+            or (order == sorted(order) and counts[:2] == [1, 1] and counts[3] <= 1),
+        )
+        limits = read_settings(files.transformer, "dense")
+        projections = files.folders("Dense")
+        facts: dict[str, Any] = {
+            "kind": self.kind,
+            **_pooling(files),
+            "normalise": files.normalises(default=True),
+            "max_tokens": max_tokens_of(files.transformer, files.config, limits, files.stated),
+            "dim": dim_of(projections, files.config),
+        }
+        adapters = role_adapters(files.path)
+        contract = whole_contract(
+            facts, files.stated, files.own, similarity="cosine", roles=adapters
+        )
+        return ModelFolder(
+            files.path,
+            self.name,
+            contract,
+            files.transformer,
+            tuple(projections),
+            limits.flag("do_lower_case", False),
+            adapters=adapters,
+            code=files.code(),
+        )
+
+
+LAYOUT = Pooled()
+THREE = Pooled("three", kind="several", head="three")
+
+
+def _has_token_heads(files: Files) -> bool:
+    """Whether the two other heads lie beside the dense one; nearfield.json may ask for that
+    alone.
+    """
+    found = [file for file in TOKEN_HEADS.values() if (files.path / file).exists()]
+    if len(found) == 1:
+        raise ModelError(
+            f"{files.path}: holds {found[0]} and not the other of "
+            f"{' and '.join(TOKEN_HEADS.values())}; wanted both or neither"
+        )
+    return bool(found) and files.stated.get("kind") != Contract.kind
+
+
+def _pooling(files: Files) -> dict[str, Any]:
+    """Pooling and include_prompt, by the Pooling module or by nearfield.json."""
+    stated = files.stated
+    if files.modules:
+        return _module_pooling(files.folders("Pooling")[0])
+    if "pooling" not in stated:
+        sparse = ""
+        if any(name.endswith("ForMaskedLM") for name in files.config.texts("architectures", [])):
+            sparse = '; for a SPLADE model {"contract": {"kind": "sparse"}}'
+        raise ContractError(
+            f"{files.path}: nothing says how token states are pooled (no modules.json); state it "
+            f"in {files.path / 'nearfield.json'}: "
+            f'{{"contract": {{"pooling": "mean"}}}}, one of {", ".join(POOLINGS)}{sparse}'
+        )
+    if stated["pooling"] not in POOLINGS:
+        known = f"wanted one of {', '.join(POOLINGS)}.{nearest(stated['pooling'], POOLINGS)}"
+        raise ContractError(
+            f"{files.path / 'nearfield.json'}: pooling is {stated['pooling']!r}; {known}"
+        )
+    return {"pooling": stated["pooling"], "include_prompt": stated.get("include_prompt", True)}
+
+
+def _module_pooling(folder: Path) -> dict[str, Any]:
+    facts = read_fields(folder / "config.json")
+    refuse_unhonoured(facts, POOLING)
+    stated = facts.get("pooling_mode")
+    if stated is None:
+        modes = [name for key, name in _LEGACY_POOLING.items() if facts.flag(key, False)]
+        modes = modes or ["mean"]
+    elif isinstance(stated, list):
+        modes = facts.texts("pooling_mode")
+    else:
+        modes = [facts.text("pooling_mode")]
+    if len(modes) != 1 or modes[0] not in _POOLING_NAMES:
+        raise ModelError(
+            f"{folder / 'config.json'}: pooling {' + '.join(modes)} is not "
+            f"supported; wanted {', '.join(_POOLING_NAMES)}"
+        )
+    return {
+        "pooling": _POOLING_NAMES[modes[0]],
+        "include_prompt": facts.flag("include_prompt", True),
+    }
+
+
+def pooling_json(contract: Contract, hidden: int) -> dict[str, Any]:
+    """What the config.json of a sentence-transformers pooling over states of `hidden` dimensions
+    holds.
+    """
+    (name,) = (theirs for theirs, ours in _POOLING_NAMES.items() if ours == contract.pooling)
+    return {
+        "embedding_dimension": hidden,
+        "pooling_mode": name,
+        "include_prompt": contract.include_prompt,
+    }
+
+
+def read_token_head(
+    file: Path, hidden: int, *, outputs: int | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """Weight (out, hidden) and bias (out,) of the layer in `file`; no bias where it has none.
+
+    Raises ModelError where the file is damaged or its layer does not take states of `hidden`
+    dimensions, or gives another number of `outputs` than is asked for.
+    """
+    weights = read_torch_file(file)
+    weight, bias = weights.get("weight"), weights.get("bias")
+    if (
+        set(weights) - {"weight", "bias"}
+        or weight is None
+        or weight.ndim != 2
+        or (bias is not None and bias.shape != weight.shape[:1])
+    ):
+        shapes = {name: value.shape for name, value in weights.items()}
+        raise ModelError(
+            f"{file}: is no linear layer: it holds {shapes}; wanted a weight of two "
+            "dimensions and a bias of one"
+        )
+    if weight.shape[1] != hidden:
+        raise ModelError(
+            f"{file}: takes states of {weight.shape[1]} dimensions; the backbone's have {hidden}"
+        )
+    if outputs is not None and len(weight) != outputs:
+        raise ModelError(
+            f"{file}: gives {len(weight)} numbers a token; wanted {outputs}, its weight"
+        )
+    if not np.isfinite(weight).all() or (bias is not None and not np.isfinite(bias).all()):
+        raise ModelError(
+            f"{file}: holds NaN or infinite values; the file is damaged or its training failed"
+        )
+    return weight, bias

@@ -1,0 +1,145 @@
+"""The contract of a model folder: what its own files say, and nearfield.json beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import ContractError, ModelError, nearest
+from nearfield.formats.late_interaction import SCORES
+from nearfield.store.fields import Fields, read_optional
+from nearfield.types.contract import SIMILARITIES, Contract, Terms
+from nearfield.types.role import Role
+
+# in the order of sentence-transformers' encode_document
+_DOCUMENT_NAMES = ("document", "passage", "corpus")
+
+
+def read_stated(path: Path) -> dict[str, Any]:
+    """What nearfield.json states of the contract, or nothing."""
+    file = path / "nearfield.json"
+    stated = read_optional(file).object("contract", None)
+    if stated is None:
+        return {}
+    for key in stated:
+        if key not in _STATEABLE:
+            known = f"known: {', '.join(_STATEABLE)}.{nearest(key, _STATEABLE)}"
+            raise ContractError(f"{file}: contract has an unknown key {key!r}; {known}")
+    return {key: _STATEABLE[key](stated, key) for key, value in stated.items() if value is not None}
+
+
+def _terms(stated: Fields, key: str) -> Terms:
+    terms = stated.object(key)
+    price = terms.number("price_per_million_tokens", None, low=0)
+    return Terms(tuple(terms.texts("languages", [])), terms.text("licence", None), price)
+
+
+def _weights_of_kinds(stated: Fields, key: str) -> dict[str, float]:
+    weights = stated.object(key)
+    return {kind: weights.number(kind, low=0) for kind in weights}
+
+
+_STATEABLE: dict[str, Callable[[Fields, str], Any]] = {
+    "name": lambda stated, key: stated.text(key),
+    "dim": lambda stated, key: stated.integer(key, low=1),
+    "pooling": lambda stated, key: stated.text(key),
+    "include_prompt": lambda stated, key: stated.flag(key),
+    "normalise": lambda stated, key: stated.flag(key),
+    "similarity": lambda stated, key: stated.one_of(key, SIMILARITIES),
+    "prompts": lambda stated, key: stated.named_texts(key),
+    "templates": lambda stated, key: stated.named_texts(key),
+    "max_tokens": lambda stated, key: stated.integer(key, low=1),
+    "matryoshka_dims": lambda stated, key: tuple(stated.integers(key, low=1)),
+    "layer_norm": lambda stated, key: stated.flag(key),
+    "kind": lambda stated, key: stated.text(key),
+    "terms": _terms,
+    "fusion": _weights_of_kinds,
+    "max_terms": lambda stated, key: stated.integer(key, low=1),
+}
+"""What nearfield.json may state of the contract, and how each is read."""
+
+
+def whole_contract(
+    facts: dict[str, Any],
+    stated: Mapping[str, Any],
+    own: Fields,
+    *,
+    similarity: str,
+    prompts: Mapping[Role, str] | None = None,
+    roles: Iterable[Role] = (),
+) -> Contract:
+    """What the model's files say, `facts` and config_sentence_transformers.json (`own`), joined
+    with what nearfield.json has `stated` beside them.
+
+    `similarity` holds where neither names one; `prompts`, if any, instead of those of `own`;
+    `roles` are known even without a prompt. Raises ContractError where two of them contradict each
+    other.
+    """
+    path = own.path.parent
+    facts = {"name": path.name, "similarity": stated.get("similarity", similarity)} | facts
+    facts["prompts"] = dict(prompts or {})
+    if not prompts:
+        facts |= _similarity_and_prompts(own)
+    _refuse_contradictions(facts, stated, path)
+    # its own max_tokens are the least that any file says
+    joined = {**facts, **stated, "max_tokens": facts["max_tokens"]}
+    joined["prompts"] = dict.fromkeys(roles, "") | facts["prompts"] | stated.get("prompts", {})
+    return Contract(**joined)
+
+
+def _similarity_and_prompts(facts: Fields) -> dict[str, Any]:
+    """The prompts, and the similarity where one is named; a document's prompt may go by another
+    name, which stays a role too.
+    """
+    dim = facts.get("truncate_dim")
+    if dim is not None:
+        raise ModelError(
+            f"{facts.path}: truncate_dim is {dim}, which is not honoured here; "
+            f"remove it, and cut vectors with --dims {dim}"
+        )
+    name = facts.text("similarity_fn_name", None)
+    if name in SCORES:  # of two multi-vectors; how two tokens are compared is not named there
+        name = None
+    if name and name not in SIMILARITIES:
+        raise ModelError(
+            f"{facts.path}: similarity {name!r} is not supported; wanted {', '.join(SIMILARITIES)}"
+        )
+    default_prompt_name(facts)
+    prompts = facts.named_texts("prompts")
+    document = next((prompts[role] for role in _DOCUMENT_NAMES if role in prompts), None)
+    if document is not None:
+        prompts["document"] = document
+    return {"prompts": prompts, **({"similarity": name} if name else {})}
+
+
+def default_prompt_name(facts: Fields) -> str | None:
+    """The name of the prompt of texts without a role. Raises ModelError where no prompt is called
+    so.
+    """
+    name: str | None = facts.text("default_prompt_name", None)
+    known = dict.fromkeys(("query", "document", *facts.named_texts("prompts")))
+    if name is not None and name not in known:
+        raise ModelError(
+            str(facts.error("default_prompt_name", f"the name of a prompt: {', '.join(known)}"))
+        )
+    return name
+
+
+def _refuse_contradictions(facts: Mapping[str, Any], stated: Mapping[str, Any], path: Path) -> None:
+    for key in ("dim", "pooling", "include_prompt", "normalise", "similarity", "kind"):
+        if key in stated and stated[key] != facts[key]:
+            said = (
+                f"{key} is {stated[key]!r} in nearfield.json and {facts[key]!r} in the model's "
+                "own files"
+            )
+            raise ContractError(f"{path}: {said}; correct the one that is wrong")
+    own, given = facts["prompts"], stated.get("prompts", {})
+    differing = [role for role in own if role in given and own[role] != given[role]]
+    if differing:
+        role = differing[0]
+        said = (
+            f"role {role!r} has prompt {given[role]!r} in nearfield.json and {own[role]!r} in "
+            "the model's own files"
+        )
+        raise ContractError(f"{path}: {said}; correct the one that is wrong")

@@ -33,8 +33,8 @@ from tokenizers import Tokenizer
 
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.models.find import model_path
+from nearfield.models.tokeniser import tokeniser_of
 from nearfield.runtimes.hardware import bfloat16_in_hardware
-from nearfield.runtimes.proof import folder_tokeniser
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_json
 
@@ -97,7 +97,7 @@ def main() -> None:
             grown = {REFERENCE: children[REFERENCE]} | {
                 f"nearfield {precision}": child for precision, child in ours.items()
             }
-            tokeniser, rounds = folder_tokeniser(folder), min(arguments.rounds, 3)
+            tokeniser, rounds = tokeniser_of(folder), min(arguments.rounds, 3)
             result["growth"] = growth_of(
                 grown, texts["paragraphs"], tokeniser, rounds=rounds, work=Path(work)
             )
@@ -260,7 +260,7 @@ def _add_rates(
     """Tokens a second, and the share of the GEMM limit of the side's precision that the model's
     products alone come to.
     """
-    lengths = folder_tokeniser(folder).tokenise(texts, folder.contract.prompt(role)).lengths
+    lengths = tokeniser_of(folder).tokenise(texts, folder.contract.prompt(role)).lengths
     config = read_json(folder.transformer / "config.json")
     layers, hidden, inner = (
         config["num_hidden_layers"],

@@ -37,6 +37,7 @@ from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions, new_head
+from nearfield.runtimes.options import OpenOptions
 from nearfield.train.recipe import Recipe, default_recipe
 from three_heads import TITLES, judged, titles, trained
 
@@ -73,7 +74,7 @@ def train(
     and how.
     """
     model, stages = TextModel.open(folder / "new"), []
-    encoder = TextEncoder.open(folder / "new", runtime="torch", device="cpu")
+    encoder = TextEncoder.open(folder / "new", OpenOptions(runtime="torch", device="cpu"))
     schedule = {
         "batch": arguments.batch,
         "rate": arguments.rate,

@@ -46,6 +46,7 @@ from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions, new_head
+from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.search.bm25 import bm25
 from nearfield.similarity.fused import Fused
@@ -114,7 +115,7 @@ def quality(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """The trained model's figures on the test split, and what was trained."""
     collection, notes = with_all_splits(open_collection(arguments.on), seed=0)
     model, stages = TextModel.open(folder / "new"), []
-    encoder = TextEncoder.open(folder / "new", runtime="torch", device="cpu")
+    encoder = TextEncoder.open(folder / "new", OpenOptions(runtime="torch", device="cpu"))
     common = {
         "batch": arguments.batch,
         "rate": arguments.rate,

@@ -52,7 +52,7 @@ class Counting(Encoder):
     def identity(self) -> dict[str, str] | None:
         return {"files": self.files, "precision": "float32"}
 
-    def encode(self, items: Sequence[str], role: str, *, progress: Progress = silent) -> Any:
+    def encode_as(self, role: str, items: Sequence[str], *, progress: Progress = silent) -> Any:
         self.asked.append(list(items))
         prompt = self.contract.prompt(role)
         vectors = (

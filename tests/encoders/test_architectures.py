@@ -23,6 +23,7 @@ from nearfield.batch.packed import Packed
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError, TruncationWarning
 from nearfield.models.model import TextModel
+from nearfield.runtimes.options import OpenOptions
 from nearfield.types.role import QUERY
 from tiny import tiny_model
 from tokens import packed
@@ -178,7 +179,7 @@ def test_a_head_that_is_not_run_is_no_obstacle(tmp_path: Path) -> None:
         {"cls.predictions.bias": torch.zeros(9), "embeddings.position_ids": torch.arange(9)},
     )
     for runtime in ("native", "torch"):
-        assert TextEncoder.open(folder, runtime=runtime).encode(
+        assert TextEncoder.open(folder, OpenOptions(runtime=runtime)).encode(
             ["the cat"], QUERY
         ).vectors.shape == (1, 32)
 

@@ -20,6 +20,9 @@ from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.represented import Rows
 from nearfield.models.model import TextModel
+from nearfield.runtimes import RUNTIMES
+from nearfield.runtimes.choose import choose
+from nearfield.runtimes.options import ON_CPU, OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.multi_vector import MultiVector
@@ -78,21 +81,18 @@ def test_no_items_are_no_embeddings_of_the_kind(encoder: TextEncoder[MultiVector
 
 
 def test_a_runtime_that_does_not_make_the_kind_is_not_chosen(tmp_path: Path) -> None:
-    from nearfield.runtimes.choose import choose
-
     folder = read_model_folder(tiny_model(tmp_path / "tiny"))
-    folder = replace(folder, contract=replace(folder.contract, kind="sparse", pooling="max"))
-    assert choose(folder).runtime == "native"
+    contract = replace(folder.contract, kind="sparse", pooling="max")
+    folder = replace(folder, contract=contract, head={"name": "splade"})
+    assert choose(folder, ON_CPU)[0].runtime == "native"
     summed = replace(folder, contract=replace(folder.contract, pooling="sum"))
-    assert choose(summed).runtime == "torch"
-    from nearfield.runtimes import RUNTIMES
-
+    assert choose(summed, ON_CPU)[0].runtime == "torch"
     for name in set(RUNTIMES) - {"native", "torch", "lookup"}:
         with pytest.raises(
             ModelError,
             match=r"makes dense.* embeddings, and this model's are "
             r"sparse",
         ):
-            choose(folder, runtime=name)
+            choose(folder, OpenOptions(name, device="cpu"))
     with pytest.raises(ModelError, match="this model's queries are not looked up"):
-        choose(folder, runtime="lookup")
+        choose(folder, OpenOptions("lookup", device="cpu"))

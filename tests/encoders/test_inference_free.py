@@ -26,6 +26,7 @@ from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.model import QUERY_WEIGHTS, TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions, new_head
+from nearfield.runtimes.options import OpenOptions
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.trainer import Trainer
@@ -148,7 +149,7 @@ def test_queries_begin_with_how_rare_their_terms_are(ours: Path) -> None:
 
 def test_training_changes_the_table_where_a_query_has_the_term(theirs: Path) -> None:
     model = TextModel.open(theirs)
-    encoder = TextEncoder.open(theirs, runtime="torch")
+    encoder = TextEncoder.open(theirs, OpenOptions(runtime="torch"))
     queries, documents = (
         ["cat dog", "law court"],
         ["the cat and the dog", "the law of the court", "red green blue"],

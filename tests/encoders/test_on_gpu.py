@@ -90,10 +90,12 @@ def test_cross_encoders(tmp_path: Path, kind: str) -> None:
         if kind == "yes and no"
         else tiny_cross(tmp_path / "model", kind)
     )
-    plain = Reranker(folder, PairModel(folder)).score("read a file", TEXTS)
+    plain = Reranker(folder, TorchRuntime(PairModel(folder))).score("read a file", TEXTS)
     with pretended_gpu() as gpu:
         np.testing.assert_allclose(
-            Reranker(folder, PairModel(folder, device="cuda:0")).score("read a file", TEXTS),
+            Reranker(folder, TorchRuntime(PairModel(folder, device="cuda:0"))).score(
+                "read a file", TEXTS
+            ),
             plain,
             atol=1e-4,
         )

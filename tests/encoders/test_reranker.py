@@ -14,7 +14,6 @@ from tokenizers import processors
 from transformers import AutoTokenizer
 
 from nasty import nasty_texts
-from nearfield.encoders.native_pairs import HEADS, why_not
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.formats.reranker_folder import is_reranker, read_reranker_folder
@@ -23,6 +22,10 @@ from nearfield.models.backbones.classifiers import CLASSIFIERS, PADDED
 from nearfield.models.model import TextModel
 from nearfield.models.pair_model import PairModel
 from nearfield.models.saving.save_reranker import new_reranker, save_reranker
+from nearfield.runtimes.native import NativeRuntime
+from nearfield.runtimes.native_pairs import LAYERS
+from nearfield.runtimes.options import OpenOptions
+from nearfield.runtimes.torch_runtime import TorchRuntime
 from tiny import tiny_model
 from tiny_cross import TEMPLATE, pair_tokenizer, tiny_cross, tiny_decoder
 
@@ -41,12 +44,15 @@ def assert_same_as_sentence_transformers(
         pairs = [pair for pair in pairs if "".join(pair).strip()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        peer, ours = CrossEncoder(str(folder), device="cpu"), Reranker.open(folder, runtime="torch")
+        peer, ours = (
+            CrossEncoder(str(folder), device="cpu"),
+            Reranker.open(folder, OpenOptions(runtime="torch")),
+        )
         scores, logits = peer.predict(pairs), peer.predict(pairs, activation_fn=torch.nn.Identity())
         asked, read = zip(*pairs, strict=True)
         at = np.arange(len(pairs))
         native = Reranker.open(folder)
-        assert (native.model.name == "native") == (why_not(native.folder) is None)
+        assert (native.runtime.name == "native") == (NativeRuntime.why_not(native.folder) is None)
         np.testing.assert_allclose(
             native.score_at(asked, read, (at, at)), logits, atol=1e-5, rtol=1e-5
         )
@@ -62,6 +68,12 @@ def quietly(ours: Reranker, *arguments: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)
         return ours.score_pairs(*arguments)
+
+
+def torch_model(ours: Reranker) -> PairModel:
+    assert isinstance(ours.runtime, TorchRuntime)
+    assert isinstance(ours.runtime.model, PairModel)
+    return ours.runtime.model
 
 
 def stated(folder: Path, file: str, **facts: Any) -> Path:
@@ -165,7 +177,7 @@ def test_two_texts_are_put_together_as_the_tokenisers_class_does(
 def test_more_types_than_two_are_refused(tmp_path: Path, runtime: str) -> None:
     folder = paired(tiny_cross(tmp_path / "model"), "[CLS] $A [SEP] $B:2 [SEP]:2")
     with pytest.raises(ModelError, match="types 0, 2; wanted 0 and 1"):
-        Reranker.open(folder, runtime=runtime)
+        Reranker.open(folder, OpenOptions(runtime=runtime))
 
 
 def test_a_tokeniser_may_cut_from_the_left(tmp_path: Path) -> None:
@@ -208,7 +220,7 @@ def test_a_new_cross_encoder_on_an_encoders_backbone_opens_in_sentence_transform
         48,
         "identity",
     )
-    backbone, taken = TextModel.open(folder).backbone, ours.model.backbone
+    backbone, taken = TextModel.open(folder).backbone, torch_model(ours).backbone
     for name, weight in backbone.named_parameters():
         if not name.startswith("pooler."):
             torch.testing.assert_close(taken.get_parameter(name), weight, atol=0, rtol=0)
@@ -244,7 +256,7 @@ def test_pairs_that_were_cut_are_told(tmp_path: Path) -> None:
     ours = Reranker.open(tiny_cross(tmp_path / "model", max_tokens=10))
     with pytest.warns(
         TruncationWarning,
-        match=r"reads 10 tokens a pair: 1 of 2 pairs were longer "
+        match=r"reads 10 tokens: 1 of 2 pairs were longer "
         r"and lost 5 tokens",
     ):
         ours.score("cat dog", ["sun rain", "cat " * 10])
@@ -289,10 +301,8 @@ def test_what_is_no_pair_of_texts_is_refused(tmp_path: Path) -> None:
         ours.score("a", "one text")
     with pytest.raises(InputError, match="an item is None"):
         ours.score("a", [None])  # type: ignore[list-item]
-    with pytest.raises(InputError, match="no precision 'int8'"):
-        Reranker.open(tmp_path / "model", precision="int8")
     with pytest.raises(InputError, match="the device 'cuda:7' cannot be used"):
-        Reranker.open(tmp_path / "model", device="cuda:7")
+        Reranker.open(tmp_path / "model", OpenOptions(device="cuda:7"))
 
 
 def test_the_tokens_are_those_of_transformers(tmp_path: Path) -> None:
@@ -309,13 +319,15 @@ def test_the_tokens_are_those_of_transformers(tmp_path: Path) -> None:
         assert types[span].tolist() == theirs["token_type_ids"][row]
 
 
-def test_in_bfloat16_the_order_is_nearly_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_at_less_precision_the_order_is_nearly_the_same(tmp_path: Path, precision: str) -> None:
     folder = tiny_cross(tmp_path / "model")
     exact, rough = (
-        quietly(Reranker.open(folder, precision=name), QUERIES, DOCUMENTS)
-        for name in ("float32", "bfloat16")
+        quietly(Reranker.open(folder, OpenOptions(precision=name)), QUERIES, DOCUMENTS)
+        for name in ("float32", precision)
     )
     assert np.corrcoef(exact, rough)[0, 1] > 0.99
+    assert np.abs(exact - rough).max() > 1e-6
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
@@ -347,7 +359,7 @@ def test_a_decoder_that_sentence_transformers_saved_opens_with_its_tokens_and_pr
         peer.save_pretrained(str(tmp_path / "saved"))
     ours = assert_same_as_sentence_transformers(tmp_path / "saved")
     assert (ours.folder.tokens, ours.folder.prompt) == ((40, None), "find the law")
-    save_reranker(ours.model, tmp_path / "again", name="again")
+    save_reranker(torch_model(ours), tmp_path / "again", name="again")
     assert_same_as_sentence_transformers(tmp_path / "again")
 
 
@@ -378,10 +390,14 @@ def test_real_backbones_and_their_tokenisers_give_the_scores_of_sentence_transfo
 def test_the_kernels_run_what_they_say_and_tell_a_pairs_texts_apart(tmp_path: Path) -> None:
     if not runnable():
         pytest.skip("the kernels are not compiled here")
-    for kind in HEADS:
-        assert why_not(read_reranker_folder(tiny_cross(tmp_path / kind, kind))) is None, kind
-    ours, torch_ = (Reranker.open(tmp_path / "bert", runtime=name) for name in ("native", "torch"))
-    assert ours.model.typed
+    for kind in LAYERS:
+        assert (
+            NativeRuntime.why_not(read_reranker_folder(tiny_cross(tmp_path / kind, kind))) is None
+        ), kind
+    ours, torch_ = (
+        Reranker.open(tmp_path / "bert", OpenOptions(runtime=name)) for name in ("native", "torch")
+    )
+    assert ours.runtime.typed
     swapped = [
         quietly(ours, DOCUMENTS[:20], QUERIES[:20]),
         quietly(torch_, DOCUMENTS[:20], QUERIES[:20]),
@@ -391,14 +407,15 @@ def test_the_kernels_run_what_they_say_and_tell_a_pairs_texts_apart(tmp_path: Pa
     unsaid = json.loads((tmp_path / "bert" / "tokenizer_config.json").read_text())
     del unsaid["model_input_names"]
     (tmp_path / "bert" / "tokenizer_config.json").write_text(json.dumps(unsaid))
-    assert Reranker.open(tmp_path / "bert").model.name == "torch"
-    with pytest.raises(ModelError, match="does not know whether the tokeniser tells"):
-        Reranker.open(tmp_path / "bert", runtime="native")
+    again = Reranker.open(tmp_path / "bert", OpenOptions(runtime="native"))
+    assert (
+        again.runtime.typed == Reranker.open(tmp_path / "bert", OpenOptions("torch")).runtime.typed
+    )
     with pytest.raises(
         ModelError, match="does not run a cross-encoder of the architecture modernbert"
     ):
-        Reranker.open(tiny_cross(tmp_path / "modern", "modernbert"), runtime="native")
-    with pytest.raises(InputError, match="no runtime 'onnx'"):
-        Reranker.open(tmp_path / "roberta", runtime="onnx")
-    with pytest.raises(InputError, match="not on cuda"):
-        Reranker.open(tmp_path / "roberta", runtime="native", device="cuda")
+        Reranker.open(tiny_cross(tmp_path / "modern", "modernbert"), OpenOptions(runtime="native"))
+    with pytest.raises(ModelError, match="onnx: does not run cross-encoders"):
+        Reranker.open(tmp_path / "roberta", OpenOptions(runtime="onnx"))
+    with pytest.raises(ModelError, match="native: runs on the processor, not on cuda"):
+        Reranker.open(tmp_path / "roberta", OpenOptions(runtime="native", device="cuda"))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nearfield.cli.opened import ran_by
-from nearfield.encoders.spec import lasting_name, open_model, short_name, split_task
+from nearfield.encoders.load import load_encoder
+from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import ContractError
 from tiny import tiny_model
 
@@ -30,11 +31,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_words_after_an_at_go_before_options(
     words: str, options: dict[str, str], ran: str, tiny: Path
 ) -> None:
-    assert ran_by(open_model(f"{tiny}{words}", **options)) == ran
+    assert ran_by(load_encoder(f"{tiny}{words}", **options)) == ran
 
 
 def test_a_folder_with_an_at_in_its_name_is_a_folder(tmp_path: Path) -> None:
-    assert open_model(str(tiny_model(tmp_path / "a@torch"))).contract.dim == 32
+    assert load_encoder(str(tiny_model(tmp_path / "a@torch"))).contract.dim == 32
 
 
 def test_other_words_are_refused(tiny: Path) -> None:
@@ -43,7 +44,7 @@ def test_other_words_are_refused(tiny: Path) -> None:
         match=r"'touch' is not a runtime, precision or device; known: "
         r".*Did you mean 'torch'",
     ):
-        open_model(f"{tiny}@touch")
+        load_encoder(f"{tiny}@touch")
 
 
 @pytest.mark.parametrize(
@@ -60,27 +61,28 @@ def test_other_words_are_refused(tiny: Path) -> None:
     ],
 )
 def test_a_task_is_last_and_may_hold_anything(name: str, parts: tuple[str, str | None]) -> None:
-    assert split_task(name) == parts
+    spec = ModelSpec.parse(name)
+    assert (spec.name + spec.after.partition("task=")[0].rstrip("@,"), spec.task) == parts
 
 
 def test_a_model_is_told_its_task(tmp_path: Path) -> None:
     template = {"contract": {"templates": {"query": "find {task} : "}}}
     folder = tiny_model(tmp_path / "told", nearfield=template)
-    model = open_model(f"{folder}@torch,task=the cat, a dog")
+    model = load_encoder(f"{folder}@torch,task=the cat, a dog")
     assert ran_by(model) == "torch float32"
     assert model.contract.prompt("query") == "find the cat, a dog : "
-    assert short_name(f"{folder}@task=a/b") == "told@task=a/b"
-    assert lasting_name(f"{folder}@task=a/b") == f"{folder}@task=a/b"
+    assert ModelSpec.parse(f"{folder}@task=a/b").short == "told@task=a/b"
+    assert ModelSpec.parse(f"{folder}@task=a/b").lasting == f"{folder}@task=a/b"
     assert (
-        open_model(f"{folder}@task={'a cat ' * 100}").contract.prompt("query").endswith("cat  : ")
+        load_encoder(f"{folder}@task={'a cat ' * 100}").contract.prompt("query").endswith("cat  : ")
     )
     np.testing.assert_array_equal(
         model.encode(["rain"], "document").vectors,
-        open_model(f"{folder}@torch").encode(["rain"], "document").vectors,
+        load_encoder(f"{folder}@torch").encode(["rain"], "document").vectors,
     )
     by_hand = (
-        open_model(f"{folder}@torch").encode(["find the cat, a dog : rain"], "document").vectors
+        load_encoder(f"{folder}@torch").encode(["find the cat, a dog : rain"], "document").vectors
     )
     np.testing.assert_array_equal(model.encode(["rain"], "query").vectors, by_hand)
     with pytest.raises(ContractError, match="takes no task in words"):
-        open_model(f"{tiny_model(tmp_path / 'plain')}@task=find it")
+        load_encoder(f"{tiny_model(tmp_path / 'plain')}@task=find it")

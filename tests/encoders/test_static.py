@@ -22,6 +22,7 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
+from nearfield.runtimes.options import OpenOptions
 from peer import assert_same_as_sentence_transformers
 from static_models import model2vec_folder, sentence_transformers_folder, table
 from word_files import WORDS, some_vectors, write_text
@@ -63,15 +64,17 @@ def test_the_torch_runtime_gives_the_same_vectors(tmp_path: Path) -> None:
     folder = model2vec_folder(tmp_path / "m")
     texts = nasty_texts(80)
     vectors = [
-        TextEncoder.open(folder, runtime=runtime).encode(texts, "query").vectors
+        TextEncoder.open(folder, OpenOptions(runtime=runtime)).encode(texts, "query").vectors
         for runtime in ("static", "torch", "auto")
     ]
     np.testing.assert_allclose(vectors[1], vectors[0], atol=2e-6)
     np.testing.assert_array_equal(vectors[2], vectors[0])
     assert TextEncoder.open(folder).runtime.name == "static"
-    assert not TextEncoder.open(folder, runtime="torch").encode([""], "query").vectors.any(), (
-        "of no token at all"
-    )
+    assert (
+        not TextEncoder.open(folder, OpenOptions(runtime="torch"))
+        .encode([""], "query")
+        .vectors.any()
+    ), "of no token at all"
 
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")

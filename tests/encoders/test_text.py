@@ -21,7 +21,9 @@ from nearfield.encoders.load import load_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.models.model import TextModel
+from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.similarity.embeddings import Embeddings
 from peer import assert_same_as_sentence_transformers
 from tiny import tiny_model, tiny_tokenizer
 
@@ -181,14 +183,14 @@ def tiny(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("facts", [{"return_dict": False}, {"chunk_size_feed_forward": 4}])
 def test_how_states_are_handed_back_changes_none(facts: dict[str, object], tiny: Path) -> None:
     plain = (
-        TextEncoder.open(tiny, runtime="torch")
+        TextEncoder.open(tiny, OpenOptions(runtime="torch"))
         .encode(["the cat", "a dog of the sun"], "query")
         .vectors
     )
     config = json.loads((tiny / "config.json").read_text())
     (tiny / "config.json").write_text(json.dumps(config | facts))
     stated = (
-        TextEncoder.open(tiny, runtime="torch")
+        TextEncoder.open(tiny, OpenOptions(runtime="torch"))
         .encode(["the cat", "a dog of the sun"], "query")
         .vectors
     )
@@ -201,7 +203,7 @@ def test_an_encoder_that_is_stated_to_be_causal_is_refused(tiny: Path) -> None:
     with pytest.raises(
         ModelError, match="is_causal is true, and the attention of bert looks both ways"
     ):
-        TextEncoder.open(tiny, runtime="torch")
+        TextEncoder.open(tiny, OpenOptions(runtime="torch"))
 
 
 @pytest.mark.parametrize("runtime", ["native", "torch"])
@@ -211,14 +213,14 @@ def test_types_of_a_texts_tokens_that_are_not_run_are_refused(runtime: str, tiny
         single="[CLS]:1 $A:0", special_tokens=[("[CLS]", 2)]
     )
     tokenizer.save(str(tiny / "tokenizer.json"))
-    TextEncoder.open(tiny, runtime=runtime)  # its class gives no types
+    TextEncoder.open(tiny, OpenOptions(runtime=runtime))  # its class gives no types
     settings = json.loads((tiny / "tokenizer_config.json").read_text())
     settings["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     (tiny / "tokenizer_config.json").write_text(json.dumps(settings))
     with pytest.raises(
         ModelError, match="gives the tokens of a text the types 0, 1, and only 0 is run"
     ):
-        TextEncoder.open(tiny, runtime=runtime)
+        TextEncoder.open(tiny, OpenOptions(runtime=runtime))
 
 
 def test_a_model_that_is_written_over_after_it_was_opened_is_not_taken_for_the_new_one(
@@ -259,17 +261,17 @@ class Streamed(TorchRuntime):
     streams = 3
     refused = -1
 
-    def embed(self, batch: Packed) -> np.ndarray:
+    def run(self, batch: Packed) -> Embeddings:
         if self.refused in batch.ids:
             raise InputError(f"token {self.refused} is refused")
-        return super().embed(batch)
+        return super().run(batch)
 
 
 @pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_threads_and_chunks_change_nothing(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts, model = nasty_texts(50), TextModel.open(tiny)
     whole = TextEncoder(model.folder, TorchRuntime(model)).encode(texts, "document")
-    monkeypatch.setattr("nearfield.encoders.text._CHUNK", 16)
+    monkeypatch.setattr("nearfield.encoders.collect.CHUNK", 16)
     encoder, told = TextEncoder(model.folder, Streamed(model), batch_tokens=50), list[int]()
     parted = encoder.encode(texts, "document", progress=lambda done, *_: told.append(done))
     np.testing.assert_allclose(parted.vectors, whole.vectors, atol=2e-6)
@@ -288,7 +290,7 @@ def test_threads_and_chunks_change_nothing(tiny: Path, monkeypatch: pytest.Monke
 def test_bfloat16_keeps_the_directions(minilm: Path) -> None:
     texts = [text for text in nasty_texts(60) if text.strip()]
     exact, fast = (
-        TextEncoder.open(minilm, precision=precision).encode(texts, "document").vectors
+        TextEncoder.open(minilm, OpenOptions(precision=precision)).encode(texts, "document").vectors
         for precision in ("float32", "bfloat16")
     )
     assert (exact * fast).sum(1).min() > 0.999
@@ -326,7 +328,7 @@ def test_an_unknown_role_is_refused_with_the_known_ones(tiny: Path) -> None:
 
 def test_an_unknown_precision_is_refused(tiny: Path) -> None:
     with pytest.raises(ContractError, match="no precision 'float16'"):
-        TextEncoder.open(tiny, precision="float16")
+        TextEncoder.open(tiny, OpenOptions(precision="float16"))
 
 
 def test_a_missing_folder_and_an_unknown_name() -> None:

@@ -36,7 +36,7 @@ class BagOfWords(Encoder):
         self.contract = contract
         self.calls: list[tuple[str, int]] = []
 
-    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Dense:
+    def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
         self.calls.append((role, len(items)))
         rows = np.zeros((len(items), self.contract.dim), np.float32)
         lost: list[int] = []

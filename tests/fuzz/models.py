@@ -43,8 +43,9 @@ def attempt(asked: tuple[str, str]) -> None:
     path, how = asked
     if how in (RERANK, RERANK_TORCH):
         from nearfield.encoders.reranker import Reranker
+        from nearfield.runtimes.options import OpenOptions
 
-        reranker = Reranker.open(path, runtime="auto" if how == RERANK else "torch")
+        reranker = Reranker.open(path, OpenOptions(runtime="auto" if how == RERANK else "torch"))
         reranker.score("the cat", TEXTS)
         _ = reranker.identity
     elif how == MAP:

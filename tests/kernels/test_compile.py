@@ -19,6 +19,7 @@ from nearfield.kernels.matrix import PRECISIONS, Matrix
 from nearfield.runtimes import native
 from nearfield.runtimes.hardware import cpu_flags
 from nearfield.runtimes.native import NativeRuntime
+from nearfield.runtimes.options import OpenOptions
 from tiny import tiny_model
 from tokens import LENGTHS, packed
 
@@ -50,13 +51,19 @@ def test_wide_registers_give_the_same_vectors(
         tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes)
     )
     narrow = {
-        precision: NativeRuntime.open(folder, precision=precision).embed(packed(LENGTHS))
+        precision: NativeRuntime.open(folder, OpenOptions(precision=precision))
+        .run(packed(LENGTHS))
+        .vectors
         for precision in PRECISIONS
     }
     monkeypatch.setattr(native, "kernels", lambda level: own)
     # roundings fall otherwise where sums differ by their order
     for precision, least in zip(PRECISIONS, (1e-5, 3e-3, 3e-3), strict=True):
-        vectors = NativeRuntime.open(folder, precision=precision).embed(packed(LENGTHS))
+        vectors = (
+            NativeRuntime.open(folder, OpenOptions(precision=precision))
+            .run(packed(LENGTHS))
+            .vectors
+        )
         np.testing.assert_allclose(vectors, narrow[precision], atol=least, rtol=0)
 
 

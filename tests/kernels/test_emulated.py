@@ -24,6 +24,7 @@ from nearfield.models.backbones import native_layers
 from nearfield.models.model import TextModel
 from nearfield.runtimes import native
 from nearfield.runtimes.native import NativeRuntime
+from nearfield.runtimes.options import OpenOptions
 from nearfield.similarity.dense import STORAGES
 from tiny import tiny_model
 from tokens import LENGTHS, packed
@@ -74,15 +75,19 @@ def test_models_give_the_vectors_of_another_level(
         tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes)
     )
     wanted = {
-        precision: NativeRuntime.open(folder, precision=precision, level="avx2").embed(
-            packed(LENGTHS)
+        precision: NativeRuntime.open(folder, OpenOptions(precision=precision), level="avx2").run(
+            packed(LENGTHS).vectors
         )
         for precision in PRECISIONS
     }
     monkeypatch.setattr(native, "kernels", lambda level: own)
     # roundings fall otherwise where sums differ by their order
     for precision, least in zip(PRECISIONS, (1e-5, 3e-3, 3e-3), strict=True):
-        vectors = NativeRuntime.open(folder, precision=precision).embed(packed(LENGTHS))
+        vectors = (
+            NativeRuntime.open(folder, OpenOptions(precision=precision))
+            .run(packed(LENGTHS))
+            .vectors
+        )
         np.testing.assert_allclose(vectors, wanted[precision], atol=least, rtol=0)
 
 

@@ -25,6 +25,7 @@ from nearfield.index.index import exact_index
 from nearfield.kernels.library import runnable
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
+from nearfield.runtimes.options import OpenOptions
 from nearfield.search.explain import Asked, explain
 from nearfield.similarity.explained import WHOLE
 from nearfield.similarity.fused import Fused
@@ -150,7 +151,7 @@ def test_sentence_transformers_and_a_stated_kind_give_the_dense_vectors_alone(
 ) -> None:
     folder, texts = tiny_three_heads(tmp_path / "tiny-m3"), nasty_texts(60)
     (folder / "nearfield.json").write_text('{"contract": {"kind": "dense"}}', encoding="utf-8")
-    encoder: Any = TextEncoder.open(folder, runtime="torch")
+    encoder: Any = TextEncoder.open(folder, OpenOptions(runtime="torch"))
     assert encoder.contract.kind == "dense"
     assert_same_as_sentence_transformers(folder, texts, encoder=encoder)
     (folder / "nearfield.json").unlink()

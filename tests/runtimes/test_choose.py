@@ -14,8 +14,10 @@ from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.runtimes import RUNTIMES, choose, hardware
 from nearfield.runtimes.choose import open_runtime
-from nearfield.runtimes.native import why_not
+from nearfield.runtimes.native import NativeRuntime
+from nearfield.runtimes.options import PRECISIONS, OpenOptions
 from nearfield.train.engine.environment import precision_here
+from nearfield.types.contract import KINDS
 from static_models import model2vec_folder
 from tiny import tiny_model
 
@@ -27,13 +29,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     )
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", list(RUNTIMES))
 def test_every_runtime_of_the_registry_says_what_it_is(name: str) -> None:
-    module, kind = choose._module(name)
-    assert kind.name == name
-    assert kind.precisions
-    assert set(kind.precisions) <= set(choose.PRECISIONS)
-    assert callable(module.why_not)
+    runtime = RUNTIMES[name]
+    assert runtime.name == name
+    assert runtime.precisions
+    assert set(runtime.precisions) <= set(PRECISIONS)
+    assert set(runtime.kinds) <= set(KINDS)
 
 
 def test_auto_takes_the_first_that_can_and_says_why_not_the_others(
@@ -41,17 +43,17 @@ def test_auto_takes_the_first_that_can_and_says_why_not_the_others(
 ) -> None:
     first = next(iter(RUNTIMES))
     monkeypatch.setattr(choose, "_why_not", lambda name, *_: "it rains" if name == first else None)
-    if len(RUNTIMES) == 1:
+    if len(list(RUNTIMES)) == 1:
         with pytest.raises(
             ModelError,
             match=r"no runtime is left for this model at float32 on "
             r"cpu \(.*it rains\)",
         ):
-            choose.choose(folder, device="cpu")
+            choose.choose(folder, OpenOptions(device="cpu"))
     else:
-        choice = choose.choose(folder, device="cpu")
+        choice, why = choose.choose(folder, OpenOptions(device="cpu"))
         assert choice.runtime == list(RUNTIMES)[1]
-        assert choice.why == f"{first}: it rains"
+        assert why == f"{first}: it rains"
 
 
 @pytest.mark.parametrize(
@@ -62,9 +64,9 @@ def test_auto_precision_follows_the_processor(
     flags: set[str], precision: str, folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset(flags))
-    choice = choose.choose(folder, precision="auto", device="cpu")
+    choice, why = choose.choose(folder, OpenOptions(precision="auto", device="cpu"))
     assert choice.precision == precision
-    assert "bfloat16" in choice.why
+    assert "bfloat16" in why
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bfloat16"), ((7, 5), "float32")])
@@ -76,24 +78,24 @@ def test_a_gpu_is_taken_where_there_is_one(
 ) -> None:
     monkeypatch.setattr(choose, "cuda", lambda: "NVIDIA Tiny")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    choice = choose.choose(folder, precision="auto")
+    choice, why = choose.choose(folder, OpenOptions(precision="auto"))
     assert (choice.runtime, choice.device, choice.precision) == ("torch", "cuda", precision)
-    assert "NVIDIA Tiny" in choice.why
+    assert "NVIDIA Tiny" in why
     assert precision_here("auto", "cuda") == precision
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"runtime": "tensorflow"}, r"no runtime 'tensorflow'; wanted .*torch"),
+        ({"runtime": "tensorflow"}, r"no runtime 'tensorflow'; known: .*torch"),
         ({"precision": "bfloat61"}, r"no precision 'bfloat61'.*Did you mean 'bfloat16'"),
     ],
 )
 def test_unknown_names_are_refused_with_the_known_ones(
     asked: dict[str, str], message: str, folder: ModelFolder
 ) -> None:
-    with pytest.raises(ContractError, match=message):
-        choose.choose(folder, **asked)
+    with pytest.raises((ContractError, InputError), match=message):
+        choose.choose(folder, OpenOptions(**asked))
 
 
 def test_what_torch_cannot_do_is_said(folder: ModelFolder) -> None:
@@ -102,9 +104,9 @@ def test_what_torch_cannot_do_is_said(folder: ModelFolder) -> None:
         match=r"no runtime is left.*int8.*torch: has no int8, only "
         r"float32, bfloat16",
     ):
-        choose.choose(folder, runtime="torch", precision="int8", device="cpu")
+        choose.choose(folder, OpenOptions("torch", "int8", "cpu"))
     with pytest.raises(InputError, match="device 'cuda:99' cannot be used"):
-        open_runtime(folder, choose.Choice("torch", "float32", "cuda:99", ""))
+        open_runtime(folder, OpenOptions("torch", "float32", "cuda:99"))
     with pytest.raises(InputError, match="device 'tpu' cannot be used"):
         load_encoder(folder.path, runtime="torch", device="tpu")
 
@@ -135,7 +137,7 @@ def test_the_first_vector_waits_for_nothing_heavy(minilm: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", code, str(minilm), heavy], capture_output=True, text=True, check=True
     )
-    if why_not(read_model_folder(minilm)) is not None:
+    if NativeRuntime.why_not(read_model_folder(minilm)) is not None:
         pytest.skip("the kernels are not compiled here, so that torch runs the model")
     assert ran.stdout.strip() == "[]"
 
@@ -154,10 +156,10 @@ def test_a_static_model_is_not_converted_and_needs_no_gpu(
     monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
     monkeypatch.setattr(choose, "cuda", lambda: "NVIDIA Tiny")
     folder = read_model_folder(model2vec_folder(tmp_path / "static"))
-    assert choose.choose(folder, precision="auto").runtime == "static"
+    assert choose.choose(folder, OpenOptions(precision="auto"))[0].runtime == "static"
     with pytest.raises(
         ModelError,
         match=r"openvino: converts transformers, and this model is a "
         r"table of vectors \(--dtype says",
     ):
-        choose.choose(folder, device="cpu", precision="int8")
+        choose.choose(folder, OpenOptions(device="cpu", precision="int8"))

@@ -15,9 +15,11 @@ from nearfield.batch.packed import packed_batches
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import MissingExtra, ModelError
 from nearfield.formats.model_folder import read_model_folder
+from nearfield.models.tokeniser import tokeniser_of
 from nearfield.runtimes.onnx_runtime import ONNXRuntime
 from nearfield.runtimes.openvino_runtime import OpenVINORuntime
-from nearfield.runtimes.proof import Proof, folder_tokeniser
+from nearfield.runtimes.options import OpenOptions
+from nearfield.runtimes.proof import Proof
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from tiny import tiny_model
 
@@ -42,14 +44,14 @@ def test_vectors_are_those_of_torch_whatever_is_encoded_with_them(
     architecture: str, tmp_path: Path, kind: Any
 ) -> None:
     opened = read_model_folder(tiny_model(tmp_path / "tiny", kind=architecture))
-    tokens = folder_tokeniser(opened).tokenise(TEXTS)
+    tokens = tokeniser_of(opened).tokenise(TEXTS)
     ours, theirs = kind.open(opened), TorchRuntime.open(opened)
     found = np.empty((len(TEXTS), 32), np.float32)
     for batch in packed_batches(tokens, 200):
-        found[batch.items] = ours.embed(batch)
-        np.testing.assert_allclose(found[batch.items], theirs.embed(batch), atol=1e-5)
+        found[batch.items] = ours.run(batch).vectors
+        np.testing.assert_allclose(found[batch.items], theirs.run(batch).vectors, atol=1e-5)
     for batch in packed_batches(tokens, 1):
-        np.testing.assert_allclose(ours.embed(batch), found[batch.items], atol=2e-6)
+        np.testing.assert_allclose(ours.run(batch).vectors, found[batch.items], atol=2e-6)
 
 
 def test_int8(folder: Path, kind: Any) -> None:
@@ -57,9 +59,9 @@ def test_int8(folder: Path, kind: Any) -> None:
         pytest.importorskip("nncf", reason="nncf is not installed")
     texts = tuple(text for text in TEXTS if text.strip() and len(text) < 40)
     encoder = TextEncoder.open(
-        folder, runtime=kind.name, precision="int8", proof=Proof(texts, fidelity=0.8)
+        folder, OpenOptions(runtime=kind.name, precision="int8", proof=Proof(texts, fidelity=0.8))
     )
-    exact = TextEncoder.open(folder, runtime="torch").encode(texts, "document").vectors
+    exact = TextEncoder.open(folder, OpenOptions(runtime="torch")).encode(texts, "document").vectors
     cosines = (encoder.encode(texts, "document").vectors * exact).sum(1)
     assert cosines.mean() > 0.9  # of random weights
     assert cosines.min() < 1 - 1e-6, "it is int8"
@@ -74,11 +76,11 @@ def test_a_missing_package_is_named_with_the_pip_line(
 ) -> None:
     pip = rf"pip install 'nearfield\[{runtime}\]'"
     monkeypatch.setattr(
-        sys.modules[KINDS[runtime].__module__], "installed", lambda name: name != module
+        sys.modules["nearfield.runtimes.converted"], "installed", lambda name: name != module
     )
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ModelError, match=pip):
-        TextEncoder.open(folder, runtime=runtime)
+        TextEncoder.open(folder, OpenOptions(runtime=runtime))
     with pytest.raises(MissingExtra, match=pip):
         KINDS[runtime].open(read_model_folder(folder))
 
@@ -90,7 +92,7 @@ def test_int8_without_nncf(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     )
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(MissingExtra, match=r"pip install 'nearfield\[openvino-int8\]'"):
-        TextEncoder.open(folder, runtime="openvino", precision="int8")
+        TextEncoder.open(folder, OpenOptions(runtime="openvino", precision="int8"))
 
 
 def test_bfloat16_is_refused_where_openvino_would_run_float32(
@@ -99,17 +101,19 @@ def test_bfloat16_is_refused_where_openvino_would_run_float32(
     engine = pytest.importorskip("openvino", reason="openvino is not installed")
     if "BF16" in engine.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         encoder = TextEncoder.open(
-            folder, runtime="openvino", precision="bfloat16", proof=Proof(fidelity=0.9)
+            folder, OpenOptions(runtime="openvino", precision="bfloat16", proof=Proof(fidelity=0.9))
         )
         assert encoder.precision == "bfloat16"
     else:
         with pytest.raises(ModelError, match="does not multiply bfloat16"):
-            TextEncoder.open(folder, runtime="openvino", precision="bfloat16")
+            TextEncoder.open(folder, OpenOptions(runtime="openvino", precision="bfloat16"))
 
 
 def test_the_default_model(minilm: Path, tmp_path: Path, kind: Any) -> None:
     shutil.copytree(minilm, tmp_path / "minilm", ignore=shutil.ignore_patterns(".nearfield"))
     opened = read_model_folder(tmp_path / "minilm")
     ours = kind.open(opened)
-    batch = packed_batches(folder_tokeniser(opened).tokenise(TEXTS), 4096)[0]
-    np.testing.assert_allclose(ours.embed(batch), TorchRuntime.open(opened).embed(batch), atol=1e-5)
+    batch = packed_batches(tokeniser_of(opened).tokenise(TEXTS), 4096)[0]
+    np.testing.assert_allclose(
+        ours.run(batch).vectors, TorchRuntime.open(opened).run(batch).vectors, atol=1e-5
+    )

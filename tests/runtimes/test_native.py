@@ -29,7 +29,8 @@ from nearfield.models.backbones.architectures import ARCHITECTURES
 from nearfield.models.backbones.relative_bucket import relative_bucket
 from nearfield.models.model import TextModel
 from nearfield.models.surgery.new_head import new_head
-from nearfield.runtimes.native import NativeRuntime, why_not
+from nearfield.runtimes.native import NativeRuntime
+from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.types.contract import POOLINGS
 from tiny import tiny_model
@@ -45,8 +46,8 @@ def assert_as_torch(
     folder: ModelFolder, tokens: Tokens, *, level: str | None = None, least: float = 1e-5
 ) -> None:
     batch = pack(tokens, np.arange(len(tokens.lengths)))
-    ours = NativeRuntime.open(folder, level=level).embed(batch)
-    theirs = TorchRuntime(TextModel(folder)).embed(batch)
+    ours = NativeRuntime.open(folder, level=level).run(batch).vectors
+    theirs = TorchRuntime(TextModel(folder)).run(batch).vectors
     np.testing.assert_allclose(ours, theirs, atol=least, rtol=0)
 
 
@@ -55,7 +56,7 @@ def assert_as_torch(
 def test_every_architecture_gives_torchs_vectors(kind: str, level: str, tmp_path: Path) -> None:
     sizes = ODD | ({"embedding_size": 20} if kind == "electra" else {})
     folder = read_model_folder(tiny_model(tmp_path / kind, kind=kind, max_tokens=128, sizes=sizes))
-    assert why_not(folder) is None
+    assert NativeRuntime.why_not(folder) is None
     assert_as_torch(folder, tokens_of(LENGTHS), level=level)
 
 
@@ -92,7 +93,11 @@ def test_dense_modules_after_pooling(normalise: bool, tmp_path: Path) -> None:
         json.dumps([module | {"idx": at} for at, module in enumerate(modules)])
     )
     folder = read_model_folder(path)
-    assert (why_not(folder), folder.contract.dim, len(folder.projections)) == (None, 20, 2)
+    assert (NativeRuntime.why_not(folder), folder.contract.dim, len(folder.projections)) == (
+        None,
+        20,
+        2,
+    )
     assert_as_torch(folder, tokens_of(LENGTHS))
 
 
@@ -143,8 +148,10 @@ def test_a_vector_does_not_depend_on_its_batch(tmp_path: Path) -> None:
     )
     runtime, tokens = NativeRuntime.open(folder), tokens_of(LENGTHS)
     batch = pack(tokens, np.arange(len(LENGTHS)))
-    together = runtime.embed(batch)
-    alone = np.concatenate([runtime.embed(pack(tokens, np.array([item]))) for item in batch.items])
+    together = runtime.run(batch).vectors
+    alone = np.concatenate(
+        [runtime.run(pack(tokens, np.array([item]))).vectors for item in batch.items]
+    )
     np.testing.assert_array_equal(together, alone)
 
 
@@ -159,17 +166,17 @@ def test_lower_precisions_stay_near(
         )
     )
     batch = pack(tokens_of(LENGTHS), np.arange(len(LENGTHS)))
-    exact = NativeRuntime.open(folder).embed(batch)
-    runtime = NativeRuntime.open(folder, precision=precision, level=level)
+    exact = NativeRuntime.open(folder).run(batch).vectors
+    runtime = NativeRuntime.open(folder, OpenOptions(precision=precision), level=level)
     assert runtime.precision == precision
-    assert (exact * runtime.embed(batch)).sum(1)[:-1].min() > least  # the last is empty
+    assert (exact * runtime.run(batch).vectors).sum(1)[:-1].min() > least  # the last is empty
 
 
 def test_an_empty_batch_and_an_empty_sequence(tmp_path: Path) -> None:
     runtime = NativeRuntime.open(read_model_folder(tiny_model(tmp_path / "tiny")))
-    assert runtime.embed(pack(tokens_of([]), np.arange(0))).shape == (0, 32)
+    assert runtime.run(pack(tokens_of([]), np.arange(0))).vectors.shape == (0, 32)
     np.testing.assert_array_equal(
-        runtime.embed(pack(tokens_of([0, 0]), np.arange(2))), np.zeros((2, 32))
+        runtime.run(pack(tokens_of([0, 0]), np.arange(2))).vectors, np.zeros((2, 32))
     )
 
 
@@ -179,9 +186,9 @@ def test_ids_and_places_that_the_model_lacks_are_refused(tmp_path: Path) -> None
     strange.ids[5] = 99_999
     # the longer sequence comes first
     with pytest.raises(InputError, match="token 2 of a batch has id 99999"):
-        runtime.embed(pack(strange, np.arange(2)))
+        runtime.run(pack(strange, np.arange(2)))
     with pytest.raises(InputError, match="130 places; does the tokeniser belong to the model"):
-        runtime.embed(pack(tokens_of([131]), np.arange(1)))
+        runtime.run(pack(tokens_of([131]), np.arange(1)))
 
 
 def test_buckets_of_distance_are_mpnets() -> None:
@@ -226,7 +233,7 @@ def test_what_cannot_be_run_is_said(facts: dict[str, Any], message: str, tmp_pat
     config = json.loads((path / "config.json").read_text())
     (path / "config.json").write_text(json.dumps(config | facts))
     folder = read_model_folder(path)
-    assert message in str(why_not(folder))
+    assert message in str(NativeRuntime.why_not(folder))
     with pytest.raises(ModelError, match="the native runtime " + message):
         NativeRuntime.open(folder)
 
@@ -273,7 +280,7 @@ def test_real_models_give_torchs_vectors(name: str, local_model: Callable[[str],
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ours, theirs = (
-            TextEncoder.open(folder, runtime=runtime).encode(texts, "query").vectors
+            TextEncoder.open(folder, OpenOptions(runtime=runtime)).encode(texts, "query").vectors
             for runtime in ("native", "torch")
         )
     np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=0)

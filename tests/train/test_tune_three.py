@@ -14,6 +14,7 @@ from nearfield.encoders.load import load_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.models.model import TextModel
 from nearfield.report.page import write_report
+from nearfield.runtimes.options import OpenOptions
 from nearfield.store.run import RunFolder
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
@@ -81,7 +82,7 @@ def test_a_new_sparse_layer_learns_faster_and_a_published_one_does_not(
     recipe = Recipe.of(
         {"schedule": {"rate": 1e-3, "warmup": 0.0, "precision": "float32", "weight_decay": 0.0}}
     )
-    model, encoder = TextModel.open(place), TextEncoder.open(place, runtime="torch")
+    model, encoder = TextModel.open(place), TextEncoder.open(place, OpenOptions(runtime="torch"))
     sources = [
         TokenSource(["a cat", "the dog"], lambda chosen, role=role: encoder.tokenise(chosen, role))
         for role in ("query", "document")

@@ -96,7 +96,7 @@ def encode(
         nearfield encode colbert my-data --to vectors --pool-tokens 2 --dtype int8
     """
     from nearfield.data.stream import open_stream, stream_standard_input
-    from nearfield.encoders.spec import lasting_name
+    from nearfield.encoders.spec import ModelSpec
     from nearfield.runtimes.proof import Proof
     from nearfield.vectors.encode_to import encode_to, refuse_other_folder
     from nearfield.vectors.job import restart_job
@@ -112,7 +112,9 @@ def encode(
     encoder = open_model(
         model, runtime=runtime, precision=precision, device=device, proof=Proof.on(sample, fidelity)
     )
-    request = Request(role, dim, dtype, strict, source=lasting_name(model), pool_tokens=pool_tokens)
+    request = Request(
+        role, dim, dtype, strict, source=ModelSpec.parse(model).lasting, pool_tokens=pool_tokens
+    )
     if restart:
         restart_job(to)
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:

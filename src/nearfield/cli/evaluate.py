@@ -373,12 +373,12 @@ def _encoders(models: list[str], cuts: Cuts, texts: Sequence[str]) -> dict[str, 
     One that is converted for its runtime is calibrated and proven on some of `texts`, those that it
     is about to encode.
     """
-    from nearfield.encoders.spec import short_name
+    from nearfield.encoders.spec import ModelSpec
     from nearfield.evaluate.systems import cuts_of
     from nearfield.runtimes.proof import Proof
 
     wanted = [model for model in dict.fromkeys(models) if model not in (BM25, TFIDF)]
-    short = [short_name(model) for model in wanted]
+    short = [ModelSpec.parse(model).short for model in wanted]
     names = [
         name if short.count(name) == 1 and name not in (BM25, TFIDF) else model
         for name, model in zip(short, wanted, strict=True)

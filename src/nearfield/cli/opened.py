@@ -50,9 +50,9 @@ def open_model(
     proof: Proof | None = None,
 ) -> Encoder[Any]:
     """The encoder of this spec, which may run its folder's code where the command was told so."""
-    from nearfield.encoders import spec
+    from nearfield.encoders.load import load_encoder
 
-    return spec.open_model(
+    return load_encoder(
         name,
         runtime=runtime,
         precision=precision,
@@ -64,10 +64,11 @@ def open_model(
 
 def open_reranker(name: str, *, precision: str = "float32", device: str = "auto") -> PairScorer:
     """The reranker of this spec, which may run its folder's code where the command was told so."""
-    from nearfield.encoders import spec
+    from nearfield.encoders.load import load_reranker
+    from nearfield.runtimes.options import OpenOptions
 
-    trusted = TRUST.get()
-    return spec.open_reranker(name, precision=precision, device=device, trust_remote_code=trusted)
+    options = OpenOptions(precision=precision, device=device, trust_remote_code=TRUST.get())
+    return load_reranker(name, options)
 
 
 def check_before(folder: Path, model: str) -> bool:
@@ -80,7 +81,7 @@ def check_before(folder: Path, model: str) -> bool:
     from nearfield.encoders.load import known_files
     from nearfield.encoders.spec import ModelSpec
 
-    files = known_files(ModelSpec(model).parse().model)
+    files = known_files(ModelSpec.parse(model).name)
     check_maker(folder, files, model)
     return files is not None
 

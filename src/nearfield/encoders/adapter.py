@@ -5,9 +5,13 @@ they are.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.errors import ContractError, InputError
@@ -50,13 +54,15 @@ class Adapter:
                 f"{contract.name} {what}; an adapter wants dense vectors and one dim on both sides"
             )
 
-    def behind(self, vectors: Dense, role: Role) -> Dense:
-        """The vectors, which are of `role`, mapped where that is the adapter's."""
-        if role != self.role:
-            return vectors
-        return replace(
-            vectors, vectors=self.map.apply_to(vectors.floats()), storage="float32", ranges=None
-        )
+    def behind_each(self, vectors: Dense, roles: Mapping[Role, npt.NDArray[np.int64]]) -> Dense:
+        """The vectors, with those mapped that are of the adapter's role; `roles` says which are of
+        each.
+        """
+        mapped = vectors.floats().copy()
+        if self.role in roles:
+            at = roles[self.role]
+            mapped[at] = self.map.apply_to(mapped[at])
+        return replace(vectors, vectors=mapped, storage="float32", ranges=None)
 
 
 def is_adapter(path: str | Path) -> bool:

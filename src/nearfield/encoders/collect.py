@@ -1,102 +1,155 @@
-"""What the batches of one encode call give, put together in the order of the items."""
+"""The tokens of many items through a runtime, and what it makes of them in the items' order."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import replace
-from typing import Any
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.batch.packed import Packed
-from nearfield.errors import InputError, ModelError
+from nearfield.batch.packed import Packed, mixed, packed_batches
+from nearfield.batch.tokens import Tokens
+from nearfield.errors import TruncationWarning
 from nearfield.runtimes.runtime import Runtime
-from nearfield.similarity import EMBEDDINGS
-from nearfield.similarity.dense import Dense, checked_finite
+from nearfield.similarity.dense import checked_finite
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
-from nearfield.types.usage import Usage
+from nearfield.types.progress import Progress
+
+CHUNK = 8192  # items tokenised at once: bounds the memory that token ids take
+# tokens of a batch below which sharing the work among threads costs more than it brings
+_LEAST = 64
+_NO_TOKENS = Packed(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.int64))
 
 Positions = npt.NDArray[np.int64]
 
 
-class Collector(ABC):
-    """Takes the parts of n items, in any order."""
+@dataclass(frozen=True)
+class Collected:
+    """The embeddings of n items. `counts`: (n, 2) int64, tokens read and tokens lost of each.
+    `unknown`: how many words the tokeniser has no token for.
+    """
 
-    @abstractmethod
-    def make(self, runtime: Runtime, batch: Packed) -> Any:
-        """What the runtime makes of a batch; may be called from several threads."""
+    embeddings: Embeddings
+    counts: npt.NDArray[np.int64]
+    unknown: int
 
-    @abstractmethod
-    def put(self, items: Positions, made: Any) -> None:
-        """Keep what `make` gave for the items at these positions."""
+    @property
+    def read(self) -> int:
+        """How many tokens were read of all items."""
+        return int(self.counts[:, 0].sum())
 
-    @abstractmethod
-    def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
-        """All items' embeddings, with `counts` (n, 2), the tokens read and lost of each.
+    @property
+    def lost(self) -> int:
+        """How many tokens were cut off."""
+        return int(self.counts[:, 1].sum())
 
-        Raises ModelError where some are not finite.
-        """
+    @property
+    def truncated(self) -> int:
+        """How many items were cut."""
+        return int((self.counts[:, 1] > 0).sum())
+
+    @property
+    def empty(self) -> int:
+        """How many items had no token."""
+        return int((self.counts[:, 0] == 0).sum())
+
+    def warn_of_truncation(self, contract: Contract, items: str) -> None:
+        """Warn with TruncationWarning where some of the `items`, such as texts, were cut."""
+        if not self.truncated:
+            return
+        share = self.lost / (self.lost + self.read)
+        warnings.warn(
+            f"{contract.name} reads {contract.max_tokens} tokens: {self.truncated:,} of "
+            f"{len(self.counts):,} {items} were longer and lost {self.lost:,} tokens "
+            f"({share:.1%} of all)",
+            TruncationWarning,
+            stacklevel=4,
+        )
 
 
-class Rows(Collector):
-    """One vector an item, into an array that is there from the start."""
+def collect(
+    runtime: Runtime,
+    parts: Iterable[tuple[Positions, Tokens]],
+    count: int,
+    *,
+    batch_tokens: int,
+    name: str,
+    progress: Progress,
+    spread: bool = True,
+) -> Collected:
+    """What the runtime makes of `count` items whose tokens come in `parts`, each with the positions
+    of its items; in batches of at most `batch_tokens`, or `spread` in smaller ones, so that each of
+    the runtime's streams has some.
 
-    def __init__(self, contract: Contract, n: int) -> None:
-        self._contract = contract
-        self._vectors = np.empty((n, contract.dim), np.float32)
+    Raises ModelError, naming the model, where values are not finite.
+    """
+    counts, unknown = np.empty((count, 2), np.int64), 0
 
-    def make(self, runtime: Runtime, batch: Packed) -> npt.NDArray[np.float32]:
-        """See Collector.make."""
-        return runtime.embed(batch)
+    def budget(tokens: int) -> int:
+        if not spread or runtime.streams == 1:
+            return batch_tokens
+        return min(batch_tokens, max(_LEAST, math.ceil(tokens / runtime.streams)))
 
-    def put(self, items: Positions, made: npt.NDArray[np.float32]) -> None:
-        """See Collector.put."""
-        self._vectors[items] = made
+    def made() -> Iterator[tuple[Positions, Embeddings]]:
+        nonlocal unknown
+        done = 0
+        for places, tokens in parts:
+            counts[places] = np.stack([tokens.lengths, tokens.lost], 1)
+            unknown += tokens.unknown
+            for batch, embeddings in _batches(runtime, tokens, budget(len(tokens.ids))):
+                yield places[batch.items], embeddings
+                done += len(batch)
+                progress(done, count)
 
-    def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Dense:
-        """See Collector.embeddings."""
-        vectors = checked_finite(self._vectors, self._contract.name)
-        return Dense.under(self._contract, vectors, usage=usage, counts=counts)
+    found = made()
+    first = next(found, None)
+    if first is None:  # an empty batch tells what kind of embeddings none are
+        return Collected(runtime.run(_NO_TOKENS), counts, 0)
+    embeddings = type(first[1]).placed(chain([first], found), count)
+    checked_finite(embeddings.peaks()[:, None], name)
+    return Collected(embeddings, counts, unknown)
 
 
-class Parts(Collector):
-    """Embeddings of any other kind, joined at the end."""
+def chunks(count: int, tokenise: Callable[[slice], Tokens]) -> Iterator[tuple[Positions, Tokens]]:
+    """The tokens of every 8,192 of `count` items with the items' positions; while one chunk is
+    used, the next one is tokenised on another thread.
+    """
+    if count <= CHUNK:
+        if count:
+            yield np.arange(count), tokenise(slice(0, count))
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as pool:
+        coming = pool.submit(tokenise, slice(0, CHUNK))
+        for start in range(0, count, CHUNK):
+            tokens = coming.result()
+            following = start + CHUNK
+            if following < count:
+                coming = pool.submit(tokenise, slice(following, following + CHUNK))
+            yield start + np.arange(len(tokens.lengths)), tokens
 
-    def __init__(self, contract: Contract, empty: Embeddings) -> None:
-        self._contract = contract
-        self._parts: list[Embeddings] = [empty]
-        self._items: list[Positions] = [np.empty(0, np.int64)]
 
-    def make(self, runtime: Runtime, batch: Packed) -> Embeddings:
-        """See Collector.make."""
+def _batches(
+    runtime: Runtime, tokens: Tokens, batch_tokens: int
+) -> Iterator[tuple[Packed, Embeddings]]:
+    """The batches of `tokens` with what the runtime makes of each, in the order in which they are
+    done.
+    """
+    streams = runtime.streams
+    batches = mixed(packed_batches(tokens, batch_tokens))
+    if streams == 1 or len(batches) == 1:
+        for batch in batches:
+            yield batch, runtime.run(batch)
+        return
+    with ThreadPoolExecutor(streams, thread_name_prefix="encode") as pool:
+        running = {pool.submit(runtime.run, batch): batch for batch in batches}
         try:
-            return runtime.represent(batch)
-        except InputError as error:  # weights that are not finite have no place in a sparse vector
-            raise ModelError(
-                f"{self._contract.name}: {error}; its weights or precision are not usable"
-            ) from error
-
-    def put(self, items: Positions, made: Embeddings) -> None:
-        """See Collector.put."""
-        self._items.append(items)
-        self._parts.append(made)
-
-    def embeddings(self, usage: Usage, counts: npt.NDArray[np.int64]) -> Embeddings:
-        """See Collector.embeddings."""
-        joined = type(self._parts[0]).join(self._parts)
-        # vectors of tokens take much room, and putting them in order takes as much again
-        self._parts.clear()
-        checked_finite(joined.peaks()[:, None], self._contract.name)
-        ordered: Any = joined[np.argsort(np.concatenate(self._items))]
-        found: Embeddings = replace(ordered, usage=usage, counts=counts)
-        return found
-
-
-def collector(contract: Contract, n: int, runtime: Runtime) -> Collector:
-    """What collects n items' embeddings of the contract's kind."""
-    if EMBEDDINGS[contract.kind].one_vector:
-        return Rows(contract, n)
-    nothing = Packed(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.int64))
-    return Parts(contract, runtime.represent(nothing))
+            for future in as_completed(running):
+                yield running.pop(future), future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -9,11 +9,12 @@ from typing import ClassVar, Generic
 from typing_extensions import TypeVar
 
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
+from nearfield.errors import ContractError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
-from nearfield.types.role import Role
+from nearfield.types.role import DOCUMENT, QUERY, Role
 
 E = TypeVar("E", bound=Embeddings, default=Dense, covariant=True)
 
@@ -21,8 +22,6 @@ E = TypeVar("E", bound=Embeddings, default=Dense, covariant=True)
 class Encoder(ABC, Generic[E]):
     """A model under its contract; `Encoder[Sparse]` makes `Sparse` embeddings, and `Encoder` alone
     `Dense` ones.
-
-    `encode` returns embeddings in the order of the items, whatever the batches were.
 
     `worth_caching` says whether looking a vector up is quicker than making it again.
     """
@@ -35,7 +34,7 @@ class Encoder(ABC, Generic[E]):
         """What its vectors depend on beside texts and prompts: the hash of the model's `files`,
         precision, runtime.
 
-        None where it cannot tell, which is the default: its vectors are then not kept for later.
+        None where it cannot tell, which is the default: its vectors are then not cached.
         """
         return None
 
@@ -44,13 +43,39 @@ class Encoder(ABC, Generic[E]):
         """The queries that it was trained on, as far as it knows."""
         return UNKNOWN
 
-    @abstractmethod
-    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
-        """Embeddings of `items` in `role`, of the contract's kind.
+    @property
+    def roles_differ(self) -> bool:
+        """Whether the same text is encoded in another way as a query than as a document."""
+        return self.contract.prompt(QUERY) != self.contract.prompt(DOCUMENT)
 
-        Warns with TruncationWarning where items were cut to the contract's max_tokens; the counts
-        are in `.usage`. Raises ContractError for a role that the contract does not know.
+    def encode(
+        self, items: Sequence[str], role: Role | None = None, *, progress: Progress = silent
+    ) -> E:
+        """Embeddings of n items, in their order, float32: of a dense model (n, dim).
+
+        No role is needed where queries and documents are encoded alike. Warns with
+        TruncationWarning where items were cut to the contract's max_tokens; the counts are in
+        `.usage`. Raises ContractError for a role that the contract does not know, and where one
+        has to be stated.
         """
+        if role is None and self.roles_differ:
+            raise ContractError(
+                f"{self.contract.name} encodes queries and documents in different ways; call "
+                "encode_query or encode_document, or state the role"
+            )
+        return self.encode_as(DOCUMENT if role is None else role, items, progress=progress)
+
+    def encode_query(self, items: Sequence[str], *, progress: Progress = silent) -> E:
+        """Embeddings of n queries: as `encode` in the role query."""
+        return self.encode_as(QUERY, items, progress=progress)
+
+    def encode_document(self, items: Sequence[str], *, progress: Progress = silent) -> E:
+        """Embeddings of n documents: as `encode` in the role document."""
+        return self.encode_as(DOCUMENT, items, progress=progress)
+
+    @abstractmethod
+    def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> E:
+        """What `encode` gives of the items in `role`."""
 
     def names(self, terms: Sequence[int]) -> list[str]:
         """What the dimensions `terms` of sparse embeddings stand for; their numbers where the

@@ -172,8 +172,13 @@ class Lexical(Encoder[Sparse]):
         """See Encoder.stopped."""
         return self.words.stopped(text)
 
-    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> Sparse:
-        """See Encoder.encode. Words that the documents lacked are left out and counted in
+    @property
+    def roles_differ(self) -> bool:
+        """See Encoder.roles_differ: BM25 weighs a query's terms by their number."""
+        return self.bag.weighting == "bm25"
+
+    def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Sparse:
+        """See Encoder.encode_as. Words that the documents lacked are left out and counted in
         `.usage`.
         """
         if isinstance(items, str):

@@ -3,80 +3,97 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.encoders.spec import ModelSpec
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
 from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.other_folder import is_lexical, refuse_other_folder
+from nearfield.formats.reranker_folder import is_reranker
 from nearfield.models.find import model_path
-from nearfield.runtimes.proof import Proof
+from nearfield.runtimes.options import AUTO, DEFAULTS, OpenOptions
+from nearfield.runtimes.proof import BUILT_IN, Proof
+from nearfield.similarity import EMBEDDINGS
 from nearfield.store.fields import read_fields
 from nearfield.store.fingerprint import files_hash, model_hash
 from nearfield.types.contract import Contract
-
-if TYPE_CHECKING:
-    pass
 
 
 def load_encoder(
     name: str | Path,
     *,
-    runtime: str = "auto",
+    runtime: str = AUTO,
     precision: str = "float32",
-    device: str = "auto",
+    device: str = AUTO,
     proof: Proof | None = None,
     trust_remote_code: bool = False,
 ) -> Encoder[Any]:
-    """The encoder of a catalogued model (fetched when it is not there), of a model folder, of a
-    folder by `nearfield adapt`, its model with the map behind its query vectors, or of a bag of
-    words by `Lexical.save`.
+    """The encoder of a model by its name.
 
-    `name` is the catalog's or the hub's, or a folder. `runtime`, `precision`, `device`, `proof` and
-    `trust_remote_code` are as `TextEncoder.open` takes them; a bag of words has none. Raises
-    ModelError for a name that is none of them and for a catalogued model that cannot be run,
-    ContractError for a folder that is called as a catalogued model and contradicts its card.
+    `name` is a model of the catalog (fetched when it is not there) or of the hub, a model folder, a
+    folder that `nearfield adapt` or `Lexical.save` wrote, or a spec of one, such as `minilm@int8`
+    (see `ModelSpec.parse`), whose words take precedence over the arguments. These are as in
+    `OpenOptions`; a bag of words has none. Raises ModelError for a name that is none of them and
+    for a catalogued model that cannot be run, ContractError for a word of a spec that is not known,
+    for a task where the model takes none, and for a folder that is called as a catalogued model and
+    contradicts its card.
     """
-    if is_lexical(name):
+    spec = ModelSpec.parse(name)
+    if is_lexical(spec.name) and spec.task is None:
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
 
-        return Lexical.open(name)
-    asked = {"runtime": runtime, "precision": precision, "device": device}
-    return load_text_encoder(name, **asked, proof=proof, trust_remote_code=trust_remote_code)
+        return Lexical.open(spec.name)
+    options = OpenOptions(runtime, precision, device, proof or BUILT_IN, trust_remote_code)
+    return load_text_encoder(name, options)
 
 
-def load_text_encoder(
-    name: str | Path,
-    *,
-    runtime: str = "auto",
-    precision: str = "float32",
-    device: str = "auto",
-    proof: Proof | None = None,
-    trust_remote_code: bool = False,
-) -> TextEncoder[Any]:
-    """As `load_encoder`, for who needs the tokeniser or the runtime too: ModelError for a bag of
-    words, which has neither.
+def load_text_encoder(name: str | Path, options: OpenOptions = DEFAULTS) -> TextEncoder[Any]:
+    """Like load_encoder, but always returns a TextEncoder: raises ModelError for a bag of words,
+    which has neither a tokeniser nor weights.
     """
-    if is_lexical(name):
+    spec = ModelSpec.parse(name)
+    if is_lexical(spec.name):
         raise ModelError(
-            f"{name}: is a bag of words, without the tokens and the weights that are "
+            f"{spec.name}: is a bag of words, without the tokens and the weights that are "
             "needed here; name another model"
         )
+    encoder = _opened(spec.name, spec.options(options))
+    return encoder if spec.task is None else encoder.instructed(spec.task)
+
+
+def load_reranker(name: str | Path, options: OpenOptions = DEFAULTS) -> PairScorer:
+    """The reranker of a spec: a cross-encoder's folder, or a multi-vector model, which scores pairs
+    by its embeddings.
+
+    Raises as load_encoder does, and ModelError for a model of another kind.
+    """
+    from nearfield.encoders.encoder_scorer import EncoderScorer
+    from nearfield.encoders.reranker import Reranker
+
+    spec = ModelSpec.parse(name)
+    if is_reranker(Path(spec.name)):
+        return Reranker.open(spec.name, spec.options(options))
+    encoder = load_text_encoder(name, options)
+    kind = encoder.contract.kind
+    if EMBEDDINGS[kind].merges_tokens:
+        return EncoderScorer(encoder)
+    raise ModelError(
+        f"{name}: is not a cross-encoder, and its {kind} embeddings would order results as the "
+        "search does; wanted a cross-encoder or a multi-vector model"
+    )
+
+
+def _opened(name: str, options: OpenOptions) -> TextEncoder[Any]:
     from nearfield.encoders.adapter import is_adapter, read_adapter
 
-    adapter, source, files = read_adapter(name) if is_adapter(name) else (None, name, None)
-    base: TextEncoder[Any] = TextEncoder.open(
-        model_path(source),
-        runtime=runtime,
-        precision=precision,
-        device=device,
-        proof=proof,
-        trust_remote_code=trust_remote_code,
-    )
-    if adapter is None:
-        return base
+    if not is_adapter(name):
+        return TextEncoder.open(model_path(name), options)
+    adapter, source, files = read_adapter(name)
+    base = TextEncoder.open(model_path(source), options)
     if model_hash(base.folder.path) != files:
         raise ContractError(
             f"{name}: was trained on vectors of another model than {source} is "

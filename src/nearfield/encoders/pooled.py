@@ -15,11 +15,13 @@ from nearfield.types.role import QUERY, Role
 
 
 class PooledTokens(Encoder[MultiVector]):
-    """`encoder` with one vector for `factor` alike tokens of a text (see `MultiVector.pool`);
-    queries keep all their tokens.
+    """`encoder` with every `factor` similar tokens of a text merged into one vector (see
+    `MultiVector.pool`); queries keep all their tokens.
 
     Raises ContractError for an encoder of another kind and a factor below 1.
     """
+
+    roles_differ = True
 
     def __init__(self, encoder: Encoder[Any], factor: int) -> None:
         name, kind = encoder.contract.name, encoder.contract.kind
@@ -30,22 +32,24 @@ class PooledTokens(Encoder[MultiVector]):
             )
         if factor < 1:
             raise ContractError(
-                f"{name} cannot keep one vector for {factor} tokens; wanted at least 1"
+                f"{name} cannot merge every {factor} tokens into one vector; wanted at least 1"
             )
-        self.encoder, self.factor, self.contract = encoder, factor, encoder.contract
+        self.encoder = encoder
+        self.factor = factor
+        self.contract = encoder.contract
 
     @property
     def trained_on(self) -> TrainedOn:
         """See Encoder.trained_on."""
         return self.encoder.trained_on
 
-    def encode(
-        self, items: Sequence[str], role: Role, *, progress: Progress = silent
+    def encode_as(
+        self, role: Role, items: Sequence[str], *, progress: Progress = silent
     ) -> MultiVector:
-        """See Encoder.encode."""
+        """See Encoder.encode_as."""
         made: MultiVector = self.encoder.encode(items, role, progress=progress)
         return made if role == QUERY else made.pool(self.factor)
 
     def read(self, item: str, role: Role) -> list[str] | None:
-        """See Encoder.read: of a text whose tokens are pooled it cannot tell."""
+        """See Encoder.read: it cannot tell of a text whose tokens are pooled."""
         return self.encoder.read(item, role) if role == QUERY else None

@@ -4,114 +4,70 @@ other.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
-from nearfield.batch.packed import Packed, mixed, packed_batches
 from nearfield.batch.pairs import PairTokeniser
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.chat import ChatPairs, has_chat_template
-from nearfield.encoders.native_pairs import NativePairs, why_not
+from nearfield.encoders.collect import chunks, collect
 from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
-from nearfield.errors import InputError, ModelError, TruncationWarning
+from nearfield.errors import InputError
 from nearfield.formats.reranker_folder import DECODER, RerankerFolder, read_reranker_folder
-from nearfield.models.pair_model import PairModel
-from nearfield.runtimes.hardware import bfloat16_in_hardware, cuda
+from nearfield.runtimes.choose import open_runtime
+from nearfield.runtimes.options import DEFAULTS, OpenOptions
+from nearfield.runtimes.runtime import Runtime
 from nearfield.store.fingerprint import model_hash
 from nearfield.types.progress import Progress, silent
 
-_CHUNK = 8192  # pairs that are tokenised at once: bounds the memory that token ids take
-
 
 class Reranker(PairScorer):
-    """A cross-encoder's folder, its tokeniser and its weights; `batch_tokens` bounds the tokens of
-    one forward pass.
+    """A cross-encoder's folder, its tokeniser and a runtime; `batch_tokens` bounds the tokens of
+    one call of the runtime, by default at what is fastest for it.
     """
 
     def __init__(
-        self,
-        folder: RerankerFolder,
-        model: PairModel | NativePairs,
-        *,
-        batch_tokens: int | None = None,
+        self, folder: RerankerFolder, runtime: Runtime, *, batch_tokens: int | None = None
     ) -> None:
-        self.folder, self.model, self.name = folder, model, folder.name
-        self.batch_tokens = batch_tokens or model.batch_tokens
+        self.folder = folder
+        self.runtime = runtime
+        self.name = folder.name
+        self.batch_tokens = batch_tokens or runtime.batch_tokens
         tokeniser = Tokeniser.open(
             folder.transformer, max_tokens=folder.max_tokens, lower_case=folder.lower_case
         )
         chat = folder.task == DECODER and has_chat_template(folder.transformer)
         self.chat = ChatPairs(folder.transformer, tokeniser, prompt=folder.prompt) if chat else None
-        self.tokeniser = PairTokeniser(tokeniser, typed=model.typed)
+        self.tokeniser = PairTokeniser(tokeniser, typed=runtime.typed)
 
     @classmethod
     def open(
         cls,
         path: str | Path,
+        options: OpenOptions = DEFAULTS,
         *,
-        runtime: str = "auto",
-        precision: str = "float32",
-        device: str = "auto",
         batch_tokens: int | None = None,
     ) -> Reranker:
-        """The cross-encoder in a folder.
-
-        `runtime` is native (the kernels of this package, on a processor), torch, or auto: native
-        where it runs this one. `precision` is float32, bfloat16 or auto (bfloat16 where the device
-        multiplies it in hardware), `device` as torch names it, or auto. Raises ModelError as
-        `read_reranker_folder` and the runtimes do, InputError for another precision or runtime or a
-        device that is not there.
+        """The cross-encoder in a folder. Raises as `read_reranker_folder`, `choose` and the runtime
+        do.
         """
         folder = read_reranker_folder(path)
-        device = (
-            ("cuda" if cuda() and runtime != "native" else "cpu") if device == "auto" else device
-        )
-        if precision == "auto":
-            precision = "bfloat16" if bfloat16_in_hardware(device) else "float32"
-        for what, got, known in (
-            ("precision", precision, ("float32", "bfloat16")),
-            ("runtime", runtime, ("native", "torch", "auto")),
-        ):
-            if got not in known:
-                raise InputError(
-                    f"a cross-encoder has no {what} {got!r}; wanted {', '.join(known)}"
-                )
-        if runtime == "native" and device != "cpu":
-            raise InputError(
-                f"the native runtime runs on the processor, not on {device}; leave "
-                "out one of the two"
-            )
-        if runtime == "native" or (
-            runtime == "auto" and device == "cpu" and why_not(folder, precision) is None
-        ):
-            return cls(folder, NativePairs(folder, precision=precision), batch_tokens=batch_tokens)
-        try:
-            return cls(
-                folder,
-                PairModel(folder, precision=precision, device=device),
-                batch_tokens=batch_tokens,
-            )
-        # what torch raises for a device that it lacks or that is full
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"the device {device!r} cannot be used: "
-                f"{(str(error).splitlines() or [repr(error)])[0]}"
-            ) from error
+        runtime, _ = open_runtime(folder, options)
+        return cls(folder, runtime, batch_tokens=batch_tokens)
 
     @cached_property
     def identity(self) -> dict[str, str]:
         """See PairScorer.identity."""
         return {
             "files": model_hash(self.folder.path),
-            "runtime": self.model.name,
-            "precision": self.model.precision,
+            "runtime": self.runtime.name,
+            "precision": self.runtime.precision,
         }
 
     @cached_property
@@ -164,37 +120,24 @@ class Reranker(PairScorer):
 
         Warns with TruncationWarning where pairs were longer than the model reads.
         """
-        scores, cut, lost = np.empty(len(pairs[0]), np.float32), 0, 0
-        for start in range(0, len(scores), _CHUNK):
-            chunk = slice(start, start + _CHUNK)
-            tokens = self.tokenise(queries, documents, (pairs[0][chunk], pairs[1][chunk]))
-            cut, lost = cut + int((tokens.lost > 0).sum()), lost + int(tokens.lost.sum())
-            done = start
-            for batch, logits in self._each(mixed(packed_batches(tokens, self.batch_tokens))):
-                scores[start + batch.items] = logits
-                done += len(batch)
-                progress(done, len(scores))
-        if not np.isfinite(scores).all():
-            raise ModelError(
-                f"{self.name}: {int((~np.isfinite(scores)).sum()):,} scores are NaN "
-                "or infinite; try precision float32"
-            )
-        if cut:
-            longer = f"{cut:,} of {len(scores):,} pairs were longer and lost {lost:,} tokens"
-            warnings.warn(
-                f"{self.name} reads {self.folder.max_tokens} tokens a pair: {longer}",
-                TruncationWarning,
-                stacklevel=2,
-            )
-        return scores
 
-    def _each(self, batches: list[Packed]) -> Iterator[tuple[Packed, Scores]]:
-        """Each batch with its logits, as many at a time as the runtime has streams."""
-        if self.model.streams == 1 or len(batches) < 2:
-            yield from ((batch, self.model.logits(batch)) for batch in batches)
-            return
-        with ThreadPoolExecutor(self.model.streams, thread_name_prefix="score") as pool:
-            yield from zip(batches, pool.map(self.model.logits, batches), strict=True)
+        def tokenise(chunk: slice) -> Tokens:
+            return self.tokenise(queries, documents, (pairs[0][chunk], pairs[1][chunk]))
+
+        count = len(pairs[0])
+        found = collect(
+            self.runtime,
+            chunks(count, tokenise),
+            count,
+            batch_tokens=self.batch_tokens,
+            name=self.name,
+            progress=progress,
+            spread=False,  # pairs are long, so that even few of them fill batches
+        )
+        found.warn_of_truncation(self.folder.contract, "pairs")
+        logits: Any = found.embeddings
+        scores: Scores = logits.vectors[:, 0]
+        return scores
 
     def tokenise(
         self,

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.late_tokens import LateTokens
-from nearfield.batch.packed import mixed, packed_batches
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
-from nearfield.encoders.collect import Collector, collector
+from nearfield.encoders.collect import Positions, chunks, collect
 from nearfield.encoders.encoder import E, Encoder
-from nearfield.errors import ContractError, InputError, TruncationWarning
+from nearfield.errors import ContractError, InputError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.formats.remote_code import described
 from nearfield.models.heads import HEADS
 from nearfield.models.tokeniser import tokeniser_of
-from nearfield.runtimes.choose import choose, open_runtime
-from nearfield.runtimes.proof import Proof
+from nearfield.runtimes.choose import open_runtime
+from nearfield.runtimes.options import DEFAULTS, OpenOptions
 from nearfield.runtimes.runtime import Runtime
 from nearfield.store.fingerprint import files_stamp, model_hash
 from nearfield.types.contract import Contract
@@ -41,10 +37,6 @@ if TYPE_CHECKING:
     from nearfield.encoders.adapter import Adapter
 
 log = logging.getLogger(__name__)
-
-_CHUNK = 8192  # texts tokenised at once: bounds the memory that token ids take
-# tokens of a batch below which sharing the work among threads costs more than it brings
-_LEAST = 64
 
 
 class TextEncoder(Encoder[E]):
@@ -91,31 +83,21 @@ class TextEncoder(Encoder[E]):
     def open(
         cls,
         path: str | Path,
+        options: OpenOptions = DEFAULTS,
         *,
-        runtime: str = "auto",
-        precision: str = "float32",
-        device: str = "auto",
         batch_tokens: int | None = None,
-        proof: Proof | None = None,
-        trust_remote_code: bool = False,
     ) -> TextEncoder[Any]:
-        """The encoder in a model folder.
+        """The encoder in a model folder. The files of code that the folder names, where the options
+        trust it, are logged.
 
-        `runtime` is a name of the registry, `precision` that of the matrix products (float32,
-        bfloat16, int8), `device` as torch names it (cpu, cuda); "auto" leaves each to `choose`.
-        `proof` says on what texts and to what cosine a model that is converted (openvino, onnx) is
-        checked. Code that the folder names is run only with `trust_remote_code`; its files are
-        logged then. Raises ModelError and ContractError as `read_model_folder`, `choose` and the
-        runtime do.
+        Raises ModelError and ContractError as `read_model_folder`, `choose` and the runtime do.
         """
-        folder = read_model_folder(path, trust_remote_code=trust_remote_code)
+        folder = read_model_folder(path, trust_remote_code=options.trust_remote_code)
         if folder.code:
             log.warning("%s: runs code of its own: %s", folder.path, described(folder.code))
-        choice = choose(folder, runtime=runtime, precision=precision, device=device)
         opened = files_stamp(folder.path)
-        encoder = cls(
-            folder, open_runtime(folder, choice, proof), batch_tokens=batch_tokens, why=choice.why
-        )
+        runtime, why = open_runtime(folder, options)
+        encoder = cls(folder, runtime, batch_tokens=batch_tokens, why=why)
         encoder._opened = opened
         return encoder
 
@@ -207,13 +189,16 @@ class TextEncoder(Encoder[E]):
         first = HEADS[self.folder.head_name].skips
         return [self.tokeniser.token_of(id_) for id_ in ids[first:].tolist()]
 
-    def encode(self, items: Sequence[str], role: Role, *, progress: Progress = silent) -> E:
-        """See Encoder.encode. Batches are cut by length within chunks of 8,192 items; the next
-        chunk is tokenised meanwhile.
-        """
-        return self._collected(
-            self._chunks(items, role), len(items), {role: np.arange(len(items))}, progress
-        )
+    @property
+    def roles_differ(self) -> bool:
+        """See Encoder.roles_differ."""
+        beside = (self.folder.adapters, self.folder.queries, self.late, self.adapter)
+        return super().roles_differ or any(beside)
+
+    def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> E:
+        """See Encoder.encode_as. Batches are cut by length within chunks of 8,192 items."""
+        parts = chunks(len(items), lambda chunk: self.tokenise(items[chunk], role))
+        return self._collected(parts, len(items), {role: np.arange(len(items))}, progress)
 
     def encode_mixed(
         self, items: Sequence[str], roles: Sequence[Role], *, progress: Progress = silent
@@ -275,101 +260,37 @@ class TextEncoder(Encoder[E]):
 
     def _collected(
         self,
-        parts: Iterator[tuple[npt.NDArray[np.int64], Tokens]],
+        parts: Iterable[tuple[Positions, Tokens]],
         count: int,
-        roles: Mapping[Role, npt.NDArray[np.int64]],
+        roles: Mapping[Role, Positions],
         progress: Progress,
     ) -> E:
         """The embeddings of `count` items whose tokens come in `parts`, each with their places;
         `roles` says which items are of each.
         """
         started = time.perf_counter()
-        collect = collector(self.contract, count, self.runtime)
-        counts, before, unknown, nothing = np.empty((count, 2), np.int64), 0, 0, 0
-        for places, tokens in parts:
-            for done in self._encode_chunk(tokens, places, collect):
-                progress(before + done, count)
-            counts[places] = np.stack([tokens.lengths, tokens.lost], 1)
-            before += len(places)
-            unknown += tokens.unknown
-            nothing += int((tokens.lengths == 0).sum())
-        (tokens_read, lost), truncated = counts.sum(0).tolist(), int((counts[:, 1] > 0).sum())
-        prompted = sum(self.prompt_cost(role) * len(at) for role, at in roles.items())
+        found = collect(
+            self.runtime,
+            parts,
+            count,
+            batch_tokens=self.batch_tokens,
+            name=self.contract.name,
+            progress=progress,
+        )
         usage = Usage(
             count,
-            tokens_read,
-            truncated,
-            lost,
-            prompted,
+            found.read,
+            found.truncated,
+            found.lost,
+            sum(self.prompt_cost(role) * len(at) for role, at in roles.items()),
             time.perf_counter() - started,
-            unknown,
-            nothing,
+            found.unknown,
+            found.empty,
         )
-        if truncated:
-            share = lost / (lost + tokens_read)
-            warnings.warn(
-                f"{self.contract.name} reads {self.contract.max_tokens} tokens: {truncated:,} of "
-                f"{count:,} texts were longer and "
-                f"lost {lost:,} tokens ({share:.1%} of all)",
-                TruncationWarning,
-                stacklevel=3,
-            )
-        found: E = collect.embeddings(usage, counts)  # type: ignore[assignment]
-        if self.adapter is None:
-            return found
-        own = found.as_dense("an adapter")
-        mapped = np.empty_like(own.vectors)
-        for role, at in roles.items():
-            mapped[at] = self.adapter.behind(own[at], role).vectors
-        adapted: Any = replace(own, vectors=mapped)
-        return cast(E, adapted)
-
-    def _chunks(
-        self, items: Sequence[str], role: Role
-    ) -> Iterator[tuple[npt.NDArray[np.int64], Tokens]]:
-        """The tokens of every 8,192 items with the items' places; the next ones are made on another
-        thread.
-        """
-        starts = range(0, len(items), _CHUNK)
-        if len(starts) < 2:
-            yield from ((np.arange(len(items)), self.tokenise(items, role)) for _ in starts)
-            return
-        with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as pool:
-            coming = pool.submit(self.tokenise, items[:_CHUNK], role)
-            for start in starts:
-                tokens = coming.result()
-                if start + _CHUNK < len(items):
-                    coming = pool.submit(
-                        self.tokenise, items[start + _CHUNK : start + 2 * _CHUNK], role
-                    )
-                yield start + np.arange(len(tokens.lengths)), tokens
-
-    def _encode_chunk(
-        self, tokens: Tokens, places: npt.NDArray[np.int64], collect: Collector
-    ) -> Iterator[int]:
-        """Collect the embeddings of `tokens`, which are the items at `places`, yielding how many
-        are done after each batch.
-        """
-        streams, done = self.runtime.streams, 0
-        share = max(_LEAST, math.ceil(len(tokens.ids) / streams))
-        batches = mixed(
-            packed_batches(
-                tokens, min(self.batch_tokens, share) if streams > 1 else self.batch_tokens
-            )
-        )
-        if streams == 1 or len(batches) == 1:
-            for batch in batches:
-                collect.put(places[batch.items], collect.make(self.runtime, batch))
-                done += len(batch)
-                yield done
-            return
-        with ThreadPoolExecutor(streams, thread_name_prefix="encode") as pool:
-            running = {pool.submit(collect.make, self.runtime, batch): batch for batch in batches}
-            try:
-                for future in as_completed(running):
-                    batch = running.pop(future)
-                    collect.put(places[batch.items], future.result())
-                    done += len(batch)
-                    yield done
-            finally:
-                pool.shutdown(cancel_futures=True)
+        found.warn_of_truncation(self.contract, "texts")
+        embeddings: Any = found.embeddings
+        if self.adapter is not None:
+            own = found.embeddings.as_dense("an adapter")
+            embeddings = self.adapter.behind_each(own, roles)
+        made: E = replace(embeddings, usage=usage, counts=found.counts)
+        return made

@@ -47,7 +47,7 @@ def _unseen(collection: Collection, models: Sequence[str]) -> Split | None:
     Raises InputError where none are left.
     """
     whole = collection.split(collection.splits[0])
-    stated = [TrainedOn.read(ModelSpec(model).parse().model) for model in models]
+    stated = [TrainedOn.read(ModelSpec.parse(model).name) for model in models]
     known = reduce(lambda one, other: one | other, stated, UNKNOWN)
     seen = known.seen(whole.query_texts) | known.chosen_with(whole.query_texts)
     if not seen.any():

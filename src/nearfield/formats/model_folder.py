@@ -44,6 +44,9 @@ class ModelFolder:
     queries: LookedUp | None = None
     code: tuple[Path, ...] = ()
 
+    # a cross-encoder's folder, whose items are pairs, is another kind
+    pairs = False
+
     @property
     def head_name(self) -> str:
         """The head that the files describe, by its name in nearfield.models.heads."""

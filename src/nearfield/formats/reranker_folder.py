@@ -17,6 +17,7 @@ from nearfield.formats.remote_code import refuse_code, refuse_foreign_modules
 from nearfield.formats.stated import default_prompt_name
 from nearfield.formats.transformer_settings import max_tokens_of, read_settings
 from nearfield.store.fields import Fields, read_fields, read_optional
+from nearfield.types.contract import Contract
 
 ACTIVATIONS = ("identity", "sigmoid")
 # the tasks, as transformers calls them
@@ -46,6 +47,21 @@ class RerankerFolder:
     prompt: str = ""
     lower_case: bool = False
     tokens: tuple[int, int | None] | None = None
+
+    pairs = True
+    head_name = "pairs"
+    static = False
+    code = ()
+    adapters = ()
+
+    @property
+    def contract(self) -> Contract:
+        """The contract of what the model gives: the logit of each pair, as a vector of one
+        dimension.
+        """
+        return Contract(
+            self.name, 1, self.max_tokens, pooling="cls", normalise=False, similarity="dot"
+        )
 
 
 def read_reranker_folder(path: str | Path) -> RerankerFolder:

@@ -48,6 +48,7 @@ class TextModel(Trainable):
     """
 
     contract: Contract
+    typed = False  # each text is told by itself, so that all of its tokens are of one type
 
     def __init__(
         self, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu"

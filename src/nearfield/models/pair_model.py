@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -20,12 +18,10 @@ from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
 from nearfield.models.backbones.backbone import load_backbone
 from nearfield.models.backbones.classifiers import CLASSIFIERS, PADDED
 from nearfield.models.backbones.states import packed_states, prepare
-from nearfield.models.device_memory import device_memory
 from nearfield.models.heads.pooling import POOLINGS
 from nearfield.models.heads.segments import Segments
 from nearfield.models.trainable import Trainable
-
-Scores = npt.NDArray[np.float32]
+from nearfield.similarity.dense import Dense
 
 
 class PairModel(Trainable):
@@ -36,8 +32,6 @@ class PairModel(Trainable):
     relevant. `typed` says whether it is told which of the two texts a token belongs to.
     """
 
-    name = "torch"
-    streams = 1  # torch spreads each operation over the cores itself
     objective = "own-candidates"
 
     def __init__(
@@ -57,24 +51,18 @@ class PairModel(Trainable):
                 f"{folder.path}: a cross-encoder of the architecture {kind} is not "
                 f"known; known are {known}"
             )
-        self.typed = _typed(folder.transformer, self.backbone.config)
+        types = int(getattr(self.backbone.config, "type_vocab_size", 0) or 0)
+        self.typed = types > 1 and told_types(folder.transformer)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Every weight once, by the name that its checkpoint gives it."""
         return dict(self.whole.named_parameters())
 
-    @property
-    def batch_tokens(self) -> int:
-        """The tokens of one forward pass at which it is fastest, as for the torch runtime of an
-        encoder.
-        """
-        return 32_768 if self.device.type == "cuda" else 2048
-
-    def logits(self, batch: Packed) -> Scores:
-        """The logit of each pair as the weights stand, in the batch's order: (n,) float32."""
-        with torch.inference_mode(), device_memory():
-            found: Scores = self.embed(batch).cpu().numpy()
-        return found
+    def represent(self, batch: Packed) -> Dense:
+        """The logit of each pair, in the batch's order: (n, 1) float32; no gradient is kept."""
+        with torch.inference_mode():
+            logits = self.embed(batch)[:, None].cpu().numpy()
+        return Dense.under(self.folder.contract, logits)
 
     def embed(self, batch: Packed) -> Tensor:
         """The logit of each pair, in the batch's order, float32 on `device`: (n,), 0 for a pair
@@ -139,10 +127,3 @@ def _yes_and_no(folder: RerankerFolder) -> tuple[int, int]:
             "LogitScore module names others"
         )
     return relevant, other
-
-
-def _typed(transformer: Path, config: Any) -> bool:
-    """Whether the model has two types of token and its tokeniser gives them."""
-    if int(getattr(config, "type_vocab_size", 0) or 0) < 2:
-        return False
-    return told_types(transformer)

@@ -31,11 +31,6 @@ log = logging.getLogger(__name__)
 FORMAT = 3  # of what is made here of the same model: raised when that changes
 BESIDE, FACTS = ".nearfield", "conversion.json"
 
-NO_TRANSFORMER = (
-    "converts transformers, and this model is a table of vectors (--dtype says how "
-    "its vectors are stored)"
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:

@@ -6,7 +6,13 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from nearfield.errors import InputError, first_line
+
+_BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16", "bf16")
 
 
 @functools.cache
@@ -14,21 +20,19 @@ def cpu_flags() -> frozenset[str]:
     """The processor's features as Linux names them (`avx2`, `avx512_bf16`, `amx_bf16`, on Arm
     `bf16`); none where they cannot be read.
     """
-    names = set[str]()
     try:
         if platform.system() == "Darwin":
             wanted = ["sysctl", "-n", "hw.optional.arm.FEAT_BF16"]
             found = subprocess.run(wanted, capture_output=True, text=True, check=False, timeout=5)
-            names |= {"bf16"} if found.stdout.strip() == "1" else set()
-        for line in (
-            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        ):
-            if line.partition(":")[0].strip().lower() in ("flags", "features"):
-                names.update(line.partition(":")[2].split())
-                break  # every core of one machine has the same
+            return frozenset({"bf16"} if found.stdout.strip() == "1" else ())
+        information = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except (OSError, subprocess.SubprocessError):
-        pass
-    return frozenset(names)
+        return frozenset()
+    for line in information.splitlines():
+        name, _, flags = line.partition(":")
+        if name.strip().lower() in ("flags", "features"):
+            return frozenset(flags.split())  # every core of one machine has the same
+    return frozenset()
 
 
 def bfloat16_in_hardware(device: str = "cpu") -> str:
@@ -38,18 +42,31 @@ def bfloat16_in_hardware(device: str = "cpu") -> str:
     Earlier GPUs than those of compute capability 8.0 (A100, RTX 30) take it too, and are several
     times slower than in float32.
     """
-    if device.startswith("cuda"):
-        import torch
+    if device == "cpu":
+        return next((name for name in _BFLOAT16_FLAGS if name in cpu_flags()), "")
+    if not device.startswith("cuda"):
+        return ""
+    import torch
 
-        try:
-            return device if torch.cuda.get_device_capability(device) >= (8, 0) else ""
-        except (RuntimeError, AssertionError):  # it is not here, which is said where it is opened
-            return ""
-    return (
-        next((name for name in ("amx_bf16", "avx512_bf16", "bf16") if name in cpu_flags()), "")
-        if device == "cpu"
-        else ""
-    )
+    try:
+        return device if torch.cuda.get_device_capability(device) >= (8, 0) else ""
+    except (RuntimeError, AssertionError):  # it is not here, which is said where it is opened
+        return ""
+
+
+def fast_precision(device: str = "cpu") -> tuple[str, str]:
+    """What the precision "auto" means on the device, bfloat16 or float32, and why in words."""
+    multiplier = bfloat16_in_hardware(device)
+    if multiplier:
+        return "bfloat16", f"{multiplier} multiplies bfloat16"
+    return "float32", f"{device} does not multiply bfloat16 in hardware"
+
+
+def adds_int8_exactly() -> bool:
+    """Whether 8-bit products are added in 32 bits here; elsewhere two are added in 16 and overflow,
+    unless weights have 7 bits.
+    """
+    return bool(cpu_flags() & {"avx512_vnni", "avx_vnni", "asimd"})
 
 
 @functools.cache
@@ -57,13 +74,22 @@ def cuda() -> str:
     """The name of the CUDA device that torch can use, or ""; torch is imported only where a
     driver's device file is there.
     """
-    if not any(Path(file).exists() for file in ("/dev/nvidiactl", "/dev/dxg")) or os.environ.get(
-        "CUDA_VISIBLE_DEVICES"
-    ) in ("", "-1"):
+    driver = any(Path(file).exists() for file in ("/dev/nvidiactl", "/dev/dxg"))
+    if not driver or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return ""
     import torch
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+
+
+@contextmanager
+def usable(device: str) -> Iterator[None]:
+    """Raise InputError where the block cannot use the device."""
+    try:
+        yield
+    # what torch raises for a device that it lacks or that is full, or for a name it does not know
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"the device {device!r} cannot be used: {first_line(error)}") from error
 
 
 def cores() -> int:

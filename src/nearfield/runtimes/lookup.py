@@ -4,6 +4,7 @@ transformer.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Lock
 
 import numpy as np
@@ -14,62 +15,67 @@ from nearfield.errors import ModelError
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.router import read_term_weights
 from nearfield.kernels.matrix import PRECISIONS
+from nearfield.runtimes import RUNTIMES
 from nearfield.runtimes.hardware import cores
-from nearfield.runtimes.native import NativeRuntime, why_not_documents
-from nearfield.runtimes.runtime import Runtime
+from nearfield.runtimes.native import NativeRuntime
+from nearfield.runtimes.options import ON_CPU, OpenOptions
+from nearfield.runtimes.runtime import Folder, Runtime
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.sparse import Sparse
 
 
 class LookupRuntime(Runtime):
-    """Queries by numpy from the table; documents by the kernels, or by torch, opened when the first
-    of them comes.
+    """Queries by numpy from the table; documents by the native runtime, or else by torch, opened
+    when the first of them comes.
     """
 
     name = "lookup"
-    precisions = PRECISIONS  # int8 where the kernels make the documents
+    precisions = PRECISIONS  # int8 where the native runtime makes the documents
     kinds = ("sparse",)
     batch_tokens = 2048  # of documents, as for the others
 
     def __init__(
-        self, folder: ModelFolder, weights: npt.NDArray[np.float32], *, precision: str = "float32"
+        self, folder: ModelFolder, weights: npt.NDArray[np.float32], options: OpenOptions
     ) -> None:
-        self.precision, self.native = precision, why_not_documents(folder) is None
-        self.streams = cores() if self.native else 1
-        self._folder, self._weights = folder, weights
+        self.precision = options.precision
+        self.streams = cores() if options.runtime == NativeRuntime.name else 1
+        self._folder = folder
+        self._weights = weights
+        self._options = options
         self._documents: Runtime | None = None
         self._opening = Lock()
 
     @classmethod
-    def open(cls, folder: ModelFolder, *, precision: str = "float32") -> LookupRuntime:
-        """The runtime of a model folder. Raises ModelError where its table is missing, damaged or
-        not of the documents' vocabulary.
+    def why_not(cls, folder: Folder) -> str | None:
+        """See Runtime.why_not."""
+        if isinstance(folder, ModelFolder) and folder.queries is not None:
+            return None
+        return "this model's queries are not looked up"
+
+    @classmethod
+    def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> LookupRuntime:
+        """See Runtime.open. Raises ModelError where the table is missing, damaged or not of the
+        documents' vocabulary.
         """
-        hindrance = why_not(folder)
-        if precision == "int8" and hindrance is None:
-            hindrance = why_not_documents(folder)
-        if hindrance is not None or folder.queries is None:
-            raise ModelError(f"{folder.path}: the lookup runtime is not for it: {hindrance}")
-        return cls(
-            folder, read_term_weights(folder.queries, folder.contract.dim), precision=precision
-        )
+        assert isinstance(folder, ModelFolder)
+        assert folder.queries is not None
+        documents = replace(folder, queries=None)
+        hindrance = NativeRuntime.why_not(documents)
+        if hindrance is not None and options.precision == "int8":
+            raise ModelError(f"{folder.path}: int8 is of the native runtime, which {hindrance}")
+        runtime = "native" if hindrance is None else "torch"
+        weights = read_term_weights(folder.queries, folder.contract.dim)
+        return cls(documents, weights, replace(options, runtime=runtime, device="cpu"))
 
-    def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
-        """Not for this kind: see Runtime.represent."""
-        raise NotImplementedError(f"{self.name} makes sparse embeddings alone")
-
-    def represent(self, batch: Packed) -> Embeddings:
-        """See Runtime.represent."""
+    def run(self, batch: Packed) -> Embeddings:
+        """See Runtime.run."""
         if batch.looked_up or not len(batch):
             return self._looked_up(batch)
         with self._opening:
-            if self._documents is None and self.native:
-                self._documents = NativeRuntime.open(self._folder, precision=self.precision)
-            elif self._documents is None:
-                from nearfield.runtimes.torch_runtime import TorchRuntime
-
-                self._documents = TorchRuntime.open(self._folder, precision=self.precision)
-        return self._documents.represent(batch)
+            if self._documents is None:
+                opener = RUNTIMES[self._options.runtime]
+                self._documents = opener.open(self._folder, self._options)
+        return self._documents.run(batch)
 
     def _looked_up(self, batch: Packed) -> Sparse:
         """Each sequence's different terms with their weights, the terms rising."""
@@ -84,16 +90,7 @@ class LookupRuntime(Runtime):
         weighed = self._weights[term] != 0
         row, term = row[weighed], term[weighed]
         offsets = np.searchsorted(row, np.arange(len(batch) + 1)).astype(np.int64)
-        found = Sparse(
-            self._weights[term],
-            term.astype(np.int32),
-            offsets,
-            size,
-            similarity=contract.similarity,
-        )
+        terms = term.astype(np.int32)
+        similarity = contract.similarity
+        found = Sparse(self._weights[term], terms, offsets, size, similarity=similarity)
         return found if contract.max_terms is None else found.truncate(contract.max_terms)
-
-
-def why_not(folder: ModelFolder) -> str | None:
-    """What keeps this runtime from a folder: that its queries go through the transformer."""
-    return None if folder.queries is not None else "this model's queries are not looked up"

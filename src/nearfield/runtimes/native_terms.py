@@ -5,8 +5,6 @@ with max pooling).
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +13,15 @@ from nearfield.batch.packed import Packed
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.kernels.layout import MatrixLayout
 from nearfield.models.backbones.architectures import ACTIVATIONS, ARCHITECTURES
+from nearfield.models.heads.term_embeddings import term_embeddings
+from nearfield.runtimes.native_heads import Floats, NativeHead
 from nearfield.runtimes.packed_model import PackedModel
 from nearfield.similarity.sparse import Sparse
+from nearfield.store.fields import Fields
 
 BLOCK = 256  # terms are taken in multiples of so many
 LOGITS = 1 << 19  # at a time, 2 MB: of 2,048 tokens those of 256 terms; none is kept
 CELLS = 1 << 24  # weights of texts and terms at a time: 64 MB
-
-Floats = npt.NDArray[np.float32]
 
 
 class NativeTerms:
@@ -33,7 +32,7 @@ class NativeTerms:
     misshapen or not finite.
     """
 
-    def __init__(self, model: PackedModel, config: Mapping[str, Any], folder: ModelFolder) -> None:
+    def __init__(self, folder: ModelFolder, model: PackedModel, config: Fields) -> None:
         architecture, layout, read = ARCHITECTURES[config["model_type"]], model.layout, model.read
         names = architecture.language
         assert names is not None
@@ -62,11 +61,8 @@ class NativeTerms:
         hidden, offsets = self._transformed(states), batch.offsets
         step = max(1, CELLS // self._decoder.rows)
         starts = range(0, len(batch), step) or (0,)
-        found = Sparse.join(
+        return Sparse.join(
             [self._weighed(hidden, offsets[first : first + step + 1]) for first in starts]
-        )
-        return (
-            found if self._contract.max_terms is None else found.truncate(self._contract.max_terms)
         )
 
     def _weighed(self, hidden: Floats, offsets: npt.NDArray[np.int64]) -> Sparse:
@@ -82,8 +78,10 @@ class NativeTerms:
                 )
                 greatest[filled, first : first + step] = np.maximum.reduceat(logits, starts, axis=0)
         weights = np.log1p(np.maximum(greatest, 0, out=greatest), out=greatest)
-        return Sparse.of(
-            np.log1p(weights) if self._twice else weights, similarity=self._contract.similarity
+        if self._twice:
+            weights = np.log1p(weights)
+        return term_embeddings(
+            weights, similarity=self._contract.similarity, max_terms=self._contract.max_terms
         )
 
     def _transformed(self, states: Floats) -> Floats:
@@ -140,18 +138,20 @@ class NativeTerms:
         return out[:, :count]
 
 
-def why_not_terms(folder: ModelFolder, config: Mapping[str, Any]) -> str | None:
-    """In words why a sparse model's terms are not weighed by the kernels, or None where
-    they are.
-    """
-    architecture = ARCHITECTURES[str(config["model_type"])]
+def _why_not(folder: ModelFolder, config: Fields) -> str | None:
+    if folder.queries is not None:
+        return "does not look queries up in a table"
     if folder.contract.pooling != "max":
         return (
             "takes the greatest logit over a text's tokens, and this model's pooling is "
             f"{folder.contract.pooling}"
         )
-    if architecture.language is None:
+    architecture = ARCHITECTURES.get(str(config.get("model_type")))
+    if architecture is not None and architecture.language is None:
         return f"does not run the language-model head of {config['model_type']}"
     if not config.get("tie_word_embeddings", True):
         return "takes a vocabulary's layer that shares the word embeddings"
     return None
+
+
+SPLADE = NativeHead(NativeTerms, why_not=_why_not)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
 from nearfield.formats.weights import Weights
 from nearfield.kernels.layout import LayerLayout, ModelLayout
@@ -42,7 +44,7 @@ class PackedModel:
             kernels,
             PackedWeights(kernels, weights, prefix=architecture.prefix, precision=precision),
         )
-        self._typed, self._architecture = typed, architecture
+        self.typed, self._architecture = typed, architecture
         hidden, heads, inner, count = (
             int(architecture.fact(config, key))
             for key in (
@@ -78,12 +80,19 @@ class PackedModel:
         self.read.kept.append(layers)
         model.layers = ctypes.cast(layers, ctypes.POINTER(LayerLayout))
 
+    def ids(self, batch: Packed) -> npt.NDArray[np.int32]:
+        """The ids of the batch's tokens among the words that the kernels hold: (T,)."""
+        if not self.typed:
+            return batch.ids
+        words = np.int32(self.layout.vocabulary // 2)
+        return batch.ids + words * (batch.filled("types") > 0)
+
     def _embeddings(self, model: ModelLayout, hidden: int, config: Mapping[str, Any]) -> None:
         wide = None if "embedding_size" in config and config["model_type"] == "electra" else hidden
         words = self.read.floats(
             "embeddings.word_embeddings.weight", config.get("vocab_size"), wide
         )
-        if self._typed and self._architecture.types:
+        if self.typed and self._architecture.types:
             first, second = self.read.floats(self._architecture.types, 2, words.shape[1])
             words = np.concatenate([words, words + (second - first)])  # the first's is added to all
         model.vocabulary, model.embedded = words.shape

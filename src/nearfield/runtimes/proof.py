@@ -12,11 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nearfield.batch.packed import packed_batches
-from nearfield.batch.tokens import Tokeniser
 from nearfield.errors import ModelError
-from nearfield.formats.model_folder import ModelFolder
-from nearfield.runtimes.runtime import Runtime
 
 CHECKED = 64  # texts that vectors are compared on
 CALIBRATED = 300  # texts that int8 ranges are taken from: what NNCF asks for by default
@@ -88,6 +84,9 @@ class Proof:
         )
 
 
+BUILT_IN = Proof()
+
+
 @dataclass(frozen=True)
 class Measured:
     """Cosines of a conversion's vectors to float32 torch's over `texts` texts: the least one and
@@ -113,39 +112,6 @@ class Measured:
                 "another precision or runtime, or for less "
                 "fidelity."
             )
-
-
-def measure(runtime: Runtime, folder: ModelFolder, texts: Sequence[str]) -> Measured:
-    """`runtime`'s vectors beside those of torch in float32, for the same tokens without any
-    prompt.
-    """
-    from nearfield.runtimes.torch_runtime import TorchRuntime
-
-    reference, cosines = TorchRuntime.open(folder), []
-    for batch in packed_batches(
-        folder_tokeniser(folder.within(runtime.places)).tokenise(texts), runtime.batch_tokens
-    ):
-        ours, theirs = (
-            runtime.embed(batch).astype(np.float64),
-            reference.embed(batch).astype(np.float64),
-        )
-        norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-        cosines.append(
-            np.where(
-                norms > 0,
-                (ours * theirs).sum(1) / np.where(norms > 0, norms, 1),
-                (ours == theirs).all(1),
-            )
-        )
-    each = np.concatenate(cosines)
-    return Measured(float(each.min()), float(each.mean()), len(each))
-
-
-def folder_tokeniser(folder: ModelFolder) -> Tokeniser:
-    """The tokeniser of a model folder, at its contract's length."""
-    return Tokeniser.open(
-        folder.transformer, max_tokens=folder.contract.max_tokens, lower_case=folder.lower_case
-    )
 
 
 def _docstrings() -> tuple[str, ...]:

@@ -1,47 +1,67 @@
-"""What runs a model: packed token ids to vectors."""
+"""What runs a model: packed token ids to embeddings."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import ClassVar, Self
 
 from nearfield.batch.packed import Packed
+from nearfield.formats.model_folder import ModelFolder
+from nearfield.formats.reranker_folder import RerankerFolder
+from nearfield.runtimes.options import OpenOptions
 from nearfield.similarity.embeddings import Embeddings
+
+Folder = ModelFolder | RerankerFolder
+"""What a runtime opens: an encoder's folder, or a cross-encoder's, whose items are pairs."""
 
 
 class Runtime(ABC):
-    """A model folder's weights, ready to run under its contract.
+    """A model's weights, ready to run. What it can do is stated as class attributes:
 
-    `precision` is that of the matrix products, one of `precisions`; what comes out is float32.
-    `batch_tokens` is the number of tokens in one call at which it is fastest. `streams` is how many
-    threads may call `embed` at the same time and be faster for it (1 where the runtime itself uses
-    all cores). `kinds` are the kinds of embeddings that it makes. `adapts`: it runs LoRA adapters
-    beside the weights. `places`: how many tokens of a text it has positions for, None for no bound
-    of its own.
+    `precisions` of the matrix products and `kinds` of embeddings; `pairs`: it runs cross-encoders;
+    `cpu_only`: it runs on the processor alone; `adapters`: it runs LoRA adapters beside the
+    weights; `own_code`: it runs code of a model's folder.
+
+    Of an open one, `batch_tokens` is the number of tokens per call at which it is fastest.
+    `streams` is how many threads may call `run` at once and be faster for it (1 where the runtime
+    uses all cores itself). `places`: how many tokens of a text it has positions for, None for any
+    number. `typed`: a cross-encoder is told which text of a pair each token belongs to.
     """
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]]
     kinds: ClassVar[tuple[str, ...]] = ("dense",)
-    adapts: ClassVar[bool] = False
+    pairs: ClassVar[bool] = False
+    cpu_only: ClassVar[bool] = True
+    adapters: ClassVar[bool] = False
+    own_code: ClassVar[bool] = False
+
     precision: str
     batch_tokens: int
     streams: int
     places: int | None = None
+    typed: bool = False
+
+    @classmethod
+    def why_not(cls, folder: Folder) -> str | None:
+        """Why this runtime cannot run the model, in words, beside what its attributes say; None
+        where it can.
+        """
+        return None
+
+    @classmethod
+    @abstractmethod
+    def open(cls, folder: Folder, options: OpenOptions) -> Self:
+        """The runtime of a folder at the precision and on the device of `options`, which `choose`
+        has decided.
+
+        Raises ModelError where the weights cannot be used.
+        """
 
     @abstractmethod
-    def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
-        """Vectors of the sequences in the batch's order: (n, dim) float32, pooled, projected and
-        normalised as the contract says.
+    def run(self, batch: Packed) -> Embeddings:
+        """The embeddings of the batch's n sequences, in its order, float32, of the model's kind:
+        Dense (n, dim); of pairs Dense (n, 1), the logit of each.
 
-        A sequence without a token to pool gives zeros. Safe to call from `streams` threads at once.
+        A sequence without a token gives zeros. Safe to call from `streams` threads at once.
         """
-
-    def represent(self, batch: Packed) -> Embeddings:
-        """The embeddings of the sequences, in the batch's order, of the model's kind: for the
-        `kinds` other than dense.
-        """
-        raise NotImplementedError(f"{self.name} makes vectors alone")

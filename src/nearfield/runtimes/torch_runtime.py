@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
 from nearfield.batch.packed import Packed
-from nearfield.formats.model_folder import ModelFolder
+from nearfield.formats.reranker_folder import RerankerFolder
 from nearfield.models.device_memory import device_memory
 from nearfield.models.model import TextModel
-from nearfield.runtimes.runtime import Runtime
+from nearfield.models.pair_model import PairModel
+from nearfield.runtimes.hardware import usable
+from nearfield.runtimes.options import ON_CPU, OpenOptions
+from nearfield.runtimes.runtime import Folder, Runtime
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 
 
 class TorchRuntime(Runtime):
-    """A `TextModel`, run as it stands: while it is trained, the vectors are those of its weights at
-    that moment.
+    """A torch model, run as it stands: while it is trained, the embeddings are those of its weights
+    at that moment.
     """
 
     name = "torch"
     precisions = ("float32", "bfloat16")
-    kinds = tuple(EMBEDDINGS)
-    adapts = True
+    kinds = tuple(EMBEDDINGS.table)
+    pairs = True
+    cpu_only = False
+    adapters = True
+    own_code = True
     streams = 1  # torch spreads each operation over the cores itself
 
-    def __init__(self, model: TextModel) -> None:
+    def __init__(self, model: TextModel | PairModel) -> None:
         self.model = model
-        self.precision, self.places = model.precision, model.habits.places
+        self.precision = model.precision
+        self.places = model.habits.places
+        self.typed = model.typed
 
     @property
     def batch_tokens(self) -> int:  # type: ignore[override]  # it changes while the model is trained
@@ -40,26 +44,17 @@ class TorchRuntime(Runtime):
         return 2048 if self.model.layers is None else 8192
 
     @classmethod
-    def open(
-        cls, folder: ModelFolder, *, precision: str = "float32", device: str = "cpu"
-    ) -> TorchRuntime:
-        """The runtime of a model folder. Raises ModelError as `load_backbone` does."""
-        return cls(TextModel(folder, precision=precision, device=device))
+    def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> TorchRuntime:
+        """See Runtime.open. Raises ModelError as `load_backbone` does, and InputError for a device
+        that this machine lacks.
+        """
+        how = {"precision": options.precision, "device": options.device}
+        with usable(options.device):
+            if isinstance(folder, RerankerFolder):
+                return cls(PairModel(folder, **how))
+            return cls(TextModel(folder, **how))
 
-    def embed(self, batch: Packed) -> npt.NDArray[np.float32]:
-        """See Runtime.embed."""
-        with torch.inference_mode(), device_memory():
-            vectors: npt.NDArray[np.float32] = self.model.embed(batch).cpu().numpy()
-        return vectors
-
-    def represent(self, batch: Packed) -> Embeddings:
-        """See Runtime.represent."""
+    def run(self, batch: Packed) -> Embeddings:
+        """See Runtime.run."""
         with device_memory():
             return self.model.represent(batch)
-
-
-def why_not(folder: ModelFolder) -> str | None:
-    """None: torch runs whatever transformers opens, and what that does not open, nothing
-    here does.
-    """
-    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -120,6 +120,18 @@ class Dense(Embeddings):
                 "int8 vectors with other ranges cannot be joined; join first, then quantise"
             )
         return replace(first, vectors=np.concatenate([part.vectors for part in parts]), counts=None)
+
+    @classmethod
+    def placed(cls, parts: Iterable[tuple[Array, Dense]], count: int) -> Dense:
+        """See Embeddings.placed: into one array, which is allocated once."""
+        whole: Dense | None = None
+        for positions, part in parts:
+            if whole is None:
+                vectors = np.empty((count, *part.vectors.shape[1:]), part.vectors.dtype)
+                whole = replace(part, vectors=vectors)
+            whole.vectors[positions] = part.vectors
+        assert whole is not None
+        return whole
 
     @property
     def bytes_per_item(self) -> float:
@@ -243,7 +255,10 @@ class Dense(Embeddings):
         return replace(self, vectors=vectors, storage="float32", ranges=None, counts=None)
 
     def peaks(self) -> npt.NDArray[np.float32]:
-        peaks: npt.NDArray[np.float32] = np.abs(self.floats()).max(1, initial=0.0)
+        floats = self.floats()
+        # without a copy of magnitudes, which would be as large as the vectors
+        highest, lowest = floats.max(1, initial=0.0), floats.min(1, initial=0.0)
+        peaks: npt.NDArray[np.float32] = np.maximum(highest, -lowest)
         return peaks
 
     @classmethod

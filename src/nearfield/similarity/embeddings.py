@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -131,6 +131,21 @@ class Embeddings(ABC):
                 f"{cls.kind} embeddings are not stored as {storage!r}; wanted one of "
                 f"{', '.join(cls.storages)}.{nearest(storage, cls.storages)}"
             )
+
+    @classmethod
+    def placed(cls, parts: Iterable[tuple[Array, Self]], count: int) -> Self:
+        """The `count` items of all parts, each part with the positions of its items: (m,) int64.
+
+        Together the positions are 0 to count - 1. Wants one part at least.
+        """
+        places, made = [], []
+        for positions, part in parts:
+            places.append(positions)
+            made.append(part)
+        joined = cls.join(made)
+        # vectors of tokens take much room, and putting them in order takes as much again
+        made.clear()
+        return joined[np.argsort(np.concatenate(places))]
 
     @abstractmethod
     def quantise(self, storage: str, *, like: Self | None = None) -> Self:

@@ -14,7 +14,7 @@ from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.heads.dense import DenseHead
 from nearfield.models.heads.head import Given
 from nearfield.models.model import TextModel
-from nearfield.runtimes.proof import folder_tokeniser
+from nearfield.models.tokeniser import tokeniser_of
 from tiny import tiny_model
 
 
@@ -30,9 +30,9 @@ def test_states_to_vectors(pooling: str, include_prompt: bool, tmp_path: Path) -
     }
     folder = read_model_folder(tiny_model(tmp_path / "tiny", normalise=pooling != "max", **config))
     model, head = TextModel(folder), DenseHead.open(Given(folder, hidden=32))
-    tokens = folder_tokeniser(folder).tokenise(nasty_texts(50), "query: ")
+    tokens = tokeniser_of(folder).tokenise(nasty_texts(50), "query: ")
     # nothing is left beside the prompt
-    short = folder_tokeniser(folder).tokenise(["", "a"], "query: ", max_tokens=3)
+    short = tokeniser_of(folder).tokenise(["", "a"], "query: ", max_tokens=3)
     with torch.inference_mode():
         for batch in (*packed_batches(tokens, 300), *packed_batches(short, 300)):
             np.testing.assert_allclose(

@@ -24,6 +24,7 @@ from nearfield.models.find import model_path
 from nearfield.models.lora.merge import merge_adapter
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
+from nearfield.runtimes.options import OpenOptions
 from peer import assert_same_as_sentence_transformers
 from tiny import tiny_model
 
@@ -213,4 +214,4 @@ def test_what_cannot_be_merged(base: Path, by_role: Path, tmp_path: Path) -> Non
         merge_adapter(lost, tmp_path / "to", resolve=unknown)
     merge_adapter(lost, tmp_path / "to", resolve=unknown, base=str(base))
     with pytest.raises(ModelError, match="runs no adapters beside a model"):
-        TextEncoder.open(by_role, runtime="native")
+        TextEncoder.open(by_role, OpenOptions(runtime="native"))

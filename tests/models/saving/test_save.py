@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from nearfield.encoders.text import TextEncoder
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
+from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from peer import assert_same_as_sentence_transformers
 from tiny import tiny_model
@@ -50,7 +51,7 @@ def test_it_opens_again_with_the_same_vectors_and_contract(tmp_path: Path) -> No
         tmp_path / "saved",
     )
     # what the model was trained with: equal bit for bit
-    again = TextEncoder.open(tmp_path / "saved", runtime="torch")
+    again = TextEncoder.open(tmp_path / "saved", OpenOptions(runtime="torch"))
     np.testing.assert_array_equal(
         again.encode(TEXTS, "query").vectors, encoder.encode(TEXTS, "query").vectors
     )

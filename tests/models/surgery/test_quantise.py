@@ -17,6 +17,7 @@ from nasty import nasty_texts
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
 from nearfield.models.surgery.quantise import quantise
+from nearfield.runtimes.options import OpenOptions
 from peer import assert_same_as_sentence_transformers
 from static_models import model2vec_folder, sentence_transformers_folder, table
 from tiny import tiny_model
@@ -35,7 +36,7 @@ def test_every_reader_computes_in_float32_from_the_rounded_weights(
     texts = nasty_texts(30)
     assert_same_as_sentence_transformers(made.folder, texts)
     native, by_torch, before = (
-        TextEncoder.open(folder, runtime=runtime).encode(texts, "query").vectors
+        TextEncoder.open(folder, OpenOptions(runtime=runtime)).encode(texts, "query").vectors
         for folder, runtime in ((made.folder, "native"), (made.folder, "torch"), (whole, "torch"))
     )
     np.testing.assert_allclose(native, by_torch, atol=1e-5)

@@ -29,7 +29,9 @@ class Counted(Encoder[Any]):
         self.encoder, self.contract = encoder, encoder.contract
         self.asked: list[str] = []
 
-    def encode(self, items: Sequence[str], role: str, *, progress: Progress = silent) -> Embeddings:
+    def encode_as(
+        self, role: str, items: Sequence[str], *, progress: Progress = silent
+    ) -> Embeddings:
         self.asked += items
         found: Embeddings = self.encoder.encode(items, role, progress=progress)
         return found

@@ -14,6 +14,7 @@ from typer.testing import Result
 from nearfield.data.collection import Collection
 from nearfield.models.backbones.native_layers import NativeLayers
 from nearfield.models.pair_model import PairModel
+from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.reranker import Reranker
 from nearfield.models.saving.save_reranker import new_reranker
 from nearfield.errors import InputError, RecipeError
@@ -50,7 +51,7 @@ class Pair(type(ALONE)):
 
 def judge_of(folder: Path) -> Reranker:
     facts = read_reranker_folder(folder)
-    return Reranker(facts, PairModel(facts))
+    return Reranker(facts, TorchRuntime(PairModel(facts)))
 
 
 def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_whole(

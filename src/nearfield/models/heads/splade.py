@@ -16,6 +16,7 @@ from nearfield.errors import ModelError, nearest
 from nearfield.models.backbones.language_heads import language_head
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.represented import Rows
+from nearfield.models.heads.term_embeddings import term_embeddings
 from nearfield.similarity.offsets import item_blocks
 from nearfield.similarity.sparse import Sparse
 
@@ -125,8 +126,8 @@ class Splade(Head[Tensor]):
         return torch.log1p(once) if self.activation == "log1p_relu" else once
 
     def embeddings(self, output: Tensor, batch: Packed) -> Sparse:
-        found = Sparse.of(output.cpu().numpy(), similarity=self.similarity)
-        return found if self.max_terms is None else found.truncate(self.max_terms)
+        weights = output.cpu().numpy()
+        return term_embeddings(weights, similarity=self.similarity, max_terms=self.max_terms)
 
     def represented(
         self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor

@@ -50,10 +50,15 @@ class EncodedOnce(Encoder[Any]):
         other._counts, other._read = self._counts, self._read.copy()
         return other
 
-    def encode(
-        self, items: Sequence[str], role: Role, *, progress: Progress = silent
+    @property
+    def roles_differ(self) -> bool:
+        """See Encoder.roles_differ."""
+        return self.encoder.roles_differ
+
+    def encode_as(
+        self, role: Role, items: Sequence[str], *, progress: Progress = silent
     ) -> Embeddings:
-        """See Encoder.encode. `usage.seconds` is what the encoding took, whenever it was."""
+        """See Encoder.encode_as. `usage.seconds` is what the encoding took, whenever it was."""
         if role != DOCUMENT:
             found: Embeddings = self.encoder.encode(items, role, progress=progress)
             return found

@@ -16,6 +16,7 @@ from nearfield.encoders.pair_scorer import PairScorer, Positions
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import is_reranker
+from nearfield.runtimes.options import OpenOptions
 from nearfield.store.atomic import storage
 from nearfield.store.growing import GrowingFile
 from nearfield.store.run import RunFolder
@@ -28,7 +29,7 @@ def open_teacher(name: str, *, device: str = "auto") -> PairScorer:
     that a run can be made again.
     """
     if is_reranker(Path(name)):
-        return Reranker.open(name, device=device)
+        return Reranker.open(name, OpenOptions(device=device))
     return EncoderScorer(load_encoder(name, device=device))
 
 

@@ -11,7 +11,7 @@ import torch
 
 from nearfield import __version__
 from nearfield.errors import InputError, NearfieldWarning
-from nearfield.runtimes.hardware import bfloat16_in_hardware, cuda
+from nearfield.runtimes.hardware import cuda, fast_precision, usable
 from nearfield.store.fingerprint import model_hash as model_hash
 from nearfield.train.engine.group import ALONE, Group
 
@@ -32,13 +32,8 @@ def device_here(wanted: str, group: Group = ALONE) -> str:
         return group.device
     if wanted == "auto":
         return "cuda" if cuda() else "cpu"
-    try:
+    with usable(wanted):
         torch.empty(0, device=wanted)
-    # what torch raises for a name that it does not know and for a device that it lacks
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"the device {wanted!r} cannot be used: {(str(error).splitlines() or [repr(error)])[0]}"
-        ) from error
     return wanted
 
 
@@ -46,12 +41,7 @@ def precision_here(wanted: str, device: str = "cpu") -> str:
     """`wanted`, or for "auto" bfloat16 where `device` multiplies it in hardware and float32 where
     it would be slower.
     """
-    if wanted != "auto":
-        return wanted
-    if device.startswith("cuda"):
-        return "bfloat16" if bfloat16_in_hardware(device) else "float32"
-    able = torch.cpu.get_capabilities()
-    return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+    return fast_precision(device)[0] if wanted == "auto" else wanted
 
 
 def environment(precision: str, device: str = "cpu") -> dict[str, Any]:

@@ -112,7 +112,8 @@ def token_vectors(
     )
     vectors, done = np.zeros((size, teacher.contract.dim), np.float32), 0
     for batch in packed_batches(tokens, teacher.runtime.batch_tokens, items=chosen):
-        vectors[batch.items] = teacher.runtime.embed(batch)
+        made: Any = teacher.runtime.run(batch)
+        vectors[batch.items] = made.floats()
         done += len(batch)
         progress(done, len(chosen))
     return vectors, real

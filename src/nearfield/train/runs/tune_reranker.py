@@ -18,6 +18,8 @@ from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
 from nearfield.encoders.load import load_text_encoder
 from nearfield.models.find import model_path
 from nearfield.models.pair_model import PairModel
+from nearfield.runtimes.options import OpenOptions
+from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.reranker import Reranker
 from nearfield.models.saving.save_reranker import new_reranker, save_reranker
 from nearfield.encoders.text import TextEncoder
@@ -89,7 +91,7 @@ def tune_reranker(
         )
         refuse_copies(data)
         device = device_here(setting.device, setting.group)
-        encoder = load_text_encoder(first or model, device=device)
+        encoder = load_text_encoder(first or model, OpenOptions(device=device))
         facts = {
             "collection": collection.name,
             "fingerprint": data.fingerprint,
@@ -181,7 +183,7 @@ class _RerankerRun:
         )
         facts = read_reranker_folder(start)
         model = PairModel(facts, precision=self.precision, device=self.device)
-        judge = Reranker(facts, model)
+        judge = Reranker(facts, TorchRuntime(model))
         queries, documents = (
             self.collection.split("train").query_texts,
             self.collection.document_texts,
@@ -232,8 +234,9 @@ class _RerankerRun:
         with self.setting.watch("test") as progress:
             (plain,) = model_systems(self.encoder, split, name=name, progress=progress)
             systems = [plain]
+            options = OpenOptions(precision=self.precision, device=self.device)
             for path in (*([base] if base else []), self.folder.path / "model"):
-                judge = Reranker.open(path, precision=self.precision, device=self.device)
+                judge = Reranker.open(path, options)
                 systems.append(reranked_system(plain, judge, split, progress=progress))
         measures = tuple(dict.fromkeys((self.recipe.measure, *MEASURES)))
         seen = (TRAINED_ON,)  # the run has refused them before it began, or was allowed to go on

@@ -1,0 +1,23 @@
+"""Weights of all terms to sparse embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import InputError, ModelError
+from nearfield.similarity.sparse import Sparse
+
+
+def term_embeddings(
+    weights: npt.NDArray[np.float32], *, similarity: str, max_terms: int | None = None
+) -> Sparse:
+    """The embeddings of `weights: (n, vocabulary)`, with the `max_terms` greatest of each item.
+
+    Raises ModelError where weights are not finite: the model's own are broken.
+    """
+    try:
+        found = Sparse.of(weights, similarity=similarity)
+    except InputError as error:
+        raise ModelError(f"{error}; the model's weights or precision are not usable") from error
+    return found if max_terms is None else found.truncate(max_terms)

@@ -1,0 +1,78 @@
+"""A cross-encoder's classification head in the native runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nearfield.batch.open_tokenizer import told_types
+from nearfield.batch.packed import Packed
+from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
+from nearfield.formats.weights import Weights
+from nearfield.models.backbones.architectures import ARCHITECTURES
+from nearfield.models.heads.arrays import activated, linear
+from nearfield.runtimes.native_heads import Floats, NativeHead, Run
+from nearfield.runtimes.packed_model import PackedModel
+from nearfield.similarity.dense import Dense
+from nearfield.store.fields import Fields
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The names of the two layers over the first token's state, and what follows the first."""
+
+    first: str
+    activation: str
+    second: str = "classifier"
+
+
+_ROBERTA = Layers("classifier.dense", "tanh", "classifier.out_proj")
+LAYERS = {
+    "bert": Layers("bert.pooler.dense", "tanh"),
+    "camembert": _ROBERTA,
+    "distilbert": Layers("pre_classifier", "relu"),
+    "electra": Layers("classifier.dense", "gelu", "classifier.out_proj"),
+    "mpnet": _ROBERTA,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+}
+"""By architecture, as transformers names it in config.json."""
+
+
+def _logits(folder: RerankerFolder, model: PackedModel, config: Fields) -> Run:
+    layers, weights = LAYERS[config["model_type"]], Weights(folder.transformer)
+
+    def read(name: str) -> tuple[Floats, Floats]:
+        return weights.float32(f"{name}.weight"), weights.float32(f"{name}.bias")
+
+    first, second = read(layers.first), read(layers.second)
+
+    def head(pooled: Floats, batch: Packed) -> Dense:
+        logits = linear(activated(linear(pooled, *first), layers.activation), *second)
+        logits = np.where(batch.lengths[:, None] > 0, logits, np.float32(0))
+        return Dense.under(folder.contract, logits.astype(np.float32, copy=False))
+
+    return head
+
+
+def _types(config: Fields) -> int:
+    """How many types of token there are: one where the architecture has no types, whatever
+    config.json says.
+    """
+    types: int = config.integer("type_vocab_size", 2)
+    return types if ARCHITECTURES[config["model_type"]].types else 1
+
+
+def _typed(folder: RerankerFolder, config: Fields) -> bool:
+    return _types(config) == 2 and told_types(folder.transformer)
+
+
+def _why_not(folder: RerankerFolder, config: Fields) -> str | None:
+    kind = config.get("model_type")
+    if folder.task != CLASSIFIER or kind not in LAYERS:
+        return f"does not run a cross-encoder of the architecture {kind}, only {', '.join(LAYERS)}"
+    return None if _types(config) in (1, 2) else "tells one or two types of token apart"
+
+
+PAIRS = NativeHead(_logits, pooling=lambda folder: "cls", why_not=_why_not, typed=_typed)

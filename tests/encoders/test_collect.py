@@ -83,7 +83,7 @@ def test_no_items_are_no_embeddings_of_the_kind(encoder: TextEncoder[MultiVector
 def test_a_runtime_that_does_not_make_the_kind_is_not_chosen(tmp_path: Path) -> None:
     folder = read_model_folder(tiny_model(tmp_path / "tiny"))
     contract = replace(folder.contract, kind="sparse", pooling="max")
-    folder = replace(folder, contract=contract, head={"name": "splade"})
+    folder = replace(folder, contract=contract, layout="splade")
     assert choose(folder, ON_CPU)[0].runtime == "native"
     summed = replace(folder, contract=replace(folder.contract, pooling="sum"))
     assert choose(summed, ON_CPU)[0].runtime == "torch"

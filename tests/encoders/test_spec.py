@@ -11,6 +11,7 @@ from nearfield.cli.opened import ran_by
 from nearfield.encoders.load import load_encoder
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import ContractError
+from nearfield.runtimes.options import OpenOptions
 from tiny import tiny_model
 
 
@@ -86,3 +87,15 @@ def test_a_model_is_told_its_task(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.encode(["rain"], "query").vectors, by_hand)
     with pytest.raises(ContractError, match="takes no task in words"):
         load_encoder(f"{tiny_model(tmp_path / 'plain')}@task=find it")
+
+
+def test_a_spec_is_named_and_found_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny.parent)
+    spec = ModelSpec.parse("tiny@torch,bfloat16")
+    assert spec == ModelSpec("tiny", "torch", "bfloat16", after="@torch,bfloat16")
+    assert spec.lasting == f"{tiny}@torch,bfloat16"
+    assert spec.short == "tiny@torch,bfloat16"
+    assert ModelSpec.parse("minilm").lasting == "minilm"
+    assert spec.options(OpenOptions("native", "int8", "cpu")) == OpenOptions(
+        "torch", "bfloat16", "cpu"
+    )

@@ -126,4 +126,4 @@ def test_what_is_no_cross_encoder_is_told_before_anything_is_encoded(
         f"{tiny_cross(tmp_path / 'judge')}@onnx",
     )
     assert result.exit_code == 2
-    assert "runs on native or torch, not on onnx" in result.stderr
+    assert "onnx: does not run cross-encoders" in result.stderr

@@ -126,11 +126,11 @@ def attempt(value: list[str]) -> None:
     """Open the folder and search it by all that can search it; where the damage must be told,
     compare with what was written.
     """
-    from nearfield.cli.opened import check_maker
     from nearfield.errors import NearfieldError
     from nearfield.index.exact import Exact
     from nearfield.index.index import exact_index
     from nearfield.search.indexed import indexed
+    from nearfield.search.vector_folder import check_maker
     from nearfield.similarity.dense import Dense
     from nearfield.similarity.open import open_embeddings
     from nearfield.similarity.stored import read_ids, stored_size

@@ -26,7 +26,7 @@ from nearfield.kernels.library import runnable
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.runtimes.options import OpenOptions
-from nearfield.search.explain import Asked, explain
+from nearfield.search.explain import Asked
 from nearfield.similarity.explained import WHOLE
 from nearfield.similarity.fused import Fused
 from nearfield.similarity.multi_vector import MultiVector
@@ -209,7 +209,7 @@ def test_the_parts_of_a_fused_score_are_named_and_sum_to_it(folder: Path) -> Non
         encoder.encode(["a cat"], "query"),
         encoder.encode(["the cat and the sun"], "document"),
     )
-    found = explain(Asked(encoder, "a cat", query), document, 0, text="the cat and the sun")
+    found = Asked(encoder, "a cat", query).explain(document, "the cat and the sun").matches
     assert sum(match.score for match in found) == pytest.approx(
         query.scores(document)[0, 0], rel=1e-5
     )

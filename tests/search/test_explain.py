@@ -13,7 +13,9 @@ from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_encoder
 from nearfield.index.index import exact_index
 from nearfield.search.bm25 import bm25
-from nearfield.search.explain import Asked, explain, unmet
+from nearfield.search.explain import Asked
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.explained import Match
 from nearfield.similarity.sparse import Sparse
 
 TEXTS = [
@@ -23,6 +25,14 @@ TEXTS = [
     "Ships sail over the sea: cats, cats and mats.",
 ]
 QUERY = "a sleeping cat on mats, cats"
+
+
+def explain(asked: Asked, documents: Embeddings, document: int, *, text: str) -> list[Match]:
+    return asked.explain(documents[[document]], text).matches
+
+
+def unmet(asked: Asked, documents: Embeddings, document: int) -> list[str]:
+    return asked.explain(documents[[document]], "").unmet
 
 
 @pytest.mark.parametrize("weighting", ["bm25", "tfidf"])

@@ -4,6 +4,7 @@ nothing can be written.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,39 +14,41 @@ import pytest
 from indexes import clustered, exact_top_k
 from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.index import INDEXES
-from nearfield.index.shortlist import Shortlist
+from nearfield.index.shortlist import Shortlist, digest
 from nearfield.search.indexed import indexed
 from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
+from nearfield.similarity.dense import Dense
 
 
 @pytest.mark.parametrize("kind", ["funnel", "binary"])
 def test_an_index_is_kept_until_the_vectors_change(kind: str, tmp_path: Path) -> None:
-    documents = clustered(400)
-    documents.save(tmp_path / "vectors")
-    first = indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors")
-    written = (tmp_path / "vectors" / f"index-{kind}" / "index.json").stat().st_mtime_ns
-    again = indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors")
-    assert (again.oversampling, again.made_of) == (first.oversampling, first.made_of)
-    assert (tmp_path / "vectors" / f"index-{kind}" / "index.json").stat().st_mtime_ns == written
-    assert indexed(documents, kind, k=7, recall=0.95, folder=tmp_path / "vectors").k == 7
-    others = clustered(400, seed=5)
-    assert (
-        indexed(others, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of != first.made_of
-    )
+    documents, folder = clustered(400), tmp_path / "vectors"
+    documents.save(folder)
+    file = folder / f"index-{kind}" / "index.json"
+
+    def of(vectors: Dense, k: int = 5, recall: float = 0.9) -> Shortlist:
+        index = indexed(vectors, kind, k=k, recall=recall, folder=folder)
+        assert isinstance(index, Shortlist)
+        fresh = INDEXES[kind].of(vectors)
+        assert isinstance(fresh, Shortlist)
+        query = clustered(9, seed=7).floats()
+        if kind == "binary":  # of one size
+            np.testing.assert_array_equal(index.candidates(query, 20), fresh.candidates(query, 20))
+        assert json.loads(file.read_text())["made_of"] == digest(vectors)
+        return index
+
+    first, written = of(documents), file.stat().st_mtime_ns
+    assert of(documents).oversampling == first.oversampling
+    assert file.stat().st_mtime_ns == written
+    assert of(documents, 7, 0.95).k == 7
+    of(clustered(400, seed=5))
     one_changed = documents.vectors.copy()
     one_changed[123] = -one_changed[123]
-    changed = replace(documents, vectors=one_changed)
-    assert (
-        indexed(changed, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of
-        != first.made_of
-    )
-    (tmp_path / "vectors" / f"index-{kind}" / "index.json").write_text("{}")
+    of(replace(documents, vectors=one_changed))
+    file.write_text("{}")
     with pytest.warns(NearfieldWarning, match=r"index\.json: .*; it is made again"):
-        assert (
-            indexed(documents, kind, k=5, recall=0.9, folder=tmp_path / "vectors").made_of
-            == first.made_of
-        )
+        of(documents)
 
 
 @pytest.mark.parametrize("kind", ["funnel", "binary"])

@@ -8,14 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
+from nearfield.types.arrays import Integers
 
 PADDED, EQUAL, ALONE = "padded", "equal", "alone"
 """What shares a call of a model: texts of any lengths, of one length, or one text."""
 
 
-def token_budget_batches(
-    lengths: npt.NDArray[np.int64], budget: int, together: str = PADDED
-) -> list[npt.NDArray[np.int64]]:
+def token_budget_batches(lengths: Integers, budget: int, together: str = PADDED) -> list[Integers]:
     """Positions of all items, longest first, cut so that items x longest stays within `budget`
     tokens (one item at least).
 
@@ -33,9 +32,7 @@ def token_budget_batches(
     return batches
 
 
-def pad(
-    batch: Packed, items: npt.NDArray[np.int64], fill: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def pad(batch: Packed, items: Integers, fill: int) -> tuple[Integers, npt.NDArray[np.bool_]]:
     """Token ids (B, T) int64 of the batch's sequences at `items`, with `fill` at the right, and the
     mask (B, T), True at real tokens.
     """

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import Stemmer
 
 from nearfield.errors import InputError, nearest
+from nearfield.types.arrays import Integers
 from nearfield.types.word_rule import folded, words
 
 NO_TERM = -1  # a stop word
@@ -21,12 +21,12 @@ class Numbered(NamedTuple):
     `unknown`: (n,) int64, words left out because the vocabulary lacks them.
     """
 
-    terms: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int64]
-    unknown: npt.NDArray[np.int64]
+    terms: Integers
+    offsets: Integers
+    unknown: Integers
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Integers:
         """(n,) int64, words of each text that are no stop words, unknown ones too."""
         return np.diff(self.offsets) + self.unknown
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import ALLOW, check_before, check_maker, files_of
+from nearfield.cli.opened import ALLOW
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -141,15 +141,14 @@ def _vectors(
             f"queries are encoded by {model}; leave out --queries, or leave out the model"
         )
     from nearfield.encoders.load import load_encoder
+    from nearfield.search.vector_folder import VectorFolder
 
-    stored = (
-        None
-        if documents is None
-        else stored_vectors(documents, collection.document_ids, "document")
-    )
-    sure = documents is None or check_before(documents, model)
+    stored, folder = None, None
+    if documents is not None:
+        stored = stored_vectors(documents, collection.document_ids, "document")
+        folder = VectorFolder.of(documents, model)
     encoder = load_encoder(model)
-    if documents is not None and not sure:
-        check_maker(documents, files_of(encoder), model)
+    if folder is not None:
+        folder.check(encoder)
     with progress_bar(f"encoding with {model}") as progress:
         return FrozenVectors.of(encoder, collection, documents=stored, progress=progress)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from nearfield.cli.trust import TRUST
-from nearfield.types.role import DOCUMENT
 
 if TYPE_CHECKING:
     from nearfield.encoders.encoder import Encoder
@@ -69,67 +66,6 @@ def open_reranker(name: str, *, precision: str = "float32", device: str = "auto"
 
     options = OpenOptions(precision=precision, device=device, trust_remote_code=TRUST.get())
     return load_reranker(name, options)
-
-
-def check_before(folder: Path, model: str) -> bool:
-    """Whether the vectors are known to be by the model called `model` before that is opened, or
-    fetched.
-
-    Raises ContractError where they are known to be another's or no documents; False where only
-    opening it tells.
-    """
-    from nearfield.encoders.load import known_files
-    from nearfield.encoders.spec import ModelSpec
-
-    files = known_files(ModelSpec.parse(model).name)
-    check_maker(folder, files, model)
-    return files is not None
-
-
-def check_maker(folder: Path, files: str | None, model: str) -> None:
-    """Raise ContractError unless the vectors are documents by the model of these files; warn where
-    their folder does not say.
-
-    Where `files` is None, its files are not known yet, and only another model of the catalog is
-    seen to be another.
-    """
-    from nearfield.errors import ContractError, NearfieldWarning
-    from nearfield.store.made_by import MadeBy
-
-    made = MadeBy.open(folder)
-    if made is None:
-        message = (
-            f"{folder} does not say which model made its vectors; the results mean nothing "
-            f"unless it was {model}"
-        )
-        warnings.warn(message, NearfieldWarning, stacklevel=2)
-        return
-    if made.files != files if files is not None else _two_of_the_catalog(made.source, model):
-        advice = f"name {made.source}, or encode the collection again"
-        raise ContractError(
-            f"{folder}: its vectors were made by {made.model} ({made.source}), "
-            f"and {model} is another model; {advice}"
-        )
-    if made.role != DOCUMENT:
-        raise ContractError(
-            f"{folder}: its texts were encoded as {made.role}; wanted documents: "
-            "encode with --role document"
-        )
-
-
-def files_of(encoder: Encoder[Any]) -> str:
-    """The hash of the opened model's files; "" of one that has none."""
-    return (encoder.identity or {}).get("files", "")
-
-
-def _two_of_the_catalog(*names: str) -> bool:
-    """Whether the names, with what follows an @ or without, are those of two models of the
-    catalog.
-    """
-    from nearfield.catalog.card import catalogued
-
-    found = {catalogued(name.partition("@")[0]) for name in names}
-    return len(found) == 2 and None not in found
 
 
 def ran_by(encoder: Encoder[Any]) -> str:

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +18,7 @@ from nearfield.data.manifest import check_tables, read_manifest, write_manifest
 from nearfield.data.texts import Texts
 from nearfield.errors import CollectionError, nearest
 from nearfield.store.atomic import read_folder, staged_folder
+from nearfield.types.arrays import Integers
 
 __all__ = ["DOCUMENTS", "JUDGEMENTS", "QUERIES", "Collection", "Split", "Texts"]
 
@@ -57,7 +57,7 @@ class Split:
     relevance: dict[str, dict[str, int]] = field(repr=False)
 
     @cached_property
-    def own_documents(self) -> npt.NDArray[np.int64]:
+    def own_documents(self) -> Integers:
         """(n,) int64, the position of the document that has the query's own id; -1 for none.
 
         It is the query itself, as in ArguAna and Quora. One that is judged relevant does not count:
@@ -68,7 +68,7 @@ class Split:
         return np.where(relevant, -1, own)
 
     @property
-    def left_out(self) -> npt.NDArray[np.int64] | None:
+    def left_out(self) -> Integers | None:
         """The document that is left out of each query's ranking: its own, as BEIR has it; None
         where the collection says `keep_own`.
         """
@@ -183,7 +183,7 @@ class Collection:
             "".join(digest(getattr(self, what)) for what in TABLES).encode()
         ).hexdigest()
 
-    def document_positions(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    def document_positions(self, ids: Sequence[str]) -> Integers:
         """Row of each document id: (n,) int64, -1 where the collection has no such document."""
         found = pc.index_in(pa.array(list(ids), pa.string()), value_set=self.documents["id"])
         return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)

@@ -16,11 +16,10 @@ from nearfield.data.collection import Split
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError
 from nearfield.evaluate.compare import compare
-from nearfield.evaluate.encode_pass import Cut, EncodePass, encode_documents, encode_queries
+from nearfield.evaluate.encode_pass import EncodePass, encode_documents, encode_queries
 from nearfield.evaluate.measures import MEASURES
-from nearfield.evaluate.systems import DEPTH, System, truncation_notes
+from nearfield.evaluate.systems import DEPTH, System, cut_system, cuts_of, truncation_notes
 from nearfield.evaluate.trained import refuse_seen, trained_queries
-from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
@@ -120,19 +119,10 @@ def measure_prompts(
 
 
 def _system(name: str, contract: Contract, encoded: EncodePass) -> System:
-    dim = contract.dim if EMBEDDINGS[contract.kind].one_vector else None
-    cut = Cut(dim, "float32", contract.similarity)
-    return System(
-        name=name,
-        model=contract.name,
-        dim=cut.dim,
-        storage=cut.storage,
-        ranking=encoded.ranking(cut, DEPTH),
-        bytes_per_document=encoded.vectors(cut)[1].bytes_per_item,
-        documents_per_second=encoded.documents_per_second,
-        query_milliseconds=encoded.query_milliseconds(cut, DEPTH),
-        notes=truncation_notes(name, encoded.documents.usage, contract),
-    )
+    (cut,) = cuts_of(contract, (), ("float32",), None)
+    notes = truncation_notes(name, encoded.documents.usage, contract)
+    system = cut_system(encoded, cut, DEPTH, name=name, model=contract.name)
+    return replace(system, notes=notes)
 
 
 def _cost(use: TextEncoder[Any], encoded: EncodePass) -> PromptCost:

@@ -1,4 +1,4 @@
-"""A system whose best results a cross-encoder orders anew, and what that costs."""
+"""A system whose best results a cross-encoder orders again, and what that costs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from nearfield.evaluate.systems import System
 from nearfield.evaluate.trained import trained_queries
 from nearfield.search.rerank import DEPTH, rerank
 from nearfield.types.progress import Progress, silent
-from nearfield.types.ranking import Ranking
 
 
 def reranked_system(
@@ -32,53 +31,40 @@ def reranked_system(
     It holds the index of `system` and takes its time and the median time of ordering one query's
     results. Raises InputError as `rerank` does.
     """
-    rows, seconds, cut = [], [], 0
+    ranking, documents = system.ranking, split.collection.document_texts
+    found, scores = ranking.documents.copy(), ranking.scores.copy()
+    seconds, cut = [], 0
     for at in range(len(split.query_ids)):
+        here = slice(at, at + 1)
+        one = replace(
+            ranking,
+            query_ids=ranking.query_ids[here],
+            documents=ranking.documents[here],
+            scores=ranking.scores[here],
+        )
         started = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
             # counted, and told once for all queries
             warnings.simplefilter("always", TruncationWarning)
-            one = _row(system.ranking, at)
-            asked, documents = split.query_texts[at : at + 1], split.collection.document_texts
-            rows.append(
-                rerank(one, scorer, query_texts=asked, document_texts=documents, depth=depth)
-            )
+            texts = split.query_texts[here]
+            ordered = rerank(one, scorer, query_texts=texts, document_texts=documents, depth=depth)
         seconds.append(time.perf_counter() - started)
+        found[here], scores[here] = ordered.documents, ordered.scores
         cut += any(issubclass(warning.category, TruncationWarning) for warning in caught)
         progress(at + 1, len(split.query_ids))
-    wait = (
-        None
-        if system.query_milliseconds is None
-        else system.query_milliseconds + 1000 * float(np.median(seconds))
-    )
-    told = (
-        (
-            f"{scorer.name}: documents of {cut:,} of {len(rows):,} queries were longer than it "
-            "reads and were cut",
-        )
-        if cut
-        else ()
-    )
-    found, scores = (
-        np.concatenate([row.documents for row in rows]),
-        np.concatenate([row.scores for row in rows]),
-    )
+    wait, notes = system.query_milliseconds, system.notes
+    if wait is not None:
+        wait += 1000 * float(np.median(seconds))
+    if cut:
+        of = f"{cut:,} of {len(seconds):,} queries"
+        notes += (f"{scorer.name}: documents of {of} were longer than it reads and were cut",)
     return replace(
         system,
         name=name or f"{system.name} reranked by {scorer.name}",
         model=f"{system.model} + {scorer.name}",
-        ranking=replace(system.ranking, documents=found, scores=scores),
+        ranking=replace(ranking, documents=found, scores=scores),
         query_milliseconds=wait,
-        notes=system.notes + told,
+        notes=notes,
         deviations=(),
         trained_on=system.trained_on | trained_queries(scorer.trained_on, split),
-    )
-
-
-def _row(ranking: Ranking, at: int) -> Ranking:
-    return replace(
-        ranking,
-        query_ids=ranking.query_ids[at : at + 1],
-        documents=ranking.documents[at : at + 1],
-        scores=ranking.scores[at : at + 1],
     )

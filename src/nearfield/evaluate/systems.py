@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,14 @@ from nearfield.search.fuse import reciprocal_rank_fusion
 from nearfield.search.queries import Queries
 from nearfield.search.retriever import Retriever
 from nearfield.similarity import EMBEDDINGS
-from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import similarity as known_similarity
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.usage import Usage
 
-DEPTH = 100  # results a query; R@100 and AP@100 look no deeper
+DEPTH = 100  # results per query; R@100 and AP@100 look no deeper
+MEASURED = "what that costs is measured"
 
 
 @dataclass(frozen=True)
@@ -92,32 +92,34 @@ def model_systems(
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
     whole = EncodePass.of(encoder, split, progress=progress)
-    notes = truncation_notes(name, whole.documents.usage, contract) + _size_notes(
-        name, whole.documents
-    )
+    notes = truncation_notes(name, whole.documents.usage, contract)
+    if whole.documents.size_note:
+        notes += (f"{name}: {whole.documents.size_note}",)
     seen = trained_queries(encoder.trained_on, split)
-    return [
-        System(
-            name=" ".join(
-                map(
-                    str,
-                    filter(None, (name, head, *((cut.dim, cut.storage) if len(cuts) > 1 else ()))),
-                )
-            ),
-            model=name,
-            dim=cut.dim,
-            storage=cut.storage,
-            ranking=encoded.ranking(cut, depth),
-            bytes_per_document=encoded.vectors(cut)[1].bytes_per_item,
-            documents_per_second=encoded.documents_per_second,
-            query_milliseconds=encoded.query_milliseconds(cut, depth),
-            notes=notes,
-            deviations=_deviations(encoded, contract, cut, depth),
-            trained_on=seen,
-        )
-        for head, encoded in whole.heads().items()
-        for cut in cuts
-    ]
+    systems = []
+    for head, encoded in whole.heads().items():
+        for cut in cuts:
+            words = [name, head]
+            if len(cuts) > 1:
+                words += [str(cut.dim or ""), cut.storage]
+            system = cut_system(encoded, cut, depth, name=" ".join(filter(None, words)), model=name)
+            deviations = _deviations(encoded, contract, cut, depth)
+            systems.append(replace(system, notes=notes, deviations=deviations, trained_on=seen))
+    return systems
+
+
+def cut_system(encoded: EncodePass, cut: Cut, depth: int, *, name: str, model: str) -> System:
+    """What is searched at one cut of an encode pass."""
+    return System(
+        name=name,
+        model=model,
+        dim=cut.dim,
+        storage=cut.storage,
+        ranking=encoded.ranking(cut, depth),
+        bytes_per_document=encoded.vectors(cut)[1].bytes_per_item,
+        documents_per_second=encoded.documents_per_second,
+        query_milliseconds=encoded.query_milliseconds(cut, depth),
+    )
 
 
 def bm25_system(
@@ -149,8 +151,11 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
     of both.
     """
     depth = max(a.ranking.documents.shape[1], b.ranking.documents.shape[1])
-    speeds = (a.documents_per_second, b.documents_per_second)
-    waits = (a.query_milliseconds, b.query_milliseconds)
+    speed, wait = None, None
+    if a.documents_per_second and b.documents_per_second:
+        speed = 1 / (1 / a.documents_per_second + 1 / b.documents_per_second)
+    if a.query_milliseconds is not None and b.query_milliseconds is not None:
+        wait = a.query_milliseconds + b.query_milliseconds
     return System(
         name=name or f"{a.name} + {b.name} (fused)",
         model=f"{a.model} + {b.model}",
@@ -158,10 +163,8 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
         storage="",
         ranking=reciprocal_rank_fusion((a.ranking, b.ranking), k=depth),
         bytes_per_document=a.bytes_per_document + b.bytes_per_document,
-        documents_per_second=None
-        if None in speeds
-        else 1 / sum(1 / speed for speed in speeds if speed),
-        query_milliseconds=None if None in waits else sum(wait for wait in waits if wait),
+        documents_per_second=speed,
+        query_milliseconds=wait,
         notes=tuple(dict.fromkeys(a.notes + b.notes)),
         trained_on=a.trained_on | b.trained_on,
     )
@@ -173,55 +176,41 @@ def cuts_of(
     """Every one of `dims` x `storages`, checked against the contract. Warns and raises as
     `model_systems` says.
     """
+    kind, name = EMBEDDINGS[contract.kind], contract.name
     chosen = similarity or contract.similarity
-    if not EMBEDDINGS[contract.kind].one_vector:
-        return _uncut(contract, dims, storages, chosen)
-    known_similarity(chosen)
-    cuts = [
-        Cut(dim, storage, chosen)
-        for dim in dict.fromkeys(dims or (contract.dim,))
-        for storage in dict.fromkeys(storages)
-    ]
-    for cut in cuts:
-        if cut.dim is None or not 0 < cut.dim <= contract.dim:
+    asked: list[int | None] = [*dims]
+    if not kind.one_vector:
+        if dims or chosen != contract.similarity:
+            what = f"the similarity {chosen} was"
+            if dims:
+                what = f"{', '.join(map(str, dims))} dimensions were"
             raise ContractError(
-                f"{contract.name}: {cut.dim} dimensions were asked for; wanted 1 "
+                f"{name}: its embeddings are {contract.kind}, and {what} asked for; leave that out"
+            )
+        asked = [None]
+    else:
+        known_similarity(chosen)
+    for dim in dims:
+        if not 0 < dim <= contract.dim:
+            raise ContractError(
+                f"{name}: {dim} dimensions were asked for; wanted 1 "
                 f"to {contract.dim}, which the model has"
             )
-        EMBEDDINGS[contract.kind].check_storage(cut.storage)
-    for dim in dict.fromkeys(cut.dim for cut in cuts if untrained(contract, cut)):
+    for storage in storages:
+        kind.check_storage(storage)
+    cuts = [
+        Cut(dim, storage, chosen)
+        for dim in dict.fromkeys(asked or [contract.dim])
+        for storage in dict.fromkeys(storages)
+    ]
+    for short in dict.fromkeys(cut.dim for cut in cuts if untrained(contract, cut)):
         trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
-        message = (
-            f"{contract.name} is cut to {dim} dimensions and was trained for {trained}; "
-            "what that costs is measured"
-        )
+        message = f"{name} is cut to {short} dimensions and was trained for {trained}; {MEASURED}"
         warnings.warn(message, MatryoshkaWarning, stacklevel=3)
     if chosen != contract.similarity:
-        message = (
-            f"{contract.name} is made for {contract.similarity} and used with {chosen}; "
-            "what that costs is measured"
-        )
+        message = f"{name} is made for {contract.similarity} and used with {chosen}; {MEASURED}"
         warnings.warn(message, MetricWarning, stacklevel=3)
     return cuts
-
-
-def _uncut(
-    contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str
-) -> list[Cut]:
-    """A cut for each storage type of embeddings that are not dense."""
-    if dims or similarity != contract.similarity:
-        what = (
-            f"{', '.join(map(str, dims))} dimensions were"
-            if dims
-            else f"the similarity {similarity} was"
-        )
-        raise ContractError(
-            f"{contract.name}: its embeddings are {contract.kind}, and {what} "
-            "asked for; leave that out"
-        )
-    for storage in storages:
-        EMBEDDINGS[contract.kind].check_storage(storage)
-    return [Cut(None, storage, similarity) for storage in dict.fromkeys(storages)]
 
 
 def untrained(contract: Contract, cut: Cut) -> bool:
@@ -232,26 +221,17 @@ def untrained(contract: Contract, cut: Cut) -> bool:
 def _deviations(
     encoded: EncodePass, contract: Contract, cut: Cut, depth: int
 ) -> tuple[Deviation, ...]:
-    deviations = []
+    contrary: list[tuple[str, str, Cut]] = []
     if untrained(contract, cut):
-        whole = Cut(contract.dim, cut.storage, cut.similarity)
         what = f"cut to {cut.dim} dimensions, which {contract.name} was not trained for"
-        deviations.append(Deviation(what, f"all {contract.dim}", encoded.ranking(whole, depth)))
-    if cut.similarity != contract.similarity:
-        right = Cut(cut.dim, cut.storage, contract.similarity)
-        deviations.append(
-            Deviation(
-                f"scored by {cut.similarity}",
-                f"its contract's {contract.similarity}",
-                encoded.ranking(right, depth),
-            )
-        )
-    return tuple(deviations)
-
-
-def _size_notes(name: str, documents: Embeddings) -> tuple[str, ...]:
-    note = documents.size_note if len(documents) else ""
-    return (f"{name}: {note}",) if note else ()
+        contrary.append((what, f"all {contract.dim}", replace(cut, dim=contract.dim)))
+    right = contract.similarity
+    if cut.similarity != right:
+        what = f"scored by {cut.similarity}"
+        contrary.append((what, f"its contract's {right}", replace(cut, similarity=right)))
+    return tuple(
+        Deviation(what, instead, encoded.ranking(other, depth)) for what, instead, other in contrary
+    )
 
 
 def truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:

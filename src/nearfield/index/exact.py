@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nearfield.errors import ContractError
-from nearfield.index.index import Index, Mask, allowed, ranking_of
+from nearfield.index.index import Index, allowed, ranking_of
 from nearfield.index.rescore import rescored
 from nearfield.index.scan import scan
 from nearfield.index.top import empty_top_k
 from nearfield.kernels.library import Kernels, kernels, runnable
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Mask
 from nearfield.types.ranking import Ranking
 
 # candidates kept beyond k, so that float32 rounding at the k-th place is corrected when they are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,10 +11,10 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError
 from nearfield.index.exact import chosen_kernels
-from nearfield.index.shortlist import Shortlist, comparable, listed_by_numpy, sampled
-from nearfield.index.top import Floats, Positions
+from nearfield.index.shortlist import Shapes, Shortlist, comparable, listed_by_numpy, sampled
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Floats, Positions
 
 STEP = 32  # bytes that the kernel reads at once: codes are made up to whole steps
 MOST = 63  # of a query's values: see shortlist.c
@@ -78,12 +79,13 @@ class Funnel(Shortlist):
         for kept in dict.fromkeys(_part(documents.dim, by) for by in PARTS):
             yield cls.of(documents, kept=kept)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        m, kept = len(self), self.basis.shape[1]
+    @classmethod
+    def shapes(cls, documents: Dense, found: Shapes) -> Shapes:
+        m, kept = len(documents), math.prod(found["basis"]) // documents.dim
         return {
             "codes": (m, -(-kept // STEP) * STEP),
             "ranges": (2, kept),
-            "basis": (self.documents.dim, kept),
+            "basis": (documents.dim, kept),
             "offsets": (m,),
         }
 

@@ -7,16 +7,14 @@ from collections.abc import Sized
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ContractError
 from nearfield.index.top import TopK
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Mask, Positions
 from nearfield.types.ranking import Ranking
 
 E = TypeVar("E", bound=Embeddings)
-Mask = npt.NDArray[np.bool_]
-Positions = npt.NDArray[np.int64]
 
 
 class Index(Sized, ABC, Generic[E]):

@@ -10,20 +10,19 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
 from nearfield.index.exact import chosen_kernels
-from nearfield.index.index import Index, Mask, allowed, ranking_of
+from nearfield.index.index import Index, allowed, ranking_of
 from nearfield.index.scan import NOWHERE, merged
-from nearfield.index.top import Floats, TopK, best, empty_top_k
+from nearfield.index.top import TopK, best, empty_top_k
 from nearfield.index.turns import in_turns
 from nearfield.kernels.library import Kernels
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.sparse import Sparse
+from nearfield.types.arrays import Floats, Integers, Mask
 from nearfield.types.ranking import Ranking
 
 # documents whose sums are kept at a time: 256 KiB, which a second-level cache holds
 BLOCK = 1 << 16
 QUERIES = 16  # that a thread takes at a time
-
-Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Inverted(Index[Sparse]):
 
     kind = "inverted"
     takes = Sparse
-    starts: Numbers
+    starts: Integers
     documents: npt.NDArray[np.int32]
     weights: Floats
     items: int
@@ -93,7 +92,7 @@ class Inverted(Index[Sparse]):
         index = self if positions is None else self._part(positions)
         return ranking_of(index._top_k(asked, k), positions)
 
-    def _part(self, positions: Numbers) -> Inverted:
+    def _part(self, positions: Integers) -> Inverted:
         """The index of the documents at these ascending positions alone."""
         places = np.full(self.items, -1, np.int32)
         places[positions] = np.arange(len(positions))
@@ -131,7 +130,7 @@ class Inverted(Index[Sparse]):
         return found, scores
 
     def _by_kernel(
-        self, asked: tuple[Numbers, Floats, Numbers], count: int, kernels: Kernels
+        self, asked: tuple[Integers, Floats, Integers], count: int, kernels: Kernels
     ) -> TopK:
         offsets = asked[2]
         n = len(offsets) - 1

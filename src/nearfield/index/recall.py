@@ -10,8 +10,8 @@ import numpy as np
 from nearfield.errors import InputError
 from nearfield.index.exact import Exact
 from nearfield.index.shortlist import Shortlist
-from nearfield.index.top import Positions
 from nearfield.similarity.dense import Dense
+from nearfield.types.arrays import Positions
 
 QUERIES = 256  # documents that stand in for queries where none are given
 LONGEST = 128  # oversampling that is tried; beyond, most of the time goes to scoring the shortlist

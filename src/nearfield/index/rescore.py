@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from nearfield.index.scan import Rows
-from nearfield.index.top import Floats, Positions, TopK, best, empty_top_k
+from nearfield.index.top import TopK, best, empty_top_k
 from nearfield.index.turns import in_turns
 from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import similarity
+from nearfield.types.arrays import Floats, Positions
 
 SHARE = 2_000  # candidates that are worth another thread
 

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
-from nearfield.index.top import Floats, Positions, TopK, best_of_blocks, empty_top_k
+from nearfield.index.top import TopK, best_of_blocks, empty_top_k
 from nearfield.index.turns import in_turns
 from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import DTYPES, STORAGES, Dense
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
+from nearfield.types.arrays import Floats, Positions
 
 # queries that meet a block of documents together: at 384 dims they stay in a second-level cache of
 # 512 KiB

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nearfield.errors import ContractError, InputError
-from nearfield.index.index import Index, Mask, allowed, ranking_of
-from nearfield.index.top import Floats, best_of_blocks
+from nearfield.index.index import Index, allowed, ranking_of
+from nearfield.index.top import best_of_blocks
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Floats, Mask
 from nearfield.types.ranking import Ranking
 
 BLOCK = 16_384  # documents scored at a time; with QUERIES rows a block of scores takes 4 MB

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,23 +16,25 @@ import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
 from nearfield.index.exact import SPARE, chosen_kernels
-from nearfield.index.index import Index, Mask, allowed, ranking_of
+from nearfield.index.index import Index, allowed, ranking_of
 from nearfield.index.rescore import rescored
 from nearfield.index.scan import heaps, not_finite
-from nearfield.index.top import Floats, Positions, best_of_blocks, empty_top_k
+from nearfield.index.top import best_of_blocks, empty_top_k
 from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.functions import unit
 from nearfield.store.array import check_finite, checksum, map_array, read_header
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.store.fields import Fields, read_fields
+from nearfield.store.fields import read_fields
+from nearfield.types.arrays import Floats, Mask, Positions
 from nearfield.types.ranking import Ranking
 
 ROWS = 16_384  # vectors that are turned into stand-ins at a time
 SAMPLE = 50_000  # vectors, evenly spaced, that a mean or a rotation is taken from
 OVERSAMPLING = 20  # before it is measured; about what 100,000 sentences need for a recall of .98
 FACTS = "index.json"
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +70,12 @@ class Shortlist(Index[Dense]):
         int64, best first, count <= m.
         """
 
+    @classmethod
     @abstractmethod
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """What each array's shape has to be, for as many documents as there are."""
+    def shapes(cls, documents: Dense, found: Shapes) -> Shapes:
+        """What each array's shape has to be for these documents, where files of the shapes `found`
+        say what can be chosen.
+        """
 
     def by_kernel(
         self, kernels: Kernels, count: int, stored: tuple[Any, ...], asked: tuple[Any, ...]
@@ -88,15 +93,6 @@ class Shortlist(Index[Dense]):
 
     def __len__(self) -> int:
         return len(self.documents)
-
-    @property
-    def made_of(self) -> str:
-        """Tells the documents' vectors from any others: SHA-256 over their number, dim, storage and
-        the checksum of all of them.
-        """
-        vectors = self.documents
-        told = f"{len(vectors)} {vectors.dim} {vectors.storage} {checksum(vectors.vectors)}"
-        return hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def bytes_per_document(self) -> float:
@@ -156,7 +152,12 @@ class Shortlist(Index[Dense]):
         with staged_folder(path) as stage:
             for name, array in arrays.items():
                 np.save(stage / f"{name}.npy", np.ascontiguousarray(array))
-            facts = {"format": 1, "kind": self.kind, "items": len(self), "made_of": self.made_of}
+            facts = {
+                "format": 1,
+                "kind": self.kind,
+                "items": len(self),
+                "made_of": digest(self.documents),
+            }
             facts |= {name: getattr(self.documents, name) for name in ("similarity", "dim")}
             facts |= {name: getattr(self, name) for name in ("oversampling", "k", "recall")}
             checksums = {name: checksum(array) for name, array in arrays.items()}
@@ -172,50 +173,48 @@ class Shortlist(Index[Dense]):
         path = Path(path)
         facts = read_fields(path / FACTS)
         facts.one_of("kind", (cls.kind,))
-        names = {field.name for field in fields(cls)} - {field.name for field in fields(Shortlist)}
-        arrays: dict[str, Any] = {name: _stand_ins(path / f"{name}.npy") for name in names}
-        index = cls(
+        made_of, similarity = facts.text("made_of"), facts.text("similarity")
+        if (made_of, similarity) != (digest(documents), documents.similarity):
+            return None
+        files = {name: path / f"{name}.npy" for name in cls._names()}
+        shapes = cls.shapes(
+            documents, {name: read_header(file).shape for name, file in files.items()}
+        )
+        sums = facts.object("checksums")
+        arrays: dict[str, Any] = {}
+        for name, file in files.items():
+            # the kernels read as far as the shapes say
+            array = map_array(file, [cls.dtypes.get(name, "float32")], shapes[name])
+            check_finite(array, file)
+            if checksum(array) != sums.get(name):
+                raise InputError(
+                    "is damaged: its checksum is not the one that was noted; make it again",
+                    path=file,
+                )
+            arrays[name] = np.ascontiguousarray(array)
+        return cls(
             documents=documents,
             oversampling=facts.integer("oversampling", low=1),
             k=facts.integer("k"),
             recall=facts.number("recall", low=0, high=1),
             **arrays,
         )
-        made_of, similarity = facts.text("made_of"), facts.text("similarity")
-        if (made_of, similarity) != (index.made_of, documents.similarity):
-            return None
-        index._check(path, facts.object("checksums"))
-        return index
 
-    def _check(self, path: Path, checksums: Fields) -> None:
-        """Raise InputError unless the arrays, from `path`, are whole: the kernels read as far as
-        their shapes say.
-        """
-        try:
-            shapes = self.shapes()
-        except IndexError as error:
-            raise InputError(
-                "is not a whole index: its arrays have too few dimensions; make it again", path=path
-            ) from error
-        for name, shape in shapes.items():
-            got, kind = getattr(self, name), np.dtype(self.dtypes.get(name, "float32"))
-            if got.shape != shape or got.dtype != kind or not got.flags.c_contiguous:
-                said = f"{name}.npy is {got.shape} {got.dtype}; wanted {shape} {kind}"
-                raise InputError(f"is not a whole index: {said}; make it again", path=path)
-            check_finite(got, path / f"{name}.npy")
-            if checksum(got) != checksums.get(name):
-                raise InputError(
-                    "is damaged: its checksum is not the one that was noted; make it again",
-                    path=path / f"{name}.npy",
-                )
+    @classmethod
+    def _names(cls) -> list[str]:
+        own = {field.name for field in fields(Shortlist)}
+        return [field.name for field in fields(cls) if field.name not in own]
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return {name: getattr(self, name) for name in self.shapes()}
+        return {name: getattr(self, name) for name in self._names()}
 
 
-def _stand_ins(path: Path) -> npt.NDArray[Any]:
-    """An array of stand-ins, memory-mapped, of any shape. Raises InputError where it is none."""
-    return map_array(path, ["uint8", "float32"], read_header(path).shape)
+def digest(documents: Dense) -> str:
+    """Tells these vectors from any others: SHA-256 over their number, dim, storage and the checksum
+    of all of them.
+    """
+    told = f"{len(documents)} {documents.dim} {documents.storage} {checksum(documents.vectors)}"
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def comparable(documents: Dense, *, every: int = 1) -> Iterator[Floats]:

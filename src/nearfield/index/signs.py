@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from nearfield.index.exact import chosen_kernels
 from nearfield.index.scan import QUERIES
-from nearfield.index.shortlist import Shortlist, comparable, listed_by_numpy, sampled
-from nearfield.index.top import Floats, Positions
+from nearfield.index.shortlist import Shapes, Shortlist, comparable, listed_by_numpy, sampled
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Floats, Positions
 
 SEED = 0  # of the rotation, which any serves
 # of a query's values: five bits with the sign; Gao and Long find that more than four gain nothing
@@ -75,12 +76,13 @@ class Signs(Shortlist):
             rotation=rotation,
         )
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        dim, m = self.documents.dim, len(self)
+    @classmethod
+    def shapes(cls, documents: Dense, found: Shapes) -> Shapes:
+        dim, m = documents.dim, len(documents)
         return {
             "codes": (-(-m // SIDE), _bytes(dim), SIDE),
             "factors": (m,),
-            "offsets": (m if self.documents.similarity == "euclidean" else 0,),
+            "offsets": (m if documents.similarity == "euclidean" else 0,),
             "mean": (dim,),
             "rotation": (dim, dim),
         }

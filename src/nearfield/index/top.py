@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import InputError
+from nearfield.types.arrays import Floats, Positions
 
-Positions = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 TopK = tuple[Positions, Floats]
 
 

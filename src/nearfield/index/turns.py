@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from nearfield.runtimes.hardware import cores
 
@@ -25,19 +25,16 @@ def in_turns(
     threads = min(cores(), most)
     if threads <= 1:
         return [work(iter(items))]
-    turns = _Turns(items)
+    lock, source, end = threading.Lock(), iter(items), object()
+
+    def turns() -> Iterator[Item]:
+        while True:
+            with lock:
+                item = next(source, end)
+            if item is end:
+                return
+            yield cast(Item, item)
+
     with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(work, turns) for _ in range(threads - 1)]
-        return [work(turns), *(other.result() for other in others)]
-
-
-class _Turns(Iterator[Item]):
-    """An iterator that several threads may take from."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._items = iter(items)
-        self._lock = threading.Lock()
-
-    def __next__(self) -> Item:
-        with self._lock:
-            return next(self._items)
+        others = [pool.submit(work, turns()) for _ in range(threads - 1)]
+        return [work(turns()), *(other.result() for other in others)]

@@ -14,9 +14,10 @@ from nearfield.batch.packed import Packed
 from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_json
+from nearfield.types.arrays import Floats, Integers
 
 INPUTS = ("input_ids", "attention_mask")
-Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[Any]]
+Run = Callable[[Integers, Integers], npt.NDArray[Any]]
 """Ids and mask (B, L), 1 at real tokens, to states (B, L, hidden)."""
 
 
@@ -41,7 +42,7 @@ class Shape:
         """What lies beside the graph in `folder`."""
         return cls(**read_json(folder / "shape.json"))
 
-    def states(self, batch: Packed, run: Run) -> npt.NDArray[np.float32]:
+    def states(self, batch: Packed, run: Run) -> Floats:
         """The states (T, hidden) of the batch's tokens, by padded rows of no more places in one
         call than the batch has tokens.
         """

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.index.inverted import Inverted
 from nearfield.search.first_stage import FirstStage
+from nearfield.types.arrays import Integers
 
 BM25 = "bm25"
 
@@ -36,7 +34,7 @@ def bytes_per_document(stage: FirstStage) -> float:
     return float(index.nbytes + terms) / len(index)
 
 
-def first_found(documents: Sequence[str], queries: Sequence[str]) -> npt.NDArray[np.int64]:
+def first_found(documents: Sequence[str], queries: Sequence[str]) -> Integers:
     """(queries,) the position of the document that BM25 ranks first, -1 where no document has a
     term of the query.
     """

@@ -13,6 +13,24 @@ from nearfield.types.role import DOCUMENT, QUERY
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """The `matches` that a score is the sum of, and the query's terms that met nothing.
+
+    Sparse embeddings have the shared terms, largest first; multi-vector ones each of the query's
+    tokens, in order, with the closest of the document's; fused ones the matches of each part, as
+    much of them as the fused score counts, with the score of a dense vector as one. Dense vectors
+    alone have none: their score is not made of parts that mean something. Vectors that stand for
+    no one token (see `MultiVector.pool`) are called by their place.
+
+    `unmet` has first the words that the encoder does not know, in the text's order, then the other
+    terms, the heaviest first (of a bag of words the rarest, whose queries weigh them all alike).
+    """
+
+    matches: list[Match]
+    unmet: list[str]
+
+
+@dataclass(frozen=True)
 class Asked:
     """A query, as text and as the `embeddings` that `encoder` makes of it."""
 
@@ -20,40 +38,14 @@ class Asked:
     text: str
     embeddings: Embeddings
 
-
-@dataclass(frozen=True)
-class Explanation:
-    """The `matches` that a score is the sum of, and the query's terms that met nothing."""
-
-    matches: list[Match]
-    unmet: list[str]
-
-
-def explain(asked: Asked, documents: Embeddings, document: int, *, text: str) -> list[Match]:
-    """The matches that the score of the one query in `asked` and of document number `document`,
-    whose text is `text`, is the sum of.
-
-    Sparse embeddings have the shared terms, largest first; multi-vector ones each of the query's
-    tokens, in order, with the closest of the document's; fused ones the matches of each part, as
-    much of them as the fused score counts, with the score of a dense vector as one. Dense vectors
-    alone have none: their score is not made of parts that mean something. Vectors that stand for
-    no one token (see `MultiVector.pool`) are called by their place.
-    """
-    return asked.embeddings.explain(documents[[document]], _Names(asked, text))
-
-
-def unmet(asked: Asked, documents: Embeddings, document: int) -> list[str]:
-    """The terms of the one query in `asked` that found nothing in document number `document`.
-
-    First the words that the encoder does not know, in the text's order, then the others, the
-    heaviest first (of a bag of words the rarest, whose queries weigh them all alike). None for
-    embeddings that are not sparse and have no sparse part that a fused score counts.
-    """
-    terms = asked.embeddings.unmet(documents[[document]])
-    if terms is None:
-        return []
-    names = asked.encoder.names(asked.encoder.rarest_first(terms))
-    return [*asked.encoder.unknown(asked.text), *names]
+    def explain(self, document: Embeddings, text: str) -> Explanation:
+        """The score of the query and of one document, whose text is `text`."""
+        matches = self.embeddings.explain(document, _Names(self, text))
+        terms = self.embeddings.unmet(document)
+        if terms is None:
+            return Explanation(matches, [])
+        names = self.encoder.names(self.encoder.rarest_first(terms))
+        return Explanation(matches, [*self.encoder.unknown(self.text), *names])
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearfield.encoders.encoder import Encoder
-from nearfield.index.index import Index, Mask, exact_index
-from nearfield.search.queries import Queries
-from nearfield.search.retrieve import retrieve
+from nearfield.index.index import Index, exact_index
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.ranking import Ranking
 from nearfield.types.role import QUERY
@@ -48,17 +46,3 @@ class FirstStage:
     def find(self, texts: Sequence[str], k: int) -> Ranking:
         """The k closest documents to each text, without ids."""
         return self.index.search(self.encode(texts), k)
-
-    def search(
-        self,
-        queries: Queries,
-        document_ids: Sequence[str],
-        *,
-        k: int,
-        where: Mask | None = None,
-    ) -> Ranking:
-        """The k closest documents to each query; see `retrieve`."""
-        asked = queries.made.get(self.name)
-        if asked is None:
-            asked = self.encode(queries.texts)
-        return retrieve(asked, self.index, queries, document_ids, k=k, where=where)

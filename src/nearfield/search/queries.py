@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.data.collection import Split
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Integers
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Queries:
 
     texts: Sequence[str]
     ids: Sequence[str]
-    own: npt.NDArray[np.int64] | None = None
+    own: Integers | None = None
     made: Mapping[str, Embeddings] = field(default_factory=dict)
 
     @classmethod

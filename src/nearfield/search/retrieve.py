@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from nearfield.errors import InputError
-from nearfield.index.index import Index, Mask
+from nearfield.index.index import Index
 from nearfield.search.queries import Queries
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Mask
 from nearfield.types.ranking import Ranking
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import cache
+from typing import Protocol
 
-from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer
-from nearfield.index.index import Mask
-from nearfield.search.explain import Asked, Explanation, explain, unmet
+from nearfield.search.explain import Asked, Explanation
 from nearfield.search.first_stage import FirstStage
 from nearfield.search.fuse import reciprocal_rank_fusion
 from nearfield.search.queries import Queries
 from nearfield.search.rerank import DEPTH, rerank
-from nearfield.similarity.embeddings import Embeddings
-from nearfield.types.progress import Progress, silent
+from nearfield.search.retrieve import retrieve
+from nearfield.types.arrays import Mask
+from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
 
@@ -47,69 +47,69 @@ class Retriever:
         k: int,
         *,
         where: Mask | None = None,
-        progress: Progress = silent,
+        bars: Bars = no_bars,
     ) -> Ranking:
         """The k best documents for each query, with the rankings that they come from as `parts`.
 
-        `where`: (m,) bool, True for a document that may be found. `progress` is that of the
-        re-ranking. Raises InputError where k is below 1.
+        `where`: (m,) bool, True for a document that may be found.
+        Raises InputError where k is below 1.
         """
-        wanted = k
-        if self.rerank is not None:
-            wanted = max(k, self.depth)
         several = len(self.stages) > 1
-        deep = max(wanted, FUSED_DEPTH) if several else wanted
+        reranked = 0 if self.rerank is None else self.depth
+        deep = reach(k, reranked=reranked, fused=several)
         parts = self.first(queries, deep, where=where)
         found = parts[self.stages[0].name]
         if several:
-            found = self.fuse(list(parts.values()), k=wanted)
+            found = self.fuse(list(parts.values()), k=deep)
         if self.rerank is not None:
-            found = rerank(
-                found,
-                self.rerank,
-                query_texts=queries.texts,
-                document_texts=self.document_texts,
-                depth=self.depth,
-                progress=progress,
-            ).top(k)
+            with bars(f"re-ranking with {self.rerank.name}") as progress:
+                found = rerank(
+                    found,
+                    self.rerank,
+                    query_texts=queries.texts,
+                    document_texts=self.document_texts,
+                    depth=self.depth,
+                    progress=progress,
+                )
         elif not several:
             return found
-        return replace(found, parts=parts)
+        return replace(found.top(k), parts=parts)
 
     def first(self, queries: Queries, k: int, *, where: Mask | None = None) -> dict[str, Ranking]:
         """The k best documents by each first stage alone, by its name."""
-        return {
-            stage.name: stage.search(queries, self.document_ids, k=k, where=where)
-            for stage in self.stages
-        }
+        found = {}
+        for stage in self.stages:
+            asked = queries.made.get(stage.name)
+            if asked is None:
+                asked = stage.encode(queries.texts)
+            ids = self.document_ids
+            found[stage.name] = retrieve(asked, stage.index, queries, ids, k=k, where=where)
+        return found
 
     def explainer(self, query: str) -> Callable[[int], dict[str, Explanation]]:
         """What explains the query's score with a document, given by its position: by each first
         stage, and by the re-ranking where its scores have parts.
         """
-        made: dict[str, tuple[Encoder[Any], Embeddings | None]] = {
-            stage.name: (stage.encoder, stage.documents) for stage in self.stages
-        }
+        encoders = {stage.name: stage.encoder for stage in self.stages}
+        vectors = {stage.name: stage.documents for stage in self.stages}
         if self.rerank is not None and self.rerank.encoder is not None:
-            made[f"{self.rerank.name}, reranking"] = (self.rerank.encoder, None)
-        asked = {
-            name: Asked(encoder, query, encoder.encode([query], QUERY))
-            for name, (encoder, _) in made.items()
-        }
+            encoders[f"{self.rerank.name}, reranking"] = self.rerank.encoder
+
+        @cache
+        def asked(name: str) -> Asked:
+            return Asked(encoders[name], query, encoders[name].encode([query], QUERY))
 
         def why(position: int) -> dict[str, Explanation]:
-            text = self.document_texts[position]
-            return {
-                name: _explained(each, made[name][1], position, text)
-                for name, each in asked.items()
-            }
+            found, text = {}, self.document_texts[position]
+            for name, encoder in encoders.items():
+                known = vectors.get(name)
+                document = known[[position]] if known else encoder.encode([text], DOCUMENT)
+                found[name] = asked(name).explain(document, text)
+            return found
 
         return why
 
 
-def _explained(asked: Asked, documents: Embeddings | None, position: int, text: str) -> Explanation:
-    if documents is None:
-        documents = asked.encoder.encode([text], DOCUMENT)
-        position = 0
-    matches = explain(asked, documents, position, text=text)
-    return Explanation(matches, unmet(asked, documents, position))
+def reach(k: int, *, reranked: int = 0, fused: bool = False) -> int:
+    """How many results of each first stage it takes to have k in the end."""
+    return max(k, reranked, FUSED_DEPTH if fused else 0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
 from nearfield.similarity.functions import unit
+from nearfield.types.arrays import Floats
 
 _BLOCK = 65_536  # words scored at a time
 
@@ -47,9 +47,7 @@ def nearest_words(
     return [(vectors.word(int(place)), float(scores[place])) for place in order]
 
 
-def cosines(
-    vectors: npt.NDArray[np.float32], targets: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
+def cosines(vectors: Floats, targets: Floats) -> Floats:
     """(n, m) cosines of vectors (n, dim), which may be memory-mapped, with targets (m, dim) of unit
     length.
     """
@@ -57,5 +55,5 @@ def cosines(
         unit(vectors[start : start + _BLOCK].astype(np.float32)) @ targets.T
         for start in range(0, len(vectors), _BLOCK)
     ]
-    joined: npt.NDArray[np.float32] = np.concatenate(blocks)
+    joined: Floats = np.concatenate(blocks)
     return joined

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.similarity.embeddings import VECTORS, Array, Counts, Embeddings, chosen
@@ -16,6 +15,7 @@ from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, read_facts, usage_of
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
 from nearfield.store.array import check_finite, map_array, read_array
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 from nearfield.types.usage import NOTHING_READ, Usage
 
@@ -103,7 +103,7 @@ class Dense(Embeddings):
         return len(self), self.dim
 
     @property
-    def T(self) -> npt.NDArray[np.float32]:
+    def T(self) -> Floats:
         """(dim, n) float32."""
         return self.floats().T
 
@@ -138,19 +138,17 @@ class Dense(Embeddings):
         """Bytes that one vector takes in memory and on disk."""
         return float(self.vectors.itemsize * self.vectors.shape[1])
 
-    def floats(self) -> npt.NDArray[np.float32]:
+    def floats(self) -> Floats:
         """The vectors as (n, dim) float32: int8 codes decoded, binary as -1 and +1."""
         if self.storage == "int8":
             assert self.ranges is not None
-            decoded: npt.NDArray[np.float32] = (
-                self.vectors.astype(np.float32) * self.ranges[1] + self.ranges[0]
-            )
+            decoded: Floats = self.vectors.astype(np.float32) * self.ranges[1] + self.ranges[0]
             return decoded
         if self.storage == "binary":
             return np.unpackbits(self.vectors, axis=1, count=self.dim).astype(np.float32) * 2 - 1
         return self.vectors.astype(np.float32, copy=False)
 
-    def scores(self, documents: Dense) -> npt.NDArray[np.float32]:
+    def scores(self, documents: Dense) -> Floats:
         """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is
         closer.
 
@@ -162,9 +160,7 @@ class Dense(Embeddings):
                 f"queries have {self.dim} dimensions and documents "
                 f"{documents.dim}; both sides need the same model and dim"
             )
-        scored: npt.NDArray[np.float32] = similarity(self.similarity)(
-            self.floats(), documents.floats()
-        )
+        scored: Floats = similarity(self.similarity)(self.floats(), documents.floats())
         return scored
 
     def explain(self, documents: Dense, names: Names) -> list[Match]:
@@ -254,11 +250,11 @@ class Dense(Embeddings):
         vectors = np.frombuffer(b"".join(records), np.float32).reshape(-1, self.dim)
         return replace(self, vectors=vectors, storage="float32", ranges=None, counts=None)
 
-    def peaks(self) -> npt.NDArray[np.float32]:
+    def peaks(self) -> Floats:
         floats = self.floats()
         # without a copy of magnitudes, which would be as large as the vectors
         highest, lowest = floats.max(1, initial=0.0), floats.min(1, initial=0.0)
-        peaks: npt.NDArray[np.float32] = np.maximum(highest, -lowest)
+        peaks: Floats = np.maximum(highest, -lowest)
         return peaks
 
     @classmethod

@@ -17,13 +17,14 @@ from nearfield.similarity.facts import FACTS, write_checksums
 from nearfield.similarity.facts import OFFSETS as OFFSETS
 from nearfield.store.array import checksum
 from nearfield.store.atomic import staged_folder, write_json
+from nearfield.types.arrays import Floats, Integers
 from nearfield.types.usage import Usage
 
 if TYPE_CHECKING:
     from nearfield.similarity.dense import Dense
 
 Array = npt.NDArray[Any]
-Counts = npt.NDArray[np.int64] | None
+Counts = Integers | None
 VECTORS, IDS = "vectors.npy", "ids.jsonl"
 """The names of the files with one vector per row, and with the ids, in any vector folder."""
 
@@ -92,7 +93,7 @@ class Embeddings(ABC):
         raise ContractError(f"{what} wants dense vectors; got {self.kind} embeddings")
 
     @abstractmethod
-    def scores(self, documents: Self) -> npt.NDArray[np.float32]:
+    def scores(self, documents: Self) -> Floats:
         """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is
         closer.
 
@@ -197,7 +198,7 @@ class Embeddings(ABC):
         """
 
     @abstractmethod
-    def peaks(self) -> npt.NDArray[np.float32]:
+    def peaks(self) -> Floats:
         """(n,) the greatest magnitude of each item's values; 0 of an item that has none."""
 
     def save(self, path: str | Path, *, ids: Sequence[str] | None = None) -> None:

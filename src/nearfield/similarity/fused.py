@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import InputError
 from nearfield.similarity.embeddings import Array, Counts, Embeddings, chosen
@@ -16,6 +15,7 @@ from nearfield.similarity.explained import WHOLE, Match, Names
 from nearfield.similarity.facts import FACTS, items_of, part_of, read_facts, usage_of
 from nearfield.similarity.open import kind_of
 from nearfield.store.fields import Fields
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import FUSION
 from nearfield.types.usage import NOTHING_READ, Usage
 
@@ -88,7 +88,7 @@ class Fused(Embeddings):
         """The notes of the parts."""
         return "; ".join(filter(None, (part.size_note for part in self.parts.values())))
 
-    def scores(self, documents: Fused) -> npt.NDArray[np.float32]:
+    def scores(self, documents: Fused) -> Floats:
         """The fused score, sum_p w_p s_p over the parts p: (n, m) float32.
 
         Chen et al. 2024 (arXiv 2402.03216, section 3.2, s_rank). A part of weight 0 is not
@@ -153,8 +153,8 @@ class Fused(Embeddings):
         parts = zip(self.parts.values(), split, strict=True)
         return replace(self._with(part.of_records(own) for part, own in parts), counts=None)
 
-    def peaks(self) -> npt.NDArray[np.float32]:
-        peaks: npt.NDArray[np.float32] = np.max([part.peaks() for part in self.parts.values()], 0)
+    def peaks(self) -> Floats:
+        peaks: Floats = np.max([part.peaks() for part in self.parts.values()], 0)
         return peaks
 
     @classmethod

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ContractError
 from nearfield.similarity.dense import STORAGES, Dense
@@ -16,6 +15,7 @@ from nearfield.similarity.embeddings import OFFSETS, Array, Counts, Embeddings, 
 from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, part_of, read_facts, read_offsets, usage_of
 from nearfield.similarity.offsets import item_blocks, joined_offsets, largest, segments, slices
+from nearfield.types.arrays import Floats, Integers
 from nearfield.types.usage import NOTHING_READ, Usage
 
 TOKENS = "tokens"
@@ -38,7 +38,7 @@ class MultiVector(Embeddings):
     sums = True
     own_similarity = "MaxSim"
     tokens: Dense
-    offsets: npt.NDArray[np.int64]
+    offsets: Integers
     average: bool = False
     usage: Usage = NOTHING_READ
     counts: Counts = None
@@ -74,7 +74,7 @@ class MultiVector(Embeddings):
         return self.tokens.storage
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
+    def lengths(self) -> Integers:
         """(n,) int64, vectors per item."""
         return np.diff(self.offsets)
 
@@ -88,7 +88,7 @@ class MultiVector(Embeddings):
         """The mean number of vectors per item."""
         return f"{self.lengths.mean():,.1f} vectors per document, of {self.dim} dimensions"
 
-    def scores(self, documents: MultiVector) -> npt.NDArray[np.float32]:
+    def scores(self, documents: MultiVector) -> Floats:
         """MaxSim: over the query's tokens, the sum (or mean) of each one's similarity to the
         closest of the document's tokens.
 
@@ -181,7 +181,7 @@ class MultiVector(Embeddings):
         tokens = self.tokens.of_records(records)
         return replace(self, tokens=tokens, offsets=joined_offsets([lengths]), counts=None)
 
-    def peaks(self) -> npt.NDArray[np.float32]:
+    def peaks(self) -> Floats:
         return largest(self.tokens.peaks(), self.offsets)
 
     @classmethod
@@ -193,7 +193,7 @@ class MultiVector(Embeddings):
         return cls(tokens, offsets, facts.flag("average"), usage_of(facts))
 
 
-def _fewer(tokens: Dense, factor: int, keep: int) -> npt.NDArray[np.float32]:
+def _fewer(tokens: Dense, factor: int, keep: int) -> Floats:
     from scipy.cluster.hierarchy import fcluster, linkage
 
     vectors = tokens.floats()

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
+
+from nearfield.types.arrays import Floats, Integers
 
 
-def segments(
-    offsets: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def segments(offsets: Integers, chosen: Integers) -> tuple[Integers, Integers]:
     """Where the values of the `chosen: (m,)` segments lie, end to end, and the offsets (m + 1,)
     that they have then.
     """
@@ -20,20 +19,18 @@ def segments(
     return np.repeat(offsets[:-1][chosen] - new[:-1], lengths) + np.arange(new[-1]), new
 
 
-def joined_offsets(lengths: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+def joined_offsets(lengths: Sequence[Integers]) -> Integers:
     """The offsets (n + 1,) of segments of these lengths, end to end."""
     return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
 
 
-def slices(offsets: npt.NDArray[np.int64]) -> Iterator[slice]:
+def slices(offsets: Integers) -> Iterator[slice]:
     """Where the values of each item lie."""
     for start, end in pairwise(offsets.tolist()):
         yield slice(start, end)
 
 
-def largest(
-    values: npt.NDArray[np.float32], offsets: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+def largest(values: Floats, offsets: Integers) -> Floats:
     """(n,) the greatest of the `values` (at least 0) of each segment; 0 of an empty one."""
     found = np.zeros(len(offsets) - 1, np.float32)
     filled = np.flatnonzero(np.diff(offsets))
@@ -42,7 +39,7 @@ def largest(
     return found
 
 
-def item_blocks(offsets: npt.NDArray[np.int64] | Sequence[int], most: int) -> list[tuple[int, int]]:
+def item_blocks(offsets: Integers | Sequence[int], most: int) -> list[tuple[int, int]]:
     """All items in runs, first and past the last of each: as many as have at most `most` values
     together, and one item at least.
     """

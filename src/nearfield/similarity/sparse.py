@@ -16,6 +16,7 @@ from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, read_facts, read_offsets, usage_of
 from nearfield.similarity.offsets import joined_offsets, largest, segments, slices
 from nearfield.store.array import check_finite, map_array
+from nearfield.types.arrays import Floats, Integers
 from nearfield.types.usage import NOTHING_READ, Usage
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Sparse(Embeddings):
     sums = True
     weights: Array
     terms: npt.NDArray[np.int32]
-    offsets: npt.NDArray[np.int64]
+    offsets: Integers
     dim: int
     storage: str = "float32"
     similarity: str = "dot"
@@ -117,7 +118,7 @@ class Sparse(Embeddings):
         return self.similarity == "dot" and not (self.weights < 0).any()
 
     @property
-    def active(self) -> npt.NDArray[np.int64]:
+    def active(self) -> Integers:
         """(n,) int64, the number of terms with a weight in each row."""
         return np.diff(self.offsets)
 
@@ -129,13 +130,13 @@ class Sparse(Embeddings):
             (self.weights.astype(np.float32), self.terms, self.offsets), shape=(len(self), self.dim)
         )
 
-    def scores(self, documents: Sparse) -> npt.NDArray[np.float32]:
+    def scores(self, documents: Sparse) -> Floats:
         """sum_t q_t d_t, divided by the lengths of both where the similarity is cosine (0 for an
         empty row): (n, m) float32.
         """
         self.check_space(documents)
         query, document = self.matrix(), documents.matrix()
-        scored: npt.NDArray[np.float32] = (query @ document.T).toarray()
+        scored: Floats = (query @ document.T).toarray()
         if self.similarity == "cosine":
             scored /= np.maximum(_lengths(query)[:, None] * _lengths(document)[None, :], 1e-12)
         return scored
@@ -228,7 +229,7 @@ class Sparse(Embeddings):
             counts=None,
         )
 
-    def peaks(self) -> npt.NDArray[np.float32]:
+    def peaks(self) -> Floats:
         return largest(np.abs(self.weights.astype(np.float32)), self.offsets)
 
     @classmethod
@@ -277,6 +278,6 @@ class Sparse(Embeddings):
                 )
 
 
-def _lengths(rows: Any) -> npt.NDArray[np.float32]:
-    lengths: npt.NDArray[np.float32] = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
+def _lengths(rows: Any) -> Floats:
+    lengths: Floats = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1))).ravel()
     return lengths

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -15,3 +18,13 @@ class Progress(Protocol):
 
 def silent(done: int, total: int, note: str = "") -> None:
     """Progress that nobody watches."""
+
+
+Bars = Callable[[str], AbstractContextManager[Progress]]
+"""Shows the progress of one piece of work, by its title, while the context is open."""
+
+
+@contextlib.contextmanager
+def no_bars(title: str) -> Iterator[Progress]:
+    """Bars that nobody watches."""
+    yield silent

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
+
+from nearfield.types.arrays import Floats, Integers
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Ranking:
 
     query_ids: Sequence[str]
     document_ids: Sequence[str]
-    documents: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
+    documents: Integers
+    scores: Floats
     parts: Mapping[str, Ranking] = field(default_factory=dict)
 
     def named(self, query_ids: Sequence[str], document_ids: Sequence[str]) -> Ranking:
@@ -37,7 +38,7 @@ class Ranking:
         )
         return [(self.document_ids[document], score) for document, score in pairs]
 
-    def without(self, own: npt.NDArray[np.int64] | None, k: int) -> Ranking:
+    def without(self, own: Integers | None, k: int) -> Ranking:
         """The first `k` results of each query but the document `own[query]`, a position; -1 for a
         query that has none, None for no query's.
 

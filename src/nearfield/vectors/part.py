@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Integers
 from nearfield.types.progress import Progress, silent
 from nearfield.types.usage import Usage
 from nearfield.vectors.account import FAULTS, Account
@@ -97,7 +97,7 @@ class PartMaker:
         )
         return _Held(cut, places, counts, faults, len(kept), fresh.unknown)
 
-    def _misfits(self, cut: Embeddings, texts: npt.NDArray[np.int64]) -> dict[int, str]:
+    def _misfits(self, cut: Embeddings, texts: Integers) -> dict[int, str]:
         """Which of the `texts` whose embeddings these are have some that the storage type cannot
         hold, and why.
         """
@@ -116,7 +116,7 @@ class PartMaker:
         none = np.empty(0, np.int64)
         return Found(none, [], none.reshape(0, 3))
 
-    def _keep(self, keys: list[bytes], made: Embeddings, counts: npt.NDArray[np.int64]) -> None:
+    def _keep(self, keys: list[bytes], made: Embeddings, counts: Integers) -> None:
         try:
             if self.cache is not None and keys:
                 self.cache.add(keys, made.records(), counts)
@@ -145,8 +145,8 @@ class _Held:
     """
 
     embeddings: Embeddings
-    places: npt.NDArray[np.int64]
-    counts: npt.NDArray[np.int64]
+    places: Integers
+    counts: Integers
     faults: dict[int, str]
     cached: int
     unknown: int
@@ -155,7 +155,7 @@ class _Held:
 def _account(
     shard: Shard,
     faults: list[str],
-    counts: npt.NDArray[np.int64],
+    counts: Integers,
     cached: int,
     unknown: int,
     seconds: float,
@@ -198,9 +198,7 @@ def _account(
     )
 
 
-def _manifest(
-    shard: Shard, faults: list[str], counts: npt.NDArray[np.int64], first: int
-) -> pa.Table:
+def _manifest(shard: Shard, faults: list[str], counts: Integers, first: int) -> pa.Table:
     good = np.array([not fault for fault in faults], bool)
     lost = counts[:, 1]
     columns = {

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import InputError, NearfieldWarning, StorageError
 from nearfield.store.home import home
+from nearfield.types.arrays import Integers
 from nearfield.types.numbers import plural
 
 T = TypeVar("T")
@@ -44,9 +44,9 @@ class Found:
     each as bytes; `counts` (k, 3) int64, the tokens read, lost, and of the prompt, of each text.
     """
 
-    items: npt.NDArray[np.int64]
+    items: Integers
     records: list[bytes]
-    counts: npt.NDArray[np.int64]
+    counts: Integers
 
 
 class VectorCache:
@@ -172,9 +172,7 @@ class VectorCache:
                 "DELETE FROM vectors WHERE hash = ?", [(key,) for key in damaged]
             )
 
-    def add(
-        self, hashes: Sequence[bytes], records: Sequence[bytes], counts: npt.NDArray[np.int64]
-    ) -> None:
+    def add(self, hashes: Sequence[bytes], records: Sequence[bytes], counts: Integers) -> None:
         """Keep the `records` and `counts` (n, 3) of the texts with `hashes`; all of them or, when
         killed, none.
 

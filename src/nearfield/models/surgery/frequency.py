@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.tokens import Tokeniser
+from nearfield.types.arrays import Floats, Integers
 from nearfield.types.progress import Progress, silent
 
 CHUNK = 4096  # texts tokenised at once
@@ -15,7 +15,7 @@ CHUNK = 4096  # texts tokenised at once
 
 def token_counts(
     tokeniser: Tokeniser, texts: Sequence[str], size: int, *, progress: Progress = silent
-) -> npt.NDArray[np.int64]:
+) -> Integers:
     """(size,) how often the texts have each token."""
     counts = np.zeros(size, np.int64)
     for start in range(0, len(texts), CHUNK):
@@ -24,9 +24,7 @@ def token_counts(
     return counts
 
 
-def inverse_frequency(counts: npt.NDArray[np.int64], a: float) -> npt.NDArray[np.float32]:
+def inverse_frequency(counts: Integers, a: float) -> Floats:
     """a / (a + p) of each token, p its share of `counts`; 1 for what was never counted."""
-    weights: npt.NDArray[np.float32] = (a / (a + counts / max(int(counts.sum()), 1))).astype(
-        np.float32
-    )
+    weights: Floats = (a / (a + counts / max(int(counts.sum()), 1))).astype(np.float32)
     return weights

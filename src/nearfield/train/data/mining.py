@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
-Positions = npt.NDArray[np.int64]
+from nearfield.types.arrays import Floats, Positions
 
 
 def training_pairs_of(relevance: list[dict[int, int]]) -> tuple[Positions, Positions]:
@@ -24,8 +23,8 @@ def training_pairs_of(relevance: list[dict[int, int]]) -> tuple[Positions, Posit
 
 def hard_negatives(
     candidates: Mapping[str, Positions],
-    similarities: Mapping[str, npt.NDArray[np.float32]],
-    positive_similarity: npt.NDArray[np.float32],
+    similarities: Mapping[str, Floats],
+    positive_similarity: Floats,
     excluded: list[set[int]],
     *,
     per_query: int,

@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.measures import score_ranking
 from nearfield.index.index import exact_index
-from nearfield.index.top import Positions, best
+from nearfield.index.top import best
 from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Floats, Positions
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
@@ -72,7 +72,7 @@ class Pool:
         documents = encoder.encode(self.document_texts, DOCUMENT, progress=progress)
         return encoder.encode(self.query_texts, QUERY), documents
 
-    def judged(self, scores: npt.NDArray[np.float32]) -> Scores:
+    def judged(self, scores: Floats) -> Scores:
         """The measure of each query where these are the scores (n, m) of all its documents."""
         k, places = min(DEPTH, scores.shape[1]), np.arange(scores.shape[1])
         order = np.stack([best(row, places, k + 1) for row in scores])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
@@ -24,10 +23,10 @@ from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.recipe import Recipe
+from nearfield.types.arrays import Floats, Positions
 from nearfield.types.progress import Progress
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
-Positions = npt.NDArray[np.int64]
 MODEL = "model"  # the base model as a source of negatives; the other is BM25
 POOL_DEPTH = 30
 # documents of the pool for each dev query beside the judged ones: those that rank highest are the
@@ -200,7 +199,7 @@ class _Similarities:
     def __init__(self, queries: Embeddings, corpus: Corpus) -> None:
         self._queries, self._documents, self._known = queries, corpus.vectors, corpus.known
 
-    def of(self, query: Positions, documents: Positions) -> npt.NDArray[np.float32]:
+    def of(self, query: Positions, documents: Positions) -> Floats:
         """(n, k) similarities of query i and documents[i, j]; -inf where that is -1."""
         near = np.full(documents.shape, -np.inf, np.float32)
         for row, (at, found) in enumerate(zip(query, documents, strict=True)):

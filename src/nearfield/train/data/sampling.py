@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from nearfield.types.arrays import Integers
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class TrainingPairs:
     were found.
     """
 
-    query: npt.NDArray[np.int64]
-    positive: npt.NDArray[np.int64]
-    negatives: npt.NDArray[np.int64]
+    query: Integers
+    positive: Integers
+    negatives: Integers
 
     def __len__(self) -> int:
         return len(self.query)
@@ -44,9 +45,7 @@ class TrainingPairs:
         )
 
 
-def epoch_batches(
-    pairs: TrainingPairs, batch: int, *, seed: int, epoch: int
-) -> list[npt.NDArray[np.int64]]:
+def epoch_batches(pairs: TrainingPairs, batch: int, *, seed: int, epoch: int) -> list[Integers]:
     """All pairs of one epoch, each once, in shuffled batches; a last batch of one pair joins the
     one before it.
 

@@ -29,6 +29,7 @@ from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.verdict import Estimate
+from nearfield.types.arrays import Floats, Integers
 
 OLD, UNBRIDGED, BRIDGED, AGAIN = (
     "old model",
@@ -60,7 +61,7 @@ def bridge(
     old: FrozenVectors,
     new: FrozenVectors,
     *,
-    sample: npt.NDArray[np.int64],
+    sample: Integers,
     split: str = "test",
     recipe: BridgeRecipe | None = None,
     shares: Sequence[float] = (),
@@ -134,7 +135,7 @@ def bridge(
     return Bridging(fitted, shared, regained, kept, comparison, len(sample))
 
 
-def _fitted_to(vectors: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.float32]:
+def _fitted_to(vectors: Floats, dim: int) -> Floats:
     """Vectors cut or filled with zeros to `dim`: what is searched when nobody noticed that the
     model has changed.
     """
@@ -145,8 +146,8 @@ def _fitted_to(vectors: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.flo
 
 
 def _mixed(
-    carried: npt.NDArray[np.float32], again: npt.NDArray[np.float32], done: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
+    carried: Floats, again: Floats, done: Integers
+) -> Floats:
     vectors = carried.copy()
     vectors[done] = again[done]
     return vectors

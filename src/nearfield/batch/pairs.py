@@ -1,4 +1,4 @@
-"""Pairs of texts to token ids, as a cross-encoder reads them: one sequence a pair."""
+"""Pairs of texts to token ids, as a cross-encoder reads them: one sequence per pair."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def pair_template(tokeniser: Tokeniser) -> PairTemplate:
     first, second = ([at for at, owner in enumerate(owners) if owner == text] for text in (0, 1))
     if not first or not second or first[-1] > second[0]:
         raise ModelError(
-            "the tokeniser does not put a pair's first text before its second; it is "
-            "none of a cross-encoder's"
+            "the tokeniser does not put a pair's first text before its second, so it is not "
+            "that of a cross-encoder"
         )
     before, between, after = (
         slice(0, first[0]),
@@ -105,37 +105,26 @@ class PairTokeniser:
         """The pairs of `first` and `second` at the positions `pairs`, (n,) each, at most
         `max_tokens` (the model's by default) each.
         """
-        limit = (
-            min(max_tokens or self.tokeniser.max_tokens, self.tokeniser.max_tokens)
-            - self.template.size
-        )
+        most = self.tokeniser.max_tokens
+        limit = min(max_tokens or most, most) - self.template.size
         at = [np.asarray(part, np.int64) for part in pairs]
-        whole = [tokens.lengths[part] for tokens, part in zip((first, second), at, strict=True)]
+        whole = [first.lengths[at[0]], second.lengths[at[1]]]
         kept = longest_first(whole[0], whole[1], limit)
-        starts = [tokens.offsets[part] for tokens, part in zip((first, second), at, strict=True)]
-        if self.tokeniser.cuts_start:
-            starts = [
-                start + lost - left for start, lost, left in zip(starts, whole, kept, strict=True)
-            ]
         pool, types, places = self._pool(first, second)
-        n, sizes = len(at[0]), [len(part) for part in self.template.specials]
-        constant = [np.full(n, place) for place in places[:3]]
-        begins = np.stack(
-            [constant[0], starts[0] + places[3], constant[1], starts[1] + places[4], constant[2]], 1
-        )
-        lengths = np.stack(
-            [np.full(n, sizes[0]), kept[0], np.full(n, sizes[1]), kept[1], np.full(n, sizes[2])], 1
-        )
+        # of each pair: specials, the first text, specials, the second text, specials
+        begins = np.empty((len(at[0]), 5), np.int64)
+        lengths = np.empty_like(begins)
+        begins[:, ::2] = places[:3]
+        lengths[:, ::2] = [len(part) for part in self.template.specials]
+        for text, tokens in enumerate((first, second)):
+            begins[:, 2 * text + 1] = places[3 + text] + tokens.offsets[at[text]]
+            lengths[:, 2 * text + 1] = kept[text]
+            if self.tokeniser.cuts_start:
+                begins[:, 2 * text + 1] += whole[text] - kept[text]
         source, ends = laid_out(begins.ravel(), lengths.ravel())
-        offsets = ends[:: lengths.shape[1]]
-        lost = sum(whole) - sum(kept)
-        return Tokens(
-            pool[source],
-            offsets,
-            np.asarray(lost, np.int64),
-            0,
-            columns={"types": types[source]} if self.typed else {},
-        )
+        lost = whole[0] + whole[1] - kept[0] - kept[1]
+        columns = {"types": types[source]} if self.typed else {}
+        return Tokens(pool[source], ends[::5], lost, 0, columns=columns)
 
     def _pool(
         self, first: Tokens, second: Tokens
@@ -143,16 +132,11 @@ class PairTokeniser:
         """All tokens that pairs are made of end to end, the type of each, and where the five parts
         begin: specials, then texts.
         """
-        parts = [
-            *(np.array(part, np.int32) for part in self.template.specials),
-            first.ids,
-            second.ids,
-        ]
+        parts = [np.array(part, np.int32) for part in self.template.specials]
         types = [np.array(part, np.int32) for part in self.template.special_types]
-        types += [
-            np.full(len(tokens.ids), type_, np.int32)
-            for tokens, type_ in zip((first, second), self.template.text_types, strict=True)
-        ]
+        for tokens, type_ in zip((first, second), self.template.text_types, strict=True):
+            parts.append(tokens.ids)
+            types.append(np.full(len(tokens.ids), type_, np.int32))
         places = np.cumsum([0, *map(len, parts)])[:5].tolist()
         return np.concatenate(parts), np.concatenate(types), places
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,6 +21,7 @@ from nearfield.similarity.dense import checked_finite
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
+from nearfield.types.usage import Usage
 
 CHUNK = 8192  # items tokenised at once: bounds the memory that token ids take
 # tokens of a batch below which sharing the work among threads costs more than it brings
@@ -31,42 +33,23 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Collected:
-    """The embeddings of n items. `counts`: (n, 2) int64, tokens read and tokens lost of each.
-    `unknown`: how many words the tokeniser has no token for.
+    """The embeddings of n items, and what was read of them: `counts` (n, 2) int64, tokens read and
+    tokens lost of each, and their sums in `usage`.
     """
 
     embeddings: Embeddings
     counts: npt.NDArray[np.int64]
-    unknown: int
-
-    @property
-    def read(self) -> int:
-        """How many tokens were read of all items."""
-        return int(self.counts[:, 0].sum())
-
-    @property
-    def lost(self) -> int:
-        """How many tokens were cut off."""
-        return int(self.counts[:, 1].sum())
-
-    @property
-    def truncated(self) -> int:
-        """How many items were cut."""
-        return int((self.counts[:, 1] > 0).sum())
-
-    @property
-    def empty(self) -> int:
-        """How many items had no token."""
-        return int((self.counts[:, 0] == 0).sum())
+    usage: Usage
 
     def warn_of_truncation(self, contract: Contract, items: str) -> None:
         """Warn with TruncationWarning where some of the `items`, such as texts, were cut."""
-        if not self.truncated:
+        usage = self.usage
+        if not usage.truncated:
             return
-        share = self.lost / (self.lost + self.read)
+        share = usage.tokens_lost / (usage.tokens_lost + usage.tokens)
         warnings.warn(
-            f"{contract.name} reads {contract.max_tokens} tokens: {self.truncated:,} of "
-            f"{len(self.counts):,} {items} were longer and lost {self.lost:,} tokens "
+            f"{contract.name} reads {contract.max_tokens} tokens: {usage.truncated:,} of "
+            f"{usage.items:,} {items} were longer and lost {usage.tokens_lost:,} tokens "
             f"({share:.1%} of all)",
             TruncationWarning,
             stacklevel=4,
@@ -89,7 +72,9 @@ def collect(
 
     Raises ModelError, naming the model, where values are not finite.
     """
-    counts, unknown = np.empty((count, 2), np.int64), 0
+    started = time.perf_counter()
+    counts = np.empty((count, 2), np.int64)
+    unknown = 0
 
     def budget(tokens: int) -> int:
         if not spread or runtime.streams == 1:
@@ -109,11 +94,22 @@ def collect(
 
     found = made()
     first = next(found, None)
-    if first is None:  # an empty batch tells what kind of embeddings none are
-        return Collected(runtime.run(_NO_TOKENS), counts, 0)
-    embeddings = type(first[1]).placed(chain([first], found), count)
+    if first is None:
+        embeddings = runtime.run(_NO_TOKENS)  # which tells of what kind the embeddings are
+    else:
+        embeddings = type(first[1]).placed(chain([first], found), count)
     checked_finite(embeddings.peaks()[:, None], name)
-    return Collected(embeddings, counts, unknown)
+    read, lost = counts.sum(0).tolist()
+    usage = Usage(
+        count,
+        read,
+        truncated=int((counts[:, 1] > 0).sum()),
+        tokens_lost=lost,
+        seconds=time.perf_counter() - started,
+        unknown_tokens=unknown,
+        nothing_known=int((counts[:, 0] == 0).sum()),
+    )
+    return Collected(embeddings, counts, usage)
 
 
 def chunks(count: int, tokenise: Callable[[slice], Tokens]) -> Iterator[tuple[Positions, Tokens]]:

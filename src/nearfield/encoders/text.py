@@ -1,10 +1,9 @@
-"""A model over text, with one vector a text."""
+"""Encoder for text models: tokenises, batches and runs them."""
 
 from __future__ import annotations
 
 import copy
 import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, reduce
@@ -31,7 +30,6 @@ from nearfield.store.fingerprint import files_stamp, model_hash
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
-from nearfield.types.usage import Usage
 
 if TYPE_CHECKING:
     from nearfield.encoders.adapter import Adapter
@@ -268,7 +266,6 @@ class TextEncoder(Encoder[E]):
         """The embeddings of `count` items whose tokens come in `parts`, each with their places;
         `roles` says which items are of each.
         """
-        started = time.perf_counter()
         found = collect(
             self.runtime,
             parts,
@@ -277,20 +274,12 @@ class TextEncoder(Encoder[E]):
             name=self.contract.name,
             progress=progress,
         )
-        usage = Usage(
-            count,
-            found.read,
-            found.truncated,
-            found.lost,
-            sum(self.prompt_cost(role) * len(at) for role, at in roles.items()),
-            time.perf_counter() - started,
-            found.unknown,
-            found.empty,
-        )
         found.warn_of_truncation(self.contract, "texts")
         embeddings: Any = found.embeddings
         if self.adapter is not None:
             own = found.embeddings.as_dense("an adapter")
             embeddings = self.adapter.behind_each(own, roles)
+        prompted = sum(self.prompt_cost(role) * len(at) for role, at in roles.items())
+        usage = replace(found.usage, prompt_tokens=prompted)
         made: E = replace(embeddings, usage=usage, counts=found.counts)
         return made

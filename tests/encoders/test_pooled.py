@@ -28,5 +28,5 @@ def test_what_has_no_tokens_is_refused() -> None:
         ContractError, match="counting makes dense embeddings, which have no tokens to pool"
     ):
         PooledTokens(Counting(), 2)
-    with pytest.raises(ContractError, match="one vector for 0 tokens"):
+    with pytest.raises(ContractError, match="merge every 0 tokens into one"):
         PooledTokens(CountingTokens(), 0)

@@ -224,7 +224,7 @@ def test_a_new_cross_encoder_on_an_encoders_backbone_opens_in_sentence_transform
     for name, weight in backbone.named_parameters():
         if not name.startswith("pooler."):
             torch.testing.assert_close(taken.get_parameter(name), weight, atol=0, rtol=0)
-    again = Reranker.open(tmp_path / "again")
+    again = Reranker.open(tmp_path / "again", OpenOptions("torch"))
     np.testing.assert_array_equal(
         quietly(again, QUERIES[:9], DOCUMENTS[:9]), quietly(ours, QUERIES[:9], DOCUMENTS[:9])
     )

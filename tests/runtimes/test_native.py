@@ -21,6 +21,7 @@ from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 from nasty import nasty_texts
 from nearfield.batch.packed import pack
 from nearfield.batch.tokens import Tokens
+from nearfield.encoders.load import load_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
@@ -110,6 +111,7 @@ def test_heads_over_tokens_without_torch(head: str, tmp_path: Path) -> None:
         "model_max_length": 64,
     }
     new_head(tiny_model(tmp_path / "dense", tokenizer_config=known), head, to=tmp_path / "made")
+    load_encoder(tmp_path / "made")  # torch's own files are converted the first time
     code = (
         "import sys, warnings; warnings.simplefilter('ignore'); from nearfield.encoders.load "
         "import load_encoder; "

@@ -77,13 +77,13 @@ def test_the_loss_is_that_of_the_pairs_one_by_one_and_its_gradient_that_of_the_w
             float,
         )
         expected -= logits[0] - np.log(np.exp(logits).sum())
-    weights = list(trainable(judge.model, Recipe()).values())
+    weights = list(trainable(judge.runtime.model, Recipe()).values())
     gradients = []
     for graph_tokens in (1, 10**6):
         recipe = Recipe.of({"schedule": {"graph_tokens": graph_tokens, "clip": 1e9}})
-        step = data.prepare(batch, judge.model, processes=4)
+        step = data.prepare(batch, judge.runtime.model, processes=4)
         assert (len(step), len(step.parts) > 3) == (5, True)
-        assert training_step(judge.model, step, recipe, weights) == pytest.approx(
+        assert training_step(judge.runtime.model, step, recipe, weights) == pytest.approx(
             expected / 5, rel=1e-5
         )
         gradients.append([weight.grad.clone() for weight in weights if weight.grad is not None])
@@ -134,9 +134,9 @@ def test_a_new_cross_encoder_learns_to_tell_a_positive_from_a_negative(
 
     before = right()
     recipe = Recipe.of({"schedule": {"rate": 1e-2, "warmup": 0.0}})
-    trainer = Trainer(judge.model, recipe, 15)
+    trainer = Trainer(judge.runtime.model, recipe, 15)
     losses = [
-        trainer.step(number, data.prepare(np.arange(20), judge.model)) for number in range(1, 16)
+        trainer.step(number, data.prepare(np.arange(20), judge.runtime.model)) for number in range(1, 16)
     ]
     assert before < 0.9
     assert right() == 1.0

@@ -19,10 +19,8 @@ from tree import file_of, functions, imports, modules
 SOURCE_TOKENS = 282_000
 FILE_TOKENS, FUNCTION_TOKENS, FIELDS, FILES = 2_500, 400, 12, 20
 LARGER_FILES = {
-    "nearfield.cli.evaluate": 3_130,
     "nearfield.models.backbones.native_layers": 2_913,
     "nearfield.encoders.text": 2_612,
-    "nearfield.report.plots": 3_083,
     "nearfield.train.runs.tune": 4_558,
 }
 LARGER_FUNCTIONS = 24

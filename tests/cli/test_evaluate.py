@@ -170,12 +170,12 @@ def pairs(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        (["--split", "test"], "--split"),
-        (["--fuse"], "--fuse"),
-        (["--measure", "nDCG@10"], "--measure"),
-        (["--measures", "R@5"], "--measures"),
-        (["--no-bm25"], "--bm25 or --no-bm25"),
-        (["--bm25"], "--bm25 or --no-bm25"),
+        (["--split", "test"], "split"),
+        (["--fuse"], "fuse"),
+        (["--pool-tokens", "2"], "pool tokens"),
+        (["--no-bm25"], "bm25"),
+        (["--bm25"], "bm25"),
+        (["--keep-own", "--rerank", "minilm"], "rerank, keep own"),
     ],
 )
 def test_options_without_a_meaning_on_scored_pairs_are_refused(
@@ -184,9 +184,32 @@ def test_options_without_a_meaning_on_scored_pairs_are_refused(
     result = run(tmp_path / "model", "--on", pairs, *options)
     assert result.exit_code == 2
     assert result.stderr == (
-        f"error: {pairs} holds scored pairs, which are measured by Spearman's "
-        f"correlation: leave out {named}\n"
+        f"error: {pairs} is data for the task similarity, which has no {named}; leave that out\n"
     )
+
+
+@pytest.mark.parametrize("option", ["--measure", "--measures"])
+def test_a_measure_that_a_task_does_not_have_is_refused(
+    pairs: Path, tmp_path: Path, option: str
+) -> None:
+    result = run(tmp_path / "model", "--on", pairs, option, "nDCG@10")
+    assert result.exit_code == 2
+    assert "the task similarity has no measure 'nDCG@10'; known: Spearman" in result.stderr
+
+
+def test_a_task_is_named_and_an_unknown_one_is_refused(pairs: Path, tmp_path: Path) -> None:
+    from tiny import tiny_model
+
+    model = tiny_model(tmp_path / "tiny")
+    result = run(model, "--on", pairs, "--task", "bitext", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["task"], found["item"], found["measure"]) == ("bitext", "sentence", "F1")
+    assert "3 sentences" in run(model, "--on", pairs, "--task", "bitext").stdout
+    refused = run(model, "--on", pairs, "--task", "bitexts")
+    assert (refused.exit_code, "Did you mean 'bitext'" in refused.stderr) == (2, True)
+    refused = run(model, "--on", pairs, "--task", "retrieval")
+    assert (refused.exit_code, "is not data for the task retrieval" in refused.stderr) == (2, True)
 
 
 def test_bm25_scores_no_pairs_and_alone_is_fused_with_nothing(

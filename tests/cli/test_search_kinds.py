@@ -14,8 +14,8 @@ from typer.testing import Result
 
 from counting import Counting, CountingTokens
 from late_models import tiny_late
-from nearfield.cli.evaluate import _pooled
 from nearfield.encoders.lexical import Lexical
+from nearfield.evaluate.encoders import pooled
 from nearfield.evaluate.systems import model_systems
 from nearfield.search.bm25 import bm25
 from sparse_models import tiny_splade
@@ -185,12 +185,12 @@ def test_models_of_several_kinds_are_compared_each_as_it_can_be(tmp_path: Path, 
         "its embeddings are sparse, and 8 dimensions were asked for; leave that out" in alone.stderr
     )
     pooled = cli("evaluate", dense, "--on", tmp_path / "data", "--pool-tokens", "2")
-    assert "--pool-tokens is for multi-vector models, and none is named" in pooled.stderr
+    assert "is for multi-vector models, and none is named" in pooled.stderr
 
 
 def test_pooled_tokens_are_a_row_each() -> None:
     encoders = {"late": CountingTokens(), "dense": Counting()}
-    rows = _pooled(encoders, (1, 3))
+    rows = pooled(encoders, (1, 3))
     assert list(rows) == ["late", "late pooled 3", "dense"]
     test = tiny_collection().split("test")
     systems = {name: model_systems(encoder, test, name=name)[0] for name, encoder in rows.items()}

@@ -9,7 +9,7 @@ from nearfield.data.open import open_collection, open_data, open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.lexical import Lexical
 from nearfield.errors import CollectionError, InputError
-from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scores
+from nearfield.evaluate.compare import compare
 
 
 def table(count: int = 3, **columns: list[object]) -> pa.Table:
@@ -60,7 +60,7 @@ def test_errors_call_pairs_what_they_were_opened_from(
             "people/test.csv",
         )
     with pytest.raises(InputError, match=r"^people/train.jsonl: every pair has the same score"):
-        compare_pair_scores(model_pair_scores(Lexical.fit(["a"]), scored, name="words"), scored)
+        compare([Lexical.fit(["a"])], scored)
     scored.save("saved")
     assert open_data("saved").called == "saved"  # type: ignore[union-attr]
     assert Pairs.from_table(table(), name="mine").called == "mine"

@@ -77,9 +77,9 @@ def _run(path: str) -> None:
 
 
 def _qrels(path: str) -> None:
-    from nearfield.data.readers.trec import read_qrels
+    from nearfield.data.readers.trec import trec_judgements
 
-    read_qrels(path)
+    list(trec_judgements(Path(path)))
 
 
 def _vectors(path: str) -> None:

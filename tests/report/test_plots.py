@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nearfield.report import axes, plots
+from nearfield.report import axes, plots, run_plots
+from nearfield.report.axes import Plot
 from nearfield.report.facts import QueryChange, RunFacts, Step, read_run
-from nearfield.report.plots import Plot
 
 graphs = pytest.importorskip("plotly.graph_objects")
 
@@ -27,11 +27,11 @@ def drawn(facts: RunFacts) -> dict[str, Plot]:
     found = {
         "forest": plots.forest(facts.comparison),
         "sizes": plots.sizes(facts.storage),
-        "loss": plots.loss(facts.training),
-        "dev": plots.dev(facts.training),
-        "merge_dev": plots.merge_dev(facts.merge),
-        "merge_guards": plots.merge_guards(facts.merge, 0.01),
-        "changes": plots.changes(facts.queries, "nDCG@10"),
+        "loss": run_plots.loss(facts.training),
+        "dev": run_plots.dev(facts.training),
+        "merge_dev": run_plots.merge_dev(facts.merge),
+        "merge_guards": run_plots.merge_guards(facts.merge, 0.01),
+        "changes": run_plots.changes(facts.queries, "nDCG@10"),
     }
     assert all(found.values())
     return {name: plot for name, plot in found.items() if plot}
@@ -108,7 +108,7 @@ def test_size_lines_hold_every_row_once(facts: RunFacts, drawn: dict[str, Plot])
 def test_changes_are_sorted_and_counted(facts: RunFacts, drawn: dict[str, Plot]) -> None:
     gains, losses, hover = drawn["changes"].data
     assert hover["y"] == sorted((query.difference for query in facts.queries), reverse=True)
-    gained, same, lost = plots.tally(facts.queries)
+    gained, same, lost = run_plots.tally(facts.queries)
     assert (len(gains["y"]), len(losses["y"])) == (gained, lost)
     assert gained + same + lost == len(facts.queries)
     assert min(gains["y"]) > 0 > max(losses["y"])
@@ -116,14 +116,14 @@ def test_changes_are_sorted_and_counted(facts: RunFacts, drawn: dict[str, Plot])
 
 def test_many_queries_are_thinned_evenly() -> None:
     queries = [QueryChange(str(n), "t", 0.0, n / 9999) for n in range(9999)]
-    hover = plots.changes(queries, "nDCG@10").data[-1]
-    assert 1900 < len(hover["x"]) <= plots.MOST_POINTS
+    hover = run_plots.changes(queries, "nDCG@10").data[-1]
+    assert 1900 < len(hover["x"]) <= run_plots.MOST_POINTS
     assert len({b - a for a, b in zip(hover["x"], hover["x"][1:], strict=False)}) == 1
 
 
 def test_text_from_data_cannot_be_markup() -> None:
     query = QueryChange("q", "<script>alert(1)</script> <b>%{x}</b> & " + "x" * 500, 0.0, 1.0)
-    text = plots.changes([query], "nDCG@10").data[-1]["customdata"][0][0]
+    text = run_plots.changes([query], "nDCG@10").data[-1]["customdata"][0][0]
     assert "<" not in text.replace("<br>", "")
     assert (
         max(
@@ -138,26 +138,26 @@ def test_text_from_data_cannot_be_markup() -> None:
 
 
 def test_the_least_allowed_line_is_the_bases_guard_less_the_margin(facts: RunFacts) -> None:
-    plot = plots.merge_guards(facts.merge, 0.01)
+    plot = run_plots.merge_guards(facts.merge, 0.01)
     assert plot
     assert [shape["y0"] for shape in plot.layout["shapes"] if shape["y0"] == shape["y1"]] == [
         pytest.approx(0.8031)
     ]
-    without = plots.merge_guards(facts.merge, None)
+    without = run_plots.merge_guards(facts.merge, None)
     assert without
     assert [shape for shape in without.layout["shapes"] if shape["y0"] == shape["y1"]] == []
     unguarded = [replace(choice, guards={}) for choice in facts.merge]
-    assert plots.merge_guards(unguarded, 0.01) is None
+    assert run_plots.merge_guards(unguarded, 0.01) is None
     two = [replace(choice, guards={"a": 0.5, "b": 0.6}) for choice in facts.merge]
-    both = plots.merge_guards(two, 0.01)
+    both = run_plots.merge_guards(two, 0.01)
     assert both
     assert [trace["showlegend"] for trace in both.data] == [True, True]
 
 
 def test_training_without_numbers_is_no_plot() -> None:
-    assert plots.loss([]) is None
-    assert plots.dev([Step(1, loss=float("nan"))]) is None
-    assert plots.loss([Step(1, loss=float("nan")), Step(2, loss=0.5)]) is not None
+    assert run_plots.loss([]) is None
+    assert run_plots.dev([Step(1, loss=float("nan"))]) is None
+    assert run_plots.loss([Step(1, loss=float("nan")), Step(2, loss=0.5)]) is not None
 
 
 @pytest.mark.parametrize(
@@ -181,15 +181,16 @@ def test_no_tick_lies_past_what_a_measure_can_be() -> None:
 
 def test_a_single_step_is_seen() -> None:
     alone, several = (
-        plots.loss([Step(1, loss=0.5)]),
-        plots.loss([Step(1, loss=0.5), Step(2, loss=0.4)]),
+        run_plots.loss([Step(1, loss=0.5)]),
+        run_plots.loss([Step(1, loss=0.5), Step(2, loss=0.4)]),
     )
     assert alone is not None
     assert several is not None
     assert (alone.data[0]["marker"]["opacity"], several.data[0]["marker"]["opacity"]) == (1, 0)
     assert alone.layout["xaxis"]["tickvals"] == [1]
     assert (
-        "tickvals" not in plots.loss([Step(step, loss=0.5) for step in (1, 2, 3)]).layout["xaxis"]
+        "tickvals"
+        not in run_plots.loss([Step(step, loss=0.5) for step in (1, 2, 3)]).layout["xaxis"]
     )  # type: ignore[union-attr]
 
 
@@ -198,5 +199,5 @@ def test_a_single_query_that_changed_is_seen() -> None:
         QueryChange("a", "a query", 0.2, 0.7),
         [QueryChange(str(n), "one", 0.5, 0.1 * n) for n in range(3)],
     )
-    areas = plots.changes([gained, *lost], "nDCG@10").data
+    areas = run_plots.changes([gained, *lost], "nDCG@10").data
     assert [area["mode"] for area in areas[:2]] == ["lines+markers", "lines"]

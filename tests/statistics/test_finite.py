@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 
 from nearfield.errors import InputError
-from nearfield.evaluate.scored_pairs import spearman
 from nearfield.statistics.bootstrap import mean_interval, mean_intervals
 from nearfield.statistics.finite import finite
 from nearfield.statistics.holm import holm
 from nearfield.statistics.pairwise import tell_apart
 from nearfield.statistics.power import needed, queries_needed
 from nearfield.statistics.randomisation import paired_test, paired_tests
-from nearfield.types.verdict import Estimate
+from nearfield.statistics.spearman import Spearman
+from nearfield.statistics.statistic import Mean
 
 GOOD = [0.1, 0.2, 0.4, 0.3]
-ESTIMATE = Estimate(0.0, -1.0, 1.0)
 STATISTICS: dict[str, Callable[[list[float]], object]] = {
     "mean_interval": mean_interval,
     "mean_intervals": lambda values: mean_intervals([GOOD, values]),
@@ -29,11 +28,9 @@ STATISTICS: dict[str, Callable[[list[float]], object]] = {
     "queries_needed": queries_needed,
     "needed by mean": lambda values: needed(values[1], 1.0),
     "needed by deviation": lambda values: needed(0.1, values[1]),
-    "tell_apart": lambda values: tell_apart(
-        "abc", [ESTIMATE] * 3, np.array(values[:3]), lambda pair, alpha: None
-    ),
-    "spearman of similarities": lambda values: spearman(np.array(values), np.array(GOOD)),
-    "spearman of scores": lambda values: spearman(np.array(GOOD), np.array(values)),
+    "tell_apart": lambda values: tell_apart("ab", np.array([GOOD, values]), Mean()),
+    "spearman of similarities": lambda values: Spearman(GOOD).of(np.array(values)),
+    "spearman of scores": lambda values: Spearman(values).of(np.array(GOOD)),
 }
 
 

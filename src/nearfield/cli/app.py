@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import inspect
 import logging
 import os
@@ -19,28 +18,30 @@ from typer.core import TyperGroup, TyperOption
 from nearfield.cli.console import err, out, printable
 from nearfield.cli.trust import may_run_code
 from nearfield.errors import NearfieldError, NearfieldWarning
+from nearfield.registry import Registry
 
-COMMANDS = {
-    "demo": "nearfield.cli.demo",
-    "data": "nearfield.cli.data",
-    "encode": "nearfield.cli.encode",
-    "search": "nearfield.cli.search",
-    "evaluate": "nearfield.cli.evaluate",
-    "prompts": "nearfield.cli.prompts",
-    "tune": "nearfield.cli.tune",
-    "reranker": "nearfield.cli.reranker",
-    "adapt": "nearfield.cli.adapt",
-    "bridge": "nearfield.cli.bridge",
-    "distil": "nearfield.cli.distil",
-    "report": "nearfield.cli.report",
-    "models": "nearfield.cli.models",
-    "similarity": "nearfield.cli.similarity",
-    "words": "nearfield.cli.words",
-    "cache": "nearfield.cli.cache",
-}
-"""Each command's module holds a typer function of the command's name, or a `typer.Typer` of that
-name with sub-commands.
-"""
+COMMANDS: Registry[Any] = Registry(
+    "command",
+    {
+        "demo": "nearfield.cli.demo:demo",
+        "data": "nearfield.cli.data:data",
+        "encode": "nearfield.cli.encode:encode",
+        "search": "nearfield.cli.search:search",
+        "evaluate": "nearfield.cli.evaluate:evaluate",
+        "prompts": "nearfield.cli.prompts:prompts",
+        "tune": "nearfield.cli.tune:tune",
+        "reranker": "nearfield.cli.reranker:reranker",
+        "adapt": "nearfield.cli.adapt:adapt",
+        "bridge": "nearfield.cli.bridge:bridge",
+        "distil": "nearfield.cli.distil:distil",
+        "report": "nearfield.cli.report:report",
+        "models": "nearfield.cli.models.group:models",
+        "similarity": "nearfield.cli.similarity:similarity",
+        "words": "nearfield.cli.words:words",
+        "cache": "nearfield.cli.cache:cache",
+    },
+)
+"""Each is a typer function, or a `typer.Typer` with commands of its own."""
 
 RUN_CODE = ("encode", "search", "evaluate", "prompts", "similarity")
 """The commands that open a model to use it as it is, and so may be told to run code of its
@@ -108,10 +109,13 @@ def _leave_out_types(params: list[Any]) -> None:
 
 
 def flowing(text: str) -> str:
-    """A command's help with each paragraph on one line, for the terminal to break; one with an
-    indented line, as examples are, stays.
+    """A command's help with each paragraph on one line, for the terminal to break.
+
+    A paragraph with indented lines, as examples are, keeps them; a line that is indented further
+    continues the example before it.
     """
-    paragraphs = [part for part in inspect.cleandoc(text).split("\n\n") if part]
+    whole = re.sub(r"\n {8,}(?=\S)", " ", inspect.cleandoc(text))
+    paragraphs = [part for part in whole.split("\n\n") if part]
     lines = [
         part if re.search(r"^\s", part, re.MULTILINE) else part.replace("\n", " ")
         for part in paragraphs
@@ -149,8 +153,8 @@ def build() -> typer.Typer:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name, module in COMMANDS.items():
-        command = getattr(importlib.import_module(module), name)
+    for name in COMMANDS:
+        command = COMMANDS[name]
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:

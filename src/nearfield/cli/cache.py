@@ -145,4 +145,4 @@ def _total(items: list[Cached], done: str) -> None:
     from nearfield.types.numbers import plural, size
 
     whole = f"{plural(len(items), 'item')}, {size(sum(item.size for item in items))}, {done}"
-    out.print(whole, markup=False, highlight=False, soft_wrap=True)
+    out.print(whole, highlight=False, soft_wrap=True)

@@ -10,12 +10,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from nearfield.errors import InputError
 from nearfield.types.progress import Progress
 
 # C0 without tab and line feed, DEL, C1, and what reorders a line (bidirectional controls)
@@ -52,7 +53,24 @@ FORMATS = (
     "stdlib, pydoc-topics, a folder by nearfield, a BEIR folder, JSONL, CSV, TSV, Parquet, "
     "a folder of texts"
 )
+N = TypeVar("N", int, float)
 LINE_EVERY = 10.0  # seconds between progress lines where stderr is no terminal
+
+
+def items(text: str) -> list[str]:
+    """The parts of a list with commas between."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def numbers(text: str, option: str, kind: Callable[[str], N], *, example: str) -> list[N]:
+    """The numbers that an option was given, with commas between. Raises InputError for others."""
+    try:
+        return [kind(part) for part in items(text)]
+    except ValueError as error:
+        what = "whole numbers" if kind is int else "numbers"
+        raise InputError(
+            f"{option} has {text!r}; wanted {what} with commas between, as {example}"
+        ) from error
 
 
 def emit_json(value: Any) -> None:

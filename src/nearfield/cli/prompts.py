@@ -77,5 +77,3 @@ def prompts(
         )
         return
     out.print(prompts_table(found.comparison, found.costs, without=NONE))
-    for note in found.comparison.notes:
-        out.print(note, style="dim", highlight=False, soft_wrap=True)

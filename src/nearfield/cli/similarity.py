@@ -132,5 +132,4 @@ def _show(pairs: list[Pair], model: str, own: str) -> None:
         f"* what {model} is made for; higher is closer in every column",
         style="dim",
         highlight=False,
-        markup=False,
     )

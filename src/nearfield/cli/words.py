@@ -12,7 +12,7 @@ import typer
 from nearfield.cli.console import emit_json, out, progress_bar
 
 if TYPE_CHECKING:
-    from nearfield.evaluate.analogies import SectionAccuracy
+    from nearfield.evaluate.tasks.word_analogies import SectionAccuracy
 
 words = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +38,7 @@ Case = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-FIRST = 300_000  # as in evaluate.words, which is not imported for a quick start
+FIRST = 300_000  # as in evaluate.known_words, which is not imported for a quick start
 
 
 @words.command()
@@ -66,7 +66,7 @@ def nearest(
         emit_json([{"word": text, "cosine": score} for text, score in found])
         return
     for text, score in found:
-        out.print(f"{score:.4f}  {text}", highlight=False, markup=False)
+        out.print(f"{score:.4f}  {text}", highlight=False)
 
 
 @words.command()
@@ -86,7 +86,7 @@ def analogies(
     """
     from nearfield.data.readers.word_tests import read_analogies
     from nearfield.data.word_vectors import WordVectors
-    from nearfield.evaluate.analogies import word_analogies
+    from nearfield.evaluate.tasks.word_analogies import word_analogies
 
     asked = read_analogies(on)
     with progress_bar("analogies") as progress:
@@ -114,7 +114,7 @@ def similarity(
     """
     from nearfield.data.readers.word_tests import read_word_pairs
     from nearfield.data.word_vectors import WordVectors
-    from nearfield.evaluate.word_similarity import word_similarity
+    from nearfield.evaluate.tasks.word_similarity import word_similarity
 
     pairs = read_word_pairs(on)
     found = word_similarity(WordVectors.open(vectors), pairs, first=first, fold_case=not case)

@@ -1,174 +1,119 @@
-"""Systems side by side: every row with its interval, every pair of rows tested."""
+"""Systems side by side on any task: every row with its interval, every pair of rows tested."""
 
 from __future__ import annotations
 
 from collections.abc import Collection as Names
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nearfield.data.collection import Split
 from nearfield.errors import InputError
-from nearfield.evaluate.measures import MEASURES, measure_name, score_ranking
-from nearfield.evaluate.systems import Deviation, System
+from nearfield.evaluate.open_task import open_task
+from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
 from nearfield.evaluate.trained import refuse_trained_on
-from nearfield.similarity.dense import STORAGES
-from nearfield.statistics.bootstrap import mean_intervals
-from nearfield.statistics.differences import mean_difference, mean_differences
-from nearfield.statistics.pairwise import pairs_of, tell_apart
-from nearfield.statistics.power import queries_needed
-from nearfield.types.comparison import Comparison, PairTest, Row
-from nearfield.types.numbers import changed, p_value
-from nearfield.types.scores import Scores
+from nearfield.statistics.pairwise import tell_apart
+from nearfield.statistics.statistic import Statistic
+from nearfield.store.atomic import check_replaceable, staged_folder
+from nearfield.types.comparison import Comparison, Row
+from nearfield.types.progress import Bars, no_bars
 from nearfield.types.verdict import Estimate
-
-Floats = npt.NDArray[np.float64]
 
 
 def compare(
-    systems: Sequence[System],
-    split: Split,
+    models: Sequence[Any],
+    data: object,
     *,
-    measure: str = MEASURES[0],
-    measures: Sequence[str] = MEASURES,
-    notes: Sequence[str] = (),
+    task: str | None = None,
+    measure: str | None = None,
+    measures: Sequence[str] | None = None,
     allow: Names[str] = (),
+    options: Options = DEFAULT,
+    bars: Bars = no_bars,
 ) -> Comparison:
-    """All systems on the split, best first, by the mean of `measure`; the same whatever their order
-    is.
+    """All models on the data, best first by the mean of `measure`, whatever order they come in.
 
-    Each row has its 95 % bootstrap interval. Each pair of rows is compared by the paired
-    randomisation test, corrected by Holm over all pairs; rows that share a letter are not told
-    apart at 5 %. A pair's own interval holds 0 exactly where its uncorrected p is 5 % or more. A
-    pair's `queries_needed` is counted at the level that Holm's correction tests it at. A use that
-    departs from a model's contract becomes a note with what it costs. Raises InputError for no
-    system, two of one name, or an unknown measure, and for a model that was trained on some of the
-    queries, unless `allow` holds "trained-on": then it is noted.
+    `models` are specs such as "minilm", "bm25" or "potion-base-8m@int8", encoders, or systems that
+    have searched; `data` is a source, what one opens to, a split or a task. The task is that of the
+    data unless `task` names another. Each row has its 95 % interval. Rows that share a letter are
+    not told apart at 5 % by a paired test, corrected by Holm over all pairs, and a pair's
+    `queries_needed` is counted at the level that it is tested at. A use that departs from a model's
+    contract becomes a note with what it costs. Raises InputError for no model, two rows of one
+    name, an unknown task or measure, and a model that was trained on some of the items, unless
+    `allow` holds "trained-on".
     """
-    if not systems:
+    folder = options.run_folder
+    if folder is not None:
+        check_replaceable(folder, marker="comparison.json", what="folder that evaluate wrote")
+    asked = open_task(data, task, options=options, models=models)
+    main = asked.measure_named(measure or asked.measures[0])
+    others = map(asked.measure_named, asked.measures if measures is None else measures)
+    wanted = tuple(dict.fromkeys([main, *others]))
+    measured = asked.measure(models, wanted, options, allow=allow, bars=bars)
+    comparison = _compared(asked, measured, wanted, allow)
+    if folder is not None:
+        with staged_folder(folder) as stage:
+            asked.write(stage, comparison, measured)
+    return comparison
+
+
+def _compared(
+    task: Task, measured: Sequence[Measured], measures: Sequence[str], allow: Names[str]
+) -> Comparison:
+    names = [each.name for each in measured]
+    if not names:
         raise InputError("there is nothing to compare; wanted at least one system")
-    names = [system.name for system in systems]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"two systems are called {repeated[0]!r}; give each its own name")
-    seen = {system.model: len(system.trained_on) for system in reversed(systems)}
-    trained = refuse_trained_on(
-        seen, len(split.query_ids), where=f"{split.collection.name} / {split.name}", allow=allow
-    )
-    main = measure_name(measure)
-    wanted = tuple(dict.fromkeys([main, *map(measure_name, measures)]))
-    scores = {
-        system.name: score_ranking(system.ranking, split.relevance, wanted) for system in systems
-    }
-    ordered = sorted(systems, key=lambda system: (-scores[system.name][main].mean, system.name))
-    table = np.stack([scores[system.name][main].values for system in ordered])
-    pairs, marks = _tested([system.name for system in ordered], table)
-    estimates = mean_intervals(table, bounds=(0.0, 1.0))
+    seen = {each.model: each.trained_on for each in reversed(measured)}
+    trained = refuse_trained_on(seen, len(task.item_ids), where=task.where, allow=allow)
+    main, statistic = measures[0], task.statistic
+    best_first = sorted(measured, key=lambda each: (-statistic.of(each.scores[main]), each.name))
+    table = np.stack([each.scores[main] for each in best_first])
+    ordered = [each.name for each in best_first]
+    estimates, pairs, letters = tell_apart(ordered, table, statistic)
     rows = [
-        _row(
-            system,
-            estimate,
-            {name: score.mean for name, score in scores[system.name].items()},
-            mark,
-            values,
-        )
-        for system, estimate, mark, values in zip(ordered, estimates, marks, table, strict=True)
+        _row(each, statistic, measures, estimate, mark)
+        for each, estimate, mark in zip(best_first, estimates, letters, strict=True)
     ]
-    own = _own_documents(split)
-    measured = _deviation_notes(ordered, split, {name: each[main] for name, each in scores.items()})
-    lost = _lost_judgements(split)
-    facts = sorted({note for system in systems for note in system.notes})
+    facts = [note for each in best_first for note in each.notes]
+    notes = [*trained, *task.notes, *facts]
+    if statistic.note:
+        notes.append(statistic.note)
     return Comparison(
-        collection=split.collection.name,
-        split=split.name,
-        documents=len(split.collection.document_ids),
+        collection=task.collection,
+        split=task.split,
+        documents=task.documents,
         measure=main,
-        query_ids=tuple(split.relevance),
+        query_ids=task.item_ids,
         rows=tuple(rows),
         pairs=tuple(pairs),
-        notes=tuple(dict.fromkeys([*trained, *notes, *own, *lost, *facts, *measured])),
+        notes=tuple(dict.fromkeys(notes)),
+        task=task.name,
+        item=task.item,
     )
-
-
-def _own_documents(split: Split) -> list[str]:
-    """A line where queries are documents of the collection by their ids: whether they are left out
-    of their own rankings.
-    """
-    count = int((split.own_documents >= 0).sum())
-    if not count:
-        return []
-    of = f"{count:,} of {len(split.query_ids):,} queries have the id of a document"
-    if split.collection.keep_own:
-        return [
-            f"{of}, which is not left out of their rankings: each may find itself, and BEIR's "
-            "figures are others"
-        ]
-    return [f"{of}, which is left out of their rankings, as BEIR does"]
 
 
 def _row(
-    system: System, estimate: Estimate, means: dict[str, float], mark: str, values: Floats
+    measured: Measured,
+    statistic: Statistic,
+    measures: Sequence[str],
+    estimate: Estimate,
+    letters: str,
 ) -> Row:
-    labels = (system.name, system.model, system.dim, system.storage)
-    speeds = (system.bytes_per_document, system.documents_per_second, system.query_milliseconds)
+    values: Floats = measured.scores[measures[0]]
     return Row(
-        *labels, estimate, means, mark, *speeds, tuple(values.tolist()), len(system.trained_on)
+        name=measured.name,
+        model=measured.model,
+        dim=measured.dim,
+        storage=measured.storage,
+        estimate=estimate,
+        means={name: statistic.of(measured.scores[name]) for name in measures},
+        letters=letters,
+        bytes_per_document=measured.bytes_per_document,
+        documents_per_second=measured.documents_per_second,
+        query_milliseconds=measured.query_milliseconds,
+        per_query=tuple(values.tolist()) if statistic.per_item else (),
+        trained_on=measured.trained_on,
     )
-
-
-def _lost_judgements(split: Split) -> list[str]:
-    """A line where the collection lacks relevant documents of the split, which no system
-    can find.
-    """
-    judged = [
-        document
-        for grades in split.relevance.values()
-        for document, grade in grades.items()
-        if grade > 0
-    ]
-    lost = int((np.asarray(split.collection.document_positions(judged)) < 0).sum())
-    if not lost:
-        return []
-    of = f"{lost:,} of {len(judged):,} judgements of a relevant document"
-    return [
-        f"{of} are of one that is not there, which no system can find; see nearfield data check"
-    ]
-
-
-def _tested(names: Sequence[str], table: Floats) -> tuple[list[PairTest], list[str]]:
-    """All pairs of the rows of `table: (r, n)`, and the rows' letters."""
-    pairs = pairs_of(len(names))
-    if not pairs:
-        return tell_apart(names, [], np.ones(0), lambda pair, alpha: 0)
-    differences = np.stack([table[a] - table[b] for a, b in pairs])
-    estimates, p = mean_differences(differences)
-    return tell_apart(
-        names, estimates, p, lambda pair, alpha: queries_needed(differences[pair], alpha=alpha)
-    )
-
-
-def _deviation_notes(
-    systems: Sequence[System], split: Split, scores: Mapping[str, Scores]
-) -> list[str]:
-    """What each departure from a contract costs: a line for a model at a dim, of its most exact
-    storage type.
-    """
-    chosen: dict[tuple[str, int | None, str], tuple[System, Deviation]] = {}
-    for system in sorted(
-        systems,
-        key=lambda system: STORAGES.index(system.storage) if system.storage in STORAGES else 0,
-    ):
-        for deviation in system.deviations:
-            chosen.setdefault((system.model, system.dim, deviation.what), (system, deviation))
-    notes = []
-    for system, deviation in chosen.values():
-        own = scores[system.name]
-        right = score_ranking(deviation.reference, split.relevance, [own.measure])[own.measure]
-        cost, p = mean_difference(own.values - right.values)
-        tested = f"uncorrected {p_value(p)}"
-        notes.append(
-            f"{system.name} is {deviation.what}: {own.measure} {changed(cost)}, "
-            f"{tested}, against {deviation.instead_of}"
-        )
-    return notes

@@ -46,26 +46,22 @@ def measure_name(name: str) -> str:
     Raises InputError, with the known ones, for an unknown measure and for one that lacks its
     cutoff.
     """
-    match = re.fullmatch(r"([A-Za-z]+)(?:@([1-9][0-9]*))?", name.strip())
-    kind = _BY_ALIAS.get(match[1].lower()) if match else None
     asked, at, depth = name.strip().partition("@")
-    if match is None and at and asked.lower() in _BY_ALIAS:
-        example = _BY_ALIAS[asked.lower()].example
+    kind = _BY_ALIAS.get(asked.lower())
+    if kind is None:
+        known = ", ".join(kind.example for kind in KINDS)
         raise InputError(
-            f"measure {name!r} has the cutoff {depth!r}; wanted a whole number from "
-            f"1, as in {example}"
+            f"there is no measure {name!r}; wanted one of {known}, at any cutoff."
+            f"{nearest(asked.lower(), _BY_ALIAS)}"
         )
-    if match is None or kind is None:
-        known, near = (
-            ", ".join(kind.example for kind in KINDS),
-            nearest(name.lower().partition("@")[0], _BY_ALIAS),
-        )
+    if at and not re.fullmatch("[1-9][0-9]*", depth):
         raise InputError(
-            f"there is no measure {name!r}; wanted one of {known}, at any cutoff.{near}"
+            f"measure {name!r} has the cutoff {depth!r}; wanted a whole number from 1, as in "
+            f"{kind.example}"
         )
-    if match[2] is None and kind.needs_cutoff:
+    if not at and kind.needs_cutoff:
         raise InputError(f"measure {name!r} needs a cutoff, as in {kind.example}")
-    return kind.name if match[2] is None else f"{kind.name}@{match[2]}"
+    return f"{kind.name}{at}{depth}"
 
 
 def cutoff(measure: str) -> int:

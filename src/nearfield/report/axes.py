@@ -1,4 +1,8 @@
-"""Axes, lines and points in the page's own manner, as plotly's dicts."""
+"""The parts of the page's plots: axes, lines and points as plotly's dicts.
+
+Colours are names of the page's own palette (`$accent`), which the page resolves when it draws, so
+that one figure serves light, dark and print.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import html
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nearfield.types.numbers import score, signed
@@ -19,6 +24,19 @@ LEGEND = {
     "itemclick": False,
     "itemdoubleclick": False,
 }
+
+
+SERIES = ("$accent", "$second", "$third", "$fourth", "$fifth")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure with its height in pixels, and in words for readers who cannot see it."""
+
+    data: tuple[dict[str, Any], ...]
+    layout: dict[str, Any]
+    height: int
+    summary: str
 
 
 def layout(parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_type_hints
 
 from nearfield.errors import InputError
 from nearfield.report.decode import Place, decode
@@ -16,7 +16,10 @@ from nearfield.types.finding import Finding
 from nearfield.types.verdict import Verdict
 
 FORMAT = 1
-T = TypeVar("T")
+FILES = {"folder": "", "about": "", "training": "", "findings": "doctor.json"}
+"""The file of each part of RunFacts, where it is not called as the part; "" where it is read on
+its own.
+"""
 
 
 @dataclass(frozen=True)
@@ -147,21 +150,16 @@ def read_run(folder: str | Path) -> RunFacts:
         raise InputError(
             "holds no run.json, so it is no folder that `nearfield tune` wrote", path=folder
         )
+    found: dict[str, Any] = {}
+    for name, kind in get_type_hints(RunFacts).items():
+        path = folder / FILES.get(name, f"{name}.json")
+        if path.suffix == ".json" and path.is_file():
+            found[name] = decode(kind, read_json(path), Place(path))
     return RunFacts(
         folder=folder,
         about=_about(folder),
-        recipe=_optional(folder / "recipe.json", dict[str, Any], {}),
-        environment=_optional(folder / "environment.json", dict[str, Any], {}),
-        data=_optional(folder / "data.json", dict[str, Any], {}),
-        findings=_optional(folder / "doctor.json", tuple[Finding, ...], None),
-        comparison=_optional(folder / "comparison.json", Comparison, None),
-        storage=_optional(folder / "storage.json", Comparison, None),
         training=tuple(_steps(folder / "training.jsonl")),
-        merge=_optional(folder / "merge.json", tuple[MergeChoice, ...], ()),
-        fusion=_optional(folder / "fusion.json", FusionChoice, None),
-        verdict=_optional(folder / "verdict.json", Verdict, None),
-        queries=_optional(folder / "queries.json", tuple[QueryChange, ...], ()),
-        examples=_optional(folder / "examples.json", tuple[Example, ...], ()),
+        **found,
     )
 
 
@@ -175,10 +173,6 @@ def _about(folder: Path) -> About:
             path=path,
         )
     return about
-
-
-def _optional(path: Path, kind: Any, missing: T) -> Any | T:
-    return decode(kind, read_json(path), Place(path)) if path.is_file() else missing
 
 
 def _steps(path: Path) -> Iterator[Step]:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.extras import require
-from nearfield.report import plots, words
-from nearfield.report.axes import clipped
+from nearfield.report import plots, run_plots, words
+from nearfield.report.axes import Plot, clipped
 from nearfield.report.facts import Example, RunFacts, read_run
-from nearfield.report.plots import Plot
 from nearfield.report.reproduce import command, flat, toml
 from nearfield.report.table import by_severity, p_short
 from nearfield.store.atomic import write_text
@@ -25,7 +24,18 @@ from nearfield.types import numbers
 from nearfield.types.comparison import Comparison
 
 NAME = "report.html"
-SHOWN = ("R@10", "R@100", "RR@10")  # measures with a column of their own in the first table
+NUMBERS = (
+    "count",
+    "duration",
+    "interval",
+    "p_value",
+    "queries",
+    "score",
+    "signed",
+    "size",
+    "speed",
+)
+FIRST_MEASURES = ("R@10", "R@100", "RR@10")  # with a column of their own in the first table
 _CODE = re.compile(
     r"\n[ \t]{2,}\S|^\s*(async "
     r"def|def|class|import|from|function|public|fn|const|#include)\b|[;{}]\s*$",
@@ -60,11 +70,15 @@ def render(facts: RunFacts) -> str:
     raw = {"css": _resource("page.css"), "figures": _figures(drawn), **scripts}
     page = environment.from_string(_resource("page.html.jinja")).render(
         **{name: markup(text) for name, text in raw.items()},
+        **vars(facts),
         policy=_policy(scripts.values()),
         plots=drawn,
-        **_verdict(facts),
-        **_parts(facts),
-        **_reproduction(facts),
+        words=words,
+        first_measures=FIRST_MEASURES,
+        measure=_measure(facts),
+        matrix=_matrix(facts.storage) if facts.storage else None,
+        tally=run_plots.tally(facts.queries),
+        command=command(facts),
     )
     return str(page)
 
@@ -75,91 +89,12 @@ def _plots(facts: RunFacts) -> dict[str, Plot | None]:
     return {
         "forest": plots.forest(comparison) if comparison and comparison.rows else None,
         "sizes": plots.sizes(storage) if storage and storage.rows else None,
-        "loss": plots.loss(facts.training),
-        "dev": plots.dev(facts.training),
-        "merge_dev": plots.merge_dev(choices) if merge else None,
-        "merge_guards": plots.merge_guards(choices, _margin(facts)) if merge else None,
-        "changes": plots.changes(facts.queries, _measure(facts)) if facts.queries else None,
+        "loss": run_plots.loss(facts.training),
+        "dev": run_plots.dev(facts.training),
+        "merge_dev": run_plots.merge_dev(choices) if merge else None,
+        "merge_guards": run_plots.merge_guards(choices, _margin(facts)) if merge else None,
+        "changes": run_plots.changes(facts.queries, _measure(facts)) if facts.queries else None,
     }
-
-
-def _verdict(facts: RunFacts) -> dict[str, Any]:
-    about, verdict = facts.about, facts.verdict
-    shared = {"verdict": verdict, "about": _about(facts), "tone": ""}
-    if verdict is None:
-        return {**shared, "title": f"{about.model} on {about.collection}: no verdict yet"}
-    kept = all(guard.kept for guard in verdict.forgotten)
-    return {
-        **shared,
-        "title": f"{about.model} tuned on {about.collection}: {verdict.outcome}",
-        "headline": words.headline(verdict),
-        "summary": words.summary(verdict, about.model),
-        "meaning": words.measure_meaning(verdict.measure),
-        "advice": words.advice(verdict, facts.comparison),
-        "tone": verdict.outcome.split()[0] if kept else "warning",
-    }
-
-
-def _parts(facts: RunFacts) -> dict[str, Any]:
-    comparison, storage = facts.comparison, facts.storage
-    has_rows = comparison is not None and bool(comparison.rows)
-    evaluated = next((step.measure for step in facts.training if step.measure), "")
-    return {
-        "comparison": comparison if has_rows else None,
-        **_measures(comparison if has_rows else None),
-        "told_apart": words.told_apart(comparison) if comparison and has_rows else "",
-        "letters": words.LETTERS,
-        "storage": storage,
-        "matrix": _matrix(storage) if storage else None,
-        "measure": _measure(facts),
-        "dev_title": f"{evaluated} on dev by step" if evaluated else "Dev by step",
-        "seconds": ", ".join(
-            f"{stage} {numbers.duration(time)}" for stage, time in facts.about.seconds.items()
-        ),
-        "merge": facts.merge,
-        "fusion": words.fusion(**vars(facts.fusion)) if facts.fusion else "",
-        "guards": list(facts.merge[0].guards) if facts.merge else [],
-        "queries": len(facts.queries),
-        "tally": plots.tally(facts.queries),
-        "gained": _by_change(facts.examples, gained=True),
-        "lost": _by_change(facts.examples, gained=False),
-        "findings": None if facts.findings is None else by_severity(facts.findings),
-    }
-
-
-def _measures(comparison: Comparison | None) -> dict[str, list[str]]:
-    """The measures beside the main one: those that the table shows at once, and those that it shows
-    when asked.
-    """
-    others = (
-        [name for name in comparison.rows[0].means if name != comparison.measure]
-        if comparison
-        else []
-    )
-    return {
-        "shown": [name for name in others if name in SHOWN],
-        "others": [name for name in others if name not in SHOWN],
-    }
-
-
-def _reproduction(facts: RunFacts) -> dict[str, Any]:
-    return {
-        "command": command(facts),
-        "reproduction": (("Data", flat(facts.data)), ("Environment", flat(facts.environment))),
-        "recipe": toml(facts.recipe),
-        "remarks": facts.about.notes,
-    }
-
-
-def _about(facts: RunFacts) -> str:
-    about = facts.about
-    sizes = ", ".join(f"{numbers.count(size)} {split}" for split, size in about.split_sizes.items())
-    parts = [
-        f"{about.model} tuned on {about.collection}",
-        f"{numbers.count(about.documents)} documents" if about.documents else "",
-    ]
-    parts += [f"queries: {sizes}" if sizes else "", _day(about.started)]
-    return " · ".join(part for part in parts if part)
 
 
 def _day(started: str) -> str:
@@ -266,13 +201,15 @@ def _is_code(text: str) -> bool:
 
 
 _FILTERS = {
-    **{
-        name: getattr(numbers, name)
-        for name in ("count", "interval", "p_value", "queries", "score", "signed", "size", "speed")
-    },
+    **{name: getattr(numbers, name) for name in NUMBERS},
+    "by_severity": by_severity,
+    "changed": _by_change,
     "clip": clipped,
+    "day": _day,
+    "flat": flat,
     "guard_line": words.guard_line,
     "is_code": _is_code,
     "p_short": p_short,
     "snippet": _snippet,
+    "toml": toml,
 }

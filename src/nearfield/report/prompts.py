@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Mapping
+from functools import partial
 
 from rich.console import RenderableType
 
-from nearfield.report.table import Column, Fitted
-from nearfield.types.comparison import Comparison, PairTest, Row
-from nearfield.types.numbers import UNKNOWN, changed, interval, p_value, score, speed
+from nearfield.evaluate.prompts import PromptCost
+from nearfield.report.table import column_of, comparison_table
+from nearfield.types.comparison import Comparison, PairTest
+from nearfield.types.numbers import UNKNOWN, changed, p_value
 from nearfield.types.verdict import Estimate
 
 
-class Cost(Protocol):
-    """What prompts add to a text, in tokens."""
-
-    @property
-    def query(self) -> int:
-        """Tokens that each query grows by."""
-
-    @property
-    def document(self) -> int:
-        """Tokens that each document grows by."""
-
-
 def prompts_table(
-    comparison: Comparison, costs: Mapping[str, Cost], *, without: str
+    comparison: Comparison, costs: Mapping[str, PromptCost], *, without: str
 ) -> RenderableType:
-    """Each use of the prompts, best first: the measure with its interval, its paired difference to
-    the row called `without`, the tokens that it adds, and the speeds.
+    """Each use of the prompts, best first, with its paired difference to the row called `without`
+    and the tokens that it adds.
     """
-    rows = comparison.rows
-    against = {row.name: _against(comparison, row.name, without) for row in rows}
-
-    def column(
-        title: str,
-        cell: Callable[[Row], str],
-        keep: int,
-        *,
-        right: bool = True,
-        folds: bool = False,
-    ) -> Column:
-        return Column(title, tuple(cell(row) for row in rows), keep, right, folds)
-
+    against = {row.name: _against(comparison, row.name, without) for row in comparison.rows}
+    column = partial(column_of, comparison.rows)
     columns = (
-        column("prompts", lambda row: row.name, 9, right=False, folds=True),
-        column(comparison.measure, lambda row: score(row.estimate.mean), 9),
-        column("95 %", lambda row: interval(row.estimate), 6, right=False),
         column(f"against {without}", lambda row: against[row.name][0], 9, right=False),
-        column("p", lambda row: against[row.name][1], 8, right=False),
-        column("tokens a query", lambda row: f"+{costs[row.name].query}", 8),
-        column("a document", lambda row: f"+{costs[row.name].document}", 8),
-        column("ms a query", lambda row: speed(row.query_milliseconds), 5),
-        column("documents/s", lambda row: speed(row.documents_per_second), 4),
+        column("p", lambda row: against[row.name][1], 9, right=False),
+        column("tokens per query", lambda row: f"+{costs[row.name].query}", 8),
+        column("per document", lambda row: f"+{costs[row.name].document}", 8),
     )
-    title = (
-        f"{comparison.collection} {comparison.split}: {len(comparison.query_ids):,} queries, "
-        f"{comparison.documents:,} documents"
-    )
-    return Fitted(title, columns)
+    return comparison_table(comparison, columns=columns)
 
 
 def _against(comparison: Comparison, name: str, without: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
@@ -27,6 +28,7 @@ from nearfield.types.numbers import (
     count,
     interval,
     p_value,
+    plural,
     queries,
     score,
     signed,
@@ -36,6 +38,7 @@ from nearfield.types.numbers import (
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
+T = TypeVar("T")
 FOLDED = 24  # characters of a system's name in a line, at the least
 _SEVERITY = {ERROR: "bold red", WARNING: "yellow", NOTE: "dim"}
 
@@ -58,6 +61,19 @@ class Column:
         return max(map(len, (self.title, *self.cells)))
 
 
+def column_of(
+    rows: Iterable[T],
+    title: str,
+    cell: Callable[[T], str],
+    keep: int,
+    *,
+    right: bool = True,
+    folds: bool = False,
+) -> Column:
+    """The column of `cell` of each row."""
+    return Column(title, tuple(map(cell, rows)), keep, right, folds)
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A table that leaves out its least needed columns where the terminal is narrow, and says so
@@ -66,11 +82,12 @@ class Fitted:
 
     title: str
     columns: tuple[Column, ...]
+    best_first: bool = True
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         shown, hidden = self._fit(options.max_width)
         table = Table(
-            title=Text(self.title),
+            title=Text(self.title) if self.title else None,
             title_justify="left",
             title_style="bold",
             header_style="dim",
@@ -85,7 +102,10 @@ class Fitted:
                 overflow="fold",
             )
         for number, cells in enumerate(zip(*(column.cells for column in shown), strict=True)):
-            table.add_row(*(Text(cell) for cell in cells), style="bold" if number == 0 else "")
+            table.add_row(
+                *(Text(cell) for cell in cells),
+                style="bold" if number == 0 and self.best_first else "",
+            )
         yield table
         if hidden:
             yield Text(
@@ -118,26 +138,22 @@ class Fitted:
         return shown, hidden
 
 
-def comparison_table(comparison: Comparison, *, named: Sequence[str] = ()) -> RenderableType:
+def comparison_table(
+    comparison: Comparison, *, named: Sequence[str] = (), columns: Sequence[Column] = ()
+) -> RenderableType:
     """All rows, best first: name, dim, storage, main measure with its interval, letters, other
     measures, size and speeds.
 
-    Where the terminal is narrow, the measures in `named` are left out last.
+    Where the terminal is narrow, the measures in `named` are left out last. The caller's `columns`
+    follow the main measure.
     """
     rows, main = comparison.rows, comparison.measure
+    column = partial(column_of, rows)
 
-    def column(
-        title: str,
-        cell: Callable[[Row], str],
-        keep: int,
-        *,
-        right: bool = True,
-        folds: bool = False,
-    ) -> Column:
-        return Column(title, tuple(cell(row) for row in rows), keep, right, folds)
+    def mean_of(name: str) -> Column:
+        return column(name, lambda row: score(row.means.get(name)), 8 if name in named else 2)
 
-    others = [measure for measure in (rows[0].means if rows else ()) if measure != main]
-    columns = (
+    shown = (
         column(
             "system",
             lambda row: _marked(row, len(comparison.query_ids)),
@@ -149,25 +165,24 @@ def comparison_table(comparison: Comparison, *, named: Sequence[str] = ()) -> Re
         column("storage", lambda row: row.storage or UNKNOWN, 7, right=False),
         column(main, lambda row: score(row.estimate.mean), 9),
         column("95 %", lambda row: interval(row.estimate), 8, right=False),
+        *columns,
         column("group", lambda row: row.letters, 9, right=False),
-        *(
-            column(measure, partial(_mean, measure), 8 if measure in named else 2)
-            for measure in others
-        ),
+        *(mean_of(name) for name in rows[0].means if name != main),
         column("bytes/doc", lambda row: size(row.bytes_per_document), 5),
         column("docs/s", lambda row: speed(row.documents_per_second), 3),
         column("query ms", lambda row: speed(row.query_milliseconds), 4),
     )
-    title = (
-        f"{comparison.collection} / {comparison.split}: {count(len(comparison.query_ids))} "
-        f"queries, {count(comparison.documents)} documents"
-    )
+    title = f"{comparison.collection} / {comparison.split}: {asked(comparison)}"
     notes = [Text(f"Note: {note}", style="yellow") for note in comparison.notes]
-    return Group(Fitted(title, columns), Text(LETTERS, style="dim"), *notes)
+    return Group(Fitted(title, shown), Text(LETTERS, style="dim"), *notes)
 
 
-def _mean(measure: str, row: Row) -> str:
-    return score(row.means.get(measure))
+def asked(comparison: Comparison) -> str:
+    """How many items were asked, and of a retrieval among how many documents."""
+    items = plural(len(comparison.query_ids), comparison.item)
+    if comparison.item != "query":
+        return items
+    return f"{items}, {plural(comparison.documents, 'document')}"
 
 
 def _marked(row: Row, queries: int) -> str:

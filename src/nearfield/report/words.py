@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nearfield.errors import InputError
-from nearfield.evaluate.scored_pairs import SPEARMAN
+from nearfield.statistics.spearman import SPEARMAN
 from nearfield.types.comparison import Comparison
 from nearfield.types.numbers import count, interval, p_value, plural, score, signed
 from nearfield.types.verdict import (
@@ -33,12 +33,9 @@ _ADVICE = {
 _MEASURES = {
     "nDCG": "how near the top of the first {k} results the relevant documents stand, from 0 to 1",
     "R": "the share of all relevant documents that are among the first {k} results",
-    "Recall": "the share of all relevant documents that are among the first {k} results",
     "P": "the share of the first {k} results that are relevant",
     "RR": "one divided by the rank of the first relevant document, within the first {k}",
-    "MRR": "one divided by the rank of the first relevant document, within the first {k}",
     "AP": "precision averaged over the ranks of the relevant documents, within the first {k}",
-    "MAP": "precision averaged over the ranks of the relevant documents, within the first {k}",
     "Success": "the share of queries with a relevant document among the first {k} results",
 }
 LETTERS = (

@@ -1,4 +1,4 @@
-"""Models side by side on one split of one collection."""
+"""Models side by side on one task."""
 
 from __future__ import annotations
 
@@ -50,8 +50,10 @@ class PairTest:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All rows, best first, and the test of each pair of them. `notes` are warnings in words, one a
-    line.
+    """All rows, best first, and the test of each pair of them.
+
+    `notes` are warnings in words, one per line. `task` is the name of what was measured, and `item`
+    what one value belongs to.
     """
 
     collection: str
@@ -62,3 +64,5 @@ class Comparison:
     rows: tuple[Row, ...]
     pairs: tuple[PairTest, ...]
     notes: tuple[str, ...] = ()
+    task: str = "retrieval"
+    item: str = "query"

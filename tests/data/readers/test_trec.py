@@ -5,18 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nearfield.data.readers.trec import read_qrels, read_run
+from nearfield.data.readers.trec import read_run, trec_judgements
 from nearfield.errors import InputError
 
 
 def test_qrels(tmp_path: Path) -> None:
     path = tmp_path / "qrels.txt"
     path.write_text("q1 0 d1 2\nq1\t0\td2   0\n\nq2 Q0 d1 -1\nq2 Q0 d1 -1\n")
-    assert read_qrels(path).to_pylist() == [
-        {"query": "q1", "document": "d1", "relevance": 2},
-        {"query": "q1", "document": "d2", "relevance": 0},
-        {"query": "q2", "document": "d1", "relevance": -1},
-    ]
+    assert list(trec_judgements(path)) == [("q1", "d1", 2), ("q1", "d2", 0), ("q2", "d1", -1)]
 
 
 def test_a_run_is_ordered_by_score(tmp_path: Path) -> None:
@@ -52,6 +48,6 @@ def test_a_wrong_run(tmp_path: Path, text: str, message: str) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
-        read_qrels(tmp_path / "no.txt")
+        list(trec_judgements(tmp_path / "no.txt"))
     with pytest.raises(InputError, match="is not a regular file"):
-        read_qrels(tmp_path)
+        list(trec_judgements(tmp_path))

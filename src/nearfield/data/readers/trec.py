@@ -7,26 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from nearfield.data.readers.lines import lines
 from nearfield.data.readers.rows import relevance_of
 from nearfield.errors import InputError
 from nearfield.types.ranking import Ranking
 
-QRELS = pa.schema([("query", pa.string()), ("document", pa.string()), ("relevance", pa.int32())])
 _HEADER = ["query-id", "corpus-id", "score"]
-
-
-def read_qrels(path: str | Path) -> pa.Table:
-    """The judgements of a TREC qrels file (query, 0, document, relevance a line): columns query,
-    document, relevance (int32).
-    """
-    columns = list(zip(*trec_judgements(Path(path)), strict=True)) or [(), (), ()]
-    return pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, QRELS, strict=True)],
-        schema=QRELS,
-    )
 
 
 def trec_judgements(path: Path) -> Iterator[tuple[str, str, int]]:

@@ -22,6 +22,14 @@ class Analogies:
     sections: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True)
+class WordPairs:
+    """Pairs of words, one per row of `words: (n, 2)`, with people's `scores: (n,)`."""
+
+    words: tuple[tuple[str, str], ...]
+    scores: tuple[float, ...]
+
+
 def read_analogies(path: str | Path) -> Analogies:
     """Analogies as word2vec's questions-words.txt has them: a line ": name" begins a section, the
     others hold four words.
@@ -54,13 +62,15 @@ def read_analogies(path: str | Path) -> Analogies:
     return Analogies(tuple(words), tuple(sections))
 
 
-def read_word_pairs(path: str | Path) -> list[tuple[str, str, float]]:
-    """Two words and their score a line, with tabs between; lines that begin with # are comments.
+def read_word_pairs(path: str | Path) -> WordPairs:
+    """Two words and their score on each line, with tabs between. Lines that begin with # are
+    comments.
 
     Raises InputError that names the line where it is none, and where there are fewer than two.
     """
     path = Path(path)
-    pairs = []
+    words: list[tuple[str, str]] = []
+    scores: list[float] = []
     for number, line in lines(path):
         if line.startswith("#") or not line.strip():
             continue
@@ -75,7 +85,8 @@ def read_word_pairs(path: str | Path) -> list[tuple[str, str, float]]:
                 path=path,
                 line=number,
             )
-        pairs.append((parts[0], parts[1], score))
-    if len(pairs) < 2:
-        raise InputError(f"holds {len(pairs)} pairs; wanted two at least", path=path)
-    return pairs
+        words.append((parts[0], parts[1]))
+        scores.append(score)
+    if len(words) < 2:
+        raise InputError(f"holds {len(words)} pairs; wanted at least two", path=path)
+    return WordPairs(tuple(words), tuple(scores))

@@ -16,10 +16,11 @@ from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
-from nearfield.evaluate.scored_pairs import SPEARMAN, model_pair_scores, spearman
+from nearfield.evaluate.tasks.similarity import Similarity
 from nearfield.search.bm25 import bm25
 from nearfield.search.queries import Queries
 from nearfield.search.retriever import Retriever
+from nearfield.statistics.spearman import SPEARMAN
 from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.types.progress import Progress, silent
 
@@ -36,10 +37,7 @@ class ScoredPairs:
 
     def mean(self, encoder: Encoder, *, progress: Progress = silent) -> float:
         """Spearman's rank correlation with `encoder` as it stands."""
-        (system,) = model_pair_scores(encoder, self.pairs, name=self.pairs.name, progress=progress)
-        return spearman(
-            system.predicted, np.asarray(self.pairs.table["score"].to_numpy(), np.float64)
-        )
+        return Similarity(self.pairs).mean(encoder, progress=progress)
 
     @property
     def texts(self) -> set[str]:

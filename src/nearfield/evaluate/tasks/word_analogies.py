@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nearfield.data.readers.word_tests import Analogies
+from nearfield.data.readers.word_tests import Analogies, read_analogies
 from nearfield.data.word_vectors import Positions, WordVectors
 from nearfield.errors import InputError
-from nearfield.evaluate.words import FIRST, folded_twins, places
+from nearfield.evaluate.known_words import FIRST, folded_twins, places
+from nearfield.evaluate.task import Floats
+from nearfield.evaluate.word_task import Booleans, WordTask
 from nearfield.similarity.functions import unit
 from nearfield.types.progress import Progress, silent
 
@@ -34,27 +36,65 @@ class SectionAccuracy:
         return self.correct / self.asked if self.asked else 0.0
 
 
+class WordAnalogies(WordTask):
+    """Questions "a is to b as c is to which word?": 1 where 3CosAdd answers rightly."""
+
+    name = "word-analogies"
+    item = "question"
+    measures = ("Accuracy",)
+    test = Analogies
+    unknown = "they count as wrong"
+    read = staticmethod(read_analogies)
+
+    def values(self, vectors: WordVectors, progress: Progress) -> tuple[Floats, Booleans]:
+        """Which questions are answered rightly."""
+        right, known = answered(vectors, self.data, progress=progress)
+        return right.astype(np.float64), known
+
+
 def word_analogies(
     vectors: WordVectors,
     analogies: Analogies,
     *,
     first: int = FIRST,
     fold_case: bool = True,
-    unknown_is_wrong: bool = False,
     progress: Progress = silent,
 ) -> list[SectionAccuracy]:
-    """The accuracy of 3CosAdd in each section, and in all of them under the name TOTAL.
+    """The accuracy of `answered` in each section, and in all of them under the name TOTAL.
+
+    Questions with an unknown word are left out. The figures are those of gensim's
+    `evaluate_word_analogies`. Raises InputError as `answered` does.
+    """
+    right, known = answered(vectors, analogies, first=first, fold_case=fold_case, progress=progress)
+    sections = []
+    start = 0
+    for name, count in [*analogies.sections, (TOTAL, None)]:
+        rows = slice(0, None) if count is None else slice(start, start + count)
+        start += count or 0
+        unknown = int((~known[rows]).sum())
+        asked = int(known[rows].sum())
+        sections.append(SectionAccuracy(name, int(right[rows].sum()), asked, unknown))
+    return sections
+
+
+def answered(
+    vectors: WordVectors,
+    analogies: Analogies,
+    *,
+    first: int = FIRST,
+    fold_case: bool = True,
+    progress: Progress = silent,
+) -> tuple[Booleans, Booleans]:
+    """Which questions 3CosAdd answers rightly, and which have known words only, both (n,).
 
     The answer is the word, other than a, b and c, with the greatest cosine to b - a + c, each of
     unit length (Mikolov et al. 2013; Levy & Goldberg 2014, equation 2). Only the `first` words
-    count. Questions with an unknown word are left out, or are wrong where `unknown_is_wrong`. Where
-    `fold_case`, words that differ in case only are one, with the vector of the first. The figures
-    are those of gensim's `evaluate_word_analogies`. Raises InputError where no question is left.
+    count. Where `fold_case`, words that differ in case only are one, with the vector of the first.
+    Raises InputError where no question has known words only.
     """
     known = vectors.first(first)
-    found = places(
-        known, [word for question in analogies.words for word in question], fold_case=fold_case
-    ).reshape(-1, 4)
+    words = [word for question in analogies.words for word in question]
+    found = places(known, words, fold_case=fold_case).reshape(-1, 4)
     there = np.asarray((found >= 0).all(1))
     if not there.any():
         raise InputError(
@@ -62,23 +102,9 @@ def word_analogies(
             "are these vectors of that language?"
         )
     right = np.zeros(len(found), bool)
-    right[there] = (
-        _answers(known, found[there], fold_case=fold_case, progress=progress) == found[there, 3]
-    )
-    ends = np.cumsum([count for _, count in analogies.sections])
-    parts = [
-        (name, slice(end - count, end))
-        for (name, count), end in zip(analogies.sections, ends, strict=True)
-    ]
-    return [
-        SectionAccuracy(
-            name,
-            int(right[part].sum()),
-            len(there[part]) if unknown_is_wrong else int(there[part].sum()),
-            int((~there[part]).sum()),
-        )
-        for name, part in (*parts, (TOTAL, slice(None)))
-    ]
+    answers = _answers(known, found[there], fold_case=fold_case, progress=progress)
+    right[there] = answers == found[there, 3]
+    return right, there
 
 
 def _answers(

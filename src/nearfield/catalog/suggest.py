@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from nearfield.catalog.card import Card
-from nearfield.evaluate.needs import Fit, Needs, fit
+from nearfield.catalog.needs import Fit, Needs, fit
 from nearfield.statistics.holm import holm
 from nearfield.statistics.pairwise import ALPHA
 from nearfield.statistics.randomisation import paired_test
@@ -49,7 +49,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Shortlist:
+class Suggestions:
     """The candidates, the best first and those without comparable scores last, and why every other
     model is out.
     """
@@ -63,11 +63,10 @@ class Shortlist:
 
 def task_sets() -> tuple[TaskSet, ...]:
     """The sets of task_sets.toml, in their order."""
-    table = tomllib.loads(
-        files("nearfield.evaluate").joinpath("task_sets.toml").read_text(encoding="utf-8")
-    )
+    text = files("nearfield.catalog").joinpath("task_sets.toml").read_text(encoding="utf-8")
     return tuple(
-        TaskSet(row["name"], tuple(row["languages"]), tuple(row["tasks"])) for row in table["set"]
+        TaskSet(row["name"], tuple(row["languages"]), tuple(row["tasks"]))
+        for row in tomllib.loads(text)["set"]
     )
 
 
@@ -75,15 +74,14 @@ def tasks_for(languages: Sequence[str]) -> TaskSet:
     """The first set for all of `languages`; where none are asked for, the English one, on which
     most models are published.
     """
-    wanted = languages or ("en",)
-    return next(
-        tasks
-        for tasks in task_sets()
-        if "*" in tasks.languages or set(wanted) <= set(tasks.languages)
-    )
+    wanted = set(languages or ("en",))
+    for tasks in task_sets():
+        if "*" in tasks.languages or wanted <= set(tasks.languages):
+            return tasks
+    raise AssertionError("the last set is for any language")
 
 
-def shortlist(known: Iterable[Card], needs: Needs) -> Shortlist:
+def suggest(known: Iterable[Card], needs: Needs) -> Suggestions:
     """Those of the `known` models that meet `needs`, by the mean of their published scores on the
     tasks that they have in common.
 
@@ -92,44 +90,36 @@ def shortlist(known: Iterable[Card], needs: Needs) -> Shortlist:
     randomisation test over those tasks says which are told from the first.
     """
     tasks = tasks_for(needs.languages)
-    judged = [(card, fit(card, needs)) for card in known]
-    fitting = [
-        Candidate(card, found, sum(task in card.published for task in tasks.tasks))
-        for card, found in judged
-        if not found.against
-    ]
+    fitting: list[Candidate] = []
+    out: dict[str, Fit] = {}
+    for card in known:
+        found = fit(card, needs)
+        if found.against:
+            out[card.name] = found
+        else:
+            have = sum(task in card.published for task in tasks.tasks)
+            fitting.append(Candidate(card, found, have))
     ranked = [item for item in fitting if item.have >= _ENOUGH * len(tasks.tasks)]
     common = tuple(
         task
         for task in tasks.tasks
         if ranked and all(task in item.card.published for item in ranked)
     )
-    ordered = _ordered(ranked, common) if common else []
-    placed = {item.card.name for item in ordered}
-    rest = sorted(
-        (item for item in fitting if item.card.name not in placed),
-        key=lambda item: (-item.have, item.card.name),
-    )
-    return Shortlist(
-        needs,
-        tasks,
-        common,
-        (*ordered, *rest),
-        {card.name: found for card, found in judged if found.against},
-    )
+    rest = [item for item in fitting if item not in ranked or not common]
+    rest.sort(key=lambda item: (-item.have, item.card.name))
+    return Suggestions(needs, tasks, common, (*_ordered(ranked, common), *rest), out)
 
 
 def _ordered(ranked: Sequence[Candidate], common: Sequence[str]) -> list[Candidate]:
     """The ranked candidates with their means and p, best first; equal means in the order of their
     names.
     """
+    if not common:
+        return []
     scores = {item.card.name: [item.card.published[task] for task in common] for item in ranked}
     means = {name: sum(values) / len(values) for name, values in scores.items()}
     best = sorted(ranked, key=lambda item: (-means[item.card.name], item.card.name))
     first = scores[best[0].card.name]
     chance = [paired_test(first, scores[item.card.name]) for item in best[1:]]
-    p = [None, *(float(value) for value in holm(chance))]
-    return [
-        Candidate(item.card, item.fit, item.have, means[item.card.name], p[at])
-        for at, item in enumerate(best)
-    ]
+    p = [None, *holm(chance).tolist()]
+    return [replace(item, mean=means[item.card.name], p=p[at]) for at, item in enumerate(best)]

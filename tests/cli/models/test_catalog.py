@@ -213,9 +213,9 @@ def test_show_tells_roles_limits_price_and_templates(cli: Run) -> None:
     for part in (
         "Cohere",
         "none, as search_query",
-        "inputs a request",
+        "inputs per request",
         "96",
-        "$0.10 a million tokens",
+        "$0.10 per million tokens",
         "2026-11-24",
     ):
         assert part in shown
@@ -224,7 +224,7 @@ def test_show_tells_roles_limits_price_and_templates(cli: Run) -> None:
         "'Instruct: {task}\\nQuery:'",
         "commercial use allowed",
         "2.38 GB in float32",
-        "no hashes here",
+        "no hashes",
     ):
         assert part in shown
     assert (

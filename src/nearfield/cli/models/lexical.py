@@ -64,4 +64,4 @@ def lexical(
         f"{len(fitted.terms):,} terms of {len(data.document_ids):,} documents, "
         f"{fitted.mean_length:,.1f} words each on average"
     )
-    out.print(f"{to}: {weighting}, {size}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"{to}: {weighting}, {size}", highlight=False, soft_wrap=True)

@@ -13,11 +13,18 @@ from click.testing import Result
 from scipy import stats
 
 from conftest import LOCAL_MODELS
-from nearfield.data.readers.word_tests import Analogies, read_analogies, read_word_pairs
+from nearfield.data.readers.word_tests import (
+    Analogies,
+    WordPairs,
+    read_analogies,
+    read_word_pairs,
+)
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
-from nearfield.evaluate.analogies import TOTAL, word_analogies
-from nearfield.evaluate.word_similarity import word_similarity
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.tasks.word_analogies import TOTAL, word_analogies
+from nearfield.evaluate.tasks.word_analogies import answered as answered_by_task
+from nearfield.evaluate.tasks.word_similarity import word_similarity
 from word_files import write_text
 
 WORDS = [f"{'W' if at % 7 == 3 else 'w'}{at}" for at in range(60)] + ["w3", "W5", "w10"]
@@ -57,28 +64,24 @@ def answered(words: tuple[str, ...], *, first: int, fold_case: bool) -> bool | N
 
 @pytest.mark.parametrize("fold_case", [True, False])
 @pytest.mark.parametrize("first", [300_000, 40])
-@pytest.mark.parametrize("unknown_is_wrong", [True, False])
 def test_analogies_by_loops(
     fold_case: bool,
     first: int,
-    unknown_is_wrong: bool,
     vectors: WordVectors,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nearfield.evaluate.analogies._WORDS", 16)
-    monkeypatch.setattr("nearfield.evaluate.analogies._QUESTIONS", 50)
+    monkeypatch.setattr("nearfield.evaluate.tasks.word_analogies._WORDS", 16)
+    monkeypatch.setattr("nearfield.evaluate.tasks.word_analogies._QUESTIONS", 50)
     asked = questions(400)
     loop = [answered(words, first=first, fold_case=fold_case) for words in asked.words]
-    rows = word_analogies(
-        vectors, asked, first=first, fold_case=fold_case, unknown_is_wrong=unknown_is_wrong
-    )
+    rows = word_analogies(vectors, asked, first=first, fold_case=fold_case)
     parts = {"one": loop[:133], "two": loop[133:], TOTAL: loop}
     assert [row.section for row in rows] == list(parts)
     assert rows[-1].correct > 0 or first == 40
     for row in rows:
         part = parts[row.section]
         assert (row.correct, row.unknown) == (part.count(True), part.count(None))
-        assert row.asked == len(part) - (0 if unknown_is_wrong else part.count(None))
+        assert row.asked == len(part) - part.count(None)
 
 
 @pytest.mark.parametrize("fold_case", [True, False])
@@ -108,7 +111,8 @@ def test_similarity_by_loops(fold_case: bool, zero: bool, vectors: WordVectors) 
             if one is None or other is None
             else float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
         )
-    found = word_similarity(vectors, pairs, fold_case=fold_case, unknown_is_zero=zero)
+    asked = WordPairs(tuple((a, b) for a, b, _ in pairs), tuple(score for *_, score in pairs))
+    found = word_similarity(vectors, asked, fold_case=fold_case, unknown_is_zero=zero)
     assert (found.pairs, found.unknown) == (len(gold), unknown)
     assert found.spearman == pytest.approx(stats.spearmanr(gold, predicted).statistic)
     assert found.pearson == pytest.approx(stats.pearsonr(gold, predicted).statistic, abs=1e-6)
@@ -118,7 +122,7 @@ def test_nothing_known(vectors: WordVectors) -> None:
     with pytest.raises(InputError, match="lacks a word of each of the 1 questions"):
         word_analogies(vectors, Analogies((("a", "b", "c", "d"),), (("one", 1),)))
     with pytest.raises(InputError, match="knows both words of 0 of 1 pairs"):
-        word_similarity(vectors, [("a", "b", 1.0)])
+        word_similarity(vectors, WordPairs((("a", "b"),), (1.0,)))
 
 
 @pytest.mark.parametrize(
@@ -222,6 +226,21 @@ def test_gensim_gives_the_same(vectors: WordVectors, tmp_path: Path) -> None:
     (tmp_path / "q").write_text(": all\n" + "\n".join(" ".join(words) for words in asked.words))
     score, _ = peer.evaluate_word_analogies(str(tmp_path / "q"))
     assert word_analogies(vectors, asked)[-1].accuracy == pytest.approx(score)
+
+
+def test_the_tasks_count_what_is_unknown_and_say_so(vectors: WordVectors, tmp_path: Path) -> None:
+    asked = questions(200)
+    right, known = answered_by_task(vectors, asked)
+    table = compare([vectors], asked)
+    assert table.rows[0].per_query == tuple(right.astype(float))
+    assert table.notes == (
+        f"{vectors.name} lacks a word of {(~known).sum()} of 200: they count as wrong",
+    )
+    (tmp_path / "p").write_text("w1\tw2\t1\nw1\tw4\t2\nw6\tw8\t5\nw6\tno\t5\n")
+    table = compare([vectors], tmp_path / "p", task="word-similarity")
+    expected = word_similarity(vectors, read_word_pairs(tmp_path / "p"), unknown_is_zero=True)
+    assert table.rows[0].estimate.mean == pytest.approx(expected.spearman)
+    assert "lacks a word of 1 of 4: their similarity is 0" in table.notes[0]
 
 
 def test_the_command_line(cli: Callable[..., Result], tmp_path: Path) -> None:

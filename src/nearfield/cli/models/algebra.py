@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.errors import InputError
+from nearfield.cli.console import FORMATS, emit_json, numbers, out, progress_bar
 
 if TYPE_CHECKING:
     from nearfield.models.saving.written import Made
@@ -71,7 +70,8 @@ def merge(
     from nearfield.models.surgery.merge import merge as merged
 
     _check_data(on, split, models)
-    made = merged(models, to=to, how=how, base=base, weights=_numbers(weights, "--weights"))
+    shares = numbers(weights, "--weights", float, example="0.3,0.7")
+    made = merged(models, to=to, how=how, base=base, weights=shares)
     _show(made, models, on, split, json=json)
 
 
@@ -93,12 +93,8 @@ def drop_layers(
     from nearfield.models.surgery.layers import drop_layers as dropped
 
     _check_data(on, split, [model])
-    layers = _numbers(keep, "--keep", example="0,2,5")
-    if any(layer != int(layer) for layer in layers):
-        raise InputError(f"--keep has {keep!r}; wanted whole numbers with commas between, as 0,2,5")
-    _show(
-        dropped(model, to=to, keep=[int(layer) for layer in layers]), [model], on, split, json=json
-    )
+    layers = numbers(keep, "--keep", int, example="0,2,5")
+    _show(dropped(model, to=to, keep=layers), [model], on, split, json=json)
 
 
 def trim(
@@ -193,10 +189,13 @@ def sif(
 
 def _check_data(on: str | None, split: str | None, models: Sequence[str]) -> None:
     """Raise InputError where there is nothing to measure on, before a model is made."""
-    from nearfield.cli.evaluate import check_data
+    from nearfield.data.trained_on import TrainedOn
+    from nearfield.evaluate.open_task import open_task
+    from nearfield.evaluate.task import Options
 
     if on is not None:
-        check_data(on, split=split, models=models)
+        task = open_task(on, options=Options(split=split), models=models)
+        task.refuse_trained_on({model: TrainedOn.read(model) for model in models})
 
 
 def _texts(source: str) -> list[str]:
@@ -213,28 +212,21 @@ def _texts(source: str) -> list[str]:
     return [text for part in parts for text in part]
 
 
-def _numbers(text: str, option: str, *, example: str = "0.3,0.7") -> list[float]:
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise InputError(
-            f"{option} has {text!r}; wanted numbers with commas between, as {example}"
-        ) from error
-
-
 def _show(
     made: Made, models: Sequence[str], on: str | None, split: str | None, *, json: bool
 ) -> None:
     """What was written and its size, and with data the comparison with the models that it is made
     of.
     """
-    from nearfield.cli.evaluate import compared
+    from nearfield.evaluate.compare import compare
+    from nearfield.evaluate.open_task import open_task
+    from nearfield.evaluate.task import Options
 
-    found = (
-        None
-        if on is None
-        else compared([*dict.fromkeys(models), str(made.folder)], on, split=split)
-    )
+    found = None
+    if on is not None:
+        sides = [*dict.fromkeys(models), str(made.folder)]
+        task = open_task(on, options=Options(split=split), models=sides)
+        found = compare(sides, task, options=Options(bm25=False), bars=progress_bar)
     if json:
         emit_json(
             {
@@ -254,14 +246,13 @@ def _show(
         names = {made.folder.name, str(made.folder)}
         for pair in found.pairs:
             if names & {pair.a, pair.b}:
-                out.print(_in_words(pair, turned=pair.b in names), markup=False, highlight=False)
+                out.print(_in_words(pair, turned=pair.b in names), highlight=False)
     share = f"{made.after / max(made.before, 1):.0%}"
     out.print(
         f"weights and tokeniser: {size(made.before)} before, {size(made.after)} after ({share})",
-        markup=False,
         highlight=False,
     )
-    out.print(f"model {made.folder}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"model {made.folder}", highlight=False, soft_wrap=True)
 
 
 def _in_words(pair: PairTest, *, turned: bool) -> str:

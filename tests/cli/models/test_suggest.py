@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nearfield.catalog.card import cards
-from nearfield.cli import models_suggest
+from nearfield.cli.models import suggest
 
 Run = Callable[..., Any]
 ALL = (
@@ -75,9 +75,9 @@ def test_the_page_says_basis_reasons_and_what_to_do(
 
 def test_what_is_not_asked_is_no_matter_and_said(cli: Run) -> None:
     text = words(cli("models", "suggest", "--most", "2").stdout)
-    assert "No matter: languages, licence, memory, length, budget." in text
+    assert "Unconstrained: languages, licence, memory, length, budget." in text
     assert "the 10 tasks of MTEB(eng, v2) retrieval" in text
-    assert "Meets it too: " in text
+    assert "Also meet it: " in text
 
 
 def test_where_nothing_fits_the_nearest_are_named(cli: Run) -> None:
@@ -119,16 +119,14 @@ def test_on_a_terminal_it_asks_for_what_is_missing(
             printed.extend(parts)
 
     printed: list[object] = []
-    monkeypatch.setattr(models_suggest, "on_a_terminal", lambda: True)
-    monkeypatch.setattr(models_suggest, "out", Terminal())
+    monkeypatch.setattr(suggest, "on_a_terminal", lambda: True)
+    monkeypatch.setattr(suggest, "out", Terminal())
     shown = cli(
         "models", "suggest", "--licence", "commercial", "--memory", "any", stdin="en\n2000\n\n\n"
     )
     assert shown.exit_code == 0, shown.output
-    asked = [
-        name for name, question in models_suggest.QUESTIONS.items() if question in shown.stdout
-    ]
+    asked = [name for name, question in suggest.QUESTIONS.items() if question in shown.stdout]
     assert asked == ["languages", "length", "tokens", "budget"]
     assert str(printed[0]) == (
-        "Asked for: en; commercial use; texts of 2,000 tokens; dense. No matter: memory, budget."
+        "Asked for: en; commercial use; texts of 2,000 tokens; dense. Unconstrained: memory, budget."
     )

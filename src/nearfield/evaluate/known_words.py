@@ -1,6 +1,4 @@
-"""Which places of a vocabulary the words of a test mean: how many of the words count, and whether
-case does.
-"""
+"""The words of a test in word vectors: which of them count, and whether case does."""
 
 from __future__ import annotations
 

@@ -58,5 +58,4 @@ def merge_adapter(
             f"{folder} and its base are one model in {to}",
             highlight=False,
             soft_wrap=True,
-            markup=False,
         )

@@ -84,7 +84,7 @@ def test_a_static_model_is_weighted_by_its_texts(cli: Run, data: Path, tmp_path:
 def test_bad_numbers_are_errors(cli: Run, tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "one")
     for arguments, said in (
-        (("drop-layers", model, "--keep", "0,x"), "--keep has '0,x'; wanted numbers"),
+        (("drop-layers", model, "--keep", "0,x"), "--keep has '0,x'; wanted whole numbers"),
         (("drop-layers", model, "--keep", "0.5"), "wanted whole numbers"),
         (("merge", model, model, "--weights", "half"), "--weights has 'half'"),
     ):

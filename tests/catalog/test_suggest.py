@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from nearfield.catalog.card import Api, Card, cards
+from nearfield.catalog.needs import Needs, dollars, fit, price, weights_bytes
+from nearfield.catalog.suggest import suggest, task_sets, tasks_for
 from nearfield.errors import InputError
-from nearfield.evaluate.needs import Filter, Needs, dollars, fit, price, weights_bytes
-from nearfield.evaluate.shortlist import shortlist, task_sets, tasks_for
 from nearfield.types.contract import Contract, Terms
 
 ENGLISH = tasks_for(["en"]).tasks
@@ -81,8 +81,8 @@ def remote(name: str = "r", **terms: object) -> Card:
         (remote(), Needs(budget=0.0), {}),
         (local(), Needs(budget=0.0, tokens=10**12), {}),
         (local(), Needs(kinds=("sparse",)), {"kinds": "its embeddings are of the kind dense"}),
-        (local(), Needs(place="api"), {"place": "runs locally"}),
-        (remote(), Needs(place="local"), {"place": "runs behind Somebody's API"}),
+        (local(), Needs(local=False), {"local": "runs locally"}),
+        (remote(), Needs(local=True), {"local": "runs behind Somebody's API"}),
     ],
 )
 def test_each_need_on_its_own(card: Card, needs: Needs, against: dict[str, str]) -> None:
@@ -96,7 +96,7 @@ def test_what_is_said_for_a_model_and_what_gives_pause() -> None:
         "MIT allows commercial use",
         "weights take 400 MB in float32",
         "reads 512 tokens",
-        "costs no money a token",
+        "no per-token cost",
     )
     assert fit(remote(), needs).but == (
         "its makers claim more languages than they list; de is not listed",
@@ -106,10 +106,10 @@ def test_what_is_said_for_a_model_and_what_gives_pause() -> None:
 
 
 def test_every_failed_need_is_told() -> None:
-    needs = Needs(("fr",), "commercial", 1, 1000, kinds=("sparse",), place="api")
+    needs = Needs(("fr",), "commercial", 1, 1000, kinds=("sparse",), local=False)
     assert list(fit(local(licence="Own"), needs).against) == [
         "kinds",
-        "place",
+        "local",
         "languages",
         "licence",
         "memory",
@@ -130,32 +130,34 @@ def test_prices_and_sizes() -> None:
 
 
 def test_what_is_not_known_does_not_pass_a_filter() -> None:
-    assert not Filter(max_parameters=10**9).takes(local(parameters=None))
-    assert not Filter(max_price=1.0).takes(remote(price_per_million_tokens=None))
-    assert not Filter(licence="commercial").takes(remote())
-    assert Filter("dense", ("en", "de"), "MIT", 0.0, 10**8, 8, True).takes(local())
-    assert not Filter(languages=("en", "fr")).takes(local())
+    assert not fit(local(parameters=None), Needs(parameters=10**9)).certain
+    assert not fit(remote(price_per_million_tokens=None), Needs(price=1.0)).certain
+    assert not fit(remote(), Needs(licence="commercial")).certain
+    everything = Needs(("en", "de"), "MIT", kinds=("dense",), local=True, price=0.0, dim=8)
+    assert fit(local(), replace(everything, parameters=10**8)).certain
+    assert not fit(local(), replace(everything, parameters=10**8 - 1)).certain
+    assert not fit(local(), replace(everything, dim=9)).certain
+    assert not fit(remote(), Needs(price=0.09)).certain
+    assert fit(remote(), Needs(price=0.1)).certain
+    assert not fit(local(), Needs(languages=("en", "fr"))).certain
     with pytest.raises(InputError, match=r"there is no kind 'spars'.*Did you mean 'sparse'"):
-        Filter("spars")
+        Needs(kinds=("spars",))
 
 
-@pytest.mark.parametrize("kind", [Needs, Filter])
-def test_a_language_or_licence_that_nothing_has_is_an_error(
-    kind: type[Needs] | type[Filter],
-) -> None:
+def test_a_language_or_licence_that_nothing_has_is_an_error() -> None:
     for language in ("english", "EN", "", "eng", "en-US", "zz", "*"):
         with pytest.raises(
             InputError,
             match=r"lists a language .*; wanted an ISO 639 code of two "
             r"letters such as en",
         ):
-            kind(languages=(language,))
+            Needs(languages=(language,))
     with pytest.raises(
         InputError,
         match=r"has a licence 'comercial'; wanted one of commercial, "
         r".*mit.*Did you mean 'commercial'",
     ):
-        kind(licence="comercial")
+        Needs(licence="comercial")
 
 
 def test_the_set_of_tasks_follows_the_languages() -> None:
@@ -174,7 +176,7 @@ def noisy(name: str, level: float, *, without: tuple[str, ...] = ()) -> Card:
 
 def test_the_order_is_that_of_the_mean_over_the_tasks_in_common() -> None:
     missing = ENGLISH[0]
-    found = shortlist(
+    found = suggest(
         [
             noisy("b", 0.5),
             noisy("a", 0.6, without=(missing,)),
@@ -199,7 +201,7 @@ def test_level_with_the_first_is_what_the_tasks_do_not_tell_apart() -> None:
         task: score + (0.01 if at % 2 else -0.02)
         for at, (task, score) in enumerate(first.published.items())
     }
-    found = shortlist([first, ahead, replace(noisy("level", 0.6), published=mixed)], Needs(("en",)))
+    found = suggest([first, ahead, replace(noisy("level", 0.6), published=mixed)], Needs(("en",)))
     assert [(item.card.name, item.level) for item in found.candidates] == [
         ("first", False),
         ("level", True),
@@ -215,10 +217,10 @@ def test_level_with_the_first_is_what_the_tasks_do_not_tell_apart() -> None:
 
 
 def test_a_shortlist_of_nobody_and_of_one() -> None:
-    assert shortlist([], Needs()).candidates == ()
-    alone = shortlist([noisy("a", 0.5)], Needs(("en",)))
+    assert suggest([], Needs()).candidates == ()
+    alone = suggest([noisy("a", 0.5)], Needs(("en",)))
     assert (alone.candidates[0].p, alone.candidates[0].level) == (None, False)
-    out = shortlist([local(licence="Own")], Needs(licence="commercial"))
+    out = suggest([local(licence="Own")], Needs(licence="commercial"))
     assert out.candidates == ()
     assert out.out["m"].against == {"licence": "its licence is Own"}
 

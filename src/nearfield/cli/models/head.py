@@ -79,6 +79,5 @@ def head(
     out.print(
         f"{to}: {contract.name}, {contract.kind}, {contract.dim:,} dimensions",
         highlight=False,
-        markup=False,
         soft_wrap=True,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,7 +12,10 @@ from scipy import stats
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError, NearfieldWarning
-from nearfield.evaluate.scored_pairs import compare_pair_scores, model_pair_scores
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.task import Measured, Options
+from nearfield.evaluate.tasks.similarity import Similarity
+from nearfield.types.progress import no_bars
 
 
 @pytest.fixture(scope="module")
@@ -32,42 +37,54 @@ def pairs() -> Pairs:
     return Pairs.from_table(pa.Table.from_pylist(rows), name="shared-words")
 
 
+def rows(task: Similarity, encoder: Encoder, **asked: object) -> list[Measured]:
+    return task.encoded(encoder, Options(**asked), name="bag")  # type: ignore[arg-type]
+
+
 def test_scipy_gives_the_same_correlation(bag: Encoder, pairs: Pairs) -> None:
-    systems = model_pair_scores(
-        bag, pairs, name="bag", dims=(64, 32), storages=("float32", "binary")
-    )
-    table = compare_pair_scores(systems, pairs)
+    options = Options(dims=(64, 32), storages=("float32", "binary"))
+    table = compare([bag], pairs, options=options)
     gold = pairs.table["score"].to_numpy()
     expected = {
-        system.name: stats.spearmanr(system.predicted, gold).statistic for system in systems
+        row.name: stats.spearmanr(row.scores["Spearman"], gold).statistic
+        for row in Similarity(pairs).encoded(bag, options, name="bag")
     }
     assert {row.name: row.estimate.mean for row in table.rows} == pytest.approx(expected)
     assert [row.name for row in table.rows] == sorted(expected, key=lambda name: -expected[name])
     assert all(row.estimate.low < row.estimate.mean < row.estimate.high for row in table.rows)
+    assert all(row.per_query == () for row in table.rows)
     assert len(table.pairs) == 6
-    assert len(bag.calls) == 2
-    assert compare_pair_scores(systems[::-1], pairs) == table
+    assert len(bag.calls) == 4  # type: ignore[attr-defined]
+    assert (table.task, table.item, table.measure) == ("similarity", "pair", "Spearman")
+    assert table.notes[-1].startswith("Spearman's correlation is not a mean")
 
 
 def test_predictions_are_each_pairs_own_similarity(bag: Encoder, pairs: Pairs) -> None:
-    predicted = model_pair_scores(bag, pairs, name="bag")[0].predicted
+    (row,) = rows(Similarity(pairs), bag)
     both = bag.encode(list(pairs.queries), "query").scores(
         bag.encode(list(pairs.positives), "query")
     )
-    np.testing.assert_allclose(predicted, np.diag(both), rtol=1e-5)
+    np.testing.assert_allclose(row.scores["Spearman"], np.diag(both), rtol=1e-5)
+
+
+class Noisy(Similarity):
+    """The same pairs, on which each of the `models` is a noise that is added to one encoder's."""
+
+    def measure(self, models, measures, options, *, allow=(), bars=no_bars):  # type: ignore[no-untyped-def]
+        random = np.random.default_rng(0)
+        encoder, noises = models
+        (good,) = self.encoded(encoder, name="good")
+        values = good.scores["Spearman"]
+        noisy = {name: values + random.normal(0, noise, 150) for name, noise in noises.items()}
+        return [good] + [
+            replace(good, name=name, model=name, scores={"Spearman": each})
+            for name, each in noisy.items()
+        ]
 
 
 def test_a_better_model_is_told_apart_and_an_equal_one_is_not(bag: Encoder, pairs: Pairs) -> None:
-    good = model_pair_scores(bag, pairs, name="good")[0]
-    random = np.random.default_rng(0)
-    systems = [
-        good,
-        *(
-            type(good)(name, name, good.cut, good.predicted + random.normal(0, noise, 150), 1, 1)
-            for name, noise in (("same", 0.01), ("bad", 3))
-        ),
-    ]
-    marks = {row.name: set(row.letters) for row in compare_pair_scores(systems, pairs).rows}
+    table = compare([bag, {"same": 0.01, "bad": 3}], Noisy(pairs))
+    marks = {row.name: set(row.letters) for row in table.rows}
     assert marks["good"] & marks["same"]
     assert not marks["good"] & marks["bad"]
 
@@ -79,10 +96,10 @@ def test_a_departure_from_the_contract_brings_its_reference(bag: Encoder, pairs:
         done.append((at, total))
 
     with pytest.warns(NearfieldWarning):
-        systems = model_pair_scores(
-            bag, pairs, name="bag", dims=(20,), similarity="dot", progress=progress
+        found = Similarity(pairs).encoded(
+            bag, Options(dims=(20,), similarity="dot"), name="bag", progress=progress
         )
-    assert [system.name for system in systems] == [
+    assert [row.name for row in found] == [
         "bag 20 float32 dot",
         "bag 64 float32 dot",
         "bag 20 float32 cosine",
@@ -91,12 +108,15 @@ def test_a_departure_from_the_contract_brings_its_reference(bag: Encoder, pairs:
 
 
 def test_bad_input(bag: Encoder, pairs: Pairs) -> None:
-    systems = model_pair_scores(bag, pairs, name="bag")
     plain = Pairs.from_table(pairs.table.drop_columns("score"))
-    with pytest.raises(InputError, match="pairs need scores"):
-        compare_pair_scores(systems, plain)
+    with pytest.raises(InputError, match=r"have no scores.*or name the task bitext"):
+        compare([bag], plain)
     flat = Pairs.from_table(pairs.table.set_column(3, "score", pa.array([1.0] * 150)))
     with pytest.raises(InputError, match="every pair has the same score"):
-        compare_pair_scores(systems, flat)
+        compare([bag], flat)
     with pytest.raises(ContractError, match="65 dimensions"):
-        model_pair_scores(bag, pairs, name="bag", dims=(65,))
+        compare([bag], pairs, options=Options(dims=(65,)))
+    with pytest.raises(InputError, match="has no split, fuse; leave that out"):
+        compare([bag], pairs, options=Options(split="test", fuse=True))
+    with pytest.raises(InputError, match=r"has no measure 'nDCG@10'; known: Spearman"):
+        compare([bag], pairs, measure="nDCG@10")

@@ -1,0 +1,100 @@
+"""The models of a comparison, opened under the names of their rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.load import load_encoder
+from nearfield.encoders.pooled import PooledTokens
+from nearfield.encoders.spec import ModelSpec
+from nearfield.errors import ContractError, NearfieldWarning
+from nearfield.evaluate.systems import cuts_of
+from nearfield.evaluate.task import Options
+from nearfield.runtimes.proof import Proof
+from nearfield.similarity import EMBEDDINGS
+
+Encoders = dict[str, Encoder[Any]]
+BM25, TFIDF = "bm25", "tfidf"
+LEXICAL = (BM25, TFIDF)  # names that stand for a bag of words fitted on the data
+
+
+def open_encoders(models: Sequence[Any], texts: Sequence[str], options: Options) -> Encoders:
+    """The encoders of `models` (specs, folders or encoders) by the names of their rows.
+
+    Each is checked against the options before any of them encodes. One that is converted for its
+    runtime is calibrated and proven on some of `texts`, those that it is about to encode.
+    """
+    named = row_names(models)
+    proof = Proof.on(texts)
+    trust = options.trust_remote_code
+    encoders: Encoders = {}
+    for name, model in named.items():
+        if isinstance(model, Encoder):
+            encoders[name] = model
+        else:
+            encoders[name] = load_encoder(str(model), proof=proof, trust_remote_code=trust)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NearfieldWarning)  # given again when the model is used
+        for encoder in encoders.values():
+            own = fitting(options, encoder, encoders)
+            cuts_of(encoder.contract, own.dims, own.storages, own.similarity)
+    return encoders
+
+
+def row_names(models: Sequence[Any]) -> dict[str, Any]:
+    """The models by their short names; those that share one by their whole specs."""
+    found: dict[str, Any] = {}
+    specs = [str(model) for model in models if isinstance(model, str | Path)]
+    short = [ModelSpec.parse(spec).short for spec in dict.fromkeys(specs)]
+    for model in models:
+        if not isinstance(model, str | Path):
+            found[model.contract.name] = model
+            continue
+        name = ModelSpec.parse(model).short
+        unique = short.count(name) == 1 and name not in LEXICAL
+        found[name if unique else str(model)] = model
+    return found
+
+
+def fitting(options: Options, encoder: Encoder[Any], encoders: Encoders) -> Options:
+    """Of what is asked of all the encoders, what fits the kind of one of them.
+
+    Dims and another similarity are for embeddings with one vector per text. Where no encoder makes
+    those, everything is kept, so that what has no meaning is an error.
+    """
+    kinds = [EMBEDDINGS[each.contract.kind] for each in encoders.values()]
+    own = EMBEDDINGS[encoder.contract.kind]
+    if own.one_vector or not any(kind.one_vector for kind in kinds):
+        return options
+    kept = tuple(storage for storage in options.storages if storage in own.storages)
+    return replace(options, dims=(), storages=kept or ("float32",), similarity=None)
+
+
+def pooled(encoders: Encoders, factors: Sequence[int]) -> Encoders:
+    """The same encoders, those of multi-vector models once for each of `factors`.
+
+    Raises ContractError where there are none.
+    """
+    if not factors:
+        return encoders
+    merging = [
+        name for name, each in encoders.items() if EMBEDDINGS[each.contract.kind].merges_tokens
+    ]
+    if not merging:
+        raise ContractError(
+            "merging tokens (--pool-tokens) is for multi-vector models, and none is named; "
+            "leave it out"
+        )
+    rows: Encoders = {}
+    for name, encoder in encoders.items():
+        for factor in factors if name in merging else (1,):
+            if factor == 1:
+                rows[name] = encoder
+            else:
+                rows[f"{name} pooled {factor}"] = PooledTokens(encoder, factor)
+    return rows

@@ -1,0 +1,70 @@
+"""Data to the task that it is for."""
+
+from __future__ import annotations
+
+import shlex
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nearfield.data.collection import Collection
+from nearfield.data.doctor import CHEAP
+from nearfield.data.doctor.examine import examine
+from nearfield.data.open import open_data
+from nearfield.data.pairs import Pairs
+from nearfield.errors import InputError, NearfieldWarning
+from nearfield.evaluate.task import DEFAULT, Options, Task
+from nearfield.evaluate.tasks import TASKS
+from nearfield.types.finding import ERROR
+
+
+def open_task(
+    data: object, task: str | None = None, *, options: Options = DEFAULT, models: Sequence[Any] = ()
+) -> Task:
+    """The task called `task` on `data`, or where that is None, the first that takes the data.
+
+    `data` is a source such as a path, what one opens to, or a task, which is given back. Errors
+    that the data doctor finds in a source become warnings: they may mislead a measurement and do
+    not prevent it.
+    Raises InputError for an unknown task, data that it does not take, and options without a
+    meaning for it.
+    """
+    if isinstance(data, Task):
+        return data
+    source = ""
+    if isinstance(data, str | Path):
+        source = str(data)
+        data = open_data(data) if task is None else TASKS[task].read(data)
+        _warn_of_errors(data, source)
+    for name in TASKS if task is None else [task]:
+        found = TASKS[name].of(data, options, models=models, source=source)
+        if found is not None:
+            return _checked(found, options)
+    wanted = f"the task {task}" if task else f"any task ({', '.join(TASKS)}); name one"
+    raise InputError(f"{source or type(data).__name__}: is not data for {wanted}")
+
+
+def _checked(task: Task, options: Options) -> Task:
+    """The task. Raises InputError where it does not take one of the options."""
+    given = [name for name in options.given() if name not in task.options]
+    if given:
+        raise InputError(
+            f"{task.where} is data for the task {task.name}, which has no "
+            f"{', '.join(name.replace('_', ' ') for name in given)}; leave that out"
+        )
+    return task
+
+
+def _warn_of_errors(data: object, source: str) -> None:
+    if not isinstance(data, Collection | Pairs):
+        return
+    for finding in examine(data, checks=CHEAP):
+        if finding.severity == ERROR:
+            warnings.warn(
+                f"the data may mislead: {finding.check} ({finding.count:,} of {finding.total:,}): "
+                f"{finding.example}; {finding.fix}. `nearfield data check {shlex.quote(source)}` "
+                f"refuses such data; with --allow {finding.check} it passes",
+                NearfieldWarning,
+                stacklevel=3,
+            )

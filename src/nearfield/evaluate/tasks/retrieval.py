@@ -1,0 +1,204 @@
+"""Retrieval: are the relevant documents of a collection near the top of each query's ranking?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection as Names
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfield.data.collection import Collection, Split
+from nearfield.encoders.lexical import BagOfWords, Lexical
+from nearfield.encoders.load import load_reranker
+from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.errors import InputError
+from nearfield.evaluate.departures import departure_notes
+from nearfield.evaluate.encoders import BM25, LEXICAL, TFIDF, fitting, open_encoders, pooled
+from nearfield.evaluate.judged_split import judged_split
+from nearfield.evaluate.measures import MEASURES, cutoff, measure_name, score_ranking
+from nearfield.evaluate.reranked import reranked_system
+from nearfield.evaluate.systems import DEPTH, System, bm25_system, fused_system, model_systems
+from nearfield.evaluate.task import Measured, Options, Task
+from nearfield.evaluate.trec import check_expressible, write_qrels, write_run
+from nearfield.runtimes.options import OpenOptions
+from nearfield.types.comparison import Comparison
+from nearfield.types.progress import Bars, no_bars
+
+
+class Retrieval(Task):
+    """A split of a collection: a value per judged query, by the measures of ir-measures."""
+
+    name = "retrieval"
+    item = "query"
+    measures = MEASURES
+    options = frozenset(vars(Options()))
+
+    def __init__(self, split: Split) -> None:
+        self.asked = split
+        self.collection = split.collection.name
+        self.split = split.name
+        self.documents = len(split.collection.document_ids)
+        self.item_ids = tuple(split.relevance)
+        self.where = f"{self.collection} / {self.split}"
+        self.queries = split.query_texts
+        self.notes = (*_own_documents(split), *_lost_judgements(split))
+
+    @classmethod
+    def of(
+        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
+    ) -> Retrieval | None:
+        """On a collection's judged split, or on a split itself."""
+        if isinstance(data, Split):
+            return cls(data)
+        if not isinstance(data, Collection):
+            return None
+        named = [str(model) for model in models if isinstance(model, str | Path)]
+        data = replace(data, keep_own=options.keep_own)
+        split = judged_split(data, options.split, source or data.name, models=named)
+        if options.run_folder is not None:
+            judged = (document for grades in split.relevance.values() for document in grades)
+            ids = [*data.document_ids, *judged]
+            check_expressible(split.query_ids, ids, options.run_folder)
+        return cls(split)
+
+    def measure_named(self, name: str) -> str:
+        """A measure of ir-measures; see `measure_name`."""
+        return measure_name(name)
+
+    def measure(
+        self,
+        models: Sequence[Any],
+        measures: Sequence[str],
+        options: Options,
+        *,
+        allow: Names[str] = (),
+        bars: Bars = no_bars,
+    ) -> list[Measured]:
+        """`models` may also be systems, which were searched already and are taken as they are."""
+        systems = [model for model in models if isinstance(model, System)]
+        named = [model for model in models if not isinstance(model, System)]
+        if named:
+            depth = max(DEPTH, *map(cutoff, measures))
+            systems += self._search(named, depth, options, allow, bars)
+        found = [self._measured(system, measures) for system in systems]
+        departures = departure_notes(systems, self.asked, measures[0])
+        return [replace(each, notes=each.notes + departures.get(each.name, ())) for each in found]
+
+    def write(self, folder: Path, comparison: Comparison, measured: Sequence[Measured]) -> None:
+        """The comparison, each ranking as a TREC run, and the judgements as qrels.txt."""
+        super().write(folder, comparison, measured)
+        write_qrels(self.asked.relevance, folder / "qrels.txt")
+        for each in measured:
+            tag = re.sub(r"[^\w.+-]+", "-", each.name).strip("-")
+            assert each.ranking is not None, "a retrieval system has a ranking"
+            write_run(each.ranking, folder / f"{tag}.run", tag=tag)
+
+    def _search(
+        self, models: list[Any], depth: int, options: Options, allow: Names[str], bars: Bars
+    ) -> list[System]:
+        """Each model's rows, with BM25, its fusions and the re-ranked rows that are asked for."""
+        split = self.asked
+        texts = split.collection.document_texts
+        lexical = [model for model in models if model in LEXICAL]
+        if options.fuse and set(models) == {BM25}:
+            raise InputError(
+                "there is nothing to fuse: BM25 is fused with each model, and no other is named"
+            )
+        judge = None
+        if options.rerank is not None:
+            trust = OpenOptions(trust_remote_code=options.trust_remote_code)
+            judge = load_reranker(options.rerank, trust)
+            depth = max(depth, options.depth)
+        others = [model for model in models if model not in LEXICAL]
+        encoders = pooled(open_encoders(others, texts, options), options.pool_tokens)
+        known = {name: encoder.trained_on for name, encoder in encoders.items()}
+        if judge is not None:
+            known[judge.name] = judge.trained_on
+        self.refuse_trained_on(known, allow=allow)
+        if TFIDF in lexical:
+            encoders[TFIDF] = Lexical.fit(texts, BagOfWords(TFIDF))
+        systems: list[System] = []
+        baseline = None
+        shown = BM25 in lexical or options.bm25 is not False
+        if shown or options.fuse:
+            baseline = bm25_system(split, depth=depth)
+        if baseline is not None and shown:
+            systems.append(baseline)
+        for name, encoder in encoders.items():
+            own = fitting(options, encoder, encoders)
+            with bars(f"encoding with {name}") as progress:
+                rows = model_systems(
+                    encoder,
+                    split,
+                    name=name,
+                    dims=own.dims,
+                    storages=own.storages,
+                    similarity=own.similarity,
+                    depth=depth,
+                    progress=progress,
+                )
+            best = rows[0]
+            if baseline is not None and options.fuse:
+                best = fused_system(rows[0], baseline)
+                rows.append(best)
+            systems += rows
+            if judge is not None:
+                systems.append(self._reranked(best, judge, options.depth, bars))
+        if judge is not None and baseline is not None and BM25 in lexical:
+            systems.append(self._reranked(baseline, judge, options.depth, bars))
+        return systems
+
+    def _reranked(self, system: System, judge: PairScorer, depth: int, bars: Bars) -> System:
+        with bars(f"re-ranking {system.name} with {judge.name}") as progress:
+            return reranked_system(system, judge, self.asked, depth=depth, progress=progress)
+
+    def _measured(self, system: System, measures: Sequence[str]) -> Measured:
+        scores = score_ranking(system.ranking, self.asked.relevance, measures)
+        return Measured(
+            name=system.name,
+            model=system.model,
+            scores={name: each.values for name, each in scores.items()},
+            dim=system.dim,
+            storage=system.storage,
+            bytes_per_document=system.bytes_per_document,
+            documents_per_second=system.documents_per_second,
+            query_milliseconds=system.query_milliseconds,
+            trained_on=len(system.trained_on),
+            notes=system.notes,
+            ranking=system.ranking,
+        )
+
+
+def _own_documents(split: Split) -> list[str]:
+    """A line where queries have the id of a document: is it left out of their own rankings?"""
+    count = int((split.own_documents >= 0).sum())
+    if not count:
+        return []
+    of = f"{count:,} of {len(split.query_ids):,} queries have the id of a document"
+    if split.collection.keep_own:
+        return [
+            f"{of}, which is not left out of their rankings: each may find itself, and the figures "
+            "are not comparable with BEIR's"
+        ]
+    return [f"{of}, which is left out of their rankings, as BEIR does"]
+
+
+def _lost_judgements(split: Split) -> list[str]:
+    """A line where the collection lacks relevant documents, which no system can find."""
+    judged = [
+        document
+        for grades in split.relevance.values()
+        for document, grade in grades.items()
+        if grade > 0
+    ]
+    lost = int((np.asarray(split.collection.document_positions(judged)) < 0).sum())
+    if not lost:
+        return []
+    return [
+        f"{lost:,} of {len(judged):,} judgements of a relevant document are of one that is not in "
+        "the collection, which no system can find; see nearfield data check"
+    ]

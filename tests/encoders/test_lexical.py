@@ -146,7 +146,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         Lexical.fit(TEXTS).encode(["a"], "queries")
     with pytest.raises(InputError, match="got one text"):
         Lexical.fit(TEXTS).encode("a", "query")
-    with pytest.raises(ModelError, match="is no folder of a bag of words"):
+    with pytest.raises(ModelError, match="is not the folder of a bag of words"):
         Lexical.open(tmp_path)
     Lexical.fit(TEXTS).save(tmp_path / "words")
     (tmp_path / "words" / "vocabulary.json").write_text(json.dumps(["one"]))

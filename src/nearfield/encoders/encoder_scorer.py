@@ -27,12 +27,10 @@ class EncoderScorer(PairScorer):
 
     @property
     def identity(self) -> dict[str, str]:
-        """See PairScorer.identity."""
         return self.encoder.identity or {"files": self.name}
 
     @property
     def trained_on(self) -> TrainedOn:
-        """See PairScorer.trained_on."""
         return self.encoder.trained_on
 
     def score_at(
@@ -43,7 +41,7 @@ class EncoderScorer(PairScorer):
         *,
         progress: Progress = silent,
     ) -> Scores:
-        """See PairScorer.score_at: each text is encoded once."""
+        """Each text is encoded once."""
         asked, query = np.unique(pairs[0], return_inverse=True)
         read, document = np.unique(pairs[1], return_inverse=True)
         ours = self.encoder.encode([queries[int(at)] for at in asked], QUERY)

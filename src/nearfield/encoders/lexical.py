@@ -113,17 +113,19 @@ class Lexical(Encoder[Sparse]):
         *,
         folder: Path | None = None,
     ) -> None:
-        self.words, self.bag, self.idf, self.mean_length, self.folder = (
-            words,
-            bag,
-            idf,
-            mean_length,
-            folder,
-        )
-        name = bag.weighting if folder is None else folder.name
-        dim, unit = max(1, len(idf)), bag.weighting == "tfidf"
+        self.words = words
+        self.bag = bag
+        self.idf = idf
+        self.mean_length = mean_length
+        self.folder = folder
         self.contract = Contract(
-            name, dim, UNLIMITED, pooling="sum", normalise=unit, similarity="dot", kind="sparse"
+            bag.weighting if folder is None else folder.name,
+            max(1, len(idf)),
+            UNLIMITED,
+            pooling="sum",
+            normalise=bag.weighting == "tfidf",
+            similarity="dot",
+            kind=Sparse.kind,
         )
 
     @classmethod
@@ -148,7 +150,7 @@ class Lexical(Encoder[Sparse]):
 
     @cached_property
     def identity(self) -> dict[str, str] | None:
-        """See Encoder.identity: known of what lies in a folder."""
+        """None of a bag that does not lie in a folder."""
         return None if self.folder is None else {"files": model_hash(self.folder)}
 
     @cached_property
@@ -157,30 +159,24 @@ class Lexical(Encoder[Sparse]):
         return self.words.terms
 
     def names(self, terms: Sequence[int]) -> list[str]:
-        """See Encoder.names."""
         return [self.terms[term] for term in terms]
 
     def rarest_first(self, terms: list[int]) -> list[int]:
-        """See Encoder.rarest_first."""
         return sorted(terms, key=lambda term: -float(self.idf[term]))
 
     def unknown(self, text: str) -> list[str]:
-        """See Encoder.unknown."""
         return self.words.unknown(text)
 
     def stopped(self, text: str) -> list[str]:
-        """See Encoder.stopped."""
         return self.words.stopped(text)
 
     @property
     def roles_differ(self) -> bool:
-        """See Encoder.roles_differ: BM25 weighs a query's terms by their number."""
+        """BM25 weighs a query's terms by their number alone."""
         return self.bag.weighting == "bm25"
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Sparse:
-        """See Encoder.encode_as. Words that the documents lacked are left out and counted in
-        `.usage`.
-        """
+        """Words that the documents lacked are left out and counted in `.usage`."""
         if isinstance(items, str):
             raise InputError(
                 f"got one text where a list of texts is wanted; write [{items[:20]!r}]"
@@ -202,10 +198,10 @@ class Lexical(Encoder[Sparse]):
     def _weighted(self, read: Numbered, started: float, *, query: bool) -> Sparse:
         from scipy.sparse import csr_array
 
-        shape = (len(read.unknown), self.contract.dim)
+        ones = np.ones(len(read.terms), np.float32)
         rows = csr_array(
-            (np.ones(len(read.terms), np.float32), read.terms.copy(), read.offsets.copy()),
-            shape=shape,
+            (ones, read.terms.copy(), read.offsets.copy()),
+            shape=(len(read.unknown), self.contract.dim),
         )
         rows.sum_duplicates()
         if self.bag.weighting == "tfidf":
@@ -213,25 +209,19 @@ class Lexical(Encoder[Sparse]):
             lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(1))).ravel()
             rows.data = rows.data / np.repeat(lengths, np.diff(rows.indptr))
         elif not query:
-            bag, long = (
-                self.bag,
-                np.repeat(read.lengths / max(self.mean_length, 1e-12), np.diff(rows.indptr)),
-            )
-            rows.data = (
-                self.idf[rows.indices]
-                * (rows.data / (bag.k1 * (1 - bag.b + bag.b * long) + rows.data))
-            ).astype(np.float32)
-        counts = np.stack([np.diff(read.offsets), np.zeros(shape[0], np.int64)], 1)
-        tokens, nothing = int(counts.sum()), int(((counts[:, 0] == 0) & (read.unknown > 0)).sum())
+            k1, b = self.bag.k1, self.bag.b
+            relative = read.lengths / max(self.mean_length, 1e-12)
+            long = np.repeat(relative, np.diff(rows.indptr))
+            saturated = rows.data / (k1 * (1 - b + b * long) + rows.data)
+            rows.data = (self.idf[rows.indices] * saturated).astype(np.float32)
+        known = np.diff(read.offsets)
+        counts = np.stack([known, np.zeros_like(known)], 1)
         usage = Usage(
-            shape[0],
-            tokens,
-            0,
-            0,
-            0,
-            time.perf_counter() - started,
-            int(read.unknown.sum()),
-            nothing,
+            len(known),
+            int(known.sum()),
+            seconds=time.perf_counter() - started,
+            unknown_tokens=int(read.unknown.sum()),
+            nothing_known=int(((known == 0) & (read.unknown > 0)).sum()),
         )
         return dataclasses.replace(Sparse.of(rows, usage=usage), counts=counts)
 
@@ -257,7 +247,7 @@ class Lexical(Encoder[Sparse]):
         """
         path = Path(path)
         if not is_lexical(path):
-            raise ModelError(f"{path}: is no folder of a bag of words: it has no {FILE}")
+            raise ModelError(f"{path}: is not the folder of a bag of words: it has no {FILE}")
         facts = read_fields(path / FILE)
         _check_rule(path, facts.integer("word_rule", 1))
         terms = read_json(path / "vocabulary.json")
@@ -266,7 +256,7 @@ class Lexical(Encoder[Sparse]):
             or not all(isinstance(term, str) for term in terms)
             or len(set(terms)) != len(terms)
         ):
-            raise ModelError(f"{path / 'vocabulary.json'}: is no list of different terms")
+            raise ModelError(f"{path / 'vocabulary.json'}: is not a list of different terms")
         file = path / "idf.npy"
         content = read_bytes(file)
         with foreign(file, "the weights could not be read"):

@@ -12,7 +12,7 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
 from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.model_folder import read_model_folder
-from nearfield.formats.other_folder import is_lexical, refuse_other_folder
+from nearfield.formats.other_folder import LEXICAL, is_lexical, refuse_other_folder
 from nearfield.formats.reranker_folder import is_reranker
 from nearfield.models.find import model_path
 from nearfield.runtimes.options import AUTO, DEFAULTS, OpenOptions
@@ -56,11 +56,6 @@ def load_text_encoder(name: str | Path, options: OpenOptions = DEFAULTS) -> Text
     which has neither a tokeniser nor weights.
     """
     spec = ModelSpec.parse(name)
-    if is_lexical(spec.name):
-        raise ModelError(
-            f"{spec.name}: is a bag of words, without the tokens and the weights that are "
-            "needed here; name another model"
-        )
     encoder = _opened(spec.name, spec.options(options))
     return encoder if spec.task is None else encoder.instructed(spec.task)
 
@@ -134,10 +129,8 @@ def known_files(name: str | Path) -> str | None:
         if is_adapter(path):  # which is opened only with the very model that it was trained on
             files: str | None = read_fields(path / FILE).text("files", None)
             return files
-        whole = is_lexical(path) or any(
-            (path / file).exists() for file in ("config.json", "modules.json")
-        )
-        return model_hash(path) if whole and adapter_place(path) is None else None
+        stated = any((path / file).exists() for file in ("config.json", "modules.json", LEXICAL))
+        return model_hash(path) if stated and adapter_place(path) is None else None
     from nearfield.catalog.card import card, catalogued
     from nearfield.catalog.fetch import installed
     from nearfield.store.home import models_folder
@@ -148,8 +141,6 @@ def known_files(name: str | Path) -> str | None:
     if installed(card(known), models_folder() / known):
         return model_hash(models_folder() / known)
     published = card(known).files
-    return (
-        files_hash({Path(file): digest for file, digest in published.items()})
-        if published
-        else None
-    )
+    if not published:
+        return None
+    return files_hash({Path(file): digest for file, digest in published.items()})

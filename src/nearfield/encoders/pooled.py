@@ -40,16 +40,14 @@ class PooledTokens(Encoder[MultiVector]):
 
     @property
     def trained_on(self) -> TrainedOn:
-        """See Encoder.trained_on."""
         return self.encoder.trained_on
 
     def encode_as(
         self, role: Role, items: Sequence[str], *, progress: Progress = silent
     ) -> MultiVector:
-        """See Encoder.encode_as."""
         made: MultiVector = self.encoder.encode(items, role, progress=progress)
         return made if role == QUERY else made.pool(self.factor)
 
     def read(self, item: str, role: Role) -> list[str] | None:
-        """See Encoder.read: it cannot tell of a text whose tokens are pooled."""
+        """It cannot tell of a text whose tokens are pooled."""
         return self.encoder.read(item, role) if role == QUERY else None

@@ -63,7 +63,6 @@ class Reranker(PairScorer):
 
     @cached_property
     def identity(self) -> dict[str, str]:
-        """See PairScorer.identity."""
         return {
             "files": model_hash(self.folder.path),
             "runtime": self.runtime.name,
@@ -72,7 +71,6 @@ class Reranker(PairScorer):
 
     @cached_property
     def trained_on(self) -> TrainedOn:
-        """See PairScorer.trained_on."""
         return TrainedOn.read(self.folder.path)
 
     def score(self, query: str, documents: Sequence[str]) -> Scores:
@@ -115,7 +113,7 @@ class Reranker(PairScorer):
         *,
         progress: Progress = silent,
     ) -> Scores:
-        """See PairScorer.score_at: the logits. A sigmoid changes no order, and makes high scores
+        """The logits. A sigmoid changes no order, and makes high scores
         equal that are not.
 
         Warns with TruncationWarning where pairs were longer than the model reads.

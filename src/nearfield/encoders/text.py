@@ -111,7 +111,7 @@ class TextEncoder(Encoder[E]):
 
     @cached_property
     def identity(self) -> dict[str, str] | None:
-        """See Encoder.identity. None where the folder was written to since it was opened: its files
+        """None where the folder was written to since it was opened: its files
         are another model's now.
         """
         own = {
@@ -129,7 +129,7 @@ class TextEncoder(Encoder[E]):
 
     @cached_property
     def trained_on(self) -> TrainedOn:
-        """See Encoder.trained_on: what the model's folder says, and that of its adapter."""
+        """What the model's folder says, and that of its adapter."""
         own = TrainedOn.read(self.folder.path)
         return own if self.adapter is None else own | self.adapter.trained_on
 
@@ -177,11 +177,11 @@ class TextEncoder(Encoder[E]):
         return self.tokeniser.count(items)
 
     def names(self, terms: Sequence[int]) -> list[str]:
-        """See Encoder.names: the vocabulary's tokens."""
+        """The vocabulary's tokens."""
         return [self.tokeniser.token_of(term) for term in terms]
 
     def read(self, item: str, role: Role) -> list[str] | None:
-        """See Encoder.read: the tokens of the item and of the role's prompt that have a vector."""
+        """The tokens of the item and of the role's prompt that have a vector."""
         tokens = self.tokenise([item], role)
         ids = tokens.ids[tokens.filled("counted")]
         first = HEADS[self.folder.head_name].skips
@@ -189,12 +189,11 @@ class TextEncoder(Encoder[E]):
 
     @property
     def roles_differ(self) -> bool:
-        """See Encoder.roles_differ."""
         beside = (self.folder.adapters, self.folder.queries, self.late, self.adapter)
         return super().roles_differ or any(beside)
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> E:
-        """See Encoder.encode_as. Batches are cut by length within chunks of 8,192 items."""
+        """Batches are cut by length within chunks of 8,192 items."""
         parts = chunks(len(items), lambda chunk: self.tokenise(items[chunk], role))
         return self._collected(parts, len(items), {role: np.arange(len(items))}, progress)
 

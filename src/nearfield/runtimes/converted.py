@@ -47,7 +47,7 @@ class ConvertedRuntime(Runtime):
 
     @classmethod
     def why_not(cls, folder: Folder) -> str | None:
-        """See Runtime.why_not: any architecture that converts, runs."""
+        """Any architecture that converts, runs."""
         if folder.static:
             return (
                 "converts transformers, and this model is a table of vectors (--dtype says how "
@@ -60,7 +60,7 @@ class ConvertedRuntime(Runtime):
 
     @classmethod
     def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> Self:
-        """See Runtime.open: converted and checked as the proof says when it is not in the cache.
+        """Converted and checked as the proof says when it is not in the cache.
 
         Raises MissingExtra without the packages, ModelError where the model cannot be converted or
         its vectors are not faithful enough.
@@ -91,7 +91,6 @@ class ConvertedRuntime(Runtime):
         return cls(conversion.path, folder, precision=precision)
 
     def run(self, batch: Packed) -> Dense:
-        """See Runtime.run."""
         states = self._shape.states(batch, self._states)
         return self._head.embeddings(self._head.forward(states, batch), batch)
 

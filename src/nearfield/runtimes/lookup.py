@@ -47,14 +47,13 @@ class LookupRuntime(Runtime):
 
     @classmethod
     def why_not(cls, folder: Folder) -> str | None:
-        """See Runtime.why_not."""
         if isinstance(folder, ModelFolder) and folder.queries is not None:
             return None
         return "this model's queries are not looked up"
 
     @classmethod
     def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> LookupRuntime:
-        """See Runtime.open. Raises ModelError where the table is missing, damaged or not of the
+        """Raises ModelError where the table is missing, damaged or not of the
         documents' vocabulary.
         """
         assert isinstance(folder, ModelFolder)
@@ -68,7 +67,6 @@ class LookupRuntime(Runtime):
         return cls(documents, weights, replace(options, runtime=runtime, device="cpu"))
 
     def run(self, batch: Packed) -> Embeddings:
-        """See Runtime.run."""
         if batch.looked_up or not len(batch):
             return self._looked_up(batch)
         with self._opening:

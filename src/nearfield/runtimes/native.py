@@ -52,7 +52,6 @@ class NativeRuntime(Runtime):
 
     @classmethod
     def why_not(cls, folder: Folder) -> str | None:
-        """See Runtime.why_not."""
         if not runnable():
             return (
                 "is not compiled here, or not from these sources; with a C compiler, python -m "
@@ -71,7 +70,7 @@ class NativeRuntime(Runtime):
     def open(
         cls, folder: Folder, options: OpenOptions = ON_CPU, *, level: str | None = None
     ) -> NativeRuntime:
-        """See Runtime.open, with the kernels of `level` (the best that the processor runs by
+        """With the kernels of `level` (the best that the processor runs by
         default).
 
         Raises ModelError where `why_not` gives a reason, or where weights are missing, misshapen,
@@ -102,7 +101,7 @@ class NativeRuntime(Runtime):
         )
 
     def run(self, batch: Packed) -> Embeddings:
-        """See Runtime.run. Raises InputError for a token that the model does not have or that lies
+        """Raises InputError for a token that the model does not have or that lies
         past its positions.
         """
         return self._head(self._states(batch), batch)

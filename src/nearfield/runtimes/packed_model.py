@@ -40,43 +40,30 @@ class PackedModel:
         precision: str = "float32",
         typed: bool = False,
     ) -> None:
-        self.kernels, self.read = (
-            kernels,
-            PackedWeights(kernels, weights, prefix=architecture.prefix, precision=precision),
-        )
-        self.typed, self._architecture = typed, architecture
-        hidden, heads, inner, count = (
-            int(architecture.fact(config, key))
-            for key in (
-                "hidden_size",
-                "num_attention_heads",
-                "intermediate_size",
-                "num_hidden_layers",
-            )
-        )
+        self.kernels = kernels
+        self.read = PackedWeights(kernels, weights, prefix=architecture.prefix, precision=precision)
+        self.typed = typed
+        self._architecture = architecture
         self.layout = model = ModelLayout()
-        model.hidden, model.heads, model.intermediate, model.layer_count = (
-            hidden,
-            heads,
-            inner,
-            count,
-        )
-        model.activation, model.pooling = (
-            ACTIVATIONS[architecture.fact(config, "hidden_act")],
-            POOLINGS.index(pooling),
-        )
+        model.hidden = architecture.fact(config, "hidden_size")
+        model.heads = architecture.fact(config, "num_attention_heads")
+        model.intermediate = architecture.fact(config, "intermediate_size")
+        model.layer_count = architecture.fact(config, "num_hidden_layers")
+        model.activation = ACTIVATIONS[architecture.fact(config, "hidden_act")]
+        model.pooling = POOLINGS.index(pooling)
         model.epsilon = float(architecture.fact(config, "layer_norm_eps"))
-        model.padding = (
-            int(architecture.fact(config, "pad_token_id")) if architecture.padded_positions else -1
-        )
-        self._embeddings(model, hidden, config)
+        model.padding = -1
+        if architecture.padded_positions:
+            model.padding = architecture.fact(config, "pad_token_id")
+        self._embeddings(model, config)
         if architecture.distances:
-            model.distances = self.read.keep(
-                self._by_distance(self.read.floats(architecture.distances, 32, heads), model.reach)
+            buckets = self.read.floats(architecture.distances, 32, model.heads)
+            model.distances = self.read.keep(self._by_distance(buckets, model.reach))
+        layers = (LayerLayout * model.layer_count)()
+        for at in range(model.layer_count):
+            layers[at] = self._layer(
+                architecture.layer.format(at), model.hidden, model.intermediate
             )
-        layers = (LayerLayout * count)(
-            *[self._layer(architecture.layer.format(at), hidden, inner) for at in range(count)]
-        )
         self.read.kept.append(layers)
         model.layers = ctypes.cast(layers, ctypes.POINTER(LayerLayout))
 
@@ -87,35 +74,31 @@ class PackedModel:
         words = np.int32(self.layout.vocabulary // 2)
         return batch.ids + words * (batch.filled("types") > 0)
 
-    def _embeddings(self, model: ModelLayout, hidden: int, config: Mapping[str, Any]) -> None:
+    def _embeddings(self, model: ModelLayout, config: Mapping[str, Any]) -> None:
+        read, hidden = self.read, model.hidden
+        # an ELECTRA's may have another width than the states
         wide = None if "embedding_size" in config and config["model_type"] == "electra" else hidden
-        words = self.read.floats(
-            "embeddings.word_embeddings.weight", config.get("vocab_size"), wide
-        )
-        if self.typed and self._architecture.types:
-            first, second = self.read.floats(self._architecture.types, 2, words.shape[1])
-            words = np.concatenate([words, words + (second - first)])  # the first's is added to all
-        model.vocabulary, model.embedded = words.shape
-        positions = self.read.floats(
-            "embeddings.position_embeddings.weight",
-            config.get("max_position_embeddings"),
-            model.embedded,
-        )
-        model.reach = len(positions)
-        model.words, model.positions = self.read.keep(words), self.read.keep(positions)
+        words = read.floats("embeddings.word_embeddings.weight", config.get("vocab_size"), wide)
+        embedded = words.shape[1]
         if self._architecture.types:
-            types = self.read.floats(
-                self._architecture.types, config.get("type_vocab_size"), model.embedded
-            )
+            types = read.floats(self._architecture.types, config.get("type_vocab_size"), embedded)
             if not len(types):
                 raise ModelError(
                     "the weights do not fit the architecture: there is no row for "
                     "the type of a token"
                 )
-            model.type = self.read.keep(np.ascontiguousarray(types[0]))
-        model.embedding = self.read.norm("embeddings.LayerNorm", model.embedded)
-        if model.embedded != hidden:
-            model.enlarge = self.read.matrix(["embeddings_project"], hidden, model.embedded)
+            model.type = read.keep(np.ascontiguousarray(types[0]))
+            if self.typed:  # the kernels add the first type to all words
+                words = np.concatenate([words, words + (types[1] - types[0])])
+        places = config.get("max_position_embeddings")
+        positions = read.floats("embeddings.position_embeddings.weight", places, embedded)
+        model.vocabulary, model.embedded = words.shape
+        model.words = read.keep(words)
+        model.reach = len(positions)
+        model.positions = read.keep(positions)
+        model.embedding = read.norm("embeddings.LayerNorm", embedded)
+        if embedded != hidden:
+            model.enlarge = read.matrix(["embeddings_project"], hidden, embedded)
 
     def _layer(self, prefix: str, hidden: int, inner: int) -> LayerLayout:
         layer = LayerLayout()
@@ -126,10 +109,8 @@ class PackedModel:
         layer.out = self.read.matrix([names["out"]], hidden, hidden)
         layer.up = self.read.matrix([names["up"]], inner, hidden)
         layer.down = self.read.matrix([names["down"]], hidden, inner)
-        layer.attended, layer.finished = (
-            self.read.norm(names["attended"], hidden),
-            self.read.norm(names["finished"], hidden),
-        )
+        layer.attended = self.read.norm(names["attended"], hidden)
+        layer.finished = self.read.norm(names["finished"], hidden)
         return layer
 
     def _by_distance(self, buckets: Floats, reach: int) -> Floats:

@@ -24,12 +24,10 @@ class PackedWeights:
 
     def __init__(self, kernels: Kernels, weights: Weights, *, prefix: str, precision: str) -> None:
         self.kept: list[Any] = []
-        self._kernels, self._weights, self._prefix, self._precision = (
-            kernels,
-            weights,
-            prefix,
-            precision,
-        )
+        self._kernels = kernels
+        self._weights = weights
+        self._prefix = prefix
+        self._precision = precision
 
     def __contains__(self, name: str) -> bool:
         return self._known(name) in self._weights
@@ -47,11 +45,9 @@ class PackedWeights:
 
     def norm(self, name: str, width: int) -> NormLayout:
         """The layer norm of `name`, by today's names or by gamma and beta."""
-        weight, bias = (
-            self.floats(f"{name}.{part}", width)
-            for part in (("gamma", "beta") if f"{name}.gamma" in self else ("weight", "bias"))
-        )
-        return NormLayout(weight=self.keep(weight), bias=self.keep(bias))
+        parts = ("gamma", "beta") if f"{name}.gamma" in self else ("weight", "bias")
+        weight, bias = [self.keep(self.floats(f"{name}.{part}", width)) for part in parts]
+        return NormLayout(weight=weight, bias=bias)
 
     def floats(self, name: str, *shape: int | None) -> Floats:
         """The weight of `name`, with or without the prefix, of `shape` (None: any number)."""

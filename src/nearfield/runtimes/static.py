@@ -33,18 +33,17 @@ class StaticRuntime(Runtime):
 
     @classmethod
     def why_not(cls, folder: Folder) -> str | None:
-        """See Runtime.why_not."""
         return None if folder.static else "this model is not static"
 
     @classmethod
     def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> StaticRuntime:
-        """See Runtime.open. Raises ModelError where the table is damaged or does not fit the
+        """Raises ModelError where the table is damaged or does not fit the
         tokeniser's vocabulary.
         """
         return cls(checked_table(folder.transformer), folder.contract)
 
     def run(self, batch: Packed) -> Dense:
-        """See Runtime.run; with a prompt, its tokens are pooled too, as sentence-transformers does
+        """With a prompt, its tokens are pooled too, as sentence-transformers does
         with static models.
         """
         from scipy.sparse import csr_array  # not at the top: other models are not to wait for it

@@ -45,7 +45,7 @@ class TorchRuntime(Runtime):
 
     @classmethod
     def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> TorchRuntime:
-        """See Runtime.open. Raises ModelError as `load_backbone` does, and InputError for a device
+        """Raises ModelError as `load_backbone` does, and InputError for a device
         that this machine lacks.
         """
         how = {"precision": options.precision, "device": options.device}
@@ -55,6 +55,5 @@ class TorchRuntime(Runtime):
             return cls(TextModel(folder, **how))
 
     def run(self, batch: Packed) -> Embeddings:
-        """See Runtime.run."""
         with device_memory():
             return self.model.represent(batch)

@@ -15,7 +15,7 @@ from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.runtimes import RUNTIMES, choose, hardware
 from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.native import NativeRuntime
-from nearfield.runtimes.options import PRECISIONS, OpenOptions
+from nearfield.runtimes.options import ON_CPU, PRECISIONS, OpenOptions
 from nearfield.train.engine.environment import precision_here
 from nearfield.types.contract import KINDS
 from static_models import model2vec_folder
@@ -163,3 +163,12 @@ def test_a_static_model_is_not_converted_and_needs_no_gpu(
         r"table of vectors \(--dtype says",
     ):
         choose.choose(folder, OpenOptions(device="cpu", precision="int8"))
+
+
+def test_a_head_that_the_kernels_do_not_know_goes_to_torch(
+    folder: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelFolder, "head_name", "first-and-mean")
+    choice, why = choose.choose(folder, ON_CPU)
+    assert choice.runtime == "torch"
+    assert "native: does not run the head first-and-mean" in why

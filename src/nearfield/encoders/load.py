@@ -71,7 +71,7 @@ def load_reranker(name: str | Path, options: OpenOptions = DEFAULTS) -> PairScor
 
     spec = ModelSpec.parse(name)
     if is_reranker(Path(spec.name)):
-        return Reranker.open(spec.name, spec.options(options))
+        return Reranker.open(name, options)
     encoder = load_text_encoder(name, options)
     kind = encoder.contract.kind
     if EMBEDDINGS[kind].merges_tokens:

@@ -18,6 +18,7 @@ from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.chat import ChatPairs, has_chat_template
 from nearfield.encoders.collect import chunks, collect
 from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
+from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
 from nearfield.formats.reranker_folder import DECODER, RerankerFolder, read_reranker_folder
 from nearfield.runtimes.choose import open_runtime
@@ -49,16 +50,18 @@ class Reranker(PairScorer):
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        name: str | Path,
         options: OpenOptions = DEFAULTS,
         *,
         batch_tokens: int | None = None,
     ) -> Reranker:
-        """The cross-encoder in a folder. Raises as `read_reranker_folder`, `choose` and the runtime
-        do.
+        """The cross-encoder in a folder, which a spec such as `./judge@torch,bfloat16` may name.
+
+        Raises as `ModelSpec.parse`, `read_reranker_folder`, `choose` and the runtime do.
         """
-        folder = read_reranker_folder(path)
-        runtime, _ = open_runtime(folder, options)
+        spec = ModelSpec.parse(name)
+        folder = read_reranker_folder(spec.name)
+        runtime, _ = open_runtime(folder, spec.options(options))
         return cls(folder, runtime, batch_tokens=batch_tokens)
 
     @cached_property

@@ -15,7 +15,7 @@ from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
 from nearfield.models.backbones.architectures import ARCHITECTURES, why_not_config, why_not_names
 from nearfield.runtimes.hardware import cores
-from nearfield.runtimes.native_heads import Floats, Run, head_of
+from nearfield.runtimes.native_heads import NATIVE_HEADS, Floats, Run
 from nearfield.runtimes.options import ON_CPU, OpenOptions
 from nearfield.runtimes.packed_model import PackedModel
 from nearfield.runtimes.runtime import Folder, Runtime
@@ -59,9 +59,11 @@ class NativeRuntime(Runtime):
             )
         if not any(folder.transformer.glob("model.safetensors*")):
             return "reads model.safetensors only"
+        if folder.head_name not in NATIVE_HEADS:
+            return f"does not run the head {folder.head_name}"
         config = read_fields(folder.transformer / "config.json")
         return (
-            head_of(folder).why_not(folder, config)
+            NATIVE_HEADS[folder.head_name].why_not(folder, config)
             or why_not_config(config)
             or why_not_names(Weights(folder.transformer).names(), config)
         )
@@ -80,7 +82,7 @@ class NativeRuntime(Runtime):
         if hindrance:
             raise ModelError(f"{folder.path}: the native runtime {hindrance}")
         config = read_fields(folder.transformer / "config.json")
-        head = head_of(folder)
+        head = NATIVE_HEADS[folder.head_name]
         pooling = head.pooling(folder)
         model = PackedModel(
             kernels(level),

@@ -16,7 +16,6 @@ from nearfield.models.heads.dense import DenseHead
 from nearfield.models.heads.head import Given
 from nearfield.registry import Registry
 from nearfield.runtimes.packed_model import PackedModel
-from nearfield.runtimes.runtime import Folder
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.fields import Fields
 
@@ -40,11 +39,6 @@ class NativeHead:
     pooling: Callable[[Any], str | None] = lambda folder: None
     why_not: Callable[[Any, Fields], str | None] = lambda folder, config: None
     typed: Callable[[Any, Fields], bool] = lambda folder, config: False
-
-
-def head_of(folder: Folder) -> NativeHead:
-    """The native head of the kind of model in `folder`."""
-    return _HEADS[folder.head_name]
 
 
 def _dense(folder: ModelFolder, model: PackedModel, config: Fields) -> Run:
@@ -75,7 +69,7 @@ DENSE = NativeHead(_dense, pooling=lambda folder: folder.contract.pooling)
 LATE = NativeHead(_of_tokens, why_not=_why_not_late)
 THREE = NativeHead(_of_tokens)
 
-_HEADS: Registry[NativeHead] = Registry(
+NATIVE_HEADS: Registry[NativeHead] = Registry(
     "native head",
     {
         "dense": "nearfield.runtimes.native_heads:DENSE",
@@ -85,4 +79,4 @@ _HEADS: Registry[NativeHead] = Registry(
         "three": "nearfield.runtimes.native_heads:THREE",
     },
 )
-"""By the name that `ModelFolder.head_name` states."""
+"""By the name that a folder's `head_name` states."""

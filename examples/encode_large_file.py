@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nearfield import load_encoder
-from nearfield.data.stream import open_stream
+from nearfield.data.open import open_stream
 from nearfield.index.exact import Exact
 from nearfield.similarity.dense import Dense
 from nearfield.vectors.encode_to import encode_to

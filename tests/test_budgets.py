@@ -52,8 +52,17 @@ def parameters(function: Function) -> list[str]:
 
 def bound(module: str, function: Function) -> int:
     annotations = [item.annotation for item in (*function.args.args, *function.args.kwonlyargs)]
+    # options that several commands share
+    shared = {
+        ast.unparse(node.targets[0])
+        for name, tree in modules().items()
+        for node in tree.body
+        if name.startswith("nearfield.cli.") and isinstance(node, ast.Assign)
+        if ast.unparse(node.value).startswith("Annotated[")
+    }
     options = bool(annotations) and all(
-        note is not None and "Annotated" in ast.unparse(note) for note in annotations
+        note is not None and ("Annotated" in ast.unparse(note) or ast.unparse(note) in shared)
+        for note in annotations
     )
     return COMMAND_OPTIONS if module.startswith("nearfield.cli.") and options else PARAMETERS
 

@@ -21,7 +21,7 @@ MEBIBYTES_10 = 10 << 20
 
 FILES = [
     ("empty.jsonl", b"", r"empty\.jsonl: the file is empty"),
-    ("blank.jsonl", b"\n \n", r"blank\.jsonl: the file has no rows"),
+    ("blank.jsonl", b"\n \n", r"blank\.jsonl: has no rows"),
     (
         "broken.jsonl",
         GOOD.encode() + b'{"query": "q"\n',
@@ -103,10 +103,10 @@ FILES = [
         r"quote\.csv:2: a quote is opened here and "
         r"never closed",
     ),
-    ("inner.csv", b'query,positive\na,"b"c"d"\n', r"inner\.csv:2: is no row of a table"),
-    ("header.csv", b"query,positive\n", r"header\.csv: the file has no rows"),
+    ("inner.csv", b'query,positive\na,"b"c"d"\n', r"inner\.csv:2: is not a row of a table"),
+    ("header.csv", b"query,positive\n", r"header\.csv: has no rows"),
     ("count.tsv", b"query\tpositive\na\n", r"count\.tsv:2: has 1 fields"),
-    ("damaged.parquet", b"PAR1 is not enough", r"damaged\.parquet: is no Parquet file"),
+    ("damaged.parquet", b"PAR1 is not enough", r"damaged\.parquet: is not a Parquet file"),
     ("image.png", b"\x89PNG", r"image\.png: is a file of an unknown kind \(\.png\); wanted"),
     (
         "rows.json",
@@ -315,7 +315,7 @@ BINARY = [
     ("query,positive\na,b\n".encode("utf-16"), "is in UTF-16; save it in UTF-8"),
     (
         "query,positive\na,b\n".encode("utf-16-le"),
-        "is no text in UTF-8: it has a zero byte at its start",
+        "is not text in UTF-8: it has a zero byte at its start",
     ),
     (b"PAR1\x15\x04", "is a Parquet file; give its name the ending .parquet"),
 ]
@@ -334,7 +334,7 @@ def test_a_file_of_another_kind_than_its_name_says(
 def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.jsonl")
     for path in ("/dev/zero", tmp_path / "x.jsonl"):
-        with pytest.raises(InputError, match="is no regular file and no folder"):
+        with pytest.raises(InputError, match="is not a regular file or a folder"):
             open_data(path)
     for name in ("queries.jsonl", "qrels/test.tsv"):
         folder = write_set(tmp_path / name.replace("/", "-"))

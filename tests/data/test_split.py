@@ -10,7 +10,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.examine import load_check
+from nearfield.data.doctor import CHECKS
 from nearfield.data.doctor.subject import Subject
 from nearfield.data.open import open_collection
 from nearfield.data.split import split_by_group, with_dev, with_larger_dev
@@ -265,7 +265,7 @@ def test_what_is_the_same_or_nearly_so_goes_together_and_the_doctor_finds_no_lea
     seed: int,
 ) -> None:
     made = split_by_group(of_rows(faq(seed)), FRACTIONS, seed=seed)
-    found = [load_check(name)(Subject(made), None) for name in LEAKS]
+    found = [CHECKS[name](Subject(made)) for name in LEAKS]
     assert found == [None] * len(LEAKS)
     split_of = dict(
         zip(made.judgements["query"].to_pylist(), made.judgements["split"].to_pylist(), strict=True)

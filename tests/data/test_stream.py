@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nearfield.data.open import open_collection
-from nearfield.data.stream import Row, Stream, open_stream, stream_standard_input
+from nearfield.data.open import open_collection, open_stream
+from nearfield.data.stream import Row, Stream, stream_standard_input
 from nearfield.errors import InputError
 from tiny_data import tiny_collection
 
@@ -151,7 +151,7 @@ def test_pairs_and_sequences(tmp_path: Path) -> None:
 
 MEASURED = """
 import re, sys
-from nearfield.data.stream import open_stream
+from nearfield.data.open import open_stream
 assert sum(len(row.text) > 0 for row in open_stream(sys.argv[1], "document", field="text").rows()) == int(sys.argv[2])
 print(int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) // 1024)  # ru_maxrss would begin with the parent's
 """

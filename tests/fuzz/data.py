@@ -29,7 +29,7 @@ from fuzz.worker import Canary
 
 OUTSIDE = ("../../outside/config.json", "../../../outside/model.safetensors", "/etc/passwd")
 DATA, PAIRS, QUERIES, DOCUMENTS, FIELD = "data", "pairs", "queries", "documents", "field"
-RUN, QRELS, VECTORS, ANALOGIES, WORD_PAIRS = "run", "qrels", "vectors", "analogies", "word pairs"
+QRELS, VECTORS, ANALOGIES, WORD_PAIRS = "qrels", "vectors", "analogies", "word pairs"
 TABLE = (DATA, DATA, PAIRS, QUERIES, DOCUMENTS, FIELD)
 
 
@@ -62,18 +62,12 @@ def _pairs(path: str) -> None:
 
 
 def _stream(path: str, role: str, field: str | None = None) -> None:
-    from nearfield.data.stream import open_stream
+    from nearfield.data.open import open_stream
 
     stream = open_stream(path, role, field=field)
     stream.total()
     for row in stream.rows():
         assert isinstance(row.text, str)
-
-
-def _run(path: str) -> None:
-    from nearfield.data.readers.trec import read_run
-
-    read_run(path)
 
 
 def _qrels(path: str) -> None:
@@ -105,7 +99,6 @@ def _word_pairs(path: str) -> None:
 WAYS: dict[str, Callable[[str], None]] = {
     DATA: _data,
     PAIRS: _pairs,
-    RUN: _run,
     QRELS: _qrels,
     VECTORS: _vectors,
     ANALOGIES: _analogies,
@@ -177,14 +170,10 @@ def whole_data(place: Path) -> dict[str, tuple[str, ...]]:
         "lines.txt": (DOCUMENTS,),
     }
     (place / "lines.txt").write_text("one\ntwo é\n\nthree\n")
-    (place / "a.run").write_text(
-        "".join(f"q{at // 3} Q0 d{at} {at % 3 + 1} {1 / (at + 1)} tag\n" for at in range(9))
-    )
     (place / "qrels.txt").write_text("".join(f"q{at // 3} 0 d{at} {at % 3}\n" for at in range(9)))
     (place / "analogies.txt").write_text(": capitals\na b c d\ne f g h\n: rest\na b c d\n")
     (place / "similar.tsv").write_text("# words\ncat\tdog\t7.5\nking\tqueen\t8\nman\tcat\t1\n")
     ways |= {
-        "a.run": (RUN,),
         "qrels.txt": (QRELS,),
         "analogies.txt": (ANALOGIES,),
         "similar.tsv": (WORD_PAIRS,),
@@ -389,7 +378,7 @@ def _mutated_vectors(data: bytes, random: Random) -> tuple[bytes, str]:
 
 Mutator = Callable[[bytes, Random], tuple[bytes, str]]
 MUTATORS: dict[str, Mutator] = {
-    **dict.fromkeys((".csv", ".tsv", ".jsonl", ".run", ".qrels", ".html", ".md"), _mutated_lines),
+    **dict.fromkeys((".csv", ".tsv", ".jsonl", ".qrels", ".html", ".md"), _mutated_lines),
     **dict.fromkeys((".parquet", ".arrow"), _mutated_footer),
     **dict.fromkeys((".txt", ".vec", ".bin"), _mutated_vectors),
     ".gz": _mutated_gzip,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.sequences import Sequences, laid_out, taken
 from nearfield.batch.tokens import Tokens
+from nearfield.types.arrays import Integers
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Packed(Sequences):
     tokens at the start of each sequence belong to the prompt.
     """
 
-    items: npt.NDArray[np.int64]
+    items: Integers
     prompt_tokens: int = 0
 
     def __len__(self) -> int:
         return len(self.items)
 
     @property
-    def positions(self) -> npt.NDArray[np.int64]:
+    def positions(self) -> Integers:
         """(T,) int64, each token's place in its sequence, from 0."""
         return np.arange(len(self.ids)) - np.repeat(self.offsets[:-1], self.lengths)
 
@@ -65,7 +65,7 @@ class Packed(Sequences):
         ]
 
 
-def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
+def pack(tokens: Tokens, items: Integers) -> Packed:
     """The sequences at `items: (n,)` of `tokens` as one batch, longest first; ties keep their
     order.
     """
@@ -81,14 +81,12 @@ def pack(tokens: Tokens, items: npt.NDArray[np.int64]) -> Packed:
     )
 
 
-def _longest_first(tokens: Tokens, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _longest_first(tokens: Tokens, items: Integers) -> Integers:
     # stable: ties keep their order
     return np.lexsort((tokens.filled("unseen")[items], -tokens.lengths[items]))
 
 
-def packed_batches(
-    tokens: Tokens, budget: int, *, items: npt.NDArray[np.int64] | None = None
-) -> list[Packed]:
+def packed_batches(tokens: Tokens, budget: int, *, items: Integers | None = None) -> list[Packed]:
     """All of `tokens`, or those at `items`, longest first, in batches of at most `budget` tokens
     (one sequence at least).
 

@@ -5,10 +5,9 @@ padding.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
-from nearfield.types.arrays import Integers
+from nearfield.types.arrays import Integers, Mask
 
 PADDED, EQUAL, ALONE = "padded", "equal", "alone"
 """What shares a call of a model: texts of any lengths, of one length, or one text."""
@@ -32,7 +31,7 @@ def token_budget_batches(lengths: Integers, budget: int, together: str = PADDED)
     return batches
 
 
-def pad(batch: Packed, items: Integers, fill: int) -> tuple[Integers, npt.NDArray[np.bool_]]:
+def pad(batch: Packed, items: Integers, fill: int) -> tuple[Integers, Mask]:
     """Token ids (B, T) int64 of the batch's sequences at `items`, with `fill` at the right, and the
     mask (B, T), True at real tokens.
     """

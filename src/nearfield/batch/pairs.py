@@ -12,8 +12,7 @@ import numpy.typing as npt
 from nearfield.batch.sequences import laid_out
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.errors import ModelError
-
-Positions = npt.NDArray[np.int64]
+from nearfield.types.arrays import Positions
 
 
 @dataclass(frozen=True)

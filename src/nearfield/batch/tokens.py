@@ -20,6 +20,7 @@ from nearfield.formats.static_folder import UNLIMITED
 from nearfield.formats.tokenizer_file import tokenizer_of
 from nearfield.store.fields import read_optional
 from nearfield.store.foreign import foreign
+from nearfield.types.arrays import Integers
 
 _FAILED = "the tokeniser failed on a text"
 
@@ -33,7 +34,7 @@ class Tokens(Sequences):
     a prompt). `unknown`: how many tokens were left out because the vocabulary lacks them.
     """
 
-    lost: npt.NDArray[np.int64]
+    lost: Integers
     prompt_tokens: int
     unknown: int = 0
 
@@ -198,7 +199,7 @@ class Tokeniser:
                 "special tokens in tokenizer_config.json"
             )
 
-    def count(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    def count(self, texts: Sequence[str]) -> Integers:
         """(n,) int64, tokens of each text, special ones included, before any truncation."""
         return np.array([len(encoding.ids) for encoding in self._encode(list(texts))], np.int64)
 
@@ -301,7 +302,7 @@ class Tokeniser:
         return len(alone.ids) - _specials_at_end(alone)
 
 
-def _flat(rows: list[list[int]], lost: npt.NDArray[np.int64], prompt_tokens: int) -> Tokens:
+def _flat(rows: list[list[int]], lost: Integers, prompt_tokens: int) -> Tokens:
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
     return Tokens(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import ALLOW
+from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
+from nearfield.cli.opened import Allow
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def adapt(
         int, typer.Option(help="The rank of low-rank, the hidden width of mlp.", min=1)
     ] = 64,
     epochs: Annotated[int, typer.Option(help="Passes over the training pairs.", min=1)] = 30,
-    allow: Annotated[list[str] | None, ALLOW] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    allow: Allow = None,
+    json: Json = False,
 ) -> None:
     """Train a map of query vectors against document vectors that stay as they are, and say what it
     gains on the test split.
@@ -106,7 +106,7 @@ def adapt(
             style="yellow",
             highlight=False,
         )
-    out.print(f"adapter {to}", markup=False, highlight=False, soft_wrap=True)
+    out.say(f"adapter {to}")
 
 
 def _source(model: str | None) -> dict[str, str]:

@@ -237,7 +237,7 @@ def _log_in_one_line() -> Iterator[None]:
 
 
 def _say(line: str, *, style: str) -> None:
-    err.print(line, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    err.say(line, style=style)
 
 
 if __name__ == "__main__":

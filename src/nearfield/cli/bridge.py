@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import ALLOW
+from nearfield.cli.console import Json, emit_json, out, progress_bar
+from nearfield.cli.opened import Allow, On
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
@@ -21,10 +21,10 @@ SHARES = (0.25, 0.5, 0.75)
 def bridge(
     old: Annotated[str, typer.Argument(help="The model whose vectors are stored.")],
     new: Annotated[str, typer.Argument(help="The model that queries are to be asked with.")],
-    on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
+    on: On,
     to: Annotated[Path, typer.Option(help="The folder that the map is written to.")],
     split: Annotated[str, typer.Option(help="The split whose judged queries measure it.")] = "test",
-    allow: Annotated[list[str] | None, ALLOW] = None,
+    allow: Allow = None,
     sample: Annotated[
         int, typer.Option(help="Documents that both models embed to fit the map.", min=32)
     ] = 2000,
@@ -32,7 +32,7 @@ def bridge(
         int,
         typer.Option(help="Hidden units beside the linear map; 0 for the linear map alone.", min=0),
     ] = 1024,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    json: Json = False,
 ) -> None:
     """Fit a map from the old model's vectors to the new one's, so that a corpus is searched with
     the new model before it is embedded again.
@@ -120,4 +120,4 @@ def _show(found: Bridging, to: Path, fitted: int) -> None:
             f"{found.regained:.1%} is regained",
             highlight=False,
         )
-    out.print(f"bridge {to}", markup=False, highlight=False, soft_wrap=True)
+    out.say(f"bridge {to}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import emit_json, out
+from nearfield.cli.console import Json, emit_json, out
 
 if TYPE_CHECKING:
     from nearfield.vectors.cached import Cached
@@ -27,7 +27,6 @@ Kinds = Annotated[
         metavar="KIND...", help="Only: models, conversions, vectors, collections, words."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @cache.command()
@@ -145,4 +144,4 @@ def _total(items: list[Cached], done: str) -> None:
     from nearfield.types.numbers import plural, size
 
     whole = f"{plural(len(items), 'item')}, {size(sum(item.size for item in items))}, {done}"
-    out.print(whole, highlight=False, soft_wrap=True)
+    out.say(whole)

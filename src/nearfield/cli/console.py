@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -45,6 +45,10 @@ class PlainConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print `text` as it is, on one line however long it is."""
+        self.print(text, style=style, highlight=False, soft_wrap=True)
+
 
 out = PlainConsole(markup=False, emoji=False)
 err = PlainConsole(markup=False, emoji=False, stderr=True)
@@ -54,6 +58,7 @@ FORMATS = (
     "a folder of texts"
 )
 N = TypeVar("N", int, float)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text and tables.")]
 LINE_EVERY = 10.0  # seconds between progress lines where stderr is no terminal
 
 
@@ -191,7 +196,7 @@ class ProgressLines:
             f"{self.title}: {done:,}{f'/{total:,}' if total else ''} in "
             f"{clock_time(seconds)}{speed}{left}{'  ' if note else ''}{note}"
         )
-        err.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        err.say(line)
 
 
 def speed_words(rate: float) -> str:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, err, given, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, err, given, out, progress_bar
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
-    from nearfield.data.doctor.examine import ModelFacts
     from nearfield.data.pairs import Pairs
 
 data = typer.Typer(
@@ -21,13 +20,15 @@ data = typer.Typer(
 )
 
 Source = Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")]
+AsPairs = Annotated[
+    bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")
+]
 Target = Annotated[
     Path,
     typer.Argument(
         metavar="FOLDER", help="Where to write; a folder that nearfield wrote is replaced."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @data.command()
@@ -52,9 +53,7 @@ def show(source: Source, json: Json = False) -> None:
 def import_(
     source: Source,
     target: Target,
-    pairs: Annotated[
-        bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")
-    ] = False,
+    pairs: AsPairs = False,
     json: Json = False,
 ) -> None:
     """Convert data into a folder of Arrow files that every command opens at once.
@@ -127,14 +126,8 @@ def split(
         )
     collection.save(target)
     _written(collection, target, json=json)
-    for finding in examine(collection, checks=("small-splits",)):
-        err.print(
-            f"warning: {finding.example}; {finding.fix}",
-            style="yellow",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+    for finding in examine(collection, only=("small-splits",)):
+        err.say(f"warning: {finding.example}; {finding.fix}", style="yellow")
 
 
 @data.command()
@@ -161,12 +154,14 @@ def check(
     """
     from nearfield.data.doctor.examine import examine, refuse
     from nearfield.data.open import open_data
+    from nearfield.encoders.load import load_text_encoder
+    from nearfield.encoders.model_facts import model_facts
     from nearfield.report.table import findings_table
     from nearfield.search.bm25 import first_found
 
     refuse((), allow=allow or ())  # an unknown name is an error before any work
     found = open_data(source)
-    facts = None if model is None else _model_facts(model)
+    facts = None if model is None else model_facts(load_text_encoder(model))
     with progress_bar("checking") as progress:
         findings = examine(found, model=facts, first=first_found, progress=progress)
     if json:
@@ -186,9 +181,7 @@ def export(
             help="A folder for a collection, a .jsonl file for pairs; never replaced.",
         ),
     ],
-    pairs: Annotated[
-        bool, typer.Option("--pairs", help="As pairs, also where the rows have no scores.")
-    ] = False,
+    pairs: AsPairs = False,
     json: Json = False,
 ) -> None:
     """Write a collection as a BEIR folder, or pairs as JSON lines, for other tools.
@@ -207,26 +200,15 @@ def export(
     found = open_pairs(source) if pairs else open_data(source)
     if isinstance(found, Collection):
         write_beir(found, target)
-    else:
-        _check_jsonl(target)
+    elif target.suffix.lower() == ".jsonl":
         write_pairs(found, target)
-    _written(found, target, json=json)
-
-
-def _check_jsonl(target: Path) -> None:
-    if target.suffix.lower() != ".jsonl":
+    else:
         raise InputError(
             "pairs are written as JSON lines; give a name that ends in .jsonl, as "
             f"{target.name}.jsonl",
             path=target,
         )
-
-
-def _model_facts(name: str) -> ModelFacts:
-    from nearfield.encoders.load import load_text_encoder
-    from nearfield.encoders.model_facts import model_facts
-
-    return model_facts(load_text_encoder(name))
+    _written(found, target, json=json)
 
 
 def _facts(found: Collection | Pairs) -> dict[str, Any]:
@@ -244,7 +226,8 @@ def _facts(found: Collection | Pairs) -> dict[str, Any]:
         "query": found.query_texts[0] if counts["queries"] else None,
     }
     about = {"kind": "collection", "name": found.name} | counts | {"groups": groups}
-    about |= {"cut": found.cut} if found.cut else {}
+    if found.cut:
+        about["cut"] = found.cut
     return about | {
         "splits": _split_sizes(found),
         "fingerprint": found.fingerprint,
@@ -255,20 +238,11 @@ def _facts(found: Collection | Pairs) -> dict[str, Any]:
 def _split_sizes(collection: Collection) -> dict[str, dict[str, int]]:
     from collections import Counter
 
+    from nearfield.data.kept_split import query_counts
+
     judgements = Counter(collection.judgements["split"].to_pylist())
-    columns = (collection.judgements[name].to_pylist() for name in ("split", "query", "relevance"))
-    judged = Counter(
-        split
-        for split, _ in {
-            (split, query)
-            for split, query, relevance in zip(*columns, strict=True)
-            if relevance > 0
-        }
-    )
-    return {
-        name: {"queries": judged[name], "judgements": judgements[name]}
-        for name in collection.splits
-    }
+    counts = query_counts(collection)
+    return {name: {"queries": counts[name], "judgements": judgements[name]} for name in counts}
 
 
 def _render(facts: dict[str, Any]) -> None:
@@ -287,14 +261,7 @@ def _render(facts: dict[str, Any]) -> None:
                     f"{sizes['queries']:,} judged queries, {sizes['judgements']:,} judgements",
                 )
         elif name != "example":
-            table.add_row(
-                name,
-                Text(
-                    f"{value:,}"
-                    if isinstance(value, int) and not isinstance(value, bool)
-                    else str(value)
-                ),
-            )
+            table.add_row(name, Text(f"{value:,}" if type(value) is int else str(value)))
     for name, value in example.items():
         if value not in (None, []):
             table.add_row(f"first {name}", Text(_cut(" ".join(str(value).split()), 300)))
@@ -330,7 +297,7 @@ def _written(found: Collection | Pairs, target: Path, *, json: bool) -> None:
         emit_json(facts | {"written": str(target)})
     else:
         _render(facts)
-        out.print(f"written: {target}", markup=False, highlight=False, soft_wrap=True)
+        out.say(f"written: {target}")
 
 
 def _cut(text: str, most: int) -> str:

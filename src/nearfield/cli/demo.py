@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import err, progress_bar
+from nearfield.cli.console import Json, err, progress_bar
 
 
 def demo(
     to: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")
-    ] = False,
+    json: Json = False,
 ) -> None:
     """Tune the default model on the Python standard library's own documentation and code, and prove
     what it gained.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
+from nearfield.cli.opened import To
 
 if TYPE_CHECKING:
     from nearfield.data.texts import Texts
@@ -17,7 +17,7 @@ def distil(
     model: Annotated[
         str, typer.Argument(help="The model to take after: of the catalog, or a model folder.")
     ],
-    to: Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")],
+    to: To,
     dim: Annotated[int, typer.Option(help="Dimensions of the static model.")] = 256,
     on: Annotated[
         str | None,
@@ -35,7 +35,7 @@ def distil(
             "--counted", help="Weight tokens by how often the texts have them, not by their rank."
         ),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    json: Json = False,
 ) -> None:
     """Make a static model: a vector for each token, so that a text's vector is a mean and takes
     microseconds.
@@ -59,20 +59,10 @@ def distil(
         emit_json(made)
         return
     extra = f", {made.words:,} of them whole words of the texts" if made.words else ""
-    out.print(
-        f"{made.folder}: {made.tokens:,} tokens of {made.dim} dimensions{extra}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    out.say(f"{made.folder}: {made.tokens:,} tokens of {made.dim} dimensions{extra}")
     if made.texts:
         gain = f"{made.before:.3f} before the fit and {made.after:.3f} after it"
-        out.print(
-            f"cosine with {model} on held-out texts: {gain} ({made.texts:,} texts)",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        out.say(f"cosine with {model} on held-out texts: {gain} ({made.texts:,} texts)")
 
 
 def _spread(source: str, count: int) -> Texts:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
 from nearfield.cli.opened import (
-    DEVICE,
     FIDELITY,
-    PRECISION,
-    RUNTIME,
+    Device,
+    Model,
+    Precision,
+    RuntimeName,
     open_model,
     ran_by,
     running,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def encode(
-    model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
+    model: Model,
     source: Annotated[
         str,
         typer.Argument(
@@ -48,9 +49,9 @@ def encode(
     dtype: Annotated[
         str, typer.Option(help="How vectors are stored: float32, float16, int8 or binary.")
     ] = "float32",
-    runtime: Annotated[str, RUNTIME] = "auto",
-    precision: Annotated[str, PRECISION] = "float32",
-    device: Annotated[str, DEVICE] = "auto",
+    runtime: RuntimeName = "auto",
+    precision: Precision = "float32",
+    device: Device = "auto",
     fidelity: Annotated[float | None, FIDELITY] = None,
     pool_tokens: Annotated[
         int | None,
@@ -74,7 +75,7 @@ def encode(
             "another model or other texts, is replaced.",
         ),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    json: Json = False,
 ) -> None:
     """Encode texts and write their vectors, of whatever kind, with their ids in the same order, and
     a manifest that accounts for every row.
@@ -95,7 +96,8 @@ def encode(
         cat texts.txt | nearfield encode minilm - --to vectors --dtype int8
         nearfield encode colbert my-data --to vectors --pool-tokens 2 --dtype int8
     """
-    from nearfield.data.stream import open_stream, stream_standard_input
+    from nearfield.data.open import open_stream
+    from nearfield.data.stream import stream_standard_input
     from nearfield.encoders.spec import ModelSpec
     from nearfield.runtimes.proof import Proof
     from nearfield.vectors.encode_to import encode_to, refuse_other_folder
@@ -154,22 +156,14 @@ def _show(to: Path, account: Account, request: Request, encoder: Encoder[Any], j
             if usage.nothing_known
             else ""
         )
-        out.print(
-            f"{usage.unknown_tokens:,} words are unknown to the model and were left out{nothing}",
-            highlight=False,
-            soft_wrap=True,
+        out.say(
+            f"{usage.unknown_tokens:,} words are unknown to the model and were left out{nothing}"
         )
     known = account.cached + account.repeated
     saved = f"; {account.cached:,} from the cache, {account.repeated:,} repeated" if known else ""
     prompts = f" ({usage.prompt_tokens:,} of prompts)" if usage.prompt_tokens else ""
-    out.print(
-        f"{usage.items:,} texts, {usage.tokens:,} tokens{prompts}, {lost}{rate}{saved}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    out.print(
-        f"{to}: {size.described(request.storage)}", highlight=False, markup=False, soft_wrap=True
-    )
+    out.say(f"{usage.items:,} texts, {usage.tokens:,} tokens{prompts}, {lost}{rate}{saved}")
+    out.say(f"{to}: {size.described(request.storage)}")
 
 
 def _refuse_failed(to: Path, account: Account) -> None:

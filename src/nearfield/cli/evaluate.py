@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, err, items, numbers, out, progress_bar
-from nearfield.cli.opened import ALLOW, DEPTH, KEEP_OWN, RERANK
+from nearfield.cli.console import FORMATS, Json, emit_json, err, items, numbers, out, progress_bar
+from nearfield.cli.opened import DEPTH, KEEP_OWN, RERANK, Allow
 from nearfield.cli.trust import TRUST
 
 if TYPE_CHECKING:
@@ -96,12 +96,12 @@ def evaluate(
         ),
     ] = "",
     keep_own: Annotated[bool, KEEP_OWN] = False,
-    allow: Annotated[list[str] | None, ALLOW] = None,
+    allow: Allow = None,
     run_folder: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    json: Json = False,
 ) -> None:
     """Compare models, dimensions and storage types on your data, with intervals and paired tests.
 

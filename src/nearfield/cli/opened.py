@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.console import FORMATS
 from nearfield.cli.trust import TRUST
 
 if TYPE_CHECKING:
@@ -13,12 +15,21 @@ if TYPE_CHECKING:
     from nearfield.encoders.pair_scorer import PairScorer
     from nearfield.runtimes.proof import Proof
 
-RUNTIME = typer.Option(
-    help="What runs the model: native, torch, openvino, onnx, or auto, the first of these that can."
-)
-PRECISION = typer.Option(
-    help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast."
-)
+Model = Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")]
+To = Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")]
+On = Annotated[str, typer.Option("--on", help=f"{FORMATS}.")]
+RuntimeName = Annotated[
+    str,
+    typer.Option(
+        help="What runs the model: native, torch, openvino, onnx, or auto, the first that can."
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="Of the matrix products: float32, bfloat16, int8, or auto, bfloat16 where it is fast."
+    ),
+]
 FIDELITY = typer.Option(
     help="For openvino and onnx: the cosine to float32 torch below which a "
     "converted model is refused."
@@ -32,10 +43,15 @@ KEEP_OWN = typer.Option(
     help="Keep the document of a query's own id in the query's ranking; it is left out otherwise.",
 )
 DEPTH = typer.Option(help="How many results a query --rerank orders anew.", min=1)
-ALLOW = typer.Option(
-    help="trained-on: measure also on queries that a model was trained on, and mark the result."
-)
-DEVICE = typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="trained-on: measure also on queries that a model was trained on, and mark the result."
+    ),
+]
+Device = Annotated[
+    str, typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
+]
 
 
 def open_model(

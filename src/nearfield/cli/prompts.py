@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import ALLOW, DEVICE, PRECISION, RUNTIME, open_model, ran_by
+from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
+from nearfield.cli.opened import Allow, Device, Model, Precision, RuntimeName, open_model, ran_by
 
 
 def prompts(
-    model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
+    model: Model,
     on: Annotated[str, typer.Option(metavar="DATA", help=f"{FORMATS}.")],
     task: Annotated[
         list[str] | None,
@@ -29,11 +29,11 @@ def prompts(
     measure: Annotated[
         str, typer.Option(help="The measure that rows are compared by.")
     ] = "nDCG@10",
-    allow: Annotated[list[str] | None, ALLOW] = None,
-    runtime: Annotated[str, RUNTIME] = "auto",
-    precision: Annotated[str, PRECISION] = "float32",
-    device: Annotated[str, DEVICE] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    allow: Allow = None,
+    runtime: RuntimeName = "auto",
+    precision: Precision = "float32",
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Measure what a model's prompts bring on your data and what they cost: without them, with
     them, and told each task.

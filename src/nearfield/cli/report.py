@@ -36,6 +36,6 @@ def report(
     if as_json:
         emit_json({"report": path, "bytes": path.stat().st_size, "verdict": read_run(run).verdict})
     else:
-        out.print(str(path), highlight=False, soft_wrap=True)
+        out.say(str(path))
     if open_page:
         typer.launch(path.resolve().as_uri())

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
-from nearfield.cli.opened import ALLOW, DEVICE
+from nearfield.cli.console import Json, emit_json, out, progress_bar
+from nearfield.cli.opened import Allow, Device, On
 
 
 def reranker(
@@ -18,7 +18,7 @@ def reranker(
             help="A cross-encoder's folder, or the encoder on whose backbone a new one is trained."
         ),
     ],
-    on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
+    on: On,
     first: Annotated[
         str,
         typer.Option(
@@ -34,11 +34,9 @@ def reranker(
         Path | None,
         typer.Option(help="A TOML file with what should differ from the default recipe."),
     ] = None,
-    allow: Annotated[list[str] | None, ALLOW] = None,
-    device: Annotated[str, DEVICE] = "auto",
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")
-    ] = False,
+    allow: Allow = None,
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Train a cross-encoder on a collection and say whether it orders better what a first model
     finds.
@@ -83,4 +81,4 @@ def reranker(
         return
     out.print(comparison_table(comparison))
     out.print(verdict_panel(verdict, model=f"{Path(model).name} reranking", comparison=comparison))
-    out.print(f"model   {folder / 'model'}", markup=False, highlight=False, soft_wrap=True)
+    out.say(f"model   {folder / 'model'}")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
 from nearfield.cli.opened import (
     DEPTH,
-    DEVICE,
-    PRECISION,
     RERANK,
-    RUNTIME,
+    Device,
+    Precision,
+    RuntimeName,
     open_model,
     open_reranker,
 )
@@ -50,9 +50,9 @@ def search(
             help="The collection's vectors by `nearfield encode`, instead of encoding it now.",
         ),
     ] = None,
-    runtime: Annotated[str, RUNTIME] = "auto",
-    precision: Annotated[str, PRECISION] = "float32",
-    device: Annotated[str, DEVICE] = "auto",
+    runtime: RuntimeName = "auto",
+    precision: Precision = "float32",
+    device: Device = "auto",
     index: Annotated[
         str,
         typer.Option(
@@ -76,7 +76,7 @@ def search(
             "--explain", help="Show the terms, or the tokens, that each score is the sum of."
         ),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Json = False,
 ) -> None:
     """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder
     order what they find.
@@ -156,7 +156,7 @@ def _show(hits: list[Hit], stopped: dict[str, list[str]], *, explain: bool) -> N
 
 
 def _line(text: str) -> None:
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    out.say(text)
 
 
 def _show_results(hits: list[Hit]) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import emit_json, out
-from nearfield.cli.opened import DEVICE, PRECISION, RUNTIME, open_model
+from nearfield.cli.console import Json, emit_json, out
+from nearfield.cli.opened import Device, Precision, RuntimeName, open_model
 
 if TYPE_CHECKING:
     from nearfield.similarity.embeddings import Embeddings
@@ -33,10 +33,10 @@ def similarity(
     metric: Annotated[
         str | None, typer.Option(help="Order by this similarity instead of the model's own.")
     ] = None,
-    runtime: Annotated[str, RUNTIME] = "auto",
-    precision: Annotated[str, PRECISION] = "float32",
-    device: Annotated[str, DEVICE] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    runtime: RuntimeName = "auto",
+    precision: Precision = "float32",
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Show cosine, dot and negative euclidean similarity of texts, best first; higher is closer.
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, err, out, progress_bar
-from nearfield.cli.opened import DEVICE
+from nearfield.cli.console import Json, emit_json, err, out, progress_bar
+from nearfield.cli.opened import Device, Model, On
 
 if TYPE_CHECKING:
     from nearfield.types.verdict import Verdict
 
 
 def tune(
-    model: Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")],
-    on: Annotated[str, typer.Option("--on", help=f"{FORMATS}.")],
+    model: Model,
+    on: On,
     pairs: Annotated[
         str | None,
         typer.Option(
@@ -47,10 +47,8 @@ def tune(
         int,
         typer.Option(help="Processes that share the training, on a GPU each where there are GPUs."),
     ] = 1,
-    device: Annotated[str, DEVICE] = "auto",
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the verdict as JSON instead of in words.")
-    ] = False,
+    device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Tune MODEL on a collection: check the data, freeze the baseline, mine negatives, train,
     merge, and test once.
@@ -136,7 +134,7 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
     out.print(verdict_panel(verdict, model=facts.about.model, comparison=facts.comparison))
     for name, path in (("model", folder / "model"), ("report", report)):
         if path is not None:
-            out.print(f"{name:7} {path}", markup=False, highlight=False, soft_wrap=True)
+            out.say(f"{name:7} {path}")
 
 
 def _report(folder: Path) -> Path | None:
@@ -149,11 +147,5 @@ def _report(folder: Path) -> Path | None:
     try:
         return write_report(folder)
     except MissingExtra as error:
-        err.print(
-            f"warning: no report was written: {error}",
-            style="yellow",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        err.say(f"warning: no report was written: {error}", style="yellow")
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import emit_json, out, progress_bar
+from nearfield.cli.console import Json, emit_json, out, progress_bar
 
 if TYPE_CHECKING:
     from nearfield.evaluate.tasks.word_analogies import SectionAccuracy
@@ -37,7 +37,6 @@ Case = Annotated[
         "--case/--no-case", help="Whether words that differ in case only are different words."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 FIRST = 300_000  # as in evaluate.known_words, which is not imported for a quick start
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from nearfield.data.readers.lines import reading
 from nearfield.errors import InputError, StorageError
 from nearfield.store.atomic import staged_folder
 from nearfield.store.home import home
@@ -22,12 +23,12 @@ def files_key(kind: str, files: Iterable[Path]) -> str:
     """A key that changes with the files' places and contents, and with what is made of them.
 
     Contents and not times of change: a file may be written twice within the clock's grain, or with
-    its old time set again, and hashing costs a tenth of reading a collection out of it.
+    its old time set again, and hashing costs a tenth of reading a collection out of it. Raises
+    InputError for a file that cannot be read.
     """
     parts = [f"{VERSION} {kind}"]
     for file in files:
-        file.stat()  # raises where it is not there
-        with open_regular(file) as opened:
+        with reading(file), open_regular(file) as opened:
             parts.append(f"{file.resolve()} {hashlib.file_digest(opened, 'sha256').hexdigest()}")
     return text_key("\n".join(parts))
 
@@ -38,7 +39,7 @@ def text_key(text: str) -> str:
 
 
 def through_cache(
-    key: Callable[[], str],
+    key: Callable[[], str] | None,
     make: Callable[[Path | None], Data],
     *,
     open_folder: Callable[[Path], Data],
@@ -46,9 +47,11 @@ def through_cache(
     """What `make` writes into a folder, opened from the cache where it is already there, and whole,
     under the `key`.
 
-    Where the cache cannot be written, `make(None)` makes it in memory. Raises InputError where the
-    key is another once it is made.
+    Where there is no key, or the cache cannot be written, `make(None)` makes it in memory. Raises
+    InputError where the key is another once it is made.
     """
+    if key is None:
+        return make(None)
     before = key()
     folder = home() / "collections" / before
     if folder.is_dir():

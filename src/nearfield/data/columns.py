@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from pathlib import PurePath
+from typing import Final
 
+from nearfield.data.record import Place
 from nearfield.errors import InputError
 
 # Meanings and the names that columns have for them, the more telling name first: a table with both
@@ -39,8 +40,6 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 _NUMBERED_NEGATIVE = re.compile(r"(hard_)?negative_?\d+")
 # around a column's name, byte order marks of joined files too
 BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"
-# as missing values are printed, in lower case
-MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"})
 # names of lists: a cell that looks like a printed one is one
 PRINTED = frozenset({"negatives", "hard_negatives", "neg", "pos"})
 _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
@@ -108,12 +107,12 @@ def known(name: str) -> bool:
     return _plain(name) in _MEANING or bool(_NUMBERED_NEGATIVE.fullmatch(_plain(name)))
 
 
-def columns_of(names: Iterable[str], path: Path) -> Columns:
+def columns_of(names: Iterable[str], place: Place) -> Columns:
     """What the columns called `names` mean. Raises InputError that lists what was found and what
     was wanted.
     """
     names = list(names)
-    check_names(names, path)
+    check_names(names, place)
     plain = {_plain(name): name for name in reversed(names)}
     first = {
         meaning: next((plain[word] for word in words if word in plain), None)
@@ -128,42 +127,43 @@ def columns_of(names: Iterable[str], path: Path) -> Columns:
     if query and text and (not positive or positive == plain.get("pos")):
         positive = text
     if not (query and positive) and (query or positive or not text):
-        wanted = (
-            f"a query ({', '.join(NAMES['query'])}) and a positive "
-            f"({', '.join(NAMES['positive'])}), or text alone for documents"
-        )
-        if path.suffix.lower() in _TABLES and not any(map(known, names)):
-            lacks = (
-                f"no known column is in the first line, {shortened(names)!r}, or the header "
-                "is missing"
-            )
-            raise InputError(
-                f"{lacks}. Rename the columns, or add a line with their names; wanted {wanted}",
-                path=path,
-                line=1,
-            )
-        raise InputError(
-            f"has columns {shortened(names) or 'of no name'}; wanted {wanted}. Rename the columns",
-            path=path,
-        )
+        raise _meaningless(names, place)
     score = first["score"] if query else None
     used = {query, positive, score, *negatives} if query else {text}
     used |= {
         first[meaning] for meaning in _counting(paired=query is not None, scored=score is not None)
     }
     other = [plain[word] for meaning in _TELLING for word in NAMES[meaning] if word in plain]
-    unused = tuple(name for name in other if name not in used)
-    printed = frozenset(name for name in (*negatives, positive) if name and _plain(name) in PRINTED)
-    rest = {meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")}
     return Columns(
         query,
         positive,
         text,
+        **{meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")},
         negatives=negatives,
         score=score,
-        unused=unused,
-        printed=printed,
-        **rest,
+        unused=tuple(name for name in other if name not in used),
+        printed=frozenset(
+            name for name in (*negatives, positive) if name and _plain(name) in PRINTED
+        ),
+    )
+
+
+def _meaningless(names: list[str], place: Place) -> InputError:
+    """The error for columns that hold neither pairs nor documents."""
+    wanted = (
+        f"a query ({', '.join(NAMES['query'])}) and a positive "
+        f"({', '.join(NAMES['positive'])}), or text alone for documents"
+    )
+    if PurePath(place).suffix.lower() in _TABLES and not any(map(known, names)):
+        return InputError(
+            f"no known column is in the first line, {shortened(names)!r}, or the header is "
+            f"missing. Rename the columns, or add a line with their names; wanted {wanted}",
+            path=place,
+            line=1,
+        )
+    return InputError(
+        f"has columns {shortened(names) or 'without names'}; wanted {wanted}. Rename the columns",
+        path=place,
     )
 
 
@@ -174,14 +174,15 @@ def _counting(*, paired: bool, scored: bool) -> tuple[str, ...]:
     return () if scored else ("relevance", "group", "split")
 
 
-def check_names(names: Iterable[str], path: Path) -> None:
+def check_names(names: Iterable[str], place: Place) -> None:
     """Raise InputError where two columns have one name, but for case, blanks and hyphens where the
     name has a meaning.
     """
     seen: dict[str, str] = {}
-    for name in filter(
-        None, (name.strip(BLANKS) for name in names)
-    ):  # a nameless column means nothing, and is an index or what a sheet ends with
+    for name in names:
+        name = name.strip(BLANKS)
+        if not name:  # an index, or what a sheet ends with
+            continue
         key = _plain(name) if known(name) else name
         if key in seen:
             got = (
@@ -190,7 +191,7 @@ def check_names(names: Iterable[str], path: Path) -> None:
                 else f"{seen[key]!r} and {name!r} are one name"
             )
             raise InputError(
-                f"two columns have one name: {got}. Rename one, or take it out", path=path
+                f"two columns have one name: {got}. Rename one, or take it out", path=place
             )
         seen[key] = name
 
@@ -201,62 +202,6 @@ def shortened(names: Iterable[str], *, most: int = 80) -> str:
     """
     text = " ".join(", ".join(names).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def text_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:
-    """The text in `column` of the row at `line`; a number is written out. Raises InputError when it
-    is missing or no text.
-    """
-    if column not in row:
-        raise InputError(f"has no field {column!r}; it has {', '.join(row)}", path=path, line=line)
-    return checked(row[column], column, path, line)
-
-
-def id_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> str:
-    """The id in `column`, without blanks around it, which judgements' files do not keep. Raises
-    InputError where it is empty.
-    """
-    key = text_of(row, column, path, line).strip()
-    if not key:
-        raise InputError(
-            f"{column!r} is empty; wanted an id of its own for each", path=path, line=line
-        )
-    return key
-
-
-def texts_of(row: Mapping[str, Any], column: str, path: Path, line: int) -> list[str]:
-    """The texts in `column`, which holds one or a list; none where it is absent, null or an empty
-    string.
-    """
-    value = row.get(column)
-    if value is None or value == "":
-        return []
-    return [
-        checked(item, column, path, line)
-        for item in (value if isinstance(value, list) else [value])
-    ]
-
-
-def checked(value: object, field: str, path: Path, line: int) -> str:
-    """`value` as text. Raises InputError when it is no string or number, or holds half of a
-    surrogate pair.
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        raise InputError(f"{field!r} is {_described(value)}; wanted text", path=path, line=line)
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        message = (
-            f"{field!r} holds half of a surrogate pair (\\ud800-\\udfff), which is no character"
-        )
-        raise InputError(message, path=path, line=line) from error
-    return value
-
-
-def _described(value: object) -> str:
-    return "null" if value is None else f"a {type(value).__name__}"
 
 
 def _plain(name: str) -> str:

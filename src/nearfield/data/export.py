@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from nearfield.data.collection import Collection
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers.beir import CORPUS, QRELS, QUERIES
+from nearfield.data.sources.beir import CORPUS, QRELS, QUERIES
 from nearfield.errors import InputError
 from nearfield.store.atomic import staged_file, staged_folder
 

@@ -225,15 +225,20 @@ def how_cut(given: Collection, cut: Collection) -> str:
     return f"{what} cut by document and wording into {sizes(cut)}"
 
 
+def query_counts(collection: Collection) -> dict[str, int]:
+    """How many queries with a relevant document each split has."""
+    positive = collection.judgements.filter(pc.field("relevance") > 0)
+    groups = positive.group_by("split").aggregate([("query", "count_distinct")]).to_pylist()
+    counts = {group["split"]: group["query_count_distinct"] for group in groups}
+    return {name: counts.get(name, 0) for name in collection.splits}
+
+
 def sizes(collection: Collection) -> str:
     """How many queries with a relevant document each split has, in words."""
-    positive = collection.judgements.filter(pc.greater(collection.judgements["relevance"], 0))
-    parts = []
-    for name in collection.splits:
-        count = pc.count_distinct(
-            positive.filter(pc.equal(positive["split"], name))["query"]
-        ).as_py()
-        parts.append(f"{name} ({count:,} {'query' if count == 1 else 'queries'})")
+    parts = [
+        f"{name} ({count:,} {'query' if count == 1 else 'queries'})"
+        for name, count in query_counts(collection).items()
+    ]
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import coo_matrix
@@ -28,11 +27,12 @@ from nearfield.data.doctor.subject import (
 )
 from nearfield.data.doctor.words import digests, normalised
 from nearfield.errors import CollectionError, InputError
+from nearfield.types.arrays import Integers, Mask
 
 log = logging.getLogger(__name__)
 FRACTIONS = {"train": 0.7, "dev": 0.1, "test": 0.2}
 """What a source is cut into where nothing else is asked for."""
-Edges = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Edges = tuple[Integers, Integers]
 """Nodes that hang together: `left[i]` with `right[i]`."""
 
 
@@ -139,7 +139,7 @@ def _seeded(queries: list[str], seed: int) -> bytes:
 
 def _cut(
     collection: Collection,
-    chosen: npt.NDArray[np.bool_],
+    chosen: Mask,
     fractions: Mapping[str, float],
     *,
     seed: int,
@@ -187,8 +187,8 @@ def _components(
     """
     queries, documents = pc.unique(judgements["query"]), pc.unique(judgements["document"])
     judged = (
-        _index(judgements["query"], queries),
-        _index(judgements["document"], documents) + len(queries),
+        positions(judgements["query"], queries),
+        positions(judgements["document"], documents) + len(queries),
     )
     groups = _by_group(collection, queries, documents)
     alike, nearly = _by_text(collection, queries, documents)
@@ -213,7 +213,7 @@ def _components(
     return list(found.values())
 
 
-def _labels(edges: Sequence[Edges], size: int) -> npt.NDArray[np.int64]:
+def _labels(edges: Sequence[Edges], size: int) -> Integers:
     """(size,) a number for each node, the same for nodes that hang together."""
     left, right = (np.concatenate([edge[side] for edge in edges]) for side in (0, 1))
     graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
@@ -227,7 +227,7 @@ def _by_group(collection: Collection, queries: pa.Array, documents: pa.Array) ->
         [_groups(queries, collection.queries), _groups(documents, collection.documents)]
     )
     grouped = np.flatnonzero(np.asarray(pc.not_equal(own, "")))
-    return grouped, len(own) + _index(own, pc.unique(own))[grouped]
+    return grouped, len(own) + positions(own, pc.unique(own))[grouped]
 
 
 def _by_text(collection: Collection, queries: pa.Array, documents: pa.Array) -> tuple[Edges, Edges]:
@@ -254,14 +254,12 @@ def _by_text(collection: Collection, queries: pa.Array, documents: pa.Array) -> 
     return (left, right), (near_left, near_right)
 
 
-def _near_queries(
-    subject: Subject, asked: npt.NDArray[np.int64], nodes: npt.NDArray[np.int64]
-) -> Edges:
+def _near_queries(subject: Subject, asked: Integers, nodes: Integers) -> Edges:
     """Nodes of queries that are nearly the same, from the doctor's pairs of distinct wordings.
 
     Of each wording one node stands for all: they hang together already.
     """
-    first = first_of_each(subject.query_keys)
+    first = subject.first_queries
     node_of = np.full(len(first), -1, np.int64)
     node_of[first[asked[nodes]]] = nodes
     left, right = node_of[subject.near_queries.first], node_of[subject.near_queries.second]
@@ -273,10 +271,6 @@ def _groups(ids: pa.Array, table: pa.Table) -> pa.Array:
     """The group of each id in `table`, "" where it has none or the table no such id."""
     found = table["group"].take(pc.index_in(ids, value_set=table["id"]))
     return pc.fill_null(found, "").combine_chunks()
-
-
-def _index(values: pa.ChunkedArray | pa.Array, of: pa.Array) -> npt.NDArray[np.int64]:
-    return np.asarray(pc.index_in(values, value_set=of)).astype(np.int64)
 
 
 def _assign(

@@ -38,24 +38,24 @@ class Texts(Sequence[str]):
     @overload
     def __getitem__(self, index: slice | Positions) -> Texts: ...
     def __getitem__(self, index: int | slice | Positions) -> str | Texts:
-        if isinstance(index, (int, np.integer)):
-            row = (
-                range(len(self))[index] if self._positions is None else int(self._positions[index])
-            )
-            return _join([column[row].as_py() for column in self._columns])
+        if isinstance(index, int | np.integer):
+            row = range(len(self))[index]
+            return self._text(row if self._positions is None else int(self._positions[row]))
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             if step == 1 and self._positions is None:
-                return Texts(
-                    *(column.slice(start, max(0, stop - start)) for column in self._columns)
-                )
+                length = max(0, stop - start)
+                return Texts(*(column.slice(start, length) for column in self._columns))
             chosen = np.arange(start, stop, step)
         else:
             asked = np.asarray(index)
             chosen = np.arange(len(self))[asked if asked.size else asked.astype(np.int64)]
-        return Texts(
-            *self._columns, positions=chosen if self._positions is None else self._positions[chosen]
-        )
+        if self._positions is not None:
+            chosen = self._positions[chosen]
+        return Texts(*self._columns, positions=chosen)
+
+    def _text(self, row: int) -> str:
+        return _join([column[row].as_py() for column in self._columns])
 
     def __iter__(self) -> Iterator[str]:
         for start in range(0, len(self), _BLOCK):
@@ -64,7 +64,7 @@ class Texts(Sequence[str]):
                 yield from map(_join, zip(*blocks, strict=True))
             else:
                 for row in self._positions[start : start + _BLOCK].tolist():
-                    yield _join([column[row].as_py() for column in self._columns])
+                    yield self._text(row)
 
     def __repr__(self) -> str:
         return f"Texts({len(self)} texts)"

@@ -20,6 +20,7 @@ from nearfield.data.doctor.minhash import QUERY_RUNS, signatures
 from nearfield.data.doctor.words import Hashes, Shingler, digests, wording
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields
+from nearfield.types.arrays import Floats
 
 FILE = "trained_on.json"
 FORMAT = 1
@@ -172,7 +173,7 @@ def _near(asked: npt.NDArray[np.uint64], trained: npt.NDArray[np.uint64]) -> Fla
     return found
 
 
-def _signs(signed: npt.NDArray[np.uint64]) -> npt.NDArray[np.float32]:
+def _signs(signed: npt.NDArray[np.uint64]) -> Floats:
     """(n, 256) the bits as 1 and -1."""
     bits = np.unpackbits(np.ascontiguousarray(signed).view(np.uint8), axis=1)
     return bits.astype(np.float32) * 2 - 1

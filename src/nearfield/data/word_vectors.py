@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,9 +27,9 @@ from nearfield.store.atomic import write_json
 from nearfield.store.home import home
 from nearfield.store.kept import kept_folder
 from nearfield.store.mapped import map_tensors, write_rows
+from nearfield.types.arrays import Floats, Positions
 from nearfield.types.contract import Contract
 
-Positions = npt.NDArray[np.int64]
 _BLOCK = 8192  # words made into Python strings at a time
 
 
@@ -45,7 +44,7 @@ class WordVectors:
 
     name: str
     words: pa.ChunkedArray
-    vectors: npt.NDArray[np.float32]
+    vectors: Floats
 
     def __len__(self) -> int:
         return len(self.words)
@@ -123,7 +122,7 @@ def word_folder(path: Path) -> Path:
 
 
 def write_word_folder(
-    stage: Path, blocks: Iterable[tuple[list[str], npt.NDArray[np.float32]]], *, name: str
+    stage: Path, blocks: Iterable[tuple[list[str], Floats]], *, name: str
 ) -> None:
     """Write the static model of words and vectors into the staged folder: a mean of word vectors,
     not normalised, under cosine.
@@ -131,7 +130,7 @@ def write_word_folder(
     chunks: list[pa.Array] = []
     file = stage / "model.safetensors"
 
-    def vectors() -> Iterator[npt.NDArray[np.float32]]:
+    def vectors() -> Iterator[Floats]:
         block = np.empty((0, 0), np.float32)
         for texts, block in blocks:
             chunks.append(pa.array(texts, pa.string()))

@@ -10,15 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.store.fields import read_fields
 from nearfield.store.fingerprint import model_hash
+from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
 from nearfield.types.role import QUERY, Role
 
@@ -54,7 +52,7 @@ class Adapter:
                 f"{contract.name} {what}; an adapter wants dense vectors and one dim on both sides"
             )
 
-    def behind_each(self, vectors: Dense, roles: Mapping[Role, npt.NDArray[np.int64]]) -> Dense:
+    def behind_each(self, vectors: Dense, roles: Mapping[Role, Integers]) -> Dense:
         """The vectors, with those mapped that are of the adapter's role; `roles` says which are of
         each.
         """

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed, mixed, packed_batches
 from nearfield.batch.tokens import Tokens
@@ -19,6 +18,7 @@ from nearfield.errors import TruncationWarning
 from nearfield.runtimes.runtime import Runtime
 from nearfield.similarity.dense import checked_finite
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Positions
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
 from nearfield.types.usage import Usage
@@ -28,8 +28,6 @@ CHUNK = 8192  # items tokenised at once: bounds the memory that token ids take
 _LEAST = 64
 _NO_TOKENS = Packed(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.int64))
 
-Positions = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Collected:
@@ -38,7 +36,7 @@ class Collected:
     """
 
     embeddings: Embeddings
-    counts: npt.NDArray[np.int64]
+    counts: Positions
     usage: Usage
 
     def warn_of_truncation(self, contract: Contract, items: str) -> None:

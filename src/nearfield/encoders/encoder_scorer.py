@@ -9,7 +9,8 @@ import numpy as np
 
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.encoder import Encoder
-from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
+from nearfield.encoders.pair_scorer import PairScorer, Scores
+from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.words import Numbered, Words
 from nearfield.encoders.encoder import Encoder
@@ -27,6 +26,7 @@ from nearfield.store.fields import Fields, read_fields, read_json
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.foreign import foreign
 from nearfield.store.regular import read_bytes
+from nearfield.types.arrays import Floats, Integers
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
@@ -34,7 +34,6 @@ from nearfield.types.usage import Usage
 from nearfield.types.word_rule import RULE
 
 WEIGHTINGS = ("bm25", "tfidf")
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class BagOfWords:
                 "and b between 0 and 1"
             )
 
-    def idf(self, found_in: npt.NDArray[np.int64], documents: int) -> Floats:
+    def idf(self, found_in: Integers, documents: int) -> Floats:
         """What each term's weight is multiplied by, from the number of `documents` that it is found
         in.
         """

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.encoders.encoder import Encoder
+from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 
-Positions = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 
 

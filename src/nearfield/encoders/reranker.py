@@ -17,7 +17,7 @@ from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.chat import ChatPairs, has_chat_template
 from nearfield.encoders.collect import chunks, collect
-from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
+from nearfield.encoders.pair_scorer import PairScorer, Scores
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
 from nearfield.formats.reranker_folder import DECODER, RerankerFolder, read_reranker_folder
@@ -25,6 +25,7 @@ from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.options import DEFAULTS, OpenOptions
 from nearfield.runtimes.runtime import Runtime
 from nearfield.store.fingerprint import model_hash
+from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 
 

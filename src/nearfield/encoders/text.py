@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.late_tokens import LateTokens
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
-from nearfield.encoders.collect import Positions, chunks, collect
+from nearfield.encoders.collect import chunks, collect
 from nearfield.encoders.encoder import E, Encoder
 from nearfield.errors import ContractError, InputError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
@@ -27,6 +26,7 @@ from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.options import DEFAULTS, OpenOptions
 from nearfield.runtimes.runtime import Runtime
 from nearfield.store.fingerprint import files_stamp, model_hash
+from nearfield.types.arrays import Integers, Positions
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import QUERY, Role
@@ -172,7 +172,7 @@ class TextEncoder(Encoder[E]):
             return tokens
         return replace(tokens, columns={**tokens.columns, "adapters": np.full(len(items), number)})
 
-    def count_tokens(self, items: Sequence[str]) -> npt.NDArray[np.int64]:
+    def count_tokens(self, items: Sequence[str]) -> Integers:
         """(n,) tokens of each item, without prompt, before any truncation."""
         return self.tokeniser.count(items)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nearfield.data.word_vectors import Positions, WordVectors
+from nearfield.data.word_vectors import WordVectors
+from nearfield.types.arrays import Integers, Positions
 
 FIRST = 300_000  # words that count, of the most frequent: gensim's restrict_vocab
 
@@ -27,8 +27,8 @@ def places(vectors: WordVectors, words: Sequence[str], *, fold_case: bool) -> Po
     return placed
 
 
-def folded_twins(vectors: WordVectors) -> npt.NDArray[np.int64]:
+def folded_twins(vectors: WordVectors) -> Integers:
     """(n,) for each word the place of the first that is alike but for case."""
     folded = vectors.folded()
-    first: npt.NDArray[np.int64] = pc.index_in(folded, value_set=folded).to_numpy().astype(np.int64)
+    first: Integers = pc.index_in(folded, value_set=folded).to_numpy().astype(np.int64)
     return first

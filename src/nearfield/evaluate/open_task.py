@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.data.collection import Collection
-from nearfield.data.doctor import CHEAP
 from nearfield.data.doctor.examine import examine
 from nearfield.data.open import open_data
 from nearfield.data.pairs import Pairs
@@ -59,11 +58,10 @@ def _checked(task: Task, options: Options) -> Task:
 def _warn_of_errors(data: object, source: str) -> None:
     if not isinstance(data, Collection | Pairs):
         return
-    for finding in examine(data, checks=CHEAP):
+    for finding in examine(data, cheap=True):
         if finding.severity == ERROR:
             warnings.warn(
-                f"the data may mislead: {finding.check} ({finding.count:,} of {finding.total:,}): "
-                f"{finding.example}; {finding.fix}. `nearfield data check {shlex.quote(source)}` "
+                f"the data may mislead: {finding}. `nearfield data check {shlex.quote(source)}` "
                 f"refuses such data; with --allow {finding.check} it passes",
                 NearfieldWarning,
                 stacklevel=3,

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import InputError
 from nearfield.store.atomic import write_text
+from nearfield.types.arrays import Floats
 from nearfield.types.ranking import Ranking
 
 
@@ -62,7 +62,7 @@ def check_expressible(
     _checked(document_ids, "document", path)
 
 
-def falling(scores: npt.NDArray[np.float32]) -> list[float]:
+def falling(scores: Floats) -> list[float]:
     """`scores: (k,)` made strictly falling, by as little as float32 allows."""
     fallen: list[float] = []
     below = np.float32(np.inf)

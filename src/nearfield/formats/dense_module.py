@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.errors import ModelError
 from nearfield.formats.torch_file import read_torch_file
 from nearfield.formats.weights import Weights
 from nearfield.store.fields import read_fields
+from nearfield.types.arrays import Floats
 
 IDENTITY = "torch.nn.modules.linear.Identity"
 ACTIVATIONS = {
@@ -52,7 +50,7 @@ class DenseModule:
     """A module's config and its weights by name, float32."""
 
     config: ProjectionConfig
-    weights: Mapping[str, npt.NDArray[np.float32]]
+    weights: Mapping[str, Floats]
 
     @classmethod
     def read(cls, folder: Path, *, inputs: Sequence[str] = ("sentence_embedding",)) -> DenseModule:
@@ -95,7 +93,7 @@ class DenseModule:
         return cls(config, weights)
 
 
-def dense_weights(folder: Path) -> dict[str, npt.NDArray[np.float32]]:
+def dense_weights(folder: Path) -> dict[str, Floats]:
     """The weights in a module's folder, by name. Raises ModelError where there are none or they are
     damaged.
     """

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ContractError, ModelError, nearest
 from nearfield.formats.honoured import POOLING, refuse_unhonoured
@@ -20,6 +19,7 @@ from nearfield.formats.stated import whole_contract
 from nearfield.formats.torch_file import read_torch_file
 from nearfield.formats.transformer_settings import dim_of, max_tokens_of, read_settings
 from nearfield.store.fields import read_fields
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import POOLINGS, Contract
 
 _KINDS = ("Transformer", "Pooling", "Dense", "Normalize")
@@ -172,7 +172,7 @@ def pooling_json(contract: Contract, hidden: int) -> dict[str, Any]:
 
 def read_token_head(
     file: Path, hidden: int, *, outputs: int | None = None
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+) -> tuple[Floats, Floats | None]:
     """Weight (out, hidden) and bias (out,) of the layer in `file`; no bias where it has none.
 
     Raises ModelError where the file is damaged or its layer does not take states of `hidden`

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.modules import Module, read_modules
@@ -22,6 +21,7 @@ from nearfield.formats.weights import Weights
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_fields, read_optional
 from nearfield.store.inside import inside
+from nearfield.types.arrays import Floats
 
 ROUTER, CONFIG = "Router", "router_config.json"
 _TABLE = "SparseStaticEmbedding"
@@ -102,7 +102,7 @@ def routed_folders(path: Path) -> list[Path]:
     return [] if found is None else [module.folder for module in found.modules]
 
 
-def read_term_weights(table: LookedUp, size: int) -> npt.NDArray[np.float32]:
+def read_term_weights(table: LookedUp, size: int) -> Floats:
     """The weight of each of `size` terms: (size,). Raises ModelError where there are not so many or
     some are not finite.
     """
@@ -178,7 +178,7 @@ def _routes(path: Path, modules: list[Module]) -> _Routes | None:
     )
 
 
-def _stated_by_token(folder: Path, file: Path) -> npt.NDArray[np.float32]:
+def _stated_by_token(folder: Path, file: Path) -> Floats:
     """Weights that a JSON file gives by token, as (vocabulary,); tokens that it leaves out weigh
     nothing.
     """

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ContractError, ModelError
 from nearfield.formats.layout import Files, Layout
@@ -23,6 +22,7 @@ from nearfield.formats.stated import whole_contract
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields, read_optional
 from nearfield.store.mapped import Array, map_tensors
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 
 UNLIMITED = 1_000_000  # tokens: a mean has no last position
@@ -142,7 +142,7 @@ def read_table(folder: Path) -> Array:
     return table
 
 
-def checked_table(folder: Path) -> npt.NDArray[np.float32]:
+def checked_table(folder: Path) -> Floats:
     """`read_table` as float32, still memory-mapped where it is stored so. Raises ModelError for a
     value that is not finite.
     """

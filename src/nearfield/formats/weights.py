@@ -11,6 +11,7 @@ from nearfield.errors import ModelError
 from nearfield.store.fields import read_optional
 from nearfield.store.inside import inside
 from nearfield.store.tensor_places import NUMBERS, Place, tensor_places
+from nearfield.types.arrays import Floats
 
 
 class Weights:
@@ -34,7 +35,7 @@ class Weights:
         """The tensors' names."""
         return tuple(self._places)
 
-    def float32(self, name: str) -> npt.NDArray[np.float32]:
+    def float32(self, name: str) -> Floats:
         """The tensor as float32, contiguous: the mapped file itself where it is float32 there, else
         a copy.
 

@@ -6,17 +6,15 @@ import ctypes
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.kernels.layout import MatrixLayout
 from nearfield.kernels.library import Kernels
+from nearfield.types.arrays import Floats
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 """Of the products, as matrix.h numbers them; sums are float32, of 8-bit integers exact."""
 
 SLICE = 384  # inputs, as in matrix.h
-
-Floats = npt.NDArray[np.float32]
 
 
 class Matrix:

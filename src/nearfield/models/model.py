@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +31,7 @@ from nearfield.models.lora.attached import Attached
 from nearfield.models.lora.low_rank import LowRank
 from nearfield.models.trainable import Trainable
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class TextModel(Trainable):
         with torch.inference_mode():
             return self.head.embeddings(self.embed(batch), batch)
 
-    def states(self, batch: Packed, *, picked: npt.NDArray[np.int64] | None = None) -> Tensor:
+    def states(self, batch: Packed, *, picked: Integers | None = None) -> Tensor:
         """The last hidden state of every token, of a static model its vector: (T, hidden) float32.
 
         `picked` (n,): the places of the tokens, one in each sequence, whose states alone are
@@ -156,7 +156,7 @@ class TextModel(Trainable):
             states = self._packed_states(batch, picked) if self.packs else self._row_states(batch)
         return states.float()
 
-    def _packed_states(self, batch: Packed, picked: npt.NDArray[np.int64] | None) -> Tensor:
+    def _packed_states(self, batch: Packed, picked: Integers | None) -> Tensor:
         with self._adapted(batch.column("adapters"), batch.lengths):
             return packed_states(self.backbone, batch, self.device, self.layers, picked)
 
@@ -178,9 +178,7 @@ class TextModel(Trainable):
                 parts.append(rows_through(self.backbone, ids, attended.long())[mask])
         return torch.cat(parts)
 
-    def _adapted(
-        self, numbers: npt.NDArray[np.int64] | None, lengths: npt.NDArray[np.int64]
-    ) -> AbstractContextManager[None]:
+    def _adapted(self, numbers: Integers | None, lengths: Integers) -> AbstractContextManager[None]:
         return nullcontext() if self.adapters is None else self.adapters.acting(numbers, lengths)
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +15,7 @@ from nearfield.errors import InputError, nearest
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import read_fields
 from nearfield.store.tensors import read_tensors, write_tensors
+from nearfield.types.arrays import Floats
 
 KINDS = ("linear", "low-rank", "mlp")
 _ROWS = 65_536
@@ -93,7 +93,7 @@ class VectorMap(nn.Module):
         return nn.functional.normalize(mapped, dim=-1) if self.config.normalise else mapped
 
     @torch.inference_mode()
-    def apply_to(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def apply_to(self, vectors: Floats) -> Floats:
         """(n, from_dim) float32 to (n, to_dim) float32, a block of rows at a time. Raises
         InputError for other dims.
         """

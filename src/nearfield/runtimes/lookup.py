@@ -8,7 +8,6 @@ from dataclasses import replace
 from threading import Lock
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
@@ -22,6 +21,7 @@ from nearfield.runtimes.options import ON_CPU, OpenOptions
 from nearfield.runtimes.runtime import Folder, Runtime
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.sparse import Sparse
+from nearfield.types.arrays import Floats
 
 
 class LookupRuntime(Runtime):
@@ -34,9 +34,7 @@ class LookupRuntime(Runtime):
     kinds = ("sparse",)
     batch_tokens = 2048  # of documents, as for the others
 
-    def __init__(
-        self, folder: ModelFolder, weights: npt.NDArray[np.float32], options: OpenOptions
-    ) -> None:
+    def __init__(self, folder: ModelFolder, weights: Floats, options: OpenOptions) -> None:
         self.precision = options.precision
         self.streams = cores() if options.runtime == NativeRuntime.name else 1
         self._folder = folder

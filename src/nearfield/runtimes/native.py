@@ -15,13 +15,14 @@ from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
 from nearfield.models.backbones.architectures import ARCHITECTURES, why_not_config, why_not_names
 from nearfield.runtimes.hardware import cores
-from nearfield.runtimes.native_heads import NATIVE_HEADS, Floats, Run
+from nearfield.runtimes.native_heads import NATIVE_HEADS, Run
 from nearfield.runtimes.options import ON_CPU, OpenOptions
 from nearfield.runtimes.packed_model import PackedModel
 from nearfield.runtimes.runtime import Folder, Runtime
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.fields import read_fields
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 
 

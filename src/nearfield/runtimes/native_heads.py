@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.batch.packed import Packed
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.models.heads import HEADS
@@ -18,8 +15,8 @@ from nearfield.registry import Registry
 from nearfield.runtimes.packed_model import PackedModel
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.store.fields import Fields
+from nearfield.types.arrays import Floats
 
-Floats = npt.NDArray[np.float32]
 Run = Callable[[Floats, Packed], Embeddings]
 """Takes what the kernels pooled of each sequence, (n, hidden), or else every token's state,
 (T, hidden).

@@ -12,10 +12,11 @@ from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
 from nearfield.formats.weights import Weights
 from nearfield.models.backbones.architectures import ARCHITECTURES
 from nearfield.models.heads.arrays import activated, linear
-from nearfield.runtimes.native_heads import Floats, NativeHead, Run
+from nearfield.runtimes.native_heads import NativeHead, Run
 from nearfield.runtimes.packed_model import PackedModel
 from nearfield.similarity.dense import Dense
 from nearfield.store.fields import Fields
+from nearfield.types.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ from __future__ import annotations
 import ctypes
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.kernels.layout import MatrixLayout
 from nearfield.models.backbones.architectures import ACTIVATIONS, ARCHITECTURES
 from nearfield.models.heads.term_embeddings import term_embeddings
-from nearfield.runtimes.native_heads import Floats, NativeHead
+from nearfield.runtimes.native_heads import NativeHead
 from nearfield.runtimes.packed_model import PackedModel
 from nearfield.similarity.sparse import Sparse
 from nearfield.store.fields import Fields
+from nearfield.types.arrays import Floats, Integers
 
 BLOCK = 256  # terms are taken in multiples of so many
 LOGITS = 1 << 19  # at a time, 2 MB: of 2,048 tokens those of 256 terms; none is kept
@@ -65,7 +65,7 @@ class NativeTerms:
             [self._weighed(hidden, offsets[first : first + step + 1]) for first in starts]
         )
 
-    def _weighed(self, hidden: Floats, offsets: npt.NDArray[np.int64]) -> Sparse:
+    def _weighed(self, hidden: Floats, offsets: Integers) -> Sparse:
         """The weights of the sequences between `offsets`, places of `hidden`."""
         greatest = np.zeros((len(offsets) - 1, self._decoder.rows), np.float32)
         filled = np.flatnonzero(np.diff(offsets))

@@ -14,10 +14,10 @@ from nearfield.errors import ModelError
 from nearfield.formats.weights import Weights
 from nearfield.kernels.layout import LayerLayout, ModelLayout
 from nearfield.kernels.library import Kernels
-from nearfield.kernels.matrix import Floats
 from nearfield.models.backbones.architectures import ACTIVATIONS, Architecture
 from nearfield.models.backbones.relative_bucket import relative_bucket
 from nearfield.runtimes.packed_weights import PackedWeights
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import POOLINGS
 
 

@@ -11,7 +11,8 @@ from nearfield.errors import ModelError
 from nearfield.formats.weights import Weights
 from nearfield.kernels.layout import MatrixLayout, NormLayout
 from nearfield.kernels.library import Kernels
-from nearfield.kernels.matrix import Floats, Matrix
+from nearfield.kernels.matrix import Matrix
+from nearfield.types.arrays import Floats
 
 
 class PackedWeights:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
@@ -12,6 +11,7 @@ from nearfield.runtimes.options import ON_CPU, OpenOptions
 from nearfield.runtimes.runtime import Folder, Runtime
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import unit
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 
 
@@ -27,7 +27,7 @@ class StaticRuntime(Runtime):
     # ids and offsets of 256,000 tokens stay in the processor's cache beside the rows that are read
     batch_tokens = 1 << 18
 
-    def __init__(self, table: npt.NDArray[np.float32], contract: Contract) -> None:
+    def __init__(self, table: Floats, contract: Contract) -> None:
         self.table = table
         self._contract = contract
 
@@ -59,7 +59,7 @@ class StaticRuntime(Runtime):
         offsets = batch.offsets.astype(np.int32)
         which = csr_array((ones, batch.ids, offsets), shape=(len(batch), size))
         counts = np.maximum(batch.lengths, 1).astype(np.float32)
-        vectors: npt.NDArray[np.float32] = (which @ self.table) / counts[:, None]
+        vectors: Floats = (which @ self.table) / counts[:, None]
         if self._contract.normalise:
             vectors = unit(vectors).astype(np.float32, copy=False)
         return Dense.under(self._contract, vectors)

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import InputError
 from nearfield.store.array import Array, checksum, read_array
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields
 from nearfield.store.inside import inside
+from nearfield.types.arrays import Integers
 from nearfield.types.usage import Usage
 
 OFFSETS = "offsets.npy"
@@ -53,7 +53,7 @@ def part_of(folder: Path, name: str) -> Path:
     return inside(folder, f"{name}/{FACTS}", path=folder / FACTS).parent
 
 
-def read_offsets(folder: Path, items: int, values: int) -> npt.NDArray[np.int64]:
+def read_offsets(folder: Path, items: int, values: int) -> Integers:
     """(items + 1,) int64, where the values of each item begin in an array of so many. Raises
     InputError where they cannot.
     """

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nearfield.errors import ModelError
 from nearfield.store.tensor_places import NUMBERS, Place, tensor_places
+from nearfield.types.arrays import Floats
 
 Array = npt.NDArray[Any]
 _HEADER = 256  # bytes kept for the header of a file whose number of rows is known at its end only
@@ -41,7 +42,7 @@ def _mapped(path: Path, name: str, place: Place) -> Array:
     return mapped
 
 
-def write_rows(path: Path, name: str, blocks: Iterable[npt.NDArray[np.float32]]) -> int:
+def write_rows(path: Path, name: str, blocks: Iterable[Floats]) -> int:
     """Write blocks (n, dim) float32 one below the other as the one array `name`, and return how
     many rows there are.
 

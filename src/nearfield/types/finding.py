@@ -21,3 +21,17 @@ class Finding:
     total: int
     example: str
     fix: str
+
+    def __str__(self) -> str:
+        return f"{self.check} ({self.count:,} of {self.total:,}): {self.example}; {self.fix}"
+
+
+class Findings(tuple[Finding, ...]):
+    """Findings in the order of their severity; printed, one on each line."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        if not self:
+            return "The doctor found nothing to fix."
+        return "\n".join(f"{finding.severity}: {finding}" for finding in self)

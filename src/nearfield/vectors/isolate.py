@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ModelError
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Integers
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import Role
 
@@ -30,7 +30,7 @@ class Isolated:
     """
 
     made: Embeddings
-    counts: npt.NDArray[np.int64]
+    counts: Integers
     faults: dict[int, str] = field(default_factory=dict)
     unknown: int = 0
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.similarity.dense import RANGES, Dense
 from nearfield.similarity.embeddings import OFFSETS, VECTORS, Array, Embeddings
 from nearfield.similarity.facts import write_checksums
+from nearfield.types.arrays import Floats
 
 
 def write_joined(
@@ -58,7 +58,7 @@ def _parts(shards: Sequence[Path], name: str) -> Iterator[Array]:
         yield part
 
 
-def _extremes(parts: Iterable[Array], dim: int) -> npt.NDArray[np.float32]:
+def _extremes(parts: Iterable[Array], dim: int) -> Floats:
     """(2, dim) the least and the greatest value of each dimension, (0, dim) of no vectors."""
     found = np.empty((0, dim), np.float32)
     for part in parts:

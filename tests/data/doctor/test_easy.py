@@ -9,6 +9,7 @@ import pytest
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor import easy
+from nearfield.data.doctor.check import Found
 from nearfield.data.doctor.subject import Subject
 from nearfield.data.doctor.words import Rows
 from nearfield.data.open import open_collection
@@ -45,8 +46,8 @@ def asked(make_collection) -> Callable[..., Collection]:  # type: ignore[no-unty
 
 def look(
     data: Collection, first: Callable[[Sequence[str], Sequence[str]], Rows] | None = first_found
-) -> Finding | None:
-    return easy.easy_queries(Subject(data, first), None)
+) -> Found | None:
+    return easy.easy_queries(Subject(data, first))
 
 
 def test_nine_in_ten_are_too_many(asked: Callable[..., Collection]) -> None:

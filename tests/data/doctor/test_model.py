@@ -16,8 +16,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from nearfield.batch.tokens import Tokeniser
 from nearfield.batch.unread import unread_letters
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.examine import ModelFacts, examine
+from nearfield.data.doctor.examine import examine
 from nearfield.data.doctor.prompts import families
+from nearfield.data.doctor.subject import ModelFacts
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.load import load_text_encoder
 from nearfield.encoders.model_facts import model_facts

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.examine import load_check
+from nearfield.data.doctor import CHECKS
 from nearfield.data.doctor.subject import Subject
 from nearfield.data.open import open_collection, open_pairs
 from nearfield.data.pairs import Pairs
@@ -73,7 +73,7 @@ def pairs(shared_data: Path) -> Callable[[str], Pairs]:
 
 def severity(check: str, data: Collection | Pairs) -> str | None:
     """What this one check says."""
-    found = load_check(check)(Subject(data), None)
+    found = CHECKS[check](Subject(data))
     return found and found.severity
 
 
@@ -186,8 +186,8 @@ def with_copies(whole: Collection, change: Callable[[str], str]) -> Collection:
 
 @pytest.mark.parametrize("name", [*EMBEDDED, "scifact", *BEIR])
 def test_a_corpus_with_copies_is_found(name: str, collection: Callable[[str], Collection]) -> None:
-    found = load_check("duplicate-documents")(
-        Subject(with_copies(collection(name), lambda text: text.upper() + " \n")), None
+    found = CHECKS["duplicate-documents"](
+        Subject(with_copies(collection(name), lambda text: text.upper() + " \n"))
     )
     assert found is not None
     assert found.severity == ERROR
@@ -256,7 +256,7 @@ def test_one_leaked_query_is_found(
         pa.concat_tables([whole.judgements, pa.table(judged, schema=whole.judgements.schema)]),
     )
     near = change not in ("exact", "case", "punctuation")
-    found = load_check(leaks[near])(Subject(planted), None)
+    found = CHECKS[leaks[near]](Subject(planted))
     assert found is not None
     assert (found.severity, found.count >= 1) == (WARNING if near else ERROR, True)
     assert "'planted'" in found.example

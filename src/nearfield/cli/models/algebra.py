@@ -5,19 +5,17 @@ weights, and what that loses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, numbers, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, numbers, out, progress_bar
+from nearfield.cli.opened import Model, To
 
 if TYPE_CHECKING:
     from nearfield.models.saving.written import Made
     from nearfield.types.comparison import PairTest
 
-Model = Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")]
-To = Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")]
 On = Annotated[
     str | None,
     typer.Option(
@@ -27,7 +25,6 @@ On = Annotated[
 OfSplit = Annotated[
     str | None, typer.Option(help="The split whose judged queries are asked.", show_default="test")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 def merge(
@@ -252,7 +249,7 @@ def _show(
         f"weights and tokeniser: {size(made.before)} before, {size(made.after)} after ({share})",
         highlight=False,
     )
-    out.print(f"model {made.folder}", highlight=False, soft_wrap=True)
+    out.say(f"model {made.folder}")
 
 
 def _in_words(pair: PairTest, *, turned: bool) -> str:

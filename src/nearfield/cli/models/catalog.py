@@ -187,7 +187,7 @@ def get(
     if json:
         emit_json({"name": name, "folder": folder})
     else:
-        out.print(f"{name} is in {folder}", highlight=False, soft_wrap=True)
+        out.say(f"{name} is in {folder}")
 
 
 def _facts(card: Card) -> dict[str, object]:

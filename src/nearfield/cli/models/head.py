@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
+from nearfield.cli.opened import To
 from nearfield.errors import InputError
 
 
@@ -26,7 +26,7 @@ def head(
             "token, beside its own head."
         ),
     ],
-    to: Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")],
+    to: To,
     dim: Annotated[
         int | None, typer.Option(min=1, help="Dimensions of a token's vector; 128 by default.")
     ] = None,
@@ -48,7 +48,7 @@ def head(
     max_terms: Annotated[
         int | None, typer.Option(min=1, help="splade: how many terms a vector keeps at most.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    json: Json = False,
 ) -> None:
     """Put a new head on a dense model's backbone. `nearfield tune` then trains the result like any
     other model.
@@ -76,8 +76,4 @@ def head(
     if json:
         emit_json({"folder": to, "name": contract.name, "kind": contract.kind, "dim": contract.dim})
         return
-    out.print(
-        f"{to}: {contract.name}, {contract.kind}, {contract.dim:,} dimensions",
-        highlight=False,
-        soft_wrap=True,
-    )
+    out.say(f"{to}: {contract.name}, {contract.kind}, {contract.dim:,} dimensions")

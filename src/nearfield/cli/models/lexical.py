@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, emit_json, out
+from nearfield.cli.console import FORMATS, Json, emit_json, out
 
 
 def lexical(
@@ -29,7 +29,7 @@ def lexical(
     b: Annotated[
         float, typer.Option(help="BM25's, 0 to 1: how much long texts are held back.")
     ] = 0.75,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    json: Json = False,
 ) -> None:
     """Fit a bag of words on a collection's documents, for encode, search and evaluate to use as any
     other model.
@@ -64,4 +64,4 @@ def lexical(
         f"{len(fitted.terms):,} terms of {len(data.document_ids):,} documents, "
         f"{fitted.mean_length:,.1f} words each on average"
     )
-    out.print(f"{to}: {weighting}, {size}", highlight=False, soft_wrap=True)
+    out.say(f"{to}: {weighting}, {size}")

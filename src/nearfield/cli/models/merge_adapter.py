@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import emit_json, out
+from nearfield.cli.console import Json, emit_json, out
 
 
 def merge_adapter(
@@ -31,7 +31,7 @@ def merge_adapter(
             "a folder, or a catalogued model's name."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    json: Json = False,
 ) -> None:
     """Merge a LoRA adapter into its base: a model folder that every runtime and
     sentence-transformers open, with the same vectors.
@@ -54,8 +54,4 @@ def merge_adapter(
     if json:
         emit_json({"folder": to, "adapter": folder, "role": role})
     else:
-        out.print(
-            f"{folder} and its base are one model in {to}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        out.say(f"{folder} and its base are one model in {to}")

@@ -1,57 +1,54 @@
-"""The data doctor's checks by the name that `--allow` takes: where each lives, and what it
-examines.
-"""
+"""The data doctor: its checks by the name that `--allow` takes."""
 
 from __future__ import annotations
 
-COLLECTION, PAIRS = "collection", "pairs"
-BOTH = (COLLECTION, PAIRS)
+from typing import TYPE_CHECKING, Final
 
-CHECKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "swapped-columns": ("swapped:swapped_columns", BOTH),
-    "unused-columns": ("unused:unused_columns", BOTH),
-    "unknown-ids": ("judgements:unknown_ids", (COLLECTION,)),
-    "leaked-queries": ("leaks:leaked_queries", (COLLECTION,)),
-    "near-leaked-queries": ("leaks:near_leaked_queries", (COLLECTION,)),
-    "similar-queries-across-splits": ("leaks:similar_queries_across_splits", (COLLECTION,)),
-    "shared-documents": ("leaks:shared_documents", (COLLECTION,)),
-    "small-splits": ("sizes:small_splits", (COLLECTION,)),
-    "empty-documents": ("empty:empty_documents", BOTH),
-    "empty-queries": ("empty:empty_queries", BOTH),
-    "one-character-texts": ("empty:one_character_texts", BOTH),
-    "missing-value-texts": ("placeholders:missing_value_texts", BOTH),
-    "printed-lists": ("placeholders:printed_lists", BOTH),
-    "duplicate-documents": ("duplicates:duplicate_documents", (COLLECTION,)),
-    "near-duplicate-documents": ("duplicates:near_duplicate_documents", (COLLECTION,)),
-    "duplicate-queries": ("duplicates:duplicate_queries", (COLLECTION,)),
-    "near-duplicate-queries": ("duplicates:near_duplicate_queries", (COLLECTION,)),
-    "duplicate-pairs": ("pairs:duplicate_pairs", (PAIRS,)),
-    "near-duplicate-pairs": ("pairs:near_duplicate_pairs", (PAIRS,)),
-    "repeated-positives": ("pairs:repeated_positives", (PAIRS,)),
-    "positive-among-negatives": ("pairs:positive_among_negatives", (PAIRS,)),
-    "no-negatives": ("pairs:no_negatives", (PAIRS,)),
-    "contradictory-scores": ("pairs:contradictory_scores", (PAIRS,)),
-    "contradictory-judgements": ("judgements:contradictory_judgements", (COLLECTION,)),
-    "queries-without-positive": ("judgements:queries_without_positive", (COLLECTION,)),
-    "one-positive": ("judgements:one_positive", BOTH),
-    "false-negatives": ("negatives:false_negatives", (COLLECTION,)),
-    "query-is-document": ("negatives:query_is_document", BOTH),
-    "own-documents": ("own_documents:own_documents", (COLLECTION,)),
-    "queries-among-documents": ("own_documents:queries_among_documents", (COLLECTION,)),
-    "query-in-document": ("negatives:query_in_document", BOTH),
-    "easy-queries": ("easy:easy_queries", (COLLECTION,)),
-    "truncated-texts": ("tokens:truncated_texts", BOTH),
-    "unread-language": ("language:unread_language", BOTH),
-    "missing-prompt": ("prompts:missing_prompt", BOTH),
-    "carried-prompt": ("prompts:carried_prompt", BOTH),
-}
+from nearfield.registry import Registry
 
-CHEAP = tuple(
-    name
-    for name in CHECKS
-    if "near-" not in name
-    and name not in ("similar-queries-across-splits", "false-negatives", "easy-queries")
+if TYPE_CHECKING:
+    from nearfield.data.doctor.check import Check
+
+CHECKS: Final[Registry[Check]] = Registry(
+    "check of the doctor",
+    {
+        "swapped-columns": "nearfield.data.doctor.swapped:swapped_columns",
+        "unused-columns": "nearfield.data.doctor.unused:unused_columns",
+        "unknown-ids": "nearfield.data.doctor.judgements:unknown_ids",
+        "leaked-queries": "nearfield.data.doctor.leaks:leaked_queries",
+        "near-leaked-queries": "nearfield.data.doctor.leaks:near_leaked_queries",
+        "similar-queries-across-splits": (
+            "nearfield.data.doctor.leaks:similar_queries_across_splits"
+        ),
+        "shared-documents": "nearfield.data.doctor.leaks:shared_documents",
+        "small-splits": "nearfield.data.doctor.sizes:small_splits",
+        "empty-documents": "nearfield.data.doctor.empty:empty_documents",
+        "empty-queries": "nearfield.data.doctor.empty:empty_queries",
+        "one-character-texts": "nearfield.data.doctor.empty:one_character_texts",
+        "missing-value-texts": "nearfield.data.doctor.placeholders:missing_value_texts",
+        "printed-lists": "nearfield.data.doctor.placeholders:printed_lists",
+        "duplicate-documents": "nearfield.data.doctor.duplicates:duplicate_documents",
+        "near-duplicate-documents": "nearfield.data.doctor.duplicates:near_duplicate_documents",
+        "duplicate-queries": "nearfield.data.doctor.duplicates:duplicate_queries",
+        "near-duplicate-queries": "nearfield.data.doctor.duplicates:near_duplicate_queries",
+        "duplicate-pairs": "nearfield.data.doctor.pairs:duplicate_pairs",
+        "near-duplicate-pairs": "nearfield.data.doctor.pairs:near_duplicate_pairs",
+        "repeated-positives": "nearfield.data.doctor.pairs:repeated_positives",
+        "positive-among-negatives": "nearfield.data.doctor.pairs:positive_among_negatives",
+        "no-negatives": "nearfield.data.doctor.pairs:no_negatives",
+        "contradictory-scores": "nearfield.data.doctor.pairs:contradictory_scores",
+        "contradictory-judgements": "nearfield.data.doctor.judgements:contradictory_judgements",
+        "queries-without-positive": "nearfield.data.doctor.judgements:queries_without_positive",
+        "one-positive": "nearfield.data.doctor.judgements:one_positive",
+        "false-negatives": "nearfield.data.doctor.negatives:false_negatives",
+        "query-is-document": "nearfield.data.doctor.negatives:query_is_document",
+        "own-documents": "nearfield.data.doctor.own_documents:own_documents",
+        "queries-among-documents": "nearfield.data.doctor.own_documents:queries_among_documents",
+        "query-in-document": "nearfield.data.doctor.negatives:query_in_document",
+        "easy-queries": "nearfield.data.doctor.easy:easy_queries",
+        "truncated-texts": "nearfield.data.doctor.tokens:truncated_texts",
+        "unread-language": "nearfield.data.doctor.language:unread_language",
+        "missing-prompt": "nearfield.data.doctor.prompts:missing_prompt",
+        "carried-prompt": "nearfield.data.doctor.prompts:carried_prompt",
+    },
 )
-"""The checks that compare no texts with all others: what a measurement can afford to ask
-before it.
-"""

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from nearfield.data.doctor.check import ALL, COLLECTION, COPIES, Found, check
 from nearfield.data.doctor.minhash import NearPairs
-from nearfield.data.doctor.subject import ModelFacts, Subject, first_of_each
+from nearfield.data.doctor.subject import Subject
 from nearfield.data.doctor.words import Rows
-from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
+from nearfield.types.finding import ERROR, NOTE, WARNING
 
 # from this share of copies on, rankings are filled with them and unjudged copies of positives count
 # as wrong
 LARGE = 0.1
 
 
-def duplicate_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION, COPIES, fix="remove the copies, or judge each copy of a positive as a positive too"
+)
+def duplicate_documents(subject: Subject) -> Found | None:
     """Documents equal to an earlier one but for case and blanks; an error from 10 % of the corpus
     on.
     """
-    first = first_of_each(subject.document_keys)
+    first = subject.first_documents
     copies = np.flatnonzero(first != np.arange(len(first)))
     if not len(copies):
         return None
@@ -26,18 +30,23 @@ def duplicate_documents(subject: Subject, model: ModelFacts | None) -> Finding |
         f"{subject.show_document(int(copies[0]))} equals "
         f"{subject.name_document(int(first[copies[0]]))}"
     )
-    fix = "remove the copies, or judge each copy of a positive as a positive too"
-    return Finding(
-        "duplicate-documents",
+    return Found(
         severity_of(copies, len(first)),
         len(copies),
         len(first),
         example,
-        fix,
     )
 
 
-def near_duplicate_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    ALL,
+    fix=(
+        "keep one of each, or judge them alike; split with `nearfield data split` so that "
+        "they fall into one split"
+    ),
+)
+def near_duplicate_documents(subject: Subject) -> Found | None:
     """Documents that share four fifths of their word triples with an earlier one; an error from 10
     % of the corpus on.
     """
@@ -50,29 +59,33 @@ def near_duplicate_documents(subject: Subject, model: ModelFacts | None) -> Find
         f"{subject.show_document(second)} is {near.similarity.max():.0%} "
         f"{subject.show_document(first)}"
     )
-    fix = (
-        "keep one of each, or judge them alike; split with `nearfield data split` so that they "
-        "fall into one split"
-    )
-    return Finding(
-        "near-duplicate-documents", severity_of(copies, total), len(copies), total, example, fix
-    )
+    return Found(severity_of(copies, total), len(copies), total, example)
 
 
-def duplicate_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION, COPIES, fix="merge each with its copies into one query that has all their positives"
+)
+def duplicate_queries(subject: Subject) -> Found | None:
     """Queries equal to an earlier one but for case, blanks and punctuation."""
-    first = first_of_each(subject.query_keys)
+    first = subject.first_queries
     copies = np.flatnonzero(first != np.arange(len(first)))
     if not len(copies):
         return None
     example = (
         f"{subject.show_query(int(copies[0]))} equals {subject.name_query(int(first[copies[0]]))}"
     )
-    fix = "merge each with its copies into one query that has all their positives"
-    return Finding("duplicate-queries", WARNING, len(copies), len(first), example, fix)
+    return Found(WARNING, len(copies), len(first), example)
 
 
-def near_duplicate_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    ALL,
+    fix=(
+        "merge those that ask the same; the others hold fewer independent questions than "
+        "their number says"
+    ),
+)
+def near_duplicate_queries(subject: Subject) -> Found | None:
     """Queries that share four fifths of their words and word pairs with an earlier one: a note, as
     many are one template filled twice.
     """
@@ -81,17 +94,11 @@ def near_duplicate_queries(subject: Subject, model: ModelFacts | None) -> Findin
         return None
     first, second = closest(near)
     example = f"{subject.show_query(second)} is nearly {subject.show_query(first)}"
-    fix = (
-        "merge those that ask the same; the others hold fewer independent questions than their "
-        "number says"
-    )
-    return Finding(
-        "near-duplicate-queries",
+    return Found(
         NOTE,
         len(np.unique(near.second)),
         len(subject.queries),
         example,
-        fix,
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nearfield.data.doctor.subject import ModelFacts, Subject, sample
+from nearfield.data.doctor.check import ALL, COLLECTION, Found, check
+from nearfield.data.doctor.subject import Subject, sample
 from nearfield.data.doctor.words import Rows
-from nearfield.types.finding import WARNING, Finding
+from nearfield.types.finding import WARNING
 
 _QUERIES = 300  # that are asked: a share of nine in ten is known to 3.4 points
 _FEWEST = 20  # queries: fewer say nothing about a share
@@ -15,7 +16,15 @@ _EASY = 0.9
 _POOLS = (2_000, 20_000, 200_000)
 
 
-def easy_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    ALL,
+    fix=(
+        "measure on queries in other words than their documents': on these, models that "
+        "find the meaning hardly differ from words"
+    ),
+)
+def easy_queries(subject: Subject) -> Found | None:
     """Held-out queries for which BM25 already ranks a relevant document first, where they are nine
     in ten or more; on a sample of 300.
 
@@ -55,11 +64,7 @@ def easy_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
         f"BM25 ranks a relevant document first for {len(answered) / len(asked):.0%}{among}; "
         f"{subject.show_query(int(answered[0]))}"
     )
-    fix = (
-        "measure on queries in other words than their documents': on these, models that find "
-        "the meaning hardly differ from words"
-    )
-    return Finding("easy-queries", WARNING, len(answered), len(asked), example, fix)
+    return Found(WARNING, len(answered), len(asked), example)
 
 
 def _answered(asked: Rows, found: Rows, queries: Rows, documents: Rows) -> Rows:

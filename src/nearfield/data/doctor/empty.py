@@ -6,41 +6,36 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nearfield.data.doctor.subject import ModelFacts, Subject
+from nearfield.data.doctor.check import BOTH, Found, check
+from nearfield.data.doctor.subject import Subject
 from nearfield.data.doctor.words import Rows, visible
-from nearfield.types.finding import ERROR, WARNING, Finding
+from nearfield.types.finding import ERROR, WARNING
 
 # characters besides blanks, invisible ones counted; longer texts are not looked at closely
 _SHORT = 32
 
 
-def empty_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
+_FIX = "remove the empty texts and their judgements, or restore what was lost"
+
+
+@check(BOTH, fix=_FIX)
+def empty_documents(subject: Subject) -> Found | None:
     """Documents without any text; an error where one is judged a positive, as no model can find it
     by what it says.
     """
-    empty = _of_length(subject.documents, 0)
-    return _empty(
-        "empty-documents",
-        empty,
-        subject.judged.document[subject.judged.positive],
-        subject.name_document,
-        len(subject.documents),
-    )
+    judged = subject.judged.document[subject.judged.positive]
+    return _empty(subject.documents, judged, subject.name_document)
 
 
-def empty_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(BOTH, fix=_FIX)
+def empty_queries(subject: Subject) -> Found | None:
     """Queries without any text; an error where one has a positive."""
-    empty = _of_length(subject.queries, 0)
-    return _empty(
-        "empty-queries",
-        empty,
-        subject.judged.query[subject.judged.positive],
-        subject.name_query,
-        len(subject.queries),
-    )
+    judged = subject.judged.query[subject.judged.positive]
+    return _empty(subject.queries, judged, subject.name_query)
 
 
-def one_character_texts(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(BOTH, fix="remove them, or restore the text that was lost")
+def one_character_texts(subject: Subject) -> Found | None:
     """Queries and documents of one character: often a placeholder or what is left of a broken
     export.
     """
@@ -54,36 +49,18 @@ def one_character_texts(subject: Subject, model: ModelFacts | None) -> Finding |
         else subject.show_document(int(documents[0]))
     )
     total = len(subject.queries) + len(subject.documents)
-    return Finding(
-        "one-character-texts",
-        WARNING,
-        count,
-        total,
-        example,
-        "remove them, or restore the text that was lost",
-    )
+    return Found(WARNING, count, total, example)
 
 
-def _empty(
-    check: str, empty: Rows, judged: Rows, name: Callable[[int], str], total: int
-) -> Finding | None:
+def _empty(texts: Sequence[str], judged: Rows, name: Callable[[int], str]) -> Found | None:
+    empty = _of_length(texts, 0)
     if not len(empty):
         return None
     harmful = np.intersect1d(empty, judged)
-    example = (
-        f"{name(int(harmful[0]))} is judged and empty"
-        if len(harmful)
-        else f"{name(int(empty[0]))} is empty"
-    )
-    severity = ERROR if len(harmful) else WARNING
-    return Finding(
-        check,
-        severity,
-        len(empty),
-        total,
-        example,
-        "remove the empty texts and their judgements, or restore what was lost",
-    )
+    if len(harmful):
+        example = f"{name(int(harmful[0]))} is judged and empty"
+        return Found(ERROR, len(empty), len(texts), example)
+    return Found(WARNING, len(empty), len(texts), f"{name(int(empty[0]))} is empty")
 
 
 def _of_length(texts: Sequence[str], characters: int) -> Rows:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import pyarrow.compute as pc
 
-from nearfield.data.collection import Collection
-from nearfield.data.doctor.subject import ModelFacts, Subject
+from nearfield.data.doctor.check import BOTH, COLLECTION, COPIES, Found, check
+from nearfield.data.doctor.subject import Subject
 from nearfield.data.pairs import Pairs
-from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
+from nearfield.types.finding import ERROR, NOTE, WARNING
 
 _FEW = 0.01  # up to this share of judgements lost moves no mean by more than a hundredth
 
 
-def unknown_ids(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    fix=(
+        "add the missing queries and documents, or remove these judgements; check that "
+        "the ids were not renumbered"
+    ),
+)
+def unknown_ids(subject: Subject) -> Found | None:
     """Judgements whose query or document the collection does not have; an error above 1 %."""
-    assert isinstance(subject.data, Collection)
-    judged, table = subject.judged, subject.data.judgements
+    judged, table = subject.judged, subject.collection.judgements
     wrong = np.flatnonzero((judged.query < 0) | (judged.document < 0))
     if not len(wrong):
         return None
@@ -27,40 +35,38 @@ def unknown_ids(subject: Subject, model: ModelFacts | None) -> Finding | None:
         "which is not there"
     )
     severity = ERROR if len(wrong) > _FEW * len(key) else WARNING
-    fix = (
-        "add the missing queries and documents, or remove these judgements; check that the ids "
-        "were not renumbered"
-    )
-    return Finding("unknown-ids", severity, len(wrong), len(key), example, fix)
+    return Found(severity, len(wrong), len(key), example)
 
 
-def contradictory_judgements(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(COLLECTION, COPIES, fix="keep one judgement for each query and document")
+def contradictory_judgements(subject: Subject) -> Found | None:
     """A query and a document that are judged twice with two relevances."""
     judged = subject.judged
-    known = np.flatnonzero((judged.query >= 0) & (judged.document >= 0))
-    pair = judged.query[known] * len(subject.documents) + judged.document[known]
-    order = known[np.lexsort((judged.relevance[known], pair))]
-    same = (judged.query[order[1:]] == judged.query[order[:-1]]) & (
-        judged.document[order[1:]] == judged.document[order[:-1]]
-    )
-    wrong = np.flatnonzero(same & (judged.relevance[order[1:]] != judged.relevance[order[:-1]]))
-    if not len(wrong):
+    known = (judged.query >= 0) & (judged.document >= 0)
+    grades: dict[tuple[int, int], set[int]] = defaultdict(set)
+    columns = (judged.query[known], judged.document[known], judged.relevance[known])
+    for query, document, relevance in zip(*(column.tolist() for column in columns), strict=True):
+        grades[query, document].add(relevance)
+    wrong = {pair: sorted(found) for pair, found in grades.items() if len(found) > 1}
+    if not wrong:
         return None
-    one, other = int(order[wrong[0]]), int(order[wrong[0] + 1])
-    query, document = int(judged.query[one]), int(judged.document[one])
-    grades = f"relevance {judged.relevance[one]} and {judged.relevance[other]}"
-    example = f"{subject.show_query(query)} and {subject.name_document(document)} have {grades}"
-    return Finding(
-        "contradictory-judgements",
-        WARNING,
-        len(wrong),
-        len(known),
-        example,
-        "keep one judgement for each query and document",
+    (query, document), (one, other, *_) = next(iter(wrong.items()))
+    example = (
+        f"{subject.show_query(query)} and {subject.name_document(document)} have relevance {one} "
+        f"and {other}"
     )
+    count = sum(map(len, wrong.values())) - len(wrong)
+    return Found(WARNING, count, int(known.sum()), example)
 
 
-def queries_without_positive(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    fix=(
+        "judge a relevant document for each, or remove the queries; they are neither "
+        "trained on nor measured"
+    ),
+)
+def queries_without_positive(subject: Subject) -> Found | None:
     """Queries with no relevant document: an error when that is all of them, a warning where they
     were judged, else a note.
     """
@@ -78,16 +84,15 @@ def queries_without_positive(subject: Subject, model: ModelFacts | None) -> Find
         f"{subject.show_query(row)} has "
         f"{'judgements, none above 0' if len(refused) else 'no judgement'}"
     )
-    fix = (
-        "judge a relevant document for each, or remove the queries; they are neither trained "
-        "on nor measured"
-    )
-    return Finding(
-        "queries-without-positive", severity, int((~answered).sum()), count, example, fix
-    )
+    return Found(severity, int((~answered).sum()), count, example)
 
 
-def one_positive(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    BOTH,
+    COPIES,
+    fix=("give the queries positives of their own; whatever is trained on these learns nothing"),
+)
+def one_positive(subject: Subject) -> Found | None:
     """All queries that are trained on have the same document as their positive: there is nothing to
     tell it from.
     """
@@ -102,12 +107,9 @@ def one_positive(subject: Subject, model: ModelFacts | None) -> Finding | None:
     queries, documents = np.unique(judged.query[rows]), np.unique(judged.document[rows])
     if len(queries) < 2 or len(np.unique(subject.document_keys[documents])) > 1:
         return None
-    fix = "give the queries positives of their own; whatever is trained on these learns nothing"
-    return Finding(
-        "one-positive",
+    return Found(
         ERROR,
         len(queries),
         len(queries),
         subject.show_document(int(documents[0])),
-        fix,
     )

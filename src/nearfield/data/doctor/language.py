@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from nearfield.data.doctor.subject import ModelFacts, Subject, sample
-from nearfield.types.finding import WARNING, Finding
+from nearfield.data.doctor.check import BOTH, Found, check
+from nearfield.data.doctor.subject import Subject, sample
+from nearfield.types.finding import WARNING
 
 _SAMPLE = 200  # texts of each column
 # of the letters; English is at .002, German and French at .05 of a vocabulary of English words
@@ -13,13 +14,15 @@ _MUCH = 0.2
 _NAMED = 4  # models and scripts in a message
 
 
-def unread_language(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(BOTH)
+def unread_language(subject: Subject) -> Found | None:
     """Letters that the model's tokeniser has no words of, where they are a fifth or more; on an
     even sample of 200 texts a column.
 
     Languages in the letters that the model knows are not told apart: a model of English reads
     Swahili letter for letter.
     """
+    model = subject.model
     if model is None or model.unread is None:
         return None
     unread, total = Counter[str](), 0
@@ -41,11 +44,4 @@ def unread_language(subject: Subject, model: ModelFacts | None) -> Finding | Non
         if model.multilingual
         else ""
     )
-    return Finding(
-        "unread-language",
-        WARNING,
-        count,
-        total,
-        example,
-        f"take a model of the data's language{others}",
-    )
+    return Found(WARNING, count, total, example, f"take a model of the data's language{others}")

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nearfield.data.doctor.subject import ModelFacts, Subject, first_of_each
+from nearfield.data.doctor.check import ALL, COLLECTION, COPIES, Found, check
+from nearfield.data.doctor.subject import Subject
 from nearfield.data.doctor.words import Rows, terms
-from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
+from nearfield.types.finding import ERROR, NOTE, WARNING
 
 _WORDS = 4  # with one word of three changed, a query asks something else
 _WORDS_AN_EDIT = 8
@@ -35,14 +36,15 @@ class _Parts:
     others: Rows
 
 
-def leaked_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(COLLECTION, COPIES)
+def leaked_queries(subject: Subject) -> Found | None:
     """Held-out queries that are training queries too, whatever their case, blanks and punctuation.
 
     An error where one shares a positive with its copy, as its answer is then learnt by heart, and
     from 1 % of the held-out queries on; else a warning: a few short texts that ask for different
     documents. In two held-out splits: a warning.
     """
-    parts, first = _parts(subject), _first(subject)
+    parts, first = _parts(subject), subject.first_queries
     leaked = parts.held[np.isin(first[parts.held], first[parts.train])]
     if len(leaked):
         learnt = {held: train for held, train in _rivals(subject) if first[held] == first[train]}
@@ -55,22 +57,23 @@ def leaked_queries(subject: Subject, model: ModelFacts | None) -> Finding | None
             f"{subject.name_query(source)} {positives}"
         )
         fix = "remove them from the training split, or split again with `nearfield data split`"
-        return Finding(
-            "leaked-queries",
-            ERROR if severe else WARNING,
-            len(leaked),
-            len(parts.held),
-            example,
-            fix,
-        )
+        return Found(ERROR if severe else WARNING, len(leaked), len(parts.held), example, fix)
     if len(parts.others):
         example = f"{subject.show_query(int(parts.others[0]))} is in two held-out splits"
         fix = "keep each query in one split, or split again with `nearfield data split`"
-        return Finding("leaked-queries", WARNING, len(parts.others), len(parts.held), example, fix)
+        return Found(WARNING, len(parts.others), len(parts.held), example, fix)
     return None
 
 
-def near_leaked_queries(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    ALL,
+    fix=(
+        "keep both in one split: split again with `nearfield data split`, which keeps a "
+        "document's queries together"
+    ),
+)
+def near_leaked_queries(subject: Subject) -> Found | None:
     """Held-out queries of which a near copy is trained on with the same positive (or an exact copy
     of it).
 
@@ -85,53 +88,55 @@ def near_leaked_queries(subject: Subject, model: ModelFacts | None) -> Finding |
         f"{subject.show_query(query)} is held out; trained on with the same positive is "
         f"{subject.show_query(source)}"
     )
-    fix = (
-        "keep both in one split: split again with `nearfield data split`, which keeps a "
-        "document's queries together"
-    )
-    return Finding(
-        "near-leaked-queries", WARNING, len(leaked), len(_parts(subject).held), example, fix
-    )
+    return Found(WARNING, len(leaked), len(_parts(subject).held), example)
 
 
-def similar_queries_across_splits(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    ALL,
+    fix=(
+        "look at some: where they ask the same, keep them in one split and judge their "
+        "positives alike"
+    ),
+)
+def similar_queries_across_splits(subject: Subject) -> Found | None:
     """Held-out queries that are nearly a training query with other positives: one template filled
     twice, or a missing judgement.
     """
-    parts, first, near = _parts(subject), _first(subject), subject.near_queries
+    parts, first, near = _parts(subject), subject.first_queries, subject.near_queries
     train, held = np.unique(first[parts.train]), np.unique(first[parts.held])
-    pairs = np.concatenate(
-        [np.stack([near.first, near.second]), np.stack([near.second, near.first])], axis=1
-    )
-    pairs = pairs[:, np.isin(pairs[0], held) & np.isin(pairs[1], train)]
-    known = {int(first[query]) for query in near_leaks(subject)}
-    pairs = pairs[:, ~np.isin(pairs[0], list(known))]
-    if not pairs.size:
+    one = np.concatenate([near.first, near.second])
+    other = np.concatenate([near.second, near.first])
+    known = [int(first[query]) for query in near_leaks(subject)]
+    kept = np.isin(one, held) & np.isin(other, train) & ~np.isin(one, known)
+    if not kept.any():
         return None
+    one, other = one[kept], other[kept]
     example = (
-        f"{subject.show_query(int(pairs[0, 0]))} is held out; trained on is "
-        f"{subject.show_query(int(pairs[1, 0]))}"
+        f"{subject.show_query(int(one[0]))} is held out; trained on is "
+        f"{subject.show_query(int(other[0]))}"
     )
-    fix = (
-        "look at some: where they ask the same, keep them in one split and judge their "
-        "positives alike"
-    )
-    return Finding(
-        "similar-queries-across-splits",
+    return Found(
         NOTE,
-        len(np.unique(pairs[0])),
+        len(np.unique(one)),
         len(parts.held),
         example,
-        fix,
     )
 
 
-def shared_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    COPIES,
+    fix=(
+        "where new documents are to be found, split again by document with `nearfield data split`"
+    ),
+)
+def shared_documents(subject: Subject) -> Found | None:
     """Held-out queries about a document that is a training query's positive: the score is one on
     documents seen in training.
     """
     parts, judged = _parts(subject), subject.judged
-    document = first_of_each(subject.document_keys)
+    document = subject.first_documents
     positive = np.flatnonzero(judged.positive)
     trained = judged.trained[positive]
     known = np.isin(
@@ -146,14 +151,8 @@ def shared_documents(subject: Subject, model: ModelFacts | None) -> Finding | No
         f"{subject.show_query(query)} is held out; its positive "
         f"{subject.name_document(shared)} is trained on"
     )
-    fix = "where new documents are to be found, split again by document with `nearfield data split`"
-    return Finding(
-        "shared-documents",
-        WARNING if count >= _MUCH * len(parts.held) else NOTE,
-        count,
-        len(parts.held),
-        example,
-        fix,
+    return Found(
+        WARNING if count >= _MUCH * len(parts.held) else NOTE, count, len(parts.held), example
     )
 
 
@@ -161,7 +160,7 @@ def near_leaks(subject: Subject) -> dict[int, int]:
     """Held-out query -> a training query that is its near copy and shares a positive; exact copies
     are left out.
     """
-    first = _first(subject)
+    first = subject.first_queries
     texts: dict[int, Counter[str]] = {}
     leaked: dict[int, int] = {}
     for held, train in _rivals(subject):
@@ -180,15 +179,16 @@ def _rivals(subject: Subject) -> Iterator[tuple[int, int]]:
     one.
     """
     judged = subject.judged
-    document = first_of_each(subject.document_keys)
-    peers: tuple[defaultdict[int, dict[int, None]], ...] = (defaultdict(dict), defaultdict(dict))
-    for row in np.flatnonzero(judged.positive).tolist():
-        peers[int(judged.trained[row])][int(document[judged.document[row]])][
-            int(judged.query[row])
-        ] = None
-    for shared, held in peers[0].items():
-        train = list(peers[1].get(shared, ()))[:_PEERS]
-        yield from ((query, other) for query in held for other in train)
+    # queries by document, each once and in the order of the judgements
+    held: dict[int, dict[int, None]] = defaultdict(dict)
+    train: dict[int, dict[int, None]] = defaultdict(dict)
+    trained = judged.trained[judged.positive].tolist()
+    for (query, document), in_train in zip(judged.pairs, trained, strict=True):
+        shared = int(subject.first_documents[document])
+        (train if in_train else held)[shared][query] = None
+    for shared, queries in held.items():
+        others = list(train.get(shared, ()))[:_PEERS]
+        yield from ((query, other) for query in queries for other in others)
 
 
 def _near_copy(one: Counter[str], other: Counter[str]) -> bool:
@@ -201,32 +201,14 @@ def _near_copy(one: Counter[str], other: Counter[str]) -> bool:
     )
 
 
-def _first(subject: Subject) -> Rows:
-    """For each query the first with the same wording."""
-    return first_of_each(subject.query_keys)
-
-
 def _parts(subject: Subject) -> _Parts:
-    judged = subject.judged
+    judged, first = subject.judged, subject.first_queries
     known = judged.query >= 0
-    train, held = (
-        np.unique(judged.query[known & judged.trained]),
-        np.unique(judged.query[known & ~judged.trained]),
-    )
-    train, held = (
-        rows[[bool(subject.queries[int(row)].strip()) for row in rows]] for rows in (train, held)
-    )
-    first, others = _first(subject), np.zeros(0, dtype=np.int64)
-    if len(held):
-        places = np.unique(
-            np.stack(
-                [
-                    first[judged.query[known & ~judged.trained]],
-                    judged.split[known & ~judged.trained],
-                ]
-            ),
-            axis=1,
-        )
-        wording, count = np.unique(places[0], return_counts=True)
-        others = held[np.isin(first[held], wording[count > 1])]
-    return _Parts(train, held, others)
+    known[known] = [bool(subject.queries[int(row)].strip()) for row in judged.query[known]]
+    held = known & ~judged.trained
+    queries = np.unique(judged.query[held])
+    # each wording once for every held-out split that it is in
+    places = np.unique(first[judged.query[held]] * len(judged.splits) + judged.split[held])
+    wording, count = np.unique(places // max(1, len(judged.splits)), return_counts=True)
+    others = queries[np.isin(first[queries], wording[count > 1])]
+    return _Parts(np.unique(judged.query[known & judged.trained]), queries, others)

@@ -91,19 +91,18 @@ def true_jaccard(
     """
     result = np.zeros(len(first))
     for start in range(0, len(first), _PAIRS):
-        pairs = slice(start, start + _PAIRS)
-        wanted = np.unique(np.concatenate([first[pairs], second[pairs]]))
-        values, owner = shingler([texts[int(position)] for position in wanted])
-        bounds = np.searchsorted(owner, np.arange(len(wanted) + 1))
+        block = slice(start, start + _PAIRS)
+        pairs = list(zip(first[block].tolist(), second[block].tolist(), strict=True))
+        wanted = sorted({position for pair in pairs for position in pair})
+        values, owner = shingler([texts[position] for position in wanted])
+        bounds = np.searchsorted(owner, np.arange(1, len(wanted)))
         sets = {
-            int(key): frozenset(values[a:b].tolist())
-            for key, a, b in zip(wanted, bounds[:-1], bounds[1:], strict=True)
+            position: set(part.tolist())
+            for position, part in zip(wanted, np.split(values, bounds), strict=True)
         }
-        for row, (a, b) in enumerate(
-            zip(first[pairs].tolist(), second[pairs].tolist(), strict=True), start
-        ):
-            shared = len(sets[a] & sets[b])
-            result[row] = shared / max(1, len(sets[a]) + len(sets[b]) - shared)
+        for row, (one, other) in enumerate(pairs, start):
+            shared = len(sets[one] & sets[other])
+            result[row] = shared / max(1, len(sets[one]) + len(sets[other]) - shared)
     return result
 
 

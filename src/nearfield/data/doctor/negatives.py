@@ -6,10 +6,11 @@ from collections import defaultdict
 
 import numpy as np
 
-from nearfield.data.doctor.subject import ModelFacts, Subject, first_of_each, sample
+from nearfield.data.doctor.check import ALL, BOTH, COLLECTION, Found, check
+from nearfield.data.doctor.subject import Subject, sample
 from nearfield.data.doctor.words import normalised, wording
 from nearfield.data.pairs import Pairs
-from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
+from nearfield.types.finding import ERROR, NOTE, WARNING
 
 _SAMPLE = 2000  # judged pairs whose texts are compared
 _MOST = 0.5  # share of positives with their query inside from which on the task is copying
@@ -17,12 +18,13 @@ _COPIES = 0.9  # share of pairs that are copies from which on the columns are th
 _SENTENCE = 4  # a query of fewer words stands in many texts anyway
 
 
-def false_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(COLLECTION, ALL, fix="judge these documents too, or remove the near-duplicates")
+def false_negatives(subject: Subject) -> Found | None:
     """Queries with an unjudged document that equals or nearly equals one of their positives:
     finding it counts as wrong.
     """
     judged = subject.judged
-    group = first_of_each(subject.document_keys)
+    group = subject.first_documents
     members, neighbours = defaultdict(list), defaultdict(list)
     for row, first in enumerate(group.tolist()):
         members[first].append(row)
@@ -33,11 +35,7 @@ def false_negatives(subject: Subject, model: ModelFacts | None) -> Finding | Non
         neighbours[other].append(one)
     seen = set(zip(judged.query.tolist(), judged.document.tolist(), strict=True))
     wrong: dict[int, tuple[int, int]] = {}
-    for query, document in zip(
-        judged.query[judged.positive].tolist(),
-        judged.document[judged.positive].tolist(),
-        strict=True,
-    ):
+    for query, document in judged.pairs:
         if query not in wrong:
             alike = (
                 row
@@ -56,60 +54,45 @@ def false_negatives(subject: Subject, model: ModelFacts | None) -> Finding | Non
         f"positive {positive}"
     )
     total = len(np.unique(judged.query[judged.positive]))
-    return Finding(
-        "false-negatives",
-        WARNING,
-        len(wrong),
-        total,
-        example,
-        "judge these documents too, or remove the near-duplicates",
-    )
+    return Found(WARNING, len(wrong), total, example)
 
 
-def query_is_document(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(BOTH, fix="remove these pairs, or cut the query out of its document")
+def query_is_document(subject: Subject) -> Found | None:
     """Queries that are their own positive, word for word: nothing is learnt from them, and nothing
     measured; an error from 90 % on.
     """
     if _scored(subject):
         return None
-    judged = subject.judged
-    pairs = list(
-        zip(
-            judged.query[judged.positive].tolist(),
-            judged.document[judged.positive].tolist(),
-            strict=True,
-        )
-    )
+    pairs = subject.judged.pairs
     wrong = [pair for pair in pairs if _equal(subject.queries[pair[0]], subject.documents[pair[1]])]
     if not wrong:
         return None
     example = f"{subject.show_query(wrong[0][0])} equals {subject.name_document(wrong[0][1])}"
-    fix = "remove these pairs, or cut the query out of its document"
     severity = ERROR if len(wrong) >= _COPIES * len(pairs) else WARNING
-    return Finding("query-is-document", severity, len(wrong), len(pairs), example, fix)
+    return Found(severity, len(wrong), len(pairs), example)
 
 
-def query_in_document(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    BOTH, fix=("cut the query out of its document where real queries are not copied from documents")
+)
+def query_in_document(subject: Subject) -> Found | None:
     """Positives that contain their query (of four words or more) word for word, where most do; on
     an even sample of 2,000.
     """
     if _scored(subject):
         return None
-    judged = subject.judged
-    rows = np.flatnonzero(judged.positive)
-    rows = rows[sample(len(rows), _SAMPLE)]
+    pairs = subject.judged.pairs
+    rows = sample(len(pairs), _SAMPLE).tolist()
     found = []
-    for query, document in zip(
-        judged.query[rows].tolist(), judged.document[rows].tolist(), strict=True
-    ):
+    for query, document in (pairs[row] for row in rows):
         text, whole = normalised(subject.queries[query]), normalised(subject.documents[document])
         if len(text.split()) >= _SENTENCE and text in whole and text != whole:
             found.append((query, document))
     if len(found) < _MOST * max(1, len(rows)):
         return None
     example = f"{subject.show_query(found[0][0])} stands in {subject.name_document(found[0][1])}"
-    fix = "cut the query out of its document where real queries are not copied from documents"
-    return Finding("query-in-document", NOTE, len(found), len(rows), example, fix)
+    return Found(NOTE, len(found), len(rows), example)
 
 
 def _scored(subject: Subject) -> bool:

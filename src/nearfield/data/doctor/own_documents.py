@@ -6,13 +6,14 @@ from collections import defaultdict
 
 import numpy as np
 
-from nearfield.data.collection import Collection
-from nearfield.data.doctor.subject import ModelFacts, Subject, positions
+from nearfield.data.doctor.check import COLLECTION, COPIES, Found, check
+from nearfield.data.doctor.subject import Subject, positions
 from nearfield.data.doctor.words import Rows, digests, normalised
-from nearfield.types.finding import NOTE, WARNING, Finding
+from nearfield.types.finding import NOTE, WARNING
 
 
-def own_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(COLLECTION)
+def own_documents(subject: Subject) -> Found | None:
     """Queries with the id of a document that is not judged relevant to them, which is left out of
     their rankings.
 
@@ -37,10 +38,9 @@ def own_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
             "the document is left out of its query's ranking: give the queries other ids where "
             "they are not these"
         )
-        return Finding("own-documents", WARNING, len(other), len(own), example, fix)
+        return Found(WARNING, len(other), len(own), example, fix)
     fix = "nothing: the document is left out of the ranking of its query, as BEIR does"
-    return Finding(
-        "own-documents",
+    return Found(
         NOTE,
         len(found),
         len(own),
@@ -49,7 +49,15 @@ def own_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
     )
 
 
-def queries_among_documents(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    COLLECTION,
+    COPIES,
+    fix=(
+        "give the query the id of its document, so that its rankings leave it out, or "
+        "judge or remove the document"
+    ),
+)
+def queries_among_documents(subject: Subject) -> Found | None:
     """Queries whose text is a document's of another id that is not judged relevant: the query finds
     itself, which counts as wrong.
     """
@@ -58,13 +66,7 @@ def queries_among_documents(subject: Subject, model: ModelFacts | None) -> Findi
     for document in np.flatnonzero(np.isin(texts, keys)).tolist():
         alike[int(texts[document])].append(document)
     judged, own = subject.judged, _own(subject)
-    relevant = set(
-        zip(
-            judged.query[judged.positive].tolist(),
-            judged.document[judged.positive].tolist(),
-            strict=True,
-        )
-    )
+    relevant = set(judged.pairs)
     wrong = []
     for query in np.unique(judged.query[judged.positive]).tolist():
         others = [
@@ -78,17 +80,11 @@ def queries_among_documents(subject: Subject, model: ModelFacts | None) -> Findi
         f"{subject.show_query(query)} is {subject.name_document(document)}, too, which is "
         "not judged relevant"
     )
-    fix = (
-        "give the query the id of its document, so that its rankings leave it out, or judge or "
-        "remove the document"
-    )
-    return Finding(
-        "queries-among-documents",
+    return Found(
         WARNING,
         len(wrong),
         len(np.unique(judged.query[judged.positive])),
         example,
-        fix,
     )
 
 
@@ -96,8 +92,7 @@ def _own(subject: Subject) -> Rows:
     """(queries,) the position of the document of the query's own id, -1 where there is none and
     where it is judged relevant.
     """
-    assert isinstance(subject.data, Collection)
-    own = positions(subject.data.queries["id"], subject.data.documents["id"])
+    own = positions(subject.collection.queries["id"], subject.collection.documents["id"])
     judged = subject.judged
     query, document = judged.query[judged.positive], judged.document[judged.positive]
     own[query[own[query] == document]] = -1

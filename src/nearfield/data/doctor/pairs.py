@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
+from nearfield.data.doctor.check import ALL, COPIES, PAIRS, Found, check
 from nearfield.data.doctor.duplicates import severity_of
 from nearfield.data.doctor.minhash import near_duplicates, true_jaccard
 from nearfield.data.doctor.subject import (
@@ -12,19 +13,22 @@ from nearfield.data.doctor.subject import (
     DOCUMENT_THRESHOLD,
     QUERY_RUNS,
     QUERY_THRESHOLD,
-    ModelFacts,
     Subject,
     first_of_each,
     shorten,
 )
 from nearfield.data.doctor.words import Hashes, Shingler, digests, wording
-from nearfield.data.pairs import Pairs
-from nearfield.types.finding import NOTE, WARNING, Finding
+from nearfield.types.finding import NOTE, WARNING
 
 _JOINED_THRESHOLD = 0.7  # of query and positive together, before each is looked at by itself
 
 
-def duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    PAIRS,
+    COPIES,
+    fix="remove the repeated rows; in a batch, each makes its copy's positive a negative",
+)
+def duplicate_pairs(subject: Subject) -> Found | None:
     """Rows whose query and positive both equal those of an earlier row; an error from 10 % on."""
     first = first_of_each(_row_keys(subject))
     copies = np.flatnonzero(first != np.arange(len(first)))
@@ -35,13 +39,11 @@ def duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding | Non
         f"{subject.show_query(row)} with {shorten(subject.documents[row])} repeats row "
         f"{first[row] + 1}"
     )
-    fix = "remove the repeated rows; in a batch, each makes its copy's positive a negative"
-    return Finding(
-        "duplicate-pairs", severity_of(copies, len(first)), len(copies), len(first), example, fix
-    )
+    return Found(severity_of(copies, len(first)), len(copies), len(first), example)
 
 
-def near_duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(PAIRS, ALL, fix="keep one of each pair of rows that say the same")
+def near_duplicate_pairs(subject: Subject) -> Found | None:
     """Rows whose query and whose positive are both nearly those of an earlier row."""
     rows = np.unique(first_of_each(_row_keys(subject)))
     joined = [f"{subject.queries[int(row)]} {subject.documents[int(row)]}" for row in rows]
@@ -60,21 +62,22 @@ def near_duplicate_pairs(subject: Subject, model: ModelFacts | None) -> Finding 
         "positives"
     )
     count = len(np.unique(second[alike]))
-    return Finding(
-        "near-duplicate-pairs",
-        WARNING,
-        count,
-        len(subject.queries),
-        example,
-        "keep one of each pair of rows that say the same",
-    )
+    return Found(WARNING, count, len(subject.queries), example)
 
 
-def repeated_positives(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    PAIRS,
+    COPIES,
+    fix=(
+        "mask equal positives in the batch (`nearfield tune` does), or make a collection "
+        "of the pairs"
+    ),
+)
+def repeated_positives(subject: Subject) -> Found | None:
     """Positives that stand under several queries: each is a false negative when both rows meet in a
     batch.
     """
-    if _pairs(subject).scored:
+    if subject.pairs.scored:
         return None
     distinct = np.unique(first_of_each(_row_keys(subject)))
     first = distinct[first_of_each(subject.document_keys[distinct])]
@@ -83,16 +86,13 @@ def repeated_positives(subject: Subject, model: ModelFacts | None) -> Finding | 
         return None
     row = int(distinct[again[0]])
     example = f"{subject.show_document(row)} is also the positive of row {first[again[0]] + 1}"
-    fix = (
-        "mask equal positives in the batch (`nearfield tune` does), or make a collection of "
-        "the pairs"
-    )
-    return Finding("repeated-positives", NOTE, len(again), len(subject.documents), example, fix)
+    return Found(NOTE, len(again), len(subject.documents), example)
 
 
-def positive_among_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(PAIRS, COPIES, fix="remove these negatives")
+def positive_among_negatives(subject: Subject) -> Found | None:
     """Rows with a negative that is a positive of the same query, here or in another row."""
-    negatives = _pairs(subject).table["negatives"]
+    negatives = subject.pairs.table["negatives"]
     rows = np.asarray(pc.list_parent_indices(negatives).to_numpy(), dtype=np.int64)
     if not len(rows):
         return None
@@ -111,34 +111,25 @@ def positive_among_negatives(subject: Subject, model: ModelFacts | None) -> Find
         f"{shorten(texts[int(wrong[0])] or '')} as positive and as negative"
     )
     count = len(np.unique(rows[wrong]))
-    return Finding(
-        "positive-among-negatives",
-        WARNING,
-        count,
-        len(subject.queries),
-        example,
-        "remove these negatives",
-    )
+    return Found(WARNING, count, len(subject.queries), example)
 
 
-def no_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(PAIRS)
+def no_negatives(subject: Subject) -> Found | None:
     """Rows without negatives: a note where no row has any, a warning where only some rows have."""
-    pairs = _pairs(subject)
+    pairs = subject.pairs
     counts = pc.fill_null(pc.list_value_length(pairs.table["negatives"]), 0).to_numpy()
     without = np.flatnonzero(counts == 0)
     if pairs.scored or not len(without):
         return None
     if len(without) == len(counts):
         fix = "mine hard negatives, or train on the other rows' positives alone"
-        return Finding(
-            "no-negatives", NOTE, len(without), len(counts), "no row has a negative", fix
-        )
+        return Found(NOTE, len(without), len(counts), "no row has a negative", fix)
     fix = (
         "mine negatives for these rows too, or take all negatives out, so that all rows are "
         "trained on alike"
     )
-    return Finding(
-        "no-negatives",
+    return Found(
         WARNING,
         len(without),
         len(counts),
@@ -147,9 +138,10 @@ def no_negatives(subject: Subject, model: ModelFacts | None) -> Finding | None:
     )
 
 
-def contradictory_scores(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(PAIRS, COPIES, fix="keep one row of each, with the mean score")
+def contradictory_scores(subject: Subject) -> Found | None:
     """Scored rows with the same two texts and another score."""
-    pairs = _pairs(subject)
+    pairs = subject.pairs
     if not pairs.scored:
         return None
     first = first_of_each(_row_keys(subject))
@@ -162,19 +154,7 @@ def contradictory_scores(subject: Subject, model: ModelFacts | None) -> Finding 
         f"{subject.show_query(row)} has score {scores[row]:g}, row {first[row] + 1} says "
         f"{scores[first[row]]:g}"
     )
-    return Finding(
-        "contradictory-scores",
-        WARNING,
-        len(wrong),
-        len(first),
-        example,
-        "keep one row of each, with the mean score",
-    )
-
-
-def _pairs(subject: Subject) -> Pairs:
-    assert isinstance(subject.data, Pairs)
-    return subject.data
+    return Found(WARNING, len(wrong), len(first), example)
 
 
 def _row_keys(subject: Subject) -> Hashes:

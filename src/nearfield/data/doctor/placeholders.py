@@ -7,20 +7,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nearfield.data.collection import Collection
-from nearfield.data.columns import MISSING
-from nearfield.data.doctor.subject import ModelFacts, Subject
-from nearfield.types.finding import ERROR, WARNING, Finding
+from nearfield.data.doctor.check import BOTH, Found, check
+from nearfield.data.doctor.subject import Subject
+from nearfield.data.record import MISSING
+from nearfield.types.arrays import Mask
+from nearfield.types.finding import ERROR, WARNING
 
-Mask = npt.NDArray[np.bool_]
 _LIST = r"(?s)^\s*\[\s*(?:'.*'|\".*\")\s*\]\s*$"
 
 
-def missing_value_texts(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    BOTH,
+    fix=(
+        "leave out the rows whose text was missing, or restore it; these look like missing values "
+        "that were written as words"
+    ),
+)
+def missing_value_texts(subject: Subject) -> Found | None:
     """Texts such as "nan" or "NULL"; an error where two judged pairs have one: rows that have
     nothing in common then share a text.
     """
@@ -32,23 +39,22 @@ def missing_value_texts(subject: Subject, model: ModelFacts | None) -> Finding |
     judged = subject.judged
     query, document = judged.query[judged.positive], judged.document[judged.positive]
     joined = int((marked[0][query] | marked[1][document]).sum()) if len(query) else 0
-    fix = (
-        "leave out the rows whose text was missing, or restore it; these look like missing "
-        "values that were written as words"
-    )
-    return _finding("missing-value-texts", ERROR if joined > 1 else WARNING, subject, marked, fix)
+    return _found(ERROR if joined > 1 else WARNING, subject, marked)
 
 
-def printed_lists(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    BOTH,
+    fix=(
+        "write lists as lists, in a JSON lines or Parquet file; each of these counts as one text, "
+        "brackets and all"
+    ),
+)
+def printed_lists(subject: Subject) -> Found | None:
     """Texts such as "['a', 'b']": a list that a program printed into a cell, and that is one text
     now.
     """
     marked = _marked(subject, lambda column: pc.match_substring_regex(column, _LIST))
-    fix = (
-        "write lists as lists, in a JSON lines or Parquet file; each of these counts as one "
-        "text, brackets and all"
-    )
-    return _finding("printed-lists", WARNING, subject, marked, fix)
+    return _found(WARNING, subject, marked)
 
 
 def _marked(
@@ -70,17 +76,14 @@ def _marked(
     return query, document, negative
 
 
-def _finding(
-    check: str, severity: str, subject: Subject, marked: tuple[Mask, Mask, Mask], fix: str
-) -> Finding | None:
+def _found(severity: str, subject: Subject, marked: tuple[Mask, Mask, Mask]) -> Found | None:
     query, document, negative = (np.flatnonzero(part) for part in marked)
     count = len(query) + len(document) + len(negative)
     if not count:
         return None
+    example = f"{len(negative):,} of the negatives"
     if len(query):
-        example = f"{subject.show_query(int(query[0]))}"
+        example = subject.show_query(int(query[0]))
     elif len(document):
-        example = f"{subject.show_document(int(document[0]))}"
-    else:
-        example = f"{len(negative):,} of the negatives"
-    return Finding(check, severity, count, sum(map(len, marked)), example, fix)
+        example = subject.show_document(int(document[0]))
+    return Found(severity, count, sum(map(len, marked)), example)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from nearfield.data.doctor.check import BOTH, Found, check
 from nearfield.data.doctor.subject import ModelFacts, Subject, sample
-from nearfield.types.finding import WARNING, Finding
+from nearfield.types.finding import WARNING
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 _SAMPLE = 1000
@@ -48,10 +49,12 @@ def families() -> tuple[Family, ...]:
     )
 
 
-def missing_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(BOTH)
+def missing_prompt(subject: Subject) -> Found | None:
     """The model's family was trained with prompts, its contract has none for a role, and the texts
     do not carry them either.
     """
+    model = subject.model
     if model is None:
         return None
     family = next(
@@ -72,14 +75,16 @@ def missing_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None
             f"state the {role} prompt in the model's config_sentence_transformers.json or "
             "nearfield.json"
         )
-        return Finding("missing-prompt", WARNING, len(texts), len(texts), example, fix)
+        return Found(WARNING, len(texts), len(texts), example, fix)
     return None
 
 
-def carried_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(BOTH)
+def carried_prompt(subject: Subject) -> Found | None:
     """Texts that begin with a role prompt: the model's own, which they would get twice, or another
     family's, which misleads it.
     """
+    model = subject.model
     for role, texts, show in (
         (QUERY, subject.queries, subject.show_query),
         (DOCUMENT, subject.documents, subject.show_document),
@@ -101,7 +106,7 @@ def carried_prompt(subject: Subject, model: ModelFacts | None) -> Finding | None
                     f"cut {prompt!r} off each {role}; the model's contract says which prompt "
                     "it gets"
                 )
-                return Finding("carried-prompt", WARNING, len(rows), asked, example, fix)
+                return Found(WARNING, len(rows), asked, example, fix)
     return None
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from nearfield.data.doctor.subject import ModelFacts, Subject
-from nearfield.types.finding import WARNING, Finding
+from nearfield.data.doctor.check import COLLECTION, Found, check
+from nearfield.data.doctor.subject import Subject
+from nearfield.types.finding import WARNING
 from nearfield.types.verdict import ENOUGH
 
 _DECIDE = {"dev": "is to choose the weights and the merge", "test": "gives the verdict"}
 
 
-def small_splits(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(COLLECTION)
+def small_splits(subject: Subject) -> Found | None:
     """A dev or test split of fewer than 30 judged queries, where something is trained on."""
     judged = subject.judged
     if not judged.trained.any():
@@ -30,4 +32,4 @@ def small_splits(subject: Subject, model: ModelFacts | None) -> Finding | None:
         f"give each at least {ENOUGH} queries: more judged queries, or larger shares with "
         "`nearfield data split --fractions`"
     )
-    return Finding("small-splits", WARNING, sum(small.values()), sum(sizes.values()), example, fix)
+    return Found(WARNING, sum(small.values()), sum(sizes.values()), example, fix)

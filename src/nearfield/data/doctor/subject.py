@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +22,7 @@ from nearfield.data.doctor.minhash import NearPairs, near_duplicates
 from nearfield.data.doctor.words import Hashes, Rows, digests, normalised, wording
 from nearfield.data.pairs import Pairs
 from nearfield.data.texts import Texts
+from nearfield.types.arrays import Integers, Mask
 from nearfield.types.contract import Contract
 
 First = Callable[[Sequence[str], Sequence[str]], Rows]
@@ -41,7 +41,7 @@ class ModelFacts:
     """
 
     contract: Contract
-    count_tokens: Callable[[Sequence[str]], npt.NDArray[np.int64]]
+    count_tokens: Callable[[Sequence[str]], Integers]
     unread: Callable[[Sequence[str]], tuple[Counter[str], int]] | None = None
     multilingual: tuple[str, ...] = ()
 
@@ -54,17 +54,23 @@ class Judged:
 
     query: Rows
     document: Rows
-    relevance: npt.NDArray[np.int64]
+    relevance: Integers
     split: Rows
     splits: tuple[str, ...]
 
     @cached_property
-    def positive(self) -> npt.NDArray[np.bool_]:
+    def positive(self) -> Mask:
         """Where both ids are known and the document is relevant."""
         return (self.query >= 0) & (self.document >= 0) & (self.relevance > 0)
 
     @cached_property
-    def trained(self) -> npt.NDArray[np.bool_]:
+    def pairs(self) -> list[tuple[int, int]]:
+        """The query and document of each judgement that is `positive`."""
+        query, document = self.query[self.positive], self.document[self.positive]
+        return list(zip(query.tolist(), document.tolist(), strict=True))
+
+    @cached_property
+    def trained(self) -> Mask:
         """Where the judgement's split is trained on: its name begins with `train`."""
         return np.isin(
             self.split,
@@ -76,29 +82,55 @@ class Subject:
     """Queries, documents and judgements of a collection, or of pairs: there row i judges query i to
     document i.
 
-    `first` ranks by words alone, where that is to be looked at.
+    `first` ranks by words alone and `model` is the one that the data is for, where these are to be
+    looked at.
     """
 
-    def __init__(self, data: Collection | Pairs, first: First | None = None) -> None:
-        self.data, self.first = data, first
+    def __init__(
+        self,
+        data: Collection | Pairs,
+        first: First | None = None,
+        model: ModelFacts | None = None,
+    ) -> None:
+        self.data = data
+        self.first = first
+        self.model = model
         self.queries = data.query_texts if isinstance(data, Collection) else data.queries
         self.documents = data.document_texts if isinstance(data, Collection) else data.positives
 
+    @cached_property
+    def first_queries(self) -> Rows:
+        """For each query the first with the same wording."""
+        return first_of_each(self.query_keys)
+
+    @cached_property
+    def first_documents(self) -> Rows:
+        """For each document the first with the same text."""
+        return first_of_each(self.document_keys)
+
+    @property
+    def collection(self) -> Collection:
+        """The data, for a check that examines collections only."""
+        assert isinstance(self.data, Collection)
+        return self.data
+
+    @property
+    def pairs(self) -> Pairs:
+        """The data, for a check that examines pairs only."""
+        assert isinstance(self.data, Pairs)
+        return self.data
+
     def name_query(self, position: int) -> str:
         """How an example calls this query."""
-        return (
-            f"query {self.data.query_ids[position]!r}"
-            if isinstance(self.data, Collection)
-            else f"row {position + 1}"
-        )
+        if isinstance(self.data, Pairs):
+            return f"row {position + 1}"
+        return f"query {self.data.query_ids[position]!r}"
 
     def name_document(self, position: int) -> str:
         """How an example calls this document."""
-        return (
-            f"document {self.data.document_ids[position]!r}"
-            if isinstance(self.data, Collection)
-            else f"row {position + 1}"
-        )
+        if isinstance(self.data, Pairs):
+            return f"row {position + 1}"
+        return f"document {self.data.document_ids[position]!r}"
 
     def show_query(self, position: int) -> str:
         """The query's name and the start of its text."""
@@ -111,25 +143,14 @@ class Subject:
     @cached_property
     def judged(self) -> Judged:
         """All judgements, with ids turned into positions."""
-        if not isinstance(self.data, Collection):
+        if isinstance(self.data, Pairs):
             rows = np.arange(len(self.queries))
-            return Judged(
-                rows,
-                rows,
-                np.ones(len(rows), dtype=np.int64),
-                np.zeros(len(rows), dtype=np.int64),
-                ("",),
-            )
+            return Judged(rows, rows, np.ones_like(rows), np.zeros_like(rows), ("",))
         table, splits = self.data.judgements, self.data.splits
-        relevance = np.asarray(pc.fill_null(table["relevance"], 0).to_numpy(), dtype=np.int64)
-        query, document = (
+        return Judged(
             positions(table["query"], self.data.queries["id"]),
             positions(table["document"], self.data.documents["id"]),
-        )
-        return Judged(
-            query,
-            document,
-            relevance,
+            table["relevance"].to_numpy().astype(np.int64),
             positions(table["split"], pa.array(splits, pa.string())),
             splits,
         )

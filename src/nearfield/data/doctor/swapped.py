@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.subject import ModelFacts, Subject, positions, sample
+from nearfield.data.doctor.check import BOTH, Found, check
+from nearfield.data.doctor.subject import Subject, positions, sample
 from nearfield.data.doctor.words import Rows, length_in_words
-from nearfield.types.finding import ERROR, Finding
+from nearfield.types.finding import ERROR
 
 _SAMPLE = 1000  # distinct texts of each column: shares are known to 3 %
 _FEWEST = 8  # texts of each column: fewer say nothing about what a column is like
@@ -55,7 +56,8 @@ class Column:
     code: float
 
 
-def swapped_columns(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(BOTH, fix="exchange the two columns (or corpus.jsonl and queries.jsonl)")
+def swapped_columns(subject: Subject) -> Found | None:
     """Queries and documents exchanged, as a whole: by the judgements' ids, or by what the texts are
     like.
     """
@@ -91,10 +93,7 @@ def swapped_columns(subject: Subject, model: ModelFacts | None) -> Finding | Non
         f"{document.questions:.0%} questions; {subject.show_query(int(queries[0]))}, "
         f"{subject.show_document(int(documents[0]))}"
     )
-    fix = "exchange the two columns (or corpus.jsonl and queries.jsonl)"
-    return Finding(
-        "swapped-columns", ERROR, len(subject.queries), len(subject.queries), example, fix
-    )
+    return Found(ERROR, len(subject.queries), len(subject.queries), example)
 
 
 def describe(texts: Sequence[str]) -> Column:
@@ -164,7 +163,7 @@ def _labels(subject: Subject, documents: Rows, queries: Rows) -> bool:
     return float(np.median(lengths)) <= _LABEL_WORDS
 
 
-def _swapped_ids(subject: Subject) -> Finding | None:
+def _swapped_ids(subject: Subject) -> Found | None:
     if not isinstance(subject.data, Collection) or not len(subject.data.judgements):
         return None
     data, judged, table = subject.data, subject.judged, subject.data.judgements
@@ -182,4 +181,4 @@ def _swapped_ids(subject: Subject) -> Finding | None:
         f"{document!r} a query's"
     )
     fix = "exchange the two columns of the judgements, or corpus.jsonl and queries.jsonl"
-    return Finding("swapped-columns", ERROR, int(fits.sum()), len(fits), example, fix)
+    return Found(ERROR, int(fits.sum()), len(fits), example, fix)

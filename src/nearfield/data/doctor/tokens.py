@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from nearfield.data.doctor.subject import ModelFacts, Subject, sample
-from nearfield.types.finding import NOTE, WARNING, Finding
+from nearfield.data.doctor.check import BOTH, Found, check
+from nearfield.data.doctor.subject import Subject, sample
+from nearfield.types.finding import NOTE, WARNING
 from nearfield.types.role import DOCUMENT, QUERY
 
 _SAMPLE = 1000  # texts of each column: the share's standard error is below 2 %
 _MUCH = 0.05  # from this share of tokens lost on it is a warning
 
 
-def truncated_texts(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    BOTH,
+    fix=(
+        "cut long texts into passages of the model's length, or choose a model that reads "
+        "more; these tokens of a sample are lost"
+    ),
+)
+def truncated_texts(subject: Subject) -> Found | None:
     """Share of tokens, prompts included, beyond the model's length; counted on an even sample of
     1,000 texts a column.
     """
+    model = subject.model
     if model is None:
         return None
     limit, lost, total, longest, example = model.contract.max_tokens, 0, 0, 0, ""
@@ -38,10 +47,4 @@ def truncated_texts(subject: Subject, model: ModelFacts | None) -> Finding | Non
             )
     if not lost:
         return None
-    fix = (
-        "cut long texts into passages of the model's length, or choose a model that reads "
-        "more; these tokens of a sample are lost"
-    )
-    return Finding(
-        "truncated-texts", WARNING if lost >= _MUCH * total else NOTE, lost, total, example, fix
-    )
+    return Found(WARNING if lost >= _MUCH * total else NOTE, lost, total, example)

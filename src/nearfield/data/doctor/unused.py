@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nearfield.data.doctor.subject import ModelFacts, Subject
-from nearfield.types.finding import NOTE, Finding
+from nearfield.data.doctor.check import BOTH, Found, check
+from nearfield.data.doctor.subject import Subject
+from nearfield.types.finding import NOTE
 
 
-def unused_columns(subject: Subject, model: ModelFacts | None) -> Finding | None:
+@check(
+    BOTH,
+    fix=(
+        "nothing, where that is meant; else name the columns that are to be used query and positive"
+    ),
+)
+def unused_columns(subject: Subject) -> Found | None:
     """Columns that could be of a pair and are not, as a more telling name was preferred; counted
     over all files of the data.
     """
@@ -17,7 +24,4 @@ def unused_columns(subject: Subject, model: ModelFacts | None) -> Finding | None
         return None
     count, total = sum(len(each.names) for each in unused), sum(each.total for each in unused)
     example = f"{Path(unused[0].source).name}: {unused[0]}"
-    fix = (
-        "nothing, where that is meant; else name the columns that are to be used query and positive"
-    )
-    return Finding("unused-columns", NOTE, count, total, example, fix)
+    return Found(NOTE, count, total, example)

@@ -1,35 +1,25 @@
-"""Readers by the end of a file's name, as `module:function`; each gives a file's rows with their
-line numbers.
-"""
+"""What is in a file: one reader for each format."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from nearfield.errors import InputError
+from nearfield.registry import Registry
 
-Record = tuple[int, Mapping[str, Any]]
-"""A row by its column names, and its 1-based line (in Parquet: row)."""
-TolerantRecord = tuple[int, Mapping[str, Any] | InputError]
-"""A row, or what is wrong with it."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-ROW_FORMATS: Final[Mapping[str, str]] = {
-    ".jsonl": "nearfield.data.readers.jsonl:tolerant_records",
-    ".ndjson": "nearfield.data.readers.jsonl:tolerant_records",
-    ".csv": "nearfield.data.readers.delimited:tolerant_comma_records",
-    ".tsv": "nearfield.data.readers.delimited:tolerant_tab_records",
-    ".parquet": "nearfield.data.readers.parquet:tolerant_records",
-}
+    from nearfield.data.readers.rows import Rows
 
-
-def records(path: Path) -> Iterator[Record]:
-    """The rows of the file at `path`, whose name ends in one of ROW_FORMATS, one at a time.
-
-    Raises InputError that names the first line that is no row.
-    """
-    from nearfield.data.readers.lines import strict
-    from nearfield.data.readers.tolerant import tolerant_records
-
-    return strict(tolerant_records(path))
+FORMATS: Final[Registry[Callable[[Path], Rows]]] = Registry(
+    "row format",
+    {
+        ".jsonl": "nearfield.data.readers.jsonl:JsonLines",
+        ".ndjson": "nearfield.data.readers.jsonl:JsonLines",
+        ".csv": "nearfield.data.readers.delimited:CommaSeparated",
+        ".tsv": "nearfield.data.readers.delimited:TabSeparated",
+        ".parquet": "nearfield.data.readers.parquet:Parquet",
+    },
+)
+"""Formats of files of rows, by the ending of the file's name."""

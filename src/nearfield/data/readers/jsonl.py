@@ -1,64 +1,52 @@
-"""JSON lines: one object a line."""
+"""JSON lines: one object on each line."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from nearfield.data.readers import Record, TolerantRecord
-from nearfield.data.readers.lines import strict, tolerant_lines
+from nearfield.data.readers.lines import tolerant_lines
+from nearfield.data.readers.rows import RowFile
+from nearfield.data.record import Place, Record
 from nearfield.errors import InputError, first_line
 
 
-def records(path: Path) -> Iterator[Record]:
-    """Each line's object; blank lines are skipped. Raises InputError that names the line that holds
-    none.
-    """
-    return strict(tolerant_records(path))
+class JsonLines(RowFile):
+    """A file with one JSON object on each line; blank lines are skipped."""
+
+    def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
+        """Each line's object, or what is wrong with the line."""
+        return objects(tolerant_lines(self.path), self.path)
 
 
-def tolerant_records(path: Path) -> Iterator[TolerantRecord]:
-    """The same, with the error in the place of a line that holds no object."""
-    return objects(tolerant_lines(path), path)
-
-
-def objects(lines: Iterable[tuple[int, str | InputError]], path: Path) -> Iterator[TolerantRecord]:
-    """The object that each of `lines` holds, or what is wrong with it; `path` is what errors call
-    their file.
-    """
+def objects(
+    lines: Iterable[tuple[int, str | InputError]], place: Place
+) -> Iterator[Record | InputError]:
+    """The object that each of `lines` holds, or what is wrong with it."""
     for number, line in lines:
         if isinstance(line, InputError):
-            yield number, line
+            yield line
         elif line.strip():
-            try:
-                yield number, _object(line, path, number)
-            except InputError as error:
-                yield number, error
+            yield _object(line, place, number)
 
 
-def _object(line: str, path: Path, number: int) -> dict[str, Any]:
+def _object(line: str, place: Place, number: int) -> Record | InputError:
     try:
         value = json.loads(line, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        message = f"is not JSON: {error.msg} at column {error.colno}; wanted one JSON object a line"
-        raise InputError(message, path=path, line=number) from error
-    except RecursionError as error:
-        raise InputError(
-            "the JSON is nested too deep; wanted a flat object", path=path, line=number
-        ) from error
+        fault = f"is not JSON: {error.msg} at column {error.colno}; wanted one object per line"
+    except RecursionError:
+        fault = "the JSON is nested too deep; wanted a flat object"
     # a key that comes twice, an integer of more digits than Python converts
     except ValueError as error:
-        raise InputError(
-            f"is not usable JSON: {first_line(error)}", path=path, line=number
-        ) from error
-    if not isinstance(value, dict):
-        raise InputError(
-            f"holds a JSON {type(value).__name__}; wanted one object a line", path=path, line=number
-        )
-    return value
+        fault = f"is not usable JSON: {first_line(error)}"
+    else:
+        if isinstance(value, dict):
+            return Record(value, place, number)
+        fault = f"holds a JSON {type(value).__name__}; wanted one object per line"
+    return InputError(fault, path=place, line=number)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,20 +1,22 @@
-"""A text file's lines, one at a time, with clear errors for what is no such file."""
+"""A text file's lines, one at a time, with clear errors for what is not such a file."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, Final
 
 from nearfield.errors import InputError
 from nearfield.store.regular import open_regular
 
-Value = TypeVar("Value")
+_BLOCK = 1 << 20  # bytes read at a time to count lines
+_COUNTED = 1 << 36  # bytes of a file whose lines are counted: half a minute
 _ENDLESS = 1 << 30  # bytes of a line that are read on to its end
-# bytes a line (or a text file that is one document): longer ones are no texts, but a file of
+# bytes of a line (or of a file that is one document): what is longer is not a text, but a file of
 # another kind
 LIMIT = 8 << 20
 
@@ -35,17 +37,17 @@ _BINARY: Final[Mapping[bytes, str]] = {
     b"\xff\xfe": "in UTF-16; save it in UTF-8",
     b"\xfe\xff": "in UTF-16; save it in UTF-8",
 }
-"""What files that are no text begin with."""
+"""What files that are not text begin with."""
 
 
 def refuse_binary(start: bytes, path: Path) -> None:
-    """Raise InputError where a file that starts so is known to be no text."""
+    """Raise InputError where a file that starts so is known not to be text."""
     found = next((what for magic, what in _BINARY.items() if start.startswith(magic)), None)
     if found is not None:
         raise InputError(f"is {found}", path=path)
     if b"\0" in start:
         raise InputError(
-            "is no text in UTF-8: it has a zero byte at its start; save it in UTF-8", path=path
+            "is not text in UTF-8: it has a zero byte at its start; save it in UTF-8", path=path
         )
 
 
@@ -53,14 +55,17 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     """The 1-based number and the text of each line, without its line break; a byte order mark is
     left out.
 
-    Raises InputError that names the line when it is longer than LIMIT bytes or no UTF-8, and when
+    Raises InputError that names the line when it is longer than LIMIT bytes or not UTF-8, and when
     the file is empty.
     """
-    return strict(tolerant_lines(path))
+    for number, line in tolerant_lines(path):
+        if isinstance(line, InputError):
+            raise line
+        yield number, line
 
 
 def tolerant_lines(path: Path) -> Iterator[tuple[int, str | InputError]]:
-    """The same, with the error in the place of a line that is too long or no UTF-8, so that the
+    """The same, with the error in the place of a line that is too long or not UTF-8, so that the
     others can be read.
     """
     return ((number, decoded(raw, path, number)) for number, raw in raw_lines(path))
@@ -110,14 +115,6 @@ def split_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes | Inpu
             yield number, raw.rstrip(b"\r\n")
 
 
-def strict(rows: Iterator[tuple[int, Value | InputError]]) -> Iterator[tuple[int, Value]]:
-    """The same rows; raises the first error among them."""
-    for number, row in rows:
-        if isinstance(row, InputError):
-            raise row
-        yield number, row
-
-
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn an OSError raised while `path` is read into an InputError that names it."""
@@ -131,7 +128,7 @@ def reading(path: Path) -> Iterator[None]:
 
 def decode(raw: bytes, path: Path, *, line: int = 1) -> str:
     """`raw`, which starts at `line`, as text. Raises InputError that names the line and the byte
-    where it is no UTF-8.
+    where it is not UTF-8.
     """
     try:
         return raw.decode("utf-8-sig" if line == 1 else "utf-8")
@@ -171,6 +168,16 @@ def _rest(file: IO[bytes], path: Path, line: int) -> int:
             break
         if size > _ENDLESS:
             raise InputError(
-                "the line has no end within a GiB; this is no file of texts", path=path, line=line
+                "the line has no end within a GiB; this is not a file of texts",
+                path=path,
+                line=line,
             )
     return size
+
+
+def lines_in(path: Path) -> int | None:
+    """The number of a file's line breaks; None for one that would take long to count."""
+    with reading(path), open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > _COUNTED:
+            return None
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))

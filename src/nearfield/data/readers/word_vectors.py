@@ -15,15 +15,14 @@ from tokenize import TokenError
 from typing import BinaryIO, cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nearfield.data.readers.lines import decode, reading
 from nearfield.errors import InputError, first_line
 from nearfield.store.regular import open_regular
+from nearfield.types.arrays import Floats
 
-Floats = npt.NDArray[np.float32]
 Block = tuple[list[str], Floats]
 _ROWS = 4096  # words a block
 # number of words and of dimensions, as word2vec and fastText write them
@@ -249,7 +248,7 @@ def _binary_word(file: BinaryIO, path: Path, number: int) -> str:
         word += byte
         if len(word) > _LONGEST:
             raise InputError(
-                f"word {number:,} is longer than {_LONGEST} bytes; this is no file of word2vec",
+                f"word {number:,} is longer than {_LONGEST} bytes; this is not a file of word2vec",
                 path=path,
             )
     try:

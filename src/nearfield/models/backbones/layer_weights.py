@@ -21,7 +21,8 @@ from nearfield.kernels.layout import (
     TurnedLayout,
 )
 from nearfield.kernels.library import Kernels
-from nearfield.kernels.matrix import Floats, Matrix, Turned
+from nearfield.kernels.matrix import Matrix, Turned
+from nearfield.types.arrays import Floats
 
 MATRICES = {
     "projected": ("query", "key", "value"),

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from nearfield.kernels.layout import SlopesLayout, TurnedLayout
 from nearfield.kernels.library import kernels, runnable
-from nearfield.kernels.matrix import Floats
 from nearfield.models.backbones.architectures import ACTIVATIONS, ARCHITECTURES, why_not_config
 from nearfield.models.backbones.layer_weights import LayersModel, LayerWeights
 from nearfield.models.backbones.native_units import Rooms, Sum, Turns, on_threads
+from nearfield.types.arrays import Floats
 
 Offsets = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int64]

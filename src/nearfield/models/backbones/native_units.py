@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from nearfield.kernels.matrix import Floats, aligned
+from nearfield.kernels.matrix import aligned
+from nearfield.types.arrays import Floats
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from nearfield.models.backbones.habits import long_rope
 from nearfield.models.backbones.mpnet import mpnet_states
 from nearfield.models.backbones.native_layers import NativeLayers, Places
 from nearfield.models.backbones.relative_bucket import relative_bucket
+from nearfield.types.arrays import Integers
 
 _FROM_ZERO = (
     "albert",
@@ -123,7 +123,7 @@ def _native_states(
     )
 
 
-def _positions_after_padding(batch: Packed, padding: int) -> npt.NDArray[np.int64]:
+def _positions_after_padding(batch: Packed, padding: int) -> Integers:
     """(T,) positions that count from `padding` + 1 the tokens that are no padding, and `padding`
     for one that a text holds itself.
     """

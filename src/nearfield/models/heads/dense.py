@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
@@ -17,6 +16,7 @@ from nearfield.models.heads.layer import Layer
 from nearfield.models.heads.pooling import POOLINGS
 from nearfield.models.heads.segments import Segments
 from nearfield.similarity.dense import Dense, checked_finite
+from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class DenseHead(Head[Any]):
             vectors = projection(vectors)
         return normalised(vectors) if self.contract.normalise else vectors
 
-    def picked(self, batch: Packed) -> npt.NDArray[np.int64] | None:
+    def picked(self, batch: Packed) -> Integers | None:
         last, skip = batch.lengths - 1, self._skipped(batch)
         return {"cls": np.where(last >= skip, skip, 0), "last": last}.get(self.contract.pooling)
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.batch.packed import Packed
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.models.heads.layer import Layer
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Integers
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,7 +98,7 @@ class Head(ABC, Generic[Made]):
         gives a tuple of two or more.
         """
 
-    def picked(self, batch: Packed) -> npt.NDArray[np.int64] | None:
+    def picked(self, batch: Packed) -> Integers | None:
         """The place in each sequence of the one token whose state `forward` looks at: (n,), or None
         where it looks at several.
         """

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.formats.late_interaction import INLINE, LateInteraction
@@ -16,6 +15,7 @@ from nearfield.models.heads.layer import Layer
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.offsets import joined_offsets
+from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class LateInteractionHead(Head[Any]):
         )[place]
 
 
-def _offsets(batch: Packed) -> npt.NDArray[np.int64]:
+def _offsets(batch: Packed) -> Integers:
     """(n + 1,): where each sequence's tokens begin among those that get a vector."""
     before = np.concatenate([[0], np.cumsum(batch.filled("counted"))])
     return before.astype(np.int64)[batch.offsets]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ModelError
 from nearfield.formats.dense_module import ACTIVATIONS, IDENTITY, DenseModule, ProjectionConfig
@@ -15,6 +14,7 @@ from nearfield.formats.weights import Weights
 from nearfield.models.heads.arrays import activated, is_numpy, linear
 from nearfield.store.foreign import foreign
 from nearfield.store.regular import open_regular
+from nearfield.types.arrays import Floats
 
 
 class Layer:
@@ -54,7 +54,7 @@ class Layer:
         return {name: weight.detach().cpu().clone() for name, weight in tensors.items()}
 
     @classmethod
-    def of(cls, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32] | None) -> Layer:
+    def of(cls, weight: Floats, bias: Floats | None) -> Layer:
         """W x + b alone, of weight (out, in) and bias (out,)."""
         config = ProjectionConfig(
             weight.shape[1],
@@ -86,7 +86,7 @@ class Layer:
         return cls.of(weight, None)
 
 
-def _one(folder: Path, name: str) -> npt.NDArray[np.float32] | None:
+def _one(folder: Path, name: str) -> Floats | None:
     """The weight called `name` among a backbone's; None where it is missing. Raises ModelError
     where there are no weights.
     """

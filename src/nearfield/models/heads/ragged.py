@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from nearfield.models.heads.represented import Represented, cut
 from nearfield.similarity.functions import unit
 from nearfield.similarity.maxsim import maxsim
 from nearfield.similarity.offsets import segments
+from nearfield.types.arrays import Integers
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Ragged(Represented):
     """
 
     tokens: Tensor
-    offsets: npt.NDArray[np.int64]
+    offsets: Integers
     average: bool = False
     normalise: bool = True
     similarity: str = "dot"

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.models.heads.arrays import beside, is_numpy
+from nearfield.types.arrays import Integers
 
 
 class Segments:
@@ -25,17 +25,17 @@ class Segments:
         self.counts = np.maximum(batch.lengths - skip, 0)
 
     @cached_property
-    def kept(self) -> npt.NDArray[np.int64]:
+    def kept(self) -> Integers:
         """(K,) the tokens that count."""
         return np.flatnonzero(self.batch.positions >= self.skip)
 
     @cached_property
-    def place(self) -> npt.NDArray[np.int64]:
+    def place(self) -> Integers:
         """(K,) the place in its sequence, from 1, of each token that counts."""
         return self.batch.positions[self.kept] + 1
 
     @property
-    def owner(self) -> npt.NDArray[np.int64]:
+    def owner(self) -> Integers:
         """(K,) the sequence of each token that counts."""
         return np.repeat(np.arange(len(self.batch)), self.counts)
 
@@ -51,7 +51,7 @@ class Segments:
         """(n, hidden): the state of each sequence's last token, zeros where none counts."""
         return self._picked(states, self.batch.offsets[1:] - 1)
 
-    def _picked(self, states: Any, at: npt.NDArray[np.int64]) -> Any:
+    def _picked(self, states: Any, at: Integers) -> Any:
         filled = self.counts > 0
         if filled.all():
             return states[beside(at, states)]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.errors import InputError, ModelError
 from nearfield.similarity.sparse import Sparse
+from nearfield.types.arrays import Floats
 
 
-def term_embeddings(
-    weights: npt.NDArray[np.float32], *, similarity: str, max_terms: int | None = None
-) -> Sparse:
+def term_embeddings(weights: Floats, *, similarity: str, max_terms: int | None = None) -> Sparse:
     """The embeddings of `weights: (n, vocabulary)`, with the `max_terms` greatest of each item.
 
     Raises ModelError where weights are not finite: the model's own are broken.

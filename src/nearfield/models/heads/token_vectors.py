@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.batch.packed import Packed
 from nearfield.formats.pooled_folder import TOKEN_HEADS, read_token_head
 from nearfield.models.heads.arrays import normalised, to_numpy
@@ -17,6 +14,7 @@ from nearfield.models.heads.segments import Segments
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.offsets import joined_offsets
+from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
 
 if TYPE_CHECKING:
@@ -73,5 +71,5 @@ class TokenVectors(Head[Any]):
         tokens = cat(list(outputs))
         return Ragged(tokens, offsets, average=True, normalise=self.contract.normalise)[place]
 
-    def _counts(self, batch: Packed) -> npt.NDArray[np.int64]:
+    def _counts(self, batch: Packed) -> Integers:
         return Segments(batch, skip=self.skips).counts

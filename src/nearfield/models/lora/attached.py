@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from nearfield.errors import ModelError
 from nearfield.models.lora.low_rank import LowRank, Pair
+from nearfield.types.arrays import Integers
 
 NONE = -1
 """The number of no adapter."""
@@ -52,9 +52,7 @@ class Attached:
         return dict(parts)
 
     @contextmanager
-    def acting(
-        self, numbers: npt.NDArray[np.int64] | None, lengths: npt.NDArray[np.int64]
-    ) -> Iterator[None]:
+    def acting(self, numbers: Integers | None, lengths: Integers) -> Iterator[None]:
         """Within the block, the model's next call takes sequences of `lengths: (n,)` places end to
         end, each through the adapter of its number in `numbers: (n,)`; None is the shared one for
         all.

@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.data.trained_on import keep_trained_on
 from nearfield.formats.model_folder import contract_json
 from nearfield.formats.static_folder import write_static_config
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.mapped import write_rows
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def save_static(
     contract = replace(
         model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims
     )
-    table: npt.NDArray[np.float32] = model.backbone.embeddings.detach().cpu().numpy()
+    table: Floats = model.backbone.embeddings.detach().cpu().numpy()
     with staged_folder(path) as stage:
         for file in ("tokenizer.json", "tokenizer_config.json", "words.arrow"):
             if (source.transformer / file).exists():
@@ -48,7 +46,7 @@ def save_static(
 
 def write_static(
     stage: Path,
-    table: npt.NDArray[np.float32],
+    table: Floats,
     contract: Contract,
     *,
     made_from: str,

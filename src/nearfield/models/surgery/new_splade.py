@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 
@@ -25,6 +23,7 @@ from nearfield.models.surgery.start import states_alone, tokeniser_of, usable_te
 from nearfield.models.surgery.start_splade import start_splade
 from nearfield.store.atomic import write_json
 from nearfield.store.tensors import write_tensors
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
 
@@ -77,7 +76,7 @@ def write_splade(
 
 
 def _write_queries(
-    source: ModelFolder, folder: Path, tokeniser: Tokeniser, weights: npt.NDArray[np.float32]
+    source: ModelFolder, folder: Path, tokeniser: Tokeniser, weights: Floats
 ) -> None:
     """The table that queries are looked up in. Raises ModelError where it would not have a weight
     for each token of the tokeniser.

@@ -7,16 +7,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.batch.tokens import Tokeniser
+from nearfield.types.arrays import Floats, Mask
 
 _TEXTS = 8192  # tokenised at once
 
 
-def rarity(
-    tokeniser: Tokeniser, texts: Sequence[str], usable: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
+def rarity(tokeniser: Tokeniser, texts: Sequence[str], usable: Mask) -> Floats:
     """(vocabulary,) float32 from 0 to 1: ln(1 + (N - n_t + .5) / (n_t + .5)) of a term t that n_t
     of N texts have, over its greatest value.
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from nearfield.batch.tokens import Tokeniser
@@ -18,9 +17,9 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.written import Made, check_target, write_made
 from nearfield.models.surgery.frequency import CHUNK, inverse_frequency, token_counts
 from nearfield.models.tokeniser import tokeniser_of
+from nearfield.types.arrays import Floats
 from nearfield.types.progress import Progress, silent
 
-Floats = npt.NDArray[np.float32]
 A = 1e-3  # Arora et al. take 1e-3 to 1e-4 and find little difference (their section 4.1.1)
 
 

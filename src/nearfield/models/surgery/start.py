@@ -15,6 +15,7 @@ from nearfield.batch.tokens import Tokeniser
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.models.heads.layer import Layer
 from nearfield.models.model import TextModel
+from nearfield.types.arrays import Mask
 from nearfield.types.progress import Progress
 
 TOKENS = 8192  # looked at to begin with: many times the dimensions of any backbone
@@ -56,7 +57,7 @@ def tokeniser_of(folder: ModelFolder) -> Tokeniser:
     )
 
 
-def usable_terms(tokeniser: Tokeniser, size: int) -> npt.NDArray[np.bool_]:
+def usable_terms(tokeniser: Tokeniser, size: int) -> Mask:
     """(size,) bool: True at tokens that stand for text: no special ones, none that a vocabulary
     keeps for later.
     """
@@ -67,9 +68,7 @@ def usable_terms(tokeniser: Tokeniser, size: int) -> npt.NDArray[np.bool_]:
     return usable
 
 
-def states_alone(
-    model: TextModel, usable: npt.NDArray[np.bool_], progress: Progress
-) -> tuple[Tensor, Tensor]:
+def states_alone(model: TextModel, usable: Mask, progress: Progress) -> tuple[Tensor, Tensor]:
     """Up to `TOKENS` of the usable tokens, spread over the vocabulary, and the state (n, hidden) of
     each as a text of its own.
     """
@@ -90,7 +89,7 @@ def states_in_company(model: TextModel, progress: Progress) -> Tensor:
     return _states(model, own, length=length, together=_TOGETHER, progress=progress)
 
 
-def _spread(usable: npt.NDArray[np.bool_]) -> Ints:
+def _spread(usable: Mask) -> Ints:
     (terms,) = np.nonzero(usable)
     places = np.linspace(0, len(terms) - 1, min(TOKENS, len(terms))).astype(np.int64)
     return terms[np.unique(places)]

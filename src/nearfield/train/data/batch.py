@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from nearfield.batch.packed import Packed
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.objectives.examples import Column, Examples, Marked
-
-Positions = npt.NDArray[np.int64]
+from nearfield.types.arrays import Positions
 
 
 class Batch(Protocol):

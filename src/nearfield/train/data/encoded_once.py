@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, Role
 from nearfield.types.usage import Usage
 from nearfield.vectors.shards import text_hash
-
-Positions = npt.NDArray[np.int64]
 
 
 class EncodedOnce(Encoder[Any]):

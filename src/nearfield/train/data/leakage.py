@@ -8,7 +8,6 @@ every other one is held out.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -18,8 +17,7 @@ from nearfield.data.doctor.subject import (
     DOCUMENT_RUNS,
     DOCUMENT_THRESHOLD,
 )
-
-Positions = npt.NDArray[np.int64]
+from nearfield.types.arrays import Mask, Positions
 
 
 def held_out_splits(collection: Collection) -> list[str]:
@@ -73,7 +71,7 @@ def relevance_by_position(
     ]
 
 
-def named(collection: Collection, split: str, same: Positions) -> npt.NDArray[np.bool_]:
+def named(collection: Collection, split: str, same: Positions) -> Mask:
     """(documents,) True where a judgement of the split, of whatever grade, names the document or
     one of (nearly) the same text.
     """

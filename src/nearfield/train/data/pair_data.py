@@ -15,11 +15,11 @@ from torch import Tensor
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokens
 from nearfield.models.heads.represented import Represented
-from nearfield.train.data.batch import Positions
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.teacher import candidates_of
 from nearfield.train.objectives.examples import Examples
+from nearfield.types.arrays import Positions
 
 
 @dataclass(frozen=True)

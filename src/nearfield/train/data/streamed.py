@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,10 +19,10 @@ from nearfield.data.pairs import Pairs
 from nearfield.data.texts import Texts
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError, InputError
-from nearfield.train.data.batch import Positions
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.recipe import Recipe
+from nearfield.types.arrays import Mask, Positions
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 # rows that the doctor looks at: some of its checks hold the texts that they compare
@@ -209,5 +208,5 @@ def _held_out(collection: Collection) -> tuple[Hashes, Hashes, Hashes]:
     at = collection.document_positions(list(grades))
     known = at >= 0
     texts = digests(map(normalised, collection.document_texts[at[known]]))
-    relevant: npt.NDArray[np.bool_] = np.array(list(grades.values()), np.int64)[known] > 0
+    relevant: Mask = np.array(list(grades.values()), np.int64)[known] > 0
     return np.concatenate(asked), texts[relevant], texts

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.encoders.encoder_scorer import EncoderScorer
 from nearfield.encoders.load import load_encoder
-from nearfield.encoders.pair_scorer import PairScorer, Positions
+from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import is_reranker
@@ -21,6 +20,7 @@ from nearfield.store.atomic import storage
 from nearfield.store.growing import GrowingFile
 from nearfield.store.run import RunFolder
 from nearfield.train.data.sampling import TrainingPairs
+from nearfield.types.arrays import Floats, Positions
 from nearfield.types.progress import Progress, silent
 
 
@@ -46,7 +46,7 @@ def teacher_scores(
     documents: Sequence[str],
     run: RunFolder,
     progress: Progress = silent,
-) -> npt.NDArray[np.float32]:
+) -> Floats:
     """(n, 1 + k) float32: the teacher's score of each pair's positive and negatives, 0 where there
     is none.
 

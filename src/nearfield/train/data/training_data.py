@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from nearfield.batch.tokens import Tokens
-from nearfield.train.data.batch import Positions, TextBatch
+from nearfield.train.data.batch import TextBatch
 from nearfield.train.data.mini_batches import mini_batches
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.objectives.examples import Column, Marked
+from nearfield.types.arrays import Floats, Mask, Positions
 
 _ROWS = 256  # queries whose possibly relevant documents are looked up at once
 
@@ -44,7 +44,7 @@ class TrainingData:
     pairs: TrainingPairs
     same: Positions
     relevant: Sequence[set[int]]
-    teacher: npt.NDArray[np.float32] | None = None
+    teacher: Floats | None = None
 
     def prepare(
         self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
@@ -93,14 +93,14 @@ class TrainingData:
 
 def possibly_relevant(
     data: TrainingData, queries: Positions, positives: Positions, documents: Positions
-) -> npt.NDArray[np.bool_]:
+) -> Mask:
     """(B, N) bool: True where a document is judged relevant to the query or is nearly the same text
     as its positive.
 
     `queries` and `positives`: (B,); `documents`: (N,), ascending.
     """
     same = data.same
-    marked: npt.NDArray[np.bool_] = same[positives][:, None] == same[documents][None, :]
+    marked: Mask = same[positives][:, None] == same[documents][None, :]
     for row, query in enumerate(queries.tolist()):
         judged = np.fromiter(data.relevant[query], np.int64, len(data.relevant[query]))
         at = np.minimum(np.searchsorted(documents, judged), len(documents) - 1)

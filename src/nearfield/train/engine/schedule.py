@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from nearfield.train.data.batch import Positions
 from nearfield.train.data.sampling import TrainingPairs, epoch_batches
 from nearfield.train.recipe import Recipe
+from nearfield.types.arrays import Positions
 
 APART = 5  # steps between two measurements of dev, at least; one takes about as long as a step
 

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from nearfield.data.doctor.negatives import query_is_document
 from nearfield.data.doctor.subject import Subject
 from nearfield.errors import CollectionError, ModelError
 from nearfield.train.engine.gradient_cache import RandomState
+from nearfield.types.arrays import Floats
 from nearfield.types.finding import ERROR
 
 PATIENCE = 10  # steps in a row without a negative, a loss or a gradient
@@ -56,15 +56,15 @@ def refuse_copies(collection: Collection) -> None:
             ),
         )
     )
-    found = query_is_document(subject, None)
+    found = query_is_document(subject)
     if found is not None and found.severity == ERROR:
         raise CollectionError(
             f"{collection.name}: {found.example}, as in {found.count:,} of "
-            f"{found.total:,} pairs; {found.fix}"
+            f"{found.total:,} pairs; {query_is_document.fix}"
         )
 
 
-def refuse_one(vectors: npt.NDArray[np.float32], what: str) -> None:
+def refuse_one(vectors: Floats, what: str) -> None:
     """Raise ModelError where the vectors (n, dim) that training would begin with are all the same,
     or not all finite.
 

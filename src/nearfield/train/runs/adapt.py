@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from nearfield.types.arrays import Integers
 from nearfield.data.collection import Collection, Split
 from nearfield.data.trained_on import TrainedOn, TrainingRun
 from nearfield.errors import CollectionError
@@ -173,7 +173,7 @@ def _toward(fitted: VectorMap, ratio: float) -> VectorMap:
     return moved
 
 
-def _free(collection: Collection) -> npt.NDArray[np.int64]:
+def _free(collection: Collection) -> Integers:
     """Positions of the documents that no dev or test judgement names, nor one of (nearly) the same
     text, and of train's positives.
     """
@@ -184,7 +184,7 @@ def _free(collection: Collection) -> npt.NDArray[np.int64]:
     return np.flatnonzero(~held)
 
 
-def _training_data(vectors: FrozenVectors, documents: npt.NDArray[np.int64]) -> AdapterData:
+def _training_data(vectors: FrozenVectors, documents: Integers) -> AdapterData:
     train = vectors.collection.split("train")
     place = {int(document): row for row, document in enumerate(documents)}
     relevant: Sequence[Sequence[int]] = [

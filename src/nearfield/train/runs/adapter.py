@@ -10,17 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nearfield.types.arrays import Floats, Integers
 from nearfield.errors import CollectionError, InputError
 from nearfield.models.vector_map import MapConfig, VectorMap
 from nearfield.train.objectives.infonce import infonce
 from nearfield.train.engine.watcher import SAMPLE, Watcher, learned_from, refuse_one
 from nearfield.types.progress import Progress, silent
 
-Floats = npt.NDArray[np.float32]
 # documents a query is compared with in a step, where there are more: a block of scores is then 64
 # MB
 NEGATIVES = 65_536
@@ -53,7 +52,7 @@ class AdapterData:
     query: Floats
     document: Floats
     relevant: Sequence[Sequence[int]]
-    own: npt.NDArray[np.int64] | None = None
+    own: Integers | None = None
 
 
 def fit_adapter(
@@ -116,7 +115,7 @@ class _Steps:
     def __init__(
         self,
         data: AdapterData,
-        pairs: npt.NDArray[np.int64],
+        pairs: Integers,
         recipe: AdapterRecipe,
         similarity: str,
     ) -> None:
@@ -168,7 +167,7 @@ class _Steps:
                 self.watcher.saw_vectors(self.made, trained(self.query[:SAMPLE]))
 
     def _loss(
-        self, trained: VectorMap, batch: npt.NDArray[np.int64], order: np.random.Generator
+        self, trained: VectorMap, batch: Integers, order: np.random.Generator
     ) -> tuple[Tensor, int]:
         """The loss of a batch, and how many pairs of a query and a negative it sees."""
         chosen = np.arange(len(self.document))

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
+from nearfield.types.arrays import Floats
 from nearfield.errors import InputError
 from nearfield.models.vector_map import MapConfig, VectorMap
 from nearfield.train.engine.watcher import Watcher, refuse_one
 from nearfield.types.progress import Progress, silent
 
-Floats = npt.NDArray[np.float32]
 # times the mean variance of a dimension and the number of rows
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 HELD_OUT = 0.1

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from nearfield.types.arrays import Positions
 from nearfield.data.collection import Collection, Split
 from nearfield.data.split import folds
 from nearfield.store.run import RunFolder
 from nearfield.train.engine.checkpoint import Floats
-from nearfield.train.data.leakage import Positions, relevance_by_position
+from nearfield.train.data.leakage import relevance_by_position
 from nearfield.train.data.pool import Pool
 from nearfield.train.data.training_data import TrainingData
 from nearfield.types.progress import Progress

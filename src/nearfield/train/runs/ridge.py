@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from nearfield.types.arrays import Floats
 from nearfield.similarity.functions import unit
 from nearfield.types.progress import Progress
 
-Floats = npt.NDArray[np.float32]
 # tried in this order, each from where the one before ended
 PENALTIES = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 HELD_OUT = 10  # one text in so many decides the penalty and is fitted to by none

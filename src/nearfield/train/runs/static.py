@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
+from nearfield.types.arrays import Floats, Mask
 from nearfield.batch.tokens import Tokeniser, unknown_id
 from nearfield.data.trained_on import keep_trained_on
 from nearfield.models.surgery.frequency import inverse_frequency, token_counts
@@ -29,7 +29,6 @@ from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT
 
-Floats = npt.NDArray[np.float32]
 FILE = "distil.json"
 SIF = 1e-4  # a of a / (a + p(token)): model2vec's sif_coefficient
 
@@ -145,7 +144,7 @@ def components(vectors: Floats, dim: int) -> Floats:
 
 
 def starting_table(
-    vectors: Floats, real: npt.NDArray[np.bool_], basis: Floats, weights: Floats
+    vectors: Floats, real: Mask, basis: Floats, weights: Floats
 ) -> Floats:
     """(tokens, dim) the vectors of the `real` tokens, centred, in `basis`, times their `weights:
     (tokens,)`; others zeros.
@@ -155,7 +154,7 @@ def starting_table(
     return table
 
 
-def zipf_weights(real: npt.NDArray[np.bool_]) -> Floats:
+def zipf_weights(real: Mask) -> Floats:
     """(tokens,) a / (a + p) of the `real` tokens, p falling as 1 / rank, their order in the
     vocabulary; others zeros.
     """

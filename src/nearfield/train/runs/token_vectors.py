@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from nearfield.types.arrays import Floats, Mask
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokens, unknown_id
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
 from nearfield.types.progress import Progress
 
-Floats = npt.NDArray[np.float32]
 
 
 def static_tokeniser(teacher: TextEncoder, words: Sequence[str]) -> tuple[Tokenizer, list[str]]:
@@ -79,7 +78,7 @@ def frequent_words(tokenizer: Tokenizer, texts: Sequence[str], count: int) -> li
 
 def token_vectors(
     teacher: TextEncoder, tokenizer: Tokenizer, new: Sequence[str], *, progress: Progress
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
+) -> tuple[Floats, Mask]:
     """The teacher's vector (tokens, dim) of each token alone, special tokens around it, and which
     tokens stand for text at all.
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from nearfield.types.arrays import Floats
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
 from nearfield.data.kept_split import (
@@ -396,7 +397,7 @@ class TuningRun:
             progress(1, 1)
         return training_data(self.encoder, self.collection, pairs, self.recipe, corpus.same)
 
-    def _teacher_scores(self, pairs: TrainingPairs, progress: Progress) -> npt.NDArray[np.float32]:
+    def _teacher_scores(self, pairs: TrainingPairs, progress: Progress) -> Floats:
         queries: Sequence[str] = (
             self.streamed.pairs.queries
             if self.streamed

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from nearfield.data.open import open_collection
-from nearfield.data.pydoc_topics import MIN_DOCUMENT, MIN_QUERY, pairs_of
+from nearfield.data.sources.pydoc_topics import MIN_DOCUMENT, MIN_QUERY, pairs_of
 
 REST = "The rest of it has more than eight words in all."
 TOPICS = {

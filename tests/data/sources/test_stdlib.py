@@ -8,8 +8,8 @@ import pytest
 
 from nearfield.data.collection import Collection
 from nearfield.data.open import open_collection
-from nearfield.data.sentences import first_sentence
-from nearfield.data.stdlib import MAX_WORDS, MIN_WORDS, entries, split_of
+from nearfield.data.sources.sentences import first_sentence
+from nearfield.data.sources.stdlib import MAX_WORDS, MIN_WORDS, entries, split_of
 
 SOURCE = '''
 import nothing_that_exists

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from nearfield.data.open import open_collection
-from nearfield.data.readers.texts import html_text
+from nearfield.data.sources.texts import html_text
 from nearfield.errors import InputError
 
 PAGE = """<!DOCTYPE html><html><head><title>The &amp; title</title><style>p {color: red}</style></head>
@@ -51,7 +52,7 @@ def test_queries_name_the_files_that_answer_them(tmp_path: Path) -> None:
     assert collection.split("all").relevance == {"1": {"a.txt": 1}}
     assert collection.split("test").relevance == {"x": {"deep/b.MD": 1, "a.txt": 1}}
     (folder / "queries.jsonl").write_text(json.dumps({"text": "q", "document": "no.txt"}))
-    with pytest.raises(InputError, match=r"queries\.jsonl:1: document 'no\.txt' is no file of"):
+    with pytest.raises(InputError, match=r"queries\.jsonl:1: document 'no\.txt' is not a file of"):
         open_collection(folder)
 
 
@@ -62,4 +63,11 @@ def test_wrong_files(tmp_path: Path) -> None:
         open_collection(folder)
     (folder / "bad.txt").write_bytes(b"x" * (9 << 20))
     with pytest.raises(InputError, match=r"bad\.txt: the file is 9\.0 MiB long; at most 8 MiB"):
+        open_collection(folder)
+
+
+def test_what_is_not_a_regular_file_is_named(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "notes")
+    os.mkfifo(folder / "deep" / "pipe.txt")
+    with pytest.raises(InputError, match=r"deep/pipe\.txt: is not a regular file"):
         open_collection(folder)

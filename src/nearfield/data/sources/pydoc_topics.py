@@ -18,7 +18,7 @@ from typing import Final
 
 from nearfield.data.cache import text_key, through_cache
 from nearfield.data.collection import Collection
-from nearfield.data.sentences import first_sentence
+from nearfield.data.sources.sentences import first_sentence
 from nearfield.data.split import split_by_group
 from nearfield.data.writer import CollectionWriter
 from nearfield.errors import CollectionError

@@ -38,7 +38,7 @@ from typing import Final
 
 from nearfield.data.cache import files_key, through_cache
 from nearfield.data.collection import Collection
-from nearfield.data.sentences import first_sentence
+from nearfield.data.sources.sentences import first_sentence
 from nearfield.data.writer import CollectionWriter
 from nearfield.errors import CollectionError
 

@@ -1,0 +1,57 @@
+"""Batches of Arrow as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from nearfield.data.columns import check_names, known, shortened
+from nearfield.data.readers.rows import Rows
+from nearfield.data.record import Place, Record
+from nearfield.errors import InputError, first_line, nearest
+
+ROWS_AT_A_TIME = 512  # decoded
+
+
+def check_columns(names: Sequence[str], wanted: Sequence[str], place: Place) -> Sequence[str]:
+    """The columns to read: those `wanted`, else those that have a meaning, else all. Raises
+    InputError for one that is not there.
+    """
+    check_names(names, place)
+    for name in wanted:
+        if name not in names:
+            raise InputError(
+                f"has no column {name!r}; it has {shortened(names)}.{nearest(name, names)}",
+                path=place,
+            )
+    return wanted or [name for name in names if known(name)] or names
+
+
+def numbered(batches: Iterable[pa.RecordBatch], rows: Rows) -> Iterator[Record]:
+    """The rows of all batches, numbered from 1. Raises InputError where there is none."""
+    number = 0
+    for batch in batches:
+        for values in _values(batch, rows.place, number):
+            number += 1
+            yield Record(values, rows.place, number)
+    if not number:
+        raise rows.without_rows()
+
+
+def _values(batch: pa.RecordBatch, place: Place, before: int) -> list[dict[str, Any]]:
+    """The batch's rows. Raises InputError that names the first row with a value that Python has
+    none for: a text that is not UTF-8, a date beyond the year 9999.
+    """
+    try:
+        return list(batch.to_pylist())
+    except (ValueError, OverflowError) as error:
+        for at in range(len(batch)):
+            try:
+                batch.slice(at, 1).to_pylist()
+            except (ValueError, OverflowError) as wrong:
+                raise InputError(
+                    f"row {before + at + 1:,} could not be read: {first_line(wrong)}", path=place
+                ) from error
+        raise

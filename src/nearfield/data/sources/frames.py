@@ -1,0 +1,63 @@
+"""Tables in memory, of any library that gives Arrow: pandas, polars, pyarrow, Hugging Face
+datasets.
+
+None of them is imported for it: most give Arrow's PyCapsule stream, the others are told by the
+module of their type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from nearfield.data.readers.arrow_rows import ROWS_AT_A_TIME, check_columns, numbered
+from nearfield.data.readers.rows import Rows
+from nearfield.data.record import Place, Record
+from nearfield.errors import InputError, first_line
+
+
+class FrameRows(Rows):
+    """A table in memory; a row's line is its number."""
+
+    def __init__(self, table: pa.Table, place: Place, split: str) -> None:
+        super().__init__(place, split)
+        self._table = table
+
+    def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record]:
+        """The rows; of their columns those named, else those that have a meaning, else all."""
+        chosen = check_columns(self._table.column_names, columns, self.place)
+        batches = self._table.select(list(chosen)).to_batches(max_chunksize=ROWS_AT_A_TIME)
+        return numbered(batches, self)
+
+    def names(self) -> list[str]:
+        """The names of all columns."""
+        return list(self._table.column_names)
+
+    def count(self) -> int:
+        """The number of rows."""
+        return len(self._table)
+
+
+def frame_rows(given: Any, split: str = "") -> FrameRows | None:
+    """The rows of a table, None for anything else. Raises InputError where its library cannot make
+    Arrow of it.
+    """
+    place = f"<{type(given).__name__}>"
+    try:
+        table = _table(given)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"is not a table of rows: {first_line(error)}", path=place) from error
+    return None if table is None else FrameRows(table, place, split)
+
+
+def _table(given: Any) -> pa.Table | None:
+    library = type(given).__module__.partition(".")[0]
+    if library == "datasets" and hasattr(given, "with_format"):
+        return given.with_format("arrow")[:]
+    if library == "pandas" or hasattr(given, "__arrow_c_stream__"):
+        return pa.table(given)
+    if hasattr(given, "to_arrow"):
+        return given.to_arrow()
+    return None

@@ -1,0 +1,79 @@
+"""Lists in memory: of strings, or of dicts with named columns; and tables by split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
+
+from nearfield.data.readers.rows import SPLIT_NAMES, Rows
+from nearfield.data.record import Record
+from nearfield.data.sources.frames import frame_rows
+from nearfield.data.sources.row_source import RowSource
+from nearfield.data.sources.source import Kind
+from nearfield.errors import InputError
+
+NAME = "data"
+"""What data in memory is called."""
+
+
+class ListRows(Rows):
+    """A sequence of dicts, or of strings, which are documents; a row's line is its number."""
+
+    def __init__(self, given: Sequence[object], split: str = "") -> None:
+        super().__init__(f"<{type(given).__name__}>", split)
+        self._given = given
+        self._wanted = str if given and isinstance(given[0], str) else Mapping
+
+    def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
+        """Each row, or what is wrong with it."""
+        for number, row in enumerate(self._given, 1):
+            if not isinstance(row, self._wanted):
+                wanted = "a string" if self._wanted is str else "a dict with named columns"
+                message = f"is of type {type(row).__name__}; wanted {wanted}, as the first one is"
+                yield InputError(message, path=self.place, line=number)
+            elif isinstance(row, Mapping):
+                yield Record(row, self.place, number)
+            else:
+                yield Record({"text": row}, self.place, number)
+
+    def count(self) -> int:
+        """The number of rows."""
+        return len(self._given)
+
+
+def _recognise(given: object) -> RowSource | None:
+    if isinstance(given, Mapping):
+        return _by_split(given)
+    rows = _rows(given)
+    if rows is None:
+        return None
+    return RowSource(NAME, rows.place, [rows], field="text" if _is_list(given, str) else "")
+
+
+def _by_split(given: Mapping[object, object]) -> RowSource | None:
+    tables = []
+    for name, part in given.items():
+        split = SPLIT_NAMES.get(str(name).lower())
+        rows = None if split is None else _rows(part, split)
+        if rows is None:
+            return None
+        tables.append(rows)
+    return RowSource(NAME, f"<{type(given).__name__}>", tables) if tables else None
+
+
+def _rows(given: object, split: str = "") -> Rows | None:
+    return ListRows(given, split) if _is_list(given) else frame_rows(given, split)
+
+
+def _is_list(given: object, kinds: Any = str | Mapping) -> TypeGuard[Sequence[object]]:
+    """Whether it is a sequence, not empty, of strings or dicts, by its first item."""
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
+        return False
+    return isinstance(given[0], kinds)
+
+
+MEMORY = Kind(
+    "a list of strings, a list of dicts, a table (pandas, polars, Arrow, Hugging Face datasets), a "
+    "dict of them by split (train, dev, test)",
+    _recognise,
+)

@@ -1,0 +1,124 @@
+"""Rows as a collection, as pairs, or as texts to encode."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from nearfield.data.cache import files_key, through_cache
+from nearfield.data.collection import Collection
+from nearfield.data.columns import columns_of
+from nearfield.data.pairs import Pairs
+from nearfield.data.readers.rows import Rows, layout, unused_columns
+from nearfield.data.record import Place
+from nearfield.data.sources.row_writing import write_collection, write_pairs
+from nearfield.data.sources.source import Source, converted
+from nearfield.data.stream import Stream, document_stream, field_stream
+from nearfield.data.writer import PairsWriter
+from nearfield.errors import InputError
+from nearfield.types.role import QUERY
+
+log = logging.getLogger(__name__)
+
+
+class RowSource(Source):
+    """One table of rows, or one for each split.
+
+    Where the tables are `files`, a converted copy is kept in the cache. Where a `field` is named,
+    it is what is encoded in any role.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        place: Place,
+        tables: Sequence[Rows],
+        *,
+        files: bool = False,
+        field: str = "",
+    ) -> None:
+        super().__init__(name, place)
+        self.tables = tables
+        self._files = files
+        self._field = field
+
+    def collection(self) -> Collection:
+        """The rows' texts, each one document or query; documents only where no row is a pair."""
+        unused = tuple(filter(None, map(unused_columns, self.tables)))
+        found = converted(
+            self.name,
+            lambda writer: write_collection(self.tables, writer),
+            key=self._key("rows", self.tables),
+            ids={"document": self.tables, "query": self.tables},
+        )
+        return replace(found, unused=unused) if unused else found
+
+    def scored(self) -> bool:
+        """Whether all tables have scores."""
+        return all(layout(rows).score is not None for rows in self.tables)
+
+    def pairs(self) -> Pairs:
+        """The rows' pairs, scored or not; of several tables the scored one of the test split."""
+        rows = self.tables[0] if len(self.tables) == 1 else self._scored_table()
+        source = str(rows.place)
+        unused = unused_columns(rows)
+
+        def make(folder: Path | None) -> Pairs:
+            writer = PairsWriter(self.name, folder, source=source)
+            write_pairs(rows, writer)
+            return writer.finish()
+
+        found = through_cache(
+            self._key("pairs", [rows]),
+            make,
+            open_folder=lambda folder: Pairs.open(folder, source=source),
+        )
+        return found if unused is None else replace(found, unused=(unused,))
+
+    def stream(self, role: str) -> Stream:
+        """Documents that have ids, as they are read; other rows go through a collection."""
+        if self._field:
+            return field_stream(self.tables[0], self._field, name=self._stream_name())
+        if len(self.tables) == 1 and role != QUERY:
+            columns = columns_of(self.tables[0].names(), self.place)
+            if not columns.paired and columns.id is not None:
+                return document_stream(self.tables[0], columns, name=self._stream_name())
+        return super().stream(role)
+
+    def field(self, name: str) -> Stream:
+        """One field of each row of the only table."""
+        if len(self.tables) > 1 or self._field:
+            return super().field(name)
+        return field_stream(self.tables[0], name, name=self._stream_name())
+
+    def _stream_name(self) -> str:
+        return PurePath(self.place).name
+
+    def _key(self, kind: str, tables: Sequence[Rows]) -> Callable[[], str] | None:
+        if not self._files:
+            return None
+        return lambda: files_key(kind, [Path(rows.place) for rows in tables])
+
+    def _scored_table(self) -> Rows:
+        """The test table of those that have scores, or the only one; the log says which."""
+        scored = [rows for rows in self.tables if layout(rows).score is not None]
+        if not scored:
+            raise InputError(
+                "holds no scored rows; pairs are opened by file, or from a folder of scored files "
+                "called train, dev, test",
+                path=self.place,
+            )
+        names = [PurePath(rows.place).name for rows in scored]
+        splits = [rows.split for rows in scored]
+        if len(scored) > 1 and "test" not in splits:
+            raise InputError(
+                f"has scored files ({', '.join(names)}) and none called test; name one",
+                path=self.place,
+            )
+        chosen = splits.index("test") if "test" in splits else 0
+        used = names.pop(chosen)
+        others = f", not {', '.join(names)}" if names else ""
+        log.info(f"{self.place}: its rows are scored pairs; {used} is used{others}")
+        return scored[chosen]

@@ -1,0 +1,160 @@
+"""Rows written as a collection, or as pairs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import numbers
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from nearfield.data.collection import ALL
+from nearfield.data.columns import Columns, shortened
+from nearfield.data.printed_list import printed_list
+from nearfield.data.readers.rows import Rows, layout, looks_printed
+from nearfield.data.record import Record, relevance_of
+from nearfield.data.writer import CollectionWriter, PairsWriter
+from nearfield.errors import InputError
+
+_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
+_FLAGS: Final = {"true": 1.0, "false": 0.0}
+
+
+def write_collection(tables: Sequence[Rows], writer: CollectionWriter) -> bool:
+    """Write the rows of `tables` to `writer`; True where they were documents only.
+
+    A text that comes twice is one document (or query); its id is 16 digits of its SHA-256, so that
+    neither the order of rows nor of files matters. A positive is judged 1, or by a `relevance`
+    column, and a negative 0.
+    """
+    collected = _Collected(writer)
+    documents_only = True
+    for rows in tables:
+        columns = layout(rows)
+        if columns.score is not None:
+            raise InputError(
+                f"has scores (column {columns.score!r}), so that its rows are pairs; compare "
+                f"models on them (nearfield evaluate MODEL --on {rows.place}), guard a tune with "
+                f"them (nearfield tune --guard {rows.place}), or take the column out to make a "
+                "collection of it",
+                path=rows.place,
+            )
+        if columns.paired:
+            documents_only = False
+            for record in rows:
+                collected.pair(record, columns, rows.split or ALL)
+        else:
+            for record in rows:
+                collected.document(record, columns)
+    return documents_only
+
+
+def write_pairs(rows: Rows, writer: PairsWriter) -> None:
+    """Write the rows to `writer`; a row with several positives is as many pairs."""
+    columns = layout(rows)
+    if columns.query is None:
+        raise InputError("holds documents; pairs need a query and a positive", path=rows.place)
+    for record in rows:
+        query = record.text(columns.query)
+        score = None if columns.score is None else _score(record, columns.score)
+        negatives = _negatives(record, columns)
+        for positive in _positives(record, columns):
+            writer.pair(query, positive, negatives=negatives, score=score)
+
+
+class _Collected:
+    """Which documents and queries were written: 8 bytes of each text's hash, not the texts."""
+
+    def __init__(self, writer: CollectionWriter) -> None:
+        self._writer = writer
+        self._documents: set[int] = set()
+        self._queries: set[int] = set()
+
+    def document(self, record: Record, columns: Columns) -> None:
+        text = record.text(columns.text or "text")
+        title = record.joined(columns.title)
+        group = record.label(columns.group)
+        if columns.id:
+            self._writer.document(record.id(columns.id), text, title=title, group=group)
+        else:
+            self._add_document(text, group, title)
+
+    def pair(self, record: Record, columns: Columns, split: str) -> None:
+        query = record.text(columns.query or "query")
+        group = record.label(columns.group)
+        split = record.label(columns.split) or split
+        relevance = 1
+        if columns.relevance is not None:
+            value = record.values.get(columns.relevance)
+            relevance = relevance_of(value, record.place, record.line)
+        key, number = _key(query)
+        if number not in self._queries:
+            self._queries.add(number)
+            self._writer.query(key, query, group=group)
+        for positive in _positives(record, columns):
+            self._writer.judgement(key, self._add_document(positive, group), relevance, split)
+        for negative in _negatives(record, columns):
+            self._writer.judgement(key, self._add_document(negative, group), 0, split)
+
+    def _add_document(self, text: str, group: str, title: str = "") -> str:
+        key, number = _key(f"{title}\n{text}" if title else text)
+        if number not in self._documents:
+            self._documents.add(number)
+            self._writer.document(key, text, title=title, group=group)
+        return key
+
+
+def _key(text: str) -> tuple[str, int]:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest, int(digest, 16)
+
+
+def _positives(record: Record, columns: Columns) -> list[str]:
+    column = columns.positive or "positive"
+    value = record.values.get(column)
+    if isinstance(value, list | tuple) or (column in columns.printed and looks_printed(value)):
+        return _several(record, column, columns)
+    return [record.text(column)]
+
+
+def _negatives(record: Record, columns: Columns) -> list[str]:
+    found: list[str] = []
+    for column in columns.negatives:
+        found += _several(record, column, columns)
+    return found
+
+
+def _several(record: Record, column: str, columns: Columns) -> list[str]:
+    """The texts in a column that may hold a list, also one that was printed into the cell."""
+    value = record.values.get(column)
+    if column not in columns.printed or not isinstance(value, str):
+        return record.texts(column)
+    found = printed_list(value)
+    if found is not None:
+        return [record.checked(text, column) for text in found]
+    if not looks_printed(value):
+        return record.texts(column)
+    raise record.error(
+        f"{column!r} is {shortened([value])!r}, a printed list whose items cannot be told apart; "
+        "wanted them in quotes, as in ['a', 'b'], or a list in a JSON lines file, where a text in "
+        "brackets can stand as well"
+    )
+
+
+def _score(record: Record, column: str) -> float:
+    value = record.values.get(column)
+    number = value
+    if isinstance(value, str):
+        number = _FLAGS.get(value.strip().lower(), value)
+    score = math.nan
+    if isinstance(number, numbers.Real) or (isinstance(number, str) and "_" not in number):
+        with contextlib.suppress(ValueError, OverflowError):
+            score = float(number)
+    if not math.isfinite(score):
+        comma = isinstance(value, str) and _COMMA.fullmatch(value.strip())
+        point = ", with a point and not a comma" if comma else ""
+        got = shortened([repr(value)])
+        raise record.error(f"{column!r} is {got}; wanted a finite number as score{point}")
+    return score

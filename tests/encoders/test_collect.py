@@ -46,9 +46,7 @@ class EveryToken(Head[Tensor]):
     def embeddings(self, output: Tensor, batch: Packed) -> MultiVector:
         return MultiVector(Dense(output.numpy(), output.shape[1]), batch.offsets)
 
-    def represented(
-        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
-    ) -> Rows:
+    def items(self, output: Tensor, parts: Sequence[Packed]) -> Rows:
         raise NotImplementedError("nothing trains here")
 
 

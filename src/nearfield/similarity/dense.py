@@ -10,7 +10,14 @@ from typing import Any, overload
 import numpy as np
 
 from nearfield.errors import ContractError, InputError, ModelError
-from nearfield.similarity.embeddings import VECTORS, Array, Counts, Embeddings, chosen
+from nearfield.similarity.embeddings import (
+    RANGES,
+    VECTORS,
+    Array,
+    Counts,
+    Embeddings,
+    chosen,
+)
 from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, read_facts, usage_of
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
@@ -22,7 +29,6 @@ from nearfield.types.usage import NOTHING_READ, Usage
 DTYPES = {"float32": "float32", "float16": "float16", "int8": "uint8", "binary": "uint8"}
 """The storage types, with the type of the numbers that each holds."""
 STORAGES = tuple(DTYPES)
-RANGES = "ranges.npy"
 
 
 @dataclass(frozen=True)
@@ -132,11 +138,6 @@ class Dense(Embeddings):
             whole.vectors[positions] = part.vectors
         assert whole is not None
         return whole
-
-    @property
-    def bytes_per_item(self) -> float:
-        """Bytes that one vector takes in memory and on disk."""
-        return float(self.vectors.itemsize * self.vectors.shape[1])
 
     def floats(self) -> Floats:
         """The vectors as (n, dim) float32: int8 codes decoded, binary as -1 and +1."""

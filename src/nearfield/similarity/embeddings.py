@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Counts = Integers | None
-VECTORS, IDS = "vectors.npy", "ids.jsonl"
-"""The names of the files with one vector per row, and with the ids, in any vector folder."""
+VECTORS, RANGES, IDS = "vectors.npy", "ranges.npy", "ids.jsonl"
+"""The names of the files with one vector per row, with the ranges of its codes, and with the ids,
+in any vector folder.
+"""
 
 
 class Embeddings(ABC):
@@ -79,9 +81,15 @@ class Embeddings(ABC):
         return False
 
     @property
-    @abstractmethod
     def bytes_per_item(self) -> float:
         """Mean bytes per item in memory and on disk."""
+        taken = 0
+        for name, array in self.arrays().items():
+            if name.endswith(OFFSETS):
+                array = array[1:]  # the first belongs to no item
+            if not name.endswith(RANGES):
+                taken += array.nbytes
+        return taken / max(1, len(self))
 
     @property
     def size_note(self) -> str:

@@ -79,11 +79,6 @@ class Fused(Embeddings):
         return self._first.storage
 
     @property
-    def bytes_per_item(self) -> float:
-        """Mean bytes per item, of all parts."""
-        return sum(part.bytes_per_item for part in self.parts.values())
-
-    @property
     def size_note(self) -> str:
         """The notes of the parts."""
         return "; ".join(filter(None, (part.size_note for part in self.parts.values())))

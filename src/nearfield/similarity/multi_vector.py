@@ -79,11 +79,6 @@ class MultiVector(Embeddings):
         return np.diff(self.offsets)
 
     @property
-    def bytes_per_item(self) -> float:
-        """Mean bytes that one item takes: its tokens' vectors and its offset."""
-        return (len(self.tokens) * self.tokens.bytes_per_item + 8 * len(self)) / max(1, len(self))
-
-    @property
     def size_note(self) -> str:
         """The mean number of vectors per item."""
         return f"{self.lengths.mean():,.1f} vectors per document, of {self.dim} dimensions"

@@ -102,12 +102,6 @@ class Sparse(Embeddings):
         )
 
     @property
-    def bytes_per_item(self) -> float:
-        """Mean bytes per vector: its weights, its terms and its offset."""
-        taken = self.weights.nbytes + self.terms.nbytes + self.offsets[1:].nbytes
-        return float(taken) / max(1, len(self))
-
-    @property
     def size_note(self) -> str:
         """The mean number of terms per item."""
         return f"{self.active.mean():,.1f} active terms per document, of {self.dim:,}"

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.errors import InputError
-from nearfield.similarity.dense import RANGES
-from nearfield.similarity.embeddings import IDS, OFFSETS, VECTORS
+from nearfield.similarity.embeddings import IDS, OFFSETS, RANGES, VECTORS
 from nearfield.similarity.facts import FACTS, items_of, part_of, read_facts
 from nearfield.similarity.multi_vector import TOKENS
 from nearfield.store.array import read_header

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfield.similarity.dense import RANGES, Dense
-from nearfield.similarity.embeddings import OFFSETS, VECTORS, Array, Embeddings
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import OFFSETS, RANGES, VECTORS, Array, Embeddings
 from nearfield.similarity.facts import write_checksums
 from nearfield.types.arrays import Floats
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,15 +14,11 @@ from nearfield.models.heads.arrays import normalised, to_numpy
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.layer import Layer
 from nearfield.models.heads.pooling import POOLINGS
+from nearfield.models.heads.represented import Rows
 from nearfield.models.heads.segments import Segments
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nearfield.models.heads.represented import Rows
 
 
 class DenseHead(Head[Any]):
@@ -79,13 +75,6 @@ class DenseHead(Head[Any]):
         vectors = checked_finite(to_numpy(output), self.contract.name)
         return Dense.under(self.contract, vectors)
 
-    def represented(
-        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
-    ) -> Rows:
-        from torch import cat
-
-        from nearfield.models.heads.represented import Rows
-
+    def items(self, output: Any, parts: Sequence[Packed]) -> Rows:
         kept = self.contract
-        vectors = cat(list(outputs))[place]
-        return Rows(vectors, kept.similarity, kept.layer_norm, kept.normalise)
+        return Rows(output, kept.similarity, kept.layer_norm, kept.normalise)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 from nearfield.batch.packed import Packed
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.models.heads.layer import Layer
+from nearfield.models.heads.represented import Represented
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Integers
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from nearfield.models.heads.represented import Represented
 
 Output = Any
 """A tensor or an array, of a head of several parts a tuple of them."""
@@ -111,6 +110,11 @@ class Head(ABC, Generic[Made]):
         """
 
     @abstractmethod
+    def items(self, output: Made, parts: Sequence[Packed]) -> Represented:
+        """The items of all parts as a loss takes them, from what `forward` gave for each part, laid
+        end to end.
+        """
+
     def represented(
         self, outputs: Sequence[Made], parts: Sequence[Packed], place: Tensor
     ) -> Represented:
@@ -119,3 +123,13 @@ class Head(ABC, Generic[Made]):
         `place: (m,)` int64 chooses and orders them: item i is sequence `place[i]` of the parts laid
         end to end.
         """
+        return self.items(_end_to_end(outputs), parts)[place]
+
+
+def _end_to_end(outputs: Sequence[Any]) -> Any:
+    """The tensors of all outputs as one; of tuples, each part by itself."""
+    if isinstance(outputs[0], tuple):
+        return tuple(_end_to_end(part) for part in zip(*outputs, strict=True))
+    from torch import cat
+
+    return cat(list(outputs))

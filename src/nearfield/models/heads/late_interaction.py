@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,16 +12,12 @@ from nearfield.formats.late_interaction import INLINE, LateInteraction
 from nearfield.models.heads.arrays import beside, normalised, to_numpy
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.layer import Layer
+from nearfield.models.heads.ragged import Ragged
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.offsets import joined_offsets
 from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nearfield.models.heads.ragged import Ragged
 
 # an old folder says of a Dense module over tokens that it is over whole texts
 _INPUTS = ("token_embeddings", "sentence_embedding")
@@ -72,20 +68,14 @@ class LateInteractionHead(Head[Any]):
         tokens = Dense.under(self.contract, vectors)
         return MultiVector(tokens, _offsets(batch), self.settings.average)
 
-    def represented(
-        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
-    ) -> Ragged:
-        from torch import cat
-
-        from nearfield.models.heads.ragged import Ragged
-
+    def items(self, output: Any, parts: Sequence[Packed]) -> Ragged:
         return Ragged(
-            cat(list(outputs)),
+            output,
             joined_offsets([np.diff(_offsets(part)) for part in parts]),
             self.settings.average,
             self.contract.normalise,
             self.contract.similarity,
-        )[place]
+        )
 
 
 def _offsets(batch: Packed) -> Integers:

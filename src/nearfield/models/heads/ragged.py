@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from nearfield.errors import ContractError
+from nearfield.models.heads.arrays import beside
 from nearfield.models.heads.represented import Represented, cut
 from nearfield.similarity.functions import unit
-from nearfield.similarity.maxsim import maxsim
 from nearfield.similarity.offsets import segments
 from nearfield.types.arrays import Integers
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Ragged(Represented):
         places, offsets = segments(self.offsets, chosen)
         return replace(
             self,
-            tokens=self.tokens[torch.from_numpy(places).to(self.tokens.device)],
+            tokens=self.tokens[beside(places, self.tokens)],
             offsets=offsets,
         )
 
@@ -51,6 +53,8 @@ class Ragged(Represented):
                 "multi-vectors are trained by cosine or dot similarity of their "
                 f"tokens, not {self.similarity}"
             )
+        from nearfield.similarity.maxsim import maxsim
+
         query, document = (
             unit(part.tokens) if self.similarity == "cosine" else part.tokens
             for part in (self, documents)
@@ -58,8 +62,9 @@ class Ragged(Represented):
         scored = maxsim(query, self.offsets.tolist(), document, documents.offsets.tolist())
         if not self.average:
             return scored
-        lengths = torch.from_numpy(np.maximum(np.diff(self.offsets), 1)).to(scored)
-        return scored / lengths[:, None]
+        lengths = np.maximum(np.diff(self.offsets), 1).astype(np.float32)
+        mean: Tensor = scored / beside(lengths, scored)[:, None]
+        return mean
 
     def truncate(self, dim: int) -> Ragged:
         """Each token's vector is cut."""

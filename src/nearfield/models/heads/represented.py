@@ -7,12 +7,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Self
 
 from nearfield.similarity.functions import similarity as similarity_named
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Represented(ABC):
@@ -98,8 +98,9 @@ class FusedItems(Represented):
     def scores(self, documents: FusedItems) -> Tensor:
         """The fused score, as that of `Fused`."""
         each = self.scores_by_part(documents)
-        weighed = [self.fusion.get(name, 0.0) * own for name, own in each.items()]
-        return torch.stack(weighed).sum(0)
+        fused: Any = sum(self.fusion.get(name, 0.0) * own for name, own in each.items())
+        scores: Tensor = fused
+        return scores
 
     def truncate(self, dim: int) -> FusedItems:
         """The vectors of the part `cut` are cut, and the others stay whole."""
@@ -112,5 +113,7 @@ def cut(vectors: Tensor, dim: int, *, layer_norm: bool, normalise: bool) -> Tens
     """
     if dim == vectors.shape[-1]:
         return vectors
-    whole = nn.functional.layer_norm(vectors, vectors.shape[-1:]) if layer_norm else vectors
-    return nn.functional.normalize(whole[:, :dim], dim=-1) if normalise else whole[:, :dim]
+    from torch.nn import functional
+
+    whole = functional.layer_norm(vectors, vectors.shape[-1:]) if layer_norm else vectors
+    return functional.normalize(whole[:, :dim], dim=-1) if normalise else whole[:, :dim]

@@ -129,11 +129,9 @@ class Splade(Head[Tensor]):
         weights = output.cpu().numpy()
         return term_embeddings(weights, similarity=self.similarity, max_terms=self.max_terms)
 
-    def represented(
-        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
-    ) -> Rows:
+    def items(self, output: Tensor, parts: Sequence[Packed]) -> Rows:
         """The weights of all terms."""
-        return Rows(torch.cat(list(outputs))[place], self.similarity)
+        return Rows(output, self.similarity)
 
 
 class _GreatestLogits(torch.autograd.Function):

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from nearfield.batch.packed import Packed
 from nearfield.formats.pooled_folder import TOKEN_HEADS
 from nearfield.models.heads.dense import DenseHead
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.layer import Layer
+from nearfield.models.heads.represented import FusedItems
 from nearfield.models.heads.token_vectors import TokenVectors
 from nearfield.models.heads.token_weights import TokenWeights
 from nearfield.similarity.fused import Fused
 from nearfield.types.contract import FUSION
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nearfield.models.heads.represented import FusedItems
 
 
 class ThreeHeads(Head[tuple[Any, ...]]):
@@ -94,11 +90,7 @@ class ThreeHeads(Head[tuple[Any, ...]]):
         made = zip(self.heads.values(), output, strict=True)
         return Fused({head.kind: head.embeddings(own, batch) for head, own in made}, self.weights)
 
-    def represented(
-        self, outputs: Sequence[tuple[Tensor, ...]], parts: Sequence[Packed], place: Tensor
-    ) -> FusedItems:
-        from nearfield.models.heads.represented import FusedItems
-
-        made = zip(self.heads.values(), zip(*outputs, strict=True), strict=True)
-        items = {head.kind: head.represented(own, parts, place) for head, own in made}
+    def items(self, output: tuple[Any, ...], parts: Sequence[Packed]) -> FusedItems:
+        made = zip(self.heads.values(), output, strict=True)
+        items = {head.kind: head.items(own, parts) for head, own in made}
         return FusedItems(items, self.weights, cut=self.dense.kind)

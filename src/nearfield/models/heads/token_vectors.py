@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from nearfield.batch.packed import Packed
 from nearfield.formats.pooled_folder import TOKEN_HEADS, read_token_head
 from nearfield.models.heads.arrays import normalised, to_numpy
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.layer import Layer
+from nearfield.models.heads.ragged import Ragged
 from nearfield.models.heads.segments import Segments
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.offsets import joined_offsets
 from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nearfield.models.heads.ragged import Ragged
 
 
 class TokenVectors(Head[Any]):
@@ -60,16 +56,9 @@ class TokenVectors(Head[Any]):
         )
         return MultiVector(tokens, joined_offsets([self._counts(batch)]), average=True)
 
-    def represented(
-        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
-    ) -> Ragged:
-        from torch import cat
-
-        from nearfield.models.heads.ragged import Ragged
-
+    def items(self, output: Any, parts: Sequence[Packed]) -> Ragged:
         offsets = joined_offsets([self._counts(part) for part in parts])
-        tokens = cat(list(outputs))
-        return Ragged(tokens, offsets, average=True, normalise=self.contract.normalise)[place]
+        return Ragged(output, offsets, average=True, normalise=self.contract.normalise)
 
     def _counts(self, batch: Packed) -> Integers:
         return Segments(batch, skip=self.skips).counts

@@ -5,7 +5,7 @@ vocabulary's layer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,13 +15,9 @@ from nearfield.formats.pooled_folder import TOKEN_HEADS, read_token_head
 from nearfield.models.heads.arrays import activated, beside, to_numpy
 from nearfield.models.heads.head import Given, Head
 from nearfield.models.heads.layer import Layer
+from nearfield.models.heads.represented import Rows
 from nearfield.similarity.offsets import joined_offsets
 from nearfield.similarity.sparse import Sparse
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nearfield.models.heads.represented import Rows
 
 # times the rate: of a layer that begins with no weights (see docs/log.md)
 EVEN_RATE = 10.0
@@ -81,22 +77,14 @@ class TokenWeights(Head[Any]):
             self.vocabulary,
         )
 
-    def represented(
-        self, outputs: Sequence[Tensor], parts: Sequence[Packed], place: Tensor
-    ) -> Rows:
+    def items(self, output: Any, parts: Sequence[Packed]) -> Rows:
         """The weights of the terms that occur in these texts; no other one has any."""
-        from torch import cat
-
-        from nearfield.models.heads.represented import Rows
-
-        weights = cat(list(outputs))
         lengths = np.concatenate([part.lengths for part in parts])
         ids = np.concatenate([part.ids for part in parts])
         kept = np.flatnonzero(~np.isin(ids, self.left_out))
         terms, column = np.unique(ids[kept], return_inverse=True)
         row = np.repeat(np.arange(len(lengths)), lengths)[kept]
-        cell = beside(row * len(terms) + column, weights)
-        token = beside(kept, weights)
-        empty = weights.new_zeros(len(lengths) * len(terms))
-        heaviest = empty.scatter_reduce(0, cell, weights[token], "amax")
-        return Rows(heaviest.view(len(lengths), len(terms))[place], "dot")
+        cell = beside(row * len(terms) + column, output)
+        empty = output.new_zeros(len(lengths) * len(terms))
+        heaviest = empty.scatter_reduce(0, cell, output[beside(kept, output)], "amax")
+        return Rows(heaviest.view(len(lengths), len(terms)), "dot")

@@ -23,6 +23,7 @@ from nearfield.formats import LAYOUTS
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
+from nearfield.runtimes.options import OpenOptions
 from sparse_models import tiny_splade
 from static_models import model2vec_folder, sentence_transformers_folder
 from three_heads import tiny_three_heads
@@ -61,7 +62,7 @@ def saved(folder: Path, to: Path) -> Path:
 
 
 def arrays(folder: Path) -> dict[str, Any]:
-    encoder = TextEncoder.open(folder, runtime="torch")
+    encoder = TextEncoder.open(folder, OpenOptions(runtime="torch"))
     return {role: encoder.encode(TEXTS, role).arrays() for role in ("query", "document")}
 
 
@@ -96,7 +97,7 @@ def test_sentence_transformers_gives_the_same_vectors(case: str, tmp_path: Path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer = PEERS[layout](str(folder), device="cpu")
-        encoder = TextEncoder.open(folder, runtime="torch")
+        encoder = TextEncoder.open(folder, OpenOptions(runtime="torch"))
         for role, encode in (("query", peer.encode_query), ("document", peer.encode_document)):
             ours, theirs = encoder.encode(TEXTS, role), encode(TEXTS)
             for at, text in enumerate(TEXTS):

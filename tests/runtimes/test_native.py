@@ -26,7 +26,7 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.kernels.library import runnable
-from nearfield.models.backbones.architectures import ARCHITECTURES
+from nearfield.models.backbones.architectures import NATIVE
 from nearfield.models.backbones.relative_bucket import relative_bucket
 from nearfield.models.model import TextModel
 from nearfield.models.surgery.new_head import new_head
@@ -53,7 +53,7 @@ def assert_as_torch(
 
 
 @pytest.mark.parametrize("level", runnable())
-@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("kind", NATIVE)
 def test_every_architecture_gives_torchs_vectors(kind: str, level: str, tmp_path: Path) -> None:
     sizes = ODD | ({"embedding_size": 20} if kind == "electra" else {})
     folder = read_model_folder(tiny_model(tmp_path / kind, kind=kind, max_tokens=128, sizes=sizes))

@@ -100,7 +100,7 @@ _OF_THE_KIND: dict[str, dict[str, Sequence[Any] | None]] = {
 }
 
 _LONGEST = 10**30  # tokens: what transformers writes where there is no limit is about so much
-_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")
+AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")
 """Positions start at pad_token_id + 1, MPNet's at 2: of architectures that open without torch. Of
 all others the opened model tells.
 """
@@ -154,7 +154,7 @@ def max_tokens_of(
     tokenizer = read_optional(transformer / "tokenizer_config.json")
     positions = config.integer("max_position_embeddings", None, low=-1, high=_LONGEST)
     kind = config.get("model_type")
-    if positions and kind in _AFTER_PADDING:
+    if positions and kind in AFTER_PADDING:
         padding = 1 if kind == "mpnet" else config.integer("pad_token_id", 1, low=-1)
         positions -= 1 + padding
     limit = (

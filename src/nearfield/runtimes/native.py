@@ -13,7 +13,8 @@ from nearfield.errors import InputError, ModelError
 from nearfield.formats.weights import Weights
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
-from nearfield.models.backbones.architectures import ARCHITECTURES, why_not_config, why_not_names
+from nearfield.models.backbones.architectures import ARCHITECTURES
+from nearfield.models.backbones.native_config import why_not_config, why_not_names
 from nearfield.runtimes.hardware import cores
 from nearfield.runtimes.native_heads import NATIVE_HEADS, Run
 from nearfield.runtimes.options import ON_CPU, OpenOptions

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from nearfield.batch.open_tokenizer import told_types
 from nearfield.batch.packed import Packed
 from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
 from nearfield.formats.weights import Weights
-from nearfield.models.backbones.architectures import ARCHITECTURES
+from nearfield.models.backbones.architectures import ARCHITECTURES, NATIVE
 from nearfield.models.heads.arrays import activated, linear
 from nearfield.runtimes.native_heads import NativeHead, Run
 from nearfield.runtimes.packed_model import PackedModel
@@ -18,27 +16,7 @@ from nearfield.similarity.dense import Dense
 from nearfield.store.fields import Fields
 from nearfield.types.arrays import Floats
 
-
-@dataclass(frozen=True)
-class Layers:
-    """The names of the two layers over the first token's state, and what follows the first."""
-
-    first: str
-    activation: str
-    second: str = "classifier"
-
-
-_ROBERTA = Layers("classifier.dense", "tanh", "classifier.out_proj")
-LAYERS = {
-    "bert": Layers("bert.pooler.dense", "tanh"),
-    "camembert": _ROBERTA,
-    "distilbert": Layers("pre_classifier", "relu"),
-    "electra": Layers("classifier.dense", "gelu", "classifier.out_proj"),
-    "mpnet": _ROBERTA,
-    "roberta": _ROBERTA,
-    "xlm-roberta": _ROBERTA,
-}
-"""By architecture, as transformers names it in config.json."""
+LAYERS = {kind: known.scores for kind, known in ARCHITECTURES.items() if known.scores}
 
 
 def _logits(folder: RerankerFolder, model: PackedModel, config: Fields) -> Run:
@@ -62,7 +40,7 @@ def _types(config: Fields) -> int:
     config.json says.
     """
     types: int = config.integer("type_vocab_size", 2)
-    return types if ARCHITECTURES[config["model_type"]].types else 1
+    return types if NATIVE[config["model_type"]].types else 1
 
 
 def _typed(folder: RerankerFolder, config: Fields) -> bool:

@@ -33,13 +33,13 @@ class NativeTerms:
     """
 
     def __init__(self, folder: ModelFolder, model: PackedModel, config: Fields) -> None:
-        architecture, layout, read = ARCHITECTURES[config["model_type"]], model.layout, model.read
-        names = architecture.language
+        layout, read = model.layout, model.read
+        names = ARCHITECTURES[config["model_type"]].language
         assert names is not None
         self._model, self._contract = model, folder.contract
         self._twice = folder.activation == "log1p_relu"
         self._epsilon = layout.epsilon
-        self._activation = ACTIVATIONS[names.activation or architecture.fact(config, "hidden_act")]
+        self._activation = ACTIVATIONS[names.activation or model.names.fact(config, "hidden_act")]
         width, terms = layout.embedded, folder.contract.dim
         self._transform, self._norm = (
             read.matrix([names.transform], width, layout.hidden),
@@ -146,8 +146,8 @@ def _why_not(folder: ModelFolder, config: Fields) -> str | None:
             "takes the greatest logit over a text's tokens, and this model's pooling is "
             f"{folder.contract.pooling}"
         )
-    architecture = ARCHITECTURES.get(str(config.get("model_type")))
-    if architecture is not None and architecture.language is None:
+    known = ARCHITECTURES.get(str(config.get("model_type")))
+    if known is not None and (known.language is None or not known.language.bias):
         return f"does not run the language-model head of {config['model_type']}"
     if not config.get("tie_word_embeddings", True):
         return "takes a vocabulary's layer that shares the word embeddings"

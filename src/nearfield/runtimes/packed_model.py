@@ -40,30 +40,30 @@ class PackedModel:
         precision: str = "float32",
         typed: bool = False,
     ) -> None:
+        names = architecture.names
+        assert names is not None
         self.kernels = kernels
-        self.read = PackedWeights(kernels, weights, prefix=architecture.prefix, precision=precision)
+        self.read = PackedWeights(kernels, weights, prefix=names.prefix, precision=precision)
         self.typed = typed
-        self._architecture = architecture
+        self.names = names
         self.layout = model = ModelLayout()
-        model.hidden = architecture.fact(config, "hidden_size")
-        model.heads = architecture.fact(config, "num_attention_heads")
-        model.intermediate = architecture.fact(config, "intermediate_size")
-        model.layer_count = architecture.fact(config, "num_hidden_layers")
-        model.activation = ACTIVATIONS[architecture.fact(config, "hidden_act")]
+        model.hidden = names.fact(config, "hidden_size")
+        model.heads = names.fact(config, "num_attention_heads")
+        model.intermediate = names.fact(config, "intermediate_size")
+        model.layer_count = names.fact(config, "num_hidden_layers")
+        model.activation = ACTIVATIONS[names.fact(config, "hidden_act")]
         model.pooling = POOLINGS.index(pooling)
-        model.epsilon = float(architecture.fact(config, "layer_norm_eps"))
+        model.epsilon = float(names.fact(config, "layer_norm_eps"))
         model.padding = -1
-        if architecture.padded_positions:
-            model.padding = architecture.fact(config, "pad_token_id")
+        if architecture.after_padding:
+            model.padding = names.fact(config, "pad_token_id")
         self._embeddings(model, config)
-        if architecture.distances:
-            buckets = self.read.floats(architecture.distances, 32, model.heads)
+        if names.distances:
+            buckets = self.read.floats(names.distances, 32, model.heads)
             model.distances = self.read.keep(self._by_distance(buckets, model.reach))
         layers = (LayerLayout * model.layer_count)()
         for at in range(model.layer_count):
-            layers[at] = self._layer(
-                architecture.layer.format(at), model.hidden, model.intermediate
-            )
+            layers[at] = self._layer(names.layer.format(at), model.hidden, model.intermediate)
         self.read.kept.append(layers)
         model.layers = ctypes.cast(layers, ctypes.POINTER(LayerLayout))
 
@@ -80,8 +80,8 @@ class PackedModel:
         wide = None if "embedding_size" in config and config["model_type"] == "electra" else hidden
         words = read.floats("embeddings.word_embeddings.weight", config.get("vocab_size"), wide)
         embedded = words.shape[1]
-        if self._architecture.types:
-            types = read.floats(self._architecture.types, config.get("type_vocab_size"), embedded)
+        if self.names.types:
+            types = read.floats(self.names.types, config.get("type_vocab_size"), embedded)
             if not len(types):
                 raise ModelError(
                     "the weights do not fit the architecture: there is no row for "
@@ -102,7 +102,7 @@ class PackedModel:
 
     def _layer(self, prefix: str, hidden: int, inner: int) -> LayerLayout:
         layer = LayerLayout()
-        names = {part: prefix + name for part, name in self._architecture.parts.items()}
+        names = {part: prefix + name for part, name in self.names.parts.items()}
         layer.projected = self.read.matrix(
             [names["query"], names["key"], names["value"]], hidden, hidden
         )

@@ -19,7 +19,7 @@ from torch import Tensor
 from nearfield.batch.packed import Packed
 from nearfield.kernels.library import runnable
 from nearfield.models.backbones import native_layers, native_units
-from nearfield.models.backbones.architectures import ARCHITECTURES
+from nearfield.models.backbones.architectures import NATIVE
 from nearfield.models.backbones.native_layers import NativeLayers, why_not
 from nearfield.models.model import TextModel
 from tiny import tiny_model
@@ -77,7 +77,7 @@ def assert_same_gradients(found: Grads, wanted: Grads, *, off: float) -> None:
 
 
 @pytest.mark.parametrize("level", runnable())
-@pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("kind", sorted(NATIVE))
 def test_states_and_gradients_are_those_of_torch(
     opened: Callable[..., TextModel], kind: str, level: str
 ) -> None:
@@ -92,7 +92,7 @@ def test_states_and_gradients_are_those_of_torch(
 
 
 @pytest.mark.parametrize("level", runnable())
-@pytest.mark.parametrize("kind", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("kind", sorted(NATIVE))
 def test_one_token_of_each_sequence(
     opened: Callable[..., TextModel], kind: str, level: str
 ) -> None:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from nearfield.batch.packed import Packed
-from nearfield.models.backbones.states import _AFTER_PADDING, PACKED, packed_states, prepare
+from nearfield.models.backbones.architectures import ARCHITECTURES
+from nearfield.models.backbones.states import packed_states, prepare
 
 CPU = torch.device("cpu")
 VOCABULARY, PAD = 50, 1
@@ -51,7 +52,9 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral without a window": ("mistral", {"sliding_window": None}),
     "bert as a decoder": ("bert", {"is_decoder": True}),
 }
-CASES = [*sorted(PACKED), *VARIANTS]
+PACKED = sorted(kind for kind, known in ARCHITECTURES.items() if known.packs)
+AFTER_PADDING = [kind for kind in PACKED if ARCHITECTURES[kind].after_padding]
+CASES = [*PACKED, *VARIANTS]
 
 
 def backbone(case: str, dtype: torch.dtype = torch.float32) -> Any:
@@ -149,7 +152,7 @@ def test_any_lengths(case: str, lengths: list[int], seed: int) -> None:
 KEPT: dict[str, Any] = {}
 
 
-@pytest.mark.parametrize("case", sorted(_AFTER_PADDING))
+@pytest.mark.parametrize("case", AFTER_PADDING)
 def test_a_padding_token_within_a_text_has_the_position_that_the_architecture_gives_it(
     case: str,
 ) -> None:

@@ -15,13 +15,13 @@ from nearfield.errors import ModelError
 from nearfield.formats.lora_folder import CONFIG
 from nearfield.formats.remote_code import TASKS
 from nearfield.formats.weights import weight_files
+from nearfield.models.backbones.architectures import ARCHITECTURES, UNKNOWN
 from nearfield.models.backbones.habits import (
     Habits,
     habits_of,
     packed_habits,
     refuse_growing_positions,
 )
-from nearfield.models.backbones.states import PACKED
 from nearfield.models.backbones.unread import refuse_misfits, refuse_relative_positions
 from nearfield.store.foreign import foreign
 from nearfield.store.regular import open_regular
@@ -124,7 +124,7 @@ def _habits(folder: Path, backbone: Any, *, own: bool) -> Habits:
     """The habits of a backbone; `own`: by code of the folder, whose name for the architecture says
     nothing.
     """
-    if backbone.config.model_type in PACKED and not own:
+    if ARCHITECTURES.get(backbone.config.model_type, UNKNOWN).packs and not own:
         return packed_habits(backbone.config)
     try:
         ids = Tokeniser.open(folder, max_tokens=64).tokenise([_SAMPLE]).ids

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nearfield.models.backbones.architectures import ARCHITECTURES, WHOLE
 from nearfield.models.heads.pooling import POOLINGS
 from nearfield.models.heads.segments import Segments
 
@@ -57,26 +58,21 @@ def _last_state(model: Any, states: Tensor, segments: Segments) -> Tensor:
     return logits
 
 
-CLASSIFIERS: dict[str, Classifier] = {
+_FUNCTIONS: dict[str, Classifier] = {
     "albert": _albert,
-    "bert": _pooler,
-    "camembert": _whole_head,
     "distilbert": _distilbert,
-    "electra": _whole_head,
-    "gemma": _last_state,
-    "llama": _last_state,
-    "mistral": _last_state,
+    "last_state": _last_state,
     "modernbert": _modernbert,
-    "mpnet": _whole_head,
-    "nomic_bert": _pooler,
-    "qwen2": _last_state,
-    "qwen3": _last_state,
-    "roberta": _whole_head,
-    "xlm-roberta": _whole_head,
-    "xlm-roberta-xl": _whole_head,
+    "pooler": _pooler,
+    "whole_head": _whole_head,
+}
+CLASSIFIERS = {
+    kind: _FUNCTIONS[known.classifier]
+    for kind, known in ARCHITECTURES.items()
+    if known.classifier in _FUNCTIONS
 }
 """Each takes one of transformers' *ForSequenceClassification, its backbone's states (T, hidden) and
 their segments, and gives the logits (n, labels). A test holds each to the model's own forward call.
 """
-PADDED = ("deberta", "deberta-v2")
-"""Architectures that do not pack and are run whole, padded at the right."""
+PADDED = tuple(kind for kind, known in ARCHITECTURES.items() if known.classifier == WHOLE)
+"""Architectures that are run whole, padded at the right."""

@@ -12,25 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfield.batch.padded import ALONE, EQUAL, PADDED
 from nearfield.errors import ModelError, first_line
+from nearfield.models.backbones.architectures import ARCHITECTURES
 
-PADS = frozenset(
-    (
-        "deberta",
-        "deberta-v2",
-        "gemma2",
-        "gpt2",
-        "gpt_neox",
-        "mt5",
-        "opt",
-        "phi3",
-        "t5",
-        "umt5",
-        "xlnet",
-    )
-)
-"""Architectures that are not packed and that a test holds to the states of each text alone, beside
-longer ones and padded.
-"""
 # of the states' size: rounding is a hundred times less, what a model mixes in is more or does not
 # matter
 _SAME = 1e-4
@@ -60,7 +43,7 @@ def habits_of(backbone: Any, ids: Tensor, *, known: bool = True) -> Habits:
     kind = backbone.config.model_type
     with _Places(len(ids)) as seen:
         first = _states(backbone, ids[None])
-    if known and kind in PADS and not long_rope(backbone.config):
+    if known and kind in ARCHITECTURES and not long_rope(backbone.config):
         return Habits(PADDED, seen.places, first.shape[-1])
     both = _states(backbone, torch.stack([ids, ids.flip(0)]))
     if _differ(first, _states(backbone, ids[None])):

@@ -1,29 +1,15 @@
-"""The halves of a masked-language-model head, by architecture: what comes before the vocabulary,
-and the vocabulary's layer.
-"""
+"""The halves of a masked-language-model head: the transform, and the vocabulary's layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
 
 from nearfield.errors import ModelError
+from nearfield.models.backbones.architectures import ARCHITECTURES, GELU
 
-GELU = "gelu"  # which is no module there
-LANGUAGE_HEADS: dict[str, tuple[Sequence[str], str]] = {
-    "bert": (("cls.predictions.transform",), "cls.predictions.decoder"),
-    "camembert": (("lm_head.dense", GELU, "lm_head.layer_norm"), "lm_head.decoder"),
-    "distilbert": (("vocab_transform", "activation", "vocab_layer_norm"), "vocab_projector"),
-    "electra": (("generator_predictions",), "generator_lm_head"),
-    "modernbert": (("head",), "decoder"),
-    "mpnet": (("lm_head.dense", GELU, "lm_head.layer_norm"), "lm_head.decoder"),
-    "nomic_bert": (("cls.predictions.transform",), "cls.predictions.decoder"),
-    "roberta": (("lm_head.dense", GELU, "lm_head.layer_norm"), "lm_head.decoder"),
-    "xlm-roberta": (("lm_head.dense", GELU, "lm_head.layer_norm"), "lm_head.decoder"),
-}
-"""Modules of transformers' *ForMaskedLM, in the order in which they run."""
+LANGUAGE_HEADS = {kind: known.language for kind, known in ARCHITECTURES.items() if known.language}
 
 
 def language_head(model: Any) -> tuple[nn.Module, nn.Linear]:
@@ -38,9 +24,7 @@ def language_head(model: Any) -> tuple[nn.Module, nn.Linear]:
             f"the language-model head of {kind} is not known; known are those of "
             f"{', '.join(LANGUAGE_HEADS)}"
         )
-    steps, decoder = LANGUAGE_HEADS[kind]
-    transform = nn.Sequential(
-        *(nn.GELU() if step == GELU else model.get_submodule(step) for step in steps)
-    )
-    last: nn.Linear = model.get_submodule(decoder)
-    return transform, last
+    known = LANGUAGE_HEADS[kind]
+    steps = [nn.GELU() if step == GELU else model.get_submodule(step) for step in known.steps]
+    decoder: nn.Linear = model.get_submodule(known.decoder)
+    return nn.Sequential(*steps), decoder

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from nearfield.kernels.layout import SlopesLayout, TurnedLayout
 from nearfield.kernels.library import kernels, runnable
-from nearfield.models.backbones.architectures import ACTIVATIONS, ARCHITECTURES, why_not_config
+from nearfield.models.backbones.architectures import ACTIVATIONS, NATIVE
 from nearfield.models.backbones.layer_weights import LayersModel, LayerWeights
+from nearfield.models.backbones.native_config import why_not_config
 from nearfield.models.backbones.native_units import Rooms, Sum, Turns, on_threads
 from nearfield.types.arrays import Floats
 
@@ -76,7 +77,7 @@ class NativeLayers:
         level: str | None = None,
     ) -> None:
         config = backbone.config.to_dict()
-        architecture = ARCHITECTURES[config["model_type"]]
+        architecture = NATIVE[config["model_type"]]
         fact = functools.partial(architecture.fact, config)
         self.kernels, self.threads = kernels(level), threads or torch.get_num_threads()
         self._facts: dict[str, Any] = {

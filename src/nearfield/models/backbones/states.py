@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
+from nearfield.models.backbones.architectures import ARCHITECTURES, UNKNOWN
 from nearfield.models.backbones.attention import IMPLEMENTATION, register
 from nearfield.models.backbones.groups import Groups
 from nearfield.models.backbones.habits import long_rope
@@ -18,37 +19,16 @@ from nearfield.models.backbones.native_layers import NativeLayers, Places
 from nearfield.models.backbones.relative_bucket import relative_bucket
 from nearfield.types.arrays import Integers
 
-_FROM_ZERO = (
-    "albert",
-    "bert",
-    "distilbert",
-    "electra",
-    "eurobert",
-    "gemma",
-    "gemma3_text",
-    "gte",
-    "jina_embeddings_v3",
-    "llama",
-    "mistral",
-    "modernbert",
-    "nomic_bert",
-    "qwen2",
-    "qwen3",
-)
-# a padding token has its id as position
-_AFTER_PADDING = ("camembert", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl")
-# the architectures that a test holds to the states of each sequence alone
-PACKED = frozenset((*_FROM_ZERO, *_AFTER_PADDING))
-
 
 def prepare(backbone: Any) -> bool:
     """Make ready for `packed_states` a backbone of transformers, and say whether it is of an
     architecture that can be.
     """
     kind = backbone.config.model_type
-    if kind not in PACKED or long_rope(backbone.config):
+    known = ARCHITECTURES.get(kind, UNKNOWN)
+    if not known.packs or long_rope(backbone.config):
         return False
-    if kind in _AFTER_PADDING and backbone.embeddings.padding_idx is None:
+    if known.after_padding and backbone.embeddings.padding_idx is None:
         raise ModelError(
             f"positions of {kind} count from pad_token_id, and config.json sets it "
             "to null; wanted the id of padding"
@@ -76,7 +56,7 @@ def packed_states(
     kind = backbone.config.model_type
     places = (
         _positions_after_padding(batch, backbone.embeddings.padding_idx)
-        if kind in _AFTER_PADDING
+        if ARCHITECTURES[kind].after_padding
         else batch.positions
     )
     ids, positions = (

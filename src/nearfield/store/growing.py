@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from nearfield.errors import StorageError
-
-_BLOCK = 1 << 22  # bytes read at a time
 
 
 class GrowingFile:
@@ -28,7 +24,7 @@ class GrowingFile:
             self._file.close()
             raise StorageError(
                 f"{path}: holds {held:,} bytes and should hold {size:,}: it was "
-                "cut off. Begin anew without it"
+                "cut off. Start over without it"
             )
         self._file.truncate(size)
         self._file.seek(size)
@@ -44,13 +40,6 @@ class GrowingFile:
         while len(rest):  # the system may take a part
             rest = rest[self._file.write(rest) :]
 
-    def overwrite_start(self, data: bytes) -> None:
-        """Write `data` over the first bytes."""
-        end = self.size
-        self._file.seek(0)
-        self.append(data)
-        self._file.seek(end)
-
     def sync(self) -> None:
         """All that was written is on the disk when this returns."""
         os.fsync(self._file.fileno())
@@ -58,25 +47,3 @@ class GrowingFile:
     def close(self) -> None:
         """Let go of the file; what was not synced may be lost with the machine's power."""
         self._file.close()
-
-
-def unchanged(path: Path, ends: Sequence[int], checksums: Sequence[int], *, start: int = 0) -> int:
-    """How many of the parts of the file, which end at the bytes `ends`, are as they were written.
-
-    `checksums` are the CRC-32 of all bytes from `start` to the end of each part.
-    """
-    found = 0
-    try:
-        with open(path, "rb") as file:
-            file.seek(start)
-            for number, (end, wanted) in enumerate(zip(ends, checksums, strict=True)):
-                while (left := end - file.tell()) > 0:
-                    block = file.read(min(left, _BLOCK))
-                    if not block:
-                        return number
-                    found = zlib.crc32(block, found)
-                if found != wanted:
-                    return number
-    except FileNotFoundError:
-        return 0
-    return len(ends)

@@ -48,18 +48,6 @@ def leaves() -> list[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.parametrize("path", leaves(), ids=" ".join)
-def test_every_command_has_help_with_examples_and_json(
-    path: tuple[str, ...], cli: Callable[..., Any]
-) -> None:
-    shown = cli(*path, "--help")
-    assert shown.exit_code == 0
-    assert "Examples" in shown.stdout
-    assert f"nearfield {' '.join(path)}" in shown.stdout
-    assert "--json" in shown.stdout
-    assert "<bool>" not in shown.stdout
-
-
 @pytest.mark.parametrize("path", [("models",), *leaves()], ids=" ".join)
 def test_paragraphs_of_the_help_flow_and_examples_keep_their_lines(
     path: tuple[str, ...], cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch

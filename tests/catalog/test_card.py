@@ -186,11 +186,11 @@ def test_a_model_behind_an_api_needs_no_hub_and_no_pooling(tmp_path: Path) -> No
 def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
     with pytest.raises(
         ModelError,
-        match=r"minilmm: is no model of the catalog, which has \d+. "
+        match=r"minilmm: is not a model of the catalog, which has \d+. "
         r"Did you mean 'minilm'\?",
     ):
         card("minilmm")
-    with pytest.raises(ModelError, match="no model of the catalog"):
+    with pytest.raises(ModelError, match="not a model of the catalog"):
         card("../secret")
 
 

@@ -147,7 +147,7 @@ def test_the_exit_code_and_the_line_of_a_real_process() -> None:
     )
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == (
-        f"error: minilmm: is no model of the catalog, which has {len(names())}. "
+        f"error: minilmm: is not a model of the catalog, which has {len(names())}. "
         "Did you mean 'minilm'?\n"
     )
 

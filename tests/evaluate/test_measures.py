@@ -120,7 +120,9 @@ def test_a_misspelt_measure_is_guessed() -> None:
 
 
 def test_a_ranking_that_was_cut_too_early() -> None:
-    with pytest.raises(InputError, match="R@5 looks at 5 results a query and the ranking holds 4"):
+    with pytest.raises(
+        InputError, match="R@5 looks at 5 results per query and the ranking holds 4"
+    ):
         score_ranking(RANKING, RELEVANCE, ["R@5"])
 
 

@@ -83,10 +83,10 @@ def test_a_prompt_is_encoded_once_however_many_uses_have_it(
 
 def test_a_model_without_prompts_has_none_to_leave_out() -> None:
     with pytest.raises(
-        ContractError, match="m has no prompts, so that there is nothing to leave out; state them"
+        ContractError, match="m has no prompts, so there is nothing to leave out; state them"
     ):
         prompt_uses(Contract("m", 4, 16))
-    with pytest.raises(ContractError, match="give it a task in words with --task"):
+    with pytest.raises(ContractError, match="give it a task with --task"):
         prompt_uses(Contract("m", 4, 16, templates={"query": "{task}: "}))
     assert list(prompt_uses(Contract("m", 4, 16, prompts={"query": "q: "}))) == [NONE, OWN]
     with pytest.raises(ContractError, match="takes no task in words"):

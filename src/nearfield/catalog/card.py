@@ -101,7 +101,7 @@ def card(name: str) -> Card:
     if found is None:
         known = names()
         close = nearest(name, known) or " `nearfield models` lists them."
-        raise ModelError(f"{name}: is no model of the catalog, which has {len(known)}.{close}")
+        raise ModelError(f"{name}: is not a model of the catalog, which has {len(known)}.{close}")
     return read_card(CATALOG / f"{found}.toml")
 
 

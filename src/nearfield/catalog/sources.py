@@ -96,7 +96,7 @@ def from_archive(path: Path, wanted: Card) -> Iterator[Offer]:
     """
     if not wanted.files:
         raise InputError(
-            f"is no folder; the catalog has no hashes of {wanted.name}'s files, so a "
+            f"is not a folder; the catalog has no hashes of {wanted.name}'s files, so a "
             "folder with them is wanted",
             path=path,
         )

@@ -59,7 +59,7 @@ FORMATS = (
 )
 N = TypeVar("N", int, float)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text and tables.")]
-LINE_EVERY = 10.0  # seconds between progress lines where stderr is no terminal
+LINE_EVERY = 10.0  # seconds between progress lines where stderr is not a terminal
 
 
 def items(text: str) -> list[str]:
@@ -111,8 +111,8 @@ def given(ctx: typer.Context, *options: str) -> list[str]:
 
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
-    """A bar on stderr with rate, time left and the note; where stderr is no terminal, a line every
-    ten seconds.
+    """A bar on stderr with rate, time left and the note; without a terminal, a line every ten
+    seconds.
     """
     if not err.is_terminal:
         lines = ProgressLines(title)

@@ -36,13 +36,13 @@ FIDELITY = typer.Option(
 )
 RERANK = typer.Option(
     metavar="MODEL",
-    help="A cross-encoder or a multi-vector model, which orders each query's first results anew.",
+    help="Re-rank each query's top results with this model: a cross-encoder or a multi-vector one.",
 )
 KEEP_OWN = typer.Option(
     "--keep-own",
-    help="Keep the document of a query's own id in the query's ranking; it is left out otherwise.",
+    help="Keep the document with a query's own id in its ranking; it is left out by default.",
 )
-DEPTH = typer.Option(help="How many results a query --rerank orders anew.", min=1)
+DEPTH = typer.Option(help="How many results per query --rerank re-ranks.", min=1)
 Allow = Annotated[
     list[str] | None,
     typer.Option(

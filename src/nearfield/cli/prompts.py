@@ -16,8 +16,8 @@ def prompts(
     task: Annotated[
         list[str] | None,
         typer.Option(
-            help="A task in words to tell the model before each query, "
-            "where it takes one. Repeatable."
+            help="A task for the model to be told before each query, where it takes one. "
+            "Repeatable."
         ),
     ] = None,
     split: Annotated[

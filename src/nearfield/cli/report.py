@@ -21,8 +21,8 @@ def report(
         bool, typer.Option("--json", help="Write the path, its size and the verdict as JSON.")
     ] = False,
 ) -> None:
-    """Write report.html into a run folder: the verdict in words, then every number behind it. It
-    needs no network.
+    """Write report.html into a run folder: the verdict, then every number behind it. The page needs
+    no network.
 
     Examples:
 

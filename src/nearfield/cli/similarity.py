@@ -20,7 +20,7 @@ def similarity(
     texts: Annotated[
         list[str],
         typer.Argument(
-            help="Two texts or more, each compared with each; one is enough with --against."
+            help="Two texts or more, each compared with every other; one is enough with --against."
         ),
     ],
     model: Annotated[
@@ -40,7 +40,7 @@ def similarity(
 ) -> None:
     """Show cosine, dot and negative euclidean similarity of texts, best first; higher is closer.
 
-    The model's own similarity is marked; asking for another warns with what it costs on these
+    The model's own similarity is marked; asking for another one warns with its cost on these
     texts. A model whose embeddings are not dense (sparse, multi-vector) has its own alone.
 
     Examples:

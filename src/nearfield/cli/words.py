@@ -1,6 +1,4 @@
-"""`nearfield words`: word vectors asked for neighbours and analogies, and measured on published
-tests.
-"""
+"""`nearfield words`: neighbours and analogies of word vectors, and scores on published tests."""
 
 from __future__ import annotations
 

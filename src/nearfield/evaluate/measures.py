@@ -65,7 +65,7 @@ def measure_name(name: str) -> str:
 
 
 def cutoff(measure: str) -> int:
-    """The results a query that `measure` looks at; 1 where it has no cutoff and takes what the
+    """The results per query that `measure` looks at; 1 where it has no cutoff and takes what the
     ranking holds.
     """
     return int(measure.partition("@")[2] or 1)
@@ -86,7 +86,7 @@ def score_ranking(
     for name in names:
         if depth < min(cutoff(name), len(ranking.document_ids)):
             raise InputError(
-                f"{name} looks at {cutoff(name)} results a query and the ranking "
+                f"{name} looks at {cutoff(name)} results per query and the ranking "
                 f"holds {depth}; retrieve {cutoff(name)}"
             )
     parsed = {ir_measures.parse_measure(name): name for name in names}

@@ -1,6 +1,4 @@
-"""What a model's prompts are worth: the same model with them, without them, and told tasks in
-words.
-"""
+"""What a model's prompts are worth: the same model with them, without them, and with a task."""
 
 from __future__ import annotations
 
@@ -67,12 +65,12 @@ def prompt_uses(contract: Contract, tasks: Sequence[str] = ()) -> dict[str, Cont
     found |= {f"task: {task}": contract.instructed(QUERY, task) for task in tasks}
     if len(found) == 1:
         takes = (
-            "give it a task in words with --task"
+            "give it a task with --task"
             if contract.templates
             else "state them in its nearfield.json"
         )
         raise ContractError(
-            f"{contract.name} has no prompts, so that there is nothing to leave out; {takes}"
+            f"{contract.name} has no prompts, so there is nothing to leave out; {takes}"
         )
     return found
 

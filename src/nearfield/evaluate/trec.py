@@ -1,4 +1,4 @@
-"""Rankings and judgements as the files that trec_eval and ir-measures read."""
+"""Rankings and judgements in the files that trec_eval and ir-measures read."""
 
 from __future__ import annotations
 

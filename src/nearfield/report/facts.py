@@ -144,12 +144,10 @@ def read_run(folder: str | Path) -> RunFacts:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
-            "is no folder; give the folder of a run, as `nearfield tune` printed it", path=folder
+            "is not a folder; give the folder of a run, as `nearfield tune` printed it", path=folder
         )
     if not (folder / "run.json").is_file():
-        raise InputError(
-            "holds no run.json, so it is no folder that `nearfield tune` wrote", path=folder
-        )
+        raise InputError("holds no run.json, so `nearfield tune` did not write it", path=folder)
     found: dict[str, Any] = {}
     for name, kind in get_type_hints(RunFacts).items():
         path = folder / FILES.get(name, f"{name}.json")

@@ -47,7 +47,7 @@ def write_report(run_folder: str | Path) -> Path:
     """Write report.html into the run folder and return its path; parts that the run lacks are named
     there as missing.
 
-    Raises InputError for a folder that is no run or is damaged, MissingExtra without plotly and
+    Raises InputError for a folder that is not a run or is damaged, MissingExtra without plotly and
     jinja2, StorageError when it cannot be written.
     """
     facts = read_run(run_folder)

@@ -34,7 +34,7 @@ def loss(steps: Sequence[Step]) -> Plot | None:
         return None
     plot = _by_step(drawn, "loss {:.3f}", {**frame(), "rangemode": "tozero", "nticks": 5})
     (trace,) = plot.data
-    trace["marker"]["opacity"] = 0 if len(drawn) > 1 else 1  # one step is no line
+    trace["marker"]["opacity"] = 0 if len(drawn) > 1 else 1  # one step does not make a line
     trace["line"]["width"] = 2
     (first, highest), (last, lowest) = drawn[0], drawn[-1]
     summary = f"Training loss from {highest:.2f} at step {first} to {lowest:.2f} at step {last}."
@@ -199,7 +199,7 @@ def _area(drawn: Sequence[tuple[int, float]], color: str) -> dict[str, Any]:
     area = line(
         [place for place, _ in drawn], [value for _, value in drawn], color=color, width=1.5
     )
-    mode = "lines+markers" if len(drawn) == 1 else "lines"  # one query is no area
+    mode = "lines+markers" if len(drawn) == 1 else "lines"  # one query does not make an area
     return {
         **area,
         "mode": mode,

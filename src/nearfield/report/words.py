@@ -1,4 +1,4 @@
-"""What the numbers mean, in words: the sentences that the terminal, the page and the model card
+"""What the numbers mean: the sentences that the terminal, the page and the model card
 share.
 """
 

@@ -1,4 +1,4 @@
-"""How sure a mean over queries is."""
+"""How certain a mean over queries is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def mean_interval(
     seed: int = 0,
     bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
-    """The mean of `values: (n,)`, one a query, and its bootstrap interval; see `mean_intervals`."""
+    """The mean of `values: (n,)`, one per query, and its interval as `mean_intervals` makes it."""
     row = finite(values, "value")[None, :]
     return mean_intervals(
         row, confidence=confidence, resamples=resamples, seed=seed, bounds=bounds
@@ -53,7 +53,7 @@ def mean_intervals(
     """
     table = finite(values, "value")
     if table.shape[1] == 0:
-        raise InputError("there is no value to take a mean of; wanted at least one query")
+        raise InputError("there are no values to take the mean of; wanted at least one query")
     means = table.mean(1)
     centred = table - means[:, None]
     # constant but for the mean's rounding

@@ -1,6 +1,4 @@
-"""The mean of paired differences: its interval, and whether it could be chance, which never
-contradict each other.
-"""
+"""The mean of paired differences: an interval and a test that never contradict each other."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ ALL_SIGNS = 13  # queries up to which every flip of signs is looked at
 def mean_difference(
     values: npt.ArrayLike, *, bounds: tuple[float, float] = (-1.0, 1.0)
 ) -> tuple[Estimate, float]:
-    """The mean of `values: (n,)`, one paired difference a query, with its interval, and its p; see
-    `mean_differences`.
+    """The mean of `values: (n,)`, one paired difference per query, with its interval and its
+    p, as `mean_differences` makes them.
     """
     estimates, p = mean_differences(np.asarray(values, np.float64)[None, :], bounds=bounds)
     return estimates[0], float(p[0])
@@ -42,7 +40,7 @@ def mean_differences(
     table = finite(differences, "difference")
     n = table.shape[1]
     if n == 0:
-        raise InputError("there is no paired difference; wanted at least one query")
+        raise InputError("there are no paired differences; wanted at least one query")
     means, p = table.mean(1), paired_tests(table)
     if n == 1:
         return [Estimate(float(mean), *map(float, bounds)) for mean in means], p

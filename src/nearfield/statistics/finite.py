@@ -9,7 +9,7 @@ from nearfield.errors import InputError
 
 
 def finite(values: npt.ArrayLike, what: str) -> npt.NDArray[np.float64]:
-    """`values` as float64. Raises InputError where one is no finite number; `what` names one of
+    """`values` as float64. Raises InputError where one is not a finite number; `what` names one of
     them, as "difference".
     """
     try:

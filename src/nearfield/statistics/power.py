@@ -28,7 +28,7 @@ def queries_needed(
     """
     values = finite(differences, "difference")
     if values.size == 0:
-        raise InputError("there is no paired difference; wanted at least one query")
+        raise InputError("there are no paired differences; wanted at least one query")
     sd = values.std(ddof=1) if values.size > 1 else 0.0
     return needed(float(values.mean()), float(sd), power=power, alpha=alpha)
 

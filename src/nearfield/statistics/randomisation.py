@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 def paired_test(
     a: npt.ArrayLike, b: npt.ArrayLike, *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> float:
-    """p of the two-sided paired randomisation test that `a: (n,)` and `b: (n,)`, one value a query
-    each, differ in their mean.
+    """p of the two-sided paired randomisation test that `a: (n,)` and `b: (n,)`, one value per
+    query each, differ in their mean.
 
     Raises InputError where the lengths differ or are 0, and for a value that is not finite.
     """

@@ -15,15 +15,14 @@ def head(
     model: Annotated[
         str,
         typer.Argument(
-            help="The dense model whose backbone it is put on: of the catalog, or a model folder."
+            help="The dense model whose backbone gets the head: of the catalog, or a model folder."
         ),
     ],
     head: Annotated[
         str,
         typer.Argument(
-            help="late-interaction: a vector a token; splade: a weight for each term of the "
-            "vocabulary; three: a weight and a vector a "
-            "token, beside its own head."
+            help="late-interaction: one vector per token; splade: a weight for each term of the "
+            "vocabulary; three: a weight and a vector per token, beside the model's own head."
         ),
     ],
     to: To,

@@ -74,6 +74,17 @@ def test_findings_come_by_severity_and_markup_stays_text() -> None:
     assert "found nothing" in shown(table.findings_table([]))
 
 
+def test_findings_leave_room_for_the_name_of_a_model_on_a_narrow_terminal() -> None:
+    name = "paraphrase-multilingual-MiniLM-L12-v2"
+    findings = [
+        Finding(
+            "unread-language", "warning", 1234, 5000, f"unknown to {name}", f"take {name}, say"
+        ),
+        Finding("similar-queries-across-splits", "note", 1, 2, "e", "look at some"),
+    ]
+    assert shown(table.findings_table(findings), 80).count(name) == 2
+
+
 def test_the_verdict_is_words_first(verdict: Verdict) -> None:
     text = " ".join(shown(table.verdict_panel(verdict, model="minilm"), 200).split())
     assert (

@@ -96,19 +96,6 @@ def _escaped(character: re.Match[str]) -> str:
     return f"\\u{ord(character[0]):04x}"
 
 
-def given(ctx: typer.Context, *options: str) -> list[str]:
-    """Those of the command's `options`, by their parameters' names, that the user named, as they
-    are typed.
-    """
-    names = {item.name: max(item.opts, key=len) for item in ctx.command.params}
-    sources = {option: ctx.get_parameter_source(option) for option in options}
-    return [
-        names[option]
-        for option, source in sources.items()
-        if source is not None and source.name == "COMMANDLINE"
-    ]
-
-
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
     """A bar on stderr with rate, time left and the note; without a terminal, a line every ten

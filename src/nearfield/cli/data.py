@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, err, given, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, err, out, progress_bar
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,17 +73,22 @@ def import_(
 
 @data.command()
 def split(
-    ctx: Annotated[typer.Context, "which options were given"],
     source: Source,
     target: Target,
     fractions: Annotated[
-        str, typer.Option(help="Splits and their shares of the judged queries.")
-    ] = "train=0.7,dev=0.1,test=0.2",
+        str | None,
+        typer.Option(
+            help="Splits and their shares of the judged queries.",
+            show_default="train=0.7,dev=0.1,test=0.2",
+        ),
+    ] = None,
     dev: Annotated[
         float | None,
         typer.Option(help="Keep the splits and only carve this share of train out as dev."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed gives other splits.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Another seed gives other splits.", show_default="0")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Put queries into splits so that no judged document, no group and no query's wording, or
@@ -101,29 +105,11 @@ def split(
         nearfield data split beir/scifact my-data --dev 0.1
     """
     from nearfield.data.doctor.examine import examine
-    from nearfield.data.kept_split import how_cut, keep_split, sizes
-    from nearfield.data.open import open_collection
-    from nearfield.data.split import split_by_group, with_dev
+    from nearfield.data.new_split import split as split_data
 
-    if dev is not None and given(ctx, "fractions"):
-        raise InputError(
-            "--dev keeps the splits that are there and --fractions makes new ones; give one of them"
-        )
     _check_free(target)
-    collection = open_collection(source)
-    if dev is not None:
-        cut = with_dev(collection, fraction=dev, seed=seed)
-        collection = keep_split(collection, cut, f"dev was carved out of train: {sizes(cut)}")
-    elif not collection.cut:
-        cut = split_by_group(collection, _fractions(fractions), seed=seed)
-        collection = keep_split(collection, cut, how_cut(collection, cut))
-    elif given(ctx, "fractions", "seed"):
-        cut = split_by_group(collection, _fractions(fractions), seed=seed)
-        collection = replace(
-            cut,
-            cut=f"cut into {sizes(cut)}, for {target} alone; {source} stays "
-            f"as before: {collection.cut}",
-        )
+    shares = None if fractions is None else _fractions(fractions)
+    collection = split_data(source, shares, dev=dev, seed=seed)
     collection.save(target)
     _written(collection, target, json=json)
     for finding in examine(collection, only=("small-splits",)):
@@ -152,18 +138,15 @@ def check(
         nearfield data check my-data --model minilm
         nearfield data check my-data --allow duplicate-documents --json
     """
-    from nearfield.data.doctor.examine import examine, refuse
+    from nearfield.data.doctor.examine import refuse
     from nearfield.data.open import open_data
-    from nearfield.encoders.load import load_text_encoder
-    from nearfield.encoders.model_facts import model_facts
+    from nearfield.evaluate.examine import examine
     from nearfield.report.table import findings_table
-    from nearfield.search.bm25 import first_found
 
     refuse((), allow=allow or ())  # an unknown name is an error before any work
     found = open_data(source)
-    facts = None if model is None else model_facts(load_text_encoder(model))
     with progress_bar("checking") as progress:
-        findings = examine(found, model=facts, first=first_found, progress=progress)
+        findings = examine(found, model=model, progress=progress)
     if json:
         emit_json({"name": found.name, "fingerprint": found.fingerprint, "findings": findings})
     else:

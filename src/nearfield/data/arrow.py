@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from nearfield.errors import CollectionError, InputError, first_line
 from nearfield.store.regular import open_regular
+from nearfield.types.arrays import Positions
 
 ROWS = 16_384  # rows a record batch: 16 MiB at 1 KiB a text
 _AGAIN = "import it again with `nearfield data import`"
@@ -41,6 +42,12 @@ def conform(table: pa.Table, schema: pa.Schema, *, what: str) -> pa.Table:
         pc.fill_null(table[name], "") if name in strings else table[name] for name in schema.names
     ]
     return pa.Table.from_arrays(filled, schema=schema)
+
+
+def positions(values: pa.ChunkedArray | pa.Array, known: pa.ChunkedArray | pa.Array) -> Positions:
+    """Where each value stands in `known`, -1 where it does not: (n,) int64."""
+    found = pc.fill_null(pc.index_in(values, value_set=known), -1)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def write_table(path: Path, table: pa.Table) -> None:

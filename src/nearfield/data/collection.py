@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nearfield.data.arrow import conform, digest, open_table, write_table
+from nearfield.data.arrow import conform, digest, open_table, positions, write_table
 from nearfield.data.columns import Unused
 from nearfield.data.manifest import check_tables, read_manifest, write_manifest
 from nearfield.data.texts import Texts
@@ -185,8 +185,7 @@ class Collection:
 
     def document_positions(self, ids: Sequence[str]) -> Integers:
         """Row of each document id: (n,) int64, -1 where the collection has no such document."""
-        found = pc.index_in(pa.array(list(ids), pa.string()), value_set=self.documents["id"])
-        return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
+        return positions(pa.array(list(ids), pa.string()), self.documents["id"])
 
     def split(self, name: str) -> Split:
         """The judged queries of the split called `name`; of all splits together for "all", where

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
-from nearfield.data.doctor.subject import positions
 from nearfield.data.doctor.words import Hashes, Rows, digest, digests, wording
 from nearfield.data.split import FRACTIONS, split_by_group, with_dev, with_larger_dev, with_splits
 from nearfield.errors import CollectionError, InputError, StorageError

@@ -16,15 +16,10 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.minhash import near_duplicates
-from nearfield.data.doctor.subject import (
-    DOCUMENT_RUNS,
-    DOCUMENT_THRESHOLD,
-    Subject,
-    first_of_each,
-    positions,
-)
+from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD, Subject, first_of_each
 from nearfield.data.doctor.words import digests, normalised
 from nearfield.errors import CollectionError, InputError
 from nearfield.types.arrays import Integers, Mask

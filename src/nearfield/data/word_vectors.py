@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nearfield.data.arrow import open_table, write_table
+from nearfield.data.arrow import open_table, positions, write_table
 from nearfield.data.cache import files_key
 from nearfield.data.readers.lines import reading
 from nearfield.data.readers.word_vectors import word_vector_blocks
@@ -75,7 +75,7 @@ class WordVectors:
 
     def positions(self, words: Sequence[str]) -> Positions:
         """(len(words),) places of `words`, -1 for those that are not there."""
-        return _found(words, self.words)
+        return positions(pa.array(words, pa.string()), self.words)
 
     def folded(self) -> pa.ChunkedArray:
         """(n,) the words in upper case, by Python's rules. Of words that are then alike, the first
@@ -94,12 +94,6 @@ class WordVectors:
         """The word at a place."""
         text: str = self.words[int(position)].as_py()
         return text
-
-
-def _found(words: Sequence[str], known: pa.ChunkedArray) -> Positions:
-    places = pc.index_in(pa.array(words, pa.string()), value_set=known)
-    found: Positions = pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return found
 
 
 def word_folder(path: Path) -> Path:
@@ -140,7 +134,7 @@ def write_word_folder(
     write_rows(file, "embeddings", vectors())
     words = _once(pa.chunked_array(chunks, pa.string()), file)
     unknown = UNKNOWN
-    while _found([unknown], words)[0] >= 0:
+    while pc.is_in(pa.scalar(unknown), value_set=words).as_py():
         unknown += "_"
     lower = bool(pc.all(pc.equal(pc.utf8_lower(words), words)).as_py())
     texts = (

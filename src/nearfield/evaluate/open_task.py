@@ -12,6 +12,7 @@ from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine
 from nearfield.data.open import open_data
 from nearfield.data.pairs import Pairs
+from nearfield.data.readers.rows import SPLIT_NAMES
 from nearfield.errors import InputError, NearfieldWarning
 from nearfield.evaluate.task import DEFAULT, Options, Task
 from nearfield.evaluate.tasks import TASKS
@@ -48,9 +49,12 @@ def _checked(task: Task, options: Options) -> Task:
     """The task. Raises InputError where it does not take one of the options."""
     given = [name for name in options.given() if name not in task.options]
     if given:
+        advice = "leave that out"
+        if options.split and Path(task.where).stem in SPLIT_NAMES:
+            advice = f"name the file of that split instead of {task.where}"
         raise InputError(
             f"{task.where} is data for the task {task.name}, which has no "
-            f"{', '.join(name.replace('_', ' ') for name in given)}; leave that out"
+            f"{', '.join(name.replace('_', ' ') for name in given)}; {advice}"
         )
     return task
 

@@ -217,8 +217,8 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
         return Text("The doctor found nothing to fix.", style="green")
     table = _table(
         "Findings",
-        ("severity", "check", "affected", "example", "what to do"),
-        right=(2,),
+        ("severity", "check", "example, and what to do"),
+        right=(),
         whole=(0, 1),
     )
     for finding in by_severity(findings):
@@ -226,10 +226,9 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
         affected = f"{count(finding.count)} of {count(finding.total)}"
         cells = (
             Text(finding.severity, style),
-            Text(finding.check),
-            Text(affected),
-            Text(_clamped(finding.example)),
-            Text(finding.fix),
+            Text(f"{finding.check}\n{affected}"),
+            # below each other, so that both are wide enough for the name of a model
+            Text.assemble((_clamped(finding.example), "dim"), "\n", finding.fix),
         )
         table.add_row(*cells)
     return table

@@ -6,8 +6,9 @@ from collections import defaultdict
 
 import numpy as np
 
+from nearfield.data.arrow import positions
 from nearfield.data.doctor.check import COLLECTION, COPIES, Found, check
-from nearfield.data.doctor.subject import Subject, positions
+from nearfield.data.doctor.subject import Subject
 from nearfield.data.doctor.words import Rows, digests, normalised
 from nearfield.types.finding import NOTE, WARNING
 

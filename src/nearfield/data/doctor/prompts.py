@@ -96,12 +96,10 @@ def carried_prompt(subject: Subject) -> Found | None:
             if asked and len(rows) >= _MANY * asked:
                 if model is not None and not own and _is_wanted(model, role, prompt):
                     continue
-                twice = (
-                    "the model puts it there itself, so they would have it twice"
-                    if prompt == own
-                    else "it is a prompt, not text"
-                )
-                example = f"{show(rows[0])} begins with {prompt!r}; {twice}"
+                why = "it is a prompt, not text"
+                if prompt == own:
+                    why = "the model puts it there itself, so they would have it twice"
+                example = f"{show(rows[0])} begins with {prompt!r}; {why}"
                 fix = (
                     f"cut {prompt!r} off each {role}; the model's contract says which prompt "
                     "it gets"

@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.minhash import DOCUMENT_RUNS as DOCUMENT_RUNS
 from nearfield.data.doctor.minhash import DOCUMENT_THRESHOLD as DOCUMENT_THRESHOLD
@@ -182,13 +182,6 @@ class Subject:
         for it).
         """
         return _near_among(self.queries, self.query_keys, QUERY_THRESHOLD, QUERY_RUNS)
-
-
-def positions(values: pa.ChunkedArray, known: pa.ChunkedArray | pa.Array) -> Rows:
-    """Where each value stands in `known`, -1 where it does not: (n,) int64."""
-    return np.asarray(
-        pc.fill_null(pc.index_in(values, value_set=known), -1).to_numpy(), dtype=np.int64
-    )
 
 
 def shorten(text: str, characters: int = 80) -> str:

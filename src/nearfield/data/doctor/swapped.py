@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.check import BOTH, Found, check
-from nearfield.data.doctor.subject import Subject, positions, sample
+from nearfield.data.doctor.subject import Subject, sample
 from nearfield.data.doctor.words import Rows, length_in_words
 from nearfield.types.finding import ERROR
 

@@ -80,21 +80,18 @@ class RowSource(Source):
     def stream(self, role: str) -> Stream:
         """Documents that have ids, as they are read; other rows go through a collection."""
         if self._field:
-            return field_stream(self.tables[0], self._field, name=self._stream_name())
+            return field_stream(self.tables[0], self._field, name=PurePath(self.place).name)
         if len(self.tables) == 1 and role != QUERY:
             columns = columns_of(self.tables[0].names(), self.place)
             if not columns.paired and columns.id is not None:
-                return document_stream(self.tables[0], columns, name=self._stream_name())
+                return document_stream(self.tables[0], columns, name=PurePath(self.place).name)
         return super().stream(role)
 
     def field(self, name: str) -> Stream:
         """One field of each row of the only table."""
         if len(self.tables) > 1 or self._field:
             return super().field(name)
-        return field_stream(self.tables[0], name, name=self._stream_name())
-
-    def _stream_name(self) -> str:
-        return PurePath(self.place).name
+        return field_stream(self.tables[0], name, name=PurePath(self.place).name)
 
     def _key(self, kind: str, tables: Sequence[Rows]) -> Callable[[], str] | None:
         if not self._files:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nearfield.index import exact, funnel, inverted, shortlist, signs
+from nearfield.index import exact, funnel, inverted, signs
 from nearfield.index.exact import Exact
 from nearfield.index.top import TopK
 from nearfield.similarity.dense import Dense
@@ -45,5 +45,5 @@ def exact_top_k(query: Dense, documents: Dense, k: int, *, block: int | None = N
 
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let numpy do the work of the kernels."""
-    for module in (exact, funnel, inverted, shortlist, signs):
+    for module in (exact, funnel, inverted, signs):
         monkeypatch.setattr(module, "chosen_kernels", lambda: None)

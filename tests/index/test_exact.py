@@ -143,3 +143,14 @@ def test_bad_input() -> None:
         exact_top_k(vectors(1), vectors(1, dim=5), 1)
     with pytest.raises(InputError, match="0 results"):
         exact_top_k(vectors(1), vectors(1), 0)
+
+
+def test_a_similarity_that_the_kernels_do_not_know_is_searched_by_its_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(FUNCTIONS, "halved", lambda query, document: query @ document.T / 2)
+    query, documents = (vectors(n, seed=n, similarity="halved") for n in (3, 40))
+    positions, scores = exact_top_k(query, documents, 5)
+    expected = query.scores(documents)
+    np.testing.assert_array_equal(positions, np.argsort(-expected, axis=1)[:, :5])
+    np.testing.assert_allclose(scores, -np.sort(-expected, axis=1)[:, :5], rtol=1e-5)

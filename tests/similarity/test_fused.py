@@ -12,6 +12,7 @@ from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.fused import Fused
 from nearfield.similarity.multi_vector import MultiVector
+from nearfield.similarity.open import open_embeddings
 from nearfield.similarity.sparse import Sparse
 
 
@@ -107,3 +108,24 @@ def test_a_folder_whose_parts_do_not_fit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts), encoding="utf-8")
     with pytest.raises(InputError, match=r"vectors.json: has no fusion; wanted an object"):
         Fused.open(tmp_path / "v")
+
+
+def test_a_folder_from_before_parts_had_names_opens(tmp_path: Path) -> None:
+    whole = three(4)
+    whole.save(tmp_path / "v")
+    facts = json.loads((tmp_path / "v" / "vectors.json").read_text(encoding="utf-8"))
+    assert facts.pop("parts") == ["dense", "sparse", "multi-vector"]
+    (tmp_path / "v" / "vectors.json").write_text(json.dumps(facts), encoding="utf-8")
+    opened = open_embeddings(tmp_path / "v")
+    assert list(opened.by_part) == ["dense", "sparse", "multi-vector"]
+    np.testing.assert_array_equal(opened.scores(opened), whole.scores(whole))
+
+
+def test_fused_embeddings_are_no_part_and_every_weight_has_one(tmp_path: Path) -> None:
+    inner = three(4)
+    Fused({"a": inner.parts["dense"], "b": inner}, {"a": 1.0}).save(tmp_path / "nested")
+    with pytest.raises(InputError, match="fuses 'b', which is fused itself"):
+        open_embeddings(tmp_path / "nested")
+    Fused(inner.parts, {"title": 1.0}).save(tmp_path / "other")
+    with pytest.raises(InputError, match=r"fusion\.title is not a part; the parts are dense, "):
+        open_embeddings(tmp_path / "other")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from nearfield.errors import ContractError
 from nearfield.index.index import Index, allowed, ranking_of
 from nearfield.index.rescore import rescored
-from nearfield.index.scan import scan
+from nearfield.index.scan import Rows, scan
 from nearfield.index.top import empty_top_k
 from nearfield.kernels.library import Kernels, kernels, runnable
 from nearfield.similarity.dense import Dense
@@ -57,7 +57,7 @@ class Exact(Index[Dense]):
             stored = stored[positions]
         found = empty_top_k(len(asked), k)
         if len(asked) and len(stored):
-            by, floats = chosen_kernels(), asked.floats()
+            by, floats = dense_kernels(stored), asked.floats()
             count = min(k + SPARE, len(stored))
             candidates, _ = scan(floats, stored, count, kernels=by, block=self.block)
             found = rescored(floats, stored, candidates, k, kernels=by)
@@ -69,3 +69,8 @@ def chosen_kernels() -> Kernels | None:
     does the work.
     """
     return kernels() if runnable() else None
+
+
+def dense_kernels(documents: Dense) -> Kernels | None:
+    """The same, or None where the kernels do not know the storage type or the similarity."""
+    return chosen_kernels() if Rows.known(documents) else None

@@ -14,7 +14,7 @@ from nearfield.errors import ContractError, InputError
 from nearfield.index.top import TopK, best_of_blocks, empty_top_k
 from nearfield.index.turns import in_turns
 from nearfield.kernels.library import Kernels
-from nearfield.similarity.dense import DTYPES, STORAGES, Dense
+from nearfield.similarity.dense import DTYPES, Dense
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
 from nearfield.types.arrays import Floats, Positions
 
@@ -28,7 +28,9 @@ SHARE = 4 << 20
 # takes 16 MB
 NUMPY_BLOCK = 16_384
 _TILE = 16  # documents that the kernel decodes together
-_METRICS = {"dot": 0, "cosine": 1, "euclidean": 2}  # as search.c counts them
+# as search.c counts them; any other is numpy's
+_METRICS = {"dot": 0, "cosine": 1, "euclidean": 2}
+_STORAGES = {"float32": 0, "float16": 1, "int8": 2, "binary": 3}
 NOWHERE = np.iinfo(np.int64).max  # the position of an entry that nothing has replaced
 
 
@@ -66,6 +68,11 @@ class Rows:
     call decodes.
     """
 
+    @staticmethod
+    def known(documents: Dense) -> bool:
+        """Whether the kernels have this storage type and this similarity."""
+        return documents.storage in _STORAGES and documents.similarity in _METRICS
+
     def __init__(self, documents: Dense) -> None:
         vectors = documents.vectors
         width = -(-documents.dim // 8) if documents.storage == "binary" else documents.dim
@@ -89,7 +96,7 @@ class Rows:
         self.arguments = (
             vectors,
             np.ascontiguousarray(ranges, np.float32),
-            STORAGES.index(documents.storage),
+            _STORAGES[documents.storage],
             _METRICS[documents.similarity],
             shape,
         )

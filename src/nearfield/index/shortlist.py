@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
-from nearfield.index.exact import SPARE, chosen_kernels
+from nearfield.index.exact import SPARE, dense_kernels
 from nearfield.index.index import Index, allowed, ranking_of
 from nearfield.index.rescore import rescored
 from nearfield.index.scan import heaps, not_finite
@@ -113,7 +113,8 @@ class Shortlist(Index[Dense]):
         if len(asked) and len(self):
             count = min(len(self), max(k * self.oversampling, k + SPARE))
             listed = self._listed(floats, count, where)
-            found = rescored(floats, self.documents, listed, k, kernels=chosen_kernels())
+            by = dense_kernels(self.documents)
+            found = rescored(floats, self.documents, listed, k, kernels=by)
         return ranking_of(found)
 
     def asked(self, query: Embeddings) -> Dense:

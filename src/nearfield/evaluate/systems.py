@@ -48,7 +48,7 @@ class Deviation:
 class System:
     """A row to be: `ranking` holds the split's queries.
 
-    `bytes_per_document` is what the index holds for a document, `documents_per_second` the speed of
+    `bytes_per_document` is what the index holds per document, `documents_per_second` the speed of
     the pass that made it, `query_milliseconds` the median time from one query's text to its
     results. `notes` are facts worth a line. `trained_on`: the queries, by id, that the model was
     trained on.
@@ -125,7 +125,7 @@ def cut_system(encoded: EncodePass, cut: Cut, depth: int, *, name: str, model: s
 def bm25_system(
     split: Split, *, name: str = "bm25", stemmer: str | None = "english", depth: int = DEPTH
 ) -> System:
-    """BM25 on the split's collection, the baseline; its documents a second are those of
+    """BM25 on the split's collection, the baseline; its documents per second are those of
     indexing.
     """
     collection, texts = split.collection, split.query_texts

@@ -106,9 +106,7 @@ class Shortlist(Index[Dense]):
         asked = self.asked(query)
         floats = asked.floats()
         if not np.isfinite(np.square(floats, dtype=np.float64)).all():
-            raise InputError(
-                "a query holds NaN or infinite values, which are no place to search from"
-            )
+            raise InputError("a query holds NaN or infinite values, so nothing is close to it")
         found = empty_top_k(len(asked), k)
         if len(asked) and len(self):
             count = min(len(self), max(k * self.oversampling, k + SPARE))

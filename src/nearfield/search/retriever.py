@@ -51,8 +51,7 @@ class Retriever:
     ) -> Ranking:
         """The k best documents for each query, with the rankings that they come from as `parts`.
 
-        `where`: (m,) bool, True for a document that may be found.
-        Raises InputError where k is below 1.
+        `where`: (m,) bool, True for a document that may be found. Raises InputError for k below 1.
         """
         several = len(self.stages) > 1
         reranked = 0 if self.rerank is None else self.depth

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.data.collection import Collection
+from nearfield.data.open import open_collection
 from nearfield.data.stream import Stream
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.load import load_encoder
@@ -19,7 +20,6 @@ from nearfield.index import EXACT, INDEXES
 from nearfield.index.recall import RECALL
 from nearfield.runtimes.proof import Proof
 from nearfield.search.bm25 import BM25, bm25
-from nearfield.search.documents import Documents, collection_of
 from nearfield.search.explain import Explanation
 from nearfield.search.first_stage import FirstStage
 from nearfield.search.indexed import indexed, refuse_kind
@@ -113,7 +113,7 @@ class Searchable:
 
 def index(
     model: str | Path | Encoder[Any] | None,
-    documents: Documents,
+    documents: object,
     path: str | Path | None = None,
     plan: Plan = Plan(),
     *,
@@ -124,27 +124,25 @@ def index(
     """Make documents searchable by a model, or by "bm25".
 
     `model` is a spec (`minilm`, `./tuned@int8`) or an encoder; what made the `vectors` when None.
-    `documents` are a collection, the path of one, texts, or records with `text`, `id`, `title`. In
-    the folder `path` documents and vectors are kept for `open_index`: the same call takes up an
-    interrupted one, and encodes only texts that have changed. `vectors` is a folder by `nearfield
-    encode` to search instead. `load` opens a spec, given texts to prove a conversion on as `proof`.
-    Raises InputError and ContractError for what does not fit together.
+    `documents` are what `open_collection` takes: a path, a list of texts or of dicts with `text`,
+    `id` and `title`, a table, or a collection. In the folder `path` documents and vectors are kept
+    for `open_index`: the same call takes up an interrupted one, and encodes only texts that have
+    changed. `vectors` is a folder by `nearfield encode` to search instead. `load` opens a spec,
+    given texts to prove a conversion on as `proof`. Raises InputError and ContractError for what
+    does not fit together.
     """
     _check(model, plan, vectors)
-    folder = None
+    folder, home = None, None
     if vectors is not None:
         folder = VectorFolder.of(vectors, None if model is None else str(model))
         model = folder.model
-    collection = collection_of(documents)
-    home = None if path is None else Path(path)
-    texts, stages = collection.document_texts, []
+    if path is not None:
+        home = Path(path)
+    collection = open_collection(documents)
+    stages = []
     if model != BM25:
         stored = None if folder is None else folder.documents(collection)
-        named = DEFAULT if model is None else model
-        if isinstance(named, Encoder):
-            name, encoder = named.contract.name, named
-        else:
-            name, encoder = str(named), load(str(named), proof=Proof.on(texts))
+        name, encoder = _opened(DEFAULT if model is None else model, collection, load)
         if folder is not None:
             folder.check(encoder)
         refuse_kind(plan.index, encoder.contract.kind)
@@ -153,14 +151,15 @@ def index(
             stored = _kept_vectors(vectors, collection, encoder, name, bars)
         if stored is None:
             with bars(f"encoding with {name}") as progress:
+                texts = collection.document_texts
                 stored = encoder.encode(texts, DOCUMENT, progress=progress)
         made = indexed(stored, plan.index, k=plan.reach, recall=plan.recall, folder=vectors)
         stages.append(FirstStage(name, encoder, made, stored))
     if plan.fuse or model == BM25:
-        stages.append(bm25(texts))
-    if home is not None:  # last, for vectors that may not be replaced are an error
+        stages.append(bm25(collection.document_texts))
+    if home is not None:  # last, as vectors that may not be replaced are an error
         _keep(collection, home / "documents")
-    ids = collection.document_ids
+    ids, texts = collection.document_ids, collection.document_texts
     retriever = Retriever(ids, texts, stages, rerank=plan.rerank, depth=plan.depth)
     return Searchable(collection, retriever)
 
@@ -177,7 +176,7 @@ def open_index(path: str | Path, plan: Plan = Plan()) -> Searchable:
 
 def search(
     model: str | Path | Encoder[Any],
-    documents: Documents,
+    documents: object,
     query: str,
     k: int = K,
     plan: Plan = Plan(),
@@ -200,6 +199,15 @@ def _check(model: str | Path | Encoder[Any] | None, plan: Plan, vectors: Path | 
             "bm25 reads words and no vectors; leave out the vectors, or name the model "
             "that made them (a fusion adds bm25)"
         )
+
+
+def _opened(
+    model: str | Path | Encoder[Any], collection: Collection, load: Callable[..., Encoder[Any]]
+) -> tuple[str, Encoder[Any]]:
+    """What the model is called, and its encoder."""
+    if isinstance(model, Encoder):
+        return model.contract.name, model
+    return str(model), load(str(model), proof=Proof.on(collection.document_texts))
 
 
 def _keep(collection: Collection, place: Path) -> None:

@@ -35,7 +35,7 @@ def hard_negatives(
 
     `candidates[source]`: (n, depth) document positions, best first, -1 for none;
     `similarities[source]`: (n, depth), the model's similarity of each; `positive_similarity`: (n,),
-    that of the pair's positive; `excluded[i]`: documents that are no negatives for pair i: its
+    that of the pair's positive; `excluded[i]`: documents that are not negatives for pair i: its
     query's positives and their near-duplicates. A candidate above `margin` times the positive's
     similarity is left out as a likely false negative.
     """

@@ -24,7 +24,7 @@ from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
 from nearfield.types.scores import Scores
 
-DEPTH = 100  # results a query that a measure on a pool can look at
+DEPTH = 100  # results per query that a measure on a pool can look at
 
 
 @dataclass(frozen=True)

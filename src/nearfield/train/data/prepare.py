@@ -38,7 +38,7 @@ POOL_EACH = 4
 class Corpus:
     """What may be seen while tuning, encoded by the base model, `encoder`.
 
-    `known`: positions of the documents that no test judgement names, of whatever grade, nor one of
+    `known`: positions of the documents that no test judgement names, whatever its grade, nor one of
     (nearly) the same text, and of train's own positives, ascending; `vectors`: one a known
     document, in that order. `free`: those of them that no dev or test judgement names: what may be
     a negative. `same[d]` is one number for all documents of (nearly) the same text.
@@ -172,8 +172,8 @@ def training_data(
 
 
 def possible_positives(collection: Collection, split: Split) -> list[set[int]]:
-    """For each query of the split what is no negative: the documents judged relevant, and its own,
-    which is the query itself.
+    """For each query of the split what is not a negative: the documents judged relevant, and its
+    own, which is the query itself.
     """
     own = split.own_documents.tolist()
     return [

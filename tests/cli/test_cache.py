@@ -130,4 +130,12 @@ def test_bad_requests(cli: Run, full: Path) -> None:
     assert "0 items" in shown.stdout
     assert "give it alone" in cli("cache", "clear", "all", "words").stderr
     assert cli("cache", "clear").exit_code == 2
-    assert set(KINDS) == {"models", "conversions", "vectors", "collections", "words"}
+    assert set(KINDS) == {
+        "models",
+        "conversions",
+        "merged",
+        "tensors",
+        "vectors",
+        "collections",
+        "words",
+    }

@@ -140,7 +140,7 @@ def test_a_folder_that_holds_something_else_is_not_replaced(
 ) -> None:
     shown = cli("encode", "minilm", texts, "--to", tmp_path)
     assert shown.exit_code == 2
-    assert "exists and is no vector folder" in shown.stderr
+    assert "exists and is not a vector folder" in shown.stderr
     assert texts.is_file()
 
 

@@ -270,7 +270,7 @@ def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
     )
     cases = {
         "no such folder": tmp_path / "nowhere",
-        "is no cross-encoder: its modules are Transformer, Pooling": tiny_model(
+        "is not a cross-encoder: its modules are Transformer, Pooling": tiny_model(
             tmp_path / "encoder"
         ),
         "gives 3 labels": tiny_cross(tmp_path / "labels", labels=3),

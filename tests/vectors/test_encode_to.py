@@ -169,7 +169,7 @@ def test_each_row_is_accounted_for(tmp_path: Path) -> None:
     )
     assert [fault.split(":")[0] for fault in account.faults] == [
         "id3",
-        "row 10 holds half of a surrogate pair, which is no character",
+        "row 10 holds half of a surrogate pair, which is not a character",
         "file",
     ]
     table = manifest(tmp_path / "vectors")
@@ -366,7 +366,7 @@ def test_bad_requests_write_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()
-    with pytest.raises(StorageError, match="exists and is no vector folder"):
+    with pytest.raises(StorageError, match="exists and is not a vector folder"):
         encode_to(Counting(), Stream.of(TEXTS), tmp_path / "other")
 
 

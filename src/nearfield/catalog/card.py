@@ -129,23 +129,13 @@ def read_card(path: Path) -> Card:
         known={item.name for item in fields(Card)} - {"name"} | {"terms"},
         needed={"summary", "contract"},
     )
-    terms, wheel, api, contract = (
-        facts.pop("terms", {}),
-        facts.pop("wheel", None),
-        facts.pop("api", None),
-        facts.pop("contract"),
-    )
-    for table, shape, given in (("wheel.", Wheel, wheel), ("api.", Api, api)):
-        if given is not None:
-            _refuse_keys(
-                path,
-                table,
-                given,
-                known={item.name for item in fields(shape)},
-                needed=_needed(shape),
-            )
-    _refuse_halves(path, facts, api)
+    wheel = _table(path, "wheel", Wheel, facts.pop("wheel", None))
+    stated_api = facts.pop("api", None)
+    api = _table(path, "api", Api, stated_api)
+    terms = facts.pop("terms", {})
+    _refuse_halves(path, facts, stated_api)
     _refuse_keys(path, "terms.", terms, known={item.name for item in fields(Terms)})
+    contract = facts.pop("contract")
     stateable = {item.name for item in fields(Contract)} - {"name", "terms", "kind"}
     # of several the first; images and texts in one space are dense
     kind = facts.get("kind", "dense")
@@ -156,15 +146,17 @@ def read_card(path: Path) -> Card:
         "kind": kind if kind in EMBEDDING_KINDS else "dense",
     } | _tuples(contract)
     made = Contract(name=path.stem, terms=Terms(**_tuples(terms)), **stated)
-    made_of = {
-        "wheel": None if wheel is None else Wheel(**wheel),
-        "api": None if api is None else Api(**api),
-    }
-    return Card(
-        name=path.stem,
-        contract=made,
-        **({"hub": None, "revision": None, "parameters": None} | _tuples(facts) | made_of),
-    )
+    known = {"hub": None, "revision": None, "parameters": None} | _tuples(facts)
+    return Card(name=path.stem, contract=made, wheel=wheel, api=api, **known)
+
+
+def _table(path: Path, name: str, kind: type[Any], given: Mapping[str, Any] | None) -> Any:
+    """What the table called `name` states, None where there is none."""
+    if given is None:
+        return None
+    known = {item.name for item in fields(kind)}
+    _refuse_keys(path, f"{name}.", given, known=known, needed=_needed(kind))
+    return kind(**given)
 
 
 def _refuse_halves(path: Path, facts: Mapping[str, Any], api: Mapping[str, Any] | None) -> None:

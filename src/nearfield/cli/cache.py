@@ -13,9 +13,10 @@ from nearfield.cli.console import Json, emit_json, out
 if TYPE_CHECKING:
     from nearfield.vectors.cached import Cached
 
+_KINDS = "models, conversions, merged, tensors, vectors, collections, words"
 cache = typer.Typer(
     no_args_is_help=True,
-    help="Show and clear what is kept: models, conversions, vectors, collections, words.",
+    help=f"Show and clear what is kept: {_KINDS}.",
 )
 
 DAY = 86_400  # seconds
@@ -23,9 +24,7 @@ ALL = "all"
 
 Kinds = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="KIND...", help="Only: models, conversions, vectors, collections, words."
-    ),
+    typer.Argument(metavar="KIND...", help=f"Only: {_KINDS}."),
 ]
 
 
@@ -53,9 +52,7 @@ def show(kinds: Kinds = None, json: Json = False) -> None:
 def clear(
     kinds: Annotated[
         list[str],
-        typer.Argument(
-            metavar="KIND...", help="models, conversions, vectors, collections, words, or all."
-        ),
+        typer.Argument(metavar="KIND...", help=f"{_KINDS}, or all."),
     ],
     model: Annotated[
         str | None, typer.Option(help="Only what is of this model or was made with it.")

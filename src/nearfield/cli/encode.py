@@ -44,7 +44,8 @@ def encode(
         ),
     ] = "document",
     dim: Annotated[
-        int | None, typer.Option(help="Keep the first so many dimensions, renormalised.")
+        int | None,
+        typer.Option(help="Truncate vectors to the first DIM dimensions and renormalise."),
     ] = None,
     dtype: Annotated[
         str, typer.Option(help="How vectors are stored: float32, float16, int8 or binary.")
@@ -56,7 +57,7 @@ def encode(
     pool_tokens: Annotated[
         int | None,
         typer.Option(
-            help="Of a multi-vector model's documents: keep one vector for so many alike tokens.",
+            help="Merge every N similar document tokens into one vector (multi-vector models).",
             min=1,
         ),
     ] = None,
@@ -71,14 +72,13 @@ def encode(
         bool,
         typer.Option(
             "--restart",
-            help="Begin anew: what lies there, of an interrupted run, "
-            "another model or other texts, is replaced.",
+            help="Discard existing or partial output and start over.",
         ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Encode texts and write their vectors, of whatever kind, with their ids in the same order, and
-    a manifest that accounts for every row.
+    """Encode texts and write their embeddings, with their ids in the same order, and a
+    manifest that accounts for every row.
 
     An input of any size is read and written a shard at a time; when it is interrupted, even killed,
     the same command goes on where it was. A row that cannot be encoded is left out, named, and

@@ -120,7 +120,7 @@ def _pattern(key: str, patterns: Fields) -> str:
         re.compile(f"({key})$")
     except (re.error, RecursionError, OverflowError) as error:
         raise ModelError(
-            f"{patterns.path}: alpha_pattern has {key[:60]!r}, which is no regular "
+            f"{patterns.path}: alpha_pattern has {key[:60]!r}, which is not a regular "
             f"expression: {error}"
         ) from error
     return key

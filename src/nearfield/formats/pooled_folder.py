@@ -188,7 +188,7 @@ def read_token_head(
     ):
         shapes = {name: value.shape for name, value in weights.items()}
         raise ModelError(
-            f"{file}: is no linear layer: it holds {shapes}; wanted a weight of two "
+            f"{file}: is not a linear layer: it holds {shapes}; wanted a weight of two "
             "dimensions and a bias of one"
         )
     if weight.shape[1] != hidden:

@@ -168,7 +168,7 @@ def _task(path: Path, modules: list[str], config: Fields) -> str:
         f"{architecture or 'not stated'}"
     )
     raise ModelError(
-        f"{path}: is no cross-encoder: {held if modules else held.split(' and ')[1]}; {SHAPES}"
+        f"{path}: is not a cross-encoder: {held if modules else held.split(' and ')[1]}; {SHAPES}"
     )
 
 

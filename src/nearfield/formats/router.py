@@ -168,7 +168,7 @@ def _routes(path: Path, modules: list[Module]) -> _Routes | None:
     foreign = [module.type for module in known.values() if not module.type.startswith(OWN_TYPES)]
     if foreign:
         raise ModelError(
-            f"{file}: types has {foreign[0]}, which is no module of "
+            f"{file}: types has {foreign[0]}, which is not a module of "
             "sentence-transformers, and is not run here"
         )
     return _Routes(

@@ -109,8 +109,8 @@ def _truncation(file: Path) -> int | None:
 
 
 def read_table(folder: Path) -> Array:
-    """The vectors of a static folder, one row a token: (tokens, dim), memory-mapped unless rows are
-    shared or weighted.
+    """The vectors of a static folder, one row per token: (tokens, dim), memory-mapped unless rows
+    are shared or weighted.
 
     model2vec's `mapping` says which row is a token's, its `weights` what it is multiplied by.
     Raises ModelError where they do not fit.

@@ -69,7 +69,7 @@ def _read(file: Path) -> Mapping[str, Place]:
             )
         header = parse_json(opened.read(length), file)
     if not isinstance(header, dict):
-        raise ModelError(f"{file}: the weights could not be read: the header is no JSON object")
+        raise ModelError(f"{file}: the weights could not be read: the header is not a JSON object")
     header.pop("__metadata__", None)
     entries = Fields(header, file, where="of the header ")
     return {

@@ -100,6 +100,16 @@ def _collections() -> Iterator[Cached]:
         yield _folder("collections", folder, "", f"{what}, converted: {_fact(manifest, 'name')}")
 
 
+def _merged() -> Iterator[Cached]:
+    for folder in _folders(home() / "merged"):
+        yield _folder("merged", folder, folder.name.rpartition("-")[0], "an adapter with its base")
+
+
+def _tensors() -> Iterator[Cached]:
+    for folder in _folders(home() / "tensors"):
+        yield _folder("tensors", folder, "", "tensors that torch saved, converted")
+
+
 def _words() -> Iterator[Cached]:
     for folder in _folders(home() / "words"):
         name = _fact(folder / "nearfield.json", "contract", "name")
@@ -126,6 +136,8 @@ def _models() -> Iterator[Cached]:
 KINDS: dict[str, Callable[[], Iterator[Cached]]] = {
     "models": _models,
     "conversions": _conversions,
+    "merged": _merged,
+    "tensors": _tensors,
     "vectors": _vectors,
     "collections": _collections,
     "words": _words,

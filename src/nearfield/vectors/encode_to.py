@@ -94,7 +94,7 @@ def refuse_other_folder(path: Path) -> None:
         and not (path.is_dir() and not any(path.iterdir()))
     ):
         raise StorageError(
-            f"{path}: exists and is no vector folder, so that it is not replaced; "
+            f"{path}: exists and is not a vector folder, so that it is not replaced; "
             "give another place with --to"
         )
     check_writable(path)

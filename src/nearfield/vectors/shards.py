@@ -84,5 +84,5 @@ def _checked(row: Row) -> tuple[Row, bytes]:
             row.number,
             row.key,
             "",
-            f"row {row.number} holds half of a surrogate pair, which is no character",
+            f"row {row.number} holds half of a surrogate pair, which is not a character",
         ), b""

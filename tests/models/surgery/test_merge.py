@@ -143,7 +143,7 @@ def test_what_does_not_go_together_is_refused(pair: list[Path], tmp_path: Path) 
         (pair, {"how": "task-arithmetic"}, InputError, "give --base"),
         (pair, {"base": pair[0]}, InputError, "leave out --base"),
         ([pair[0]], {}, InputError, "got 1 models; wanted at least two"),
-        (pair, {"weights": [1.0]}, InputError, "got 1 weights; wanted 2, one a model"),
+        (pair, {"weights": [1.0]}, InputError, "got 1 weights; wanted 2, one per model"),
         (pair, {"how": "slerp", "weights": [1.5]}, InputError, "wanted 0 to 1"),
     ):
         with pytest.raises(error) as raised:

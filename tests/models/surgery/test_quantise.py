@@ -78,7 +78,7 @@ def test_what_cannot_be_stored_so_is_refused(tmp_path: Path) -> None:
         quantise(whole, to=to, dtype="float61")
     with pytest.raises(ModelError, match="model2vec reads no bfloat16"):
         quantise(model2vec_folder(tmp_path / "static"), to=to, dtype="bfloat16")
-    with pytest.raises(ModelError, match="no place for a scale a token"):
+    with pytest.raises(ModelError, match="no place for a scale per token"):
         quantise(sentence_transformers_folder(tmp_path / "theirs"), to=to, dtype="int8")
     tensors = load_file(whole / "model.safetensors")
     name = next(name for name in tensors if name.endswith("dense.weight"))

@@ -67,6 +67,6 @@ def test_what_cannot_be_weighted_is_refused(tmp_path: Path) -> None:
             sif(static, to=to, **options)
     with pytest.raises(InputError, match="8 components are to be taken out of 8 dimensions"):
         sif(static, to=to, texts=TEXTS, components=8)
-    with pytest.raises(ModelError, match="is no static model"):
+    with pytest.raises(ModelError, match="is not a static model"):
         sif(tiny_model(tmp_path / "transformer"), to=to, texts=TEXTS)
     assert not to.exists()

@@ -93,22 +93,33 @@ def attention(
         from torch.nn.attention.varlen import varlen_attn
 
         side = -1 if window is None else window - 1
-        sides = (side, 0 if causal else side)
         longest, at = groups.longest, groups.offsets
-        mixed = varlen_attn(
-            query,
-            key,
-            value,
-            at,
-            at,
-            longest,
-            longest,
-            scale=scale,
-            window_size=sides,
-            enable_gqa=shared,
-        )
+        how: dict[str, Any] = {
+            "scale": scale,
+            "window_size": (side, 0 if causal else side),
+            "enable_gqa": shared,
+        }
+        mixed = varlen_attn(query, key, value, at, at, longest, longest, **how)
         assert isinstance(mixed, Tensor)  # it is a pair only when more is asked for
         return mixed
+    return _by_length(
+        query, key, value, groups, scale=scale, causal=causal, window=window, dropout=dropout
+    )
+
+
+def _by_length(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    groups: Groups,
+    *,
+    scale: float | None,
+    causal: bool,
+    window: int | None,
+    dropout: float,
+) -> Tensor:
+    """As `attention`, with one call of scaled_dot_product_attention per run of equal length."""
+    shared = query.shape[1] != key.shape[1]
     parts = []
     runs = zip(
         groups.runs,

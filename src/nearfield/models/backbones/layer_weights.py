@@ -61,7 +61,7 @@ class LayerWeights:
         self.size = sum(count for _, _, count in self._places())
 
     def refresh(self) -> None:
-        """Lay the weights out anew, if they have changed, as `stamp` then does too. Their versions
+        """Lay the weights out again if they have changed, as `stamp` then does too. Their versions
         do not tell: a fused optimiser counts none up.
         """
         stamp = self._stamp()

@@ -15,8 +15,8 @@ def linear(models: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> d
     """sum_i share_i model_i for each weight, summed in float64: a "model soup" (Wortsman et al.
     2022, arXiv 2203.05482).
 
-    `models`: the same names and shapes in each; `shares`: one a model. Raises InputError unless the
-    shares sum to 1, without which the result would be scaled.
+    `models`: the same names and shapes in each; `shares`: one per model. Raises InputError unless
+    the shares sum to 1, without which the result would be scaled.
     """
     if abs(sum(shares) - 1) > 1e-6:
         raise InputError(

@@ -83,7 +83,7 @@ def _factors(
         )
     wanted = 1 if how == "slerp" else count
     if weights and len(weights) != wanted:
-        what = "one, the share of the second model" if how == "slerp" else f"{count}, one a model"
+        what = "one, the share of the second model" if how == "slerp" else f"{count}, one per model"
         raise InputError(f"got {len(weights)} weights; wanted {what}")
     if how == "slerp" and weights and not 0 <= weights[0] <= 1:
         raise InputError(f"the share of the second model is {weights[0]:g}; wanted 0 to 1")

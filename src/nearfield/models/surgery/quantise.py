@@ -45,7 +45,7 @@ def quantise(model: str | Path, *, to: str | Path, dtype: str) -> Made:
     if dtype == "int8" and not opened.folder.drops_unknown:
         raise ModelError(
             f"{name}: sentence-transformers' own form of a static model has no place "
-            "for a scale a token; use float16"
+            "for a scale per token; use float16"
         )
     about = {"how": "quantise", "models": [name], "dtype": dtype}
     return write_made(

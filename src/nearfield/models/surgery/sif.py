@@ -52,7 +52,7 @@ def sif(
     name = opened.contract.name
     if not opened.folder.static:
         raise ModelError(
-            f"{name}: is no static model: its tokens' vectors depend on each other, "
+            f"{name}: is not a static model: its tokens' vectors depend on each other, "
             "and cannot be weighted one by one"
         )
     if components >= opened.contract.dim:

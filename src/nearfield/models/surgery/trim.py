@@ -161,7 +161,7 @@ def _keep_rows(model: TextModel, kept: Sequence[int]) -> int:
     ]
     if others:
         raise ModelError(
-            f"{model.contract.name}: {others[0]} too has a row a token; only a model "
+            f"{model.contract.name}: {others[0]} too has a row per token; only a model "
             "with one table can be trimmed"
         )
     new = {id_: at for at, id_ in enumerate(kept)}

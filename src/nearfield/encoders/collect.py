@@ -50,7 +50,7 @@ class Collected:
             f"{usage.items:,} {items} were longer and lost {usage.tokens_lost:,} tokens "
             f"({share:.1%} of all)",
             TruncationWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic
 from typing_extensions import TypeVar
 
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
-from nearfield.errors import ContractError
+from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
@@ -106,3 +106,9 @@ class Encoder(ABC, Generic[E]):
         the encoder cannot tell.
         """
         return None
+
+
+def refuse_one_text(items: Sequence[str]) -> None:
+    """Raise InputError where `items` is one text, whose characters would be taken for texts."""
+    if isinstance(items, str):
+        raise InputError(f"got one text where a list of texts is wanted; write [{items[:20]!r}]")

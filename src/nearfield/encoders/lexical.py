@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from nearfield.batch.words import Numbered, Words
-from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.encoder import Encoder, refuse_one_text
 from nearfield.errors import InputError, ModelError, nearest
 from nearfield.formats.other_folder import LEXICAL as FILE
 from nearfield.formats.other_folder import LEXICAL_FORMAT as FORMAT
@@ -176,10 +176,7 @@ class Lexical(Encoder[Sparse]):
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Sparse:
         """Words that the documents lacked are left out and counted in `.usage`."""
-        if isinstance(items, str):
-            raise InputError(
-                f"got one text where a list of texts is wanted; write [{items[:20]!r}]"
-            )
+        refuse_one_text(items)
         self.contract.prompt(role)
         started = time.perf_counter()
         made = self._weighted(self.words.look_up(items), started, query=role == QUERY)

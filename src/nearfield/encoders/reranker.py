@@ -17,6 +17,7 @@ from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.chat import ChatPairs, has_chat_template
 from nearfield.encoders.collect import chunks, collect
+from nearfield.encoders.encoder import refuse_one_text
 from nearfield.encoders.pair_scorer import PairScorer, Scores
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
@@ -117,8 +118,7 @@ class Reranker(PairScorer):
         *,
         progress: Progress = silent,
     ) -> Scores:
-        """The logits. A sigmoid changes no order, and makes high scores
-        equal that are not.
+        """The logits: a sigmoid changes no order, and makes high scores equal that are not.
 
         Warns with TruncationWarning where pairs were longer than the model reads.
         """
@@ -152,22 +152,22 @@ class Reranker(PairScorer):
         """The token ids of the pairs, each text tokenised once; at most `max_tokens` (the model's
         by default) each.
 
-        Raises InputError where the items are no texts.
+        Raises InputError where the items are not texts.
         """
-        (asked, query), (read, document) = _used(queries, pairs[0]), _used(documents, pairs[1])
+        asked, query = _used(queries, pairs[0])
+        read, document = _used(documents, pairs[1])
         if self.chat is not None:
-            both = [
-                (asked[a], read[b]) for a, b in zip(query.tolist(), document.tolist(), strict=True)
-            ]
+            places = zip(query.tolist(), document.tolist(), strict=True)
+            both = [(asked[first], read[second]) for first, second in places]
             return self.chat.tokenise(both, max_tokens=max_tokens)
-        first, second = self.tokeniser.texts(asked, self.folder.prompt), self.tokeniser.texts(read)
+        first = self.tokeniser.texts(asked, self.folder.prompt)
+        second = self.tokeniser.texts(read)
         return self.tokeniser.join(first, second, (query, document), max_tokens=max_tokens)
 
 
 def _used(texts: Sequence[str], at: Positions) -> tuple[list[str], Positions]:
     """The different texts at these positions, and where each position's is among them."""
-    if isinstance(texts, str):
-        raise InputError(f"got one text where a list of texts is wanted; write [{texts[:20]!r}]")
+    refuse_one_text(texts)
     used, place = np.unique(np.asarray(at, np.int64), return_inverse=True)
     chosen = [texts[int(item)] for item in used]
     wrong = [text for text in chosen if not isinstance(text, str)]

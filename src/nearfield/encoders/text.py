@@ -16,7 +16,7 @@ from nearfield.batch.late_tokens import LateTokens
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.collect import chunks, collect
-from nearfield.encoders.encoder import E, Encoder
+from nearfield.encoders.encoder import E, Encoder, refuse_one_text
 from nearfield.errors import ContractError, InputError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.formats.remote_code import described
@@ -65,17 +65,15 @@ class TextEncoder(Encoder[E]):
         self.why = why
         self._opened: dict[Path, tuple[int, int, int]] | None = None
         self.tokeniser = tokeniser_of(folder)
-        table = folder.queries
-        self._query_terms = (
-            None
-            if table is None
-            else Tokeniser.open(table.folder, max_tokens=table.max_tokens, specials=False)
-        )
-        self.late = (
-            None
-            if folder.late is None
-            else LateTokens(folder.late, self.tokeniser, folder.transformer)
-        )
+        self.late: LateTokens | None = None
+        if folder.late is not None:
+            self.late = LateTokens(folder.late, self.tokeniser, folder.transformer)
+        self._query_terms: Tokeniser | None = None
+        if folder.queries is not None:
+            table = folder.queries
+            self._query_terms = Tokeniser.open(
+                table.folder, max_tokens=table.max_tokens, specials=False
+            )
 
     @classmethod
     def open(
@@ -111,21 +109,23 @@ class TextEncoder(Encoder[E]):
 
     @cached_property
     def identity(self) -> dict[str, str] | None:
-        """None where the folder was written to since it was opened: its files
-        are another model's now.
+        """None where the folder was written to since it was opened: its files are another model's
+        now.
         """
+        path = self.folder.path
         own = {
-            "files": model_hash(self.folder.path),
+            "files": model_hash(path),
             "runtime": self.runtime.name,
             "precision": self.runtime.precision,
         }
-        if self._opened is not None and files_stamp(self.folder.path) != self._opened:
-            log.warning(
-                "%s: was written to since it was opened; its vectors are not kept", self.folder.path
-            )
+        if self._opened is not None and files_stamp(path) != self._opened:
+            log.warning("%s: was written to since it was opened; its vectors are not kept", path)
             return None
-        own |= {"adapters": "by role"} if self.folder.adapters else {}
-        return own if self.adapter is None else own | {"adapter": self.adapter.files}
+        if self.folder.adapters:
+            own["adapters"] = "by role"
+        if self.adapter is not None:
+            own["adapter"] = self.adapter.files
+        return own
 
     @cached_property
     def trained_on(self) -> TrainedOn:
@@ -140,26 +140,23 @@ class TextEncoder(Encoder[E]):
         contract's by default) each.
 
         Raises ContractError where the prompt fills them all and is not pooled, so that nothing
-        would be left of any item, and InputError where the items are no texts.
+        would be left of any item, and InputError where the items are not texts.
         """
-        if isinstance(items, str):
-            raise InputError(
-                f"got one text where a list of texts is wanted; write [{items[:20]!r}]"
-            )
+        refuse_one_text(items)
         for at, item in enumerate(items):
             if not isinstance(item, str):
                 raise InputError(f"item {at} is {item!r}; wanted a text")
+        prompt = self.contract.prompt(role)
         if role == QUERY and self._query_terms is not None:
-            return replace(
-                self._query_terms.tokenise(
-                    items, self.contract.prompt(role), max_tokens=max_tokens
-                ),
-                looked_up=True,
-            )
+            terms = self._query_terms.tokenise(items, prompt, max_tokens=max_tokens)
+            return replace(terms, looked_up=True)
         limit = min(max_tokens or self.contract.max_tokens, self.contract.max_tokens)
-        most = limit if self.late is None else self.late.limit(role, limit)
-        tokens = self.tokeniser.tokenise(items, self.contract.prompt(role), max_tokens=most)
-        tokens = tokens if self.late is None else self.late.marked(tokens, role)
+        if self.late is None:
+            tokens = self.tokeniser.tokenise(items, prompt, max_tokens=limit)
+        else:
+            most = self.late.limit(role, limit)
+            tokens = self.tokeniser.tokenise(items, prompt, max_tokens=most)
+            tokens = self.late.marked(tokens, role)
         if tokens.prompt_tokens >= limit and not self.contract.include_prompt:
             raise ContractError(
                 f"{self.contract.name}: the prompt of role {role!r} has {tokens.prompt_tokens} "
@@ -218,16 +215,14 @@ class TextEncoder(Encoder[E]):
         parts = [
             (at, self.tokenise([items[place] for place in at], role)) for role, at in places.items()
         ]
-        alike = len({tokens.looked_up for _, tokens in parts}) == 1
-        if alike and (
-            self.contract.include_prompt or len({tokens.prompt_tokens for _, tokens in parts}) == 1
-        ):
-            parts = [
-                (
-                    np.concatenate([at for at, _ in parts]),
-                    reduce(Tokens.followed_by, [tokens for _, tokens in parts]),
-                )
-            ]
+        # a batch skips one number of tokens in pooling, and holds either terms or tokens
+        skipped = {
+            (tokens.looked_up, None if self.contract.include_prompt else tokens.prompt_tokens)
+            for _, tokens in parts
+        }
+        if len(skipped) == 1:
+            together = reduce(Tokens.followed_by, [tokens for _, tokens in parts])
+            parts = [(np.concatenate([at for at, _ in parts]), together)]
         return self._collected(iter(parts), len(items), places, progress)
 
     def instructed(self, task: str, *, role: Role = QUERY) -> TextEncoder[E]:

@@ -47,7 +47,7 @@ class ConvertedRuntime(Runtime):
 
     @classmethod
     def why_not(cls, folder: Folder) -> str | None:
-        """Any architecture that converts, runs."""
+        """None where the packages are here: any architecture that converts, runs."""
         if folder.static:
             return (
                 "converts transformers, and this model is a table of vectors (--dtype says how "
@@ -60,7 +60,7 @@ class ConvertedRuntime(Runtime):
 
     @classmethod
     def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> Self:
-        """Converted and checked as the proof says when it is not in the cache.
+        """The runtime, converted and checked as the proof says when it is not in the cache.
 
         Raises MissingExtra without the packages, ModelError where the model cannot be converted or
         its vectors are not faithful enough.

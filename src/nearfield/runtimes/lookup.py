@@ -51,8 +51,8 @@ class LookupRuntime(Runtime):
 
     @classmethod
     def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> LookupRuntime:
-        """Raises ModelError where the table is missing, damaged or not of the
-        documents' vocabulary.
+        """Raises ModelError where the table is missing, damaged or not of the documents'
+        vocabulary.
         """
         assert isinstance(folder, ModelFolder)
         assert folder.queries is not None

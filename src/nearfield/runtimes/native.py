@@ -74,8 +74,7 @@ class NativeRuntime(Runtime):
     def open(
         cls, folder: Folder, options: OpenOptions = ON_CPU, *, level: str | None = None
     ) -> NativeRuntime:
-        """With the kernels of `level` (the best that the processor runs by
-        default).
+        """The runtime with the kernels of `level` (by default the best that the processor runs).
 
         Raises ModelError where `why_not` gives a reason, or where weights are missing, misshapen,
         cut off or not finite.
@@ -105,8 +104,8 @@ class NativeRuntime(Runtime):
         )
 
     def run(self, batch: Packed) -> Embeddings:
-        """Raises InputError for a token that the model does not have or that lies
-        past its positions.
+        """Raises InputError for a token that the model does not have or that lies past its
+        positions.
         """
         return self._head(self._states(batch), batch)
 

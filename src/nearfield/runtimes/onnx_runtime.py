@@ -37,10 +37,8 @@ class ONNXRuntime(ConvertedRuntime):
 
     @classmethod
     def _convert(cls, folder: ModelFolder, stage: Path, *, precision: str, proof: Proof) -> Shape:
-        """See ConvertedRuntime.
-
-        Through TorchScript: the exporter that replaces it takes seven times as long here and needs
-        onnxscript.
+        """Through TorchScript: the exporter that replaces it takes seven times as long here and
+        needs onnxscript.
         """
         import torch
 

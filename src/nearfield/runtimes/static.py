@@ -37,14 +37,12 @@ class StaticRuntime(Runtime):
 
     @classmethod
     def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> StaticRuntime:
-        """Raises ModelError where the table is damaged or does not fit the
-        tokeniser's vocabulary.
-        """
+        """Raises ModelError where the table is damaged or does not fit the vocabulary."""
         return cls(checked_table(folder.transformer), folder.contract)
 
     def run(self, batch: Packed) -> Dense:
-        """With a prompt, its tokens are pooled too, as sentence-transformers does
-        with static models.
+        """With a prompt, its tokens are pooled too, as sentence-transformers does with static
+        models.
         """
         from scipy.sparse import csr_array  # not at the top: other models are not to wait for it
 

@@ -45,8 +45,8 @@ class TorchRuntime(Runtime):
 
     @classmethod
     def open(cls, folder: Folder, options: OpenOptions = ON_CPU) -> TorchRuntime:
-        """Raises ModelError as `load_backbone` does, and InputError for a device
-        that this machine lacks.
+        """Raises ModelError as `load_backbone` does, and InputError for a device that this machine
+        lacks.
         """
         how = {"precision": options.precision, "device": options.device}
         with usable(options.device):

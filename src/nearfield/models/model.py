@@ -119,7 +119,6 @@ class TextModel(Trainable):
         return named if self.adapters is None else named | self.adapters.parameters()
 
     def table_size(self) -> float | None:
-        """See Trainable.table_size."""
         if not self.folder.static:
             return None
         return float(self.backbone.embeddings.detach().square().mean().sqrt())

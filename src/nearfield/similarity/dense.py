@@ -129,7 +129,7 @@ class Dense(Embeddings):
 
     @classmethod
     def placed(cls, parts: Iterable[tuple[Array, Dense]], count: int) -> Dense:
-        """See Embeddings.placed: into one array, which is allocated once."""
+        """The vectors of all parts in one array, which is allocated once."""
         whole: Dense | None = None
         for positions, part in parts:
             if whole is None:

@@ -86,7 +86,7 @@ def _dim(folder: Path) -> int:
 
 def read_ids(folder: Path) -> Iterator[str] | None:
     """The ids of a vector folder's items, in their order; None where it has none. Raises InputError
-    where a line is no id.
+    where a line is not an id.
     """
     file = folder / IDS
     return _ids(file) if os.path.lexists(file) else None

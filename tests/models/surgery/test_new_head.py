@@ -111,7 +111,7 @@ def test_special_tokens_and_those_kept_for_later_are_no_terms(tmp_path: Path) ->
 
 def test_what_cannot_have_a_head_says_why(tmp_path: Path) -> None:
     source = tiny_model(tmp_path / "dense")
-    with pytest.raises(InputError, match=r"no head 'spladee'.*Did you mean 'splade'"):
+    with pytest.raises(InputError, match=r"no new head 'spladee'.*Did you mean 'splade'"):
         new_head(source, "spladee", to=tmp_path / "to")
     with pytest.raises(InputError, match="Did you mean 'late-interaction'"):
         new_head(source, "colbert", to=tmp_path / "to")

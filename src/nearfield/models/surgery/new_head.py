@@ -64,7 +64,7 @@ PLAIN = HeadOptions()
 Writer = Callable[[ModelFolder, Path, str, HeadOptions, Progress], None]
 """Takes the model, an empty folder, the new model's name and the options."""
 NEW_HEADS: Registry[Writer] = Registry(
-    "head",
+    "new head",
     {
         "late-interaction": "nearfield.models.surgery.new_late_interaction:write_late_interaction",
         "splade": "nearfield.models.surgery.new_splade:write_splade",
@@ -91,7 +91,7 @@ def new_head(
     fails.
     """
     if head in ALSO:
-        raise InputError(f"there is no head {head!r}. Did you mean {ALSO[head]!r}?")
+        raise InputError(f"there is no new head {head!r}. Did you mean {ALSO[head]!r}?")
     write = NEW_HEADS[head]
     source = read_model_folder(model_path(model))
     if source.static or not EMBEDDINGS[source.contract.kind].one_vector:

@@ -29,7 +29,7 @@ def start_splade(head: Splade, states: Tensor, own: Tensor, usable: Tensor) -> N
     stay without a weight. States and word embeddings share the space of the residual stream, so the
     transform begins as the identity on the standardised state; where they have different
     dimensions, as the least-squares map from the one to the other. A term's bias takes away its
-    mean logit, one threshold leaves `ACTIVE` terms a token, and the scale gives those a logit of
+    mean logit, one threshold leaves `ACTIVE` terms per token, and the scale gives those a logit of
     `LOGIT` on average. Raises ModelError for a transform that is not linear, activation, layer
     norm.
     """

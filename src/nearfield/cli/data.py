@@ -269,7 +269,7 @@ def _check_free(target: Path) -> None:
     ours = any((target / name).is_file() for name in ("collection.json", "pairs.json"))
     if target.exists() and not ours and (target.is_file() or any(target.iterdir())):
         raise InputError(
-            "is there already and is no folder that nearfield wrote; give another place",
+            "is there already and is not a folder that nearfield wrote; give another place",
             path=target,
         )
 

@@ -17,7 +17,7 @@ from nearfield.errors import CollectionError, InputError, first_line
 from nearfield.store.regular import open_regular
 from nearfield.types.arrays import Positions
 
-ROWS = 16_384  # rows a record batch: 16 MiB at 1 KiB a text
+ROWS = 16_384  # rows per record batch: 16 MiB at 1 KiB per text
 _AGAIN = "import it again with `nearfield data import`"
 
 
@@ -62,7 +62,7 @@ def open_table(path: Path) -> pa.Table:
     """
     with _reading(path), pa.memory_map(str(path)) as source:
         table = pa.ipc.open_file(source).read_all()
-        # offsets that point outside, texts that are no UTF-8; about 8 GB/s
+        # offsets that point outside, texts that are not UTF-8; about 8 GB/s
         table.validate(full=True)
         return table
 
@@ -89,7 +89,7 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(
-            f"is no Arrow file or is damaged ({first_line(error)}); {_AGAIN}", path=path
+            f"is not an Arrow file or is damaged ({first_line(error)}); {_AGAIN}", path=path
         ) from error
 
 

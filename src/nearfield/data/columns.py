@@ -43,7 +43,7 @@ BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"
 # names of lists: a cell that looks like a printed one is one
 PRINTED = frozenset({"negatives", "hard_negatives", "neg", "pos"})
 _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
-# an id is said of none
+# an id that is not used is not worth a word
 _TELLING = (
     "query",
     "positive",

@@ -14,7 +14,7 @@ _LONGEST = 255  # characters: a name becomes part of the names of folders
 
 
 def read_manifest(path: Path, *, kind: str, format: int) -> Fields:
-    """The manifest at `path` of a collection or of pairs. Raises InputError where it is none of
+    """The manifest at `path` of a collection or of pairs. Raises InputError where it is not of
     this format.
 
     Its name may become part of a folder's, and is refused where it could lead elsewhere.
@@ -35,7 +35,7 @@ def read_manifest(path: Path, *, kind: str, format: int) -> Fields:
         name.encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            "name holds half of a surrogate pair, which is no character", path=path
+            "name holds half of a surrogate pair, which is not a character", path=path
         ) from error
     return about
 

@@ -53,7 +53,7 @@ def _items(cell: str) -> Iterator[str | None]:
         value = None
     if isinstance(value, list):
         if not all(item is None or isinstance(item, str) for item in value):
-            raise ValueError("items that are no texts")
+            raise ValueError("items that are not texts")
         yield from value
         return
     inner, at = cell[1:-1].rstrip().rstrip(","), 0  # a tuple of one ends with a comma

@@ -1,4 +1,4 @@
-"""Which queries a model was trained on, told by hashes that travel in its folder: no text can be
+"""Which queries a model was trained on, by hashes that travel in its folder: no text can be
 read from them.
 
 A query is known again by 64 bits of its wording's hash; a nearly equal one by 256 bits, each the

@@ -64,7 +64,7 @@ def _empty(texts: Sequence[str], judged: Rows, name: Callable[[int], str]) -> Fo
 
 
 def _of_length(texts: Sequence[str], characters: int) -> Rows:
-    """Positions of the texts with exactly so many visible characters."""
+    """Positions of the texts with exactly `characters` visible characters."""
     found = (
         row
         for row, text in enumerate(texts)

@@ -24,7 +24,7 @@ _BLOCK = 4096  # texts hashed at a time, if together they have
 _CHARACTERS = 1 << 23  # fewer characters than this
 _PAIRS = 1024  # pairs verified at a time
 _MISS = 0.001  # chance that a pair right at the threshold shares no band
-_HASHES = 128  # at most so many hash functions
+_HASHES = 128  # hash functions, at most
 # a bucket of more texts is compared along its order and with its first text, not all with all
 _BUCKET = 32
 # candidates whose signatures agree by this much less than the threshold (four deviations) are not

@@ -35,7 +35,7 @@ _CODE_SHARE = 0.05  # of characters: prose has under 2 %, source code about 10 %
 # by its median length, a column can be one of queries below the first, cannot above the second
 _QUERY_WORDS, _TEXT_WORDS = 40.0, 80.0
 _ASKED_WORDS = 20.0  # a longer text that begins with "when" is a statement as often as a question
-_LABEL_WORDS, _LABEL_SHARE = 4.0, 0.05  # short, few and one a query: class names, not queries
+_LABEL_WORDS, _LABEL_SHARE = 4.0, 0.05  # short, few, one per query: class names
 # share of judgements whose ids fit swapped, and at most as they are, for a certain finding
 _FITS, _MISFITS = 0.95, 0.5
 # Points: columns that are alike (translations, paraphrases) have under 0.8 in either direction, 26
@@ -121,7 +121,7 @@ def points(query: Column, document: Column) -> tuple[float, float, float, float]
     """How much the columns look exchanged by length, sentences, questions and code: above 0 where
     documents are more like queries.
 
-    Up to 3 for length (one a doubling), 2 for sentences, 4 for questions, 1.5 for prose beside
+    Up to 3 for length (one per doubling), 2 for sentences, 4 for questions, 1.5 for prose beside
     source code.
     """
     length = float(np.clip(np.log2((query.words + 1) / (document.words + 1)), -3, 3))

@@ -150,7 +150,7 @@ def decoded(raw: bytes | InputError, path: Path, line: int) -> str | InputError:
 
 
 def too_long(size: int, *, what: str) -> str:
-    """What is said of a line or document of `size` bytes."""
+    """The message for a line or document of `size` bytes, which is too long."""
     return (
         f"{what} is {size / (1 << 20):.1f} MiB long; at most {LIMIT >> 20} MiB are read as one "
         "text. Split it into documents"

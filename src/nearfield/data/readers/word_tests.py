@@ -14,7 +14,7 @@ from nearfield.errors import InputError
 
 @dataclass(frozen=True)
 class Analogies:
-    """Questions "a is to b as c is to d", one a row of `words: (n, 4)`; `sections` holds each
+    """Questions "a is to b as c is to d", one per row of `words: (n, 4)`; `sections` holds each
     section's name and number of questions.
     """
 

@@ -33,7 +33,7 @@ _MOST_DIMS = 1 << 16  # the longest vectors published have 8192 numbers
 _RATIO = 1032  # times its size, at most, is what gzip unpacks a file to
 _BLOCK_BYTES = 64 << 20  # of the vectors of a block of a binary file
 _NUMBER_BYTES = 32  # of a number in text, and its blank: 17 digits, a point, an exponent, signs
-_LONGEST = 4096  # bytes of a word in a binary file: more is no word, but a file of another kind
+_LONGEST = 4096  # bytes of a word: what is longer is a file of another kind
 _SAMPLE = 1 << 16
 
 
@@ -110,7 +110,7 @@ def _check_claim(path: Path, count: int, dim: int, *, text: bool) -> None:
 
 
 def is_word_vectors(path: Path) -> bool:
-    """Whether a model's place is one that `word_vector_blocks` reads, and no model folder."""
+    """Whether a model's place is one that `word_vector_blocks` reads, and not a model folder."""
     return path.is_file() or (
         path.is_dir() and not (path / "config.json").exists() and _parts(path) is not None
     )
@@ -176,7 +176,7 @@ def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[B
 
 
 def _rows_of(dim: int) -> int:
-    """How many words of so many dimensions are a block."""
+    """How many words of `dim` dimensions make a block."""
     return max(1, min(_ROWS, _BLOCK_BYTES // (4 * dim)))
 
 
@@ -194,7 +194,7 @@ def _cut(line: bytes, dim: int) -> tuple[bytes, bytes]:
 def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
     """(n, dim) float32 of the lines' texts, of which the last is the file's line `last`."""
     values = np.empty(0, np.float32)
-    # a text that is no number is an error, found below
+    # a text that is not a number is an error, found below
     with warnings.catch_warnings(), contextlib.suppress(ValueError):
         warnings.simplefilter("ignore", DeprecationWarning)  # and was a warning before numpy 2.3
         values = np.fromstring(b" ".join(lines).decode("ascii", "replace"), np.float32, sep=" ")
@@ -208,7 +208,7 @@ def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
                 finite = False
             if not finite:
                 raise InputError(
-                    f"{part.decode('utf-8', 'replace')!r} is no finite number",
+                    f"{part.decode('utf-8', 'replace')!r} is not a finite number",
                     path=path,
                     line=number,
                 )
@@ -275,7 +275,7 @@ def _array_and_table(folder: Path) -> Iterator[Block]:
         open_regular(part).close()
     try:
         vectors, columns = np.load(array, mmap_mode="r"), pq.read_table(table)
-        columns.validate(full=True)  # texts that are no UTF-8
+        columns.validate(full=True)  # texts that are not UTF-8
     except (
         OSError,
         ValueError,

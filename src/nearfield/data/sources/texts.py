@@ -1,4 +1,4 @@
-"""A folder of .txt, .md and .html files: each file a document."""
+"""A folder of .txt, .md and .html files, each of which is a document."""
 
 from __future__ import annotations
 

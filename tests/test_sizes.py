@@ -20,7 +20,6 @@ SOURCE_TOKENS = 282_000
 FILE_TOKENS, FUNCTION_TOKENS, FIELDS, FILES = 2_500, 400, 12, 20
 LARGER_FILES = {
     "nearfield.models.backbones.native_layers": 2_913,
-    "nearfield.encoders.text": 2_612,
     "nearfield.train.runs.tune": 4_558,
 }
 LARGER_FUNCTIONS = 24

@@ -82,19 +82,17 @@ def card_page(card: Card, *, cached: bool) -> Iterator[RenderableType]:
     files = {file: f"SHA-256 {digest[:16]}…" for file, digest in card.files.items()}
     if card.local and not files:
         files = {"no hashes": "a download is checked against what the hub states"}
-    makers = "; ° in part or whole by its makers" if card.self_reported else ""
     yield from _sections(
         {
             "": what,
             **_contract(card.contract, card.roles, local=card.local),
             "API": {} if card.api is None else _api(card.api),
-            f"Published: main scores of the MTEB results repository{makers}": _means(card),
         }
     )
-    marks = dict.fromkeys(card.self_reported, "°")
-    scores = card.published.items()
-    yield Columns([Text(f"{task} {score:.4f}{marks.get(task, '')}") for task, score in scores])
-    yield from _sections({"Files": files, "Notes": {"": list(card.notes)}})
+    if card.published:
+        yield from _published(card)
+    notes = {str(number): note for number, note in enumerate(card.notes, start=1)}
+    yield from _sections({"Files": files, "Notes": notes})
 
 
 def folder_page(folder: Path, contract: Contract) -> Iterator[RenderableType]:
@@ -172,11 +170,17 @@ def _per_million(price: float | None) -> str | None:
     return None if price is None else f"{dollars(price)} per million tokens"
 
 
-def _means(card: Card) -> Facts:
-    """The means over the sets of tasks that are published whole."""
+def _published(card: Card) -> Iterator[RenderableType]:
+    """The published scores, after the means of the sets of tasks that are published whole."""
+    makers = "; ° in part or whole by its makers" if card.self_reported else ""
+    title = f"Published: main scores of the MTEB results repository{makers}"
+    yield Text(f"\n{title}", style="bold")
     means: Facts = {}
     for tasks in task_sets():
         scores = [card.published[task] for task in tasks.tasks if task in card.published]
         if len(scores) == len(tasks.tasks):
             means[f"{sum(scores) / len(scores):.4f}"] = f"mean of {tasks.name}, {len(scores)}"
-    return means
+    yield from _sections({"": means})
+    marks = dict.fromkeys(card.self_reported, "°")
+    lines = [f"{task} {score:.4f}{marks.get(task, '')}" for task, score in card.published.items()]
+    yield Columns(map(Text, lines), padding=(0, 2))

@@ -44,6 +44,8 @@ def suggestions_page(found: Suggestions, *, most: int) -> Iterator[RenderableTyp
         yield Text(f"  {item.card.name}: {reasons}{but}")
     if further:
         yield Text(f"\nAlso meet it: {', '.join(further)}.")
+    if not all(item.card.local for item in shown):
+        yield Text("\nnearfield does not run models behind an API yet; --local leaves them out.")
     yield from _out(found)
     yield Text(f"\n{next_step(found, most=most)}", style="bold")
 

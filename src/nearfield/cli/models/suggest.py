@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from nearfield.cli.console import emit_json, items, out
 from nearfield.cli.models.catalog import JSON, LANGUAGES, LICENCE, LOCAL
 
 if TYPE_CHECKING:
+    from nearfield.catalog.needs import Needs
     from nearfield.catalog.suggest import Candidate, Suggestions
 
 ANY = "any"
@@ -64,10 +66,8 @@ def suggest(
         nearfield models suggest --languages en --tokens 50M --budget 5 --json
     """
     from nearfield.catalog.card import cards
-    from nearfield.catalog.needs import Needs
     from nearfield.catalog.suggest import suggest as suggested
     from nearfield.report.suggestions import suggestions_page
-    from nearfield.types.quantity import read_amount, read_count, read_size
 
     said = {
         "languages": languages,
@@ -81,31 +81,34 @@ def suggest(
         for name, text in said.items():
             if text is None:
                 said[name] = typer.prompt(QUESTIONS[name], default=ANY)
-    words = {name: text.strip() for name, text in said.items() if text and text.strip()}
-    wanted = {name: text for name, text in words.items() if text.lower() != ANY}
-    numbers: dict[str, Any] = {
-        name: read(wanted[name])
-        for name, read in (
-            ("memory", read_size),
-            ("length", read_count),
-            ("tokens", read_count),
-            ("budget", read_amount),
-        )
-        if name in wanted
-    }
-    needs = Needs(
-        languages=tuple(items(wanted.get("languages", ""))),
-        licence=wanted.get("licence"),
-        kinds=() if kind.lower() == ANY else tuple(items(kind)),
-        local=local,
-        **numbers,
-    )
-    found = suggested(cards().values(), needs)
+    found = suggested(cards().values(), _needs(said, kind, local))
     if json:
         emit_json(_plain(found, most=most))
         return
     for part in suggestions_page(found, most=most):
         out.print(part)
+
+
+def _needs(said: Mapping[str, str | None], kind: str, local: bool | None) -> Needs:
+    """The needs in the words of the options; empty ones and `any` rule nothing out."""
+    from nearfield.catalog.needs import Needs
+    from nearfield.types.quantity import read_amount, read_count, read_size
+
+    words = {name: (text or "").strip() for name, text in said.items()}
+    wanted = {name: text for name, text in words.items() if text.lower() not in ("", ANY)}
+    readers: dict[str, Callable[[str], Any]] = {
+        "memory": read_size,
+        "length": read_count,
+        "tokens": read_count,
+        "budget": read_amount,
+    }
+    return Needs(
+        languages=tuple(items(wanted.get("languages", ""))),
+        licence=wanted.get("licence"),
+        kinds=() if kind.lower() == ANY else tuple(items(kind)),
+        local=local,
+        **{name: read(wanted[name]) for name, read in readers.items() if name in wanted},
+    )
 
 
 def on_a_terminal() -> bool:

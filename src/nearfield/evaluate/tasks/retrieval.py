@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.data.collection import Collection, Split
+from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_reranker
 from nearfield.encoders.pair_scorer import PairScorer
@@ -26,7 +27,7 @@ from nearfield.evaluate.task import Measured, Options, Task
 from nearfield.evaluate.trec import check_expressible, write_qrels, write_run
 from nearfield.runtimes.options import OpenOptions
 from nearfield.types.comparison import Comparison
-from nearfield.types.progress import Bars, no_bars
+from nearfield.types.progress import Bars, Progress, no_bars
 
 
 class Retrieval(Task):
@@ -129,18 +130,9 @@ class Retrieval(Task):
         if baseline is not None and shown:
             systems.append(baseline)
         for name, encoder in encoders.items():
-            own = fitting(options, encoder, encoders)
             with bars(f"encoding with {name}") as progress:
-                rows = model_systems(
-                    encoder,
-                    split,
-                    name=name,
-                    dims=own.dims,
-                    storages=own.storages,
-                    similarity=own.similarity,
-                    depth=depth,
-                    progress=progress,
-                )
+                own = fitting(options, encoder, encoders)
+                rows = self._encoded(encoder, name, own, depth, progress)
             best = rows[0]
             if baseline is not None and options.fuse:
                 best = fused_system(rows[0], baseline)
@@ -151,6 +143,20 @@ class Retrieval(Task):
         if judge is not None and baseline is not None and BM25 in lexical:
             systems.append(self._reranked(baseline, judge, options.depth, bars))
         return systems
+
+    def _encoded(
+        self, encoder: Encoder[Any], name: str, options: Options, depth: int, progress: Progress
+    ) -> list[System]:
+        return model_systems(
+            encoder,
+            self.asked,
+            name=name,
+            dims=options.dims,
+            storages=options.storages,
+            similarity=options.similarity,
+            depth=depth,
+            progress=progress,
+        )
 
     def _reranked(self, system: System, judge: PairScorer, depth: int, bars: Bars) -> System:
         with bars(f"re-ranking {system.name} with {judge.name}") as progress:

@@ -82,7 +82,7 @@ def test_a_run_folder_holds_what_ir_measures_reads(collection: Path, tmp_path: P
     # its own folder may be written again
     assert run("bm25", "--on", collection, "--run-folder", folder).exit_code == 0
     assert (
-        "no folder that evaluate wrote"
+        "is not a folder that evaluate wrote"
         in run("bm25", "--on", collection, "--run-folder", collection).stderr
     )
 

@@ -157,13 +157,12 @@ def evaluate(
 
 def _show(comparison: Comparison, folder: Path | None, *, named: Sequence[str]) -> None:
     from nearfield.report.table import comparison_table, pairs_table
-    from nearfield.types.numbers import estimated, plural
+    from nearfield.types.numbers import estimated
 
     out.print(comparison_table(comparison, named=named))
     alike = tuple(pair for pair in comparison.pairs if pair.p_holm >= 0.05)
     if alike:
-        items = plural(2, comparison.item).removeprefix("2 ")
-        out.print(f"\nNot told apart, and the {items} that would show the difference 4 times in 5:")
+        out.print("\nNot told apart, and how many would show the difference 4 times in 5:")
         out.print(pairs_table(replace(comparison, pairs=alike[:SHOWN_PAIRS])))
     if len(alike) > SHOWN_PAIRS:
         more = len(alike) - SHOWN_PAIRS

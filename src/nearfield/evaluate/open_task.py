@@ -54,7 +54,7 @@ def _checked(task: Task, options: Options) -> Task:
             advice = f"name the file of that split instead of {task.where}"
         raise InputError(
             f"{task.where} is data for the task {task.name}, which has no "
-            f"{', '.join(name.replace('_', ' ') for name in given)}; {advice}"
+            f"{', '.join(given).replace('_', ' ')}; {advice}"
         )
     return task
 

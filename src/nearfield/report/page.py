@@ -196,10 +196,6 @@ def _snippet(text: str, most: int = 400) -> str:
     return text.strip("\n") if len(text) <= most else f"{text.strip()[:most]}…"
 
 
-def _is_code(text: str) -> bool:
-    return bool(_CODE.search(text))
-
-
 _FILTERS = {
     **{name: getattr(numbers, name) for name in NUMBERS},
     "by_severity": by_severity,
@@ -208,7 +204,7 @@ _FILTERS = {
     "day": _day,
     "flat": flat,
     "guard_line": words.guard_line,
-    "is_code": _is_code,
+    "is_code": _CODE.search,
     "p_short": p_short,
     "snippet": _snippet,
     "toml": toml,

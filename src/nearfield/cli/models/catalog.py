@@ -100,8 +100,7 @@ def catalog(
     if known:
         out.print(model_table(sorted(known, key=lambda card: card.kind), cached=cached))
     there = f"; ● {len(cached)} in the cache" if cached else ""
-    advice = "nearfield models show NAME tells all about one"
-    out.print(f"{plural(len(known), 'model')}{there}. {advice}.", style="dim", highlight=False)
+    out.print(f"{plural(len(known), 'model')}{there}; `models show NAME` tells all.", style="dim")
 
 
 def show(

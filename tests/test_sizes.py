@@ -16,7 +16,7 @@ import pytest
 
 from tree import file_of, functions, imports, modules
 
-SOURCE_TOKENS = 282_000
+SOURCE_TOKENS = 290_000
 FILE_TOKENS, FUNCTION_TOKENS, FIELDS, FILES = 2_500, 400, 12, 20
 LARGER_FILES = {
     "nearfield.models.backbones.native_layers": 2_913,

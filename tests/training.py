@@ -17,6 +17,7 @@ from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine import step
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.train.objectives.compose import objective_of
+from nearfield.train.objectives.examples import Marked
 from nearfield.train.recipe import Recipe
 from tiny import WORDS
 
@@ -56,7 +57,12 @@ def training_step(
     group: Group = ALONE,
 ) -> float:
     """The step of the package, with the recipe's objective."""
-    objective = objective_of(recipe, usual=model.objective, contract=model.contract)
+    objective = objective_of(recipe, model.objective, model.contract, share=sparsity)
     return step.training_step(
-        model, batch, objective.at(sparsity), weights, schedule=recipe.schedule, group=group
+        model, batch, objective, weights, schedule=recipe.schedule, group=group
     )
+
+
+def marked(mask: Tensor) -> Marked:
+    """The column of a whole mask (rows, width)."""
+    return Marked(np.stack(np.nonzero(mask.numpy())), *mask.shape)

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nearfield.models.heads.represented import Rows
-from nearfield.train.objectives.examples import Examples, Marked
+from nearfield.train.objectives.examples import Examples
 from nearfield.train.objectives.flops import flops
 from nearfield.train.objectives.in_rows import InRows
 from nearfield.train.objectives.infonce import InfoNCE, infonce
 from nearfield.train.objectives.matryoshka import Matryoshka
+from training import marked
 
 
 def batch(
@@ -64,7 +65,7 @@ def examples(
 ) -> Examples:
     if ignore is None:
         ignore = torch.zeros(len(query), len(document), dtype=torch.bool)
-    columns = {"positive": positive, "ignore": Marked.of(ignore.numpy())}
+    columns = {"positive": positive, "ignore": marked(ignore)}
     return Examples(Rows(query, **how), Rows(document, **how), columns)
 
 

@@ -71,23 +71,16 @@ def _filler(token: str | None, tokeniser: Tokeniser, folder: Path) -> int:
     """The id of what fills queries up: the token named, else the tokeniser's mask token, else the
     one that ends its texts.
     """
-    names = (
-        (token,)
-        if token is not None
-        else (*_named(folder, "mask_token"), *_MASKS, *_named(folder, "eos_token"))
-    )
-    for name in names:
+    usual = (*_named(folder, "mask_token"), *_MASKS, *_named(folder, "eos_token"))
+    for name in usual if token is None else (token,):
         found = tokeniser.id_of(name)
         if found is not None:
-            tokeniser.refuse_beyond([found])
             return found
-    said = (
-        f"{token!r}, which its tokeniser lacks"
-        if token is not None
-        else "a mask token, and its tokeniser has none"
-    )
+    lacking = "a mask token, and its tokeniser has none"
+    if token is not None:
+        lacking = f"{token!r}, which its tokeniser lacks"
     raise ModelError(
-        f"{folder}: queries are filled up with {said}; state one as "
+        f"{folder}: queries are filled up with {lacking}; state one as "
         "query_expansion's token in sentence_bert_config.json"
     )
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Places = npt.NDArray[np.int64]
-Columns = Mapping[str, npt.NDArray[Any]]
+from nearfield.types.arrays import Array, Positions
+
+Places = Positions
+Columns = Mapping[str, Array]
 # each column's value where it is not given; those of the second table have one entry per sequence
 PER_TOKEN: Columns = {
     # which of a pair's two texts a token belongs to, where the model is told that
@@ -46,11 +48,11 @@ class Sequences:
         """(n,) int64, tokens per sequence."""
         return np.diff(self.offsets)
 
-    def column(self, name: str) -> npt.NDArray[Any] | None:
+    def column(self, name: str) -> Array | None:
         """The column of this name, None where every entry is as it is without one."""
         return self.columns.get(name)
 
-    def filled(self, name: str) -> npt.NDArray[Any]:
+    def filled(self, name: str) -> Array:
         """The column of this name, made of the value of an entry that is not given where it is
         None.
         """
@@ -62,14 +64,14 @@ class Sequences:
         return np.repeat(PER_SEQUENCE[name], len(self.offsets) - 1)
 
 
-def taken(columns: Columns, *, tokens: Any, sequences: Any) -> dict[str, npt.NDArray[Any]]:
+def taken(columns: Columns, *, tokens: Any, sequences: Any) -> dict[str, Array]:
     """The columns of the tokens and the sequences at these positions."""
     return {
         name: column[tokens if name in PER_TOKEN else sequences] for name, column in columns.items()
     }
 
 
-def joined(parts: Sequence[Sequences]) -> dict[str, npt.NDArray[Any]]:
+def joined(parts: Sequence[Sequences]) -> dict[str, Array]:
     """The columns of all parts, one after the other: each that some part has."""
     names = dict.fromkeys(name for part in parts for name in part.columns)
     return {name: np.concatenate([part.filled(name) for part in parts]) for name in names}

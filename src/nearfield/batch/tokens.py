@@ -136,21 +136,22 @@ class Tokeniser:
         holds none that can be read.
         """
         tokenizer = tokenizer_of(folder / "tokenizer.json")
+        from_start, left_out, characters = False, None, None
         if not drop_unknown:
             from_start = (tokenizer.truncation or {}).get("direction") == "left"
-            made = cls(tokenizer, max_tokens=max_tokens, specials=False, from_start=from_start)
         else:
+            left_out = unknown_id(tokenizer)
             lengths = [len(token) for token in tokenizer.get_vocab()]
-            characters = (
-                max_tokens * int(np.median(lengths)) if max_tokens < UNLIMITED and lengths else None
-            )
-            made = cls(
-                tokenizer,
-                max_tokens=max_tokens,
-                specials=False,
-                left_out=unknown_id(tokenizer),
-                characters=characters,
-            )
+            if max_tokens < UNLIMITED and lengths:
+                characters = max_tokens * int(np.median(lengths))
+        made = cls(
+            tokenizer,
+            max_tokens=max_tokens,
+            from_start=from_start,
+            specials=False,
+            left_out=left_out,
+            characters=characters,
+        )
         made._source = folder / "tokenizer.json"
         return made
 
@@ -226,8 +227,7 @@ class Tokeniser:
 
     def json(self) -> str:
         """The tokeniser as a tokenizer.json."""
-        text: str = self._tokenizer.to_str()
-        return text
+        return self._tokenizer.to_str()
 
     def around(self) -> tuple[list[int], list[int]]:
         """The special tokens that are put before and after a text."""
@@ -262,8 +262,7 @@ class Tokeniser:
 
     def id_of(self, token: str) -> int | None:
         """The id of what the vocabulary holds as this very token, None where it doesn't."""
-        found: int | None = self._tokenizer.token_to_id(token)
-        return found
+        return self._tokenizer.token_to_id(token)
 
     def token_of(self, id_: int) -> str:
         """The token with this id, as the vocabulary has it; its number where it has none."""
@@ -272,14 +271,12 @@ class Tokeniser:
     @property
     def size(self) -> int:
         """How many tokens the vocabulary has, added ones included."""
-        count: int = self._tokenizer.get_vocab_size()
-        return count
+        return self._tokenizer.get_vocab_size()
 
     @property
     def vocabulary(self) -> dict[str, int]:
         """Every token's number, added ones included."""
-        known: dict[str, int] = self._tokenizer.get_vocab()
-        return known
+        return self._tokenizer.get_vocab()
 
     @property
     def special_ids(self) -> frozenset[int]:
@@ -289,10 +286,7 @@ class Tokeniser:
 
     def _encode(self, texts: list[str]) -> list[Encoding]:
         with foreign(self._source, _FAILED):
-            encodings: list[Encoding] = self._tokenizer.encode_batch_fast(
-                texts, add_special_tokens=self._specials
-            )
-        return encodings
+            return self._tokenizer.encode_batch_fast(texts, add_special_tokens=self._specials)
 
     def _prompt_tokens(self, prompt: str) -> int:
         if not prompt:
@@ -364,12 +358,15 @@ def _without(tokens: Tokens, id_: int) -> Tokens:
 
 
 def _specials_at_start(encoding: Encoding) -> int:
-    return next((at for at, special in enumerate(encoding.special_tokens_mask) if not special), 0)
+    return _before_text(encoding.special_tokens_mask)
 
 
 def _specials_at_end(encoding: Encoding) -> int:
     mask = encoding.special_tokens_mask
-    return next(
-        (at for at, special in enumerate(reversed(mask)) if not special),
-        0 if not any(mask) else len(mask) - 1,
-    )
+    if mask and all(mask):  # all but the one that counts as the start
+        return len(mask) - 1
+    return _before_text(mask[::-1])
+
+
+def _before_text(mask: Sequence[int]) -> int:
+    return mask.index(0) if 0 in mask else 0

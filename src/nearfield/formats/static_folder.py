@@ -21,8 +21,8 @@ from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.stated import whole_contract
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields, read_optional
-from nearfield.store.mapped import Array, map_tensors
-from nearfield.types.arrays import Floats
+from nearfield.store.mapped import map_tensors
+from nearfield.types.arrays import Array, Floats
 from nearfield.types.contract import Contract
 
 UNLIMITED = 1_000_000  # tokens: a mean has no last position

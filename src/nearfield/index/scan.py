@@ -5,10 +5,8 @@ kernel or by numpy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ContractError, InputError
 from nearfield.index.top import TopK, best_of_blocks, empty_top_k
@@ -16,7 +14,7 @@ from nearfield.index.turns import in_turns
 from nearfield.kernels.library import Kernels
 from nearfield.similarity.dense import DTYPES, Dense
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
-from nearfield.types.arrays import Floats, Positions
+from nearfield.types.arrays import Array, Floats, Positions
 
 # queries that meet a block of documents together: at 384 dims they stay in a second-level cache of
 # 512 KiB
@@ -101,7 +99,7 @@ class Rows:
             shape,
         )
 
-    def queries(self, floats: npt.NDArray[Any]) -> Floats:
+    def queries(self, floats: Array) -> Floats:
         padded = np.zeros((len(floats), self.width), np.float32)
         padded[:, : floats.shape[1]] = floats
         return padded

@@ -41,18 +41,9 @@ class Matrix:
         self._bias = np.zeros(padded, np.float32)
         self._scales = np.zeros(padded if precision == "int8" else 0, np.float32)
         self._sums = np.zeros((-(-columns // SLICE), len(self._scales)), np.float32)
-        addresses = {
-            name: array.ctypes.data
-            for name, array in (("scales", self._scales), ("sums", self._sums))
-        }
+        arrays = (self._panels, self._bias, self._scales, self._sums)
         self.layout = MatrixLayout(
-            kind,
-            rows,
-            columns,
-            units,
-            self._panels.ctypes.data,
-            self._bias.ctypes.data,
-            **addresses,
+            kind, rows, columns, units, *(array.ctypes.data for array in arrays)
         )
         self.fill(weights, biases)
 
@@ -77,9 +68,9 @@ class Turned:
         self._kernels, kind = kernels, PRECISIONS.index(precision)
         columns, rows = sum(len(part) for part in weights), weights[0].shape[1]
         units, padded = kernels.call("units", kind, columns), kernels.padded(rows)
-        self._panels, self._bias = aligned(padded * units), np.zeros(padded, np.float32)
+        self._room = aligned(padded * units), np.zeros(padded, np.float32)
         self.layout = MatrixLayout(
-            kind, rows, columns, units, self._panels.ctypes.data, self._bias.ctypes.data
+            kind, rows, columns, units, *(part.ctypes.data for part in self._room)
         )
         self.fill(weights)
 

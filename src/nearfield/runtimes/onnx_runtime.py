@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
 from nearfield.errors import ModelError, first_line
 from nearfield.extras import require
 from nearfield.formats.model_folder import ModelFolder
@@ -17,6 +15,7 @@ from nearfield.runtimes.converted import ConvertedRuntime, Ids
 from nearfield.runtimes.hardware import adds_int8_exactly
 from nearfield.runtimes.padded_states import INPUTS, Shape
 from nearfield.runtimes.proof import Proof
+from nearfield.types.arrays import Array
 
 _OPSET = 17
 _LARGEST = 2**31  # bytes: what one ONNX file may hold
@@ -77,10 +76,8 @@ class ONNXRuntime(ConvertedRuntime):
         providers = ["CPUExecutionProvider"]
         self._graph = engine.InferenceSession(path / "model.onnx", options, providers=providers)
 
-    def _states(self, ids: Ids, mask: Ids) -> npt.NDArray[Any]:
-        states: npt.NDArray[Any] = self._graph.run(
-            None, dict(zip(INPUTS, (ids, mask), strict=True))
-        )[0]
+    def _states(self, ids: Ids, mask: Ids) -> Array:
+        states: Array = self._graph.run(None, dict(zip(INPUTS, (ids, mask), strict=True)))[0]
         return states
 
 

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ModelError, first_line
 from nearfield.extras import installed, require
@@ -22,6 +21,7 @@ from nearfield.runtimes.converted import ConvertedRuntime, Ids
 from nearfield.runtimes.hardware import adds_int8_exactly
 from nearfield.runtimes.padded_states import INPUTS, Shape
 from nearfield.runtimes.proof import CALIBRATED, Proof
+from nearfield.types.arrays import Array
 
 # of what int8 leaves in floating point
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
@@ -82,12 +82,12 @@ class OpenVINORuntime(ConvertedRuntime):
         }
         self._compiled = openvino().Core().compile_model(path / "model.xml", "CPU", settings)
 
-    def _states(self, ids: Ids, mask: Ids) -> npt.NDArray[Any]:
+    def _states(self, ids: Ids, mask: Ids) -> Array:
         if not hasattr(self._requests, "own"):
             self._requests.own = self._compiled.create_infer_request()
         given = dict(zip(INPUTS, (ids, mask), strict=True))
         found = self._requests.own.infer(given, share_inputs=True, share_outputs=True)
-        states: npt.NDArray[Any] = found[0]
+        states: Array = found[0]
         return states
 
 

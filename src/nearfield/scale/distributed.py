@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -34,32 +33,24 @@ class Distributed(Group):
         """See Group.gather. The tensors may be of any shapes; their type is the same in all
         processes.
         """
-        flat_own = [tensor for at in sorted(own) for tensor in own[at]]
-        shapes = [[tuple(tensor.shape) for tensor in own[at]] for at in sorted(own)]
-        everyones: list[list[list[tuple[int, ...]]]] = [[] for _ in range(self.size)]
+        forms = {
+            at: [(tensor.shape, tensor.dtype) for tensor in tensors] for at, tensors in own.items()
+        }
+        everyones: list[dict[int, list[tuple[torch.Size, torch.dtype]]]] = [{}] * self.size
+        gathered = []
         with _noticing():
-            dist.all_gather_object(everyones, shapes)
-        sizes = [[math.prod(shape) for part in held for shape in part] for held in everyones]
-        longest = max(map(sum, sizes))
-        dtype = next((tensor.dtype for tensor in flat_own), torch.float32)
-        flat = torch.zeros(longest, dtype=dtype, device=self.device)
-        if flat_own:
-            mine = torch.cat([tensor.reshape(-1) for tensor in flat_own])
-            flat[: len(mine)] = mine
-        rows = [torch.empty_like(flat) for _ in range(self.size)]
-        with _noticing():
-            dist.all_gather(rows, flat)
-        pieces = [
-            iter(torch.split(row, [*size, longest - sum(size)]))
-            for row, size in zip(rows, sizes, strict=True)
-        ]
-        return [
-            tuple(
-                next(pieces[at % self.size]).reshape(shape).clone()
-                for shape in everyones[at % self.size][at // self.size]
-            )
-            for at in range(count)
-        ]
+            dist.all_gather_object(everyones, forms)
+            for at in range(count):
+                rank = at % self.size
+                made = own.get(at) or tuple(
+                    torch.empty(shape, dtype=dtype, device=self.device)
+                    for shape, dtype in everyones[rank][at]
+                )
+                tensors = tuple(tensor.contiguous() for tensor in made)
+                for tensor in tensors:
+                    dist.broadcast(tensor, rank)
+                gathered.append(tensors)
+        return gathered
 
     def add(self, weights: Iterable[Tensor]) -> None:
         """See Group.add."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from nearfield.errors import InputError
-from nearfield.store.array import Array, checksum, read_array
+from nearfield.store.array import checksum, read_array
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields
 from nearfield.store.inside import inside
-from nearfield.types.arrays import Integers
+from nearfield.types.arrays import Array, Integers
 from nearfield.types.usage import Usage
 
 OFFSETS = "offsets.npy"

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import MetricWarning
 from nearfield.similarity.functions import similarity
+from nearfield.types.arrays import Array
 from nearfield.types.contract import Contract
 
 
-def warn_of_metric(
-    contract: Contract, metric: str, *, query: npt.NDArray[Any], document: npt.NDArray[Any]
-) -> None:
+def warn_of_metric(contract: Contract, metric: str, *, query: Array, document: Array) -> None:
     """Warn with MetricWarning when `metric` is not the contract's, with the cost measured on
     `query: (n, dim)` and `document: (m, dim)`.
 
@@ -44,9 +41,7 @@ def warn_of_metric(
     )
 
 
-def turned_pairs(
-    own: npt.NDArray[Any], other: npt.NDArray[Any], *, tolerance: float = 1e-6
-) -> tuple[int, int]:
+def turned_pairs(own: Array, other: Array, *, tolerance: float = 1e-6) -> tuple[int, int]:
     """Of all pairs of columns in the rows of two score matrices (n, m): how many come in opposite
     orders, and how many there are.
 
@@ -60,7 +55,7 @@ def turned_pairs(
     return turned, rows * columns * (columns - 1) // 2
 
 
-def _signs(row: npt.NDArray[Any], tolerance: float) -> npt.NDArray[Any]:
+def _signs(row: Array, tolerance: float) -> Array:
     difference = row[:, None] - row[None, :]
-    signs: npt.NDArray[Any] = np.sign(difference) * (np.abs(difference) > tolerance)
+    signs: Array = np.sign(difference) * (np.abs(difference) > tolerance)
     return signs

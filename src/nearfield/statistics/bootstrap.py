@@ -10,11 +10,11 @@ from scipy import stats
 
 from nearfield.errors import InputError
 from nearfield.statistics.finite import finite
+from nearfield.types.arrays import Doubles
 from nearfield.types.verdict import Estimate
 
 RESAMPLES = 10_000
 _CELLS = 4_000_000  # numbers of a block of resamples: 32 MB
-Floats = npt.NDArray[np.float64]
 
 
 def mean_interval(
@@ -71,7 +71,7 @@ def mean_intervals(
     return [Estimate(*map(float, row)) for row in zip(means, low, high, strict=True)]
 
 
-def resampled(n: int, resamples: int, seed: int) -> Iterator[Floats]:
+def resampled(n: int, resamples: int, seed: int) -> Iterator[Doubles]:
     """How often each of n queries is drawn in each resample, in blocks (rows, n) of `resamples`
     rows altogether.
     """
@@ -83,7 +83,7 @@ def resampled(n: int, resamples: int, seed: int) -> Iterator[Floats]:
         yield np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
 
 
-def _t_values(weights: Floats, centred: Floats, deviation: Floats) -> Floats:
+def _t_values(weights: Doubles, centred: Doubles, deviation: Doubles) -> Doubles:
     """|resampled mean| / resampled deviation, (resamples, r); by the sample's own deviation where a
     resample has none.
     """
@@ -91,5 +91,5 @@ def _t_values(weights: Floats, centred: Floats, deviation: Floats) -> Floats:
     mean = weights @ centred.T / n
     variance = weights @ (centred**2).T / n - mean**2
     scale = np.where(variance > 1e-12 * deviation**2, np.sqrt(np.maximum(variance, 0)), deviation)
-    t_values: Floats = np.abs(mean) / np.where(scale > 0, scale, 1.0)
+    t_values: Doubles = np.abs(mean) / np.where(scale > 0, scale, 1.0)
     return t_values

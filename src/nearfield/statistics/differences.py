@@ -9,9 +9,9 @@ from scipy import stats
 from nearfield.errors import InputError
 from nearfield.statistics.finite import finite
 from nearfield.statistics.randomisation import PERMUTATIONS, paired_tests
+from nearfield.types.arrays import Doubles
 from nearfield.types.verdict import Estimate
 
-Floats = npt.NDArray[np.float64]
 ALL_SIGNS = 13  # queries up to which every flip of signs is looked at
 
 
@@ -27,7 +27,7 @@ def mean_difference(
 
 def mean_differences(
     differences: npt.ArrayLike, *, alpha: float = 0.05, bounds: tuple[float, float] = (-1.0, 1.0)
-) -> tuple[list[Estimate], Floats]:
+) -> tuple[list[Estimate], Doubles]:
     """The mean of each row of `differences: (r, n)` with its 1 - alpha interval, cut to `bounds`,
     and the p of `paired_tests`: (r,).
 
@@ -57,7 +57,7 @@ def mean_differences(
     return [Estimate(*map(float, row)) for row in zip(means, low, high, strict=True)], p
 
 
-def _end(differences: Floats, alpha: float) -> float:
+def _end(differences: Doubles, alpha: float) -> float:
     """The least mean above 0 that the sign-flip test of these differences, whose mean is above 0,
     does not reject.
 

@@ -10,7 +10,8 @@ import numpy as np
 from nearfield.statistics.holm import holm
 from nearfield.statistics.letters import letters
 from nearfield.statistics.power import needed
-from nearfield.statistics.statistic import Floats, Statistic
+from nearfield.statistics.statistic import Statistic
+from nearfield.types.arrays import Doubles
 from nearfield.types.comparison import PairTest
 from nearfield.types.verdict import Estimate
 
@@ -18,7 +19,7 @@ ALPHA = 0.05  # two rows whose corrected p is below are told apart
 
 
 def tell_apart(
-    names: Sequence[str], table: Floats, statistic: Statistic
+    names: Sequence[str], table: Doubles, statistic: Statistic
 ) -> tuple[list[Estimate], list[PairTest], list[str]]:
     """Each row of `table: (r, n)`, the test of each pair of them, and each row's letters.
 

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from nearfield.errors import InputError
 from nearfield.statistics.finite import finite
+from nearfield.types.arrays import Doubles
 
 PERMUTATIONS = 10_000
 _CELLS = 4_000_000  # signs in a block: 32 MB
-Floats = npt.NDArray[np.float64]
 
 
 def paired_test(
@@ -34,7 +34,7 @@ def paired_test(
 
 def paired_tests(
     differences: npt.ArrayLike, *, permutations: int = PERMUTATIONS, seed: int = 0
-) -> Floats:
+) -> Doubles:
     """p for each row of paired `differences: (r, n)`.
 
     Were the systems alike, each query's difference could as well have the other sign (Fisher 1935;
@@ -64,18 +64,18 @@ def paired_tests(
     return p
 
 
-def _exact(differences: Floats) -> float:
+def _exact(differences: Doubles) -> float:
     n = len(differences)
     flips = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) * 2.0 - 1.0
     return float(_at_least_as_far(flips, differences[None, :])[0] / 2**n)
 
 
-def _at_least_as_far(flips: npt.NDArray[Any], differences: Floats) -> Floats:
+def _at_least_as_far(flips: npt.NDArray[Any], differences: Doubles) -> Doubles:
     """For each row how many flips give a sum as far from 0 as its own; sums that differ only by
     rounding count as equal.
     """
     slack = 1e-9 * np.abs(differences).sum(1)
-    far: Floats = (
+    far: Doubles = (
         (np.abs(flips @ differences.T) >= np.abs(differences.sum(1)) - slack)
         .sum(0)
         .astype(np.float64)

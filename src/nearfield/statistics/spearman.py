@@ -11,11 +11,11 @@ from scipy import stats
 from nearfield.statistics.bootstrap import resampled
 from nearfield.statistics.finite import finite
 from nearfield.statistics.statistic import Paired, Statistic
+from nearfield.types.arrays import Doubles
 from nearfield.types.verdict import Estimate
 
 SPEARMAN = "Spearman"
 RESAMPLES = 2_000
-Floats = npt.NDArray[np.float64]
 
 
 class Spearman(Statistic):
@@ -33,7 +33,7 @@ class Spearman(Statistic):
     def __init__(self, gold: npt.ArrayLike) -> None:
         self.gold = finite(gold, "score")
 
-    def of(self, values: Floats) -> float:
+    def of(self, values: Doubles) -> float:
         """The correlation; 0 where the values are all the same. Raises InputError for a value
         that is not finite.
         """
@@ -41,7 +41,7 @@ class Spearman(Statistic):
         return float(_correlation(ranks[None], stats.rankdata(self.gold)[None])[0])
 
     def side_by_side(
-        self, table: Floats, pairs: list[tuple[int, int]]
+        self, table: Doubles, pairs: list[tuple[int, int]]
     ) -> tuple[list[Estimate], list[Paired]]:
         """Percentile intervals over resamples of the items, the same ones for all rows.
 
@@ -60,7 +60,7 @@ class Spearman(Statistic):
             )
         return estimates, tests
 
-    def _resampled(self, table: Floats) -> Floats:
+    def _resampled(self, table: Doubles) -> Doubles:
         """The correlation of each row of `table` in each resample: (resamples, r)."""
         n = len(self.gold)
         blocks = []
@@ -73,23 +73,23 @@ class Spearman(Statistic):
         return np.concatenate(blocks)
 
 
-def _correlation(a: Floats, b: Floats) -> Floats:
+def _correlation(a: Doubles, b: Doubles) -> Doubles:
     """Pearson's correlation of each row of `a` with the same row of `b`, both (r, n); 0 where a row
     is constant.
     """
     a = a - a.mean(1, keepdims=True)
     b = b - b.mean(1, keepdims=True)
     length = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    correlation: Floats = (a * b).sum(1) / np.where(length > 0, length, 1.0)
+    correlation: Doubles = (a * b).sum(1) / np.where(length > 0, length, 1.0)
     return correlation
 
 
-def _estimate(mean: float, drawn: Floats) -> Estimate:
+def _estimate(mean: float, drawn: Doubles) -> Estimate:
     low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(float(mean), float(low), float(high))
 
 
-def _p(observed: float, drawn: Floats) -> float:
+def _p(observed: float, drawn: Doubles) -> float:
     if observed == 0:
         return 1.0
     other_side = min((drawn <= 0).sum(), (drawn >= 0).sum())

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.statistics.bootstrap import mean_intervals
 from nearfield.statistics.differences import mean_differences
+from nearfield.types.arrays import Doubles
 from nearfield.types.verdict import Estimate
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,12 @@ class Statistic(ABC):
     per_item: ClassVar[bool] = True
 
     @abstractmethod
-    def of(self, values: Floats) -> float:
+    def of(self, values: Doubles) -> float:
         """The number of one row, `values: (n,)`."""
 
     @abstractmethod
     def side_by_side(
-        self, table: Floats, pairs: list[tuple[int, int]]
+        self, table: Doubles, pairs: list[tuple[int, int]]
     ) -> tuple[list[Estimate], list[Paired]]:
         """Each row of `table: (r, n)` with its interval, and the test of each of `pairs`."""
 
@@ -52,12 +50,12 @@ class Statistic(ABC):
 class Mean(Statistic):
     """The mean over items: bootstrap-t intervals and the paired randomisation test."""
 
-    def of(self, values: Floats) -> float:
+    def of(self, values: Doubles) -> float:
         """The mean."""
         return float(values.mean())
 
     def side_by_side(
-        self, table: Floats, pairs: list[tuple[int, int]]
+        self, table: Doubles, pairs: list[tuple[int, int]]
     ) -> tuple[list[Estimate], list[Paired]]:
         """Values lie between 0 and 1, and so does their mean's interval."""
         estimates = mean_intervals(table, bounds=(0.0, 1.0))

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import InputError
 from nearfield.store.regular import open_regular
+from nearfield.types.arrays import Array
 
-Array = npt.NDArray[Any]
 _MAGIC = b"\x93NUMPY"
 _LARGEST_HEADER = 10_000  # bytes, as numpy takes without being told to trust a file
 _DTYPE = rb"""["']descr["']\s*+:\s*+["']([<>|=]?[a-zA-Z]\d{1,3})["']"""

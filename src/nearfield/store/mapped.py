@@ -6,16 +6,13 @@ import json
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nearfield.errors import ModelError
 from nearfield.store.tensor_places import NUMBERS, Place, tensor_places
-from nearfield.types.arrays import Floats
+from nearfield.types.arrays import Array, Floats
 
-Array = npt.NDArray[Any]
 _HEADER = 256  # bytes kept for the header of a file whose number of rows is known at its end only
 
 
@@ -38,8 +35,7 @@ def _mapped(path: Path, name: str, place: Place) -> Array:
     dtype = np.dtype(NUMBERS[place.dtype])
     if place.end == place.start:
         return np.empty(place.shape, dtype)
-    mapped: Array = np.memmap(path, dtype, "r", place.start, place.shape)
-    return mapped
+    return np.memmap(path, dtype, "r", place.start, place.shape)
 
 
 def write_rows(path: Path, name: str, blocks: Iterable[Floats]) -> int:

@@ -14,7 +14,7 @@ from nearfield.errors import InputError, RecipeError, nearest
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
 from nearfield.similarity import EMBEDDINGS
-from nearfield.train.objectives import OBJECTIVES, TEACHER_LOSSES
+from nearfield.train.objectives import TEACHER_LOSSES, named
 from nearfield.types.contract import Contract
 
 QUERY_COST, DOCUMENT_COST = 0.03, 0.01
@@ -192,7 +192,7 @@ class Recipe:
 
     seed: int = 0
     measure: str = "nDCG@10"
-    pool: int = 1500
+    pool: int = _not_below(1, 1500)
     objective: ObjectiveChoice = field(default_factory=ObjectiveChoice)
     sparsity: Sparsity = field(default_factory=Sparsity)
     negatives: Negatives = field(default_factory=Negatives)
@@ -202,16 +202,14 @@ class Recipe:
     lora: Lora = field(default_factory=Lora)
 
     def __post_init__(self) -> None:
-        for table in dataclasses.fields(self):
-            values = getattr(self, table.name)
-            for key in getattr(values, "__dataclass_fields__", {}).values():
-                if key.metadata:
-                    holds, wanted = key.metadata["holds"], key.metadata["wanted"]
-                    value = getattr(values, key.name)
-                    _need(holds(value), f"{table.name}.{key.name}", value, wanted)
-        _need(self.pool >= 1, "pool", self.pool, "at least 1")
+        _check_fields(self, "")
         self._check_distil()
-        self._check_objective()
+        asked = self.objective
+        if asked.name or asked.parameters:
+            try:
+                named(asked.name, asked.temperature, asked.parameters)
+            except InputError as error:
+                raise RecipeError(f"objective: {error}") from error
         depth, skip = self.negatives.depth, self.negatives.skip
         wanted = f"0 or more and below negatives.depth ({depth})"
         _need(0 <= skip < depth, "negatives.skip", skip, wanted)
@@ -229,23 +227,6 @@ class Recipe:
         count = self.negatives.per_query
         wanted = "at least 1: a teacher compares a query's documents"
         _need(not asked.teacher or count > 0, "negatives.per_query", count, wanted)
-
-    def _check_objective(self) -> None:
-        name, given = self.objective.name, self.objective.parameters
-        wanted = "the name of the objective that the parameters are of"
-        _need(bool(name) or not given, "objective.name", "empty", wanted)
-        if not name:
-            return
-        try:
-            known = OBJECTIVES[name].parameters()
-        except InputError as error:
-            raise RecipeError(f"objective.name: {error}") from error
-        for key in given:
-            if key not in known:
-                raise RecipeError(
-                    f"there is no key objective.parameters.{key}; {name} has "
-                    f"{', '.join(known) or 'none'}.{nearest(key, known)}"
-                )
 
     @classmethod
     def open(cls, path: str | Path, *, kind: str = "dense") -> Recipe:
@@ -292,6 +273,15 @@ def _need(holds: bool, key: str, got: object, wanted: str) -> None:
     if not holds:
         shown = list(got) if isinstance(got, tuple) else got
         raise RecipeError(f"{key} is {shown}; wanted {wanted}")
+
+
+def _check_fields(table: Any, under: str) -> None:
+    for part in dataclasses.fields(table):
+        name, value = f"{under}{part.name}", getattr(table, part.name)
+        if dataclasses.is_dataclass(value):
+            _check_fields(value, f"{name}.")
+        elif part.metadata:
+            _need(part.metadata["holds"](value), name, value, part.metadata["wanted"])
 
 
 def _build(start: Any, facts: Mapping[str, Any], under: str) -> Any:
@@ -345,13 +335,11 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
                 f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions"
             )
     made = EMBEDDINGS[contract.kind]
-    if recipe.objective.dims and not made.trains_dims:
-        raise InputError(
-            f"objective.dims is for dense vectors; those of {contract.name} are "
-            f"{contract.kind}; leave it out"
-        )
-    if (recipe.sparsity.query or recipe.sparsity.document) and not made.has_terms:
-        raise InputError(
-            f"sparsity is for sparse vectors; those of {contract.name} are "
-            f"{contract.kind}; leave it out"
-        )
+    costs = recipe.sparsity
+    lacking = {
+        "objective.dims is for dense vectors": recipe.objective.dims and not made.trains_dims,
+        "sparsity is for sparse vectors": (costs.query or costs.document) and not made.has_terms,
+    }
+    for what, refused in lacking.items():
+        if refused:
+            raise InputError(f"{what}; those of {contract.name} are {contract.kind}; leave it out")

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from nearfield.data.pairs import Pairs
 from nearfield.errors import CollectionError, InputError
 from nearfield.train.data.streamed import Ends, RelevantOf, StreamedPairs
+from nearfield.train.recipe import Recipe
 from tiny import tiny_model
 from tiny_data import tiny_collection
 
@@ -116,8 +117,22 @@ def test_what_is_measured_on_is_left_out() -> None:
 
 def test_scored_pairs_are_refused() -> None:
     table = pa.table({"query": ["a", "b"], "positive": ["c", "d"], "score": [0.0, 1.0]})
+    streamed = StreamedPairs.of(Pairs.from_table(table), COLLECTION, negatives=1)
     with pytest.raises(InputError, match="has scores"):
-        StreamedPairs.of(Pairs.from_table(table), COLLECTION, negatives=1)
+        streamed.check(Recipe())
+    streamed.check(Recipe.of({"objective": "cosent"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("cosent", "has no scores, from which cosent learns"), ("triplet", "has no negatives, and t")],
+)
+def test_pairs_without_what_an_objective_learns_from_are_refused(name: str, message: str) -> None:
+    rows = pa.table({"query": ["a", "b"], "positive": ["c", "d"]})
+    streamed = StreamedPairs.of(Pairs.from_table(rows), COLLECTION, negatives=1)
+    streamed.check(Recipe())
+    with pytest.raises(InputError, match=message):
+        streamed.check(Recipe.of({"objective": name}))
 
 
 MEASURED = """

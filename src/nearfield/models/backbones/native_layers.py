@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,10 +20,10 @@ from nearfield.models.backbones.architectures import ACTIVATIONS, NATIVE
 from nearfield.models.backbones.layer_weights import LayersModel, LayerWeights
 from nearfield.models.backbones.native_config import why_not_config
 from nearfield.models.backbones.native_units import Rooms, Sum, Turns, on_threads
-from nearfield.types.arrays import Floats
+from nearfield.types.arrays import Floats, Positions
 
-Offsets = npt.NDArray[np.int64]
-Places = npt.NDArray[np.int64]
+Offsets = Positions
+Places = Positions
 UNITS, UNIT_TOKENS = 4, 512  # units a thread at most, and tokens of one at least
 
 
@@ -236,23 +235,26 @@ class NativeLayers:
         return self.rooms.take(self.kernels.call(function, model.address, tokens, longest))
 
 
+@dataclass
 class _WayBack:
     """What the units of one way back share."""
 
-    def __init__(
-        self, layers: NativeLayers, made: Pass, first: Floats, gradient: Floats, wanted: bool
-    ) -> None:
-        self._layers, self._made, self._wanted = layers, made, wanted
-        self._first, self._gradient = first, gradient
-        self._model = layers.model(made.distances)
-        count = len(layers.layers)
-        self._turned = (TurnedLayout * count)(*(layer.turned() for layer in layers.layers))
-        self.sizes = [layer.size for layer in layers.layers]
-        self.units = layers.units(made.offsets)
+    layers: NativeLayers
+    made: Pass
+    first: Floats
+    gradient: Floats
+    wanted: bool
+
+    def __post_init__(self) -> None:
+        own = self.layers.layers
+        self.model = self.layers.model(self.made.distances)
+        self.turned = (TurnedLayout * len(own))(*(layer.turned() for layer in own))
+        self.sizes = [layer.size for layer in own]
+        self.units = self.layers.units(self.made.offsets)
 
     def unit(self, total: Sum, at: int) -> None:
         """Go back through unit `at` and add its gradients to `total`."""
-        layers, made, size = self._layers, self._made, sum(self.sizes)
+        layers, made, size = self.layers, self.made, sum(self.sizes)
         own, places = _of_share(self.units[at], made.offsets, made.picked)
         if total.room is None:
             total.room = layers.rooms.take(size)
@@ -262,20 +264,20 @@ class _WayBack:
             *(layer.slopes(room) for layer, room in zip(layers.layers, by_layer, strict=True))
         )
         rows = slice(own[0], own[-1])
-        scratch = layers.scratch("backward_scratch", self._model, own)
+        scratch = layers.scratch("backward_scratch", self.model, own)
         layers.kernels.call(
             "backward",
-            self._model.address,
-            ctypes.addressof(self._turned),
-            self._first[rows],
+            self.model.address,
+            ctypes.addressof(self.turned),
+            self.first[rows],
             own,
             len(own) - 1,
             places,
             made.kept[at],
             ctypes.addressof(slopes),
             total.distances,
-            self._gradient[rows],
-            int(self._wanted),
+            self.gradient[rows],
+            int(self.wanted),
             scratch,
         )
         layers.rooms.give_back(scratch, made.kept[at])

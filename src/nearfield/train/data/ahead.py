@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Generator, Iterable
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+_END: Any = object()
 
 
 def ahead(items: Iterable[T], *, depth: int = 1) -> Generator[T]:
@@ -15,34 +16,12 @@ def ahead(items: Iterable[T], *, depth: int = 1) -> Generator[T]:
 
     What making one raises is raised where it is wanted. Closing this iterator ends the thread.
     """
-    made: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue()
-    free = threading.Semaphore(depth)
-    closed = threading.Event()
-
-    def make() -> None:
-        source = iter(items)
-        while True:
-            free.acquire()
-            if closed.is_set():
-                return
-            try:
-                made.put((next(source), None))
-            except BaseException as error:  # StopIteration too: it says that there are no more
-                made.put((None, error))
-                return
-
-    thread = threading.Thread(target=make, name="nearfield-ahead", daemon=True)
-    thread.start()
+    source = iter(items)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="nearfield-ahead")
     try:
-        while True:
-            item, error = made.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            free.release()
-            yield item  # type: ignore[misc]  # an item that is None is one of T
+        made = deque(pool.submit(next, source, _END) for _ in range(depth))
+        while (item := made.popleft().result()) is not _END:
+            made.append(pool.submit(next, source, _END))
+            yield item
     finally:
-        closed.set()
-        free.release()
-        thread.join()
+        pool.shutdown(cancel_futures=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,27 +14,31 @@ from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.objectives.examples import Column, Examples, Marked
 from nearfield.types.arrays import Positions
 
+POSITIVES = frozenset({"positive", "ignore"})  # what a contrastive loss needs
 
-class Batch(Protocol):
+
+class Batch(ABC):
     """What one step trains on: `parts` go through the model one by one, and what it makes of them
     are the examples that a loss sees.
     """
 
-    @property
-    def parts(self) -> Sequence[Packed]:
-        """The mini-batches."""
+    parts: Sequence[Packed]
 
     @property
     def tokens(self) -> int:
-        """Tokens of all of them."""
+        """Tokens of all mini-batches."""
+        return sum(len(part.ids) for part in self.parts)
 
     @property
+    @abstractmethod
     def negatives(self) -> int:
         """How many pairs of a query and a document that is not relevant to it the loss sees."""
 
+    @abstractmethod
     def __len__(self) -> int:
         """How many training pairs they are made of."""
 
+    @abstractmethod
     def examples(self, model: Any, outputs: Sequence[Any]) -> Examples:
         """The examples, from what `model` made of each part."""
 
@@ -45,16 +50,27 @@ class Material(Protocol):
     def pairs(self) -> TrainingPairs:
         """All of its training pairs."""
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """The columns of `Examples` that it can give."""
+
     def prepare(
-        self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
+        self,
+        batch: Positions,
+        model: Any,
+        *,
+        needs: frozenset[str] = POSITIVES,
+        processes: int = 1,
+        budget: int = 0,
     ) -> Batch:
-        """What a step of `model` on the pairs at `batch: (B,)` needs, in parts of up to `budget`
-        tokens (0: MINI_TOKENS), and where possible at least as many as there are processes.
+        """What a step of `model` on the pairs at `batch: (B,)` needs, with the columns `needs`, in
+        parts of up to `budget` tokens (0: MINI_TOKENS), and where possible at least as many as
+        there are processes.
         """
 
 
 @dataclass(frozen=True)
-class TextBatch:
+class TextBatch(Batch):
     """A batch of B pairs with U different queries and N different documents, each text once.
 
     `parts`: all texts in packed mini-batches; `place`: (U + N,) int64, the row of each text in the
@@ -71,15 +87,14 @@ class TextBatch:
         return len(self.query)
 
     @property
-    def tokens(self) -> int:
-        """Tokens of all texts."""
-        return sum(len(part.ids) for part in self.parts)
-
-    @property
     def negatives(self) -> int:
-        """See Batch.negatives; a query's own positive is among what is ignored."""
-        ignored = self.columns["ignore"]
-        assert isinstance(ignored, Marked)
+        """See Batch.negatives. Where documents are not compared with a query, rows are with each
+        other.
+        """
+        ignored = self.columns.get("ignore")
+        if not isinstance(ignored, Marked):
+            return len(self)
+        # a query's own positive is among what is ignored
         return len(self) * ignored.width - int(ignored.places.shape[1])
 
     def examples(self, model: Any, outputs: Sequence[Any]) -> Examples:

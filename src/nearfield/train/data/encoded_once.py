@@ -66,9 +66,7 @@ class EncodedOnce(Encoder[Any]):
             self._add(list(missing), [items[at] for at in missing.values()], progress)
         places = np.array([self._places[known] for known in hashes], np.int64)
         assert self._held is not None
-        everything = len(places) == len(self._held) and bool(
-            (places == np.arange(len(places))).all()
-        )
+        everything = np.array_equal(places, np.arange(len(self._held)))
         chosen: Any = self._held if everything else self._held[places]
         counts = self._counts[places]
         kept: Embeddings = dataclasses.replace(chosen, counts=counts, usage=self._usage_of(counts))

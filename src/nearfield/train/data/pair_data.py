@@ -14,7 +14,8 @@ from torch import Tensor
 
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokens
-from nearfield.models.heads.represented import Represented
+from nearfield.models.heads.represented import Rows
+from nearfield.train.data.batch import Batch
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.teacher import candidates_of
@@ -23,28 +24,7 @@ from nearfield.types.arrays import Positions
 
 
 @dataclass(frozen=True)
-class Judged(Represented):
-    """Queries whose documents were scored already: `logits` (n, m)."""
-
-    logits: Tensor
-
-    def __len__(self) -> int:
-        return len(self.logits)
-
-    def __getitem__(self, rows: slice | Tensor) -> Judged:
-        return Judged(self.logits[rows])
-
-    def scores(self, documents: object) -> Tensor:
-        """See Represented.scores: there is one set of documents."""
-        return self.logits
-
-    def truncate(self, dim: int) -> Judged:
-        """See Represented.truncate. Raises ValueError: a logit has no dimensions."""
-        raise ValueError(f"logits cannot be truncated to {dim} dimensions")
-
-
-@dataclass(frozen=True)
-class PairBatch:
+class PairBatch(Batch):
     """A batch of B queries with up to C documents each, the positive first.
 
     `parts`: all pairs in packed mini-batches; `place`: (P,) int64, the row of each pair in the
@@ -60,23 +40,20 @@ class PairBatch:
         return len(self.real)
 
     @property
-    def tokens(self) -> int:
-        """Tokens of all pairs."""
-        return sum(len(part.ids) for part in self.parts)
-
-    @property
     def negatives(self) -> int:
         """See Batch.negatives."""
         return int(self.real.sum()) - len(self)
 
     def examples(self, model: Any, outputs: Sequence[Tensor]) -> Examples:
-        """See Batch.examples: the documents are the C places."""
+        """See Batch.examples: the documents are the C places, as unit vectors, and a query is the
+        vector of its logits, so that its scores are these.
+        """
         place, real = self.place.to(model.device), self.real.to(model.device)
         logits = torch.cat(list(outputs))[place]
         scores = logits.new_zeros(real.shape).masked_scatter(real, logits)
-        columns = torch.arange(real.shape[1], device=real.device)
-        own = torch.where(real, columns, -1)
-        return Examples(Judged(scores), range(real.shape[1]), {"own": own})
+        places = torch.eye(real.shape[1], device=real.device)
+        own = torch.where(real, torch.arange(len(places), device=real.device), -1)
+        return Examples(Rows(scores, "dot"), Rows(places, "dot"), {"own": own})
 
 
 @dataclass(frozen=True)
@@ -88,8 +65,16 @@ class PairData:
     pairs: TrainingPairs
     tokenise: Callable[[tuple[Positions, Positions]], Tokens]
 
+    gives = frozenset({"own"})
+
     def prepare(
-        self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
+        self,
+        batch: Positions,
+        model: Any,
+        *,
+        needs: frozenset[str] = gives,
+        processes: int = 1,
+        budget: int = 0,
     ) -> PairBatch:
         """See Material.prepare."""
         candidates = candidates_of(self.pairs)[batch]

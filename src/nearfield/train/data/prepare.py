@@ -25,7 +25,7 @@ from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.recipe import Recipe
 from nearfield.types.arrays import Floats, Positions
 from nearfield.types.progress import Progress
-from nearfield.types.role import DOCUMENT, QUERY, Role
+from nearfield.types.role import DOCUMENT, QUERY
 
 MODEL = "model"  # the base model as a source of negatives; the other is BM25
 POOL_DEPTH = 30
@@ -157,14 +157,10 @@ def training_data(
     before it.
     """
     split, limit = collection.split("train"), recipe.schedule.max_tokens
-
-    def source(texts: Sequence[str], role: Role) -> TokenSource:
-        return TokenSource(texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=limit))
-
     relevant = possible_positives(collection, split)
     return TrainingData(
-        source(split.query_texts, QUERY),
-        source(collection.document_texts, DOCUMENT),
+        TokenSource.of(encoder, split.query_texts, QUERY, limit),
+        TokenSource.of(encoder, collection.document_texts, DOCUMENT, limit),
         pairs,
         same,
         relevant,

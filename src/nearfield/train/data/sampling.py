@@ -29,20 +29,14 @@ class TrainingPairs:
 
     def json(self) -> dict[str, Any]:
         """As lists, for a run folder."""
-        return {
-            "query": self.query.tolist(),
-            "positive": self.positive.tolist(),
-            "negatives": self.negatives.tolist(),
-        }
+        return {name: places.tolist() for name, places in vars(self).items()}
 
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> TrainingPairs:
         """From what `json` gave."""
-        width = len(held["negatives"][0]) if held["negatives"] else 0
         query, positive = (np.array(held[name], np.int64) for name in ("query", "positive"))
-        return cls(
-            query, positive, np.array(held["negatives"], np.int64).reshape(len(query), width)
-        )
+        negatives = np.array(held["negatives"], np.int64)
+        return cls(query, positive, negatives if len(negatives) else np.empty((0, 0), np.int64))
 
 
 def epoch_batches(pairs: TrainingPairs, batch: int, *, seed: int, epoch: int) -> list[Integers]:

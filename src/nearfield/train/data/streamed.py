@@ -21,9 +21,10 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError, InputError
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import Recipe
 from nearfield.types.arrays import Mask, Positions
-from nearfield.types.role import DOCUMENT, QUERY, Role
+from nearfield.types.role import DOCUMENT, QUERY
 
 # rows that the doctor looks at: some of its checks hold the texts that they compare
 EXAMINED = 20_000
@@ -43,6 +44,7 @@ class StreamedPairs:
     """
 
     pairs: Pairs
+    rows: Positions
     training: TrainingPairs
     same: Positions
     own: Positions
@@ -54,12 +56,9 @@ class StreamedPairs:
         on.
 
         What is the same is told by the texts' hashes, but for case, blanks and (of queries)
-        punctuation: near-duplicates are not found. Raises InputError where the rows have scores,
-        CollectionError where fewer than two are left.
+        punctuation: near-duplicates are not found. Raises CollectionError where fewer than two are
+        left.
         """
-        if pairs.scored:
-            why = "a pair of a low score is nothing to learn from as a positive"
-            raise InputError(f"{pairs.called} has scores, and {why}; leave them out")
         documents = Ends(pairs)
         queries, texts = digests(map(wording, pairs.queries)), digests(map(normalised, documents))
         asked, relevant, judged = _held_out(collection)
@@ -77,7 +76,7 @@ class StreamedPairs:
             pa.array(digests(map(normalised, pairs.queries))), value_set=pa.array(texts)
         )
         itself: Positions = pc.fill_null(alike, -1).to_numpy().astype(np.int64)
-        return cls(pairs, training, first, itself, len(pairs) - len(rows))
+        return cls(pairs, rows, training, first, itself, len(pairs) - len(rows))
 
     @property
     def note(self) -> str:
@@ -108,32 +107,39 @@ class StreamedPairs:
             else replace(self.pairs, table=self.pairs.table.take(pa.array(chosen)))
         )
 
-    def refuse_a_teacher(self, recipe: Recipe) -> None:
-        """Raise InputError where the pairs have no negatives, whose scores beside the positive's
-        are all that a teacher says.
+    def check(self, recipe: Recipe) -> None:
+        """Raise InputError where the recipe's objective or teacher needs what the pairs lack: a
+        score for each, or negatives; and where they have scores that nothing reads.
         """
-        if recipe.distil.teacher and not (self.training.negatives >= 0).any():
+        needs, name = objective_of(recipe).needs, recipe.objective.name
+        if "score" in needs and not self.pairs.scored:
+            raise InputError(f"{self.pairs.called} has no scores, from which {name} learns")
+        if self.pairs.scored and "score" not in needs:
             raise InputError(
-                f"{self.pairs.called} has no negatives, and a teacher compares a query's "
-                "documents; give pairs with negatives, or "
-                "leave out distil.teacher"
+                f"{self.pairs.called} has scores, and a pair of a low score is nothing to learn "
+                "from as a positive; leave them out, or name an objective that learns from scores: "
+                "objective.name = 'cosent'"
+            )
+        if "own" in needs and not (self.training.negatives >= 0).any():
+            taught = bool(recipe.distil.teacher)
+            raise InputError(
+                f"{self.pairs.called} has no negatives, and {'a teacher' if taught else name} "
+                "compares a query's documents; give pairs with negatives, or leave out "
+                f"{'distil.teacher' if taught else 'objective.name'}"
             )
 
     def training_data(self, encoder: TextEncoder, *, max_tokens: int) -> TrainingData:
         """What a run reads; texts are tokenised a step at a time."""
-
-        def source(texts: Sequence[str], role: Role) -> TokenSource:
-            return TokenSource(
-                texts, lambda chosen: encoder.tokenise(chosen, role, max_tokens=max_tokens)
-            )
-
-        relevant = RelevantOf(self.training, self.own)
+        relevant, scores = RelevantOf(self.training, self.own), None
+        if self.pairs.scored:
+            scores = self.pairs.table["score"].to_numpy().astype(np.float32)[self.rows]
         return TrainingData(
-            source(self.pairs.queries, QUERY),
-            source(Ends(self.pairs), DOCUMENT),
+            TokenSource.of(encoder, self.pairs.queries, QUERY, max_tokens),
+            TokenSource.of(encoder, Ends(self.pairs), DOCUMENT, max_tokens),
             self.training,
             self.same,
             relevant,
+            scores=scores,
         )
 
 
@@ -170,8 +176,7 @@ class Ends(Sequence[str]):
         width = min(most, int(self._counts.max(initial=0)))
         start = len(self._positives) + np.cumsum(self._counts) - self._counts
         columns = np.arange(width)
-        found: Positions = np.where(columns < self._counts[:, None], start[:, None] + columns, -1)
-        return found
+        return np.where(columns < self._counts[:, None], start[:, None] + columns, -1)
 
 
 class RelevantOf(Sequence[set[int]]):

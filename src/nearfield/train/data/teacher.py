@@ -4,6 +4,7 @@ and hard negatives.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import is_reranker
 from nearfield.runtimes.options import OpenOptions
 from nearfield.store.atomic import storage
-from nearfield.store.growing import GrowingFile
 from nearfield.store.run import RunFolder
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.types.arrays import Floats, Positions
@@ -60,25 +60,22 @@ def teacher_scores(
     path = run.path / "teacher.float32"
     rows = max(1, teacher.at_once // candidates.shape[1])
     done = min(path.stat().st_size // row if path.exists() else 0, len(candidates))
-    done -= (
-        done % rows if done < len(candidates) else 0
-    )  # the same pairs are asked for together, so that a score's last digits are the same
-    with storage(path):
-        file = GrowingFile(path, size=done * row)
-        try:
-            for start in range(done, len(candidates), rows):
-                some = candidates[start : start + rows]
-                scores, real = np.zeros(some.shape, np.float32), some >= 0
-                query = np.broadcast_to(pairs.query[start : start + rows, None], some.shape)
-                scores[real] = teacher.score_at(queries, documents, (query[real], some[real]))
-                if not np.isfinite(scores).all():
-                    raise ModelError(
-                        f"{teacher.name}: a score is NaN or infinite, and nothing "
-                        "can be learnt from it"
-                    )
-                file.append(scores.tobytes())
-                file.sync()
-                progress(start + len(some), len(candidates))
-        finally:
-            file.close()
+    if done < len(candidates):
+        # the same pairs are asked for together, so that a score's last digits are the same
+        done -= done % rows
+    with storage(path), open(path, "ab") as file:
+        file.truncate(done * row)
+        for start in range(done, len(candidates), rows):
+            some = candidates[start : start + rows]
+            scores, real = np.zeros(some.shape, np.float32), some >= 0
+            query = np.broadcast_to(pairs.query[start : start + rows, None], some.shape)
+            scores[real] = teacher.score_at(queries, documents, (query[real], some[real]))
+            if not np.isfinite(scores).all():
+                raise ModelError(
+                    f"{teacher.name}: a score is NaN or infinite, and nothing can be learnt from it"
+                )
+            file.write(scores.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+            progress(start + len(some), len(candidates))
     return np.fromfile(path, np.float32).reshape(candidates.shape)

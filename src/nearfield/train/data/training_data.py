@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from nearfield.batch.tokens import Tokens
-from nearfield.train.data.batch import TextBatch
+from nearfield.encoders.text import TextEncoder
+from nearfield.train.data.batch import POSITIVES, TextBatch
 from nearfield.train.data.mini_batches import mini_batches
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.objectives.examples import Column, Marked
 from nearfield.types.arrays import Floats, Mask, Positions
+from nearfield.types.role import Role
 
 _ROWS = 256  # queries whose possibly relevant documents are looked up at once
 
@@ -26,6 +29,13 @@ class TokenSource:
     texts: Sequence[str]
     tokenise: Callable[[Sequence[str]], Tokens]
 
+    @classmethod
+    def of(
+        cls, encoder: TextEncoder, texts: Sequence[str], role: Role, max_tokens: int
+    ) -> TokenSource:
+        """Tokenised as `encoder` does for the role, at most `max_tokens` each."""
+        return cls(texts, partial(encoder.tokenise, role=role, max_tokens=max_tokens))
+
     def tokens(self, items: Positions) -> Tokens:
         """The tokens of the texts at `items`, in that order."""
         return self.tokenise([self.texts[int(item)] for item in items])
@@ -36,7 +46,8 @@ class TrainingData:
     """`pairs` are positions in `queries` and `documents`; `same[d]` is one number for all documents
     of (nearly) the same text; `relevant[q]` holds the documents judged relevant to query q, and the
     one that is the query itself. `teacher`: (n, 1 + k), what a teacher says of each pair's positive
-    and negatives, where there is one.
+    and negatives, where there is one; `scores`: (n,), how alike each pair is said to be, where
+    that is known.
     """
 
     queries: TokenSource
@@ -45,18 +56,33 @@ class TrainingData:
     same: Positions
     relevant: Sequence[set[int]]
     teacher: Floats | None = None
+    scores: Floats | None = None
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """See Material.gives."""
+        held = {"score": self.scores, "teacher": self.teacher}
+        known = {name for name, values in held.items() if values is not None}
+        return frozenset({"positive", "ignore", "own", "label"}) | known
 
     def prepare(
-        self, batch: Positions, model: Any, *, processes: int = 1, budget: int = 0
+        self,
+        batch: Positions,
+        model: Any,
+        *,
+        needs: frozenset[str] = POSITIVES,
+        processes: int = 1,
+        budget: int = 0,
     ) -> TextBatch:
-        """See Material.prepare."""
+        """See Material.prepare. Rows with the same positive have the same label; documents are left
+        out where no column is about them.
+        """
         pairs = self.pairs
-        negatives = pairs.negatives[batch]
-        found = negatives >= 0
+        own = np.concatenate([pairs.positive[batch, None], pairs.negatives[batch]], 1)
+        own = own if needs - {"label"} else own[:, :0]
+        real = own >= 0
         queries, query = np.unique(pairs.query[batch], return_inverse=True)
-        documents, where = np.unique(
-            np.concatenate([pairs.positive[batch], negatives[found]]), return_inverse=True
-        )
+        documents, own[real] = np.unique(own[real], return_inverse=True)
         parts = mini_batches(
             self.queries.tokens(queries),
             self.documents.tokens(documents),
@@ -65,16 +91,18 @@ class TrainingData:
             budget=budget,
         )
         place = np.argsort(np.concatenate([part.items for part in parts]))
-        own = np.full((len(batch), 1 + negatives.shape[1]), -1, np.int64)
-        own[:, 0] = where[: len(batch)]
-        own[:, 1:][found] = where[len(batch) :]
-        columns: dict[str, Column] = {
-            "positive": torch.from_numpy(own[:, 0].copy()),
-            "ignore": self._ignored(batch, documents),
-            "own": torch.from_numpy(own),
-        }
-        if self.teacher is not None:
-            columns["teacher"] = torch.from_numpy(self.teacher[batch])
+        columns: dict[str, Column] = {}
+        if "ignore" in needs:
+            columns["ignore"] = self._ignored(batch, documents)
+        if "label" in needs:
+            columns["label"] = torch.from_numpy(self.same[pairs.positive[batch]])
+        if "positive" in needs:
+            columns["positive"] = torch.from_numpy(own[:, 0].copy())
+        if "own" in needs:
+            columns["own"] = torch.from_numpy(own)
+        for name, values in (("score", self.scores), ("teacher", self.teacher)):
+            if name in needs and values is not None:
+                columns[name] = torch.from_numpy(values[batch])
         rows = torch.from_numpy(query.astype(np.int64))
         return TextBatch(parts, torch.from_numpy(place), rows, columns)
 

@@ -34,10 +34,6 @@ class Checkpoint:
     kept_step: int
     stale: int = 0
 
-    def after(self, step: int) -> Checkpoint:
-        """The state after one more step."""
-        return replace(self, step=step)
-
     def measured(self, dev: Floats) -> Checkpoint:
         """The state after dev was measured at this step: `dev` (n,), one value a query."""
         difference = dev - self.peak
@@ -66,7 +62,7 @@ def save_checkpoint(
     for name, weight in trained.items():
         for part, value in optimiser.state.get(weight, {}).items():
             tensors[f"optimiser/{part}/{name}"] = value
-    facts = {"step": str(state.step), "kept_step": str(state.kept_step), "stale": str(state.stale)}
+    facts = {name: str(getattr(state, name)) for name in ("step", "kept_step", "stale")}
     noted_tensors(_last(run), tensors, facts)
     for other in _last(run).parent.glob("kept-*.safetensors"):
         if other != _kept(run, state.kept_step):
@@ -111,9 +107,10 @@ def kept_weights(run: RunFolder, state: Checkpoint) -> dict[str, Tensor]:
     try:
         return whole_tensors(_kept(run, state.kept_step))[0]
     except InputError as error:
-        advice = f"remove the folder {_last(run).parent} to train again"
         raise InputError(
-            f"the checkpoint cannot be used ({error}); {advice}", path=_kept(run, state.kept_step)
+            f"the checkpoint cannot be used ({error}); remove the folder {_last(run).parent} to "
+            "train again",
+            path=_kept(run, state.kept_step),
         ) from error
 
 

@@ -48,17 +48,20 @@ def environment(precision: str, device: str = "cpu") -> dict[str, Any]:
     """Versions, processor (a GPU's name where `device` is one), threads, device, and the precision
     that `precision` means there.
     """
-    processor = (
-        torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine()
-    )
-    processor = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor
-    facts: dict[str, Any] = {
+    if device.startswith("cuda"):
+        processor = torch.cuda.get_device_name(device)
+    else:
+        named = torch.cpu.get_capabilities().get("cpu_name")
+        processor = named or platform.processor() or platform.machine()
+    return {
         "nearfield": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "processor": processor,
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "precision": precision_here(precision, device),
     }
-    facts |= {"processor": processor, "threads": torch.get_num_threads(), "device": device}
-    return facts | {"precision": precision_here(precision, device)}
 
 
 def same_environment(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -11,52 +10,32 @@ from torch import Tensor
 T = TypeVar("T")
 
 
-class Group(ABC):
+class Group:
     """`size` processes, of which this one is number `rank` and trains on `device`; all call the
-    same methods in the same order.
+    same methods in the same order. This is the group of one; `Distributed` is that of several.
 
     Every process holds the whole model and sees the same batches; each embeds a part of them.
     """
 
-    rank: int
-    size: int
-    device: str
+    rank: int = 0
+    size: int = 1
+    device: str = "cpu"
 
-    @abstractmethod
     def gather(self, own: Mapping[int, tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
         """The `count` parts of all processes in order, some tensors each; `own` are this process's,
         by position: those at rank, rank + size, ...
         """
-
-    @abstractmethod
-    def add(self, weights: Iterable[Tensor]) -> None:
-        """Put the sum over all processes into each weight's gradient, where none counts as zero."""
-
-    @abstractmethod
-    def share(self, tensors: Iterable[Tensor]) -> None:
-        """Put process 0's values into each tensor."""
-
-    @abstractmethod
-    def agree(self, value: T) -> T:
-        """Process 0's `value`, which can be pickled, in every process."""
-
-
-class _Alone(Group):
-    """The group of one process."""
-
-    rank, size, device = 0, 1, "cpu"
-
-    def gather(self, own: Mapping[int, tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
         return [own[at] for at in range(count)]
 
     def add(self, weights: Iterable[Tensor]) -> None:
-        return None
+        """Put the sum over all processes into each weight's gradient, where none counts as zero."""
 
     def share(self, tensors: Iterable[Tensor]) -> None:
-        return None
+        """Put process 0's values into each tensor."""
 
     def agree(self, value: T) -> T:
+        """Process 0's `value`, which can be pickled, in every process."""
         return value
 
 
-ALONE: Group = _Alone()
+ALONE = Group()

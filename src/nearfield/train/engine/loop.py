@@ -32,6 +32,7 @@ from nearfield.train.engine.lora import add_lora
 from nearfield.train.engine.schedule import batches_from, measured_steps, total_steps
 from nearfield.train.engine.trainer import Trainer, few_torch_threads, mini_tokens
 from nearfield.train.engine.watcher import Watcher, learned_from, look
+from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import Recipe
 from nearfield.types.progress import Progress
 
@@ -60,9 +61,7 @@ def train(
     marks = measured_steps(steps, recipe.schedule.evaluations)
     trainer = Trainer(model, recipe, steps, group)
     watcher = Watcher(steps, learned_from(len(data.pairs), len(np.unique(data.pairs.positive))))
-    state = _begin(
-        trainer, run, (lambda: before) if measure is not None and before is not None else measure
-    )
+    state = _begin(trainer, run, measure, before)
     lead(trainer, made=state.step)
     progress(state.step, steps)
     with (
@@ -72,25 +71,31 @@ def train(
         while state.step < steps and state.stale < patience:
             started, batch = time.perf_counter(), group.agree(next(prepared))
             loss = trainer.step(state.step + 1, batch)
-            state = state.after(state.step + 1)
+            state = dataclasses.replace(state, step=state.step + 1)
             watcher.saw(state.step, loss=loss, negatives=batch.negatives, still=trainer.still)
             if watcher.looks(state.step):
                 look(watcher, state.step, model, batch.parts[0])
             speed, twice = len(batch) / (time.perf_counter() - started), trainer.twice(batch)
-            row = {
-                "step": state.step,
-                "steps": steps,
-                "loss": loss,
-                "rate": trainer.rate,
-                "pairs_per_second": round(speed, 2),
-            }
-            run.log_training(row | {"tokens": batch.tokens, "embedded_twice": twice})
+            run.log_training(
+                {
+                    "step": state.step,
+                    "steps": steps,
+                    "loss": loss,
+                    "rate": trainer.rate,
+                    "pairs_per_second": round(speed, 2),
+                    "tokens": batch.tokens,
+                    "embedded_twice": twice,
+                }
+            )
             if state.step in marks:
                 state = _measured(state, measure, run, recipe)
                 save_checkpoint(run, state, trainer.trained, trainer.optimiser)
-            note = f"  {twice / batch.tokens:.0%} embedded twice (gradient cache)" if twice else ""
-            best = "" if measure is None else f"  best dev {state.peak.mean():.3f}"
-            progress(state.step, steps, f"loss {loss:.3f}  {speed:.1f} pairs/s{best}{note}")
+            said = f"loss {loss:.3f}  {speed:.1f} pairs/s"
+            if measure is not None:
+                said += f"  best dev {state.peak.mean():.3f}"
+            if twice:
+                said += f"  {twice / batch.tokens:.0%} embedded twice (gradient cache)"
+            progress(state.step, steps, said)
     group.agree(None)
     return kept_weights(run, state)
 
@@ -100,18 +105,19 @@ def lead(trainer: Trainer, *, made: int) -> None:
     each step is then told them.
     """
     group, model = trainer.group, trainer.model
-    if group.size > 1:
-        folder = model.folder.path
-        facts = {
-            "model": str(folder.resolve()),
-            "files": model_hash(folder),
-            "precision": model.precision,
-        }
-        group.agree(
-            facts
-            | {"recipe": dataclasses.asdict(trainer.recipe), "steps": trainer.steps, "made": made}
-        )
-        trainer.share()
+    if group.size == 1:
+        return
+    folder = model.folder.path
+    order = {
+        "model": str(folder.resolve()),
+        "files": model_hash(folder),
+        "precision": model.precision,
+        "recipe": dataclasses.asdict(trainer.recipe),
+        "steps": trainer.steps,
+        "made": made,
+    }
+    group.agree(order)
+    trainer.share()
 
 
 @contextmanager
@@ -160,10 +166,17 @@ def prepared_steps(
     """The steps after the first `after`, each prepared on another thread while the one before is at
     work.
     """
-    batches = batches_from(after, total_steps(data.pairs, recipe), data.pairs, recipe)
+    needs = objective_of(recipe, model.objective, model.contract).needs
+    missing = sorted(needs - data.gives)
+    if missing:
+        raise InputError(
+            f"objective {recipe.objective.name} needs {', '.join(missing)} for each pair, and what "
+            "is learned from has none; name another objective, or give pairs that have it"
+        )
     budget = mini_tokens(model, recipe)
     return ahead(
-        data.prepare(batch, model, processes=group.size, budget=budget) for batch in batches
+        data.prepare(batch, model, needs=needs, processes=group.size, budget=budget)
+        for batch in batches_from(after, total_steps(data.pairs, recipe), data.pairs, recipe)
     )
 
 
@@ -178,7 +191,12 @@ def _measured(
     return state.measured(dev)
 
 
-def _begin(trainer: Trainer, run: RunFolder, measure: Callable[[], Floats] | None) -> Checkpoint:
+def _begin(
+    trainer: Trainer,
+    run: RunFolder,
+    measure: Callable[[], Floats] | None,
+    before: Floats | None,
+) -> Checkpoint:
     """The state of the run's last checkpoint, put into the trainer; or that of a run that begins
     here.
     """
@@ -186,12 +204,12 @@ def _begin(trainer: Trainer, run: RunFolder, measure: Callable[[], Floats] | Non
     if state is not None:
         run.cut_training(state.step)
         return state
-    state = Checkpoint(step=0, peak=np.zeros(1) if measure is None else measure(), kept_step=0)
-    known = (
-        {}
-        if measure is None
-        else {"dev": float(state.peak.mean()), "measure": trainer.recipe.measure}
-    )
-    run.restart_training({"step": 0} | known)
+    row: dict[str, Any] = {"step": 0}
+    peak = np.zeros(1)
+    if measure is not None:
+        peak = measure() if before is None else before
+        row |= {"dev": float(peak.mean()), "measure": trainer.recipe.measure}
+    run.restart_training(row)
+    state = Checkpoint(step=0, peak=peak, kept_step=0)
     save_checkpoint(run, state, trainer.trained, trainer.optimiser)
     return state

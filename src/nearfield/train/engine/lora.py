@@ -29,21 +29,20 @@ def add_lora(model: TextModel, recipe: Recipe) -> None:
     asked = recipe.lora
     if not asked.rank:
         return
+    refused = ""
     if model.folder.static:
-        raise ModelError(
-            f"{model.contract.name}: is static, and has no layer for lora.rank "
-            f"{asked.rank}; leave [lora] out"
+        refused = f"is static, and has no layer for lora.rank {asked.rank}; leave [lora] out"
+    elif model.adapters is not None:
+        refused = (
+            "has adapters already; leave [lora] out to train all, or merge one into its base first"
         )
-    if model.adapters is not None:
-        raise ModelError(
-            f"{model.contract.name}: has adapters already; leave [lora] out to train "
-            "all, or merge one into its base first"
+    elif asked.per_role and model.folder.late is not None:
+        refused = (
+            "is a multi-vector model, whose folder holds no adapter per role; leave "
+            "lora.per_role out"
         )
-    if asked.per_role and model.folder.late is not None:
-        raise ModelError(
-            f"{model.contract.name}: is a multi-vector model, whose folder holds no "
-            "adapter a role; leave lora.per_role out"
-        )
+    if refused:
+        raise ModelError(f"{model.contract.name}: {refused}")
     generator, scale = torch.Generator().manual_seed(recipe.seed), asked.alpha / asked.rank
     roles = (DOCUMENT, QUERY) if asked.per_role else ()
     model.folder = replace(

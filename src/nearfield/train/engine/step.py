@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,9 +31,13 @@ def training_step(
 
     Raises ModelError when the loss or a gradient is not a finite number.
     """
-    held = held_parts(batch, schedule.graph_tokens, group)
-    loss = partial(batch_loss, model, batch, objective)
-    value = cached_backward(model.embed, batch.parts, loss, held=held, group=group)
+    value = cached_backward(
+        model.embed,
+        batch.parts,
+        lambda outputs: objective(batch.examples(model, outputs)),
+        held=held_parts(batch, schedule.graph_tokens, group),
+        group=group,
+    )
     group.add(weights)
     norm = torch.nn.utils.clip_grad_norm_(weights, schedule.clip, foreach=True)
     if not torch.isfinite(norm):
@@ -43,13 +45,6 @@ def training_step(
             "a gradient became infinite or NaN; lower schedule.rate or use precision = 'float32'"
         )
     return value
-
-
-def batch_loss(
-    model: Trainable, batch: Batch, objective: Objective, outputs: Sequence[Any]
-) -> Tensor:
-    """The loss of what the model made of the batch's parts."""
-    return objective(batch.examples(model, outputs))
 
 
 def held_parts(batch: Batch, graph_tokens: int, group: Group = ALONE) -> int:

@@ -36,7 +36,6 @@ class Trainer:
 
     def __init__(self, model: Trainable, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
-        self.objective = objective_of(recipe, usual=model.objective, contract=model.contract)
         self.trained = trainable(model, recipe)
         model.layers = native_layers(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
@@ -63,13 +62,14 @@ class Trainer:
         """
         for part in self.optimiser.param_groups:
             part["lr"] = rate_at(number, self.steps, self.recipe) * part["scale"]
-        objective = self.objective.at(sparsity_at(number, self.steps, self.recipe))
+        model, share = self.model, sparsity_at(number, self.steps, self.recipe)
+        objective = objective_of(self.recipe, model.objective, model.contract, share=share)
         with device_memory(
             "Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, "
             "or end what else runs on it."
         ):
             loss = training_step(
-                self.model,
+                model,
                 batch,
                 objective,
                 list(self.trained.values()),
@@ -129,14 +129,12 @@ def native_layers(model: Trainable, recipe: Recipe) -> NativeLayers | None:
     if recipe.schedule.engine == "torch" or not model.layered:
         return None
     best = runnable()[:1]
-    # a processor that the kernels have no instructions of: torch's products are the faster ones
-    # there
-    if best == ("plain",):
-        return None
+    # torch's products are the faster ones on a processor that the kernels have no instructions of
+    slower = best == ("plain",)
     # nor of its bfloat16, or only of the slower one
-    if model.precision == "bfloat16" and best != (_LEVELS.get(bfloat16_in_hardware()),):
-        return None
-    if why_not(model.backbone) is not None:
+    if model.precision == "bfloat16":
+        slower = best != (_LEVELS.get(bfloat16_in_hardware()),)
+    if slower or why_not(model.backbone) is not None:
         return None
     layers = NativeLayers(model.backbone, precision=model.precision)
     return layers if all(weight.requires_grad for weight in layers.weights) else None
@@ -170,10 +168,11 @@ def trainable(model: Trainable, recipe: Recipe) -> dict[str, torch.nn.Parameter]
         for name, weight in model.parameters().items():
             weight.requires_grad_(name in own)
         return own
-    tables = [
-        module for module in model.backbone.modules() if isinstance(module, torch.nn.Embedding)
-    ]
-    embeddings = {id(weight) for table in tables for weight in table.parameters()}
+    embeddings = {
+        id(module.weight)
+        for module in model.backbone.modules()
+        if isinstance(module, torch.nn.Embedding)
+    }
     unused, trained = model.unused, {}
     for name, weight in model.parameters().items():
         frozen = recipe.schedule.freeze_embeddings and id(weight) in embeddings

@@ -105,12 +105,8 @@ class Watcher:
                 f"{loss}; lower the rate"
             )
         fits = self.may_fit and loss == 0
-        lacks = {
-            "a negative": not negatives,
-            "a loss": loss == 0 and not fits,
-            "a gradient": still and not fits,
-        }
-        for what, lacking in lacks.items():
+        lacks = (not negatives, loss == 0 and not fits, still and not fits)
+        for what, lacking in zip(_WHY, lacks, strict=True):
             self._without[what] = self._without[what] + 1 if lacking else 0
             # a loss may round to 0 for a while; the others cannot come back
             enough = PATIENCE if what == "a loss" else min(PATIENCE, self.steps)

@@ -4,9 +4,10 @@ needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from nearfield.errors import InputError, nearest
 from nearfield.registry import Registry
 
 if TYPE_CHECKING:  # a recipe asks for names alone, and needs no torch
@@ -21,6 +22,10 @@ OBJECTIVES: Registry[type[Objective]] = Registry(
     {
         "infonce": f"{_HERE}.infonce:InfoNCE",
         "own-candidates": f"{_HERE}.own_candidates:OwnCandidates",
+        "triplet": f"{_HERE}.triplet:Triplet",
+        "cosent": f"{_HERE}.cosent:CoSENT",
+        "squared-error": f"{_HERE}.squared_error:SquaredError",
+        "batch-hard": f"{_HERE}.batch_hard:BatchHard",
         "self-distillation": f"{_HERE}.self_distillation:SelfDistillation",
     },
 )
@@ -28,3 +33,20 @@ TEACHER_LOSSES: Registry[Callable[..., Tensor]] = Registry(
     "teacher loss",
     {"kl": f"{_HERE}.kl:kl", "margin-mse": f"{_HERE}.margin_mse:margin_mse"},
 )
+
+
+def named(name: str, temperature: float, parameters: Mapping[str, float]) -> Objective:
+    """The objective called `name` with its own parameters, and the temperature where it has one.
+
+    Raises InputError that lists the objectives, or the parameters, that there are.
+    """
+    made = OBJECTIVES[name]
+    known = list(made.__dataclass_fields__)  # type: ignore[attr-defined]
+    values = {"temperature": temperature} if "temperature" in known else {}
+    for key, value in parameters.items():
+        if key not in known:
+            raise InputError(
+                f"{name} has no {key}; it has {', '.join(known) or 'none'}.{nearest(key, known)}"
+            )
+        values[key] = value
+    return made(**values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nearfield.train.objectives import OBJECTIVES
+from nearfield.train.objectives import named
 from nearfield.train.objectives.distilled import Distilled
 from nearfield.train.objectives.flops import TermCosts
 from nearfield.train.objectives.in_rows import InRows
@@ -12,39 +12,36 @@ from nearfield.train.recipe import Recipe
 from nearfield.types.contract import Contract
 
 
-def objective_of(recipe: Recipe, *, usual: str, contract: Contract | None) -> Objective:
+def objective_of(
+    recipe: Recipe,
+    usual: str = "infonce",
+    contract: Contract | None = None,
+    *,
+    share: float = 1.0,
+) -> Objective:
     """What the recipe minimises for a model whose `usual` objective it is where it names none.
 
-    `contract` is the model's, None where it makes no embeddings.
+    `contract` is the model's, None where it makes no embeddings. `share`: how much of what terms
+    cost counts.
     """
-    objective = _named(recipe, usual)
-    if recipe.distil.teacher:
-        asked = recipe.distil
+    asked, distil, costs = recipe.objective, recipe.distil, recipe.sparsity
+    objective = named(asked.name or usual, asked.temperature, asked.parameters)
+    if distil.teacher:
         objective = Distilled(
             objective,
-            asked.loss,
-            weight=asked.weight,
-            temperature=asked.temperature,
-            student_temperature=recipe.objective.temperature,
+            distil.loss,
+            weight=distil.weight,
+            temperature=distil.temperature,
+            student_temperature=asked.temperature,
         )
     dims = trained_dims(recipe, contract)
     if dims:
         objective = Matryoshka(objective, dims)
     if objective.rowwise:
         objective = InRows(objective)
-    costs = recipe.sparsity
     if costs.query or costs.document:
-        objective = TermCosts(objective, query=costs.query, document=costs.document)
+        objective = TermCosts(objective, costs.query, costs.document, share)
     return objective
-
-
-def _named(recipe: Recipe, usual: str) -> Objective:
-    asked = recipe.objective
-    made = OBJECTIVES[asked.name or usual]
-    values = dict(asked.parameters)
-    if "temperature" in made.__dataclass_fields__:  # type: ignore[attr-defined]
-        values["temperature"] = asked.temperature
-    return made(**values)
 
 
 def trained_dims(recipe: Recipe, contract: Contract | None) -> tuple[int, ...]:
@@ -52,7 +49,5 @@ def trained_dims(recipe: Recipe, contract: Contract | None) -> tuple[int, ...]:
     if contract is None:
         return ()
     asked = recipe.objective.dims or contract.matryoshka_dims
-    if not asked:
-        return ()
     # the whole vector is what the verdict is on
-    return tuple(sorted({contract.dim, *asked}, reverse=True))
+    return tuple(sorted({contract.dim, *asked}, reverse=True)) if asked else ()

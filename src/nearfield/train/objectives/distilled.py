@@ -8,34 +8,26 @@ from torch import Tensor
 
 from nearfield.train.objectives import TEACHER_LOSSES
 from nearfield.train.objectives.examples import Examples
-from nearfield.train.objectives.objective import Objective
+from nearfield.train.objectives.objective import Wrapper
 
 
 @dataclass(frozen=True)
-class Distilled(Objective):
+class Distilled(Wrapper):
     """`inner` + `weight` times the teacher loss called `loss` over each row's own candidates.
 
     The teacher's scores are divided by `temperature` and the model's by `student_temperature`.
     """
 
-    inner: Objective
     loss: str
     weight: float
     temperature: float
     student_temperature: float
 
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inner.needs | {"own", "teacher"}
-
-    @property
-    def rowwise(self) -> bool:  # type: ignore[override]
-        return self.inner.rowwise
+    adds = frozenset({"own", "teacher"})
 
     def __call__(self, examples: Examples) -> Tensor:
         value = self.inner(examples)
-        own = examples.column("own")
-        student = examples.scores.gather(1, own.clamp(min=0)) / self.student_temperature
+        scores, real = examples.candidates()
         teacher = examples.column("teacher") / self.temperature
-        loss = TEACHER_LOSSES[self.loss]
-        return value + self.weight * loss(student, teacher, real=own >= 0)
+        loss = TEACHER_LOSSES[self.loss](scores / self.student_temperature, teacher, real=real)
+        return value + self.weight * loss

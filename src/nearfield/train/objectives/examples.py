@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from nearfield.types.arrays import Positions
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,9 @@ class Marked:
     The whole matrix of a large batch would take more memory than its scores may.
     """
 
-    places: npt.NDArray[np.int64]
+    places: Positions
     rows: int
     width: int
-
-    @classmethod
-    def of(cls, mask: npt.NDArray[np.bool_]) -> Marked:
-        """The True entries of `mask` (rows, width)."""
-        return cls(np.stack(np.nonzero(mask)), *mask.shape)
 
     def __getitem__(self, rows: slice) -> Marked:
         start, end = np.searchsorted(self.places[0], [rows.start, rows.stop])
@@ -38,7 +34,8 @@ class Marked:
     def dense(self) -> Tensor:
         """The matrix: (rows, width) bool."""
         mask = torch.zeros(self.rows, self.width, dtype=torch.bool)
-        mask[torch.from_numpy(self.places[0]), torch.from_numpy(self.places[1])] = True
+        row, column = torch.from_numpy(self.places)
+        mask[row, column] = True
         return mask
 
 
@@ -76,6 +73,18 @@ class Examples:
         """The similarity of each query to each document: (B, N), higher is closer."""
         scores: Tensor = self.query.scores(self.document)
         return scores
+
+    @property
+    def own_scores(self) -> Tensor:
+        """The similarity of each row's query and positive: (B,)."""
+        return self.scores.gather(1, self.column("positive")[:, None])[:, 0]
+
+    def candidates(self) -> tuple[Tensor, Tensor]:
+        """The scores of each row's positive and hard negatives, and which are real: (B, 1 + k)
+        each.
+        """
+        own = self.column("own")
+        return self.scores.gather(1, own.clamp(min=0)), own >= 0
 
     def column(self, name: str) -> Tensor:
         """The column of this name."""

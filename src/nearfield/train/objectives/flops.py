@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from nearfield.train.objectives.examples import Examples
-from nearfield.train.objectives.objective import Objective
+from nearfield.train.objectives.objective import Wrapper
 
 
 def flops(weights: Tensor) -> Tensor:
@@ -22,31 +22,22 @@ def flops(weights: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TermCosts(Objective):
+class TermCosts(Wrapper):
     """`inner` + `share` times what the terms of the queries and of the documents cost, each text
     counted once: `query` and `document` weigh their FLOPS.
 
     Queries that are looked up keep the terms that they have, and cost nothing.
     """
 
-    inner: Objective
     query: float
     document: float
     share: float = 1.0
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inner.needs
 
     def __call__(self, examples: Examples) -> Tensor:
         value = self.inner(examples)
         cost: Tensor | float = 0.0
         if self.query and examples.distinct is not None:
             cost = cost + self.query * flops(examples.distinct.vectors)
-        if self.document:
+        if self.document and len(examples.document):
             cost = cost + self.document * flops(examples.document.vectors)
         return value + self.share * cost
-
-    def at(self, share: float) -> TermCosts:
-        """See Objective.at."""
-        return replace(self, share=share)

@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from nearfield.train.objectives.examples import Examples
-from nearfield.train.objectives.objective import Objective
+from nearfield.train.objectives.objective import Objective, Wrapper
 
 MOST_SCORES = 1 << 24  # 64 MB in float32, of which a backward pass holds a few
 
 
 @dataclass(frozen=True)
-class InRows(Objective):
+class InRows(Wrapper):
     """`inner`, a mean over rows, computed with at most `most` scores (queries x documents) held at
     once, those of one query at least.
 
@@ -22,12 +22,7 @@ class InRows(Objective):
     pass. Where all fit, nothing is computed twice.
     """
 
-    inner: Objective
     most: int = MOST_SCORES
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inner.needs
 
     def __call__(self, examples: Examples) -> Tensor:
         count = len(examples)

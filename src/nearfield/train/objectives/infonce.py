@@ -50,17 +50,29 @@ def infonce_of_scores(
     return nn.functional.cross_entropy(scores, positive)
 
 
+def likely_positives(scores: Tensor, positive: Tensor, *, above: float) -> Tensor:
+    """(B, N) bool: True at documents that score above `above` times the row's positive, where
+    `negatives.margin` draws the line for mined ones. Moreira et al. 2024 (arXiv 2407.15831).
+    """
+    own = scores.gather(1, positive[:, None])
+    return scores > own - (1 - above) * own.abs()
+
+
 @dataclass(frozen=True)
 class InfoNCE(Objective):
-    """InfoNCE of each row's positive against all documents of the batch that are not ignored."""
+    """InfoNCE of each row's positive against all documents of the batch that are not ignored.
+
+    Where `filter_above` is not 0, the model's own likely positives are ignored as well.
+    """
 
     temperature: float = 0.05
+    filter_above: float = 0.0
 
     needs = frozenset({"positive", "ignore"})
 
     def __call__(self, examples: Examples) -> Tensor:
-        scores = examples.scores
+        scores, positive = examples.scores, examples.column("positive")
         ignore = examples.column("ignore").to(scores.device)
-        return infonce_of_scores(
-            scores, examples.column("positive"), temperature=self.temperature, ignore=ignore
-        )
+        if self.filter_above:
+            ignore |= likely_positives(scores.detach(), positive, above=self.filter_above)
+        return infonce_of_scores(scores, positive, temperature=self.temperature, ignore=ignore)

@@ -16,11 +16,9 @@ def kl(scores: Tensor, teacher: Tensor, *, real: Tensor) -> Tensor:
     candidates as in RocketQAv2 (Ren et al. 2021, arXiv 2110.07367).
     """
     left_out = ~real
-    log_teacher = torch.log_softmax(teacher.masked_fill(left_out, -torch.inf), -1).masked_fill(
-        left_out, 0.0
-    )
-    log_student = torch.log_softmax(scores.masked_fill(left_out, -torch.inf), -1).masked_fill(
-        left_out, 0.0
+    log_teacher, log_student = (
+        torch.log_softmax(of.masked_fill(left_out, -torch.inf), -1).masked_fill(left_out, 0.0)
+        for of in (teacher, scores)
     )
     share = log_teacher.exp().masked_fill(left_out, 0.0)
     return (share * (log_teacher - log_student)).sum(-1).mean()

@@ -7,27 +7,18 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nearfield.train.objectives.examples import Examples
-from nearfield.train.objectives.objective import Objective
+from nearfield.train.objectives.objective import Wrapper
 
 
 @dataclass(frozen=True)
-class Matryoshka(Objective):
+class Matryoshka(Wrapper):
     """The mean of `inner` over the items' first `dim` dimensions, for each of `dims`.
 
     Items are cut by `Represented.truncate`, as they are when they are embedded. Kusupati et al.
     2022 (arXiv 2205.13147), equation 1, with equal weights.
     """
 
-    inner: Objective
     dims: tuple[int, ...]
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.inner.needs
-
-    @property
-    def rowwise(self) -> bool:  # type: ignore[override]
-        return self.inner.rowwise
 
     def __call__(self, examples: Examples) -> Tensor:
         total: Tensor | float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -27,11 +28,19 @@ class Objective(ABC):
     def __call__(self, examples: Examples) -> Tensor:
         """The loss of the examples: a scalar."""
 
-    @classmethod
-    def parameters(cls) -> list[str]:
-        """The names of what it may be given, `temperature` aside, which every recipe has."""
-        return [name for name in cls.__dataclass_fields__ if name != "temperature"]  # type: ignore[attr-defined]
 
-    def at(self, share: float) -> Objective:
-        """The objective where `share` of what terms cost counts."""
-        return self
+@dataclass(frozen=True)
+class Wrapper(Objective):
+    """An objective made of another; `adds` are the columns that it reads besides."""
+
+    inner: Objective
+
+    adds = frozenset[str]()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.inner.needs | self.adds
+
+    @property
+    def rowwise(self) -> bool:  # type: ignore[override]
+        return self.inner.rowwise

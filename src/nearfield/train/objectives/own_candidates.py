@@ -23,7 +23,6 @@ class OwnCandidates(Objective):
     needs = frozenset({"own"})
 
     def __call__(self, examples: Examples) -> Tensor:
-        own = examples.column("own")
-        scores = examples.scores.gather(1, own.clamp(min=0))
-        first = torch.zeros(len(own), dtype=torch.int64, device=own.device)
-        return infonce_of_scores(scores, first, temperature=1.0, ignore=own < 0)
+        scores, real = examples.candidates()
+        first = scores.new_zeros(len(scores), dtype=torch.int64)
+        return infonce_of_scores(scores, first, temperature=1.0, ignore=~real)

@@ -37,17 +37,12 @@ def self_distillation(
     `temperature` and `ignore` are those of `infonce`; ignored documents have no part in p. Returns
     a scalar. Chen et al. 2024 (arXiv 2402.03216, section 3.3); FlagEmbedding's m3/modeling.py.
     """
-    left_out = (
-        None
-        if ignore is None
-        else ignore & ~nn.functional.one_hot(positive, ignore.shape[1]).bool()
-    )
+    left_out = torch.zeros_like(next(iter(scores.values())), dtype=torch.bool)
+    if ignore is not None:
+        left_out = ignore & ~nn.functional.one_hot(positive, ignore.shape[1]).bool()
 
     def log_p(of: Tensor) -> Tensor:
-        of = of / temperature
-        return nn.functional.log_softmax(
-            of if left_out is None else of.masked_fill(left_out, float("-inf")), dim=-1
-        )
+        return torch.log_softmax((of / temperature).masked_fill(left_out, -torch.inf), -1)
 
     def infonce(of: Tensor) -> Tensor:
         return infonce_of_scores(of, positive, temperature=temperature, ignore=ignore)
@@ -57,7 +52,7 @@ def self_distillation(
     hard, soft = infonce(fused), fused.new_zeros(())
     for head, own in scores.items():
         # the teacher gives these nothing
-        log_shares = log_p(own) if left_out is None else log_p(own).masked_fill(left_out, 0.0)
+        log_shares = log_p(own).masked_fill(left_out, 0.0)
         hard = hard + shares[head] * infonce(own)
         soft = soft - shares[head] * (teacher * log_shares).sum(-1).mean()
     return (hard / (len(scores) + 1) + soft / len(scores)) / 2

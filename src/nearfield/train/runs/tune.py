@@ -169,7 +169,7 @@ class TuningRun:
             self.streamed = StreamedPairs.of(
                 open_pairs(pairs), self.collection, negatives=recipe.negatives.per_query
             )
-            self.streamed.refuse_a_teacher(recipe)
+            self.streamed.check(recipe)
             self.notes = (*self.notes, self.streamed.note)
         add_lora(self.trained, recipe)
         self.encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))

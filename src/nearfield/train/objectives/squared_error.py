@@ -1,0 +1,24 @@
+"""The squared error of similarities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from nearfield.train.objectives.examples import Examples
+from nearfield.train.objectives.objective import Objective
+
+
+@dataclass(frozen=True)
+class SquaredError(Objective):
+    """mean_i (s(q_i, d_p(i)) - score_i)^2: the model's similarity of each row's query and positive
+    is to be the row's score, which for a cosine lies in -1..1.
+
+    Reimers & Gurevych 2019 (arXiv 1908.10084), the regression objective.
+    """
+
+    needs = frozenset({"positive", "score"})
+
+    def __call__(self, examples: Examples) -> Tensor:
+        return nn.functional.mse_loss(examples.own_scores, examples.column("score"))

@@ -82,7 +82,7 @@ def adapt(
     facts: dict[str, object] = {
         "model": vectors.name,
         "collection": collection.name,
-        "notes": list(notes),
+        "notes": [*notes, *found.notes],
         **_source(model),
     }
     save_adaptation(found, to, facts=facts, recipe=recipe)

@@ -99,25 +99,19 @@ def _show(found: Bridging, to: Path, fitted: int) -> None:
     from nearfield.types.numbers import estimated
 
     out.print(comparison_table(found.comparison))
-    kind = (
-        "a linear map"
-        if found.vector_map.config.kind == "linear"
-        else f"a map with {found.vector_map.config.width} hidden units"
-    )
-    out.print(f"\n{kind}, fitted on {fitted:,} documents", highlight=False)
-    out.print(
+    config = found.vector_map.config
+    kind = "a linear map" if config.kind == "linear" else f"a map with {config.width} hidden units"
+    lines = [
+        f"\n{kind}, fitted on {fitted:,} documents",
         f"recall of the ten best of the re-embedded corpus: {estimated(found.recall)}",
-        highlight=False,
-    )
+    ]
     if found.kept is not None:
-        out.print(
-            f"{found.comparison.measure}: {found.kept:.1%} of what the re-embedded corpus gives",
-            highlight=False,
-        )
+        measure = found.comparison.measure
+        lines.append(f"{measure}: {found.kept:.1%} of what the re-embedded corpus gives")
     if found.regained is not None:
-        out.print(
+        lines.append(
             "of what is lost when new queries meet the old vectors as they are, "
-            f"{found.regained:.1%} is regained",
-            highlight=False,
+            f"{found.regained:.1%} is regained"
         )
+    out.print("\n".join(lines), highlight=False)
     out.say(f"bridge {to}")

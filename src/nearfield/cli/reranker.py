@@ -71,9 +71,8 @@ def reranker(
         allow=allow or (),
         setting=Setting(progress_bar, source=on, device=device),
     )
-    comparison = decode(
-        Comparison, read_json(folder / "comparison.json"), Place(folder / "comparison.json")
-    )
+    path = folder / "comparison.json"
+    comparison = decode(Comparison, read_json(path), Place(path))
     if json:
         emit_json(
             {"run": folder, "model": folder / "model", "verdict": verdict, "comparison": comparison}

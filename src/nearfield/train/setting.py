@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from nearfield.train.engine.group import ALONE, Group
-from nearfield.types.progress import Progress, silent
-
-Watch = Callable[[str], AbstractContextManager[Progress]]
-
-
-@contextmanager
-def unwatched(title: str) -> Iterator[Progress]:
-    """A Watch that shows nothing."""
-    yield silent
+from nearfield.types.progress import Bars, no_bars
 
 
 @dataclass(frozen=True)
@@ -25,7 +15,7 @@ class Setting:
     process trains, as torch names it, "auto" for a GPU where there is one.
     """
 
-    watch: Watch = unwatched
+    watch: Bars = no_bars
     group: Group = ALONE
     source: str = ""
     device: str = "auto"

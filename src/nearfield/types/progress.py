@@ -28,3 +28,10 @@ Bars = Callable[[str], AbstractContextManager[Progress]]
 def no_bars(title: str) -> Iterator[Progress]:
     """Bars that nobody watches."""
     yield silent
+
+
+def part_of(progress: Progress, number: int, parts: int, title: str = "") -> Progress:
+    """The progress of one of several equal parts, which `title` says before its notes."""
+    return lambda done, total, note="": progress(
+        number * total + done, parts * total, f"{title}{note}"
+    )

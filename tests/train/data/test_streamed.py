@@ -4,6 +4,7 @@ memory that does not hold them.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -109,10 +110,39 @@ def test_what_is_measured_on_is_left_out() -> None:
     assert (streamed.training.negatives >= 0).tolist() == [[False, True], [True, False]]
     assert streamed.note == (
         "trained on 2 pairs of given instead of the train split; 3 more were left out because dev "
-        "or test holds their query or document"
+        "or test holds their query or document, or nearly the same"
     )
     with pytest.raises(CollectionError, match="0 of 3 pairs are left"):
         StreamedPairs.of(pairs_of(rows[:3]), COLLECTION, negatives=1)
+
+
+def test_near_copies_of_what_is_measured_on_are_left_out() -> None:
+    test = COLLECTION.split("test")
+    texts = dict(zip(COLLECTION.document_ids, COLLECTION.document_texts, strict=True))
+    relevant = texts[next(iter(test.relevance[test.query_ids[0]]))]
+    longer = " ".join([f"word{number}" for number in range(40)])
+    queries = dataclasses.replace(
+        COLLECTION,
+        queries=COLLECTION.queries.set_column(
+            1,
+            "text",
+            pa.array(
+                [
+                    f"{text} {longer}" if key == test.query_ids[0] else text
+                    for key, text in zip(COLLECTION.query_ids, COLLECTION.query_texts, strict=True)
+                ]
+            ),
+        ),
+    )
+    rows = [
+        (f"{test.query_texts[0]} changed {longer}", "an answer", []),
+        ("a question", f"{relevant} also", []),
+        ("another question", "an answer", [f"and {relevant}", "no answer"]),
+        ("a third question", "a third answer", ["no answer"]),
+    ]
+    streamed = StreamedPairs.of(pairs_of(rows), queries, negatives=2)
+    assert streamed.left_out == 2
+    assert (streamed.training.negatives >= 0).tolist() == [[False, True], [True, False]]
 
 
 def test_scored_pairs_are_refused() -> None:
@@ -213,7 +243,7 @@ def test_a_run_learns_from_pairs_and_is_measured_on_the_collection(
     assert about["notes"] == [
         "trained on 60 pairs of clicks instead of the train split; 1 more "
         "were left out because dev or test holds "
-        "their query or document"
+        "their query or document, or nearly the same"
     ]
     assert not (tmp_path / "run" / "negatives.json").exists()
     steps = [

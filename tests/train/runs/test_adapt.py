@@ -15,12 +15,12 @@ from nearfield.index.exact import Exact
 from nearfield.search.queries import Queries
 from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
-from nearfield.train.runs import bridging
-from nearfield.train.runs.adapt import _free, _ranking, _training_data, adapt
-from nearfield.train.runs.adapter import AdapterRecipe, _Steps
-from nearfield.train.runs.bridge import BridgeRecipe
 from nearfield.train.data.frozen import FrozenVectors
 from nearfield.train.data.leakage import free_documents
+from nearfield.train.runs import bridging
+from nearfield.train.runs.adapt import _training_data, adapt
+from nearfield.train.runs.adapter import AdapterRecipe, _Steps
+from nearfield.train.runs.bridge import BridgeRecipe
 from tiny_data import tiny_collection
 
 RECIPE = AdapterRecipe(kind="linear", epochs=12, batch=32, rate=1e-2)
@@ -86,12 +86,12 @@ def test_a_query_that_is_a_document_neither_finds_itself_nor_is_its_negative() -
         FrozenVectors("turned", collection, both, plain.queries),
         collection.split("train"),
     )
-    data = _training_data(vectors, _free(collection))
+    data = _training_data(vectors, free_documents(collection, positives=True))
     assert data.own is not None
     np.testing.assert_array_equal(data.document[data.own], vectors.of_split(train).floats())
     for key, found in zip(
         train.query_ids,
-        _ranking(vectors, train, vectors.of_split(train), depth=10).documents,
+        vectors.ranking(train).documents[:, :10],
         strict=True,
     ):
         assert key not in [collection.document_ids[int(at)] for at in found]
@@ -101,7 +101,7 @@ def test_a_query_that_is_a_document_neither_finds_itself_nor_is_its_negative() -
 
 def test_no_document_of_dev_or_test_is_a_negative() -> None:
     collection = tiny_collection(queries=40)
-    free = set(_free(collection).tolist())
+    free = set(free_documents(collection, positives=True).tolist())
     for split, inside in (("train", True), ("dev", False), ("test", False)):
         named = {key for judged in collection.split(split).relevance.values() for key in judged}
         positions = set(collection.document_positions(sorted(named)).tolist())
@@ -117,7 +117,7 @@ def test_a_collection_without_the_splits_is_an_error() -> None:
             for part in ("documents", "queries", "judgements")
         ),
     )
-    with pytest.raises(CollectionError, match="has no dev"):
+    with pytest.raises(CollectionError, match="has no split 'dev'"):
         adapt(replace(vectors, collection=bare), RECIPE)
 
 
@@ -190,7 +190,7 @@ def test_a_copy_of_what_is_tested_is_no_negative() -> None:
         schema=whole.documents.schema,
     )
     planted = replace(whole, documents=pa.concat_tables([whole.documents, more]))
-    free = {planted.document_ids[int(at)] for at in _free(planted)}
+    free = {planted.document_ids[int(at)] for at in free_documents(planted, positives=True)}
     assert "copy" not in free
     assert free == set(
         whole.judgements.filter(pc.equal(whole.judgements["split"], "train"))[

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pytest
 
 from nearfield.data.split import folds
-from nearfield.train.runs.cross_validate import Fold, cheap_to_fold, folds_of, held_out, without
 from nearfield.train.data.leakage import same_texts
-from nearfield.train.recipe import Recipe
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.setting import Setting
 from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.recipe import Recipe
+from nearfield.train.runs.cross_validate import Fold, cheap_to_fold, folds_of, held_out, without
 from nearfield.train.runs.tune import tune
+from nearfield.train.setting import Setting
 from nearfield.types.progress import Progress
 from tiny_data import tiny_collection
 

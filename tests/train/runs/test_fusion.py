@@ -9,12 +9,12 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from nearfield.similarity.dense import Dense
-from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.fused import Fused
+from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.sparse import Sparse
+from nearfield.train.data.pool import Pool
 from nearfield.train.runs import fusion
 from nearfield.train.runs.fusion import fit_fusion
-from nearfield.train.data.pool import Pool
 
 QUERIES, DOCUMENTS = 40, 60
 
@@ -46,9 +46,7 @@ def problem(
             documents /= np.linalg.norm(documents, axis=1, keepdims=True)
             queries = documents[relevant] * scale
         made[kind] = queries, documents
-    queries, documents = (
-        fused(*(pair[side] for pair in made.values()), fusion) for side in (0, 1)
-    )
+    queries, documents = (fused(*(pair[side] for pair in made.values()), fusion) for side in (0, 1))
     ids = [f"d{at}" for at in range(DOCUMENTS)]
     judged = {f"q{at}": {ids[document]: 1} for at, document in enumerate(relevant.tolist())}
     return queries, documents, Pool(list(judged), list(judged), ids, ids, judged, "nDCG@10")

@@ -12,8 +12,8 @@ from nearfield.data.collection import Collection
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError
 from nearfield.report.facts import read_run
-from nearfield.train.runs.guard import guard_values, open_guard, open_guards
 from nearfield.train.recipe import Recipe
+from nearfield.train.runs.guard import guard_values, open_guard, open_guards
 from nearfield.train.runs.tune import tune
 from nearfield.types.verdict import NO_DIFFERENCE
 from tiny_data import tiny_collection

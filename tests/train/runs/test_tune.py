@@ -24,13 +24,13 @@ from sentence_transformers import SentenceTransformer
 from nearfield.data.collection import Collection
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError, DoctorRefusal, InputError, NearfieldWarning
-from nearfield.statistics.power import queries_needed
 from nearfield.report.facts import read_run
 from nearfield.report.reproduce import toml
+from nearfield.statistics.power import queries_needed
 from nearfield.store.run import RunFolder
 from nearfield.train.recipe import Recipe
-from nearfield.train.setting import Setting
 from nearfield.train.runs.tune import TuningRun, tune
+from nearfield.train.setting import Setting
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE
 from tiny import tiny_model
 from tiny_data import tiny_collection

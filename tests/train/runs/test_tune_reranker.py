@@ -12,22 +12,22 @@ import torch
 from typer.testing import Result
 
 from nearfield.data.collection import Collection
+from nearfield.encoders.reranker import Reranker
+from nearfield.errors import InputError, RecipeError
+from nearfield.formats.reranker_folder import read_reranker_folder
+from nearfield.kernels.library import runnable
 from nearfield.models.backbones.native_layers import NativeLayers
 from nearfield.models.pair_model import PairModel
-from nearfield.runtimes.torch_runtime import TorchRuntime
-from nearfield.encoders.reranker import Reranker
 from nearfield.models.saving.save_reranker import new_reranker
-from nearfield.errors import InputError, RecipeError
-from nearfield.kernels.library import runnable
-from nearfield.formats.reranker_folder import read_reranker_folder
+from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.train.data.pair_data import PairData
+from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.engine import schedule
 from nearfield.train.engine.group import ALONE
-from nearfield.train.data.pair_data import PairData
-from nearfield.train.recipe import Recipe
-from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.setting import Setting
 from nearfield.train.engine.trainer import Trainer, trainable
+from nearfield.train.recipe import Recipe
 from nearfield.train.runs.tune_reranker import tune_reranker
+from nearfield.train.setting import Setting
 from tiny import WORDS, tiny_model
 from tiny_cross import pair_tokenizer, tiny_cross, tiny_decoder
 from tokens import packed
@@ -136,7 +136,8 @@ def test_a_new_cross_encoder_learns_to_tell_a_positive_from_a_negative(
     recipe = Recipe.of({"schedule": {"rate": 1e-2, "warmup": 0.0}})
     trainer = Trainer(judge.runtime.model, recipe, 15)
     losses = [
-        trainer.step(number, data.prepare(np.arange(20), judge.runtime.model)) for number in range(1, 16)
+        trainer.step(number, data.prepare(np.arange(20), judge.runtime.model))
+        for number in range(1, 16)
     ]
     assert before < 0.9
     assert right() == 1.0

@@ -14,6 +14,11 @@ from nearfield.data.collection import Collection, Split
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError
+from nearfield.evaluate.systems import DEPTH, System
+from nearfield.evaluate.trained import trained_queries
+from nearfield.index.index import exact_index
+from nearfield.search.queries import Queries
+from nearfield.search.retrieve import retrieve
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import VECTORS
@@ -22,6 +27,7 @@ from nearfield.similarity.stored import read_ids
 from nearfield.store.array import check_finite, map_array
 from nearfield.store.made_by import MadeBy
 from nearfield.types.progress import Progress, silent
+from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT, QUERY
 
 
@@ -90,6 +96,21 @@ class FrozenVectors:
         """The vectors of a split's queries, in its order."""
         place = {key: row for row, key in enumerate(self.collection.query_ids)}
         return self.queries[[place[key] for key in split.query_ids]]
+
+    def ranking(
+        self, split: Split, queries: Dense | None = None, documents: Dense | None = None
+    ) -> Ranking:
+        """What the split's queries find, by other vectors where these are given."""
+        index = exact_index(self.documents if documents is None else documents)
+        queries = self.of_split(split) if queries is None else queries
+        ids = self.collection.document_ids
+        return retrieve(queries, index, Queries.of(split), ids, k=min(DEPTH, len(ids)))
+
+    def system(self, name: str, model: str, split: Split, ranking: Ranking) -> System:
+        """A row of a comparison with this ranking."""
+        seen, vectors = trained_queries(self.trained_on, split), self.documents
+        facts = (vectors.dim, vectors.storage, ranking, vectors.bytes_per_item, None, None)
+        return System(name, model, *facts, trained_on=seen)
 
 
 def stored_vectors(folder: str | Path, ids: Sequence[str], what: str) -> Dense:

@@ -1,42 +1,92 @@
-"""What may not be learned from: what the held-out splits of a collection ask and judge, and near
-copies of it.
+"""The leakage rule of every command that trains: nothing is learned from what a held-out split
+asks or judges, nor from a near-copy of it.
 
-Near copies are told by the doctor's rule. A split whose name begins with `train` is trained on,
-every other one is held out.
+Near-copies are told as the data doctor tells them. A split whose name begins with `train` is
+trained on, every other one is held out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from nearfield.data.collection import Collection, Split
 from nearfield.data.doctor.minhash import near_duplicates
-from nearfield.data.doctor.subject import (
-    DOCUMENT_RUNS,
-    DOCUMENT_THRESHOLD,
-)
+from nearfield.data.doctor.subject import DOCUMENT_RUNS, DOCUMENT_THRESHOLD
+from nearfield.data.doctor.words import Hashes
+from nearfield.train.data.copies import copies
 from nearfield.types.arrays import Mask, Positions
+from nearfield.types.numbers import plural
+
+TRAIN = "train"
+_ANY_GRADE = np.iinfo(np.int32).min
 
 
 def held_out_splits(collection: Collection) -> list[str]:
     """Names of the splits that are measured on."""
-    return [name for name in collection.splits if not name.startswith("train")]
+    return [name for name in collection.splits if not name.startswith(TRAIN)]
 
 
-def free_documents(collection: Collection) -> Positions:
-    """Positions of the documents that no held-out judgement names, nor one of nearly the
-    same text.
+def held_out_queries(collection: Collection, texts: Sequence[str]) -> tuple[Hashes, Mask]:
+    """The digest of each text, and whether it asks, nearly, what a held-out split asks."""
+    splits = [collection.split(name) for name in held_out_splits(collection)]
+    return copies(texts, [text for each in splits for text in each.query_texts], queries=True)
+
+
+def held_out_documents(collection: Collection, texts: Sequence[str]) -> tuple[Hashes, Mask]:
+    """The digest of each text, and whether it is, nearly, a document that a held-out split judges,
+    of any grade.
     """
-    same = np.asarray(same_texts(collection), np.int64)
+    held = [at for name in held_out_splits(collection) for at in _judged(collection, name)]
+    return copies(texts, collection.document_texts[held])
+
+
+def free_documents(
+    collection: Collection, same: Positions | None = None, *, positives: bool = False
+) -> Positions:
+    """Positions of the documents that no held-out judgement names, nor one of nearly the same
+    text; with `positives` those too that the train split finds relevant, which are its own.
+
+    `same` is what `same_texts` gives, where it is known.
+    """
+    same = same_texts(collection) if same is None else same
     held = np.zeros(len(same), bool)
     for name in held_out_splits(collection):
         held |= named(collection, name, same)
+    if positives:
+        held[sorted(train_positives(collection))] = False
     return np.flatnonzero(~held)
 
 
-def same_texts(collection: Collection) -> list[int]:
+def without_leaks(collection: Collection) -> tuple[Collection, tuple[str, ...]]:
+    """The collection without the train queries that are copies or near-copies of held-out ones,
+    and a note on how many they were.
+    """
+    if TRAIN not in collection.splits:
+        return collection, ()
+    train = collection.split(TRAIN)
+    _, held = held_out_queries(collection, train.query_texts)
+    leaking = [train.query_ids[row] for row in np.flatnonzero(held).tolist()]
+    if not leaking:
+        return collection, ()
+    table = collection.judgements
+    leaks = pc.and_(
+        pc.equal(table["split"], TRAIN), pc.is_in(table["query"], value_set=pa.array(leaking))
+    )
+    note = (
+        f"{plural(len(leaking), 'train query')} of {len(train.query_ids):,} left out: nearly the "
+        "same are held out"
+    )
+    return replace(collection, judgements=table.filter(pc.invert(leaks))), (note,)
+
+
+def same_texts(collection: Collection) -> Positions:
     """A number for each document, the same for documents that the doctor calls near-duplicates,
     directly or through others.
     """
@@ -48,8 +98,7 @@ def same_texts(collection: Collection) -> list[int]:
         (np.ones(len(near), np.int8), (near.first, near.second)), shape=(count, count)
     )
     _, labels = connected_components(edges, directed=False)
-    numbers: list[int] = labels.tolist()
-    return numbers
+    return np.asarray(labels, np.int64)
 
 
 def relevance_by_position(
@@ -71,12 +120,25 @@ def relevance_by_position(
     ]
 
 
+def train_positives(collection: Collection) -> set[int]:
+    """Positions of the documents that the train split finds relevant; none without that split."""
+    if TRAIN not in collection.splits:
+        return set()
+    return judged_documents(relevance_by_position(collection, collection.split(TRAIN)))
+
+
+def judged_documents(relevance: Iterable[dict[int, int]]) -> set[int]:
+    """All documents of what `relevance_by_position` gives."""
+    return {document for judged in relevance for document in judged}
+
+
 def named(collection: Collection, split: str, same: Positions) -> Mask:
-    """(documents,) True where a judgement of the split, of whatever grade, names the document or
-    one of (nearly) the same text.
+    """(documents,) True where a judgement of the split, of any grade, names the document or one of
+    (nearly) the same text.
     """
-    everything = relevance_by_position(
-        collection, collection.split(split), least=np.iinfo(np.int32).min
-    )
-    judged = {document for row in everything for document in row}
-    return np.isin(same, same[sorted(judged)])
+    return np.isin(same, same[_judged(collection, split)])
+
+
+def _judged(collection: Collection, split: str) -> list[int]:
+    rows = relevance_by_position(collection, collection.split(split), least=_ANY_GRADE)
+    return sorted(judged_documents(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,14 @@ from nearfield.search.first_stage import FirstStage
 from nearfield.search.queries import Queries
 from nearfield.search.retriever import Retriever
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.train.data.leakage import named, relevance_by_position, same_texts
+from nearfield.train.data.leakage import (
+    free_documents,
+    judged_documents,
+    named,
+    relevance_by_position,
+    same_texts,
+    train_positives,
+)
 from nearfield.train.data.mining import hard_negatives, training_pairs_of
 from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.train.data.sampling import TrainingPairs
@@ -40,15 +48,14 @@ class Corpus:
 
     `known`: positions of the documents that no test judgement names, whatever its grade, nor one of
     (nearly) the same text, and of train's own positives, ascending; `vectors`: one a known
-    document, in that order. `free`: those of them that no dev or test judgement names: what may be
-    a negative. `same[d]` is one number for all documents of (nearly) the same text.
+    document, in that order. `free`: those of them that no held-out judgement names: what may be a
+    negative. `same[d]` is one number for all documents of (nearly) the same text.
     """
 
     encoder: Encoder[Any]
     collection: Collection
     known: Positions
     free: Positions
-    texts: Sequence[str]
     vectors: Embeddings
     same: Positions
 
@@ -71,15 +78,12 @@ class Corpus:
 
 def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Progress) -> Corpus:
     """Encode what may be seen with `encoder` as it stands."""
-    same = np.asarray(same_texts(collection), np.int64)
-    tested, dev = (named(collection, split, same) for split in ("test", "dev"))
-    own = np.zeros(len(same), bool)
-    if "train" in collection.splits:
-        own[list(_judged(relevance_by_position(collection, collection.split("train"))))] = True
-    known = np.flatnonzero(~tested | own)
-    texts = collection.document_texts[known]
-    vectors = encoder.encode(texts, DOCUMENT, progress=progress)
-    return Corpus(encoder, collection, known, np.flatnonzero(~tested & ~dev), texts, vectors, same)
+    same = same_texts(collection)
+    seen = ~named(collection, "test", same)
+    seen[sorted(train_positives(collection))] = True
+    known = np.flatnonzero(seen)
+    vectors = encoder.encode(collection.document_texts[known], DOCUMENT, progress=progress)
+    return Corpus(encoder, collection, known, free_documents(collection, same), vectors, same)
 
 
 def dev_pool(
@@ -93,7 +97,7 @@ def dev_pool(
     queries = encoder.encode(split.query_texts, QUERY)
     candidates = corpus.candidates(queries, split.query_texts, POOL_DEPTH, corpus.known)
     ids = corpus.collection.document_ids
-    judged = _judged(relevance_by_position(corpus.collection, split))
+    judged = judged_documents(relevance_by_position(corpus.collection, split))
     limit = min(recipe.pool, len(judged) + POOL_EACH * len(split.query_ids))
     chosen = pooled_documents(judged, list(candidates.values()), corpus.known.tolist(), ids, limit)
     return Pool.of(split, chosen, recipe.measure)
@@ -128,7 +132,7 @@ def mine(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> TrainingPairs
     chosen = {
         source: found[source][:, recipe.negatives.skip :] for source in recipe.negatives.sources
     }
-    near = _Similarities(vectors, corpus)
+    near = partial(_similarities, vectors, corpus)
     twins = _twins(corpus.same)
     no_negative = possible_positives(corpus.collection, split)
     excluded = [
@@ -137,8 +141,8 @@ def mine(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> TrainingPairs
     ]
     negatives = hard_negatives(
         {source: ranked[query] for source, ranked in chosen.items()},
-        {source: near.of(query, ranked[query]) for source, ranked in chosen.items()},
-        near.of(query, positive[:, None])[:, 0],
+        {source: near(query, ranked[query]) for source, ranked in chosen.items()},
+        near(query, positive[:, None])[:, 0],
         excluded,
         per_query=recipe.negatives.per_query,
         margin=recipe.negatives.margin,
@@ -178,10 +182,6 @@ def possible_positives(collection: Collection, split: Split) -> list[set[int]]:
     ]
 
 
-def _judged(relevance: list[dict[int, int]]) -> set[int]:
-    return {document for judged in relevance for document in judged}
-
-
 def _twins(same: Positions) -> dict[int, list[int]]:
     twins: dict[int, list[int]] = {}
     for document, number in enumerate(same.tolist()):
@@ -189,17 +189,15 @@ def _twins(same: Positions) -> dict[int, list[int]]:
     return twins
 
 
-class _Similarities:
-    """The base model's similarity of queries and known documents."""
-
-    def __init__(self, queries: Embeddings, corpus: Corpus) -> None:
-        self._queries, self._documents, self._known = queries, corpus.vectors, corpus.known
-
-    def of(self, query: Positions, documents: Positions) -> Floats:
-        """(n, k) similarities of query i and documents[i, j]; -inf where that is -1."""
-        near = np.full(documents.shape, -np.inf, np.float32)
-        for row, (at, found) in enumerate(zip(query, documents, strict=True)):
-            here = found >= 0
-            places = np.searchsorted(self._known, found[here])
-            near[row, here] = self._queries[at : at + 1].scores(self._documents[places])[0]
-        return near
+def _similarities(
+    queries: Embeddings, corpus: Corpus, query: Positions, documents: Positions
+) -> Floats:
+    """(n, k) the base model's similarities of query i and known documents[i, j]; -inf where that
+    is -1.
+    """
+    near = np.full(documents.shape, -np.inf, np.float32)
+    for row, (at, found) in enumerate(zip(query, documents, strict=True)):
+        here = found >= 0
+        places = np.searchsorted(corpus.known, found[here])
+        near[row, here] = queries[at : at + 1].scores(corpus.vectors[places])[0]
+    return near

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -14,21 +13,22 @@ import pyarrow.compute as pc
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.subject import first_of_each, sample
-from nearfield.data.doctor.words import Hashes, digests, normalised, wording
+from nearfield.data.doctor.words import digests, normalised
 from nearfield.data.pairs import Pairs
 from nearfield.data.texts import Texts
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError, InputError
+from nearfield.train.data.leakage import held_out_documents, held_out_queries
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import Recipe
-from nearfield.types.arrays import Mask, Positions
+from nearfield.types.arrays import Positions
 from nearfield.types.role import DOCUMENT, QUERY
 
 # rows that the doctor looks at: some of its checks hold the texts that they compare
 EXAMINED = 20_000
-HELD_OUT = ("dev", "test")
+BLOCK = 256  # texts that are in memory at a time while all are read
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class StreamedPairs:
 
     `rows` are the pairs' positions that are learned from, and `training` the same as positions in
     the queries and in the positives and negatives laid end to end; equal texts have one position.
-    `left_out` rows hold a query, or as their positive a relevant document, of dev or test. `same`:
-    (documents,) one number for all documents of the same text. `own`: (queries,) int64, the
+    `left_out` rows hold (nearly) a query, or as their positive a judged document, of dev or test.
+    `same`: (documents,) one number for all documents of the same text. `own`: (queries,) int64, the
     document of the query's own text, which is no negative of it; -1 for none.
     """
 
@@ -55,22 +55,22 @@ class StreamedPairs:
         """`pairs` with up to `negatives` of each row's own, without what `collection` is measured
         on.
 
-        What is the same is told by the texts' hashes, but for case, blanks and (of queries)
-        punctuation: near-duplicates are not found. Raises CollectionError where fewer than two are
-        left.
+        The leakage rule holds for rows as for any run (see leakage.py): copies and near-copies of
+        held-out queries and documents are found in the pass that reads the texts. Raises
+        CollectionError where fewer than two are left.
         """
         documents = Ends(pairs)
-        queries, texts = digests(map(wording, pairs.queries)), digests(map(normalised, documents))
-        asked, relevant, judged = _held_out(collection)
+        queries, asked = held_out_queries(collection, pairs.queries)
+        texts, judged = held_out_documents(collection, documents)
         first = first_of_each(texts)
-        rows = np.flatnonzero(~np.isin(queries, asked) & ~np.isin(texts[: len(pairs)], relevant))
+        rows = np.flatnonzero(~asked & ~judged[: len(pairs)])
         if len(rows) < 2:
             raise CollectionError(
                 f"{pairs.called}: {len(rows)} of {len(pairs):,} pairs are left "
                 "to learn from; wanted at least 2"
             )
         own = documents.negatives_of(most=negatives)
-        own = np.where((own >= 0) & ~np.isin(texts[own], judged), first[own], -1)
+        own = np.where((own >= 0) & ~judged[own], first[own], -1)
         training = TrainingPairs(first_of_each(queries)[rows], first[rows], own[rows])
         alike = pc.index_in(
             pa.array(digests(map(normalised, pairs.queries))), value_set=pa.array(texts)
@@ -84,7 +84,7 @@ class StreamedPairs:
         left = (
             (
                 f"; {self.left_out:,} more were left out because dev or test holds their query or "
-                "document"
+                "document, or nearly the same"
             )
             if self.left_out
             else ""
@@ -167,7 +167,10 @@ class Ends(Sequence[str]):
         )
 
     def __iter__(self) -> Iterator[str]:
-        return chain(self._positives, self._negatives)
+        for side in (self._positives, self._negatives):
+            # a few at a time: texts may be long
+            for start in range(0, len(side), BLOCK):
+                yield from side[start : start + BLOCK]
 
     def negatives_of(self, *, most: int) -> Positions:
         """(pairs, k) the positions of the first `most` negatives of each pair, -1 where it has
@@ -196,22 +199,3 @@ class RelevantOf(Sequence[set[int]]):
         start, end = np.searchsorted(self._query, [query, query + 1])
         own = self._own[query : query + 1]
         return {*self._positive[start:end].tolist(), *own[own >= 0].tolist()}
-
-
-def _held_out(collection: Collection) -> tuple[Hashes, Hashes, Hashes]:
-    """Hashes of what dev and test hold: their queries, their relevant documents, and all documents
-    that they judge.
-    """
-    asked: list[Hashes] = []
-    grades: dict[str, int] = {}
-    for name in HELD_OUT:
-        split = collection.split(name)
-        asked.append(digests(map(wording, split.query_texts)))
-        for row in split.relevance.values():
-            for document, grade in row.items():
-                grades[document] = max(grade, grades.get(document, grade))
-    at = collection.document_positions(list(grades))
-    known = at >= 0
-    texts = digests(map(normalised, collection.document_texts[at[known]]))
-    relevant: Mask = np.array(list(grades.values()), np.int64)[known] > 0
-    return np.concatenate(asked), texts[relevant], texts

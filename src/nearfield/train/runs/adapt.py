@@ -9,32 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfield.types.arrays import Integers
-from nearfield.data.collection import Collection, Split
 from nearfield.data.trained_on import TrainedOn, TrainingRun
-from nearfield.errors import CollectionError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES, score_ranking
-from nearfield.evaluate.systems import DEPTH, System
-from nearfield.evaluate.trained import refuse_seen, trained_queries
-from nearfield.index.index import exact_index
-from nearfield.search.queries import Queries
+from nearfield.evaluate.trained import refuse_seen
 from nearfield.models.vector_map import VectorMap
-from nearfield.search.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.train.runs.adapter import AdapterData, AdapterRecipe, fit_adapter
-from nearfield.train.runs.conclude import conclude
 from nearfield.train.data.frozen import FrozenVectors
-from nearfield.train.data.leakage import named, relevance_by_position, same_texts
+from nearfield.train.data.leakage import free_documents, relevance_by_position, without_leaks
 from nearfield.train.data.pool import places_in
 from nearfield.train.engine.watcher import refuse_copies
+from nearfield.train.runs.adapter import AdapterData, AdapterRecipe, fit_adapter
+from nearfield.train.runs.conclude import conclude
+from nearfield.types.arrays import Integers
 from nearfield.types.comparison import Comparison
-from nearfield.types.progress import Progress, silent
-from nearfield.types.ranking import Ranking
+from nearfield.types.progress import Progress, part_of, silent
 from nearfield.types.verdict import Verdict
 
-RATIOS = (0.25, 0.5, 0.75, 1.0)
+RATIOS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # times the recipe's: how far a model's similarities lie apart is its own
 TEMPERATURES = (1.0, 0.5, 2.0)
 
@@ -42,7 +35,8 @@ TEMPERATURES = (1.0, 0.5, 2.0)
 @dataclass(frozen=True)
 class Adaptation:
     """The map, the share of it and the temperature that dev chose (0 is no map at all), how it
-    compares on the test split, and what the vectors' model and the map were trained on.
+    compares on the test split, what the vectors' model and the map were trained on, and in `notes`
+    what was left out of training.
     """
 
     vector_map: VectorMap
@@ -51,6 +45,7 @@ class Adaptation:
     verdict: Verdict
     comparison: Comparison
     trained_on: TrainedOn
+    notes: tuple[str, ...] = ()
 
 
 def adapt(
@@ -72,25 +67,21 @@ def adapt(
     refused otherwise.
     """
     collection, recipe = vectors.collection, recipe or AdapterRecipe()
-    missing = {"train", "dev", "test"} - set(collection.splits)
-    if missing:
-        raise CollectionError(
-            f"{collection.name} has no {', '.join(sorted(missing))}; an adapter "
-            "wants train, dev and test"
-        )
     refuse_copies(collection)
+    collection, leaks = without_leaks(collection)
+    vectors = replace(vectors, collection=collection)
     dev, test = collection.split("dev"), collection.split("test")
     refuse_seen({vectors.name: vectors.trained_on}, dev, test, allow=allow)
     on_dev = vectors.of_split(dev)
 
     def dev_mean(vector_map: VectorMap) -> float:
-        ranking = _ranking(vectors, dev, _mapped(on_dev, vector_map), depth=DEPTH)
+        ranking = vectors.ranking(dev, _mapped(on_dev, vector_map))
         return score_ranking(ranking, dev.relevance, [measure])[measure].mean
 
-    data, tried = _training_data(vectors, _free(collection)), []
+    data, tried = _training_data(vectors, free_documents(collection, positives=True)), []
     for number, factor in enumerate(TEMPERATURES):
         tempered = replace(recipe, temperature=factor * recipe.temperature)
-        watch = _part(progress, number, len(TEMPERATURES))
+        watch = part_of(progress, number, len(TEMPERATURES))
         fitted = fit_adapter(
             data,
             tempered,
@@ -104,8 +95,8 @@ def adapt(
     plain = vectors.of_split(test)
     base, adapted = vectors.name, f"{vectors.name} adapted"
     systems = [
-        _system(vectors, test, plain, base),
-        _system(vectors, test, _mapped(plain, chosen), adapted),
+        vectors.system(base, base, test, vectors.ranking(test)),
+        vectors.system(adapted, base, test, vectors.ranking(test, _mapped(plain, chosen))),
     ]
     comparison = compare(systems, test, measure=measure, allow=allow)
     texts = collection.split("train").query_texts
@@ -113,9 +104,8 @@ def adapt(
     verdict = conclude(
         comparison, base=base, tuned=adapted, forgotten=(), dev_queries=len(dev.query_ids)
     )
-    return Adaptation(
-        chosen, share, temperature, verdict, comparison, vectors.trained_on | TrainedOn((learnt,))
-    )
+    known = vectors.trained_on | TrainedOn((learnt,))
+    return Adaptation(chosen, share, temperature, verdict, comparison, known, leaks)
 
 
 def save_adaptation(
@@ -140,19 +130,11 @@ def save_adaptation(
         )
 
 
-def _part(progress: Progress, number: int, parts: int) -> Progress:
-    """The progress of one of several equal parts."""
-    return lambda done, total, note="": progress(number * total + done, parts * total, note)
-
-
 def _shared(fitted: VectorMap, dev_mean: Callable[[VectorMap], float]) -> tuple[float, VectorMap]:
     """The best share of the way from the identity to `fitted`, by dev; the smaller one where two
     are equal.
     """
-    candidates = [
-        (0.0, _toward(fitted, 0.0)),
-        *((ratio, _toward(fitted, ratio)) for ratio in RATIOS),
-    ]
+    candidates = [(ratio, _toward(fitted, ratio)) for ratio in RATIOS]
     return max(candidates, key=lambda found: (dev_mean(found[1]), -found[0]))
 
 
@@ -173,17 +155,6 @@ def _toward(fitted: VectorMap, ratio: float) -> VectorMap:
     return moved
 
 
-def _free(collection: Collection) -> Integers:
-    """Positions of the documents that no dev or test judgement names, nor one of (nearly) the same
-    text, and of train's positives.
-    """
-    same = np.asarray(same_texts(collection), np.int64)
-    held = named(collection, "dev", same) | named(collection, "test", same)
-    for judged in relevance_by_position(collection, collection.split("train")):
-        held[list(judged)] = False
-    return np.flatnonzero(~held)
-
-
 def _training_data(vectors: FrozenVectors, documents: Integers) -> AdapterData:
     train = vectors.collection.split("train")
     place = {int(document): row for row, document in enumerate(documents)}
@@ -201,27 +172,5 @@ def _training_data(vectors: FrozenVectors, documents: Integers) -> AdapterData:
 
 
 def _mapped(queries: Dense, vector_map: VectorMap) -> Dense:
-    return replace(
-        queries, vectors=vector_map.apply_to(queries.floats()), storage="float32", ranges=None
-    )
-
-
-def _ranking(vectors: FrozenVectors, split: Split, queries: Dense, *, depth: int) -> Ranking:
-    ids, index = vectors.collection.document_ids, exact_index(vectors.documents)
-    return retrieve(queries, index, Queries.of(split), ids, k=min(depth, len(ids)))
-
-
-def _system(vectors: FrozenVectors, split: Split, queries: Dense, name: str) -> System:
-    ranking, documents = _ranking(vectors, split, queries, depth=DEPTH), vectors.documents
-    seen = trained_queries(vectors.trained_on, split)
-    return System(
-        name,
-        vectors.name,
-        documents.dim,
-        documents.storage,
-        ranking,
-        documents.bytes_per_item,
-        None,
-        None,
-        trained_on=seen,
-    )
+    mapped = vector_map.apply_to(queries.floats())
+    return replace(queries, vectors=mapped, storage="float32", ranges=None)

@@ -6,18 +6,19 @@ It needs no model, only vectors: those of an API or a file as well as one's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nearfield.types.arrays import Floats, Integers
 from nearfield.errors import CollectionError, InputError
 from nearfield.models.vector_map import MapConfig, VectorMap
-from nearfield.train.objectives.infonce import infonce
 from nearfield.train.engine.watcher import SAMPLE, Watcher, learned_from, refuse_one
+from nearfield.train.objectives.infonce import infonce
+from nearfield.train.runs.map_fit import fit_map
+from nearfield.types.arrays import Floats, Integers
 from nearfield.types.progress import Progress, silent
 
 # documents a query is compared with in a step, where there are more: a block of scores is then 64
@@ -92,25 +93,24 @@ def fit_adapter(
         generator=generator,
     )
     refuse_one(data.query, "the model gives all queries")
+    learned = learned_from(len(pairs), len(np.unique(pairs[:, 1])))
     steps = _Steps(data, pairs, recipe, similarity)
-    best, kept = (measure(trained), _copy(trained)) if measure else (-np.inf, _copy(trained))
-    for epoch in range(recipe.epochs):
-        loss = steps.epoch(trained, epoch)
-        if measure:
-            value = measure(trained)
-            best, kept = (value, _copy(trained)) if value > best else (best, kept)
-        progress(
-            epoch + 1,
-            recipe.epochs,
-            f"loss {loss:.3f}" + (f"  best dev {best:.3f}" if measure else ""),
-        )
-    if measure:
-        trained.load_state_dict(kept)
+    fit_map(
+        trained,
+        lambda epoch: steps.of_epoch(trained, epoch),
+        epochs=recipe.epochs,
+        rate=recipe.rate,
+        watcher=Watcher(-(-len(pairs) // recipe.batch) * recipe.epochs, learned, may_fit=True),
+        measure=None if measure is None else lambda: measure(trained),
+        progress=progress,
+        decay=recipe.decay,
+        sample=steps.query[:SAMPLE],
+    )
     return trained
 
 
 class _Steps:
-    """The optimiser's state over the epochs of one fit."""
+    """The losses of one fit's batches."""
 
     def __init__(
         self,
@@ -126,45 +126,15 @@ class _Steps:
             for found, at in zip(data.relevant, own, strict=True)
         ]
         self.pairs, self.recipe, self.similarity = pairs, recipe, similarity
-        self.optimiser: torch.optim.Optimizer | None = None
-        self.made, an_epoch = 0, -(-len(pairs) // recipe.batch)
-        learned = learned_from(len(pairs), len(np.unique(pairs[:, 1])))
-        self.watcher = Watcher(an_epoch * recipe.epochs, learned, may_fit=True)
-        self.start: dict[str, Tensor] = {}
 
-    def epoch(self, trained: VectorMap, epoch: int) -> float:
-        """All pairs once, in an order of the seed's and the epoch's; returns the mean loss."""
-        if self.optimiser is None:
-            self.optimiser = torch.optim.Adam(trained.parameters(), lr=self.recipe.rate)
-            self.start = _copy(trained)
+    def of_epoch(self, trained: VectorMap, epoch: int) -> Iterator[tuple[Tensor, int, int]]:
+        """All pairs once, in an order of the seed's and the epoch's."""
         order = np.random.default_rng([self.recipe.seed, epoch])
         rows = order.permutation(len(self.pairs))
-        rate = self.recipe.rate * (1 - epoch / self.recipe.epochs)
-        self.optimiser.param_groups[0]["lr"] = rate
-        total = 0.0
         for start in range(0, len(rows), self.recipe.batch):
             batch = self.pairs[rows[start : start + self.recipe.batch]]
             loss, negatives = self._loss(trained, batch, order)
-            self.optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
-            self._watch(trained, float(loss.detach()), negatives)
-            with torch.no_grad():
-                for name, weight in trained.named_parameters():
-                    if name != "down":  # its product with `up` is what is pulled to zero
-                        weight.lerp_(self.start[name], rate * self.recipe.decay)
-            total += float(loss.detach()) * len(batch)
-        return total / len(rows)
-
-    def _watch(self, trained: VectorMap, loss: float, negatives: int) -> None:
-        self.made += 1
-        still = not any(
-            weight.grad is not None and bool(weight.grad.any()) for weight in trained.parameters()
-        )
-        self.watcher.saw(self.made, loss=loss, negatives=negatives, still=still)
-        if self.watcher.looks(self.made):
-            with torch.no_grad():
-                self.watcher.saw_vectors(self.made, trained(self.query[:SAMPLE]))
+            yield loss, len(batch), negatives
 
     def _loss(
         self, trained: VectorMap, batch: Integers, order: np.random.Generator
@@ -193,8 +163,3 @@ class _Steps:
             ignore=torch.from_numpy(ignore),
         )
         return loss, int((~ignore).sum())
-
-
-def _copy(trained: VectorMap) -> dict[str, Tensor]:
-    state: Mapping[str, Tensor] = trained.state_dict()
-    return {name: weight.detach().clone() for name, weight in state.items()}

@@ -4,17 +4,18 @@ with the new model at once and embedded again in the background.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from nearfield.types.arrays import Floats
 from nearfield.errors import InputError
 from nearfield.models.vector_map import MapConfig, VectorMap
 from nearfield.train.engine.watcher import Watcher, refuse_one
+from nearfield.train.runs.map_fit import fit_map
+from nearfield.types.arrays import Floats
 from nearfield.types.progress import Progress, silent
 
 # times the mean variance of a dimension and the number of rows
@@ -62,15 +63,33 @@ def fit_bridge(
     linear = fits[int(np.argmax(cosines))]
     if not recipe.width:
         return linear
-    bent = _bend(linear, recipe)
-    _train(
+    generator = torch.Generator().manual_seed(recipe.seed)
+    shape = MapConfig("mlp", old.shape[1], new.shape[1], recipe.width)
+    bent = VectorMap(shape, generator=generator)
+    bent.load_state_dict(linear.state_dict(), strict=False)
+    sides = (torch.from_numpy(np.ascontiguousarray(side[used], np.float32)) for side in (old, new))
+    given, wanted = sides
+    generator = torch.Generator().manual_seed(recipe.seed)
+
+    def batches(epoch: int) -> Iterator[tuple[Tensor, int, int]]:
+        for batch in torch.split(torch.randperm(len(used), generator=generator), recipe.batch):
+            near = nn.functional.cosine_similarity(bent(given[batch]), wanted[batch])
+            yield 1 - near.mean(), len(batch), len(batch)
+
+    def closeness() -> float:
+        return _mean_cosine(bent.apply_to(old[held]), new[held])
+
+    steps = recipe.epochs * -(-len(used) // recipe.batch)
+    fit_map(
         bent,
-        (old[used], new[used]),
-        lambda: _mean_cosine(bent.apply_to(old[held]), new[held]),
-        recipe,
-        progress,
+        batches,
+        epochs=recipe.epochs,
+        rate=recipe.rate,
+        watcher=Watcher(steps, f"{len(used):,} texts", may_fit=True),
+        measure=closeness,
+        progress=progress,
     )
-    return bent if _mean_cosine(bent.apply_to(old[held]), new[held]) > max(cosines) else linear
+    return bent if closeness() > max(cosines) else linear
 
 
 def _ridge(old: Floats, new: Floats, strength: float) -> VectorMap:
@@ -90,53 +109,6 @@ def _ridge(old: Floats, new: Floats, strength: float) -> VectorMap:
         }
     )
     return fitted
-
-
-def _bend(linear: VectorMap, recipe: BridgeRecipe) -> VectorMap:
-    config = linear.config
-    generator = torch.Generator().manual_seed(recipe.seed)
-    bent = VectorMap(
-        MapConfig("mlp", config.from_dim, config.to_dim, recipe.width), generator=generator
-    )
-    bent.load_state_dict(linear.state_dict(), strict=False)
-    return bent
-
-
-def _train(
-    bent: VectorMap,
-    rows: tuple[Floats, Floats],
-    held_out: Callable[[], float],
-    recipe: BridgeRecipe,
-    progress: Progress,
-) -> None:
-    """Raise the mean cosine over `rows`, and leave the weights of the epoch with the highest
-    held-out one.
-    """
-    old, new = (torch.from_numpy(np.ascontiguousarray(side, np.float32)) for side in rows)
-    optimiser = torch.optim.Adam(bent.parameters(), lr=recipe.rate)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    watcher, made = (
-        Watcher(recipe.epochs * -(-len(old) // recipe.batch), f"{len(old):,} texts", may_fit=True),
-        0,
-    )
-    best, kept = held_out(), {name: weight.clone() for name, weight in bent.state_dict().items()}
-    for epoch in range(recipe.epochs):
-        optimiser.param_groups[0]["lr"] = recipe.rate * (1 - epoch / recipe.epochs)
-        for batch in torch.split(torch.randperm(len(old), generator=generator), recipe.batch):
-            loss = 1 - nn.functional.cosine_similarity(bent(old[batch]), new[batch]).mean()
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            made += 1
-            still = not any(
-                weight.grad is not None and bool(weight.grad.any()) for weight in bent.parameters()
-            )
-            watcher.saw(made, loss=float(loss.detach()), negatives=len(batch), still=still)
-        value = held_out()
-        if value > best:
-            best, kept = value, {name: weight.clone() for name, weight in bent.state_dict().items()}
-        progress(epoch + 1, recipe.epochs, f"held-out cosine {best:.4f}")
-    bent.load_state_dict(kept)
 
 
 def _mean_cosine(a: Floats, b: Floats) -> float:

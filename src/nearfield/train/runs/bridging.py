@@ -11,25 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from nearfield.data.collection import Split
 from nearfield.errors import ContractError, InputError
-from nearfield.statistics.bootstrap import mean_interval
 from nearfield.evaluate.compare import compare
-from nearfield.evaluate.systems import DEPTH, System
-from nearfield.evaluate.trained import refuse_seen, trained_queries
-from nearfield.index.index import exact_index
-from nearfield.search.queries import Queries
+from nearfield.evaluate.trained import refuse_seen
 from nearfield.models.vector_map import VectorMap
-from nearfield.search.retrieve import retrieve
-from nearfield.similarity.dense import Dense
-from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
+from nearfield.statistics.bootstrap import mean_interval
 from nearfield.train.data.frozen import FrozenVectors
 from nearfield.train.data.leakage import free_documents
+from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
+from nearfield.types.arrays import Floats, Integers
 from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.verdict import Estimate
-from nearfield.types.arrays import Floats, Integers
 
 OLD, UNBRIDGED, BRIDGED, AGAIN = (
     "old model",
@@ -111,19 +105,14 @@ def bridge(
         BRIDGED: carried,
         AGAIN: after,
     } | mixed
-    queries = new.of_split(asked)
-
-    def ranked(documents: Dense, by: Dense) -> Ranking:
-        ids, index = new.collection.document_ids, exact_index(documents)
-        return retrieve(by, index, Queries.of(asked), ids, k=min(DEPTH, len(ids)))
-
-    rankings = {OLD: ranked(old.documents, old.of_split(asked))}
-    rankings |= {
-        name: ranked(replace(new.documents, vectors=vectors), queries)
-        for name, vectors in corpora.items()
-    }
+    rankings = {OLD: old.ranking(asked)}
+    for name, vectors in corpora.items():
+        rankings[name] = new.ranking(asked, documents=replace(new.documents, vectors=vectors))
     comparison = compare(
-        [_system(name, found, old, new, asked) for name, found in rankings.items()],
+        [
+            (old if name == OLD else new).system(name, name, asked, found)
+            for name, found in rankings.items()
+        ],
         asked,
         allow=allow,
     )
@@ -145,9 +134,7 @@ def _fitted_to(vectors: Floats, dim: int) -> Floats:
     return fitted
 
 
-def _mixed(
-    carried: Floats, again: Floats, done: Integers
-) -> Floats:
+def _mixed(carried: Floats, again: Floats, done: Integers) -> Floats:
     vectors = carried.copy()
     vectors[done] = again[done]
     return vectors
@@ -159,21 +146,3 @@ def _shared(found: Ranking, wanted: Ranking) -> npt.NDArray[np.float64]:
     """
     pairs = zip(found.documents[:, :TOP], wanted.documents[:, :TOP], strict=True)
     return np.array([np.isin(best[best >= 0], seen).mean() for seen, best in pairs])
-
-
-def _system(
-    name: str, ranking: Ranking, old: FrozenVectors, new: FrozenVectors, split: Split
-) -> System:
-    by = old if name == OLD else new
-    seen, documents = trained_queries(by.trained_on, split), by.documents
-    return System(
-        name,
-        name,
-        documents.dim,
-        documents.storage,
-        ranking,
-        documents.bytes_per_item,
-        None,
-        None,
-        trained_on=seen,
-    )

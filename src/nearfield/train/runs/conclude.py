@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from nearfield.similarity import EMBEDDINGS
-
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from nearfield.data.collection import Collection, Split
+from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import MatryoshkaWarning
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES
-from nearfield.statistics.power import queries_needed
 from nearfield.evaluate.systems import System, bm25_system, fused_system, model_systems
 from nearfield.evaluate.trained import TRAINED_ON
+from nearfield.similarity import EMBEDDINGS
+from nearfield.statistics.power import queries_needed
 from nearfield.train.runs.guard import Guard
-from nearfield.types.comparison import Comparison, Row
+from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
 from nearfield.types.ranking import Ranking
@@ -27,18 +26,6 @@ from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forg
 ALPHA = 0.05
 SHOWN, RANKS = 5, 5  # queries that gained or lost most, and results of each
 BASE, TUNED = "base", "tuned"
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """Everything that the test split gave: `comparison` of whole vectors with the baselines,
-    `storage` over dims and storage types.
-    """
-
-    comparison: Comparison
-    storage: Comparison
-    queries: list[dict[str, Any]]
-    examples: list[dict[str, Any]]
 
 
 def cuts(contract: Contract, trained: Sequence[int]) -> list[int]:
@@ -61,15 +48,15 @@ def measure_test(
     measure: str,
     dims: Sequence[int],
     progress: Progress,
-) -> Conclusion:
+) -> dict[str, Any]:
     """Both models at every dim and storage type, BM25, and BM25 fused with the base, on the test
-    split.
+    split: `comparison` of whole vectors with the baselines, `storage` over dims and storage types,
+    the measure of each of the `queries`, and the `examples` that gained and lost most.
 
     Of a model of several kinds the fused score is what the verdict is on; each kind alone stands
     beside it.
     """
     count = len(split.collection.document_ids)
-
     storages = EMBEDDINGS[base.contract.kind].worth_measuring
 
     def encode(encoder: Encoder, called: str, start: int) -> list[System]:
@@ -80,32 +67,33 @@ def measure_test(
             encoder, split, name=called, dims=dims, storages=storages, progress=both
         )
 
+    def compared(systems: Sequence[System], measures: tuple[str, ...]) -> Comparison:
+        # the run has refused what was seen before it began, or was allowed to go on
+        return compare(systems, split, measure=measure, measures=measures, allow=(TRAINED_ON,))
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MatryoshkaWarning)  # the table of dims shows what they cost
-        before, after = encode(base, name, 0), encode(tuned, f"{name} {TUNED}", count)
+        before = encode(base, name, 0)
+        after = encode(tuned, f"{name} {TUNED}", count)
     lexical = bm25_system(split)
-    plain_before, plain_after = (
-        replace(before[0], name=name),
-        replace(after[0], name=f"{name} {TUNED}"),
-    )
-    fused = fused_system(lexical, plain_before, name=f"{name} + bm25 (fused)")
-    measures = tuple(dict.fromkeys((measure, *MEASURES)))
-    systems = [lexical, plain_before, *_heads(before), fused, plain_after, *_heads(after)]
-    seen = (TRAINED_ON,)  # the run has refused them before it began, or was allowed to go on
-    comparison = compare(systems, split, measure=measure, measures=measures, allow=seen)
-    queries = _queries(comparison, split, plain_before, plain_after)
-    return Conclusion(
-        comparison=comparison,
-        storage=compare(
-            [*_called(before, BASE), *_called(after, TUNED)],
-            split,
-            measure=measure,
-            measures=(measure,),
-            allow=seen,
-        ),
-        queries=queries,
-        examples=_examples(queries, split, plain_before.ranking, plain_after.ranking),
-    )
+    plain = replace(before[0], name=name)
+    better = replace(after[0], name=f"{name} {TUNED}")
+    fused = fused_system(lexical, plain, name=f"{name} + bm25 (fused)")
+    systems = [lexical, plain, *_heads(before), fused, better, *_heads(after)]
+    comparison = compared(systems, tuple(dict.fromkeys((measure, *MEASURES))))
+    values = {row.name: row.per_query for row in comparison.rows}
+    queries = [
+        {"id": key, "text": text, "before": old, "after": new}
+        for key, text, old, new in zip(
+            split.query_ids, split.query_texts, values[plain.name], values[better.name], strict=True
+        )
+    ]
+    return {
+        "comparison": comparison,
+        "storage": compared([*_called(before, BASE), *_called(after, TUNED)], (measure,)),
+        "queries": queries,
+        "examples": _examples(queries, split, plain.ranking, better.ranking),
+    }
 
 
 def _called(systems: Sequence[System], model: str) -> list[System]:
@@ -186,22 +174,6 @@ def forgotten(
     return lost
 
 
-def _queries(
-    comparison: Comparison, split: Split, before: System, after: System
-) -> list[dict[str, Any]]:
-    rows: dict[str, Row] = {row.name: row for row in comparison.rows}
-    values = zip(
-        split.query_ids,
-        split.query_texts,
-        rows[before.name].per_query,
-        rows[after.name].per_query,
-        strict=True,
-    )
-    return [
-        {"id": key, "text": text, "before": old, "after": new} for key, text, old, new in values
-    ]
-
-
 def _examples(
     queries: list[dict[str, Any]], split: Split, before: Ranking, after: Ranking
 ) -> list[dict[str, Any]]:
@@ -224,23 +196,13 @@ def _examples(
 
 
 def _hits(ranking: Ranking, query: int, split: Split) -> list[dict[str, Any]]:
-    collection: Collection = split.collection
     relevance = split.relevance[split.query_ids[query]]
     hits = []
-    for document, score in zip(
-        ranking.documents[query, :RANKS].tolist(),
-        ranking.scores[query, :RANKS].tolist(),
-        strict=True,
-    ):
+    best = zip(ranking.documents[query, :RANKS], ranking.scores[query, :RANKS], strict=True)
+    for document, score in best:
         if document >= 0:
-            row = collection.documents.slice(document, 1).to_pylist()[0]
-            hits.append(
-                {
-                    "id": row["id"],
-                    "title": row["title"],
-                    "text": row["text"],
-                    "score": score,
-                    "relevance": int(relevance.get(row["id"], 0)),
-                }
-            )
+            (row,) = split.collection.documents.slice(int(document), 1).to_pylist()
+            hit = {name: row[name] for name in ("id", "title", "text")}
+            grade = int(relevance.get(row["id"], 0))
+            hits.append(hit | {"score": float(score), "relevance": grade})
     return hits

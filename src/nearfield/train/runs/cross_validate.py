@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from nearfield.types.arrays import Positions
 from nearfield.data.collection import Collection, Split
 from nearfield.data.split import folds
 from nearfield.store.run import RunFolder
-from nearfield.train.engine.checkpoint import Floats
 from nearfield.train.data.leakage import relevance_by_position
 from nearfield.train.data.pool import Pool
 from nearfield.train.data.training_data import TrainingData
-from nearfield.types.progress import Progress
+from nearfield.train.engine.checkpoint import Floats
+from nearfield.types.arrays import Positions
+from nearfield.types.progress import Progress, part_of
 from nearfield.types.verdict import ENOUGH
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,8 @@ def cross_validate(
         folder = RunFolder(run.path / PLACE / str(number))
         # the mark of a run's folder, by which a later process knows it
         folder.once("environment.json", dict)
-        watched = _part(progress, number, len(held))
+        title = f"fold {number + 1} of {len(held)}  "
+        watched = part_of(progress, number, len(held), title)
 
         def measured(
             fold: Fold = fold,
@@ -150,10 +151,3 @@ def cross_validate(
         for at in range(len(shares))
     ]
     return {"queries": [len(fold.queries) for fold, _ in held], "ratios": shares, "dev": means}
-
-
-def _part(progress: Progress, number: int, parts: int) -> Progress:
-    def told(done: int, total: int, note: str = "") -> None:
-        progress(number * total + done, parts * total, f"fold {number + 1} of {parts}  {note}")
-
-    return told

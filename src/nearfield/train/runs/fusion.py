@@ -32,9 +32,7 @@ class Fusion:
     dev: float
 
 
-def fit_fusion(
-    queries: Parts, documents: Parts, present: Weights, pool: Pool
-) -> Fusion:
+def fit_fusion(queries: Parts, documents: Parts, present: Weights, pool: Pool) -> Fusion:
     """The weights under which the pool's relevant documents are likeliest, by the embeddings of
     each part; the greatest of them is 1.
 

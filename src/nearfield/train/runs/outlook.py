@@ -9,8 +9,8 @@ import numpy as np
 
 from nearfield.data.collection import Collection
 from nearfield.train.data.prepare import pool_size
-from nearfield.train.recipe import Recipe
 from nearfield.train.engine.schedule import measured_steps
+from nearfield.train.recipe import Recipe
 from nearfield.types.progress import Progress
 
 CHARACTERS = 4  # of a token, about

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from nearfield.types.arrays import Floats
 from nearfield.similarity.functions import unit
+from nearfield.types.arrays import Floats
 from nearfield.types.progress import Progress
 
 # tried in this order, each from where the one before ended

@@ -12,19 +12,19 @@ import numpy as np
 from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
-from nearfield.types.arrays import Floats, Mask
 from nearfield.batch.tokens import Tokeniser, unknown_id
 from nearfield.data.trained_on import keep_trained_on
-from nearfield.models.surgery.frequency import inverse_frequency, token_counts
 from nearfield.encoders.load import load_text_encoder
-from nearfield.models.saving.save_static import write_static
 from nearfield.errors import InputError, ModelError
+from nearfield.formats.static_folder import UNLIMITED
+from nearfield.models.saving.save_static import write_static
+from nearfield.models.surgery.frequency import inverse_frequency, token_counts
 from nearfield.similarity.functions import unit
 from nearfield.store.atomic import check_replaceable, staged_folder, write_json
-from nearfield.formats.static_folder import UNLIMITED
+from nearfield.train.engine.watcher import refuse_one
 from nearfield.train.runs.ridge import fit_means
 from nearfield.train.runs.token_vectors import frequent_words, static_tokeniser, token_vectors
-from nearfield.train.engine.watcher import refuse_one
+from nearfield.types.arrays import Floats, Mask
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT
@@ -101,18 +101,14 @@ def distil(
         weights = (
             zipf_weights(real) if not counted else _counted_weights(tokenizer, texts, len(vectors))
         )
-        table = starting_table(vectors, real, basis, weights)
-        fit = fit_means(
-            _means(tokenizer, texts, len(table)), unit(targets @ basis), table, progress=progress
-        )
-        table, before, after = fit.table, fit.before, fit.after
     else:
-        table = starting_table(
-            vectors,
-            real,
-            components(vectors[real] - vectors[real].mean(0), dim),
-            zipf_weights(real),
-        )
+        basis = components(vectors[real] - vectors[real].mean(0), dim)
+        weights = zipf_weights(real)
+    table = starting_table(vectors, real, basis, weights)
+    if len(texts):
+        means = _means(tokenizer, texts, len(table))
+        fit = fit_means(means, unit(targets @ basis), table, progress=progress)
+        table, before, after = fit.table, fit.before, fit.after
     with staged_folder(to) as stage:
         tokenizer.save(str(stage / "tokenizer.json"))
         write_static(
@@ -143,9 +139,7 @@ def components(vectors: Floats, dim: int) -> Floats:
     return basis
 
 
-def starting_table(
-    vectors: Floats, real: Mask, basis: Floats, weights: Floats
-) -> Floats:
+def starting_table(vectors: Floats, real: Mask, basis: Floats, weights: Floats) -> Floats:
     """(tokens, dim) the vectors of the `real` tokens, centred, in `basis`, times their `weights:
     (tokens,)`; others zeros.
     """
@@ -166,19 +160,20 @@ def zipf_weights(real: Mask) -> Floats:
 
 def _counted_weights(tokenizer: Tokenizer, texts: Sequence[str], size: int) -> Floats:
     """(tokens,) a / (a + p), p a token's share of the texts' tokens."""
-    read = Tokeniser(
+    return inverse_frequency(token_counts(_reader(tokenizer), texts, size), SIF)
+
+
+def _reader(tokenizer: Tokenizer) -> Tokeniser:
+    return Tokeniser(
         tokenizer, max_tokens=UNLIMITED, specials=False, left_out=unknown_id(tokenizer)
     )
-    return inverse_frequency(token_counts(read, texts, size), SIF)
 
 
 def _means(tokenizer: Tokenizer, texts: Sequence[str], tokens: int) -> csr_array:
     """(texts, tokens) how much of each text each token is; rows sum to 1, or 0 where nothing is
     known.
     """
-    read = Tokeniser(
-        tokenizer, max_tokens=UNLIMITED, specials=False, left_out=unknown_id(tokenizer)
-    ).tokenise(texts)
+    read = _reader(tokenizer).tokenise(texts)
     share = np.repeat(1 / np.maximum(read.lengths, 1).astype(np.float32), read.lengths)
     means = csr_array((share, read.ids, read.offsets), shape=(len(texts), tokens))
     means.sum_duplicates()

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from nearfield.types.arrays import Floats, Mask
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokens, unknown_id
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
+from nearfield.types.arrays import Floats, Mask
 from nearfield.types.progress import Progress
-
 
 
 def static_tokeniser(teacher: TextEncoder, words: Sequence[str]) -> tuple[Tokenizer, list[str]]:

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from nearfield.types.arrays import Floats
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine, refuse
 from nearfield.data.kept_split import (
@@ -31,37 +30,50 @@ from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
 from nearfield.encoders.load import load_encoder
-from nearfield.models.find import model_path
-from nearfield.models.model import TextModel
 from nearfield.encoders.model_facts import model_facts
-from nearfield.runtimes.torch_runtime import TorchRuntime
-from nearfield.models.saving.save import save_encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
-from nearfield.search.bm25 import first_found
 from nearfield.formats.model_folder import read_model_folder
+from nearfield.models.find import model_path
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import save_encoder
+from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.search.bm25 import first_found
 from nearfield.store.run import RunFolder
-from nearfield.train.engine.checkpoint import kept_step
-from nearfield.train.runs.conclude import conclude, cuts, forgotten, measure_test, verdict_of
-from nearfield.train.runs.cross_validate import PLACE, cross_validate, folded_note, folds_of, held_out
 from nearfield.train.data.encoded_once import EncodedOnce
-from nearfield.train.engine.environment import device_here, environment, model_hash, same_environment
-from nearfield.train.runs.fusion import Fusion, fit_fusion
-from nearfield.train.runs.guard import Guard, guard_values, open_guards
-from nearfield.train.engine.loop import train
-from nearfield.train.engine.lora import add_lora, known_as, scaled_base
-from nearfield.train.runs.merge import Merged, keeps, put_weights, search
-from nearfield.train.runs.outlook import Outlook, expected_work
+from nearfield.train.data.leakage import without_leaks
 from nearfield.train.data.pool import Pool
 from nearfield.train.data.prepare import Corpus, dev_pool, mine, open_corpus, training_data
-from nearfield.train.recipe import Recipe, default_recipe, refuse_what_the_kind_lacks
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.setting import UNWATCHED, Setting
-from nearfield.train.data.streamed import Ends, StreamedPairs
+from nearfield.train.data.streamed import StreamedPairs
 from nearfield.train.data.teacher import open_teacher, teacher_scores
-from nearfield.train.engine.trainer import few_torch_threads, native_layers, trainable
 from nearfield.train.data.training_data import TrainingData
+from nearfield.train.engine.checkpoint import kept_step
+from nearfield.train.engine.environment import (
+    device_here,
+    environment,
+    model_hash,
+    same_environment,
+)
+from nearfield.train.engine.loop import train
+from nearfield.train.engine.lora import add_lora, known_as, scaled_base
+from nearfield.train.engine.trainer import few_torch_threads, native_layers, trainable
+from nearfield.train.recipe import Recipe, default_recipe, refuse_what_the_kind_lacks
+from nearfield.train.runs.conclude import conclude, cuts, forgotten, measure_test, verdict_of
+from nearfield.train.runs.cross_validate import (
+    PLACE,
+    cross_validate,
+    folded_note,
+    folds_of,
+    held_out,
+)
+from nearfield.train.runs.fusion import Fusion, fit_fusion
+from nearfield.train.runs.guard import Guard, guard_values, open_guards
+from nearfield.train.runs.merge import Merged, keeps, put_weights, search
+from nearfield.train.runs.outlook import Outlook, expected_work
+from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.types.arrays import Floats
 from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress, silent
 from nearfield.types.verdict import Verdict
@@ -161,7 +173,11 @@ class TuningRun:
         )
         # whose fusion dev chooses, too
         foldable = not pairs and self.trained.head.weights is None
-        self.collection, self.notes = self._split(foldable=foldable)
+        self.split, self.notes = self._split(foldable=foldable)
+        self.collection = self.split
+        if not pairs:
+            self.collection, leaks = without_leaks(self.split)
+            self.notes = (*self.notes, *leaks)
         self.held_out = held_out(self.collection, seed=recipe.seed) if foldable else []
         if self.held_out:
             self.notes = (*self.notes, folded_note(self.collection, self.held_out))
@@ -208,56 +224,45 @@ class TuningRun:
             trained=known,
         )
         self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
-        facts: dict[str, Any] = {"model": self.model, "files": model_hash(self.encoder.folder.path)}
-        facts |= {"collection": self.given.name, "fingerprint": self.collection.fingerprint}
-        facts |= (
-            {"pairs": {self.streamed.pairs.name: self.streamed.pairs.fingerprint}}
-            if self.streamed
-            else {}
-        )
-        facts |= {
+        facts: dict[str, Any] = {
+            "model": self.model,
+            "files": model_hash(self.encoder.folder.path),
+            "collection": self.given.name,
+            "fingerprint": self.collection.fingerprint,
             "guards": {guard.name: guard.fingerprint for guard in self.guards},
             "notes": list(self.notes),
         }
+        if self.streamed:
+            facts["pairs"] = {self.streamed.pairs.name: self.streamed.pairs.fingerprint}
         self.folder.identify("data.json", facts)
-        asked = {
-            "source": source,
-            "guards": list(guards),
-            "to": str(self.folder.path),
-            "pairs": self.pairs,
-        }
+        asked = {"source": source, "guards": list(guards), "pairs": self.pairs}
         self.folder.once("run.json", lambda: self._about() | asked)
 
     def _about(self) -> dict[str, Any]:
         data, contract = self.collection, self.encoder.contract
-        sizes = {name: len(data.split(name).query_ids) for name in data.splits}
-        about = {
+        return {
             "format": 1,
             "model": contract.name,
             "collection": data.name,
-            "split_sizes": sizes,
+            "split_sizes": {name: len(data.split(name).query_ids) for name in data.splits},
             "kind": contract.kind,
-        }
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        return about | {
-            "documents": len(self.collection.documents),
-            "started": started,
+            "documents": len(data.documents),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "notes": list(self.notes),
+            "to": str(self.folder.path),
         }
 
     def examine(self, allow: Names[str]) -> None:
         """Ask the doctor, and stop where it finds an error that is not allowed, or where the model
         knows what it is measured on.
         """
-        held, seen = (
-            [self.collection.split(name) for name in ("dev", "test")],
-            [name for name in allow if name == TRAINED_ON],
-        )
+        held = [self.collection.split(name) for name in ("dev", "test")]
+        seen = [name for name in allow if name == TRAINED_ON]
         refuse_seen({self.encoder.contract.name: self.encoder.trained_on}, *held, allow=seen)
         with self._stage("doctor") as progress:
             facts = model_facts(self.encoder)
             looked_at: list[Collection | Pairs] = [
-                self.collection,
+                self.split,
                 *([self.streamed.examined()] if self.streamed else []),
             ]
             findings = (
@@ -281,11 +286,12 @@ class TuningRun:
 
     def _baseline(self, pool: Pool, progress: Progress) -> dict[str, Any]:
         dev = pool.scores(self.documents)
-        guards = {"guards": guard_values(self.guards, self.documents, progress=progress)}
-        guards["reported"] = guard_values(
-            self.guards, self.documents, reporting=True, progress=progress
+        choosing, reported = (
+            guard_values(self.guards, self.documents, reporting=reporting, progress=progress)
+            for reporting in (False, True)
         )
-        return {"dev": dev.mean, "dev_values": dev.values.tolist()} | guards
+        values = {"dev": dev.mean, "dev_values": dev.values.tolist()}
+        return values | {"guards": choosing, "reported": reported}
 
     def _trainable(self) -> dict[str, nn.Parameter]:
         """The weights that training changes, by name; what is measured from here on runs on the
@@ -315,7 +321,7 @@ class TuningRun:
         pool, data = self.pool, self._training_data()
         if self.recipe.distil.teacher:
             with self._stage("ask the teacher") as progress:
-                data = dataclasses.replace(data, teacher=self._teacher_scores(data.pairs, progress))
+                data = dataclasses.replace(data, teacher=self._teacher_scores(data, progress))
         before = self.folder.read("baseline.json").get("dev_values")
         if self.held_out:
             with self._stage("cross-validate") as progress:
@@ -397,18 +403,14 @@ class TuningRun:
             progress(1, 1)
         return training_data(self.encoder, self.collection, pairs, self.recipe, corpus.same)
 
-    def _teacher_scores(self, pairs: TrainingPairs, progress: Progress) -> Floats:
-        queries: Sequence[str] = (
-            self.streamed.pairs.queries
-            if self.streamed
-            else self.collection.split("train").query_texts
-        )
-        documents: Sequence[str] = (
-            Ends(self.streamed.pairs) if self.streamed else self.collection.document_texts
-        )
-        teacher = open_teacher(self.recipe.distil.teacher, device=self.device)
+    def _teacher_scores(self, data: TrainingData, progress: Progress) -> Floats:
         return teacher_scores(
-            teacher, pairs, queries=queries, documents=documents, run=self.folder, progress=progress
+            open_teacher(self.recipe.distil.teacher, device=self.device),
+            data.pairs,
+            queries=data.queries.texts,
+            documents=data.documents.texts,
+            run=self.folder,
+            progress=progress,
         )
 
     def merge(self, tuned: dict[str, Tensor]) -> None:
@@ -545,11 +547,11 @@ class TuningRun:
             after,
             self.recipe.merge.margin,
         )
-        for part in ("comparison", "storage", "queries", "examples"):
-            self.folder.write(f"{part}.json", getattr(found, part))
+        for part, value in found.items():
+            self.folder.write(f"{part}.json", value)
         dev = sum(map(len, self.held_out)) or len(self.collection.split("dev").query_ids)
         verdict = conclude(
-            found.comparison, base=name, tuned=f"{name} tuned", forgotten=lost, dev_queries=dev
+            found["comparison"], base=name, tuned=f"{name} tuned", forgotten=lost, dev_queries=dev
         )
         self.folder.write("verdict.json", verdict)
 
@@ -566,11 +568,8 @@ class TuningRun:
 
     def work(self) -> dict[str, float]:
         """About what each stage takes (see `Outlook`)."""
-        texts = len(
-            set[str]().union(
-                *(part.texts for guard in self.guards for part in (guard.choosing, guard.reporting))
-            )
-        )
+        halves = [half for guard in self.guards for half in (guard.choosing, guard.reporting)]
+        texts = len(set[str]().union(*(half.texts for half in halves)))
         pairs = len(self.streamed.training) if self.streamed else None
         longest = self.encoder.contract.max_tokens
         return expected_work(

@@ -16,12 +16,7 @@ from nearfield.data.collection import Collection
 from nearfield.data.kept_split import with_all_splits, with_enough_dev
 from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
 from nearfield.encoders.load import load_text_encoder
-from nearfield.models.find import model_path
-from nearfield.models.pair_model import PairModel
-from nearfield.runtimes.options import OpenOptions
-from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.encoders.reranker import Reranker
-from nearfield.models.saving.save_reranker import new_reranker, save_reranker
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, RecipeError, TruncationWarning
 from nearfield.evaluate.compare import compare
@@ -29,24 +24,35 @@ from nearfield.evaluate.measures import MEASURES, score_ranking
 from nearfield.evaluate.reranked import reranked_system
 from nearfield.evaluate.systems import model_systems
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
-from nearfield.search.rerank import rerank
+from nearfield.formats.reranker_folder import is_reranker, read_reranker_folder
+from nearfield.models.find import model_path
+from nearfield.models.pair_model import PairModel
+from nearfield.models.saving.save_reranker import new_reranker, save_reranker
+from nearfield.runtimes.options import OpenOptions
+from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.search.first_stage import FirstStage
 from nearfield.search.queries import Queries
+from nearfield.search.rerank import rerank
 from nearfield.search.retriever import Retriever
-from nearfield.formats.reranker_folder import is_reranker, read_reranker_folder
 from nearfield.store.run import RunFolder
-from nearfield.train.engine.checkpoint import Floats
-from nearfield.train.runs.conclude import conclude
-from nearfield.train.engine.environment import device_here, environment, model_hash, same_environment
-from nearfield.train.engine.loop import train
+from nearfield.train.data.leakage import without_leaks
 from nearfield.train.data.pair_data import PairData
 from nearfield.train.data.prepare import Corpus, dev_pool, mine, open_corpus
-from nearfield.train.recipe import Recipe
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.setting import UNWATCHED, Setting
-from nearfield.train.runs.tune import read_verdict
+from nearfield.train.engine.checkpoint import Floats
+from nearfield.train.engine.environment import (
+    device_here,
+    environment,
+    model_hash,
+    same_environment,
+)
+from nearfield.train.engine.loop import train
 from nearfield.train.engine.watcher import refuse_copies
-from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.train.recipe import Recipe
+from nearfield.train.runs.conclude import conclude
+from nearfield.train.runs.tune import read_verdict
+from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.types.role import DOCUMENT
 from nearfield.types.verdict import Verdict
 
 
@@ -90,17 +96,20 @@ def tune_reranker(
             *with_all_splits(collection, seed=recipe.seed), seed=recipe.seed
         )
         refuse_copies(data)
+        data, leaks = without_leaks(data)
         device = device_here(setting.device, setting.group)
         encoder = load_text_encoder(first or model, OpenOptions(device=device))
+        files = Path(model) if given else model_path(model)
         facts = {
             "collection": collection.name,
             "fingerprint": data.fingerprint,
-            "notes": list(notes),
+            "notes": [*notes, *leaks],
+            "model": model,
+            "files": model_hash(files),
+            "first": model_hash(encoder.folder.path),
         }
-        files = Path(model) if given else model_path(model)
-        facts |= {"model": model, "files": model_hash(files)}
         folder.identify("recipe.json", dataclasses.asdict(recipe))
-        folder.identify("data.json", facts | {"first": model_hash(encoder.folder.path)})
+        folder.identify("data.json", facts)
         if not folder.has("verdict.json"):
             known = {
                 encoder.contract.name: encoder.trained_on,

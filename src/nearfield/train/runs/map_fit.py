@@ -1,0 +1,75 @@
+"""The loop that trains a small map of vectors, and keeps its weights of the best epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nearfield.models.vector_map import VectorMap
+from nearfield.train.engine.watcher import Watcher
+from nearfield.types.progress import Progress
+
+Batches = Callable[[int], Iterable[tuple[Tensor, int, int]]]
+"""Of an epoch: each batch's loss, by the weights as they stand, its rows and its negatives."""
+
+
+def fit_map(
+    trained: VectorMap,
+    batches: Batches,
+    *,
+    epochs: int,
+    rate: float,
+    watcher: Watcher,
+    measure: Callable[[], float] | None,
+    progress: Progress,
+    decay: float = 0.0,
+    sample: Tensor | None = None,
+) -> None:
+    """Train in place by Adam, at a rate that falls linearly to 0, and leave the weights of the
+    epoch at which `measure` was highest, those of before training among them; the last ones
+    without it.
+
+    `decay` pulls the weights towards where they began each step, relative to the rate (decoupled).
+    `sample` are vectors whose images `watcher` looks at now and then.
+    """
+    start = _copy(trained)
+    optimiser = torch.optim.Adam(trained.parameters(), lr=rate)
+    best, kept = (measure() if measure else -np.inf), start
+    step = 0
+    for epoch in range(epochs):
+        now = rate * (1 - epoch / epochs)
+        optimiser.param_groups[0]["lr"] = now
+        total, seen = 0.0, 0
+        for loss, rows, negatives in batches(epoch):
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            step += 1
+            still = not any(
+                weight.grad is not None and bool(weight.grad.any())
+                for weight in trained.parameters()
+            )
+            lost = float(loss.detach())
+            watcher.saw(step, loss=lost, negatives=negatives, still=still)
+            with torch.no_grad():
+                if sample is not None and watcher.looks(step):
+                    watcher.saw_vectors(step, trained(sample))
+                for name, weight in trained.named_parameters() if decay else ():
+                    if name != "down":  # its product with `up` is what is pulled to zero
+                        weight.lerp_(start[name], now * decay)
+            total, seen = total + lost * rows, seen + rows
+        if measure:
+            value = measure()
+            if value > best:
+                best, kept = value, _copy(trained)
+        told = f"  best {best:.3f}" if measure else ""
+        progress(epoch + 1, epochs, f"loss {total / seen:.3f}{told}")
+    if measure:
+        trained.load_state_dict(kept)
+
+
+def _copy(trained: VectorMap) -> dict[str, Tensor]:
+    return {name: weight.detach().clone() for name, weight in trained.state_dict().items()}

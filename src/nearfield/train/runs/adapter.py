@@ -17,7 +17,7 @@ from nearfield.errors import CollectionError, InputError
 from nearfield.models.vector_map import MapConfig, VectorMap
 from nearfield.train.engine.watcher import SAMPLE, Watcher, learned_from, refuse_one
 from nearfield.train.objectives.infonce import infonce
-from nearfield.train.runs.map_fit import fit_map
+from nearfield.train.runs.map_fit import MapSchedule, fit_map
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.progress import Progress, silent
 
@@ -98,12 +98,10 @@ def fit_adapter(
     fit_map(
         trained,
         lambda epoch: steps.of_epoch(trained, epoch),
-        epochs=recipe.epochs,
-        rate=recipe.rate,
+        MapSchedule(recipe.epochs, recipe.rate, recipe.decay),
         watcher=Watcher(-(-len(pairs) // recipe.batch) * recipe.epochs, learned, may_fit=True),
         measure=None if measure is None else lambda: measure(trained),
         progress=progress,
-        decay=recipe.decay,
         sample=steps.query[:SAMPLE],
     )
     return trained

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nearfield.errors import InputError
 from nearfield.models.vector_map import MapConfig, VectorMap
 from nearfield.train.engine.watcher import Watcher, refuse_one
-from nearfield.train.runs.map_fit import fit_map
+from nearfield.train.runs.map_fit import MapSchedule, fit_map
 from nearfield.types.arrays import Floats
 from nearfield.types.progress import Progress, silent
 
@@ -83,8 +83,7 @@ def fit_bridge(
     fit_map(
         bent,
         batches,
-        epochs=recipe.epochs,
-        rate=recipe.rate,
+        MapSchedule(recipe.epochs, recipe.rate),
         watcher=Watcher(steps, f"{len(used):,} texts", may_fit=True),
         measure=closeness,
         progress=progress,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,26 +17,33 @@ Batches = Callable[[int], Iterable[tuple[Tensor, int, int]]]
 """Of an epoch: each batch's loss, by the weights as they stand, its rows and its negatives."""
 
 
+@dataclass(frozen=True)
+class MapSchedule:
+    """How many epochs, and at what rate, which falls linearly to 0. `decay` pulls the weights
+    towards where they began each step, relative to the rate (decoupled).
+    """
+
+    epochs: int
+    rate: float
+    decay: float = 0.0
+
+
 def fit_map(
     trained: VectorMap,
     batches: Batches,
+    schedule: MapSchedule,
     *,
-    epochs: int,
-    rate: float,
     watcher: Watcher,
     measure: Callable[[], float] | None,
     progress: Progress,
-    decay: float = 0.0,
     sample: Tensor | None = None,
 ) -> None:
-    """Train in place by Adam, at a rate that falls linearly to 0, and leave the weights of the
-    epoch at which `measure` was highest, those of before training among them; the last ones
-    without it.
+    """Train in place by Adam, and leave the weights of the epoch at which `measure` was highest,
+    those of before training among them; the last ones without it.
 
-    `decay` pulls the weights towards where they began each step, relative to the rate (decoupled).
     `sample` are vectors whose images `watcher` looks at now and then.
     """
-    start = _copy(trained)
+    start, epochs, rate, decay = _copy(trained), schedule.epochs, schedule.rate, schedule.decay
     optimiser = torch.optim.Adam(trained.parameters(), lr=rate)
     best, kept = (measure() if measure else -np.inf), start
     step = 0

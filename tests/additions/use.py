@@ -1,0 +1,91 @@
+"""Uses what was added to a copy of the package: `python use.py ADDITION`, in an empty folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tiny import tiny_model
+from tiny_data import tiny_collection
+
+HERE = Path.cwd()
+TEXTS = ["a cat", "the dog, the sun and the rain", "a red song", "how to sort a list"]
+
+
+def index() -> None:
+    from nearfield.index import INDEXES
+    from nearfield.similarity.dense import Dense
+
+    vectors = Dense(np.random.default_rng(0).normal(size=(9, 4)).astype("float32"), 4)
+    found = INDEXES["brute"].of(vectors).search(vectors[:2], 3)
+    wanted = INDEXES["exact"].of(vectors).search(vectors[:2], 3)
+    assert found.documents.tolist() == wanted.documents.tolist()
+
+
+def task() -> None:
+    import nearfield as nf
+
+    rows = [json.dumps({"query": text, "positive": text.upper()}) for text in TEXTS]
+    (HERE / "pairs.jsonl").write_text("\n".join(rows) + "\n")
+    model = str(tiny_model(HERE / "model"))
+    comparison = nf.compare([model], "pairs.jsonl", task="retranslation")
+    assert comparison.task == "retranslation"
+    assert 0 <= comparison.rows[0].estimate.mean <= 1
+
+
+def source() -> None:
+    import nearfield as nf
+
+    (HERE / "faq.arrows").write_text("late parcel => It is refunded.\nopen? => From nine.\n")
+    pairs = nf.open_pairs("faq.arrows")
+    assert list(pairs.positives) == ["It is refunded.", "From nine."]
+    assert len(nf.open_collection("faq.arrows").documents) == 2
+
+
+def runtime() -> None:
+    import nearfield as nf
+
+    folder = tiny_model(HERE / "model")
+    found = nf.load(f"{folder}@slow").encode(TEXTS, "document")
+    wanted = nf.load(f"{folder}@torch").encode(TEXTS, "document")
+    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), atol=1e-6)
+
+
+def command() -> None:
+    from nearfield.cli.app import build
+
+    build()(["hello", "--name", "Ada"], standalone_mode=False)
+
+
+def loss() -> None:
+    raise NotImplementedError
+
+
+def head() -> None:
+    """Opened, saved, trained, evaluated and searched with."""
+    import nearfield as nf
+
+    folder = tiny_model(HERE / "model")
+    (folder / "first_and_mean.json").write_text("{}")
+    model = nf.load(str(folder))
+    assert np.asarray(model.encode(TEXTS, "document")).shape == (4, 64)
+    recipe = nf.Recipe.open(_recipe())
+    nf.tune(str(folder), tiny_collection(), to="run", recipe=recipe)
+    assert np.asarray(nf.load("run/model").encode(TEXTS, "document")).shape == (4, 64)
+    assert nf.index(model, TEXTS).search("a cat", k=1)
+
+
+format = head  # a head is opened by its format
+
+
+def _recipe() -> Path:
+    (HERE / "recipe.toml").write_text("[schedule]\nepochs = 1\nbatch = 16\nevaluations = 1\n")
+    return HERE / "recipe.toml"
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
+    print("used")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,16 @@ import pytest
 import typer
 
 from nearfield.cli.app import build
+from three_heads import tiny_three_heads
+from tiny import tiny_model
+from tiny_cross import tiny_cross
+from tiny_data import tiny_collection
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# walked by tests/test_extending.py
+EXTENDING = "extending.md"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -67,3 +74,33 @@ def test_links_have_targets(page: Path) -> None:
     targets = LINK.findall(page.read_text(encoding="utf-8"))
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what the documents name: models, my-data."""
+    folder = tmp_path_factory.mktemp("documents")
+    tiny_collection().save(folder / "my-data")
+    tiny_model(folder / "minilm")
+    tiny_cross(folder / "cross-encoder")
+    tiny_three_heads(folder / "bge-m3")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name != EXTENDING and list(blocks(page, "python"))],
+    ids=lambda page: page.name,
+)
+def test_python_blocks_run(
+    page: Path, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page's blocks run one after the other; folders stand in for the catalog's models."""
+    shutil.copytree(stage, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
+    names: dict[str, object] = {}
+    for block in blocks(page, "python"):
+        for model in ("minilm", "bge-m3"):
+            block = block.replace(f'"{model}"', f'"./{model}"')
+        exec(compile(block, page.name, "exec"), names)

@@ -70,7 +70,9 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = (copy / table).read_text(encoding="utf-8")
         # the first entry of the table is where a line with "name": "place:attribute" begins
         first = next(
-            at for at, row in enumerate(text.splitlines()) if row.startswith('        "') and ":" in row
+            at
+            for at, row in enumerate(text.splitlines())
+            if row.startswith('        "') and ":" in row
         )
         rows = text.splitlines()
         rows.insert(first, f"        {line}")

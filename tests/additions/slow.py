@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nearfield.batch.packed import Packed
 from nearfield.runtimes.torch_runtime import TorchRuntime
 
 

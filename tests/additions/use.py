@@ -12,6 +12,7 @@ from tiny import tiny_model
 from tiny_data import tiny_collection
 
 HERE = Path.cwd()
+SCHEDULE = {"epochs": 1, "batch": 16, "evaluations": 1, "precision": "float32"}
 TEXTS = ["a cat", "the dog, the sun and the rain", "a red song", "how to sort a list"]
 
 
@@ -61,7 +62,15 @@ def command() -> None:
 
 
 def loss() -> None:
-    raise NotImplementedError
+    """A run learns from labels: a text's positive is the name of its class."""
+    import nearfield as nf
+
+    rows = [{"query": text, "positive": f"class {at % 2}"} for at, text in enumerate(TEXTS * 8)]
+    (HERE / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    folder = str(tiny_model(HERE / "model"))
+    recipe = nf.Recipe.of({"objective": "label-contrast", "schedule": SCHEDULE})
+    nf.tune(folder, tiny_collection(), to="run", recipe=recipe, pairs="labels.jsonl")
+    assert np.asarray(nf.load("run/model").encode(TEXTS, "document")).shape == (4, 32)
 
 
 def head() -> None:
@@ -72,18 +81,13 @@ def head() -> None:
     (folder / "first_and_mean.json").write_text("{}")
     model = nf.load(str(folder))
     assert np.asarray(model.encode(TEXTS, "document")).shape == (4, 64)
-    recipe = nf.Recipe.open(_recipe())
+    recipe = nf.Recipe.of({"schedule": SCHEDULE})
     nf.tune(str(folder), tiny_collection(), to="run", recipe=recipe)
     assert np.asarray(nf.load("run/model").encode(TEXTS, "document")).shape == (4, 64)
     assert nf.index(model, TEXTS).search("a cat", k=1)
 
 
 format = head  # a head is opened by its format
-
-
-def _recipe() -> Path:
-    (HERE / "recipe.toml").write_text("[schedule]\nepochs = 1\nbatch = 16\nevaluations = 1\n")
-    return HERE / "recipe.toml"
 
 
 if __name__ == "__main__":

@@ -92,4 +92,4 @@ format = head  # a head is opened by its format
 
 if __name__ == "__main__":
     globals()[sys.argv[1]]()
-    print("used")
+    sys.stdout.write("used\n")

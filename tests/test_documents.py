@@ -81,9 +81,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds what the documents name: models, my-data."""
     folder = tmp_path_factory.mktemp("documents")
     tiny_collection().save(folder / "my-data")
-    tiny_model(folder / "minilm")
+    tiny_model(folder / "a-minilm")
+    tiny_model(folder / "a-potion-base-8m", seed=2)
     tiny_cross(folder / "cross-encoder")
-    tiny_three_heads(folder / "bge-m3")
+    tiny_three_heads(folder / "a-bge-m3")
     return folder
 
 
@@ -101,6 +102,6 @@ def test_python_blocks_run(
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     names: dict[str, object] = {}
     for block in blocks(page, "python"):
-        for model in ("minilm", "bge-m3"):
-            block = block.replace(f'"{model}"', f'"./{model}"')
+        for model in ("minilm", "bge-m3", "potion-base-8m"):
+            block = block.replace(f'"{model}"', f'"./a-{model}"')
         exec(compile(block, page.name, "exec"), names)

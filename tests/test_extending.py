@@ -1,4 +1,4 @@
-"""The examples of docs/adding-a-model.md work as they stand."""
+"""The examples of docs/extending.md work as they stand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXTS = ["the cat", "how to sort a list in the tree ?", "dog", "a red song and a
 @pytest.fixture
 def blocks(repository: Path) -> dict[str, list[str]]:
     """The document's fenced blocks, by language."""
-    text = (repository / "docs" / "adding-a-model.md").read_text(encoding="utf-8")
+    text = (repository / "docs" / "extending.md").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}
     for language, body in re.findall(
         r"^```(\w+)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL
@@ -86,6 +86,6 @@ def test_one_file_makes_a_head_and_its_test_passes(
         "Packed": Packed,
     }
     for source in blocks["python"]:
-        exec(compile(source, "docs/adding-a-model.md", "exec", dont_inherit=True), names)
+        exec(compile(source, "docs/extending.md", "exec", dont_inherit=True), names)
     (test,) = (value for name, value in names.items() if name.startswith("test_"))
     test(model, batch)

@@ -58,6 +58,14 @@ SEAMS = {
 }
 
 
+def source(name: str) -> str:
+    """What the added file holds. The head is that of docs/extending.md."""
+    if name != "first_and_mean.py":
+        return (TESTS / "additions" / name).read_text(encoding="utf-8")
+    text = (TESTS.parent / "docs" / "extending.md").read_text(encoding="utf-8")
+    return text.partition("```python\n")[2].partition("```")[0]
+
+
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a copy of the package that has all additions."""
@@ -66,7 +74,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for file, table, line in SEAMS.values():
         assert not (copy / file).exists()
-        shutil.copyfile(TESTS / "additions" / Path(file).name, copy / file)
+        (copy / file).write_text(source(Path(file).name), encoding="utf-8")
         text = (copy / table).read_text(encoding="utf-8")
         # the first entry of the table is where a line with "name": "place:attribute" begins
         first = next(

@@ -1,28 +1,31 @@
-"""A pooled model whose folder holds first_and_mean.json: its head puts two states side by side."""
+"""A folder that holds first_and_mean.json: its head puts two states side by side."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-from nearfield.formats.layout import Files
+from nearfield.formats.layout import Files, Layout
 from nearfield.formats.model_folder import ModelFolder
-from nearfield.formats.pooled_folder import Pooled
+from nearfield.formats.stated import whole_contract
+from nearfield.formats.transformer_settings import max_tokens_of, read_settings
 
 
-@dataclass(frozen=True)
-class FirstAndMeanFolder(Pooled):
-    """As a pooled folder, with twice the dimensions."""
+class FirstAndMeanFolder(Layout):
+    """A transformer alone, twice whose dimensions the vectors have."""
 
-    name: str = "first-and-mean"
-    head: str = "first-and-mean"
+    head = "first-and-mean"
 
     def recognises(self, files: Files) -> bool:
         return (files.path / "first_and_mean.json").exists()
 
     def read(self, files: Files) -> ModelFolder:
-        folder = super().read(files)
-        dim = 2 * files.config.integer("hidden_size")
-        return replace(folder, contract=replace(folder.contract, dim=dim))
+        limits = read_settings(files.transformer, "dense")
+        facts = {
+            "dim": 2 * files.config.integer("hidden_size"),
+            "max_tokens": max_tokens_of(files.transformer, files.config, limits, files.stated),
+            "pooling": "mean",
+            "normalise": True,
+        }
+        contract = whole_contract(facts, files.stated, files.own, similarity="cosine")
+        return ModelFolder(files.path, self.head, contract, files.transformer)
 
 
 LAYOUT = FirstAndMeanFolder()

@@ -88,6 +88,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# the models are not those that the page means, so that what it says of their dims does not hold
+@pytest.mark.filterwarnings("ignore::nearfield.errors.NearfieldWarning")
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if page.name != EXTENDING and list(blocks(page, "python"))],

@@ -22,6 +22,7 @@ class FirstAndMeanFolder(Layout):
             "dim": 2 * files.config.integer("hidden_size"),
             "max_tokens": max_tokens_of(files.transformer, files.config, limits, files.stated),
             "pooling": "mean",
+            "include_prompt": True,
             "normalise": True,
         }
         contract = whole_contract(facts, files.stated, files.own, similarity="cosine")

@@ -29,7 +29,7 @@ from interleave import Child, SideError, interleaved, ratios, timed
 from results import circumstances, save
 
 from nearfield import open_collection
-from nearfield.search.bm25 import bm25, bytes_per_document
+from nearfield.retrieval.bm25 import bm25, bytes_per_document
 
 HERE = Path(__file__).parent
 K = 10

@@ -34,12 +34,11 @@ PROGRAMS = {
     ),
     "nearfield auto": (
         "",
-        "from nearfield import load_encoder; v = "
-        "load_encoder(model).encode([text], 'query').vectors",
+        "from nearfield import load; v = load(model).encode([text], 'query').vectors",
     ),
     "nearfield torch": (
         "",
-        "from nearfield import load_encoder; v = load_encoder(model, "
+        "from nearfield import load; v = load(model, "
         "runtime='torch').encode([text], 'query').vectors",
     ),
 }

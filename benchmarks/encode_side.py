@@ -135,11 +135,11 @@ def nearfield(model: str, precision: str, engine: str, graph: str) -> Encode:
     """Ours on one of its runtimes; int8 by static ranges is calibrated on the texts in the file
     `graph`, and the check is not enforced.
     """
-    from nearfield.encoders.load import load_encoder
+    from nearfield.encoders.load import load
     from nearfield.runtimes.proof import Proof
 
     texts = tuple(json.loads(Path(graph).read_text(encoding="utf-8"))) if graph else ()
-    opened = load_encoder(
+    opened = load(
         model, runtime=engine, precision=precision, device="cpu", proof=Proof(texts, fidelity=-1.0)
     )
     return lambda texts, role: np.asarray(opened.encode(texts, role).vectors)

@@ -24,7 +24,7 @@ from machine import gemm_limits
 from results import circumstances, save
 from texts import timed_texts
 
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.find import model_path
 
@@ -48,7 +48,7 @@ def main() -> None:
     }
     limits = result["gemm_limits"] = gemm_limits(seconds=arguments.gemm_seconds)
     encoders = {
-        precision: load_encoder(path, runtime="torch", precision=precision, device=device)
+        precision: load(path, runtime="torch", precision=precision, device=device)
         for precision in OURS
     }
     sides = _peers(str(path), device) | {

@@ -15,9 +15,9 @@ from interleave import Child
 from nearfield import open_collection
 from nearfield.data.collection import Collection, Split
 from nearfield.evaluate.measures import score_ranking
-from nearfield.index.exact import Exact
-from nearfield.search.queries import Queries
-from nearfield.search.retrieve import retrieve
+from nearfield.indexes.exact import Exact
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.statistics.bootstrap import mean_interval
 

@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from results import circumstances, save
 
-from nearfield import load_encoder, open_collection
+from nearfield import load, open_collection
 from nearfield.store.home import models_folder
 from nearfield.vectors.job import MARK, job_folder
 
@@ -222,7 +222,7 @@ def _check(folder: Path, source: Path, model: str) -> dict[str, Any]:
         count += 1
         if number % keep == 0:
             sample[number - 1] = line
-    direct = load_encoder(model).encode(list(sample.values()), "document").floats()
+    direct = load(model).encode(list(sample.values()), "document").floats()
     stored = np.load(folder / "vectors.npy", mmap_mode="r")[list(sample)]
     cosines = (
         (direct * stored).sum(1) / np.linalg.norm(direct, axis=1) / np.linalg.norm(stored, axis=1)

@@ -27,7 +27,7 @@ import torch
 from results import circumstances, save
 from texts import SCIFACT
 
-from nearfield import load_encoder, open_collection
+from nearfield import load, open_collection
 from nearfield.data.collection import Collection
 from nearfield.encoders.text import TextEncoder
 from nearfield.evaluate.compare import compare
@@ -108,7 +108,7 @@ def measure(folder: Path, collection: Collection, arguments: argparse.Namespace)
     places |= {f"{name} before": folder / "new"} if arguments.before else {}
     systems, queries = [bm25_system(split)], {}
     for called, place in places.items():
-        encoder = load_encoder(place)
+        encoder = load(place)
         systems += model_systems(encoder, split, name=called)
         alone = seconds_each(
             lambda row, encoder=encoder: encoder.encode(split.query_texts[row : row + 1], "query"),

@@ -31,12 +31,12 @@ from interleave import Child, SideError, interleaved, ratios, timed
 from results import circumstances, save
 
 from nearfield.errors import InputError
-from nearfield.index.exact import Exact
-from nearfield.index.funnel import Funnel
-from nearfield.index.recall import narrowest
-from nearfield.index.scan import numpy_scan
-from nearfield.index.signs import Signs
-from nearfield.index.turns import in_turns
+from nearfield.indexes.exact import Exact
+from nearfield.indexes.funnel import Funnel
+from nearfield.indexes.recall import narrowest
+from nearfield.indexes.scan import numpy_scan
+from nearfield.indexes.signs import Signs
+from nearfield.indexes.turns import in_turns
 from nearfield.runtimes.hardware import cores
 from nearfield.similarity.dense import STORAGES, Dense
 

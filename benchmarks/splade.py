@@ -25,7 +25,7 @@ from results import circumstances, parsed, save
 from sentence_transformers.sparse_encoder import SparseEncoder
 from texts import timed_texts
 
-from nearfield import load_encoder
+from nearfield import load
 from nearfield.models.surgery.new_head import new_head
 
 ROLES = {"paragraphs": "document", "queries": "query"}
@@ -63,7 +63,7 @@ def compare(folder: str, texts: list[str], role: str, rounds: int) -> dict[str, 
     facts: dict[str, dict[str, Any]] = {PEER: {}}
     for runtime, precision in OURS:
         encoder, name = (
-            load_encoder(folder, runtime=runtime, precision=precision),
+            load(folder, runtime=runtime, precision=precision),
             f"nearfield {runtime} {precision}",
         )
         sides[name] = timed(lambda encoder=encoder: encoder.encode(texts, role))

@@ -26,7 +26,7 @@ from interleave import interleaved, ratios, timed
 from model2vec import StaticModel
 from results import circumstances, parsed, save
 
-from nearfield import load_encoder, open_collection
+from nearfield import load, open_collection
 from nearfield.encoders.text import TextEncoder
 from nearfield.train.runs.static import distil
 
@@ -43,7 +43,7 @@ def main() -> None:
         for at in np.linspace(0, len(documents) - 1, min(arguments.texts, len(documents)))
     ]
     result = circumstances() | {"on": arguments.on, "texts": len(texts), "rounds": arguments.rounds}
-    teacher = load_encoder(arguments.teacher)
+    teacher = load(arguments.teacher)
     result |= {
         "teacher": f"{arguments.teacher} {teacher.runtime.name} {teacher.precision}",
         "models": {},
@@ -63,7 +63,7 @@ def compare(
     path: str, teacher: TextEncoder[Any], texts: Sequence[str], rounds: int
 ) -> dict[str, dict[str, Any]]:
     """Texts a second of each side, and its ratio with spread."""
-    encoder, peer = load_encoder(path), StaticModel.from_pretrained(path)
+    encoder, peer = load(path), StaticModel.from_pretrained(path)
     read = timed(lambda: teacher.encode(texts[::SHARE], "document"))
     sides: dict[str, Callable[[], float]] = {
         OURS: timed(lambda: encoder.encode(texts, "document")),

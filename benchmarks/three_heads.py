@@ -36,7 +36,7 @@ from interleave import interleaved, ratios, timed
 from results import circumstances, save
 from texts import SCIFACT, timed_texts
 
-from nearfield import load_encoder, open_collection, open_pairs
+from nearfield import load, open_collection, open_pairs
 from nearfield.data.collection import Collection
 from nearfield.data.kept_split import with_all_splits
 from nearfield.encoders.text import TextEncoder
@@ -46,9 +46,9 @@ from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.models.surgery.new_head import HeadOptions, new_head
+from nearfield.retrieval.bm25 import bm25
 from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
-from nearfield.search.bm25 import bm25
 from nearfield.similarity.fused import Fused
 from nearfield.train.data.mining import hard_negatives, training_pairs_of
 from nearfield.train.data.pool import Pool, pooled_documents
@@ -97,7 +97,7 @@ def speed(model: str, new: Path, arguments: argparse.Namespace) -> dict[str, Any
     for runtime in ("native", "torch"):
         sides = {}
         for name, place in (("dense", model), ("three heads", new)):
-            encoder = load_encoder(place, runtime=runtime, device="cpu")
+            encoder = load(place, runtime=runtime, device="cpu")
             sides[name] = timed(
                 lambda encoder=encoder: encoder.encode(texts["paragraphs"], "document")
             )
@@ -158,11 +158,11 @@ def measured(model: TextModel, folder: Path, arguments: argparse.Namespace) -> d
     save_encoder(model, folder / "fused", name=FUSED)
     split = collection.split("test")
     systems = [
-        *model_systems(load_encoder(folder / "fused"), split, name=FUSED),
+        *model_systems(load(folder / "fused"), split, name=FUSED),
         bm25_system(split),
     ]
     systems += model_systems(
-        load_encoder(model_path(arguments.model)),
+        load(model_path(arguments.model)),
         split,
         name=f"{Path(arguments.model).name} before",
     )

@@ -200,10 +200,10 @@ def quality(side: Ours | Theirs, name: str) -> float:
     from nearfield import open_collection
     from nearfield.encoders.text import TextEncoder
     from nearfield.evaluate.measures import score_ranking
-    from nearfield.index.exact import Exact
+    from nearfield.indexes.exact import Exact
+    from nearfield.retrieval.queries import Queries
+    from nearfield.retrieval.retrieve import retrieve
     from nearfield.runtimes.torch_runtime import TorchRuntime
-    from nearfield.search.queries import Queries
-    from nearfield.search.retrieve import retrieve
     from nearfield.similarity.dense import Dense
 
     collection = open_collection(name)

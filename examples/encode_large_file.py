@@ -12,16 +12,16 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nearfield import load_encoder
+from nearfield import load
 from nearfield.data.open import open_stream
-from nearfield.index.exact import Exact
+from nearfield.indexes.exact import Exact
 from nearfield.similarity.dense import Dense
 from nearfield.vectors.encode_to import encode_to
 from nearfield.vectors.request import Request
 
 
 def main(texts: str, folder: str, query: str, model: str = "minilm") -> None:
-    encoder = load_encoder(model)
+    encoder = load(model)
     account = encode_to(encoder, open_stream(texts, "document"), folder, Request(storage="float16"))
     print(
         f"{account.rows} rows, {account.failed} failed; {account.cached} vectors came from the "

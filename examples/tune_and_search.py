@@ -7,8 +7,8 @@ and a positive
 import sys
 from pathlib import Path
 
-from nearfield import Recipe, load_encoder, open_collection, tune
-from nearfield.index.index import exact_index
+from nearfield import Recipe, load, open_collection, tune
+from nearfield.indexes.index import exact_index
 
 
 def main(pairs: str, run: str, model: str = "minilm") -> None:
@@ -22,7 +22,7 @@ def main(pairs: str, run: str, model: str = "minilm") -> None:
         f"{verdict.queries} queries, p = {verdict.p:.4f}"
     )
 
-    tuned = load_encoder(Path(run) / "model")
+    tuned = load(Path(run) / "model")
     documents = tuned.encode(collection.document_texts, "document")
     query = tuned.encode([collection.query_texts[0]], "query")
     found = exact_index(documents).search(query, 3)

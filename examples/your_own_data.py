@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nearfield import bm25_system, compare, load_encoder, model_systems, open_collection
+from nearfield import bm25_system, compare, load, model_systems, open_collection
 from nearfield.data.doctor.examine import examine
 from nearfield.data.split import split_by_group
 
@@ -48,7 +48,7 @@ def main(models: list[str]) -> None:
         test = collection.split("test")
         systems = [bm25_system(test)]
         for name in models:
-            systems += model_systems(load_encoder(name), test, name=name)
+            systems += model_systems(load(name), test, name=name)
         for row in compare(systems, test).rows:
             print(
                 f"{row.name:12} nDCG@10 {row.estimate.mean:.3f} [{row.estimate.low:.3f}, "

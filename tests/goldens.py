@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from decoders import decoder_model
 from late_models import tiny_late
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.reranker import Reranker
 from nearfield.evaluate.systems import bm25_system, fused_system, model_systems
-from nearfield.index import INDEXES
-from nearfield.search.queries import Queries
-from nearfield.search.retrieve import retrieve
+from nearfield.indexes import INDEXES
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train.data.frozen import FrozenVectors
 from nearfield.train.recipe import Recipe, default_recipe
@@ -116,7 +116,7 @@ def vectors(model: Path, name: str, runtime: str) -> Iterator[tuple[str, Any]]:
     their kind.
     """
     try:
-        encoder = load_encoder(model, runtime=runtime)
+        encoder = load(model, runtime=runtime)
     except Exception as error:  # which runtime runs which model is a value, too
         yield name, type(error).__name__
         return
@@ -134,7 +134,7 @@ def rankings(model: Path, name: str) -> Iterator[tuple[str, Any]]:
     """What each index finds for the queries of the tiny collection's test split."""
     collection = tiny_collection()
     split = collection.split("test")
-    encoder = load_encoder(model)
+    encoder = load(model)
     lexical = bm25_system(split)
     systems = [lexical, *model_systems(encoder, split, name="model")]
     systems.append(fused_system(systems[0], systems[1]))
@@ -152,7 +152,7 @@ def rankings(model: Path, name: str) -> Iterator[tuple[str, Any]]:
 
 def tuned(model: Path, run: Path, name: str) -> Iterator[tuple[str, Any]]:
     """The loss curve, the verdict and the vectors of a whole tuning run."""
-    kind = load_encoder(model).contract.kind
+    kind = load(model).contract.kind
     facts = {"schedule": SCHEDULE, "pool": 60, "merge": {"ratios": [0.5, 1.0]}}
     recipe = Recipe.of(facts, start=default_recipe(kind))
     verdict = tune(str(model), tiny_collection(), to=run, recipe=recipe)
@@ -161,7 +161,7 @@ def tuned(model: Path, run: Path, name: str) -> Iterator[tuple[str, Any]]:
         f"{name} verdict",
         [verdict.outcome, verdict.difference.mean, verdict.difference.low, verdict.p],
     )
-    yield f"{name} vectors", digest(load_encoder(run / "model").encode(TEXTS, "document").arrays())
+    yield f"{name} vectors", digest(load(run / "model").encode(TEXTS, "document").arrays())
 
 
 def trained_otherwise(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -176,14 +176,14 @@ def trained_otherwise(folder: Path) -> Iterator[tuple[str, Any]]:
     verdict = tune_reranker(str(folder / "bert"), collection, to=folder / "reranker", recipe=recipe)
     yield "reranker losses", losses(folder / "reranker")
     yield "reranker verdict", [verdict.outcome, verdict.difference.mean, verdict.p]
-    frozen = FrozenVectors.of(load_encoder(folder / "bert"), collection)
+    frozen = FrozenVectors.of(load(folder / "bert"), collection)
     adapted = adapt(frozen, AdapterRecipe(kind="linear", epochs=3, batch=32, rate=1e-2))
     yield "adapt", [adapted.share, numbers(adapted.vector_map.apply_to(frozen.queries.floats()))]
-    other = load_encoder(folder / "roberta").encode(collection.document_texts, "document")
+    other = load(folder / "roberta").encode(collection.document_texts, "document")
     bridge = fit_bridge(frozen.documents.floats(), other.floats(), BridgeRecipe(width=8, epochs=2))
     yield "bridge", numbers(bridge.apply_to(frozen.documents.floats()))
     distil(folder / "bert", to=folder / "distilled", dim=8)
-    yield "distil", digest(load_encoder(folder / "distilled").encode(TEXTS, "document").arrays())
+    yield "distil", digest(load(folder / "distilled").encode(TEXTS, "document").arrays())
 
 
 def losses(run: Path) -> list[Any]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nearfield.index import exact, funnel, inverted, signs
-from nearfield.index.exact import Exact
-from nearfield.index.top import TopK
+from nearfield.indexes import exact, funnel, inverted, signs
+from nearfield.indexes.exact import Exact
+from nearfield.indexes.top import TopK
 from nearfield.similarity.dense import Dense
 
 BAGS = [

@@ -14,7 +14,7 @@ from sentence_transformers.sparse_encoder import SparseEncoder
 from torch import nn
 from transformers import AutoModelForMaskedLM
 
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.similarity.sparse import Sparse
 from tiny import SPECIALS, tiny_config, tiny_tokenizer
 
@@ -102,7 +102,7 @@ def assert_same_as_sentence_transformers(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer = SparseEncoder(str(folder), device="cpu")
-        encoder = load_encoder(folder, runtime=runtime)
+        encoder = load(folder, runtime=runtime)
         for role, peer_encode in (("query", peer.encode_query), ("document", peer.encode_document)):
             ours = encoder.encode(texts, role)
             assert isinstance(ours, Sparse)

@@ -13,7 +13,7 @@ import pytest
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.catalog import card as catalog
 from nearfield.catalog.fetch import place
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import ContractError
 from nearfield.models.model import TextModel
 from tiny import tiny_model
@@ -54,9 +54,9 @@ def test_one_toml_makes_a_model_that_is_listed_fetched_and_used(
     folder = tiny_model(tmp_path / "downloaded")
     shown = cli("models", "get", "tidy-small", "--from", folder)
     assert shown.exit_code == 0, shown.stderr
-    encoder = load_encoder("somebody/tidy-small-v1")
+    encoder = load("somebody/tidy-small-v1")
     assert encoder.contract.matryoshka_dims == (32, 16)
-    plain = load_encoder(folder)
+    plain = load(folder)
     prompted = encoder.encode(TEXTS, "query").floats()
     np.testing.assert_allclose(
         prompted, plain.encode([f"query: {text}" for text in TEXTS], "query").floats(), atol=1e-6
@@ -76,7 +76,7 @@ def test_one_file_makes_a_head_and_its_test_passes(
     blocks: dict[str, list[str]], tmp_path: Path
 ) -> None:
     model = TextModel.open(tiny_model(tmp_path / "tiny"))
-    encoder = load_encoder(tmp_path / "tiny")
+    encoder = load(tmp_path / "tiny")
     (batch, *more) = packed_batches(encoder.tokenise(TEXTS, "document"), 4096)
     assert not more
     names: dict[str, Any] = {

@@ -20,9 +20,9 @@ PACKAGE = TESTS.parent / "src" / "nearfield"
 SEAMS = {
     # what is added: its file, the table's file, and the line in the table
     "index": (
-        "index/brute.py",
-        "index/__init__.py",
-        '"brute": "nearfield.index.brute:Brute",',
+        "indexes/brute.py",
+        "indexes/__init__.py",
+        '"brute": "nearfield.indexes.brute:Brute",',
     ),
     "task": (
         "evaluate/tasks/retranslation.py",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nearfield.index.index import Index, allowed, ranking_of
+from nearfield.indexes.index import Index, allowed, ranking_of
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Mask
 from nearfield.types.ranking import Ranking

@@ -17,7 +17,7 @@ TEXTS = ["a cat", "the dog, the sun and the rain", "a red song", "how to sort a 
 
 
 def index() -> None:
-    from nearfield.index import INDEXES
+    from nearfield.indexes import INDEXES
     from nearfield.similarity.dense import Dense
 
     vectors = Dense(np.random.default_rng(0).normal(size=(9, 4)).astype("float32"), 4)

@@ -16,7 +16,7 @@ import gpu_encode
 import machine
 import pytest
 
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from sparse_models import tiny_splade
 from static_models import model2vec_folder
 from tiny import tiny_model
@@ -162,7 +162,7 @@ def test_encoding_on_a_gpu_where_there_is_none(
 
 
 def test_the_operations_of_a_models_products(place: Path) -> None:
-    encoder = load_encoder(place / "model", runtime="torch", device="cpu")
+    encoder = load(place / "model", runtime="torch", device="cpu")
     tokens, operations = gpu_encode._work(encoder, ["cat dog", "cat"], "document")
     assert tokens == 4 + 3
     per_layer = 2 * (4 * 32 * 32 + 2 * 32 * 64) * 7 + 4 * 32 * (4**2 + 3**2)

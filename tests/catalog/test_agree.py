@@ -7,7 +7,7 @@ import pytest
 
 from nearfield.catalog.agree import contradictions, refuse_contradiction, settle
 from nearfield.catalog.card import Card, card
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import ContractError
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.types.contract import Contract
@@ -76,7 +76,7 @@ def test_a_folder_that_is_called_as_a_known_model_and_contradicts_its_card_does_
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     folder = wrong_bge(tmp_path / place)
     with pytest.raises(ContractError) as caught:
-        load_encoder(folder)
+        load(folder)
     said = str(caught.value)
     assert "is bge-small by the folder's name" in said
     assert (
@@ -101,12 +101,12 @@ def test_the_heading_of_the_readme_names_a_model_too(tmp_path: Path) -> None:
 
 def test_a_name_of_its_own_in_nearfield_json_makes_it_another_model(tmp_path: Path) -> None:
     folder = wrong_bge(tmp_path / "bge-small", nearfield={"contract": {"name": "tuned"}})
-    assert load_encoder(folder).contract.name == "tuned"
+    assert load(folder).contract.name == "tuned"
     (folder / "nearfield.json").write_text(
         json.dumps({"contract": {"name": "minilm"}}), encoding="utf-8"
     )
     with pytest.raises(ContractError, match=r"is minilm by the name in its nearfield\.json"):
-        load_encoder(folder)
+        load(folder)
 
 
 def test_a_folder_of_any_other_name_is_its_own_business(tmp_path: Path) -> None:

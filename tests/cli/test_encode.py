@@ -33,7 +33,7 @@ def texts(tmp_path: Path) -> Path:
 
 
 def test_a_text_file_gives_a_vector_a_line(cli: Run, texts: Path, tmp_path: Path) -> None:
-    from nearfield.encoders.load import load_encoder
+    from nearfield.encoders.load import load
 
     shown = cli("encode", "minilm", texts, "--to", tmp_path / "vectors")
     assert (shown.exit_code, shown.stderr) == (
@@ -44,7 +44,7 @@ def test_a_text_file_gives_a_vector_a_line(cli: Run, texts: Path, tmp_path: Path
     assert "none truncated" in shown.stdout
     opened = Dense.open(tmp_path / "vectors")
     np.testing.assert_allclose(
-        opened.floats(), load_encoder("minilm").encode(TEXTS, "document").floats(), atol=1e-6
+        opened.floats(), load("minilm").encode(TEXTS, "document").floats(), atol=1e-6
     )
     assert read_ids(tmp_path / "vectors") == ["1", "2", "3", "4"]
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nearfield.cli.app import build
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from tiny import tiny_model
 from tiny_data import text_files
 
@@ -59,7 +59,7 @@ def test_a_model_with_vectors_now_or_made_before(texts: Path, tmp_path: Path, mi
     now = json.loads(run(texts, "kitten", "--model", minilm, "-k", 2, "--json").stdout)["results"]
     assert [hit["rank"] for hit in now] == [1, 2]
     assert now[0]["text"].strip() == TEXTS[0]
-    encoder = load_encoder(minilm)
+    encoder = load(minilm)
     order = [path.read_text() for path in sorted(texts.iterdir())]
     encoder.encode(order, "document").truncate(128).quantise("int8").save(tmp_path / "vectors")
     before = json.loads(

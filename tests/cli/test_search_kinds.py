@@ -17,7 +17,7 @@ from late_models import tiny_late
 from nearfield.encoders.lexical import Lexical
 from nearfield.evaluate.encoders import pooled
 from nearfield.evaluate.systems import model_systems
-from nearfield.search.bm25 import bm25
+from nearfield.retrieval.bm25 import bm25
 from sparse_models import tiny_splade
 from tiny import tiny_model
 from tiny_data import text_files, tiny_collection

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("minilm")
 
 
 def test_every_pair_by_every_similarity_best_first(cli: Run) -> None:
-    from nearfield.encoders.load import load_encoder
+    from nearfield.encoders.load import load
 
     shown = cli("similarity", *TEXTS, "--json")
     assert (shown.exit_code, shown.stderr) == (0, "")
@@ -26,7 +26,7 @@ def test_every_pair_by_every_similarity_best_first(cli: Run) -> None:
     vectors = dict(
         zip(
             TEXTS,
-            load_encoder("minilm").encode(TEXTS, "document").floats().astype(np.float64),
+            load("minilm").encode(TEXTS, "document").floats().astype(np.float64),
             strict=True,
         )
     )

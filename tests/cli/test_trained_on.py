@@ -20,7 +20,7 @@ from nearfield.cli.app import build
 from nearfield.data.collection import Collection
 from nearfield.data.open import open_collection
 from nearfield.data.trained_on import FILE, TrainedOn
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import InputError, NearfieldError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
@@ -211,7 +211,7 @@ def placed(made: Path) -> Collection:
 
 
 def test_in_python_too(made: Path) -> None:
-    collection, encoder = placed(made), load_encoder(made / "run" / "model")
+    collection, encoder = placed(made), load(made / "run" / "model")
     (system,) = model_systems(encoder, collection.split("test"), name="tuned")
     assert compare([system], collection.split("test")).rows[0].estimate.mean == pytest.approx(
         verdict(made)["tuned"]["mean"], abs=1e-6
@@ -251,7 +251,7 @@ def test_training_on_other_splits_does_not_measure_on_what_the_model_knows(
         elif command == "reranker":
             tune_reranker(model, data, to=tmp_path / "run")
         else:
-            adapt(FrozenVectors.of(load_encoder(model), data), AdapterRecipe(epochs=1))
+            adapt(FrozenVectors.of(load(model), data), AdapterRecipe(epochs=1))
     assert not (tmp_path / "run" / "model").exists()
 
 

@@ -18,7 +18,7 @@ from nearfield.data.columns import Unused
 from nearfield.data.doctor import CHECKS
 from nearfield.data.doctor.subject import ModelFacts, Subject
 from nearfield.data.pairs import Pairs
-from nearfield.search.bm25 import first_found
+from nearfield.retrieval.bm25 import first_found
 from nearfield.types.contract import Contract
 from nearfield.types.finding import ERROR, NOTE, WARNING
 from tiny_data import small_collection, small_pairs, sound_collection, tiny_collection

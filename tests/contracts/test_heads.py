@@ -12,7 +12,7 @@ import torch
 from late_models import tiny_late
 from nearfield.batch.packed import Packed, packed_batches
 from nearfield.batch.tokens import Tokeniser
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.heads import HEADS
 from nearfield.models.heads.head import Given
@@ -134,4 +134,4 @@ def test_changed_weights_are_saved_and_open_again(
     for key, weight in before.items():
         torch.testing.assert_close(after[key], weight, rtol=0, atol=0)
     assert_close(in_order(again, batches(again, TEXTS)), in_order(model, batches(model, TEXTS)))
-    assert load_encoder(tmp_path / "changed").contract.kind == model.head.kind
+    assert load(tmp_path / "changed").contract.kind == model.head.kind

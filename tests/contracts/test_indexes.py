@@ -10,9 +10,9 @@ import pytest
 
 from indexes import clustered
 from nearfield.errors import ContractError, InputError
-from nearfield.index import INDEXES
-from nearfield.index.index import Index, exact_index
-from nearfield.index.shortlist import Shortlist
+from nearfield.indexes import INDEXES
+from nearfield.indexes.index import Index, exact_index
+from nearfield.indexes.shortlist import Shortlist
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.multi_vector import MultiVector
 from nearfield.similarity.sparse import Sparse

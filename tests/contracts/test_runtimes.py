@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from late_models import tiny_late
-from nearfield.encoders.load import load_encoder, load_text_encoder
+from nearfield.encoders.load import load, load_text_encoder
 from nearfield.encoders.reranker import Reranker
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
@@ -124,7 +124,7 @@ def test_it_runs_a_kind_or_says_why_not(name: str, kind: str, tmp_path: Path) ->
     folder = read_model_folder(KINDS[kind](tmp_path / "model"))
     refused = _why_not(name, folder)
     if refused is None:
-        found = load_encoder(folder.path, runtime=name, device="cpu").encode(TEXTS, "document")
+        found = load(folder.path, runtime=name, device="cpu").encode(TEXTS, "document")
         assert found.kind == kind
     elif kind not in RUNTIMES[name].kinds:
         assert f"embeddings, and this model's are {kind}" in refused

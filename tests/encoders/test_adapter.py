@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nearfield.encoders.adapter import Adapter
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError
 from nearfield.models.vector_map import MapConfig, VectorMap
@@ -84,9 +84,9 @@ def test_an_adapter_without_its_model_is_refused(cli: Callable[..., Any], tmp_pa
     )
     (model / "extra.json").write_text("{}")
     with pytest.raises(ContractError, match="was trained on vectors of another model"):
-        load_encoder(adapter)
+        load(adapter)
     about = json.loads((adapter / "adapter.json").read_text())
     del about["source"]
     (adapter / "adapter.json").write_text(json.dumps(about))
     with pytest.raises(InputError, match="was trained on vectors from files and names no model"):
-        load_encoder(adapter)
+        load(adapter)

@@ -9,7 +9,7 @@ import pytest
 
 from late_models import tiny_late
 from nearfield.encoders.lexical import BagOfWords, Lexical
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import ContractError
 from tiny import tiny_model
 
@@ -18,7 +18,7 @@ PROMPTS = {"prompts": {"query": "query: ", "document": "passage: "}}
 
 
 def test_no_role_is_needed_where_queries_and_documents_are_encoded_alike(tmp_path: Path) -> None:
-    encoder = load_encoder(tiny_model(tmp_path / "tiny"))
+    encoder = load(tiny_model(tmp_path / "tiny"))
     found = encoder.encode(TEXTS)
     assert found.vectors.shape == (3, 32)
     for made in (encoder.encode_query(TEXTS), encoder.encode_document(TEXTS)):
@@ -28,10 +28,10 @@ def test_no_role_is_needed_where_queries_and_documents_are_encoded_alike(tmp_pat
 
 
 def test_a_role_is_asked_for_where_they_differ(tmp_path: Path) -> None:
-    prompted = load_encoder(tiny_model(tmp_path / "tiny", config_sentence_transformers=PROMPTS))
+    prompted = load(tiny_model(tmp_path / "tiny", config_sentence_transformers=PROMPTS))
     for encoder in (
         prompted,
-        load_encoder(tiny_late(tmp_path / "late")),
+        load(tiny_late(tmp_path / "late")),
         Lexical.fit(TEXTS, BagOfWords("bm25")),
     ):
         with pytest.raises(ContractError, match="call encode_query or encode_document, or state"):
@@ -46,5 +46,5 @@ def test_a_role_is_asked_for_where_they_differ(tmp_path: Path) -> None:
 
 def test_a_spec_says_what_runs_the_model(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "tiny")
-    encoder = load_encoder(f"{folder}@torch,bfloat16", precision="float32")
+    encoder = load(f"{folder}@torch,bfloat16", precision="float32")
     assert (encoder.runtime.name, encoder.precision) == ("torch", "bfloat16")

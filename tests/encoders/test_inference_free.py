@@ -19,7 +19,7 @@ from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding, 
 from transformers import AutoTokenizer
 
 from nasty import nasty_texts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.model_folder import read_model_folder
@@ -74,7 +74,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("runtime", ["auto", "torch"])
 def test_their_folders_give_their_outputs(theirs: Path, runtime: str) -> None:
     assert_same_as_sentence_transformers(theirs, nasty_texts(), runtime=runtime)
-    assert load_encoder(theirs, runtime=runtime).runtime.name == (
+    assert load(theirs, runtime=runtime).runtime.name == (
         "lookup" if runtime == "auto" else "torch"
     )
 
@@ -93,7 +93,7 @@ def test_a_changed_model_is_written_so_that_sentence_transformers_gives_the_same
     save_encoder(model, tmp_path / "saved", name="changed")
     assert_same_as_sentence_transformers(tmp_path / "saved", nasty_texts(30))
     before, after = (
-        load_encoder(folder).encode(["cat dog"], "query") for folder in (theirs, tmp_path / "saved")
+        load(folder).encode(["cat dog"], "query") for folder in (theirs, tmp_path / "saved")
     )
     np.testing.assert_allclose(after.weights, 1.1 * before.weights, rtol=1e-6)
 
@@ -105,10 +105,10 @@ def test_weights_by_token_in_a_file_of_their_own_are_read_too(theirs: Path, tmp_
     (query / "config.json").write_text(json.dumps({"path": "idf.json"}))
     (query / "idf.json").write_text(json.dumps({"cat": 2.5, "dog": 0.5, "unheard-of": 9}))
     (query / "model.safetensors").unlink()
-    found = load_encoder(folder).encode(["dog cat cat sun"], "query")
+    found = load(folder).encode(["dog cat cat sun"], "query")
     assert sorted(found.weights.tolist()) == [0.5, 2.5]
     save_encoder(TextModel.open(folder), tmp_path / "saved", name="saved")
-    again = load_encoder(tmp_path / "saved").encode(["dog cat cat sun"], "query")
+    again = load(tmp_path / "saved").encode(["dog cat cat sun"], "query")
     np.testing.assert_array_equal(again.matrix().toarray(), found.matrix().toarray())
 
 
@@ -122,8 +122,8 @@ def test_a_query_is_looked_up_without_torch(tmp_path: Path) -> None:
     source = tiny_model(tmp_path / "dense", tokenizer_config=known)
     new_head(source, "splade", to=tmp_path / "sparse", options=HeadOptions(inference_free=True))
     code = (
-        "import sys; from nearfield.encoders.load import load_encoder; found = "
-        "load_encoder(sys.argv[1]).encode(['the cat'], 'query'); "
+        "import sys; from nearfield.encoders.load import load; found = "
+        "load(sys.argv[1]).encode(['the cat'], 'query'); "
         "assert len(found.weights) == 2; assert 'torch' not in sys.modules and 'transformers' not "
         "in sys.modules"
     )
@@ -137,7 +137,7 @@ def test_a_query_is_looked_up_without_torch(tmp_path: Path) -> None:
 
 
 def test_queries_begin_with_how_rare_their_terms_are(ours: Path) -> None:
-    encoder = load_encoder(ours)
+    encoder = load(ours)
     found = encoder.encode(["the cat law sun"], "query")
     weights = dict(zip(found.terms.tolist(), found.weights.tolist(), strict=True))
     the, cat, law, sun = (
@@ -174,7 +174,7 @@ def test_training_changes_the_table_where_a_query_has_the_term(theirs: Path) -> 
 
 
 def test_queries_and_documents_of_one_call_are_those_of_two(ours: Path) -> None:
-    encoder = load_encoder(ours)
+    encoder = load(ours)
     mixed = encoder.encode_mixed(["cat dog", "cat dog", "law"], ["query", "document", "query"])
     for row, (text, role) in enumerate(
         (("cat dog", "query"), ("cat dog", "document"), ("law", "query"))
@@ -201,9 +201,7 @@ def test_only_the_greatest_weights_are_kept(tmp_path: Path) -> None:
         )
         for role in ("query", "document"):
             assert (
-                load_encoder(tmp_path / name)
-                .encode(["the cat law sun rain", "cat"], role)
-                .active.max()
+                load(tmp_path / name).encode(["the cat law sun rain", "cat"], role).active.max()
                 <= 3
             )
     facts = json.loads((tmp_path / "plain" / "nearfield.json").read_text())

@@ -16,7 +16,7 @@ from late_models import DIM, KINDS, LAYOUTS, assert_same_as_peer, assert_same_to
 from nasty import BASE, nasty_texts
 from nearfield.catalog.agree import contradictions
 from nearfield.catalog.card import card
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.model_folder import read_model_folder
@@ -63,7 +63,7 @@ def test_a_folder_gives_the_peers_vectors_here_and_ours_gives_them_there(
     folder = tiny_late(
         tmp_path / "theirs", kind, layout=layout, bias=layout == "sentence-transformers", **settings
     )
-    opened = load_encoder(folder)
+    opened = load(folder)
     assert (opened.contract.kind, opened.contract.dim, opened.contract.pooling) == (
         "multi-vector",
         DIM,
@@ -74,7 +74,7 @@ def test_a_folder_gives_the_peers_vectors_here_and_ours_gives_them_there(
     )
     assert_same_as_peer(folder, opened, TEXTS if whole else BASE)
     save_encoder(TextModel.open(folder), tmp_path / "ours", name="ours")
-    again = load_encoder(tmp_path / "ours")
+    again = load(tmp_path / "ours")
     assert again.folder.late is not None
     assert opened.folder.late is not None
     assert again.contract.prompts == opened.contract.prompts
@@ -94,7 +94,7 @@ def rows(embeddings: MultiVector) -> list[MultiVector]:
 def test_the_kernels_give_the_same_vectors(tmp_path: Path) -> None:
     expansion = {"strategy": "min", "length": 16, "attend": True}
     folder = tiny_late(tmp_path / "m", query_expansion=expansion, document_length=50)
-    torch_, native = (load_encoder(folder, runtime=name) for name in ("torch", "native"))
+    torch_, native = (load(folder, runtime=name) for name in ("torch", "native"))
     for role in ("query", "document"):
         assert_same_tokens(
             native.encode(BASE, role),
@@ -103,13 +103,13 @@ def test_the_kernels_give_the_same_vectors(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match="no token looks at those that this model's queries are filled up with"
     ):
-        load_encoder(tiny_late(tmp_path / "unseen", **FIXED), runtime="native")
+        load(tiny_late(tmp_path / "unseen", **FIXED), runtime="native")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.filterwarnings("ignore")
 def test_an_item_does_not_depend_on_its_batch(tmp_path: Path, layout: str) -> None:
-    opened = load_encoder(tiny_late(tmp_path / "m", layout=layout))
+    opened = load(tiny_late(tmp_path / "m", layout=layout))
     small = TextEncoder(opened.folder, opened.runtime, batch_tokens=70)
     for role in ("query", "document"):
         whole = opened.encode(TEXTS[:25], role)
@@ -120,7 +120,7 @@ def test_an_item_does_not_depend_on_its_batch(tmp_path: Path, layout: str) -> No
 
 
 def test_what_counts_is_what_the_folder_says(tmp_path: Path) -> None:
-    opened = load_encoder(tiny_late(tmp_path / "m", **FIXED))
+    opened = load(tiny_late(tmp_path / "m", **FIXED))
     queries, documents = (
         opened.encode(["a cat", ""], "query"),
         opened.encode(["a , cat .", ",", "a cat"], "document"),
@@ -136,7 +136,7 @@ def test_the_mean_is_over_the_querys_tokens(tmp_path: Path) -> None:
     folder = tiny_late(tmp_path / "m", **PLAIN)
     file = folder / "config_sentence_transformers.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"similarity_fn_name": "meanmaxsim"}))
-    assert_same_as_peer(folder, load_encoder(folder), TEXTS[:30])
+    assert_same_as_peer(folder, load(folder), TEXTS[:30])
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_what_cannot_be_honoured_is_an_error(tmp_path: Path) -> None:
         tmp_path / "d", query_expansion={"strategy": "fixed", "length": 8, "token": "<no such>"}
     )
     with pytest.raises(ModelError, match="filled up with '<no such>', which its tokeniser lacks"):
-        load_encoder(unknown)
+        load(unknown)
     stanford = tiny_late(tmp_path / "e", layout="stanford", dim=None)
     (stanford / "model.safetensors").unlink()
     plain = tiny_late(tmp_path / "f")

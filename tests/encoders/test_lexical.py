@@ -13,10 +13,10 @@ from indexes import BAGS
 from nasty import nasty_texts
 from nearfield.batch.words import Words
 from nearfield.encoders.lexical import BagOfWords, Lexical
-from nearfield.encoders.load import load_encoder, load_text_encoder
+from nearfield.encoders.load import load, load_text_encoder
 from nearfield.errors import ContractError, InputError, ModelError
-from nearfield.index.inverted import Inverted
-from nearfield.search.bm25 import bm25
+from nearfield.indexes.inverted import Inverted
+from nearfield.retrieval.bm25 import bm25
 from nearfield.similarity.sparse import Sparse
 from nearfield.types.word_rule import RULE
 
@@ -106,7 +106,7 @@ def test_a_saved_folder_gives_the_same_and_knows_itself(tmp_path: Path, weightin
         TEXTS, BagOfWords(weighting, k1=0.9, b=0.4, stemmer="german")
     )
     fitted.save(tmp_path / "words")
-    opened = load_encoder(tmp_path / "words")
+    opened = load(tmp_path / "words")
     assert isinstance(opened, Lexical)
     for role, texts in (("document", TEXTS), ("query", QUERIES)):
         ours, theirs = opened.encode(texts, role), fitted.encode(texts, role)
@@ -134,7 +134,7 @@ def test_terms_of_another_word_rule_are_refused(tmp_path: Path) -> None:
             ModelError,
             match=f"cut by word rule {said}, .* by rule {RULE}, .* fit it on its documents again",
         ):
-            load_encoder(tmp_path / "words")
+            load(tmp_path / "words")
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
@@ -151,6 +151,6 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     Lexical.fit(TEXTS).save(tmp_path / "words")
     (tmp_path / "words" / "vocabulary.json").write_text(json.dumps(["one"]))
     with pytest.raises(ModelError, match="1 terms and weights of shape"):
-        load_encoder(tmp_path / "words")
+        load(tmp_path / "words")
     with pytest.raises(ModelError, match="is a bag of words, without the tokens"):
         load_text_encoder(tmp_path / "words")

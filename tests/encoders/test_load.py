@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nearfield.encoders.lexical import Lexical
-from nearfield.encoders.load import known_files, load_encoder
+from nearfield.encoders.load import known_files, load
 from nearfield.errors import ModelError
 from nearfield.models.find import model_path
 from nearfield.store.fingerprint import model_hash
@@ -17,7 +17,7 @@ from tiny import tiny_model
     [
         (
             "text-embedding-3-large",
-            "runs only behind OpenAI's API, which load_encoder does not ask; wanted a local model",
+            "runs only behind OpenAI's API, which load does not ask; wanted a local model",
         ),
         ("siglip-base", "of the kind 'image-text'"),
         ("bge-smal", "is neither a folder nor a model of the catalog. Did you mean 'bge-small'?"),
@@ -33,7 +33,7 @@ from tiny import tiny_model
 )
 def test_what_cannot_be_run_says_why(name: str, said: str) -> None:
     with pytest.raises(ModelError) as caught:
-        load_encoder(name)
+        load(name)
     assert said in str(caught.value)
 
 
@@ -47,7 +47,7 @@ def test_the_files_of_a_model_are_known_before_it_is_opened_or_fetched(
 ) -> None:
     Lexical.fit(["a cat", "a dog"]).save(tmp_path / "words")
     for folder in (tiny_model(tmp_path / "tiny"), tmp_path / "words"):
-        assert known_files(folder) == (load_encoder(folder).identity or {})["files"]
+        assert known_files(folder) == (load(folder).identity or {})["files"]
     (tmp_path / "other").mkdir()
     assert known_files(tmp_path / "other") is None
     assert known_files("minilm") == model_hash(minilm)

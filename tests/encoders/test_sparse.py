@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nasty import nasty_texts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
 from nearfield.formats.model_folder import read_model_folder
@@ -36,7 +36,7 @@ def test_weights_are_those_of_sentence_transformers(
 ) -> None:
     if runtime == "native" and kind not in NATIVE:
         with pytest.raises(ModelError, match=r"native: does not run the architecture"):
-            load_encoder(tiny_splade(tmp_path / "model", kind), runtime="native")
+            load(tiny_splade(tmp_path / "model", kind), runtime="native")
         return
     assert_same_as_sentence_transformers(
         tiny_splade(tmp_path / "model", kind), nasty_texts(), runtime=runtime
@@ -50,7 +50,7 @@ def test_the_kernels_take_the_greatest_of_any_batch_and_need_no_torch(
         tiny_splade(tmp_path / "model"),
         ["a cat", "the dog and the cat and the sun and the rain", "", "tax law", "read a file"],
     )
-    encoder = load_encoder(folder)
+    encoder = load(folder)
     assert encoder.runtime.name == "native"
     whole = encoder.encode(texts, "document").matrix().toarray()
     for budget in (1, 9, 4096):
@@ -62,9 +62,7 @@ def test_the_kernels_take_the_greatest_of_any_batch_and_need_no_torch(
     np.testing.assert_array_equal(encoder.encode(texts, "document").matrix().toarray(), whole)
     assert len(encoder.encode([], "document")) == 0
     for precision, least in (("bfloat16", 0.9999), ("int8", 0.99)):
-        rounded = (
-            load_encoder(folder, precision=precision).encode(texts, "document").matrix().toarray()
-        )
+        rounded = load(folder, precision=precision).encode(texts, "document").matrix().toarray()
         assert (rounded * whole).sum() / np.linalg.norm(rounded) / np.linalg.norm(whole) > least
     made = tmp_path / "made"
     known = {
@@ -76,8 +74,8 @@ def test_the_kernels_take_the_greatest_of_any_batch_and_need_no_torch(
     new_head(tiny_model(tmp_path / "dense", tokenizer_config=known), "splade", to=made)
     code = (
         "import sys, warnings; warnings.simplefilter('ignore'); from nearfield.encoders.load "
-        "import load_encoder; "
-        f"load_encoder({str(made)!r}).encode(['the cat'], 'document'); assert not {{'torch', "
+        "import load; "
+        f"load({str(made)!r}).encode(['the cat'], 'document'); assert not {{'torch', "
         f"'transformers'}} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -89,9 +87,9 @@ def test_what_the_kernels_do_not_weigh_goes_to_torch(tmp_path: Path) -> None:
         ("untied", {"facts": {"tie_word_embeddings": False}}, "shares the word embeddings"),
     ):
         folder = tiny_splade(tmp_path / name, **how)
-        assert load_encoder(folder).runtime.name == "torch"
+        assert load(folder).runtime.name == "torch"
         with pytest.raises(ModelError, match=said):
-            load_encoder(folder, runtime="native")
+            load(folder, runtime="native")
 
 
 def test_a_vocabulary_layer_of_its_own_is_read(tmp_path: Path) -> None:
@@ -132,7 +130,7 @@ def test_a_changed_model_is_written_so_that_sentence_transformers_gives_the_same
             weight.mul_(1.1)
     save_encoder(model, tmp_path / "saved", name="changed")
     assert_same_as_sentence_transformers(tmp_path / "saved", nasty_texts(40))
-    opened = load_encoder(tmp_path / "saved")
+    opened = load(tmp_path / "saved")
     assert (opened.contract.kind, opened.contract.name, opened.contract.dim) == (
         "sparse",
         "changed",
@@ -161,10 +159,10 @@ def test_what_is_no_splade_model_says_why(tmp_path: Path) -> None:
 def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: Any) -> None:
     from nearfield.evaluate.compare import compare
     from nearfield.evaluate.systems import bm25_system, model_systems
-    from nearfield.index.index import exact_index
+    from nearfield.indexes.index import exact_index
     from tiny_data import tiny_collection
 
-    collection, encoder = tiny_collection(), load_encoder(tiny_splade(tmp_path / "model"))
+    collection, encoder = tiny_collection(), load(tiny_splade(tmp_path / "model"))
     test = collection.split("test")
     systems = model_systems(encoder, test, name="splade", storages=("float32", "float16"))
     comparison = compare([*systems, bm25_system(test)], test)
@@ -208,7 +206,7 @@ def raw(folder: Path, to: Path) -> Path:
 def test_a_masked_language_model_opens_as_the_error_advises(runtime: str, tmp_path: Path) -> None:
     folder = raw(tiny_splade(tmp_path / "whole"), tmp_path / "raw")
     with pytest.raises(ContractError, match="nothing says how token states are pooled") as caught:
-        load_encoder(folder)
+        load(folder)
     advice = re.search(
         r"state it in (\S+nearfield\.json): .*for a SPLADE model (\{.*\})", str(caught.value)
     )

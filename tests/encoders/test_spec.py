@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nearfield.cli.opened import ran_by
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import ContractError
 from nearfield.runtimes.options import OpenOptions
@@ -32,11 +32,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_words_after_an_at_go_before_options(
     words: str, options: dict[str, str], ran: str, tiny: Path
 ) -> None:
-    assert ran_by(load_encoder(f"{tiny}{words}", **options)) == ran
+    assert ran_by(load(f"{tiny}{words}", **options)) == ran
 
 
 def test_a_folder_with_an_at_in_its_name_is_a_folder(tmp_path: Path) -> None:
-    assert load_encoder(str(tiny_model(tmp_path / "a@torch"))).contract.dim == 32
+    assert load(str(tiny_model(tmp_path / "a@torch"))).contract.dim == 32
 
 
 def test_other_words_are_refused(tiny: Path) -> None:
@@ -45,7 +45,7 @@ def test_other_words_are_refused(tiny: Path) -> None:
         match=r"'touch' is not a runtime, precision or device; known: "
         r".*Did you mean 'torch'",
     ):
-        load_encoder(f"{tiny}@touch")
+        load(f"{tiny}@touch")
 
 
 @pytest.mark.parametrize(
@@ -69,24 +69,20 @@ def test_a_task_is_last_and_may_hold_anything(name: str, parts: tuple[str, str |
 def test_a_model_is_told_its_task(tmp_path: Path) -> None:
     template = {"contract": {"templates": {"query": "find {task} : "}}}
     folder = tiny_model(tmp_path / "told", nearfield=template)
-    model = load_encoder(f"{folder}@torch,task=the cat, a dog")
+    model = load(f"{folder}@torch,task=the cat, a dog")
     assert ran_by(model) == "torch float32"
     assert model.contract.prompt("query") == "find the cat, a dog : "
     assert ModelSpec.parse(f"{folder}@task=a/b").short == "told@task=a/b"
     assert ModelSpec.parse(f"{folder}@task=a/b").lasting == f"{folder}@task=a/b"
-    assert (
-        load_encoder(f"{folder}@task={'a cat ' * 100}").contract.prompt("query").endswith("cat  : ")
-    )
+    assert load(f"{folder}@task={'a cat ' * 100}").contract.prompt("query").endswith("cat  : ")
     np.testing.assert_array_equal(
         model.encode(["rain"], "document").vectors,
-        load_encoder(f"{folder}@torch").encode(["rain"], "document").vectors,
+        load(f"{folder}@torch").encode(["rain"], "document").vectors,
     )
-    by_hand = (
-        load_encoder(f"{folder}@torch").encode(["find the cat, a dog : rain"], "document").vectors
-    )
+    by_hand = load(f"{folder}@torch").encode(["find the cat, a dog : rain"], "document").vectors
     np.testing.assert_array_equal(model.encode(["rain"], "query").vectors, by_hand)
     with pytest.raises(ContractError, match="takes no task in words"):
-        load_encoder(f"{tiny_model(tmp_path / 'plain')}@task=find it")
+        load(f"{tiny_model(tmp_path / 'plain')}@task=find it")
 
 
 def test_a_spec_is_named_and_found_again(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

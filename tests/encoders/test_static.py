@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 from nasty import nasty_texts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.models.model import TextModel
@@ -123,7 +123,7 @@ def test_prompts_are_pooled_as_sentence_transformers_does(tmp_path: Path) -> Non
 
 def test_word_vectors_are_a_model_like_any_other(tmp_path: Path) -> None:
     path = write_text(tmp_path / "words.txt", WORDS, some_vectors())
-    encoder = load_encoder(path)
+    encoder = load(path)
     encoded = encoder.encode(["The KING, the cat.", "nothing", "king's"], "query")
     place = dict(zip(WORDS, some_vectors(), strict=True))
     np.testing.assert_allclose(

@@ -17,7 +17,7 @@ from transformers import BartConfig, BartModel, T5Config, T5Model
 
 from nasty import nasty_texts
 from nearfield.batch.packed import Packed
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.models.model import TextModel
@@ -333,13 +333,13 @@ def test_an_unknown_precision_is_refused(tiny: Path) -> None:
 
 def test_a_missing_folder_and_an_unknown_name() -> None:
     with pytest.raises(ModelError, match="no/such: there is no such folder"):
-        load_encoder("no/such")
+        load("no/such")
     with pytest.raises(
         ModelError,
         match=r"minilmm: is neither a folder nor a model of the "
         r"catalog.*Did you mean 'minilm'",
     ):
-        load_encoder("minilmm")
+        load("minilmm")
 
 
 def test_an_unknown_architecture(tiny: Path) -> None:

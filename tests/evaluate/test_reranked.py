@@ -15,7 +15,7 @@ from nearfield.encoders.reranker import Reranker
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.reranked import reranked_system
 from nearfield.evaluate.systems import bm25_system
-from nearfield.search.rerank import rerank
+from nearfield.retrieval.rerank import rerank
 from tiny import tiny_model
 from tiny_cross import tiny_cross
 from tiny_data import tiny_collection

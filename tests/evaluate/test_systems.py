@@ -9,7 +9,7 @@ from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning, TruncationWarning
 from nearfield.evaluate.systems import bm25_system, fused_system, model_systems
-from nearfield.index.exact import Exact
+from nearfield.indexes.exact import Exact
 
 DOCUMENTS = 200
 

@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import Qwen2Config, Qwen2Model
 from typer.testing import Result
 
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import ModelError
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.reranker_folder import read_reranker_folder
@@ -108,7 +108,7 @@ def test_code_of_the_folder_runs_where_it_is_trusted(
         match=rf"{file}: auto_map names "
         rf"(modeling_both|tokenization_ended)\..*--trust-remote-code",
     ):
-        load_encoder(folder)
+        load(folder)
     with pytest.raises(ModelError, match="auto_map"):
         TextModel.open(folder)
     with warnings.catch_warnings():
@@ -119,12 +119,12 @@ def test_code_of_the_folder_runs_where_it_is_trusted(
             np.stack([one.encode([text])[0] for text in TEXTS]) for one in (peer, plain)
         )
     with caplog.at_level(logging.WARNING, logger="nearfield"):
-        encoder = load_encoder(folder, trust_remote_code=True)
+        encoder = load(folder, trust_remote_code=True)
     np.testing.assert_allclose(encoder.encode(TEXTS, "document").vectors, theirs, atol=1e-5)
     assert np.abs(theirs - other).max() > 0.05  # the plain class is another model
     assert "modeling_both.py (sha256 " in caplog.text
     with pytest.raises(ModelError, match="runs no code of a model's folder"):
-        load_encoder(folder, runtime="native", trust_remote_code=True)
+        load(folder, runtime="native", trust_remote_code=True)
 
 
 REFUSED: list[tuple[str, str, Any]] = [
@@ -182,10 +182,8 @@ def test_published_code_that_transformers_took_over_runs_on_its_architecture(
         "config.json",
         published,
     )
-    before = load_encoder(tmp_path / "nomic").encode(TEXTS, "query").vectors
-    np.testing.assert_allclose(
-        load_encoder(folder).encode(TEXTS, "query").vectors, before, atol=1e-6
-    )
+    before = load(tmp_path / "nomic").encode(TEXTS, "query").vectors
+    np.testing.assert_allclose(load(folder).encode(TEXTS, "query").vectors, before, atol=1e-6)
     # a file of the folder, whatever it is called
     own = {"AutoModel": "modeling_hf_nomic_bert.NomicBertModel"}
     with pytest.raises(ModelError, match=r"auto_map names modeling_hf_nomic_bert\.NomicBertModel"):

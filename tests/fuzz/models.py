@@ -62,9 +62,9 @@ def attempt(asked: tuple[str, str]) -> None:
 
         save_encoder(TextModel.open(model_path(path)), Path(path).parent / "saved", name="saved")
     else:
-        from nearfield.encoders.load import load_encoder
+        from nearfield.encoders.load import load
 
-        encoder = load_encoder(path, runtime="auto" if how == NATIVE else "torch", device="cpu")
+        encoder = load(path, runtime="auto" if how == NATIVE else "torch", device="cpu")
         for role in ("query", "document"):
             encoder.encode(TEXTS, role)
         _ = encoder.identity

@@ -30,7 +30,7 @@ FLAGS = (
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=undefined",
 )
-OWN_TESTS = ("tests/kernels/test_matrix.py", "tests/index")
+OWN_TESTS = ("tests/kernels/test_matrix.py", "tests/indexes")
 
 
 def main() -> int:

@@ -67,8 +67,8 @@ def whole_folders() -> Path:
     """A folder with a whole vector folder of each kind and storage; indexes lie in those of dense
     vectors.
     """
-    from nearfield.index.funnel import Funnel
-    from nearfield.index.signs import Signs
+    from nearfield.indexes.funnel import Funnel
+    from nearfield.indexes.signs import Signs
     from nearfield.similarity.dense import Dense
     from nearfield.store.made_by import MadeBy
     from nearfield.vectors.manifest import FILE, SCHEMA, write_manifest
@@ -127,10 +127,10 @@ def attempt(value: list[str]) -> None:
     compare with what was written.
     """
     from nearfield.errors import NearfieldError
-    from nearfield.index.exact import Exact
-    from nearfield.index.index import exact_index
-    from nearfield.search.indexed import indexed
-    from nearfield.search.vector_folder import check_maker
+    from nearfield.indexes.exact import Exact
+    from nearfield.indexes.index import exact_index
+    from nearfield.retrieval.indexed import indexed
+    from nearfield.retrieval.vector_folder import check_maker
     from nearfield.similarity.dense import Dense
     from nearfield.similarity.open import open_embeddings
     from nearfield.similarity.stored import read_ids, stored_size

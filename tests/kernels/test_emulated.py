@@ -15,8 +15,8 @@ import torch
 
 from indexes import clustered
 from nearfield.formats.model_folder import read_model_folder
-from nearfield.index import funnel, signs
-from nearfield.index.scan import numpy_scan, scan
+from nearfield.indexes import funnel, signs
+from nearfield.indexes.scan import numpy_scan, scan
 from nearfield.kernels.compile import Level, compile_library
 from nearfield.kernels.library import Kernels, kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS, Matrix

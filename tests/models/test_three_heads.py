@@ -16,17 +16,17 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
 from nasty import nasty_texts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
-from nearfield.index.index import exact_index
+from nearfield.indexes.index import exact_index
 from nearfield.kernels.library import runnable
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
+from nearfield.retrieval.explain import Asked
 from nearfield.runtimes.options import OpenOptions
-from nearfield.search.explain import Asked
 from nearfield.similarity.explained import WHOLE
 from nearfield.similarity.fused import Fused
 from nearfield.similarity.multi_vector import MultiVector
@@ -112,7 +112,7 @@ def test_all_three_outputs_are_those_of_flag_embedding(folder: Path, runtime: st
     if runtime == "native" and not runnable():
         pytest.skip("the kernels are not compiled here")
     texts = nasty_texts()
-    encoder = load_encoder(folder, runtime=runtime)
+    encoder = load(folder, runtime=runtime)
     with pytest.warns(UserWarning, match="tokens"):
         ours = encoder.encode(texts, "document")
     assert isinstance(ours, Fused)
@@ -130,7 +130,7 @@ def test_all_three_outputs_are_those_of_flag_embedding(folder: Path, runtime: st
 
 
 def test_scores_are_those_of_flag_embedding(folder: Path) -> None:
-    peer, encoder = FlagEmbedding(folder), load_encoder(folder)
+    peer, encoder = FlagEmbedding(folder), load(folder)
     texts, weights = (
         ["", "a cat", "the dog and the sun", "read a file line : the file", "日本語 tax law"],
         (0.4, 0.2, 0.4),
@@ -155,7 +155,7 @@ def test_sentence_transformers_and_a_stated_kind_give_the_dense_vectors_alone(
     assert encoder.contract.kind == "dense"
     assert_same_as_sentence_transformers(folder, texts, encoder=encoder)
     (folder / "nearfield.json").unlink()
-    several = load_encoder(folder, runtime="torch")
+    several = load(folder, runtime="torch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of texts that are cut
         np.testing.assert_array_equal(
@@ -166,7 +166,7 @@ def test_sentence_transformers_and_a_stated_kind_give_the_dense_vectors_alone(
 
 def test_order_and_batches_change_nothing(folder: Path) -> None:
     encoder, texts = (
-        load_encoder(folder),
+        load(folder),
         ["a cat", "the dog and the cat and the sun and the rain", "", "tax law", "read a file"],
     )
     whole = encoder.encode(texts, "document")
@@ -186,7 +186,7 @@ def test_a_changed_model_is_saved_in_the_same_layout(folder: Path, tmp_path: Pat
             weight.mul_(1.1)
     save_encoder(model, tmp_path / "saved", name="changed")
     with pytest.warns(UserWarning, match="tokens"):
-        ours: Any = load_encoder(tmp_path / "saved").encode(texts, "document")
+        ours: Any = load(tmp_path / "saved").encode(texts, "document")
     dense, sparse, tokens, mask = FlagEmbedding(tmp_path / "saved").encode(texts)
     np.testing.assert_allclose(ours.parts["dense"].vectors, dense.numpy(), atol=1e-5, rtol=0)
     np.testing.assert_allclose(
@@ -204,7 +204,7 @@ def test_a_changed_model_is_saved_in_the_same_layout(folder: Path, tmp_path: Pat
 
 
 def test_the_parts_of_a_fused_score_are_named_and_sum_to_it(folder: Path) -> None:
-    encoder = load_encoder(folder)
+    encoder = load(folder)
     query, document = (
         encoder.encode(["a cat"], "query"),
         encoder.encode(["the cat and the sun"], "document"),
@@ -229,7 +229,7 @@ def test_vectors_are_cut_alike_on_every_runtime(tmp_path: Path) -> None:
         '{"contract": {"matryoshka_dims": [32, 16], "layer_norm": true}}'
     )
     both = [
-        load_encoder(place, runtime=runtime).encode(["a cat", "the dog"], "document").parts["dense"]
+        load(place, runtime=runtime).encode(["a cat", "the dog"], "document").parts["dense"]
         for runtime in ("native", "torch")
     ]
     assert [made.layer_norm for made in both] == [True, True]
@@ -241,28 +241,28 @@ def test_what_is_half_or_damaged_says_so(tmp_path: Path) -> None:
     whole = (folder / "sparse_linear.pt").read_bytes()
     (folder / "sparse_linear.pt").unlink()
     with pytest.raises(ModelError, match=r"holds colbert_linear\.pt and not the other"):
-        load_encoder(folder)
+        load(folder)
     (folder / "sparse_linear.pt").write_bytes(whole[:100])
     with pytest.raises(ModelError, match=r"sparse_linear\.pt: holds no weights that torch saved"):
-        load_encoder(folder)
+        load(folder)
     torch.save(nn.Linear(16, 1).state_dict(), folder / "sparse_linear.pt")
     with pytest.raises(ModelError, match="takes states of 16 dimensions; the backbone's have 32"):
-        load_encoder(folder)
+        load(folder)
     torch.save(nn.Linear(32, 2).state_dict(), folder / "sparse_linear.pt")
     with pytest.raises(ModelError, match="gives 2 numbers a token"):
-        load_encoder(folder)
+        load(folder)
     (folder / "sparse_linear.pt").write_bytes(whole)
     (folder / "nearfield.json").write_text(
         '{"contract": {"fusion": {"dens": 1.0}}}', encoding="utf-8"
     )
     with pytest.raises(ContractError, match="fusion is"):
-        load_encoder(folder)
+        load(folder)
 
 
 def test_each_head_and_the_fused_score_are_compared_and_searched(
     folder: Path, tmp_path: Path
 ) -> None:
-    collection, encoder = tiny_collection(), load_encoder(folder)
+    collection, encoder = tiny_collection(), load(folder)
     test = collection.split("test")
     systems = model_systems(encoder, test, name="m3")
     assert [system.name for system in systems] == ["m3", "m3 dense", "m3 sparse", "m3 multi-vector"]

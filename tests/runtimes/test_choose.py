@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.runtimes import RUNTIMES, choose, hardware
@@ -108,7 +108,7 @@ def test_what_torch_cannot_do_is_said(folder: ModelFolder) -> None:
     with pytest.raises(InputError, match="device 'cuda:99' cannot be used"):
         open_runtime(folder, OpenOptions("torch", "float32", "cuda:99"))
     with pytest.raises(InputError, match="device 'tpu' cannot be used"):
-        load_encoder(folder.path, runtime="torch", device="tpu")
+        load(folder.path, runtime="torch", device="tpu")
 
 
 def test_the_machine_is_looked_at_without_torch() -> None:
@@ -127,7 +127,7 @@ def test_the_machine_is_looked_at_without_torch() -> None:
 
 def test_the_first_vector_waits_for_nothing_heavy(minilm: Path) -> None:
     code = (
-        "import sys; from nearfield import load_encoder; load_encoder(sys.argv[1], "
+        "import sys; from nearfield import load; load(sys.argv[1], "
         "device='cpu').encode(['a query'], 'query'); "
     )
     code += "print(sorted({name.split('.')[0] for name in sys.modules} & set(sys.argv[2].split())))"

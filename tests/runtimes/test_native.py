@@ -21,7 +21,7 @@ from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 from nasty import nasty_texts
 from nearfield.batch.packed import pack
 from nearfield.batch.tokens import Tokens
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
@@ -111,11 +111,11 @@ def test_heads_over_tokens_without_torch(head: str, tmp_path: Path) -> None:
         "model_max_length": 64,
     }
     new_head(tiny_model(tmp_path / "dense", tokenizer_config=known), head, to=tmp_path / "made")
-    load_encoder(tmp_path / "made")  # torch's own files are converted the first time
+    load(tmp_path / "made")  # torch's own files are converted the first time
     code = (
         "import sys, warnings; warnings.simplefilter('ignore'); from nearfield.encoders.load "
-        "import load_encoder; "
-        f"encoder = load_encoder({str(tmp_path / 'made')!r}); encoder.encode(['the cat'], "
+        "import load; "
+        f"encoder = load({str(tmp_path / 'made')!r}); encoder.encode(['the cat'], "
         "'document'); "
         "encoder.encode(['the cat'], 'query'); assert not {'torch', 'transformers'} & "
         "set(sys.modules)"

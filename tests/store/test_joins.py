@@ -15,7 +15,7 @@ import pytest
 from adapters import peft_adapter
 from fuzz.models import _sharded
 from fuzz.worker import Canary
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import NearfieldError
 from nearfield.formats.router import CONFIG, looked_up
@@ -83,7 +83,7 @@ def test_no_name_in_a_model_folder_leads_out_of_it(
     with Canary(tmp_path / "outside", files) as canary:
         join(model, str(canary.path) if name == "absolute" else name)
         for use in (
-            lambda: load_encoder(model),
+            lambda: load(model),
             lambda: drop_layers(model, to=tmp_path / "made" / "new", keep=[0]),
         ):
             canary.touched()

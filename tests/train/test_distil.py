@@ -14,7 +14,7 @@ from model2vec import StaticModel
 from scipy.sparse import csr_array
 
 from nasty import nasty_texts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
 from nearfield.train.runs.ridge import conjugate_gradients, fit_means
@@ -47,7 +47,7 @@ def test_the_recipe_by_loops(teacher: Path, tmp_path: Path) -> None:
         for token, _ in real
         if token.isalnum()
     }
-    found = load_encoder(tmp_path / "static").runtime.table
+    found = load(tmp_path / "static").runtime.table
     assert not found[: len(SPECIAL)].any()
     chance = sum(1 / rank for rank in range(2, len(real) + 2))
     places = {token: (at, id_) for at, (token, id_) in enumerate(real)}
@@ -59,7 +59,7 @@ def test_the_recipe_by_loops(teacher: Path, tmp_path: Path) -> None:
         whole = alone[left] - alone[right]
         assert np.linalg.norm(ours) <= np.linalg.norm(whole) * (1 + 1e-4)
     distil(teacher, to=tmp_path / "whole", dim=32)
-    table = load_encoder(tmp_path / "whole").runtime.table
+    table = load(tmp_path / "whole").runtime.table
     for left, right in ((one, other), (other, third)):
         ours = table[places[left][1]] / weights[left] - table[places[right][1]] / weights[right]
         assert np.linalg.norm(ours) == pytest.approx(
@@ -108,7 +108,7 @@ def test_the_folder_opens_everywhere_with_the_same_vectors(
     fitted: bool, teacher: Path, tmp_path: Path
 ) -> None:
     made = distil(teacher, to=tmp_path / "static", dim=8, texts=some_texts(200) if fitted else ())
-    encoder = load_encoder(made.folder)
+    encoder = load(made.folder)
     assert (encoder.contract.dim, encoder.contract.normalise, encoder.runtime.name) == (
         8,
         True,
@@ -133,7 +133,7 @@ def test_weights_counted_in_the_texts_make_a_frequent_token_quieter(
         for at in range(2)
     )
     assert counted.before != ranked.before
-    tables = [load_encoder(made.folder).runtime.table for made in (ranked, counted)]
+    tables = [load(made.folder).runtime.table for made in (ranked, counted)]
     cat, other = (tiny_tokenizer().get_vocab()[word] for word in ("cat", "z"))
     loudness = [np.linalg.norm(table[cat]) / np.linalg.norm(table[other]) for table in tables]
     assert loudness[1] < loudness[0]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from late_models import assert_same_as_peer, tiny_late
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.report.facts import read_run
 from nearfield.report.page import write_report
@@ -32,7 +32,7 @@ PAIRS = 40
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder[MultiVector]:
     expansion = {"strategy": "fixed", "length": 16}
-    return load_encoder(
+    return load(
         tiny_late(
             tmp_path_factory.mktemp("late") / "m", query_expansion=expansion, document_length=60
         )
@@ -130,13 +130,13 @@ def test_a_model_is_tuned_like_any_other(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         assert_same_as_peer(
             tmp_path / "run" / "model",
-            load_encoder(tmp_path / "run" / "model"),
+            load(tmp_path / "run" / "model"),
             ["cat dog", "law , court music"],
         )
 
 
 def test_the_loss_falls(tmp_path: Path) -> None:
-    opened = load_encoder(tiny_late(tmp_path / "m", query_length=20), runtime="torch")
+    opened = load(tiny_late(tmp_path / "m", query_length=20), runtime="torch")
     recipe = Recipe.of(
         {"objective": {"temperature": 1.0}, "schedule": {"rate": 3e-3, "warmup": 0.0}}
     )

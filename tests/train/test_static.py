@@ -10,7 +10,7 @@ import pytest
 import torch
 from model2vec import StaticModel
 
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.models.model import TextModel
 from nearfield.store.run import RunFolder
 from nearfield.train.engine.trainer import Trainer
@@ -56,7 +56,7 @@ def test_a_run_tunes_a_static_model_and_writes_one(tmp_path: Path) -> None:
     tune(str(folder), tiny_collection(), to=tmp_path / "run", recipe=recipe)
     rows = RunFolder(tmp_path / "run").read("merge.json")
     assert max(row["dev"] for row in rows) > rows[0]["dev"]
-    made = load_encoder(tmp_path / "run" / "model")
+    made = load(tmp_path / "run" / "model")
     assert made.runtime.name == "static"
     texts = ["the cat and the dog", "", "parse json"]
     assert_same_as_sentence_transformers(tmp_path / "run" / "model", texts)

@@ -17,7 +17,7 @@ import torch
 from typer.testing import Result
 
 from nearfield.data.collection import Collection
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import InputError
 from nearfield.models.model import TextModel
 from nearfield.models.surgery.new_head import new_head
@@ -97,7 +97,7 @@ def test_a_sparse_model_is_tuned_like_any_other(
     assert {row.storage for row in facts.storage.rows} == {"float32", "float16"}
     assert any("active terms per document" in note for note in facts.comparison.notes)
     assert "whole" in write_report(tmp_path / "run").read_text()
-    assert load_encoder(tmp_path / "run" / "model").contract.kind == "sparse"
+    assert load(tmp_path / "run" / "model").contract.kind == "sparse"
     assert_same_as_sentence_transformers(
         tmp_path / "run" / "model", ["cat dog", "law court music"], within=1e-3
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.models.model import TextModel
 from nearfield.report.page import write_report
@@ -59,7 +59,7 @@ def test_all_heads_are_tuned_and_measured(tmp_path: Path) -> None:
     }
     assert "tiny-m3 tuned multi-vector" in write_report(tmp_path / "run").read_text()
     (merged,) = (row for row in folder.read("merge.json") if row["chosen"])
-    assert load_encoder(tmp_path / "run" / "model").contract.kind == "several"
+    assert load(tmp_path / "run" / "model").contract.kind == "several"
     for file in ("colbert_linear.pt", "sparse_linear.pt"):
         before, after = (
             torch.load(place / file, weights_only=True)
@@ -132,7 +132,7 @@ def test_dev_weighs_the_heads_of_tuned_weights(
     )
     fusion, opened = (
         RunFolder(tmp_path / "run").read("fusion.json"),
-        load_encoder(tmp_path / "run" / "model"),
+        load(tmp_path / "run" / "model"),
     )
     assert opened.contract.fusion == opened.encode(["a cat"], "query").weights == fusion["weights"]
     assert fusion["dev"] >= fusion["before"]

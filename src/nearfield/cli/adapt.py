@@ -140,14 +140,14 @@ def _vectors(
         raise InputError(
             f"queries are encoded by {model}; leave out --queries, or leave out the model"
         )
-    from nearfield.encoders.load import load_encoder
-    from nearfield.search.vector_folder import VectorFolder
+    from nearfield.encoders.load import load
+    from nearfield.retrieval.vector_folder import VectorFolder
 
     stored, folder = None, None
     if documents is not None:
         stored = stored_vectors(documents, collection.document_ids, "document")
         folder = VectorFolder.of(documents, model)
-    encoder = load_encoder(model)
+    encoder = load(model)
     if folder is not None:
         folder.check(encoder)
     with progress_bar(f"encoding with {model}") as progress:

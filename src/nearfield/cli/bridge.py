@@ -87,11 +87,11 @@ def bridge(
 
 
 def _encoded(model: str, collection: Collection) -> FrozenVectors:
-    from nearfield.encoders.load import load_encoder
+    from nearfield.encoders.load import load
     from nearfield.train.data.frozen import FrozenVectors
 
     with progress_bar(f"encoding with {model}") as progress:
-        return FrozenVectors.of(load_encoder(model), collection, progress=progress)
+        return FrozenVectors.of(load(model), collection, progress=progress)
 
 
 def _show(found: Bridging, to: Path, fitted: int) -> None:

@@ -63,9 +63,9 @@ def open_model(
     proof: Proof | None = None,
 ) -> Encoder[Any]:
     """The encoder of this spec, which may run its folder's code where the command was told so."""
-    from nearfield.encoders.load import load_encoder
+    from nearfield.encoders.load import load
 
-    return load_encoder(
+    return load(
         name,
         runtime=runtime,
         precision=precision,

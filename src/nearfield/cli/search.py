@@ -20,8 +20,8 @@ from nearfield.cli.opened import (
 )
 
 if TYPE_CHECKING:
-    from nearfield.search.explain import Explanation
-    from nearfield.search.searchable import Hit
+    from nearfield.retrieval.explain import Explanation
+    from nearfield.retrieval.searchable import Hit
     from nearfield.similarity.explained import Match
 
 SNIPPET = 160
@@ -95,10 +95,10 @@ def search(
         nearfield search my-data "late delivery" --fuse --rerank ./cross-encoder --depth 50
     """
     from nearfield.errors import InputError
-    from nearfield.index import EXACT
-    from nearfield.index.recall import RECALL
-    from nearfield.search.searchable import Plan
-    from nearfield.search.searchable import index as searchable
+    from nearfield.indexes import EXACT
+    from nearfield.indexes.recall import RECALL
+    from nearfield.retrieval.searchable import Plan
+    from nearfield.retrieval.searchable import index as searchable
 
     if not query.strip():
         raise InputError("the query is empty; say what to look for")

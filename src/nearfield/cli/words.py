@@ -56,7 +56,7 @@ def nearest(
         nearfield words nearest glove.6B.50d.txt king woman --minus man
     """
     from nearfield.data.word_vectors import WordVectors
-    from nearfield.search.words import nearest_words
+    from nearfield.retrieval.words import nearest_words
 
     found = nearest_words(WordVectors.open(vectors), word, negative=minus or (), k=k)
     if json:

@@ -23,7 +23,7 @@ from nearfield.store.fingerprint import files_hash, model_hash
 from nearfield.types.contract import Contract
 
 
-def load_encoder(
+def load(
     name: str | Path,
     *,
     runtime: str = AUTO,
@@ -52,7 +52,7 @@ def load_encoder(
 
 
 def load_text_encoder(name: str | Path, options: OpenOptions = DEFAULTS) -> TextEncoder[Any]:
-    """Like load_encoder, but always returns a TextEncoder: raises ModelError for a bag of words,
+    """Like load, but always returns a TextEncoder: raises ModelError for a bag of words,
     which has neither a tokeniser nor weights.
     """
     spec = ModelSpec.parse(name)
@@ -64,7 +64,7 @@ def load_reranker(name: str | Path, options: OpenOptions = DEFAULTS) -> PairScor
     """The reranker of a spec: a cross-encoder's folder, or a multi-vector model, which scores pairs
     by its embeddings.
 
-    Raises as load_encoder does, and ModelError for a model of another kind.
+    Raises as load does, and ModelError for a model of another kind.
     """
     from nearfield.encoders.encoder_scorer import EncoderScorer
     from nearfield.encoders.reranker import Reranker
@@ -102,7 +102,7 @@ def stated_contract(folder: Path) -> Contract:
     closed.
 
     Raises ModelError for a folder of something else, saying what it is, and ContractError as
-    load_encoder does.
+    load does.
     """
     if is_lexical(folder):
         from nearfield.encoders.lexical import Lexical

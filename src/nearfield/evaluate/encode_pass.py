@@ -16,9 +16,9 @@ import numpy.typing as npt
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import TruncationWarning
-from nearfield.index.index import exact_index
-from nearfield.search.queries import Queries
-from nearfield.search.retrieve import retrieve
+from nearfield.indexes.index import exact_index
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.encoders.encoder import Encoder
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.pooled import PooledTokens
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import ContractError, NearfieldWarning
@@ -37,7 +37,7 @@ def open_encoders(models: Sequence[Any], texts: Sequence[str], options: Options)
         if isinstance(model, Encoder):
             encoders[name] = model
         else:
-            encoders[name] = load_encoder(str(model), proof=proof, trust_remote_code=trust)
+            encoders[name] = load(str(model), proof=proof, trust_remote_code=trust)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NearfieldWarning)  # given again when the model is used
         for encoder in encoders.values():

@@ -6,7 +6,7 @@ from nearfield.data.doctor import examine as doctor
 from nearfield.data.open import open_data
 from nearfield.encoders.load import load_text_encoder
 from nearfield.encoders.model_facts import model_facts
-from nearfield.search.bm25 import first_found
+from nearfield.retrieval.bm25 import first_found
 from nearfield.types.finding import Findings
 from nearfield.types.progress import Progress, silent
 

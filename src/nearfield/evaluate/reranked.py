@@ -13,7 +13,7 @@ from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.errors import TruncationWarning
 from nearfield.evaluate.systems import System
 from nearfield.evaluate.trained import trained_queries
-from nearfield.search.rerank import DEPTH, rerank
+from nearfield.retrieval.rerank import DEPTH, rerank
 from nearfield.types.progress import Progress, silent
 
 

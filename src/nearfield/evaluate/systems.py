@@ -18,10 +18,10 @@ from nearfield.encoders.lexical import BagOfWords
 from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning
 from nearfield.evaluate.encode_pass import Cut, EncodePass, seconds_each
 from nearfield.evaluate.trained import trained_queries
-from nearfield.search.bm25 import bm25, bytes_per_document
-from nearfield.search.fuse import reciprocal_rank_fusion
-from nearfield.search.queries import Queries
-from nearfield.search.retriever import Retriever
+from nearfield.retrieval.bm25 import bm25, bytes_per_document
+from nearfield.retrieval.fuse import reciprocal_rank_fusion
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retriever import Retriever
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.functions import similarity as known_similarity
 from nearfield.types.contract import Contract

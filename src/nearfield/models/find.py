@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nearfield.catalog.card import Card
 
 RUN = ("dense", "multi-vector", "several", "sparse")
-"""The kinds of the catalog that load_encoder runs."""
+"""The kinds of the catalog that load runs."""
 
 
 def model_path(name: str | Path) -> Path:
@@ -23,7 +23,7 @@ def model_path(name: str | Path) -> Path:
     cache, fetched when it is not there.
 
     A file or folder of word vectors (see `word_vector_blocks`) is made a static model's folder in
-    the cache, and a LoRA adapter's folder is merged with its base there. Raises as load_encoder
+    the cache, and a LoRA adapter's folder is merged with its base there. Raises as load
     does.
     """
     if not possible(str(name)):
@@ -83,15 +83,14 @@ def base_path(name: str) -> Path:
 
 
 def runnable(known: Card) -> Card:
-    """The same card. Raises ModelError, saying why, for a model that load_encoder cannot run."""
+    """The same card. Raises ModelError, saying why, for a model that load cannot run."""
     if known.api is not None:
         raise ModelError(
             f"{known.name} runs only behind {known.api.provider}'s API, which "
-            "load_encoder does not ask; wanted a local model"
+            "load does not ask; wanted a local model"
         )
     if known.kind not in RUN:
         raise ModelError(
-            f"{known.name} is a model of the kind {known.kind!r}; load_encoder runs "
-            f"{', '.join(RUN)} ones"
+            f"{known.name} is a model of the kind {known.kind!r}; load runs {', '.join(RUN)} ones"
         )
     return known

@@ -19,9 +19,9 @@ from nearfield.types.numbers import UNKNOWN, count, estimated, size
 _USE = """## Use
 
 ```python
-from nearfield import load_encoder
+from nearfield import load
 
-encoder = load_encoder("path/to/this/folder")
+encoder = load("path/to/this/folder")
 documents = encoder.encode(["..."], "document")
 queries = encoder.encode(["..."], "query")
 scores = queries.scores(documents)

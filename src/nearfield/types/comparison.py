@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nearfield.types.numbers import count, estimated
 from nearfield.types.verdict import Estimate
 
 
@@ -66,3 +67,12 @@ class Comparison:
     notes: tuple[str, ...] = ()
     task: str = "retrieval"
     item: str = "query"
+
+    def __str__(self) -> str:
+        """The rows, best first: name, mean with its interval, and letters."""
+        width = max((len(row.name) for row in self.rows), default=0)
+        title = f"{self.measure} on {count(len(self.query_ids))} items of {self.collection}"
+        rows = [
+            f"{row.name:<{width}}  {estimated(row.estimate)}  {row.letters}" for row in self.rows
+        ]
+        return "\n".join([title, *rows])

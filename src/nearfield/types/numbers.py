@@ -5,8 +5,10 @@ kB.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from nearfield.types.verdict import Estimate
+if TYPE_CHECKING:
+    from nearfield.types.verdict import Estimate
 
 UNKNOWN = "–"
 MINUS = "\u2212"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
+
+from nearfield.types.numbers import changed, count, estimated, p_value
 
 BETTER = "better"
 NO_DIFFERENCE = "no difference shown"
@@ -77,3 +80,23 @@ class Verdict:
         """
         sizes = {"dev": self.dev_queries, self.split: self.queries}
         return {name: count for name, count in sizes.items() if 0 < count < ENOUGH}
+
+    def __str__(self) -> str:
+        """The verdict in a sentence, and one more for each guard that lost more than allowed."""
+        sentences = [
+            f"{self.outcome.capitalize()}: {self.measure} {changed(self.difference)} on "
+            f"{count(self.queries)} {self.split} queries of {self.collection}, from "
+            f"{estimated(self.baseline)} to {estimated(self.tuned)}, {p_value(self.p)}."
+        ]
+        sentences += [
+            f"It lost more than allowed on {guard.guard}: {guard.measure} fell by "
+            f"{guard.loss:.3f}, and {guard.margin:.3f} was allowed."
+            for guard in self.forgotten
+            if not guard.kept
+        ]
+        return " ".join(sentences)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook, the outcome in bold."""
+        outcome, _, rest = str(self).partition(":")
+        return f"<p><strong>{html.escape(outcome)}</strong>:{html.escape(rest)}</p>"

@@ -13,7 +13,7 @@ from nearfield.data.doctor.check import Found
 from nearfield.data.doctor.subject import Subject
 from nearfield.data.doctor.words import Rows
 from nearfield.data.open import open_collection
-from nearfield.search.bm25 import first_found
+from nearfield.retrieval.bm25 import first_found
 from nearfield.types.finding import WARNING, Finding
 
 

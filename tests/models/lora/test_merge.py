@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 from adapters import peft_adapter
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokens
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.models.find import model_path
@@ -63,7 +63,7 @@ def test_the_folder_of_an_adapter_opens_as_what_it_makes_of_its_base(
 ) -> None:
     monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     adapter = peft_adapter(tmp_path / "adapter", base)
-    encoder = load_encoder(adapter)
+    encoder = load(adapter)
     assert encoder.contract.name == "adapter"
     assert encoder.contract.prompts == {"query": "query : "}
     with warnings.catch_warnings():
@@ -73,9 +73,9 @@ def test_the_folder_of_an_adapter_opens_as_what_it_makes_of_its_base(
         theirs = peer.encode_query(TEXTS)
     for runtime in ("native", "torch"):
         np.testing.assert_allclose(
-            load_encoder(adapter, runtime=runtime).encode(TEXTS, "query").vectors, theirs, atol=1e-5
+            load(adapter, runtime=runtime).encode(TEXTS, "query").vectors, theirs, atol=1e-5
         )
-    assert load_encoder(adapter).folder.path == encoder.folder.path
+    assert load(adapter).folder.path == encoder.folder.path
 
 
 def test_a_folder_of_sentence_transformers_with_an_adapter_in_it(
@@ -89,7 +89,7 @@ def test_a_folder_of_sentence_transformers_with_an_adapter_in_it(
         peer.save_pretrained(str(tmp_path / "theirs"))
     assert not (tmp_path / "theirs" / "config.json").exists()
     assert_same_as_sentence_transformers(
-        tmp_path / "theirs", TEXTS, encoder=load_encoder(tmp_path / "theirs")
+        tmp_path / "theirs", TEXTS, encoder=load(tmp_path / "theirs")
     )
 
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForMaskedLM
 
 from adapters import peft_adapter
 from nasty import nasty_texts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import InputError, ModelError
 from nearfield.models.model import TextModel
 from nearfield.models.surgery import start
@@ -53,7 +53,7 @@ def test_it_starts_with_each_token_active_for_few_terms_its_own_among_them(tmp_p
     # states that are the word embeddings, nearly
     source = tiny_model(tmp_path / "dense", sizes={"num_hidden_layers": 0})
     new_head(source, "splade", to=tmp_path / "sparse")
-    encoder = load_encoder(tmp_path / "sparse")
+    encoder = load(tmp_path / "sparse")
     weights = encoder.encode(sorted(set(WORDS)), "document").matrix().toarray()
     own = [encoder.tokeniser.vocabulary[word] for word in sorted(set(WORDS))]
     assert (weights[np.arange(len(own)), own] > 0).mean() > 0.9
@@ -102,7 +102,7 @@ def test_nothing_is_left_to_chance(tmp_path: Path) -> None:
 
 
 def test_special_tokens_and_those_kept_for_later_are_no_terms(tmp_path: Path) -> None:
-    encoder = load_encoder(tiny_model(tmp_path / "dense"))
+    encoder = load(tiny_model(tmp_path / "dense"))
     usable = usable_terms(encoder.tokeniser, encoder.tokeniser.size + 2)
     assert not usable[:5].any()
     assert not usable[-2:].any()
@@ -145,4 +145,4 @@ def test_the_command_line_writes_one(tmp_path: Path, cli: Any) -> None:
     told = cli("models", "head", source, "splade", "--to", tmp_path / "sparse", "--json")
     assert told.exit_code == 0, told.stderr
     assert json.loads(told.stdout)["kind"] == "sparse"
-    assert load_encoder(tmp_path / "sparse").contract.kind == "sparse"
+    assert load(tmp_path / "sparse").contract.kind == "sparse"

@@ -7,7 +7,7 @@ import torch
 
 from late_models import assert_same_as_peer
 from nasty import nasty_texts
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import InputError
 from nearfield.models.model import TextModel
 from nearfield.models.surgery.new_head import HeadOptions, new_head
@@ -32,7 +32,7 @@ def test_a_new_head_gives_what_sentence_transformers_gives(tmp_path: Path) -> No
         TextModel.open(folder).backbone.state_dict() for folder in (source, tmp_path / "late")
     )
     assert all(torch.equal(weight, before[name]) for name, weight in after.items())
-    assert_same_as_peer(tmp_path / "late", load_encoder(tmp_path / "late"), nasty_texts(40))
+    assert_same_as_peer(tmp_path / "late", load(tmp_path / "late"), nasty_texts(40))
 
 
 def test_more_dimensions_than_the_states_have_are_an_error(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.errors import InputError
 from nearfield.models.model import TextModel
 from nearfield.models.surgery.new_head import HeadOptions, new_head
@@ -28,7 +28,7 @@ def test_the_dense_vectors_stay_and_two_heads_come_beside_them(tmp_path: Path, k
         "dense-three",
         32,
     )
-    encoder, before = load_encoder(tmp_path / "three"), load_encoder(source)
+    encoder, before = load(tmp_path / "three"), load(source)
     found: Any = encoder.encode(TEXTS, "query")
     np.testing.assert_allclose(
         found.parts["dense"].vectors, before.encode(TEXTS, "query").vectors, atol=1e-5

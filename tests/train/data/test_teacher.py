@@ -13,7 +13,7 @@ import torch
 
 from nearfield.data.collection import Collection
 from nearfield.encoders.encoder_scorer import EncoderScorer
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.pair_scorer import PairScorer, Positions, Scores
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import InputError, ModelError, RecipeError
@@ -141,7 +141,7 @@ def test_a_score_that_is_no_number_is_refused(
 
 
 def test_an_encoder_may_teach(tiny: Path) -> None:
-    encoder = load_encoder(tiny)
+    encoder = load(tiny)
     scorer = open_teacher(str(tiny))
     assert isinstance(scorer, EncoderScorer)
     assert scorer.identity == encoder.identity
@@ -167,7 +167,7 @@ def test_a_step_adds_the_teachers_loss_to_the_objectives(
     plain = training_step(model, data.prepare(batch, model), Recipe(), weights)
     both = training_step(model, taught.prepare(batch, model), recipe, weights)
     candidates = np.concatenate([data.pairs.positive[:, None], data.pairs.negatives], 1)[batch]
-    encoder = load_encoder(tiny, runtime="torch")
+    encoder = load(tiny, runtime="torch")
     vectors = [
         encoder.encode(source.texts, role).vectors
         for source, role in ((data.queries, "query"), (data.documents, "document"))

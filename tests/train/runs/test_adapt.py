@@ -11,9 +11,9 @@ from scipy.linalg import expm
 from nearfield.data.collection import Collection
 from nearfield.errors import CollectionError, ContractError, InputError
 from nearfield.evaluate.measures import score_ranking
-from nearfield.index.exact import Exact
-from nearfield.search.queries import Queries
-from nearfield.search.retrieve import retrieve
+from nearfield.indexes.exact import Exact
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train.data.frozen import FrozenVectors
 from nearfield.train.data.leakage import free_documents

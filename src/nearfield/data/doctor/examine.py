@@ -27,8 +27,8 @@ def examine(
     notes.
 
     `only` names the checks that are made, `cheap` leaves out those that compare texts with all
-    others. `first`, which is `first_found` of nearfield.search.bm25, is needed to see where words
-    alone answer the queries.
+    others. `first`, which is `first_found` of nearfield.retrieval.bm25, is needed to see where
+    words alone answer the queries.
     """
     subject = Subject(data, first, model)
     checks = {name: CHECKS[name] for name in (CHECKS if only is None else only)}

@@ -16,9 +16,9 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError
 from nearfield.evaluate.systems import DEPTH, System
 from nearfield.evaluate.trained import trained_queries
-from nearfield.index.index import exact_index
-from nearfield.search.queries import Queries
-from nearfield.search.retrieve import retrieve
+from nearfield.indexes.index import exact_index
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import VECTORS

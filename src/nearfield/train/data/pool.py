@@ -13,10 +13,10 @@ import numpy as np
 from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.measures import score_ranking
-from nearfield.index.index import exact_index
-from nearfield.index.top import best
-from nearfield.search.queries import Queries
-from nearfield.search.retrieve import retrieve
+from nearfield.indexes.index import exact_index
+from nearfield.indexes.top import best
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Floats, Positions
 from nearfield.types.progress import Progress, silent

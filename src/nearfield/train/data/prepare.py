@@ -13,10 +13,10 @@ from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
-from nearfield.search.bm25 import BM25, bm25
-from nearfield.search.first_stage import FirstStage
-from nearfield.search.queries import Queries
-from nearfield.search.retriever import Retriever
+from nearfield.retrieval.bm25 import BM25, bm25
+from nearfield.retrieval.first_stage import FirstStage
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retriever import Retriever
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.train.data.leakage import (
     free_documents,

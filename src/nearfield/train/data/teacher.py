@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nearfield.encoders.encoder_scorer import EncoderScorer
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import ModelError
@@ -30,7 +30,7 @@ def open_teacher(name: str, *, device: str = "auto") -> PairScorer:
     """
     if is_reranker(Path(name)):
         return Reranker.open(name, OpenOptions(device=device))
-    return EncoderScorer(load_encoder(name, device=device))
+    return EncoderScorer(load(name, device=device))
 
 
 def candidates_of(pairs: TrainingPairs) -> Positions:

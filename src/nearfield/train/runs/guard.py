@@ -17,9 +17,9 @@ from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
 from nearfield.evaluate.tasks.similarity import Similarity
-from nearfield.search.bm25 import bm25
-from nearfield.search.queries import Queries
-from nearfield.search.retriever import Retriever
+from nearfield.retrieval.bm25 import bm25
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.retriever import Retriever
 from nearfield.statistics.spearman import SPEARMAN
 from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.types.progress import Progress, silent

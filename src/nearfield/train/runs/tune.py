@@ -26,10 +26,10 @@ from nearfield.data.kept_split import (
     with_enough_dev,
     with_judged_splits,
 )
-from nearfield.data.open import open_pairs
+from nearfield.data.open import open_collection, open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import TrainedOn, TrainingRun, keep_trained_on
-from nearfield.encoders.load import load_encoder
+from nearfield.encoders.load import load
 from nearfield.encoders.model_facts import model_facts
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, TruncationWarning
@@ -38,8 +38,8 @@ from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
+from nearfield.retrieval.bm25 import first_found
 from nearfield.runtimes.torch_runtime import TorchRuntime
-from nearfield.search.bm25 import first_found
 from nearfield.store.run import RunFolder
 from nearfield.train.data.encoded_once import EncodedOnce
 from nearfield.train.data.leakage import without_leaks
@@ -91,7 +91,7 @@ FINISHED = (
 
 def tune(
     model: str,
-    collection: Collection,
+    data: object,
     *,
     to: str | Path,
     recipe: Recipe | None = None,
@@ -100,8 +100,8 @@ def tune(
     pairs: str = "",
     setting: Setting = UNWATCHED,
 ) -> Verdict:
-    """Tune `model` on `collection` and say whether that made it better on the test split, which
-    nothing before the end has seen.
+    """Tune `model` on `data`, which `open_collection` takes, and say whether that made it better on
+    the test split, which nothing before the end has seen.
 
     Without a `recipe` it is the default one of the model's kind. `to` is the run folder: a run that
     was interrupted goes on where it was, to the same result; a finished one is read. `guards` are
@@ -117,6 +117,8 @@ def tune(
         raise InputError(
             "lies within the model's folder; give a run folder elsewhere with --to", path=to
         )
+    collection = data if isinstance(data, Collection) else open_collection(data)
+    source = str(data) if isinstance(data, str | Path) else collection.name
     kind = read_model_folder(model_path(model)).contract.kind
     with RunFolder(to).locked() as folder, warnings.catch_warnings():
         # the doctor's findings and the comparison's notes say what was cut
@@ -124,7 +126,7 @@ def tune(
         run = TuningRun(
             model, collection, folder, recipe or default_recipe(kind), setting, pairs=pairs
         )
-        run.identify(guards, source=setting.source or collection.name)
+        run.identify(guards, source=setting.source or source)
         if not all(folder.has(part) for part in FINISHED):
             with setting.watch("doctor") as watched:
                 run.outlook = Outlook({"doctor": len(collection.documents)}, watched)
@@ -525,7 +527,7 @@ class TuningRun:
         this run are not made again.
         """
         base, tuned = (
-            load_encoder(path, precision=self.precision, device=self.device)
+            load(path, precision=self.precision, device=self.device)
             for path in (self.model, self.folder.path / "model")
         )
         name = base.contract.name

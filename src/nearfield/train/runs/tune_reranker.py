@@ -28,12 +28,12 @@ from nearfield.formats.reranker_folder import is_reranker, read_reranker_folder
 from nearfield.models.find import model_path
 from nearfield.models.pair_model import PairModel
 from nearfield.models.saving.save_reranker import new_reranker, save_reranker
+from nearfield.retrieval.first_stage import FirstStage
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.rerank import rerank
+from nearfield.retrieval.retriever import Retriever
 from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
-from nearfield.search.first_stage import FirstStage
-from nearfield.search.queries import Queries
-from nearfield.search.rerank import rerank
-from nearfield.search.retriever import Retriever
 from nearfield.store.run import RunFolder
 from nearfield.train.data.leakage import without_leaks
 from nearfield.train.data.pair_data import PairData

@@ -1,0 +1,76 @@
+"""Exact search over dense vectors: every document is scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nearfield.errors import ContractError
+from nearfield.indexes.index import Index, allowed, ranking_of
+from nearfield.indexes.rescore import rescored
+from nearfield.indexes.scan import Rows, scan
+from nearfield.indexes.top import empty_top_k
+from nearfield.kernels.library import Kernels, kernels, runnable
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Mask
+from nearfield.types.ranking import Ranking
+
+# candidates kept beyond k, so that float32 rounding at the k-th place is corrected when they are
+# scored again
+SPARE = 16
+
+
+@dataclass(frozen=True)
+class Exact(Index[Dense]):
+    """Dense vectors of any storage type, which may be memory-mapped.
+
+    Each is read once for up to 256 queries, by as many threads as there are processors, and decoded
+    in a register. The best of float32 scores are scored once more in float64, so that the result
+    does not depend on the `block` of documents that a thread takes.
+    """
+
+    kind = "exact"
+    takes = Dense
+    documents: Dense
+    block: int | None = None
+
+    @classmethod
+    def of(cls, documents: Embeddings) -> Exact:
+        return cls(cls.fitting(documents))
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def search(self, query: Embeddings, k: int, *, where: Mask | None = None) -> Ranking:
+        """See Index.search: by the queries' similarity. Raises InputError where a score is NaN or
+        infinite.
+        """
+        asked = self.fitting(query)
+        if asked.dim != self.documents.dim:
+            raise ContractError(
+                f"queries have {asked.dim} dimensions and documents {self.documents.dim}; "
+                "both sides need the same model and dim"
+            )
+        positions = allowed(where, len(self))
+        stored = replace(self.documents, similarity=asked.similarity)
+        if positions is not None:
+            stored = stored[positions]
+        found = empty_top_k(len(asked), k)
+        if len(asked) and len(stored):
+            by, floats = dense_kernels(stored), asked.floats()
+            count = min(k + SPARE, len(stored))
+            candidates, _ = scan(floats, stored, count, kernels=by, block=self.block)
+            found = rescored(floats, stored, candidates, k, kernels=by)
+        return ranking_of(found, positions)
+
+
+def chosen_kernels() -> Kernels | None:
+    """The best kernels that this processor can run, or None where they were not compiled and numpy
+    does the work.
+    """
+    return kernels() if runnable() else None
+
+
+def dense_kernels(documents: Dense) -> Kernels | None:
+    """The same, or None where the kernels do not know the storage type or the similarity."""
+    return chosen_kernels() if Rows.known(documents) else None

@@ -1,0 +1,152 @@
+"""An inverted index: for each term the documents that have it, with its weight in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from nearfield.errors import ContractError, InputError
+from nearfield.indexes.exact import chosen_kernels
+from nearfield.indexes.index import Index, allowed, ranking_of
+from nearfield.indexes.scan import NOWHERE, merged
+from nearfield.indexes.top import TopK, best, empty_top_k
+from nearfield.indexes.turns import in_turns
+from nearfield.kernels.library import Kernels
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.sparse import Sparse
+from nearfield.types.arrays import Floats, Integers, Mask
+from nearfield.types.ranking import Ranking
+
+# documents whose sums are kept at a time: 256 KiB, which a second-level cache holds
+BLOCK = 1 << 16
+QUERIES = 16  # that a thread takes at a time
+
+
+@dataclass(frozen=True)
+class Inverted(Index[Sparse]):
+    """The columns of m sparse vectors, compared by their dot product.
+
+    Term t is in `documents[starts[t]:starts[t + 1]]` (int32, rising), with `weights[...]` (float32)
+    there; `starts`: (terms + 1,) int64; `items` is m.
+    """
+
+    kind = "inverted"
+    takes = Sparse
+    starts: Integers
+    documents: npt.NDArray[np.int32]
+    weights: Floats
+    items: int
+
+    @classmethod
+    def of(cls, documents: Embeddings) -> Inverted:
+        """See Index.of. Raises InputError for more than 2^31 documents, ContractError for negative
+        weights and for another similarity than the dot product.
+        """
+        vectors = cls.fitting(documents)
+        if len(vectors) > np.iinfo(np.int32).max:
+            raise InputError(
+                f"{len(vectors)} documents are too many for one index; wanted fewer "
+                "than 2^31: make several"
+            )
+        if not vectors.inverts:
+            raise ContractError(
+                "an inverted index is for dot products of weights that are not negative; "
+                "use the index scored"
+            )
+        vectors.check_terms()  # what is made of them is written and read as far as they say
+        columns = vectors.matrix().tocsc()
+        return cls(
+            columns.indptr.astype(np.int64),
+            columns.indices.astype(np.int32),
+            columns.data.astype(np.float32),
+            len(vectors),
+        )
+
+    def __len__(self) -> int:
+        return self.items
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.starts.nbytes + self.documents.nbytes + self.weights.nbytes
+
+    def search(self, query: Embeddings, k: int, *, where: Mask | None = None) -> Ranking:
+        """See Index.search. A document that shares no term with a query is not found.
+
+        The terms of a query may stand in any order, and one that stands twice counts twice. Queries
+        with negative weights find every document.
+        """
+        asked = self.fitting(query)
+        terms = len(self.starts) - 1
+        if asked.dim != terms:
+            raise ContractError(
+                f"queries are over {asked.dim} terms and the index over {terms}; "
+                "both need one vocabulary"
+            )
+        if len(asked.terms) and not 0 <= asked.terms.min() <= asked.terms.max() < terms:
+            raise InputError(f"a query has terms that are not between 0 and {terms - 1}")
+        positions = allowed(where, self.items)
+        index = self if positions is None else self._part(positions)
+        return ranking_of(index._top_k(asked, k), positions)
+
+    def _part(self, positions: Integers) -> Inverted:
+        """The index of the documents at these ascending positions alone."""
+        places = np.full(self.items, -1, np.int32)
+        places[positions] = np.arange(len(positions))
+        kept = places[self.documents] >= 0
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return replace(
+            self,
+            starts=before[self.starts],
+            documents=places[self.documents[kept]],
+            weights=self.weights[kept],
+            items=len(positions),
+        )
+
+    def _top_k(self, query: Sparse, k: int) -> TopK:
+        found, scores = empty_top_k(len(query), k)
+        if not len(query) or not self.items:
+            return found, scores
+        terms = query.terms.astype(np.int64)
+        weights = query.weights.astype(np.float32)
+        kernels = chosen_kernels()
+        if kernels is not None and query.inverts:
+            count = min(k, self.items)
+            listed = self._by_kernel((terms, weights, query.offsets), count, kernels)
+            found[:, :count], scores[:, :count] = listed
+            return found, scores
+        for row in range(len(found)):
+            sums = np.zeros(self.items, np.float32)
+            for at in range(query.offsets[row], query.offsets[row + 1]):
+                here = slice(self.starts[terms[at]], self.starts[terms[at] + 1])
+                sums[self.documents[here]] += weights[at] * self.weights[here]
+            matched = np.flatnonzero(sums > 0) if query.inverts else np.arange(self.items)
+            order = best(sums[matched], matched, k)
+            found[row, : len(order)] = matched[order]
+            scores[row, : len(order)] = sums[matched[order]]
+        return found, scores
+
+    def _by_kernel(
+        self, asked: tuple[Integers, Floats, Integers], count: int, kernels: Kernels
+    ) -> TopK:
+        offsets = asked[2]
+        n = len(offsets) - 1
+        scores = np.full((n, count), -np.inf, np.float32)
+        found = np.full((n, count), NOWHERE, np.int64)
+        block = min(BLOCK, self.items)
+        columns = (self.starts, self.documents, self.weights)
+
+        def work(turns: Iterator[int]) -> None:
+            sums = np.zeros(block, np.float32)
+            places = np.empty(max(1, int(np.diff(offsets).max())), np.int64)
+            for start in turns:
+                part = np.array([start, min(start + QUERIES, n)], np.int64)
+                room = (part, places, sums, block, self.items)
+                kernels.call("search_postings", *columns, *asked, *room, scores, found, count)
+
+        starts = range(0, n, QUERIES)
+        in_turns(work, starts, most=len(starts))
+        return merged([(found, scores)], count)

@@ -15,7 +15,7 @@ from tree import Function, file_of, functions, modules
 PARAMETERS, EQUAL_LINES = 8, 9
 # a command's parameters are its options, each named and documented where it is declared
 COMMAND_OPTIONS = 18
-COLUMNS = 140  # of a line of C; ruff holds Python to 100
+COLUMNS = 100  # of a line of C; ruff holds Python to it
 VAGUE = {"utils", "util", "common", "helpers", "helper", "base", "misc"}
 SEEDING = {
     "torch.manual_seed",

@@ -1,10 +1,12 @@
-/* One step of a product: what a register of weight units and one unit of an input add to a register of sums. */
+/* One step of a product: what a register of weight units and one unit of an input add to a register
+ * of sums. */
 #ifndef NEARFIELD_DOT_H
 #define NEARFIELD_DOT_H
 
 #include "level.h"
 
-#ifndef UNIT_INT8 /* how many 8-bit integers a unit holds: four where the processor multiplies bytes, else two, each in 16 bits */
+#ifndef UNIT_INT8 /* how many 8-bit integers a unit holds: four where the processor multiplies \
+                     bytes, else two, each in 16 bits */
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 #define UNIT_INT8 4
 #else
@@ -15,7 +17,9 @@
 /* gcc's names, and those of clangs that call it otherwise */
 #if LANES == 16 && (defined(__AMX_TILE__) && defined(__AMX_INT8__) && defined(__AMX_BF16__) || \
                     defined(__AMXTILE__) && defined(__AMXINT8__) && defined(__AMXBF16__))
-#define SIDE 16 /* of a tile register: rows, columns, units. Zeros at the end of the units of bytes or bfloat16 fill it */
+#define SIDE                                                                                  \
+    16 /* of a tile register: rows, columns, units. Zeros at the end of the units of bytes or \
+          bfloat16 fill it */
 #else
 #define SIDE 1
 #endif
@@ -39,12 +43,15 @@ INLINE vf dot_bfloat16(vf sum, uint32_t unit, vi weights) {
 #endif
 }
 
-/* The products of four bytes, without sign in the input and with sign in the weights, or of two 16-bit integers, added exactly. */
+/* The products of four bytes, without sign in the input and with sign in the weights, or of two
+ * 16-bit integers, added exactly. */
 INLINE vi dot_int8(vi sum, uint32_t unit, vi weights) {
 #if UNIT_INT8 == 4 && LANES == 16 && defined(__AVX512VNNI__)
-    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)splat_int((int32_t)unit), (__m512i)weights);
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)splat_int((int32_t)unit),
+                                   (__m512i)weights);
 #elif UNIT_INT8 == 4 && LANES == 8 && defined(__AVXVNNI__)
-    return (vi)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)splat_int((int32_t)unit), (__m256i)weights);
+    return (vi)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)splat_int((int32_t)unit),
+                                       (__m256i)weights);
 #elif UNIT_INT8 == 4
     for (int byte = 0; byte < 4; byte++)
         sum += splat_int((int32_t)(unit >> 8 * byte & 255)) * ((weights << (24 - 8 * byte)) >> 24);

@@ -1,4 +1,5 @@
-/* Vectors of four numbers: the scores of four documents side by side, and blocks of four rows that become columns. */
+/* Vectors of four numbers: the scores of four documents side by side, and blocks of four rows that
+ * become columns. */
 #ifndef NEARFIELD_FOURS_H
 #define NEARFIELD_FOURS_H
 
@@ -15,11 +16,11 @@ typedef int32_t i8 __attribute__((vector_size(32)));
 #endif
 
 /* (sum of a, sum of b, sum of c, sum of d), for either type. */
-#define TRANSPOSED_SUMS(name, type)                                                          \
-    INLINE type name(type a, type b, type c, type d) {                                       \
-        const type ab = SHUFFLE(a, b, 0, 4, 1, 5) + SHUFFLE(a, b, 2, 6, 3, 7);               \
-        const type cd = SHUFFLE(c, d, 0, 4, 1, 5) + SHUFFLE(c, d, 2, 6, 3, 7);               \
-        return SHUFFLE(ab, cd, 0, 1, 4, 5) + SHUFFLE(ab, cd, 2, 3, 6, 7);                    \
+#define TRANSPOSED_SUMS(name, type)                                            \
+    INLINE type name(type a, type b, type c, type d) {                         \
+        const type ab = SHUFFLE(a, b, 0, 4, 1, 5) + SHUFFLE(a, b, 2, 6, 3, 7); \
+        const type cd = SHUFFLE(c, d, 0, 4, 1, 5) + SHUFFLE(c, d, 2, 6, 3, 7); \
+        return SHUFFLE(ab, cd, 0, 1, 4, 5) + SHUFFLE(ab, cd, 2, 3, 6, 7);      \
     }
 TRANSPOSED_SUMS(transposed_sums, f4)
 TRANSPOSED_SUMS(transposed_sums_int, i4)
@@ -27,13 +28,15 @@ TRANSPOSED_SUMS(transposed_sums_int, i4)
 typedef float f4u __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* out[k, i] = rows[i, k], of `count` rows of `width` floats. */
-INLINE void turn(const float *rows, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t width, float *out, ptrdiff_t out_stride) {
+INLINE void turn(const float *rows, ptrdiff_t stride, ptrdiff_t count, ptrdiff_t width, float *out,
+                 ptrdiff_t out_stride) {
     const ptrdiff_t fours = count / 4 * 4, whole = width / 4 * 4;
     for (ptrdiff_t i = 0; i < fours; i += 4) {
         const float *from = rows + i * stride;
         for (ptrdiff_t k = 0; k < whole; k += 4) {
             const f4 a = *(const f4u *)(from + k), b = *(const f4u *)(from + stride + k);
-            const f4 c = *(const f4u *)(from + 2 * stride + k), d = *(const f4u *)(from + 3 * stride + k);
+            const f4 c = *(const f4u *)(from + 2 * stride + k),
+                     d = *(const f4u *)(from + 3 * stride + k);
             const f4 ab = SHUFFLE(a, b, 0, 4, 1, 5), cd = SHUFFLE(c, d, 0, 4, 1, 5);
             const f4 ab2 = SHUFFLE(a, b, 2, 6, 3, 7), cd2 = SHUFFLE(c, d, 2, 6, 3, 7);
             float *to = out + k * out_stride + i;

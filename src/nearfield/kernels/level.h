@@ -1,8 +1,9 @@
 /* What every source here is written in: vectors of LANES floats, whatever the processor.
  *
- * Each source is compiled once a level (hatch_build.py), with LEVEL its name and LANES the floats of a register, and each public
- * function carries the level in its name: NF(encode) is nf_encode_avx2, nf_encode_avx512, ... What differs between levels is
- * these few wrappers; where the instruction is missing, plain C of the same meaning stands in. */
+ * Each source is compiled once a level (hatch_build.py), with LEVEL its name and LANES the floats
+ * of a register, and each public function carries the level in its name: NF(encode) is
+ * nf_encode_avx2, nf_encode_avx512, ... What differs between levels is these few wrappers; where
+ * the instruction is missing, plain C of the same meaning stands in. */
 #ifndef NEARFIELD_LEVEL_H
 #define NEARFIELD_LEVEL_H
 
@@ -67,9 +68,11 @@ INLINE float greatest_of(vf x) {
     return most;
 }
 
-/* e^x for x <= 0, relative error 2e-7; below -87 the result is e^-87, which is nothing beside the 1 of a softmax's greatest. */
+/* e^x for x <= 0, relative error 2e-7; below -87 the result is e^-87, which is nothing beside the 1
+ * of a softmax's greatest. */
 INLINE vf exp_of(vf x) {
-    const vf shift = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer that lies in the low bits */
+    const vf shift = splat(
+        12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer that lies in the low bits */
     x = greater(x, splat(-87.0f));
     const vf shifted = x * splat(1.44269504f) + shift;
     const vf n = shifted - shift;

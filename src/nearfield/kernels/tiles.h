@@ -1,5 +1,5 @@
-/* Products by the tile registers of AMX: 16 rows by 16 columns, 16 units of the depth at a time (Intel's manual for developers, volume 1,
- * "Programming with Intel AMX"). */
+/* Products by the tile registers of AMX: 16 rows by 16 columns, 16 units of the depth at a time
+ * (Intel's manual for developers, volume 1, "Programming with Intel AMX"). */
 #ifndef NEARFIELD_TILES_H
 #define NEARFIELD_TILES_H
 
@@ -10,7 +10,8 @@
 /* Settled memory: the compiler does not know what the instructions below read. */
 #define SETTLED(at) __asm__ volatile("" ::"r"(at) : "memory")
 
-/* Registers 0 to 3 hold sums, two by two blocks of them; 4 and 5 the inputs of `upper` and of `lower` rows; 6 and 7 weights. */
+/* Registers 0 to 3 hold sums, two by two blocks of them; 4 and 5 the inputs of `upper` and of
+ * `lower` rows; 6 and 7 weights. */
 static void shape_tiles(ptrdiff_t upper, ptrdiff_t lower) {
     struct {
         uint8_t palette, start, reserved[14];
@@ -20,24 +21,26 @@ static void shape_tiles(ptrdiff_t upper, ptrdiff_t lower) {
     const ptrdiff_t rows[8] = {upper, upper, lower, lower, upper, lower, SIDE, SIDE};
     for (int i = 0; i < 8; i++) {
         shapes.bytes[i] = 4 * SIDE;
-        shapes.rows[i] = (uint8_t)(rows[i] ? rows[i] : 1); /* none is not allowed, even of a register that is not used */
+        shapes.rows[i] =
+            (uint8_t)(rows[i] ? rows[i]
+                              : 1); /* none is not allowed, even of a register that is not used */
     }
     SETTLED(&shapes);
     _tile_loadconfig(&shapes);
 }
 
-#define MEET(sums, inputs, weights)                              \
-    do {                                                         \
-        if (kind == INT8)                                        \
-            _tile_dpbusd(sums, inputs, weights);                 \
-        else                                                     \
-            _tile_dpbf16ps(sums, inputs, weights);               \
+#define MEET(sums, inputs, weights)                \
+    do {                                           \
+        if (kind == INT8)                          \
+            _tile_dpbusd(sums, inputs, weights);   \
+        else                                       \
+            _tile_dpbf16ps(sums, inputs, weights); \
     } while (0)
 
-/* sums (32, PANEL) = in . panel, of as many rows as the registers are shaped for; `depth` is a multiple of SIDE. Of bytes they are
- * integers. */
-INLINE void tile_sums(const int kind, const uint32_t *in, ptrdiff_t in_stride, const uint32_t *panel, ptrdiff_t depth, ptrdiff_t lower,
-                      void *sums) {
+/* sums (32, PANEL) = in . panel, of as many rows as the registers are shaped for; `depth` is a
+ * multiple of SIDE. Of bytes they are integers. */
+INLINE void tile_sums(const int kind, const uint32_t *in, ptrdiff_t in_stride,
+                      const uint32_t *panel, ptrdiff_t depth, ptrdiff_t lower, void *sums) {
     float *to = sums;
     SETTLED(in);
     _tile_zero(0);

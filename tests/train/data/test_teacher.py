@@ -22,6 +22,7 @@ from nearfield.store.run import RunFolder
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.teacher import open_teacher, teacher_scores
 from nearfield.train.engine.trainer import trainable
+from nearfield.train.objectives.compose import objective_of
 from nearfield.train.objectives.kl import kl
 from nearfield.train.objectives.margin_mse import margin_mse
 from nearfield.train.recipe import Recipe
@@ -165,7 +166,9 @@ def test_a_step_adds_the_teachers_loss_to_the_objectives(
     )
     weights, batch = list(trainable(model, recipe).values()), np.arange(10)
     plain = training_step(model, data.prepare(batch, model), Recipe(), weights)
-    both = training_step(model, taught.prepare(batch, model), recipe, weights)
+    both = training_step(
+        model, taught.prepare(batch, model, needs=objective_of(recipe).needs), recipe, weights
+    )
     candidates = np.concatenate([data.pairs.positive[:, None], data.pairs.negatives], 1)[batch]
     encoder = load(tiny, runtime="torch")
     vectors = [

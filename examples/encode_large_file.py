@@ -1,8 +1,9 @@
 """Encode a file of any size to vectors on disk, a shard at a time, see what became of each row, and
 search the vectors where they lie.
 
-python examples/encode_large_file.py TEXTS FOLDER QUERY [MODEL]     TEXTS: one text a line; begun
-again after a kill, it goes on
+python examples/encode_large_file.py TEXTS FOLDER QUERY [MODEL]
+
+TEXTS holds one text per line. Started again after a kill, it continues.
 """
 
 import json

@@ -1,7 +1,8 @@
 """Tune a model on pairs, read the verdict, and search with what came out.
 
-python examples/tune_and_search.py PAIRS RUN_FOLDER [MODEL]     PAIRS: a file of rows with a query
-and a positive
+python examples/tune_and_search.py PAIRS RUN_FOLDER [MODEL]
+
+PAIRS is a file of rows with a query and a positive.
 """
 
 import sys

@@ -1,21 +1,22 @@
 """Every error and warning that nearfield raises on purpose.
 
-NearfieldError                 anything a user can fix; the command line prints it and exits with
-code 2 ├── InputError                 a file, line, field or option is not what was wanted │   └──
-CollectionError        the data as a whole cannot be used (empty, no judged query, unknown split)
-├── ContractError              how to use a model is unknown or contradictory, or was violated ├──
-ModelError                 a folder is no model, its architecture is unknown, its weights are
-damaged ├── FetchError                 a model could not be fetched, or what came is not what was
-published │   └── NoSourceError          none of a model's sources could be reached ├── StorageError
-nothing could be written: disk full, read-only folder ├── RecipeError                a recipe has an
-unknown key or an impossible value ├── ProcessError               a process that trains along with
-this one is gone ├── DoctorRefusal              the data doctor found an error that was not allowed
-by name └── MissingExtra               an optional dependency is needed
+NearfieldError            anything a user can fix; the command line prints it, exits with code 2
+├── InputError            a file, line, field or option is not what was wanted
+│   └── CollectionError   the data as a whole cannot be used (empty, no judged query)
+├── ContractError         how to use a model is unknown or contradictory, or was violated
+├── ModelError            a folder is not a model, its architecture is unknown, weights are damaged
+├── FetchError            a model could not be fetched, or what came is not what was published
+│   └── NoSourceError     none of a model's sources could be reached
+├── StorageError          nothing could be written: disk full, read-only folder
+├── RecipeError           a recipe has an unknown key or an impossible value
+├── ProcessError          a process that trains along with this one is gone
+├── DoctorRefusal         the data doctor found an error that was not allowed by name
+└── MissingExtra          an optional dependency is needed
 
 NearfieldWarning(UserWarning)
-├── TruncationWarning          texts were longer than the model reads
-├── MetricWarning              another similarity than the contract's is used
-└── MatryoshkaWarning          vectors were cut to a length that the model was not trained for
+├── TruncationWarning     texts were longer than the model reads
+├── MetricWarning         another similarity than the contract's is used
+└── MatryoshkaWarning     vectors were cut to a length that the model was not trained for
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ class FirstAndMeanFolder(Layout):
     def read(self, files: Files) -> ModelFolder:
         limits = read_settings(files.transformer, "dense")
         facts = {
+            "kind": "dense",
             "dim": 2 * files.config.integer("hidden_size"),
             "max_tokens": max_tokens_of(files.transformer, files.config, limits, files.stated),
             "pooling": "mean",

@@ -65,7 +65,10 @@ def loss() -> None:
     """A run learns from labels: a text's positive is the name of its class."""
     import nearfield as nf
 
-    rows = [{"query": text, "positive": f"class {at % 2}"} for at, text in enumerate(TEXTS * 8)]
+    rows = [
+        {"query": f"{text} {at}", "positive": f"class {at % 2}"}
+        for at, text in enumerate(TEXTS * 8)
+    ]
     (HERE / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     folder = str(tiny_model(HERE / "model"))
     recipe = nf.Recipe.of({"objective": "label-contrast", "schedule": SCHEDULE})

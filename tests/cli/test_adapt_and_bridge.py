@@ -87,7 +87,7 @@ def test_bad_requests_to_adapt_are_errors_before_anything_is_encoded(
         (to, "name a model, or give both --documents and --queries"),
         (("minilm", "--queries", tmp_path, *to), "leave out --queries"),
         (("minilm", "--kind", "lineer", *to), "Did you mean 'linear'?"),
-        (("minilm", "--on", data, "--to", tmp_path / "other"), "is no adapter's folder"),
+        (("minilm", "--on", data, "--to", tmp_path / "other"), "is not an adapter's folder"),
     ):
         shown = cli("adapt", *arguments)
         assert (shown.exit_code, said in shown.stderr) == (2, True), shown.stderr

@@ -123,7 +123,7 @@ def test_code_of_the_folder_runs_where_it_is_trusted(
     np.testing.assert_allclose(encoder.encode(TEXTS, "document").vectors, theirs, atol=1e-5)
     assert np.abs(theirs - other).max() > 0.05  # the plain class is another model
     assert "modeling_both.py (sha256 " in caplog.text
-    with pytest.raises(ModelError, match="runs no code of a model's folder"):
+    with pytest.raises(ModelError, match="does not run code of a model's folder"):
         load(folder, runtime="native", trust_remote_code=True)
 
 

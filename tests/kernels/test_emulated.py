@@ -75,9 +75,9 @@ def test_models_give_the_vectors_of_another_level(
         tiny_model(tmp_path / "tiny", kind="mpnet", max_tokens=128, sizes=sizes)
     )
     wanted = {
-        precision: NativeRuntime.open(folder, OpenOptions(precision=precision), level="avx2").run(
-            packed(LENGTHS).vectors
-        )
+        precision: NativeRuntime.open(folder, OpenOptions(precision=precision), level="avx2")
+        .run(packed(LENGTHS))
+        .vectors
         for precision in PRECISIONS
     }
     monkeypatch.setattr(native, "kernels", lambda level: own)

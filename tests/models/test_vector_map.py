@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nearfield.errors import InputError, ModelError
-from nearfield.models.heads import vector_map
+from nearfield.models import vector_map
 from nearfield.models.vector_map import KINDS, MapConfig, VectorMap
 
 

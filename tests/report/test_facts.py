@@ -52,7 +52,7 @@ def test_each_part_but_the_first_may_be_missing(
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"missing: is no folder"):
+    with pytest.raises(InputError, match=r"missing: is not a folder"):
         read_run(tmp_path / "missing")
     with pytest.raises(InputError, match=r"holds no run\.json"):
         read_run(tmp_path)

@@ -70,7 +70,7 @@ def adapt(
     from nearfield.train.runs.adapt import save_adaptation
     from nearfield.train.runs.adapter import AdapterRecipe
 
-    check_replaceable(to, marker="adapter.json", what="adapter's folder")
+    check_replaceable(to, marker="adapter.json", what="an adapter's folder")
     recipe = AdapterRecipe(kind=kind, width=width, epochs=epochs)
     MapConfig(kind, 1, 1, width)  # an unknown kind is said before anything is encoded
     collection, notes = with_enough_dev(

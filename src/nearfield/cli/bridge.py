@@ -55,7 +55,7 @@ def bridge(
     from nearfield.train.runs.bridge import BridgeRecipe
     from nearfield.train.runs.bridging import bridge as run
 
-    check_replaceable(to, marker="bridge.json", what="bridge's folder")
+    check_replaceable(to, marker="bridge.json", what="a bridge's folder")
     collection = open_collection(on)
     judged_split(collection, split, on)
     sides = [_encoded(model, collection) for model in (old, new)]

@@ -44,7 +44,7 @@ def compare(
     """
     folder = options.run_folder
     if folder is not None:
-        check_replaceable(folder, marker="comparison.json", what="folder that evaluate wrote")
+        check_replaceable(folder, marker="comparison.json", what="a folder that evaluate wrote")
     asked = open_task(data, task, options=options, models=models)
     main = asked.measure_named(measure or asked.measures[0])
     others = map(asked.measure_named, asked.measures if measures is None else measures)

@@ -83,7 +83,7 @@ def check_replaceable(path: str | Path, *, marker: str, what: str) -> None:
     path = Path(path)
     if path.exists() and not (path / marker).is_file() and (path.is_file() or any(path.iterdir())):
         raise InputError(
-            f"is there already and is not a {what}, so that it is not replaced; give another place",
+            f"is there already and is not {what}, so that it is not replaced; give another place",
             path=path,
         )
     check_writable(path)

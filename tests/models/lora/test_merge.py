@@ -213,5 +213,5 @@ def test_what_cannot_be_merged(base: Path, by_role: Path, tmp_path: Path) -> Non
     ):
         merge_adapter(lost, tmp_path / "to", resolve=unknown)
     merge_adapter(lost, tmp_path / "to", resolve=unknown, base=str(base))
-    with pytest.raises(ModelError, match="runs no adapters beside a model"):
+    with pytest.raises(ModelError, match="does not run adapters beside a model"):
         TextEncoder.open(by_role, OpenOptions(runtime="native"))

@@ -156,5 +156,5 @@ def test_what_does_not_go_together_is_refused(pair: list[Path], tmp_path: Path) 
         merge([told, told], to=to)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(InputError, match="is no model that was made so"):
+    with pytest.raises(InputError, match="is not a model that was made so"):
         merge(pair, to=tmp_path / "mine")

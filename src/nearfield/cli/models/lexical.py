@@ -48,7 +48,7 @@ def lexical(
     from nearfield.store.atomic import check_replaceable
 
     bag = BagOfWords(weighting, k1, b, None if language == "none" else language)
-    check_replaceable(to, marker="lexical.json", what="bag of words")
+    check_replaceable(to, marker="lexical.json", what="a bag of words")
     data = open_collection(on)
     fitted = Lexical.fit(data.document_texts, bag)
     fitted.save(to)

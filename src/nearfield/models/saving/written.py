@@ -55,7 +55,7 @@ def check_target(to: str | Path) -> None:
     """Raise InputError where something is at `to` that was not made so, and StorageError where
     nothing can be written there.
     """
-    check_replaceable(to, marker=FILE, what="model that was made so")
+    check_replaceable(to, marker=FILE, what="a model that was made so")
 
 
 def stored_bytes(folder: ModelFolder) -> int:

@@ -100,7 +100,7 @@ def new_head(
             f"{source.path}: can only add a head to a dense transformer model; this one is {kind}"
         )
     source.refuse_adapters("a new head is trained without them")
-    check_replaceable(to, marker=FILE, what="model with a new head")
+    check_replaceable(to, marker=FILE, what="a model with a new head")
     with staged_folder(to) as stage:
         write(source, stage, name or f"{source.contract.name}-{head}", options, progress)
         keep_trained_on([source.path], stage)

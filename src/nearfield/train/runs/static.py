@@ -85,7 +85,7 @@ def distil(
         )
     if (words or counted) and not len(texts):
         raise InputError("words are taken from texts and counted there; give texts too")
-    check_replaceable(to, marker=FILE, what="model that was distilled")
+    check_replaceable(to, marker=FILE, what="a model that was distilled")
     plain, _ = static_tokeniser(teacher, ())
     tokenizer, new = (
         static_tokeniser(teacher, frequent_words(plain, texts, words)) if words else (plain, [])

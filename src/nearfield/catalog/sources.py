@@ -29,10 +29,12 @@ where it is missing.
 
 GIT = "git:"
 _MODEL_FILE = re.compile(
-    r"(?:(?:(?:query|document)_)?[0-9]+_\w+/)?[^/.][^/]*\.(?:json|txt|model|safetensors|bin)|(?:colbert|sparse)_linear\.pt"
+    r"(?:(?:(?:query|document)_)?[0-9]+_\w+/)?[^/.][^/]*\.(?:json|txt|model|safetensors|bin)"
+    r"|(?:colbert|sparse)_linear\.pt"
 )  # at the top or in a module's folder; BGE-M3's heads
 _OTHER_WEIGHTS = re.compile(
-    r"(?:.*/)?(?:optimizer|scheduler|training_args|rng_state).*|.*(?:openvino|\.fp16|consolidated).*"
+    r"(?:.*/)?(?:optimizer|scheduler|training_args|rng_state).*"
+    r"|.*(?:openvino|\.fp16|consolidated).*"
 )
 
 

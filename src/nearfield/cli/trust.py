@@ -37,6 +37,7 @@ def may_run_code(command: Callable[..., None]) -> Callable[..., None]:
         _NAME, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, _OPTION]
     )
     parameters = {**signature.parameters, _NAME: own}
-    _run.__signature__ = signature.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
+    changed = signature.replace(parameters=list(parameters.values()))
+    _run.__signature__ = changed  # type: ignore[attr-defined]
     _run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
     return _run

@@ -1,5 +1,5 @@
-"""Which queries a model was trained on, by hashes that travel in its folder: no text can be
-read from them.
+"""The queries that a model was trained on, by hashes that travel in its folder: their texts cannot
+be read from them.
 
 A query is known again by 64 bits of its wording's hash; a nearly equal one by 256 bits, each the
 last bit of a MinHash (Li and König, "b-bit minwise hashing", 2010, with b = 1).

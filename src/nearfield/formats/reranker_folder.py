@@ -136,8 +136,8 @@ def reranker_json(name: str, max_tokens: int) -> dict[str, Any]:
 
 
 def _own(path: Path) -> Fields:
-    """What sentence-transformers states of a cross-encoder. It reads nothing there that is said of
-    a model of another kind.
+    """What sentence-transformers states of a cross-encoder. It reads nothing there that is stated
+    of a model of another kind.
     """
     own = read_optional(path / "config_sentence_transformers.json")
     return own if own.get("model_type") == "CrossEncoder" else Fields({}, own.path)

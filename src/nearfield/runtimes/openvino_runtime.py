@@ -107,7 +107,8 @@ def _unreported() -> Iterator[None]:
     """
     silenced = "openvino_telemetry" not in sys.modules
     if silenced:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it raises ImportError
+        # importing it raises ImportError
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         yield
     finally:

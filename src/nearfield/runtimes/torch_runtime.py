@@ -35,7 +35,7 @@ class TorchRuntime(Runtime):
         self.typed = model.typed
 
     @property
-    def batch_tokens(self) -> int:  # type: ignore[override]  # it changes while the model is trained
+    def batch_tokens(self) -> int:  # type: ignore[override]
         """Enough to fill a GPU; what stays in a CPU's cache; of the kernels, which see to that
         themselves, enough for all threads.
         """

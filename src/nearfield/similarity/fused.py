@@ -25,7 +25,7 @@ class Fused(Embeddings):
     """n items as each of `parts`, embeddings of any kind by name.
 
     `weights` says what the score of each part counts for; a part without a weight counts for
-    nothing. What is asked of the whole (`similarity`, `storage`) is said of the first part.
+    nothing. What is asked of the whole (`similarity`, `storage`) is that of the first part.
     """
 
     kind = "several"

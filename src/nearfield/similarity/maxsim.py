@@ -26,7 +26,8 @@ def maxsim(
     once; for the backward pass only the place of the closest token is kept, for each token and
     document. Khattab and Zaharia 2020 (arXiv 2004.12832), equation 3.
     """
-    scored: Tensor = _MaxSim.apply(query, document, query_offsets, document_offsets)  # type: ignore[no-untyped-call]
+    offsets = (query_offsets, document_offsets)
+    scored: Tensor = _MaxSim.apply(query, document, *offsets)  # type: ignore[no-untyped-call]
     return scored
 
 

@@ -54,7 +54,7 @@ class Contract:
     counts special and prompt tokens. `layer_norm` asks for a parameter-free layer_norm over the
     whole vector before it is cut to a Matryoshka dim (nomic-embed-text-v1.5 needs it). `kind` is
     that of the embeddings; `dim` is the size of the vocabulary where they are sparse. Of `several`
-    kinds in one pass, what is said here is said of the dense embeddings, and `fusion` says what the
+    kinds in one pass, what is said here holds for the dense embeddings, and `fusion` says what the
     score of each kind counts for in the fused one (empty: as `FUSION`). Of a sparse vector the
     `max_terms` greatest weights are kept, where that is stated.
     """

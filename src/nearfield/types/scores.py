@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Scores:
-    """`values`: (n,) float64, one a query in the order of `query_ids`; `measure` is written as
+    """`values`: (n,) float64, one per query in the order of `query_ids`; `measure` is written as
     ir-measures writes it (`nDCG@10`).
     """
 

@@ -12,9 +12,12 @@ RULE: Final = 2
 """Goes up when the same text gives other words: terms that were made by another rule do not fit."""
 
 UNSPACED: Final = (
-    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3040-\u3098\u309d-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U0001aff0-\U0001b16f\U00020000-\U0003ffff\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u108f\u109a-\u109f"
-    "\ua9e0-\ua9ef\ua9fa-\ua9ff\uaa60-\uaa7f\u1780-\u17df\u17ea-\u17ff\u1950-\u19cf\u1a20-\u1a7f\u1a8a-\u1a8f\u1a9a-\u1aaf\uaa80-\uaadf"
+    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3040-\u3098\u309d-\u30ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U0001aff0-\U0001b16f\U00020000-\U0003ffff\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff"
+    "\u1000-\u103f\u104a-\u108f\u109a-\u109f"
+    "\ua9e0-\ua9ef\ua9fa-\ua9ff\uaa60-\uaa7f\u1780-\u17df\u17ea-\u17ff\u1950-\u19cf"
+    "\u1a20-\u1a7f\u1a8a-\u1a8f\u1a9a-\u1aaf\uaa80-\uaadf"
     "\U00011700-\U0001172f\U0001173a-\U0001174f\U00017000-\U00018d8f\U0001b170-\U0001b2ff"
 )
 """Scripts in which a text has no blanks between its words, as ranges of a regular expression's set.
@@ -27,13 +30,15 @@ Unicode's rule gives without a dictionary, but for Katakana, whose runs it keeps
 # ZWSP parts words; NFKC would join the sign of "Windows™" to the word
 _BLANKS = re.compile("[\u200b\u2120\u2122]")
 _IGNORED = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
     # default ignorable: joiners, soft hyphens, directions, variation selectors
     "\U000e0000-\U000e0fff"
     "\u20dd-\u20e0\u20e2-\u20e4"  # circles and key caps around a character
     "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # Hebrew points and accents
     "\u0610-\u061a\u0640"  # Arabic signs, tatweel, vowels
-    "\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08ca-\u08e1\u08e3-\u08ff"
+    "\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed"
+    "\u08ca-\u08e1\u08e3-\u08ff"
     "\u0711\u0730-\u074a]"  # Syriac vowels
 )
 _NUMBER = r"(?<=\d)[.,\u066b\u066c](?=\d)"

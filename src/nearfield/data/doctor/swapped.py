@@ -25,8 +25,10 @@ _SAMPLE = 1000  # distinct texts of each column: shares are known to 3 %
 _FEWEST = 8  # texts of each column: fewer say nothing about what a column is like
 _QUESTION_MARK = re.compile(r"[?？؟\u037e]\W*$|^\W*¿")
 _QUESTION_WORD = re.compile(
-    r"\W*(?:what|who|whom|whose|when|where|which|why|how|wer|wie|wann|warum|welche[rsmn]?|qué|quién|cómo|cuál|cuándo|dónde|quels?|quelles?"
-    r"|comment|pourquoi|quand|kto|kak|gdzie|jak|chi|come|perché|hoe|wat|waar|как|что|кто|где|почему|сколько)\b",
+    r"\W*(?:what|who|whom|whose|when|where|which|why|how|wer|wie|wann|warum|welche[rsmn]?|qué|quién"
+    r"|cómo|cuál|cuándo|dónde|quels?|quelles?"
+    r"|comment|pourquoi|quand|kto|kak|gdzie|jak|chi|come|perché|hoe|wat|waar"
+    r"|как|что|кто|где|почему|сколько)\b",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?؟।۔](?=[\s\"')\]”’]|$)|[。！？]")

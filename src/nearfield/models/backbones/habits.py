@@ -120,7 +120,7 @@ def rows_through(backbone: Any, ids: Tensor, mask: Tensor) -> Any:
 
 
 class _Places(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Watches for tables that are looked up at rising places, one a token: their rows are
+    """Watches for tables that are looked up at rising places, one per token: their rows are
     positions. `places` is how many tokens the shortest of them leaves, counted from the place of
     the first.
     """

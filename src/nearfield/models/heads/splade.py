@@ -101,7 +101,8 @@ class Splade(Head[Tensor]):
         bias = weight.new_zeros(len(weight)) if bias is None else bias
         offsets = batch.offsets.tolist()
         if self.pooling == "max":  # the logarithm rises, so it may come after the greatest
-            greatest: Tensor = _GreatestLogits.apply(hidden, weight, bias, offsets)  # type: ignore[no-untyped-call]
+            given = (hidden, weight, bias, offsets)
+            greatest: Tensor = _GreatestLogits.apply(*given)  # type: ignore[no-untyped-call]
             return self._activated(greatest)
         parts = [hidden.new_zeros(0, len(weight))]
         for first, last in item_blocks(offsets, _TOKENS):

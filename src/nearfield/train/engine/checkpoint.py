@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """After `step` steps: dev's values a query at their highest mean (`peak`), the step whose
+    """After `step` steps: dev's values per query at their highest mean (`peak`), the step whose
     weights are kept, and how often dev was measured since without being kept (`stale`).
 
     Weights are kept when their dev mean is not below the peak by more than one standard error of
@@ -35,7 +35,7 @@ class Checkpoint:
     stale: int = 0
 
     def measured(self, dev: Floats) -> Checkpoint:
-        """The state after dev was measured at this step: `dev` (n,), one value a query."""
+        """The state after dev was measured at this step: `dev` (n,), one value per query."""
         difference = dev - self.peak
         error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else 0.0
         peak = dev if difference.mean() > 0 else self.peak

@@ -26,8 +26,8 @@ def cached_backward(
     held: int = 0,
     group: Group = ALONE,
 ) -> float:
-    """The loss of all parts' embeddings; its gradients are added to the `.grad` of whatever `embed`
-    computes with.
+    """The loss of all parts' embeddings; its gradients are added to the `.grad` of the weights that
+    `embed` computes with.
 
     `embed(part)` gives the embeddings of one part, differentiable: a tensor of any shape, or a
     tuple of two or more; `loss` takes what it gave for each part, in their order, and gives a

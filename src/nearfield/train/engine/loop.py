@@ -51,11 +51,11 @@ def train(
     """Train `model` in place and return the weights that are kept, by parameter name (trained
     parameters only).
 
-    `measure()` gives dev's values, one a query, for the model as it stands, and `before` holds them
-    for the model as it is given, where they are known; see `Checkpoint` for what is kept. Without
-    `measure` the last weights are kept. A checkpoint is written after each measurement, or where it
-    would be; when one is there already, training goes on from it to the same result. Process 0 of a
-    group calls this, and the others `follow`.
+    `measure()` gives dev's values, one per query, for the model as it stands, and `before` holds
+    them for the model as it is given, where they are known; see `Checkpoint` for what is kept.
+    Without `measure` the last weights are kept. A checkpoint is written after each measurement, or
+    where it would be; when one is there already, training goes on from it to the same result.
+    Process 0 of a group calls this, and the others `follow`.
     """
     steps, patience = total_steps(data.pairs, recipe), recipe.schedule.patience
     marks = measured_steps(steps, recipe.schedule.evaluations)

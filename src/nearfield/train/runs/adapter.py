@@ -21,8 +21,8 @@ from nearfield.train.runs.map_fit import MapSchedule, fit_map
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.progress import Progress, silent
 
-# documents a query is compared with in a step, where there are more: a block of scores is then 64
-# MB
+# documents that a query is compared with in a step, where there are more: a block of scores is
+# then 64 MB
 NEGATIVES = 65_536
 
 

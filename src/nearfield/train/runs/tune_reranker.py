@@ -69,7 +69,7 @@ def tune_reranker(
     """Train the cross-encoder `model`, or a new one on that encoder's backbone, and measure it on
     the test split, once.
 
-    `first` is the encoder whose results are ordered anew, and from whose near misses it learns: by
+    `first` is the encoder whose results are ordered again, and from whose near misses it learns: by
     default `model`, where that is an encoder. `to` is the run folder, as for `tune`: an interrupted
     run goes on where it was. The verdict is against the cross-encoder before training, or where it
     is new against `first` alone. `allow` takes "trained-on", for models that were trained on

@@ -26,6 +26,7 @@ from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.engine.trainer import Trainer, mini_tokens
+from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.tune import tune
 from nearfield.train.runs.tune_reranker import tune_reranker
@@ -83,7 +84,9 @@ def stepped(
         teacher,
     )
     trainer, batch = Trainer(model, recipe, 2), np.arange(12)
-    step = data.prepare(batch, model, budget=data.prepare(batch, model).tokens // 3)
+    needs = objective_of(recipe, model.objective, model.contract).needs
+    budget = data.prepare(batch, model).tokens // 3
+    step = data.prepare(batch, model, budget=budget, needs=needs)
     assert 0.5 * step.tokens < trainer.twice(step) < step.tokens
     loss = trainer.step(1, step)
     return loss, {name: weight.detach().cpu() for name, weight in model.parameters().items()}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from nearfield.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 T = TypeVar("T")
 
@@ -17,6 +19,14 @@ def imported(place: str) -> Any:
     """What is at `place`, given as "package.module:name"."""
     module, name = place.split(":")
     return getattr(import_module(module), name)
+
+
+@cache
+def _entry_points() -> EntryPoints:
+    """Those of every installed distribution; reading them takes longer than all else here."""
+    from importlib.metadata import entry_points
+
+    return entry_points()
 
 
 class Registry(Generic[T]):
@@ -34,7 +44,7 @@ class Registry(Generic[T]):
     @cached_property
     def _plugins(self) -> Mapping[str, EntryPoint]:
         group = f"nearfield.{self.kind.replace(' ', '_')}"
-        return {point.name: point for point in entry_points(group=group)}
+        return {point.name: point for point in _entry_points().select(group=group)}
 
     def __iter__(self) -> Iterator[str]:
         yield from self.table

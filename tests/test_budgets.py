@@ -12,7 +12,7 @@ import pytest
 
 from tree import Function, file_of, functions, modules
 
-PARAMETERS, EQUAL_LINES = 8, 9
+PARAMETERS, EQUAL_LINES = 8, 8
 # a command's parameters are its options, each named and documented where it is declared
 COMMAND_OPTIONS = 18
 COLUMNS = 100  # of a line of C; ruff holds Python to it
@@ -138,7 +138,7 @@ def code_lines(module: str) -> list[tuple[int, str]]:
     ]
 
 
-def test_no_nine_equal_lines_in_two_places() -> None:
+def test_no_eight_equal_lines_in_two_places() -> None:
     places: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for module in modules():
         kept = code_lines(module)

@@ -26,7 +26,7 @@ def _entry_points() -> EntryPoints:
     """Those of every installed distribution; reading them takes longer than all else here."""
     from importlib.metadata import entry_points
 
-    return entry_points()
+    return entry_points()  # type: ignore[return-value]  # of Python 3.11; it selects as well
 
 
 class Registry(Generic[T]):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nearfield.store.vector_cache import VectorCache
 from nearfield.vectors.cached import KINDS, cached
-from nearfield.vectors.vector_cache import VectorCache
 
 Run = Callable[..., Any]
 

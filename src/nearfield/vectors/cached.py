@@ -14,7 +14,7 @@ from nearfield.errors import InputError, StorageError, nearest
 from nearfield.store.atomic import storage
 from nearfield.store.fields import read_json
 from nearfield.store.home import home, models_folder
-from nearfield.vectors.vector_cache import kept_vectors
+from nearfield.store.vector_cache import kept_vectors
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import IDS, Embeddings
 from nearfield.store.atomic import check_writable, move_folder, storage
 from nearfield.store.made_by import MadeBy
+from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
 from nearfield.vectors.account import Account
 from nearfield.vectors.isolate import nothing
@@ -30,7 +31,6 @@ from nearfield.vectors.part import PartMaker
 from nearfield.vectors.replaced import adapter_of, check_replaced, refuse_others_vectors
 from nearfield.vectors.request import Request
 from nearfield.vectors.shards import BYTES, ROWS, Shard, cut_shards
-from nearfield.vectors.vector_cache import VectorCache
 
 FORMAT = 4  # of a job: raised when shards are cut or written otherwise
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.store.vector_cache import Found, VectorCache
 from nearfield.types.arrays import Integers
 from nearfield.types.progress import Progress, silent
 from nearfield.types.usage import Usage
@@ -22,7 +23,6 @@ from nearfield.vectors.job import Part
 from nearfield.vectors.manifest import DONE, FAILED, SCHEMA, TRUNCATED
 from nearfield.vectors.request import Request
 from nearfield.vectors.shards import Shard
-from nearfield.vectors.vector_cache import Found, VectorCache
 
 
 class PartMaker:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nearfield.errors import InputError, NearfieldWarning, StorageError
-from nearfield.vectors.vector_cache import Found, VectorCache, kept_vectors, limit_bytes
+from nearfield.store.vector_cache import Found, VectorCache, kept_vectors, limit_bytes
 
 DIM = 64
 FACTS = {

@@ -55,7 +55,15 @@ def test_bm25_alone_as_json_and_as_a_table(collection: Path) -> None:
     assert table["measure"] == "nDCG@10"
     shown = run("bm25", "--on", collection).stdout
     assert "4 queries, 4 documents" in shown
-    assert "Best: bm25" in shown
+    assert shown.splitlines()[-3:] == table["decision"]["words"]
+    assert table["decision"]["words"][0].startswith("Best: bm25, nDCG@10 1.000 ")
+    assert "\nTake under 1 ms per query: " in run("bm25", "--on", collection, "--max-ms", 1).stdout
+    # a pipe gets every column whole, and what a narrow terminal leaves out is not needed to decide
+    assert not any(line.endswith("…") for line in shown.splitlines())
+    assert {"RR@10", "bytes", "ms", "docs/s"} <= set(shown.splitlines()[1].split())
+    details = run("bm25", "--on", collection, "--details").stdout
+    assert "group" in details
+    assert "group" not in shown
 
 
 def test_a_run_folder_holds_what_ir_measures_reads(collection: Path, tmp_path: Path) -> None:
@@ -137,10 +145,8 @@ def test_scored_pairs_give_spearman(tmp_path: Path, minilm: Path) -> None:
         (["bm25", "--on", "{data}", "--dims", "384;128"], "--dims has '384;128'"),
         (["bm25", "--on", "nowhere"], "nowhere: does not exist"),
         (["no-such-model", "--on", "{data}"], "no-such-model"),
-        (
-            ["minilm", "--on", "{data}", "--dims", "1000"],
-            "1000 dimensions were asked for; wanted 1 to 384",
-        ),
+        (["minilm", "--on", "{data}", "--dims", "0"], "0 dimensions were asked for; wanted 1"),
+        (["bm25", "--on", "{data}", "--max-ms", "0"], "the limit max_ms is 0; wanted a number"),
         (
             ["minilm", "--on", "{data}", "--dtype", "int4"],
             "dense embeddings are not stored as 'int4'",
@@ -229,7 +235,10 @@ def test_data_without_splits_says_what_to_do(tmp_path: Path) -> None:
         in result.stderr
     )
     assert run("bm25", "--on", path, "--split", "all").exit_code == 0
-    for command in (("bridge", "a", "b", "--to", tmp_path / "bridge"), ("prompts", "a")):
+    for command in (
+        ("bridge", "minilm", "mpnet", "--to", tmp_path / "bridge"),
+        ("prompts", "minilm"),
+    ):
         refused = CliRunner().invoke(build(), [*map(str, command), "--on", str(path)])
         assert (refused.exit_code, "make splits first: nearfield data split" in refused.stderr) == (
             2,

@@ -71,7 +71,6 @@ def test_another_similarity_warns_and_is_measured_against_the_contracts(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"dims": (65,)}, "65 dimensions were asked for; wanted 1 to 64"),
         ({"dims": (64, 0)}, "0 dimensions"),
         ({"storages": ("int4",)}, "not stored as 'int4'"),
         ({"similarity": "cosin"}, "Did you mean 'cosine'"),
@@ -83,6 +82,17 @@ def test_what_is_impossible_is_refused_before_anything_is_encoded(
     with pytest.raises(ContractError, match=message):
         model_systems(bag, split, name="bag", **wrong)
     assert bag.calls == []
+
+
+def test_dims_that_the_model_does_not_have_are_left_out_with_a_note(
+    bag: Encoder, split: Split
+) -> None:
+    rows = model_systems(bag, split, name="bag", dims=(128, 64, 32))
+    assert [row.dim for row in rows] == [64, 32]
+    note = "bag: 128 dimensions were left out, as its vectors have 64"
+    assert all(note in row.notes for row in rows)
+    (row,) = model_systems(bag, split, name="bag", dims=(128,))
+    assert (row.dim, note in row.notes) == (64, True)
 
 
 def test_truncated_documents_are_a_note(short_sighted: Encoder, split: Split) -> None:

@@ -10,11 +10,12 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup, TyperOption
 
+from nearfield.cli.checked import Checked
 from nearfield.cli.console import err, out, printable
 from nearfield.cli.trust import may_run_code
 from nearfield.errors import NearfieldError, NearfieldWarning
@@ -39,6 +40,7 @@ COMMANDS: Registry[Any] = Registry(
         "similarity": "nearfield.cli.similarity:similarity",
         "words": "nearfield.cli.words:words",
         "cache": "nearfield.cli.cache:cache",
+        "help": "nearfield.cli.help:show_help",
     },
 )
 """Each is a typer function, or a `typer.Typer` with commands of its own."""
@@ -84,13 +86,24 @@ class Commands(TyperGroup):
             each.help = flowing(each.help or "")
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """The context of the arguments; one line for those that cannot be parsed."""
+        try:
+            return super().make_context(*args, **options)
+        except _MISUSE as error:
+            if _asks_for_help(error):
+                raise
+            _refuse_misuse(error)
+
     def invoke(self, ctx: Any) -> Any:
+        """Run the command; what the user can fix is one line and exit code 2."""
         with _warnings_in_one_line(), _log_in_one_line():
             try:
                 return super().invoke(ctx)
             except _MISUSE as error:
-                error.message = printable(error.message)  # typer shows it itself
-                raise
+                if _asks_for_help(error):
+                    raise
+                _refuse_misuse(error)
             except NearfieldError as error:
                 message = str(error)
             except OSError as error:
@@ -99,6 +112,27 @@ class Commands(TyperGroup):
                 message = f"{error.filename}: {error.strerror}"
         _say(f"error: {message}", style="red")
         raise typer.Exit(USAGE_ERROR)
+
+
+def _asks_for_help(error: Any) -> bool:
+    """Whether a group was called without a command, for which typer shows its help."""
+    return not error.message and not isinstance(error, typer.BadParameter)
+
+
+def _refuse_misuse(error: Any) -> NoReturn:
+    """Say in one line what the command line cannot take, what is near, and where the rest stands;
+    exit with 2.
+    """
+    said = printable(" ".join(error.format_message().split())).rstrip(".")
+    options = re.fullmatch(r"(.*) \(Possible options: ([^,)]*).*\)", said)
+    if options:
+        said = f"{options[1]}. Did you mean {options[2]!r}?"
+    elif not said.endswith("?"):
+        said += "."
+    where = error.ctx.command_path if error.ctx is not None else "nearfield"
+    words = where.split()[1:]
+    _say(f"error: {said} See {' '.join(('nearfield help', *words))}.", style="red")
+    raise typer.Exit(USAGE_ERROR)
 
 
 def _leave_out_types(params: list[Any]) -> None:
@@ -148,7 +182,6 @@ def build() -> typer.Typer:
         callback=_root,
         help=flowing(_root.__doc__ or ""),
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -156,9 +189,11 @@ def build() -> typer.Typer:
     for name in COMMANDS:
         command = COMMANDS[name]
         if isinstance(command, typer.Typer):
+            for each in command.registered_commands:
+                each.cls = Checked
             app.add_typer(command, name=name)
         else:
-            app.command(name)(may_run_code(command) if name in RUN_CODE else command)
+            app.command(name, cls=Checked)(may_run_code(command) if name in RUN_CODE else command)
     return app
 
 
@@ -174,7 +209,7 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_version, is_eager=True, help="Show the version and leave."
+            "--version", "-V", callback=_version, is_eager=True, help="Show the version and leave."
         ),
     ] = False,
 ) -> None:

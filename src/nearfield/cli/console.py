@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from nearfield.errors import InputError
@@ -31,10 +32,27 @@ def printable(text: str) -> str:
     return _SURROGATES.sub("\ufffd", _CONTROLS.sub("", text))
 
 
+UNCUT = 4_000  # columns of what is no terminal
+
+
 class PlainConsole(Console):
     """A console that shows the texts of documents and files and takes no orders from them: no
     escapes, markup or emoji names.
     """
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """The terminal's; a file or a pipe is as wide as what is written there, unless COLUMNS says
+        otherwise.
+        """
+        size = super().size
+        if self.is_terminal or "COLUMNS" in os.environ:
+            return size
+        return ConsoleDimensions(UNCUT, size.height)
+
+    @size.setter
+    def size(self, size: tuple[int, int]) -> None:
+        self._width, self._height = size
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -52,6 +70,12 @@ class PlainConsole(Console):
 
 out = PlainConsole(markup=False, emoji=False)
 err = PlainConsole(markup=False, emoji=False, stderr=True)
+
+
+def show_next(command: str) -> None:
+    """One dim line on stderr: the command that usually comes next."""
+    err.say(f"Next: {command}", style="dim")
+
 
 FORMATS = (
     "stdlib, pydoc-topics, a folder by nearfield, a BEIR folder, JSONL, CSV, TSV, Parquet, "

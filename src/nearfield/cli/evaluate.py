@@ -2,118 +2,168 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, err, items, numbers, out, progress_bar
-from nearfield.cli.opened import DEPTH, KEEP_OWN, RERANK, Allow
+from nearfield.cli.console import (
+    FORMATS,
+    Json,
+    emit_json,
+    err,
+    items,
+    numbers,
+    out,
+    progress_bar,
+    show_next,
+)
+from nearfield.cli.opened import DEPTH, KEEP_OWN, RERANK, Allow, model_names
 from nearfield.cli.trust import TRUST
 
 if TYPE_CHECKING:
     from nearfield.types.comparison import Comparison
 
-SHOWN_PAIRS = 10
+SHOWN_NOTES = 4
+
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Models of the catalog, model folders, bm25, tfidf; minilm@bfloat16 sets how "
+        "one runs.",
+        autocompletion=model_names,
+    ),
+]
+On = Annotated[
+    str,
+    typer.Option(
+        metavar="DATA",
+        help=f"{FORMATS}; a file with scores is measured by Spearman's correlation.",
+    ),
+]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        help="What is measured: retrieval, similarity, bitext, word-analogies, word-similarity.",
+        show_default="that of the data",
+    ),
+]
+SplitName = Annotated[
+    str | None,
+    typer.Option(
+        help="The collection's split whose judged queries are asked.", show_default="test"
+    ),
+]
+Dims = Annotated[
+    str,
+    typer.Option(
+        help="Dimensions to truncate vectors to, as 384,256,128; the whole vector by default. "
+        "Those that a model does not have are left out."
+    ),
+]
+Storages = Annotated[
+    str,
+    typer.Option(
+        help="Storage types of the documents: any of float32,float16,int8,binary. Queries stay "
+        "float32."
+    ),
+]
+Similarity = Annotated[
+    str | None,
+    typer.Option(help="Score by cosine, dot or euclidean instead of the model's own."),
+]
+MainMeasure = Annotated[
+    str | None,
+    typer.Option(help="The measure that rows are ordered and compared by.", show_default="nDCG@10"),
+]
+OtherMeasures = Annotated[
+    str,
+    typer.Option(help="Other measures to show: any of nDCG, R, P, RR, AP, Success, with @k."),
+]
+Bm25 = Annotated[
+    bool | None,
+    typer.Option("--bm25/--no-bm25", help="Include BM25 as the baseline.", show_default="bm25"),
+]
+Fuse = Annotated[
+    bool,
+    typer.Option(
+        "--fuse", help="Add the reciprocal-rank fusion of BM25 with each model's first row."
+    ),
+]
+PoolTokens = Annotated[
+    str,
+    typer.Option(
+        help="Merge every N similar document tokens into one vector (multi-vector models); "
+        "a row for each of 1,2,4."
+    ),
+]
+MaxMs = Annotated[
+    float | None,
+    typer.Option(help="Decide among the rows that take at most this many ms per query."),
+]
+MaxBytes = Annotated[
+    float | None,
+    typer.Option(help="Decide among the rows that take at most this many bytes per document."),
+]
+MaxPrice = Annotated[
+    float | None,
+    typer.Option(
+        help="Decide among the rows of at most this many dollars per million tokens; local "
+        "models have no such price."
+    ),
+]
+Details = Annotated[
+    bool,
+    typer.Option(
+        "--details", help="Show also the groups of rows, each pair's test and every note."
+    ),
+]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here."),
+]
 
 
 def evaluate(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL...",
-            help="Models of the catalog, model folders, bm25, tfidf; minilm@bfloat16 sets how one "
-            "runs.",
-        ),
-    ],
-    on: Annotated[
-        str,
-        typer.Option(
-            metavar="DATA",
-            help=f"{FORMATS}; a file with scores is measured by Spearman's correlation.",
-        ),
-    ],
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="What is measured: retrieval, similarity, bitext, word-analogies, "
-            "word-similarity.",
-            show_default="that of the data",
-        ),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="The collection's split whose judged queries are asked.", show_default="test"
-        ),
-    ] = None,
-    dims: Annotated[
-        str,
-        typer.Option(
-            help="Dimensions to truncate vectors to, as 384,256,128; the whole vector by default."
-        ),
-    ] = "",
-    dtype: Annotated[
-        str,
-        typer.Option(
-            help="Storage types of the documents: any of float32,float16,int8,binary. Queries stay "
-            "float32."
-        ),
-    ] = "float32",
-    similarity: Annotated[
-        str | None,
-        typer.Option(help="Score by cosine, dot or euclidean instead of the model's own."),
-    ] = None,
-    measure: Annotated[
-        str | None,
-        typer.Option(
-            help="The measure that rows are ordered and compared by.", show_default="nDCG@10"
-        ),
-    ] = None,
-    measures: Annotated[
-        str,
-        typer.Option(help="Other measures to show: any of nDCG, R, P, RR, AP, Success, with @k."),
-    ] = "",
-    bm25: Annotated[
-        bool | None,
-        typer.Option("--bm25/--no-bm25", help="Include BM25 as the baseline.", show_default="bm25"),
-    ] = None,
-    fuse: Annotated[
-        bool,
-        typer.Option(
-            "--fuse", help="Add the reciprocal-rank fusion of BM25 with each model's first row."
-        ),
-    ] = False,
+    models: Models,
+    on: On,
+    task: TaskName = None,
+    split: SplitName = None,
+    dims: Dims = "",
+    dtype: Storages = "float32",
+    similarity: Similarity = None,
+    measure: MainMeasure = None,
+    measures: OtherMeasures = "",
+    bm25: Bm25 = None,
+    fuse: Fuse = False,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
-    pool_tokens: Annotated[
-        str,
-        typer.Option(
-            help="Merge every N similar document tokens into one vector (multi-vector models); "
-            "a row for each of 1,2,4."
-        ),
-    ] = "",
+    pool_tokens: PoolTokens = "",
     keep_own: Annotated[bool, KEEP_OWN] = False,
+    max_ms: MaxMs = None,
+    max_bytes: MaxBytes = None,
+    max_price: MaxPrice = None,
+    details: Details = False,
     allow: Allow = None,
-    run_folder: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here."),
-    ] = None,
+    run_folder: RunFolder = None,
     json: Json = False,
 ) -> None:
     """Compare models, dimensions and storage types on your data, with intervals and paired tests.
 
-    Each model encodes once; every dimension and storage type is cut from that pass. Rows that share
-    a letter are not told apart; for each such pair, the number of queries that would show the
-    difference is given. --rerank adds for each model its first row (with --fuse, the fusion; BM25
-    where it is named) with the top results re-ranked.
+    Each model encodes once; every dimension and storage type is cut from that pass. Three lines at
+    the end say which row is the best, which is the cheapest that cannot be told apart from it, and
+    which to take, under --max-ms, --max-bytes and --max-price where they are given. --rerank adds
+    for each model its first row (with --fuse, the fusion; BM25 where it is named) with the top
+    results re-ranked.
 
     Examples:
 
         nearfield evaluate minilm --on stdlib
         nearfield evaluate minilm ./tuned --on my-data --dims 384,128 --dtype float32,int8,binary
+        nearfield evaluate minilm e5-small --on my-data --dtype float32,int8 --max-bytes 400
         nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder
             runs/scifact
         nearfield evaluate minilm minilm@torch,bfloat16 tfidf --on my-data
@@ -122,8 +172,12 @@ def evaluate(
         nearfield evaluate minilm e5-small --on german-english.tsv --task bitext
     """
     from nearfield.evaluate.compare import compare
+    from nearfield.evaluate.decide import check_limits, decide
     from nearfield.evaluate.task import Options
+    from nearfield.types.decision import Limits
 
+    limits = Limits(max_ms, max_bytes, max_price)
+    check_limits(limits)
     options = Options(
         split=split,
         dims=tuple(numbers(dims, "--dims", int, example="384,128")),
@@ -148,27 +202,41 @@ def evaluate(
         options=options,
         bars=progress_bar,
     )
+    if limits != Limits():
+        comparison = replace(comparison, decision=decide(comparison, limits))
     if json:
         emit_json(comparison)
-    else:
-        shown = tuple(comparison.rows[0].means) if measures else ()
-        _show(comparison, run_folder, named=shown)
+        return
+    _show(comparison, named=tuple(comparison.rows[0].means) if measures else (), details=details)
+    if run_folder is not None:
+        err.print(f"written: {run_folder}", highlight=False)
+    show_next(_next(comparison, models, on))
 
 
-def _show(comparison: Comparison, folder: Path | None, *, named: Sequence[str]) -> None:
+def _next(comparison: Comparison, models: list[str], on: str) -> str:
+    """Tune the best model that has vectors to tune; without one, search."""
+    from nearfield.encoders.spec import ModelSpec
+
+    specs = {ModelSpec.parse(model).short: model for model in models}
+    tunable = [row.model for row in comparison.rows if row.dim is not None and row.model in specs]
+    if comparison.task == "retrieval" and tunable:
+        return f"nearfield tune {shlex.quote(specs[tunable[0]])} --on {shlex.quote(on)}"
+    return f"nearfield evaluate {shlex.join(models)} --on {shlex.quote(on)} --details"
+
+
+def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool) -> None:
     from nearfield.report.table import comparison_table, pairs_table
-    from nearfield.types.numbers import estimated
 
-    out.print(comparison_table(comparison, named=named))
-    alike = tuple(pair for pair in comparison.pairs if pair.p_holm >= 0.05)
-    if alike:
-        out.print("\nNot told apart, and how many would show the difference 4 times in 5:")
-        out.print(pairs_table(replace(comparison, pairs=alike[:SHOWN_PAIRS])))
-    if len(alike) > SHOWN_PAIRS:
-        more = len(alike) - SHOWN_PAIRS
-        out.print(f"and {more} more pairs (--json shows all)", style="dim", highlight=False)
-    best = comparison.rows[0]
-    measured = f"{comparison.measure} {estimated(best.estimate)}"
-    out.print(f"\nBest: {best.name}, {measured}", highlight=False)
-    if folder is not None:
-        err.print(f"written: {folder}", highlight=False)
+    more = len(comparison.notes) - SHOWN_NOTES
+    shown = comparison
+    if more > 0 and not details:
+        shown = replace(comparison, notes=comparison.notes[:SHOWN_NOTES])
+    out.print(comparison_table(shown, named=named, letters=details))
+    if more > 0 and not details:
+        out.print(f"and {more} more notes (--details)", style="dim", highlight=False)
+    if details and comparison.pairs:
+        out.print()
+        out.print(pairs_table(comparison))
+    out.print()
+    for line in comparison.decision.words if comparison.decision else ():
+        out.print(line, highlight=False)

@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from nearfield.encoders.pair_scorer import PairScorer
     from nearfield.runtimes.proof import Proof
 
-Model = Annotated[str, typer.Argument(help="A model of the catalog or a model folder.")]
+
+def model_names() -> list[str]:
+    """The models that can be run by their names, for a shell to complete."""
+    from nearfield.catalog.card import names
+
+    return ["bm25", "tfidf", *names()]
+
+
+Model = Annotated[
+    str,
+    typer.Argument(help="A model of the catalog or a model folder.", autocompletion=model_names),
+]
 To = Annotated[Path, typer.Option(metavar="FOLDER", help="The model folder to write.")]
 On = Annotated[str, typer.Option("--on", help=f"{FORMATS}.")]
 RuntimeName = Annotated[
@@ -36,6 +47,7 @@ FIDELITY = typer.Option(
 )
 RERANK = typer.Option(
     metavar="MODEL",
+    autocompletion=model_names,
     help="Re-rank each query's top results with this model: a cross-encoder or a multi-vector one.",
 )
 KEEP_OWN = typer.Option(

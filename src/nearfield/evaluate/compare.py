@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection as Names
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nearfield.errors import InputError
+from nearfield.evaluate.decide import decide
 from nearfield.evaluate.open_task import open_task
 from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
 from nearfield.evaluate.trained import refuse_trained_on
@@ -38,7 +40,8 @@ def compare(
     data unless `task` names another. Each row has its 95 % interval. Rows that share a letter are
     not told apart at 5 % by a paired test, corrected by Holm over all pairs, and a pair's
     `queries_needed` is counted at the level that it is tested at. A use that departs from a model's
-    contract becomes a note with what it costs. Raises InputError for no model, two rows of one
+    contract becomes a note with what it costs. The comparison's `decision` says which row to take;
+    for one under limits, see `decide`. Raises InputError for no model, two rows of one
     name, an unknown task or measure, and a model that was trained on some of the items, unless
     `allow` holds "trained-on".
     """
@@ -81,7 +84,7 @@ def _compared(
     notes = [*trained, *task.notes, *facts]
     if statistic.note:
         notes.append(statistic.note)
-    return Comparison(
+    compared = Comparison(
         collection=task.collection,
         split=task.split,
         documents=task.documents,
@@ -92,7 +95,9 @@ def _compared(
         notes=tuple(dict.fromkeys(notes)),
         task=task.name,
         item=task.item,
+        prices={each.name: each.price for each in best_first if each.price is not None},
     )
+    return replace(compared, decision=decide(compared))
 
 
 def _row(

@@ -14,7 +14,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
 from nearfield.evaluate.encode_pass import Cut
 from nearfield.evaluate.encoders import LEXICAL, fitting, open_encoders
-from nearfield.evaluate.systems import cuts_of, untrained
+from nearfield.evaluate.systems import cuts_of, dims_left_out, untrained
 from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
@@ -90,6 +90,7 @@ class PairTask(Task):
         cuts = _with_references(
             contract, cuts_of(contract, options.dims, options.storages, options.similarity)
         )
+        left_out = dims_left_out(contract, options.dims, name)
         started = time.perf_counter()
         first = encoder.encode(self.pairs.queries, QUERY, progress=_part(progress, 0, total))
         second = encoder.encode(
@@ -110,6 +111,8 @@ class PairTask(Task):
                     bytes_per_document=stored.bytes_per_item,
                     documents_per_second=speed,
                     trained_on=seen,
+                    notes=left_out,
+                    price=contract.terms.price_per_million_tokens,
                 )
             )
         return rows

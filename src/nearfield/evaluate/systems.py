@@ -51,7 +51,7 @@ class System:
     `bytes_per_document` is what the index holds per document, `documents_per_second` the speed of
     the pass that made it, `query_milliseconds` the median time from one query's text to its
     results. `notes` are facts worth a line. `trained_on`: the queries, by id, that the model was
-    trained on.
+    trained on. `price`: dollars per million tokens, None where there is none.
     """
 
     name: str
@@ -65,6 +65,7 @@ class System:
     notes: tuple[str, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     trained_on: frozenset[str] = frozenset()
+    price: float | None = None
 
 
 def model_systems(
@@ -86,16 +87,20 @@ def model_systems(
     embeddings are not dense has no dims to cut; one that makes several kinds in one pass is given
     by its fused score first, and then by each kind alone. `similarity` of None is the contract's.
     Warns with MatryoshkaWarning for a dim that the model was not trained for and with MetricWarning
-    for another similarity; `compare` measures what either costs. Raises ContractError, before
-    anything is encoded, for an impossible dim, storage type or similarity.
+    for another similarity; `compare` measures what either costs. Dims that the model does not have
+    are left out, with a note; where it has none of them, the whole vector is taken. Raises
+    ContractError, before anything is encoded, for a dim below 1 and an impossible storage type or
+    similarity.
     """
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
     whole = EncodePass.of(encoder, split, progress=progress)
     notes = truncation_notes(name, whole.documents.usage, contract)
+    notes += dims_left_out(contract, dims, name)
     if whole.documents.size_note:
         notes += (f"{name}: {whole.documents.size_note}",)
     seen = trained_queries(encoder.trained_on, split)
+    price = contract.terms.price_per_million_tokens
     systems = []
     for head, encoded in whole.heads().items():
         for cut in cuts:
@@ -103,8 +108,9 @@ def model_systems(
             if len(cuts) > 1:
                 words += [str(cut.dim or ""), cut.storage]
             system = cut_system(encoded, cut, depth, name=" ".join(filter(None, words)), model=name)
-            deviations = _deviations(encoded, contract, cut, depth)
-            systems.append(replace(system, notes=notes, deviations=deviations, trained_on=seen))
+            facts = replace(system, notes=notes, trained_on=seen, price=price)
+            departures = _deviations(encoded, contract, cut, depth)
+            systems.append(replace(facts, deviations=departures))
     return systems
 
 
@@ -167,6 +173,7 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
         query_milliseconds=wait,
         notes=tuple(dict.fromkeys(a.notes + b.notes)),
         trained_on=a.trained_on | b.trained_on,
+        price=None if a.price is b.price is None else (a.price or 0.0) + (b.price or 0.0),
     )
 
 
@@ -178,24 +185,18 @@ def cuts_of(
     """
     kind, name = EMBEDDINGS[contract.kind], contract.name
     chosen = similarity or contract.similarity
-    asked: list[int | None] = [*dims]
+    asked: list[int | None] = [dim for dim in dims if dim <= contract.dim]
+    if min(dims, default=1) < 1:
+        raise ContractError(f"{min(dims)} dimensions were asked for; wanted 1 or more")
     if not kind.one_vector:
-        if dims or chosen != contract.similarity:
-            what = f"the similarity {chosen} was"
-            if dims:
-                what = f"{', '.join(map(str, dims))} dimensions were"
+        if chosen != contract.similarity:
             raise ContractError(
-                f"{name}: its embeddings are {contract.kind}, and {what} asked for; leave that out"
+                f"{name}: its embeddings are {contract.kind}, and the similarity {chosen} was "
+                "asked for; leave that out"
             )
         asked = [None]
     else:
         known_similarity(chosen)
-    for dim in dims:
-        if not 0 < dim <= contract.dim:
-            raise ContractError(
-                f"{name}: {dim} dimensions were asked for; wanted 1 "
-                f"to {contract.dim}, which the model has"
-            )
     for storage in storages:
         kind.check_storage(storage)
     cuts = [
@@ -211,6 +212,16 @@ def cuts_of(
         message = f"{name} is made for {contract.similarity} and used with {chosen}; {MEASURED}"
         warnings.warn(message, MetricWarning, stacklevel=3)
     return cuts
+
+
+def dims_left_out(contract: Contract, dims: Sequence[int], name: str) -> tuple[str, ...]:
+    """Which of the asked dims the model does not have, in words; none where it has them all."""
+    one_vector = EMBEDDINGS[contract.kind].one_vector
+    missing = [str(dim) for dim in dict.fromkeys(dims) if dim > contract.dim or not one_vector]
+    if not missing:
+        return ()
+    has = f"its vectors have {contract.dim}" if one_vector else "it has no vector to cut"
+    return (f"{name}: {', '.join(missing)} dimensions were left out, as {has}",)
 
 
 def untrained(contract: Contract, cut: Cut) -> bool:

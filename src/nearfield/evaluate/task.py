@@ -60,7 +60,8 @@ class Measured:
     """A system measured, which becomes a row.
 
     `scores` holds each measure's values, `(n,)` in the order of the task's items. `trained_on` is
-    how many of the items the model was trained on, and `notes` are facts worth a line.
+    how many of the items the model was trained on, and `notes` are facts worth a line. `price` is
+    in dollars per million tokens, None where there is none.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Measured:
     trained_on: int = 0
     notes: tuple[str, ...] = ()
     ranking: Ranking | None = None
+    price: float | None = None
 
 
 class Task(ABC):

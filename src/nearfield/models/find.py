@@ -50,16 +50,26 @@ def model_path(name: str | Path) -> Path:
 
         refuse_contradiction(name)
         return Path(name)
-    from nearfield.catalog.card import card, catalogued, names
+    from nearfield.catalog.card import card, catalogued
     from nearfield.catalog.fetch import fetch
 
+    refuse_unknown_model(name)
     known = catalogued(str(name))
-    if known is None and "/" in str(name):
-        return Path(name)  # whose opening says that there is no such folder
     if known is None:
-        close = nearest(str(name), names()) or " `nearfield models` lists those that are."
-        raise ModelError(f"{name}: is neither a folder nor a model of the catalog.{close}")
+        return Path(name)  # whose opening says that there is no such folder
     return fetch(runnable(card(known)).name)
+
+
+def refuse_unknown_model(name: str | Path) -> None:
+    """Raise ModelError where `name` is no file or folder, no path, and not in the catalog."""
+    from nearfield.catalog.card import catalogued, names
+
+    text = str(name)
+    if possible(text) and (Path(text).exists() or "/" in text):
+        return
+    if catalogued(text) is None:
+        close = nearest(text, names()) or " `nearfield models` lists those that are."
+        raise ModelError(f"{text}: is neither a folder nor a model of the catalog.{close}")
 
 
 def base_path(name: str) -> Path:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.constrain import Constrain
 from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
@@ -38,8 +39,9 @@ from nearfield.types.numbers import (
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
+PANEL = 100  # columns of the verdict at most: sentences, which nobody reads in longer lines
 T = TypeVar("T")
-FOLDED = 24  # characters of a system's name in a line, at the least
+FOLDED = 20  # characters of a system's name in a line, at the least
 _SEVERITY = {ERROR: "bold red", WARNING: "yellow", NOTE: "dim"}
 
 
@@ -139,13 +141,17 @@ class Fitted:
 
 
 def comparison_table(
-    comparison: Comparison, *, named: Sequence[str] = (), columns: Sequence[Column] = ()
+    comparison: Comparison,
+    *,
+    named: Sequence[str] = (),
+    columns: Sequence[Column] = (),
+    letters: bool = False,
 ) -> RenderableType:
-    """All rows, best first: name, dim, storage, main measure with its interval, letters, other
-    measures, size and speeds.
+    """All rows, best first: name, dim, storage, main measure with its interval, other measures,
+    size and speeds, and with `letters` the groups of rows that are not told apart.
 
-    Where the terminal is narrow, the measures in `named` are left out last. The caller's `columns`
-    follow the main measure.
+    Where the terminal is narrow, dim, storage, size, latency and the measures in `named` are left
+    out last. The caller's `columns` follow the main measure.
     """
     rows, main = comparison.rows, comparison.measure
     column = partial(column_of, rows)
@@ -161,20 +167,21 @@ def comparison_table(
             right=False,
             folds=True,
         ),
-        column("dim", lambda row: UNKNOWN if row.dim is None else str(row.dim), 6),
-        column("storage", lambda row: row.storage or UNKNOWN, 7, right=False),
+        column("dim", lambda row: UNKNOWN if row.dim is None else str(row.dim), 8),
+        column("storage", lambda row: row.storage or UNKNOWN, 8, right=False),
         column(main, lambda row: score(row.estimate.mean), 9),
         column("95 %", lambda row: interval(row.estimate), 8, right=False),
         *columns,
-        column("group", lambda row: row.letters, 9, right=False),
+        *([column("group", lambda row: row.letters, 7, right=False)] if letters else []),
         *(mean_of(name) for name in rows[0].means if name != main),
-        column("bytes/doc", lambda row: size(row.bytes_per_document), 5),
+        column("bytes", lambda row: size(row.bytes_per_document), 8),
+        column("ms", lambda row: speed(row.query_milliseconds), 8),
         column("docs/s", lambda row: speed(row.documents_per_second), 3),
-        column("query ms", lambda row: speed(row.query_milliseconds), 4),
     )
     title = f"{comparison.collection} / {comparison.split}: {asked(comparison)}"
     notes = [Text(f"Note: {note}", style="yellow") for note in comparison.notes]
-    return Group(Fitted(title, shown), Text(LETTERS, style="dim"), *notes)
+    explained = [Text(LETTERS, style="dim")] if letters else []
+    return Group(Fitted(title, shown), *explained, *notes)
 
 
 def asked(comparison: Comparison) -> str:
@@ -186,12 +193,13 @@ def asked(comparison: Comparison) -> str:
 
 
 def _marked(row: Row, queries: int) -> str:
-    """The row's name, marked where the model was trained on some of the queries."""
-    return (
-        f"{row.name} (trained on {count(row.trained_on)} of {count(queries)})"
-        if row.trained_on
-        else row.name
-    )
+    """The row's name without the dim and the storage, which have columns of their own; marked where
+    the model was trained on some of the queries.
+    """
+    name = row.model if row.name == f"{row.model} {row.dim} {row.storage}" else row.name
+    if not row.trained_on:
+        return name
+    return f"{name} (trained on {count(row.trained_on)} of {count(queries)})"
 
 
 def pairs_table(comparison: Comparison) -> RenderableType:
@@ -257,13 +265,14 @@ def verdict_panel(
         for guard in verdict.forgotten
     ]
     lines.append(Text(advice(verdict, comparison)))
-    return Panel(
+    panel = Panel(
         Group(*lines),
         title=Text(headline(verdict)),
         title_align="left",
         border_style=style,
         padding=(1, 2),
     )
+    return Constrain(panel, PANEL)
 
 
 def p_short(p: float) -> str:

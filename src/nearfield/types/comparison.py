@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from nearfield.types.decision import Decision
 from nearfield.types.numbers import count, estimated
 from nearfield.types.verdict import Estimate
 
@@ -54,7 +57,8 @@ class Comparison:
     """All rows, best first, and the test of each pair of them.
 
     `notes` are warnings in words, one per line. `task` is the name of what was measured, and `item`
-    what one value belongs to.
+    what one value belongs to. `prices` are dollars per million tokens by the name of the row, where
+    there is a price, and `decision` says which row to take.
     """
 
     collection: str
@@ -67,12 +71,29 @@ class Comparison:
     notes: tuple[str, ...] = ()
     task: str = "retrieval"
     item: str = "query"
+    prices: Mapping[str, float] = field(default_factory=dict)
+    decision: Decision | None = None
 
     def __str__(self) -> str:
-        """The rows, best first: name, mean with its interval, and letters."""
+        """The rows, best first: name, mean with its interval, and letters; then the decision."""
         width = max((len(row.name) for row in self.rows), default=0)
         title = f"{self.measure} on {count(len(self.query_ids))} items of {self.collection}"
         rows = [
             f"{row.name:<{width}}  {estimated(row.estimate)}  {row.letters}" for row in self.rows
         ]
-        return "\n".join([title, *rows])
+        return "\n".join([title, *rows, *self._decided])
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook, as a table with the decision below it."""
+        titles = ("system", self.measure, "group")
+        head = "".join(f"<th>{html.escape(title)}</th>" for title in titles)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+            for cells in ((row.name, estimated(row.estimate), row.letters) for row in self.rows)
+        )
+        below = "".join(f"<p>{html.escape(line)}</p>" for line in self._decided)
+        return f"<table><tr>{head}</tr>{rows}</table>{below}"
+
+    @property
+    def _decided(self) -> tuple[str, ...]:
+        return self.decision.words if self.decision else ()

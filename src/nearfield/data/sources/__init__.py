@@ -28,6 +28,7 @@ EMBEDDED: Final[Registry[Callable[[], Collection]]] = Registry(
     "embedded collection",
     {
         "stdlib": "nearfield.data.sources.stdlib:open_stdlib",
+        "stdlib-short": "nearfield.data.sources.stdlib:open_stdlib_short",
         "pydoc-topics": "nearfield.data.sources.pydoc_topics:open_pydoc_topics",
     },
 )

@@ -18,7 +18,8 @@ signatures of its methods. Left out are
   object has too.
 
 An object's group is its top-level module (`asyncio`, `json`), and each module is in one split, by
-the SHA-256 of its name. Source files are parsed and never imported.
+the SHA-256 of its name. Source files are parsed and never imported. `stdlib-short` is the part of
+it that the demo runs on.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import sysconfig
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,6 +46,8 @@ from nearfield.errors import CollectionError
 NAME: Final = "stdlib"
 RULE: Final = 2  # of this file: raised when what is made of the same sources changes
 MIN_WORDS, MAX_WORDS = 3, 40
+SHORT: Final = 400  # characters of code that an object of `stdlib-short` has at most
+SHORT_SPLITS: Final = {"train": 512, "dev": 96, "test": 400}
 _TESTS_AND_DATA = ("test", "tests", "idle_test", "site-packages", "encodings", "pydoc_data")
 _DEPRECATED_OR_PROGRAMS = (
     "distutils",
@@ -81,11 +84,22 @@ def open_stdlib() -> Collection:
 
     Raises CollectionError where the library's sources are not installed.
     """
+    return _collection(NAME, entries)
+
+
+def open_stdlib_short() -> Collection:
+    """The collection `stdlib-short`: as `stdlib`, cut down by `short` for a run that ends while one
+    watches.
+    """
+    return _collection(f"{NAME}-short", lambda root: short(entries(root)))
+
+
+def _collection(name: str, chosen: Callable[[Path], list[Entry]]) -> Collection:
     root = Path(sysconfig.get_path("stdlib"))
 
     def make(folder: Path | None) -> Collection:
-        writer = CollectionWriter(NAME, folder)
-        found = entries(root)
+        writer = CollectionWriter(name, folder)
+        found = chosen(root)
         if not found:
             raise CollectionError(
                 f"{root} holds no sources of the standard library; install them "
@@ -99,11 +113,24 @@ def open_stdlib() -> Collection:
 
     def key() -> str:
         return files_key(
-            f"{NAME} {RULE} {sys.version}",
-            (file for name in sorted(sys.stdlib_module_names) for file in _files(root, name)),
+            f"{name} {RULE} {sys.version}",
+            (file for module in sorted(sys.stdlib_module_names) for file in _files(root, module)),
         )
 
     return through_cache(key, make, open_folder=Collection.open)
+
+
+def short(found: Iterable[Entry]) -> list[Entry]:
+    """Those of at most SHORT characters of code, and of each split at most SHORT_SPLITS of them,
+    chosen by the SHA-256 of their keys, in the order given.
+    """
+    fitting = [entry for entry in found if len(entry.document) <= SHORT]
+    taken: set[str] = set()
+    for split, most in SHORT_SPLITS.items():
+        keys = [entry.key for entry in fitting if split_of(entry.module) == split]
+        keys.sort(key=lambda key: hashlib.sha256(key.encode()).hexdigest())
+        taken.update(keys[:most])
+    return [entry for entry in fitting if entry.key in taken]
 
 
 def split_of(module: str) -> str:

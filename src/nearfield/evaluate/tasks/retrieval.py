@@ -176,6 +176,7 @@ class Retrieval(Task):
             trained_on=len(system.trained_on),
             notes=system.notes,
             ranking=system.ranking,
+            price=system.price,
         )
 
 

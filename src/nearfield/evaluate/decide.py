@@ -1,0 +1,172 @@
+"""From a comparison to a decision: the best, the cheapest that is as good, and the one to take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from nearfield.errors import InputError
+from nearfield.statistics.holm import holm
+from nearfield.statistics.pairwise import ALPHA
+from nearfield.types.comparison import Comparison, PairTest, Row
+from nearfield.types.decision import Choice, Decision, Limits
+from nearfield.types.numbers import count, estimated, interval, plural, score, size, speed
+
+NONE = Limits()
+
+
+def decide(comparison: Comparison, limits: Limits = NONE) -> Decision:
+    """Which row to take: without a limit the cheapest that cannot be told apart from the best, with
+    limits the best of those that fit them.
+
+    A row is told apart from the best where its paired p is below 5 % after Holm's correction over
+    the r - 1 comparisons with the best, which are the only ones that the question is about. Cheaper
+    means a lower price per million tokens, then fewer bytes per document, then fewer milliseconds
+    per query. A row whose bytes or milliseconds are not known fits no limit of them. Raises
+    InputError for a comparison without rows, and as `check_limits` does.
+    """
+    check_limits(limits)
+    if not comparison.rows:
+        raise InputError("the comparison has no row; wanted at least one system")
+    first = comparison.rows[0].name
+    tests = {pair.b: pair for pair in comparison.pairs if pair.a == first}
+    corrected = dict(zip(tests, holm([pair.p for pair in tests.values()]).tolist(), strict=True))
+    choices = [
+        _choice(row, comparison.prices.get(row.name), tests.get(row.name), corrected)
+        for row in comparison.rows
+    ]
+    best, *others = choices
+    alike = [choice for choice in others if not _told_apart(choice)]
+    cheapest = min([best, *alike], key=_cost)
+    fitting = [choice for choice in choices if _fits(choice, limits)]
+    take = cheapest if limits == NONE else min(fitting, key=_worth, default=None)
+    words = (
+        _best_in_words(comparison, best, len(others), len(alike)),
+        _cheapest_in_words(best, cheapest, choices),
+        _take_in_words(take, limits, choices, plural(len(comparison.query_ids), comparison.item)),
+    )
+    names = tuple(choice.name for choice in alike)
+    return Decision(best, cheapest, take, limits, names, words)
+
+
+def check_limits(limits: Limits) -> None:
+    """Raise InputError for a limit that no system can meet: 0 or less, of a price less than 0."""
+    for name, limit in vars(limits).items():
+        least = limit is not None and (limit >= 0 if name == "price" else limit > 0)
+        if limit is not None and not (least and math.isfinite(limit)):
+            wanted = "a number of 0 or more" if name == "price" else "a number above 0"
+            raise InputError(f"the limit max_{name} is {limit:g}; wanted {wanted}")
+
+
+def _choice(
+    row: Row, price: float | None, test: PairTest | None, corrected: Mapping[str, float]
+) -> Choice:
+    costs = (row.bytes_per_document or None, row.query_milliseconds, price)
+    if test is None:
+        return Choice(row.name, row.estimate, *costs)
+    needed = test.queries_needed
+    return Choice(row.name, row.estimate, *costs, test.difference, corrected[row.name], needed)
+
+
+def _told_apart(choice: Choice) -> bool:
+    return choice.p_holm is not None and choice.p_holm < ALPHA
+
+
+def _cost(choice: Choice) -> tuple[float, float, float]:
+    """What is compared, the price first; what is not known counts as the most."""
+    size_and_wait = (choice.bytes_per_document, choice.query_milliseconds)
+    unknown = (math.inf if cost is None else cost for cost in size_and_wait)
+    return (choice.price or 0.0, *unknown)  # type: ignore[return-value]  # two of them
+
+
+def _worth(choice: Choice) -> tuple[float, tuple[float, float, float]]:
+    return -choice.estimate.mean, _cost(choice)
+
+
+def _fits(choice: Choice, limits: Limits) -> bool:
+    pairs = (
+        (limits.ms, choice.query_milliseconds),
+        (limits.bytes, choice.bytes_per_document),
+        (limits.price, choice.price or 0.0),
+    )
+    return all(limit is None or (cost is not None and cost <= limit) for limit, cost in pairs)
+
+
+def _best_in_words(comparison: Comparison, best: Choice, others: int, alike: int) -> str:
+    measured = f"Best: {best.name}, {comparison.measure} {estimated(best.estimate)}"
+    if not others:
+        return f"{measured}; there is no other system to compare it with."
+    if not alike:
+        return f"{measured}; it is told apart from {_all(others)}."
+    if alike == others:
+        return f"{measured}; it is not told apart from {_all(others)}."
+    return f"{measured}; it is told apart from {others - alike} of the {others} others."
+
+
+def _all(others: int) -> str:
+    return "the other one" if others == 1 else f"all {others} others"
+
+
+def _cheapest_in_words(best: Choice, cheapest: Choice, choices: Sequence[Choice]) -> str:
+    if cheapest is not best:
+        return (
+            f"Cheapest not told apart from it: {cheapest.name}, {_costs(cheapest)} instead of "
+            f"{_costs(best)}{_faster(cheapest, choices)}."
+        )
+    cheaper = [choice for choice in choices if _cost(choice) < _cost(best)]
+    if _costs(best) == UNMEASURED:
+        return "What the systems cost is not measured on this task."
+    told = f"; {plural(len(cheaper), 'cheaper system')} told apart from it" if cheaper else ""
+    return f"Cheapest of those that are not told apart: the best itself, {_costs(best)}{told}."
+
+
+def _faster(cheapest: Choice, choices: Sequence[Choice]) -> str:
+    """The fastest of those that are not told apart, where it takes less than half of the time."""
+    timed = [each for each in choices if each.query_milliseconds and not _told_apart(each)]
+    fastest = min(timed, key=lambda each: each.query_milliseconds or 0.0, default=cheapest)
+    if 2 * (fastest.query_milliseconds or 0.0) >= (cheapest.query_milliseconds or 0.0):
+        return ""
+    return f" (fastest: {fastest.name}, {speed(fastest.query_milliseconds)} ms)"
+
+
+UNMEASURED = "costs not measured"
+
+
+def _costs(choice: Choice) -> str:
+    parts = []
+    if choice.price is not None:
+        parts.append(f"${choice.price:g} per million tokens")
+    if choice.bytes_per_document is not None:
+        parts.append(f"{size(choice.bytes_per_document)} per document")
+    if choice.query_milliseconds is not None:
+        parts.append(f"{speed(choice.query_milliseconds)} ms per query")
+    return ", ".join(parts) or UNMEASURED
+
+
+def _take_in_words(
+    take: Choice | None, limits: Limits, choices: Sequence[Choice], items: str
+) -> str:
+    asked = [
+        f"{value:g} {unit}" if unit != "$" else f"${value:g} per million tokens"
+        for value, unit in (
+            (limits.ms, "ms per query"),
+            (limits.bytes, "bytes per document"),
+            (limits.price, "$"),
+        )
+        if value is not None
+    ]
+    under = f" under {' and '.join(asked)}" if asked else ""
+    if take is None:
+        least = min(choices, key=_cost)
+        return f"Take{under}: nothing fits; the cheapest, {least.name}, takes {_costs(least)}."
+    chosen = f"Take{under}: {take.name}"
+    if take.behind is None:
+        return f"{chosen}, the best."
+    behind = f"{chosen}, {score(take.behind.mean)} behind the best"
+    if _told_apart(take):
+        return f"{behind} {interval(take.behind)}, told apart from it."
+    most = score(max(take.behind.high, 0.0))
+    sure = f"{behind}; with {items} a loss of up to {most} stays possible (95 %)"
+    if take.items_needed is None or take.behind.mean <= 0:
+        return f"{sure}."
+    return f"{sure}, and about {count(take.items_needed)} would show one of this size."

@@ -1,0 +1,57 @@
+"""Which of the compared systems to take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nearfield.types.verdict import Estimate
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a system may cost at most, None for no limit: milliseconds per query, bytes per
+    document, dollars per million tokens.
+    """
+
+    ms: float | None = None
+    bytes: float | None = None
+    price: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A row of the comparison, and what it costs; None is not known, and for the price none.
+
+    `behind` is the best row's mean minus this one's, paired by item, with its 95 % interval, and
+    `p_holm` its p, corrected over the comparisons with the best row; both are None for that row.
+    """
+
+    name: str
+    estimate: Estimate
+    bytes_per_document: float | None
+    query_milliseconds: float | None
+    price: float | None
+    behind: Estimate | None = None
+    p_holm: float | None = None
+    items_needed: int | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to "which one?": `best` has the highest mean, `cheapest` costs least of what
+    cannot be told apart from it, and `take` is what to take under the `limits`, None where nothing
+    fits them.
+
+    `alike` names the other rows that cannot be told apart from the best. `words` are three lines:
+    the best, the cheapest, and what to take with how sure that is.
+    """
+
+    best: Choice
+    cheapest: Choice
+    take: Choice | None
+    limits: Limits
+    alike: tuple[str, ...]
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self.words)

@@ -38,7 +38,8 @@ def test_a_text_file_gives_a_vector_a_line(cli: Run, texts: Path, tmp_path: Path
     shown = cli("encode", "minilm", texts, "--to", tmp_path / "vectors")
     assert (shown.exit_code, shown.stderr) == (
         0,
-        "warning: 1 of 4 texts are empty (the first is 2); their vectors tell nothing\n",
+        "warning: 1 of 4 texts are empty (the first is 2); their vectors tell nothing\n"
+        f'Next: nearfield search {texts} "your question" --vectors {tmp_path / "vectors"}\n',
     )
     assert "4 texts" in shown.stdout
     assert "none truncated" in shown.stdout

@@ -15,8 +15,8 @@ from typing import Annotated, Any, NoReturn, TextIO
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from nearfield.cli.checked import Checked
 from nearfield.cli.console import err, out, printable
+from nearfield.cli.shell.checked import Checked
 from nearfield.cli.trust import may_run_code
 from nearfield.errors import NearfieldError, NearfieldWarning
 from nearfield.registry import Registry
@@ -40,7 +40,7 @@ COMMANDS: Registry[Any] = Registry(
         "similarity": "nearfield.cli.similarity:similarity",
         "words": "nearfield.cli.words:words",
         "cache": "nearfield.cli.cache:cache",
-        "help": "nearfield.cli.help:show_help",
+        "help": "nearfield.cli.shell.help:show_help",
     },
 )
 """Each is a typer function, or a `typer.Typer` with commands of its own."""
@@ -86,10 +86,10 @@ class Commands(TyperGroup):
             each.help = flowing(each.help or "")
         return command
 
-    def make_context(self, *args: Any, **options: Any) -> Any:
-        """The context of the arguments; one line for those that cannot be parsed."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments before the command's name; one line for those that cannot be."""
         try:
-            return super().make_context(*args, **options)
+            return super().parse_args(ctx, args)
         except _MISUSE as error:
             if _asks_for_help(error):
                 raise

@@ -21,7 +21,8 @@ from nearfield.cli.console import (
     show_next,
 )
 from nearfield.cli.opened import DEPTH, KEEP_OWN, RERANK, Allow, model_names
-from nearfield.cli.trust import TRUST
+from nearfield.cli.shell.decision import ASKED, decides
+from nearfield.cli.trust import trusted
 
 if TYPE_CHECKING:
     from nearfield.types.comparison import Comparison
@@ -100,33 +101,13 @@ PoolTokens = Annotated[
         "a row for each of 1,2,4."
     ),
 ]
-MaxMs = Annotated[
-    float | None,
-    typer.Option(help="Decide among the rows that take at most this many ms per query."),
-]
-MaxBytes = Annotated[
-    float | None,
-    typer.Option(help="Decide among the rows that take at most this many bytes per document."),
-]
-MaxPrice = Annotated[
-    float | None,
-    typer.Option(
-        help="Decide among the rows of at most this many dollars per million tokens; local "
-        "models have no such price."
-    ),
-]
-Details = Annotated[
-    bool,
-    typer.Option(
-        "--details", help="Show also the groups of rows, each pair's test and every note."
-    ),
-]
 RunFolder = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Write TREC runs, qrels.txt and comparison.json here."),
 ]
 
 
+@decides
 def evaluate(
     models: Models,
     on: On,
@@ -143,10 +124,6 @@ def evaluate(
     depth: Annotated[int, DEPTH] = 100,
     pool_tokens: PoolTokens = "",
     keep_own: Annotated[bool, KEEP_OWN] = False,
-    max_ms: MaxMs = None,
-    max_bytes: MaxBytes = None,
-    max_price: MaxPrice = None,
-    details: Details = False,
     allow: Allow = None,
     run_folder: RunFolder = None,
     json: Json = False,
@@ -176,7 +153,9 @@ def evaluate(
     from nearfield.evaluate.task import Options
     from nearfield.types.decision import Limits
 
-    limits = Limits(max_ms, max_bytes, max_price)
+    asked = dict(ASKED.get())
+    details = asked.pop("details")
+    limits = Limits(*asked.values())
     check_limits(limits)
     options = Options(
         split=split,
@@ -190,7 +169,7 @@ def evaluate(
         pool_tokens=tuple(numbers(pool_tokens, "--pool-tokens", int, example="1,2,4")),
         keep_own=keep_own,
         run_folder=run_folder,
-        trust_remote_code=TRUST.get(),
+        trust_remote_code=trusted(),
     )
     comparison = compare(
         models,

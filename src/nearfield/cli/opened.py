@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS
-from nearfield.cli.trust import TRUST
+from nearfield.cli.trust import trusted
 
 if TYPE_CHECKING:
     from nearfield.encoders.encoder import Encoder
@@ -83,7 +83,7 @@ def open_model(
         precision=precision,
         device=device,
         proof=proof,
-        trust_remote_code=TRUST.get(),
+        trust_remote_code=trusted(),
     )
 
 
@@ -92,7 +92,7 @@ def open_reranker(name: str, *, precision: str = "float32", device: str = "auto"
     from nearfield.encoders.load import load_reranker
     from nearfield.runtimes.options import OpenOptions
 
-    options = OpenOptions(precision=precision, device=device, trust_remote_code=TRUST.get())
+    options = OpenOptions(precision=precision, device=device, trust_remote_code=trusted())
     return load_reranker(name, options)
 
 

@@ -1,0 +1,31 @@
+"""How much a system may cost, and how much of a comparison is shown: options of `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Annotated
+
+import typer
+
+from nearfield.cli.shell.options import Given, with_options
+
+ASKED: Given = ContextVar("decision")
+_DETAILS = typer.Option(
+    "--details", help="Show also the groups of rows, each pair's test and every note."
+)
+
+
+def _limit(what: str) -> object:
+    return Annotated[float | None, typer.Option(help=f"Decide among the rows of at most {what}.")]
+
+
+def decides(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command with the limits of the decision and --details, which ASKED holds."""
+    options = {
+        "max_ms": (_limit("this many milliseconds per query"), None),
+        "max_bytes": (_limit("this many bytes per document"), None),
+        "max_price": (_limit("this many dollars per million tokens; local models cost none"), None),
+        "details": (Annotated[bool, _DETAILS], False),
+    }
+    return with_options(command, options, ASKED)

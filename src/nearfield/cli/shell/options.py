@@ -1,0 +1,39 @@
+"""Options that a command takes besides its own parameters."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+Given = ContextVar[Mapping[str, Any]]
+
+
+def with_options(
+    command: Callable[..., None], options: Mapping[str, tuple[Any, Any]], given: Given
+) -> Callable[..., None]:
+    """The same command with `options`, each with its annotation and its default; while it runs,
+    `given` holds what they were given.
+    """
+
+    @functools.wraps(command)
+    def _run(*arguments: Any, **values: Any) -> None:
+        before = given.set({name: values.pop(name) for name in options})
+        try:
+            command(*arguments, **values)
+        finally:
+            given.reset(before)
+
+    signature = inspect.signature(command, eval_str=True)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    added = {
+        name: inspect.Parameter(name, kind, default=default, annotation=annotation)
+        for name, (annotation, default) in options.items()
+    }
+    parameters = {**signature.parameters, **added}
+    changed = signature.replace(parameters=list(parameters.values()))
+    _run.__signature__ = changed  # type: ignore[attr-defined]
+    _run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    return _run

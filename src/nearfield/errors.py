@@ -9,6 +9,8 @@ NearfieldError            anything a user can fix; the command line prints it, e
 │   └── NoSourceError     none of a model's sources could be reached
 ├── StorageError          nothing could be written: disk full, read-only folder
 ├── RecipeError           a recipe has an unknown key or an impossible value
+├── VendorError           an API could not be reached, refused, or answered wrongly
+├── BudgetError           what was asked for would cost more than may be spent
 ├── ProcessError          a process that trains along with this one is gone
 ├── DoctorRefusal         the data doctor found an error that was not allowed by name
 └── MissingExtra          an optional dependency is needed
@@ -73,6 +75,16 @@ class StorageError(NearfieldError):
 
 class RecipeError(NearfieldError):
     """A recipe has an unknown key or an impossible value."""
+
+
+class VendorError(NearfieldError):
+    """A vendor's API could not be reached, refused a request, or answered wrongly; what it did
+    answer is kept.
+    """
+
+
+class BudgetError(NearfieldError):
+    """What was asked for would cost more than may be spent, or nobody knows what it costs."""
 
 
 class ProcessError(NearfieldError):

@@ -65,7 +65,8 @@ def test_every_card_of_the_catalog_is_whole(name: str) -> None:
         assert found.revision is None or re.fullmatch(r"[0-9a-f]{40}", found.revision)
         assert found.contract.pooling != "unpublished"
     else:
-        assert found.contract.terms.price_per_million_tokens
+        per_search = found.api.price_per_thousand_searches
+        assert found.contract.terms.price_per_million_tokens or per_search
         assert re.fullmatch(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]", found.api.as_of)
         assert found.contract.pooling == "unpublished"
 

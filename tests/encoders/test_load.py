@@ -15,10 +15,6 @@ from tiny import tiny_model
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        (
-            "text-embedding-3-large",
-            "runs only behind OpenAI's API, which load does not ask; wanted a local model",
-        ),
         ("siglip-base", "of the kind 'image-text'"),
         ("bge-smal", "is neither a folder nor a model of the catalog. Did you mean 'bge-small'?"),
         (
@@ -35,6 +31,11 @@ def test_what_cannot_be_run_says_why(name: str, said: str) -> None:
     with pytest.raises(ModelError) as caught:
         load(name)
     assert said in str(caught.value)
+
+
+def test_what_needs_weights_takes_no_model_behind_an_api() -> None:
+    with pytest.raises(ModelError, match="runs only behind OpenAI's API, and this needs its wei"):
+        model_path("text-embedding-3-large")
 
 
 def test_a_name_on_the_hub_finds_the_catalogued_model(minilm: Path) -> None:

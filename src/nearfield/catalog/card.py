@@ -48,6 +48,7 @@ class Api:
     tokens_per_request: int | None = None
     default_dim: int | None = None
     batch_price_per_million_tokens: float | None = None  # US dollars, for answers within a day
+    price_per_thousand_searches: float | None = None  # US dollars; of a reranker
 
 
 @dataclass(frozen=True)

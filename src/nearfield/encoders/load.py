@@ -7,6 +7,7 @@ from typing import Any
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.encoders.remote.address import Address
 from nearfield.encoders.spec import ModelSpec
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ContractError, ModelError
@@ -35,14 +36,21 @@ def load(
     """The encoder of a model by its name.
 
     `name` is a model of the catalog (fetched when it is not there) or of the hub, a model folder, a
-    folder that `nearfield adapt` or `Lexical.save` wrote, or a spec of one, such as `minilm@int8`
-    (see `ModelSpec.parse`), whose words take precedence over the arguments. These are as in
-    `OpenOptions`; a bag of words has none. Raises ModelError for a name that is none of them and
-    for a catalogued model that cannot be run, ContractError for a word of a spec that is not known,
-    for a task where the model takes none, and for a folder that is called as a catalogued model and
-    contradicts its card.
+    folder that `nearfield adapt` or `Lexical.save` wrote, a model behind an API such as
+    `openai:text-embedding-3-small` or `http://host/v1#model`, or a spec of one, such as
+    `minilm@int8` (see `ModelSpec.parse`), whose words take precedence over the arguments. These are
+    as in `OpenOptions`; a bag of words and an API have none. Raises ModelError for a name that is
+    none of them and for a catalogued model that cannot be run, InputError for an API without its
+    key in the environment, ContractError for a word of a spec that is not known, for a task where
+    the model takes none, and for a folder that is called as a catalogued model and contradicts its
+    card.
     """
     spec = ModelSpec.parse(name)
+    address = Address.parse(spec.name)
+    if address is not None:
+        from nearfield.encoders.remote.encoder import RemoteEncoder
+
+        return RemoteEncoder.open(spec, address)
     if is_lexical(spec.name) and spec.task is None:
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
 
@@ -56,6 +64,11 @@ def load_text_encoder(name: str | Path, options: OpenOptions = DEFAULTS) -> Text
     which has neither a tokeniser nor weights.
     """
     spec = ModelSpec.parse(name)
+    if spec.dim is not None:
+        raise ContractError(
+            f"{name}: dim= is for models behind an API; a local model's vectors are cut where they "
+            "are used"
+        )
     encoder = _opened(spec.name, spec.options(options))
     return encoder if spec.task is None else encoder.instructed(spec.task)
 
@@ -70,6 +83,11 @@ def load_reranker(name: str | Path, options: OpenOptions = DEFAULTS) -> PairScor
     from nearfield.encoders.reranker import Reranker
 
     spec = ModelSpec.parse(name)
+    address = Address.parse(spec.name)
+    if address is not None:
+        from nearfield.encoders.remote.reranker import RemoteReranker
+
+        return RemoteReranker(address)
     if is_reranker(Path(spec.name)):
         return Reranker.open(name, options)
     encoder = load_text_encoder(name, options)
@@ -122,6 +140,9 @@ def known_files(name: str | Path) -> str | None:
     """The hash of the files of the model called `name`, as `Encoder.identity` has it; None where it
     takes fetching or opening to tell.
     """
+    address = Address.parse(name)
+    if address is not None:
+        return address.files
     path = Path(name)
     if path.is_dir():
         from nearfield.encoders.adapter import FILE, is_adapter

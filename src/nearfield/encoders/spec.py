@@ -19,7 +19,7 @@ _TASK = re.compile(r"(?s)([^@]*)@(?:([^@=]*),)?task=(.*)")
 @dataclass(frozen=True)
 class ModelSpec:
     """A model's own name and what a spec says behind it: what runs the model, None where nothing is
-    said, and the task that it is told before each query.
+    said, the task that it is told before each query, and the dim that its API is asked for.
 
     `after` is all that stands behind the name.
     """
@@ -30,6 +30,7 @@ class ModelSpec:
     device: str | None = None
     task: str | None = None
     after: str = ""
+    dim: int | None = None
 
     @classmethod
     def parse(cls, text: str | Path) -> ModelSpec:
@@ -75,7 +76,7 @@ class ModelSpec:
         return name + self.after
 
 
-def _meaning(word: str, text: str) -> tuple[str, str]:
+def _meaning(word: str, text: str) -> tuple[str, Any]:
     """Which option a word of the spec `text` is, and the word."""
     if word in RUNTIMES:
         return "runtime", word
@@ -83,6 +84,11 @@ def _meaning(word: str, text: str) -> tuple[str, str]:
         return "precision", word
     if word.partition(":")[0] in DEVICES:
         return "device", word
+    name, equals, number = word.partition("=")
+    if name == "dim" and equals:
+        if not number.isascii() or not number.isdigit() or not int(number):
+            raise ContractError(f"{text}: dim is {number!r}; wanted a number above 0")
+        return "dim", int(number)
     known = (*RUNTIMES, *PRECISIONS, "cpu", "cuda")
     raise ContractError(
         f"{text}: {word!r} is not a runtime, precision or device; known: {', '.join(known)}."

@@ -96,8 +96,8 @@ def runnable(known: Card) -> Card:
     """The same card. Raises ModelError, saying why, for a model that load cannot run."""
     if known.api is not None:
         raise ModelError(
-            f"{known.name} runs only behind {known.api.provider}'s API, which "
-            "load does not ask; wanted a local model"
+            f"{known.name} runs only behind {known.api.provider}'s API, and this needs its "
+            "weights; wanted a local model"
         )
     if known.kind not in RUN:
         raise ModelError(

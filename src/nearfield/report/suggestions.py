@@ -45,7 +45,7 @@ def suggestions_page(found: Suggestions, *, most: int) -> Iterator[RenderableTyp
     if further:
         yield Text(f"\nAlso meet it: {', '.join(further)}.")
     if not all(item.card.local for item in shown):
-        yield Text("\nnearfield does not run models behind an API yet; --local leaves them out.")
+        yield Text("\nA model behind an API wants its vendor's key; --local leaves them out.")
     yield from _out(found)
     yield Text(f"\n{next_step(found, most=most)}", style="bold")
 

@@ -1,0 +1,84 @@
+"""Cohere's API, through its own SDK. Source: docs.cohere.com/reference/embed and /rerank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from nearfield.encoders.remote.vendor import Asked, Limits, Reply, Unanswered, Vendor, parsed
+from nearfield.errors import first_line
+from nearfield.extras import require
+from nearfield.types.role import DOCUMENT, QUERY
+
+_RERANK = "/v2/rerank"
+
+
+class Cohere(Vendor):
+    """The rate is that of a production key."""
+
+    title = "Cohere"
+    url = "https://api.cohere.com"
+    url_variables = ("CO_API_URL", "COHERE_BASE_URL")
+    key_variables = ("CO_API_KEY", "COHERE_API_KEY")
+    roles = {  # noqa: RUF012
+        QUERY: "search_query",
+        DOCUMENT: "search_document",
+        "classification": "classification",
+        "clustering": "clustering",
+    }
+    limits = Limits(96, 128_000, 2_000)
+    tokenizer = "Cohere/Cohere-{model}"
+
+    def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
+        body: dict[str, Any] = {"model": asked.model, "texts": list(asked.texts)}
+        body |= {"input_type": asked.role, "embedding_types": ["float"], "truncate": "END"}
+        if asked.dim is not None:
+            body["output_dimension"] = asked.dim
+        return "/v2/embed", body
+
+    def vectors(self, body: Any) -> Mapping[int, Any]:
+        return dict(enumerate(body["embeddings"]["float"]))
+
+    def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        return _RERANK, {"model": model, "query": query, "documents": list(texts)}
+
+    def tokens(self, body: Any) -> int | None:
+        billed = body.get("meta", {}).get("billed_units", {})
+        found = billed.get("input_tokens")
+        return None if found is None else int(found)
+
+    def send(self, path: str, body: Mapping[str, Any]) -> Reply:
+        require("cohere", extra="cohere")
+        from cohere.core.api_error import ApiError
+        from httpx import HTTPError
+
+        raw = self._client.with_raw_response
+        call = raw.rerank if path == _RERANK else raw.embed
+        try:
+            answer = call(**body, request_options={"max_retries": 0}).response
+        except ApiError as error:
+            status = error.status_code or 500
+            if status == 200:
+                raise Unanswered("answered what is no JSON, or was cut off") from None
+            return Reply(status, error.headers or {}, error.body)
+        except HTTPError as error:
+            raise Unanswered(first_line(error)) from None
+        return Reply(answer.status_code, answer.headers, parsed(answer.content, answer.status_code))
+
+    @cached_property
+    def _client(self) -> Any:
+        sdk = require("cohere", extra="cohere")
+        return sdk.ClientV2(
+            api_key=self._key, base_url=self.address, httpx_client=self._connections
+        )
+
+    @cached_property
+    def _connections(self) -> Any:
+        from httpx import Client
+
+        return Client(timeout=self.timeout)
+
+    def close(self) -> None:
+        """Let go of the connections, which the SDK would keep."""
+        self._connections.close()

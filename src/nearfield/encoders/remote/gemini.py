@@ -1,0 +1,42 @@
+"""Google's Gemini API. Source: ai.google.dev/api/embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nearfield.encoders.remote.vendor import Asked, Limits, Vendor
+from nearfield.types.role import DOCUMENT, QUERY
+
+
+class Gemini(Vendor):
+    """Roles are its task types; vectors cut to fewer dims are not of unit length, and are made so
+    here. It does not say what it bills.
+    """
+
+    title = "Google"
+    url = "https://generativelanguage.googleapis.com/v1beta"
+    url_variables = ("GEMINI_BASE_URL",)
+    key_variables = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    roles = {  # noqa: RUF012
+        QUERY: "RETRIEVAL_QUERY",
+        DOCUMENT: "RETRIEVAL_DOCUMENT",
+        "similarity": "SEMANTIC_SIMILARITY",
+        "classification": "CLASSIFICATION",
+        "clustering": "CLUSTERING",
+    }
+    limits = Limits(100, None, 3_000, 1_000_000)
+
+    def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
+        name = f"models/{asked.model}"
+        same: dict[str, Any] = {"model": name, "taskType": asked.role}
+        if asked.dim is not None:
+            same["outputDimensionality"] = asked.dim
+        requests = [{**same, "content": {"parts": [{"text": text}]}} for text in asked.texts]
+        return f"/{name}:batchEmbedContents", {"requests": requests}
+
+    def vectors(self, body: Any) -> Mapping[int, Any]:
+        return {place: row["values"] for place, row in enumerate(body["embeddings"])}
+
+    def headers(self) -> dict[str, str]:
+        return {} if self._key is None else {"x-goog-api-key": self._key}

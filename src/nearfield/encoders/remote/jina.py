@@ -1,0 +1,34 @@
+"""Jina AI's API. Source: api.jina.ai/redoc."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nearfield.encoders.remote.vendor import Limits, OpenAIShaped
+from nearfield.types.role import DOCUMENT, QUERY
+
+
+class Jina(OpenAIShaped):
+    """Roles are its tasks; the rates are those of its first paid tier."""
+
+    title = "Jina AI"
+    url = "https://api.jina.ai/v1"
+    url_variables = ("JINA_BASE_URL",)
+    key_variables = ("JINA_API_KEY",)
+    roles = {  # noqa: RUF012
+        QUERY: "retrieval.query",
+        DOCUMENT: "retrieval.passage",
+        "clustering": "separation",
+        "classification": "classification",
+        "similarity": "text-matching",
+    }
+    limits = Limits(512, 100_000, 500, 1_000_000)
+    unit = True
+    tokenizer = "jinaai/{model}"
+    role_field = "task"
+    fixed = {"truncate": True, "normalized": True, "embedding_type": "float"}  # noqa: RUF012
+
+    def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        body = {"model": model, "query": query, "documents": list(texts)}
+        return "/rerank", body | {"return_documents": False}

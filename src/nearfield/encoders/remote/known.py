@@ -1,0 +1,57 @@
+"""What the catalog knows of a model behind an API: its contract, its price, its limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nearfield.catalog.card import Card
+from nearfield.encoders.remote import VENDORS
+from nearfield.encoders.remote.address import Address
+from nearfield.encoders.remote.client import Price
+from nearfield.encoders.remote.vendor import Limits
+from nearfield.encoders.spec import ModelSpec
+from nearfield.errors import ContractError
+from nearfield.formats.static_folder import UNLIMITED
+from nearfield.types.contract import Contract
+
+
+def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
+    """The contract at the dim of the spec, else at the one that the API gives by itself. Of a model
+    without a card only that is known, and where it is not stated, the dim stands at 1.
+
+    Raises ContractError for a dim that the model does not have, and for a model that gives no
+    dense vectors.
+    """
+    name = spec.name + spec.after
+    if card is None:
+        return Contract(name, spec.dim or 1, UNLIMITED, pooling="unpublished")
+    contract, api = card.contract, card.api
+    if card.kind not in ("dense", "several"):
+        raise ContractError(f"{name}: is of the kind {card.kind}; wanted a model of dense vectors")
+    usual = (api.default_dim if api is not None else None) or contract.dim
+    dim = spec.dim or usual
+    if dim > contract.dim or (dim != usual and not contract.matryoshka_dims):
+        has = f"up to {contract.dim}" if contract.matryoshka_dims else f"{usual} only"
+        raise ContractError(f"{name}: {dim} dimensions were asked for; it has {has}")
+    dims = tuple(each for each in contract.matryoshka_dims if each <= dim)
+    dense = replace(contract, kind="dense", pooling="unpublished", fusion={})
+    return replace(dense, name=name, dim=dim, matryoshka_dims=dims)
+
+
+def price_of(address: Address) -> Price:
+    """Nothing on a server of one's own; what the card says of an API."""
+    if VENDORS[address.vendor].free:
+        return Price(0.0)
+    card = address.card
+    if card is None or card.api is None:
+        return Price()
+    return Price(card.contract.terms.price_per_million_tokens, card.api.price_per_thousand_searches)
+
+
+def limits_of(address: Address) -> Limits:
+    """The vendor's limits, and the card's where it has its own."""
+    usual, card = VENDORS[address.vendor].limits, address.card
+    if card is None or card.api is None:
+        return usual
+    items = card.api.inputs_per_request or usual.items
+    return replace(usual, items=items, tokens=card.api.tokens_per_request or usual.tokens)

@@ -1,0 +1,45 @@
+"""OpenAI's API, through its own SDK. Source: developers.openai.com/api/reference/embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from nearfield.encoders.remote.vendor import Limits, OpenAIShaped, Reply, Unanswered, parsed
+from nearfield.errors import first_line
+from nearfield.extras import require
+
+
+class OpenAI(OpenAIShaped):
+    """The rates are those of its first paid tier."""
+
+    title = "OpenAI"
+    url = "https://api.openai.com/v1"
+    url_variables = ("OPENAI_BASE_URL",)
+    key_variables = ("OPENAI_API_KEY",)
+    cuts = False
+    limits = Limits(2_048, 300_000, 3_000, 1_000_000)
+    unit = True
+    encoding = "cl100k_base"
+    fixed = {"encoding_format": "base64"}  # noqa: RUF012 - a quarter of the bytes of digits
+
+    def send(self, path: str, body: Mapping[str, Any]) -> Reply:
+        sdk = require("openai", extra="openai")
+        try:
+            raw = self._client.embeddings.with_raw_response.create(**body)
+        except sdk.APIStatusError as error:
+            answer = error.response
+            return Reply(
+                answer.status_code, answer.headers, parsed(answer.content, answer.status_code)
+            )
+        except sdk.APIConnectionError as error:
+            raise Unanswered(first_line(error)) from None
+        return Reply(raw.status_code, raw.headers, parsed(raw.content, raw.status_code))
+
+    @cached_property
+    def _client(self) -> Any:
+        sdk = require("openai", extra="openai")
+        return sdk.OpenAI(
+            api_key=self._key, base_url=self.address, timeout=self.timeout, max_retries=0
+        )

@@ -1,0 +1,35 @@
+"""Hugging Face's Text Embeddings Inference. Source: the OpenAPI page of its version 1.9."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nearfield.encoders.remote.vendor import Asked, Limits, Vendor, by_index
+
+
+class TextEmbeddingsInference(Vendor):
+    """A server of one model. It takes 32 texts in a request unless it was started otherwise."""
+
+    title = "TEI"
+    url = "http://localhost:8080"
+    url_variables = ("TEI_BASE_URL",)
+    key_variables = ("TEI_API_KEY",)
+    limits = Limits(32)
+    names_no_model = True
+    unit = True
+    free = True
+    timeout = 600.0
+
+    def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
+        body = {"inputs": list(asked.texts), "normalize": True, "truncate": True}
+        return "/embed", body if asked.dim is None else {**body, "dimensions": asked.dim}
+
+    def vectors(self, body: Any) -> Mapping[int, Any]:
+        return dict(enumerate(body))
+
+    def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        return "/rerank", {"query": query, "texts": list(texts), "truncate": True}
+
+    def relevance(self, body: Any) -> Mapping[int, Any]:
+        return by_index(body, "score")

@@ -1,0 +1,208 @@
+"""What a vendor's API is: where it is asked, its words and limits, the shapes of what is sent and
+answered.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from nearfield.errors import first_line
+from nearfield.types.role import Role
+
+SHOWN = 300  # characters of a vendor's own words in an error
+_LAST_WORDS = ("error", "message", "detail", "error_message")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may hold, and how much may be asked in a minute unless $NEARFIELD_RPM and
+    $NEARFIELD_TPM say otherwise; None: as much as one likes.
+    """
+
+    items: int
+    tokens: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The texts of one request; `role` is the vendor's word for what they are, `dim` what is asked
+    for. None is left out, and the API does as it does by itself.
+    """
+
+    model: str
+    texts: Sequence[str]
+    role: str | None = None
+    dim: int | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came over HTTP; `body` is the parsed JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def request(self) -> str:
+        """The vendor's number of the request, "" where it gave none."""
+        named = (self.headers.get(name) for name in ("x-request-id", "request-id", "x-api-key-id"))
+        found = next(filter(None, named), None)
+        if found is None and isinstance(self.body, dict):
+            found = self.body.get("id")
+        return str(found or "")[:80]
+
+
+class Unanswered(Exception):
+    """A request that got no answer that can be read: it may be sent again."""
+
+
+class Vendor(ABC):
+    """One vendor's API at one address, with one key.
+
+    `title` is what errors and the catalog's cards call it. `roles` are its words for the roles;
+    where it has none, the model's own prompts are put before the texts. `unit`: its vectors are of
+    unit length by its own word. `free`: nothing is paid. `tokenizer` is the hub's name of the
+    tokeniser that it counts with.
+    """
+
+    title: ClassVar[str]
+    url: ClassVar[str]
+    url_variables: ClassVar[tuple[str, ...]] = ()
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    roles: ClassVar[Mapping[Role, str]] = {}
+    limits: ClassVar[Limits] = Limits(100)
+    names_no_model: ClassVar[bool] = False
+    """Whether a server of one model needs no name of it."""
+    in_order: ClassVar[bool] = True
+    """Whether the vectors of an answer have no index, only their order."""
+    cuts: ClassVar[bool] = True
+    """Whether it cuts a text that is too long, and does not refuse it."""
+    unit: ClassVar[bool] = False
+    free: ClassVar[bool] = False
+    timeout: ClassVar[float] = 60.0  # seconds
+    tokenizer: ClassVar[str] = ""
+    cards: ClassVar[Mapping[str, str]] = {}
+    """What the catalog calls a model that the vendor calls otherwise."""
+    encoding: ClassVar[str] = ""
+    """The encoding of tiktoken that it counts with."""
+
+    def __init__(self, address: str, key: str | None) -> None:
+        self.address = address
+        self._key = key
+
+    @abstractmethod
+    def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
+        """The path and the body that ask for the texts' vectors."""
+
+    @abstractmethod
+    def vectors(self, body: Any) -> Mapping[int, Any]:
+        """Each vector of an answer by its text's place in the request. Raises LookupError,
+        TypeError or ValueError for a body of another shape.
+        """
+
+    def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        """The path and the body that ask how relevant each text is to the query."""
+        raise NotImplementedError
+
+    def relevance(self, body: Any) -> Mapping[int, Any]:
+        """As `vectors`, each text's relevance."""
+        return by_index(body["results"], "relevance_score")
+
+    def tokens(self, body: Any) -> int | None:
+        """The tokens that an answer says are billed; None where it does not say."""
+        usage = body.get("usage") if isinstance(body, dict) else None
+        found = usage.get("total_tokens") if isinstance(usage, dict) else None
+        return found if isinstance(found, int) and found >= 0 else None
+
+    @property
+    def reranks(self) -> bool:
+        """Whether it has rerankers."""
+        return type(self).reranking is not Vendor.reranking
+
+    def send(self, path: str, body: Mapping[str, Any]) -> Reply:
+        """What the API answers. Raises Unanswered where that cannot be read."""
+        import httpx2
+
+        try:
+            answer = self._client.post(self.address + path, json=body)
+        except httpx2.RequestError as error:
+            raise Unanswered(first_line(error)) from None
+        return Reply(answer.status_code, answer.headers, parsed(answer.content, answer.status_code))
+
+    @cached_property
+    def _client(self) -> Any:
+        import httpx2
+
+        # a redirect would be followed with the key
+        return httpx2.Client(headers=self.headers(), timeout=self.timeout, follow_redirects=False)
+
+    def headers(self) -> dict[str, str]:
+        """What carries the key."""
+        return {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
+
+    def without_key(self, text: str) -> str:
+        """The text with the key, where a vendor repeats it, crossed out."""
+        return text if not self._key else text.replace(self._key, "***")
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if "_client" in self.__dict__:
+            self._client.close()
+
+
+class OpenAIShaped(Vendor):
+    """An API in the shape of OpenAI's, as several vendors have it."""
+
+    in_order = False
+    path: ClassVar[str] = "/embeddings"
+    dim_field: ClassVar[str] = "dimensions"
+    role_field: ClassVar[str] = ""
+    fixed: ClassVar[Mapping[str, Any]] = {}
+    """What each request says beside that."""
+
+    def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
+        body = {"model": asked.model, "input": list(asked.texts), **self.fixed}
+        if asked.role is not None:
+            body[self.role_field] = asked.role
+        if asked.dim is not None:
+            body[self.dim_field] = asked.dim
+        return self.path, body
+
+    def vectors(self, body: Any) -> Mapping[int, Any]:
+        return by_index(body["data"], "embedding")
+
+
+def by_index(rows: Any, field: str) -> dict[int, Any]:
+    """The `field` of each row by its `index`. Raises ValueError where two have the same one."""
+    found = {int(row["index"]): row[field] for row in rows}
+    if len(found) != len(rows):
+        raise ValueError("two rows have the same index")
+    return found
+
+
+def parsed(content: bytes, status: int) -> Any:
+    """The JSON in `content`; of an error that is none, the text. Raises Unanswered where an answer
+    is none.
+    """
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        text = content[:SHOWN].decode("utf-8", "replace")
+        if status == 200:
+            raise Unanswered(f"answered what is no JSON, or was cut off: {text[:60]!r}") from None
+        return text
+
+
+def message(body: Any) -> str:
+    """What an error's body says, in one line."""
+    while isinstance(body, dict):
+        body = next((body[word] for word in _LAST_WORDS if body.get(word)), str(body))
+    return " ".join(str(body).split())[:SHOWN]

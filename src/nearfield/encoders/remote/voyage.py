@@ -1,0 +1,62 @@
+"""Voyage AI's API, through its own SDK. Source: docs.voyageai.com/reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nearfield.encoders.remote.vendor import Limits, OpenAIShaped, Reply, Unanswered, by_index
+from nearfield.errors import first_line
+from nearfield.extras import require
+from nearfield.types.role import DOCUMENT, QUERY
+
+_RERANK = "/rerank"
+
+
+class Voyage(OpenAIShaped):
+    """The SDK's resources are asked below its client, which drops the index of each vector."""
+
+    title = "Voyage AI"
+    url = "https://api.voyageai.com/v1"
+    url_variables = ("VOYAGE_BASE_URL",)
+    key_variables = ("VOYAGE_API_KEY",)
+    roles = {QUERY: "query", DOCUMENT: "document"}  # noqa: RUF012
+    limits = Limits(1_000, 120_000, 2_000, 3_000_000)
+    unit = True
+    tokenizer = "voyageai/{model}"
+    dim_field = "output_dimension"
+    role_field = "input_type"
+    fixed = {"truncation": True}  # noqa: RUF012
+
+    def reranking(self, model: str, query: str, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        body = {"model": model, "query": query, "documents": list(texts), "truncation": True}
+        return _RERANK, body
+
+    def relevance(self, body: Any) -> Mapping[int, Any]:
+        return by_index(body["data"], "relevance_score")
+
+    def send(self, path: str, body: Mapping[str, Any]) -> Reply:
+        sdk = require("voyageai", extra="voyage")
+        resource = sdk.Reranking if path == _RERANK else sdk.Embedding
+        place = {"api_key": self._key, "base_url": self.address, "request_timeout": self.timeout}
+        try:
+            answer = resource.create(**place, **body)
+        except sdk.error.VoyageError as error:
+            if error.http_status in (None, 200):
+                raise Unanswered(first_line(error)[:100]) from None
+            said = error.json_body or error.http_body or first_line(error)
+            return Reply(error.http_status, error.headers, said)
+        finally:
+            _close_session()
+        return Reply(200, {}, answer)
+
+
+def _close_session() -> None:
+    """The SDK keeps one for each thread, for as long as that lives and without a way to close
+    it.
+    """
+    from voyageai.api_resources import api_requestor
+
+    session = getattr(api_requestor._thread_context, "session", None)
+    if session is not None:
+        session.close()

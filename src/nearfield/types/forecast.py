@@ -1,0 +1,25 @@
+"""What work would cost, before it is begun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`tokens` of `items` texts that `model` would be asked for: those that are not in the cache.
+
+    `price` is in US dollars, None where none is known; `counted_by` says what counted the tokens,
+    "" where they are estimated.
+    """
+
+    model: str
+    items: int
+    tokens: int
+    price: float | None
+    counted_by: str = ""
+
+    def __str__(self) -> str:
+        how = f"counted by {self.counted_by}" if self.counted_by else "estimated"
+        price = "price unknown" if self.price is None else f"${self.price:.6g}"
+        return f"{self.model}: {self.items:,} texts, {self.tokens:,} tokens ({how}), {price}"

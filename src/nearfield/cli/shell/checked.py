@@ -91,10 +91,13 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
     library's own errors.
     """
     from nearfield.data.open import recognise
+    from nearfield.encoders.remote.address import Address
     from nearfield.encoders.spec import ModelSpec
     from nearfield.models.find import refuse_unknown_model
 
     for model in _texts(given, MODELS):
+        if Address.parse(ModelSpec.parse(model).name) is not None:
+            continue
         if model in LEXICAL:
             raise InputError(
                 f"{model} has no weights to train; compare with it by nearfield evaluate {model}, "

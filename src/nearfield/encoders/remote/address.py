@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from nearfield.catalog.card import Card, card, catalogued
-from nearfield.encoders.remote import VENDORS
-from nearfield.encoders.remote.vendor import Vendor
+from nearfield.encoders.vendors import VENDORS
+from nearfield.encoders.vendors.vendor import Vendor
 from nearfield.errors import InputError
 from nearfield.store.inside import possible
 

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from nearfield.encoders.remote.vendor import Reply, Unanswered, Vendor, message
+from nearfield.encoders.vendors.vendor import Reply, Unanswered, Vendor, message
 from nearfield.errors import InputError, VendorError
 
 log = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nearfield.catalog.card import Card
-from nearfield.encoders.remote import VENDORS
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.client import Price
-from nearfield.encoders.remote.vendor import Limits
 from nearfield.encoders.spec import ModelSpec
+from nearfield.encoders.vendors import VENDORS
+from nearfield.encoders.vendors.vendor import Limits
 from nearfield.errors import ContractError
 from nearfield.formats.static_folder import UNLIMITED
 from nearfield.types.contract import Contract

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 
 import numpy as np
 
 from nearfield.encoders.pair_scorer import PairScorer, Scores
 from nearfield.encoders.remote.address import Address
-from nearfield.encoders.remote.client import Client, Got, Wanted
+from nearfield.encoders.remote.client import Client, Wanted
+from nearfield.encoders.remote.kept import Kept, key_of
 from nearfield.encoders.remote.known import limits_of, price_of
 from nearfield.errors import ModelError
-from nearfield.store.vector_cache import VectorCache
 from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
+
+Pair = tuple[str, str]
 
 
 class RemoteReranker(PairScorer):
@@ -41,66 +42,42 @@ class RemoteReranker(PairScorer):
         progress: Progress = silent,
     ) -> Scores:
         """The vendor's relevance scores; raises as `Client.fetch` does."""
-        texts = [
-            (queries[int(query)], documents[int(document)])
-            for query, document in zip(*pairs, strict=True)
-        ]
-        keys = [_key(*pair) for pair in texts]
-        kept = VectorCache.open({**self.identity, "kind": "relevance"}, model=self.name)
-        held: dict[bytes, np.float32] = {}
-        try:
-            if kept is not None:
-                found = kept.find(list(dict.fromkeys(keys)))
-                distinct = list(dict.fromkeys(keys))
-                for at, record in zip(found.items, found.records, strict=True):
-                    held[distinct[at]] = np.frombuffer(record, np.float32)[0]
-            missing = {key: pair for key, pair in zip(keys, texts, strict=True) if key not in held}
-            if missing:
-                self._fetch(missing, held, kept, progress)
-        finally:
-            if kept is not None:
-                kept.close()
+        texts = [(queries[int(at)], documents[int(of)]) for at, of in zip(*pairs, strict=True)]
+        by_key = {_key(pair): pair for pair in texts}
+        kept = Kept(self.client, {"kind": "relevance"}, self.name)
+        held = kept.find(list(by_key))
+        missing = {key: pair for key, pair in by_key.items() if key not in held}
+        if missing:
+            wanted, parts = self._wanted(list(missing.values()))
+            held |= kept.fetch(
+                wanted, parts, list(missing), lambda done: progress(done, len(missing))
+            )
         progress(len(texts), len(texts))
-        return np.array([held[key] for key in keys], np.float32)
+        return np.array([held[_key(pair)][0][0] for pair in texts], np.float32)
 
-    def _fetch(
-        self,
-        missing: dict[bytes, tuple[str, str]],
-        held: dict[bytes, np.float32],
-        kept: VectorCache | None,
-        progress: Progress,
-    ) -> None:
-        keys, pairs = list(missing), list(missing.values())
+    def _wanted(self, pairs: Sequence[Pair]) -> tuple[Wanted, list[list[int]]]:
+        """How the pairs are asked for, and which of them in each request."""
         vendor, model = self.client.vendor, self.client.address.model
-        asked: dict[str, list[int]] = {}
+        of_query: dict[str, list[int]] = {}
         for place, (query, _) in enumerate(pairs):
-            asked.setdefault(query, []).append(place)
-        tokens = self.client.counter.count([document for _, document in pairs])
-        of_query = dict(zip(asked, self.client.counter.count(list(asked)), strict=True))
+            of_query.setdefault(query, []).append(place)
+        counter = self.client.counter
+        queries = dict(zip(of_query, counter.count(list(of_query)), strict=True))
+        own = counter.count([document for _, document in pairs])
         # a query counts once for each document that it is read with
-        counted = [own + of_query[query] for own, (query, _) in zip(tokens, pairs, strict=True)]
+        tokens = [count + queries[query] for count, (query, _) in zip(own, pairs, strict=True)]
 
         def request(part: Sequence[int]) -> tuple[str, dict[str, object]]:
-            documents = [pairs[at][1] for at in part]
-            return vendor.reranking(model, pairs[part[0]][0], documents)
+            return vendor.reranking(model, pairs[part[0]][0], [pairs[at][1] for at in part])
 
-        def keep(got: Got) -> None:
-            some = [keys[place] for place in got.places]
-            held.update(zip(some, (value[0] for value in got.values), strict=True))
-            if kept is not None:
-                counts = np.array([(count, 0, 0) for count in got.tokens], np.int64)
-                kept.add(some, [value.tobytes() for value in got.values], counts)
-            progress(len(held), len(keys))
-
-        wanted = Wanted("rerank", counted, request, vendor.relevance, 1)
         parts = [
             [places[at] for at in part]
-            for places in asked.values()
-            for part in self.client.parts([counted[place] for place in places])
+            for places in of_query.values()
+            for part in self.client.parts([tokens[place] for place in places])
         ]
-        self.client.fetch(wanted, parts, keep)
+        return Wanted("rerank", tokens, request, vendor.relevance, 1), parts
 
 
-def _key(query: str, document: str) -> bytes:
-    joined = f"{len(query)}\0{query}{document}".encode("utf-8", "surrogatepass")
-    return blake2b(joined, digest_size=16).digest()
+def _key(pair: Pair) -> bytes:
+    query, document = pair
+    return key_of(f"{len(query)}\0{query}{document}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from nearfield.encoders.remote.vendor import Asked, Limits, Reply, Unanswered, Vendor, parsed
+from nearfield.encoders.vendors.vendor import Asked, Limits, Reply, Unanswered, Vendor, parsed
 from nearfield.errors import first_line
 from nearfield.extras import require
 from nearfield.types.role import DOCUMENT, QUERY

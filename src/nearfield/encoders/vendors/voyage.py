@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nearfield.encoders.remote.vendor import Limits, OpenAIShaped, Reply, Unanswered, by_index
+from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped, Reply, Unanswered, by_index
 from nearfield.errors import first_line
 from nearfield.extras import require
 from nearfield.types.role import DOCUMENT, QUERY

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nearfield.encoders.remote.vendor import Asked, Limits, Vendor, by_index
+from nearfield.encoders.vendors.vendor import Asked, Limits, Vendor, by_index
 
 
 class TextEmbeddingsInference(Vendor):

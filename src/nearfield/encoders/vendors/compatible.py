@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nearfield.encoders.remote.vendor import Limits, OpenAIShaped
+from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped
 
 
 class Compatible(OpenAIShaped):

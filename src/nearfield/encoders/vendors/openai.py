@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from nearfield.encoders.remote.vendor import Limits, OpenAIShaped, Reply, Unanswered, parsed
+from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped, Reply, Unanswered, parsed
 from nearfield.errors import first_line
 from nearfield.extras import require
 

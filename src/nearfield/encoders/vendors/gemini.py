@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nearfield.encoders.remote.vendor import Asked, Limits, Vendor
+from nearfield.encoders.vendors.vendor import Asked, Limits, Vendor
 from nearfield.types.role import DOCUMENT, QUERY
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nearfield.encoders.remote.vendor import Limits, OpenAIShaped
+from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped
 from nearfield.types.role import DOCUMENT, QUERY
 
 

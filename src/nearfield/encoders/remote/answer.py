@@ -1,0 +1,88 @@
+"""What an answer says of each item, checked number by number."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nearfield.types.arrays import Floats, Integers
+
+UNIT = 1e-2  # how far a vector may be from the unit length that its vendor promises
+_NONE = np.empty(0, np.float32)
+
+
+@dataclass
+class Got:
+    """Items of an answer: `places`, the `values` and billed `tokens` of each; `refused` and `wrong`
+    say what is the matter with others.
+    """
+
+    places: list[int] = field(default_factory=list)
+    values: list[Floats] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+    wrong: dict[int, str] = field(default_factory=dict)
+
+    def __add__(self, other: Got) -> Got:
+        return Got(
+            self.places + other.places,
+            self.values + other.values,
+            self.tokens + other.tokens,
+            {**self.refused, **other.refused},
+            {**self.wrong, **other.wrong},
+        )
+
+
+def read_vectors(
+    found: Mapping[int, Any], part: Sequence[int], width: int | None, *, unit: bool
+) -> Got:
+    """The vectors of an answer to a request for the items at the places of `part`."""
+    got = Got()
+    for at, place in enumerate(part):
+        fault = "is missing from the answer"
+        if at in found:
+            value, fault = read_vector(found[at], width, unit=unit)
+        if fault:
+            got.wrong[place] = fault
+        else:
+            got.places.append(place)
+            got.values.append(value)
+    return got
+
+
+def read_vector(found: Any, width: int | None, *, unit: bool) -> tuple[Floats, str]:
+    """A vector as JSON has it, numbers or the base64 of float32, and what is wrong with it, "" for
+    nothing. `width` is its length, None for any.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            if isinstance(found, str):
+                vector = np.frombuffer(base64.b64decode(found, validate=True), "<f4")
+            else:
+                vector = np.atleast_1d(found).astype(np.float32, casting="same_kind")
+            vector = vector.astype(np.float32)
+    except (TypeError, ValueError):
+        return _NONE, "is no vector"
+    if vector.ndim != 1 or vector.size != (vector.size or 1 if width is None else width):
+        wanted = "" if width is None else f"; wanted {width}"
+        return _NONE, f"has {vector.size} dimensions{wanted}"
+    if not np.isfinite(vector).all():
+        return _NONE, "has NaN or infinite values"
+    length = float(np.linalg.norm(vector))
+    if width != 1 and length == 0:
+        return _NONE, "is zero"
+    if unit and abs(length - 1) > UNIT:
+        return _NONE, f"has length {length:.4g}; wanted 1"
+    return vector, ""
+
+
+def shared(total: int, weights: Sequence[int]) -> list[int]:
+    """`total` shared out in proportion to the weights, in whole numbers that add up to it."""
+    ends = np.cumsum(np.asarray(weights, np.float64) + 1e-9)
+    rounded: Integers = np.rint(ends * (total / ends[-1])).astype(np.int64)
+    shares: list[int] = np.diff(rounded, prepend=0).tolist()
+    return shares

@@ -1,0 +1,79 @@
+"""What a model behind an API has said before, in the vector cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+
+import numpy as np
+
+from nearfield.encoders.remote.answer import Got
+from nearfield.encoders.remote.client import Client, Wanted
+from nearfield.store.vector_cache import VectorCache
+from nearfield.types.arrays import Floats, Integers
+
+Value = tuple[Floats, Integers]
+"""What was said of an item, and its tokens: billed, lost, and of the prompt."""
+
+
+class Kept:
+    """The answers of `client` in one use, which `facts` tell from others; `name` is for people."""
+
+    def __init__(self, client: Client, facts: Mapping[str, str], name: str) -> None:
+        self.client, self.name = client, name
+        self.facts = {**client.identity, **facts}
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, Value]:
+        """What there is of the items with these keys."""
+        with self._cache() as cache:
+            if cache is None:
+                return {}
+            found = cache.find(keys)
+        values = (np.frombuffer(record, np.float32) for record in found.records)
+        return dict(
+            zip(
+                [keys[at] for at in found.items],
+                zip(values, found.counts, strict=True),
+                strict=True,
+            )
+        )
+
+    def fetch(
+        self,
+        wanted: Wanted,
+        parts: Sequence[Sequence[int]],
+        keys: Sequence[bytes],
+        told: Callable[[int], None],
+    ) -> dict[bytes, Value]:
+        """What the vendor says of all items, each of which is in the cache as soon as it has come;
+        `told` is called with how many are done. Raises as `Client.fetch` does.
+        """
+        made: dict[bytes, Value] = {}
+        with self._cache() as cache:
+
+            def keep(got: Got) -> None:
+                some = [keys[place] for place in got.places]
+                pairs = zip(got.tokens, got.places, strict=True)
+                counts = np.array([(count, *wanted.beside(at)) for count, at in pairs], np.int64)
+                made.update(zip(some, zip(got.values, counts, strict=True), strict=True))
+                if cache is not None:
+                    cache.add(some, [value.tobytes() for value in got.values], counts)
+                told(len(made))
+
+            self.client.fetch(wanted, parts, keep)
+        return made
+
+    @contextmanager
+    def _cache(self) -> Iterator[VectorCache | None]:
+        cache = VectorCache.open(self.facts, model=self.name)
+        try:
+            yield cache
+        finally:
+            if cache is not None:
+                cache.close()
+
+
+def key_of(text: str) -> bytes:
+    """The hash that a text is kept under."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

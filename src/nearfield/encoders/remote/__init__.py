@@ -1,1 +1,1 @@
-"""Models behind an API: what asks for their vectors, checks and keeps them, and accounts for them."""
+"""Models behind an API: asking for vectors, checking, keeping and accounting for them."""

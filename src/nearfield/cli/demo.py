@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import Json, err, progress_bar
+from nearfield.cli.console import Json, err, out, progress_bar
+from nearfield.types.progress import Progress
+
+STAGES = {
+    "doctor": "Look for mistakes in the data",
+    "encode documents": "Encode the documents with the base model",
+    "baseline": "Freeze what the base model reaches on dev and on the guard",
+    "mine negatives": "Find documents that look relevant and are not",
+    "train": "Train on 512 questions of modules that the test does not have",
+    "merge": "Average tuned and base weights; dev and the guard choose the share",
+    "test": "Test once, on modules that nothing before has seen",
+}
 
 
 def demo(
@@ -19,8 +32,8 @@ def demo(
 
     Queries are first sentences of docstrings, documents the code below them. Modules that are in
     the test split are in no other. The guard is Python's language reference: what the model knows
-    of prose must not be lost. Downloads nothing but the model; takes about ten minutes on two
-    cores, and goes on where it was when it is interrupted and started again.
+    of prose must not be lost. Downloads nothing but the model; takes a few minutes on two cores,
+    and goes on where it was when it is interrupted and started again.
 
     Examples:
 
@@ -32,17 +45,33 @@ def demo(
     from nearfield.train.runs.tune import tune as run
     from nearfield.train.setting import Setting
 
-    err.print(
-        "Tuning minilm on the standard library's own docstrings and code; pydoc-topics is "
-        "the guard.",
-        style="dim",
-        highlight=False,
-    )
     verdict = run(
         "minilm",
-        open_collection("stdlib"),
+        open_collection("stdlib-short"),
         to=to,
         guards=["pydoc-topics"],
-        setting=Setting(progress_bar, source="stdlib"),
+        setting=Setting(_under_headings, source="stdlib-short"),
     )
     show_run(to, verdict, json=json)
+    report = to / "report.html"
+    if not json and report.exists():
+        out.say(f"Open the report: python3 -m webbrowser {report.resolve().as_uri()}")
+
+
+@contextmanager
+def _under_headings(title: str) -> Iterator[Progress]:
+    """The progress of the whole run, with a line where a stage begins."""
+    with progress_bar(title) as progress:
+        said = ""
+
+        def show(done: int, total: int, note: str = "") -> None:
+            nonlocal said
+            stage = next((name for name in STAGES if note.startswith(name)), said)
+            if stage != said:
+                said = stage
+                err.say(
+                    f"{list(STAGES).index(stage) + 1}/{len(STAGES)} {STAGES[stage]}", style="bold"
+                )
+            progress(done, total, note)
+
+        yield show

@@ -16,6 +16,7 @@ from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.lexical import BagOfWords
 from nearfield.errors import ContractError, MatryoshkaWarning, MetricWarning
+from nearfield.evaluate.busy import watched
 from nearfield.evaluate.encode_pass import Cut, EncodePass, seconds_each
 from nearfield.evaluate.trained import trained_queries
 from nearfield.retrieval.bm25 import bm25, bytes_per_document
@@ -94,8 +95,9 @@ def model_systems(
     """
     contract = encoder.contract
     cuts = cuts_of(contract, dims, storages, similarity)
-    whole = EncodePass.of(encoder, split, progress=progress)
-    notes = truncation_notes(name, whole.documents.usage, contract)
+    with watched() as busy:
+        whole = EncodePass.of(encoder, split, progress=progress)
+    notes = (*busy, *truncation_notes(name, whole.documents.usage, contract))
     notes += dims_left_out(contract, dims, name)
     if whole.documents.size_note:
         notes += (f"{name}: {whole.documents.size_note}",)

@@ -24,6 +24,14 @@
   const redraw = () => draw(Infinity);
   redraw();
 
+  // On a phone a row is a block of lines, each with its column's title; rows below a rowspan lack the first cell.
+  for (const table of document.querySelectorAll("table")) {
+    const titles = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
+    for (const row of table.querySelectorAll("tbody tr")) {
+      [...row.cells].forEach((cell, at) => { cell.dataset.label = titles[at + titles.length - row.cells.length]; });
+    }
+  }
+
   let waiting = 0;
   let last = innerWidth;
   addEventListener("resize", () => {

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from nearfield.report.words import (
     LETTERS,
+    NO_GUARD,
     advice,
     enough_queries,
     guard_line,
@@ -263,11 +264,11 @@ def verdict_panel(
     lines += [
         Text(f"Guard {guard_line(guard)}", style="" if guard.kept else "bold red")
         for guard in verdict.forgotten
-    ]
+    ] or [Text(NO_GUARD, style="dim")]
     lines.append(Text(advice(verdict, comparison)))
     panel = Panel(
         Group(*lines),
-        title=Text(headline(verdict)),
+        title=Text(headline(verdict, comparison)),
         title_align="left",
         border_style=style,
         padding=(1, 2),

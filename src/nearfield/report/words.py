@@ -4,11 +4,12 @@ share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from nearfield.errors import InputError
+from nearfield.evaluate.busy import BUSY as BUSY
 from nearfield.statistics.spearman import SPEARMAN
-from nearfield.types.comparison import Comparison
+from nearfield.types.comparison import Comparison, Row
 from nearfield.types.numbers import count, interval, p_value, plural, score, signed
 from nearfield.types.verdict import (
     BETTER,
@@ -45,9 +46,25 @@ LETTERS = (
 )
 
 
-def headline(verdict: Verdict) -> str:
-    """The verdict in one sentence. Raises InputError for an outcome that is none of the three."""
+NO_GUARD = "This run had no guard, so nothing is known about what tuning lost elsewhere."
+ENOUGH_MEANS = "so many would show a difference of this size four times in five"
+P_MEANS = "the share of random swaps of the two systems that differ as much: small is not chance"
+
+
+def headline(verdict: Verdict, comparison: Comparison | None = None) -> str:
+    """The verdict in one sentence, with what ranks higher than both models in the `comparison` that
+    it was made of. Raises InputError for an outcome that is none of the three.
+    """
     _known(verdict)
+    first = None if comparison is None else _higher(verdict, comparison)
+    if first is None:
+        return _outcome(verdict)
+    if verdict.outcome == BETTER and all(guard.kept for guard in verdict.forgotten):
+        return f"The tuned model is better than its base, but {first.name} ranks higher."
+    return f"{_outcome(verdict)} {first.name} ranks higher than both."
+
+
+def _outcome(verdict: Verdict) -> str:
     lost = [guard.guard for guard in verdict.forgotten if not guard.kept]
     if not lost:
         undecided = verdict.outcome == NO_DIFFERENCE and verdict.split in verdict.small
@@ -107,8 +124,8 @@ def _ahead(verdict: Verdict, comparison: Comparison) -> str:
     """That the best row, BM25 or a fusion, ranks higher than the tuned model and its base; "" where
     none does.
     """
-    best, ours = comparison.rows[0], max(verdict.tuned.mean, verdict.baseline.mean)
-    if best.estimate.mean <= ours:
+    best, ours = _higher(verdict, comparison), max(verdict.tuned.mean, verdict.baseline.mean)
+    if best is None:
         return ""
     (rival, *_) = sorted(comparison.rows, key=lambda row: abs(row.estimate.mean - ours))
     sure = (
@@ -118,6 +135,20 @@ def _ahead(verdict: Verdict, comparison: Comparison) -> str:
         f"But {best.name} ranks higher than either on these queries "
         f"({score(best.estimate.mean)}{sure}): look at it first."
     )
+
+
+def _higher(verdict: Verdict, comparison: Comparison) -> Row | None:
+    """The best row, where it ranks higher than both models."""
+    best = comparison.rows[0] if comparison.rows else None
+    ours = max(verdict.tuned.mean, verdict.baseline.mean)
+    return best if best is not None and best.estimate.mean > ours else None
+
+
+def measures_meaning(measures: Iterable[str]) -> str:
+    """What each of these measures tells, as a sentence; "" where none is known."""
+    known = {name: measure_meaning(name) for name in measures}
+    said = "; ".join(f"{name} is {meaning}" for name, meaning in known.items() if meaning)
+    return f"{said}." if said else ""
 
 
 def summary(verdict: Verdict, model: str) -> str:

@@ -20,7 +20,6 @@ SOURCES = ("on", "pairs", "guard")
 LEXICAL = ("bm25", "tfidf")
 
 NEXT: Mapping[str, str] = {
-    "demo": "nearfield evaluate minilm {to}/model --on YOUR-DATA",
     "data show": "nearfield data check {source}",
     "data import": "nearfield data check {target}",
     "data split": "nearfield evaluate minilm --on {target}",

@@ -157,6 +157,11 @@ def with_all_splits(collection: Collection, *, seed: int) -> tuple[Collection, t
         cut = split_by_group(collection, FRACTIONS, seed=seed)
         cut = keep_split(collection, cut, how_cut(collection, cut))
         return cut, _told(cut)
+    if not len(collection.queries):
+        raise CollectionError(
+            f"{collection.name} has no queries, only documents: nothing to learn from and to "
+            "measure with; wanted pairs: a file with a query and its document in each row"
+        )
     have = ", ".join(collection.splits) or "no splits"
     raise CollectionError(
         f"{collection.name} has {have}; tuning wants train and test (and dev), "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -98,7 +99,7 @@ def _existing(path: Path) -> Path:
     if not there:
         raise InputError(
             "does not exist; wanted a path, or an embedded collection's name: embedded collections "
-            f"are {', '.join(EMBEDDED)}.{nearest(str(path), EMBEDDED)}",
+            f"are {', '.join(EMBEDDED)}.{nearest(str(path), [*EMBEDDED, *_beside(path)])}",
             path=path,
         )
     if not path.is_file() and not path.is_dir():
@@ -108,6 +109,14 @@ def _existing(path: Path) -> Path:
             path=path,
         )
     return path
+
+
+def _beside(path: Path) -> list[str]:
+    """What lies in the folder that `path` names, under such paths."""
+    try:
+        return [str(path.with_name(each)) for each in os.listdir(path.parent)]
+    except (OSError, ValueError):
+        return []
 
 
 def _unknown(path: Path, wanted: str) -> InputError:

@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nearfield.errors import InputError
+from nearfield.errors import InputError, NearfieldError
 from nearfield.store.atomic import storage, write_json, write_text
 from nearfield.store.fields import read_json
 
 T = TypeVar("T")
+_FACTS = ("environment", "split", "recipe", "data", "run", "doctor")
+BEGUN = frozenset((".lock", "checkpoints", *(f"{name}.json" for name in _FACTS)))
+"""What a run writes before any of its work is done."""
 
 
 class RunFolder:
@@ -36,12 +39,18 @@ class RunFolder:
                 "holds other files and no run; give a new or an empty folder with --to",
                 path=self.path,
             )
+        # the outermost of the folders that this makes
+        self._made = next(
+            (each for each in (*reversed(self.path.parents), self.path) if not each.exists()), None
+        )
         with storage(self.path):
             (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[RunFolder]:
         """This folder, for one process at a time; what a killed one left half-written is removed.
+        Where the work ends in an error before anything of it was done, a folder that was made for
+        it is removed.
 
         Raises InputError while another process is at work in it. The system releases the lock of a
         process that was killed.
@@ -64,6 +73,11 @@ class RunFolder:
             ]:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             yield self
+        except NearfieldError:
+            lock.release()
+            if self._made is not None and {file.name for file in self.path.iterdir()} <= BEGUN:
+                shutil.rmtree(self._made, ignore_errors=True)
+            raise
         finally:
             lock.release()
 

@@ -241,11 +241,7 @@ def test_members_hold_no_more_than_the_file(tmp_path: Path) -> None:
     (tmp_path / "file.pt").write_bytes(
         content[: sizes.start] + (10**9).to_bytes(4, "little") + content[sizes.stop :]
     )
-    with pytest.raises(
-        ModelError,
-        match=r"its members up to file/data/0 hold 1,000,00\d,\d{3} "
-        r"bytes, and the whole file",
-    ):
+    with pytest.raises(ModelError, match=r"file\.pt: holds no weights that torch saved"):
         read_torch_file(tmp_path / "file.pt")
 
 

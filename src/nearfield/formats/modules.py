@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.errors import InputError
+from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_objects
 from nearfield.store.inside import inside
 
@@ -54,3 +56,15 @@ def read_modules(path: Path) -> list[Module]:
             f"names two modules {twice[0]!r}; wanted a name of its own for each", path=file
         )
     return [Module(row.text("type"), inside(path, row.text("path", ""), path=file)) for row in rows]
+
+
+def write_modules(path: Path, modules: Iterable[tuple[str, str]]) -> None:
+    """Write modules.json into the folder at `path`, with a folder for each module. `modules`: the
+    folder of each and its type, as it is called within sentence_transformers, in their order.
+    """
+    rows = []
+    for at, (folder, kind) in enumerate(modules):
+        (path / folder).mkdir(exist_ok=True)
+        row = {"idx": at, "name": str(at), "path": folder, "type": f"sentence_transformers.{kind}"}
+        rows.append(row)
+    write_json(path / FILE, rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from nearfield.errors import InputError, ModelError
-from nearfield.formats.modules import Module, read_modules
+from nearfield.formats.modules import Module, read_modules, write_modules
 from nearfield.formats.remote_code import OWN_TYPES
 from nearfield.formats.tokenizer_file import tokenizer_of
 from nearfield.formats.weights import Weights
@@ -132,13 +132,7 @@ def write_router(stage: Path) -> None:
     """What says, in a folder that `QUERY_FOLDER`, `DOCUMENT_FOLDER` and `POOLING_FOLDER` lie in,
     which side goes through which.
     """
-    router = {
-        "idx": 0,
-        "name": "0",
-        "path": "",
-        "type": f"sentence_transformers.base.modules.router.{ROUTER}",
-    }
-    write_json(stage / "modules.json", [router])
+    write_modules(stage, [("", f"base.modules.router.{ROUTER}")])
     structure = {"query": [QUERY_FOLDER], "document": [DOCUMENT_FOLDER, POOLING_FOLDER]}
     types = {name: f"sentence_transformers.{kind}" for name, kind in _TYPES.items()}
     parameters = {"default_route": "document", "allow_empty_key": True}

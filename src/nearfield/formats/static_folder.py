@@ -18,6 +18,7 @@ import numpy as np
 from nearfield.errors import ContractError, ModelError
 from nearfield.formats.layout import Files, Layout
 from nearfield.formats.model_folder import ModelFolder
+from nearfield.formats.modules import write_modules
 from nearfield.formats.stated import whole_contract
 from nearfield.store.atomic import write_json
 from nearfield.store.fields import Fields, read_fields, read_optional
@@ -199,13 +200,8 @@ def write_static_config(
         )
     kinds = [STATIC, *(["Normalize"] if contract.normalise else [])]
     paths = [".", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
-    rows = [
-        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for at, (path, kind) in enumerate(zip(paths, kinds, strict=True))
-    ]
-    write_json(stage / "modules.json", rows)
-    for path in paths:
-        (stage / path).mkdir(exist_ok=True)
+    types = [f"models.{kind}" for kind in kinds]
+    write_modules(stage, zip(paths, types, strict=True))
     write_json(
         stage / "config_sentence_transformers.json",
         {

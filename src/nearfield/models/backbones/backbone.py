@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from torch import Tensor
 
 from nearfield.batch.tokens import Tokeniser
-from nearfield.errors import ModelError
+from nearfield.errors import ModelError, StorageError
 from nearfield.formats.lora_folder import CONFIG
 from nearfield.formats.remote_code import TASKS
 from nearfield.formats.weights import weight_files
@@ -149,6 +151,19 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bar:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def write_backbone(
+    whole: Any, folder: Path, *, path: str | Path, weights: dict[str, Tensor] | None = None
+) -> None:
+    """Write config and weights of `whole`, a model of transformers, to `folder`, a part of what
+    will be `path`; `weights` by name instead of its own where given. Raises StorageError.
+    """
+    with quiet():
+        try:
+            whole.save_pretrained(folder, state_dict=weights)
+        except SafetensorError as error:
+            raise StorageError(f"{path}: the weights could not be written: {error}") from error
 
 
 def _check_files(folder: Path) -> None:

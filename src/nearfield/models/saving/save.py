@@ -7,16 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from nearfield.data.trained_on import keep_trained_on
-from nearfield.errors import StorageError
 from nearfield.formats.model_folder import ModelFolder, contract_json
-from nearfield.formats.modules import read_modules
+from nearfield.formats.modules import read_modules, write_modules
 from nearfield.formats.pooled_folder import pooling_json
 from nearfield.formats.router import routed_folders
 from nearfield.formats.transformer_settings import settings_of
-from nearfield.models.backbones.backbone import quiet
+from nearfield.models.backbones.backbone import write_backbone
 from nearfield.models.heads.late_interaction import LateInteractionHead
 from nearfield.models.lora.attached import NONE
 from nearfield.models.model import TextModel
@@ -97,11 +94,7 @@ def write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
     }
     if model.adapters is not None and model.adapters.shared != NONE:
         weights = model.adapters.merged(weights, model.adapters.shared)
-    with quiet():
-        try:
-            model.whole.save_pretrained(folder, state_dict=weights)
-        except SafetensorError as error:
-            raise StorageError(f"{path}: the weights could not be written: {error}") from error
+    write_backbone(model.whole, folder, path=path, weights=weights)
 
 
 def _save_heads(model: TextModel, stage: Path) -> None:
@@ -132,18 +125,11 @@ def _write_modules(model: TextModel, stage: Path) -> None:
     """The modules of a folder that named none: transformer, pooling, and normalisation where the
     contract asks for it.
     """
-    parts = [
-        ("", "Transformer"),
-        ("1_Pooling", "Pooling"),
-        *([("2_Normalize", "Normalize")] if model.contract.normalise else []),
-    ]
-    rows = [
-        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for at, (path, kind) in enumerate(parts)
-    ]
-    write_json(stage / "modules.json", rows)
-    for path, _ in parts:
-        (stage / path).mkdir(exist_ok=True)
+    kinds = ["Transformer", "Pooling"]
+    if model.contract.normalise:
+        kinds.append("Normalize")
+    folders = ["", "1_Pooling", "2_Normalize"]
+    write_modules(stage, [(folders[at], f"models.{kind}") for at, kind in enumerate(kinds)])
     write_json(
         stage / "1_Pooling" / "config.json", pooling_json(model.contract, model.contract.dim)
     )

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 from nearfield.batch.tokens import Tokeniser
 from nearfield.formats.late_interaction import MEAN, LateInteraction
 from nearfield.formats.model_folder import ModelFolder
+from nearfield.formats.modules import write_modules
 from nearfield.formats.transformer_settings import settings_of
 from nearfield.models.heads.late_interaction import LateInteractionHead
+from nearfield.models.saving.save_sparse import copy_tokeniser
 from nearfield.store.atomic import write_json
 from nearfield.store.tensors import write_tensors
 from nearfield.types.contract import Contract
 
 _TYPES = {
-    "Transformer": "sentence_transformers.base.modules.transformer.Transformer",
-    "Dense": "sentence_transformers.base.modules.dense.Dense",
-    "MultiVectorMask": "sentence_transformers.multi_vector_encoder.modules."
-    "multi_vector_mask.MultiVectorMask",
-    "Normalize": "sentence_transformers.base.modules.normalize.Normalize",
+    "Transformer": "base.modules.transformer.Transformer",
+    "Dense": "base.modules.dense.Dense",
+    "MultiVectorMask": "multi_vector_encoder.modules.multi_vector_mask.MultiVectorMask",
+    "Normalize": "base.modules.normalize.Normalize",
 }
-_TOKENISER = (
-    "added_tokens",
-    "merges",
-    "sentencepiece",
-    "special_tokens",
-    "spiece",
-    "tokenizer",
-    "vocab",
-)
 _TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
 
 
@@ -43,9 +34,7 @@ def write_late(
     The tokeniser's files are those of `source`.
     """
     late, projections = head.settings, head.projections
-    for file in source.transformer.glob("*"):
-        if file.is_file() and file.name.startswith(_TOKENISER):
-            shutil.copyfile(file, stage / file.name)
+    copy_tokeniser(source.transformer, stage)
     if late.markers:
         tokeniser = Tokeniser.open(
             source.transformer, max_tokens=contract.max_tokens, markers=late.markers
@@ -58,13 +47,8 @@ def write_late(
         *(["Normalize"] if contract.normalise else []),
     ]
     folders = ["", *(f"{at}_{kind}" for at, kind in enumerate(kinds) if at)]
-    modules = [
-        {"idx": at, "name": str(at), "path": folders[at], "type": _TYPES[kind]}
-        for at, kind in enumerate(kinds)
-    ]
-    write_json(stage / "modules.json", modules)
-    for folder in folders[1:]:
-        (stage / folder).mkdir(exist_ok=True)
+    types = [_TYPES[kind] for kind in kinds]
+    write_modules(stage, zip(folders, types, strict=True))
     for at, projection in enumerate(projections, 1):
         write_json(stage / folders[at] / "config.json", asdict(projection.config) | _TOKENS)
         write_tensors(stage / folders[at] / "model.safetensors", projection.stored())

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from nearfield.data.trained_on import keep_trained_on
-from nearfield.errors import ModelError, StorageError, first_line
+from nearfield.errors import ModelError, first_line
 from nearfield.formats.model_folder import read_model_folder
-from nearfield.formats.modules import read_modules
+from nearfield.formats.modules import read_modules, write_modules
 from nearfield.formats.remote_code import TASKS
 from nearfield.formats.reranker_folder import CLASSIFIER, reranker_json
 from nearfield.formats.transformer_settings import processor_arguments
-from nearfield.models.backbones.backbone import quiet
+from nearfield.models.backbones.backbone import quiet, write_backbone
 from nearfield.models.backbones.classifiers import CLASSIFIERS
 from nearfield.models.pair_model import PairModel
 from nearfield.models.saving.save import copy_files
@@ -28,7 +27,6 @@ _FUNCTIONS = {
     "identity": "torch.nn.modules.linear.Identity",
     "sigmoid": "torch.nn.modules.activation.Sigmoid",
 }
-_PARTS = "sentence_transformers"
 
 
 def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
@@ -46,7 +44,7 @@ def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
         if not modules and source.task == CLASSIFIER:
             _state(stage, source.max_tokens, activation=source.activation, prompt=source.prompt)
             _keep_arguments(source.transformer, stage)
-        _write(model.whole, place, path)
+        write_backbone(model.whole, place, path=path)
         write_json(stage / "nearfield.json", reranker_json(name, source.max_tokens))
 
 
@@ -114,7 +112,7 @@ def new_reranker(
             (stage / file).unlink(missing_ok=True)
         _state(stage, limit, activation="identity", lower_case=source.lower_case)
         _keep_arguments(source.transformer, stage)
-        _write(whole, stage, path)
+        write_backbone(whole, stage, path=path)
         keep_trained_on([source.path], stage)
         write_json(stage / "nearfield.json", reranker_json(name, limit))
 
@@ -125,13 +123,7 @@ def _state(
     """What sentence-transformers reads of a cross-encoder that is one transformer in the folder
     itself.
     """
-    module = {
-        "idx": 0,
-        "name": "0",
-        "path": "",
-        "type": f"{_PARTS}.base.modules.transformer.Transformer",
-    }
-    write_json(stage / "modules.json", [module])
+    write_modules(stage, [("", "base.modules.transformer.Transformer")])
     output = {
         "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
         "module_output_name": "scores",
@@ -158,11 +150,3 @@ def _keep_arguments(transformer: Path, stage: Path) -> None:
     if given:
         file = stage / "sentence_bert_config.json"
         write_json(file, {**read_fields(file), "processor_kwargs": given})
-
-
-def _write(whole: Any, to: Path, path: str | Path) -> None:
-    try:
-        with quiet():
-            whole.save_pretrained(to)
-    except SafetensorError as error:
-        raise StorageError(f"{path}: the weights could not be written: {error}") from error

@@ -7,23 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.formats.model_folder import ModelFolder, contract_json
+from nearfield.formats.modules import write_modules
 from nearfield.formats.router import DOCUMENT_FOLDER, POOLING_FOLDER, write_router
 from nearfield.formats.transformer_settings import processor_arguments, settings_of
 from nearfield.store.atomic import write_json
 from nearfield.types.contract import Contract
 
-_TOKENISER_FILES = (
-    "added_tokens.json",
-    "merges.txt",
-    "sentencepiece.bpe.model",
-    "special_tokens_map.json",
-    "spiece.model",
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "vocab.json",
-    "vocab.txt",
+_TOKENISER = (
+    "added_tokens",
+    "merges",
+    "sentencepiece",
+    "special_tokens",
+    "spiece",
+    "tokenizer",
+    "vocab",
 )
+"""How the names of a tokeniser's files begin."""
 _TYPES = {
     "": "base.modules.transformer.Transformer",
     "1_SpladePooling": "sparse_encoder.modules.splade_pooling.SpladePooling",
@@ -33,9 +32,9 @@ _TYPES = {
 def copy_tokeniser(source: Path, to: Path) -> None:
     """Copy the files that make the tokeniser in `source`."""
     to.mkdir(exist_ok=True)
-    for file in _TOKENISER_FILES:
-        if (source / file).exists():
-            shutil.copyfile(source / file, to / file)
+    for file in source.iterdir():
+        if file.is_file() and file.name.startswith(_TOKENISER):
+            shutil.copyfile(file, to / file.name)
 
 
 def write_sparse(
@@ -49,12 +48,8 @@ def write_sparse(
         write_router(stage)
     else:
         document, pooler = _TYPES
-        modules = [
-            {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.{kind}"}
-            for at, (path, kind) in enumerate(_TYPES.items())
-        ]
-        write_json(stage / "modules.json", modules)
-    (stage / pooler).mkdir()
+        write_modules(stage, _TYPES.items())
+    (stage / pooler).mkdir(exist_ok=True)
     pooling = {
         "pooling_strategy": contract.pooling,
         "activation_function": "relu",

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from nearfield.batch.tokens import Tokeniser
-from nearfield.errors import ModelError, StorageError
+from nearfield.errors import ModelError
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.router import DOCUMENT_FOLDER, QUERY_FOLDER
-from nearfield.models.backbones.backbone import quiet
+from nearfield.models.backbones.backbone import quiet, write_backbone
 from nearfield.models.backbones.language_heads import LANGUAGE_HEADS, language_head
 from nearfield.models.heads.splade import Splade
 from nearfield.models.model import TextModel
@@ -67,11 +66,7 @@ def write_splade(
             source, stage / QUERY_FOLDER, tokeniser, rarity(tokeniser, options.texts, usable)
         )
     copy_tokeniser(source.transformer, document)
-    try:
-        with quiet():
-            whole.save_pretrained(document)
-    except SafetensorError as error:
-        raise StorageError(f"{stage}: the weights could not be written: {error}") from error
+    write_backbone(whole, document, path=stage)
     write_sparse(source, contract, stage, inference_free=options.inference_free)
 
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from nearfield.formats.transformer_settings import AFTER_PADDING
-from nearfield.models.backbones.architectures import ARCHITECTURES, NATIVE
+from nearfield.formats.architectures import ARCHITECTURES, NATIVE
 from nearfield.models.backbones.classifiers import CLASSIFIERS, PADDED
-
-
-def test_the_length_that_files_allow_counts_positions_as_the_model_does() -> None:
-    offset = {kind for kind, known in ARCHITECTURES.items() if known.after_padding}
-    assert offset == set(AFTER_PADDING)
 
 
 def test_every_classifier_that_is_named_is_known() -> None:

@@ -24,9 +24,9 @@ from nearfield.batch.tokens import Tokens
 from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError
+from nearfield.formats.architectures import NATIVE
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.kernels.library import runnable
-from nearfield.models.backbones.architectures import NATIVE
 from nearfield.models.backbones.relative_bucket import relative_bucket
 from nearfield.models.model import TextModel
 from nearfield.models.surgery.new_head import new_head

@@ -118,6 +118,28 @@ def told_types(folder: Path) -> bool:
     return "token_type_ids" in names
 
 
+def named_tokens(folder: Path) -> dict[str, str | None] | None:
+    """The special tokens of `folder` by their names, as `cls_token`; None where its files leave it
+    to transformers which these are.
+    """
+    stated = _read(folder / "tokenizer_config.json")
+    name = str(stated.get("tokenizer_class", "")).removesuffix("Fast")
+    if name not in _NAMED or not (folder / "tokenizer.json").is_file():
+        return None
+    effective = {**_NAMED[name], **stated}
+    if not _same_names(_read(folder / "special_tokens_map.json"), effective):
+        return None
+    return {key: _content(token) for key, token in effective.items() if key.endswith("_token")}
+
+
+def _same_names(also: Mapping[str, Any], effective: Mapping[str, Any]) -> bool:
+    """Whether what special_tokens_map.json says `also` is what tokenizer_config.json does: which of
+    the two counts is for transformers to say.
+    """
+    named = [key for key in also if key not in _MORE_SPECIAL]
+    return all(_content(also[key]) == _content(effective.get(key)) for key in named)
+
+
 def _agrees(tokenizer: Tokenizer, stated: dict[str, Any], folder: Path) -> bool:
     """Whether a tokenizer.json is known to be what transformers makes of it under the
     tokenizer_config.json `stated`.
@@ -201,11 +223,7 @@ def _added_tokens_agree(
             return False
     special = {properties[0] for properties in added.values() if properties[-1]}
     effective = {**_NAMED[name], **stated}
-    if any(
-        _content(also[key]) != _content(effective.get(key))
-        for key in also
-        if key not in _MORE_SPECIAL
-    ):
+    if not _same_names(also, effective):
         return False
     return special.issuperset(_special_contents(effective, also))
 

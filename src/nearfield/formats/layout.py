@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nearfield.errors import ModelError
 from nearfield.formats.honoured import NORMALIZE, refuse_unhonoured
 from nearfield.formats.modules import Module, read_modules
-from nearfield.formats.remote_code import remote_code
+from nearfield.formats.remote_code import refuse_foreign_modules, remote_code
 from nearfield.formats.router import routed
 from nearfield.formats.stated import read_stated
 from nearfield.store.fields import Fields, read_fields, read_optional
@@ -91,6 +91,20 @@ class Files:
             if wrong:
                 said = f"module {wrong[0]} is not supported"
             raise ModelError(f"{self.path / 'modules.json'}: {said}; wanted {wanted}")
+
+
+def open_files(path: str | Path, *, trusted: bool = False) -> Files:
+    """The files of the folder at `path`. Raises ModelError where there is no such folder, and for a
+    module whose code is never run here.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ModelError(
+            f"{path}: there is no such folder; a model is a folder with config.json, "
+            "tokenizer.json and model.safetensors"
+        )
+    refuse_foreign_modules(path)
+    return Files(path, trusted)
 
 
 class Layout(ABC):

@@ -11,8 +11,7 @@ from typing import Any
 from nearfield.errors import ModelError
 from nearfield.formats import LAYOUTS
 from nearfield.formats.late_interaction import LateInteraction
-from nearfield.formats.layout import Files
-from nearfield.formats.remote_code import refuse_foreign_modules
+from nearfield.formats.layout import open_files
 from nearfield.formats.router import LookedUp
 from nearfield.types.contract import Contract
 from nearfield.types.role import Role
@@ -97,14 +96,7 @@ def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> M
     not trusted; ContractError where its files leave open or contradict how the model is used, with
     the line of nearfield.json that would state it.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise ModelError(
-            f"{path}: there is no such folder; a model is a folder with config.json, "
-            "tokenizer.json and model.safetensors"
-        )
-    refuse_foreign_modules(path)
-    files = Files(path, trusted=trust_remote_code)
+    files = open_files(path, trusted=trust_remote_code)
     layout = next(name for name in LAYOUTS if LAYOUTS[name].recognises(files))
     return LAYOUTS[layout].read(files)
 

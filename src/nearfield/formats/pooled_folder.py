@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.errors import ContractError, ModelError, nearest
-from nearfield.formats.honoured import POOLING, refuse_unhonoured
+from nearfield.formats.honoured import LEGACY_POOLING, POOLING, refuse_unhonoured
 from nearfield.formats.layout import Files, Layout
 from nearfield.formats.lora_folder import role_adapters
 from nearfield.formats.model_folder import ModelFolder
@@ -29,17 +29,6 @@ _POOLING_NAMES = {
     "mean": "mean",
     "weightedmean": "weighted",
     "lasttoken": "last",
-}
-_LEGACY_POOLING = {
-    f"pooling_mode_{long}": short
-    for long, short in (
-        ("cls_token", "cls"),
-        ("max_tokens", "max"),
-        ("mean_tokens", "mean"),
-        ("mean_sqrt_len_tokens", "mean_sqrt_len_tokens"),
-        ("weightedmean_tokens", "weightedmean"),
-        ("lasttoken", "lasttoken"),
-    )
 }
 TOKEN_HEADS = {"multi-vector": "colbert_linear.pt", "sparse": "sparse_linear.pt"}
 """The files beside a dense model that make three heads of it, named as BGE-M3's: a linear layer
@@ -141,7 +130,7 @@ def _module_pooling(folder: Path) -> dict[str, Any]:
     refuse_unhonoured(facts, POOLING)
     stated = facts.get("pooling_mode")
     if stated is None:
-        modes = [name for key, name in _LEGACY_POOLING.items() if facts.flag(key, False)]
+        modes = [name for key, name in LEGACY_POOLING.items() if facts.flag(key, False)]
         modes = modes or ["mean"]
     elif isinstance(stated, list):
         modes = facts.texts("pooling_mode")

@@ -12,8 +12,8 @@ from typing import Any
 
 from nearfield.errors import ModelError
 from nearfield.formats.honoured import LOGIT_SCORE, refuse_unhonoured
-from nearfield.formats.modules import read_modules
-from nearfield.formats.remote_code import refuse_code, refuse_foreign_modules
+from nearfield.formats.layout import open_files
+from nearfield.formats.remote_code import refuse_code
 from nearfield.formats.stated import default_prompt_name
 from nearfield.formats.transformer_settings import max_tokens_of, read_settings
 from nearfield.store.fields import Fields, read_fields, read_optional
@@ -71,25 +71,10 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     labels, or an activation that is not known; ContractError where nothing says how many tokens it
     reads.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise ModelError(
-            f"{path}: there is no such folder; a cross-encoder is a folder with "
-            "config.json, tokenizer.json and weights"
-        )
-    modules = read_modules(path)
-    transformer = modules[0].folder if modules else path
-    if not (transformer / "config.json").exists():
-        raise ModelError(
-            f"{path}: is not a model folder: it has no config.json; wanted config.json, "
-            "tokenizer.json and model.safetensors"
-        )
-    refuse_foreign_modules(path)
-    config, limits = (
-        read_fields(transformer / "config.json"),
-        read_settings(transformer, "reranker"),
-    )
-    task = _task(path, [module.kind for module in modules], config)
+    files = open_files(path)
+    path, config, transformer = files.path, files.config, files.transformer
+    limits = read_settings(transformer, "reranker")
+    task = _task(path, files.kinds, config)
     refuse_code(transformer, task=task)
     if task == CLASSIFIER and (labels := _labels(config)) != 1:
         said = f"its classifier gives {labels} labels, and a cross-encoder that ranks gives one"
@@ -97,12 +82,14 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
             f"{path}: {said}; score with one trained for relevance, or ask the label "
             "that you want of it elsewhere"
         )
-    own, stated = _own(path), _stated(path)
+    own, stated = _own(files.own), _stated(path)
     default = default_prompt_name(own)
     prompt = "" if default is None else own.named_texts("prompts").get(default, "")
-    logit = read_optional(modules[1].folder / "config.json") if len(modules) > 1 else None
-    if logit is not None:
+    tokens = None
+    for folder in files.folders("LogitScore"):
+        logit = read_fields(folder / "config.json")
         refuse_unhonoured(logit, LOGIT_SCORE)
+        tokens = logit.integer("true_token_id"), logit.integer("false_token_id", None)
     return RerankerFolder(
         path=path,
         name=stated.get("name", path.resolve().name),
@@ -112,9 +99,7 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
         activation=_activation(path, own, config),
         prompt=prompt,
         lower_case=limits.flag("do_lower_case", False),
-        tokens=(logit.integer("true_token_id"), logit.integer("false_token_id", None))
-        if logit
-        else None,
+        tokens=tokens,
     )
 
 
@@ -135,11 +120,10 @@ def reranker_json(name: str, max_tokens: int) -> dict[str, Any]:
     return {"format": 1, "reranker": {"name": name, "max_tokens": max_tokens}}
 
 
-def _own(path: Path) -> Fields:
+def _own(own: Fields) -> Fields:
     """What sentence-transformers states of a cross-encoder. It reads nothing there that is stated
     of a model of another kind.
     """
-    own = read_optional(path / "config_sentence_transformers.json")
     return own if own.get("model_type") == "CrossEncoder" else Fields({}, own.path)
 
 

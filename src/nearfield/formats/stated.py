@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +41,23 @@ def _weights_of_kinds(stated: Fields, key: str) -> dict[str, float]:
     return {kind: weights.number(kind, low=0) for kind in weights}
 
 
+_positive = partial(Fields.integer, low=1)
 _STATEABLE: dict[str, Callable[[Fields, str], Any]] = {
-    "name": lambda stated, key: stated.text(key),
-    "dim": lambda stated, key: stated.integer(key, low=1),
-    "pooling": lambda stated, key: stated.text(key),
-    "include_prompt": lambda stated, key: stated.flag(key),
-    "normalise": lambda stated, key: stated.flag(key),
+    "name": Fields.text,
+    "dim": _positive,
+    "pooling": Fields.text,
+    "include_prompt": Fields.flag,
+    "normalise": Fields.flag,
     "similarity": lambda stated, key: stated.one_of(key, SIMILARITIES),
-    "prompts": lambda stated, key: stated.named_texts(key),
-    "templates": lambda stated, key: stated.named_texts(key),
-    "max_tokens": lambda stated, key: stated.integer(key, low=1),
+    "prompts": Fields.named_texts,
+    "templates": Fields.named_texts,
+    "max_tokens": _positive,
     "matryoshka_dims": lambda stated, key: tuple(stated.integers(key, low=1)),
-    "layer_norm": lambda stated, key: stated.flag(key),
-    "kind": lambda stated, key: stated.text(key),
+    "layer_norm": Fields.flag,
+    "kind": Fields.text,
     "terms": _terms,
     "fusion": _weights_of_kinds,
-    "max_terms": lambda stated, key: stated.integer(key, low=1),
+    "max_terms": _positive,
 }
 """What nearfield.json may state of the contract, and how each is read."""
 

@@ -9,18 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.errors import ContractError, ModelError
-from nearfield.formats.honoured import ANY, refuse_unhonoured
+from nearfield.formats.architectures import ARCHITECTURES, UNKNOWN
+from nearfield.formats.honoured import ANY, Honoured, refuse_unhonoured
 from nearfield.store.fields import Fields, read_fields, read_optional
 
 _PREFIXES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-_ARGUMENTS = {
-    "processor_kwargs": "tokenizer_args",
-    "model_kwargs": "model_args",
-    "config_kwargs": "config_args",
-}
-"""Arguments for transformers by sentence-transformers' name and by that of its older versions,
-which counts where both are there.
-"""
 _OVERRULED = (
     "cache_dir",
     "local_files_only",
@@ -30,7 +23,7 @@ _OVERRULED = (
     "trust_remote_code",
 )
 """sentence-transformers gives transformers its own values of these, whatever the file says."""
-_OF_THE_TOKENISER: Mapping[str, Sequence[Any] | None] = dict.fromkeys(
+_TOKENISER = dict.fromkeys(
     (
         "add_bos_token",
         "add_eos_token",
@@ -56,10 +49,11 @@ _OF_THE_TOKENISER: Mapping[str, Sequence[Any] | None] = dict.fromkeys(
         "truncation_side",
         "unk_token",
         "use_fast",
+        *_OVERRULED,
     ),
     ANY,
 )
-_OF_THE_MODEL: Mapping[str, Sequence[Any] | None] = dict.fromkeys(
+_MODEL = dict.fromkeys(
     (
         "attn_implementation",  # another way to the same states
         "device_map",
@@ -68,42 +62,58 @@ _OF_THE_MODEL: Mapping[str, Sequence[Any] | None] = dict.fromkeys(
         "torch_dtype",
         "use_cache",
         "use_safetensors",
+        *_OVERRULED,
     ),
     ANY,
 )
-_OF_EACH_CALL: Mapping[str, Sequence[Any] | None] = {
+_CALL: Honoured = {
     "padding": (True, "longest"),
     "return_attention_mask": ANY,
     "return_tensors": ANY,
     "return_token_type_ids": ANY,
     "truncation": (True, "longest_first"),
 }
-_TASKS = {
-    "dense": ("feature-extraction",),
-    "multi-vector": ("feature-extraction",),
-    "sparse": ("fill-mask",),
-    "reranker": ("sequence-classification", "text-generation"),
+_PROCESSING: Honoured = {
+    "text": _CALL,
+    "common": _CALL,
+    # of which nothing is read here
+    "image": ANY,
+    "audio": ANY,
+    "video": ANY,
 }
-_OUTPUTS = {"sparse": ("logits",), "reranker": ("logits",)}
-_KEYS: dict[str, Sequence[Any] | None] = {
+# each kind of arguments by today's name, and by that of older versions
+_KEYS: Honoured = {
     "do_lower_case": ANY,
     "max_seq_length": ANY,
-    "modality_config": ANY,  # these are looked into below
+    "modality_config": ANY,  # looked into below
     "module_output_name": ("token_embeddings",),
-    "processing_kwargs": ANY,
+    "processing_kwargs": _PROCESSING,
     "unpad_inputs": ANY,
-    **dict.fromkeys((*_ARGUMENTS, *_ARGUMENTS.values()), ANY),
+    "processor_kwargs": _TOKENISER,
+    "tokenizer_args": _TOKENISER,
+    "model_kwargs": _MODEL,
+    "model_args": _MODEL,
+    "config_kwargs": ANY,  # compared with config.json below
+    "config_args": ANY,
 }
-_OF_THE_KIND: dict[str, dict[str, Sequence[Any] | None]] = {
-    "multi-vector": dict.fromkeys(("document_length", "query_expansion", "query_length"), ANY),
-    "reranker": {"module_output_name": ("scores", "causal_logits")},
+_OF_THE_KIND: dict[str, Honoured] = {
+    "dense": {"transformer_task": ("feature-extraction",)},
+    "multi-vector": {
+        "transformer_task": ("feature-extraction",),
+        "document_length": ANY,
+        "query_expansion": ANY,
+        "query_length": ANY,
+    },
+    "sparse": {"transformer_task": ("fill-mask",)},
+    "reranker": {
+        "transformer_task": ("sequence-classification", "text-generation"),
+        "module_output_name": ("scores", "causal_logits"),
+        "processing_kwargs": {**_PROCESSING, "chat_template": ANY},
+    },
 }
+_OUTPUTS = {"sparse": ("logits",), "reranker": ("logits",)}
 
 _LONGEST = 10**30  # tokens: what transformers writes where there is no limit is about so much
-AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl")
-"""Positions start at pad_token_id + 1, MPNet's at 2: of architectures that open without torch. Of
-all others the opened model tells.
-"""
 
 
 def read_settings(transformer: Path, kind: str) -> Fields:
@@ -114,12 +124,8 @@ def read_settings(transformer: Path, kind: str) -> Fields:
     be honoured.
     """
     fields = settings_of(transformer)
-    keys = _KEYS | {"transformer_task": _TASKS[kind]} | _OF_THE_KIND.get(kind, {})
-    refuse_unhonoured(fields, keys)
-    _arguments(fields, "processor_kwargs", _OF_THE_TOKENISER)
-    _arguments(fields, "model_kwargs", _OF_THE_MODEL)
+    refuse_unhonoured(fields, {**_KEYS, **_OF_THE_KIND[kind]})
     _refuse_other_config(fields, transformer)
-    _check_processing(fields, kind)
     _check_modalities(fields, kind)
     return fields
 
@@ -135,7 +141,13 @@ def processor_arguments(transformer: Path) -> dict[str, Any]:
     """What the file has transformers build the tokeniser with. Raises ModelError for what would not
     be honoured, a path among it.
     """
-    return _arguments(settings_of(transformer), "processor_kwargs", _OF_THE_TOKENISER)
+    settings = settings_of(transformer)
+    for name in ("tokenizer_args", "processor_kwargs"):  # where both are there, the older counts
+        stated = settings.object(name, None)
+        if stated is not None:
+            refuse_unhonoured(stated, _TOKENISER)
+            return {key: value for key, value in stated.items() if key not in _OVERRULED}
+    return {}
 
 
 def max_tokens_of(
@@ -154,7 +166,7 @@ def max_tokens_of(
     tokenizer = read_optional(transformer / "tokenizer_config.json")
     positions = config.integer("max_position_embeddings", None, low=-1, high=_LONGEST)
     kind = config.get("model_type")
-    if positions and kind in AFTER_PADDING:
+    if positions and ARCHITECTURES.get(str(kind), UNKNOWN).after_padding:
         padding = 1 if kind == "mpnet" else config.integer("pad_token_id", 1, low=-1)
         positions -= 1 + padding
     limit = (
@@ -187,24 +199,12 @@ def dim_of(projections: Sequence[Path], config: Fields) -> int:
     raise ModelError(f"{config.path}: has no hidden_size; is this a text model?")
 
 
-def _arguments(
-    fields: Fields, name: str, honoured: Mapping[str, Sequence[Any] | None]
-) -> dict[str, Any]:
-    stated = fields.object(_ARGUMENTS[name], None)
-    if stated is None:
-        stated = fields.object(name, None)
-    if stated is None:
-        return {}
-    refuse_unhonoured(stated, {**honoured, **dict.fromkeys(_OVERRULED, ANY)})
-    return {key: value for key, value in stated.items() if key not in _OVERRULED}
-
-
 def _refuse_other_config(fields: Fields, transformer: Path) -> None:
     """Raise ModelError where the file changes a fact of config.json: weights and code here are
     those of config.json.
     """
     own = read_fields(transformer / "config.json")
-    for name in (_ARGUMENTS["config_kwargs"], "config_kwargs"):
+    for name in ("config_args", "config_kwargs"):
         for key, value in (fields.object(name, None) or {}).items():
             if key not in _OVERRULED and (key not in own or own[key] != value):
                 advice = f"state it in {own.path} itself, which says {own.get(key)!r}"
@@ -212,19 +212,6 @@ def _refuse_other_config(fields: Fields, transformer: Path) -> None:
                     f"{fields.path}: {name}.{key} is {value!r}, which is not "
                     f"honoured here; {advice}"
                 )
-
-
-def _check_processing(fields: Fields, kind: str) -> None:
-    stated = fields.object("processing_kwargs", None)
-    if stated is None:
-        return
-    # of which text alone is read here
-    parts = dict.fromkeys(("text", "common", "image", "audio", "video"), ANY)
-    refuse_unhonoured(stated, parts | ({"chat_template": ANY} if kind == "reranker" else {}))
-    for part in ("text", "common"):
-        given = stated.object(part, None)
-        if given is not None:
-            refuse_unhonoured(given, _OF_EACH_CALL)
 
 
 def _check_modalities(fields: Fields, kind: str) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import InputError, ModelError
+from nearfield.formats.architectures import ARCHITECTURES
 from nearfield.formats.weights import Weights
 from nearfield.kernels.library import kernels, runnable
 from nearfield.kernels.matrix import PRECISIONS
-from nearfield.models.backbones.architectures import ARCHITECTURES
 from nearfield.models.backbones.native_config import why_not_config, why_not_names
 from nearfield.runtimes.hardware import cores
 from nearfield.runtimes.native_heads import NATIVE_HEADS, Run

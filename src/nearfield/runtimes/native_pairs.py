@@ -6,9 +6,9 @@ import numpy as np
 
 from nearfield.batch.open_tokenizer import told_types
 from nearfield.batch.packed import Packed
+from nearfield.formats.architectures import ARCHITECTURES, NATIVE
 from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
 from nearfield.formats.weights import Weights
-from nearfield.models.backbones.architectures import ARCHITECTURES, NATIVE
 from nearfield.models.heads.arrays import activated, linear
 from nearfield.runtimes.native_heads import NativeHead, Run
 from nearfield.runtimes.packed_model import PackedModel

@@ -9,9 +9,9 @@ import ctypes
 import numpy as np
 
 from nearfield.batch.packed import Packed
+from nearfield.formats.architectures import ACTIVATIONS, ARCHITECTURES
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.kernels.layout import MatrixLayout
-from nearfield.models.backbones.architectures import ACTIVATIONS, ARCHITECTURES
 from nearfield.models.heads.term_embeddings import term_embeddings
 from nearfield.runtimes.native_heads import NativeHead
 from nearfield.runtimes.packed_model import PackedModel

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
+from nearfield.formats.architectures import ACTIVATIONS, Architecture
 from nearfield.formats.weights import Weights
 from nearfield.kernels.layout import LayerLayout, ModelLayout
 from nearfield.kernels.library import Kernels
-from nearfield.models.backbones.architectures import ACTIVATIONS, Architecture
 from nearfield.models.backbones.relative_bucket import relative_bucket
 from nearfield.runtimes.packed_weights import PackedWeights
 from nearfield.types.arrays import Floats

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from nearfield.batch.packed import Packed
+from nearfield.formats.architectures import NATIVE
 from nearfield.kernels.library import runnable
 from nearfield.models.backbones import native_layers, native_units
-from nearfield.models.backbones.architectures import NATIVE
 from nearfield.models.backbones.native_layers import NativeLayers, why_not
 from nearfield.models.model import TextModel
 from tiny import tiny_model

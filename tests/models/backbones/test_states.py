@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from nearfield.batch.packed import Packed
-from nearfield.models.backbones.architectures import ARCHITECTURES
+from nearfield.formats.architectures import ARCHITECTURES
 from nearfield.models.backbones.states import packed_states, prepare
 
 CPU = torch.device("cpu")

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from nearfield.batch.tokens import Tokeniser
 from nearfield.errors import ModelError, StorageError
+from nearfield.formats.architectures import ARCHITECTURES, UNKNOWN
 from nearfield.formats.lora_folder import CONFIG
 from nearfield.formats.remote_code import TASKS
 from nearfield.formats.weights import weight_files
-from nearfield.models.backbones.architectures import ARCHITECTURES, UNKNOWN
 from nearfield.models.backbones.habits import (
     Habits,
     habits_of,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nearfield.models.backbones.architectures import ARCHITECTURES, WHOLE
+from nearfield.formats.architectures import ARCHITECTURES, WHOLE
 from nearfield.models.heads.pooling import POOLINGS
 from nearfield.models.heads.segments import Segments
 

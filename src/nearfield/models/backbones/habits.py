@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfield.batch.padded import ALONE, EQUAL, PADDED
 from nearfield.errors import ModelError, first_line
-from nearfield.models.backbones.architectures import ARCHITECTURES
+from nearfield.formats.architectures import ARCHITECTURES
 
 # of the states' size: rounding is a hundred times less, what a model mixes in is more or does not
 # matter

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from nearfield.errors import ModelError
-from nearfield.models.backbones.architectures import ARCHITECTURES, GELU
+from nearfield.formats.architectures import ARCHITECTURES, GELU
 
 LANGUAGE_HEADS = {kind: known.language for kind, known in ARCHITECTURES.items() if known.language}
 

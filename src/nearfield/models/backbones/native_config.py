@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from nearfield.errors import ModelError
-from nearfield.models.backbones.architectures import ACTIVATIONS, ARCHITECTURES, DEFAULTS, NATIVE
+from nearfield.formats.architectures import ACTIVATIONS, ARCHITECTURES, DEFAULTS, NATIVE
 
 _READ = (
     "embedding_size",

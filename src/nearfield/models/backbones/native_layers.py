@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nearfield.formats.architectures import ACTIVATIONS, NATIVE
 from nearfield.kernels.layout import SlopesLayout, TurnedLayout
 from nearfield.kernels.library import kernels, runnable
-from nearfield.models.backbones.architectures import ACTIVATIONS, NATIVE
 from nearfield.models.backbones.layer_weights import LayersModel, LayerWeights
 from nearfield.models.backbones.native_config import why_not_config
 from nearfield.models.backbones.native_units import Rooms, Sum, Turns, on_threads

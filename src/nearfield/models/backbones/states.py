@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
-from nearfield.models.backbones.architectures import ARCHITECTURES, UNKNOWN
+from nearfield.formats.architectures import ARCHITECTURES, UNKNOWN
 from nearfield.models.backbones.attention import IMPLEMENTATION, register
 from nearfield.models.backbones.groups import Groups
 from nearfield.models.backbones.habits import long_rope

@@ -57,7 +57,7 @@ def normalised(values: Any) -> Any:
 
 
 def activated(values: Any, name: str) -> Any:
-    """The function of this name, one of `formats.dense_module.ACTIVATIONS`, of each value."""
+    """The function of this name, one of `heads.layer.ACTIVATIONS`, of each value."""
     if name == "identity":
         return values
     if is_numpy(values):

@@ -3,18 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nearfield.errors import ModelError
-from nearfield.formats.dense_module import ACTIVATIONS, IDENTITY, DenseModule, ProjectionConfig
+from nearfield.formats.honoured import ANY, Honoured, refuse_unhonoured
+from nearfield.formats.torch_file import read_torch_file
 from nearfield.formats.weights import Weights
 from nearfield.models.heads.arrays import activated, is_numpy, linear
+from nearfield.store.fields import read_fields
 from nearfield.store.foreign import foreign
 from nearfield.store.regular import open_regular
 from nearfield.types.arrays import Floats
+
+IDENTITY = "torch.nn.modules.linear.Identity"
+ACTIVATIONS = {
+    IDENTITY: "identity",
+    "torch.nn.modules.activation.Tanh": "tanh",
+    "torch.nn.modules.activation.ReLU": "relu",
+    "torch.nn.modules.activation.GELU": "gelu",
+    "torch.nn.modules.activation.Sigmoid": "sigmoid",
+    "torch.nn.modules.activation.SiLU": "silu",
+}
+"""What we call the functions that a config.json names by their place in torch."""
+
+
+@dataclass(frozen=True)
+class ProjectionConfig:
+    """The config.json of a sentence-transformers `Dense` module."""
+
+    in_features: int
+    out_features: int
+    bias: bool = True
+    activation_function: str = "torch.nn.modules.activation.Tanh"
+    module_input_name: str = "sentence_embedding"
+    module_output_name: str | None = None
+    use_residual: bool = False
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each of its weights."""
+        found: dict[str, tuple[int, ...]] = {"linear.weight": (self.out_features, self.in_features)}
+        found |= {"linear.bias": (self.out_features,)} if self.bias else {}
+        added = self.use_residual and self.in_features != self.out_features
+        return found | ({"residual.weight": (self.out_features, self.in_features)} if added else {})
 
 
 class Layer:
@@ -69,11 +104,35 @@ class Layer:
 
     @classmethod
     def open(cls, folder: Path, *, inputs: Sequence[str] = ("sentence_embedding",)) -> Layer:
-        """The module in a `2_Dense`-like folder, which reads one of `inputs`. Raises ModelError as
-        `DenseModule.read` does.
+        """The module in a `2_Dense`-like folder, which reads one of `inputs`.
+
+        Raises ModelError for a config that cannot be honoured, and for weights that are missing,
+        damaged or do not fit it.
         """
-        module = DenseModule.read(folder, inputs=inputs)
-        return cls(module.config, dict(module.weights))
+        facts = read_fields(folder / "config.json")
+        config = ProjectionConfig(
+            facts.integer("in_features", low=1),
+            facts.integer("out_features", low=1),
+            facts.flag("bias", True),
+            facts.text("activation_function", ProjectionConfig.activation_function),
+            facts.text("module_input_name", ProjectionConfig.module_input_name),
+            facts.text("module_output_name", None),
+            facts.flag("use_residual", False),
+        )
+        honoured: Honoured = dict.fromkeys(asdict(config), ANY) | {
+            "activation_function": tuple(ACTIVATIONS),
+            "module_input_name": inputs,
+            "module_output_name": (config.module_input_name,),
+        }
+        refuse_unhonoured(facts, honoured)
+        weights = _stored(folder)
+        shapes = {name: weight.shape for name, weight in weights.items()}
+        if shapes != config.shapes:
+            raise ModelError(
+                f"{folder}: the weights do not fit its config.json: they are "
+                f"{shapes}; wanted {config.shapes}"
+            )
+        return cls(config, weights)
 
     @classmethod
     def inline(cls, folder: Path, name: str) -> Layer:
@@ -84,6 +143,18 @@ class Layer:
         if weight is None:
             raise ModelError(f"{folder}: the weights lack {name}, by which each token is projected")
         return cls.of(weight, None)
+
+
+def _stored(folder: Path) -> dict[str, Floats]:
+    """The weights in a module's folder, by name. Raises ModelError where there are none or they are
+    damaged.
+    """
+    if (folder / "model.safetensors").exists():
+        stored = Weights(folder)
+        return {name: stored.float32(name) for name in stored.names()}
+    if (folder / "pytorch_model.bin").exists():
+        return read_torch_file(folder / "pytorch_model.bin")
+    raise ModelError(f"{folder}: no model.safetensors and no pytorch_model.bin")
 
 
 def _one(folder: Path, name: str) -> Floats | None:

@@ -22,11 +22,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with something of each kind, made by what makes it where that is quick."""
     place = tmp_path / "home"
     monkeypatch.setenv("NEARFIELD_HOME", str(place))
-    (place / "models" / "minilm" / ".nearfield" / "openvino-float32-0123").mkdir(parents=True)
+    conversion = place / "conversions" / "openvino-float32-0123"
+    conversion.mkdir(parents=True)
+    (place / "models" / "minilm").mkdir(parents=True)
     (place / "models" / "minilm" / "model.safetensors").write_bytes(b"w" * 1000)
-    (
-        place / "models" / "minilm" / ".nearfield" / "openvino-float32-0123" / "model.bin"
-    ).write_bytes(b"c" * 100)
+    facts = json.dumps({"model": "minilm"})
+    (conversion / "conversion.json").write_text(facts)
+    (conversion / "model.bin").write_bytes(b"c" * (100 - len(facts)))
     (place / "models" / ".minilm.download-1").mkdir()
     for model, prompt in (("minilm", ""), ("bge-small", "query: ")):
         facts = {
@@ -72,9 +74,7 @@ def test_everything_is_shown_with_its_size(cli: Run, full: Path) -> None:
     ]
     assert told["bytes"] == sum(item["size"] for item in items)
     by_kind = {item["kind"]: item for item in items}
-    assert (by_kind["models"]["size"], by_kind["conversions"]["size"]) == (1000, 100), (
-        "a conversion beside a model counts once"
-    )
+    assert (by_kind["models"]["size"], by_kind["conversions"]["size"]) == (1000, 100)
     assert (by_kind["conversions"]["model"], by_kind["conversions"]["about"]) == (
         "minilm",
         "for openvino float32",

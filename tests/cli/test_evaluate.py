@@ -276,15 +276,17 @@ def test_the_measures_asked_for_are_shown(collection: Path) -> None:
 
 
 def test_a_converted_model_is_calibrated_on_the_texts_that_it_is_evaluated_on(
-    collection: Path, tmp_path: Path
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nearfield.runtimes.proof import Proof
+    from nearfield.store.home import home
     from tiny import tiny_model
 
+    monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
     model = tiny_model(tmp_path / "tiny")
     result = run(f"{model}@openvino,int8", "--on", collection, "--no-bm25", "--json")
     assert result.exit_code == 0, result.output
-    (made,) = (model / ".nearfield").glob("openvino-int8-*/conversion.json")
+    (made,) = (home() / "conversions").glob("openvino-int8-*/conversion.json")
     assert (
         json.loads(made.read_text())["settings"]["texts"]
         == Proof(tuple(TEXTS.values())).fingerprint()

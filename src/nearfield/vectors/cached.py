@@ -117,15 +117,10 @@ def _words() -> Iterator[Cached]:
 
 
 def _conversions() -> Iterator[Cached]:
-    places = [
-        ("", home() / "conversions"),
-        *((model.name, model / ".nearfield") for model in _folders(models_folder())),
-    ]
-    for model, place in places:
-        for folder in _folders(place):
-            yield _folder(
-                "conversions", folder, model, f"for {' '.join(folder.name.split('-')[:2])}"
-            )
+    for folder in _folders(home() / "conversions"):
+        model = _fact(folder / "conversion.json", "model")
+        made_for = " ".join(folder.name.split("-")[:2])
+        yield _folder("conversions", folder, model, f"for {made_for}")
 
 
 def _models() -> Iterator[Cached]:
@@ -146,13 +141,7 @@ KINDS: dict[str, Callable[[], Iterator[Cached]]] = {
 
 
 def _folder(kind: str, folder: Path, model: str, about: str) -> Cached:
-    """The folder; what it holds of another kind (a model's conversions) is not counted."""
-    files = [
-        file
-        for file in folder.rglob("*")
-        if file.is_file() and ".nearfield" not in file.relative_to(folder).parts
-    ]
-    about_files = [file.stat() for file in files]
+    about_files = [file.stat() for file in folder.rglob("*") if file.is_file()]
     used = max((about.st_mtime for about in about_files), default=folder.stat().st_mtime)
     return Cached(
         kind, folder.name, model, about, folder, sum(about.st_size for about in about_files), used

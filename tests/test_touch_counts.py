@@ -34,6 +34,11 @@ SEAMS = {
         "data/sources/__init__.py",
         '"arrows": "nearfield.data.sources.arrows:ARROWS",',
     ),
+    "storage": (
+        "similarity/bfloat16.py",
+        "similarity/storages.py",
+        '"bfloat16": "nearfield.similarity.bfloat16:STORAGE",',
+    ),
     "runtime": (
         "runtimes/slow.py",
         "runtimes/__init__.py",

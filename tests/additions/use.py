@@ -46,6 +46,29 @@ def source() -> None:
     assert len(nf.open_collection("faq.arrows").documents) == 2
 
 
+def storage() -> None:
+    """Encoded, kept, opened, searched and compared as it."""
+    import nearfield as nf
+    from nearfield.similarity.dense import Dense
+
+    model = str(tiny_model(HERE / "model"))
+    vectors = nf.load(model).encode(TEXTS, "document")
+    vectors.quantise("bfloat16").save(HERE / "vectors")
+    kept = Dense.open(HERE / "vectors")
+    assert kept.vectors.nbytes * 2 == vectors.vectors.nbytes
+    np.testing.assert_allclose(kept.floats(), vectors.floats(), rtol=2**-7, atol=0)
+    from nearfield.indexes import INDEXES
+
+    found = INDEXES["exact"].of(kept).search(vectors, 1)
+    assert found.documents[:, 0].tolist() == [0, 1, 2, 3]
+    rows = [json.dumps({"query": text, "positive": text.upper()}) for text in TEXTS]
+    (HERE / "pairs.jsonl").write_text("\n".join(rows) + "\n")
+    from nearfield.cli.app import build
+
+    words = ["evaluate", model, "--on", "pairs.jsonl", "--dtype", "float32,bfloat16"]
+    build()(words, standalone_mode=False)
+
+
 def runtime() -> None:
     import nearfield as nf
 

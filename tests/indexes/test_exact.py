@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from indexes import exact_top_k
 from nearfield.errors import ContractError, InputError
-from nearfield.similarity.dense import STORAGES, Dense
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import FUNCTIONS
+from nearfield.similarity.storages import STORAGES
 
 
 def vectors(n: int, dim: int = 12, *, seed: int = 0, similarity: str = "cosine") -> Dense:

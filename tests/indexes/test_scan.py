@@ -14,8 +14,9 @@ from nearfield.errors import InputError
 from nearfield.indexes.rescore import rescored
 from nearfield.indexes.scan import numpy_scan, scan
 from nearfield.kernels.library import kernels, runnable
-from nearfield.similarity.dense import STORAGES, Dense
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import FUNCTIONS
+from nearfield.similarity.storages import STORAGES
 
 pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not compiled here")
 

@@ -25,7 +25,7 @@ from nearfield.models.model import TextModel
 from nearfield.runtimes import native
 from nearfield.runtimes.native import NativeRuntime
 from nearfield.runtimes.options import OpenOptions
-from nearfield.similarity.dense import STORAGES
+from nearfield.similarity.storages import STORAGES
 from tiny import tiny_model
 from tokens import LENGTHS, packed
 

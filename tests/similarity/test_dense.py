@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nearfield.errors import ContractError, InputError, ModelError
-from nearfield.similarity.dense import STORAGES, Dense, checked_finite
+from nearfield.similarity.dense import Dense, checked_finite
+from nearfield.similarity.storages import STORAGES
 from nearfield.types.usage import Usage
 
 FLOATS = st.floats(-4, 4, width=32, allow_subnormal=False)

@@ -24,7 +24,8 @@ from nearfield.errors import (
     StorageError,
     TruncationWarning,
 )
-from nearfield.similarity.dense import STORAGES, Dense
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.storages import STORAGES
 from nearfield.store.made_by import MadeBy
 from nearfield.vectors import pace
 from nearfield.vectors.encode_to import encode_to

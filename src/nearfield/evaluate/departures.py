@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nearfield.data.collection import Split
 from nearfield.evaluate.measures import score_ranking
 from nearfield.evaluate.systems import Deviation, System
-from nearfield.similarity.dense import STORAGES
+from nearfield.similarity.storages import STORAGES
 from nearfield.statistics.differences import mean_difference
 from nearfield.types.numbers import changed, p_value
 
@@ -31,7 +31,8 @@ def departure_notes(
 
 
 def _exactness(system: System) -> int:
-    return STORAGES.index(system.storage) if system.storage in STORAGES else 0
+    known = list(STORAGES)
+    return known.index(system.storage) if system.storage in known else 0
 
 
 def _cost(system: System, deviation: Deviation, split: Split, measure: str) -> str:

@@ -12,8 +12,9 @@ from nearfield.errors import ContractError, InputError
 from nearfield.indexes.top import TopK, best_of_blocks, empty_top_k
 from nearfield.indexes.turns import in_turns
 from nearfield.kernels.library import Kernels
-from nearfield.similarity.dense import DTYPES, Dense
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
+from nearfield.similarity.storages import STORAGES
 from nearfield.types.arrays import Array, Floats, Positions
 
 # queries that meet a block of documents together: at 384 dims they stay in a second-level cache of
@@ -73,16 +74,17 @@ class Rows:
 
     def __init__(self, documents: Dense) -> None:
         vectors = documents.vectors
-        width = -(-documents.dim // 8) if documents.storage == "binary" else documents.dim
-        ranges_fit = documents.storage != "int8" or (
+        kind = STORAGES[documents.storage]
+        width = kind.width(documents.dim)
+        ranges_fit = not kind.ranged or (
             documents.ranges is not None and documents.ranges.shape == (2, documents.dim)
         )
         # the kernels read as far as these say
         if vectors.ndim != 2 or vectors.shape[1] != width or not ranges_fit:
             said = f"{documents.dim} dimensions of {documents.storage}, and hold {vectors.shape}"
             raise ContractError(f"the documents say that they have {said}; make them again")
-        if vectors.dtype != DTYPES[documents.storage]:
-            vectors = vectors.astype(DTYPES[documents.storage])
+        if vectors.dtype != kind.dtype:
+            vectors = vectors.astype(kind.dtype)
         if vectors.shape[1] > 1 and vectors.strides[1] != vectors.itemsize:
             vectors = np.ascontiguousarray(vectors)
         self.row_bytes = vectors.strides[0]

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from nearfield.errors import ContractError, InputError, ModelError
+from nearfield.errors import ContractError, ModelError
 from nearfield.similarity.embeddings import (
     RANGES,
     VECTORS,
@@ -21,14 +21,11 @@ from nearfield.similarity.embeddings import (
 from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, read_facts, usage_of
 from nearfield.similarity.functions import FUNCTIONS, similarity, unit
+from nearfield.similarity.storages import STORAGES, finite
 from nearfield.store.array import check_finite, map_array, read_array
 from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 from nearfield.types.usage import NOTHING_READ, Usage
-
-DTYPES = {"float32": "float32", "float16": "float16", "int8": "uint8", "binary": "uint8"}
-"""The storage types, with the type of the numbers that each holds."""
-STORAGES = tuple(DTYPES)
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Dense(Embeddings):
     """
 
     kind = "dense"
-    storages = STORAGES
+    storages = tuple(STORAGES)
     worth_measuring = ("float32", "int8", "binary")
     one_vector = True
     trains_dims = True
@@ -141,13 +138,7 @@ class Dense(Embeddings):
 
     def floats(self) -> Floats:
         """The vectors as (n, dim) float32: int8 codes decoded, binary as -1 and +1."""
-        if self.storage == "int8":
-            assert self.ranges is not None
-            decoded: Floats = self.vectors.astype(np.float32) * self.ranges[1] + self.ranges[0]
-            return decoded
-        if self.storage == "binary":
-            return np.unpackbits(self.vectors, axis=1, count=self.dim).astype(np.float32) * 2 - 1
-        return self.vectors.astype(np.float32, copy=False)
+        return STORAGES[self.storage].decode(self.vectors, self.dim, self.ranges)
 
     def scores(self, documents: Dense) -> Floats:
         """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is
@@ -177,7 +168,7 @@ class Dense(Embeddings):
         """
         if not 0 < dim <= self.dim:
             raise ContractError(f"{dim} dimensions were asked for; these vectors have {self.dim}")
-        if self.storage in ("int8", "binary"):
+        if not STORAGES[self.storage].cuts:
             raise ContractError(
                 f"vectors are stored as {self.storage}; truncate first, then quantise"
             )
@@ -198,40 +189,21 @@ class Dense(Embeddings):
         )
 
     def quantise(self, storage: str, *, like: Dense | None = None) -> Dense:
-        """The same vectors stored as float32, float16, int8 or binary.
+        """The same vectors at another storage type, one of `STORAGES`.
 
-        int8 cuts each dimension's range, over these vectors or over `like`'s where given, into 255
-        equal steps, and clips what lies outside; binary keeps the sign of each dimension. Raises
-        ContractError for an unknown storage type, InputError for vectors with NaN or infinite
-        values and for values that float16 cannot hold.
+        One that is ranged takes the range of each dimension over these vectors, or over `like`'s
+        where given. Raises ContractError for an unknown storage type, InputError for vectors with
+        NaN or infinite values and for values that the storage type cannot hold.
         """
         self.check_storage(storage)
-        floats = _finite(self.floats(), "they have no place on a scale")
-        if storage == "int8":
-            source = floats if like is None else _finite(like.floats(), "they give no range")
-            low = source.min(0) if len(source) else np.zeros(self.dim, np.float32)
-            step = (
-                np.maximum((source.max(0) - low) / 255, 1e-12)
-                if len(source)
-                else np.ones(self.dim, np.float32)
-            )
-            codes = np.clip(np.rint((floats - low) / step), 0, 255).astype(np.uint8)
-            return replace(
-                self,
-                vectors=codes,
-                storage=storage,
-                ranges=np.stack([low, step]).astype(np.float32),
-            )
-        if storage == "binary":
-            return replace(
-                self, vectors=np.packbits(floats > 0, axis=1), storage=storage, ranges=None
-            )
-        with np.errstate(over="ignore"):
-            vectors = _finite(
-                floats.astype(storage),
-                f"{storage} holds values up to {np.finfo(storage).max:g}; keep float32",
-            )
-        return replace(self, vectors=vectors, storage=storage, ranges=None)
+        kind = STORAGES[storage]
+        floats = finite(self.floats(), "they have no place on a scale")
+        ranges = None
+        if kind.ranged:
+            measured = floats if like is None else finite(like.floats(), "they give no range")
+            ranges = kind.ranges(measured)
+        vectors = kind.encode(floats, ranges)
+        return replace(self, vectors=vectors, storage=storage, ranges=ranges)
 
     def own_arrays(self) -> dict[str, Array]:
         """`vectors.npy`, and `ranges.npy` for int8, which is the same for all items."""
@@ -266,12 +238,12 @@ class Dense(Embeddings):
         path = Path(path)
         facts = read_facts(path)
         dim = facts.integer("dim", low=1)
-        storage = facts.one_of("storage", STORAGES)
-        width = -(-dim // 8) if storage == "binary" else dim
-        vectors = map_array(path / VECTORS, [DTYPES[storage]], (items_of(facts), width))
+        storage = facts.one_of("storage", tuple(STORAGES))
+        kind = STORAGES[storage]
+        vectors = map_array(path / VECTORS, [kind.dtype], (items_of(facts), kind.width(dim)))
         check_finite(vectors, path / VECTORS)
         ranges = None
-        if storage == "int8":
+        if kind.ranged:
             ranges = read_array(path / RANGES, ["float32"], (2, dim))
             check_finite(ranges, path / RANGES)
         return cls(
@@ -284,16 +256,6 @@ class Dense(Embeddings):
             ranges=ranges,
             usage=usage_of(facts),
         )
-
-
-def _finite(vectors: Array, why: str) -> Array:
-    """`vectors` unless one holds a NaN or an infinity, which raises InputError."""
-    if vectors.dtype.kind == "f" and not np.isfinite(vectors).all():
-        bad = np.flatnonzero(~np.isfinite(vectors).all(-1))
-        raise InputError(
-            f"{len(bad)} of these vectors hold NaN or infinite values, the first at {bad[0]}: {why}"
-        )
-    return vectors
 
 
 def checked_finite(vectors: Array, model: str) -> Array:

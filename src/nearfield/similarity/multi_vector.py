@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.errors import ContractError
-from nearfield.similarity.dense import STORAGES, Dense
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import OFFSETS, Array, Counts, Embeddings, chosen
 from nearfield.similarity.explained import Match, Names
 from nearfield.similarity.facts import items_of, part_of, read_facts, read_offsets, usage_of
@@ -32,7 +32,7 @@ class MultiVector(Embeddings):
     """
 
     kind = "multi-vector"
-    storages = STORAGES
+    storages = Dense.storages
     worth_measuring = Dense.worth_measuring
     merges_tokens = True
     sums = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nearfield.errors import ContractError, MatryoshkaWarning
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.storages import STORAGES
 from nearfield.types.contract import Contract
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
@@ -52,10 +53,10 @@ class Request:
 
     @property
     def first_storage(self) -> str:
-        """As what vectors are written at first: codes of int8 can be made only when the ranges of
-        all of them are known.
+        """As what vectors are written at first: codes of a storage type that is ranged can be made
+        only when the ranges of all of them are known.
         """
-        return "float32" if self.storage == "int8" else self.storage
+        return "float32" if STORAGES[self.storage].ranged else self.storage
 
     def stored(self, vectors: Embeddings) -> Embeddings:
         """`vectors` cut and stored as asked for."""

@@ -44,7 +44,7 @@ def naive(query: Dense, documents: Dense, k: int) -> list[list[tuple[int, float]
     return [sorted(row, key=lambda item: (-np.float32(item[1]), item[0]))[:k] for row in everything]
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("storage", list(STORAGES))
 @pytest.mark.parametrize("similarity", FUNCTIONS)
 def test_a_naive_double_loop_finds_the_same(similarity: str, storage: str) -> None:
     query, documents = (
@@ -66,7 +66,7 @@ def test_a_naive_double_loop_finds_the_same(similarity: str, storage: str) -> No
     st.integers(1, 40),
     st.integers(1, 50),
     st.integers(1, 45),
-    st.sampled_from(STORAGES),
+    st.sampled_from(list(STORAGES)),
 )
 def test_blocks_and_batches_change_nothing(
     n: int, m: int, k: int, block: int, storage: str

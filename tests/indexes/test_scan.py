@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(not runnable(), reason="the kernels are not comp
     st.integers(1, 70),
     st.integers(1, 80),
     st.integers(1, 40),
-    st.sampled_from(STORAGES),
+    st.sampled_from(list(STORAGES)),
     st.sampled_from(sorted(FUNCTIONS)),
     st.sampled_from(runnable() or ("none",)),
 )
@@ -55,7 +55,7 @@ def test_every_level_finds_what_numpy_finds(
     np.testing.assert_allclose(final[0][1], final[1][1], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("storage", list(STORAGES))
 @pytest.mark.parametrize("similarity", sorted(FUNCTIONS))
 def test_a_pairs_score_is_the_same_alone_and_among_others(similarity: str, storage: str) -> None:
     query = clustered(11, seed=1, similarity=similarity).floats()
@@ -68,7 +68,7 @@ def test_a_pairs_score_is_the_same_alone_and_among_others(similarity: str, stora
             np.testing.assert_array_equal(alone[1][0], scores[row])
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("storage", list(STORAGES))
 def test_documents_are_read_where_they_lie_whatever_their_strides(storage: str) -> None:
     query, documents = clustered(4, seed=1).floats(), clustered(90).quantise(storage)
     for chosen in (slice(None, None, -1), slice(5, None, 3), [3, 1, 80]):

@@ -149,7 +149,7 @@ def test_products_are_those_of_another_level(own: Kernels, precision: str, colum
     np.testing.assert_allclose(results[0], results[1], atol=1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("storage", list(STORAGES))
 def test_scans_find_what_numpy_finds(own: Kernels, storage: str) -> None:
     query, documents = clustered(11, seed=1).floats(), clustered(300).quantise(storage)
     found, scores = scan(query, documents, 9, kernels=own)

@@ -111,7 +111,7 @@ def test_stored_codes_are_not_cut(storage: str) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("storage", list(STORAGES))
 def test_values_that_are_not_finite_are_not_stored(storage: str, value: float) -> None:
     vectors = dense().vectors.copy()
     vectors[[2, 5], 3] = value
@@ -158,7 +158,7 @@ def test_an_unknown_storage_names_the_nearest() -> None:
         dense().quantise("int9")
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("storage", list(STORAGES))
 def test_scores_of_stored_documents_equal_those_of_their_decoded_vectors(storage: str) -> None:
     query, documents = dense(3, seed=1), dense(9, seed=2).quantise(storage)
     decoded = documents.floats().astype(np.float64)
@@ -173,7 +173,7 @@ def test_scores_of_other_dims_are_an_error() -> None:
         dense().scores(dense().truncate(4))
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("storage", list(STORAGES))
 @pytest.mark.parametrize("rows", [0, 5])
 def test_a_saved_folder_opens_memory_mapped_and_equal(
     tmp_path: Path, storage: str, rows: int

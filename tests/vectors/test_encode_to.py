@@ -75,7 +75,7 @@ def rows_of(texts: list[str]) -> list[Row]:
     return [Row(number, str(number), text) for number, text in enumerate(texts, 1)]
 
 
-@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("storage", list(STORAGES))
 @pytest.mark.parametrize("dim", [None, 8])
 @pytest.mark.parametrize("shard_rows", [30, 1000])
 def test_the_folder_is_what_encoding_at_once_and_saving_gives(

@@ -268,6 +268,10 @@ class Tokeniser:
         """The token with this id, as the vocabulary has it; its number where it has none."""
         return self._tokenizer.id_to_token(id_) or f"#{id_}"
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens left out."""
+        return self._tokenizer.decode(list(ids))
+
     @property
     def size(self) -> int:
         """How many tokens the vocabulary has, added ones included."""

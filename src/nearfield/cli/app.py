@@ -39,13 +39,14 @@ COMMANDS: Registry[Any] = Registry(
         "models": "nearfield.cli.models.group:models",
         "similarity": "nearfield.cli.similarity:similarity",
         "words": "nearfield.cli.words:words",
+        "serve": "nearfield.cli.serve:serve",
         "cache": "nearfield.cli.cache:cache",
         "help": "nearfield.cli.shell.help:show_help",
     },
 )
 """Each is a typer function, or a `typer.Typer` with commands of its own."""
 
-RUN_CODE = ("encode", "search", "evaluate", "prompts", "similarity")
+RUN_CODE = ("encode", "search", "evaluate", "prompts", "similarity", "serve")
 """The commands that open a model to use it as it is, and so may be told to run code of its
 folder.
 """

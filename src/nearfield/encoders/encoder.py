@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Generic
+from dataclasses import replace
+from typing import Any, ClassVar, Generic
 
+import numpy as np
 from typing_extensions import TypeVar
 
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.errors import ContractError, InputError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Positions
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY, Role
@@ -77,6 +80,29 @@ class Encoder(ABC, Generic[E]):
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> E:
         """What `encode` gives of the items in `role`."""
 
+    def encode_mixed(
+        self, items: Sequence[str], roles: Sequence[Role], *, progress: Progress = silent
+    ) -> E:
+        """Embeddings of `items`, each in its own of `roles`, in their order; every vector is that
+        of `encode` in its role.
+
+        Raises InputError where there are not as many roles as items, and as `encode` does.
+        """
+        places = places_by_role(items, roles)
+        parts = [
+            (at, self.encode_as(role, [items[place] for place in at]))
+            for role, at in places.items()
+        ]
+        if not parts:
+            return self.encode_as(DOCUMENT, items)
+        made: E = type(parts[0][1]).placed(parts, len(items))
+        counts = [part.counts for _, part in parts if part.counts is not None]
+        if len(counts) == len(parts):
+            order = np.argsort(np.concatenate([at for at, _ in parts]))
+            joined: Any = replace(made, counts=np.concatenate(counts)[order])  # type: ignore[type-var]
+            made = joined
+        return made
+
     def names(self, terms: Sequence[int]) -> list[str]:
         """What the dimensions `terms` of sparse embeddings stand for; their numbers where the
         encoder has no words for them.
@@ -106,6 +132,20 @@ class Encoder(ABC, Generic[E]):
         the encoder cannot tell.
         """
         return None
+
+
+def places_by_role(items: Sequence[str], roles: Sequence[Role]) -> dict[Role, Positions]:
+    """The positions of the items of each role. Raises InputError where there are not as many roles
+    as items.
+    """
+    if len(roles) != len(items):
+        raise InputError(
+            f"got {len(items)} items and {len(roles)} roles; wanted a role for each item"
+        )
+    return {
+        role: np.array([at for at, own in enumerate(roles) if own == role])
+        for role in dict.fromkeys(roles)
+    }
 
 
 def refuse_one_text(items: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from nearfield.batch.late_tokens import LateTokens
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.collect import chunks, collect
-from nearfield.encoders.encoder import E, Encoder, refuse_one_text
+from nearfield.encoders.encoder import E, Encoder, places_by_role, refuse_one_text
 from nearfield.errors import ContractError, InputError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.formats.remote_code import described
@@ -197,21 +197,10 @@ class TextEncoder(Encoder[E]):
     def encode_mixed(
         self, items: Sequence[str], roles: Sequence[Role], *, progress: Progress = silent
     ) -> E:
-        """Embeddings of `items`, each in its own of `roles`, in their order; every vector is that
-        of `encode` in its role.
-
-        Items of all roles share batches, each with its role's prompt and through its role's
-        adapter; those with prompts of different lengths that are not pooled don't. Raises
-        InputError where there are not as many roles as items, and as `encode` does.
+        """Items of all roles share batches, each with its role's prompt and through its role's
+        adapter; those with prompts of different lengths that are not pooled don't.
         """
-        if len(roles) != len(items):
-            raise InputError(
-                f"got {len(items)} items and {len(roles)} roles; wanted a role for each item"
-            )
-        places = {
-            role: np.array([at for at, own in enumerate(roles) if own == role])
-            for role in dict.fromkeys(roles)
-        }
+        places = places_by_role(items, roles)
         parts = [
             (at, self.tokenise([items[place] for place in at], role)) for role, at in places.items()
         ]

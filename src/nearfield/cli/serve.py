@@ -1,0 +1,121 @@
+"""`nearfield serve`: models over HTTP."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.console import Json, emit_json, err
+from nearfield.cli.opened import Device, Precision, RuntimeName, open_model, open_reranker
+
+if TYPE_CHECKING:
+    from nearfield.serve.limits import Limits
+    from nearfield.serve.models import Models
+
+KEYS = "NEARFIELD_API_KEYS"
+_MB = 2**20
+
+
+Served = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Models of the catalog, model folders or specs; NAME=MODEL is called NAME.",
+    ),
+]
+StrictRoles = Annotated[
+    bool,
+    typer.Option(
+        "--strict-roles",
+        help="Refuse a request that does not say query or document to a model that "
+        "encodes them in different ways, instead of taking its texts as documents.",
+    ),
+]
+Queue = Annotated[int, typer.Option(help="Tokens that may wait for each model.", min=1)]
+Seconds = Annotated[
+    float, typer.Option(help="Within which a request is answered, or refused.", min=0.1)
+]
+Body = Annotated[int, typer.Option(help="The largest body of a request, in MB.", min=1)]
+Memory = Annotated[
+    int | None,
+    typer.Option(help="MB of weights in memory at most; models are closed to make room.", min=1),
+]
+Cache = Annotated[int, typer.Option(help="MB of vectors kept per model.", min=0)]
+
+
+def serve(
+    models: Served,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 for any free one.", max=65535)] = 8080,
+    runtime: RuntimeName = "auto",
+    precision: Precision = "float32",
+    device: Device = "auto",
+    strict_roles: StrictRoles = False,
+    queue: Queue = 262_144,
+    seconds: Seconds = 30.0,
+    body: Body = 16,
+    memory: Memory = None,
+    cache: Cache = 64,
+    json: Json = False,
+) -> None:
+    """Serve models over HTTP, as OpenAI, Cohere, Voyage, Jina, Text Embeddings Inference and
+    Ollama do.
+
+    Each is at its own paths, and below its name (/voyage/v1/embeddings). Where the variable
+    NEARFIELD_API_KEYS holds keys, with commas between, a request needs one of them. SIGTERM answers
+    what was accepted, and ends.
+
+    Examples:
+
+        nearfield serve minilm
+        nearfield serve minilm e5=./tuned@int8 judge=./cross-encoder --port 9000
+        nearfield serve minilm --port 0 --json     the address as JSON
+    """
+    from nearfield.errors import TruncationWarning
+    from nearfield.extras import require
+
+    uvicorn = require("uvicorn", extra="serve")
+    require("fastapi", extra="serve")
+    from nearfield.serve.app import Access, application
+    from nearfield.serve.limits import Limits
+
+    limits = Limits(
+        queue_tokens=queue,
+        seconds=seconds,
+        body_bytes=body * _MB,
+        cache_bytes=cache * _MB,
+        memory_bytes=None if memory is None else memory * _MB,
+    )
+    served = _models(models, limits, (runtime, precision, device))
+    keys = tuple(filter(None, os.environ.get(KEYS, "").split(",")))
+    app = application(served, Access(keys, strict_roles))
+    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False)
+    listening = config.bind_socket()
+    url = f"http://{host}:{listening.getsockname()[1]}"
+    if json:
+        emit_json({"url": url, "models": list(served.by_name)})
+    else:
+        err.say(f"nearfield serves {', '.join(served.by_name)} at {url}")
+    with warnings.catch_warnings():
+        # each answer says how many of its texts were cut
+        warnings.simplefilter("ignore", TruncationWarning)
+        uvicorn.Server(config).run([listening])
+
+
+def _models(specs: list[str], limits: Limits, how: tuple[str, str, str]) -> Models:
+    """The models of the specs, the first one open, so that what cannot be served is said now."""
+    from nearfield.serve.models import Models, ServedModel
+
+    runtime, precision, device = how
+    encoder = partial(open_model, runtime=runtime, precision=precision, device=device)
+    reranker = partial(open_reranker, precision=precision, device=device)
+    served = Models(
+        [ServedModel(spec, limits, encoder=encoder, reranker=reranker) for spec in specs], limits
+    )
+    first = next(iter(served.by_name.values()))
+    _ = first.judge() if first.judges else first.encoder()
+    return served

@@ -1,0 +1,1 @@
+"""The server: queue and batching, the vendors' dialects over HTTP, certificates, the web page."""

@@ -1,0 +1,114 @@
+"""Cohere: `/v2/embed` and `/v2/rerank`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from nearfield.serve.call import Call
+from nearfield.serve.dialect import Dialect, Route
+from nearfield.serve.ranked import ranked
+from nearfield.serve.refusal import INVALID, Refusal
+from nearfield.serve.texts import cut
+from nearfield.serve.vectors import as_base64, stored, vectors
+from nearfield.types.role import DOCUMENT, QUERY
+
+MOST_TEXTS, MOST_DOCUMENTS = 96, 1000
+ROLES = {"search_query": QUERY, "search_document": DOCUMENT}
+Storage = Literal["float", "int8", "uint8", "binary", "ubinary", "base64"]
+
+
+class Part(BaseModel):
+    """A part of an input: text, or an image, which no model here reads."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Content(BaseModel):
+    """An input in parts, which are read one after the other."""
+
+    content: list[Part]
+
+
+class Embed(BaseModel):
+    """The body of `/v2/embed`."""
+
+    model: str
+    input_type: Literal["search_query", "search_document", "classification", "clustering"]
+    texts: list[str] | None = None
+    inputs: list[Content] | None = None
+    embedding_types: list[Storage] | None = None
+    output_dimension: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1)
+    truncate: Literal["NONE", "START", "END"] = "END"
+
+
+class Rerank(BaseModel):
+    """The body of `/v2/rerank`."""
+
+    model: str
+    query: str = Field(min_length=1)
+    documents: list[str] = Field(min_length=1, max_length=MOST_DOCUMENTS)
+    top_n: int | None = Field(None, ge=1)
+    max_tokens_per_doc: int | None = Field(None, ge=1)
+
+
+async def _embed(call: Call, body: Embed) -> dict[str, Any]:
+    texts = body.texts or []
+    for each in body.inputs or []:
+        texts = [*texts, "\n".join(part.text for part in each.content)]
+    if not 0 < len(texts) <= MOST_TEXTS:
+        message = f"invalid request: {len(texts)} texts; wanted between 1 and {MOST_TEXTS}"
+        raise Refusal(INVALID, message)
+    role = ROLES.get(body.input_type, body.input_type)
+    read = await _cut(call, body, texts, role)
+    rows = await call.rows(body.model, read, role, whole=body.truncate == "NONE")
+    found = vectors(call, rows, body.output_dimension)
+    types = body.embedding_types or ["float"]
+    return {
+        "id": str(uuid.uuid4()),
+        "response_type": "embeddings_by_type",
+        "embeddings": {
+            name: [as_base64(vector) for vector in found]
+            if name == "base64"
+            else stored(found, name)
+            for name in types
+        },
+        "texts": texts,
+        "meta": _meta({"input_tokens": call.tokens}),
+    }
+
+
+async def _cut(call: Call, body: Embed, texts: list[str], role: str) -> list[str]:
+    """The texts as they are encoded; the model cuts ends itself."""
+    if body.truncate == "NONE" or (body.truncate == "END" and body.max_tokens is None):
+        return texts
+    _, encoder, _ = await call.encoder(body.model)
+    start = body.truncate == "START"
+    known = role if role in encoder.contract.prompts else DOCUMENT
+    both = [cut(encoder, text, known, tokens=body.max_tokens, start=start) for text in texts]
+    call.truncated += sum(shorter for _, shorter in both)
+    return [text for text, _ in both]
+
+
+async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
+    scores = await call.scores(body.model, body.query, body.documents)
+    results = [{"index": at, "relevance_score": score} for at, score in ranked(scores, body.top_n)]
+    return {"id": str(uuid.uuid4()), "results": results, "meta": _meta({"search_units": 1})}
+
+
+def _meta(billed: dict[str, int]) -> dict[str, Any]:
+    return {"api_version": {"version": "2"}, "billed_units": billed}
+
+
+def error(refusal: Refusal) -> tuple[int, dict[str, Any]]:
+    """Cohere's error: an id and a message."""
+    return refusal.status, {"id": str(uuid.uuid4()), "message": str(refusal)}
+
+
+DIALECT = Dialect(
+    "cohere", (Route("/v2/embed", _embed, Embed), Route("/v2/rerank", _rerank, Rerank)), error
+)

@@ -1,0 +1,237 @@
+"""The models that are served: opened when they are asked for, closed when memory is short."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.encoder_scorer import EncoderScorer
+from nearfield.encoders.load import load, load_reranker
+from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.encoders.spec import ModelSpec
+from nearfield.errors import InputError, NearfieldError, nearest
+from nearfield.formats.reranker_folder import is_reranker
+from nearfield.models.find import model_path
+from nearfield.serve.engine import Engine
+from nearfield.serve.kept_rows import KeptRows, Row
+from nearfield.serve.limits import Limits
+from nearfield.serve.refusal import UNAVAILABLE, UNKNOWN, Refusal
+from nearfield.similarity import EMBEDDINGS
+from nearfield.types.role import Role
+
+_NAMED = re.compile(r"([^@=/\\]+)=(.+)", re.DOTALL)
+_CHARACTERS = 4  # per token, about
+_SPECIALS = 3
+
+
+class ServedModel:
+    """A model of the server: `name` is what clients call it, `spec` what opens it.
+
+    `judges`: it reads query and document together and has no embeddings. Its files are opened by
+    the first request.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        limits: Limits,
+        *,
+        encoder: Callable[[str], Encoder[Any]] = load,
+        reranker: Callable[[str], PairScorer] = load_reranker,
+    ) -> None:
+        named = _NAMED.fullmatch(spec)
+        self.spec = named[2] if named else spec
+        self.name = named[1] if named else ModelSpec.parse(spec).short
+        self.judges = is_reranker(Path(ModelSpec.parse(self.spec).name))
+        self.used = time.monotonic()
+        self._open_encoder, self._open_reranker = encoder, reranker
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._encoder: Encoder[Any] | None = None
+        self._judge: PairScorer | None = None
+        self._kept = KeptRows(limits.cache_bytes)
+        self._engines: list[Engine[Any, Any]] = []
+
+    @property
+    def open(self) -> bool:
+        """Whether its weights are in memory."""
+        return self._encoder is not None or self._judge is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for it."""
+        return all(engine.waiting == 0 for engine in self._engines)
+
+    @property
+    def waiting(self) -> int:
+        """Estimated tokens that wait for it."""
+        return sum(engine.waiting for engine in self._engines)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of its weights' files; 0 where it has none here."""
+        try:
+            folder = model_path(ModelSpec.parse(self.spec).name)
+            return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+        except (NearfieldError, OSError):
+            return 0
+
+    def encoder(self) -> Encoder[Any]:
+        """Its encoder. Raises Refusal for a reranker and where it cannot be opened."""
+        if self.judges:
+            raise Refusal(400, f"{self.name} is a reranker and has no embeddings")
+        self.used = time.monotonic()
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = self._opened(self._open_encoder)
+            return self._encoder
+
+    def judge(self) -> PairScorer:
+        """What scores pairs: the reranker, or a multi-vector model by its embeddings. Raises
+        Refusal for another model and where it cannot be opened.
+        """
+        self.used = time.monotonic()
+        if not self.judges:
+            encoder = self.encoder()
+            if not EMBEDDINGS[encoder.contract.kind].merges_tokens:
+                raise Refusal(400, f"{self.name} is not a reranker or a multi-vector model")
+            return EncoderScorer(encoder)
+        with self._lock:
+            if self._judge is None:
+                self._judge = self._opened(self._open_reranker)
+            return self._judge
+
+    def embed(self, items: Sequence[tuple[Role, str]]) -> Future[list[Row]]:
+        """The embeddings of texts in their roles. Raises Refusal where too much waits."""
+        return self._embedding.submit(items)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> Future[list[float]]:
+        """How relevant the document of each pair is to its query, as the model says it."""
+        return self._scoring.submit(pairs)
+
+    def close(self) -> None:
+        """Let go of the weights and of what was kept."""
+        with self._lock:
+            self._encoder = self._judge = None
+            self._kept.clear()
+
+    def stop(self) -> None:
+        """Answer what was accepted, and stop."""
+        for engine in self._engines:
+            engine.close()
+        self.close()
+
+    def _opened(self, opener: Callable[[str], Any]) -> Any:
+        try:
+            return opener(self.spec)
+        except (NearfieldError, OSError) as error:
+            raise Refusal(UNAVAILABLE, f"{self.name} could not be opened: {error}") from error
+
+    @cached_property
+    def _embedding(self) -> Engine[tuple[Role, str], Row]:
+        most = self.encoder().contract.max_tokens
+        engine: Engine[tuple[Role, str], Row] = Engine(
+            self._rows, lambda item: min(most, _tokens(item[1])), self._limits
+        )
+        self._engines.append(engine)
+        return engine
+
+    @cached_property
+    def _scoring(self) -> Engine[tuple[str, str], float]:
+        engine: Engine[tuple[str, str], float] = Engine(
+            self._scores, lambda pair: _tokens(pair[0]) + _tokens(pair[1]), self._limits
+        )
+        self._engines.append(engine)
+        return engine
+
+    def _rows(self, items: list[tuple[Role, str]]) -> list[Row]:
+        encoder = self.encoder()
+        rows = {item: row for item in items if (row := self._kept.get(item)) is not None}
+        wanted = [item for item in dict.fromkeys(items) if item not in rows]
+        if wanted:
+            made = encoder.encode_mixed([text for _, text in wanted], [role for role, _ in wanted])
+            counts = np.zeros((len(wanted), 2), np.int64) if made.counts is None else made.counts
+            for at, item in enumerate(wanted):
+                rows[item] = Row(made[[at]], int(counts[at, 0]), int(counts[at, 1]))
+                self._kept.put(item, rows[item])
+        return [rows[item] for item in items]
+
+    def _scores(self, pairs: list[tuple[str, str]]) -> list[float]:
+        queries = list(dict.fromkeys(query for query, _ in pairs))
+        documents = list(dict.fromkeys(document for _, document in pairs))
+        asked = {query: at for at, query in enumerate(queries)}
+        read = {document: at for at, document in enumerate(documents)}
+        places = (
+            np.array([asked[query] for query, _ in pairs]),
+            np.array([read[document] for _, document in pairs]),
+        )
+        scores: list[float] = self.judge().score_at(queries, documents, places).tolist()
+        return scores
+
+
+class Models:
+    """The served models by name; the first encoder and the first reranker stand for requests that
+    name none.
+    """
+
+    def __init__(self, models: Sequence[ServedModel], limits: Limits) -> None:
+        if not models:
+            raise InputError("there is no model to serve; name one, such as minilm")
+        self.by_name: dict[str, ServedModel] = {}
+        for model in models:
+            if model.name in self.by_name:
+                raise InputError(
+                    f"two models are called {model.name}; give one another name: NAME={model.spec}"
+                )
+            self.by_name[model.name] = model
+        self.limits = limits
+
+    def find(self, name: str | None, *, judge: bool = False) -> tuple[ServedModel, Role | None]:
+        """The model that a request names, as `minilm` or `minilm:query`, and the role in its name.
+
+        Raises Refusal for a name that is not served.
+        """
+        if name is None:
+            fitting = [model for model in self.by_name.values() if model.judges is judge]
+            return (fitting or list(self.by_name.values()))[0], None
+        if name in self.by_name:
+            return self.by_name[name], None
+        own, _, role = name.rpartition(":")
+        if own in self.by_name:
+            return self.by_name[own], None if role == "latest" else role  # Ollama's word for any
+        known = ", ".join(self.by_name)
+        message = f"there is no model {name!r} here; it has {known}.{nearest(name, self.by_name)}"
+        raise Refusal(UNKNOWN, message)
+
+    def make_room(self, wanted: ServedModel) -> None:
+        """Close models that nothing waits for, the one not used for longest first, until `wanted`
+        fits into memory beside the others.
+        """
+        limit = self.limits.memory_bytes
+        if limit is None or wanted.open:
+            return
+        others = [model for model in self.by_name.values() if model.open]
+        total = wanted.size + sum(model.size for model in others)
+        for model in sorted(others, key=lambda model: model.used):
+            if total > limit and model.idle:
+                model.close()
+                total -= model.size
+
+    def stop(self) -> None:
+        """Answer what was accepted, and stop."""
+        for model in self.by_name.values():
+            model.stop()
+
+
+def _tokens(text: str) -> int:
+    """About how many tokens a text has; exact numbers cost reading it."""
+    return len(text) // _CHARACTERS + _SPECIALS

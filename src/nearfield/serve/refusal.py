@@ -1,0 +1,24 @@
+"""Why a request is not answered, in words and as an HTTP status."""
+
+from __future__ import annotations
+
+from nearfield.errors import NearfieldError
+
+INVALID, UNAUTHORISED, UNKNOWN, SLOW_BODY, TOO_LARGE = 400, 401, 404, 408, 413
+BUSY, LEFT, FAILED, UNAVAILABLE, LATE = 429, 499, 500, 503, 504
+
+
+class Refusal(NearfieldError):
+    """A request that is not answered. `status` is the HTTP status that says why; a dialect may say
+    it by another. `retry_after`: in how many seconds it may be answered, where that is known.
+    """
+
+    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+def in_words(error: Exception, status: int = INVALID) -> Refusal:
+    """The refusal that an error of the library is to a client."""
+    return error if isinstance(error, Refusal) else Refusal(status, str(error))

@@ -89,7 +89,8 @@ def test_a_request_that_leaves_gives_up_its_turn() -> None:
 
 
 def test_a_late_request_is_ended() -> None:
-    with held(Limits(seconds=0.0)) as (engine, slow):
+    with held() as (engine, slow):
+        engine._limits = Limits(seconds=0.0)
         late = engine.submit([1])
         slow.go.release(1)
         with pytest.raises(Refusal) as caught:

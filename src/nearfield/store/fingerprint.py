@@ -21,12 +21,15 @@ _OTHERS = (
 """What hidden files of other purposes begin with: conversions, version control, downloads, file
 managers.
 """
+CERTIFICATE = "certificate.safetensors"
+"""The file beside a model by which others are compared with it; it is no part of the model."""
+_BESIDE = ("README.md", CERTIFICATE)
 _UNFINISHED = re.compile(r"^\..+(\.lock|\.(partial|old)-[^.]+)$")
 
 
 def model_hash(folder: Path) -> str:
-    """SHA-256, in hex, over the names and contents of a model folder's files, but for README.md and
-    hidden ones of other purposes.
+    """SHA-256, in hex, over the names and contents of a model folder's files, but for README.md, a
+    certificate, and hidden ones of other purposes.
 
     Links are followed, to folders too: what they point to is what is opened.
     """
@@ -73,6 +76,6 @@ def files_hash(digests: Mapping[Path, str]) -> str:
 
 
 def _counts(name: Path) -> bool:
-    return name.name != "README.md" and not any(
+    return name.name not in _BESIDE and not any(
         part.startswith(_OTHERS) or _UNFINISHED.match(part) for part in name.parts
     )

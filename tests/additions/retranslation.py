@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Retranslation(PairTask):
 
     read = staticmethod(open_pairs)
 
-    def score(self, first: Embeddings, second: Embeddings) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+        first, second = parts
         right = second.scores(first).argmax(1) == np.arange(len(first))
         return {"Accuracy": right.astype(np.float64)}

@@ -12,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
 
 from counting import Counting
 from nearfield.data.collection import Collection
+from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers.word_tests import Analogies, WordPairs
+from nearfield.data.summaries import Summaries, Summarised
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
 from nearfield.evaluate.compare import compare
@@ -140,10 +144,107 @@ def word_pair_items(random: np.random.Generator) -> Items:
     return [(*random.choice(40, 2, replace=False).tolist(), random.random()) for _ in range(25)]
 
 
+def labelled_items(random: np.random.Generator) -> Items:
+    """Texts of four topics, whose words depend on the topic."""
+    return [
+        (f"{'abcd'[at % 4] * 3} {sentence(random)}", f"label_{'abcd'[at % 4]}") for at in range(48)
+    ]
+
+
+def labelled_data(items: Items) -> Labelled:
+    train = labelled_items(np.random.default_rng(77))
+    rows = [(text, label, "train") for text, label in train]
+    return Labelled.of([*rows, *((text, label, "test") for text, label in items)])
+
+
+def drawn_accuracy(model: Any, items: Items) -> list[float]:
+    """The share of ten classifiers that are right, each learned on eight texts of each label."""
+    train = labelled_items(np.random.default_rng(77))
+    learned = np.asarray(model.encode([text for text, _ in train], "query"), np.float32)
+    asked = np.asarray(model.encode([text for text, _ in items], "query"), np.float32)
+    order, right = list(range(len(train))), np.zeros(len(items))
+    for _ in range(10):
+        np.random.RandomState(42).shuffle(order)
+        rows = [
+            row
+            for name in "abcd"
+            for row in [at for at in order if train[at][1] == f"label_{name}"][:8]
+        ]
+        classifier = LogisticRegression(max_iter=100, random_state=42)
+        classifier.fit(learned[rows], [train[row][1] for row in rows])
+        right += classifier.predict(asked) == np.array([label for _, label in items])
+    return list(right / 10)
+
+
+def named(model: Any, items: Items) -> list[float]:
+    names = sorted({label for _, label in items})
+    labels = vectors(model, [name.replace("_", " ") for name in names])
+    texts = vectors(model, [text for text, _ in items])
+    return [
+        float(names[int(np.argmax(labels @ text))] == label)
+        for text, (_, label) in zip(texts, items, strict=True)
+    ]
+
+
+def candidate_items(random: np.random.Generator) -> Items:
+    return [
+        (sentence(random), sentence(random), [sentence(random) for _ in range(6)])
+        for _ in range(20)
+    ]
+
+
+def candidate_data(items: Items) -> Pairs:
+    rows = [{"query": a, "positive": b, "negatives": others} for a, b, others in items]
+    return Pairs.from_table(pa.Table.from_pylist(rows))
+
+
+def reciprocal(model: Any, items: Items) -> list[float]:
+    """Average precision where one candidate is relevant: 1 / its rank."""
+    values = []
+    for query, positive, others in items:
+        asked = vectors(model, [query])[0]
+        scores = vectors(model, [positive, *others], "document") @ asked
+        values.append(1 / (1 + sum(scores[1:] > scores[0])))
+    return values
+
+
+def summary_items(random: np.random.Generator) -> Items:
+    return [
+        (
+            tuple(sentence(random) for _ in range(2)),
+            tuple(sentence(random) for _ in range(5)),
+            tuple(random.permutation(5).astype(float).tolist()),
+        )
+        for _ in range(12)
+    ]
+
+
+def summary_data(items: Items) -> Summaries:
+    return Summaries("made", [Summarised(*item) for item in items])
+
+
+def rank_correlations(model: Any, items: Items) -> list[float]:
+    values = []
+    for human, machine, scores in items:
+        similar = vectors(model, list(human)) @ vectors(model, list(machine)).T
+        values.append(float(stats.spearmanr(similar.max(0), scores).statistic))
+    return values
+
+
 CASES = {
     "retrieval": Case(query_items, query_data, Counting, discounted),
     "similarity": Case(pair_items, pair_data, Counting, cosines),
     "bitext": Case(pair_items, pair_data, Counting, f1),
+    "pair-classification": Case(
+        lambda random: [(a, b, float(score > 0.5)) for a, b, score in pair_items(random)],
+        pair_data,
+        Counting,
+        cosines,
+    ),
+    "reranking": Case(candidate_items, candidate_data, Counting, reciprocal),
+    "classification": Case(labelled_items, labelled_data, Counting, drawn_accuracy),
+    "zero-shot": Case(labelled_items, labelled_data, Counting, named),
+    "summarisation": Case(summary_items, summary_data, Counting, rank_correlations),
     "word-analogies": Case(
         question_items,
         lambda items: Analogies(
@@ -172,8 +273,12 @@ def values(name: str, model: Any, items: Items) -> Values:
     return row.scores[task.measures[0]]
 
 
+# clusters belong to all texts together: a text has no value of its own, and its order counts
+TOGETHER = {"clustering"}
+
+
 def test_every_task_is_in_the_suite() -> None:
-    assert set(CASES) == set(TASKS)
+    assert set(CASES) | TOGETHER == set(TASKS)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -244,9 +349,11 @@ def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
         open_task(object())
 
 
-@pytest.mark.parametrize(
-    ("name", "found"), [(name, name if name != "bitext" else "similarity") for name in CASES]
-)
+# what data that several tasks take are taken for unless one is named
+NAMED = {"bitext": "similarity", "zero-shot": "classification"}
+
+
+@pytest.mark.parametrize(("name", "found"), [(name, NAMED.get(name, name)) for name in CASES])
 def test_the_task_is_recognised_by_its_data(name: str, found: str) -> None:
     case = CASES[name]
     assert open_task(case.data(case.items(np.random.default_rng(4)))).name == found

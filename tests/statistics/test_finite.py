@@ -9,12 +9,12 @@ import pytest
 
 from nearfield.errors import InputError
 from nearfield.statistics.bootstrap import mean_interval, mean_intervals
+from nearfield.statistics.correlation import Spearman
 from nearfield.statistics.finite import finite
 from nearfield.statistics.holm import holm
 from nearfield.statistics.pairwise import tell_apart
 from nearfield.statistics.power import needed, queries_needed
 from nearfield.statistics.randomisation import paired_test, paired_tests
-from nearfield.statistics.spearman import Spearman
 from nearfield.statistics.statistic import Mean
 
 GOOD = [0.1, 0.2, 0.4, 0.3]

@@ -48,7 +48,8 @@ On = Annotated[
 TaskName = Annotated[
     str | None,
     typer.Option(
-        help="What is measured: retrieval, similarity, bitext, word-analogies, word-similarity.",
+        help="What is measured: retrieval, reranking, similarity, pair-classification, bitext, "
+        "classification, zero-shot, clustering, summarisation, word-analogies, word-similarity.",
         show_default="that of the data",
     ),
 ]

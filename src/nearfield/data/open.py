@@ -9,6 +9,7 @@ from typing import Final
 
 from nearfield.data.collection import Collection
 from nearfield.data.kept_split import with_kept_split
+from nearfield.data.labelled import LABELS, Labelled
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers import FORMATS
 from nearfield.data.readers.lines import reading
@@ -56,6 +57,22 @@ def open_data(source: object) -> Collection | Pairs:
     """
     found = recognise(source)
     return found.pairs() if found.scored() else with_kept_split(found.collection())
+
+
+def open_labelled(source: object) -> Labelled:
+    """The texts with labels that `source` is: a file of rows or a table in memory, or a folder of
+    files called train and test, with a column of texts and one of labels.
+
+    Raises InputError as `open_collection` does, and where there are no labels.
+    """
+    found = recognise(source)
+    labelled = found.labelled()
+    if labelled is None:
+        raise InputError(
+            f"holds no texts with labels; wanted a column `text` and one of {', '.join(LABELS)}",
+            path=found.place,
+        )
+    return labelled
 
 
 def open_stream(source: object, role: str, *, field: str | None = None) -> Stream:

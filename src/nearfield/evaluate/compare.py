@@ -15,7 +15,6 @@ from nearfield.evaluate.open_task import open_task
 from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.statistics.pairwise import tell_apart
-from nearfield.statistics.statistic import Statistic
 from nearfield.store.atomic import check_replaceable, staged_folder
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.progress import Bars, no_bars
@@ -71,13 +70,14 @@ def _compared(
         raise InputError(f"two systems are called {repeated[0]!r}; give each its own name")
     seen = {each.model: each.trained_on for each in reversed(measured)}
     trained = refuse_trained_on(seen, len(task.item_ids), where=task.where, allow=allow)
-    main, statistic = measures[0], task.statistic
+    main = measures[0]
+    statistic = task.statistic_of(main)
     best_first = sorted(measured, key=lambda each: (-statistic.of(each.scores[main]), each.name))
     table = np.stack([each.scores[main] for each in best_first])
     ordered = [each.name for each in best_first]
     estimates, pairs, letters = tell_apart(ordered, table, statistic)
     rows = [
-        _row(each, statistic, measures, estimate, mark)
+        _row(each, task, measures, estimate, mark)
         for each, estimate, mark in zip(best_first, estimates, letters, strict=True)
     ]
     facts = [note for each in best_first for note in each.notes]
@@ -102,7 +102,7 @@ def _compared(
 
 def _row(
     measured: Measured,
-    statistic: Statistic,
+    task: Task,
     measures: Sequence[str],
     estimate: Estimate,
     letters: str,
@@ -114,11 +114,11 @@ def _row(
         dim=measured.dim,
         storage=measured.storage,
         estimate=estimate,
-        means={name: statistic.of(measured.scores[name]) for name in measures},
+        means={name: task.statistic_of(name).of(measured.scores[name]) for name in measures},
         letters=letters,
         bytes_per_document=measured.bytes_per_document,
         documents_per_second=measured.documents_per_second,
         query_milliseconds=measured.query_milliseconds,
-        per_query=tuple(values.tolist()) if statistic.per_item else (),
+        per_query=tuple(values.tolist()) if task.statistic_of(measures[0]).per_item else (),
         trained_on=measured.trained_on,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine
-from nearfield.data.open import open_data
+from nearfield.data.open import open_data, recognise
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers.rows import SPLIT_NAMES
 from nearfield.errors import InputError, NearfieldWarning
@@ -35,7 +35,7 @@ def open_task(
     source = ""
     if isinstance(data, str | Path):
         source = str(data)
-        data = open_data(data) if task is None else TASKS[task].read(data)
+        data = _opened(data) if task is None else TASKS[task].read(data)
         _warn_of_errors(data, source)
     for name in TASKS if task is None else [task]:
         found = TASKS[name].of(data, options, models=models, source=source)
@@ -43,6 +43,11 @@ def open_task(
             return _checked(found, options)
     wanted = f"the task {task}" if task else f"any task ({', '.join(TASKS)}); name one"
     raise InputError(f"{source or type(data).__name__}: is not data for {wanted}")
+
+
+def _opened(source: str | Path) -> object:
+    """What the source holds: texts with labels where it has them, else pairs or a collection."""
+    return recognise(source).labelled() or open_data(source)
 
 
 def _checked(task: Task, options: Options) -> Task:

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
-from collections.abc import Collection as Names
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
 
 from nearfield.data.pairs import Pairs
-from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
-from nearfield.evaluate.encode_pass import Cut
-from nearfield.evaluate.encoders import LEXICAL, fitting, open_encoders
-from nearfield.evaluate.systems import cuts_of, dims_left_out, untrained
-from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
+from nearfield.evaluate.encoded_task import EncodedTask
+from nearfield.evaluate.task import Floats, Options
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.types.contract import Contract
-from nearfield.types.progress import Bars, Progress, no_bars, silent
-from nearfield.types.role import QUERY
+from nearfield.similarity.functions import unit
+from nearfield.statistics.resampled import Resampled
 
 
-class PairTask(Task):
-    """Pairs of texts; both sides are encoded as queries, since the tasks are symmetric."""
+class PairTask(EncodedTask):
+    """Pairs of texts; the second of each is stored."""
 
     item = "pair"
-    options = Task.options | {"dims", "storages", "similarity"}
 
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
@@ -36,6 +30,7 @@ class PairTask(Task):
         self.item_ids = tuple(map(str, range(len(pairs))))
         self.where = pairs.called
         self.queries = pairs.queries
+        self.parts = (pairs.queries, pairs.positives)
 
     @classmethod
     def of(
@@ -44,96 +39,95 @@ class PairTask(Task):
         """On opened pairs."""
         return cls(data) if isinstance(data, Pairs) else None
 
-    @abstractmethod
-    def score(self, first: Embeddings, second: Embeddings) -> Mapping[str, Floats]:
-        """Each measure's value for each pair; `second` may be stored as another type."""
 
-    def measure(
-        self,
-        models: Sequence[Any],
-        measures: Sequence[str],
-        options: Options,
-        *,
-        allow: Names[str] = (),
-        bars: Bars = no_bars,
-    ) -> list[Measured]:
-        """A row for each of dims x storages, cut from one encode pass."""
-        for name in LEXICAL:
-            if name in models:
-                raise InputError(
-                    f"{self.where}: {name} gives a pair of texts no score; leave it out"
-                )
-        encoders = open_encoders(models, self.pairs.positives, options)
-        known = {name: encoder.trained_on for name, encoder in encoders.items()}
-        self.refuse_trained_on(known, allow=allow)
-        found = []
-        for name, encoder in encoders.items():
-            own = fitting(options, encoder, encoders)
-            with bars(f"encoding with {name}") as progress:
-                found += self.encoded(encoder, own, name=name, progress=progress)
-        return found
+def _cosine(first: Floats, second: Floats) -> Floats:
+    return _dot(unit(first), unit(second))
 
-    def encoded(
-        self,
-        encoder: Encoder[Any],
-        options: Options = DEFAULT,
-        *,
-        name: str = "",
-        progress: Progress = silent,
-    ) -> list[Measured]:
-        """The encoder's rows, the second side stored at each storage type.
 
-        Where a cut departs from the contract, the contract's own is a row too, so that what it
-        costs is seen. Warns and raises as `model_systems` does.
-        """
-        contract, total = encoder.contract, 2 * len(self.pairs)
-        cuts = _with_references(
-            contract, cuts_of(contract, options.dims, options.storages, options.similarity)
-        )
-        left_out = dims_left_out(contract, options.dims, name)
-        started = time.perf_counter()
-        first = encoder.encode(self.pairs.queries, QUERY, progress=_part(progress, 0, total))
-        second = encoder.encode(
-            self.pairs.positives, QUERY, progress=_part(progress, len(self.pairs), total)
-        )
-        speed = total / max(time.perf_counter() - started, 1e-9)
-        seen = int(encoder.trained_on.seen(self.queries).sum())
-        rows = []
-        for cut in cuts:
-            stored = cut.of(second).quantise(cut.storage)
-            rows.append(
-                Measured(
-                    name=_label(name, cut, cuts),
-                    model=name,
-                    scores=self.score(cut.of(first), stored),
-                    dim=cut.dim,
-                    storage=cut.storage,
-                    bytes_per_document=stored.bytes_per_item,
-                    documents_per_second=speed,
-                    trained_on=seen,
-                    notes=left_out,
-                    price=contract.terms.price_per_million_tokens,
-                )
+def _dot(first: Floats, second: Floats) -> Floats:
+    products: Floats = (first * second).sum(1)
+    return products
+
+
+def _euclidean(first: Floats, second: Floats) -> Floats:
+    distances: Floats = np.linalg.norm(first - second, axis=1)
+    return -distances
+
+
+def _manhattan(first: Floats, second: Floats) -> Floats:
+    distances: Floats = np.abs(first - second).sum(1)
+    return -distances
+
+
+METRICS: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "cosine": _cosine,
+    "dot": _dot,
+    "euclidean": _euclidean,
+    "manhattan": _manhattan,
+}
+"""How alike the two vectors of a pair are, by the name that stands before a measure."""
+
+
+class GoldPairs(PairTask):
+    """Pairs with a score each, which a model's similarities are held against.
+
+    A measure such as "Spearman" is of the similarity that the contract names, and "manhattan
+    Spearman" of another one.
+    """
+
+    kinds: ClassVar[Mapping[str, Callable[[Floats], Resampled]]]
+
+    def __init__(self, pairs: Pairs) -> None:
+        super().__init__(pairs)
+        if not pairs.scored:
+            raise InputError(
+                f"{pairs.called}: these pairs have no scores; evaluate on a collection with "
+                "judgements, add a column `score`, or name the task bitext for translations"
             )
-        return rows
+        self.gold = np.asarray(pairs.table["score"].to_numpy(), np.float64)
+        if len(np.unique(self.gold)) < 2:
+            raise InputError(
+                f"{pairs.called}: every pair has the same score, so no order can be compared with "
+                "it"
+            )
+
+    @abstractmethod
+    def targets(self) -> Floats:
+        """What similarities are held against: (n,)."""
+
+    @property
+    def statistic(self) -> Resampled:  # type: ignore[override]
+        """The main measure."""
+        return self.statistic_of(self.measures[0])
+
+    def statistic_of(self, measure: str) -> Resampled:
+        """The measure of similarities against the scores."""
+        return self.kinds[measure.split(" ")[-1]](self.targets())
+
+    def measure_named(self, name: str) -> str:
+        """A measure, or one with a metric before it."""
+        metric, _, rest = name.lower().rpartition(" ")
+        if metric in METRICS:
+            return f"{metric} {super().measure_named(rest)}"
+        return super().measure_named(name)
+
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+        """The similarity of each pair, one pair at a time."""
+        first, second = parts
+        found: dict[str, Floats] = {}
+        for measure in measures:
+            metric = measure.rpartition(" ")[0]
+            if metric not in found:
+                found[metric] = _similarities(first, second, metric)
+        return {measure: found[measure.rpartition(" ")[0]] for measure in measures}
 
 
-def _with_references(contract: Contract, cuts: Sequence[Cut]) -> list[Cut]:
-    whole = [replace(cut, dim=contract.dim) for cut in cuts if untrained(contract, cut)]
-    own = [replace(cut, similarity=contract.similarity) for cut in cuts]
-    return list(dict.fromkeys([*cuts, *whole, *own]))
-
-
-def _label(name: str, cut: Cut, cuts: Sequence[Cut]) -> str:
-    if len(cuts) == 1:
-        return name
-    metrics = {other.similarity for other in cuts}
-    parts = (name, cut.dim, cut.storage, cut.similarity if len(metrics) > 1 else None)
-    return " ".join(str(part) for part in parts if part is not None)
-
-
-def _part(progress: Progress, start: int, whole: int) -> Progress:
-    def show(done: int, total: int, note: str = "") -> None:
-        progress(start + done, whole, note)
-
-    return show
+def _similarities(first: Embeddings, second: Embeddings, metric: str) -> Floats:
+    if metric:
+        vectors = (
+            np.asarray(side.as_dense(f"the measure by {metric}"), np.float64)
+            for side in (first, second)
+        )
+        return METRICS[metric](*vectors)
+    values = [first[row : row + 1].scores(second[row : row + 1])[0, 0] for row in range(len(first))]
+    return np.array(values, np.float64)

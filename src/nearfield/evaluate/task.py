@@ -137,6 +137,10 @@ class Task(ABC):
             )
         return found[name.lower()]
 
+    def statistic_of(self, measure: str) -> Statistic:
+        """What a row's values of `measure` say together; the main one's is `statistic`."""
+        return self.statistic
+
     def refuse_trained_on(self, known: Mapping[str, TrainedOn], *, allow: Names[str] = ()) -> None:
         """Raise InputError where a model, by its name, was trained on some of the queries, unless
         `allow` holds "trained-on".

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from nearfield.errors import InputError
 from nearfield.evaluate.busy import BUSY as BUSY
-from nearfield.statistics.spearman import SPEARMAN
+from nearfield.statistics.correlation import SPEARMAN
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.numbers import count, interval, p_value, plural, score, signed
 from nearfield.types.verdict import (

@@ -48,7 +48,12 @@ class Statistic(ABC):
 
 
 class Mean(Statistic):
-    """The mean over items: bootstrap-t intervals and the paired randomisation test."""
+    """The mean over items, whose values lie between `low` and 1: bootstrap-t intervals and the
+    paired randomisation test.
+    """
+
+    def __init__(self, low: float = 0.0) -> None:
+        self.low = low
 
     def of(self, values: Doubles) -> float:
         """The mean."""
@@ -57,8 +62,8 @@ class Mean(Statistic):
     def side_by_side(
         self, table: Doubles, pairs: list[tuple[int, int]]
     ) -> tuple[list[Estimate], list[Paired]]:
-        """Values lie between 0 and 1, and so does their mean's interval."""
-        estimates = mean_intervals(table, bounds=(0.0, 1.0))
+        """Intervals lie within the values' bounds."""
+        estimates = mean_intervals(table, bounds=(self.low, 1.0))
         if not pairs:
             return estimates, []
         differences = np.stack([table[a] - table[b] for a, b in pairs])

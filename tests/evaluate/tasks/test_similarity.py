@@ -73,11 +73,11 @@ class Noisy(Similarity):
     def measure(self, models, measures, options, *, allow=(), bars=no_bars):  # type: ignore[no-untyped-def]
         random = np.random.default_rng(0)
         encoder, noises = models
-        (good,) = self.encoded(encoder, name="good")
+        (good,) = self.encoded(encoder, measures=measures, name="good")
         values = good.scores["Spearman"]
         noisy = {name: values + random.normal(0, noise, 150) for name, noise in noises.items()}
         return [good] + [
-            replace(good, name=name, model=name, scores={"Spearman": each})
+            replace(good, name=name, model=name, scores=dict.fromkeys(measures, each))
             for name, each in noisy.items()
         ]
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from nearfield.data.cache import files_key, through_cache
 from nearfield.data.collection import Collection
 from nearfield.data.columns import columns_of
+from nearfield.data.labelled import LABELS, Labelled
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers.rows import Rows, layout, unused_columns
 from nearfield.data.record import Place
@@ -58,6 +59,19 @@ class RowSource(Source):
     def scored(self) -> bool:
         """Whether all tables have scores."""
         return all(layout(rows).score is not None for rows in self.tables)
+
+    def labelled(self) -> Labelled | None:
+        """Documents that have a label each."""
+        rows: list[tuple[str, str, str]] = []
+        for table in self.tables:
+            columns = columns_of(table.names(), self.place)
+            label = next((name for name in LABELS if name in table.names()), None)
+            if columns.paired or columns.text is None or label is None:
+                return None
+            for record in table:
+                split = record.label(columns.split) or table.split
+                rows.append((record.text(columns.text), record.text(label), split))
+        return Labelled.of(rows, name=self.name, place=self.place)
 
     def pairs(self) -> Pairs:
         """The rows' pairs, scored or not; of several tables the scored one of the test split."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nearfield.data.cache import through_cache
 from nearfield.data.collection import Collection, RepeatedId
+from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers.rows import SPLIT_NAMES, Rows
 from nearfield.data.record import Place
@@ -33,6 +34,10 @@ class Source(ABC):
     def scored(self) -> bool:
         """Whether the data are pairs with scores, which make no collection."""
         return False
+
+    def labelled(self) -> Labelled | None:
+        """The data as texts with labels; None where they have none."""
+        return None
 
     def pairs(self) -> Pairs:
         """The data as pairs. Raises InputError where they hold none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -29,8 +29,9 @@ class Bitext(PairTask):
 
     read = staticmethod(open_pairs)
 
-    def score(self, first: Embeddings, second: Embeddings) -> Mapping[str, Floats]:
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
         """Whether each pair was found, and its share of F1."""
+        first, second = parts
         count = len(first)
         rows = max(1, _CELLS // count)
         nearest = np.concatenate(

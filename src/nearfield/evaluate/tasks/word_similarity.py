@@ -15,8 +15,8 @@ from nearfield.evaluate.known_words import FIRST, places
 from nearfield.evaluate.task import Floats
 from nearfield.evaluate.word_task import Booleans, WordTask
 from nearfield.similarity.functions import unit
+from nearfield.statistics.correlation import SPEARMAN, Spearman
 from nearfield.statistics.finite import finite
-from nearfield.statistics.spearman import SPEARMAN, Spearman
 from nearfield.types.progress import Progress
 
 

@@ -20,7 +20,7 @@ from nearfield.evaluate.tasks.similarity import Similarity
 from nearfield.retrieval.bm25 import bm25
 from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retriever import Retriever
-from nearfield.statistics.spearman import SPEARMAN
+from nearfield.statistics.correlation import SPEARMAN
 from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.types.progress import Progress, silent
 

@@ -1,0 +1,88 @@
+"""Texts with a label each, in a train and a test part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from nearfield.data.record import Place
+from nearfield.errors import CollectionError
+
+TRAIN, TEST = "train", "test"
+LABELS: Final = ("label", "labels", "category", "class", "intent", "topic", "label_text")
+"""Names of the column of labels, the more telling one first."""
+FEWEST = 2  # labels that there are to choose from
+_PARTS = 5  # of which one is the test part, where none is given
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts and the label of each, in order."""
+
+    texts: Sequence[str]
+    labels: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts with labels: `train`, which may be empty, to learn them from, and `test`.
+
+    `cut` says that nearfield cut the test part.
+
+    Raises CollectionError for fewer than two labels, and where the test part is empty.
+    """
+
+    name: str
+    train: LabelledTexts
+    test: LabelledTexts
+    source: str = ""
+    cut: bool = False
+
+    def __post_init__(self) -> None:
+        known = set(self.train.labels) | set(self.test.labels)
+        if len(known) < FEWEST:
+            got = f"every text has the label {next(iter(known))!r}" if known else "no text"
+            raise CollectionError(f"{self.called}: {got}; wanted at least {FEWEST} labels")
+        if not len(self.test):
+            raise CollectionError(f"{self.called}: no text is in the test part")
+
+    @property
+    def called(self) -> str:
+        """What an error calls the texts: what they were opened from, else their name."""
+        return self.source or self.name
+
+    @classmethod
+    def of(
+        cls, rows: Sequence[tuple[str, str, str]], *, name: str = "data", place: Place = ""
+    ) -> Labelled:
+        """Of rows of text, label and split; rows of the dev split are left out.
+
+        Without a test split a fifth is cut: the same texts wherever they stand, equal ones
+        together, so that the cut stays as rows come and go. Rows that are alike count once.
+        """
+        rows = list(dict.fromkeys(rows))
+        splits = Counter(split for *_, split in rows)
+        parts: Mapping[str, list[tuple[str, str]]] = {TRAIN: [], TEST: []}
+        for text, label, split in rows:
+            part = split or TRAIN
+            if not splits[TEST] and part == TRAIN:
+                part = TEST if _held_out(text) else TRAIN
+            if part in parts:
+                parts[part].append((text, label))
+        train, test = (LabelledTexts(*_columns(parts[part])) for part in (TRAIN, TEST))
+        return cls(name, train, test, source=str(place), cut=not splits[TEST])
+
+
+def _held_out(text: str) -> bool:
+    digest = hashlib.sha256(text.strip().lower().encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8], "big") % _PARTS == 0
+
+
+def _columns(rows: list[tuple[str, str]]) -> tuple[Any, Any]:
+    return tuple(text for text, _ in rows), tuple(label for _, label in rows)

@@ -1,0 +1,139 @@
+"""Tasks whose texts are all encoded alike, each once per model."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Collection as Names
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import InputError
+from nearfield.evaluate.encode_pass import Cut
+from nearfield.evaluate.encoders import LEXICAL, fitting, open_encoders
+from nearfield.evaluate.systems import cuts_of, dims_left_out, untrained
+from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.contract import Contract
+from nearfield.types.progress import Bars, Progress, no_bars, silent
+from nearfield.types.role import QUERY, Role
+
+
+class EncodedTask(Task):
+    """Several lists of texts, `parts`, and a value per item computed from their embeddings.
+
+    The texts are encoded in the first of `roles` that a model's contract has a prompt for, else as
+    queries: no text of these tasks is searched for another one.
+    """
+
+    options = Task.options | {"dims", "storages", "similarity"}
+    roles: ClassVar[tuple[Role, ...]] = ()
+    parts: tuple[Sequence[str], ...]
+
+    def role_of(self, part: int, contract: Contract) -> Role:
+        """The role that the texts of `parts[part]` are encoded in."""
+        return next((role for role in self.roles if role in contract.prompts), QUERY)
+
+    @abstractmethod
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+        """The values of each of `measures`, from the embeddings of each part; those of the last
+        part may be stored as another type.
+        """
+
+    def measure(
+        self,
+        models: Sequence[Any],
+        measures: Sequence[str],
+        options: Options,
+        *,
+        allow: Names[str] = (),
+        bars: Bars = no_bars,
+    ) -> list[Measured]:
+        """A row for each of dims x storages, cut from one encode pass."""
+        for name in LEXICAL:
+            if name in models:
+                raise InputError(
+                    f"{self.where}: {name} makes no vectors, which the task {self.name} needs; "
+                    "leave it out"
+                )
+        encoders = open_encoders(models, self.parts[-1], options)
+        known = {name: encoder.trained_on for name, encoder in encoders.items()}
+        self.refuse_trained_on(known, allow=allow)
+        found = []
+        for name, encoder in encoders.items():
+            own = fitting(options, encoder, encoders)
+            with bars(f"encoding with {name}") as progress:
+                found += self.encoded(encoder, own, measures=measures, name=name, progress=progress)
+        return found
+
+    def encoded(
+        self,
+        encoder: Encoder[Any],
+        options: Options = DEFAULT,
+        *,
+        measures: Sequence[str] = (),
+        name: str = "",
+        progress: Progress = silent,
+    ) -> list[Measured]:
+        """The encoder's rows by `measures`, by default the main one; the last part stored at each
+        storage type.
+
+        Where a cut departs from the contract, the contract's own is a row too, so that what it
+        costs is seen. Warns and raises as `model_systems` does.
+        """
+        contract = encoder.contract
+        left_out = dims_left_out(contract, options.dims, name)
+        cuts = _with_references(
+            contract, cuts_of(contract, options.dims, options.storages, options.similarity)
+        )
+        total = sum(map(len, self.parts))
+        started = time.perf_counter()
+        done, parts = 0, []
+        for at, texts in enumerate(self.parts):
+            shown = _part(progress, done, total)
+            parts.append(encoder.encode(texts, self.role_of(at, contract), progress=shown))
+            done += len(texts)
+        speed = total / max(time.perf_counter() - started, 1e-9)
+        seen = int(encoder.trained_on.seen(self.queries).sum())
+        rows = []
+        for cut in cuts:
+            *others, last = map(cut.of, parts)
+            stored = last.quantise(cut.storage)
+            rows.append(
+                Measured(
+                    name=_label(name, cut, cuts),
+                    model=name,
+                    scores=self.score([*others, stored], measures or self.measures[:1]),
+                    dim=cut.dim,
+                    storage=cut.storage,
+                    bytes_per_document=stored.bytes_per_item,
+                    documents_per_second=speed,
+                    trained_on=seen,
+                    notes=left_out,
+                    price=contract.terms.price_per_million_tokens,
+                )
+            )
+        return rows
+
+
+def _with_references(contract: Contract, cuts: Sequence[Cut]) -> list[Cut]:
+    whole = [replace(cut, dim=contract.dim) for cut in cuts if untrained(contract, cut)]
+    own = [replace(cut, similarity=contract.similarity) for cut in cuts]
+    return list(dict.fromkeys([*cuts, *whole, *own]))
+
+
+def _label(name: str, cut: Cut, cuts: Sequence[Cut]) -> str:
+    if len(cuts) == 1:
+        return name
+    metrics = {other.similarity for other in cuts}
+    parts = (name, cut.dim, cut.storage, cut.similarity if len(metrics) > 1 else None)
+    return " ".join(str(part) for part in parts if part is not None)
+
+
+def _part(progress: Progress, start: int, whole: int) -> Progress:
+    def show(done: int, total: int, note: str = "") -> None:
+        progress(start + done, whole, note)
+
+    return show

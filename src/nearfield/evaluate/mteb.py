@@ -1,0 +1,266 @@
+"""The mteb package both ways: an encoder that runs under it, and its tasks run here.
+
+mteb.evaluate(MtebEncoder(nf.load("minilm")), mteb.get_task("SciFact"))
+nf.compare(["minilm", "e5-small"], from_mteb(mteb.get_task("SciFact")))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nearfield.data.collection import Collection
+from nearfield.data.labelled import Labelled
+from nearfield.data.pairs import Pairs
+from nearfield.data.summaries import Summaries, Summarised
+from nearfield.encoders.encoder import Encoder
+from nearfield.errors import InputError, nearest
+from nearfield.evaluate.task import Task
+from nearfield.evaluate.tasks.bitext import Bitext
+from nearfield.evaluate.tasks.classification import Classification
+from nearfield.evaluate.tasks.clustering import Clustering
+from nearfield.evaluate.tasks.pair_classification import PairClassification
+from nearfield.evaluate.tasks.reranking import Reranking
+from nearfield.evaluate.tasks.retrieval import Retrieval
+from nearfield.evaluate.tasks.similarity import Similarity
+from nearfield.evaluate.tasks.summarisation import Summarisation
+from nearfield.extras import require
+from nearfield.similarity.functions import similarity
+from nearfield.types.arrays import Floats
+from nearfield.types.comparison import Comparison
+from nearfield.types.role import DOCUMENT, QUERY, Role
+
+_ROLES: Mapping[str, Role] = {
+    "Classification": "classification",
+    "Clustering": "clustering",
+    "STS": "similarity",
+    "PairClassification": "similarity",
+    "Summarization": "similarity",
+}
+
+
+class MtebEncoder:
+    """An encoder as mteb wants one (its EncoderProtocol), with the roles of the contract.
+
+    A text is a query or a document where mteb says so. Else it has the role of the task's type
+    where the contract has a prompt for it, and is a query where it has none, as in `compare`.
+    """
+
+    def __init__(self, encoder: Encoder[Any]) -> None:
+        self.encoder = encoder
+        self._score = similarity(encoder.contract.similarity)
+
+    def encode(
+        self, inputs: Any, *, task_metadata: Any, prompt_type: Any = None, **rest: Any
+    ) -> Floats:
+        """(n, dim) of the texts in mteb's batches."""
+        texts = [text for batch in inputs for text in batch["text"]]
+        role = _ROLES.get(task_metadata.type, QUERY)
+        if role not in self.encoder.contract.prompts:
+            role = QUERY
+        if prompt_type is not None:
+            role = DOCUMENT if prompt_type.value == "document" else QUERY
+        embeddings = self.encoder.encode(texts, role).as_dense("mteb")
+        return np.asarray(embeddings, np.float32)
+
+    def similarity(self, first: Any, second: Any) -> Any:
+        """(n, m) similarities of two arrays of vectors."""
+        one, other = (np.atleast_2d(np.asarray(side, np.float32)) for side in (first, second))
+        return require("torch", extra="dev").from_numpy(self._score(one, other))
+
+    def similarity_pairwise(self, first: Any, second: Any) -> Any:
+        """(n,) similarities of the vectors in equal places."""
+        rows = [self.similarity(*pair)[0, 0] for pair in zip(first, second, strict=True)]
+        return require("torch", extra="dev").stack(rows)
+
+    @property
+    def mteb_model_meta(self) -> Any:
+        """What mteb writes of the model beside its results."""
+        contract = self.encoder.contract
+        meta = require("mteb.models.model_meta", extra="mteb").ModelMeta
+        return meta.create_empty(
+            {
+                "name": f"nearfield/{contract.name}",
+                "max_tokens": float(contract.max_tokens),
+                "embed_dim": contract.dim,
+                "use_instructions": bool(contract.prompts),
+            }
+        )
+
+
+def from_mteb(task: Any, *, split: str = "test", subset: str = "default") -> Task:
+    """A text task of the mteb package on its own data, which is loaded if it was not.
+
+    `subset` is mteb's, a language or a pair of them. Raises InputError for a type of task that is
+    not here, and for a subset or split that the task does not have.
+    """
+    kind, name = task.metadata.type, task.metadata.name
+    if kind not in _TASKS:
+        raise InputError(
+            f"{name}: tasks of mteb's type {kind} are not here; known: {', '.join(_TASKS)}."
+            f"{nearest(kind, _TASKS)}"
+        )
+    if not task.data_loaded:
+        task.load_data()
+    data = task.dataset
+    if subset in data or subset != "default":
+        data = _part(data, subset, name, "subset")
+    _part(data, split, name, "split")
+    found = _TASKS[kind](task, data, split)
+    found.split = split
+    return found
+
+
+def to_mteb(comparison: Comparison) -> list[dict[str, Any]]:
+    """Each row as mteb's results file of one task: its measures under mteb's keys where it has
+    them, the main one as main_score.
+    """
+    return [
+        {
+            "task_name": comparison.collection,
+            "mteb_version": "nearfield",
+            "model_name": row.name,
+            "scores": {
+                comparison.split: [
+                    {
+                        "hf_subset": "default",
+                        "languages": [],
+                        "main_score": row.estimate.mean,
+                        **{_key(name): value for name, value in row.means.items()},
+                    }
+                ]
+            },
+        }
+        for row in comparison.rows
+    ]
+
+
+def _key(measure: str) -> str:
+    """ndcg_at_10 of nDCG@10, cosine_spearman of cosine Spearman."""
+    return measure.lower().replace("@", "_at_").replace(" ", "_").replace("-", "_")
+
+
+def _part(data: Any, name: str, task: str, what: str) -> Any:
+    if name not in data:
+        raise InputError(
+            f"{task} has no {what} {name!r}; it has {', '.join(data)}.{nearest(name, list(data))}"
+        )
+    return data[name]
+
+
+def _pairs(name: str, rows: Sequence[Mapping[str, Any]]) -> Pairs:
+    return Pairs.from_table(pa.Table.from_pylist(list(rows)), name=name)
+
+
+def _scored(task: Any, data: Any, columns: tuple[str, str, str], split: str) -> Pairs:
+    table = data[split]
+    rows = zip(*(list(table[column]) for column in columns), strict=True)
+    return _pairs(
+        task.metadata.name,
+        [{"query": a, "positive": b, "score": float(score)} for a, b, score in rows],
+    )
+
+
+def _similarity(task: Any, data: Any, split: str) -> Task:
+    return Similarity(_scored(task, data, (*task.column_names, "score"), split))
+
+
+def _pair_classification(task: Any, data: Any, split: str) -> Task:
+    columns = (task.input1_column_name, task.input2_column_name, task.label_column_name)
+    return PairClassification(_scored(task, data, columns, split))
+
+
+def _bitext(task: Any, data: Any, split: str) -> Task:
+    table = data[split]
+    rows = zip(table["sentence1"], table["sentence2"], strict=True)
+    return Bitext(_pairs(task.metadata.name, [{"query": a, "positive": b} for a, b in rows]))
+
+
+def _labels(task: Any, data: Any, splits: Mapping[str, str]) -> Labelled:
+    rows = []
+    for split, part in splits.items():
+        table = data[split]
+        found = zip(table[task.input_column_name], table[task.label_column_name], strict=True)
+        # numbers in the order of their size, which is that of the classes
+        rows += [
+            (text, f"{label:06d}" if isinstance(label, int) else str(label), part)
+            for text, label in found
+        ]
+    return Labelled.of(rows, name=task.metadata.name, place=task.metadata.name)
+
+
+def _classification(task: Any, data: Any, split: str) -> Task:
+    found = _labels(task, data, {task.train_split: "train", split: "test"})
+    return Classification(found, draws=task.n_experiments, per_label=task.samples_per_label)
+
+
+def _clustering(task: Any, data: Any, split: str) -> Task:
+    found = _labels(task, data, {split: "test"})
+    sampled = task.max_document_to_embed
+    if task.max_fraction_of_documents_to_embed is not None:
+        sampled = int(task.max_fraction_of_documents_to_embed * len(data[split]))
+    return Clustering(
+        found, draws=task.n_clusters, sampled=sampled, size=task.max_documents_per_cluster
+    )
+
+
+def _summarisation(task: Any, data: Any, split: str) -> Task:
+    columns = (
+        task.human_summaries_column_name,
+        task.machine_summaries_column_name,
+        task.relevancy_column_name,
+    )
+    rows = zip(*(list(data[split][column]) for column in columns), strict=True)
+    texts = [
+        Summarised(tuple(human), tuple(machine), tuple(map(float, scores)))
+        for human, machine, scores in rows
+    ]
+    return Summarisation(Summaries(task.metadata.name, texts))
+
+
+def _retrieval(task: Any, data: Any, split: str) -> Task:
+    part = data[split]
+    documents = [
+        {"id": row["id"], "title": row.get("title") or "", "text": row["text"], "group": ""}
+        for row in part["corpus"]
+    ]
+    queries = [{"id": row["id"], "text": row["text"], "group": ""} for row in part["queries"]]
+    judged = [
+        {"query": query, "document": document, "relevance": grade, "split": split}
+        for query, grades in part["relevant_docs"].items()
+        for document, grade in grades.items()
+    ]
+    tables = (pa.Table.from_pylist(rows) for rows in (documents, queries, judged))
+    return Retrieval(Collection(task.metadata.name, *tables).split(split))
+
+
+def _reranking(task: Any, data: Any, split: str) -> Task:
+    part = data[split]
+    texts = {row["id"]: f"{row.get('title') or ''} {row['text']}".strip() for row in part["corpus"]}
+    rows = []
+    for query in part["queries"]:
+        grades = part["relevant_docs"].get(query["id"], {})
+        given = part["top_ranked"].get(query["id"], [])
+        negatives = [texts[document] for document in given if grades.get(document, 0) <= 0]
+        rows += [
+            {"query": query["text"], "positive": texts[document], "negatives": negatives}
+            for document in given
+            if grades.get(document, 0) > 0
+        ]
+    return Reranking(_pairs(task.metadata.name, rows))
+
+
+_TASKS: Mapping[str, Callable[[Any, Any, str], Task]] = {
+    "Retrieval": _retrieval,
+    "Reranking": _reranking,
+    "STS": _similarity,
+    "PairClassification": _pair_classification,
+    "BitextMining": _bitext,
+    "Classification": _classification,
+    "Clustering": _clustering,
+    "Summarization": _summarisation,
+}
+"""What makes a task here of one of mteb's, by its type there."""

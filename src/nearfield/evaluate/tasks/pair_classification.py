@@ -1,0 +1,41 @@
+"""Pair classification: are pairs that belong together more alike than pairs that do not?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nearfield.data.pairs import Pairs
+from nearfield.evaluate.pair_task import GoldPairs
+from nearfield.evaluate.task import Floats, Options
+from nearfield.statistics.separation import AveragePrecision, BestAccuracy, BestF1
+
+
+class PairClassification(GoldPairs):
+    """Pairs whose scores are of two values, the higher one for those that belong together.
+
+    A pair's value is its similarity; a row is how well similarities separate the two kinds, by
+    average precision, or at the best threshold by F1 or accuracy (MTEB's pair classification).
+    """
+
+    name = "pair-classification"
+    measures = ("AP", "F1", "Accuracy")
+    kinds: ClassVar = {"AP": AveragePrecision, "F1": BestF1, "Accuracy": BestAccuracy}
+    roles = ("similarity",)
+
+    @classmethod
+    def of(
+        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
+    ) -> PairClassification | None:
+        """On pairs with scores of two values."""
+        if not isinstance(data, Pairs) or not data.scored:
+            return None
+        values = np.unique(data.table["score"].to_numpy())
+        return cls(data) if len(values) == 2 else None
+
+    def targets(self) -> Floats:
+        """1 where a pair belongs together, else 0."""
+        together: Floats = (self.gold == self.gold.max()).astype(np.float64)
+        return together

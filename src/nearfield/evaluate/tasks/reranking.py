@@ -1,0 +1,153 @@
+"""Reranking: does a model order each query's own candidates well?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Names
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearfield.data.open import open_pairs
+from nearfield.data.pairs import Pairs
+from nearfield.encoders.load import load_reranker
+from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.encoders.spec import ModelSpec
+from nearfield.evaluate.encoded_task import EncodedTask
+from nearfield.evaluate.measures import cutoff, measure_name, score_ranking
+from nearfield.evaluate.task import Floats, Measured, Options
+from nearfield.formats.reranker_folder import is_reranker
+from nearfield.runtimes.options import OpenOptions
+from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Positions
+from nearfield.types.contract import Contract
+from nearfield.types.progress import Bars, no_bars
+from nearfield.types.ranking import Ranking
+from nearfield.types.role import DOCUMENT, QUERY, Role
+
+
+class Reranking(EncodedTask):
+    """Queries with positives and negatives of their own, which are their only candidates.
+
+    A query's value is a retrieval measure of its candidates in the order of their scores; equal
+    scores keep the order of the texts. Embedding models and cross-encoders take part alike.
+    """
+
+    name = "reranking"
+    item = "query"
+    measures = ("AP@1000", "RR@10", "nDCG@10")
+    read = staticmethod(open_pairs)
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.collection = pairs.name
+        self.split = "pairs"
+        self.where = pairs.called
+        found = _candidates(pairs)
+        self.queries = list(found)
+        documents = sorted({text for texts, _ in found.values() for text in texts})
+        place = {text: at for at, text in enumerate(documents)}
+        self.candidates = [
+            (np.array([place[text] for text in texts]), np.array(grades))
+            for texts, grades in found.values()
+        ]
+        self.document_ids = tuple(map(str, range(len(documents))))
+        self.documents = len(documents)
+        self.item_ids = tuple(map(str, range(len(found))))
+        self.texts = documents
+        self.parts = (self.queries, documents)
+
+    @classmethod
+    def of(
+        cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
+    ) -> Reranking | None:
+        """On opened pairs, some of which have negatives and none a score."""
+        if not isinstance(data, Pairs) or data.scored:
+            return None
+        return cls(data) if any(data.table["negatives"].to_pylist()) else None
+
+    def role_of(self, part: int, contract: Contract) -> Role:
+        """Queries and documents, as in a search."""
+        return (QUERY, DOCUMENT)[part]
+
+    def measure_named(self, name: str) -> str:
+        """A measure of ir-measures; see `measure_name`."""
+        return measure_name(name)
+
+    def measure(
+        self,
+        models: Sequence[Any],
+        measures: Sequence[str],
+        options: Options,
+        *,
+        allow: Names[str] = (),
+        bars: Bars = no_bars,
+    ) -> list[Measured]:
+        """Cross-encoders have one row each, whatever dims and storages are asked for."""
+        scorers = [model for model in models if _scores_pairs(model)]
+        trust = OpenOptions(trust_remote_code=options.trust_remote_code)
+        opened = [
+            model if isinstance(model, PairScorer) else load_reranker(model, trust)
+            for model in scorers
+        ]
+        self.refuse_trained_on({each.name: each.trained_on for each in opened}, allow=allow)
+        others = [model for model in models if not _scores_pairs(model)]
+        rows = super().measure(others, measures, options, allow=allow, bars=bars) if others else []
+        return rows + [self._judged(scorer, measures, bars) for scorer in opened]
+
+    def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
+        """Each query's measures of its candidates, by the similarity to it."""
+        queries, documents = parts
+        scores = [
+            queries[at : at + 1].scores(documents[rows])[0]
+            for at, (rows, _) in enumerate(self.candidates)
+        ]
+        return self._measured(scores, measures)
+
+    def _judged(self, scorer: PairScorer, measures: Sequence[str], bars: Bars) -> Measured:
+        pairs: tuple[Positions, Positions] = (
+            np.concatenate(
+                [np.full(len(rows), at) for at, (rows, _) in enumerate(self.candidates)]
+            ),
+            np.concatenate([rows for rows, _ in self.candidates]),
+        )
+        with bars(f"scoring with {scorer.name}") as progress:
+            scores = scorer.score_at(self.queries, self.texts, pairs, progress=progress)
+        ends = np.cumsum([len(rows) for rows, _ in self.candidates])[:-1]
+        seen = int(scorer.trained_on.seen(self.queries).sum())
+        found = self._measured(np.split(scores, ends), measures)
+        return Measured(scorer.name, scorer.name, found, trained_on=seen)
+
+    def _measured(self, scores: Sequence[Any], measures: Sequence[str]) -> Mapping[str, Floats]:
+        # as deep as a measure looks; a list of candidates may be shorter
+        deepest = min(max(map(cutoff, measures)), len(self.document_ids))
+        shape = len(scores), max(deepest, *map(len, scores))
+        ordered = np.full(shape, -1, np.int64)
+        values = np.full(shape, -np.inf, np.float32)
+        relevance = {}
+        for at, ((rows, grades), each) in enumerate(zip(self.candidates, scores, strict=True)):
+            order = np.lexsort((rows, -each))
+            ordered[at, : len(rows)], values[at, : len(rows)] = rows[order], each[order]
+            relevant = rows[grades > 0].tolist()
+            relevance[self.item_ids[at]] = {self.document_ids[row]: 1 for row in relevant}
+        ranking = Ranking(self.item_ids, self.document_ids, ordered, values)
+        found = score_ranking(ranking, relevance, measures)
+        return {name: each.values for name, each in found.items()}
+
+
+def _candidates(pairs: Pairs) -> dict[str, tuple[list[str], list[int]]]:
+    """Each query's candidates and whether each is a positive one; a text that is both is one."""
+    grades: dict[str, dict[str, int]] = {}
+    for row in pairs.table.to_pylist():
+        own = grades.setdefault(row["query"], {})
+        for text in row["negatives"] or ():
+            own.setdefault(text, 0)
+        own[row["positive"]] = 1
+    return {query: (list(own), list(own.values())) for query, own in grades.items()}
+
+
+def _scores_pairs(model: object) -> bool:
+    """Whether a model is a cross-encoder, by its folder, or a scorer of pairs that is open."""
+    if isinstance(model, str | Path):
+        return is_reranker(Path(ModelSpec.parse(model).name))
+    return isinstance(model, PairScorer)

@@ -223,7 +223,10 @@ def test_a_task_is_named_and_an_unknown_one_is_refused(pairs: Path, tmp_path: Pa
 def test_bm25_scores_no_pairs_and_alone_is_fused_with_nothing(
     pairs: Path, collection: Path
 ) -> None:
-    assert "bm25 makes no vectors, which the task similarity needs" in run("bm25", "--on", pairs).stderr
+    assert (
+        "bm25 makes no vectors, which the task similarity needs"
+        in run("bm25", "--on", pairs).stderr
+    )
     assert "there is nothing to fuse" in run("bm25", "--on", collection, "--fuse").stderr
 
 

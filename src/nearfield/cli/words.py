@@ -35,7 +35,7 @@ Case = Annotated[
         "--case/--no-case", help="Whether words that differ in case only are different words."
     ),
 ]
-FIRST = 300_000  # as in evaluate.known_words, which is not imported for a quick start
+FIRST = 300_000  # as in evaluate.tasks.known_words, which is not imported for a quick start
 
 
 @words.command()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from nearfield.data.collection import Collection
 from nearfield.data.labelled import Labelled
@@ -69,18 +70,18 @@ class MtebEncoder:
     def similarity(self, first: Any, second: Any) -> Any:
         """(n, m) similarities of two arrays of vectors."""
         one, other = (np.atleast_2d(np.asarray(side, np.float32)) for side in (first, second))
-        return require("torch", extra="dev").from_numpy(self._score(one, other))
+        return torch.from_numpy(self._score(one, other))
 
     def similarity_pairwise(self, first: Any, second: Any) -> Any:
         """(n,) similarities of the vectors in equal places."""
         rows = [self.similarity(*pair)[0, 0] for pair in zip(first, second, strict=True)]
-        return require("torch", extra="dev").stack(rows)
+        return torch.stack(rows)
 
     @property
     def mteb_model_meta(self) -> Any:
         """What mteb writes of the model beside its results."""
         contract = self.encoder.contract
-        meta = require("mteb.models.model_meta", extra="mteb").ModelMeta
+        meta = require("mteb.models.model_meta", extra="dev").ModelMeta
         return meta.create_empty(
             {
                 "name": f"nearfield/{contract.name}",

@@ -9,9 +9,9 @@ import numpy as np
 from nearfield.data.readers.word_tests import Analogies, read_analogies
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
-from nearfield.evaluate.known_words import FIRST, folded_twins, places
 from nearfield.evaluate.task import Floats
-from nearfield.evaluate.word_task import Booleans, WordTask
+from nearfield.evaluate.tasks.known_words import FIRST, folded_twins, places
+from nearfield.evaluate.tasks.word_task import Booleans, WordTask
 from nearfield.similarity.functions import unit
 from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent

@@ -11,9 +11,9 @@ from scipy import stats
 from nearfield.data.readers.word_tests import WordPairs, read_word_pairs
 from nearfield.data.word_vectors import WordVectors
 from nearfield.errors import InputError
-from nearfield.evaluate.known_words import FIRST, places
 from nearfield.evaluate.task import Floats
-from nearfield.evaluate.word_task import Booleans, WordTask
+from nearfield.evaluate.tasks.known_words import FIRST, places
+from nearfield.evaluate.tasks.word_task import Booleans, WordTask
 from nearfield.similarity.functions import unit
 from nearfield.statistics.correlation import SPEARMAN, Spearman
 from nearfield.statistics.finite import finite

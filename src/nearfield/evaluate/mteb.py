@@ -55,9 +55,17 @@ class MtebEncoder:
         self._score = similarity(encoder.contract.similarity)
 
     def encode(
-        self, inputs: Any, *, task_metadata: Any, prompt_type: Any = None, **rest: Any
+        self,
+        inputs: Any,
+        *,
+        task_metadata: Any,
+        hf_split: str = "",
+        hf_subset: str = "",
+        prompt_type: Any = None,
+        batch_size: int = 0,
+        show_progress_bar: bool = False,
     ) -> Floats:
-        """(n, dim) of the texts in mteb's batches."""
+        """(n, dim) of the texts in mteb's batches, packed by tokens whatever `batch_size` says."""
         texts = [text for batch in inputs for text in batch["text"]]
         role = _ROLES.get(task_metadata.type, QUERY)
         if role not in self.encoder.contract.prompts:

@@ -14,14 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from nearfield.batch.packed import Packed
-from nearfield.batch.padded import pad, token_budget_batches
 from nearfield.errors import ModelError
 from nearfield.formats.late_interaction import INLINE
 from nearfield.formats.lora_folder import read_lora
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.formats.router import read_term_weights
 from nearfield.models.backbones.backbone import load_backbone
-from nearfield.models.backbones.habits import rows_through
+from nearfield.models.backbones.habits import padded_rows, rows_through
 from nearfield.models.backbones.states import packed_states, prepare
 from nearfield.models.backbones.static_backbone import static_backbone
 from nearfield.models.heads import HEADS
@@ -160,13 +159,9 @@ class TextModel(Trainable):
             return packed_states(self.backbone, batch, self.device, self.layers, picked)
 
     def _row_states(self, batch: Packed) -> Tensor:
-        """The states by batches of rows, each of no more places than the whole has tokens."""
-        adapters, unseen, parts = batch.column("adapters"), batch.column("unseen"), []
-        for items in token_budget_batches(batch.lengths, len(batch.ids), self.habits.together):
-            ids, mask = (
-                torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill)
-            )
-            attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
+        adapters, unseen = batch.column("adapters"), batch.column("unseen")
+        parts = []
+        for items, ids, mask, attended in padded_rows(batch, self.habits, self.fill, self.device):
             if unseen is not None:
                 seen = torch.from_numpy((batch.lengths - unseen)[items]).to(self.device)
                 attended &= torch.arange(attended.shape[1], device=self.device) < seen[:, None]

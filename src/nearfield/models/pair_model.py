@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from nearfield.batch.open_tokenizer import told_types
 from nearfield.batch.packed import Packed
-from nearfield.batch.padded import pad, token_budget_batches
+from nearfield.batch.padded import pad
 from nearfield.batch.tokens import Tokeniser
 from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import CLASSIFIER, RerankerFolder
 from nearfield.models.backbones.backbone import load_backbone
 from nearfield.models.backbones.classifiers import CLASSIFIERS, PADDED
+from nearfield.models.backbones.habits import padded_rows
 from nearfield.models.backbones.states import packed_states, prepare
 from nearfield.models.heads.pooling import POOLINGS
 from nearfield.models.heads.segments import Segments
@@ -96,18 +97,13 @@ class PairModel(Trainable):
         return logits[:, 0] if other is None else logits[:, 0] - logits[:, 1]
 
     def _padded(self, batch: Packed) -> Tensor:
-        """The logits by padded batches, each of no more places than the whole has tokens."""
         parts, at = [], []
-        for items in token_budget_batches(batch.lengths, len(batch.ids), self.habits.together):
-            ids, mask = (
-                torch.from_numpy(part).to(self.device) for part in pad(batch, items, self.fill)
-            )
+        own = batch.column("types")
+        for items, ids, _, attended in padded_rows(batch, self.habits, self.fill, self.device):
             types = {}
-            own = batch.column("types")
             if own is not None:
                 padded, _ = pad(replace(batch, ids=own), items, 0)
                 types["token_type_ids"] = torch.from_numpy(padded).to(self.device)
-            attended = mask | ~mask.any(1, keepdim=True)  # attention over no token at all is NaN
             parts.append(
                 self.whole(input_ids=ids, attention_mask=attended.long(), **types).logits[:, 0]
             )

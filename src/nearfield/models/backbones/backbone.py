@@ -153,17 +153,15 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def write_backbone(
-    whole: Any, folder: Path, *, path: str | Path, weights: dict[str, Tensor] | None = None
-) -> None:
-    """Write config and weights of `whole`, a model of transformers, to `folder`, a part of what
-    will be `path`; `weights` by name instead of its own where given. Raises StorageError.
+def write_backbone(whole: Any, folder: Path, *, weights: dict[str, Tensor] | None = None) -> None:
+    """Write config and weights of `whole`, a model of transformers, to `folder`; `weights` by name
+    instead of its own where given. Raises StorageError.
     """
     with quiet():
         try:
             whole.save_pretrained(folder, state_dict=weights)
         except SafetensorError as error:
-            raise StorageError(f"{path}: the weights could not be written: {error}") from error
+            raise StorageError(f"{folder}: the weights could not be written: {error}") from error
 
 
 def _check_files(folder: Path) -> None:

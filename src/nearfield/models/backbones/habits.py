@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nearfield.batch.padded import ALONE, EQUAL, PADDED
+from nearfield.batch.packed import Packed
+from nearfield.batch.padded import ALONE, EQUAL, PADDED, pad, token_budget_batches
 from nearfield.errors import ModelError, first_line
 from nearfield.formats.architectures import ARCHITECTURES
+from nearfield.types.arrays import Integers
 
 # of the states' size: rounding is a hundred times less, what a model mixes in is more or does not
 # matter
@@ -90,6 +93,18 @@ def _states(backbone: Any, ids: Tensor) -> Tensor:
             "for each token of a text"
         )
     return states
+
+
+def padded_rows(
+    batch: Packed, habits: Habits, fill: int, device: torch.device
+) -> Iterator[tuple[Integers, Tensor, Tensor, Tensor]]:
+    """The batch in padded rows, of no more places in one call than it has tokens: which sequences
+    these are, their ids, where real tokens are, and what is attended to, (B, L) each.
+    """
+    for items in token_budget_batches(batch.lengths, len(batch.ids), habits.together):
+        ids, mask = (torch.from_numpy(part).to(device) for part in pad(batch, items, fill))
+        # attention over no token at all is NaN
+        yield items, ids, mask, mask | ~mask.any(1, keepdim=True)
 
 
 def rows_through(backbone: Any, ids: Tensor, mask: Tensor) -> Any:

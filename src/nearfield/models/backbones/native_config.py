@@ -15,19 +15,22 @@ _READ = (
     "type_vocab_size",
     "vocab_size",
     *DEFAULTS,
-)
-_CHECKED = (
-    "add_cross_attention",
-    "is_decoder",
-    "is_encoder_decoder",
-    "position_embedding_type",
-    "pruned_heads",
-    "quantization_config",
+    # read by what runs a head or a bias over distances
     "relative_attention_num_buckets",
-    "sinusoidal_pos_embds",
     "tie_word_embeddings",
 )
-"""Keys of which one value is run."""
+_ONLY = {
+    "add_cross_attention": (False, "does not run decoders"),
+    "is_decoder": (False, "does not run decoders"),
+    "is_encoder_decoder": (False, "runs encoders alone"),
+    "position_embedding_type": ("absolute", "has absolute positions only"),
+    "pruned_heads": ({}, "runs encoders with all of their heads"),
+    "quantization_config": (None, "does not read quantised weights"),
+    "sinusoidal_pos_embds": (False, "has learned positions only"),
+}
+"""Keys of which one value is run, which also holds where config.json leaves them out or at null;
+and what is said of any other.
+"""
 _WITHOUT_EFFECT = (
     "_name_or_path",
     "architectures",
@@ -112,7 +115,7 @@ def why_not_config(config: Mapping[str, Any]) -> str | None:
     kind = str(config.get("model_type"))
     if kind not in NATIVE:
         return f"does not run the architecture {kind}, only {', '.join(NATIVE)}"
-    known = {*_READ, *NATIVE[kind].keys.values(), *_CHECKED, *_WITHOUT_EFFECT}
+    known = {*_READ, *NATIVE[kind].keys.values(), *_ONLY, *_WITHOUT_EFFECT}
     unknown = next((key for key in config if key not in known), None)
     if unknown is not None:
         return f"does not know what {unknown} of config.json means"
@@ -157,16 +160,10 @@ def _why_not_facts(config: Mapping[str, Any], kind: str) -> str | None:
 
 
 def _why_not_kind(config: Mapping[str, Any]) -> str | None:
-    if config.get("pruned_heads") or config.get("is_encoder_decoder"):
-        return "runs encoders with all of their heads"
-    if config.get("position_embedding_type") not in (None, "absolute"):
-        return "has absolute positions only"
-    if config.get("is_decoder") or config.get("add_cross_attention"):
-        return "does not run decoders"
-    if config.get("quantization_config") is not None:
-        return "does not read quantised weights"
-    if config.get("sinusoidal_pos_embds"):
-        return "has learned positions only"
+    for key, (run, why) in _ONLY.items():
+        stated = config.get(key)
+        if stated not in (None, [], run):
+            return why
     return None
 
 

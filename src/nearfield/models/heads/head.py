@@ -42,7 +42,8 @@ class Head(ABC, Generic[Made]):
     what transformers' model is opened for. `weights`: what the score of each part of fused
     embeddings counts for, None for any other kind. `skips`: how many tokens of a text, from its
     first, get no vector. `objective` is the one that it is trained with where a recipe names none.
-    `light`: it is little work after a backbone.
+    `light`: it is little work after a backbone. `layout`: what its folders are written as, one of
+    `nearfield.models.saving.WRITERS`.
     """
 
     kind: ClassVar[str]
@@ -50,6 +51,7 @@ class Head(ABC, Generic[Made]):
     objective: ClassVar[str] = "infonce"
     light: ClassVar[bool] = False
     skips: ClassVar[int] = 0
+    layout: ClassVar[str] = "pooled"
     weights: Mapping[str, float] | None = None
 
     @classmethod

@@ -32,6 +32,7 @@ class LateInteractionHead(Head[Any]):
     """
 
     kind: ClassVar[str] = "multi-vector"
+    layout: ClassVar[str] = "late-interaction"
 
     def __init__(
         self, contract: Contract, projections: Sequence[Layer], settings: LateInteraction

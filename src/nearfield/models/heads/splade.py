@@ -38,6 +38,7 @@ class Splade(Head[Tensor]):
 
     kind: ClassVar[str] = "sparse"
     task: ClassVar[str] = "fill-mask"
+    layout: ClassVar[str] = "splade"
 
     def __init__(
         self,

@@ -7,20 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nearfield.data.trained_on import keep_trained_on
 from nearfield.formats.model_folder import ModelFolder, contract_json
 from nearfield.formats.modules import read_modules, write_modules
 from nearfield.formats.pooled_folder import pooling_json
 from nearfield.formats.router import routed_folders
 from nearfield.formats.transformer_settings import settings_of
 from nearfield.models.backbones.backbone import write_backbone
-from nearfield.models.heads.late_interaction import LateInteractionHead
 from nearfield.models.lora.attached import NONE
 from nearfield.models.model import TextModel
-from nearfield.models.saving.save_late import write_late
-from nearfield.models.saving.save_sparse import write_sparse
-from nearfield.models.saving.save_static import save_static
-from nearfield.similarity import EMBEDDINGS
+from nearfield.models.saving import WRITERS
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import read_optional
 from nearfield.store.tensors import write_tensors
@@ -43,36 +38,29 @@ def save_encoder(
     reads) are left out again. An adapter that all sequences go through is merged into them,
     adapters of roles stay beside them. Whole or not at all. Raises StorageError when writing fails.
     """
-    source = model.folder
-    if source.static:
-        save_static(model, path, name=name, matryoshka_dims=matryoshka_dims)
-        return
     contract = replace(
         model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims
     )
+    layout = "static" if model.folder.static else model.head.layout
     with staged_folder(path) as stage:
-        if isinstance(model.head, LateInteractionHead):
-            write_late(stage, source, contract, model.head)
-            write_weights(model, stage, path)
-            keep_trained_on([source.path], stage)
-            write_json(stage / "nearfield.json", contract_json(contract))
-            return
-        modules = read_modules(source.path)
-        for folder in {
-            source.path,
-            *(module.folder for module in modules),
-            *routed_folders(source.path),
-        }:
-            copy_files(folder, stage / folder.relative_to(source.path))
-        if not modules and EMBEDDINGS[contract.kind].has_terms:
-            write_sparse(source, contract, stage)
-        else:
-            if not modules:
-                _write_modules(model, stage)
-            _state(contract, source, stage)
-        write_weights(model, stage / source.transformer.relative_to(source.path), path)
-        _save_heads(model, stage)
+        WRITERS[layout](model, contract, stage)
         write_json(stage / "nearfield.json", contract_json(contract) | _save_adapters(model, stage))
+
+
+def write_pooled(model: TextModel, contract: Contract, stage: Path) -> None:
+    """The folder's own files, with modules where it named none."""
+    copy_folders(model.folder, stage)
+    if not read_modules(model.folder.path):
+        _write_modules(model, stage)
+    state(contract, model.folder, stage)
+    write_parts(model, stage)
+
+
+def copy_folders(source: ModelFolder, stage: Path) -> None:
+    """Copy what `copy_files` does, of the model's folder and those of all its modules."""
+    modules = [module.folder for module in read_modules(source.path)]
+    for folder in {source.path, *modules, *routed_folders(source.path)}:
+        copy_files(folder, stage / folder.relative_to(source.path))
 
 
 def copy_files(source: Path, to: Path) -> None:
@@ -85,8 +73,8 @@ def copy_files(source: Path, to: Path) -> None:
             shutil.copyfile(file, to / file.name)
 
 
-def write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
-    """Write the backbone's config and weights to `folder`, a part of what will be `path`."""
+def write_weights(model: TextModel, folder: Path) -> None:
+    """Write the backbone's config and weights to `folder`. Raises StorageError."""
     weights = {
         name: weight.detach()
         for name, weight in model.whole.state_dict().items()
@@ -94,11 +82,13 @@ def write_weights(model: TextModel, folder: Path, path: str | Path) -> None:
     }
     if model.adapters is not None and model.adapters.shared != NONE:
         weights = model.adapters.merged(weights, model.adapters.shared)
-    write_backbone(model.whole, folder, path=path, weights=weights)
+    write_backbone(model.whole, folder, weights=weights)
 
 
-def _save_heads(model: TextModel, stage: Path) -> None:
+def write_parts(model: TextModel, stage: Path) -> None:
+    """Write the weights of backbone and head where the model's folder has them."""
     source = model.folder
+    write_weights(model, stage / source.transformer.relative_to(source.path))
     folders = [stage / folder.relative_to(source.path) for folder in source.projections]
     model.head.save(stage, folders)
     if model.queries is not None and source.queries is not None:
@@ -135,7 +125,7 @@ def _write_modules(model: TextModel, stage: Path) -> None:
     )
 
 
-def _state(contract: Contract, source: ModelFolder, stage: Path) -> None:
+def state(contract: Contract, source: ModelFolder, stage: Path) -> None:
     """Put the contract's length, prompts and similarity where sentence-transformers reads them,
     beside what stood there.
     """

@@ -6,11 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nearfield.batch.tokens import Tokeniser
+from nearfield.data.trained_on import keep_trained_on
 from nearfield.formats.late_interaction import MEAN, LateInteraction
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.modules import write_modules
 from nearfield.formats.transformer_settings import settings_of
 from nearfield.models.heads.late_interaction import LateInteractionHead
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import write_weights
 from nearfield.models.saving.save_sparse import copy_tokeniser
 from nearfield.store.atomic import write_json
 from nearfield.store.tensors import write_tensors
@@ -25,14 +28,10 @@ _TYPES = {
 _TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}
 
 
-def write_late(
-    stage: Path, source: ModelFolder, contract: Contract, head: LateInteractionHead
-) -> None:
-    """Write into `stage` all of a multi-vector folder but its backbone's config and weights and
-    nearfield.json.
-
-    The tokeniser's files are those of `source`.
-    """
+def write_late(model: TextModel, contract: Contract, stage: Path) -> None:
+    """The modules and settings of sentence-transformers 6, whatever the folder had. See Writer."""
+    source, head = model.folder, model.head
+    assert isinstance(head, LateInteractionHead)
     late, projections = head.settings, head.projections
     copy_tokeniser(source.transformer, stage)
     if late.markers:
@@ -61,6 +60,8 @@ def write_late(
     if contract.normalise:
         write_json(stage / folders[-1] / "config.json", _TOKENS)
     _state(stage, source, contract, late)
+    write_weights(model, stage)
+    keep_trained_on([source.path], stage)
 
 
 def _state(stage: Path, source: ModelFolder, contract: Contract, late: LateInteraction) -> None:

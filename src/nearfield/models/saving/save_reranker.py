@@ -44,7 +44,7 @@ def save_reranker(model: PairModel, path: str | Path, *, name: str) -> None:
         if not modules and source.task == CLASSIFIER:
             _state(stage, source.max_tokens, activation=source.activation, prompt=source.prompt)
             _keep_arguments(source.transformer, stage)
-        write_backbone(model.whole, place, path=path)
+        write_backbone(model.whole, place)
         write_json(stage / "nearfield.json", reranker_json(name, source.max_tokens))
 
 
@@ -112,7 +112,7 @@ def new_reranker(
             (stage / file).unlink(missing_ok=True)
         _state(stage, limit, activation="identity", lower_case=source.lower_case)
         _keep_arguments(source.transformer, stage)
-        write_backbone(whole, stage, path=path)
+        write_backbone(whole, stage)
         keep_trained_on([source.path], stage)
         write_json(stage / "nearfield.json", reranker_json(name, limit))
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.formats.model_folder import ModelFolder, contract_json
-from nearfield.formats.modules import write_modules
+from nearfield.formats.modules import read_modules, write_modules
 from nearfield.formats.router import DOCUMENT_FOLDER, POOLING_FOLDER, write_router
 from nearfield.formats.transformer_settings import processor_arguments, settings_of
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import copy_folders, state, write_parts
 from nearfield.store.atomic import write_json
 from nearfield.types.contract import Contract
 
@@ -35,6 +37,17 @@ def copy_tokeniser(source: Path, to: Path) -> None:
     for file in source.iterdir():
         if file.is_file() and file.name.startswith(_TOKENISER):
             shutil.copyfile(file, to / file.name)
+
+
+def write_splade(model: TextModel, contract: Contract, stage: Path) -> None:
+    """The folder's own files, with modules where it named none. See Writer."""
+    source = model.folder
+    copy_folders(source, stage)
+    if read_modules(source.path):
+        state(contract, source, stage)
+    else:
+        write_sparse(source, contract, stage)
+    write_parts(model, stage)
 
 
 def write_sparse(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfield.data.trained_on import keep_trained_on
 from nearfield.formats.model_folder import contract_json
 from nearfield.formats.static_folder import write_static_config
-from nearfield.store.atomic import staged_folder, write_json
+from nearfield.store.atomic import write_json
 from nearfield.store.mapped import write_rows
 from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
@@ -19,29 +18,16 @@ if TYPE_CHECKING:
     from nearfield.models.model import TextModel
 
 
-def save_static(
-    model: TextModel, path: str | Path, *, name: str, matryoshka_dims: tuple[int, ...] = ()
-) -> None:
-    """Write a static `model` with its vectors as they stand, as `save_encoder` does. Raises
-    StorageError when writing fails.
-    """
+def write_static_model(model: TextModel, contract: Contract, stage: Path) -> None:
+    """The table with its vectors as they stand. See Writer."""
     source = model.folder
-    contract = replace(
-        model.contract, name=name, matryoshka_dims=matryoshka_dims or model.contract.matryoshka_dims
-    )
     table: Floats = model.backbone.embeddings.detach().cpu().numpy()
-    with staged_folder(path) as stage:
-        for file in ("tokenizer.json", "tokenizer_config.json", "words.arrow"):
-            if (source.transformer / file).exists():
-                shutil.copyfile(source.transformer / file, stage / file)
-        keep_trained_on([source.path], stage)
-        write_static(
-            stage,
-            table,
-            contract,
-            made_from=model.contract.name,
-            drops_unknown=source.drops_unknown,
-        )
+    for file in ("tokenizer.json", "tokenizer_config.json", "words.arrow"):
+        if (source.transformer / file).exists():
+            shutil.copyfile(source.transformer / file, stage / file)
+    keep_trained_on([source.path], stage)
+    made_from = model.contract.name
+    write_static(stage, table, contract, made_from=made_from, drops_unknown=source.drops_unknown)
 
 
 def write_static(

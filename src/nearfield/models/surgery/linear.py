@@ -13,7 +13,7 @@ from nearfield.errors import InputError
 @torch.no_grad()
 def linear(models: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
     """sum_i share_i model_i for each weight, summed in float64: a "model soup" (Wortsman et al.
-    2022, arXiv 2203.05482).
+    2022, arXiv 2203.05482). A share may be negative.
 
     `models`: the same names and shapes in each; `shares`: one per model. Raises InputError unless
     the shares sum to 1, without which the result would be scaled.

@@ -16,7 +16,6 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.written import Made, check_target, write_made
 from nearfield.models.surgery.linear import linear
 from nearfield.models.surgery.slerp import slerp
-from nearfield.models.surgery.task_arithmetic import task_arithmetic
 from nearfield.models.tokeniser import tokeniser_of
 
 HOW = ("linear", "slerp", "task-arithmetic")
@@ -43,27 +42,35 @@ def merge(
     factors = _factors(how, len(models), base, weights)
     check_target(to)
     opened = [TextModel.open(model_path(model)) for model in models]
-    start = None if base is None else TextModel.open(model_path(base))
-    first = opened[0]
-    for model in [*opened, *([start] if start else [])]:
+    start = [] if base is None else [TextModel.open(model_path(base))]
+    first, *others = [*opened, *start]
+    for model in [first, *others]:
         model.folder.refuse_adapters(
             "the average of two matrices' products is not the product of their averages"
         )
-    for other in [*opened[1:], *([start] if start else [])]:
+    for other in others:
         _check_alike(first, other)
     read = [_weights(model) for model in opened]
-    if start is not None:
-        merged = task_arithmetic(_weights(start), read, factors)
+    if how == "slerp":
+        merged = slerp(read[0], read[1], factors[0])
+    elif start:
+        # base + sum_i factor_i (model_i - base): Ilharco et al. 2023 (arXiv 2212.04089)
+        merged = linear([_weights(start[0]), *read], [1 - sum(factors), *factors])
     else:
-        merged = linear(read, factors) if how == "linear" else slerp(read[0], read[1], factors[0])
+        merged = linear(read, factors)
     into = first.parameters()
     with torch.no_grad():
         for name, weight in merged.items():
             into[name].copy_(weight)
     names = [model.contract.name for model in opened]
-    about = {"how": how, "models": names, "weights": factors, "base": start and start.contract.name}
-    others = [model.folder.path for model in opened[1:]]
-    return write_made(first, to, name="+".join(dict.fromkeys(names)), about=about, others=others)
+    about = {
+        "how": how,
+        "models": names,
+        "weights": factors,
+        "base": start[0].contract.name if start else None,
+    }
+    folders = [model.folder.path for model in opened[1:]]
+    return write_made(first, to, name="+".join(dict.fromkeys(names)), about=about, others=folders)
 
 
 def _factors(

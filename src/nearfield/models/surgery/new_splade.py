@@ -66,7 +66,7 @@ def write_splade(
             source, stage / QUERY_FOLDER, tokeniser, rarity(tokeniser, options.texts, usable)
         )
     copy_tokeniser(source.transformer, document)
-    write_backbone(whole, document, path=stage)
+    write_backbone(whole, document)
     write_sparse(source, contract, stage, inference_free=options.inference_free)
 
 

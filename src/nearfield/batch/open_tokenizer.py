@@ -92,7 +92,8 @@ def open_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> tuple[To
     run. Raises ModelError where the folder holds no tokeniser that can be read.
     """
     arguments = processor_arguments(folder)
-    file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    file = folder / "tokenizer.json"
+    settings = folder / "tokenizer_config.json"
     stated: dict[str, Any] = dict(read_fields(settings)) if settings.exists() else {}
     stated |= arguments
     tokenizer = tokenizer_of(file) if file.exists() else None
@@ -161,7 +162,8 @@ def _agrees(tokenizer: Tokenizer, stated: dict[str, Any], folder: Path) -> bool:
 
 def _pieces_agree(tokenizer: Tokenizer, stated: dict[str, Any], name: str) -> bool:
     """Whether normaliser, words and word pieces are those that the class called `name` sets."""
-    own, model = tokenizer.normalizer, tokenizer.model
+    own = tokenizer.normalizer
+    model = tokenizer.model
     if not isinstance(own, normalizers.BertNormalizer) or not isinstance(model, models.WordPiece):
         return False
     asked = {

@@ -95,7 +95,8 @@ def packed_batches(tokens: Tokens, budget: int, *, items: Integers | None = None
     chosen = np.arange(len(tokens.lengths)) if items is None else items
     order = chosen[_longest_first(tokens, chosen)]
     ends = np.cumsum(tokens.lengths[order])
-    batches, start = [], 0
+    batches = []
+    start = 0
     while start < len(order):
         before = int(ends[start - 1]) if start else 0
         end = max(start + 1, int(np.searchsorted(ends, before + budget, side="right")))

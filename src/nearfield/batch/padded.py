@@ -9,7 +9,9 @@ import numpy as np
 from nearfield.batch.packed import Packed
 from nearfield.types.arrays import Integers, Mask
 
-PADDED, EQUAL, ALONE = "padded", "equal", "alone"
+PADDED = "padded"
+EQUAL = "equal"
+ALONE = "alone"
 """What shares a call of a model: texts of any lengths, of one length, or one text."""
 
 
@@ -21,7 +23,8 @@ def token_budget_batches(lengths: Integers, budget: int, together: str = PADDED)
     their order.
     """
     order = np.argsort(-lengths, kind="stable")
-    batches, start = [], 0
+    batches = []
+    start = 0
     while start < len(order):
         size = 1 if together == ALONE else max(1, budget // max(1, int(lengths[order[start]])))
         if together == EQUAL:

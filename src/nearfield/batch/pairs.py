@@ -46,18 +46,18 @@ def pair_template(tokeniser: Tokeniser) -> PairTemplate:
     first, or one of them is left out.
     """
     encoding = tokeniser.pair()
-    owners, ids, types = encoding.sequence_ids, encoding.ids, encoding.type_ids
+    owners = encoding.sequence_ids
+    ids = encoding.ids
+    types = encoding.type_ids
     first, second = ([at for at, owner in enumerate(owners) if owner == text] for text in (0, 1))
     if not first or not second or first[-1] > second[0]:
         raise ModelError(
             "the tokeniser does not put a pair's first text before its second, so it is not "
             "that of a cross-encoder"
         )
-    before, between, after = (
-        slice(0, first[0]),
-        slice(first[-1] + 1, second[0]),
-        slice(second[-1] + 1, None),
-    )
+    before = slice(0, first[0])
+    between = slice(first[-1] + 1, second[0])
+    after = slice(second[-1] + 1, None)
     specials = tuple(ids[before]), tuple(ids[between]), tuple(ids[after])
     return PairTemplate(
         specials,
@@ -150,8 +150,10 @@ def longest_first(first: Positions, second: Positions, limit: int) -> tuple[Posi
     short = np.minimum(first, second)
     room = np.where(short > limit, short, np.maximum(short, limit - short))
     halved = short + room > limit
-    less, more = np.where(halved, limit // 2, short), np.where(halved, limit - limit // 2, room)
-    fits, swapped = first + second <= limit, first > second
+    less = np.where(halved, limit // 2, short)
+    more = np.where(halved, limit - limit // 2, room)
+    fits = first + second <= limit
+    swapped = first > second
     return np.where(fits, first, np.where(swapped, more, less)), np.where(
         fits, second, np.where(swapped, less, more)
     )

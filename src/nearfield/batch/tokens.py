@@ -88,7 +88,9 @@ class Tokeniser:
         self._tokenizer = tokenizer
         self._source = Path("tokenizer.json")  # what an error names
         self.max_tokens = max_tokens
-        self._from_start, self._specials, self._left_out = from_start, specials, left_out
+        self._from_start = from_start
+        self._specials = specials
+        self._left_out = left_out
         self._characters = characters
         self._rows: int | None = None  # of the model's table of token embeddings, where known
 
@@ -136,7 +138,9 @@ class Tokeniser:
         holds none that can be read.
         """
         tokenizer = tokenizer_of(folder / "tokenizer.json")
-        from_start, left_out, characters = False, None, None
+        from_start = False
+        left_out = None
+        characters = None
         if not drop_unknown:
             from_start = (tokenizer.truncation or {}).get("direction") == "left"
         else:
@@ -164,12 +168,14 @@ class Tokeniser:
         limit = min(max_tokens or self.max_tokens, self.max_tokens)
         whole = [prompt + text for text in texts]
         encodings = self._encode([text[: self._characters] for text in whole])
-        rows, lost = [], np.zeros(len(encodings), np.int64)
+        rows = []
+        lost = np.zeros(len(encodings), np.int64)
         for item, encoding in enumerate(encodings):
             ids = encoding.ids
             if len(ids) > limit:
                 lost[item] = len(ids) - limit
-                head, tail = _specials_at_start(encoding), _specials_at_end(encoding)
+                head = _specials_at_start(encoding)
+                tail = _specials_at_end(encoding)
                 kept = head if self._from_start else limit - tail
                 ids = ids[:kept] + ids[kept + len(ids) - limit :]
             rows.append(ids)

@@ -60,7 +60,8 @@ def _alone(text: str, start: int, end: int) -> bool:
     letters = [character for character in text[start:end] if character.isalpha()]
     if len(letters) != 1 or _script(letters[0]) in SYLLABIC:
         return False
-    before, after = text[start - 1 : start], text[end : end + 1]
+    before = text[start - 1 : start]
+    after = text[end : end + 1]
     return before.isalpha() or after.isalpha()
 
 

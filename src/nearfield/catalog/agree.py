@@ -87,7 +87,8 @@ def settle(known: Card, folder: Path) -> None:
     """
     if known.kind not in _READ:
         return
-    stated, read = known.contract, read_model_folder(folder, trust_remote_code=True).contract
+    stated = known.contract
+    read = read_model_folder(folder, trust_remote_code=True).contract
     wrong = contradictions(known, read)
     if wrong:
         raise ContractError(
@@ -110,11 +111,9 @@ def _called(path: Path) -> tuple[Card | None, str]:
     absolute = path.absolute()
     for part in (absolute, absolute.parent.parent):  # models--owner--name/snapshots/<revision>
         cached = _HUB_CACHE.fullmatch(part.name)
-        found = (
-            _card("/".join(cached.groups()) if cached else part.name)
-            if cached or part is absolute
-            else None
-        )
+        found = None
+        if cached or part is absolute:
+            found = _card("/".join(cached.groups()) if cached else part.name)
         if found:
             return found, f"the folder's name, {part.name}"
     if (path / "README.md").is_file():

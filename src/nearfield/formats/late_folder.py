@@ -67,7 +67,8 @@ class LateLayout(Layout):
             "Transformer, then Dense, MultiVectorMask and Normalize",
             fit=kinds[0] == "Transformer" and ("Dense" in kinds or "MultiVectorMask" in kinds),
         )
-        settings, normalise = _pylate(files.own), True
+        settings = _pylate(files.own)
+        normalise = True
         for mask in files.folders("MultiVectorMask"):
             settings = _native(files, mask)
             inputs = [
@@ -182,7 +183,8 @@ def _pylate(stated: Fields) -> LateInteraction:
     """PyLate fills queries up to query_length and skips punctuation where its settings don't say
     otherwise.
     """
-    length, expansion = stated.integer("query_length", None, low=1), None
+    length = stated.integer("query_length", None, low=1)
+    expansion = None
     if stated.flag("do_query_expansion", True):
         attended = stated.flag(
             "attend_to_expansion_tokens", stated.flag("attend_to_mask_tokens", False)

@@ -18,7 +18,8 @@ from nearfield.store.fields import Fields, read_fields, read_optional
 from nearfield.store.inside import inside
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
 _OTHERWISE = {
     "use_dora": "DoRA rescales the sum of weight and adapter",
     "use_qalora": "QALoRA pools the adapter's input",
@@ -106,12 +107,11 @@ def read_lora(path: Path) -> LoRAFolder:
         )
     facts.integer("r", low=1)
     patterns = facts.object("alpha_pattern", None)
-    alphas = (
-        {}
-        if patterns is None
-        else {_pattern(key, patterns): patterns.number(key) for key in patterns}
-    )
-    base, by_root = facts.text("base_model_name_or_path", None), facts.flag("use_rslora", False)
+    alphas = {}
+    if patterns is not None:
+        alphas = {_pattern(key, patterns): patterns.number(key) for key in patterns}
+    base = facts.text("base_model_name_or_path", None)
+    by_root = facts.flag("use_rslora", False)
     return LoRAFolder(path, base, facts.number("lora_alpha"), alphas, by_root)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import is_reranker
 
-LEXICAL, LEXICAL_FORMAT = "lexical.json", 1
+LEXICAL = "lexical.json"
+LEXICAL_FORMAT = 1
 _OTHERS = {
     "vectors.json": "holds vectors by `nearfield encode` and no model; name the model that made "
     "them, and this folder with --vectors",
@@ -30,11 +31,9 @@ def refuse_other_folder(path: Path) -> None:
             raise ModelError(f"{path}: {what}")
     if (path / "recipe.json").is_file() and not (path / "config.json").exists():
         trained = path / "model"
-        where = (
-            f"its model is {trained}"
-            if trained.is_dir()
-            else ("it is not finished and has no model yet; give the same command again")
-        )
+        where = "it is not finished and has no model yet; give the same command again"
+        if trained.is_dir():
+            where = f"its model is {trained}"
         raise ModelError(f"{path}: is the folder of a run; {where}")
     if is_reranker(path):
         raise ModelError(

@@ -168,7 +168,8 @@ def read_token_head(
     dimensions, or gives another number of `outputs` than is asked for.
     """
     weights = read_torch_file(file)
-    weight, bias = weights.get("weight"), weights.get("bias")
+    weight = weights.get("weight")
+    bias = weights.get("bias")
     if (
         set(weights) - {"weight", "bias"}
         or weight is None

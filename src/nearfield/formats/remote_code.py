@@ -107,7 +107,8 @@ def _source(transformer: Path, reference: str) -> Path:
 
 def _references(transformer: Path, task: str) -> Iterator[tuple[Path, str, str]]:
     """Each class that would be run: the file that names it, for what, and the class."""
-    config, tokenizer = transformer / "config.json", transformer / "tokenizer_config.json"
+    config = transformer / "config.json"
+    tokenizer = transformer / "tokenizer_config.json"
     if config.exists():
         stated = read_fields(config)
         for key in ("AutoConfig", TASKS[task]):

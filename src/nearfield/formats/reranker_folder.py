@@ -21,7 +21,8 @@ from nearfield.types.contract import Contract
 
 ACTIVATIONS = ("identity", "sigmoid")
 # the tasks, as transformers calls them
-CLASSIFIER, DECODER = "sequence-classification", "text-generation"
+CLASSIFIER = "sequence-classification"
+DECODER = "text-generation"
 SHAPES = (
     "wanted a Transformer with one label (config.json: ...ForSequenceClassification), or a "
     "Transformer (...ForCausalLM) and LogitScore"
@@ -72,7 +73,9 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
     reads.
     """
     files = open_files(path)
-    path, config, transformer = files.path, files.config, files.transformer
+    path = files.path
+    config = files.config
+    transformer = files.transformer
     limits = read_settings(transformer, "reranker")
     task = _task(path, files.kinds, config)
     refuse_code(transformer, task=task)
@@ -82,7 +85,8 @@ def read_reranker_folder(path: str | Path) -> RerankerFolder:
             f"{path}: {said}; score with one trained for relevance, or ask the label "
             "that you want of it elsewhere"
         )
-    own, stated = _own(files.own), _stated(path)
+    own = _own(files.own)
+    stated = _stated(path)
     default = default_prompt_name(own)
     prompt = "" if default is None else own.named_texts("prompts").get(default, "")
     tokens = None

@@ -23,7 +23,8 @@ from nearfield.store.fields import read_fields, read_optional
 from nearfield.store.inside import inside
 from nearfield.types.arrays import Floats
 
-ROUTER, CONFIG = "Router", "router_config.json"
+ROUTER = "Router"
+CONFIG = "router_config.json"
 _TABLE = "SparseStaticEmbedding"
 _ROUTES = {"query": [_TABLE], "document": ["Transformer", "SpladePooling"]}
 _TYPES = {
@@ -83,10 +84,8 @@ def looked_up(path: Path) -> LookedUp | None:
     if found is None:
         return None
     folder = found.sides["query"][0].folder
-    config, tokens = (
-        read_optional(folder / "config.json"),
-        read_optional(folder / "tokenizer_config.json"),
-    )
+    config = read_optional(folder / "config.json")
+    tokens = read_optional(folder / "tokenizer_config.json")
     limit = tokens.number("model_max_length", 0)
     return LookedUp(
         folder, int(limit) if 1 <= limit < _UNLIMITED else _UNLIMITED, config.flag("frozen", False)
@@ -110,11 +109,10 @@ def read_term_weights(table: LookedUp, size: int) -> Floats:
     config = read_optional(folder / "config.json")
     stated = config.text("path", "")
     by_token = stated.endswith(".json")
-    weights = (
-        _stated_by_token(folder, inside(folder, stated, path=config.path))
-        if by_token
-        else Weights(folder).float32("weight")
-    )
+    if by_token:
+        weights = _stated_by_token(folder, inside(folder, stated, path=config.path))
+    else:
+        weights = Weights(folder).float32("weight")
     if weights.shape != (size,):
         raise ModelError(
             f"{folder}: holds weights of shape {weights.shape}; wanted ({size},), "
@@ -148,7 +146,8 @@ def _routes(path: Path, modules: list[Module]) -> _Routes | None:
         (root / name for name in (CONFIG, "config.json") if (root / name).exists()), root / CONFIG
     )
     config = read_fields(file)
-    types, structure = config.object("types"), config.object("structure")
+    types = config.object("types")
+    structure = config.object("structure")
     known = {name: Module(types.text(name), inside(root, name, path=file)) for name in types}
     sides = {side: structure.texts(side) for side in structure}
     if not any(sides.values()) or any(

@@ -36,7 +36,8 @@ class SpladeLayout(Layout):
         wanted = " and ".join(_MODULES)
         files.refuse_modules(_MODULES, wanted, fit=files.kinds in ([], list(_MODULES)))
         limits = read_settings(files.transformer, KIND)
-        pooling, activation = files.stated.get("pooling", "max"), "relu"
+        pooling = files.stated.get("pooling", "max")
+        activation = "relu"
         for folder in files.folders("SpladePooling"):
             stated = read_fields(folder / "config.json")
             refuse_unhonoured(stated, SPLADE_POOLING)

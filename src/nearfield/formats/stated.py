@@ -136,7 +136,8 @@ def _refuse_contradictions(facts: Mapping[str, Any], stated: Mapping[str, Any], 
                 "own files"
             )
             raise ContractError(f"{path}: {said}; correct the one that is wrong")
-    own, given = facts["prompts"], stated.get("prompts", {})
+    own = facts["prompts"]
+    given = stated.get("prompts", {})
     differing = [role for role in own if role in given and own[role] != given[role]]
     if differing:
         role = differing[0]

@@ -60,7 +60,8 @@ class Static(Layout):
         config = _config(files)
         normalises = config.flag("normalize", None)
         if files.modules:
-            said, normalises = normalises, len(kinds) > 1
+            said = normalises
+            normalises = len(kinds) > 1
             if said not in (None, normalises):
                 raise ContractError(
                     f"{folder}: modules.json {'normalises' if normalises else 'does not normalise'}"
@@ -117,11 +118,9 @@ def read_table(folder: Path) -> Array:
     Raises ModelError where they do not fit.
     """
     tensors = map_tensors(folder / "model.safetensors")
-    table, mapping, weights = (
-        _table(folder, tensors),
-        tensors.get("mapping"),
-        tensors.get("weights"),
-    )
+    table = _table(folder, tensors)
+    mapping = tensors.get("mapping")
+    weights = tensors.get("weights")
     if mapping is not None:
         if (
             mapping.ndim != 1

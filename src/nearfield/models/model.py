@@ -56,23 +56,26 @@ class TextModel(Trainable):
         self.device = torch.device(device)
         head = HEADS[folder.head_name]
         inline = INLINE if folder.late is not None and folder.late.inline else ""
-        opened = (
-            static_backbone(folder.transformer)
-            if folder.static
-            else load_backbone(
+        if folder.static:
+            opened = static_backbone(folder.transformer)
+        else:
+            opened = load_backbone(
                 folder.transformer,
                 task=head.task,
                 also=inline,
                 trust_remote_code=bool(folder.code),
             )
-        )
         self.folder = folder = folder.within(opened.habits.places)
         self.contract = folder.contract
-        self.whole, self.backbone = opened.whole.to(self.device), opened.model
-        self.fill, self.unread, self.habits = opened.fill, opened.unread, opened.habits
+        self.whole = opened.whole.to(self.device)
+        self.backbone = opened.model
+        self.fill = opened.fill
+        self.unread = opened.unread
+        self.habits = opened.habits
         self.packs = folder.static or (not folder.code and prepare(self.backbone))
         if not self.packs:
-            kind, together = self.backbone.config.model_type, self.habits.together
+            kind = self.backbone.config.model_type
+            together = self.habits.together
             log.warning(
                 "%s: the architecture %s is not packed here; texts share a batch: %s",
                 folder.path,
@@ -87,7 +90,8 @@ class TextModel(Trainable):
         self._say_how_it_is_trained()
 
     def _say_how_it_is_trained(self) -> None:
-        self.objective, self.light = self.head.objective, self.head.light
+        self.objective = self.head.objective
+        self.light = self.head.light
         self.rates = {QUERY_WEIGHTS: TABLE_RATE, **self.head.rates}
         unused = {name for name in self.parameters() if name.startswith("pooler.")}
         if self.folder.queries is not None and self.folder.queries.frozen:
@@ -159,7 +163,8 @@ class TextModel(Trainable):
             return packed_states(self.backbone, batch, self.device, self.layers, picked)
 
     def _row_states(self, batch: Packed) -> Tensor:
-        adapters, unseen = batch.column("adapters"), batch.column("unseen")
+        adapters = batch.column("adapters")
+        unseen = batch.column("unseen")
         parts = []
         for items, ids, mask, attended in padded_rows(batch, self.habits, self.fill, self.device):
             if unseen is not None:

@@ -38,12 +38,16 @@ class PairModel(Trainable):
     def __init__(
         self, folder: RerankerFolder, *, precision: str = "float32", device: str = "cpu"
     ) -> None:
-        self.folder, self.precision, self.adapters = folder, precision, None
+        self.folder = folder
+        self.precision = precision
+        self.adapters = None
         self.tokens = None if folder.task == CLASSIFIER else folder.tokens or _yes_and_no(folder)
         self.device = torch.device(device)
         opened = load_backbone(folder.transformer, task=folder.task)
         self.whole: Any = opened.whole.to(self.device)
-        self.backbone, self.fill, self.habits = opened.model, opened.fill, opened.habits
+        self.backbone = opened.model
+        self.fill = opened.fill
+        self.habits = opened.habits
         kind = self.backbone.config.model_type
         self.packs = (kind in CLASSIFIERS or folder.task != CLASSIFIER) and prepare(self.backbone)
         if not self.packs and (kind not in PADDED or folder.task != CLASSIFIER):
@@ -97,7 +101,8 @@ class PairModel(Trainable):
         return logits[:, 0] if other is None else logits[:, 0] - logits[:, 1]
 
     def _padded(self, batch: Packed) -> Tensor:
-        parts, at = [], []
+        parts = []
+        at = []
         own = batch.column("types")
         for items, ids, _, attended in padded_rows(batch, self.habits, self.fill, self.device):
             types = {}

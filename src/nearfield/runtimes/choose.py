@@ -23,7 +23,8 @@ def choose(folder: Folder, options: OpenOptions) -> tuple[OpenOptions, str]:
     unknown name, ModelError where what was asked for cannot run the model.
     """
     names = RUNTIMES if options.runtime == AUTO else (options.runtime,)
-    device, precision = options.device, options.precision
+    device = options.device
+    precision = options.precision
     if precision not in (*PRECISIONS, AUTO):
         known = (*PRECISIONS, AUTO)
         raise ContractError(

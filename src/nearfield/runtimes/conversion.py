@@ -26,7 +26,8 @@ from nearfield.store.regular import open_regular
 
 log = logging.getLogger(__name__)
 FORMAT = 4  # of what is made here of the same model: raised when that changes
-FOLDER, FACTS = "conversions", "conversion.json"
+FOLDER = "conversions"
+FACTS = "conversion.json"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,7 +66,8 @@ class ConvertedRuntime(Runtime):
         its vectors are not faithful enough.
         """
         assert isinstance(folder, ModelFolder)
-        precision, proof = options.precision, options.proof
+        precision = options.precision
+        proof = options.proof
         for package in cls.packages:
             if not installed(package):
                 require(package, extra=cls.name)

@@ -75,7 +75,8 @@ class LookupRuntime(Runtime):
 
     def _looked_up(self, batch: Packed) -> Sparse:
         """Each sequence's different terms with their weights, the terms rising."""
-        size, contract = len(self._weights), self._folder.contract
+        size = len(self._weights)
+        contract = self._folder.contract
         if len(batch.ids) and batch.ids.max() >= size:
             raise ModelError(
                 f"a token has the number {batch.ids.max()} and there are {size} "
@@ -84,7 +85,8 @@ class LookupRuntime(Runtime):
         row = np.repeat(np.arange(len(batch)), batch.lengths)
         row, term = np.divmod(np.unique(row * size + batch.ids), size)
         weighed = self._weights[term] != 0
-        row, term = row[weighed], term[weighed]
+        row = row[weighed]
+        term = term[weighed]
         offsets = np.searchsorted(row, np.arange(len(batch) + 1)).astype(np.int64)
         terms = term.astype(np.int32)
         similarity = contract.similarity

@@ -113,7 +113,8 @@ class NativeRuntime(Runtime):
         """What the kernels pool of each sequence, (n, hidden), or else the state of each token,
         (T, hidden).
         """
-        model, call = self._model.layout, self._model.kernels.call
+        model = self._model.layout
+        call = self._model.kernels.call
         ids = np.require(self._model.ids(batch), np.int32, ["C"])
         offsets = np.require(batch.offsets, np.int64, ["C"])
         skipped = 0 if self._contract.include_prompt or not self._pooled else batch.prompt_tokens

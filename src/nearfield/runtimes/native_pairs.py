@@ -20,12 +20,14 @@ LAYERS = {kind: known.scores for kind, known in ARCHITECTURES.items() if known.s
 
 
 def _logits(folder: RerankerFolder, model: PackedModel, config: Fields) -> Run:
-    layers, weights = LAYERS[config["model_type"]], Weights(folder.transformer)
+    layers = LAYERS[config["model_type"]]
+    weights = Weights(folder.transformer)
 
     def read(name: str) -> tuple[Floats, Floats]:
         return weights.float32(f"{name}.weight"), weights.float32(f"{name}.bias")
 
-    first, second = read(layers.first), read(layers.second)
+    first = read(layers.first)
+    second = read(layers.second)
 
     def head(pooled: Floats, batch: Packed) -> Dense:
         logits = linear(activated(linear(pooled, *first), layers.activation), *second)

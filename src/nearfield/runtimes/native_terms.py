@@ -33,18 +33,19 @@ class NativeTerms:
     """
 
     def __init__(self, folder: ModelFolder, model: PackedModel, config: Fields) -> None:
-        layout, read = model.layout, model.read
+        layout = model.layout
+        read = model.read
         names = ARCHITECTURES[config["model_type"]].language
         assert names is not None
-        self._model, self._contract = model, folder.contract
+        self._model = model
+        self._contract = folder.contract
         self._twice = folder.activation == "log1p_relu"
         self._epsilon = layout.epsilon
         self._activation = ACTIVATIONS[names.activation or model.names.fact(config, "hidden_act")]
-        width, terms = layout.embedded, folder.contract.dim
-        self._transform, self._norm = (
-            read.matrix([names.transform], width, layout.hidden),
-            read.norm(names.norm, width),
-        )
+        width = layout.embedded
+        terms = folder.contract.dim
+        self._transform = read.matrix([names.transform], width, layout.hidden)
+        self._norm = read.norm(names.norm, width)
         own = f"{names.decoder}.weight"
         weight = read.floats(
             own if own in read else "embeddings.word_embeddings.weight", terms, width
@@ -58,7 +59,8 @@ class NativeTerms:
         """The weights of the batch's sequences from their tokens' `states: (T, hidden)`; a sequence
         without tokens has none.
         """
-        hidden, offsets = self._transformed(states), batch.offsets
+        hidden = self._transformed(states)
+        offsets = batch.offsets
         step = max(1, CELLS // self._decoder.rows)
         starts = range(0, len(batch), step) or (0,)
         return Sparse.join(
@@ -70,7 +72,8 @@ class NativeTerms:
         greatest = np.zeros((len(offsets) - 1, self._decoder.rows), np.float32)
         filled = np.flatnonzero(np.diff(offsets))
         if len(filled):
-            own, starts = hidden[offsets[0] : offsets[-1]], offsets[filled] - offsets[0]
+            own = hidden[offsets[0] : offsets[-1]]
+            starts = offsets[filled] - offsets[0]
             step = max(1, LOGITS // len(own) // BLOCK) * BLOCK
             for first in range(0, self._decoder.rows, step):
                 logits = self._product(
@@ -92,8 +95,10 @@ class NativeTerms:
             (0, self._transform.rows),
             finish=self._activation,
         )
-        width, kernels = self._transform.rows, self._model.kernels
-        normed, norm = np.empty((len(made), width), np.float32), ctypes.addressof(self._norm)
+        width = self._transform.rows
+        kernels = self._model.kernels
+        normed = np.empty((len(made), width), np.float32)
+        norm = ctypes.addressof(self._norm)
         kernels.call(
             "normalise_rows",
             made,
@@ -116,7 +121,8 @@ class NativeTerms:
         """(T, last - first): the matrix's outputs `first` to `last` of `rows: (T, columns)`, with
         its bias.
         """
-        kernels, count = self._model.kernels, outputs[1] - outputs[0]
+        kernels = self._model.kernels
+        count = outputs[1] - outputs[0]
         out = np.empty((len(rows), kernels.padded(count)), np.float32)
         room = np.empty(
             len(rows) * (kernels.padded(matrix.columns) + 2) if matrix.kind else 0, np.float32

@@ -50,7 +50,8 @@ class ONNXRuntime(ConvertedRuntime):
                 f"{folder.path}: its weights take {size / 2**30:.1f} GiB, and one ONNX "
                 "file holds 2; use another runtime"
             )
-        exported, final = stage / "exported.onnx", stage / "model.onnx"
+        exported = stage / "exported.onnx"
+        final = stage / "model.onnx"
         axes = {name: {0: "rows", 1: "places"} for name in (*INPUTS, "states")}
         with tracing():
             try:

@@ -75,7 +75,8 @@ class PackedModel:
         return batch.ids + words * (batch.filled("types") > 0)
 
     def _embeddings(self, model: ModelLayout, config: Mapping[str, Any]) -> None:
-        read, hidden = self.read, model.hidden
+        read = self.read
+        hidden = model.hidden
         # an ELECTRA's may have another width than the states
         wide = None if "embedding_size" in config and config["model_type"] == "electra" else hidden
         words = read.floats("embeddings.word_embeddings.weight", config.get("vocab_size"), wide)

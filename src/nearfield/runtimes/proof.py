@@ -77,11 +77,9 @@ class Proof:
 
     def fingerprint(self) -> str:
         """SHA-256 of the texts that int8 is calibrated on, or "built in"."""
-        return (
-            hashlib.sha256("\0".join(self.sample(CALIBRATED)).encode()).hexdigest()
-            if self.texts
-            else "built in"
-        )
+        if self.texts:
+            return hashlib.sha256("\0".join(self.sample(CALIBRATED)).encode()).hexdigest()
+        return "built in"
 
 
 BUILT_IN = Proof()

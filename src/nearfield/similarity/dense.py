@@ -226,7 +226,8 @@ class Dense(Embeddings):
     def peaks(self) -> Floats:
         floats = self.floats()
         # without a copy of magnitudes, which would be as large as the vectors
-        highest, lowest = floats.max(1, initial=0.0), floats.min(1, initial=0.0)
+        highest = floats.max(1, initial=0.0)
+        lowest = floats.min(1, initial=0.0)
         peaks: Floats = np.maximum(highest, -lowest)
         return peaks
 

@@ -50,11 +50,13 @@ def _attend(
     none.
     """
     groups: Groups = options["packed_groups"]
-    causal, window = bool(getattr(module, "is_causal", True)), options.get("sliding_window")
+    causal = bool(getattr(module, "is_causal", True))
+    window = options.get("sliding_window")
     # a decoder whose folder opens it to both sides
     if causal and getattr(getattr(module, "config", None), "is_causal", True) is False:
         # transformers counts the window's edge in then
-        causal, window = False, None if window is None else window + 1
+        causal = False
+        window = None if window is None else window + 1
     rows = (query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1))
     return attention(*rows, groups, scale=scaling, causal=causal, window=window, dropout=dropout)[
         None
@@ -93,7 +95,8 @@ def attention(
         from torch.nn.attention.varlen import varlen_attn
 
         side = -1 if window is None else window - 1
-        longest, at = groups.longest, groups.offsets
+        longest = groups.longest
+        at = groups.offsets
         how: dict[str, Any] = {
             "scale": scale,
             "window_size": (side, 0 if causal else side),
@@ -130,12 +133,11 @@ def _by_length(
     with sdpa_kernel(_KERNELS) if query.is_cuda else nullcontext():
         for (_, count, length), seen, q, k, v in runs:
             if seen < length:
-                k, v = k[:, :, :seen], v[:, :, :seen]
-            mask = (
-                groups.near(length, window, causal=causal)[:, :seen]
-                if window is not None and length > window
-                else None
-            )
+                k = k[:, :, :seen]
+                v = v[:, :, :seen]
+            mask = None
+            if window is not None and length > window:
+                mask = groups.near(length, window, causal=causal)[:, :seen]
             alone = causal and mask is None
             mixed = scaled_dot_product_attention(
                 q, k, v, mask, dropout, is_causal=alone, scale=scale, enable_gqa=shared

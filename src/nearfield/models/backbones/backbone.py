@@ -75,7 +75,8 @@ def load_backbone(
             )
         refuse_growing_positions(config)
         # both change how states are made and handed back, and no state
-        config.return_dict, config.chunk_size_feed_forward = True, 0
+        config.return_dict = True
+        config.chunk_size_feed_forward = 0
         _check_files(folder)
         auto: Any = getattr(transformers, TASKS[task]) if task else AutoModel
         if not task and not trust_remote_code and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
@@ -142,7 +143,8 @@ def quiet() -> Iterator[None]:
     """
     from transformers.utils import logging
 
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    level = logging.get_verbosity()
+    bar = logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:

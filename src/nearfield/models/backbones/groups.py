@@ -19,7 +19,8 @@ class Groups:
     """
 
     def __init__(self, batch: Packed, device: torch.device) -> None:
-        self.runs, self.seen = batch.groups, batch.seen
+        self.runs = batch.groups
+        self.seen = batch.seen
         self.longest = int(batch.lengths.max(initial=0))
         # sequences without a token lie at the end
         self._offsets = batch.offsets[: int((batch.lengths > 0).sum()) + 1]

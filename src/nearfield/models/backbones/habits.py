@@ -69,10 +69,8 @@ def refuse_growing_positions(config: Any) -> None:
     transformers does for "dynamic".
     """
     for rope in _ropes(config):
-        most, original = (
-            getattr(config, "max_position_embeddings", 0),
-            rope.get("original_max_position_embeddings"),
-        )
+        most = getattr(config, "max_position_embeddings", 0)
+        original = rope.get("original_max_position_embeddings")
         if rope.get("rope_type") == "dynamic" and original and original < most:
             raise ModelError(
                 f"rotary positions of the type dynamic beyond {original} tokens depend on the "
@@ -116,18 +114,17 @@ def rows_through(backbone: Any, ids: Tensor, mask: Tensor) -> Any:
     # a short text switches its sparse attention off for all later ones
     if backbone.config.model_type == "big_bird":
         backbone.set_attention_type(backbone.config.attention_type)
-    options = (
-        {"use_cache": False}
-        if "use_cache" in inspect.signature(backbone.forward).parameters
-        else {}
-    )
+    options = {}
+    if "use_cache" in inspect.signature(backbone.forward).parameters:
+        options = {"use_cache": False}
     try:
         return backbone(input_ids=ids, attention_mask=mask, **options).last_hidden_state
     except (torch.OutOfMemoryError, MemoryError):
         raise
     # each architecture raises its own for an input that it lacks or a text too short or too long
     except Exception as error:
-        kind, tokens = backbone.config.model_type, ids.shape[1]
+        kind = backbone.config.model_type
+        tokens = ids.shape[1]
         raise ModelError(
             f"the architecture {kind} does not run on a text of {tokens} tokens "
             f"alone: {first_line(error)}"
@@ -148,7 +145,8 @@ class _Places(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten.embedding.default:
             # some fill a text up to whole blocks
-            rows, at = len(args[0]), args[1].reshape(-1)[: len(self._rising)]
+            rows = len(args[0])
+            at = args[1].reshape(-1)[: len(self._rising)]
             if len(at) == len(self._rising) and torch.equal(at - at[0], self._rising.to(at)):
                 left = rows - int(at[0])
                 self.places = left if self.places is None else min(self.places, left)

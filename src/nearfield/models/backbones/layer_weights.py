@@ -45,7 +45,9 @@ class LayerWeights:
     """
 
     def __init__(self, kernels: Kernels, modules: Mapping[str, Any], precision: str) -> None:
-        self._kernels, self._modules, self._precision = kernels, modules, precision
+        self._kernels = kernels
+        self._modules = modules
+        self._precision = precision
         linear = [modules[part] for parts in MATRICES.values() for part in parts]
         norms = [modules[name] for name in NORMS]
         self.weights: list[nn.Parameter] = [
@@ -56,7 +58,8 @@ class LayerWeights:
         }
         self._norms: dict[str, tuple[Floats, Floats]] = {}
         self._turned: dict[str, Turned] = {}
-        self.stamp, self._turned_stamp = -1, -1
+        self.stamp = -1
+        self._turned_stamp = -1
         self.refresh()
         self.size = sum(count for _, _, count in self._places())
 
@@ -109,7 +112,8 @@ class LayerWeights:
 
     def slopes(self, room: Floats) -> SlopesLayout:
         """nf_slopes, which points at the gradients in `room`: (size,)."""
-        slopes, place = SlopesLayout(), room.ctypes.data
+        slopes = SlopesLayout()
+        place = room.ctypes.data
         for name, kind, count in self._places():
             setattr(getattr(slopes, name), kind, place)
             place += 4 * count
@@ -121,7 +125,8 @@ class LayerWeights:
         parts = iter(torch.split(total, [count for _, _, count in self._places()]))
         for names in MATRICES.values():
             shapes = [self._modules[name].weight.shape for name in names]
-            rows, columns = sum(shape[0] for shape in shapes), shapes[0][1]
+            rows = sum(shape[0] for shape in shapes)
+            columns = shapes[0][1]
             heights = [int(shape[0]) for shape in shapes]
             weight = torch.split(next(parts).view(rows, -1)[:, :columns], heights)
             bias = torch.split(next(parts)[:rows], heights)
@@ -175,10 +180,8 @@ class LayersModel:
         self.address = ctypes.addressof(self._layout)
         if distances is not None:
             self._distances = np.concatenate([distances.ravel(), np.zeros(panel, np.float32)])
-            self._layout.distances, self._layout.reach = (
-                self._distances.ctypes.data,
-                (distances.shape[1] + 1) // 2,
-            )
+            self._layout.distances = self._distances.ctypes.data
+            self._layout.reach = (distances.shape[1] + 1) // 2
 
 
 def _array(weight: Tensor) -> Floats:
@@ -188,8 +191,10 @@ def _array(weight: Tensor) -> Floats:
 def _digest(bits: npt.NDArray[np.uint32]) -> int:
     """Sums of each block and of each place in the blocks, each times a number of its own."""
     whole = len(bits) // len(_ODD) * len(_ODD)
-    blocks, rest = bits[:whole].reshape(-1, len(_ODD)), bits[whole:].astype(np.uint64)
-    by_block, by_place = blocks.sum(1, dtype=np.uint64), blocks.sum(0, dtype=np.uint64)
+    blocks = bits[:whole].reshape(-1, len(_ODD))
+    rest = bits[whole:].astype(np.uint64)
+    by_block = blocks.sum(1, dtype=np.uint64)
+    by_place = blocks.sum(0, dtype=np.uint64)
     by_block *= np.arange(1, 2 * len(blocks), 2, dtype=np.uint64) * _ODD[0]
     by_place *= _ODD
     rest *= _ODD[: len(rest)][::-1]

@@ -26,7 +26,8 @@ def mpnet_states(backbone: Any, ids: Tensor, positions: Tensor, groups: Groups) 
     # (heads, longest, longest)
     bias = backbone.encoder.compute_position_bias(states[:, : groups.longest])[0]
     for layer in backbone.encoder.layer:
-        block, own = layer.attention, layer.attention.attn
+        block = layer.attention
+        own = layer.attention.attn
         heads = (own.num_attention_heads, own.attention_head_size)
         query, key, value = (made(states[0]).unflatten(-1, heads) for made in (own.q, own.k, own.v))
         mixed = _attention(query, key, value, bias, groups, own.dropout.p if own.training else 0.0)
@@ -55,7 +56,9 @@ def _attention(
     for (_, count, length), seen, q, k, v in runs:
         corner = groups.once(("bias", length), partial(_corner, bias, length, query.dtype))
         if seen < length:
-            k, v, corner = k[:, :, :seen], v[:, :, :seen], corner[:, :, :seen]
+            k = k[:, :, :seen]
+            v = v[:, :, :seen]
+            corner = corner[:, :, :seen]
         mixed = scaled_dot_product_attention(q, k, v, corner, dropout)
         parts.append(mixed.transpose(1, 2).reshape(count * length, *query.shape[1:]))
     return torch.cat(parts)

@@ -133,7 +133,8 @@ def _why_not_sizes(config: Mapping[str, Any], kind: str) -> str | None:
     for key, size in sizes.items():
         if type(size) is not int or not 0 < size < 2**31:
             return f"takes no {key} of {size!r}"
-    hidden, heads = sizes["hidden_size"], sizes["num_attention_heads"]
+    hidden = sizes["hidden_size"]
+    heads = sizes["num_attention_heads"]
     if hidden % heads:
         return f"cannot share {hidden} dimensions among {heads} heads"
     if sizes.get("embedding_size", 0) > hidden:

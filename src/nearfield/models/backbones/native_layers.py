@@ -24,7 +24,9 @@ from nearfield.types.arrays import Floats, Positions
 
 Offsets = Positions
 Places = Positions
-UNITS, UNIT_TOKENS = 4, 512  # units a thread at most, and tokens of one at least
+# units a thread at most, and tokens of one at least
+UNITS = 4
+UNIT_TOKENS = 512
 
 
 def why_not(backbone: Any) -> str | None:
@@ -78,7 +80,8 @@ class NativeLayers:
         config = backbone.config.to_dict()
         architecture = NATIVE[config["model_type"]]
         fact = functools.partial(architecture.fact, config)
-        self.kernels, self.threads = kernels(level), threads or torch.get_num_threads()
+        self.kernels = kernels(level)
+        self.threads = threads or torch.get_num_threads()
         self._facts: dict[str, Any] = {
             "hidden": int(fact("hidden_size")),
             "heads": int(fact("num_attention_heads")),
@@ -216,7 +219,8 @@ class NativeLayers:
         tokens, which would waste work.
         """
         lengths = np.diff(offsets)
-        hidden, inner = self._facts["hidden"], self._facts["intermediate"]
+        hidden = self._facts["hidden"]
+        inner = self._facts["intermediate"]
         work = lengths * (8.0 * hidden**2 + 4.0 * hidden * inner) + 8.0 * lengths**2 * hidden
         ends = np.cumsum(work)
         count = max(self.threads, min(UNITS * self.threads, int(offsets[-1]) // UNIT_TOKENS))
@@ -231,7 +235,8 @@ class NativeLayers:
 
     def scratch(self, function: str, model: LayersModel, offsets: Offsets) -> Floats:
         """Room for what one unit needs on its way."""
-        tokens, longest = int(offsets[-1] - offsets[0]), int(np.diff(offsets).max())
+        tokens = int(offsets[-1] - offsets[0])
+        longest = int(np.diff(offsets).max())
         return self.rooms.take(self.kernels.call(function, model.address, tokens, longest))
 
 
@@ -254,7 +259,9 @@ class _WayBack:
 
     def unit(self, total: Sum, at: int) -> None:
         """Go back through unit `at` and add its gradients to `total`."""
-        layers, made, size = self.layers, self.made, sum(self.sizes)
+        layers = self.layers
+        made = self.made
+        size = sum(self.sizes)
         own, places = _of_share(self.units[at], made.offsets, made.picked)
         if total.room is None:
             total.room = layers.rooms.take(size)
@@ -304,15 +311,11 @@ class _Layers(torch.autograd.Function):
     ) -> Tensor:
         distances, states, *_ = given
         made: Tensor = states.detach().clone(memory_format=torch.contiguous_format)
-        by_distance = (
-            None
-            if distances is None
-            else np.ascontiguousarray(distances.detach().numpy(), np.float32)
-        )
-        ctx.layers, ctx.made = (
-            layers,
-            layers.forward(made.numpy(), offsets, picked, by_distance, keep=keep),
-        )
+        by_distance = None
+        if distances is not None:
+            by_distance = np.ascontiguousarray(distances.detach().numpy(), np.float32)
+        ctx.layers = layers
+        ctx.made = layers.forward(made.numpy(), offsets, picked, by_distance, keep=keep)
         if keep:
             ctx.save_for_backward(states)
         return made
@@ -323,7 +326,8 @@ class _Layers(torch.autograd.Function):
         (states,) = ctx.saved_tensors
         if ctx.made is None:
             raise RuntimeError("backward was already called; its saved activations have been freed")
-        made, ctx.made = ctx.made, None
+        made = ctx.made
+        ctx.made = None
         gradient = gradients[0].detach().float().clone(memory_format=torch.contiguous_format)
         first = np.ascontiguousarray(states.detach().numpy())
         wanted = ctx.needs_input_grad[5]

@@ -75,7 +75,9 @@ class Turns:
     def __init__(
         self, work: Callable[[Sum, int], None], sums: list[Sum], groups: list[list[int]]
     ) -> None:
-        self._work, self._sums, self._left = work, sums, [unit[::-1] for unit in groups]
+        self._work = work
+        self._sums = sums
+        self._left = [unit[::-1] for unit in groups]
         self._free = set(range(len(groups)))
         self._lock = threading.Lock()
 

@@ -10,7 +10,9 @@ def relative_bucket(distances: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Which of MPNet's 32 biases holds at each distance, key place - query place (T5, Raffel et al.
     2020, section 2.1).
     """
-    half, exact, furthest = 16, 8, 128
+    half = 16
+    exact = 8
+    furthest = 128
     near = np.abs(distances)
     steps = (
         np.log(np.maximum(near, 1).astype(np.float32) / exact)

@@ -54,20 +54,18 @@ def packed_states(
     those of others are of no meaning then.
     """
     kind = backbone.config.model_type
-    places = (
-        _positions_after_padding(batch, backbone.embeddings.padding_idx)
-        if ARCHITECTURES[kind].after_padding
-        else batch.positions
-    )
+    if ARCHITECTURES[kind].after_padding:
+        places = _positions_after_padding(batch, backbone.embeddings.padding_idx)
+    else:
+        places = batch.positions
     ids, positions = (
         torch.from_numpy(part.astype(np.int64)).to(device)[None] for part in (batch.ids, places)
     )
-    own, unseen = batch.column("types"), batch.column("unseen")
-    types = (
-        {}
-        if own is None
-        else {"token_type_ids": torch.from_numpy(own.astype(np.int64)).to(device)[None]}
-    )
+    own = batch.column("types")
+    unseen = batch.column("unseen")
+    types = {}
+    if own is not None:
+        types = {"token_type_ids": torch.from_numpy(own.astype(np.int64)).to(device)[None]}
     if layers is not None and (unseen is None or not unseen.any()):
         return _native_states(
             backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types}, picked

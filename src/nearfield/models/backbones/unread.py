@@ -86,7 +86,9 @@ def _heads(model: Any) -> set[str]:
     """
     from transformers.models.auto import modeling_auto
 
-    config, own, found = model.config, {name for name, _ in model.named_children()}, set(_HEADS)
+    config = model.config
+    own = {name for name, _ in model.named_children()}
+    found = set(_HEADS)
     for name in dir(modeling_auto):
         if name.startswith("MODEL_") and name.endswith("_MAPPING"):
             known = getattr(modeling_auto, name).get(type(config), ())

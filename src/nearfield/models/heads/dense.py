@@ -65,7 +65,8 @@ class DenseHead(Head[Any]):
         return normalised(vectors) if self.contract.normalise else vectors
 
     def picked(self, batch: Packed) -> Integers | None:
-        last, skip = batch.lengths - 1, self._skipped(batch)
+        last = batch.lengths - 1
+        skip = self._skipped(batch)
         return {"cls": np.where(last >= skip, skip, 0), "last": last}.get(self.contract.pooling)
 
     def _skipped(self, batch: Packed) -> int:

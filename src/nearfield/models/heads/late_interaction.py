@@ -57,7 +57,8 @@ class LateInteractionHead(Head[Any]):
 
     def forward(self, states: Any, batch: Packed) -> Any:
         """(K, dim)."""
-        vectors, counted = states, batch.column("counted")
+        vectors = states
+        counted = batch.column("counted")
         if counted is not None:
             vectors = states[beside(np.flatnonzero(counted), states)]
         for projection in self.projections:

@@ -98,7 +98,8 @@ class Splade(Head[Tensor]):
     def forward(self, states: Tensor, batch: Packed) -> Tensor:
         """(n, vocabulary), no weight below 0; a text without tokens has no weights."""
         hidden = self.transform(states)
-        weight, bias = self.decoder.weight, self.decoder.bias
+        weight = self.decoder.weight
+        bias = self.decoder.bias
         bias = weight.new_zeros(len(weight)) if bias is None else bias
         offsets = batch.offsets.tolist()
         if self.pooling == "max":  # the logarithm rises, so it may come after the greatest
@@ -149,11 +150,9 @@ class _GreatestLogits(torch.autograd.Function):
     ) -> Tensor:
         n = len(offsets) - 1
         greatest = hidden.new_zeros(n, len(weight))
-        token = (
-            torch.zeros(n, len(weight), dtype=torch.int32, device=hidden.device)
-            if any(ctx.needs_input_grad)
-            else None
-        )
+        token = None
+        if any(ctx.needs_input_grad):
+            token = torch.zeros(n, len(weight), dtype=torch.int32, device=hidden.device)
         for first, last in item_blocks(offsets, _TOKENS):
             start = offsets[first]
             logits = torch.addmm(bias, hidden[start : offsets[last]], weight.T)

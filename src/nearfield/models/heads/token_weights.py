@@ -60,7 +60,8 @@ class TokenWeights(Head[Any]):
         return activated(self.layer(states), "relu")[:, 0]
 
     def embeddings(self, output: Any, batch: Packed) -> Sparse:
-        weights, n = to_numpy(output), len(batch)
+        weights = to_numpy(output)
+        n = len(batch)
         kept = np.flatnonzero((weights > 0) & ~np.isin(batch.ids, self.left_out))
         sequence = np.repeat(np.arange(n), batch.lengths)[kept]
         place = sequence * self.vocabulary + batch.ids[kept]

@@ -31,7 +31,9 @@ class Attached:
     def __init__(
         self, model: nn.Module, adapters: Sequence[LowRank], *, shared: int = NONE
     ) -> None:
-        self.model, self.adapters, self.shared = model, list(adapters), shared
+        self.model = model
+        self.adapters = list(adapters)
+        self.shared = shared
         self._acting: list[int] = []
         # (places,) the adapter of each, where they are not all of one
         self._at: Tensor | None = None
@@ -61,9 +63,9 @@ class Attached:
         wanted = np.unique(numbers)
         self._acting = [int(number) for number in wanted if number != NONE]
         device = next(self.model.parameters()).device
-        self._at = (
-            torch.from_numpy(np.repeat(numbers, lengths)).to(device) if len(wanted) > 1 else None
-        )
+        self._at = None
+        if len(wanted) > 1:
+            self._at = torch.from_numpy(np.repeat(numbers, lengths)).to(device)
         try:
             yield
         finally:
@@ -89,11 +91,10 @@ class Attached:
             down = torch.cat([pair.down for pair in pairs.values()])
             up = torch.cat([pair.up * pair.scale for pair in pairs.values()], 1)
             embeds = isinstance(layer, nn.Embedding)
-            narrow = (
-                nn.functional.embedding(given[0], down.T)
-                if embeds
-                else nn.functional.linear(given[0], down)
-            )
+            if embeds:
+                narrow = nn.functional.embedding(given[0], down.T)
+            else:
+                narrow = nn.functional.linear(given[0], down)
             if self._at is not None:
                 narrow = self._own(narrow, pairs, name)
             return output + nn.functional.linear(narrow, up)

@@ -197,11 +197,9 @@ def _known(name: str, names: Mapping[str, object], model: nn.Module, file: Path)
 def _fans(layer: nn.Module) -> tuple[int, int]:
     """Outputs and inputs of a layer."""
     rows, columns = layer.get_parameter("weight").shape
-    return (
-        (int(columns), int(rows))
-        if isinstance(layer, nn.Embedding | Conv1D)
-        else (int(rows), int(columns))
-    )
+    if isinstance(layer, nn.Embedding | Conv1D):
+        return (int(columns), int(rows))
+    return (int(rows), int(columns))
 
 
 def _pair(parts: Mapping[str, Tensor], layer: nn.Module, folder: LoRAFolder, name: str) -> Pair:

@@ -30,9 +30,11 @@ _TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token
 
 def write_late(model: TextModel, contract: Contract, stage: Path) -> None:
     """The modules and settings of sentence-transformers 6, whatever the folder had. See Writer."""
-    source, head = model.folder, model.head
+    source = model.folder
+    head = model.head
     assert isinstance(head, LateInteractionHead)
-    late, projections = head.settings, head.projections
+    late = head.settings
+    projections = head.projections
     copy_tokeniser(source.transformer, stage)
     if late.markers:
         tokeniser = Tokeniser.open(

@@ -57,7 +57,8 @@ def write_sparse(
     sentence-transformers and to us; `inference_free`: queries are looked up.
     """
     if inference_free:
-        document, pooler = DOCUMENT_FOLDER, POOLING_FOLDER
+        document = DOCUMENT_FOLDER
+        pooler = POOLING_FOLDER
         write_router(stage)
     else:
         document, pooler = _TYPES

@@ -61,9 +61,10 @@ def keep_layers(model: TextModel, keep: Sequence[int]) -> None:
 
 def _layers(model: TextModel) -> tuple[tuple[Any, str], nn.ModuleList]:
     """The list of the backbone's layers, and the module and attribute that hold it."""
-    count = (
-        None if model.folder.static else getattr(model.backbone.config, "num_hidden_layers", None)
-    )
+    if model.folder.static:
+        count = None
+    else:
+        count = getattr(model.backbone.config, "num_hidden_layers", None)
     found = [
         ((holder, attribute), child)
         for holder in model.backbone.modules()

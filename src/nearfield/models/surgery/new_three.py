@@ -31,7 +31,8 @@ def write_three(
     """
     options.refuse("three", "inference_free", "max_terms")
     model = TextModel(source)
-    dense, config = model.head, model.backbone.config
+    dense = model.head
+    config = model.backbone.config
     assert isinstance(dense, DenseHead)
     dim = options.token_dim(int(config.hidden_size))
     weights = TokenWeights(

@@ -32,7 +32,8 @@ def quantise(model: str | Path, *, to: str | Path, dtype: str) -> Made:
         )
     check_target(to)
     opened = TextModel.open(model_path(model))
-    name, static = opened.contract.name, opened.folder.static
+    name = opened.contract.name
+    static = opened.folder.static
     if dtype == "int8" and not static:
         raise ModelError(
             f"{name}: only static models are stored as int8; this one runs in int8 "

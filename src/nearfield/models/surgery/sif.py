@@ -83,11 +83,10 @@ def common_components(
     for start in range(0, len(texts), CHUNK):
         read = tokeniser.tokenise(texts[start : start + CHUNK])
         known = read.lengths > 0
-        sums = (
-            np.add.reduceat(table[read.ids], read.offsets[:-1][known], axis=0)
-            if known.any()
-            else np.zeros((0, table.shape[1]))
-        )
+        if known.any():
+            sums = np.add.reduceat(table[read.ids], read.offsets[:-1][known], axis=0)
+        else:
+            sums = np.zeros((0, table.shape[1]))
         means = (sums / read.lengths[known][:, None]).astype(np.float64)
         squares += means.T @ means
     return np.linalg.eigh(squares)[1][:, ::-1][:, :count].astype(np.float32)

@@ -32,7 +32,8 @@ def _arc(x: Tensor, y: Tensor, ratio: float) -> Tensor:
     lengths = x.norm(), y.norm()
     if not (lengths[0] > 0 and lengths[1] > 0):
         return torch.lerp(x, y, ratio)
-    a, b = x / lengths[0], y / lengths[1]
+    a = x / lengths[0]
+    b = y / lengths[1]
     # exact for small angles too, where acos of the product is not
     angle = 2 * torch.atan2((a - b).norm(), (a + b).norm())
     sine = torch.sin(angle)

@@ -21,7 +21,9 @@ from nearfield.types.progress import Progress
 TOKENS = 8192  # looked at to begin with: many times the dimensions of any backbone
 WEIGHT = 0.3  # of a token: what some terms in common score is then about what two alike vectors do
 # tokens of a text, and texts run at once
-_COMPANY, _TOGETHER, _ALONE = 16, 64, 512
+_COMPANY = 16
+_TOGETHER = 64
+_ALONE = 512
 _UNUSED = re.compile(r"[\[<]/?unused_?\d+[\]>]")
 
 Ints = npt.NDArray[np.int64]
@@ -46,7 +48,8 @@ def principal_directions(states: Tensor, dim: int) -> Layer:
     """
     mean = states.double().mean(0)
     _, _, directions = torch.linalg.svd(states.double() - mean, full_matrices=True)
-    weight, bias = directions[:dim], -directions[:dim] @ mean
+    weight = directions[:dim]
+    bias = -directions[:dim] @ mean
     return Layer.of(weight.float().cpu().numpy(), bias.float().cpu().numpy())
 
 

@@ -33,15 +33,16 @@ def start_splade(head: Splade, states: Tensor, own: Tensor, usable: Tensor) -> N
     `LOGIT` on average. Raises ModelError for a transform that is not linear, activation, layer
     norm.
     """
-    dense, norm = _one(head.transform, nn.Linear), _one(head.transform, nn.LayerNorm)
-    words, bias = head.decoder.weight, head.decoder.bias
+    dense = _one(head.transform, nn.Linear)
+    norm = _one(head.transform, nn.LayerNorm)
+    words = head.decoder.weight
+    bias = head.decoder.bias
     mean = states.mean(0)
     size, hidden_size = dense.weight.shape
-    onto = (
-        torch.eye(size)
-        if size == hidden_size
-        else torch.linalg.lstsq(states - mean, words[own]).solution.T
-    )
+    if size == hidden_size:
+        onto = torch.eye(size)
+    else:
+        onto = torch.linalg.lstsq(states - mean, words[own]).solution.T
     dense.weight.copy_(onto / ((states - mean) @ onto.T).std())
     dense.bias.copy_(_SHIFT - dense.weight @ mean)
     norm.weight.fill_(1.0)

@@ -152,7 +152,8 @@ def _keep_rows(model: TextModel, kept: Sequence[int]) -> int:
         table = model.backbone.embeddings
         model.backbone.embeddings = nn.Parameter(table.detach()[rows])
         return len(table)
-    old, config = model.backbone.get_input_embeddings(), model.backbone.config
+    old = model.backbone.get_input_embeddings()
+    config = model.backbone.config
     size = len(old.weight)
     others = [
         name

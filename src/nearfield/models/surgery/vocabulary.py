@@ -69,11 +69,10 @@ def with_only(facts: Facts, kept: list[int]) -> Facts:
 def token_ids(facts: Facts) -> dict[str, int]:
     """Each token's id, added ones included."""
     vocabulary = facts["model"]["vocab"]
-    own = (
-        {row[0]: at for at, row in enumerate(vocabulary)}
-        if isinstance(vocabulary, list)
-        else vocabulary
-    )
+    if isinstance(vocabulary, list):
+        own = {row[0]: at for at, row in enumerate(vocabulary)}
+    else:
+        own = vocabulary
     return own | {token["content"]: token["id"] for token in facts["added_tokens"]}
 
 
@@ -146,8 +145,6 @@ def _parts(processor: Facts | None) -> list[Facts]:
     """A post-processor, or those that it is a sequence of."""
     if processor is None:
         return []
-    return (
-        [part for inner in processor["processors"] for part in _parts(inner)]
-        if "processors" in processor
-        else [processor]
-    )
+    if "processors" in processor:
+        return [part for inner in processor["processors"] for part in _parts(inner)]
+    return [processor]

@@ -63,6 +63,7 @@ class LateTokens:
         filled = replace(tokens, ids=ids, offsets=offsets)
         if asked.attended:
             return filled
+        # a query of no token has only added ones, which would then look at nothing
         unseen = np.where(before > 0, lengths - before, 0)
         return replace(filled, columns={"unseen": unseen})
 

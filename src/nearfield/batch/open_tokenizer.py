@@ -189,6 +189,7 @@ def _pairs_agree(tokenizer: Tokenizer, name: str, around: list[Any]) -> bool:
     """Whether two texts are put together as the class called `name` does, with the tokens `around`
     a text.
     """
+    # the post-processor is not taken apart: what it makes of two texts says all that counts
     encoding = tokenizer.encode("a", "b")
     said = [
         token if owner is None else "AB"[owner]
@@ -281,6 +282,7 @@ def _built(
             "library, which is what is run here"
         )
     for method in _CALLED:
+        # a class that overrides one of these may make other ids than its backend alone
         plain = getattr(TokenizersBackend, method, None) or getattr(
             PreTrainedTokenizerBase, method, None
         )

@@ -94,6 +94,7 @@ def packed_batches(tokens: Tokens, budget: int, *, items: Integers | None = None
     """
     chosen = np.arange(len(tokens.lengths)) if items is None else items
     order = chosen[_longest_first(tokens, chosen)]
+    # how many tokens the sequences take up to each; a batch ends where the next would be too many
     ends = np.cumsum(tokens.lengths[order])
     batches = []
     start = 0

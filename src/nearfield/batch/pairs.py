@@ -110,7 +110,8 @@ class PairTokeniser:
         whole = [first.lengths[at[0]], second.lengths[at[1]]]
         kept = longest_first(whole[0], whole[1], limit)
         pool, types, places = self._pool(first, second)
-        # of each pair: specials, the first text, specials, the second text, specials
+        # Every pair is five pieces of that pool: specials, the first text, specials, the second
+        # text, specials. Laying the pieces of all pairs end to end takes no loop over pairs.
         begins = np.empty((len(at[0]), 5), np.int64)
         lengths = np.empty_like(begins)
         begins[:, ::2] = places[:3]
@@ -148,12 +149,13 @@ def longest_first(first: Positions, second: Positions, limit: int) -> tuple[Posi
     leaves, and where that is not enough both to half, the longer to the half that is rounded up.
     """
     short = np.minimum(first, second)
+    # what the shorter leaves to the longer, which is never cut below the shorter
     room = np.where(short > limit, short, np.maximum(short, limit - short))
     halved = short + room > limit
     less = np.where(halved, limit // 2, short)
     more = np.where(halved, limit - limit // 2, room)
-    fits = first + second <= limit
     swapped = first > second
-    return np.where(fits, first, np.where(swapped, more, less)), np.where(
-        fits, second, np.where(swapped, less, more)
-    )
+    cut_first = np.where(swapped, more, less)
+    cut_second = np.where(swapped, less, more)
+    fits = first + second <= limit
+    return np.where(fits, first, cut_first), np.where(fits, second, cut_second)

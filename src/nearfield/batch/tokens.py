@@ -173,12 +173,14 @@ class Tokeniser:
         for item, encoding in enumerate(encodings):
             ids = encoding.ids
             if len(ids) > limit:
+                # cut here and not by the tokenizers library, which does not say how much it cut
                 lost[item] = len(ids) - limit
                 head = _specials_at_start(encoding)
                 tail = _specials_at_end(encoding)
                 kept = head if self._from_start else limit - tail
                 ids = ids[:kept] + ids[kept + len(ids) - limit :]
             rows.append(ids)
+            # of a text that was cut by characters, the tokens that it would have had are lost
             if self._characters is not None and len(whole[item]) > self._characters:
                 lost[item] = max(1, len(self._encode([whole[item]])[0].ids) - len(ids))
         tokens = _flat(rows, lost, self._prompt_tokens(prompt))

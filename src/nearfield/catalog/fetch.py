@@ -121,6 +121,7 @@ def installed(wanted: Card, folder: Path) -> bool:
     """
     if not folder.is_dir():
         return False
+    # hashing gigabytes at each start would take longer than the work: the stamp tells of a change
     stamp = _read_stamp(folder)
     files = wanted.files or {file: str(facts[-1]) for file, facts in stamp.items()}
     facts = _file_facts(files, folder)

@@ -100,6 +100,7 @@ def suggest(known: Iterable[Card], needs: Needs) -> Suggestions:
             have = sum(task in card.published for task in tasks.tasks)
             fitting.append(Candidate(card, found, have))
     ranked = [item for item in fitting if item.have >= _ENOUGH * len(tasks.tasks)]
+    # a mean over other tasks would be another figure, so that only tasks of all count
     common = tuple(
         task
         for task in tasks.tasks

@@ -170,24 +170,17 @@ def read_token_head(
     weights = read_torch_file(file)
     weight = weights.get("weight")
     bias = weights.get("bias")
-    if (
-        set(weights) - {"weight", "bias"}
-        or weight is None
-        or weight.ndim != 2
-        or (bias is not None and bias.shape != weight.shape[:1])
-    ):
-        shapes = {name: value.shape for name, value in weights.items()}
+    shapes = {name: value.shape for name, value in weights.items()}
+    if weight is None or weight.ndim != 2:
+        fits = False
+    else:
+        # a layer without a bias is one as well
+        wanted = {"weight": (outputs or len(weight), hidden), "bias": weight.shape[:1]}
+        fits = all(shapes[name] == wanted.get(name) for name in shapes)
+    if not fits or weight is None:
         raise ModelError(
-            f"{file}: is not a linear layer: it holds {shapes}; wanted a weight of two "
-            "dimensions and a bias of one"
-        )
-    if weight.shape[1] != hidden:
-        raise ModelError(
-            f"{file}: takes states of {weight.shape[1]} dimensions; the backbone's have {hidden}"
-        )
-    if outputs is not None and len(weight) != outputs:
-        raise ModelError(
-            f"{file}: gives {len(weight)} numbers a token; wanted {outputs}, its weight"
+            f"{file}: is not a linear layer over states of {hidden} dimensions: it holds {shapes}; "
+            f"wanted a weight ({outputs or 'any'}, {hidden}) and a bias of as many numbers"
         )
     if not np.isfinite(weight).all() or (bias is not None and not np.isfinite(bias).all()):
         raise ModelError(

@@ -82,6 +82,7 @@ class LookupRuntime(Runtime):
                 f"a token has the number {batch.ids.max()} and there are {size} "
                 "weights; is the tokeniser this model's?"
             )
+        # a number for each pair of sequence and term: a term counts once, however often it is there
         row = np.repeat(np.arange(len(batch)), batch.lengths)
         row, term = np.divmod(np.unique(row * size + batch.ids), size)
         weighed = self._weights[term] != 0

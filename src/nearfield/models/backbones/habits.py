@@ -48,6 +48,8 @@ def habits_of(backbone: Any, ids: Tensor, *, known: bool = True) -> Habits:
         first = _states(backbone, ids[None])
     if known and kind in ARCHITECTURES and not long_rope(backbone.config):
         return Habits(PADDED, seen.places, first.shape[-1])
+    # a second text in the batch changes the first one's states where a model mixes them, as one
+    # that routes tokens to experts with a limit for each does
     both = _states(backbone, torch.stack([ids, ids.flip(0)]))
     if _differ(first, _states(backbone, ids[None])):
         raise ModelError(

@@ -122,6 +122,7 @@ class LayerWeights:
     def gradients(self, total: Tensor) -> list[Tensor]:
         """Views of the gradients in `total`: (size,), one for each of `weights`."""
         found: list[Tensor] = []
+        # the same order as _places; rows and columns that only pad are cut off
         parts = iter(torch.split(total, [count for _, _, count in self._places()]))
         for names in MATRICES.values():
             shapes = [self._modules[name].weight.shape for name in names]
@@ -190,6 +191,8 @@ def _array(weight: Tensor) -> Floats:
 
 def _digest(bits: npt.NDArray[np.uint32]) -> int:
     """Sums of each block and of each place in the blocks, each times a number of its own."""
+    # each block and each place has a factor of its own, so that two numbers that were exchanged
+    # change the digest, too
     whole = len(bits) // len(_ODD) * len(_ODD)
     blocks = bits[:whole].reshape(-1, len(_ODD))
     rest = bits[whole:].astype(np.uint64)

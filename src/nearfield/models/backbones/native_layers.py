@@ -183,6 +183,8 @@ class NativeLayers:
             )
         on_threads(self.threads, LayerWeights.refresh_turned, self.layers)
         way = _WayBack(self, made, first, gradient, wanted)
+        # One sum per thread and one to spare. Which units go into which sum, and in which order, is
+        # fixed, so that the rounding is the same however the threads are scheduled.
         sums = [Sum(made.distances) for _ in range(min(len(way.units), self.threads + 1))]
         groups = [list(range(at, len(way.units), len(sums))) for at in range(len(sums))]
         on_threads(self.threads, Turns(way.unit, sums, groups).run, range(self.threads))
@@ -221,6 +223,8 @@ class NativeLayers:
         lengths = np.diff(offsets)
         hidden = self._facts["hidden"]
         inner = self._facts["intermediate"]
+        # two operations per token and weight of four matrices hidden x hidden and two hidden x
+        # inner; those of attention count double
         work = lengths * (8.0 * hidden**2 + 4.0 * hidden * inner) + 8.0 * lengths**2 * hidden
         ends = np.cumsum(work)
         count = max(self.threads, min(UNITS * self.threads, int(offsets[-1]) // UNIT_TOKENS))

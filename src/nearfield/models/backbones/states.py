@@ -66,6 +66,7 @@ def packed_states(
     types = {}
     if own is not None:
         types = {"token_type_ids": torch.from_numpy(own.astype(np.int64)).to(device)[None]}
+    # the kernels have no mask, so that every token is looked at
     if layers is not None and (unseen is None or not unseen.any()):
         return _native_states(
             backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types}, picked

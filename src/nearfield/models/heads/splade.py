@@ -162,6 +162,7 @@ class _GreatestLogits(torch.autograd.Function):
                     greatest[at] = best.values
                     if token is not None:
                         token[at] = best.indices + (offsets[at] - start)
+        # the logits themselves would take tokens x terms; they are never kept
         ctx.offsets = offsets
         ctx.save_for_backward(hidden, weight, token)
         return greatest

@@ -64,6 +64,7 @@ class TokenWeights(Head[Any]):
         n = len(batch)
         kept = np.flatnonzero((weights > 0) & ~np.isin(batch.ids, self.left_out))
         sequence = np.repeat(np.arange(n), batch.lengths)[kept]
+        # a number for each pair of sequence and term, so that equal ones are a term's tokens
         place = sequence * self.vocabulary + batch.ids[kept]
         order = np.argsort(place, kind="stable")
         terms, first = np.unique(place[order], return_index=True)

@@ -88,6 +88,7 @@ class Attached:
             }
             if not pairs:
                 return output
+            # the matrices of all adapters side by side, for two products however many there are
             down = torch.cat([pair.down for pair in pairs.values()])
             up = torch.cat([pair.up * pair.scale for pair in pairs.values()], 1)
             embeds = isinstance(layer, nn.Embedding)

@@ -71,6 +71,7 @@ def merge_adapter(
         return
     place = _place(path)
     folder = read_lora(place)
+    # a folder of links, so that base and adapter are read as any model folder is
     with tempfile.TemporaryDirectory(prefix="nearfield-") as work:
         whole = Path(work) / (path.resolve().name or "merged")
         start = find_base(folder, resolve, base)

@@ -64,6 +64,7 @@ def trim(
     used = _used(whole, texts, prompts, progress)
     kept = kept_ids(facts, {*used, *_special_ids(opened)})
     left = with_only(facts, kept)
+    # the rules of kept_ids are checked on every text rather than trusted
     _check_same(whole, Tokenizer.from_str(json.dumps(left)), kept, texts, prompts)
     before = _keep_rows(opened, kept)
     about = {

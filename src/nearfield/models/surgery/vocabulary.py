@@ -38,7 +38,7 @@ def kept_ids(facts: Facts, used: Collection[int]) -> list[int]:
         kept |= set() if model.get("unk_id") is None else {model["unk_id"]}
     elif model.get("unk_token") is not None:
         kept |= {ids[model["unk_token"]]}
-    if model["type"] == "BPE":
+    if model["type"] == "BPE":  # a token is reached by merges only, through all that it is made of
         kept |= _steps(model, ids, kept)
     return sorted(kept)
 

@@ -95,9 +95,9 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     [
         (
             {"activation_function": "torch.nn.modules.activation.ELU"},
-            "activation torch.nn.modules.activation.ELU",
+            'activation_function is "torch.nn.modules.activation.ELU"; wanted',
         ),
-        ({"rank": 3}, "'rank'"),
+        ({"rank": 3}, "states rank, which is not honoured here"),
     ],
 )
 def test_a_module_that_is_not_honoured_is_refused(
@@ -106,5 +106,5 @@ def test_a_module_that_is_not_honoured_is_refused(
     Dense(6, 5).save(str(tmp_path))
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | change))
-    with pytest.raises(ModelError, match=f"{message}.* is not supported"):
+    with pytest.raises(ModelError, match=message):
         Layer.open(tmp_path)

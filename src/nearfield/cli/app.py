@@ -40,6 +40,8 @@ COMMANDS: Registry[Any] = Registry(
         "similarity": "nearfield.cli.similarity:similarity",
         "words": "nearfield.cli.words:words",
         "serve": "nearfield.cli.serve:serve",
+        "certify": "nearfield.cli.certify:certify",
+        "verify": "nearfield.cli.certify:verify",
         "cache": "nearfield.cli.cache:cache",
         "help": "nearfield.cli.shell.help:show_help",
     },

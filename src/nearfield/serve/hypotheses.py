@@ -1,0 +1,179 @@
+"""What may be wrong with a back-end, each as the vectors that the model would make then."""
+
+from __future__ import annotations
+
+import copy
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from nearfield.batch.tokens import Tokeniser
+from nearfield.encoders.text import TextEncoder
+from nearfield.formats.model_folder import ModelFolder
+from nearfield.runtimes.choose import open_runtime
+from nearfield.runtimes.options import OpenOptions
+from nearfield.serve.certificate import LONGEST
+from nearfield.types.arrays import Floats
+from nearfield.types.contract import POOLINGS, Contract
+from nearfield.types.role import DOCUMENT, QUERY, Role
+
+_LENGTHS = (16, 32, 64, 128, 256, 384, 512, 1024, 2048, 4096, 8192)
+Made = Callable[[Sequence[str], Role], Floats]
+"""From texts and a role to vectors: (n, dim) float32."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What may be wrong, and the vectors that would be made then. `fault` is its kind in a few
+    words, `what` says it in full.
+    """
+
+    fault: str
+    what: str
+    made: Made
+
+
+def hypotheses(encoder: TextEncoder) -> Iterator[Hypothesis]:
+    """Those that are worth a try; each opens what it takes when it is tried, and raises
+    NearfieldError where the model cannot do it.
+    """
+    yield from _of_texts(encoder)
+    yield from _of_prompts(encoder)
+    yield from _of_tokens(encoder)
+    yield from _of_lengths(encoder)
+    yield from _of_pooling(encoder)
+
+
+def floats(encoder: TextEncoder) -> Made:
+    """The encoder as what makes vectors."""
+    return lambda texts, role: encoder.encode_as(role, texts).as_dense("a certificate").floats()
+
+
+def _of_texts(encoder: TextEncoder) -> Iterator[Hypothesis]:
+    made = floats(encoder)
+    changes: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+        ("lower-casing", "texts are lower-cased", str.lower),
+        ("newlines", "line breaks are made spaces", lambda text: " ".join(text.split("\n"))),
+        ("newlines", "texts end at their first line", lambda text: text.partition("\n")[0]),
+        ("Unicode", "texts are normalised (NFKC)", lambda t: unicodedata.normalize("NFKC", t)),
+        ("Unicode", "UTF-8 is read as Latin-1", lambda t: t.encode().decode("latin-1")),
+        ("Unicode", "all but ASCII is dropped", lambda t: t.encode("ascii", "ignore").decode()),
+    )
+    for fault, what, change in changes:
+        yield Hypothesis(fault, what, _after(change, made))
+
+
+def _after(change: Callable[[str], str], made: Made) -> Made:
+    return lambda texts, role: made([change(text) for text in texts], role)
+
+
+def _of_prompts(encoder: TextEncoder) -> Iterator[Hypothesis]:
+    own = dict(encoder.contract.prompts)
+    if not any(own.values()):
+        return
+    for fault, what, prompts in (
+        ("missing prompt", "no prompt is put before the texts", {}),
+        ("doubled prompt", "the prompt is put before the texts twice", _doubled(own)),
+        ("wrong prompt", "queries and documents have each other's prompt", _swapped(own)),
+        ("wrong prompt", "all have the query's prompt", dict.fromkeys(own, own.get(QUERY, ""))),
+        ("wrong prompt", "all have the document's", dict.fromkeys(own, own.get(DOCUMENT, ""))),
+    ):
+        known = dict.fromkeys(own, "") | prompts
+        yield Hypothesis(
+            fault, what, floats(encoder.under(replace(encoder.contract, prompts=known)))
+        )
+
+
+def _doubled(prompts: dict[Role, str]) -> dict[Role, str]:
+    return {role: prompt * 2 for role, prompt in prompts.items()}
+
+
+def _swapped(prompts: dict[Role, str]) -> dict[Role, str]:
+    other = {QUERY: prompts.get(DOCUMENT, ""), DOCUMENT: prompts.get(QUERY, "")}
+    return prompts | other
+
+
+def _of_tokens(encoder: TextEncoder) -> Iterator[Hypothesis]:
+    limit, json_text = encoder.contract.max_tokens, encoder.tokeniser.json()
+
+    def opened(text: str = json_text) -> Tokenizer:
+        return Tokenizer.from_str(text)
+
+    start = Tokeniser(opened(), max_tokens=limit, from_start=not encoder.tokeniser.cuts_start)
+    yield Hypothesis(
+        "truncation side", "long texts are cut at the other end", _read_by(encoder, start)
+    )
+    bare = Tokeniser(opened(), max_tokens=limit, specials=False)
+    yield Hypothesis(
+        "special tokens", "no special tokens are put around a text", _read_by(encoder, bare)
+    )
+    cased = opened(json.dumps(_cased(json.loads(json_text))))
+    yield Hypothesis(
+        "lower-casing",
+        "texts are not lower-cased, and the model wants it",
+        _read_by(encoder, Tokeniser(cased, max_tokens=limit)),
+    )
+
+
+def _cased(value: Any) -> Any:
+    """A tokenizer.json that leaves upper case as it is."""
+    if isinstance(value, dict):
+        return {key: False if key == "lowercase" else _cased(it) for key, it in value.items()}
+    return value
+
+
+def _read_by(encoder: TextEncoder, tokeniser: Tokeniser, contract: Contract | None = None) -> Made:
+    """The model with another tokeniser before it."""
+    other = copy.copy(encoder)
+    other.tokeniser = tokeniser
+    other.contract = contract or encoder.contract
+    return floats(other)
+
+
+def _of_lengths(encoder: TextEncoder) -> Iterator[Hypothesis]:
+    own = encoder.contract.max_tokens
+    for length in sorted({*_LENGTHS, own - 2, own - 1, own // 2}):
+        if length == own or not 2 < length <= LONGEST * own:
+            continue
+        tokeniser = Tokeniser(
+            Tokenizer.from_str(encoder.tokeniser.json()),
+            max_tokens=length,
+            from_start=encoder.tokeniser.cuts_start,
+        )
+        contract = replace(encoder.contract, max_tokens=length)
+        yield Hypothesis(
+            "truncation length",
+            f"texts are cut to {length} tokens, and the model reads {own}",
+            _read_by(encoder, tokeniser, contract),
+        )
+
+
+def _of_pooling(encoder: TextEncoder) -> Iterator[Hypothesis]:
+    contract = encoder.contract
+    if contract.pooling not in POOLINGS:
+        return
+    for pooling in POOLINGS:
+        if pooling != contract.pooling:
+            made = _pooled(encoder.folder, replace(encoder.folder.contract, pooling=pooling))
+            what = f"token states are pooled by {pooling}, and the model wants {contract.pooling}"
+            yield Hypothesis("wrong pooling", what, made)
+    if any(contract.prompts.values()):
+        other = not contract.include_prompt
+        made = _pooled(encoder.folder, replace(encoder.folder.contract, include_prompt=other))
+        what = f"the prompt's tokens are {'' if other else 'not '}pooled"
+        yield Hypothesis("wrong pooling", what, made)
+
+
+def _pooled(folder: ModelFolder, contract: Contract) -> Made:
+    """The model with its states pooled otherwise; opened when it is asked."""
+
+    def made(texts: Sequence[str], role: Role) -> Floats:
+        other = replace(folder, contract=contract)
+        runtime, _ = open_runtime(other, OpenOptions())
+        return floats(TextEncoder(other, runtime))(texts, role)
+
+    return made

@@ -1,4 +1,4 @@
-"""A new loss, head, task, index, source, runtime, storage type and command are each one file behind
+"""A new loss, head, task, index, source, runtime, storage type, dialect and command are each one file behind
 a seam and one line in its table, and work end to end.
 
 The additions of tests/additions are put into a copy of the package, and a process that imports the
@@ -43,6 +43,11 @@ SEAMS = {
         "runtimes/slow.py",
         "runtimes/__init__.py",
         '"slow": "nearfield.runtimes.slow:SlowRuntime",',
+    ),
+    "dialect": (
+        "serve/dialects/plain.py",
+        "serve/dialects/__init__.py",
+        '"plain": "nearfield.serve.dialects.plain:DIALECT",',
     ),
     "command": ("cli/hello.py", "cli/app.py", '"hello": "nearfield.cli.hello:hello",'),
     "loss": (

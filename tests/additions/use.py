@@ -78,6 +78,22 @@ def runtime() -> None:
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), atol=1e-6)
 
 
+def dialect() -> None:
+    """Asked over HTTP."""
+    import httpx2
+
+    import nearfield as nf
+    from serving import models_of, serving
+
+    folder = tiny_model(HERE / "model")
+    with serving(models_of([str(folder)])) as url:
+        found = httpx2.post(f"{url}/plain", json={"texts": TEXTS}).json()
+        refused = httpx2.post(f"{url}/plain", json={"texts": []})
+    wanted = nf.load(str(folder)).encode(TEXTS, "document")
+    np.testing.assert_allclose(found, np.asarray(wanted), atol=1e-6)
+    assert refused.json() == {"said": "there is no text; wanted one at least"}
+
+
 def command() -> None:
     from nearfield.cli.app import build
 

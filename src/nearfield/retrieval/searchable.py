@@ -30,6 +30,7 @@ from nearfield.runtimes.proof import Proof
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.similarity.open import open_embeddings
 from nearfield.store.made_by import MadeBy
+from nearfield.types.arrays import Mask
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.role import DOCUMENT
 from nearfield.vectors.encode_to import encode_to
@@ -88,9 +89,13 @@ class Searchable:
     collection: Collection
     retriever: Retriever
 
-    def search(self, query: str, k: int = K, *, bars: Bars = no_bars) -> list[Hit]:
-        """The k best documents for a query, best first."""
-        ranking = self.retriever.search(Queries.of_texts([query]), k, bars=bars)
+    def search(
+        self, query: str, k: int = K, *, where: Mask | None = None, bars: Bars = no_bars
+    ) -> list[Hit]:
+        """The k best documents for a query, best first; `where`: (m,) bool, True for a document
+        that may be found.
+        """
+        ranking = self.retriever.search(Queries.of_texts([query]), k, where=where, bars=bars)
         places = {
             name: {document: rank for rank, document in enumerate(part.documents[0].tolist(), 1)}
             for name, part in ranking.parts.items()

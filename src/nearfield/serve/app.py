@@ -21,12 +21,15 @@ from starlette.requests import ClientDisconnect
 
 from nearfield import __version__
 from nearfield.errors import NearfieldError
+from nearfield.retrieval.searchable import Searchable
 from nearfield.serve import refusal as why
 from nearfield.serve.call import Call
 from nearfield.serve.dialect import Dialect, Route
 from nearfield.serve.dialects import DIALECTS
 from nearfield.serve.metrics import Metrics
 from nearfield.serve.models import Models
+from nearfield.serve.own import own_dialect
+from nearfield.serve.page import add_page
 from nearfield.serve.refusal import Refusal, in_words
 
 log = logging.getLogger(__name__)
@@ -54,9 +57,10 @@ class Access:
 
 
 def application(
-    models: Models, access: Access = Access(), extra: Sequence[Dialect] = ()
+    models: Models, access: Access = Access(), found: Searchable | None = None
 ) -> FastAPI:
-    """The application that serves `models` in every dialect, and the `extra` ones.
+    """The application that serves `models` in every dialect, search over `found` where there is
+    something to search, and the web page.
 
     Each dialect is at its own paths and below `/NAME`, as in `/voyage/v1/embeddings`.
     """
@@ -67,8 +71,9 @@ def application(
         await asyncio.to_thread(models.stop)
 
     app = FastAPI(title="nearfield", version=__version__, lifespan=lifespan)
+    add_page(app)
     metrics = Metrics(models)
-    dialects = [*(DIALECTS[name] for name in DIALECTS), *extra]
+    dialects = [*(DIALECTS[name] for name in DIALECTS), own_dialect(found)]
     paths: dict[str, list[tuple[Dialect, Route]]] = {}
     for dialect in dialects:
         for route in dialect.routes:

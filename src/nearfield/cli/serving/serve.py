@@ -13,6 +13,7 @@ from nearfield.cli.console import Json, emit_json, err
 from nearfield.cli.opened import Device, Precision, RuntimeName, open_model, open_reranker
 
 if TYPE_CHECKING:
+    from nearfield.retrieval.searchable import Searchable
     from nearfield.serve.limits import Limits
     from nearfield.serve.models import Models
 
@@ -44,6 +45,10 @@ Memory = Annotated[
     int | None,
     typer.Option(help="MB of weights in memory at most; models are closed to make room.", min=1),
 ]
+Searched = Annotated[
+    str | None,
+    typer.Option(help="Answer /search over this data, by the first model and BM25, fused."),
+]
 Cache = Annotated[int, typer.Option(help="MB of vectors kept per model.", min=0)]
 
 
@@ -60,6 +65,7 @@ def serve(
     body: Body = 16,
     memory: Memory = None,
     cache: Cache = 64,
+    collection: Searched = None,
     json: Json = False,
 ) -> None:
     """Serve models over HTTP, as OpenAI, Cohere, Voyage, Jina, Text Embeddings Inference and
@@ -73,6 +79,7 @@ def serve(
 
         nearfield serve minilm
         nearfield serve minilm e5=./tuned@int8 judge=./cross-encoder --port 9000
+        nearfield serve minilm --collection stdlib
         nearfield serve minilm --port 0 --json     the address as JSON
     """
     from nearfield.errors import TruncationWarning
@@ -92,7 +99,7 @@ def serve(
     )
     served = _models(models, limits, (runtime, precision, device))
     keys = tuple(filter(None, os.environ.get(KEYS, "").split(",")))
-    app = application(served, Access(keys, strict_roles))
+    app = application(served, Access(keys, strict_roles), _searchable(served, collection))
     config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False)
     listening = config.bind_socket()
     url = f"http://{host}:{listening.getsockname()[1]}"
@@ -104,6 +111,17 @@ def serve(
         # each answer says how many of its texts were cut
         warnings.simplefilter("ignore", TruncationWarning)
         uvicorn.Server(config).run([listening])
+
+
+def _searchable(served: Models, collection: str | None) -> Searchable | None:
+    """What /search answers from, if anything."""
+    if collection is None:
+        return None
+    from nearfield.cli.console import progress_bar
+    from nearfield.retrieval.searchable import Plan, index
+
+    first, _ = served.find(None)
+    return index(first.encoder(), collection, plan=Plan(fuse=True), bars=progress_bar)
 
 
 def _models(specs: list[str], limits: Limits, how: tuple[str, str, str]) -> Models:

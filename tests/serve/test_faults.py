@@ -1,0 +1,220 @@
+"""What a server must bear: clients that leave, crawl or send rubbish, and ends of all kinds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import nearfield as nf
+from nearfield.serve.app import Access
+from nearfield.serve.dialects import DIALECTS
+from nearfield.serve.limits import Limits
+from serving import models_of, prompted, serving
+
+pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+KEY = {"Authorization": "Bearer sk-tiny"}
+PATHS = [
+    (dialect.name, f"/{dialect.name}{route.path}")
+    for dialect in (DIALECTS[name] for name in DIALECTS)
+    for route in dialect.routes
+    if route.body is not None
+]
+FIELDS = [
+    "model", "input", "inputs", "texts", "query", "documents", "input_type", "task", "dimensions",
+    "output_dimension", "truncate", "embedding_types", "embedding_type", "encoding_format",
+    "output_dtype", "normalize", "prompt_name", "top_n", "top_k", "ids", "prompt", "raw_scores",
+    "late_chunking", "source_sentence", "sentences", "max_tokens", "truncation_direction",
+]  # fmt: skip
+WORDS = st.sampled_from(
+    ["tiny", "tiny:query", "judge", "a cat", "", "search_query", "float", "int8", "base64", "left"]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats() | st.text(max_size=8) | WORDS,
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from([*FIELDS, "text", "image", "content", "type"]), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def client(served: Any) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=served.url, headers=KEY, timeout=30) as opened:
+        yield opened
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from([path for _, path in PATHS]),
+    body=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=6).map(json.dumps)
+    | st.text(max_size=20)
+    | st.binary(max_size=20),
+    named=st.booleans(),
+)
+def test_no_body_makes_it_fail(
+    path: str, body: str | bytes, named: bool, client: httpx2.Client
+) -> None:
+    if named and isinstance(body, str) and body.startswith("{"):
+        body = json.dumps({"model": "tiny", "input": "a", "inputs": "a"} | json.loads(body))
+    sent = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+    answer = client.post(path, content=sent)
+    assert answer.status_code in (200, 400, 404, 413, 422, 424), (path, body, answer.text)
+    answer.json()
+
+
+@pytest.mark.parametrize(("dialect", "path"), PATHS)
+def test_rubbish_is_refused_in_the_dialects_own_words(
+    dialect: str, path: str, client: httpx2.Client
+) -> None:
+    for body in (b"", b"{", b"\xff\xfe", b"[1]", b'{"model": NaN}', b'"' + b"[" * 5000):
+        answer = client.post(path, content=body)
+        assert answer.status_code in (400, 422)
+        field = {"openai": "error", "tei": "error", "ollama": "error", "cohere": "message"}
+        assert answer.json()[field.get(dialect, "detail")]
+    for wrong in ({}, {"Authorization": "Bearer sk-tinz"}, {"x-api-key": "é".encode("latin-1")}):
+        with httpx2.Client(base_url=client.base_url) as other:
+            assert other.post(path, content=b"{}", headers=wrong).status_code == 401
+
+
+def test_a_huge_body_is_refused_before_it_is_read(served: Any, client: httpx2.Client) -> None:
+    answer = client.post("/embed", content=b'{"inputs": "' + b"a" * 50_000_000 + b'"}')
+    assert answer.status_code == 413
+    stated = {**KEY, "Content-Length": str(2**40)}
+    host, port = served.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as opened:
+        lines = [f"{name}: {value}" for name, value in stated.items()]
+        opened.sendall(
+            ("POST /embed HTTP/1.1\r\nHost: a\r\n" + "\r\n".join(lines) + "\r\n\r\n").encode()
+        )
+        assert opened.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_clients_that_crawl_or_leave_hold_up_nobody(tmp_path: Path) -> None:
+    limits = Limits(body_seconds=0.3)
+    models = models_of([f"tiny={prompted(tmp_path / 'tiny')}"], limits)
+    with serving(models) as url:
+        host, port = url.removeprefix("http://").split(":")
+        head = b"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{"
+        crawling = [socket.create_connection((host, int(port))) for _ in range(40)]
+        for at, opened in enumerate(crawling):
+            opened.sendall(head if at % 2 else head[: 20 + at])
+        large = json.dumps({"inputs": ["list file read"] * 900}).encode()
+        for _ in range(10):
+            with socket.create_connection((host, int(port))) as left:
+                left.sendall(
+                    b"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(large)
+                )
+                left.sendall(large)
+        answer = httpx2.post(f"{url}/embed", json={"inputs": "a cat"}, timeout=30)
+        assert answer.status_code == 200
+        assert crawling[1].recv(100).startswith(b"HTTP/1.1 408")
+        for opened in crawling:
+            opened.close()
+        deadline = time.monotonic() + 20
+        while models.by_name["tiny"].waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert models.by_name["tiny"].waiting == 0
+
+
+def test_strict_roles_and_a_folder_that_is_gone(tmp_path: Path) -> None:
+    folder = prompted(tmp_path / "tiny")
+    gone = prompted(tmp_path / "gone")
+    models = models_of([f"tiny={folder}", f"gone={gone}"])
+    for file in sorted(gone.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    with serving(models, Access(strict=True)) as url:
+        ask = f"{url}/v1/embeddings"
+        refused = httpx2.post(ask, json={"model": "tiny", "input": "a"})
+        assert refused.status_code == 400
+        assert "state query or document" in refused.json()["error"]["message"]
+        assert httpx2.post(ask, json={"model": "tiny:query", "input": "a"}).status_code == 200
+        for file in sorted(folder.rglob("*.safetensors")):
+            file.unlink()  # what is open stays open
+        assert httpx2.post(ask, json={"model": "tiny:query", "input": "b"}).status_code == 200
+        assert httpx2.post(ask, json={"model": "gone:query", "input": "b"}).status_code == 503
+
+
+def test_too_much_is_refused_at_once_and_the_rest_is_right(tmp_path: Path) -> None:
+    folder = prompted(tmp_path / "tiny")
+    model = nf.load(folder)
+    models = models_of([f"tiny={folder}"], Limits(queue_tokens=2000, cache_bytes=0))
+    texts = [
+        [f"cat {at} list {at * 7}" for at in range(start, start + 60)]
+        for start in range(0, 900, 60)
+    ]
+    with serving(models) as url, ThreadPoolExecutor(15) as pool:
+
+        def ask(part: list[str]) -> httpx2.Response:
+            body = {"model": "tiny:query", "input": part}
+            return httpx2.post(f"{url}/v1/embeddings", json=body, timeout=60)
+
+        answers = list(pool.map(ask, texts))
+    for part, answer in zip(texts, answers, strict=True):
+        assert answer.status_code in (200, 429)
+        if answer.status_code == 429:
+            assert int(answer.headers["Retry-After"]) >= 1
+            continue
+        found = [row["embedding"] for row in answer.json()["data"]]
+        np.testing.assert_allclose(found, np.asarray(model.encode(part, "query")), atol=2e-6)
+    assert any(answer.status_code == 200 for answer in answers)
+
+
+def test_models_are_closed_to_make_room(tmp_path: Path) -> None:
+    folders = [prompted(tmp_path / name, seed=at) for at, name in enumerate(("one", "two"))]
+    models = models_of([str(folder) for folder in folders])
+    one = models.by_name["one"]
+    limits = Limits(memory_bytes=one.size + 10)
+    models = models_of([str(folder) for folder in folders], limits)
+    with serving(models) as url:
+        for name in ("one", "two", "one"):
+            body = {"model": f"{name}:query", "input": "a cat"}
+            assert httpx2.post(f"{url}/v1/embeddings", json=body).status_code == 200
+            assert httpx2.get(f"{url}/ready").json()[name] is True
+            assert sum(httpx2.get(f"{url}/ready").json().values()) == 1
+
+
+def test_sigterm_answers_what_was_accepted(tmp_path: Path) -> None:
+    folder = prompted(tmp_path / "tiny")
+    words = [sys.executable, "-m", "nearfield.cli.app", "serve", f"tiny={folder}", "--port", "0"]
+    with subprocess.Popen(
+        [*words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        printed = ""
+        while "}" not in printed:
+            printed += process.stdout.readline()
+        url = json.loads(printed)["url"]
+        inside = threading.Semaphore(0)
+
+        async def ask(client: httpx2.AsyncClient, at: int) -> int:
+            body = {"model": "tiny:query", "input": [f"{at} list file {n}" for n in range(300)]}
+            answer = await client.post(f"{url}/v1/embeddings", json=body)
+            inside.release()
+            return len(answer.json()["data"])
+
+        async def load() -> list[Any]:
+            async with httpx2.AsyncClient(timeout=60) as client:
+                asking = [asyncio.ensure_future(ask(client, at)) for at in range(8)]
+                while not inside.acquire(blocking=False):
+                    await asyncio.sleep(0.005)
+                os.kill(process.pid, signal.SIGTERM)
+                return await asyncio.gather(*asking)
+
+        assert asyncio.run(load()) == [300] * 8
+        assert process.wait(30) in (0, -signal.SIGTERM)

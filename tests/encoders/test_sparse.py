@@ -178,7 +178,7 @@ def test_it_is_compared_and_searched_like_any_other_model(tmp_path: Path, cli: A
     )
     found = exact_index(documents).search(encoder.encode(test.query_texts, "query"), 100)
     np.testing.assert_array_equal(systems[0].ranking.documents, found.documents)
-    for wrong in ({"dims": (8,)}, {"similarity": "cosine"}, {"storages": ("binary",)}):
+    for wrong in ({"similarity": "cosine"}, {"storages": ("binary",)}):
         with pytest.raises(ContractError):
             model_systems(encoder, test, name="splade", **wrong)
     collection.save(tmp_path / "data")

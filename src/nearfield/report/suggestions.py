@@ -34,7 +34,9 @@ def suggestions_page(found: Suggestions, *, most: int) -> Iterator[RenderableTyp
     yield Text(f"{basis(found)}\n", style="dim")
     columns = (
         Column("mean", tuple(score(item.mean) for item in shown), 9),
-        Column("against the first", tuple(_against(item) for item in shown), 8, right=False),
+        Column(
+            "against the first", tuple(_against(item, shown[0]) for item in shown), 8, right=False
+        ),
     )
     yield model_table([item.card for item in shown], columns=columns)
     yield Text()
@@ -96,12 +98,13 @@ def next_step(found: Suggestions, *, most: int) -> str:
     return f"{advice}:\n  nearfield evaluate {' '.join(local)} bm25 --on DATA"
 
 
-def _against(item: Candidate) -> str:
+def _against(item: Candidate, first: Candidate) -> str:
     if item.mean is None:
         return f"{plural(item.have, 'task')} published"
     if item.p is None:
         return "first"
-    return f"{'level' if item.level else 'behind'}, {p_value(item.p)}"
+    side = "ahead" if first.mean is not None and item.mean > first.mean else "behind"
+    return f"{'level' if item.level else side}, {p_value(item.p)}"
 
 
 def _out(found: Suggestions) -> Iterator[RenderableType]:

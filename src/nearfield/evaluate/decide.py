@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from nearfield.errors import InputError
-from nearfield.statistics.holm import holm
 from nearfield.statistics.pairwise import ALPHA
 from nearfield.types.comparison import Comparison, PairTest, Row
 from nearfield.types.decision import Choice, Decision, Limits
@@ -19,8 +18,8 @@ def decide(comparison: Comparison, limits: Limits = NONE) -> Decision:
     """Which row to take: without a limit the cheapest that cannot be told apart from the best, with
     limits the best of those that fit them.
 
-    A row is told apart from the best where its paired p is below 5 % after Holm's correction over
-    the r - 1 comparisons with the best, which are the only ones that the question is about. Cheaper
+    A row is told apart from the best where their pair is in the comparison's own table: a paired p
+    below 5 % after Holm's correction over all pairs. Cheaper
     means a lower price per million tokens, then fewer bytes per document, then fewer milliseconds
     per query. A row whose bytes or milliseconds are not known fits no limit of them. Raises
     InputError for a comparison without rows, and as `check_limits` does.
@@ -30,9 +29,8 @@ def decide(comparison: Comparison, limits: Limits = NONE) -> Decision:
         raise InputError("the comparison has no row; wanted at least one system")
     first = comparison.rows[0].name
     tests = {pair.b: pair for pair in comparison.pairs if pair.a == first}
-    corrected = dict(zip(tests, holm([pair.p for pair in tests.values()]).tolist(), strict=True))
     choices = [
-        _choice(row, comparison.prices.get(row.name), tests.get(row.name), corrected)
+        _choice(row, comparison.prices.get(row.name), tests.get(row.name))
         for row in comparison.rows
     ]
     best, *others = choices
@@ -58,14 +56,12 @@ def check_limits(limits: Limits) -> None:
             raise InputError(f"the limit max_{name} is {limit:g}; wanted {wanted}")
 
 
-def _choice(
-    row: Row, price: float | None, test: PairTest | None, corrected: Mapping[str, float]
-) -> Choice:
+def _choice(row: Row, price: float | None, test: PairTest | None) -> Choice:
     costs = (row.bytes_per_document or None, row.query_milliseconds, price)
     if test is None:
         return Choice(row.name, row.estimate, *costs)
-    needed = test.queries_needed
-    return Choice(row.name, row.estimate, *costs, test.difference, corrected[row.name], needed)
+    sure = (test.difference, test.p_holm, test.queries_needed)
+    return Choice(row.name, row.estimate, *costs, *sure)
 
 
 def _told_apart(choice: Choice) -> bool:

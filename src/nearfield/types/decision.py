@@ -23,7 +23,7 @@ class Choice:
     """A row of the comparison, and what it costs; None is not known, and for the price none.
 
     `behind` is the best row's mean minus this one's, paired by item, with its 95 % interval, and
-    `p_holm` its p, corrected over the comparisons with the best row; both are None for that row.
+    `p_holm` its p, corrected over all pairs of the comparison; both are None for that row.
     """
 
     name: str

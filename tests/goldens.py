@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import tempfile
 import warnings
@@ -92,7 +93,9 @@ def values(folder: Path) -> Iterator[tuple[str, Any]]:
     for name in ("bert", "splade", "late", "three", "static"):
         yield from rankings(folder / name, f"ranking {name}")
     for name in ("bert", "modernbert", "splade", "late", "three", "static"):
-        yield from tuned(folder / name, folder / f"run-{name}", f"tune {name}")
+        # tuned models are called MODEL-COLLECTION, and splade-tiny is one of the catalog
+        model = shutil.copytree(folder / name, folder / f"{name}-model")
+        yield from tuned(model, folder / f"run-{name}", f"tune {name}")
     yield from trained_otherwise(folder)
 
 

@@ -46,7 +46,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "bm25 to tune": ("tune bm25 --on good.csv", "bm25 has no weights to train"),
     "model behind an API": (
         "evaluate voyage-3 --on good.csv --split all",
-        "runs only behind Voyage AI's API",
+        "set VOYAGE_API_KEY in the environment",
     ),
     "file": ("evaluate minilm --on god.csv", "god.csv: does not exist; wanted a path"),
     "file to tune on": ("tune minilm --on god.csv", "Did you mean 'good.csv'?"),
@@ -105,6 +105,7 @@ def everything(folder: Path) -> list[str]:
 @pytest.mark.parametrize("name", WRONG)
 def test_it_is_one_line_that_helps(name: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
+    monkeypatch.delenv("VOYAGE_API_KEY", raising=False)
     arguments, said = WRONG[name]
     before = everything(files)
     shown = CliRunner().invoke(build(), arguments.split())

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from nearfield.train.recipe import Recipe
 from tiny import tiny_model
 from tiny_data import tiny_collection
+from vendors import loopback
 
 
 def run(repository: Path, example: str, *arguments: str | Path) -> str:
@@ -23,6 +26,16 @@ def run(repository: Path, example: str, *arguments: str | Path) -> str:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_api_model(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_collection(queries=20).save(tmp_path / "data")
+    with loopback() as vendor:
+        monkeypatch.setenv("NEARFIELD_HOME", str(tmp_path / "home"))
+        model = f"tei:{vendor.url}/tei#minilm"
+        shown = run(repository, "api_model.py", tmp_path / "data", model, "0")
+    assert "20 texts" in shown
+    assert "paid $0.000000" in shown
 
 
 def test_your_own_data(repository: Path, tmp_path: Path) -> None:

@@ -38,7 +38,11 @@ def compared(scores: np.ndarray, costs: list[Cost]) -> Comparison:
         )
     )
     ids = tuple(map(str, range(scores.shape[1])))
-    prices = {name: cost[2] for name, cost in zip(names, costs, strict=True) if cost[2] is not None}
+    prices = {
+        name: Price(cost[2], 0.0)
+        for name, cost in zip(names, costs, strict=True)
+        if cost[2] is not None
+    }
     return Comparison("c", "test", 9, "nDCG@10", ids, rows, tuple(pairs), prices=prices)
 
 

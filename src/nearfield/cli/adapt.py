@@ -115,12 +115,14 @@ def _source(model: str | None) -> dict[str, str]:
     """
     if model is None:
         return {}
+    from nearfield.encoders.load import known_files
+    from nearfield.encoders.spec import ModelSpec
     from nearfield.models.find import model_path
     from nearfield.store.fingerprint import model_hash
 
     return {
         "source": str(Path(model).resolve()) if Path(model).exists() else model,
-        "files": model_hash(model_path(model)),
+        "files": known_files(ModelSpec.parse(model).name) or model_hash(model_path(model)),
     }
 
 

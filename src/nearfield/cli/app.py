@@ -17,6 +17,7 @@ from typer.core import TyperGroup, TyperOption
 
 from nearfield.cli.console import err, out, printable
 from nearfield.cli.shell.checked import Checked
+from nearfield.cli.shell.spend import may_spend
 from nearfield.cli.trust import may_run_code
 from nearfield.errors import NearfieldError, NearfieldWarning
 from nearfield.registry import Registry
@@ -43,6 +44,7 @@ COMMANDS: Registry[Any] = Registry(
         "certify": "nearfield.cli.serving.certify:certify",
         "verify": "nearfield.cli.serving.certify:verify",
         "cache": "nearfield.cli.cache:cache",
+        "ledger": "nearfield.cli.ledger:ledger",
         "help": "nearfield.cli.shell.help:show_help",
     },
 )
@@ -52,6 +54,8 @@ RUN_CODE = ("encode", "search", "evaluate", "prompts", "similarity", "serve")
 """The commands that open a model to use it as it is, and so may be told to run code of its
 folder.
 """
+SPEND = ("encode", "search", "evaluate", "tune", "reranker", "adapt", "bridge", "similarity")
+"""The commands that may open a model behind an API."""
 USAGE_ERROR = 2
 _MISUSE: Any = typer.BadParameter.__base__  # typer's error for arguments that it cannot take
 # of a file, the library raises StorageError: what is left is stdout
@@ -196,7 +200,11 @@ def build() -> typer.Typer:
                 each.cls = Checked
             app.add_typer(command, name=name)
         else:
-            app.command(name, cls=Checked)(may_run_code(command) if name in RUN_CODE else command)
+            if name in SPEND:
+                command = may_spend(command)
+            if name in RUN_CODE:
+                command = may_run_code(command)
+            app.command(name, cls=Checked)(command)
     return app
 
 

@@ -98,6 +98,7 @@ def encode(
     """
     from nearfield.data.open import open_stream
     from nearfield.data.stream import stream_standard_input
+    from nearfield.encoders.remote.afford import afford
     from nearfield.encoders.spec import ModelSpec
     from nearfield.runtimes.proof import Proof
     from nearfield.vectors.encode_to import encode_to, refuse_other_folder
@@ -119,6 +120,8 @@ def encode(
     )
     if restart:
         restart_job(to)
+    if stream.repeatable:
+        afford([encoder], {role: (row.text for row in stream.rows() if not row.fault)})
     with progress_bar(f"encoding with {encoder.contract.name}, {ran_by(encoder)}") as progress:
         account = encode_to(encoder, stream, to, request, replace=restart, progress=progress)
     _show(to, account, request, encoder, json)

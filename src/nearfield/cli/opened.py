@@ -103,11 +103,11 @@ def ran_by(encoder: Encoder[Any]) -> str:
 
 
 def running(encoder: Encoder[Any]) -> dict[str, str | None]:
-    """The runtime and the precision of the encoder, and why it is these; of a bag of words, which
-    has neither, that it is one.
+    """The runtime and the precision of the encoder, and why it is these; of what has no runtime
+    (words, an API), what it is.
     """
     from nearfield.encoders.text import TextEncoder
 
     if isinstance(encoder, TextEncoder):
         return {"runtime": encoder.runtime.name, "precision": encoder.precision, "why": encoder.why}
-    return {"runtime": "words", "precision": None, "why": None}
+    return {"runtime": encoder.kind_of_model, "precision": None, "why": None}

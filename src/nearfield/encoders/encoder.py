@@ -16,6 +16,7 @@ from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Positions
 from nearfield.types.contract import Contract
+from nearfield.types.forecast import Forecast
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
@@ -26,11 +27,13 @@ class Encoder(ABC, Generic[E]):
     """A model under its contract; `Encoder[Sparse]` makes `Sparse` embeddings, and `Encoder` alone
     `Dense` ones.
 
-    `worth_caching` says whether looking a vector up is quicker than making it again.
+    `worth_caching` says whether looking a vector up is quicker than making it again;
+    `kind_of_model` what makes the embeddings where that is no runtime.
     """
 
     contract: Contract
     worth_caching: ClassVar[bool] = True
+    kind_of_model: ClassVar[str] = "words"
 
     @property
     def identity(self) -> dict[str, str] | None:
@@ -50,6 +53,10 @@ class Encoder(ABC, Generic[E]):
     def roles_differ(self) -> bool:
         """Whether the same text is encoded in another way as a query than as a document."""
         return self.contract.prompt(QUERY) != self.contract.prompt(DOCUMENT)
+
+    def forecast(self, items: Sequence[str], role: Role) -> Forecast | None:
+        """What encoding the items would cost; None where nobody is paid."""
+        return None
 
     def encode(
         self, items: Sequence[str], role: Role | None = None, *, progress: Progress = silent

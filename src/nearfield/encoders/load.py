@@ -51,6 +51,8 @@ def load(
         from nearfield.encoders.remote.encoder import RemoteEncoder
 
         return RemoteEncoder.open(spec, address)
+    if (remote := _adapted_remote(spec)) is not None:
+        return remote
     if is_lexical(spec.name) and spec.task is None:
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
 
@@ -98,6 +100,25 @@ def load_reranker(name: str | Path, options: OpenOptions = DEFAULTS) -> PairScor
         f"{name}: is not a cross-encoder, and its {kind} embeddings would order results as the "
         "search does; wanted a cross-encoder or a multi-vector model"
     )
+
+
+def _adapted_remote(spec: ModelSpec) -> Encoder[Any] | None:
+    """The encoder of an adapter's folder whose model is behind an API; None for all else."""
+    from nearfield.encoders.adapter import is_adapter, read_adapter
+
+    if not is_adapter(spec.name):
+        return None
+    adapter, source, files = read_adapter(spec.name)
+    known = ModelSpec.parse(source)
+    address = Address.parse(known.name)
+    if address is None:
+        return None
+    from nearfield.encoders.adapted import Adapted
+    from nearfield.encoders.remote.encoder import RemoteEncoder
+
+    if address.files != files:
+        raise ContractError(f"{spec.name}: was trained on vectors of {files}, not {address.files}")
+    return Adapted(RemoteEncoder.open(known, address), adapter)
 
 
 def _opened(name: str, options: OpenOptions) -> TextEncoder[Any]:

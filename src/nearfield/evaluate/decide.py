@@ -10,6 +10,7 @@ from nearfield.statistics.pairwise import ALPHA
 from nearfield.types.comparison import Comparison, PairTest, Row
 from nearfield.types.decision import Choice, Decision, Limits
 from nearfield.types.numbers import count, estimated, interval, plural, score, size, speed
+from nearfield.types.price import Price
 
 NONE = Limits()
 
@@ -56,8 +57,9 @@ def check_limits(limits: Limits) -> None:
             raise InputError(f"the limit max_{name} is {limit:g}; wanted {wanted}")
 
 
-def _choice(row: Row, price: float | None, test: PairTest | None) -> Choice:
-    costs = (row.bytes_per_document or None, row.query_milliseconds, price)
+def _choice(row: Row, price: Price | None, test: PairTest | None) -> Choice:
+    dollars = None if price is None else price.per_million_tokens
+    costs = (row.bytes_per_document or None, row.query_milliseconds, dollars)
     if test is None:
         return Choice(row.name, row.estimate, *costs)
     sure = (test.difference, test.p_holm, test.queries_needed)

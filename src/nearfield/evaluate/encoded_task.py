@@ -17,6 +17,7 @@ from nearfield.evaluate.systems import cuts_of, dims_left_out, untrained
 from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.contract import Contract
+from nearfield.types.price import Price
 from nearfield.types.progress import Bars, Progress, no_bars, silent
 from nearfield.types.role import QUERY, Role
 
@@ -97,6 +98,8 @@ class EncodedTask(Task):
             done += len(texts)
         speed = total / max(time.perf_counter() - started, 1e-9)
         seen = int(encoder.trained_on.seen(self.queries).sum())
+        read = parts[-1].usage
+        price = Price.of(contract.terms.price_per_million_tokens, read.tokens, read.items)
         rows = []
         for cut in cuts:
             *others, last = map(cut.of, parts)
@@ -112,7 +115,7 @@ class EncodedTask(Task):
                     documents_per_second=speed,
                     trained_on=seen,
                     notes=left_out,
-                    price=contract.terms.price_per_million_tokens,
+                    price=price,
                 )
             )
         return rows

@@ -26,6 +26,7 @@ from nearfield.retrieval.retriever import Retriever
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.functions import similarity as known_similarity
 from nearfield.types.contract import Contract
+from nearfield.types.price import Price
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
 from nearfield.types.usage import Usage
@@ -52,7 +53,7 @@ class System:
     `bytes_per_document` is what the index holds per document, `documents_per_second` the speed of
     the pass that made it, `query_milliseconds` the median time from one query's text to its
     results. `notes` are facts worth a line. `trained_on`: the queries, by id, that the model was
-    trained on. `price`: dollars per million tokens, None where there is none.
+    trained on. `price`: what a vendor is paid, None where nobody is.
     """
 
     name: str
@@ -66,7 +67,7 @@ class System:
     notes: tuple[str, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     trained_on: frozenset[str] = frozenset()
-    price: float | None = None
+    price: Price | None = None
 
 
 def model_systems(
@@ -102,7 +103,8 @@ def model_systems(
     if whole.documents.size_note:
         notes += (f"{name}: {whole.documents.size_note}",)
     seen = trained_queries(encoder.trained_on, split)
-    price = contract.terms.price_per_million_tokens
+    read = whole.documents.usage
+    price = Price.of(contract.terms.price_per_million_tokens, read.tokens, read.items)
     systems = []
     for head, encoded in whole.heads().items():
         for cut in cuts:
@@ -175,7 +177,7 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
         query_milliseconds=wait,
         notes=tuple(dict.fromkeys(a.notes + b.notes)),
         trained_on=a.trained_on | b.trained_on,
-        price=None if a.price is b.price is None else (a.price or 0.0) + (b.price or 0.0),
+        price=a.price + b.price if a.price and b.price else a.price or b.price,
     )
 
 

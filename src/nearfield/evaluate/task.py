@@ -18,6 +18,7 @@ from nearfield.errors import InputError, nearest
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.statistics.statistic import Mean, Statistic
 from nearfield.types.comparison import Comparison
+from nearfield.types.price import Price
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
 
@@ -61,7 +62,7 @@ class Measured:
 
     `scores` holds each measure's values, `(n,)` in the order of the task's items. `trained_on` is
     how many of the items the model was trained on, and `notes` are facts worth a line. `price` is
-    in dollars per million tokens, None where there is none.
+    what a vendor is paid, None where nobody is.
     """
 
     name: str
@@ -75,7 +76,7 @@ class Measured:
     trained_on: int = 0
     notes: tuple[str, ...] = ()
     ranking: Ranking | None = None
-    price: float | None = None
+    price: Price | None = None
 
 
 class Task(ABC):

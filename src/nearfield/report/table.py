@@ -37,6 +37,7 @@ from nearfield.types.numbers import (
     size,
     speed,
 )
+from nearfield.types.price import Price
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
@@ -177,12 +178,29 @@ def comparison_table(
         *(mean_of(name) for name in rows[0].means if name != main),
         column("bytes", lambda row: size(row.bytes_per_document), 8),
         column("ms", lambda row: speed(row.query_milliseconds), 8),
+        *_prices(comparison),
         column("docs/s", lambda row: speed(row.documents_per_second), 3),
     )
     title = f"{comparison.collection} / {comparison.split}: {asked(comparison)}"
     notes = [Text(f"Note: {note}", style="yellow") for note in comparison.notes]
     explained = [Text(LETTERS, style="dim")] if letters else []
     return Group(Fitted(title, shown), *explained, *notes)
+
+
+def _prices(comparison: Comparison) -> list[Column]:
+    """What vendors are paid, where any is."""
+    prices = comparison.prices
+    if not prices:
+        return []
+    found = [prices.get(row.name) for row in comparison.rows]
+
+    def paid(price: Price | None, what: str) -> str:
+        return UNKNOWN if price is None else f"{getattr(price, what):.3g}"
+
+    return [
+        column_of(found, "$/1,000 docs", lambda price: paid(price, "per_thousand_documents"), 8),
+        column_of(found, "$/M tokens", lambda price: paid(price, "per_million_tokens"), 4),
+    ]
 
 
 def asked(comparison: Comparison) -> str:

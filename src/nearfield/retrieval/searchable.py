@@ -14,6 +14,7 @@ from nearfield.data.stream import Stream
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.load import load
 from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.encoders.remote.afford import afford
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
 from nearfield.indexes import EXACT, INDEXES
@@ -155,8 +156,9 @@ def index(
             vectors = home / "vectors"
             stored = _kept_vectors(vectors, collection, encoder, name, bars)
         if stored is None:
+            texts = collection.document_texts
+            afford([encoder], {DOCUMENT: texts})
             with bars(f"encoding with {name}") as progress:
-                texts = collection.document_texts
                 stored = encoder.encode(texts, DOCUMENT, progress=progress)
         made = indexed(stored, plan.index, k=plan.reach, recall=plan.recall, folder=vectors)
         stages.append(FirstStage(name, encoder, made, stored))

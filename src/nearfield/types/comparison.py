@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from nearfield.types.decision import Decision
 from nearfield.types.numbers import count, estimated
+from nearfield.types.price import Price
 from nearfield.types.verdict import Estimate
 
 
@@ -57,8 +58,8 @@ class Comparison:
     """All rows, best first, and the test of each pair of them.
 
     `notes` are warnings in words, one per line. `task` is the name of what was measured, and `item`
-    what one value belongs to. `prices` are dollars per million tokens by the name of the row, where
-    there is a price, and `decision` says which row to take.
+    what one value belongs to. `prices` are by the name of the row, where a vendor is paid, and
+    `decision` says which row to take.
     """
 
     collection: str
@@ -71,7 +72,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
     task: str = "retrieval"
     item: str = "query"
-    prices: Mapping[str, float] = field(default_factory=dict)
+    prices: Mapping[str, Price] = field(default_factory=dict)
     decision: Decision | None = None
 
     def __str__(self) -> str:

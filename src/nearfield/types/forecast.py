@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,14 @@ class Forecast:
     tokens: int
     price: float | None
     counted_by: str = ""
+
+    def __add__(self, other: Forecast) -> Forecast:
+        """The forecast of the work of both, by the same model."""
+        known = self.price is not None and other.price is not None
+        price = (self.price or 0.0) + (other.price or 0.0) if known else None
+        return replace(
+            self, items=self.items + other.items, tokens=self.tokens + other.tokens, price=price
+        )
 
     def __str__(self) -> str:
         how = f"counted by {self.counted_by}" if self.counted_by else "estimated"

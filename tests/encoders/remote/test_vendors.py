@@ -110,7 +110,6 @@ def test_what_passes_is_asked_again_and_nothing_is_lost_or_paid_twice(
             atol=1e-7,
         )
     assert not hides_no_key(caplog.text)
-    encoder.client.vendor.close()
 
 
 def hides_no_key(text: str) -> list[str]:
@@ -148,7 +147,6 @@ def test_a_wrong_answer_names_vendor_request_and_item_and_the_rest_is_kept(
     assert [entry.outcome for entry in told].count(WRONG) == 1
     if not any(entry.estimated for entry in told):
         assert sum(entry.tokens for entry in told) == vendor.billed
-    encoder.client.vendor.close()
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -161,7 +159,6 @@ def test_a_refused_item_is_found_and_named(
     with pytest.raises(ModelError, match="item 17 is refused: an input is not allowed"):
         encoder.encode_document(TEXTS)
     assert sorted(vendor.texts) == sorted(text for text in TEXTS if vendor.refuse not in text)
-    encoder.client.vendor.close()
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -177,7 +174,6 @@ def test_a_wrong_key_ends_at_once_and_is_not_repeated(
     assert KEY not in str(raised.value)
     assert raised.value.__cause__ is None
     assert len(vendor.bodies) == 1
-    encoder.client.vendor.close()
 
 
 def test_each_vendor_is_in_the_suite() -> None:
@@ -207,7 +203,6 @@ def test_a_run_that_is_stopped_pays_for_nothing_twice(
     found = np.asarray(encoder.encode_document(TEXTS))
     np.testing.assert_allclose(found, expected(encoder, TEXTS, DOCUMENT), rtol=0, atol=1e-7)
     assert sorted(vendor.texts) == sorted(TEXTS)
-    encoder.client.vendor.close()
 
 
 def test_openai_is_forecast_by_tiktoken(vendor: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,4 +226,3 @@ def test_openai_is_forecast_by_tiktoken(vendor: Loopback, monkeypatch: pytest.Mo
     ):
         encoder.encode_document(["x" * 100])
     assert vendor.texts[-1] == "x" * 40
-    encoder.client.vendor.close()

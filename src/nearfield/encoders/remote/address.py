@@ -77,6 +77,12 @@ class Address:
         found = next(filter(None, known), None)
         return None if found is None else card(found)
 
+    @property
+    def is_reranker(self) -> bool:
+        """Whether the model is known to judge pairs, or is called so."""
+        card = self.card
+        return "rerank" in self.model if card is None else card.kind == "cross-encoder"
+
     def open(self) -> Vendor:
         """The vendor's API with the key of the environment. Raises InputError where one is needed
         and there is none.

@@ -24,7 +24,7 @@ _OTHER_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
-class Price:
+class Rates:
     """US dollars: `per_million` tokens, and `per_thousand` requests; None where not known."""
 
     per_million: float | None = None
@@ -72,7 +72,7 @@ class Wanted:
 class Client:
     """A model at an address. It spends from the budget in whose context it was made."""
 
-    def __init__(self, address: Address, *, price: Price, limits: Limits) -> None:
+    def __init__(self, address: Address, *, price: Rates, limits: Limits) -> None:
         self.address, self.price, self.limits = address, price, limits
         self.vendor = address.open()
         self.caller = Caller(self.vendor)

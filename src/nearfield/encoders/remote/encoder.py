@@ -37,6 +37,8 @@ class RemoteEncoder(Encoder[Dense]):
     pays for none twice. An empty text is not asked for and has the zero vector.
     """
 
+    kind_of_model = "api"
+
     def __init__(
         self, client: Client, contract: Contract, words: Mapping[Role, str], dim: int | None = None
     ) -> None:

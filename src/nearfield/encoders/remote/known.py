@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nearfield.catalog.card import Card
 from nearfield.encoders.remote.address import Address
-from nearfield.encoders.remote.client import Price
+from nearfield.encoders.remote.client import Rates
 from nearfield.encoders.spec import ModelSpec
 from nearfield.encoders.vendors import VENDORS
 from nearfield.encoders.vendors.vendor import Limits
@@ -38,14 +38,14 @@ def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
     return replace(dense, name=name, dim=dim, matryoshka_dims=dims)
 
 
-def price_of(address: Address) -> Price:
+def price_of(address: Address) -> Rates:
     """Nothing on a server of one's own; what the card says of an API."""
     if VENDORS[address.vendor].free:
-        return Price(0.0)
+        return Rates(0.0)
     card = address.card
     if card is None or card.api is None:
-        return Price()
-    return Price(card.contract.terms.price_per_million_tokens, card.api.price_per_thousand_searches)
+        return Rates()
+    return Rates(card.contract.terms.price_per_million_tokens, card.api.price_per_thousand_searches)
 
 
 def limits_of(address: Address) -> Limits:

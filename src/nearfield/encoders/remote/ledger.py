@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+from nearfield.errors import InputError
 from nearfield.store.atomic import storage
 from nearfield.store.home import home
 
@@ -38,6 +39,55 @@ class Entry:
     outcome: str = ANSWERED
     estimated: bool = False
     time: str = ""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was asked of one model: `items` and `tokens` of the `requests` that were answered, and
+    how many requests were `lost`. `estimated`: some of the tokens are. `price` is None where none
+    is known.
+    """
+
+    model: str
+    requests: int = 0
+    lost: int = 0
+    items: int = 0
+    tokens: int = 0
+    price: float | None = None
+    estimated: bool = False
+
+    def with_entry(self, entry: Entry) -> Account:
+        """The account with one entry more."""
+        if entry.outcome == LOST:
+            return replace(self, lost=self.lost + 1)
+        price = self.price
+        if entry.price is not None:
+            price = (price or 0.0) + entry.price
+        return replace(
+            self,
+            requests=self.requests + 1,
+            items=self.items + entry.items,
+            tokens=self.tokens + entry.tokens,
+            price=price,
+            estimated=self.estimated or entry.estimated,
+        )
+
+
+def accounts(since: str = "") -> list[Account]:
+    """What was asked of each model from the day `since` (yyyy-mm-dd) on, by name. Raises InputError
+    for another day.
+    """
+    if since:
+        try:
+            date.fromisoformat(since)
+        except ValueError as error:
+            raise InputError(f"{since!r} is no day; wanted one like 2026-11-30") from error
+    found: dict[str, Account] = {}
+    for entry in entries():
+        if entry.time >= since:
+            name = f"{entry.vendor}:{entry.model}"
+            found[name] = found.get(name, Account(name)).with_entry(entry)
+    return [found[name] for name in sorted(found)]
 
 
 def ledger_path() -> Path:

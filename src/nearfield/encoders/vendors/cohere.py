@@ -69,16 +69,7 @@ class Cohere(Vendor):
     @cached_property
     def _client(self) -> Any:
         sdk = require("cohere", extra="cohere")
-        return sdk.ClientV2(
-            api_key=self._key, base_url=self.address, httpx_client=self._connections
-        )
-
-    @cached_property
-    def _connections(self) -> Any:
         from httpx import Client
 
-        return Client(timeout=self.timeout)
-
-    def close(self) -> None:
-        """Let go of the connections, which the SDK would keep."""
-        self._connections.close()
+        own = self.closed_at_last(Client(timeout=self.timeout))
+        return sdk.ClientV2(api_key=self._key, base_url=self.address, httpx_client=own)

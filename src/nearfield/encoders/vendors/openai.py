@@ -40,6 +40,8 @@ class OpenAI(OpenAIShaped):
     @cached_property
     def _client(self) -> Any:
         sdk = require("openai", extra="openai")
-        return sdk.OpenAI(
-            api_key=self._key, base_url=self.address, timeout=self.timeout, max_retries=0
+        return self.closed_at_last(
+            sdk.OpenAI(
+                api_key=self._key, base_url=self.address, timeout=self.timeout, max_retries=0
+            )
         )

@@ -5,6 +5,7 @@ answered.
 from __future__ import annotations
 
 import json
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,7 +143,14 @@ class Vendor(ABC):
         import httpx2
 
         # a redirect would be followed with the key
-        return httpx2.Client(headers=self.headers(), timeout=self.timeout, follow_redirects=False)
+        return self.closed_at_last(
+            httpx2.Client(headers=self.headers(), timeout=self.timeout, follow_redirects=False)
+        )
+
+    def closed_at_last(self, client: Any) -> Any:
+        """The client, which lets go of its connections when nobody has the vendor any more."""
+        weakref.finalize(self, client.close)
+        return client
 
     def headers(self) -> dict[str, str]:
         """What carries the key."""
@@ -151,11 +159,6 @@ class Vendor(ABC):
     def without_key(self, text: str) -> str:
         """The text with the key, where a vendor repeats it, crossed out."""
         return text if not self._key else text.replace(self._key, "***")
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        if "_client" in self.__dict__:
-            self._client.close()
 
 
 class OpenAIShaped(Vendor):

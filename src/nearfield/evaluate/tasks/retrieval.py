@@ -16,9 +16,17 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_reranker
 from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.encoders.remote.afford import afford
 from nearfield.errors import InputError
 from nearfield.evaluate.departures import departure_notes
-from nearfield.evaluate.encoders import BM25, LEXICAL, TFIDF, fitting, open_encoders, pooled
+from nearfield.evaluate.encoders import (
+    BM25,
+    LEXICAL,
+    TFIDF,
+    fitting,
+    open_encoders,
+    pooled,
+)
 from nearfield.evaluate.judged_split import judged_split
 from nearfield.evaluate.measures import MEASURES, cutoff, measure_name, score_ranking
 from nearfield.evaluate.reranked import reranked_system
@@ -28,6 +36,7 @@ from nearfield.evaluate.trec import check_expressible, write_qrels, write_run
 from nearfield.runtimes.options import OpenOptions
 from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Bars, Progress, no_bars
+from nearfield.types.role import DOCUMENT, QUERY
 
 
 class Retrieval(Task):
@@ -116,6 +125,7 @@ class Retrieval(Task):
             depth = max(depth, options.depth)
         others = [model for model in models if model not in LEXICAL]
         encoders = pooled(open_encoders(others, texts, options), options.pool_tokens)
+        afford(encoders.values(), {DOCUMENT: texts, QUERY: split.query_texts})
         known = {name: encoder.trained_on for name, encoder in encoders.items()}
         if judge is not None:
             known[judge.name] = judge.trained_on

@@ -13,6 +13,8 @@ import numpy as np
 from nearfield.encoders.encoder_scorer import EncoderScorer
 from nearfield.encoders.load import load
 from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.encoders.remote.address import Address
+from nearfield.encoders.remote.reranker import RemoteReranker
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import is_reranker
@@ -25,11 +27,14 @@ from nearfield.types.progress import Progress, silent
 
 
 def open_teacher(name: str, *, device: str = "auto") -> PairScorer:
-    """The cross-encoder in the folder `name`, else the encoder of that name or folder; float32, so
-    that a run can be made again.
+    """The cross-encoder in the folder `name` or the vendor's reranker of that name, else the
+    encoder of that name or folder; float32, so that a run can be made again.
     """
     if is_reranker(Path(name)):
         return Reranker.open(name, OpenOptions(device=device))
+    address = Address.parse(name)
+    if address is not None and address.is_reranker:
+        return RemoteReranker(address)
     return EncoderScorer(load(name, device=device))
 
 

@@ -2,8 +2,8 @@
 
     OPENAI_API_KEY=... python examples/api_model.py DATA [MODEL] [DOLLARS]
 
-DATA is a collection (a folder, a file, or a name such as stdlib). MODEL is openai:text-embedding-3-small by
-default; any vendor or server of docs/guides/api-models.md will do. Nothing beyond DOLLARS (0.50) is paid.
+DATA is a collection (a folder, a file, or a name such as stdlib). MODEL is any of
+docs/guides/api-models.md. No more than DOLLARS (0.50) is paid.
 """
 
 import sys

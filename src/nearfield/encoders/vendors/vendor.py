@@ -98,6 +98,7 @@ class Vendor(ABC):
     def __init__(self, address: str, key: str | None) -> None:
         self.address = address
         self._key = key
+        self._last: weakref.finalize[[], Any, Any] | None = None
 
     @abstractmethod
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
@@ -149,8 +150,13 @@ class Vendor(ABC):
 
     def closed_at_last(self, client: Any) -> Any:
         """The client, which lets go of its connections when nobody has the vendor any more."""
-        weakref.finalize(self, client.close)
+        self._last = weakref.finalize(self, client.close)
         return client
+
+    def close(self) -> None:
+        """Let go of the connections now."""
+        if self._last is not None:
+            self._last()
 
     def headers(self) -> dict[str, str]:
         """What carries the key."""

@@ -98,7 +98,7 @@ class Vendor(ABC):
     def __init__(self, address: str, key: str | None) -> None:
         self.address = address
         self._key = key
-        self._last: weakref.finalize[[], Any, Any] | None = None
+        self._last: weakref.finalize[[], Any] | None = None
 
     @abstractmethod
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:

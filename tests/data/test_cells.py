@@ -28,7 +28,6 @@ REFUSED = [
         "query\tpositive\thard-negatives\thard_negatives\na\tb\tc\td\n",
         "'hard-negatives' and 'hard_negatives' are one name",
     ),
-    ("other.csv", "query,positive,note,note\na,b,c,d\n", "'note' is there twice"),
     (
         "keys.jsonl",
         '{"query": "a", "positive": "b", "query": "c"}\n',

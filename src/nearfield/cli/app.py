@@ -17,6 +17,7 @@ from typer.core import TyperGroup, TyperOption
 
 from nearfield.cli.console import err, out, printable
 from nearfield.cli.shell.checked import Checked
+from nearfield.cli.shell.columns import takes_data
 from nearfield.cli.shell.spend import may_spend
 from nearfield.cli.trust import may_run_code
 from nearfield.errors import NearfieldError, NearfieldWarning
@@ -56,6 +57,18 @@ folder.
 """
 SPEND = ("encode", "search", "evaluate", "tune", "reranker", "adapt", "bridge", "similarity")
 """The commands that may open a model behind an API."""
+TAKE_DATA = (
+    "encode",
+    "search",
+    "evaluate",
+    "prompts",
+    "tune",
+    "reranker",
+    "adapt",
+    "bridge",
+    "distil",
+)
+"""The commands that open a table, and so may be told how it is read."""
 USAGE_ERROR = 2
 _MISUSE: Any = typer.BadParameter.__base__  # typer's error for arguments that it cannot take
 # of a file, the library raises StorageError: what is left is stdout
@@ -200,6 +213,8 @@ def build() -> typer.Typer:
                 each.cls = Checked
             app.add_typer(command, name=name)
         else:
+            if name in TAKE_DATA:
+                command = takes_data(command)
             if name in SPEND:
                 command = may_spend(command)
             if name in RUN_CODE:

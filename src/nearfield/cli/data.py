@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nearfield.cli.console import FORMATS, Json, emit_json, err, out, progress_bar
+from nearfield.cli.shell.columns import takes_data
 from nearfield.errors import InputError
 
 if TYPE_CHECKING:
     from nearfield.data.collection import Collection
     from nearfield.data.pairs import Pairs
+    from nearfield.data.readers.rows import Table
 
 data = typer.Typer(
     no_args_is_help=True, help="Show, import, split, check and export collections and pairs."
@@ -31,24 +34,40 @@ Target = Annotated[
 
 
 @data.command()
+@takes_data
 def show(source: Source, json: Json = False) -> None:
-    """Show what is in a collection or a file of pairs: counts, splits, an example.
+    """Show what is in data, and of a table how it was read: what each column was taken for, its
+    encoding and separator, what is ignored, and how to say otherwise.
 
     Examples:
 
         nearfield data show stdlib
+        nearfield data show faq.csv --query Frage --document Antwort
         nearfield data show beir/scifact --json
     """
-    from nearfield.data.open import open_data
+    from nearfield.data.columns import UnknownColumns
+    from nearfield.data.open import open_data, recognise
+    from nearfield.data.readers.rows import described
 
+    tables = recognise(source).tables_read()
+    try:
+        read = [described(rows) for rows in tables]
+    except UnknownColumns as error:
+        if not json:
+            uses = error.known | error.proposal
+            _render_columns(dict.fromkeys(error.names, "") | {uses[use]: use for use in uses})
+        raise
     facts = _facts(open_data(source))
     if json:
-        emit_json(facts)
-    else:
-        _render(facts)
+        emit_json(facts | {"tables": read})
+        return
+    for table in read:
+        _render_table(table)
+    _render(facts)
 
 
 @data.command("import")
+@takes_data
 def import_(
     source: Source,
     target: Target,
@@ -72,6 +91,7 @@ def import_(
 
 
 @data.command()
+@takes_data
 def split(
     source: Source,
     target: Target,
@@ -117,6 +137,7 @@ def split(
 
 
 @data.command()
+@takes_data
 def check(
     source: Source,
     model: Annotated[
@@ -155,6 +176,7 @@ def check(
 
 
 @data.command()
+@takes_data
 def export(
     source: Source,
     target: Annotated[
@@ -192,6 +214,36 @@ def export(
             path=target,
         )
     _written(found, target, json=json)
+
+
+def _render_table(table: Table) -> None:
+    """How a table was read, and what its columns were taken for."""
+    read = ", ".join(f"{name} {value}" for name, value in table.read_as.items())
+    rows = f"{table.rows:,} rows"
+    if table.repeated:
+        rows += f", {table.repeated:,} of them repeat another and count once"
+    out.say("; ".join(filter(None, (str(table.place), read, rows))))
+    _render_columns(table.columns)
+    options = ["separator", "encoding"] if "separator" in table.read_as else []
+    names = ["query", "document", "negative", "label", "score", "id", "group", "split"]
+    stated = [f"--{name} COLUMN" for name in names] + [f"--{name} VALUE" for name in options]
+    out.print("to say otherwise: " + " ".join(stated), style="dim", highlight=False)
+
+
+def _render_columns(uses: Mapping[str, str]) -> None:
+    """Each column and what it counts as; those that count as nothing together at the end."""
+    from rich.table import Table as Grid
+
+    grid = Grid(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, use in uses.items():
+        if use:
+            grid.add_row(use, name)
+    ignored = [name for name, use in uses.items() if not use]
+    if ignored:
+        grid.add_row("ignored", _cut(", ".join(ignored), 600))
+    out.print(grid)
 
 
 def _facts(found: Collection | Pairs) -> dict[str, Any]:

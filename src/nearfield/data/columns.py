@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Final
+from types import MappingProxyType
 
+from nearfield.data.readers.column_names import BLANKS, KEYS, NAMES, known, numbered_negative, plain
 from nearfield.data.record import Place
-from nearfield.errors import InputError
+from nearfield.errors import InputError, nearest
+from nearfield.types.data_options import NONE, DataOptions
 
-# Meanings and the names that columns have for them, the more telling name first: a table with both
-# `context` and `answer` is a reading set, whose documents are the contexts.
-NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "query": ("query", "question", "anchor", "sentence1", "text1", "question1", "source"),
-    "positive": (
-        "positive",
-        "document",
-        "passage",
-        "context",
-        "answer",
-        "response",
-        "sentence2",
-        "text2",
-        "question2",
-        "target",
-        "pos",
-    ),
-    "negatives": ("negatives", "negative", "hard_negatives", "hard_negative", "neg"),
-    "score": ("score", "similarity", "similarity_score", "label", "is_duplicate"),
-    "relevance": ("relevance",),
-    "group": ("group",),
-    "split": ("split",),
-    "text": ("text",),
-    "title": ("title",),
-    "id": ("id", "_id"),
-}
-_NUMBERED_NEGATIVE = re.compile(r"(hard_)?negative_?\d+")
-# around a column's name, byte order marks of joined files too
-BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"
 # names of lists: a cell that looks like a printed one is one
-PRINTED = frozenset({"negatives", "hard_negatives", "neg", "pos"})
+PRINTED = frozenset({"negatives", "hardnegatives", "neg", "pos"})
+_SHOWN = 8  # names in an error
 _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
 # an id that is not used is not worth a word
 _TELLING = (
@@ -55,7 +30,6 @@ _TELLING = (
     "group",
     "split",
 )
-_MEANING = {name: meaning for meaning, names in NAMES.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -84,7 +58,6 @@ class Columns:
 
     query: str | None
     positive: str | None
-    text: str | None
     title: str | None
     id: str | None
     negatives: tuple[str, ...]
@@ -92,78 +65,160 @@ class Columns:
     relevance: str | None
     group: str | None
     split: str | None
+    label: str | None = None  # of documents
     unused: tuple[str, ...] = ()  # those with a meaning that counts for nothing here
     # those whose texts are lists that were printed into a cell
     printed: frozenset[str] = frozenset()
+
+    @property
+    def text(self) -> str | None:
+        """The column of documents, where rows are documents."""
+        return None if self.paired else self.positive
 
     @property
     def paired(self) -> bool:
         """Whether rows are pairs (else they are documents)."""
         return self.query is not None
 
+    def meanings(self) -> dict[str, str]:
+        """What each column that is used counts as."""
+        one = {
+            "query": self.query,
+            "document": self.positive,
+            "score": self.score,
+            "label": self.label,
+        }
+        other = ("title", "id", "relevance", "group", "split")
+        counting = _counting(paired=self.paired, scored=self.score is not None)
+        one |= {name: getattr(self, name) for name in other if name in counting}
+        found = {column: meaning for meaning, column in one.items() if column is not None}
+        if self.paired:
+            found |= dict.fromkeys(self.negatives, "negative")
+        return found
 
-def known(name: str) -> bool:
-    """Whether a column of this name has a meaning."""
-    return _plain(name) in _MEANING or bool(_NUMBERED_NEGATIVE.fullmatch(_plain(name)))
 
-
-def columns_of(names: Iterable[str], place: Place) -> Columns:
-    """What the columns called `names` mean. Raises InputError that lists what was found and what
-    was wanted.
+def columns_of(names: Iterable[str], place: Place, options: DataOptions = NONE) -> Columns:
+    """What the columns called `names` mean: as stated in the options, else by their names. Raises
+    InputError that lists what was found and what was wanted.
     """
     names = list(names)
+    stated = _stated(names, place, options)
     check_names(names, place)
-    plain = {_plain(name): name for name in reversed(names)}
+    _check_meanings((name for name in names if name not in stated.values()), place)
+    by_key = {plain(name): name for name in reversed(names) if name not in stated.values()}
     first = {
-        meaning: next((plain[word] for word in words if word in plain), None)
-        for meaning, words in NAMES.items()
-    }
-    numbered = tuple(name for name in names if _NUMBERED_NEGATIVE.fullmatch(_plain(name)))
-    negatives = ((first["negatives"],) if first["negatives"] else ()) + numbered
-    query, positive, text = first["query"], first["positive"], first["text"]
-    if text and not query and positive == plain.get("pos"):
-        positive = None  # of documents it is the part of speech
-    # beside a text a pos is a position, or the part of speech
-    if query and text and (not positive or positive == plain.get("pos")):
-        positive = text
+        meaning: next((by_key[key] for key in keys if key in by_key), None)
+        for meaning, keys in KEYS.items()
+    } | stated
+    numbered = [name for name in names if numbered_negative(name)]
+    negatives = [first["negatives"]] if first["negatives"] else []
+    negatives += [] if "negatives" in stated else numbered
+    query, positive, text = _texts(first, by_key.get("pos"), options)
     if not (query and positive) and (query or positive or not text):
-        raise _meaningless(names, place)
+        raise _meaningless(names, place, query, positive)
     score = first["score"] if query else None
-    used = {query, positive, score, *negatives} if query else {text}
-    used |= {
-        first[meaning] for meaning in _counting(paired=query is not None, scored=score is not None)
-    }
-    other = [plain[word] for meaning in _TELLING for word in NAMES[meaning] if word in plain]
-    return Columns(
+    columns = Columns(
         query,
-        positive,
-        text,
-        **{meaning: first[meaning] for meaning in ("title", "id", "relevance", "group", "split")},
-        negatives=negatives,
+        positive if query else text,
+        title=first["title"],
+        id=first["id"],
+        relevance=first["relevance"],
+        group=first["group"],
+        split=first["split"],
+        negatives=tuple(negatives),
         score=score,
-        unused=tuple(name for name in other if name not in used),
-        printed=frozenset(
-            name for name in (*negatives, positive) if name and _plain(name) in PRINTED
-        ),
+        label=None if query else first["label"],
+    )
+    used = [name for name, use in columns.meanings().items() if use != "label"]
+    other = [name for meaning in _TELLING for key in KEYS[meaning] if (name := by_key.get(key))]
+    return replace(
+        columns,
+        unused=tuple(name for name in dict.fromkeys(other) if name not in used),
+        printed=frozenset(name for name in used if plain(name) in PRINTED),
     )
 
 
-def _meaningless(names: list[str], place: Place) -> InputError:
+def _texts(
+    first: Mapping[str, str | None], pos: str | None, options: DataOptions
+) -> tuple[str | None, str | None, str | None]:
+    """The columns of queries, of their documents, and of documents alone."""
+    query, positive, text = first["query"], first["positive"], first["text"]
+    if options.document is not None:
+        return query, options.document if query else None, options.document
+    if text and not query and positive == pos:
+        positive = None  # of documents it is the part of speech
+    elif query and text and (not positive or positive == pos):
+        positive = text  # beside a text a pos is a position, or the part of speech
+    return query, positive, text
+
+
+def _stated(names: list[str], place: Place, options: DataOptions) -> dict[str, str]:
+    """The columns that the options name, by meaning. Raises InputError for one that is not there,
+    or that is named twice.
+    """
+    given = options.columns()
+    for option, name in given.items():
+        if name not in names:
+            raise InputError(
+                f"--{option} {name!r}: it has no such column; it has {shortened(names)}."
+                f"{nearest(name, names)}",
+                path=place,
+            )
+    twice = [name for name, count in Counter(given.values()).items() if count > 1]
+    if twice:
+        options_of = " and ".join(f"--{option}" for option in given if given[option] == twice[0])
+        raise InputError(f"{options_of} name one column, {twice[0]!r}", path=place)
+    meanings = {"document": "positive", "negative": "negatives"}
+    return {meanings.get(option, option): name for option, name in given.items()}
+
+
+class UnknownColumns(InputError):
+    """No column is known to be the query, or the document.
+
+    `plain` is the message, `names` are the columns, `known` those of the two that are known, and
+    `proposal` is what the contents suggest for the others.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Place,
+        line: int | None = None,
+        names: Sequence[str],
+        known: Mapping[str, str],
+        proposal: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(message, path=path, line=line)
+        self.place, self.plain, self.names = path, message, names
+        self.known, self.proposal = dict(known), dict(proposal)
+
+
+def _meaningless(
+    names: list[str], place: Place, query: str | None, positive: str | None
+) -> UnknownColumns:
     """The error for columns that hold neither pairs nor documents."""
+    found = {"query": query, "document": positive}
+    there = {name: column for name, column in found.items() if column is not None}
     wanted = (
-        f"a query ({', '.join(NAMES['query'])}) and a positive "
-        f"({', '.join(NAMES['positive'])}), or text alone for documents"
+        f"a query ({', '.join(NAMES['query'][:_SHOWN])} ...) and a document "
+        f"({', '.join(NAMES['positive'][:_SHOWN])} ...), or text alone for documents"
     )
     if PurePath(place).suffix.lower() in _TABLES and not any(map(known, names)):
-        return InputError(
+        return UnknownColumns(
             f"no known column is in the first line, {shortened(names)!r}, or the header is "
-            f"missing. Rename the columns, or add a line with their names; wanted {wanted}",
+            f"missing; wanted {wanted}. Name the columns: --query COLUMN --document COLUMN",
             path=place,
             line=1,
+            names=names,
+            known=there,
         )
-    return InputError(
-        f"has columns {shortened(names) or 'without names'}; wanted {wanted}. Rename the columns",
+    return UnknownColumns(
+        f"has columns {shortened(names) or 'without names'}; wanted {wanted}. Name the columns: "
+        "--query COLUMN --document COLUMN",
         path=place,
+        names=names,
+        known=there,
     )
 
 
@@ -175,23 +230,32 @@ def _counting(*, paired: bool, scored: bool) -> tuple[str, ...]:
 
 
 def check_names(names: Iterable[str], place: Place) -> None:
-    """Raise InputError where two columns have one name, but for case, blanks and hyphens where the
-    name has a meaning.
+    """Raise InputError where two columns have one name; those without one are an index, or what a
+    sheet ends with.
+    """
+    named = [name.strip(BLANKS) for name in names if name.strip(BLANKS)]
+    for name, count in Counter(named).items():
+        if count > 1:
+            raise InputError(
+                f"two columns have one name: {name!r} is there twice. Rename one, or take it out",
+                path=place,
+            )
+
+
+def _check_meanings(names: Iterable[str], place: Place) -> None:
+    """Raise InputError where the names of two columns say the same but for case, blanks, hyphens,
+    brackets or a language.
     """
     seen: dict[str, str] = {}
     for name in names:
-        name = name.strip(BLANKS)
-        if not name:  # an index, or what a sheet ends with
-            continue
-        key = _plain(name) if known(name) else name
-        if key in seen:
-            got = (
-                f"{name!r} is there twice"
-                if seen[key] == name
-                else f"{seen[key]!r} and {name!r} are one name"
-            )
+        key = plain(name)
+        if known(name) and key in seen:
+            meaning = next((word for word, keys in KEYS.items() if key in keys), "negatives")
+            option = {"positive": "document", "text": "document", "negatives": "negative"}
             raise InputError(
-                f"two columns have one name: {got}. Rename one, or take it out", path=place
+                f"two columns have one name: {seen[key]!r} and {name!r} are one name. Rename one, "
+                f"or say which it is: --{option.get(meaning, meaning)} {shlex.quote(seen[key])}",
+                path=place,
             )
         seen[key] = name
 
@@ -202,7 +266,3 @@ def shortened(names: Iterable[str], *, most: int = 80) -> str:
     """
     text = " ".join(", ".join(names).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _plain(name: str) -> str:
-    return name.strip(BLANKS).lower().replace("-", "_").replace(" ", "_")

@@ -3,69 +3,65 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from nearfield.data.collection import Collection
 from nearfield.data.kept_split import with_kept_split
 from nearfield.data.labelled import LABELS, Labelled
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers import FORMATS
 from nearfield.data.readers.lines import reading
 from nearfield.data.sources import EMBEDDED, SOURCES
+from nearfield.data.sources.hub import SCHEME
+from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Source
 from nearfield.data.sources.stored import WholeCollection
 from nearfield.data.stream import Stream
 from nearfield.errors import InputError, nearest
 from nearfield.store.atomic import recover
-
-_FIXES: Final[Mapping[str, str]] = {
-    ".gz": ". Unpack it first, with gunzip",
-    ".json": ". Save a list of objects as JSON lines, one object per line: jq -c '.[]' FILE.json "
-    "> FILE.jsonl",
-}
+from nearfield.types.data_options import DataOptions, stated
 
 
-def open_collection(source: object) -> Collection:
+def open_collection(source: object, options: DataOptions | None = None) -> Collection:
     """The collection that `source` is: the name of an embedded one, a folder that nearfield wrote,
     a BEIR folder, a folder of texts, a file of rows (JSONL, CSV, TSV, Parquet), a folder of such
     files called train, dev, test, or data in memory (a list of strings or dicts, a table of pandas,
     polars, Arrow or Hugging Face datasets, or a dict of these by split).
 
+    With `options`, columns are what these say, and files are read as these say; else they are
+    recognised by the columns' names, and what that leaves open is an error that says what to state.
     Files of another format than nearfield's own are converted once, into the cache, and
     memory-mapped from there. Data without splits of its own has those that nearfield cut of it
     before. Raises InputError that names the file and line that is not what was wanted,
     CollectionError when the whole cannot be used.
     """
-    return with_kept_split(recognise(source).collection())
+    return with_kept_split(recognise(source, options).collection())
 
 
-def open_pairs(source: object) -> Pairs:
+def open_pairs(source: object, options: DataOptions | None = None) -> Pairs:
     """The pairs that `source` is: a folder that nearfield wrote, a file of rows or a table in
     memory, scored or not, or a folder of scored files called train, dev, test, of which the test
     file is taken.
 
     Raises InputError and CollectionError as `open_collection` does.
     """
-    return recognise(source).pairs()
+    return recognise(source, options).pairs()
 
 
-def open_data(source: object) -> Collection | Pairs:
+def open_data(source: object, options: DataOptions | None = None) -> Collection | Pairs:
     """Pairs where `source` has scored rows or is a folder of pairs that nearfield wrote, else a
     collection.
     """
-    found = recognise(source)
+    found = recognise(source, options)
     return found.pairs() if found.scored() else with_kept_split(found.collection())
 
 
-def open_labelled(source: object) -> Labelled:
+def open_labelled(source: object, options: DataOptions | None = None) -> Labelled:
     """The texts with labels that `source` is: a file of rows or a table in memory, or a folder of
     files called train and test, with a column of texts and one of labels.
 
     Raises InputError as `open_collection` does, and where there are no labels.
     """
-    found = recognise(source)
+    found = recognise(source, options)
     labelled = found.labelled()
     if labelled is None:
         raise InputError(
@@ -75,7 +71,9 @@ def open_labelled(source: object) -> Labelled:
     return labelled
 
 
-def open_stream(source: object, role: str, *, field: str | None = None) -> Stream:
+def open_stream(
+    source: object, role: str, *, field: str | None = None, options: DataOptions | None = None
+) -> Stream:
     """The texts of a source for an encode in `role`, in bounded memory where the source allows it.
 
     A .txt file gives its lines and a list its strings. With `field`, rows give that field, with
@@ -85,20 +83,29 @@ def open_stream(source: object, role: str, *, field: str | None = None) -> Strea
     converted first. Raises InputError as `open_collection` does; what is wrong with a single row
     that can be told from the others is in its `fault`.
     """
-    found = recognise(source)
+    found = recognise(source, options)
     return found.stream(role) if field is None else found.field(field)
 
 
-def recognise(given: object) -> Source:
+def recognise(given: object, options: DataOptions | None = None) -> Source:
     """The source that `given` is, not read yet. Raises InputError, which says what is accepted, for
-    anything else.
+    anything else, and for options where there are no columns.
     """
+    options = stated(given) if options is None else options
+    found = _source(given, options)
+    if options.given() and not found.tables_read():
+        names = ", ".join(f"--{name}" for name in options.given())
+        raise InputError(f"is not a table, and {names} say how one is read", path=found.place)
+    return found
+
+
+def _source(given: object, options: DataOptions) -> Source:
     if isinstance(given, str) and given in EMBEDDED:
         return WholeCollection(given, EMBEDDED[given])
-    if isinstance(given, str | Path):
+    if isinstance(given, Path) or (isinstance(given, str) and not given.startswith(SCHEME)):
         given = _existing(Path(given))
     for name in SOURCES:
-        found = SOURCES[name].recognise(given)
+        found = SOURCES[name].recognise(given, options)
         if found is not None:
             return found
     wanted = ", ".join(SOURCES[name].wanted for name in SOURCES)
@@ -139,16 +146,11 @@ def _beside(path: Path) -> list[str]:
 def _unknown(path: Path, wanted: str) -> InputError:
     if not path.is_dir():
         ending = path.suffix or "its name has no ending"
-        fix = _FIXES.get(path.suffix.lower(), "")
-        return InputError(
-            f"is a file of an unknown kind ({ending}); wanted {wanted}{fix}", path=path
-        )
+        return InputError(f"is a file of an unknown kind ({ending}); wanted {wanted}", path=path)
     names = sorted(file.name for file in path.iterdir())
     found = ", ".join(names[:6]) or "nothing"
     if len(names) > 6:
         found += f" and {len(names) - 6} more"
-    packed = tuple(f"{ending}.gz" for ending in FORMATS)
-    fix = ""
-    if any(name.endswith(packed) for name in names):
-        fix = f". Unpack what is compressed first: gunzip {path}/*.gz"
+    files = [name for name in names if rows_of(path / name) is not None]
+    fix = f". Open one of its files, as {path / files[0]}" if files else ""
     return InputError(f"is a folder of {found}; wanted {wanted}{fix}", path=path)

@@ -173,7 +173,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
         ),
         (
             gzip.compress(b"the 1 2\ncat 3 4\n" * 99, mtime=0)[:40],
-            "the gzip file is cut off or damaged",
+            "is cut or damaged and could not be unpacked",
         ),
         (b"9" * 5000 + b" 2\ncat 1 2\n", "x.bin"),
     ],

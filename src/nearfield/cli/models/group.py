@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from nearfield.cli.models.catalog import catalog
+from nearfield.cli.shell.columns import takes_data
 from nearfield.registry import Registry
 
 MODELS: Registry[Any] = Registry(
@@ -26,8 +27,10 @@ MODELS: Registry[Any] = Registry(
         "merge-adapter": "nearfield.cli.models.merge_adapter:merge_adapter",
     },
 )
+TAKE_DATA = ("merge", "drop-layers", "trim", "quantise", "sif", "head", "lexical")
 
 models = typer.Typer(no_args_is_help=False)
 models.callback(invoke_without_command=True)(catalog)
 for _name in MODELS:
-    models.command(_name)(MODELS[_name])
+    _command = MODELS[_name]
+    models.command(_name)(takes_data(_command) if _name in TAKE_DATA else _command)

@@ -11,15 +11,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nearfield.data.readers.rows import Rows
+    from nearfield.types.data_options import DataOptions
 
-FORMATS: Final[Registry[Callable[[Path], Rows]]] = Registry(
+FORMATS: Final[Registry[Callable[[Path, DataOptions], Rows]]] = Registry(
     "row format",
     {
         ".jsonl": "nearfield.data.readers.jsonl:JsonLines",
         ".ndjson": "nearfield.data.readers.jsonl:JsonLines",
-        ".csv": "nearfield.data.readers.delimited:CommaSeparated",
-        ".tsv": "nearfield.data.readers.delimited:TabSeparated",
+        ".json": "nearfield.data.readers.jsonl:Json",
+        ".csv": "nearfield.data.readers.delimited:Delimited",
+        ".tsv": "nearfield.data.readers.delimited:Delimited",
         ".parquet": "nearfield.data.readers.parquet:Parquet",
+        ".arrow": "nearfield.data.readers.arrow_file:ArrowFile",
+        ".feather": "nearfield.data.readers.arrow_file:ArrowFile",
+        ".xlsx": "nearfield.data.readers.workbook:Workbook",
     },
 )
 """Formats of files of rows, by the ending of the file's name."""

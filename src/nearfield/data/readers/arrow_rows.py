@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from nearfield.data.columns import check_names, known, shortened
+from nearfield.data.columns import check_names, shortened
+from nearfield.data.readers.column_names import known
 from nearfield.data.readers.rows import Rows
 from nearfield.data.record import Place, Record
 from nearfield.errors import InputError, first_line, nearest
@@ -15,10 +16,11 @@ from nearfield.errors import InputError, first_line, nearest
 ROWS_AT_A_TIME = 512  # decoded
 
 
-def check_columns(names: Sequence[str], wanted: Sequence[str], place: Place) -> Sequence[str]:
+def check_columns(names: Sequence[str], wanted: Sequence[str], rows: Rows) -> Sequence[str]:
     """The columns to read: those `wanted`, else those that have a meaning, else all. Raises
     InputError for one that is not there.
     """
+    place, stated = rows.place, rows.options.columns().values()
     check_names(names, place)
     for name in wanted:
         if name not in names:
@@ -26,7 +28,7 @@ def check_columns(names: Sequence[str], wanted: Sequence[str], place: Place) -> 
                 f"has no column {name!r}; it has {shortened(names)}.{nearest(name, names)}",
                 path=place,
             )
-    return wanted or [name for name in names if known(name)] or names
+    return wanted or [name for name in names if known(name) or name in stated] or names
 
 
 def numbered(batches: Iterable[pa.RecordBatch], rows: Rows) -> Iterator[Record]:

@@ -1,51 +1,175 @@
-"""CSV and TSV files with a header."""
+"""Delimited files with a header: CSV, TSV, and what spreadsheets make of them."""
 
 from __future__ import annotations
 
 import csv
-from abc import abstractmethod
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from functools import cached_property
+from itertools import islice
+from typing import Final, NamedTuple
 
-from nearfield.data.columns import BLANKS, check_names, shortened
-from nearfield.data.readers.lines import LIMIT, decoded, raw_lines, tolerant_lines
+from nearfield.data.columns import check_names, shortened
+from nearfield.data.readers.column_names import BLANKS, known
+from nearfield.data.readers.lines import LIMIT, decoded, raw_lines
 from nearfield.data.readers.rows import RowFile
 from nearfield.data.record import Record
 from nearfield.errors import InputError
 
-# what each is called, and the ending of files that have it
-_SEPARATORS = {";": ("';'", ""), "\t": ("tab", ".tsv"), ",": ("comma", ".csv")}
+SEPARATORS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "'|'"}
+_ALONE = "\x1f"  # separates nothing: there is one column
+_SAMPLE = 200  # rows that vote on the separator
+_ENOUGH = 0.8  # of them have as many fields as the header
+_STATED = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line
 
 
-class _Delimited(RowFile):
-    """Rows whose fields stand between separators, below a header."""
+class _Dialect(NamedTuple):
+    """`quoted`: quotes hide separators and line breaks. `stated`: Excel's line comes first."""
 
-    plural: ClassVar[str]
+    separator: str
+    quoted: bool = True
+    stated: bool = False
 
-    @abstractmethod
-    def lines(self) -> Iterator[tuple[int, str | InputError]]:
-        """The number of each row's first line, and the row, or what is wrong with it."""
 
-    @abstractmethod
-    def fields(self, row: str) -> list[str]:
-        """The fields of a row. Raises csv.Error where it is not one."""
+class Delimited(RowFile):
+    """Rows whose fields stand between separators, below a header (RFC 4180): a quoted field may
+    hold separators, doubled quotes and line breaks.
+
+    The separator is the one that divides most rows as it divides the header. Lines between tabs
+    whose quotes do not close are taken as they stand, as many programs write them.
+    """
+
+    fallback = True
+
+    def read_as(self) -> dict[str, str]:
+        """The encoding and the separator."""
+        separator = self._dialect.separator
+        name = SEPARATORS.get(separator, repr(separator))
+        return {
+            "encoding": self.encoding(),
+            "separator": "none: one column" if separator == _ALONE else name,
+        }
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """Each row below the header, or what is wrong with it."""
-        header: list[str] = []
-        for number, row in self.lines():
+        dialect, header = self._dialect, list[str]()
+        lines = self._lines(dialect)
+        if dialect.stated:
+            next(lines)
+        for number, row in lines:
             if isinstance(row, str) and not row.strip():
                 continue
-            if header:
-                yield self._record(row, header, number)
-            else:
-                header = self._header(row, number)
+            if not header:
+                header = self._header(row, number, dialect)
+                continue
+            record = self._record(row, header, number, dialect)
+            if isinstance(record, InputError) or any(record.values.values()):
+                yield record
 
-    def _record(self, row: str | InputError, header: list[str], line: int) -> Record | InputError:
+    @cached_property
+    def _dialect(self) -> _Dialect:
+        stated = self.options.separator
+        first = self._first_line()
+        found = _STATED.fullmatch(first)
+        if stated is not None:
+            separator = {"tab": "\t", "\\t": "\t"}.get(stated, stated)
+            if len(separator) != 1 or separator in '"\r\n':
+                raise self._error(f"--separator {stated!r}: wanted one character, or tab", 1)
+            dialects = [_Dialect(separator, stated=found is not None)]
+        elif found:
+            dialects = [_Dialect(found[1], stated=True)]
+        else:
+            preferred = "\t" if ".tsv" in self.path.name.lower() else ","
+            order = sorted(SEPARATORS, key=lambda separator: separator != preferred)
+            dialects = [_Dialect(separator) for separator in order if separator in first]
+        if "\t" in [dialect.separator for dialect in dialects]:
+            dialects.append(_Dialect("\t", quoted=False, stated=found is not None))
+        if not dialects:
+            quotes = first.strip().startswith('"') or first.count('"') % 2
+            commas = _Dialect(",")
+            return commas if quotes or self._vote(commas)[0] >= 1 else _Dialect(_ALONE)
+        return max(dialects, key=self._vote)
+
+    def _first_line(self) -> str:
+        for number, raw in raw_lines(self.path, self.encoding()):
+            text = decoded(raw, self.path, number)
+            if isinstance(text, InputError):
+                raise text
+            if text.strip(BLANKS):
+                return text.strip("\ufeff")
+        raise self.without_rows()
+
+    def _vote(self, dialect: _Dialect) -> tuple[float, int, float, int]:
+        """How well a dialect divides the first rows: whether most have the header's fields, the
+        names that are known, the share of rows, the fields.
+        """
+        rows = []
+        try:
+            for _, row in islice(self._lines(dialect), _SAMPLE + dialect.stated):
+                if isinstance(row, str) and row.strip():
+                    rows.append(self._fields(row, dialect))
+        except (InputError, csv.Error):
+            if not rows:
+                return -1.0, 0, 0.0, 0
+            rows.append([])
+        header, *below = rows[dialect.stated :] or [[]]
+        names = sum(known(name) for name in header)
+        sizes = Counter(len(_trimmed(row, len(header))) for row in below)
+        share = sizes[len(header)] / max(1, sizes.total())
+        return float(share >= _ENOUGH) + (share == 1), names, share, len(header)
+
+    def _lines(self, dialect: _Dialect) -> Iterator[tuple[int, str | InputError]]:
+        """The number of each row's first line, and the row: lines joined until their quotes are
+        even in number.
+
+        Raises InputError for a quote that is never closed, and for a line that is too long: whether
+        a quote is open after it is not known.
+        """
+        parts: list[bytes] = []
+        start = quotes = size = 0
+        opening = re.compile(rb'(?:^|%s)\s*"' % re.escape(dialect.separator.encode()))
+        for number, raw in raw_lines(self.path, self.encoding()):
+            if isinstance(raw, InputError):
+                if dialect.quoted:
+                    raise raw
+                yield number, raw
+                continue
+            start = start if parts else number
+            parts.append(raw)
+            quotes += raw.count(b'"') if dialect.quoted else 0
+            size += len(raw)
+            # a quote within a field that has none around it, as of inches, opens nothing
+            if quotes % 2 == 0 or (len(parts) == 1 and not opening.search(raw)):
+                yield start, decoded(b"\n".join(parts), self.path, start)
+                parts, quotes, size = [], 0, 0
+            elif size > LIMIT:
+                break
+        if parts:
+            raise self._error(
+                "a quote is opened here and never closed; double each quote within a field", start
+            )
+
+    def _fields(self, row: str, dialect: _Dialect) -> list[str]:
+        """The fields of a row. Raises csv.Error where it is not one."""
+        if not dialect.quoted:
+            return [_unquoted(field) for field in row.split(dialect.separator)]
+        limit = csv.field_size_limit()
+        if len(row) <= limit:
+            return next(csv.reader([row], delimiter=dialect.separator, strict=True))
+        try:  # the module's limit is global: put back before anyone else can see it
+            csv.field_size_limit(len(row))
+            return next(csv.reader([row], delimiter=dialect.separator, strict=True))
+        finally:
+            csv.field_size_limit(limit)
+
+    def _record(
+        self, row: str | InputError, header: list[str], line: int, dialect: _Dialect
+    ) -> Record | InputError:
         if isinstance(row, InputError):
             return row
         try:
-            fields = self.fields(row)
+            fields = _trimmed(self._fields(row, dialect), len(header))
         except csv.Error as error:
             return self._error(f"is not a row of a table: {error}", line)
         if len(fields) != len(header):
@@ -56,88 +180,30 @@ class _Delimited(RowFile):
             return self._error(repeated, line)
         return Record(dict(zip(header, fields, strict=True)), self.path, line)
 
-    def _header(self, row: str | InputError, line: int) -> list[str]:
+    def _header(self, row: str | InputError, line: int, dialect: _Dialect) -> list[str]:
         if isinstance(row, InputError):
             raise row
         try:
-            header = [name.strip(BLANKS) for name in self.fields(row)]
+            header = [name.strip(BLANKS) for name in self._fields(row.strip("\ufeff"), dialect)]
         except csv.Error as error:
             raise self._error(f"is not a row of a table: {error}", line) from error
-        self._check_separator(header, line)
+        seen: Counter[str] = Counter()
+        for at, name in enumerate(header):  # of two that mean nothing the second has a number
+            seen[name] += 1
+            if name and seen[name] > 1 and not known(name):
+                header[at] = f"{name} ({seen[name]})"
         check_names(header, self.path)
         return header
-
-    def _check_separator(self, header: list[str], line: int) -> None:
-        """Raise InputError where the header is one field that another character separates."""
-        for separator, (name, ending) in _SEPARATORS.items():
-            if len(header) == 1 and separator in header[0] and ending != self.path.suffix.lower():
-                advice = f"call it {ending}" if ending else f"save it again with {self.plural}"
-                raise self._error(
-                    f"looks {name}-separated ({shortened(header)}); {self.path.suffix} files have "
-                    f"{self.plural}: {advice}",
-                    line,
-                )
 
     def _error(self, message: str, line: int) -> InputError:
         return InputError(message, path=self.path, line=line)
 
 
-class CommaSeparated(_Delimited):
-    """A CSV file (RFC 4180): a quoted field may hold commas, doubled quotes and line breaks."""
-
-    plural = "commas"
-
-    def lines(self) -> Iterator[tuple[int, str | InputError]]:
-        """Lines joined until their quotes are even in number.
-
-        Raises InputError for a quote that is never closed, and for a line that is too long: whether
-        a quote is open after it is not known.
-        """
-        parts: list[bytes] = []
-        start = quotes = size = 0
-        for number, raw in raw_lines(self.path):
-            if isinstance(raw, InputError):
-                raise raw
-            start = start if parts else number
-            parts.append(raw)
-            quotes += raw.count(b'"')
-            size += len(raw)
-            if quotes % 2 == 0:
-                yield start, decoded(b"\n".join(parts), self.path, start)
-                parts, quotes, size = [], 0, 0
-            elif size > LIMIT:
-                break
-        if parts:
-            raise self._error(
-                "a quote is opened here and never closed; double each quote within a field", start
-            )
-
-    def fields(self, row: str) -> list[str]:
-        """The fields between commas, without their quotes."""
-        limit = csv.field_size_limit()
-        if len(row) <= limit:
-            return next(csv.reader([row], strict=True))
-        try:  # the module's limit is global: put back before anyone else can see it
-            csv.field_size_limit(len(row))
-            return next(csv.reader([row], strict=True))
-        finally:
-            csv.field_size_limit(limit)
-
-
-class TabSeparated(_Delimited):
-    """A TSV file: fields hold no tab and no line break; quotes around a whole field are taken
-    off.
-    """
-
-    plural = "tabs"
-
-    def lines(self) -> Iterator[tuple[int, str | InputError]]:
-        """The lines of the file."""
-        return tolerant_lines(self.path)
-
-    def fields(self, row: str) -> list[str]:
-        """The fields between tabs."""
-        return [_unquoted(field) for field in row.split("\t")]
+def _trimmed(fields: list[str], wanted: int) -> list[str]:
+    """The fields without empty ones at the end beyond those wanted."""
+    while len(fields) > wanted and not fields[-1].strip():
+        fields.pop()
+    return fields
 
 
 def _unquoted(field: str) -> str:

@@ -1,4 +1,4 @@
-"""JSON lines: one object on each line."""
+"""JSON: one object on each line, or a whole file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from nearfield.data.readers.lines import tolerant_lines
+from nearfield.data.readers.encoded import opened
+from nearfield.data.readers.lines import decode, reading, tolerant_lines
 from nearfield.data.readers.rows import RowFile
 from nearfield.data.record import Place, Record
 from nearfield.errors import InputError, first_line
+
+_LARGEST = 1 << 30  # bytes of a file that is parsed as a whole
+_START = 1 << 16
 
 
 class JsonLines(RowFile):
@@ -18,7 +22,71 @@ class JsonLines(RowFile):
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """Each line's object, or what is wrong with the line."""
-        return objects(tolerant_lines(self.path), self.path)
+        return objects(tolerant_lines(self.path, self.encoding()), self.path)
+
+
+class Json(RowFile):
+    """A JSON file: a list of objects, an object with one list of objects, as {"data": [...]}, or an
+    object of lists, which are columns. A row's line is its number.
+    """
+
+    def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
+        """The rows, or what is wrong with each."""
+        rows = self._rows()
+        if not rows:
+            raise self.without_rows()
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, dict):
+                yield Record(row, self.path, number)
+            else:
+                fault = f"row {number:,} is a JSON {type(row).__name__}; wanted an object"
+                yield InputError(fault, path=self.path, line=number)
+
+    def count(self) -> int:
+        """The number of rows."""
+        return len(self._rows())
+
+    def _rows(self) -> Sequence[Any]:
+        with reading(self.path), opened(self.path, self.encoding()) as file:
+            raw = file.read(_LARGEST + 1)
+        if len(raw) > _LARGEST:
+            raise InputError("is larger than a GiB; save it as JSON lines", path=self.path)
+        if not raw.strip():
+            raise InputError("the file is empty", path=self.path)
+        try:
+            value = json.loads(decode(raw, self.path), object_pairs_hook=_once)
+        except json.JSONDecodeError as error:
+            lines = raw[:_START].count(b"\n{")
+            advice = "; it looks like JSON lines: call it .jsonl" if lines else ""
+            raise InputError(
+                f"is not JSON: {error.msg} at column {error.colno}{advice}",
+                path=self.path,
+                line=error.lineno,
+            ) from error
+        except (RecursionError, ValueError) as error:
+            raise InputError(f"is not usable JSON: {first_line(error)}", path=self.path) from error
+        return self._table(value)
+
+    def _table(self, value: object) -> Sequence[Any]:
+        """The rows of a JSON value of any of the shapes."""
+        if isinstance(value, list):
+            return value
+        if isinstance(value, dict):
+            lists = {name: part for name, part in value.items() if isinstance(part, list)}
+            tables = [part for part in lists.values() if part and isinstance(part[0], dict)]
+            if len(tables) == 1:
+                return tables[0]
+            lengths = {len(part) for part in lists.values()}
+            if lists and not tables and len(lists) == len(value) and len(lengths) == 1:
+                rows = zip(*lists.values(), strict=True)
+                return [dict(zip(lists, row, strict=True)) for row in rows]
+            if value and not lists and all(isinstance(part, str) for part in value.values()):
+                return [value]
+        raise InputError(
+            'holds no table; wanted a list of objects, {"data": [objects]} or an object of lists '
+            "of one length",
+            path=self.path,
+        )
 
 
 def objects(

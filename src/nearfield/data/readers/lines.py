@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final
 
+from nearfield.data.readers.encoded import DAMAGED, UTF_8, detected, opened, unpacked
 from nearfield.errors import InputError
-from nearfield.store.regular import open_regular
 
 _BLOCK = 1 << 20  # bytes read at a time to count lines
 _COUNTED = 1 << 36  # bytes of a file whose lines are counted: half a minute
@@ -22,20 +19,15 @@ LIMIT = 8 << 20
 
 _MAGIC = 16  # bytes at a file's start that tell its kind
 _BINARY: Final[Mapping[bytes, str]] = {
-    b"\x1f\x8b": "compressed with gzip; unpack it first, with gunzip",
-    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV in "
-    "UTF-8",
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or give its name the ending "
+    ".xlsx",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV in UTF-8",
     b"BZh": "compressed with bzip2; unpack it first",
     b"\xfd7zXZ": "compressed with xz; unpack it first",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first",
     b"PAR1": "a Parquet file; give its name the ending .parquet",
-    b"ARROW1": "an Arrow file; save it as Parquet",
+    b"ARROW1": "an Arrow file; give its name the ending .arrow",
     b"SQLite format 3": "a database of SQLite; export its rows as CSV",
     b"%PDF": "a PDF; save its text",
-    b"\x00\x00\xfe\xff": "in UTF-32; save it in UTF-8",
-    b"\xff\xfe": "in UTF-16; save it in UTF-8",
-    b"\xfe\xff": "in UTF-16; save it in UTF-8",
 }
 """What files that are not text begin with."""
 
@@ -47,7 +39,9 @@ def refuse_binary(start: bytes, path: Path) -> None:
         raise InputError(f"is {found}", path=path)
     if b"\0" in start:
         raise InputError(
-            "is not text in UTF-8: it has a zero byte at its start; save it in UTF-8", path=path
+            "is not text in UTF-8: it has a zero byte at its start; save it in UTF-8, or say its "
+            "--encoding",
+            path=path,
         )
 
 
@@ -64,21 +58,23 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         yield number, line
 
 
-def tolerant_lines(path: Path) -> Iterator[tuple[int, str | InputError]]:
+def tolerant_lines(
+    path: Path, encoding: str | None = None
+) -> Iterator[tuple[int, str | InputError]]:
     """The same, with the error in the place of a line that is too long or not UTF-8, so that the
     others can be read.
     """
-    return ((number, decoded(raw, path, number)) for number, raw in raw_lines(path))
+    return ((number, decoded(raw, path, number)) for number, raw in raw_lines(path, encoding))
 
 
-def raw_lines(path: Path) -> Iterator[tuple[int, bytes | InputError]]:
-    """The number and the bytes of each line of a file, without its line break; an InputError where
-    they are more than LIMIT.
+def raw_lines(path: Path, encoding: str | None = None) -> Iterator[tuple[int, bytes | InputError]]:
+    """The number and the bytes in UTF-8 of each line of a file, without its line break; an
+    InputError where they are more than LIMIT. The encoding is UTF-8 or UTF-16 where none is given.
 
     Raises InputError when the file is empty or cannot be read.
     """
     number = 0
-    with reading(path), _opened(path) as file:
+    with reading(path), opened(path, encoding or _encoding(path)) as file:
         refuse_binary(file.peek(_MAGIC)[:_MAGIC], path)
         for number, raw in split_lines(file, path):
             yield number, raw
@@ -86,13 +82,9 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes | InputError]]:
         raise InputError("the file is empty", path=path)
 
 
-def _opened(path: Path) -> io.BufferedReader:
-    """The regular file, or the pipe that the shell has opened for this process, as for
-    <(command).
-    """
-    path.stat()  # what is not there is said so, see `reading`
-    held = re.fullmatch(r"/dev/(fd/\d+|stdin)|/proc/self/fd/\d+", str(path))
-    return open(path, "rb") if held else open_regular(path)
+def _encoding(path: Path) -> str:
+    held = str(path).startswith(("/dev/", "/proc/"))  # can be read only once
+    return UTF_8 if held else detected(path, fallback=False)
 
 
 def split_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes | InputError]]:
@@ -122,6 +114,10 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise InputError("does not exist; check the path", path=path) from error
+    except DAMAGED as error:
+        raise InputError(
+            f"is cut or damaged and could not be unpacked: {error}; fetch it again", path=path
+        ) from error
     except OSError as error:
         raise InputError(f"could not be read: {error.strerror or error}", path=path) from error
 
@@ -177,7 +173,7 @@ def _rest(file: IO[bytes], path: Path, line: int) -> int:
 
 def lines_in(path: Path) -> int | None:
     """The number of a file's line breaks; None for one that would take long to count."""
-    with reading(path), open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > _COUNTED:
+    with reading(path), unpacked(path) as file:
+        if path.stat().st_size > _COUNTED:
             return None
         return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))

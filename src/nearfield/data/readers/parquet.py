@@ -26,7 +26,7 @@ class Parquet(RowFile):
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record]:
         """The rows; of their columns those named, else those that have a meaning, else all."""
         with self._opened() as file:
-            chosen = check_columns(file.schema_arrow.names, columns, self.path)
+            chosen = check_columns(file.schema_arrow.names, columns, self)
             batches = file.iter_batches(batch_size=ROWS_AT_A_TIME, columns=chosen)
             yield from numbered(batches, self)
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePath
-from typing import Final
+from typing import ClassVar, Final, NamedTuple
 
-from nearfield.data.columns import Columns, Unused, columns_of
-from nearfield.data.readers.lines import lines_in
+from nearfield.data.columns import Columns, UnknownColumns, Unused, columns_of
+from nearfield.data.readers.encoded import checked_encoding, detected
+from nearfield.data.readers.lines import lines_in, reading
+from nearfield.data.readers.proposal import PROFILED, proposed
 from nearfield.data.record import Place, Record
 from nearfield.errors import InputError
+from nearfield.types.data_options import NONE, DataOptions
 
 log = logging.getLogger(__name__)
 SPLIT_NAMES: Final = {
@@ -34,11 +40,38 @@ class Rows(ABC):
     `place` is what errors call them; `split` is the split that their name says, "" for none.
     """
 
-    def __init__(self, place: Place, split: str | None = None) -> None:
+    def __init__(
+        self, place: Place, split: str | None = None, *, options: DataOptions = NONE
+    ) -> None:
         self.place = place
+        self.options = options
         if split is None:
-            split = SPLIT_NAMES.get(PurePath(place).stem.lower(), "")
+            split = SPLIT_NAMES.get(PurePath(place).name.partition(".")[0].lower(), "")
         self.split = split
+
+    def files(self) -> list[Path]:
+        """The files that the rows are in; none of a table in memory."""
+        return []
+
+    def read_as(self) -> dict[str, str]:
+        """What was detected or stated of how the rows are read, in words."""
+        return {}
+
+    @cached_property
+    def layout(self) -> Columns:
+        """What the columns mean: by what was stated, by their names, and which hold lists that were
+        printed. Raises InputError that proposes what to state, by the contents, where that is not
+        certain.
+        """
+        names = self.names()
+        try:
+            columns = columns_of(names, self.place, self.options)
+        except UnknownColumns as error:
+            raise proposed(error, islice(self, PROFILED)) from None
+        texts = set[str]()
+        if columns.paired:
+            texts = {name for name in (columns.positive, *columns.negatives) if name}
+        return replace(columns, printed=columns.printed | _printed(self, texts - columns.printed))
 
     @abstractmethod
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
@@ -71,11 +104,32 @@ class Rows(ABC):
 
 
 class RowFile(Rows):
-    """Rows in a file, which has a line for each, about."""
+    """Rows in a file, which has a line for each, about.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    `fallback` is whether a file that is not UTF-8 may be cp1252.
+    """
+
+    fallback: ClassVar[bool] = False
+
+    def __init__(self, path: Path, options: DataOptions = NONE) -> None:
+        super().__init__(path, options=options)
         self.path = path
+
+    def files(self) -> list[Path]:
+        """The file."""
+        return [self.path]
+
+    def encoding(self) -> str:
+        """The encoding of a text file: as it was stated, else as it is detected."""
+        stated = self.options.encoding
+        if stated is not None:
+            return checked_encoding(stated, self.path)
+        return self._detected
+
+    @cached_property
+    def _detected(self) -> str:
+        with reading(self.path):
+            return detected(self.path, fallback=self.fallback)
 
     def count(self) -> int | None:
         """The number of lines, blank ones and that of a header too."""
@@ -90,21 +144,38 @@ def strict(rows: Iterable[Record | InputError]) -> Iterator[Record]:
         yield row
 
 
-def layout(rows: Rows) -> Columns:
-    """What the columns mean, by the first row, and which hold lists that were printed."""
-    columns = columns_of(rows.names(), rows.place)
-    texts = set[str]()
-    if columns.paired:
-        texts = {name for name in (columns.positive, *columns.negatives) if name}
-    return replace(columns, printed=columns.printed | _printed(rows, texts - columns.printed))
+class Table(NamedTuple):
+    """What was read of a table: how, each column's meaning ("" for none), rows, and those of them
+    that repeat another.
+    """
+
+    place: Place
+    read_as: dict[str, str]
+    columns: dict[str, str]
+    rows: int
+    repeated: int
+
+
+def described(rows: Rows) -> Table:
+    """What a table was taken for; all of it is read."""
+    meanings = rows.layout.meanings()
+    columns = {name: meanings.get(name, "") for name in rows.names() if name}
+    seen, count = set[bytes](), 0
+    for record in rows:
+        count += 1
+        seen.add(
+            hashlib.sha256(repr(list(record.values.items())).encode("utf-8", "replace")).digest()[
+                :16
+            ]
+        )
+    return Table(rows.place, rows.read_as(), columns, count, count - len(seen))
 
 
 def unused_columns(rows: Rows) -> Unused | None:
     """The columns that could be of a pair and are not used, which the log says; None where there
     are none.
     """
-    names = rows.names()
-    columns = columns_of(names, rows.place)
+    names, columns = rows.names(), rows.layout
     if not columns.unused:
         return None
     used = f"{columns.text!r} is the document"

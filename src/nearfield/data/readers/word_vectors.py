@@ -8,7 +8,6 @@ import contextlib
 import gzip
 import re
 import warnings
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from tokenize import TokenError
@@ -50,13 +49,8 @@ def word_vector_blocks(path: Path) -> Iterator[Block]:
     if path.is_dir():
         yield from _array_and_table(path)
         return
-    try:
-        with reading(path), _opened(path) as file:
-            yield from _blocks(file, path)
-    except (EOFError, zlib.error) as error:
-        raise InputError(
-            "could not be unpacked: the gzip file is cut off or damaged", path=path
-        ) from error
+    with reading(path), _opened(path) as file:
+        yield from _blocks(file, path)
 
 
 def _blocks(file: BinaryIO, path: Path) -> Iterator[Block]:

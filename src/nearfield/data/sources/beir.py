@@ -13,6 +13,7 @@ from nearfield.data.sources.source import Kind, Source, converted, name_of
 from nearfield.data.stream import Stream, document_stream
 from nearfield.data.writer import CollectionWriter
 from nearfield.store.inside import inside
+from nearfield.types.data_options import DataOptions
 from nearfield.types.role import QUERY
 
 CORPUS, QUERIES, QRELS = "corpus.jsonl", "queries.jsonl", "qrels"
@@ -75,7 +76,7 @@ def write_judgements(folder: Path, writer: CollectionWriter) -> None:
             writer.judgement(query, document, relevance, path.stem)
 
 
-def _recognise(given: object) -> Beir | None:
+def _recognise(given: object, options: DataOptions) -> Beir | None:
     if isinstance(given, Path) and (given / CORPUS).is_file():
         return Beir(given)
     return None

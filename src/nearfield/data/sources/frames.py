@@ -16,18 +16,19 @@ from nearfield.data.readers.arrow_rows import ROWS_AT_A_TIME, check_columns, num
 from nearfield.data.readers.rows import Rows
 from nearfield.data.record import Place, Record
 from nearfield.errors import InputError, first_line
+from nearfield.types.data_options import DataOptions
 
 
 class FrameRows(Rows):
     """A table in memory; a row's line is its number."""
 
-    def __init__(self, table: pa.Table, place: Place, split: str) -> None:
-        super().__init__(place, split)
+    def __init__(self, table: pa.Table, place: Place, split: str, options: DataOptions) -> None:
+        super().__init__(place, split, options=options)
         self._table = table
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record]:
         """The rows; of their columns those named, else those that have a meaning, else all."""
-        chosen = check_columns(self._table.column_names, columns, self.place)
+        chosen = check_columns(self._table.column_names, columns, self)
         batches = self._table.select(list(chosen)).to_batches(max_chunksize=ROWS_AT_A_TIME)
         return numbered(batches, self)
 
@@ -40,7 +41,7 @@ class FrameRows(Rows):
         return len(self._table)
 
 
-def frame_rows(given: Any, split: str = "") -> FrameRows | None:
+def frame_rows(given: Any, split: str, options: DataOptions) -> FrameRows | None:
     """The rows of a table, None for anything else. Raises InputError where its library cannot make
     Arrow of it.
     """
@@ -49,7 +50,7 @@ def frame_rows(given: Any, split: str = "") -> FrameRows | None:
         table = _table(given)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise InputError(f"is not a table of rows: {first_line(error)}", path=place) from error
-    return None if table is None else FrameRows(table, place, split)
+    return None if table is None else FrameRows(table, place, split, options)
 
 
 def _table(given: Any) -> pa.Table | None:

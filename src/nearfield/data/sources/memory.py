@@ -11,6 +11,7 @@ from nearfield.data.sources.frames import frame_rows
 from nearfield.data.sources.row_source import RowSource
 from nearfield.data.sources.source import Kind
 from nearfield.errors import InputError
+from nearfield.types.data_options import DataOptions
 
 NAME = "data"
 """What data in memory is called."""
@@ -19,8 +20,8 @@ NAME = "data"
 class ListRows(Rows):
     """A sequence of dicts, or of strings, which are documents; a row's line is its number."""
 
-    def __init__(self, given: Sequence[object], split: str = "") -> None:
-        super().__init__(f"<{type(given).__name__}>", split)
+    def __init__(self, given: Sequence[object], split: str, options: DataOptions) -> None:
+        super().__init__(f"<{type(given).__name__}>", split, options=options)
         self._given = given
         self._wanted = str if given and isinstance(given[0], str) else Mapping
 
@@ -41,28 +42,30 @@ class ListRows(Rows):
         return len(self._given)
 
 
-def _recognise(given: object) -> RowSource | None:
+def _recognise(given: object, options: DataOptions) -> RowSource | None:
     if isinstance(given, Mapping):
-        return _by_split(given)
-    rows = _rows(given)
+        return _by_split(given, options)
+    rows = _rows(given, options)
     if rows is None:
         return None
     return RowSource(NAME, rows.place, [rows], field="text" if _is_list(given, str) else "")
 
 
-def _by_split(given: Mapping[object, object]) -> RowSource | None:
+def _by_split(given: Mapping[object, object], options: DataOptions) -> RowSource | None:
     tables = []
     for name, part in given.items():
         split = SPLIT_NAMES.get(str(name).lower())
-        rows = None if split is None else _rows(part, split)
+        rows = None if split is None else _rows(part, options, split)
         if rows is None:
             return None
         tables.append(rows)
     return RowSource(NAME, f"<{type(given).__name__}>", tables) if tables else None
 
 
-def _rows(given: object, split: str = "") -> Rows | None:
-    return ListRows(given, split) if _is_list(given) else frame_rows(given, split)
+def _rows(given: object, options: DataOptions, split: str = "") -> Rows | None:
+    if _is_list(given):
+        return ListRows(given, split, options)
+    return frame_rows(given, split, options)
 
 
 def _is_list(given: object, kinds: Any = str | Mapping) -> TypeGuard[Sequence[object]]:

@@ -1,36 +1,58 @@
-"""Files of rows: one, or a folder of files called train, dev, test."""
+"""Files of rows: one, a folder of files called train, dev, test, a data set that Hugging Face
+datasets saved, or one of a hub.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from nearfield.data.readers import FORMATS
+from nearfield.data.readers.arrow_file import STATE, ArrowFile
+from nearfield.data.readers.encoded import PACKED
 from nearfield.data.readers.lines import reading
 from nearfield.data.readers.rows import SPLIT_NAMES, Rows
+from nearfield.data.sources.hub import SCHEME, hub_files, split_in
 from nearfield.data.sources.row_source import RowSource
 from nearfield.data.sources.source import Kind, name_of
+from nearfield.types.data_options import NONE, DataOptions
 
 
-def _recognise(given: object) -> RowSource | None:
+def _recognise(given: object, options: DataOptions) -> RowSource | None:
+    if isinstance(given, str) and given.startswith(SCHEME):
+        tables = _tables(hub_files(given), options)
+        for rows in tables:
+            rows.split = split_in(Path(rows.place))
+        return RowSource(given.removeprefix(SCHEME).replace("/", "-"), given, tables, files=True)
     if not isinstance(given, Path):
         return None
     files = [given]
-    if given.is_dir():
+    if given.is_dir() and not (given / STATE).is_file():
         with reading(given):
-            files = sorted(file for file in given.iterdir() if file.stem.lower() in SPLIT_NAMES)
-    tables = [rows for rows in map(rows_of, files) if rows is not None]
-    if not tables:
-        return None
-    return RowSource(name_of(given), given, tables, files=True)
+            files = sorted(file for file in given.iterdir() if _split(file) in SPLIT_NAMES)
+    tables = _tables(files, options)
+    return RowSource(name_of(given), given, tables, files=True) if tables else None
 
 
-def rows_of(path: Path) -> Rows | None:
-    """The rows of a file, by its ending; None where no format has it."""
+def rows_of(path: Path, options: DataOptions = NONE) -> Rows | None:
+    """The rows of a file, packed or not, by its ending; None where no format has it."""
+    if (path / STATE).is_file():
+        return ArrowFile(path, options)
     ending = path.suffix.lower()
-    return FORMATS[ending](path) if ending in FORMATS else None
+    if ending in PACKED:
+        ending = Path(path.stem).suffix.lower()
+    return FORMATS[ending](path, options) if ending in FORMATS else None
+
+
+def _tables(files: list[Path], options: DataOptions) -> list[Rows]:
+    return [rows for file in files if (rows := rows_of(file, options)) is not None]
+
+
+def _split(path: Path) -> str:
+    return path.name.partition(".")[0].lower()
 
 
 ROW_FILES = Kind(
-    f"a file or train/dev/test files ending in {', '.join(FORMATS)}",
+    f"a file or train/dev/test files ending in {', '.join(FORMATS)} (also with "
+    f"{' or '.join(PACKED)} behind), {SCHEME}owner/name[/config][:split]",
     _recognise,
 )

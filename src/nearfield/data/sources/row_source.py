@@ -9,10 +9,9 @@ from pathlib import Path, PurePath
 
 from nearfield.data.cache import files_key, through_cache
 from nearfield.data.collection import Collection
-from nearfield.data.columns import columns_of
-from nearfield.data.labelled import LABELS, Labelled
+from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers.rows import Rows, layout, unused_columns
+from nearfield.data.readers.rows import Rows, unused_columns
 from nearfield.data.record import Place
 from nearfield.data.sources.row_writing import write_collection, write_pairs
 from nearfield.data.sources.source import Source, converted
@@ -56,17 +55,21 @@ class RowSource(Source):
         )
         return replace(found, unused=unused) if unused else found
 
+    def tables_read(self) -> Sequence[Rows]:
+        """The tables."""
+        return self.tables
+
     def scored(self) -> bool:
         """Whether all tables have scores."""
-        return all(layout(rows).score is not None for rows in self.tables)
+        return all(rows.layout.score is not None for rows in self.tables)
 
     def labelled(self) -> Labelled | None:
         """Documents that have a label each."""
         rows: list[tuple[str, str, str]] = []
         for table in self.tables:
-            columns = columns_of(table.names(), self.place)
-            label = next((name for name in LABELS if name in table.names()), None)
-            if columns.paired or columns.text is None or label is None:
+            columns = table.layout
+            label = columns.label
+            if columns.text is None or label is None:
                 return None
             for record in table:
                 split = record.label(columns.split) or table.split
@@ -96,7 +99,7 @@ class RowSource(Source):
         if self._field:
             return field_stream(self.tables[0], self._field, name=PurePath(self.place).name)
         if len(self.tables) == 1 and role != QUERY:
-            columns = columns_of(self.tables[0].names(), self.place)
+            columns = self.tables[0].layout
             if not columns.paired and columns.id is not None:
                 return document_stream(self.tables[0], columns, name=PurePath(self.place).name)
         return super().stream(role)
@@ -110,11 +113,12 @@ class RowSource(Source):
     def _key(self, kind: str, tables: Sequence[Rows]) -> Callable[[], str] | None:
         if not self._files:
             return None
-        return lambda: files_key(kind, [Path(rows.place) for rows in tables])
+        files = [file for rows in tables for file in rows.files()]
+        return lambda: files_key(f"{kind} {tables[0].options.given()}", files)
 
     def _scored_table(self) -> Rows:
         """The test table of those that have scores, or the only one; the log says which."""
-        scored = [rows for rows in self.tables if layout(rows).score is not None]
+        scored = [rows for rows in self.tables if rows.layout.score is not None]
         if not scored:
             raise InputError(
                 "holds no scored rows; pairs are opened by file, or from a folder of scored files "

@@ -13,7 +13,7 @@ from typing import Final
 from nearfield.data.collection import ALL
 from nearfield.data.columns import Columns, shortened
 from nearfield.data.printed_list import printed_list
-from nearfield.data.readers.rows import Rows, layout, looks_printed
+from nearfield.data.readers.rows import Rows, looks_printed
 from nearfield.data.record import Record, relevance_of
 from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.errors import InputError
@@ -32,7 +32,7 @@ def write_collection(tables: Sequence[Rows], writer: CollectionWriter) -> bool:
     collected = _Collected(writer)
     documents_only = True
     for rows in tables:
-        columns = layout(rows)
+        columns = rows.layout
         if columns.score is not None:
             raise InputError(
                 f"has scores (column {columns.score!r}), so that its rows are pairs; compare "
@@ -53,7 +53,7 @@ def write_collection(tables: Sequence[Rows], writer: CollectionWriter) -> bool:
 
 def write_pairs(rows: Rows, writer: PairsWriter) -> None:
     """Write the rows to `writer`; a row with several positives is as many pairs."""
-    columns = layout(rows)
+    columns = rows.layout
     if columns.query is None:
         raise InputError("holds documents; pairs need a query and a positive", path=rows.place)
     for record in rows:
@@ -71,6 +71,7 @@ class _Collected:
         self._writer = writer
         self._documents: set[int] = set()
         self._queries: set[int] = set()
+        self._judged: set[int] = set()
 
     def document(self, record: Record, columns: Columns) -> None:
         text = record.text(columns.text or "text")
@@ -94,9 +95,16 @@ class _Collected:
             self._queries.add(number)
             self._writer.query(key, query, group=group)
         for positive in _positives(record, columns):
-            self._writer.judgement(key, self._add_document(positive, group), relevance, split)
+            self._judge(key, self._add_document(positive, group), relevance, split)
         for negative in _negatives(record, columns):
-            self._writer.judgement(key, self._add_document(negative, group), 0, split)
+            self._judge(key, self._add_document(negative, group), 0, split)
+
+    def _judge(self, query: str, document: str, relevance: int, split: str) -> None:
+        """A judgement, once: rows that are there twice are one."""
+        judged = hash((query, document, relevance, split))
+        if judged not in self._judged:
+            self._judged.add(judged)
+            self._writer.judgement(query, document, relevance, split)
 
     def _add_document(self, text: str, group: str, title: str = "") -> str:
         key, number = _key(f"{title}\n{text}" if title else text)

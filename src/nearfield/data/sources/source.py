@@ -16,6 +16,7 @@ from nearfield.data.record import Place
 from nearfield.data.stream import Stream, collection_stream
 from nearfield.data.writer import CollectionWriter
 from nearfield.errors import CollectionError, InputError
+from nearfield.types.data_options import DataOptions
 
 
 class Source(ABC):
@@ -30,6 +31,10 @@ class Source(ABC):
         """The data as a collection. Raises InputError that names the file and line that is not what
         was wanted.
         """
+
+    def tables_read(self) -> Sequence[Rows]:
+        """The tables of rows that it is read from; none where it is something else."""
+        return ()
 
     def scored(self) -> bool:
         """Whether the data are pairs with scores, which make no collection."""
@@ -60,14 +65,14 @@ class Source(ABC):
 
 
 class Kind(NamedTuple):
-    """A kind of source: what an error says is accepted, and `recognise(given)`, which gives None
-    for anything else.
+    """A kind of source: what an error says is accepted, and `recognise(given, options)`, which
+    gives None for anything else. A kind without columns leaves the options unread.
 
     `given` is the path of a file or folder that exists, or an object.
     """
 
     wanted: str
-    recognise: Callable[[Any], Source | None]
+    recognise: Callable[[Any, DataOptions], Source | None]
 
 
 def name_of(path: Path) -> str:

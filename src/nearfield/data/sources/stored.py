@@ -18,6 +18,7 @@ from nearfield.data.sources.source import Kind, Source
 from nearfield.data.stream import Row, Stream
 from nearfield.data.texts import Texts
 from nearfield.errors import InputError
+from nearfield.types.data_options import DataOptions
 from nearfield.types.role import QUERY
 
 
@@ -89,7 +90,7 @@ class StoredCollection(Source):
         return Stream(self.name, rows, lambda: len(open_table(table)))
 
 
-def _recognise(given: object) -> Source | None:
+def _recognise(given: object, options: DataOptions) -> Source | None:
     if isinstance(given, Collection):
         return WholeCollection(given.name, lambda: given)
     if isinstance(given, Pairs):

@@ -11,6 +11,7 @@ from nearfield.data.record import Record
 from nearfield.data.sources.row_source import RowSource
 from nearfield.data.sources.source import Kind, name_of
 from nearfield.errors import InputError
+from nearfield.types.data_options import DataOptions
 
 
 class TextLines(RowFile):
@@ -18,16 +19,18 @@ class TextLines(RowFile):
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """The lines, or what is wrong with each."""
-        for number, line in tolerant_lines(self.path):
+        for number, line in tolerant_lines(self.path, self.encoding()):
             if isinstance(line, InputError):
                 yield line
             else:
                 yield Record({"text": line}, self.path, number)
 
 
-def _recognise(given: object) -> RowSource | None:
+def _recognise(given: object, options: DataOptions) -> RowSource | None:
     if isinstance(given, Path) and given.suffix.lower() == ".txt" and given.is_file():
-        return RowSource(name_of(given), given, [TextLines(given)], files=True, field="text")
+        return RowSource(
+            name_of(given), given, [TextLines(given, options)], files=True, field="text"
+        )
     return None
 
 

@@ -19,6 +19,7 @@ from nearfield.data.writer import CollectionWriter
 from nearfield.errors import InputError
 from nearfield.store.inside import inside
 from nearfield.store.regular import open_regular
+from nearfield.types.data_options import DataOptions
 
 _HTML = (".html", ".htm")
 SUFFIXES = (".txt", ".md", *_HTML)
@@ -142,7 +143,7 @@ def _left_out(path: Path) -> bool:
     return path.parts[0] == "qrels" or any(part.startswith(".") for part in path.parts)
 
 
-def _recognise(given: object) -> TextFolder | None:
+def _recognise(given: object, options: DataOptions) -> TextFolder | None:
     if not isinstance(given, Path) or not given.is_dir():
         return None
     documents = document_files(given)

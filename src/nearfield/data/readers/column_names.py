@@ -1,0 +1,102 @@
+"""The names that columns have for what they mean, in many words and languages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+
+# Meanings and the names that columns have for them, the more telling name first: a table with both
+# `context` and `answer` is a reading set, whose documents are the contexts.
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    meaning: tuple(words.split())
+    for meaning, words in {
+        "query": """
+            query question anchor sentence1 text1 question1 source
+            queries questions search_query search_term user_query user_question prompt instruction
+            frage anfrage suchanfrage suchbegriff pregunta consulta domanda pergunta requête vraag
+            fråga spørgsmål pytanie otázka kérdés kysymys întrebare soru вопрос запрос питання
+            ερώτηση 質問 問い 問題 问题 查询 질문 질의 문의 سؤال שאלה प्रश्न คำถาม câu_hỏi pertanyaan
+        """,
+        "positive": """
+            positive document passage context answer response sentence2 text2 question2 target pos
+            positives documents passages answers answer_text completion reply clicked
+            clicked_document clicked_documents clicked_passage clicked_passages relevant_document
+            relevant_documents chosen
+            antwort dokument respuesta documento risposta resposta réponse antwoord svar odpowiedź
+            odpověď válasz vastaus răspuns cevap yanıt ответ документ відповідь απάντηση 回答 答え
+            答案 文書 文档 답변 대답 문서 إجابة جواب תשובה उत्तर คำตอบ câu_trả_lời jawaban
+        """,
+        "negatives": """
+            negatives negative hard_negatives hard_negative neg
+            not_clicked unclicked skipped not_clicked_documents negative_documents
+            negative_passages irrelevant_documents rejected
+            negativ negativo negativi négatif 負例 负例 негатив
+        """,
+        "score": "score similarity similarity_score label is_duplicate",
+        "label": """
+            label labels label_text category class intent topic kategorie thema categoría categoria
+            catégorie категория カテゴリ 类别 分类 카테고리 분류
+        """,
+        "relevance": "relevance relevanz relevancia rilevanza pertinence",
+        "group": "group gruppe grupo gruppo groupe группа グループ 그룹",
+        "split": "split",
+        "text": """
+            text content contents body page_content chunk section section_text paragraph article
+            inhalt abschnitt texto contenido testo contenuto texte contenu conteúdo tekst текст
+            содержание テキスト 本文 内容 文本 正文 본문 내용 텍스트 نص טקסט
+        """,
+        "title": """
+            title heading headline titel überschrift título titulo titolo titre tytuł заголовок
+            название タイトル 見出し 题目 标题 제목 عنوان
+        """,
+        "id": "id _id",
+    }.items()
+}
+_NUMBERED_NEGATIVE = re.compile(r"(hard)?negative\d+")
+# around a column's name, byte order marks of joined files too
+BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"
+_LANGUAGES = "ar cs da de el en es fi fr he hi hu id it ja ko nl no pl pt ro ru sv th tr uk vi zh"
+_SUFFIX = re.compile(rf"[\s_.:/-]+(?:{'|'.join(_LANGUAGES.split())})$", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"\s*[(\[（【][^()\[\]（）【】]*[)\]）】]\s*$")
+
+
+def plain(name: str) -> str:
+    """A column's name without what does not change its meaning: case, accents, blanks, hyphens,
+    underscores, a language at its end or anything there in brackets.
+    """
+    found = _key(name)
+    if found not in _KNOWN:
+        shorter = _IN_BRACKETS.sub("", name.strip(BLANKS))
+        found = next(
+            (key for key in map(_key, (shorter, _SUFFIX.sub("", shorter))) if key in _KNOWN), found
+        )
+    return found
+
+
+def numbered_negative(name: str) -> bool:
+    """Whether the name is that of one of several columns of negatives, as negative_2."""
+    return bool(_NUMBERED_NEGATIVE.fullmatch(_key(name)))
+
+
+def known(name: str) -> bool:
+    """Whether a column of this name has a meaning."""
+    return plain(name) in _KNOWN or numbered_negative(name)
+
+
+def _key(name: str) -> str:
+    apart = unicodedata.normalize("NFKD", name.strip(BLANKS).casefold().replace("ı", "i"))
+    bare = "".join(mark for mark in apart if not _accent(mark))
+    return re.sub(r"(?<!^)[\W_]+|[\s-]+", "", unicodedata.normalize("NFKC", bare)) or bare
+
+
+def _accent(character: str) -> bool:
+    return (
+        "\u0300" <= character <= "\u036f"
+    )  # of Latin, Greek and Cyrillic; other marks are letters
+
+
+KEYS: Final = {meaning: tuple(map(_key, words)) for meaning, words in NAMES.items()}
+"""The names as `plain` gives them."""
+_KNOWN = frozenset(key for keys in KEYS.values() for key in keys)

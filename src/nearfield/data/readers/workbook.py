@@ -1,0 +1,83 @@
+"""Excel workbooks (.xlsx)."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from nearfield.data.columns import check_names
+from nearfield.data.readers.column_names import BLANKS
+from nearfield.data.readers.lines import reading
+from nearfield.data.readers.rows import RowFile
+from nearfield.data.record import Record
+from nearfield.errors import InputError, first_line
+from nearfield.extras import require
+from nearfield.store.regular import open_regular
+
+
+class Workbook(RowFile):
+    """The first sheet of a workbook that has rows: its first row that is not blank is the header.
+    Cells are read as texts, formulas as the values that were saved.
+    """
+
+    def read_as(self) -> dict[str, str]:
+        """The sheet, and the others."""
+        name, others, _ = self._sheet
+        return {"sheet": name} | ({"other sheets, not read": ", ".join(others)} if others else {})
+
+    def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
+        """Each row below the header that is not blank."""
+        _, _, rows = self._sheet
+        header = [cell.strip(BLANKS) for cell in rows[0][1]] if rows else []
+        check_names(header, self.path)
+        for number, cells in rows[1:]:
+            yield Record(dict(zip(header, cells, strict=True)), self.path, number)
+        if len(rows) < 2:
+            raise self.without_rows()
+
+    def count(self) -> int:
+        """The number of rows."""
+        return max(0, len(self._sheet[2]) - 1)
+
+    @cached_property
+    def _sheet(self) -> tuple[str, list[str], list[tuple[int, list[str]]]]:
+        """The sheet's name, those of the others with rows, and its rows by number."""
+        openpyxl = require("openpyxl", extra="excel")
+        try:
+            with reading(self.path), open_regular(self.path) as file, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of styles that it leaves out
+                book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+                found = [(sheet.title, _rows(sheet)) for sheet in book.worksheets]
+        except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"is not an Excel workbook or is damaged: {first_line(error)}", path=self.path
+            ) from error
+        found = [(name, rows) for name, rows in found if rows]
+        if not found:
+            raise self.without_rows()
+        return found[0][0], [name for name, _ in found[1:]], found[0][1]
+
+
+def _rows(sheet: Any) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, all as wide as the widest."""
+    rows = [
+        (number, [_text(cell) for cell in cells])
+        for number, cells in enumerate(sheet.iter_rows(values_only=True), 1)
+        if any(cell not in (None, "") for cell in cells)
+    ]
+    width = max((len(cells) for _, cells in rows), default=0)
+    return [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime | datetime.date | datetime.time):
+        return cell.isoformat()
+    return str(cell)

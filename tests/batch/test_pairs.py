@@ -62,3 +62,9 @@ def test_a_tokeniser_that_is_none_of_pairs_is_refused() -> None:
     )
     with pytest.raises(ModelError, match="first text before its second"):
         PairTokeniser(Tokeniser(turned, max_tokens=20), typed=False)
+    for pair in ("$A [SEP] $A [SEP] $B:1", "$A [SEP] $B:1 [SEP] $B:1"):
+        turned.post_processor = processors.TemplateProcessing(
+            single="$A", pair=pair, special_tokens=[("[SEP]", 3)]
+        )
+        with pytest.raises(ModelError, match="puts a text in more than once"):
+            PairTokeniser(Tokeniser(turned, max_tokens=20), typed=True)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import processors
 from transformers import AutoTokenizer
 
 from nasty import nasty_texts
 from nearfield.batch.tokens import Tokeniser
 from nearfield.errors import ModelError
-from tiny import tiny_model
+from tiny import tiny_model, tiny_tokenizer
 
 CLASSES: list[dict[str, Any]] = [
     {},
@@ -85,6 +86,21 @@ def test_a_token_without_a_row_in_the_models_table_is_refused(tmp_path: Path) ->
     for method in (tokeniser.tokenise, tokeniser.bare):
         with pytest.raises(ModelError, match=r"gives '\[HOLE\]' the id"):
             method(["the cat", "a [HOLE] dog"])
+
+
+@pytest.mark.parametrize("template", ["[CLS] $A [SEP] $A [SEP]", "$A $A", "$A [SEP] $A:1"])
+def test_a_text_that_a_template_puts_in_twice_is_refused(template: str, tmp_path: Path) -> None:
+    """transformers cuts the text before it is put in, so that the sequence is too long after."""
+    folder = tiny_model(tmp_path / "model")
+    tokenizer = tiny_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=template, special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    cut = AutoTokenizer.from_pretrained(folder)("the cat " * 9, truncation=True, max_length=12)
+    assert len(cut["input_ids"]) > 12
+    with pytest.raises(ModelError, match="puts a text in more than once"):
+        Tokeniser.open(folder, max_tokens=12)
 
 
 def test_no_tokeniser_at_all(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from sentence_transformers.sparse_encoder import SparseEncoder
 from late_models import LAYOUTS as LATE
 from late_models import tiny_late
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import InputError
+from nearfield.errors import InputError, NearfieldError
 from nearfield.formats import LAYOUTS
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.models.model import TextModel
@@ -131,3 +133,38 @@ def test_a_field_of_the_wrong_type_is_named(
     place.write_text(json.dumps(stated))
     with pytest.raises(InputError, match=rf"{file}.*{key}"):
         read_model_folder(tmp_path / "model")
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where each value within a JSON value is, of long lists the first three."""
+    if path:
+        yield path
+    held = value.items() if isinstance(value, dict) else enumerate(value[:3])
+    for key, inner in held:
+        if isinstance(inner, dict | list):
+            yield from leaves(inner, (*path, key))
+        else:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize("case", FOLDERS)
+def test_any_value_in_any_field_is_read_or_refused(case: str, tmp_path: Path) -> None:
+    _, make = FOLDERS[case]
+    make(tmp_path / "model")
+    refused = 0
+    for file in sorted((tmp_path / "model").rglob("*")):
+        # tokenizer.json is read by the tokenizers library
+        if file.suffix not in (".json", ".metadata") or file.name == "tokenizer.json":
+            continue
+        before = file.read_bytes()
+        for path in leaves(json.loads(before)):
+            for value in (None, -1, 0, 10**20, "x", [["a"]], {"a": 1}):
+                whole = json.loads(before)
+                reduce(getitem, path[:-1], whole)[path[-1]] = value
+                file.write_text(json.dumps(whole))
+                try:
+                    read_model_folder(tmp_path / "model")
+                except NearfieldError:  # any other error fails the test
+                    refused += 1
+        file.write_bytes(before)
+    assert refused > 9

@@ -34,6 +34,7 @@ TEXTS = [
     "law tax",
     "the sun and rain " * 14,
     "game team red green blue",
+    "a law of the rain " * 60,  # longer than the tables of positions
 ]
 REFUSED = {
     "bros": "bbox",
@@ -83,7 +84,9 @@ def test_a_vector_does_not_depend_on_its_neighbours(tmp_path: Path, initial: str
             and takes_ids(kind)
             and not CONFIG_MAPPING[kind].sub_configs
         ):
-            tiny_architecture(tmp_path / kind, kind)
+            folder = tiny_architecture(tmp_path / kind, kind)
+            settings = json.dumps({"max_seq_length": 400})
+            (folder / "sentence_bert_config.json").write_text(settings, encoding="utf-8")
             found = _difference(tmp_path / kind, kind)
             fine = (
                 found <= 1e-5
@@ -170,6 +173,14 @@ def test_weights_that_do_not_fit_are_refused_by_name(
     weights = {extra: torch.zeros(259, 8)} if extra else {}
     with pytest.raises(ModelError, match=re.escape(named)):
         TextEncoder.open(changed(tiny_model(tmp_path / "tiny"), facts, weights))
+
+
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "modernbert"])
+def test_sizes_that_cannot_be_run_are_an_error_when_a_text_is(tmp_path: Path, kind: str) -> None:
+    """transformers opens such a folder, and fails in the middle of a text."""
+    folder = changed(tiny_model(tmp_path / "tiny", kind=kind), {"num_attention_heads": -1})
+    with pytest.raises(ModelError, match=r"does not run on these texts|could not be read"):
+        TextEncoder.open(folder, OpenOptions(runtime="torch")).encode(["the cat"], QUERY)
 
 
 def test_a_head_that_is_not_run_is_no_obstacle(tmp_path: Path) -> None:

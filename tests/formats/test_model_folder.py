@@ -130,6 +130,25 @@ def test_the_least_of_the_stated_lengths_counts(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("sentence_bert_config.json", "max_seq_length"),
+        ("tokenizer_config.json", "model_max_length"),
+    ],
+)
+@pytest.mark.parametrize("length", [0, -5])
+def test_a_length_that_no_text_has_is_refused(
+    folder: Path, file: str, key: str, length: int
+) -> None:
+    (folder / "sentence_bert_config.json").unlink()
+    place = folder / file
+    stated = json.loads(place.read_text()) if place.exists() else {}
+    place.write_text(json.dumps(stated | {key: length}))
+    with pytest.raises(InputError, match=rf"{file}: {key} is {length}"):
+        read_model_folder(folder)
+
+
+@pytest.mark.parametrize(
     "modules",
     [["Transformer", "Pooling", "WordWeights"], ["Pooling", "Transformer"], ["Transformer"]],
 )

@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 
 from indexes import exact_top_k
 from nearfield.errors import ContractError, InputError
+from nearfield.indexes import exact
+from nearfield.indexes.exact import Exact
+from nearfield.indexes.index import Index
+from nearfield.indexes.scored import Scored
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import FUNCTIONS
 from nearfield.similarity.storages import STORAGES
@@ -137,6 +141,19 @@ def test_vectors_that_are_not_finite_are_an_error_and_lose_no_result(
         exact_top_k(vectors(3, similarity=similarity), damaged, 5, block=16)
     with pytest.raises(InputError, match="a score of NaN or infinity"):
         exact_top_k(damaged, vectors(9, similarity=similarity), 5)
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+@pytest.mark.parametrize("kind", [Exact, Scored])
+def test_a_document_that_is_not_finite_is_named_by_its_place_among_all(
+    kind: type[Index[Dense]], kernels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kernels:
+        monkeypatch.setattr(exact, "dense_kernels", lambda documents: None)
+    damaged = vectors(40)
+    damaged.vectors[33, 2] = np.nan
+    with pytest.raises(InputError, match="document 33 has a score of NaN"):
+        kind.of(damaged).search(vectors(3), 5, where=np.arange(40) % 2 == 1)
 
 
 def test_bad_input() -> None:

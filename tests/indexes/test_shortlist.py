@@ -243,7 +243,7 @@ def test_an_index_lies_on_disk_and_opens_memory_mapped(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_bad_input(kind: type[Shortlist]) -> None:
+def test_bad_input(kind: type[Shortlist], monkeypatch: pytest.MonkeyPatch) -> None:
     documents = clustered(30)
     index = kind.of(documents)
     with pytest.raises(
@@ -254,6 +254,9 @@ def test_bad_input(kind: type[Shortlist]) -> None:
         index.search(clustered(1, similarity="dot"), 3)
     with pytest.raises(InputError, match=r"a recall of 1\b"):
         fitted(index, recall=1.0)
+    with monkeypatch.context() as patch, pytest.raises(InputError, match=r"a recall of 1\b"):
+        patch.setattr(Neighbours, "of", lambda *given: pytest.fail("every document was compared"))
+        narrowest(kind, documents, recall=1.0)
     with pytest.raises(InputError, match="nothing to measure recall with"):
         fitted(index, sample=documents[:0])
     with pytest.raises(InputError, match="0 results"):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from adapters import peft_adapter
@@ -20,6 +21,9 @@ from nearfield.encoders.reranker import Reranker
 from nearfield.errors import NearfieldError
 from nearfield.formats.router import CONFIG, looked_up
 from nearfield.models.surgery.layers import drop_layers
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.fused import Fused
+from nearfield.similarity.open import open_embeddings
 from tiny import tiny_model
 from tiny_cross import tiny_cross
 
@@ -91,6 +95,19 @@ def test_no_name_in_a_model_folder_leads_out_of_it(
                 use()
             assert canary.touched() == ""
     assert not (tmp_path / "made" / "new").exists()
+
+
+def test_a_part_of_vectors_stays_inside(tmp_path: Path) -> None:
+    dense = Dense(np.eye(3, dtype=np.float32), 3)
+    Fused({"one": dense, "two": dense}).save(tmp_path / "vectors")
+    (part,) = {file.parent for file in (tmp_path / "vectors" / "two").rglob("vectors.json")}
+    files = {file.name: file.read_bytes() for file in part.iterdir()}
+    shutil.rmtree(part)
+    with Canary(tmp_path / "outside", files) as canary:
+        part.symlink_to(canary.path)
+        with pytest.raises(NearfieldError, match="leads out of"):
+            open_embeddings(tmp_path / "vectors")
+        assert canary.touched() == ""
 
 
 def test_the_modules_of_a_cross_encoder_and_of_a_router_stay_inside(tmp_path: Path) -> None:

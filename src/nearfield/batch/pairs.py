@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.batch.sequences import laid_out
-from nearfield.batch.tokens import Tokeniser, Tokens
+from nearfield.batch.tokens import Tokeniser, Tokens, refuse_repeats
 from nearfield.errors import ModelError
 from nearfield.types.arrays import Positions
 
@@ -55,6 +55,7 @@ def pair_template(tokeniser: Tokeniser) -> PairTemplate:
             "the tokeniser does not put a pair's first text before its second, so it is not "
             "that of a cross-encoder"
         )
+    refuse_repeats(encoding)
     before = slice(0, first[0])
     between = slice(first[-1] + 1, second[0])
     after = slice(second[-1] + 1, None)

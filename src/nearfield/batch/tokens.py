@@ -242,6 +242,7 @@ class Tokeniser:
         with foreign(self._source, _FAILED):
             encoding = self._tokenizer.encode("a", add_special_tokens=self._specials)
         self.refuse_beyond(encoding.ids)
+        refuse_repeats(encoding)
         return encoding.ids[: _specials_at_start(encoding)], encoding.ids[
             len(encoding.ids) - _specials_at_end(encoding) :
         ]
@@ -367,6 +368,23 @@ def _without(tokens: Tokens, id_: int) -> Tokens:
         unknown=int((~kept).sum()),
         columns=taken(tokens.columns, tokens=kept, sequences=slice(None)),
     )
+
+
+def refuse_repeats(encoding: Encoding) -> None:
+    """Raise ModelError where a text stands in its sequence twice, as a template may say: no place
+    would be the right one to cut it.
+    """
+    # tokenizers counts only the last of the places as the text's, and none of them as special
+    owners = [
+        owner
+        for owner, special in zip(encoding.sequence_ids, encoding.special_tokens_mask, strict=True)
+        if not special
+    ]
+    if None in owners and owners != [None] * len(owners):
+        raise ModelError(
+            "the tokeniser puts a text in more than once (post_processor in tokenizer.json); "
+            "wanted once"
+        )
 
 
 def _specials_at_start(encoding: Encoding) -> int:

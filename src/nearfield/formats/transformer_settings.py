@@ -172,10 +172,12 @@ def max_tokens_of(
     limit = (
         processor_arguments(transformer).get("model_max_length")
         or own
-        or limits.integer("max_seq_length", None, high=_LONGEST)
+        or limits.integer("max_seq_length", None, low=1, high=_LONGEST)
     )
     if limit is None:
-        limit = tokenizer.number("model_max_length", tokenizer.number("max_len", None))
+        limit = tokenizer.number(
+            "model_max_length", tokenizer.number("max_len", None, low=1), low=1
+        )
     says = [limit, positions, stated.get("max_tokens")]
     known = [int(value) for value in says if value is not None and 0 < value < 1_000_000]
     if not known:

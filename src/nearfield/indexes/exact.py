@@ -59,7 +59,9 @@ class Exact(Index[Dense]):
         if len(asked) and len(stored):
             by, floats = dense_kernels(stored), asked.floats()
             count = min(k + SPARE, len(stored))
-            candidates, _ = scan(floats, stored, count, kernels=by, block=self.block)
+            candidates, _ = scan(
+                floats, stored, count, kernels=by, block=self.block, names=positions
+            )
             found = rescored(floats, stored, candidates, k, kernels=by)
         return ranking_of(found, positions)
 

@@ -79,11 +79,7 @@ class Neighbours:
         the lower end of its one-sided 95 % interval over the queries does. Raises InputError for a
         recall that is not between 0 and 1, and where it is not reached at 128.
         """
-        if not 0 < recall < 1:
-            raise InputError(
-                f"a recall of {recall:g} was asked for; wanted more than 0 and less than "
-                "1 (exact search has 1)"
-            )
+        check_recall(recall)
         ranks, k = self.places(index), self.k
         for oversampling in range(1, LONGEST + 1):
             shares = (ranks < k * oversampling).mean(1)
@@ -94,6 +90,15 @@ class Neighbours:
             f"the {index.kind} index finds {shares.mean():.3f} of the {k} best among {LONGEST} "
             f"times as many candidates ({reached:.3f} for "
             f"sure); wanted {recall:g}: ask for less, or use exact search"
+        )
+
+
+def check_recall(recall: float) -> None:
+    """Raise InputError for a recall that is not between 0 and 1."""
+    if not 0 < recall < 1:
+        raise InputError(
+            f"a recall of {recall:g} was asked for; wanted more than 0 and less than "
+            "1 (exact search has 1)"
         )
 
 
@@ -114,6 +119,7 @@ def narrowest(
     Smaller stand-ins are read faster and need a longer shortlist, and which way is shorter depends
     on the vectors and on their number.
     """
+    check_recall(recall)  # before an exact search, which takes minutes over many documents
     known = Neighbours.of(documents, k, sample)
     best: Kind | None = None
     least = float("inf")

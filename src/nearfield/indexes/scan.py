@@ -40,21 +40,23 @@ def scan(
     *,
     kernels: Kernels | None,
     block: int | None = None,
+    names: Positions | None = None,
 ) -> TopK:
     """The k best of m documents by float32 scores for each row of `query: (n, dim)`, by the
     documents' similarity.
 
     Returns documents (n, k) int64, best first, -1 where there are fewer, and what they were ordered
     by (n, k) float32. Each pair's score is the same whatever the blocks, the threads and the other
-    queries. Raises InputError, naming the document, where a score is NaN or infinite.
+    queries. Raises InputError, naming the document (by `names` where they are given), where a score
+    is NaN or infinite.
     """
     found, scores = empty_top_k(len(query), k)
     for start in range(0, len(query), QUERIES):
         rows = slice(start, start + QUERIES)
         if kernels is None:
-            one = numpy_scan(query[rows], documents, k, block=block)
+            one = numpy_scan(query[rows], documents, k, block=block, names=names)
         else:
-            one = _kernel_scan(query[rows], documents, k, kernels, block)
+            one = _kernel_scan(query[rows], documents, k, kernels, block, names)
         found[rows], scores[rows] = one
     return found, scores
 
@@ -111,7 +113,12 @@ class Rows:
 
 
 def _kernel_scan(
-    query: Floats, documents: Dense, k: int, kernels: Kernels, block: int | None
+    query: Floats,
+    documents: Dense,
+    k: int,
+    kernels: Kernels,
+    block: int | None,
+    names: Positions | None,
 ) -> TopK:
     rows = Rows(documents)
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found by its scores
@@ -122,13 +129,21 @@ def _kernel_scan(
         room = (rows.buffer(), scores, found, k)
         return int(kernels.call("scan", *rows.arguments, part, asked, len(asked), *room))
 
-    return heaps(offer, len(documents), len(asked), k, step=step)
+    return heaps(offer, len(documents), len(asked), k, step=step, names=names)
 
 
 Offer = Callable[[Positions, Floats, Positions], int]
 
 
-def heaps(offer: Offer, documents: int, queries: int, k: int, *, step: int) -> TopK:
+def heaps(
+    offer: Offer,
+    documents: int,
+    queries: int,
+    k: int,
+    *,
+    step: int,
+    names: Positions | None = None,
+) -> TopK:
     """The k best documents of each query by a kernel that is called for `step` documents at a time,
     on every processor.
 
@@ -150,7 +165,7 @@ def heaps(offer: Offer, documents: int, queries: int, k: int, *, step: int) -> T
     parts = in_turns(work, starts, most=len(starts))
     bad = min(part[0] for part in parts)
     if bad < NOWHERE:
-        raise not_finite(bad)
+        raise not_finite(bad, names)
     return merged([(found, scores) for _, scores, found in parts], k)
 
 
@@ -167,7 +182,14 @@ def merged(parts: Sequence[TopK], k: int) -> TopK:
     return positions, scores
 
 
-def numpy_scan(query: Floats, documents: Dense, k: int, *, block: int | None = None) -> TopK:
+def numpy_scan(
+    query: Floats,
+    documents: Dense,
+    k: int,
+    *,
+    block: int | None = None,
+    names: Positions | None = None,
+) -> TopK:
     """`scan` without a kernel: each block's scores as a matrix."""
 
     def blocks() -> Iterator[tuple[int, int, Floats]]:
@@ -180,16 +202,19 @@ def numpy_scan(query: Floats, documents: Dense, k: int, *, block: int | None = N
                 if documents.similarity == "cosine":  # a length of infinity makes a score of 0
                     finite &= np.isfinite(np.square(floats).sum(1))
             if not finite.all():
-                raise not_finite(start + int(np.flatnonzero(~finite)[0]))
+                raise not_finite(start + int(np.flatnonzero(~finite)[0]), names)
             yield 0, start, scored
 
     return best_of_blocks(blocks(), len(query), k)
 
 
-def not_finite(position: int) -> InputError:
-    """The error for a document whose score is not a number."""
+def not_finite(position: int, names: Positions | None = None) -> InputError:
+    """The error for a document whose score is not a number: the one at `position` of those that
+    `names` are the positions of, where only some were searched.
+    """
+    document = position if names is None else names[position]
     return InputError(
-        f"document {position} has a score of NaN or infinity: its vector or a "
+        f"document {document} has a score of NaN or infinity: its vector or a "
         "query's is not finite or too large"
     )
 

@@ -11,7 +11,7 @@ from nearfield.errors import ContractError, InputError
 from nearfield.indexes.index import Index, allowed, ranking_of
 from nearfield.indexes.top import best_of_blocks
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.types.arrays import Floats, Mask
+from nearfield.types.arrays import Floats, Mask, Positions
 from nearfield.types.ranking import Ranking
 
 BLOCK = 16_384  # documents scored at a time; with QUERIES rows a block of scores takes 4 MB
@@ -45,12 +45,12 @@ class Scored(Index[Embeddings]):
             )
         positions = allowed(where, len(self))
         documents = self.documents if positions is None else self.documents[positions]
-        blocks = _scores(query, documents, self.block)
+        blocks = _scores(query, documents, self.block, positions)
         return ranking_of(best_of_blocks(blocks, len(query), k), positions)
 
 
 def _scores(
-    query: Embeddings, documents: Embeddings, block: int
+    query: Embeddings, documents: Embeddings, block: int, positions: Positions | None
 ) -> Iterator[tuple[int, int, Floats]]:
     for start in range(0, len(documents), block):
         part = documents[start : start + block]
@@ -58,8 +58,10 @@ def _scores(
             scored = query[first : first + QUERIES].scores(part)
             bad = np.flatnonzero(np.isnan(scored).any(0))
             if len(bad):
+                at = start + bad[0]
+                document = at if positions is None else positions[at]
                 raise InputError(
-                    f"document {start + bad[0]} has a score of NaN: its vectors or a "
+                    f"document {document} has a score of NaN: its vectors or a "
                     "query's are not finite"
                 )
             yield first, start, scored

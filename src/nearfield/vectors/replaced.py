@@ -21,7 +21,10 @@ from nearfield.vectors.manifest import short_hashes, texts_in
 from nearfield.vectors.shards import text_hash
 
 log = logging.getLogger(__name__)
-UNLESS = "give another place with --to, or --restart to replace them"
+UNLESS = (
+    "give another place with --to, or --restart to replace them (in Python: another path, or "
+    "replace=True of encode_to)"
+)
 _ROWS = 4096  # texts that are looked up at once
 
 

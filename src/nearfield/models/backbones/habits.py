@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfield.batch.packed import Packed
 from nearfield.batch.padded import ALONE, EQUAL, PADDED, pad, token_budget_batches
-from nearfield.errors import ModelError, first_line
+from nearfield.errors import ModelError, NearfieldError, first_line
 from nearfield.formats.architectures import ARCHITECTURES
 from nearfield.types.arrays import Integers
 
@@ -119,17 +120,23 @@ def rows_through(backbone: Any, ids: Tensor, mask: Tensor) -> Any:
     options = {}
     if "use_cache" in inspect.signature(backbone.forward).parameters:
         options = {"use_cache": False}
-    try:
+    with running(backbone, f"a text of {ids.shape[1]} tokens alone"):
         return backbone(input_ids=ids, attention_mask=mask, **options).last_hidden_state
-    except (torch.OutOfMemoryError, MemoryError):
+
+
+@contextlib.contextmanager
+def running(backbone: Any, what: str) -> Iterator[None]:
+    """Raises ModelError for whatever the backbone raises on `what`, but that memory ran out: each
+    architecture has its own way to say that its config does not fit, or that an input is missing.
+    """
+    try:
+        yield
+    except (NearfieldError, torch.OutOfMemoryError, MemoryError):
         raise
-    # each architecture raises its own for an input that it lacks or a text too short or too long
     except Exception as error:
         kind = backbone.config.model_type
-        tokens = ids.shape[1]
         raise ModelError(
-            f"the architecture {kind} does not run on a text of {tokens} tokens "
-            f"alone: {first_line(error)}"
+            f"the architecture {kind} does not run on {what}: {first_line(error)}"
         ) from error
 
 

@@ -13,7 +13,7 @@ from nearfield.errors import ModelError
 from nearfield.formats.architectures import ARCHITECTURES, UNKNOWN
 from nearfield.models.backbones.attention import IMPLEMENTATION, register
 from nearfield.models.backbones.groups import Groups
-from nearfield.models.backbones.habits import long_rope
+from nearfield.models.backbones.habits import long_rope, running
 from nearfield.models.backbones.mpnet import mpnet_states
 from nearfield.models.backbones.native_layers import NativeLayers, Places
 from nearfield.models.backbones.relative_bucket import relative_bucket
@@ -72,11 +72,13 @@ def packed_states(
             backbone, batch, layers, {"input_ids": ids, "position_ids": positions, **types}, picked
         )
     groups = Groups(batch, device)
-    if kind == "mpnet":
-        return mpnet_states(backbone, ids, positions, groups)[0]
-    given = {"input_ids": ids, "position_ids": positions, **types}
-    states: Tensor = backbone(**given, packed_groups=groups, use_cache=False).last_hidden_state[0]
-    return states
+    with running(backbone, "these texts"):
+        if kind == "mpnet":
+            return mpnet_states(backbone, ids, positions, groups)[0]
+        given = {"input_ids": ids, "position_ids": positions, **types}
+        made = backbone(**given, packed_groups=groups, use_cache=False)
+        states: Tensor = made.last_hidden_state[0]
+        return states
 
 
 def _native_states(

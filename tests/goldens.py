@@ -39,9 +39,9 @@ from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.runs.adapt import adapt
 from nearfield.train.runs.adapter import AdapterRecipe
 from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
+from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.runs.static import distil
 from nearfield.train.runs.tune import tune
-from nearfield.train.runs.tune_reranker import tune_reranker
 from sparse_models import tiny_splade
 from static_models import model2vec_folder
 from three_heads import tiny_three_heads

@@ -28,8 +28,8 @@ from nearfield.train.data.frozen import FrozenVectors
 from nearfield.train.runs.adapt import adapt
 from nearfield.train.runs.adapter import AdapterRecipe
 from nearfield.train.runs.guard import open_guard
+from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.runs.tune import tune
-from nearfield.train.runs.tune_reranker import tune_reranker
 from tiny import tiny_model
 from tiny_data import tiny_collection
 

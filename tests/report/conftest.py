@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nearfield.types.verdict import Estimate, Forgotten, Verdict
+from nearfield.types.verdict import Estimate, Forgotten, Side, Verdict
 
 MODULES = (
     "json/decoder",
@@ -439,7 +439,10 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def verdict() -> Verdict:
     better = Estimate(0.101, 0.087, 0.115)
     forgotten = (Forgotten("pydoc-topics", "nDCG@10", 600, 0.81, 0.806, 0.01),)
-    means = {"baseline": Estimate(0.539, 0.525, 0.553), "tuned": Estimate(0.64, 0.626, 0.654)}
+    means = {
+        "baseline": Side(0.539, 0.525, 0.553, "minilm", "base model"),
+        "tuned": Side(0.64, 0.626, 0.654, "minilm tuned", "tuned model"),
+    }
     return Verdict(
         "better",
         "nDCG@10",

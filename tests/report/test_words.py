@@ -11,19 +11,19 @@ from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forg
 
 
 def test_the_line_of_numbers_says_what_was_gained_or_lost(verdict: Verdict) -> None:
-    gained = words.in_one_line(verdict, "minilm")
+    gained = words.in_one_line(verdict)
     assert gained == (
         "minilm tuned gains .101 nDCG@10 [.087, .115] over minilm on 1,629 unseen "
         "queries of stdlib (p < .0001)"
     )
     worse = replace(verdict, outcome=WORSE, difference=Estimate(-0.02, -0.03, -0.01))
-    assert words.in_one_line(worse, "minilm").startswith(
+    assert words.in_one_line(worse).startswith(
         "minilm tuned loses .020 nDCG@10 [.010, .030] against minilm"
     )
     same = replace(
         verdict, outcome=NO_DIFFERENCE, difference=Estimate(0.002, -0.003, 0.007), p=0.31
     )
-    assert words.in_one_line(same, "minilm").startswith(
+    assert words.in_one_line(same).startswith(
         "minilm tuned moves +.002 nDCG@10 [−.003, .007] against minilm"
     )
 
@@ -32,7 +32,7 @@ def test_the_line_of_numbers_says_what_was_gained_or_lost(verdict: Verdict) -> N
 def test_each_outcome_has_its_headline_summary_and_advice(verdict: Verdict, outcome: str) -> None:
     verdict = replace(verdict, outcome=outcome)
     assert outcome.split()[0] in words.headline(verdict).lower()
-    assert "1,629 unseen queries of stdlib" in words.summary(verdict, "minilm")
+    assert "1,629 unseen queries of stdlib" in words.summary(verdict)
     assert words.advice(verdict).startswith(
         "Use the tuned" if outcome == BETTER else "Keep the base"
     )
@@ -145,4 +145,4 @@ def test_a_guard_of_scored_pairs_counts_pairs() -> None:
 
 def test_no_number_of_queries(verdict: Verdict) -> None:
     same = replace(verdict, outcome=NO_DIFFERENCE, queries_needed=None)
-    assert words.summary(same, "minilm").endswith("No number of queries would show it.")
+    assert words.summary(same).endswith("No number of queries would show it.")

@@ -28,8 +28,8 @@ from nearfield.train.engine.lora import add_lora
 from nearfield.train.engine.trainer import Trainer, mini_tokens
 from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import Recipe
+from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.runs.tune import tune
-from nearfield.train.runs.tune_reranker import tune_reranker
 from nearfield.train.setting import Setting
 from pretended_gpu import pretended_gpu
 from sparse_models import tell_apart, tiny_splade

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nearfield.types.comparison import Comparison, Row
-from nearfield.types.verdict import BETTER, Estimate, Forgotten, Verdict
+from nearfield.types.verdict import BETTER, Estimate, Forgotten, Side, Verdict
 
 VERDICT = Verdict(
     outcome=BETTER,
@@ -13,8 +13,8 @@ VERDICT = Verdict(
     collection="a <b>",
     split="test",
     queries=1628,
-    baseline=Estimate(0.515, 0.5, 0.53),
-    tuned=Estimate(0.618, 0.6, 0.63),
+    baseline=Side(0.515, 0.5, 0.53, "minilm", "base model"),
+    tuned=Side(0.618, 0.6, 0.63, "minilm tuned", "tuned model"),
     difference=Estimate(0.103, 0.091, 0.115),
     p=0.00001,
     queries_needed=30,
@@ -23,7 +23,7 @@ VERDICT = Verdict(
 
 def test_a_verdict_prints_as_its_sentence() -> None:
     assert str(VERDICT) == (
-        "Better: nDCG@10 +.103 [+.091, +.115] on 1,628 test queries of a <b>, from "
+        "Better: minilm tuned against minilm, nDCG@10 +.103 [+.091, +.115] on 1,628 test queries of a <b>, from "
         ".515 [.500, .530] to .618 [.600, .630], p < .0001."
     )
 

@@ -99,7 +99,7 @@ def adapt(
     from nearfield.report.table import comparison_table, verdict_panel
 
     out.print(comparison_table(found.comparison))
-    out.print(verdict_panel(found.verdict, model=vectors.name, comparison=found.comparison))
+    out.print(verdict_panel(found.verdict, found.comparison))
     if not found.share:
         out.print(
             "dev was best without a map: the adapter is the identity.",

@@ -55,7 +55,7 @@ def reranker(
     from nearfield.report.table import comparison_table, verdict_panel
     from nearfield.store.fields import read_json
     from nearfield.train.recipe import Recipe
-    from nearfield.train.runs.tune_reranker import tune_reranker
+    from nearfield.train.runs.reranker import tune_reranker
     from nearfield.train.setting import Setting
     from nearfield.types.comparison import Comparison
 
@@ -79,5 +79,5 @@ def reranker(
         )
         return
     out.print(comparison_table(comparison))
-    out.print(verdict_panel(verdict, model=f"{Path(model).name} reranking", comparison=comparison))
+    out.print(verdict_panel(verdict, comparison))
     out.say(f"model   {folder / 'model'}")

@@ -131,7 +131,7 @@ def show_run(folder: Path, verdict: Verdict, *, json: bool) -> None:
             markup=False,
             highlight=False,
         )
-    out.print(verdict_panel(verdict, model=facts.about.model, comparison=facts.comparison))
+    out.print(verdict_panel(verdict, facts.comparison))
     for name, path in (("model", folder / "model"), ("report", report)):
         if path is not None:
             out.say(f"{name:7} {path}")

@@ -105,10 +105,7 @@ def _verdict(run: RunFacts) -> Iterator[str]:
         return
     yield "## Verdict"
     said = _plain(advice(run.verdict, run.comparison))
-    yield (
-        f"**{_plain(headline(run.verdict))}** "
-        f"{_plain(in_one_line(run.verdict, run.about.model))}. {said}"
-    )
+    yield (f"**{_plain(headline(run.verdict))}** {_plain(in_one_line(run.verdict))}. {said}")
     if run.verdict.forgotten:
         yield "\n".join(f"- Guard {_plain(guard_line(guard))}." for guard in run.verdict.forgotten)
 

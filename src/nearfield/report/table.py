@@ -267,16 +267,12 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: order.get(finding.severity, len(order)))
 
 
-def verdict_panel(
-    verdict: Verdict, *, model: str = "the model", comparison: Comparison | None = None
-) -> RenderableType:
+def verdict_panel(verdict: Verdict, comparison: Comparison | None = None) -> RenderableType:
     """The verdict: its word first, then the numbers, then a line for each guard, then what to do.
-    `model` names the base; `comparison` is what the verdict was made of.
+    `comparison` is what the verdict was made of.
     """
     style = _OUTCOME.get(verdict.outcome, "red")
-    lines = [
-        Text.assemble((verdict.outcome.upper(), f"bold {style}"), ": ", in_one_line(verdict, model))
-    ]
+    lines = [Text.assemble((verdict.outcome.upper(), f"bold {style}"), ": ", in_one_line(verdict))]
     if verdict.outcome == NO_DIFFERENCE:
         lines.append(Text(enough_queries(verdict), style="dim"))
     lines += [

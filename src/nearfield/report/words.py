@@ -22,14 +22,14 @@ from nearfield.types.verdict import (
 )
 
 _HEADLINES = {
-    BETTER: "The tuned model is better.",
+    BETTER: "The {tuned} is better.",
     NO_DIFFERENCE: "No difference was shown.",
-    WORSE: "The tuned model is worse.",
+    WORSE: "The {tuned} is worse.",
 }
 _ADVICE = {
-    BETTER: "Use the tuned model.",
-    NO_DIFFERENCE: "Keep the base model, or test on more queries.",
-    WORSE: "Keep the base model.",
+    BETTER: "Use the {tuned}.",
+    NO_DIFFERENCE: "Keep the {base}, or test on more queries.",
+    WORSE: "Keep the {base}.",
 }
 _MEASURES = {
     "nDCG": "how near the top of the first {k} results the relevant documents stand, from 0 to 1",
@@ -71,18 +71,16 @@ def _outcome(verdict: Verdict) -> str:
         return (
             "No difference was shown: the test is too small to decide."
             if undecided
-            else _HEADLINES[verdict.outcome]
+            else _said(_HEADLINES, verdict)
         )
     joined = (
         "but it"
         if verdict.outcome == BETTER
-        else "and the tuned model"
+        else f"and the {verdict.tuned.noun}"
         if verdict.outcome == NO_DIFFERENCE
         else "and it"
     )
-    return (
-        f"{_HEADLINES[verdict.outcome][:-1]}, {joined} lost more than allowed on {_listed(lost)}."
-    )
+    return f"{_said(_HEADLINES, verdict)[:-1]}, {joined} lost more than allowed on {_listed(lost)}."
 
 
 def advice(verdict: Verdict, comparison: Comparison | None = None) -> str:
@@ -90,11 +88,11 @@ def advice(verdict: Verdict, comparison: Comparison | None = None) -> str:
     than both models, that too; and that dev or the test was too small to decide anything.
     """
     _known(verdict)
-    said = _ADVICE[verdict.outcome]
+    said = _said(_ADVICE, verdict)
     if verdict.outcome == BETTER and not all(guard.kept for guard in verdict.forgotten):
         said = (
-            "Use the tuned model only where the guard does not matter, or tune again with a "
-            "lower rate."
+            f"Use the {verdict.tuned.noun} only where the guard does not matter, or train again "
+            "with a lower rate."
         )
     ahead = "" if comparison is None else _ahead(verdict, comparison)
     return " ".join(filter(None, (said, ahead, too_small(verdict))))
@@ -151,22 +149,23 @@ def measures_meaning(measures: Iterable[str]) -> str:
     return f"{said}." if said else ""
 
 
-def summary(verdict: Verdict, model: str) -> str:
-    """The verdict for someone who has never heard of nDCG; `model` names the base."""
+def summary(verdict: Verdict) -> str:
+    """The verdict for someone who has never heard of nDCG."""
     _known(verdict)
     queries = f"{plural(verdict.queries, 'unseen query')} of {verdict.collection}"
+    base, tuned = verdict.baseline.name, verdict.tuned.name
     levels = f"{verdict.measure} {{}} {score(verdict.baseline.mean)} to {score(verdict.tuned.mean)}"
     if verdict.outcome == BETTER:
         return (
-            f"On {queries}, tuned {model} ranks the right documents higher than {model}: "
+            f"On {queries}, {tuned} ranks the right documents higher than {base}: "
             f"{levels.format('rises from')}."
         )
     if verdict.outcome == WORSE:
         return (
-            f"On {queries}, tuned {model} ranks the right documents lower than {model}: "
+            f"On {queries}, {tuned} ranks the right documents lower than {base}: "
             f"{levels.format('falls from')}."
         )
-    apart = f"On {queries}, tuned {model} and {model} cannot be told apart"
+    apart = f"On {queries}, {tuned} and {base} cannot be told apart"
     return f"{apart}: {levels.format('goes from')}, which may be chance. {enough_queries(verdict)}"
 
 
@@ -180,7 +179,7 @@ def enough_queries(verdict: Verdict) -> str:
     )
 
 
-def in_one_line(verdict: Verdict, model: str) -> str:
+def in_one_line(verdict: Verdict) -> str:
     """The verdict as numbers: what is gained or lost, over what, on which queries, how sure."""
     _known(verdict)
     difference = verdict.difference
@@ -192,7 +191,8 @@ def in_one_line(verdict: Verdict, model: str) -> str:
         change = f"loses {score(lost.mean)} {verdict.measure} {interval(lost)}"
     against = "over" if verdict.outcome == BETTER else "against"
     queries = f"{count(verdict.queries)} unseen queries of {verdict.collection}"
-    return f"{model} tuned {change} {against} {model} on {queries} ({p_value(verdict.p)})"
+    base, tuned = verdict.baseline.name, verdict.tuned.name
+    return f"{tuned} {change} {against} {base} on {queries} ({p_value(verdict.p)})"
 
 
 def guard_line(guard: Forgotten) -> str:
@@ -256,6 +256,12 @@ def fusion(weights: Mapping[str, float], *, before: float, dev: float) -> str:
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _said(sentences: Mapping[str, str], verdict: Verdict) -> str:
+    """The sentence of the verdict's outcome, which names what was trained against what."""
+    sides = {"tuned": verdict.tuned.noun, "base": verdict.baseline.noun}
+    return sentences[verdict.outcome].format(**sides)
 
 
 def _known(verdict: Verdict) -> None:

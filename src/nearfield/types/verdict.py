@@ -1,4 +1,4 @@
-"""What a tuning run ends in."""
+"""What a run that trains something ends in."""
 
 from __future__ import annotations
 
@@ -26,6 +26,16 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Side(Estimate):
+    """One side of a verdict: `name` is its row's in the comparison ("minilm tuned"), `noun` what it
+    is ("tuned model").
+    """
+
+    name: str
+    noun: str
+
+
+@dataclass(frozen=True)
 class Forgotten:
     """What a guard lost: its mean before and after, and the loss that was allowed (all in the
     measure's unit).
@@ -40,7 +50,7 @@ class Forgotten:
 
     @property
     def loss(self) -> float:
-        """Positive where the tuned model is worse on the guard."""
+        """Positive where what was trained is worse on the guard."""
         return self.before - self.after
 
     @property
@@ -51,7 +61,7 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Is the tuned model better than its baseline, on queries that no decision was made with?
+    """Is what was trained better than its baseline, on queries that no decision was made with?
 
     `outcome` is better, no difference shown, or worse; `difference` is the mean of tuned minus
     baseline, paired by query; `p` is that of the two-sided paired randomisation test.
@@ -65,8 +75,8 @@ class Verdict:
     collection: str
     split: str
     queries: int
-    baseline: Estimate
-    tuned: Estimate
+    baseline: Side
+    tuned: Side
     difference: Estimate
     p: float
     queries_needed: int | None
@@ -84,7 +94,8 @@ class Verdict:
     def __str__(self) -> str:
         """The verdict in a sentence, and one more for each guard that lost more than allowed."""
         sentences = [
-            f"{self.outcome.capitalize()}: {self.measure} {changed(self.difference)} on "
+            f"{self.outcome.capitalize()}: {self.tuned.name} against {self.baseline.name}, "
+            f"{self.measure} {changed(self.difference)} on "
             f"{count(self.queries)} {self.split} queries of {self.collection}, from "
             f"{estimated(self.baseline)} to {estimated(self.tuned)}, {p_value(self.p)}."
         ]

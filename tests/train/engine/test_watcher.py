@@ -18,8 +18,8 @@ from nearfield.train.engine.watcher import Watcher, all_one
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.adapter import AdapterData, AdapterRecipe, fit_adapter
 from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
+from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.runs.tune import tune
-from nearfield.train.runs.tune_reranker import tune_reranker
 
 ONE = "the same answer for all"
 RANDOM = np.random.default_rng(0).normal(size=(64, 16)).astype(np.float32)

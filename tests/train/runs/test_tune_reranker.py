@@ -26,7 +26,7 @@ from nearfield.train.engine import schedule
 from nearfield.train.engine.group import ALONE
 from nearfield.train.engine.trainer import Trainer, trainable
 from nearfield.train.recipe import Recipe
-from nearfield.train.runs.tune_reranker import tune_reranker
+from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.setting import Setting
 from tiny import WORDS, tiny_model
 from tiny_cross import pair_tokenizer, tiny_cross, tiny_decoder

@@ -47,6 +47,14 @@ def held_out_documents(collection: Collection, texts: Sequence[str]) -> tuple[Ha
     return copies(texts, collection.document_texts[held])
 
 
+def learned_documents(texts: Sequence[str], learned: Sequence[str]) -> Mask:
+    """(texts,) whether each is, nearly, one of the texts that are `learned` from, of any number:
+    one pass reads these.
+    """
+    _, near = copies(learned, texts)
+    return copies(texts, [learned[at] for at in np.flatnonzero(near).tolist()])[1]
+
+
 def free_documents(
     collection: Collection, same: Positions | None = None, *, positives: bool = False
 ) -> Positions:

@@ -21,7 +21,7 @@ from nearfield.train.data.leakage import free_documents, relevance_by_position, 
 from nearfield.train.data.pool import places_in
 from nearfield.train.engine.watcher import refuse_copies
 from nearfield.train.runs.adapter import AdapterData, AdapterRecipe, fit_adapter
-from nearfield.train.runs.conclude import conclude
+from nearfield.train.runs.conclude import Measured, conclude
 from nearfield.types.arrays import Integers
 from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Progress, part_of, silent
@@ -102,7 +102,10 @@ def adapt(
     texts = collection.split("train").query_texts
     learnt = TrainingRun.of(texts, dev=dev.query_texts, test=test.query_texts)
     verdict = conclude(
-        comparison, base=base, tuned=adapted, forgotten=(), dev_queries=len(dev.query_ids)
+        Measured(comparison, base, adapted),
+        ("adapted model", "model without it"),
+        forgotten=(),
+        dev_queries=len(dev.query_ids),
     )
     known = vectors.trained_on | TrainedOn((learnt,))
     return Adaptation(chosen, share, temperature, verdict, comparison, known, leaks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nearfield.data.collection import Split
@@ -16,16 +16,30 @@ from nearfield.evaluate.systems import System, bm25_system, fused_system, model_
 from nearfield.evaluate.trained import TRAINED_ON
 from nearfield.similarity import EMBEDDINGS
 from nearfield.statistics.power import queries_needed
+from nearfield.train.runs.candidate import ByVectors, Candidate
 from nearfield.train.runs.guard import Guard
 from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress
 from nearfield.types.ranking import Ranking
-from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Verdict
+from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Side, Verdict
 
 ALPHA = 0.05
 SHOWN, RANKS = 5, 5  # queries that gained or lost most, and results of each
 BASE, TUNED = "base", "tuned"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a test left: the comparison, the names of the rows that the verdict is on, what was made
+    (which the guards are then measured with), and what else is kept, by name.
+    """
+
+    comparison: Comparison
+    base: str
+    tuned: str
+    made: Candidate | None = None
+    others: Mapping[str, Any] = field(default_factory=dict)
 
 
 def cuts(contract: Contract, trained: Sequence[int]) -> list[int]:
@@ -40,15 +54,15 @@ def cuts(contract: Contract, trained: Sequence[int]) -> list[int]:
 
 
 def measure_test(
-    base: Encoder,
-    tuned: Encoder,
+    base: Encoder[Any],
+    tuned: Encoder[Any],
     split: Split,
     *,
     name: str,
     measure: str,
     dims: Sequence[int],
     progress: Progress,
-) -> dict[str, Any]:
+) -> Measured:
     """Both models at every dim and storage type, BM25, and BM25 fused with the base, on the test
     split: `comparison` of whole vectors with the baselines, `storage` over dims and storage types,
     the measure of each of the `queries`, and the `examples` that gained and lost most.
@@ -88,12 +102,12 @@ def measure_test(
             split.query_ids, split.query_texts, values[plain.name], values[better.name], strict=True
         )
     ]
-    return {
-        "comparison": comparison,
+    others = {
         "storage": compared([*_called(before, BASE), *_called(after, TUNED)], (measure,)),
         "queries": queries,
         "examples": _examples(queries, split, plain.ranking, better.ranking),
     }
+    return Measured(comparison, plain.name, better.name, ByVectors(tuned), others)
 
 
 def _called(systems: Sequence[System], model: str) -> list[System]:
@@ -117,17 +131,13 @@ def _heads(systems: Sequence[System]) -> list[System]:
 
 
 def conclude(
-    comparison: Comparison,
-    *,
-    base: str,
-    tuned: str,
-    forgotten: Sequence[Forgotten],
-    dev_queries: int,
+    found: Measured, nouns: tuple[str, str], *, forgotten: Sequence[Forgotten], dev_queries: int
 ) -> Verdict:
-    """The verdict on row `tuned` against row `base`: better or worse where the two-sided paired
-    test says so at 5 %. `dev_queries` is the number of queries that the tuned weights were chosen
-    by.
+    """The verdict on what was trained against its baseline, which `nouns` name in this order:
+    better or worse where the two-sided paired test says so at 5 %. `dev_queries` is the number of
+    queries that chose what was kept.
     """
+    comparison, base, tuned = found.comparison, found.base, found.tuned
     rows = {row.name: row for row in comparison.rows}
     before, after = rows[base], rows[tuned]
     pair = next(pair for pair in comparison.pairs if {pair.a, pair.b} == {base, tuned})
@@ -141,8 +151,8 @@ def conclude(
         collection=comparison.collection,
         split=comparison.split,
         queries=len(comparison.query_ids),
-        baseline=before.estimate,
-        tuned=after.estimate,
+        baseline=Side(**vars(before.estimate), name=base, noun=nouns[1]),
+        tuned=Side(**vars(after.estimate), name=tuned, noun=nouns[0]),
         difference=difference,
         p=pair.p,
         queries_needed=queries_needed(
@@ -155,10 +165,10 @@ def conclude(
 
 def verdict_of(held: Mapping[str, Any]) -> Verdict:
     """A verdict from the JSON that a run folder holds."""
-    estimates = {name: Estimate(**held[name]) for name in ("baseline", "tuned", "difference")}
-    return Verdict(
-        **{**held, **estimates, "forgotten": tuple(Forgotten(**lost) for lost in held["forgotten"])}
-    )
+    sides = {name: Side(**held[name]) for name in ("baseline", "tuned")}
+    difference = Estimate(**held["difference"])
+    forgotten = tuple(Forgotten(**lost) for lost in held["forgotten"])
+    return Verdict(**{**held, **sides, "difference": difference, "forgotten": forgotten})
 
 
 def forgotten(

@@ -1,9 +1,8 @@
-"""What a tuned model must not forget: other data, measured before and after."""
+"""What must not be lost by training: other data, measured before and after."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection as Names
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,14 +13,15 @@ from nearfield.data.doctor.words import wording
 from nearfield.data.open import open_data
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
-from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
-from nearfield.evaluate.tasks.similarity import Similarity
 from nearfield.retrieval.bm25 import bm25
 from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retriever import Retriever
 from nearfield.statistics.correlation import SPEARMAN
+from nearfield.train.data.leakage import learned_documents, relevance_by_position
 from nearfield.train.data.pool import Pool, pooled_documents
+from nearfield.train.runs.candidate import Candidate
+from nearfield.types.arrays import Mask
 from nearfield.types.progress import Progress, silent
 
 LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell nothing about a margin
@@ -35,9 +35,9 @@ class ScoredPairs:
 
     pairs: Pairs
 
-    def mean(self, encoder: Encoder, *, progress: Progress = silent) -> float:
-        """Spearman's rank correlation with `encoder` as it stands."""
-        return Similarity(self.pairs).mean(encoder, progress=progress)
+    def mean(self, candidate: Candidate, *, progress: Progress = silent) -> float:
+        """Spearman's rank correlation with `candidate` as it stands."""
+        return candidate.on_pairs(self.pairs, progress=progress)
 
     @property
     def texts(self) -> set[str]:
@@ -56,9 +56,9 @@ class PooledQueries:
 
     pool: Pool
 
-    def mean(self, encoder: Encoder, *, progress: Progress = silent) -> float:
-        """The measure's mean with `encoder` as it stands."""
-        return self.pool.scores(encoder, progress=progress).mean
+    def mean(self, candidate: Candidate, *, progress: Progress = silent) -> float:
+        """The measure's mean with `candidate` as it stands."""
+        return candidate.on_pool(self.pool, progress=progress).mean
 
     @property
     def texts(self) -> set[str]:
@@ -84,26 +84,32 @@ class Guard:
     reporting: PooledQueries | ScoredPairs
 
 
-def open_guards(
-    sources: Sequence[str],
-    *,
-    measure: str,
-    limit: int,
-    tested: Names[str],
-    trained: TrainedOn = UNKNOWN,
-) -> list[Guard]:
+@dataclass(frozen=True)
+class GuardRule:
+    """How guards are measured, and what they are kept clear of: no guard chooses with a query of
+    `tested`, and none holds a query that a model is, or will be, `trained` on, nor a document of
+    `learned`, which may be any number of texts.
+    """
+
+    measure: str = "nDCG@10"
+    limit: int = 1500
+    tested: Sequence[str] = ()
+    trained: TrainedOn = UNKNOWN
+    learned: Sequence[str] = ()
+
+    def untested(self, queries: Sequence[str]) -> Mask:
+        """(n,) whether each is in other words than those of the test split."""
+        tested = {wording(text) for text in self.tested}
+        return np.array([wording(text) not in tested for text in queries], bool)
+
+
+def open_guards(sources: Sequence[str], rule: GuardRule) -> list[Guard]:
     """The guards at `sources`, each under a name of its own: its data's, or its path where two are
     called the same.
 
-    `tested` are the queries of the test split; a guard does not choose with them. What the model
-    is, or will be, `trained` on guards nothing. Raises InputError for a guard given twice, and as
-    `open_guard` does.
+    Raises InputError for a guard given twice, and as `open_guard` does.
     """
-    unseen = {wording(text) for text in tested}
-    guards = [
-        open_guard(source, measure=measure, limit=limit, tested=unseen, trained=trained)
-        for source in sources
-    ]
+    guards = [open_guard(source, rule) for source in sources]
     names = [guard.name for guard in guards]
     guards = [
         replace(guard, name=str(source)) if names.count(guard.name) > 1 else guard
@@ -114,57 +120,68 @@ def open_guards(
     return guards
 
 
-def open_guard(
-    source: str, *, measure: str, limit: int, tested: Names[str] = (), trained: TrainedOn = UNKNOWN
-) -> Guard:
+def open_guard(source: str, rule: GuardRule) -> Guard:
     """The guard in a collection or in scored pairs: its dev split to choose and its test split to
     report where it has both, else the two halves of what it has, by a hash of the query.
 
-    Queries whose wording is in `tested` are not chosen with, and those that are `trained` on are
-    left out. Raises InputError where that leaves fewer than ten of either.
+    Raises InputError where the rule leaves fewer than ten of either.
     """
     data = open_data(source)
     if isinstance(data, Pairs):
-        return _scored_guard(data, source, tested, trained)
+        return _scored_guard(data, source, rule)
     names = data.splits
     if {"dev", "test"} <= set(names):
         parts = [data.split("dev"), data.split("test")]
     else:
         whole = data.split("test" if "test" in names else names[-1] if names else "test")
         parts = [whole.part(rows) for rows in _halves(whole.query_texts)]
-    parts[0] = parts[0].part(
-        [row for row, text in enumerate(parts[0].query_texts) if wording(text) not in tested]
-    )
-    parts = [part.part(np.flatnonzero(~trained.seen(part.query_texts)).tolist()) for part in parts]
+    parts[0] = parts[0].part(np.flatnonzero(rule.untested(parts[0].query_texts)).tolist())
+    parts = [part.part(_free_queries(part, rule)) for part in parts]
     for part in parts:
         _enough(len(part.query_ids), source)
-    pools = [PooledQueries(_pool(data, part, measure=measure, limit=limit)) for part in parts]
-    return Guard(data.name, measure, data.fingerprint, *pools)
+    pools = [PooledQueries(_pool(data, part, rule)) for part in parts]
+    return Guard(data.name, rule.measure, data.fingerprint, *pools)
+
+
+def _free_queries(split: Split, rule: GuardRule) -> list[int]:
+    """The places of the queries that the rule leaves, with all that is relevant to them."""
+    texts = split.collection.document_texts
+    pairs = [
+        (query, document)
+        for query, judged in enumerate(relevance_by_position(split.collection, split))
+        for document in judged
+    ]
+    free = ~rule.trained.seen(split.query_texts)
+    query, document = np.array(pairs, np.int64).reshape(-1, 2).T
+    relevant, at = np.unique(document, return_inverse=True)
+    free[query[learned_documents(texts[relevant], rule.learned)[at]]] = False
+    return np.flatnonzero(free).tolist()
 
 
 def guard_values(
     guards: Sequence[Guard],
-    encoder: Encoder,
+    candidate: Candidate,
     *,
     reporting: bool = False,
     progress: Progress = silent,
 ) -> dict[str, float]:
-    """Each guard's mean with `encoder` as it stands, by the guard's name."""
+    """Each guard's mean with `candidate` as it stands, by the guard's name."""
     parts = {guard.name: guard.reporting if reporting else guard.choosing for guard in guards}
-    return {name: part.mean(encoder, progress=progress) for name, part in parts.items()}
+    return {name: part.mean(candidate, progress=progress) for name, part in parts.items()}
 
 
-def _scored_guard(data: Pairs, source: str, tested: Names[str], trained: TrainedOn) -> Guard:
+def _scored_guard(data: Pairs, source: str, rule: GuardRule) -> Guard:
     if not data.scored:
         raise InputError(
             "holds pairs without scores; give the file they came from, which opens as a collection",
             path=source,
         )
     queries = list(data.queries)
-    seen = trained.seen(queries)
-    choosing, reporting = ([row for row in rows if not seen[row]] for rows in _halves(queries))
+    free = ~rule.trained.seen(queries) & ~learned_documents(data.positives, rule.learned)
+    choosing, reporting = (np.array(rows, np.int64) for rows in _halves(queries))
+    choosing = choosing[rule.untested(queries)[choosing]]
     parts = []
-    for rows in ([row for row in choosing if wording(queries[row]) not in tested], reporting):
+    for rows in (choosing[free[choosing]], reporting[free[reporting]]):
         _enough(len(rows), source)
         part = replace(data, table=data.table.take(rows))
         if len(part.table["score"].unique()) < 2:
@@ -193,11 +210,11 @@ def _enough(count: int, source: str) -> None:
         )
 
 
-def _pool(collection: Collection, split: Split, *, measure: str, limit: int) -> Pool:
+def _pool(collection: Collection, split: Split, rule: GuardRule) -> Pool:
     texts, ids = collection.document_texts, collection.document_ids
     named = sorted({document for judged in split.relevance.values() for document in judged})
     judged = {int(at) for at in collection.document_positions(named) if at >= 0}
     queries = Queries(split.query_texts, split.query_ids)
     found = Retriever(ids, texts, [bm25(texts)]).search(queries, 10)
-    positions = pooled_documents(judged, [found.documents], range(len(ids)), ids, limit)
-    return Pool.of(split, positions, measure)
+    positions = pooled_documents(judged, [found.documents], range(len(ids)), ids, rule.limit)
+    return Pool.of(split, positions, rule.measure)

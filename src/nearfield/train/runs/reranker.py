@@ -1,0 +1,232 @@
+"""Train a cross-encoder: from data to a reranker and the verdict on what it orders."""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Names
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nearfield.data.collection import Collection
+from nearfield.data.pairs import Pairs
+from nearfield.data.trained_on import TrainedOn, keep_trained_on
+from nearfield.encoders.load import load_text_encoder
+from nearfield.encoders.model_facts import model_facts
+from nearfield.encoders.reranker import Reranker
+from nearfield.errors import InputError, RecipeError
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.measures import MEASURES, score_ranking
+from nearfield.evaluate.reranked import reranked_system
+from nearfield.evaluate.systems import model_systems
+from nearfield.evaluate.tasks.similarity import Similarity
+from nearfield.evaluate.trained import TRAINED_ON
+from nearfield.formats.reranker_folder import is_reranker, read_reranker_folder
+from nearfield.models.find import model_path
+from nearfield.models.pair_model import PairModel
+from nearfield.models.saving.save_reranker import new_reranker, save_reranker
+from nearfield.retrieval.first_stage import FirstStage
+from nearfield.retrieval.queries import Queries
+from nearfield.retrieval.rerank import rerank
+from nearfield.retrieval.retriever import Retriever
+from nearfield.runtimes.options import OpenOptions
+from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.store.run import RunFolder
+from nearfield.train.data.encoded_once import EncodedOnce
+from nearfield.train.data.pair_data import PairData
+from nearfield.train.data.pool import Pool
+from nearfield.train.engine.environment import model_hash
+from nearfield.train.recipe import Recipe
+from nearfield.train.runs.candidate import ByVectors, Candidate
+from nearfield.train.runs.conclude import Measured
+from nearfield.train.runs.model_run import ModelRun
+from nearfield.train.runs.run import Stage, data_of, locked_run, told
+from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.types.progress import Progress, silent
+from nearfield.types.ranking import Ranking
+from nearfield.types.role import DOCUMENT
+from nearfield.types.scores import Scores
+from nearfield.types.verdict import Verdict
+
+
+def tune_reranker(
+    model: str,
+    data: object,
+    *,
+    to: str | Path,
+    first: str = "",
+    recipe: Recipe | None = None,
+    guards: Sequence[str] = (),
+    allow: Names[str] = (),
+    setting: Setting = UNWATCHED,
+) -> Verdict:
+    """Train the cross-encoder `model`, or a new one on that encoder's backbone, and measure it on
+    the test split of `data`, which `open_collection` takes, once.
+
+    `first` is the encoder whose results are ordered again, and from whose near misses it learns: by
+    default `model`, where that is an encoder. `to`, `guards`, `allow` and `setting` are as for
+    `tune`. The verdict is against the cross-encoder before training, to whose weights it goes back
+    as a tuned model does to its base's, or where it is new against `first` alone: a new one has
+    nothing to go back to but an earlier step. Raises as `tune` does, RecipeError for what a
+    cross-encoder has not, and InputError where no first model is known and for a group of several
+    processes.
+    """
+    recipe = recipe or Recipe()
+    given = is_reranker(Path(model))
+    _refuse(recipe, given=given)
+    if setting.group.size > 1:
+        raise InputError(
+            "a cross-encoder is trained in one process; the setting has a group of "
+            f"{setting.group.size}"
+        )
+    if given and not first:
+        raise InputError(
+            f"{model} is a cross-encoder and finds nothing by itself; say whose "
+            "results it should order: first='minilm'"
+        )
+    collection, setting = data_of(data), told(setting, data)
+    with locked_run(to) as folder:
+        run = RerankerRun(model, first or model, folder, recipe, setting)
+        run.begin(collection, guards)
+        return run.verdict(f"train {run.judge.name}", allow)
+
+
+def _refuse(recipe: Recipe, *, given: bool) -> None:
+    """Raise RecipeError for a key that means nothing to a cross-encoder, which makes no vectors,
+    and where nothing would be learnt.
+    """
+    for key in (
+        "lora.rank",
+        "distil.teacher",
+        "objective.dims",
+        "objective.temperature",
+        "sparsity.query",
+        "sparsity.document",
+        *(() if given else ("merge.ratios",)),
+    ):
+        table, name = key.split(".")
+        value, usual = (getattr(getattr(each, table), name) for each in (recipe, Recipe()))
+        if value != usual:
+            raise RecipeError(
+                f"{key} is {value}; a cross-encoder is trained whole, from "
+                "judgements, and makes no vectors: leave it out"
+            )
+    if not recipe.negatives.per_query:
+        raise RecipeError(
+            "negatives.per_query is 0; wanted at least 1: a cross-encoder learns to "
+            "tell a positive from hard negatives"
+        )
+
+
+class ByJudge(Candidate):
+    """Orders again what `finder` finds, as far down as `depth`; what it finds in a pool is found
+    once.
+    """
+
+    def __init__(self, finder: EncodedOnce, judge: Reranker, depth: int) -> None:
+        self.finder, self.judge, self.depth = finder, judge, depth
+        self._found: dict[int, tuple[Pool, Ranking]] = {}  # by the pool's id, which is kept alive
+
+    def on_pool(self, pool: Pool, *, progress: Progress = silent) -> Scores:
+        if id(pool) not in self._found:
+            self._found[id(pool)] = (pool, self._first(pool))
+        found = self._found[id(pool)][1]
+        ordered = rerank(
+            found,
+            self.judge,
+            query_texts=pool.query_texts,
+            document_texts=pool.document_texts,
+            progress=progress,
+        )
+        (scores,) = score_ranking(ordered, pool.relevance, [pool.measure]).values()
+        return scores
+
+    def _first(self, pool: Pool) -> Ranking:
+        documents = self.finder.encode(pool.document_texts, DOCUMENT)
+        stage = FirstStage.exact("model", self.finder, documents)
+        asked = Queries(pool.query_texts, pool.query_ids, pool.own)
+        return Retriever(pool.document_ids, pool.document_texts, [stage]).search(asked, self.depth)
+
+    def on_pairs(self, pairs: Pairs, *, progress: Progress = silent) -> float:
+        scores = self.judge.score_pairs(pairs.queries, pairs.positives)
+        return Similarity(pairs).statistic.of(scores.astype(np.float64))
+
+
+class RerankerRun(ModelRun):
+    """A run that trains the cross-encoder `model`, or a new one on that encoder's
+    backbone, to order what `first` finds.
+    """
+
+    trained: PairModel
+
+    def __init__(
+        self, model: str, first: str, folder: RunFolder, recipe: Recipe, setting: Setting
+    ) -> None:
+        super().__init__(folder, setting, recipe)
+        self.model, self.backs_off = model, is_reranker(Path(model))
+        self.nouns = ("tuned reranker", "reranker before")
+        if not self.backs_off:
+            self.nouns = ("new reranker", "first model alone")
+        self.files = Path(model) if self.backs_off else model_path(model)
+        self.encoder = load_text_encoder(first, OpenOptions(device=self.device))
+
+    def begin(self, collection: Collection, guards: Sequence[str] = ()) -> None:
+        """Write what decides the result, and open what is trained."""
+        self.take(collection)
+        encoder = self.encoder
+        self.known = {
+            encoder.contract.name: encoder.trained_on,
+            Path(self.model).name: TrainedOn.read(self.files),
+        }
+        facts = {
+            "model": self.model,
+            "files": model_hash(self.files),
+            "first": model_hash(encoder.folder.path),
+        }
+        self.identify(guards, facts, {"model": encoder.contract.name})
+        self.start = self.files
+        if not self.backs_off:
+            self.start = self.folder.path / "start"
+            if not self.folder.has("start"):
+                name = f"{Path(self.model).name}-reranker"
+                new_reranker(self.files, self.start, name=name, seed=self.recipe.seed)
+        facts_read = read_reranker_folder(self.start)
+        self.trained = PairModel(facts_read, precision=self.precision, device=self.device)
+        self.judge = Reranker(facts_read, TorchRuntime(self.trained))
+        self.finder, self.max_tokens = EncodedOnce(encoder), encoder.contract.max_tokens
+        self.now = self.merged = ByJudge(self.finder, self.judge, self.recipe.negatives.depth)
+        self.base = self.now if self.backs_off else ByVectors(self.finder)
+
+    def examination(self, allow: Names[str]) -> Stage:
+        return self.doctor(allow, model_facts(self.encoder))
+
+    def material(self) -> PairData:
+        queries = self.collection.split("train").query_texts
+        documents, limit = self.collection.document_texts, self.recipe.schedule.max_tokens
+        return PairData(
+            self.negatives,
+            lambda at: self.judge.tokenise(queries, documents, at, max_tokens=limit),
+        )
+
+    def save(self, progress: Progress) -> None:
+        if not self.folder.has("model"):
+            name = f"{self.judge.name}-{self.collection.name}"
+            save_reranker(self.trained, self.folder.path / "model", name=name)
+
+    def measure_test(self, progress: Progress) -> Measured:
+        keep_trained_on([self.files], self.folder.path / "model", self.learnt)
+        split, name = self.collection.split("test"), self.encoder.contract.name
+        (plain,) = model_systems(self.encoder, split, name=name, progress=progress)
+        systems, options = [plain], OpenOptions(precision=self.precision, device=self.device)
+        for path in ([self.start] if self.backs_off else []) + [self.folder.path / "model"]:
+            judge = Reranker.open(path, options)
+            systems.append(reranked_system(plain, judge, split, progress=progress))
+        comparison = compare(
+            systems,
+            split,
+            measure=self.measure,
+            measures=tuple(dict.fromkeys((self.measure, *MEASURES))),
+            allow=(TRAINED_ON,),  # the doctor has refused them, or was told to go on
+        )
+        made = ByJudge(self.finder, judge, self.recipe.negatives.depth)
+        return Measured(comparison, systems[-2].name, systems[-1].name, made)

@@ -1,0 +1,278 @@
+"""A run: a list of stages in a folder, each done once, and the verdict at their end.
+
+Every command that trains something is a subclass of `Run` in a file of its own. What they share is
+here: the splits and the leakage rule, the doctor, the guards, and the test split, which is measured
+once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Names
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nearfield.data.collection import Collection, Split
+from nearfield.data.doctor.examine import examine, refuse
+from nearfield.data.doctor.subject import ModelFacts
+from nearfield.data.kept_split import split_of_run, with_all_splits, with_enough_dev
+from nearfield.data.open import open_collection
+from nearfield.data.pairs import Pairs
+from nearfield.data.trained_on import UNKNOWN, TrainedOn, TrainingRun
+from nearfield.errors import TruncationWarning
+from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
+from nearfield.retrieval.bm25 import first_found
+from nearfield.store.run import RunFolder
+from nearfield.train.data.leakage import train_positives, without_leaks
+from nearfield.train.engine.environment import device_here, environment, same_environment
+from nearfield.train.recipe import Recipe
+from nearfield.train.runs.candidate import Candidate
+from nearfield.train.runs.conclude import Measured, conclude, forgotten, verdict_of
+from nearfield.train.runs.guard import Guard, GuardRule, guard_values, open_guards
+from nearfield.train.runs.outlook import Outlook
+from nearfield.train.setting import Setting
+from nearfield.types.finding import Finding
+from nearfield.types.progress import Progress
+from nearfield.types.verdict import Verdict
+
+VERDICT = "verdict.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of a run. `do` writes its parts into the run folder whole, and goes on from those that
+    are there. `until` are the parts with which nothing is left to do; a stage without any is done
+    whenever a later one is.
+    """
+
+    name: str
+    do: Callable[[Progress], None]
+    until: tuple[str, ...] = ()
+
+
+def data_of(data: object) -> Collection:
+    """The collection that `data` is, or that `open_collection` makes of it."""
+    return data if isinstance(data, Collection) else open_collection(data)
+
+
+def told(setting: Setting, data: object) -> Setting:
+    """The setting, which says where the data came from if that is a path or a name."""
+    named = isinstance(data, str | Path) and not setting.source
+    return dataclasses.replace(setting, source=str(data)) if named else setting
+
+
+@contextmanager
+def locked_run(path: str | Path) -> Iterator[RunFolder]:
+    """The run folder at `path`, for one process at a time. Raises InputError as RunFolder does."""
+    with RunFolder(path).locked() as folder, warnings.catch_warnings():
+        # the doctor's findings and the comparison's notes say what was cut
+        warnings.simplefilter("ignore", TruncationWarning)
+        yield folder
+
+
+class Run(ABC):
+    """A run in `folder`. A killed one goes on from the parts that are there, to the same result;
+    the verdict is the last part.
+
+    `nouns` are what is trained and what it is compared with. `given` is the data in the run's own
+    splits, which the folder keeps; `collection` is that without the train queries that leak.
+    `notes` say in words what was done to the data. `known`: what the models at hand were trained
+    on, by name. A guard may lose up to `margin`, measured by `measure` in a pool of up to `pool`
+    documents.
+    """
+
+    nouns: tuple[str, str]
+    given: Collection
+    collection: Collection
+    notes: tuple[str, ...]
+    known: Mapping[str, TrainedOn]
+    measure, pool_limit, margin = Recipe().measure, Recipe().pool, Recipe().merge.margin
+
+    def __init__(
+        self, folder: RunFolder, setting: Setting, recipe: Any, *, precision: str = "float32"
+    ) -> None:
+        self.folder, self.setting, self.recipe = folder, setting, recipe
+        self.device = device_here(setting.device, setting.group)
+        here = environment(precision, self.device) | {"processes": setting.group.size}
+        self.precision = same_environment(folder.once("environment.json", lambda: here), here)
+        self.guards: list[Guard] = []
+
+    def take(self, collection: Collection, *, leaks: bool = True) -> None:
+        """Cut the collection as this run wants it, or as the folder keeps it, and leave out the
+        train queries that are held out, too.
+        """
+        self.given, self.notes = split_of_run(
+            self.folder.path / "split.json", collection, lambda: self.cut(collection)
+        )
+        self.collection = self.given
+        if leaks:
+            self.collection, left_out = without_leaks(self.given)
+            self.notes = (*self.notes, *left_out)
+
+    def cut(self, given: Collection) -> tuple[Collection, tuple[str, ...]]:
+        """Train, dev and test where they are missing, a larger dev where it is too small, and what
+        was done, in words.
+        """
+        seed = self.recipe.seed
+        return with_enough_dev(*with_all_splits(given, seed=seed), seed=seed)
+
+    @abstractmethod
+    def stages(self, allow: Names[str]) -> list[Stage]:
+        """What the run goes through."""
+
+    @abstractmethod
+    def measure_test(self, progress: Progress) -> Measured:
+        """Measure the test split."""
+
+    def work(self) -> Mapping[str, float]:
+        """About what each stage takes, in texts to encode (see `Outlook`)."""
+        return {}
+
+    @property
+    def held(self) -> list[Split]:
+        """The splits that this run measures."""
+        return [self.collection.split(name) for name in ("dev", "test")]
+
+    @property
+    def dev_queries(self) -> int:
+        """How many queries choose what is kept."""
+        return len(self.collection.split("dev").query_ids)
+
+    def queries_learned(self) -> Sequence[str]:
+        """The texts of the queries that are learned from."""
+        return self.collection.split("train").query_texts
+
+    def documents_learned(self) -> Sequence[str]:
+        """The texts of the documents that are learned from, of any number."""
+        return self.collection.document_texts[sorted(train_positives(self.collection))]
+
+    @property
+    def learnt(self) -> TrainingRun:
+        """The queries that this run trains on, chooses with and is measured on."""
+        dev, test = (split.query_texts for split in self.held)
+        return TrainingRun.of(self.queries_learned(), dev=dev, test=test)
+
+    def identify(
+        self, guards: Sequence[str], facts: Mapping[str, Any], about: Mapping[str, Any]
+    ) -> None:
+        """Write what decides the result, or raise InputError where the folder holds another run.
+        `facts` say which models it is of, `about` what a report says besides.
+        """
+        known = UNKNOWN
+        for each in self.known.values():
+            known = known | each
+        known = known | TrainedOn((self.learnt,))
+        rule = GuardRule(
+            self.measure,
+            self.pool_limit,
+            self.held[-1].query_texts,
+            known,
+            self.documents_learned() if guards else (),
+        )
+        self.guards = open_guards(guards, rule)
+        data = self.collection
+        decides = {
+            **facts,
+            "collection": self.given.name,
+            "fingerprint": data.fingerprint,
+            "guards": {guard.name: guard.fingerprint for guard in self.guards},
+            "notes": list(self.notes),
+        }
+        self.folder.identify("recipe.json", dataclasses.asdict(self.recipe))
+        self.folder.identify("data.json", decides)
+        said = {
+            "format": 1,
+            "collection": data.name,
+            "split_sizes": {name: len(data.split(name).query_ids) for name in data.splits},
+            "documents": len(data.documents),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "notes": list(self.notes),
+            "to": str(self.folder.path),
+            "source": self.setting.source or data.name,
+            "guards": list(guards),
+        }
+        self.folder.once("run.json", lambda: said | dict(about))
+
+    def verdict(self, title: str, allow: Names[str]) -> Verdict:
+        """Go through the stages that are left, and give the verdict."""
+        stages = self.stages(allow)
+        left = [stage for stage in stages if not all(map(self.folder.has, stage.until))]
+        if left:
+            left = [stage for stage in stages if stage in left or not stage.until]
+            with self.setting.watch(title) as watched:
+                work = self.work()
+                expected = {stage.name: work.get(stage.name, 0.0) for stage in left}
+                outlook = Outlook(expected, watched)
+                for stage in left:
+                    self._go_through(stage, outlook)
+        return verdict_of(self.folder.read(VERDICT))
+
+    def _go_through(self, stage: Stage, outlook: Outlook) -> None:
+        """Do one stage, and add its seconds to run.json."""
+        started = time.perf_counter()
+        with outlook.stage(stage.name) as progress:
+            stage.do(progress)
+        about = self.folder.read("run.json")
+        seconds = about.setdefault("seconds", {})
+        before = seconds.get(stage.name, 0.0)
+        seconds[stage.name] = round(before + time.perf_counter() - started, 1)
+        self.folder.write("run.json", about)
+
+    def doctor(
+        self, allow: Names[str], model: ModelFacts | None, *more: Collection | Pairs
+    ) -> Stage:
+        """The first stage, which stops where the doctor finds an error that is not allowed, and
+        where a model was trained on what it is measured on.
+        """
+
+        def found(progress: Progress) -> list[Finding]:
+            return [
+                finding
+                for data in (self.given, *more)
+                for finding in examine(data, model=model, first=first_found, progress=progress)
+            ]
+
+        def ask(progress: Progress) -> None:
+            seen = [name for name in allow if name == TRAINED_ON]
+            refuse_seen(self.known, *self.held, allow=seen)
+            kept = self.folder.once("doctor.json", lambda: found(progress))
+            others = [name for name in allow if name != TRAINED_ON]
+            refuse([Finding(**finding) for finding in kept], allow=others)
+
+        return Stage("doctor", ask)
+
+    def test(self, *others: str) -> Stage:
+        """The last stage, which measures the test split, once, and leaves `others` beside the
+        comparison and the verdict.
+        """
+
+        def measure(progress: Progress) -> None:
+            found = self.measure_test(progress)
+            for name, part in {"comparison": found.comparison, **found.others}.items():
+                self.folder.write(f"{name}.json", part)
+            lost = []
+            if self.guards and found.made:
+                before = self.folder.read("baseline.json")["reported"]
+                after = guard_values(self.guards, found.made, reporting=True)
+                lost = forgotten(self.guards, before, after, self.margin)
+            verdict = conclude(found, self.nouns, forgotten=lost, dev_queries=self.dev_queries)
+            self.folder.write(VERDICT, verdict)
+
+        parts = ("comparison", *others)
+        return Stage("test", measure, (*(f"{part}.json" for part in parts), VERDICT))
+
+    def guards_before(self, base: Candidate, progress: Progress) -> dict[str, dict[str, float]]:
+        """What `base` reaches on each guard's halves: `guards` to choose with, `reported` for the
+        verdict.
+        """
+        return {
+            name: guard_values(self.guards, base, reporting=reporting, progress=progress)
+            for name, reporting in (("guards", False), ("reported", True))
+        }

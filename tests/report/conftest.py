@@ -273,8 +273,8 @@ def write_reports(
         "p": 0.00005,
     }
     estimates = {
-        "baseline": estimate(before),
-        "tuned": estimate(after),
+        "baseline": estimate(before) | {"name": "minilm", "noun": "base model"},
+        "tuned": estimate(after) | {"name": "minilm tuned", "noun": "tuned model"},
         "difference": estimate(after - before),
     }
     write(

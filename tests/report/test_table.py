@@ -88,9 +88,7 @@ def test_findings_leave_room_for_the_name_of_a_model_on_a_narrow_terminal() -> N
 
 
 def test_the_verdict_is_words_first(verdict: Verdict) -> None:
-    text = " ".join(
-        shown(table.verdict_panel(verdict), 200).replace("│", "").split()
-    )
+    text = " ".join(shown(table.verdict_panel(verdict), 200).replace("│", "").split())
     assert (
         "BETTER: minilm tuned gains .101 nDCG@10 [.087, .115] over minilm on 1,629 unseen "
         "queries of stdlib (p < .0001)"

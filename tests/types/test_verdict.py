@@ -38,7 +38,7 @@ def test_a_guard_that_lost_too_much_is_named() -> None:
 
 def test_a_notebook_shows_it_with_names_escaped() -> None:
     shown = VERDICT._repr_html_()
-    assert shown.startswith("<p><strong>Better</strong>: nDCG@10")
+    assert shown.startswith("<p><strong>Better</strong>: minilm tuned against")
     assert "a &lt;b&gt;" in shown
 
 

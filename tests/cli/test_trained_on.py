@@ -27,7 +27,7 @@ from nearfield.evaluate.systems import model_systems
 from nearfield.train.data.frozen import FrozenVectors
 from nearfield.train.runs.adapt import adapt
 from nearfield.train.runs.adapter import AdapterRecipe
-from nearfield.train.runs.guard import open_guard
+from nearfield.train.runs.guard import GuardRule, open_guard
 from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.runs.tune import tune
 from tiny import tiny_model
@@ -299,14 +299,12 @@ def test_a_guard_is_without_what_the_model_is_trained_on(made: Path, tmp_path: P
             tmp_path / "guard.csv",
             [*rows(), *((f"what of number {at} here", f"the {at} is there") for at in range(40))],
         )
-        guard = open_guard(str(whole), measure="nDCG@10", limit=100, trained=known)
+        guard = open_guard(str(whole), GuardRule(limit=100, trained=known))
     train = set(placed(made).split("train").query_texts)
     assert not train & {*guard.choosing.queries, *guard.reporting.queries}
     assert len({*guard.choosing.queries, *guard.reporting.queries}) == 120 - 56
     with pytest.raises(InputError, match="trained on; wanted at least 10"):
         open_guard(
             str(write(tmp_path / "same.csv", [row for row in rows() if row[0] in train])),
-            measure="nDCG@10",
-            limit=100,
-            trained=known,
+            GuardRule(limit=100, trained=known),
         )

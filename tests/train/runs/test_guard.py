@@ -13,7 +13,8 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError
 from nearfield.report.facts import read_run
 from nearfield.train.recipe import Recipe
-from nearfield.train.runs.guard import guard_values, open_guard, open_guards
+from nearfield.train.runs.candidate import ByVectors
+from nearfield.train.runs.guard import GuardRule, guard_values, open_guard, open_guards
 from nearfield.train.runs.tune import tune
 from nearfield.types.verdict import NO_DIFFERENCE
 from tiny_data import tiny_collection
@@ -61,13 +62,13 @@ def quick(margin: float) -> Recipe:
 
 def test_the_measure_is_spearmans(tmp_path: Path, tiny: Path) -> None:
     scores = [float((at * 37) % 11) for at in range(60)]
-    guard = open_guard(scored(tmp_path / "a.jsonl", scores), measure="nDCG@10", limit=10)
+    guard = open_guard(scored(tmp_path / "a.jsonl", scores), GuardRule(limit=10))
     near = dict(
         zip([a for a, _ in PAIRS], zip(similarities(tiny), scores, strict=True), strict=True)
     )
     for part in (guard.choosing, guard.reporting):
         columns = list(zip(*(near[query] for query in part.queries), strict=True))
-        assert part.mean(TextEncoder.open(tiny)) == pytest.approx(
+        assert part.mean(ByVectors(TextEncoder.open(tiny))) == pytest.approx(
             spearmanr(*columns).statistic, abs=1e-6
         )
     assert not set(guard.choosing.queries) & set(guard.reporting.queries)
@@ -80,7 +81,7 @@ def test_what_a_guard_would_lose_is_not_lost(tmp_path: Path, tiny: Path) -> None
     would let the change through.
     """
     near = similarities(tiny)
-    halves = open_guard(scored(tmp_path / "first.jsonl", near), measure="nDCG@10", limit=10)
+    halves = open_guard(scored(tmp_path / "first.jsonl", near), GuardRule(limit=10))
     reported = set(halves.reporting.queries)
     source = scored(
         tmp_path / "guard.jsonl",
@@ -114,11 +115,11 @@ def test_two_guards_of_one_name_are_two_guards(tmp_path: Path, tiny: Path) -> No
         scored(tmp_path / "a" / "sts.jsonl", near),
         scored(tmp_path / "b" / "sts.jsonl", [-value for value in near]),
     ]
-    guards = open_guards(sources, measure="nDCG@10", limit=10, tested=())
-    values = guard_values(guards, TextEncoder.open(tiny))
+    guards = open_guards(sources, GuardRule(limit=10))
+    values = guard_values(guards, ByVectors(TextEncoder.open(tiny)))
     assert values == pytest.approx({sources[0]: 1.0, sources[1]: -1.0})
     with pytest.raises(InputError, match="a guard is given twice"):
-        open_guards([sources[0], sources[0]], measure="nDCG@10", limit=10, tested=())
+        open_guards([sources[0], sources[0]], GuardRule(limit=10))
 
 
 def test_the_test_split_may_not_choose(tmp_path: Path, tiny: Path, collection: Collection) -> None:
@@ -141,12 +142,12 @@ def test_the_test_split_may_not_choose(tmp_path: Path, tiny: Path, collection: C
 )
 def test_a_guard_that_can_tell_nothing(tmp_path: Path, scores: list[float], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        open_guard(scored(tmp_path / "guard.jsonl", scores), measure="nDCG@10", limit=10)
+        open_guard(scored(tmp_path / "guard.jsonl", scores), GuardRule(limit=10))
 
 
 def test_a_collection_guards_with_dev_and_reports_on_test(tmp_path: Path) -> None:
     whole = tiny_collection()
     whole.save(tmp_path / "guard")
-    guard = open_guard(str(tmp_path / "guard"), measure="nDCG@10", limit=50)
+    guard = open_guard(str(tmp_path / "guard"), GuardRule(limit=50))
     assert tuple(guard.choosing.queries) == whole.split("dev").query_texts
     assert tuple(guard.reporting.queries) == whole.split("test").query_texts

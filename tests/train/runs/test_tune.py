@@ -31,6 +31,7 @@ from nearfield.store.run import RunFolder
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.tune import TuningRun, tune
 from nearfield.train.setting import Setting
+from nearfield.types.progress import silent
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE
 from tiny import tiny_model
 from tiny_data import tiny_collection
@@ -121,11 +122,11 @@ def test_the_doctor_sees_where_words_alone_answer(
     # a query is its document, word for word
     copied = collection.queries.set_column(1, "text", collection.documents["text"])
     easy = dataclasses.replace(collection, queries=copied)
-    run = TuningRun(str(tiny), easy, RunFolder(tmp_path / "run"), recipe_of(), Setting())
-    run.identify((), source="easy")
+    run = TuningRun(str(tiny), RunFolder(tmp_path / "run"), recipe_of(), Setting())
+    run.begin(easy)
     with pytest.raises(DoctorRefusal, match=r"query-is-document \(120 of 120\)"):
-        run.examine(())
-    run.examine(["query-is-document"])
+        run.stages(())[0].do(silent)
+    run.stages(["query-is-document"])[0].do(silent)
     found = {
         finding["check"]: finding
         for finding in json.loads((tmp_path / "run" / "doctor.json").read_text())
@@ -368,7 +369,8 @@ def test_a_run_goes_on_with_the_precision_it_was_begun_with(
         json.dumps(begun | {"precision": other, "threads": 99})
     )
     with pytest.warns(NearfieldWarning, match="threads was 99"):
-        run = TuningRun(str(tiny), collection, RunFolder(tmp_path / "run"), recipe, Setting())
+        run = TuningRun(str(tiny), RunFolder(tmp_path / "run"), recipe, Setting())
+    run.begin(collection)
     assert run.precision == run.encoder.precision == other
 
 

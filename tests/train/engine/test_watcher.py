@@ -78,8 +78,16 @@ ALLOWED = (
 
 
 def test_one_positive_stops_a_reranker(tiny: Path, collection: Collection, tmp_path: Path) -> None:
-    with pytest.raises(CollectionError, match="no step has a negative"):
+    with pytest.raises(DoctorRefusal, match=r"one-positive \(60 of 60\)"):
         tune_reranker(str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE)
+    with pytest.raises(CollectionError, match="no step has a negative"):
+        tune_reranker(
+            str(tiny),
+            one_positive(collection),
+            to=tmp_path / "run",
+            recipe=RECIPE,
+            allow=["one-positive"],
+        )
 
 
 def test_copies_of_the_positives_stop_every_command(
@@ -94,7 +102,13 @@ def test_copies_of_the_positives_stop_every_command(
         match=r"equals document .*, as in 60 of 60 pairs; remove "
         r"these pairs",
     ):
-        tune_reranker(str(tiny), copies(collection), to=tmp_path / "run", recipe=RECIPE)
+        tune_reranker(
+            str(tiny),
+            copies(collection),
+            to=tmp_path / "run",
+            recipe=RECIPE,
+            allow=["query-is-document"],
+        )
 
 
 def test_an_adapter_without_negatives() -> None:

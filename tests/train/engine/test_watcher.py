@@ -97,18 +97,8 @@ def test_copies_of_the_positives_stop_every_command(
         finding for finding in examine(copies(collection)) if finding.check == "query-is-document"
     ]
     assert found.severity == "error"
-    with pytest.raises(
-        CollectionError,
-        match=r"equals document .*, as in 60 of 60 pairs; remove "
-        r"these pairs",
-    ):
-        tune_reranker(
-            str(tiny),
-            copies(collection),
-            to=tmp_path / "run",
-            recipe=RECIPE,
-            allow=["query-is-document"],
-        )
+    with pytest.raises(DoctorRefusal, match=r"query-is-document \(120 of 120\)"):
+        tune_reranker(str(tiny), copies(collection), to=tmp_path / "run", recipe=RECIPE)
 
 
 def test_an_adapter_without_negatives() -> None:

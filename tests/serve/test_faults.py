@@ -29,6 +29,7 @@ from nearfield.serve.limits import Limits
 from serving import models_of, prompted, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+DOCS_URL = "http://localhost:8080"
 KEY = {"Authorization": "Bearer sk-tiny"}
 PATHS = [
     (dialect.name, f"/{dialect.name}{route.path}")
@@ -189,9 +190,14 @@ def test_models_are_closed_to_make_room(tmp_path: Path) -> None:
             assert sum(httpx2.get(f"{url}/ready").json().values()) == 1
 
 
-def test_sigterm_answers_what_was_accepted(tmp_path: Path) -> None:
+def test_the_first_request_of_the_docs_and_sigterm_under_load(
+    tmp_path: Path, repository: Path
+) -> None:
+    """The lines of docs/serve.md, at a free port and with a tiny model; then SIGTERM answers what
+    was accepted.
+    """
     folder = prompted(tmp_path / "tiny")
-    words = [sys.executable, "-m", "nearfield.cli.app", "serve", f"tiny={folder}", "--port", "0"]
+    words = [sys.executable, "-m", "nearfield.cli.app", "serve", f"minilm={folder}", "--port", "0"]
     with subprocess.Popen(
         [*words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -200,10 +206,14 @@ def test_sigterm_answers_what_was_accepted(tmp_path: Path) -> None:
         while "}" not in printed:
             printed += process.stdout.readline()
         url = json.loads(printed)["url"]
+        page = (repository / "docs" / "serve.md").read_text(encoding="utf-8")
+        ask_py = page.partition("```py\n")[2].partition("```")[0].replace(DOCS_URL, url)
+        done = subprocess.run([sys.executable, "-c", ask_py], capture_output=True, text=True)
+        assert (done.stdout, done.returncode) == ("32\n", 0), done.stderr
         inside = threading.Semaphore(0)
 
         async def ask(client: httpx2.AsyncClient, at: int) -> int:
-            body = {"model": "tiny:query", "input": [f"{at} list file {n}" for n in range(300)]}
+            body = {"model": "minilm:query", "input": [f"{at} list file {n}" for n in range(300)]}
             answer = await client.post(f"{url}/v1/embeddings", json=body)
             inside.release()
             return len(answer.json()["data"])

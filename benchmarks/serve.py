@@ -1,0 +1,235 @@
+"""Load on the server and on a plain one: throughput and latency, and a soak beyond capacity.
+
+    python benchmarks/serve.py MODEL --seconds 20 --to benchmarks/results/serve.json
+    python benchmarks/serve.py MODEL --soak 600
+
+Each row runs one server at a time in a process of its own. Clients send one to eight texts of mixed
+lengths (three in four short, some long), each client the next request when it has its answer. Every
+answer is checked against the vectors of sentence-transformers for its texts. The soak keeps 1.5
+times as many requests per second coming as were answered at 64 clients.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import psutil
+
+HERE = Path(__file__).parent
+CLIENTS = (1, 8, 64, 256)
+PORT = 9017
+WORDS = [
+    "late",
+    "parcel",
+    "return",
+    "refund",
+    "tax",
+    "law",
+    "court",
+    "music",
+    "open",
+    "close",
+    "file",
+    "thread",
+    "queue",
+    "sun",
+    "rain",
+    "north",
+    "window",
+    "bread",
+    "water",
+    "letter",
+    "answer",
+    "number",
+    "list",
+    "query",
+    "passage",
+    "green",
+    "small",
+    "red",
+]
+TEXTS = 600
+
+
+def texts() -> list[str]:
+    """Texts of 3 to 200 words, most of them short."""
+    chance = random.Random(0)
+    lengths = [chance.choice((4, 8, 16, chance.randint(60, 200))) for _ in range(TEXTS)]
+    return [" ".join(chance.choices(WORDS, k=length)) for length in lengths]
+
+
+def commands(model: str) -> dict[str, list[str]]:
+    """What starts each server."""
+    ours = [sys.executable, "-m", "nearfield.cli.app", "serve", f"m={model}", "--cache", "0"]
+    plain = [sys.executable, str(HERE / "serve_peer.py"), model]
+    return {"nearfield": [*ours, "--queue", "4000000"], "plain": plain}
+
+
+@asynccontextmanager
+async def started(words: list[str]) -> AsyncIterator[psutil.Process]:
+    """The server's process, once it answers."""
+    process = subprocess.Popen(
+        [*words, "--port", str(PORT)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        async with httpx2.AsyncClient() as client:
+            while True:
+                if process.poll() is not None:
+                    raise SystemExit(f"{words[:4]} ended at once")
+                try:
+                    await client.get(f"http://127.0.0.1:{PORT}/health")
+                    break
+                except httpx2.TransportError:
+                    await asyncio.sleep(0.2)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+class Load:
+    """Sends requests and notes what came: `seconds` of each answer, `refused` likewise, the `worst`
+    cosine to the reference, and how many answers were `wrong` or `lost`.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, reference: np.ndarray) -> None:
+        self.client, self.reference, self.given = client, reference, texts()
+        self.chance = random.Random(1)
+        self.seconds: list[float] = []
+        self.refused: list[float] = []
+        self.done = self.wrong = self.lost = 0
+        self.worst = 1.0
+
+    async def ask(self) -> None:
+        places = [self.chance.randrange(TEXTS) for _ in range(self.chance.choice((1, 1, 2, 8)))]
+        body = {"model": "m", "input": [self.given[at] for at in places]}
+        begun = time.perf_counter()
+        try:
+            answer = await self.client.post(f"http://127.0.0.1:{PORT}/v1/embeddings", json=body)
+        except httpx2.TransportError:
+            self.lost += 1
+            return
+        took = time.perf_counter() - begun
+        if answer.status_code == 429:
+            self.refused.append(took)
+            return
+        if answer.status_code != 200:
+            self.lost += 1
+            return
+        self.seconds.append(took)
+        found = np.array([row["embedding"] for row in answer.json()["data"]])
+        cosines = np.einsum("ij,ij->i", found, self.reference[places])
+        cosines /= np.linalg.norm(found, axis=1)
+        self.worst = min(self.worst, float(cosines.min()))
+        self.wrong += int(cosines.min() < 0.999)
+        self.done += len(places)
+
+    async def keep_asking(self, until: float) -> None:
+        while time.perf_counter() < until:
+            await self.ask()
+
+    def row(self, seconds: float) -> dict[str, Any]:
+        p50, p95, p99 = np.percentile(self.seconds or [np.nan], (50, 95, 99)) * 1000
+        return {
+            "texts_per_second": round(self.done / seconds, 1),
+            "p50_ms": round(p50, 1),
+            "p95_ms": round(p95, 1),
+            "p99_ms": round(p99, 1),
+            "worst_cosine": round(self.worst, 6),
+            "wrong": self.wrong,
+            "lost": self.lost,
+            "refused": len(self.refused),
+        }
+
+
+def unlimited() -> httpx2.AsyncClient:
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx2.AsyncClient(timeout=300, limits=limits)
+
+
+async def measured(model: str, seconds: float, reference: np.ndarray) -> list[dict[str, Any]]:
+    """A row for each server and number of clients."""
+    rows = []
+    for clients in CLIENTS:
+        for name, words in commands(model).items():
+            async with started(words), unlimited() as client:
+                await Load(client, reference).keep_asking(time.perf_counter() + 1)  # warm
+                load = Load(client, reference)
+                begun = time.perf_counter()
+                until = begun + seconds
+                await asyncio.gather(*(load.keep_asking(until) for _ in range(clients)))
+                row = {"server": name, "clients": clients, **load.row(time.perf_counter() - begun)}
+                print(json.dumps(row), flush=True)
+                rows.append(row)
+    return rows
+
+
+async def soaked(model: str, seconds: float, reference: np.ndarray) -> dict[str, Any]:
+    """What a soak found: memory by minute in MB, and the slowest refusals."""
+    words = [*commands(model)["nearfield"], "--queue", "16384"]
+    async with started(words) as process, unlimited() as client:
+        load = Load(client, reference)
+        begun = time.perf_counter()
+        await asyncio.gather(*(load.keep_asking(begun + 5) for _ in range(64)))
+        answered = len(load.seconds)
+        rate = 1.5 * answered / (time.perf_counter() - begun)
+        load = Load(client, reference)
+        memory, asked, tasks = [], 0, set()
+        begun = time.perf_counter()
+        while (now := time.perf_counter() - begun) < seconds:
+            if now >= len(memory) * 60:
+                memory.append(round(process.memory_info().rss / 2**20))
+            while asked < now * rate:
+                task = asyncio.ensure_future(load.ask())
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                asked += 1
+            await asyncio.sleep(0.005)
+        await asyncio.gather(*tasks)
+        memory.append(round(process.memory_info().rss / 2**20))
+        refused = np.array(load.refused or [0.0]) * 1000
+        return {
+            "requests_per_second": round(rate, 1),
+            "memory_mb": memory,
+            "refusal_p50_ms": round(float(np.percentile(refused, 50)), 1),
+            "refusal_p99_ms": round(float(np.percentile(refused, 99)), 1),
+            **load.row(time.perf_counter() - begun),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--soak", type=float, help="seconds at 1.5 times capacity")
+    parser.add_argument("--to", type=Path)
+    given = parser.parse_args()
+    from sentence_transformers import SentenceTransformer
+
+    reference = SentenceTransformer(given.model, device="cpu").encode(
+        texts(), normalize_embeddings=True
+    )
+    model = str(Path(given.model).resolve())
+    if given.soak:
+        found: Any = asyncio.run(soaked(model, given.soak, reference))
+        print(json.dumps(found, indent=1))
+    else:
+        found = asyncio.run(measured(model, given.seconds, reference))
+    if given.to:
+        given.to.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The page in a real browser: each thing is clicked, it fits at two widths, and asks this server
+alone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nearfield as nf
+from nearfield.retrieval.searchable import Plan
+from nearfield.serve.app import application
+from serving import models_of, prompted, running
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser")
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+DOCUMENTS = ["a cat and a dog", "tax law and the court", "<img src=x onerror=alert(1)> a red song"]
+WIDER = """return [...document.querySelectorAll('body *')].filter(node => {
+    const box = node.getBoundingClientRect();
+    return box.width > 0 && box.right > innerWidth + 1 && !node.closest('.wide, figure');
+}).map(node => `${node.tagName} ${node.id}`)"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found, driver = next(filter(None, map(shutil.which, names)), None), shutil.which("chromedriver")
+    if not found or not driver:
+        pytest.skip("neither Chromium nor Chrome with chromedriver is on PATH")
+    options = webdriver.ChromeOptions()
+    options.binary_location = found
+    folder = tmp_path_factory.mktemp("browser")
+    for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
+        options.add_argument(f"--{argument}")
+    for argument in ("disable-background-networking", "no-first-run", f"user-data-dir={folder}"):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("page")
+    folders = [prompted(home / name, seed=at) for at, name in enumerate(("one", "two"))]
+    found = nf.index(folders[0], DOCUMENTS, plan=Plan(fuse=True))
+    with running(application(models_of(list(map(str, folders))), found=found)) as address:
+        yield address
+
+
+def test_the_page(browser: Any, url: str, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def one(selector: str) -> Any:
+        return browser.find_element(By.CSS_SELECTOR, selector)
+
+    def count(selector: str) -> int:
+        return len(browser.find_elements(By.CSS_SELECTOR, selector))
+
+    def until(condition: Any) -> None:
+        WebDriverWait(browser, 20).until(lambda _: condition())
+
+    browser.set_window_size(1280, 900)
+    browser.get(url)
+    until(lambda: count("#contracts tr") == 3)
+    Select(one("#second")).select_by_visible_text("two")
+    one("#run").click()
+    until(lambda: count("#matrices figure") == 2)
+    assert count("#matrices td") == 2 * 16
+    cells = [one("#matrices td:nth-of-type(2)").text]
+    browser.execute_script(
+        "const d = document.getElementById('dims'); d.value = 4; d.dispatchEvent(new Event('input'))"
+    )
+    cells.append(one("#matrices td:nth-of-type(2)").text)
+    Select(one("#storage")).select_by_visible_text("binary")
+    cells.append(one("#matrices td:nth-of-type(2)").text)
+    assert len(set(cells)) == 3
+    one("#explain").send_keys(Keys.SPACE)
+    one("#query").send_keys("the court", Keys.ENTER)  # by the keyboard alone
+    until(lambda: count("#hits tr") == 4)
+    assert "court" in one("#hits tr:nth-of-type(2)").text
+    assert count("#hits img") == 0
+    Select(one("#search-storage")).select_by_visible_text("binary")
+    until(lambda: "▲" in one("#hits").text or "–" in one("#hits").text)
+    until(lambda: "tokens/s" in one("#live").text)
+    for width in (390, 1280):
+        for scheme in ("light", "dark"):
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+            assert browser.execute_script(WIDER) == []
+            browser.save_screenshot(str(tmp_path / f"page-{width}-{scheme}.png"))
+    messages = [json.loads(line["message"])["message"] for line in browser.get_log("performance")]
+    sent = [
+        event["params"]["request"]["url"]
+        for event in messages
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert [place for place in sent if not place.startswith((url, "data:"))] == []
+    assert [line for line in browser.get_log("browser") if "favicon" not in line["message"]] == []

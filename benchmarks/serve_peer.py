@@ -15,6 +15,8 @@ from sentence_transformers import SentenceTransformer
 
 
 class Embed(BaseModel):
+    """A request: the texts to embed."""
+
     model: str
     input: list[str]
 

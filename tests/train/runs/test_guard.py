@@ -151,3 +151,25 @@ def test_a_collection_guards_with_dev_and_reports_on_test(tmp_path: Path) -> Non
     guard = open_guard(str(tmp_path / "guard"), GuardRule(limit=50))
     assert tuple(guard.choosing.queries) == whole.split("dev").query_texts
     assert tuple(guard.reporting.queries) == whole.split("test").query_texts
+
+
+def test_a_guard_holds_no_text_that_is_learned_from(tmp_path: Path) -> None:
+    """Nor a near-copy of one, in scored pairs and in a collection."""
+    long = "the cat and the dog sit in the sun and look at the rain on the tree"
+    rows = [
+        {"sentence1": f"what of {at}", "sentence2": f"{long} of number {at}", "score": at % 5}
+        for at in range(60)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    learned = [f"{long.upper()} of number 7!"]
+    with pytest.raises(InputError, match="wanted at least 10"):
+        open_guard(str(tmp_path / "pairs.jsonl"), GuardRule(learned=learned))
+    whole = tiny_collection()
+    whole.save(tmp_path / "guard")
+    test = whole.split("test")
+    (relevant,) = test.relevance[test.query_ids[0]]
+    (at,) = whole.document_positions([relevant]).tolist()
+    rule = GuardRule(learned=["other words", whole.document_texts[at]])
+    kept = open_guard(str(tmp_path / "guard"), rule).reporting.queries
+    assert test.query_texts[0] not in kept
+    assert len(kept) >= 10

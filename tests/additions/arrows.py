@@ -11,6 +11,7 @@ from nearfield.data.record import Record
 from nearfield.data.sources.row_source import RowSource
 from nearfield.data.sources.source import Kind, name_of
 from nearfield.errors import InputError
+from nearfield.types.data_options import DataOptions
 
 
 class ArrowLines(RowFile):
@@ -28,7 +29,7 @@ class ArrowLines(RowFile):
                 yield InputError("has no =>", path=self.path, line=number)
 
 
-def _recognise(given: object) -> RowSource | None:
+def _recognise(given: object, options: DataOptions) -> RowSource | None:
     if isinstance(given, Path) and given.suffix == ".arrows":
         return RowSource(name_of(given), given, [ArrowLines(given)], files=True)
     return None

@@ -303,6 +303,7 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -327,7 +328,7 @@ def test_a_killed_fetch_leaves_nothing_that_looks_whole_and_the_next_one_clears_
         and time.monotonic() < deadline
     ):
         time.sleep(0.005)
-    run.send_signal(signal.SIGKILL)
+    os.killpg(run.pid, signal.SIGKILL)  # and pip, which would go on writing
     run.communicate()
     assert not (cache / "tiny").exists()
     build_wheel(links, files=FILES)

@@ -33,7 +33,6 @@ def test_help_lists_every_command_in_order() -> None:
     shown = CliRunner().invoke(build(), ["--help"])
     assert shown.exit_code == 0
     assert "Examples" in shown.stdout
-    assert "serve" not in shown.stdout
     assert "<bool>" not in shown.stdout
     places = [shown.stdout.index(f"│ {name} ") for name in COMMANDS]
     assert places == sorted(places)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -75,6 +76,26 @@ def parquet(path: Path, rows: Rows) -> Path:
     return path
 
 
+def json_list(path: Path, rows: Rows) -> Path:
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def arrow(path: Path, rows: Rows) -> Path:
+    table = pa.Table.from_pylist(rows)
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
+def workbook(path: Path, rows: Rows) -> Path:
+    book = openpyxl.Workbook()
+    for line in (list(rows[0]), *(list(row.values()) for row in rows)):
+        book.active.append(line)
+    book.save(path)
+    return path
+
+
 # a format that joins the registry joins these tables
 WRITERS: Mapping[str, Callable[[Path, Rows], Path]] = {
     ".jsonl": json_lines,
@@ -82,6 +103,10 @@ WRITERS: Mapping[str, Callable[[Path, Rows], Path]] = {
     ".csv": commas,
     ".tsv": tabs,
     ".parquet": parquet,
+    ".json": json_list,
+    ".arrow": arrow,
+    ".feather": arrow,
+    ".xlsx": workbook,
 }
 DAMAGED: Mapping[str, tuple[bytes, str]] = {
     ".jsonl": (b'{"query": "q", "positive": "p"}\nno json\n', r"x\.jsonl:2: is not JSON"),
@@ -89,8 +114,20 @@ DAMAGED: Mapping[str, tuple[bytes, str]] = {
     ".csv": (b"query,positive\na,b\nc\n", r"x\.csv:3: has 1 fields; wanted 2"),
     ".tsv": (b"query\tpositive\na\tb\nc\td\te\n", r"x\.tsv:3: has 3 fields; wanted 2"),
     ".parquet": (b"PAR1 and no more", r"x\.parquet: is not a Parquet file"),
+    ".json": (b'[{"query": "q", "positive": "p"}, {"query"', r"x\.json:1: is not JSON"),
+    ".arrow": (b"ARROW1 and no more", r"x\.arrow: is not an Arrow file"),
+    ".feather": (b"ARROW1 and no more", r"x\.feather: is not an Arrow file"),
+    ".xlsx": (b"PK and no more", r"x\.xlsx: is not an Excel workbook"),
 }
-TYPED = (".jsonl", ".ndjson", ".parquet")  # the cells of the others are all text
+TYPED = (
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".json",
+    ".arrow",
+    ".feather",
+    ".xlsx",
+)  # the cells of the others are all text
 
 
 def of_file(folder: Path, rows: Rows) -> object:

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nearfield.data.columns import UnknownColumns, columns_of
+from nearfield.data.columns import UnknownColumnsError, columns_of
 from nearfield.data.open import open_collection, open_data, open_pairs, recognise
 from nearfield.data.readers.column_names import NAMES, known, plain
 from nearfield.data.readers.rows import described
@@ -145,7 +145,7 @@ def test_an_export_opens_as_it_is_or_as_the_error_proposes(tmp_path: Path, name:
     options = DataOptions()
     try:
         found = open_collection(path)
-    except UnknownColumns as error:
+    except UnknownColumnsError as error:
         words = shlex.split(str(error).partition("By their contents, say: ")[2])
         assert name == "unnamed.csv"
         options = DataOptions(**{words[at][2:]: words[at + 1] for at in range(0, len(words), 2)})
@@ -278,7 +278,7 @@ def test_order_changes_nothing_and_nothing_unknown_is_used(names: list[str], dat
         assert known(name), (name, meaning)
     unused = [name for name in OTHERS if not known(name)]
     rows = [dict(zip(unused, (f"{at} a b c" for _ in unused), strict=True)) for at in range(3)]
-    with pytest.raises(UnknownColumns):
+    with pytest.raises(UnknownColumnsError):
         random.Random(len(names)).shuffle(unused)
         open_data([{name: row[name] for name in unused} for row in rows])
 
@@ -286,9 +286,9 @@ def test_order_changes_nothing_and_nothing_unknown_is_used(names: list[str], dat
 def test_the_error_proposes_by_contents() -> None:
     rows = [{"a": document, "b": str(at), "c": query} for at, (query, document) in enumerate(PAIRS)]
     with pytest.raises(
-        UnknownColumns, match=re.escape("By their contents, say: --query c --document a")
+        UnknownColumnsError, match=re.escape("By their contents, say: --query c --document a")
     ):
         open_data(rows)
     renamed = [{"query": row["c"], "solution text": row["a"], "n": row["b"]} for row in rows]
-    with pytest.raises(UnknownColumns, match="say: --document 'solution text'"):
+    with pytest.raises(UnknownColumnsError, match="say: --document 'solution text'"):
         open_data(renamed)

@@ -42,7 +42,7 @@ def test_documents_of_every_form_are_found(form: str, tmp_path: Path) -> None:
 
 
 def test_what_is_no_document_is_refused() -> None:
-    for wrong in ([{"body": "a cat"}], [{"id": "1"}], [], [3]):
+    for wrong in ([{"weight": "a cat"}], [{"id": "1"}], [], [3]):
         with pytest.raises(InputError):
             index("bm25", wrong)
 

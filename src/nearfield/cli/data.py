@@ -45,14 +45,14 @@ def show(source: Source, json: Json = False) -> None:
         nearfield data show faq.csv --query Frage --document Antwort
         nearfield data show beir/scifact --json
     """
-    from nearfield.data.columns import UnknownColumns
+    from nearfield.data.columns import UnknownColumnsError
     from nearfield.data.open import open_data, recognise
     from nearfield.data.readers.rows import described
 
     tables = recognise(source).tables_read()
     try:
         read = [described(rows) for rows in tables]
-    except UnknownColumns as error:
+    except UnknownColumnsError as error:
         if not json:
             uses = error.known | error.proposal
             _render_columns(dict.fromkeys(error.names, "") | {uses[use]: use for use in uses})

@@ -172,7 +172,7 @@ def _stated(names: list[str], place: Place, options: DataOptions) -> dict[str, s
     return {meanings.get(option, option): name for option, name in given.items()}
 
 
-class UnknownColumns(InputError):
+class UnknownColumnsError(InputError):
     """No column is known to be the query, or the document.
 
     `plain` is the message, `names` are the columns, `known` those of the two that are known, and
@@ -196,7 +196,7 @@ class UnknownColumns(InputError):
 
 def _meaningless(
     names: list[str], place: Place, query: str | None, positive: str | None
-) -> UnknownColumns:
+) -> UnknownColumnsError:
     """The error for columns that hold neither pairs nor documents."""
     found = {"query": query, "document": positive}
     there = {name: column for name, column in found.items() if column is not None}
@@ -205,7 +205,7 @@ def _meaningless(
         f"({', '.join(NAMES['positive'][:_SHOWN])} ...), or text alone for documents"
     )
     if PurePath(place).suffix.lower() in _TABLES and not any(map(known, names)):
-        return UnknownColumns(
+        return UnknownColumnsError(
             f"no known column is in the first line, {shortened(names)!r}, or the header is "
             f"missing; wanted {wanted}. Name the columns: --query COLUMN --document COLUMN",
             path=place,
@@ -213,7 +213,7 @@ def _meaningless(
             names=names,
             known=there,
         )
-    return UnknownColumns(
+    return UnknownColumnsError(
         f"has columns {shortened(names) or 'without names'}; wanted {wanted}. Name the columns: "
         "--query COLUMN --document COLUMN",
         path=place,

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nearfield.data.columns import UnknownColumns
+from nearfield.data.columns import UnknownColumnsError
 from nearfield.data.record import MISSING, Record
 from nearfield.errors import InputError
 
@@ -29,7 +29,7 @@ class Profile:
     questions: float
 
 
-def proposed(error: UnknownColumns, rows: Iterable[Record]) -> InputError:
+def proposed(error: UnknownColumnsError, rows: Iterable[Record]) -> InputError:
     """The error, with the options that the contents of the rows suggest: nothing is taken for sure
     that no name says.
     """
@@ -48,7 +48,7 @@ def proposed(error: UnknownColumns, rows: Iterable[Record]) -> InputError:
     if set(options) != set(lacking):
         return error
     stated = " ".join(f"--{name} {shlex.quote(column)}" for name, column in options.items())
-    return UnknownColumns(
+    return UnknownColumnsError(
         f"{error.plain}. By their contents, say: {stated}",
         path=error.place,
         line=error.line,

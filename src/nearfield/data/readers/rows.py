@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 from typing import ClassVar, Final, NamedTuple
 
-from nearfield.data.columns import Columns, UnknownColumns, Unused, columns_of
+from nearfield.data.columns import Columns, UnknownColumnsError, Unused, columns_of
 from nearfield.data.readers.encoded import checked_encoding, detected
 from nearfield.data.readers.lines import lines_in, reading
 from nearfield.data.readers.proposal import PROFILED, proposed
@@ -66,7 +66,7 @@ class Rows(ABC):
         names = self.names()
         try:
             columns = columns_of(names, self.place, self.options)
-        except UnknownColumns as error:
+        except UnknownColumnsError as error:
             raise proposed(error, islice(self, PROFILED)) from None
         texts = set[str]()
         if columns.paired:

@@ -122,11 +122,10 @@ DAMAGED: Mapping[str, tuple[bytes, str]] = {
 TYPED = (
     ".jsonl",
     ".ndjson",
-    ".parquet",
     ".json",
+    ".parquet",
     ".arrow",
     ".feather",
-    ".xlsx",
 )  # the cells of the others are all text
 
 

@@ -216,10 +216,6 @@ def test_the_first_request_of_the_docs_and_sigterm_under_load(
             body = {"model": "minilm:query", "input": [f"{at} list file {n}" for n in range(300)]}
             answer = await client.post(f"{url}/v1/embeddings", json=body)
             inside.release()
-            # on a slow machine a request may be told to come later, which is an answer, too
-            if answer.status_code in (429, 503):
-                assert answer.json()["error"]["message"]
-                return 300
             return len(answer.json()["data"])
 
         async def load() -> list[Any]:

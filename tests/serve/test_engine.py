@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -131,3 +132,16 @@ def test_every_request_gets_its_own_results_in_order(requests: list[list[int]], 
     assert [done(future) for future in futures] == [[2 * item for item in r] for r in requests]
     assert engine.waiting == 0
     engine.close()
+
+
+def test_a_small_and_slow_first_turn_does_not_refuse_what_follows() -> None:
+    """As of a cold model: a hundred tokens in half a second are no measure of thousands."""
+    with held(Limits(seconds=5.0)) as (engine, slow):
+        time.sleep(0.5)
+        slow.go.release()
+        small = engine.submit([1])
+        assert slow.started.acquire(timeout=20)
+        large = engine.submit(list(range(30)))
+        slow.go.release(100)
+        assert done(small) == [2]
+        assert done(large) == [2 * item for item in range(30)]

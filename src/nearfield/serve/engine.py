@@ -79,7 +79,7 @@ class Engine(Generic[Item, Result]):
         self._changed = threading.Condition()
         self._closing = False
         self._running = 0  # tokens of the turn that is being made
-        self._speed = 0.0  # tokens per second, 0 before the first turn
+        self._speed = 0.0  # tokens per second, 0 before the first turn of PIECE_TOKENS
         self._thread = threading.Thread(target=self._turns, name="engine", daemon=True)
         self._thread.start()
 
@@ -138,9 +138,11 @@ class Engine(Generic[Item, Result]):
             started = time.perf_counter()
             self._make(taken)
             with self._changed:
-                speed = self._running / max(1e-6, time.perf_counter() - started)
-                before = self._speed or speed
-                self._speed = _FORGETS * before + (1 - _FORGETS) * speed
+                # a small turn, such as the first one of a cold model, says nothing of many texts
+                if self._running >= PIECE_TOKENS:
+                    speed = self._running / max(1e-6, time.perf_counter() - started)
+                    before = self._speed or speed
+                    self._speed = _FORGETS * before + (1 - _FORGETS) * speed
                 self._running = 0
 
     def _taken(self) -> list[tuple[Work[Item, Result], int]]:

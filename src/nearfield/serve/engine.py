@@ -123,9 +123,8 @@ class Engine(Generic[Item, Result]):
         seconds = (before + cost) / self._speed if self._speed else 0.0
         full = before + cost > self._limits.queue_tokens
         if before and (full or seconds > self._limits.seconds):
-            wait = before / self._speed if self._speed else 1.0
             message = f"too many requests: about {before:,} tokens wait; try again later"
-            raise Refusal(BUSY, message, retry_after=max(1, math.ceil(wait)))
+            raise Refusal(BUSY, message, retry_after=max(1, math.ceil(seconds)))
 
     def _turns(self) -> None:
         while True:

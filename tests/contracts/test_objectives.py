@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from sentence_transformers.sentence_transformer import losses as peers
 from torch import Tensor, nn
 
 from nearfield.models.heads.represented import FusedItems, Rows
@@ -16,14 +16,22 @@ from nearfield.train.engine.gradient_cache import cached_backward
 from nearfield.train.objectives import OBJECTIVES
 from nearfield.train.objectives.compose import objective_of
 from nearfield.train.objectives.examples import Column, Examples
-from nearfield.train.objectives.flops import TermCosts
-from nearfield.train.objectives.in_rows import InRows
 from nearfield.train.objectives.infonce import likely_positives
 from nearfield.train.objectives.objective import Objective
 from nearfield.train.recipe import Recipe
+from nearfield.train.wrappers.flops import TermCosts
+from nearfield.train.wrappers.in_rows import InRows
+from nearfield.train.wrappers.spread import Spread
 from training import marked
 
-QUERIES, DOCUMENTS, DIM = 6, 10, 5
+QUERIES, DOCUMENTS, DIM, GUIDE = 6, 10, 5, 4
+TOGETHER = torch.tensor([1.0, 0.0, 1.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+# the scores of an objective that does not take any number
+SCORES = {
+    "contrastive": TOGETHER,
+    "online-contrastive": TOGETHER,
+    "softmax": torch.tensor([0.0, 1.0, 2.0, 1.0, 0.0, 2.0], dtype=torch.float64),
+}
 # what a recipe says besides the objective's name
 WRAPPED: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -31,17 +39,36 @@ WRAPPED: dict[str, dict[str, Any]] = {
     "distilled": {"distil": {"teacher": "any", "temperature": 2.0}},
     "margin": {"distil": {"teacher": "any", "loss": "margin-mse", "weight": 0.3}},
     "costly": {"sparsity": {"query": 0.1, "document": 0.2}},
+    "weighted": {"objective": {"dims": [4, 3, 2], "dim_weights": [0.5, 2.0, 1.0]}},
+    "sampled": {"objective": {"dims": [4, 3, 2], "dims_per_step": 2}},
+    "learned": {"objective": {"learn_temperature": True}},
+    "spread": {"objective": {"spread": 0.5}},
+}
+# what an objective is given besides, in any wrapper
+GIVEN: dict[str, dict[str, Any]] = {
+    "guided": {"guide": "any"},
+    "embedding-distillation": {"guide": "any"},
+    "contrastive": {"parameters": {"margin": 1.1}},
+    "online-contrastive": {"parameters": {"margin": 1.1}},
 }
 
 
 FILTERED = {"objective": {"parameters": {"filter_above": 0.9}}}
-CASES = [
-    (name, wrapper)
-    for name in OBJECTIVES
-    for wrapper in WRAPPED
-    # whose heads are not terms alone
-    if not (name == "self-distillation" and wrapper == "costly")
-] + [("infonce", "filtered")]
+
+
+def fits(name: str, wrapper: str) -> bool:
+    """Whether the objective can be had in the wrapper."""
+    made, asked = OBJECTIVES[name], WRAPPED[wrapper].get("objective", {})
+    if name == "self-distillation" and wrapper in ("costly", "spread"):
+        return False  # its heads are not one vector
+    if wrapper == "sampled":
+        return name == "infonce"  # else as weighted
+    temperature = "temperature" in made.__dataclass_fields__  # type: ignore[attr-defined]
+    return (made.cuts or "dims" not in asked) and (temperature or wrapper != "learned")
+
+
+CASES = [(name, wrapper) for name in OBJECTIVES for wrapper in WRAPPED if fits(name, wrapper)]
+CASES += [("infonce", "filtered")]
 
 
 class Contracted:
@@ -52,16 +79,24 @@ class Contracted:
 
 def composed(name: str, wrapper: str) -> Objective:
     facts = {**WRAPPED, "filtered": FILTERED}[wrapper]
-    asked = {"name": name, "temperature": 0.5, **facts.get("objective", {})}
+    asked = {"name": name, "temperature": 0.5, **GIVEN.get(name, {}), **facts.get("objective", {})}
     contract: Any = Contracted() if "dims" in asked else None
-    return objective_of(Recipe.of({**facts, "objective": asked}), contract=contract)
+    return objective_of(Recipe.of({**facts, "objective": asked}), contract=contract, step=3)
 
 
 @pytest.fixture(params=CASES, ids=" ".join)
 def case(request: pytest.FixtureRequest) -> tuple[Objective, Callable[..., Examples]]:
     name, wrapper = request.param
     kind = together if name == "self-distillation" else rows
-    return composed(name, wrapper), lambda *items, **columns: examples(kind, *items, **columns)
+    objective = composed(name, wrapper)
+    learned = {at: value.double() for at, value in objective.learns(DIM, GUIDE).items()}
+    score = SCORES.get(name)
+    own = {} if score is None else {"score": score}
+
+    def make(*items: Any, **columns: Tensor) -> Examples:
+        return examples(kind, items, learned=learned, **{**own, **columns})
+
+    return objective, make
 
 
 def test_likely_positives_are_no_negatives() -> None:
@@ -104,15 +139,23 @@ def columns() -> dict[str, Tensor]:
         "teacher": teacher,
         "score": torch.tensor([0.9, 0.1, 0.5, 0.5, 0.0, 1.0], dtype=torch.float64),
         "label": torch.tensor([0, 1, 0, 1, 2, 0]),
+        "query": torch.tensor([0, 1, 2, 1, 2, 3]),
+        "guide": torch.rand(QUERIES, DOCUMENTS, generator=generator, dtype=torch.float64),
+        "guide_vectors": torch.randn(QUERIES, 2, GUIDE, generator=generator, dtype=torch.float64),
     }
 
 
 def examples(
-    kind: Callable[[Tensor], Any], query: Tensor, document: Tensor, **own: Tensor
+    kind: Callable[[Tensor], Any],
+    items: tuple[Tensor, Tensor],
+    *,
+    learned: Mapping[str, Tensor],
+    **own: Tensor,
 ) -> Examples:
     held: dict[str, Column] = {**columns(), **own}
     held["ignore"] = marked(held["ignore"])
-    return Examples(kind(query), kind(document), held, kind(query))
+    query, document = map(kind, items)
+    return Examples(query, document, held, query, learned)
 
 
 def test_gradients_are_the_differences_of_the_loss(case: Any) -> None:
@@ -123,9 +166,15 @@ def test_gradients_are_the_differences_of_the_loss(case: Any) -> None:
     assert float(loss.detach()) > 0
     if make(query, document).query.fusion is not None:
         pytest.skip("no gradient goes through what the heads say together")
-    assert torch.autograd.gradcheck(
-        lambda query, document: objective(make(query, document)), (query, document)
-    )
+    learned = make(query, document).learned
+    beside = [value.clone().requires_grad_() for value in learned.values()]
+
+    def value(query: Tensor, document: Tensor, *beside: Tensor) -> Tensor:
+        seen = replace(make(query, document), learned=dict(zip(learned, beside, strict=True)))
+        loss: Tensor = objective(seen)
+        return loss
+
+    assert torch.autograd.gradcheck(value, (query, document, *beside), fast_mode=True)
 
 
 def test_rows_and_documents_may_stand_in_any_order(case: Any) -> None:
@@ -134,7 +183,9 @@ def test_rows_and_documents_may_stand_in_any_order(case: Any) -> None:
     generator = torch.Generator().manual_seed(3)
     row, column = (torch.randperm(n, generator=generator) for n in (QUERIES, DOCUMENTS))
     place = torch.argsort(column)
-    held = {name: value[row] for name, value in columns().items()}
+    known = make(query, document).columns
+    held = {name: value[row] for name, value in columns().items()} | {"score": known["score"][row]}
+    held["guide"] = held["guide"][:, column]
     held["positive"] = place[held["positive"]]
     held["ignore"] = held["ignore"][:, column]
     held["own"] = torch.where(held["own"] >= 0, place[held["own"]], -1)
@@ -145,7 +196,7 @@ def test_rows_and_documents_may_stand_in_any_order(case: Any) -> None:
 def test_what_is_masked_has_no_influence(case: Any) -> None:
     """But that the terms of every text cost something."""
     objective, make = case
-    if isinstance(objective, TermCosts):
+    if isinstance(objective, TermCosts | Spread):
         objective = objective.inner
     query, document = (part.requires_grad_() for part in vectors())
     loss = objective(make(query, document))
@@ -196,68 +247,3 @@ def test_the_gradient_cache_gives_the_same(case: Any, held: int) -> None:
         found.append((value, model.weight.grad.numpy()))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-9, atol=1e-12)
-
-
-COSINE = peers.TripletDistanceMetric.COSINE
-APART = peers.BatchHardTripletLossDistanceFunction.cosine_distance
-# each peer's loss with the recipe that asks for the same; vectors of texts, and labels
-PEERS: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "infonce": (
-        lambda model: peers.MultipleNegativesRankingLoss(model, scale=5.0),
-        {"objective": {"name": "infonce", "temperature": 0.2}},
-        "documents",
-    ),
-    "cosent": (
-        lambda model: peers.CoSENTLoss(model, scale=5.0),
-        {"objective": {"name": "cosent", "temperature": 0.2}},
-        "score",
-    ),
-    "squared-error": (
-        peers.CosineSimilarityLoss,
-        {"objective": {"name": "squared-error"}},
-        "score",
-    ),
-    "triplet": (
-        lambda model: peers.TripletLoss(model, distance_metric=COSINE, triplet_margin=0.7),
-        {"objective": {"name": "triplet", "parameters": {"margin": 0.7}}},
-        "documents",
-    ),
-    "batch-hard": (
-        lambda model: peers.BatchHardTripletLoss(model, distance_metric=APART, margin=0.7),
-        {"objective": {"name": "batch-hard", "parameters": {"margin": 0.7}}},
-        "label",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", PEERS)
-@pytest.mark.parametrize("seed", range(4))
-def test_it_is_the_loss_of_sentence_transformers(name: str, seed: int) -> None:
-    make, facts, reads = PEERS[name]
-    query, document = (part.float() for part in vectors(seed))
-    document = torch.cat([document, document.flip(0)])[: 2 * QUERIES]
-    positives, negatives = document[:QUERIES], document[QUERIES:]
-    given, target = [query, positives], None
-    if reads == "documents":
-        given = [query, positives, negatives]
-    elif reads == "label":
-        given, target = [query], torch.tensor([0, 1, 0, 1, 2, 2])
-    elif reads == "score":
-        target = columns()["score"].float()
-    theirs = make(None).compute_loss_from_embeddings(given, target)
-    place = torch.arange(QUERIES)
-    documents = document if reads == "documents" else positives
-    held = {
-        "positive": place,
-        "own": torch.stack([place, place + QUERIES], 1),
-        "ignore": marked(torch.zeros(QUERIES, len(documents))),
-        "score": columns()["score"].float(),
-        "label": torch.tensor([0, 1, 0, 1, 2, 2]),
-    }
-    objective = objective_of(Recipe.of(facts))
-    ours = objective(Examples(Rows(query), Rows(documents), held))
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
-
-
-def test_every_objective_but_those_without_a_peer_is_compared_with_one() -> None:
-    assert set(OBJECTIVES) - set(PEERS) == {"own-candidates", "self-distillation"}

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from nearfield.models.heads.represented import Rows
 from nearfield.train.objectives.examples import Examples
-from nearfield.train.objectives.flops import flops
-from nearfield.train.objectives.in_rows import InRows
 from nearfield.train.objectives.infonce import InfoNCE, infonce
-from nearfield.train.objectives.matryoshka import Matryoshka
+from nearfield.train.wrappers.flops import flops
+from nearfield.train.wrappers.in_rows import InRows
+from nearfield.train.wrappers.matryoshka import Matryoshka
 from training import marked
 
 

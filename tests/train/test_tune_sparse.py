@@ -26,9 +26,9 @@ from nearfield.report.page import write_report
 from nearfield.report.reproduce import command
 from nearfield.train.engine.schedule import sparsity_at
 from nearfield.train.engine.trainer import Trainer
-from nearfield.train.objectives.flops import flops
 from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.runs.tune import tune
+from nearfield.train.wrappers.flops import flops
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE
 from sparse_models import assert_same_as_sentence_transformers
 from tiny import tiny_model

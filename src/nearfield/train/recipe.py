@@ -14,7 +14,7 @@ from nearfield.errors import InputError, RecipeError, nearest
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
 from nearfield.similarity import EMBEDDINGS
-from nearfield.train.objectives import TEACHER_LOSSES, named
+from nearfield.train.objectives import GUIDED, OBJECTIVES, TEACHER_LOSSES, named
 from nearfield.types.contract import Contract
 
 QUERY_COST, DOCUMENT_COST = 0.03, 0.01
@@ -48,19 +48,29 @@ class ObjectiveChoice:
     with the `parameters` that are its own.
 
     `dims` are the Matryoshka dims trained at once; empty means those of the model's contract, and
-    none where it has none.
+    none where it has none. `dim_weights`: what each of them counts for. Of more than
+    `dims_per_step`, so many are drawn for each step, the whole vector always; 0 for all.
+    `learn_temperature`: the temperature is where learning begins. `spread` weighs how unevenly
+    texts lie on the sphere. `guide` is a model, which an objective such as guided asks.
     """
 
     name: str = ""
     temperature: float = _above_0(0.05)
     dims: tuple[int, ...] = _checked((), lambda dims: min(dims, default=1) > 0, "numbers above 0")
+    dim_weights: tuple[float, ...] = _checked(
+        (), lambda weights: min(weights, default=1.0) > 0, "numbers above 0"
+    )
+    dims_per_step: int = _not_below(0, 0)
+    learn_temperature: bool = False
+    spread: float = _not_below(0, 0.0)
+    guide: str = ""
     parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Sparsity:
     """What the terms of a sparse model cost it: `query` and `document` are weights of the FLOPS of
-    each side (see objectives/flops.py).
+    each side (see wrappers/flops.py).
 
     Both rise with the square of the step over the `warmup` share of all steps, and then stay.
     """
@@ -204,12 +214,7 @@ class Recipe:
     def __post_init__(self) -> None:
         _check_fields(self, "")
         self._check_distil()
-        asked = self.objective
-        if asked.name or asked.parameters:
-            try:
-                named(asked.name, asked.temperature, asked.parameters)
-            except InputError as error:
-                raise RecipeError(f"objective: {error}") from error
+        self._check_objective()
         depth, skip = self.negatives.depth, self.negatives.skip
         wanted = f"0 or more and below negatives.depth ({depth})"
         _need(0 <= skip < depth, "negatives.skip", skip, wanted)
@@ -227,6 +232,21 @@ class Recipe:
         count = self.negatives.per_query
         wanted = "at least 1: a teacher compares a query's documents"
         _need(not asked.teacher or count > 0, "negatives.per_query", count, wanted)
+
+    def _check_objective(self) -> None:
+        asked = self.objective
+        wanted = f"a number for each of objective.dims, {len(asked.dims)}"
+        fits = len(asked.dim_weights) in (0, len(asked.dims))
+        _need(fits, "objective.dim_weights", asked.dim_weights, wanted)
+        needs = frozenset[str]()
+        if asked.name or asked.parameters:
+            try:
+                needs = named(asked.name, asked.temperature, asked.parameters).needs
+            except InputError as error:
+                raise RecipeError(f"objective: {error}") from error
+        guided = bool(needs & GUIDED)
+        wanted = f"a model, which {asked.name} asks" if guided else "none: the objective asks none"
+        _need(guided == bool(asked.guide), "objective.guide", repr(asked.guide), wanted)
 
     @classmethod
     def open(cls, path: str | Path, *, kind: str = "dense") -> Recipe:
@@ -297,6 +317,10 @@ def _build(start: Any, facts: Mapping[str, Any], under: str) -> Any:
     return dataclasses.replace(start, **values)
 
 
+# what a tuple without a default value holds
+_PARTS: dict[str, Any] = {"objective.dims": 0, "objective.dim_weights": 0.0}
+
+
 def _value(default: Any, value: Any, key: str) -> Any:
     if dataclasses.is_dataclass(default) and not isinstance(default, type):
         if isinstance(default, ObjectiveChoice) and isinstance(value, str):
@@ -307,7 +331,7 @@ def _value(default: Any, value: Any, key: str) -> Any:
     if isinstance(default, Mapping) and isinstance(value, Mapping):
         return {name: _value(0.0, number, f"{key}.{name}") for name, number in value.items()}
     if isinstance(default, tuple) and isinstance(value, list | tuple):
-        part = default[0] if default else 0  # the only tuple without a default value is of dims
+        part = default[0] if default else _PARTS[key]
         return tuple(_value(part, element, f"{key}[{at}]") for at, element in enumerate(value))
     if (
         isinstance(default, float)
@@ -334,9 +358,13 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
             raise InputError(
                 f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions"
             )
-    made = EMBEDDINGS[contract.kind]
+    made, asked = EMBEDDINGS[contract.kind], recipe.objective
     costs = recipe.sparsity
+    whole = bool(asked.name) and OBJECTIVES[asked.name].one_vector
+    dense = made.one_vector and not made.has_terms
     lacking = {
+        f"objective.name {asked.name} is for dense vectors": whole and not dense,
+        "objective.spread is for dense vectors": asked.spread and not dense,
         "objective.dims is for dense vectors": recipe.objective.dims and not made.trains_dims,
         "sparsity is for sparse vectors": (costs.query or costs.document) and not made.has_terms,
     }

@@ -54,6 +54,10 @@ class Material(Protocol):
     def gives(self) -> frozenset[str]:
         """The columns of `Examples` that it can give."""
 
+    @property
+    def guide_dim(self) -> int:
+        """The dim of the vectors of "guide_vectors", 0 where there are none."""
+
     def prepare(
         self,
         batch: Positions,

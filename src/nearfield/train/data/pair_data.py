@@ -66,6 +66,7 @@ class PairData:
     tokenise: Callable[[tuple[Positions, Positions]], Tokens]
 
     gives = frozenset({"own"})
+    guide_dim = 0
 
     def prepare(
         self,

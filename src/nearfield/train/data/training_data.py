@@ -13,8 +13,10 @@ import torch
 from nearfield.batch.tokens import Tokens
 from nearfield.encoders.text import TextEncoder
 from nearfield.train.data.batch import POSITIVES, TextBatch
+from nearfield.train.data.guide import Guide
 from nearfield.train.data.mini_batches import mini_batches
 from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.objectives import GUIDED
 from nearfield.train.objectives.examples import Column, Marked
 from nearfield.types.arrays import Floats, Mask, Positions
 from nearfield.types.role import Role
@@ -47,7 +49,7 @@ class TrainingData:
     of (nearly) the same text; `relevant[q]` holds the documents judged relevant to query q, and the
     one that is the query itself. `teacher`: (n, 1 + k), what a teacher says of each pair's positive
     and negatives, where there is one; `scores`: (n,), how alike each pair is said to be, where
-    that is known.
+    that is known. `guide`: another model, which the objective asks.
     """
 
     queries: TokenSource
@@ -57,13 +59,20 @@ class TrainingData:
     relevant: Sequence[set[int]]
     teacher: Floats | None = None
     scores: Floats | None = None
+    guide: Guide | None = None
+
+    @property
+    def guide_dim(self) -> int:
+        """See Material.guide_dim."""
+        return 0 if self.guide is None else self.guide.dim
 
     @property
     def gives(self) -> frozenset[str]:
         """See Material.gives."""
         held = {"score": self.scores, "teacher": self.teacher}
         known = {name for name, values in held.items() if values is not None}
-        return frozenset({"positive", "ignore", "own", "label"}) | known
+        known |= GUIDED if self.guide is not None else set()
+        return frozenset({"positive", "ignore", "own", "label", "query"}) | known
 
     def prepare(
         self,
@@ -104,6 +113,12 @@ class TrainingData:
             if name in needs and values is not None:
                 columns[name] = torch.from_numpy(values[batch])
         rows = torch.from_numpy(query.astype(np.int64))
+        if "query" in needs:
+            columns["query"] = rows
+        if self.guide is not None and "guide" in needs:
+            columns["guide"] = self.guide.scores(pairs.query[batch], documents)
+        if self.guide is not None and "guide_vectors" in needs:
+            columns["guide_vectors"] = self.guide.vectors(pairs.query[batch], pairs.positive[batch])
         return TextBatch(parts, torch.from_numpy(place), rows, columns)
 
     def _ignored(self, batch: Positions, documents: Positions) -> Marked:

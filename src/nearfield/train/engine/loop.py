@@ -30,7 +30,7 @@ from nearfield.train.engine.checkpoint import (
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.engine.schedule import batches_from, measured_steps, total_steps
-from nearfield.train.engine.trainer import Trainer, few_torch_threads, mini_tokens
+from nearfield.train.engine.trainer import LEARNED, Trainer, few_torch_threads, mini_tokens
 from nearfield.train.engine.watcher import Watcher, learned_from, look
 from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import Recipe
@@ -59,10 +59,10 @@ def train(
     """
     steps, patience = total_steps(data.pairs, recipe), recipe.schedule.patience
     marks = measured_steps(steps, recipe.schedule.evaluations)
-    trainer = Trainer(model, recipe, steps, group)
+    trainer = Trainer(model, recipe, steps, group, guide=data.guide_dim)
     watcher = Watcher(steps, learned_from(len(data.pairs), len(np.unique(data.pairs.positive))))
     state = _begin(trainer, run, measure, before)
-    lead(trainer, made=state.step)
+    lead(trainer, made=state.step, guide=data.guide_dim)
     progress(state.step, steps)
     with (
         _released(model),
@@ -97,10 +97,11 @@ def train(
                 said += f"  {twice / batch.tokens:.0%} embedded twice (gradient cache)"
             progress(state.step, steps, said)
     group.agree(None)
-    return kept_weights(run, state)
+    kept = kept_weights(run, state)
+    return {name: weight for name, weight in kept.items() if not name.startswith(LEARNED)}
 
 
-def lead(trainer: Trainer, *, made: int) -> None:
+def lead(trainer: Trainer, *, made: int, guide: int = 0) -> None:
     """Have the other processes of the trainer's group train along, `made` steps having been made;
     each step is then told them.
     """
@@ -115,6 +116,7 @@ def lead(trainer: Trainer, *, made: int) -> None:
         "recipe": dataclasses.asdict(trainer.recipe),
         "steps": trainer.steps,
         "made": made,
+        "guide": guide,
     }
     group.agree(order)
     trainer.share()
@@ -151,7 +153,7 @@ def follow(group: Group) -> None:
             )
         recipe = Recipe.of(order["recipe"])
         add_lora(model, recipe)
-        trainer = Trainer(model, recipe, order["steps"], group)
+        trainer = Trainer(model, recipe, order["steps"], group, guide=order["guide"])
         trainer.share()
         number = order["made"]
         with _released(model):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,16 +27,25 @@ def training_step(
     *,
     schedule: Schedule,
     group: Group = ALONE,
+    learned: Mapping[str, Tensor] | None = None,
 ) -> float:
     """Embed the batch, compute its loss and go back; gradients are left in `weights`, clipped.
-    Returns the loss.
+    Returns the loss. `learned`: see Examples.
 
     Raises ModelError when the loss or a gradient is not a finite number.
     """
+    beside = dict(learned or {})
+    if group.rank:
+        # each process sees the whole loss, so that one of them has the whole gradient
+        beside = {name: weight.detach() for name, weight in beside.items()}
+
+    def loss(outputs: Sequence[Any]) -> Tensor:
+        return objective(replace(batch.examples(model, outputs), learned=beside))
+
     value = cached_backward(
         model.embed,
         batch.parts,
-        lambda outputs: objective(batch.examples(model, outputs)),
+        loss,
         held=held_parts(batch, schedule.graph_tokens, group),
         group=group,
     )

@@ -23,6 +23,9 @@ from nearfield.train.recipe import Recipe
 # of the kernels, which keep to the cache themselves and share many among threads more evenly, and
 # of a GPU to fill it
 LARGE_TOKENS = 8192
+LEARNED = "objective."  # begins the names of weights that are learned beside the model's
+# times the rate, of these: they begin as random numbers or guesses, and not as what a model knows
+LEARNED_RATE = 20.0
 # of the kernels, by the processor's feature that multiplies bfloat16
 _LEVELS = {"avx512_bf16": "bf16", "amx_bf16": "amx"}
 
@@ -31,16 +34,26 @@ class Trainer:
     """`model` with its objective and its optimiser, on the way through `steps` steps.
 
     What a step does depends on its number, its batch, and the weights and the optimiser's state
-    before it, and on nothing else.
+    before it, and on nothing else. `guide` is the dim of the guide's vectors, 0 for none.
     """
 
-    def __init__(self, model: Trainable, recipe: Recipe, steps: int, group: Group = ALONE) -> None:
+    def __init__(
+        self,
+        model: Trainable,
+        recipe: Recipe,
+        steps: int,
+        group: Group = ALONE,
+        *,
+        guide: int = 0,
+    ) -> None:
         self.model, self.recipe, self.steps, self.group = model, recipe, steps, group
-        self.trained = trainable(model, recipe)
+        self.learned = learned_beside(model, recipe, guide)
+        beside = {f"{LEARNED}{name}": weight for name, weight in self.learned.items()}
+        self.trained = trainable(model, recipe) | beside
         model.layers = native_layers(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
         groups: dict[float, list[torch.nn.Parameter]] = {}
-        rates = model.rates
+        rates = {**model.rates, **dict.fromkeys(beside, LEARNED_RATE)}
         for name, weight in self.trained.items():
             groups.setdefault(rates.get(name, self.scale), []).append(weight)
         parts = [
@@ -63,7 +76,9 @@ class Trainer:
         for part in self.optimiser.param_groups:
             part["lr"] = rate_at(number, self.steps, self.recipe) * part["scale"]
         model, share = self.model, sparsity_at(number, self.steps, self.recipe)
-        objective = objective_of(self.recipe, model.objective, model.contract, share=share)
+        objective = objective_of(
+            self.recipe, model.objective, model.contract, share=share, step=number
+        )
         with device_memory(
             "Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, "
             "or end what else runs on it."
@@ -75,6 +90,7 @@ class Trainer:
                 list(self.trained.values()),
                 schedule=self.recipe.schedule,
                 group=self.group,
+                learned=self.learned,
             )
             self.optimiser.step()
         self.still = not any(
@@ -159,6 +175,16 @@ def rate_scale(model: Trainable, recipe: Recipe) -> float:
     if size is None:
         return 1.0
     return recipe.schedule.table_rate * size / recipe.schedule.rate
+
+
+def learned_beside(model: Trainable, recipe: Recipe, guide: int) -> dict[str, torch.nn.Parameter]:
+    """What the recipe's objective learns beside the model, as it begins."""
+    objective = objective_of(recipe, model.objective, model.contract)
+    dim = 0 if model.contract is None else model.contract.dim
+    return {
+        name: torch.nn.Parameter(value.to(model.device))
+        for name, value in objective.learns(dim, guide).items()
+    }
 
 
 def trainable(model: Trainable, recipe: Recipe) -> dict[str, torch.nn.Parameter]:

@@ -21,10 +21,20 @@ OBJECTIVES: Registry[type[Objective]] = Registry(
     "objective",
     {
         "infonce": f"{_HERE}.infonce:InfoNCE",
+        "symmetric": f"{_HERE}.both_ways:Symmetric",
+        "same-side": f"{_HERE}.both_ways:SameSide",
+        "several-positives": f"{_HERE}.infonce:SeveralPositives",
+        "guided": f"{_HERE}.guided:Guided",
+        "sigmoid": f"{_HERE}.sigmoid:Sigmoid",
         "own-candidates": f"{_HERE}.own_candidates:OwnCandidates",
         "triplet": f"{_HERE}.triplet:Triplet",
         "cosent": f"{_HERE}.cosent:CoSENT",
+        "angle": f"{_HERE}.angle:AnglE",
         "squared-error": f"{_HERE}.squared_error:SquaredError",
+        "contrastive": f"{_HERE}.contrastive:Contrastive",
+        "online-contrastive": f"{_HERE}.contrastive:OnlineContrastive",
+        "softmax": f"{_HERE}.softmax:Softmax",
+        "embedding-distillation": f"{_HERE}.embedding_distillation:EmbeddingDistillation",
         "batch-hard": f"{_HERE}.batch_hard:BatchHard",
         "self-distillation": f"{_HERE}.self_distillation:SelfDistillation",
     },
@@ -33,6 +43,8 @@ TEACHER_LOSSES: Registry[Callable[..., Tensor]] = Registry(
     "teacher loss",
     {"kl": f"{_HERE}.kl:kl", "margin-mse": f"{_HERE}.margin_mse:margin_mse"},
 )
+
+GUIDED = frozenset({"guide", "guide_vectors"})  # columns that another model gives
 
 
 def named(name: str, temperature: float, parameters: Mapping[str, float]) -> Objective:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from nearfield.errors import InputError
 from nearfield.train.objectives import named
-from nearfield.train.objectives.distilled import Distilled
-from nearfield.train.objectives.flops import TermCosts
-from nearfield.train.objectives.in_rows import InRows
-from nearfield.train.objectives.matryoshka import Matryoshka
 from nearfield.train.objectives.objective import Objective
 from nearfield.train.recipe import Recipe
+from nearfield.train.wrappers.distilled import Distilled
+from nearfield.train.wrappers.flops import TermCosts
+from nearfield.train.wrappers.in_rows import InRows
+from nearfield.train.wrappers.learned_temperature import LearnedTemperature
+from nearfield.train.wrappers.matryoshka import Matryoshka, sampled
+from nearfield.train.wrappers.spread import Spread
 from nearfield.types.contract import Contract
 
 
@@ -18,14 +21,22 @@ def objective_of(
     contract: Contract | None = None,
     *,
     share: float = 1.0,
+    step: int = 0,
 ) -> Objective:
     """What the recipe minimises for a model whose `usual` objective it is where it names none.
 
     `contract` is the model's, None where it makes no embeddings. `share`: how much of what terms
-    cost counts.
+    cost counts. `step` is the number of the step, which decides what is drawn for it.
     """
     asked, distil, costs = recipe.objective, recipe.distil, recipe.sparsity
     objective = named(asked.name or usual, asked.temperature, asked.parameters)
+    cuts = objective.cuts
+    if asked.dims and not cuts:
+        raise InputError(
+            f"objective.dims cannot be had with {asked.name}, which learns from whole vectors"
+        )
+    if asked.learn_temperature:
+        objective = LearnedTemperature(objective)
     if distil.teacher:
         objective = Distilled(
             objective,
@@ -34,11 +45,16 @@ def objective_of(
             temperature=distil.temperature,
             student_temperature=asked.temperature,
         )
-    dims = trained_dims(recipe, contract)
+    dims = trained_dims(recipe, contract) if cuts else ()
     if dims:
-        objective = Matryoshka(objective, dims)
+        given = dict(zip(asked.dims, asked.dim_weights, strict=False))
+        dims = sampled(dims, asked.dims_per_step, seed=recipe.seed, step=step)
+        weights = tuple(given.get(dim, 1.0) for dim in dims)
+        objective = Matryoshka(objective, dims, weights)
     if objective.rowwise:
         objective = InRows(objective)
+    if asked.spread:
+        objective = Spread(objective, asked.spread)
     if costs.query or costs.document:
         objective = TermCosts(objective, costs.query, costs.document, share)
     return objective

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -54,16 +54,21 @@ class Examples:
       not its negatives;
     - "own" (B, 1 + k) int64: the places of the row's positive and its hard negatives, -1 for none;
     - "teacher" (B, 1 + k) float32: a teacher's scores of these;
+    - "query" (B,) int64: equal for rows of the same query;
+    - "guide" (B, N) float32: another model's similarity of each row's query to each document;
+    - "guide_vectors" (B, 2, D) float32: its vectors of each row's query and positive;
     - "score" (B,) float32: how alike the row's query and positive are said to be;
     - "label" (B,) int64: equal for rows of the same class.
 
-    `distinct`: the queries, each once; None where they are looked up.
+    `distinct`: the queries, each once; None where they are looked up. `learned`: what is learned
+    beside the model, by name (see `Objective.learns`).
     """
 
     query: Any
     document: Any
     columns: Mapping[str, Column]
     distinct: Any = None
+    learned: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.query)

@@ -38,16 +38,47 @@ def infonce(
 
 
 def infonce_of_scores(
-    scores: Tensor, positive: Tensor, *, temperature: float, ignore: Tensor | None = None
+    scores: Tensor,
+    positive: Tensor,
+    *,
+    temperature: float | Tensor,
+    ignore: Tensor | None = None,
+    hardness: float = 0.0,
 ) -> Tensor:
     """InfoNCE of `scores: (B, N)`, each query's similarity to each document, of any kind. Returns a
     scalar.
+
+    With `hardness` above 0, `hardness` times its own score, as a constant, is added to the logit of
+    each negative, so that harder negatives weigh more. Lan et al. 2025 (arXiv 2503.04812), equation
+    5.
     """
-    scores = scores / temperature
+    logits = scores / temperature
+    own = nn.functional.one_hot(positive, scores.shape[1]).bool()
+    if hardness:
+        logits = logits + hardness * scores.detach().masked_fill(own, 0.0)
     if ignore is not None:
-        own = nn.functional.one_hot(positive, scores.shape[1]).bool()
-        scores = scores.masked_fill(ignore & ~own, float("-inf"))
-    return nn.functional.cross_entropy(scores, positive)
+        logits = logits.masked_fill(ignore & ~own, float("-inf"))
+    return nn.functional.cross_entropy(logits, positive)
+
+
+def several_positives(
+    scores: Tensor,
+    positives: Tensor,
+    *,
+    temperature: float | Tensor,
+    ignore: Tensor | None = None,
+) -> Tensor:
+    """-mean_i mean_p log( exp(s_ip / t) / sum_j exp(s_ij / t) ) over the positives p of i, and over
+    all documents j that are positives or not ignored.
+
+    `scores`: (B, N); `positives`: (B, N) bool, True once in each row at least; `ignore`: (B, N)
+    bool. Returns a scalar. Khosla et al. 2020 (arXiv 2004.11362), equation 2.
+    """
+    logits = scores / temperature
+    if ignore is not None:
+        logits = logits.masked_fill(ignore & ~positives, float("-inf"))
+    shares = logits.log_softmax(-1).masked_fill(~positives, 0.0)
+    return -(shares.sum(-1) / positives.sum(-1)).mean()
 
 
 def likely_positives(scores: Tensor, positive: Tensor, *, above: float) -> Tensor:
@@ -62,11 +93,13 @@ def likely_positives(scores: Tensor, positive: Tensor, *, above: float) -> Tenso
 class InfoNCE(Objective):
     """InfoNCE of each row's positive against all documents of the batch that are not ignored.
 
-    Where `filter_above` is not 0, the model's own likely positives are ignored as well.
+    Where `filter_above` is not 0, the model's own likely positives are ignored as well; `hardness`
+    is what a negative's own score adds to its weight.
     """
 
     temperature: float = 0.05
     filter_above: float = 0.0
+    hardness: float = 0.0
 
     needs = frozenset({"positive", "ignore"})
 
@@ -75,4 +108,31 @@ class InfoNCE(Objective):
         ignore = examples.column("ignore").to(scores.device)
         if self.filter_above:
             ignore |= likely_positives(scores.detach(), positive, above=self.filter_above)
-        return infonce_of_scores(scores, positive, temperature=self.temperature, ignore=ignore)
+        return infonce_of_scores(
+            scores,
+            positive,
+            temperature=self.temperature,
+            ignore=ignore,
+            hardness=self.hardness,
+        )
+
+
+@dataclass(frozen=True)
+class SeveralPositives(Objective):
+    """Each row's query against the positives of all rows that have the same query."""
+
+    temperature: float = 0.05
+
+    needs = frozenset({"positive", "ignore", "query"})
+    rowwise = False
+
+    def __call__(self, examples: Examples) -> Tensor:
+        scores, query = examples.scores, examples.column("query")
+        own = nn.functional.one_hot(examples.column("positive"), scores.shape[1])
+        same = query[:, None] == query[None, :]
+        return several_positives(
+            scores,
+            (same.to(scores.dtype) @ own.to(scores.dtype)).bool(),
+            temperature=self.temperature,
+            ignore=examples.column("ignore").to(scores.device),
+        )

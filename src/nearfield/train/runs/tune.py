@@ -28,6 +28,7 @@ from nearfield.models.saving.save import save_encoder
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.store.run import RunFolder
 from nearfield.train.data.encoded_once import EncodedOnce
+from nearfield.train.data.guide import Guide
 from nearfield.train.data.pool import Pool
 from nearfield.train.data.prepare import dev_pool, training_data
 from nearfield.train.data.streamed import StreamedPairs
@@ -173,6 +174,8 @@ class TuningRun(ModelRun):
         steps: dict[str, Do] = {}
         if self.recipe.distil.teacher:
             steps["ask the teacher"] = self.ask_teacher
+        if self.recipe.objective.guide:
+            steps["ask the guide"] = self.ask_guide
         if self.held_out:
             steps["cross-validate"] = self.cross_validate
         return steps
@@ -206,6 +209,19 @@ class TuningRun(ModelRun):
             progress=progress,
         )
         self.data = dataclasses.replace(self.data, teacher=scores)
+
+    def ask_guide(self, progress: Progress) -> None:
+        """Have the guide encode what is learned from."""
+        guide = Guide.of(
+            self.recipe.objective.guide,
+            self.data.pairs,
+            queries=self.data.queries.texts,
+            documents=self.data.documents.texts,
+            run=self.folder,
+            device=self.device,
+            progress=progress,
+        )
+        self.data = dataclasses.replace(self.data, guide=guide)
 
     def cross_validate(self, progress: Progress) -> None:
         """Ask train's own queries what dev, which is too small, would say."""

@@ -11,12 +11,14 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from PIL import Image
 
 from nearfield.cli.app import build
 from three_heads import tiny_three_heads
 from tiny import tiny_model
 from tiny_cross import tiny_cross
 from tiny_data import tiny_collection
+from towers import tiny_towers
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -85,6 +87,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_model(folder / "a-potion-base-8m", seed=2)
     tiny_cross(folder / "cross-encoder")
     tiny_three_heads(folder / "a-bge-m3")
+    tiny_towers(folder / "clip-vit-base-patch32", "clip")
+    for name in ("cat.jpg", "house.png"):
+        Image.new("RGB", (40, 30), "red").save(folder / name)
     return folder
 
 

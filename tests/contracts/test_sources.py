@@ -172,7 +172,8 @@ def of_pandas(folder: Path, rows: Rows) -> object:
     return pytest.importorskip("pandas").DataFrame(rows)
 
 
-# a kind of source that joins the registry joins this table, but for lines, which make no collection
+# a kind of source that joins the registry joins this table, but for lines, which make no
+# collection, and images, which are no texts
 GIVEN: Mapping[str, tuple[Callable[[Path, Rows], object], ...]] = {
     "whole": (of_stored, lambda _, rows: open_collection(rows)),
     "beir": (of_beir,),
@@ -195,7 +196,7 @@ every_source = pytest.mark.parametrize("make", CASES)
 
 
 def test_every_kind_and_format_is_here() -> None:
-    assert {*GIVEN, "lines"} == set(SOURCES)
+    assert {*GIVEN, "images", "lines"} == set(SOURCES)
     assert set(WRITERS) == set(DAMAGED) == set(FORMATS)
 
 

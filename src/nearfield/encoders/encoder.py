@@ -10,13 +10,15 @@ from typing import Any, ClassVar, Generic
 import numpy as np
 from typing_extensions import TypeVar
 
+from nearfield.data.readers.image import is_image_url
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
-from nearfield.errors import ContractError, InputError
+from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Positions
 from nearfield.types.contract import Contract
 from nearfield.types.forecast import Forecast
+from nearfield.types.item import Item
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
@@ -59,7 +61,7 @@ class Encoder(ABC, Generic[E]):
         return None
 
     def encode(
-        self, items: Sequence[str], role: Role | None = None, *, progress: Progress = silent
+        self, items: Sequence[Item], role: Role | None = None, *, progress: Progress = silent
     ) -> E:
         """Embeddings of n items, in their order, float32: of a dense model (n, dim).
 
@@ -75,11 +77,11 @@ class Encoder(ABC, Generic[E]):
             )
         return self.encode_as(DOCUMENT if role is None else role, items, progress=progress)
 
-    def encode_query(self, items: Sequence[str], *, progress: Progress = silent) -> E:
+    def encode_query(self, items: Sequence[Item], *, progress: Progress = silent) -> E:
         """Embeddings of n queries: as `encode` in the role query."""
         return self.encode_as(QUERY, items, progress=progress)
 
-    def encode_document(self, items: Sequence[str], *, progress: Progress = silent) -> E:
+    def encode_document(self, items: Sequence[Item], *, progress: Progress = silent) -> E:
         """Embeddings of n documents: as `encode` in the role document."""
         return self.encode_as(DOCUMENT, items, progress=progress)
 
@@ -153,6 +155,15 @@ def places_by_role(items: Sequence[str], roles: Sequence[Role]) -> dict[Role, Po
         role: np.array([at for at, own in enumerate(roles) if own == role])
         for role in dict.fromkeys(roles)
     }
+
+
+def refuse_images(items: Sequence[object], name: str) -> None:
+    """Raise ModelError where one of `items` is the data URL of an image, which the model `name`
+    would take for a text.
+    """
+    for at, item in enumerate(items):
+        if is_image_url(item):
+            raise ModelError(f"item {at} is an image, and {name} reads texts alone")
 
 
 def refuse_one_text(items: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.other_folder import LEXICAL, is_lexical, refuse_other_folder
 from nearfield.formats.reranker_folder import is_reranker
+from nearfield.formats.towers import is_two_tower
 from nearfield.models.find import model_path
 from nearfield.runtimes.options import AUTO, DEFAULTS, OpenOptions
 from nearfield.runtimes.proof import BUILT_IN, Proof
@@ -58,6 +59,10 @@ def load(
 
         return Lexical.open(spec.name)
     options = OpenOptions(runtime, precision, device, proof or BUILT_IN, trust_remote_code)
+    if is_two_tower(Path(spec.name)):
+        from nearfield.encoders.two_tower import TwoTowerEncoder  # with transformers' models
+
+        return TwoTowerEncoder.open(Path(spec.name), spec.options(options))
     return load_text_encoder(name, options)
 
 

@@ -16,7 +16,7 @@ from nearfield.batch.late_tokens import LateTokens
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.collect import chunks, collect
-from nearfield.encoders.encoder import E, Encoder, places_by_role, refuse_one_text
+from nearfield.encoders.encoder import E, Encoder, places_by_role, refuse_images, refuse_one_text
 from nearfield.errors import ContractError, InputError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.formats.remote_code import described
@@ -146,6 +146,7 @@ class TextEncoder(Encoder[E]):
         for at, item in enumerate(items):
             if not isinstance(item, str):
                 raise InputError(f"item {at} is {item!r}; wanted a text")
+        refuse_images(items, self.contract.name)
         prompt = self.contract.prompt(role)
         if role == QUERY and self._query_terms is not None:
             terms = self._query_terms.tokenise(items, prompt, max_tokens=max_tokens)

@@ -11,3 +11,5 @@ Role = str
 
 QUERY: Final[Role] = "query"
 DOCUMENT: Final[Role] = "document"
+IMAGE: Final[Role] = "image"
+"""Of models of images and text: strings are paths or data URLs, and no text."""

@@ -20,6 +20,7 @@ SOURCES: Final[Registry[Kind]] = Registry(
         "beir": "nearfield.data.sources.beir:BEIR",
         "row files": "nearfield.data.sources.row_files:ROW_FILES",
         "texts": "nearfield.data.sources.texts:TEXTS",
+        "images": "nearfield.data.sources.image_folder:IMAGES",
         "lines": "nearfield.data.sources.text_lines:LINES",
         "memory": "nearfield.data.sources.memory:MEMORY",
     },

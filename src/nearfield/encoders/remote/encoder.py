@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nearfield.encoders.encoder import Encoder, refuse_one_text
+from nearfield.encoders.encoder import Encoder, refuse_images, refuse_one_text
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.client import Client, Wanted
 from nearfield.encoders.remote.kept import Kept, Value, key_of
@@ -101,6 +101,7 @@ class RemoteEncoder(Encoder[Dense]):
         `Client.fetch` does.
         """
         refuse_one_text(items)
+        refuse_images(items, self.contract.name)
         held = self._held(items, role)
         missing = self._missing(items, held)
         started = time.perf_counter()

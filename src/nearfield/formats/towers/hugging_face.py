@@ -1,0 +1,54 @@
+"""CLIP, SigLIP and SigLIP2 as transformers writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nearfield.errors import ModelError
+from nearfield.formats.towers.towers import Towers, TowersLayout, towers_contract
+from nearfield.store.fields import Fields, read_fields
+
+PADDED = ("siglip", "siglip2")
+"""Their last token is pooled and padding is not masked: they were trained on 64 tokens, always."""
+KINDS = ("clip", *PADDED)
+
+
+def _recognises(path: Path) -> bool:
+    file = path / "config.json"
+    # sentence-transformers' CLIP folders keep the model in a folder of their own
+    return file.is_file() and read_fields(file).get("model_type") in KINDS
+
+
+def _read(path: Path) -> Towers:
+    config = read_fields(path / "config.json")
+    text = config.object("text_config", {})
+    padded = config["model_type"] in PADDED
+    max_tokens = text.integer("max_position_embeddings", 64 if padded else 77)
+    if padded:
+        dim = text.integer("projection_size", text.integer("hidden_size", 768))
+    else:
+        dim = config.integer("projection_dim", 512)
+    return Towers(
+        path,
+        towers_contract(path, dim=dim, max_tokens=max_tokens),
+        config,
+        _processor(path),
+        pad_to=max_tokens if padded else None,
+    )
+
+
+def _processor(path: Path) -> Fields:
+    """The settings of the image processor, which newer versions write into those of both."""
+    alone, both = path / "preprocessor_config.json", path / "processor_config.json"
+    if alone.is_file():
+        return read_fields(alone)
+    if both.is_file():
+        found: Fields = read_fields(both).object("image_processor")
+        return found
+    raise ModelError(
+        f"{path}: has no {alone.name}, which says how images are prepared; get it from where the "
+        "model came from"
+    )
+
+
+LAYOUT = TowersLayout(_recognises, _read)

@@ -1,0 +1,157 @@
+"""OpenCLIP's folders: open_clip_config.json beside its own names of CLIP's weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nearfield.errors import ModelError
+from nearfield.formats.towers.towers import State, Towers, TowersLayout, towers_contract
+from nearfield.store.fields import Fields, read_fields
+
+FILE = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
+_MEAN, _STD = (
+    [0.48145466, 0.4578275, 0.40821073],
+    [0.26862954, 0.26130258, 0.27577711],
+)  # open_clip.constants.OPENAI_DATASET_MEAN and _STD
+_RESAMPLE = {"bilinear": 2, "bicubic": 3}  # as PIL.Image.Resampling numbers them
+_UNKNOWN = {
+    "vision_cfg": {"layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size"},
+    "text_cfg": {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"},
+}
+"""The settings that CLIP's architecture has; a tower with others is another architecture."""
+_NAMES = (
+    ("ln_1.", "layer_norm1."),
+    ("ln_2.", "layer_norm2."),
+    ("mlp.c_fc.", "mlp.fc1."),
+    ("mlp.c_proj.", "mlp.fc2."),
+    ("attn.out_proj.", "self_attn.out_proj."),
+)
+_OUTSIDE = {
+    "positional_embedding": "text_model.embeddings.position_embedding.weight",
+    "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
+    "ln_final.weight": "text_model.final_layer_norm.weight",
+    "ln_final.bias": "text_model.final_layer_norm.bias",
+    "visual.class_embedding": "vision_model.embeddings.class_embedding",
+    "visual.conv1.weight": "vision_model.embeddings.patch_embedding.weight",
+    "visual.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+    "visual.ln_pre.weight": "vision_model.pre_layrnorm.weight",
+    "visual.ln_pre.bias": "vision_model.pre_layrnorm.bias",
+    "visual.ln_post.weight": "vision_model.post_layernorm.weight",
+    "visual.ln_post.bias": "vision_model.post_layernorm.bias",
+    "logit_scale": "logit_scale",
+}
+_BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)")
+
+
+def _recognises(path: Path) -> bool:
+    return (path / FILE).is_file()
+
+
+def _read(path: Path) -> Towers:
+    stated = read_fields(path / FILE)
+    model = stated.object("model_cfg")
+    text, vision = model.object("text_cfg"), model.object("vision_cfg")
+    for name, tower in (("vision_cfg", vision), ("text_cfg", text)):
+        foreign = sorted(key for key in tower if key not in _UNKNOWN[name] and tower[key])
+        if foreign:
+            raise ModelError(
+                f"{path / FILE}: {name} has {', '.join(foreign)}, which CLIP's architecture has "
+                "not; wanted an OpenCLIP model with CLIP's own two towers"
+            )
+    weights = [path / file for file in WEIGHTS if (path / file).is_file()]
+    if not weights:
+        raise ModelError(f"{path}: has no weights; wanted {' or '.join(WEIGHTS)}")
+    dim, length = model.integer("embed_dim"), text.integer("context_length", 77)
+    shared = {
+        "projection_dim": dim,
+        "hidden_act": "quick_gelu" if model.flag("quick_gelu", False) else "gelu",
+    }
+    config = {
+        "model_type": "clip",
+        "projection_dim": dim,
+        "text_config": _tower(text, text.integer("heads", 8))
+        | shared
+        | {
+            "vocab_size": text.integer("vocab_size", 49408),
+            "max_position_embeddings": length,
+            "eos_token_id": 2,  # asks for the place of the greatest id, as OpenCLIP does
+        },
+        "vision_config": _tower(
+            vision, vision.integer("width", 768) // vision.integer("head_width", 64)
+        )
+        | shared
+        | {
+            "image_size": vision.integer("image_size", 224),
+            "patch_size": vision.integer("patch_size", 16),
+        },
+    }
+    return Towers(
+        path,
+        towers_contract(path, dim=dim, max_tokens=length),
+        config,
+        _processor(stated.object("preprocess_cfg", {}), vision.integer("image_size", 224)),
+        weights=weights[0],
+        convert=_converted,
+    )
+
+
+def _tower(stated: Fields, heads: int) -> dict[str, Any]:
+    width = stated.integer("width", 768)
+    return {
+        "hidden_size": width,
+        "intermediate_size": int(width * stated.number("mlp_ratio", 4.0)),
+        "num_hidden_layers": stated.integer("layers", 12),
+        "num_attention_heads": heads,
+    }
+
+
+def _processor(stated: Fields, size: int) -> dict[str, Any]:
+    """As open_clip.transform.image_transform does where nothing is trained."""
+    mode = stated.one_of("resize_mode", ("shortest", "squash"), "shortest")
+    how = stated.one_of("interpolation", tuple(_RESAMPLE), "bicubic")
+    square = {"height": size, "width": size}
+    return {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": square if mode == "squash" else {"shortest_edge": size},
+        "crop_size": square,
+        "resample": _RESAMPLE[how],
+        "image_mean": stated.get("mean", _MEAN),
+        "image_std": stated.get("std", _STD),
+    }
+
+
+def _converted(state: State) -> dict[str, Any]:
+    """transformers' names and shapes: query, key and value apart, projections transposed."""
+    made: dict[str, Any] = {}
+    for name, tensor in state.items():
+        made.update(_renamed(name, tensor))
+    return made
+
+
+def _renamed(name: str, tensor: Any) -> Iterator[tuple[str, Any]]:
+    if name == "text_projection":
+        yield "text_projection.weight", tensor.T.contiguous()
+    elif name == "visual.proj":
+        yield "visual_projection.weight", tensor.T.contiguous()
+    elif name in _OUTSIDE:
+        yield _OUTSIDE[name], tensor
+    elif found := _BLOCK.fullmatch(name):
+        visual, number, rest = found.groups()
+        layer = f"{'vision' if visual else 'text'}_model.encoder.layers.{number}."
+        if rest.startswith("attn.in_proj_"):
+            kind = rest.removeprefix("attn.in_proj_")
+            for part, piece in zip("qkv", tensor.chunk(3), strict=True):
+                yield f"{layer}self_attn.{part}_proj.{kind}", piece.contiguous()
+            return
+        for old, new in _NAMES:
+            rest = rest.replace(old, new) if rest.startswith(old) else rest
+        yield layer + rest, tensor
+    elif name != "attn_mask":  # which older files hold, and which follows from the length
+        yield name, tensor
+
+
+LAYOUT = TowersLayout(_recognises, _read)

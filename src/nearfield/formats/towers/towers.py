@@ -1,0 +1,43 @@
+"""A model with a tower for images and one for text, as its files describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nearfield.types.contract import Contract
+from nearfield.types.role import IMAGE
+
+State = Mapping[str, Any]  # tensors by name
+
+
+@dataclass(frozen=True)
+class Towers:
+    """`config` and `processor` are the settings of transformers' model and image processor, as
+    their files would say. `pad_to`: texts are padded to so many tokens; None where padding changes
+    nothing. `convert` makes transformers' weights of those in the file `weights`; None where they
+    are in transformers' own files.
+    """
+
+    path: Path
+    contract: Contract
+    config: Mapping[str, Any]
+    processor: Mapping[str, Any]
+    pad_to: int | None = None
+    weights: Path | None = None
+    convert: Callable[[State], dict[str, Any]] | None = None
+
+
+class TowersLayout(NamedTuple):
+    """How one kind of folder is recognised and read."""
+
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path], Towers]
+
+
+def towers_contract(path: Path, *, dim: int, max_tokens: int) -> Contract:
+    """Both towers pool into one vector of unit length, which is compared by cosine."""
+    name = path.resolve().name
+    return Contract(name, dim, max_tokens, pooling="last", prompts={IMAGE: ""})

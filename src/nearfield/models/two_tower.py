@@ -1,0 +1,115 @@
+"""A tower for images and one for text, as torch runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from nearfield.errors import ModelError, first_line
+from nearfield.extras import require
+from nearfield.formats.towers.towers import Towers
+from nearfield.models.backbones.backbone import quiet
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class TwoTower(torch.nn.Module):
+    """transformers' model of the folder, with its tokeniser and its image processor.
+
+    `logit_scale` and `logit_bias` make the model's logit of a cosine (0 for a model without bias).
+    Raises ModelError where files are missing or damaged, or weights do not fit.
+    """
+
+    def __init__(self, folder: Towers) -> None:
+        super().__init__()
+        require("PIL.Image", extra="vision")
+        from transformers import AutoTokenizer
+
+        self.folder = folder
+        try:
+            with quiet():
+                self.model = _model(folder)
+            self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
+            self.processor: Any = _processor(folder)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise ModelError(f"{folder.path}: cannot be opened: {first_line(error)}") from error
+        self.model.eval()
+        self.logit_scale = float(self.model.logit_scale.detach().exp())
+        self.logit_bias = float(getattr(self.model, "logit_bias", torch.zeros(())).detach())
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """(n, dim) float32, of any length."""
+        padding = "longest" if self.folder.pad_to is None else "max_length"
+        given = self.tokeniser(
+            list(texts),
+            padding=padding,
+            truncation=True,
+            max_length=self.folder.contract.max_tokens,
+            return_tensors="pt",
+        )
+        return _features(self.model.get_text_features(**given.to(self.model.device)))
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """The tokens of each text, with special ones, before any is cut."""
+        found = self.tokeniser(list(texts), padding=False, truncation=False, verbose=False)
+        return [len(ids) for ids in found["input_ids"]]
+
+    def prepared(self, images: Sequence[Image]) -> dict[str, Tensor]:
+        """What `images` takes: pixels, or patches with their mask and shapes."""
+        return dict(self.processor(images=list(images), return_tensors="pt"))
+
+    def images(self, prepared: dict[str, Tensor]) -> Tensor:
+        """(n, dim) float32, of any length."""
+        given = {name: tensor.to(self.model.device) for name, tensor in prepared.items()}
+        return _features(self.model.get_image_features(**given))
+
+
+def _features(made: Any) -> Tensor:
+    features: Tensor = made if isinstance(made, Tensor) else made.pooler_output
+    return features.float()
+
+
+def _model(folder: Towers) -> Any:
+    from transformers import AutoConfig, AutoModel
+
+    if folder.weights is None or folder.convert is None:
+        model, loaded = AutoModel.from_pretrained(
+            folder.path, dtype=torch.float32, output_loading_info=True
+        )
+        missing = sorted(loaded["missing_keys"])
+    else:
+        from safetensors.torch import load_file
+
+        config = AutoConfig.for_model(**folder.config)
+        model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
+        result = model.load_state_dict(folder.convert(load_file(folder.weights)), strict=False)
+        missing = sorted({*result.missing_keys, *result.unexpected_keys})
+    # ids of positions are no weights: they are counted anew
+    missing = [name for name in missing if not name.endswith("position_ids")]
+    if missing:
+        raise ModelError(
+            f"{folder.path}: the weights lack, or have beside the model's own, {missing[0]} and "
+            f"{len(missing) - 1} more"
+        )
+    return model
+
+
+def _processor(folder: Towers) -> Any:
+    """transformers' own of the kind that the settings name, with pillow."""
+    import transformers
+
+    kind = str(folder.processor.get("image_processor_type", "CLIPImageProcessor"))
+    # what a file may name is of these alone
+    name = kind.removesuffix("Fast").removesuffix("Pil")
+    if name == "CLIPFeatureExtractor":  # as files of 2022 call it
+        name = "CLIPImageProcessor"
+    known = ("CLIPImageProcessor", "SiglipImageProcessor", "Siglip2ImageProcessor")
+    if name not in known:
+        raise ModelError(
+            f"{folder.path}: prepares images with {kind}; wanted one of {', '.join(known)}"
+        )
+    return getattr(transformers, f"{name}Pil").from_dict(dict(folder.processor))

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageOps
+from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+import nearfield as nf
+from nearfield.data.readers.image import image_url
+from nearfield.encoders.two_tower import TwoTowerEncoder
+from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from towers import KINDS, LENGTH, TEXTS, images_of_each_kind, tiny_towers
+
+EMOJI = Path(__file__).parents[3] / "shared" / "data" / "emoji" / "images"
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_towers(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return images_of_each_kind(tmp_path_factory.mktemp("images"))
+
+
+def opened(folder: Path) -> TwoTowerEncoder:
+    encoder = nf.load(folder)
+    assert isinstance(encoder, TwoTowerEncoder)
+    return encoder
+
+
+def unit(features: Any) -> Any:
+    return torch.nn.functional.normalize(features.pooler_output, dim=-1).numpy()
+
+
+def plain(path: Path) -> Image.Image:
+    """As any script opens an image; but for 16 bits, which it would cut off at 255."""
+    with Image.open(path) as image:
+        image.load()
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    turned: Any = ImageOps.exif_transpose(image)
+    return turned.convert("RGB")
+
+
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
+def test_features_are_those_of_transformers(folder: Path, images: list[Path]) -> None:
+    model, encoder = AutoModel.from_pretrained(folder), opened(folder)
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    padding = "longest" if model.config.model_type == "clip" else "max_length"
+    given = AutoTokenizer.from_pretrained(folder)(
+        TEXTS, padding=padding, truncation=True, max_length=LENGTH, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        texts = unit(model.get_text_features(**given))
+        pixels = processor(images=[plain(path) for path in images], return_tensors="pt")
+        seen = unit(model.get_image_features(**pixels))
+    np.testing.assert_allclose(encoder.encode(TEXTS), texts, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(images), seen, atol=1e-5)
+    own = [*map(str, images)]
+    np.testing.assert_array_equal(encoder.encode(own, role="image"), encoder.encode(images))
+    assert encoder.contract.dim == texts.shape[1]
+    assert np.abs(texts @ texts.T - 1).max() > 1e-3  # the random towers tell texts apart
+    assert np.abs(seen @ seen.T - 1).max() > 1e-3
+
+
+def test_logits_are_those_of_transformers(folder: Path, images: list[Path]) -> None:
+    model, encoder = AutoModel.from_pretrained(folder), opened(folder)
+    texts, seen = encoder.encode(["red", "a cat"]), encoder.encode(images[:3])
+    given = AutoTokenizer.from_pretrained(folder)(
+        ["red", "a cat"], padding="max_length", max_length=LENGTH, return_tensors="pt"
+    )
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    pixels = processor(images=[plain(path) for path in images[:3]], return_tensors="pt")
+    with torch.inference_mode():
+        expected = model(**given, **pixels).logits_per_image.numpy()
+    np.testing.assert_allclose(encoder.logits(np.asarray(seen @ texts.T)), expected, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+def test_pixels_are_those_of_the_processor(folder: Path, tmp_path: Path) -> None:
+    """Of 200 images of every kind, real ones where they are there, none differs in any pixel."""
+    paths = images_of_each_kind(tmp_path / "made", 100)
+    real = sorted(EMOJI.glob("*.png"))[::19][:100] if EMOJI.is_dir() else []
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    encoder = opened(folder)
+    from nearfield.data.readers.image import open_image
+
+    for path in [*paths, *real]:
+        expected = processor(images=plain(path), return_tensors="pt")
+        found = encoder.model.prepared([open_image(path)])
+        assert set(found) == set(expected)
+        for name in found:
+            torch.testing.assert_close(found[name], expected[name], rtol=0, atol=0)
+
+
+def test_all_ways_of_giving_an_image_are_one(folder: Path, images: list[Path]) -> None:
+    encoder, path = opened(folder), images[0]
+    ways = [path, path.read_bytes(), image_url(path), plain(path), np.asarray(plain(path))]
+    mixed = encoder.encode([ways[0], "a photo of a cat", *ways[1:]])
+    np.testing.assert_allclose(
+        np.delete(np.asarray(mixed), 1, 0), np.repeat(mixed[:1].floats(), 5, 0), atol=1e-6
+    )
+    np.testing.assert_allclose(mixed[1], encoder.encode(["a photo of a cat"])[0], atol=1e-6)
+    assert encoder.encode([]).shape == (0, encoder.contract.dim)
+
+
+def test_what_cannot_be_encoded_is_named(folder: Path, images: list[Path], tmp_path: Path) -> None:
+    encoder = opened(folder)
+    with pytest.raises(ContractError, match="has no role 'clustering'"):
+        encoder.encode(["a"], "clustering")
+    with pytest.raises(InputError, match=r"item 1: .*broken.png: is no image"):
+        broken = tmp_path / "broken.png"
+        broken.write_text("no image")
+        encoder.encode([images[0], broken])
+    with pytest.warns(TruncationWarning, match="1 of 1 texts were longer"):
+        encoder.encode(["a b " * 40])
+    with pytest.raises(ModelError, match="run with torch in float32"):
+        nf.load(folder, precision="int8")
+    with pytest.raises(InputError, match="a list of texts is wanted"):
+        encoder.encode("a cat")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_that_lacks_a_file_is_named(kind: str, tmp_path: Path) -> None:
+    folder = tiny_towers(tmp_path, kind)
+    (folder / "preprocessor_config.json").unlink(missing_ok=True)
+    (folder / "processor_config.json").unlink(missing_ok=True)
+    with pytest.raises(ModelError, match="says how images are prepared"):
+        nf.load(folder)
+
+
+def test_a_text_model_refuses_an_image(images: list[Path], tmp_path: Path) -> None:
+    from tiny import tiny_model
+
+    encoder = nf.load(tiny_model(tmp_path / "text"))
+    with pytest.raises(ModelError, match="item 1 is an image, and text reads texts alone"):
+        encoder.encode(["a", image_url(images[0])])

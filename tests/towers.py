@@ -1,0 +1,152 @@
+"""Tiny random models of images and text, in the layouts in which such models are published, and
+images of each kind.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    Siglip2Config,
+    Siglip2ImageProcessorPil,
+    Siglip2Model,
+    SiglipConfig,
+    SiglipImageProcessorPil,
+    SiglipModel,
+)
+
+WORDS = [
+    "a",
+    "photo",
+    "of",
+    "the",
+    "red",
+    "green",
+    "blue",
+    "cat",
+    "dog",
+    "house",
+    "tree",
+    "star",
+    "face",
+]
+LENGTH = 12
+TEXTS = ["a photo of a cat", "red", "the green house of the blue dog " * 4, ""]
+_TOWER: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+KINDS = ("clip", "siglip", "siglip2")
+
+
+def tokeniser(folder: Path) -> None:
+    """Words between <start> and <end>; <end> has the greatest id, as CLIP's has."""
+    words = ["<pad>", "<unk>", *WORDS, "<start>", "<end>"]
+    ids = {word: at for at, word in enumerate(words)}
+    made = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    made.post_processor = processors.TemplateProcessing(  # type: ignore[assignment]
+        single="<start> $A <end>",
+        special_tokens=[("<start>", ids["<start>"]), ("<end>", ids["<end>"])],
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        eos_token="<end>",
+        model_input_names=["input_ids"],
+        model_max_length=LENGTH,
+    ).save_pretrained(folder)
+
+
+def tiny_towers(folder: Path, kind: str) -> Path:
+    """A folder as transformers writes it, with random weights."""
+    torch.manual_seed(0)
+    size = len(WORDS) + 4
+    text = _TOWER | {
+        "vocab_size": size,
+        "max_position_embeddings": LENGTH,
+        "bos_token_id": size - 2,
+        "eos_token_id": size - 1,
+        "pad_token_id": 0,
+    }
+    vision = _TOWER | {"image_size": 32, "patch_size": 8}
+    square = {"height": 32, "width": 32}
+    if kind == "clip":
+        model: Any = CLIPModel(
+            CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
+        )
+        processor: Any = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=square)
+    elif kind == "siglip":
+        model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
+        processor = SiglipImageProcessorPil(size=square)
+    else:
+        patches = _TOWER | {"patch_size": 8, "num_patches": 16}
+        model = Siglip2Model(Siglip2Config(text_config=text, vision_config=patches))
+        processor = Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16)
+    with torch.no_grad():
+        for weight in model.parameters():  # else a tower's outputs are nearly equal
+            weight.add_(torch.randn_like(weight) * 0.1)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    tokeniser(folder)
+    return folder
+
+
+def images_of_each_kind(folder: Path, count: int = 24) -> list[Path]:
+    """Files of every mode and format that are opened, of different sizes, of coloured noise."""
+    folder.mkdir(exist_ok=True)
+    draw = np.random.default_rng(0)
+    made = []
+    for number in range(count):
+        height, width = draw.integers(20, 90, 2).tolist()
+        small = draw.integers(0, 256, (5, 4, 4), np.uint8)
+        image = Image.fromarray(small, "RGBA").resize((width, height), Image.Resampling.BICUBIC)
+        made.append(save(image, folder / f"{number:03}", number))
+    return made
+
+
+def save(image: Image.Image, stem: Path, number: int) -> Path:
+    """The RGBA image in one of ten ways of storing it."""
+    kind = number % 10
+    rgb = image.convert("RGB")
+    path = stem.with_suffix(
+        (".png", ".jpg", ".png", ".jpg", ".png", ".gif", ".webp", ".bmp", ".png", ".jpg")[kind]
+    )
+    if kind == 0:
+        image.save(path)
+    elif kind == 1:
+        exif = Image.Exif()
+        exif[0x0112] = 1 + number % 8
+        rgb.save(path, exif=exif)
+    elif kind == 2:
+        rgb.quantize(16).save(path)
+    elif kind == 3:
+        rgb.convert("CMYK").save(path)
+    elif kind == 4:
+        Image.fromarray(np.asarray(rgb.convert("L")).astype(np.uint16) * 257).save(path)
+    elif kind == 5:
+        rgb.save(path, save_all=True, append_images=[rgb.transpose(Image.Transpose.ROTATE_180)])
+    elif kind == 8:
+        image.convert("LA").save(path)
+    elif kind == 9:
+        rgb.convert("L").save(path)
+    else:
+        rgb.save(path)
+    return path
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value))

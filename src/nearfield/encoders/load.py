@@ -15,7 +15,7 @@ from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.other_folder import LEXICAL, is_lexical, refuse_other_folder
 from nearfield.formats.reranker_folder import is_reranker
-from nearfield.formats.towers import is_two_tower
+from nearfield.formats.towers.find import is_two_tower
 from nearfield.models.find import model_path
 from nearfield.runtimes.options import AUTO, DEFAULTS, OpenOptions
 from nearfield.runtimes.proof import BUILT_IN, Proof

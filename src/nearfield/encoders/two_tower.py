@@ -16,7 +16,7 @@ from nearfield.data.readers.image import is_image_url, open_image
 from nearfield.encoders.collect import Collected
 from nearfield.encoders.encoder import Encoder, refuse_one_text
 from nearfield.errors import InputError, ModelError
-from nearfield.formats.towers import read_towers
+from nearfield.formats.towers.find import read_towers
 from nearfield.models.two_tower import TwoTower
 from nearfield.runtimes.options import AUTO, OpenOptions
 from nearfield.similarity.dense import Dense, checked_finite

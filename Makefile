@@ -51,6 +51,8 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0 -e '.[report]'
 	touch $@
 
+# An oracle of models of images comes without its torchvision, which is built for another torch and would break transformers.
 .venv/test.stamp: $(INPUTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0 -e '.[report,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps open_clip_torch==3.3.0
 	touch $@ .venv/demo.stamp

@@ -4,6 +4,7 @@ images of each kind.
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ _TOWER: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
 }
+PIXELS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
 KINDS = ("clip", "siglip", "siglip2")
 
 
@@ -146,6 +148,29 @@ def save(image: Image.Image, stem: Path, number: int) -> Path:
     else:
         rgb.save(path)
     return path
+
+
+def png(array: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "png")
+    return file.getvalue()
+
+
+def bad_files(folder: Path) -> dict[str, str]:
+    """Files that are called images and are none, each with what is said of it."""
+    whole = png(PIXELS)
+    header = b"BM" + bytes(8) + (54).to_bytes(4, "little") + (40).to_bytes(4, "little")
+    huge = header + (60_000).to_bytes(4, "little") * 2 + b"\1\0\x18\0" + bytes(24)
+    files = {
+        "empty.png": (b"", "is empty; wanted an image"),
+        "truncated.png": (whole[: len(whole) // 2], "is a damaged image: "),
+        "corrupt.png": (whole[:60] + b"????" + whole[64:], "is a damaged image: "),
+        "text.jpg": (b"no image at all", "is no image that can be read"),
+        "huge.bmp": (huge, "is too large: "),
+    }
+    for name, (content, _) in files.items():
+        (folder / name).write_bytes(content)
+    return {name: why for name, (_, why) in files.items()}
 
 
 def write_json(path: Path, value: Any) -> None:

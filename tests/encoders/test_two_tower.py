@@ -10,10 +10,14 @@ from PIL import Image, ImageOps
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 import nearfield as nf
+from nearfield.data.open import open_stream
 from nearfield.data.readers.image import image_url
 from nearfield.encoders.two_tower import TwoTowerEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
-from towers import KINDS, LENGTH, TEXTS, images_of_each_kind, tiny_towers
+from nearfield.types.progress import Progress, silent
+from nearfield.vectors.account import Account
+from nearfield.vectors.encode_to import encode_to
+from towers import KINDS, LENGTH, TEXTS, bad_files, images_of_each_kind, tiny_towers
 
 EMOJI = Path(__file__).parents[3] / "shared" / "data" / "emoji" / "images"
 
@@ -133,6 +137,40 @@ def test_a_folder_that_lacks_a_file_is_named(kind: str, tmp_path: Path) -> None:
     (folder / "processor_config.json").unlink(missing_ok=True)
     with pytest.raises(ModelError, match="says how images are prepared"):
         nf.load(folder)
+
+
+def test_a_folder_of_images_is_encoded_through_an_interruption(tmp_path: Path) -> None:
+    folder = tiny_towers(tmp_path / "model", "clip")
+    photos = tmp_path / "photos"
+    paths = images_of_each_kind(photos, 20)
+    said = bad_files(photos)
+    encoder = nf.load(folder)
+    fresh = 0
+
+    def interrupted(done: int, total: int, note: str = "") -> None:
+        nonlocal fresh
+        fresh = done
+        if done > 9:
+            raise KeyboardInterrupt
+
+    def encoded(to: str, progress: Progress = silent, *, cache: bool = True) -> Account:
+        stream = open_stream(photos, "document")
+        return encode_to(
+            encoder, stream, tmp_path / to, shard_rows=4, cache=cache, progress=progress
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        encoded("killed", interrupted)
+    assert fresh > 9
+    account = encoded("killed")
+    assert account.failed == len(said)
+    assert all(any(name in fault for fault in account.faults) for name in list(said)[:3])
+    encoded("whole", cache=False)
+    killed, whole = (tmp_path / name / "vectors.npy" for name in ("killed", "whole"))
+    assert killed.read_bytes() == whole.read_bytes()
+    np.testing.assert_allclose(np.load(whole), encoder.encode(paths), atol=1e-6)
+    paths[0].rename(photos / "renamed.png")
+    assert encoded("renamed").cached == len(paths)
 
 
 def test_a_text_model_refuses_an_image(images: list[Path], tmp_path: Path) -> None:

@@ -10,32 +10,7 @@ from PIL import Image
 from nearfield.data.open import open_collection, open_stream
 from nearfield.data.readers.image import image_url, open_image
 from nearfield.errors import InputError
-from towers import images_of_each_kind
-
-PIXELS = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
-
-
-def png(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "png")
-    return file.getvalue()
-
-
-def bad_files(folder: Path) -> dict[str, str]:
-    """Files that are called images and are none, each with what is said of it."""
-    whole = png(PIXELS)
-    header = b"BM" + bytes(8) + (54).to_bytes(4, "little") + (40).to_bytes(4, "little")
-    huge = header + (60_000).to_bytes(4, "little") * 2 + b"\1\0\x18\0" + bytes(24)
-    files = {
-        "empty.png": (b"", "is empty; wanted an image"),
-        "truncated.png": (whole[: len(whole) // 2], "is a damaged image: "),
-        "corrupt.png": (whole[:60] + b"????" + whole[64:], "is a damaged image: "),
-        "text.jpg": (b"no image at all", "is no image that can be read"),
-        "huge.bmp": (huge, "is too large: "),
-    }
-    for name, (content, _) in files.items():
-        (folder / name).write_bytes(content)
-    return {name: why for name, (_, why) in files.items()}
+from towers import PIXELS, bad_files, images_of_each_kind, png
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -18,8 +18,16 @@ _MEAN, _STD = (
     [0.26862954, 0.26130258, 0.27577711],
 )  # open_clip.constants.OPENAI_DATASET_MEAN and _STD
 _RESAMPLE = {"bilinear": 2, "bicubic": 3}  # as PIL.Image.Resampling numbers them
-_UNKNOWN = {
-    "vision_cfg": {"layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size"},
+_KNOWN = {
+    "vision_cfg": {
+        "layers",
+        "width",
+        "head_width",
+        "mlp_ratio",
+        "patch_size",
+        "image_size",
+        "patch_dropout",
+    },
     "text_cfg": {"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"},
 }
 """The settings that CLIP's architecture has; a tower with others is another architecture."""
@@ -56,7 +64,7 @@ def _read(path: Path) -> Towers:
     model = stated.object("model_cfg")
     text, vision = model.object("text_cfg"), model.object("vision_cfg")
     for name, tower in (("vision_cfg", vision), ("text_cfg", text)):
-        foreign = sorted(key for key in tower if key not in _UNKNOWN[name] and tower[key])
+        foreign = sorted(key for key in tower if key not in _KNOWN[name] and tower[key])
         if foreign:
             raise ModelError(
                 f"{path / FILE}: {name} has {', '.join(foreign)}, which CLIP's architecture has "

@@ -109,7 +109,7 @@ def tiny_towers(folder: Path, kind: str) -> Path:
 
 def images_of_each_kind(folder: Path, count: int = 24) -> list[Path]:
     """Files of every mode and format that are opened, of different sizes, of coloured noise."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
     made = []
     for number in range(count):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,40 @@ def test_a_folder_of_images_is_encoded_through_an_interruption(tmp_path: Path) -
     np.testing.assert_allclose(np.load(whole), encoder.encode(paths), atol=1e-6)
     paths[0].rename(photos / "renamed.png")
     assert encoded("renamed").cached == len(paths)
+
+
+def test_captions_and_folders_are_evaluated(tmp_path: Path) -> None:
+    encoder = nf.load(tiny_towers(tmp_path / "model", "clip"))
+    photos = tmp_path / "photos"
+    paths = images_of_each_kind(photos / "images", 6)
+    captions = ["a red cat", "a blue dog", "a tree", "a star", "a face", "a house"]
+    rows = [
+        json.dumps({"file": path.name, "caption": caption, "split": "test"})
+        for path, caption in zip(paths, captions, strict=True)
+    ]
+    (photos / "captions.jsonl").write_text("\n".join(rows))
+    data = nf.open_collection(photos)
+    assert list(data.query_texts) == captions
+    scores = np.asarray(encoder.encode(captions)) @ np.asarray(encoder.encode(paths)).T
+    expected = float((scores.argmax(1) == np.arange(6)).mean())
+    table = nf.compare([encoder], data, measures=["R@1", "nDCG@10"])
+    assert table.rows[0].means["R@1"] == pytest.approx(expected)
+    hits = nf.index(encoder, data).search(captions[0], k=2)
+    assert [hit.id for hit in hits] == [
+        f"images/{paths[at].name}" for at in (-scores[0]).argsort()[:2]
+    ]
+    (photos / "captions.jsonl").write_text('{"file": "none.png", "caption": "x"}')
+    with pytest.raises(InputError, match=r"captions\.jsonl:1: image 'none\.png' is not a file of"):
+        nf.open_collection(photos)
+    labels = np.arange(6) % 2
+    for label, path in zip(labels, paths, strict=True):
+        place = tmp_path / "labelled" / "test" / ("cat", "dog")[label]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / path.name).write_bytes(path.read_bytes())
+    table = nf.compare([encoder], tmp_path / "labelled", task="zero-shot")
+    scores = np.asarray(encoder.encode(paths)) @ np.asarray(encoder.encode(["cat", "dog"])).T
+    expected = float((scores.argmax(1) == labels).mean())
+    assert table.rows[0].means["Accuracy"] == pytest.approx(expected)
 
 
 def test_a_text_model_refuses_an_image(images: list[Path], tmp_path: Path) -> None:

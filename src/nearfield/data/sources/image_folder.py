@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from nearfield.data.cache import files_key
-from nearfield.data.collection import Collection
+from nearfield.data.collection import ALL, Collection
+from nearfield.data.labelled import Labelled
 from nearfield.data.readers.image import SUFFIXES, image_url
+from nearfield.data.readers.rows import SPLIT_NAMES
+from nearfield.data.record import Record
+from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Kind, Source, converted, name_of
 from nearfield.data.stream import Row, Stream
 from nearfield.data.writer import CollectionWriter
 from nearfield.errors import InputError
+from nearfield.store.inside import inside
 from nearfield.types.data_options import DataOptions
+
+STEMS = ("captions", "metadata")
+ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
+FILES = ("file", "file_name", "image", "path")
+CAPTIONS = ("caption", "captions", "text", "label")
 
 
 class ImageFolder(Source):
     """Image files at any depth as documents, whose id is their path in the folder.
 
     In an encode one that cannot be opened is a row that fails; a collection needs all of them.
+    Captions lie beside them in a file of rows called captions or metadata: the name of an image
+    (`FILES`; in the folder or in its folder images), its captions (`CAPTIONS`; one or a list),
+    which are queries, and `split` ("all" where it is left out). Without one, the folders that the
+    images lie in are their labels.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(name_of(folder), folder)
         self.folder = folder
+        known = (rows_of(folder / f"{stem}{end}") for stem in STEMS for end in ENDINGS)
+        found = (rows for rows in known if rows is not None and Path(rows.place).is_file())
+        self._captions = next(found, None)
 
     def collection(self) -> Collection:
-        """The images, without queries. Raises InputError for the first that cannot be opened."""
+        """The images, with their captions as queries where there are any. Raises InputError for the
+        first image that cannot be opened, and for a row that names none.
+        """
         files = list(image_files(self.folder))
+        if self._captions is not None:
+            files.append(Path(self._captions.place))
         return converted(self.name, self._write, key=lambda: files_key("images", files), ids={})
+
+    def labelled(self) -> Labelled | None:
+        """The images and the name of the folder that each lies in; a folder above it called train,
+        dev or test is its split. None where they have captions, or lie in one folder.
+        """
+        places = {path: path.relative_to(self.folder).parent for path in image_files(self.folder)}
+        labels = {place.name for place in places.values()}
+        if self._captions is not None or len(labels) < 2 or "" in labels:
+            return None
+        rows = []
+        for path, place in places.items():
+            split = place.parts[0].lower() if place.parts[0].lower() in SPLIT_NAMES else ""
+            rows.append((image_url(path), place.name, split))
+        return Labelled.of(rows, name=self.name, place=self.place)
 
     def stream(self, role: str) -> Stream:
         """The images in any role, one at a time."""
@@ -46,7 +82,31 @@ class ImageFolder(Source):
     def _write(self, writer: CollectionWriter) -> bool:
         for path in image_files(self.folder):
             writer.document(path.relative_to(self.folder).as_posix(), image_url(path))
-        return True
+        if self._captions is None:
+            return True
+        queries: set[str] = set()
+        for row in self._captions:
+            key = self._named(row)
+            for caption in row.texts(_first(row, CAPTIONS)):
+                query = hashlib.sha256(caption.encode()).hexdigest()[:16]
+                if query not in queries:
+                    queries.add(query)
+                    writer.query(query, caption)
+                writer.judgement(query, key, 1, row.label("split") or ALL)
+        return False
+
+    def _named(self, row: Record) -> str:
+        """The id of the image that a row names. Raises InputError where there is none."""
+        name = row.text(_first(row, FILES))
+        for place in (name, f"images/{name}"):
+            if inside(self.folder, place, path=Path(row.place)).is_file():
+                return Path(place).as_posix()
+        raise row.error(f"image {name!r} is not a file of {self.folder}")
+
+
+def _first(row: Record, names: tuple[str, ...]) -> str:
+    """The first of the columns `names` that a row has; the first of all where it has none."""
+    return next((name for name in names if name in row.values), names[0])
 
 
 def image_files(folder: Path) -> Iterator[Path]:

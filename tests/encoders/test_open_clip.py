@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -134,3 +135,39 @@ def test_another_architecture_is_named(tmp_path: Path) -> None:
     write_json(tmp_path / "open_clip_config.json", {"model_cfg": foreign})
     with pytest.raises(ModelError, match="vision_cfg has timm_model_name, which CLIP's"):
         nf.load(tmp_path)
+
+
+def test_losses_and_gradients_are_those_of_open_clip(open_clip: Any) -> None:
+    """Of unit vectors; whole or in chunks."""
+    from open_clip.loss import ClipLoss, SigLipLoss
+
+    from nearfield.train.objectives.both_ways import clip
+    from nearfield.train.objectives.sigmoid import sigmoid
+
+    torch.manual_seed(0)
+    pairs = [torch.randn(30, 16) for _ in range(2)]
+    scale, bias = torch.tensor(7.0), torch.tensor(-3.0)
+
+    def found(loss: Any) -> list[torch.Tensor]:
+        given = [torch.nn.functional.normalize(each, dim=1).requires_grad_() for each in pairs]
+        value = loss(*given)
+        return [value.detach(), *torch.autograd.grad(value, given)]
+
+    def across(gradient: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+        """Without its part along the vectors: `clip` makes them of unit length, and they are."""
+        unit = torch.nn.functional.normalize(at, dim=1)
+        return gradient - (gradient * unit).sum(1, keepdim=True) * unit
+
+    def alike(mine: list[torch.Tensor], theirs: list[torch.Tensor]) -> None:
+        torch.testing.assert_close(mine[0], theirs[0], rtol=0, atol=1e-5)
+        for own, other, at in zip(mine[1:], theirs[1:], pairs, strict=True):
+            torch.testing.assert_close(across(own, at), across(other, at), rtol=0, atol=1e-5)
+
+    alike(
+        found(lambda a, b: clip(a, b, temperature=1 / scale)),
+        found(lambda a, b: ClipLoss()(a, b, scale)),
+    )
+    theirs = found(lambda a, b: SigLipLoss()(a, b, scale, bias))
+    for chunk in (7, 1024):
+        one = partial(sigmoid, temperature=1 / scale, bias=bias, chunk=chunk)
+        alike(found(one), theirs)

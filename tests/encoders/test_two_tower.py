@@ -13,6 +13,7 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 import nearfield as nf
 from nearfield.data.open import open_stream
 from nearfield.data.readers.image import image_url
+from nearfield.encoders.load import load_text_encoder, stated_contract
 from nearfield.encoders.two_tower import TwoTowerEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.types.progress import Progress, silent
@@ -206,6 +207,12 @@ def test_captions_and_folders_are_evaluated(tmp_path: Path) -> None:
     scores = np.asarray(encoder.encode(paths)) @ np.asarray(encoder.encode(["cat", "dog"])).T
     expected = float((scores.argmax(1) == labels).mean())
     assert table.rows[0].means["Accuracy"] == pytest.approx(expected)
+
+
+def test_what_wants_a_text_model_names_one_of_images(folder: Path) -> None:
+    assert stated_contract(folder) == opened(folder).contract
+    with pytest.raises(ModelError, match="is a model of images and text"):
+        load_text_encoder(folder)
 
 
 def test_a_text_model_refuses_an_image(images: list[Path], tmp_path: Path) -> None:

@@ -163,13 +163,16 @@ def _show_results(hits: list[Hit]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from nearfield.data.readers.image import is_image_url
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("rank", "score", *hits[0].ranks):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("document")
     for hit in hits:
         ranks = [str(rank or "–") for rank in hit.ranks.values()]
-        text = " ".join(f"{hit.title} {hit.text}".split())
+        shown = "(image)" if is_image_url(hit.text) else hit.text
+        text = " ".join(f"{hit.title} {shown}".split())
         if len(text) > SNIPPET:
             text = text[: SNIPPET - 1] + "…"
         document = Text.assemble((f"{hit.id}  ", "cyan"), text)

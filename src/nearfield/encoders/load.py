@@ -15,7 +15,7 @@ from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.other_folder import LEXICAL, is_lexical, refuse_other_folder
 from nearfield.formats.reranker_folder import is_reranker
-from nearfield.formats.towers.find import is_two_tower
+from nearfield.formats.towers.find import is_two_tower, read_towers
 from nearfield.models.find import model_path
 from nearfield.runtimes.options import AUTO, DEFAULTS, OpenOptions
 from nearfield.runtimes.proof import BUILT_IN, Proof
@@ -152,6 +152,8 @@ def stated_contract(folder: Path) -> Contract:
         from nearfield.encoders.lexical import Lexical
 
         return Lexical.open(folder).contract
+    if is_two_tower(folder):
+        return read_towers(folder).contract
     if adapter_place(folder) is not None:
         advice = "name that, or make a model of both with nearfield models merge-adapter"
         raise ModelError(f"{folder}: is a LoRA adapter, which is used as its base is; {advice}")

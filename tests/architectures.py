@@ -143,7 +143,7 @@ def tiny_architecture(folder: Path, kind: str, **facts: Any) -> Path:
         for weight in model.parameters():
             if weight.dim() > 1:
                 nn.init.normal_(weight, std=0.2)
-    sentence_folder(folder, model, hidden=32)
+    sentence_folder(folder, model, hidden=32, max_tokens=400)
     return folder
 
 

@@ -113,6 +113,7 @@ _OF_THE_KIND: dict[str, Honoured] = {
 }
 _OUTPUTS = {"sparse": ("logits",), "reranker": ("logits",)}
 
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 _LONGEST = 10**30  # tokens: what transformers writes where there is no limit is about so much
 
 
@@ -164,7 +165,8 @@ def max_tokens_of(
     `own`: a limit in place of sentence-transformers'.
     """
     tokenizer = read_optional(transformer / "tokenizer_config.json")
-    positions = config.integer("max_position_embeddings", None, low=-1, high=_LONGEST)
+    said = next((name for name in _POSITIONS if name in config), _POSITIONS[0])
+    positions = config.integer(said, None, low=-1, high=_LONGEST)
     kind = config.get("model_type")
     if positions and ARCHITECTURES.get(str(kind), UNKNOWN).after_padding:
         padding = 1 if kind == "mpnet" else config.integer("pad_token_id", 1, low=-1)

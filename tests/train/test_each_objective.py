@@ -15,7 +15,7 @@ import torch
 from sentence_transformers.sentence_transformer import losses as peers
 from torch import Tensor, nn
 
-from nearfield.errors import InputError
+from nearfield.errors import InputError, RecipeError
 from nearfield.models.heads.represented import Rows
 from nearfield.train.objectives import OBJECTIVES
 from nearfield.train.objectives.both_ways import clip
@@ -477,3 +477,8 @@ def test_a_score_that_means_nothing_is_refused(name: str, why: str) -> None:
     learned = objective.learns(DIM, 0)
     with pytest.raises(InputError, match=why):
         objective(Examples(Rows(q), Rows(d), held, None, learned))
+
+
+def test_a_temperature_at_which_nothing_is_learned_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"temperature is 1000\.0; .* nothing is learned"):
+        Recipe.of({"objective": {"temperature": 1000.0}})

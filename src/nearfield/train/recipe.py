@@ -55,7 +55,12 @@ class ObjectiveChoice:
     """
 
     name: str = ""
-    temperature: float = _above_0(0.05)
+    temperature: float = _checked(
+        0.05,
+        lambda value: 0 < value <= 100,
+        "more than 0 and at most 100: above it all documents of a batch count the same, so that "
+        "nothing is learned",
+    )
     dims: tuple[int, ...] = _checked((), lambda dims: min(dims, default=1) > 0, "numbers above 0")
     dim_weights: tuple[float, ...] = _checked(
         (), lambda weights: min(weights, default=1.0) > 0, "numbers above 0"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -101,7 +102,7 @@ def serve(
     keys = tuple(filter(None, os.environ.get(KEYS, "").split(",")))
     app = application(served, Access(keys, strict_roles), _searchable(served, collection))
     config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False)
-    listening = config.bind_socket()
+    listening = listening_socket(config)
     url = f"http://{host}:{listening.getsockname()[1]}"
     if json:
         emit_json({"url": url, "models": list(served.by_name)})
@@ -111,6 +112,16 @@ def serve(
         # each answer says how many of its texts were cut
         warnings.simplefilter("ignore", TruncationWarning)
         uvicorn.Server(config).run([listening])
+
+
+def listening_socket(config: Any) -> socket.socket:
+    """The socket that the server listens at. What is written to a connection is sent at once:
+    asyncio sees to that for sockets of its own making alone, and an answer's body would otherwise
+    wait some 40 ms for the client to acknowledge the headers (Nagle's algorithm).
+    """
+    listening: socket.socket = config.bind_socket()
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each connection inherits it
+    return listening
 
 
 def _searchable(served: Models, collection: str | None) -> Searchable | None:

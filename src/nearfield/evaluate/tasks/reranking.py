@@ -11,10 +11,12 @@ import numpy as np
 
 from nearfield.data.open import open_pairs
 from nearfield.data.pairs import Pairs
+from nearfield.encoders.lexical import BagOfWords, Lexical
 from nearfield.encoders.load import load_reranker
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.spec import ModelSpec
 from nearfield.evaluate.encoded_task import EncodedTask
+from nearfield.evaluate.encoders import LEXICAL
 from nearfield.evaluate.measures import cutoff, measure_name, score_ranking
 from nearfield.evaluate.task import Floats, Measured, Options
 from nearfield.formats.reranker_folder import is_reranker
@@ -31,7 +33,8 @@ class Reranking(EncodedTask):
     """Queries with positives and negatives of their own, which are their only candidates.
 
     A query's value is a retrieval measure of its candidates in the order of their scores; equal
-    scores keep the order of the texts. Embedding models and cross-encoders take part alike.
+    scores keep the order of the texts. Embedding models, cross-encoders, BM25 and TF-IDF take part
+    alike; the last two are fitted on the candidates of all queries, each text once.
     """
 
     name = "reranking"
@@ -91,7 +94,11 @@ class Reranking(EncodedTask):
             for model in scorers
         ]
         self.refuse_trained_on({each.name: each.trained_on for each in opened}, allow=allow)
-        others = [model for model in models if not _scores_pairs(model)]
+        others = [
+            Lexical.fit(self.texts, BagOfWords(model)) if model in LEXICAL else model
+            for model in models
+            if not _scores_pairs(model)
+        ]
         rows = super().measure(others, measures, options, allow=allow, bars=bars) if others else []
         return rows + [self._judged(scorer, measures, bars) for scorer in opened]
 

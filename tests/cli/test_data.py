@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,24 @@ def test_show(rows: Path) -> None:
         40,
         40,
     )
+
+
+def test_the_next_step_reads_the_data_in_the_same_way(tmp_path: Path) -> None:
+    path = tmp_path / "f a q.csv"
+    lines = [f"frage nummer {n}|die antwort {n} darauf|test\n" for n in range(20)]
+    path.write_text("".join(["x1|x2|x3\n", *lines]))
+    stated = ["--document", "x2", "--query", "x1", "--separator", "|", "--split-column", "x3"]
+    read = "--query x1 --document x2 --split-column x3 --separator '|'"
+    shown = run("show", path, *stated)
+    assert shown.stderr == f"Next: nearfield data check '{path}' {read}\n"
+    shown = run("import", path, tmp_path / "native", *stated)
+    assert shown.stderr.endswith(f"Next: nearfield data check {tmp_path / 'native'}\n")
+    command = ["search", str(path), "antwort 3", "--model", "bm25", *stated]
+    shown = CliRunner().invoke(build(), command)
+    assert shown.stderr.endswith(f"Next: nearfield evaluate bm25 --on '{path}' {read}\n")
+    shown = CliRunner().invoke(build(), shlex.split(shown.stderr.splitlines()[-1])[2:])
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stderr.endswith(f"evaluate bm25 --on '{path}' {read} --details\n")
 
 
 def test_import_split_export(rows: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from nearfield.cli.console import (
     show_next,
 )
 from nearfield.cli.opened import DEPTH, KEEP_OWN, RERANK, Allow, model_names
+from nearfield.cli.shell.columns import RESTATED
 from nearfield.cli.shell.decision import ASKED, decides
 from nearfield.cli.trust import trusted
 
@@ -190,18 +191,20 @@ def evaluate(
     _show(comparison, named=tuple(comparison.rows[0].means) if measures else (), details=details)
     if run_folder is not None:
         err.print(f"written: {run_folder}", highlight=False)
-    show_next(_next(comparison, models, on))
+    show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get()))
 
 
-def _next(comparison: Comparison, models: list[str], on: str) -> str:
-    """Tune the best model that has vectors to tune; without one, search."""
+def _next(comparison: Comparison, models: list[str], data: str) -> str:
+    """Tune the best model that has vectors to tune; without one, the details. `data` is quoted and
+    followed by the options by which it is read.
+    """
     from nearfield.encoders.spec import ModelSpec
 
     specs = {ModelSpec.parse(model).short: model for model in models}
     tunable = [row.model for row in comparison.rows if row.storage and row.model in specs]
     if comparison.task == "retrieval" and tunable:
-        return f"nearfield tune {shlex.quote(specs[tunable[0]])} --on {shlex.quote(on)}"
-    return f"nearfield evaluate {shlex.join(models)} --on {shlex.quote(on)} --details"
+        return f"nearfield tune {shlex.quote(specs[tunable[0]])} --on {data}"
+    return f"nearfield evaluate {shlex.join(models)} --on {data} --details"
 
 
 def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from nearfield.cli.console import show_next
+from nearfield.cli.shell.columns import RESTATED, TAKING, restated
 from nearfield.errors import InputError
 
 TRAINING = ("tune", "reranker", "adapt", "bridge", "distil")
@@ -57,6 +58,7 @@ class Checked(TyperCommand):
         name = command_name(ctx)
         if name in TRAINING:
             refuse_unknown(ctx.params)
+        RESTATED.set(restated(ctx))
         result = super().invoke(ctx)
         if name in NEXT and not ctx.params.get("json"):
             show_next(next_step(name, ctx.params))
@@ -73,8 +75,11 @@ def command_name(ctx: Any) -> str:
 
 
 def next_step(name: str, given: Mapping[str, Any]) -> str:
-    """The usual command after `name`, with what it was given."""
+    """The usual command after `name`, with what it was given, behind the data's name how that is
+    read.
+    """
     said = {key: _word(value) for key, value in given.items()}
+    said |= {key: said[key] + RESTATED.get() for key in TAKING if said.get(key)}
     return NEXT[name].format_map({**UNSAID, **{key: word for key, word in said.items() if word}})
 
 

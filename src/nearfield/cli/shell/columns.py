@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Annotated, Any, Final
@@ -14,8 +15,10 @@ from nearfield.cli.shell.options import Given, with_options
 from nearfield.types.data_options import NAMES, READING, DataOptions, stating
 
 _GIVEN: Given = ContextVar("columns", default={})  # noqa: B039  # which nobody changes
+RESTATED: ContextVar[str] = ContextVar("restated", default="")
+"""What `restated` makes of the running command, which each command sets anew."""
 _PREFIX: Final = "column_"  # a command may have a parameter of the same name
-_SOURCES: Final = ("on", "source", "collection")
+TAKING: Final = ("on", "source", "collection")
 """What parameters are called that take data, the first that a command has."""
 _HELP: Final = {
     "separator": "What stands between the fields of a delimited file; `tab` for a tab.",
@@ -32,7 +35,7 @@ def takes_data(command: Callable[..., None]) -> Callable[..., None]:
     A command with an option --split of its own has --split-column alone.
     """
     own = inspect.signature(command).parameters
-    parameter = next(name for name in _SOURCES if name in own)
+    parameter = next(name for name in TAKING if name in own)
 
     @functools.wraps(command)
     def _run(*arguments: Any, **values: Any) -> None:
@@ -44,6 +47,18 @@ def takes_data(command: Callable[..., None]) -> Callable[..., None]:
 
     options = {f"{_PREFIX}{name}": (_option(name, name in own), None) for name in NAMES}
     return with_options(_run, options, _GIVEN)
+
+
+def restated(ctx: typer.Context) -> str:
+    """The options of `takes_data` as the running command was given them, each behind a space, for
+    another command that reads the same data.
+    """
+    said = ""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if name.startswith(_PREFIX) and (value := ctx.params.get(name)) is not None:
+            said += f" {parameter.opts[-1]} {shlex.quote(value)}"  # every command has the last one
+    return said
 
 
 def _option(name: str, taken: bool) -> Any:

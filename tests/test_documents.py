@@ -44,6 +44,11 @@ def commands() -> Iterator[tuple[str, list[str]]]:
                     yield f"{page.name}: {line}", shlex.split(line, comments=True)[1:]
 
 
+@pytest.mark.parametrize("page", [ROOT / "CHANGELOG.md", *PAGES], ids=lambda page: page.name)
+def test_a_page_holds_no_marks_of_a_merge(page: Path) -> None:
+    assert not re.search(r"^(<<<<<<<|>>>>>>>) ", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 @pytest.fixture(scope="module")
 def application() -> click.Command:
     return typer.main.get_command(build())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -39,6 +40,11 @@ RECIPE = Recipe.of(
     }
 )
 
+# the temperature is learned beside the weights
+LEARNED = dataclasses.replace(
+    RECIPE, objective=dataclasses.replace(RECIPE.objective, learn_temperature=True)
+)
+
 
 def test_loss_and_gradients_are_those_of_one_process(tmp_path: Path) -> None:
     """Also with a cache in each process, with fewer texts than processes' mini-batches, and over
@@ -66,26 +72,28 @@ def test_loss_and_gradients_are_those_of_one_process(tmp_path: Path) -> None:
             for weight, gradient in zip(weights, plain, strict=True):
                 torch.testing.assert_close(weight.grad, gradient, rtol=1e-4, atol=1e-6)
             trainer.optimiser.zero_grad(set_to_none=True)
-        whole = weights_after(folder, tmp_path / "alone", ALONE)
-        shared = weights_after(folder, tmp_path / "shared", group)
-        moved, apart = (
-            sum(float((whole[name] - other[name]).square().sum()) for name in whole) ** 0.5
-            for other in (
-                {
-                    name: weight.detach()
-                    for name, weight in TextModel.open(folder).parameters().items()
-                },
-                shared,
+        for recipe, name in [(RECIPE, "plain"), (LEARNED, "learned")]:
+            run = tmp_path / name
+            whole = weights_after(folder, run / "alone", ALONE, recipe)
+            shared = weights_after(folder, run / "shared", group, recipe)
+            before = {
+                name: weight.detach()
+                for name, weight in TextModel.open(folder).parameters().items()
+            }
+            moved, apart = (
+                sum(float((whole[name] - other[name]).square().sum()) for name in whole) ** 0.5
+                for other in (before, shared)
             )
-        )
-        assert apart < 0.01 * moved
-        resumed = weights_after(folder, tmp_path / "resumed", group, stop=3)
-        for name, weight in shared.items():
-            assert torch.equal(weight, resumed[name])
+            assert apart < 0.01 * moved
+            for expected, which in [(whole, ALONE), (shared, group)]:
+                kept = run / f"resumed-{which.size}"
+                resumed = weights_after(folder, kept, which, recipe, stop=3)
+                for name, weight in expected.items():
+                    assert torch.equal(weight, resumed[name])
 
 
 def weights_after(
-    folder: Path, run: Path, group: Group, *, stop: int | None = None
+    folder: Path, run: Path, group: Group, recipe: Recipe, *, stop: int | None = None
 ) -> dict[str, torch.Tensor]:
     """The weights of a run; with `stop`, of one that was broken off after so many measurements and
     begun again.
@@ -105,7 +113,7 @@ def weights_after(
             return train(
                 model,
                 data_of(model, 64),
-                RECIPE,
+                recipe,
                 run=held,
                 measure=measure,
                 progress=silent,

@@ -19,7 +19,7 @@ from nearfield.cli.console import err, out, printable
 from nearfield.cli.shell.checked import Checked
 from nearfield.cli.shell.columns import takes_data
 from nearfield.cli.shell.spend import may_spend
-from nearfield.cli.trust import may_run_code
+from nearfield.cli.shell.trust import may_run_code
 from nearfield.errors import NearfieldError, NearfieldWarning
 from nearfield.registry import Registry
 
@@ -32,6 +32,7 @@ COMMANDS: Registry[Any] = Registry(
         "search": "nearfield.cli.search:search",
         "evaluate": "nearfield.cli.evaluate:evaluate",
         "prompts": "nearfield.cli.prompts:prompts",
+        "mine": "nearfield.cli.mine:mine",
         "tune": "nearfield.cli.tune:tune",
         "reranker": "nearfield.cli.reranker:reranker",
         "adapt": "nearfield.cli.adapt:adapt",
@@ -55,13 +56,24 @@ RUN_CODE = ("encode", "search", "evaluate", "prompts", "similarity", "serve")
 """The commands that open a model to use it as it is, and so may be told to run code of its
 folder.
 """
-SPEND = ("encode", "search", "evaluate", "tune", "reranker", "adapt", "bridge", "similarity")
+SPEND = (
+    "encode",
+    "search",
+    "evaluate",
+    "mine",
+    "tune",
+    "reranker",
+    "adapt",
+    "bridge",
+    "similarity",
+)
 """The commands that may open a model behind an API."""
 TAKE_DATA = (
     "encode",
     "search",
     "evaluate",
     "prompts",
+    "mine",
     "tune",
     "reranker",
     "adapt",

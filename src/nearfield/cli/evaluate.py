@@ -23,7 +23,7 @@ from nearfield.cli.console import (
 from nearfield.cli.opened import DEPTH, KEEP_OWN, RERANK, Allow, model_names
 from nearfield.cli.shell.columns import RESTATED
 from nearfield.cli.shell.decision import ASKED, decides
-from nearfield.cli.trust import trusted
+from nearfield.cli.shell.trust import trusted
 
 if TYPE_CHECKING:
     from nearfield.types.comparison import Comparison

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfield.cli.console import FORMATS
-from nearfield.cli.trust import trusted
+from nearfield.cli.shell.trust import trusted
 
 if TYPE_CHECKING:
     from nearfield.encoders.encoder import Encoder

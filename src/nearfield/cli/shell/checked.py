@@ -28,6 +28,7 @@ NEXT: Mapping[str, str] = {
     "encode": 'nearfield search {source} "your question" --vectors {to}',
     "search": "nearfield evaluate {model} --on {collection}",
     "prompts": "nearfield evaluate {model} --on {on}",
+    "mine": "nearfield tune {model} --on {source} --pairs {to} --to RUN",
     "tune": 'nearfield search {on} "your question" --model {to}/model',
     "reranker": "nearfield evaluate minilm --on {on} --rerank {to}/model",
     "adapt": "nearfield evaluate {to} --on {on}",

@@ -29,6 +29,7 @@ def hard_negatives(
     *,
     per_query: int,
     margin: float,
+    gap: float = 0.0,
 ) -> Positions:
     """The hardest allowed candidates of each pair, taken in turn from each source: (n, per_query)
     int64, -1 where there are too few.
@@ -37,12 +38,13 @@ def hard_negatives(
     `similarities[source]`: (n, depth), the model's similarity of each; `positive_similarity`: (n,),
     that of the pair's positive; `excluded[i]`: documents that are not negatives for pair i: its
     query's positives and their near-duplicates. A candidate above `margin` times the positive's
-    similarity is left out as a likely false negative.
+    similarity, or less than `gap` below it, is left out as a likely false negative.
     """
     sources = list(candidates)
     chosen = np.full((len(positive_similarity), per_query), -1, np.int64)
     for row in range(len(chosen)):
-        ceiling = _ceiling(float(positive_similarity[row]), margin)
+        positive = float(positive_similarity[row])
+        ceiling = min(_ceiling(positive, margin), positive - gap)
         allowed = []
         for source in sources:
             pairs = zip(

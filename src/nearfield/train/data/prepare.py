@@ -11,8 +11,9 @@ import numpy as np
 
 from nearfield.data.collection import Collection, Split
 from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import CollectionError
+from nearfield.errors import CollectionError, ModelError
 from nearfield.retrieval.bm25 import BM25, bm25
 from nearfield.retrieval.first_stage import FirstStage
 from nearfield.retrieval.queries import Queries
@@ -112,12 +113,20 @@ def pool_size(collection: Collection, recipe: Recipe) -> int:
     )
 
 
-def mine(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> TrainingPairs:
+def mine(
+    encoder: Encoder[Any],
+    corpus: Corpus,
+    recipe: Recipe,
+    *,
+    gap: float = 0.0,
+    judge: PairScorer | None = None,
+) -> TrainingPairs:
     """The train split's pairs with their hard negatives, as positions in the split's queries and
     the collection's documents.
 
-    No document that a dev or test judgement names, nor a copy of one, is a negative. Raises
-    CollectionError below two pairs.
+    No document that a dev or test judgement names, nor a copy of one, is a negative. The margin and
+    the `gap` (see `hard_negatives`) are of the scores of the `judge`, where there is one. Raises
+    CollectionError below two pairs, ModelError for a judge's score that is not finite.
     """
     split = corpus.collection.split("train")
     relevant = relevance_by_position(corpus.collection, split)
@@ -133,6 +142,8 @@ def mine(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> TrainingPairs
         source: found[source][:, recipe.negatives.skip :] for source in recipe.negatives.sources
     }
     near = partial(_similarities, vectors, corpus)
+    if judge is not None:
+        near = partial(_judged, judge, split.query_texts, corpus.collection.document_texts)
     twins = _twins(corpus.same)
     no_negative = possible_positives(corpus.collection, split)
     excluded = [
@@ -146,6 +157,7 @@ def mine(encoder: Encoder[Any], corpus: Corpus, recipe: Recipe) -> TrainingPairs
         excluded,
         per_query=recipe.negatives.per_query,
         margin=recipe.negatives.margin,
+        gap=gap,
     )
     return TrainingPairs(query, positive, negatives)
 
@@ -200,4 +212,22 @@ def _similarities(
         here = found >= 0
         places = np.searchsorted(corpus.known, found[here])
         near[row, here] = queries[at : at + 1].scores(corpus.vectors[places])[0]
+    return near
+
+
+def _judged(
+    judge: PairScorer,
+    queries: Sequence[str],
+    texts: Sequence[str],
+    query: Positions,
+    documents: Positions,
+) -> Floats:
+    """(n, k) the judge's scores of query i and documents[i, j]; -inf where that is -1."""
+    near = np.full(documents.shape, -np.inf, np.float32)
+    here = documents >= 0
+    asked = np.broadcast_to(query[:, None], documents.shape)
+    scores = judge.score_at(queries, texts, (asked[here], documents[here]))
+    if not np.isfinite(scores).all():
+        raise ModelError(f"{judge.name}: a score is NaN or infinite; take another judge")
+    near[here] = scores
     return near

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+from typer.testing import CliRunner
 
 import nearfield as nf
+from nearfield.cli.app import build
 from nearfield.data.open import open_stream
 from nearfield.data.readers.image import image_url
 from nearfield.encoders.load import load_text_encoder, stated_contract
@@ -195,6 +198,9 @@ def test_captions_and_folders_are_evaluated(tmp_path: Path) -> None:
     assert [hit.id for hit in hits] == [
         f"images/{paths[at].name}" for at in (-scores[0]).argsort()[:2]
     ]
+    command = ["evaluate", str(tmp_path / "model"), "--on", str(photos)]
+    shown = CliRunner().invoke(build(), command)
+    assert shown.stderr.endswith(f"Next: nearfield {shlex.join(command)} --details\n")
     (photos / "captions.jsonl").write_text('{"file": "none.png", "caption": "x"}')
     with pytest.raises(InputError, match=r"captions\.jsonl:1: image 'none\.png' is not a file of"):
         nf.open_collection(photos)

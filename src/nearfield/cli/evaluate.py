@@ -195,12 +195,14 @@ def evaluate(
 
 
 def _next(comparison: Comparison, models: list[str], data: str) -> str:
-    """Tune the best model that has vectors to tune; without one, the details. `data` is quoted and
+    """Tune the best model of texts that has vectors; without one, the details. `data` is quoted and
     followed by the options by which it is read.
     """
     from nearfield.encoders.spec import ModelSpec
+    from nearfield.formats.towers.find import is_two_tower
 
-    specs = {ModelSpec.parse(model).short: model for model in models}
+    parsed = [(ModelSpec.parse(model), model) for model in models]
+    specs = {spec.short: model for spec, model in parsed if not is_two_tower(Path(spec.name))}
     tunable = [row.model for row in comparison.rows if row.storage and row.model in specs]
     if comparison.task == "retrieval" and tunable:
         return f"nearfield tune {shlex.quote(specs[tunable[0]])} --on {data}"

@@ -28,6 +28,7 @@ COMMANDS: Registry[Any] = Registry(
     {
         "demo": "nearfield.cli.demo:demo",
         "data": "nearfield.cli.data:data",
+        "chunk": "nearfield.cli.prepare.chunk:chunk",
         "encode": "nearfield.cli.encode:encode",
         "search": "nearfield.cli.search:search",
         "evaluate": "nearfield.cli.evaluate:evaluate",
@@ -69,6 +70,7 @@ SPEND = (
 )
 """The commands that may open a model behind an API."""
 TAKE_DATA = (
+    "chunk",
     "encode",
     "search",
     "evaluate",

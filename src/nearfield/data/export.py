@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,14 @@ from nearfield.errors import InputError
 from nearfield.store.atomic import staged_file, staged_folder
 
 
-def write_beir(collection: Collection, folder: str | Path) -> None:
+def write_beir(
+    collection: Collection,
+    folder: str | Path,
+    *,
+    more: Iterable[Mapping[str, Any]] | None = None,
+) -> None:
     """Write the collection as a BEIR folder, whole or not at all; groups that are not "" go into a
-    field `group`.
+    field `group`. `more` gives further fields of each document.
 
     Raises InputError for an id with a tab or a line break in it, which BEIR's files cannot hold.
     """
@@ -31,7 +37,10 @@ def write_beir(collection: Collection, folder: str | Path) -> None:
                 "break; BEIR's files cannot hold it"
             )
     with staged_folder(folder) as stage:
-        _write_lines(stage / CORPUS, map(_beir_row, _rows(collection.documents)))
+        documents = map(_beir_row, _rows(collection.documents))
+        if more is not None:
+            documents = map(operator.or_, documents, more)
+        _write_lines(stage / CORPUS, documents)
         _write_lines(stage / QUERIES, map(_beir_row, _rows(collection.queries)))
         (stage / QRELS).mkdir()
         for split in collection.splits:
@@ -46,14 +55,14 @@ def write_pairs(pairs: Pairs, path: str | Path) -> None:
     whole or not at all.
     """
     left_out = () if pairs.scored else ("score",)
+    rows = _rows(pairs.table)
+    write_rows(path, ({name: row[name] for name in row if name not in left_out} for row in rows))
+
+
+def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write `rows` as JSON lines, whole or not at all."""
     with staged_file(path) as stage:
-        _write_lines(
-            stage,
-            (
-                {name: value for name, value in row.items() if name not in left_out}
-                for row in _rows(pairs.table)
-            ),
-        )
+        _write_lines(stage, rows)
 
 
 def _rows(table: pa.Table) -> Iterable[dict[str, Any]]:

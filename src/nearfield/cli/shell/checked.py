@@ -25,6 +25,7 @@ NEXT: Mapping[str, str] = {
     "data import": "nearfield data check {target}",
     "data split": "nearfield evaluate minilm --on {target}",
     "data check": "nearfield evaluate minilm --on {source}",
+    "chunk": 'nearfield search {to} "your question"',
     "encode": 'nearfield search {source} "your question" --vectors {to}',
     "search": "nearfield evaluate {model} --on {collection}",
     "prompts": "nearfield evaluate {model} --on {on}",

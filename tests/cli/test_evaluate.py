@@ -60,6 +60,11 @@ def test_bm25_alone_as_json_and_as_a_table(collection: Path) -> None:
     assert [line.split(",")[0] for line in shown.splitlines()[-3:]] == begins
     assert words[0].startswith("Best: bm25, nDCG@10 1.000 ")
     assert "\nTake under 1 ms per query: " in run("bm25", "--on", collection, "--max-ms", 1).stdout
+    asked = ("tfidf", "bm25", "--on", collection, "--margin", 0.5)
+    assert "\nNot worse than the best by more than .5: " in run(*asked).stdout
+    found = json.loads(run(*asked, "--json").stdout)
+    assert found["decision"]["not_worse"]["margin"] == 0.5
+    assert found["pairs"][0]["detectable"] is None  # four queries show no difference
     # a pipe gets every column whole, and what a narrow terminal leaves out is not needed to decide
     assert not any(line.endswith("…") for line in shown.splitlines())
     assert {"RR@10", "bytes", "ms", "docs/s"} <= set(shown.splitlines()[1].split())
@@ -149,6 +154,7 @@ def test_scored_pairs_give_spearman(tmp_path: Path, minilm: Path) -> None:
         (["no-such-model", "--on", "{data}"], "no-such-model"),
         (["minilm", "--on", "{data}", "--dims", "0"], "0 dimensions were asked for; wanted 1"),
         (["bm25", "--on", "{data}", "--max-ms", "0"], "the limit max_ms is 0; wanted a number"),
+        (["bm25", "--on", "{data}", "--margin", "0"], "the margin is 0; wanted a number above 0"),
         (
             ["minilm", "--on", "{data}", "--dtype", "int4"],
             "dense embeddings are not stored as 'int4'",

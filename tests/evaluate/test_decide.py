@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nearfield.errors import InputError
 from nearfield.evaluate.decide import decide
+from nearfield.statistics.noninferiority import noninferiority
 from nearfield.statistics.pairwise import tell_apart
 from nearfield.statistics.randomisation import paired_test
 from nearfield.statistics.statistic import Mean
@@ -27,7 +28,7 @@ def compared(scores: np.ndarray, costs: list[Cost]) -> Comparison:
     order = np.argsort(-scores.mean(1), kind="stable")
     scores, costs = scores[order], [costs[at] for at in order]
     names = [f"s{at}" for at in order]
-    estimates, pairs, letters = tell_apart(names, scores, Mean())
+    estimates, pairs, letters = tell_apart(names, scores, Mean(), scores.shape[1])
     rows = tuple(
         Row(name, name, 8, "int8", estimate, {"nDCG@10": estimate.mean}, mark, *rest)
         for name, estimate, mark, rest in zip(
@@ -179,3 +180,28 @@ def test_a_comparison_shows_its_decision_as_text_and_in_a_notebook() -> None:
     assert page.count("<tr>") == 3
     assert all(f"<p>{line}</p>" in page for line in decide(table).words)
     assert str(decide(table)).startswith("Best: ")
+
+
+def test_a_margin_adds_a_line_of_what_is_not_worse_by_more() -> None:
+    table = rows({"a": 0.6, "b": 0.599, "c": 0.598, "d": 0.5})
+    found = decide(table, margin=0.01)
+    assert found.not_worse is not None
+    assert set(found.not_worse.names) == {"s1", "s2"}
+    assert found.not_worse.cheapest == "s2"  # by its bytes
+    losses = [np.subtract(table.rows[0].per_query, row.per_query) for row in table.rows[1:]]
+    by_hand = sorted(noninferiority(loss, 0.01) for loss in losses)
+    assert sorted(found.not_worse.p.values()) == pytest.approx(
+        [min(1, by_hand[0] * 3), min(1, by_hand[1] * 2), by_hand[2]]
+    )
+    assert found.words[:3] == decide(table).words
+    assert found.words[3] == (
+        f"Not worse than the best by more than .01: {', '.join(found.not_worse.names)} (one-sided p "
+        "below 2.5%, corrected over 3); the cheapest is s2, 1.02 kB per document, 2.67 ms per query."
+    )
+    json.dumps(asdict(found))
+    none = decide(rows({"a": 0.6, "d": 0.5}), margin=0.01).words[3]
+    assert none.startswith("Not worse than the best by more than .01: no other system is shown")
+    assert decide(rows({"a": 0.6}), margin=0.5).words[3].endswith("no other system to test.")
+    with pytest.raises(InputError, match="the margin is 0"):
+        decide(table, margin=0.0)
+    assert all(pair.detectable and 0 < pair.detectable < 0.01 for pair in table.pairs)

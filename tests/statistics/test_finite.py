@@ -12,8 +12,9 @@ from nearfield.statistics.bootstrap import mean_interval, mean_intervals
 from nearfield.statistics.correlation import Spearman
 from nearfield.statistics.finite import finite
 from nearfield.statistics.holm import holm
+from nearfield.statistics.noninferiority import noninferiority
 from nearfield.statistics.pairwise import tell_apart
-from nearfield.statistics.power import needed, queries_needed
+from nearfield.statistics.power import detectable, needed, queries_needed
 from nearfield.statistics.randomisation import paired_test, paired_tests
 from nearfield.statistics.statistic import Mean
 
@@ -28,7 +29,9 @@ STATISTICS: dict[str, Callable[[list[float]], object]] = {
     "queries_needed": queries_needed,
     "needed by mean": lambda values: needed(values[1], 1.0),
     "needed by deviation": lambda values: needed(0.1, values[1]),
-    "tell_apart": lambda values: tell_apart("ab", np.array([GOOD, values]), Mean()),
+    "tell_apart": lambda values: tell_apart("ab", np.array([GOOD, values]), Mean(), 4),
+    "noninferiority": lambda values: noninferiority(values, 0.1),
+    "detectable": lambda values: detectable(values[1], 9),
     "spearman of similarities": lambda values: Spearman(GOOD).of(np.array(values)),
     "spearman of scores": lambda values: Spearman(values).of(np.array(GOOD)),
 }

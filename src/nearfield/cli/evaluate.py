@@ -134,15 +134,17 @@ def evaluate(
 
     Each model encodes once; every dimension and storage type is cut from that pass. Three lines at
     the end say which row is the best, which is the cheapest that cannot be told apart from it, and
-    which to take, under --max-ms, --max-bytes and --max-price where they are given. --rerank adds
-    for each model its first row (with --fuse, the fusion; BM25 where it is named) with the top
-    results re-ranked.
+    which to take, under --max-ms, --max-bytes and --max-price where they are given; with --margin a
+    fourth says which rows are shown to be not worse than the best by more. --rerank adds for each
+    model its first row (with --fuse, the fusion; BM25 where it is named) with the top results
+    re-ranked.
 
     Examples:
 
         nearfield evaluate minilm --on stdlib
         nearfield evaluate minilm ./tuned --on my-data --dims 384,128 --dtype float32,int8,binary
         nearfield evaluate minilm e5-small --on my-data --dtype float32,int8 --max-bytes 400
+        nearfield evaluate minilm --on my-data --dims 384,128 --dtype float32,int8 --margin .01
         nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder
             runs/scifact
         nearfield evaluate minilm minilm@torch,bfloat16 tfidf --on my-data
@@ -153,12 +155,15 @@ def evaluate(
     from nearfield.evaluate.compare import compare
     from nearfield.evaluate.decide import check_limits, decide
     from nearfield.evaluate.task import Options
+    from nearfield.statistics.noninferiority import check_margin
     from nearfield.types.decision import Limits
 
     asked = dict(ASKED.get())
-    details = asked.pop("details")
+    details, margin = asked.pop("details"), asked.pop("margin")
     limits = Limits(*asked.values())
     check_limits(limits)
+    if margin is not None:
+        check_margin(margin)
     options = Options(
         split=split,
         dims=tuple(numbers(dims, "--dims", int, example="384,128")),
@@ -183,8 +188,8 @@ def evaluate(
         options=options,
         bars=progress_bar,
     )
-    if limits != Limits():
-        comparison = replace(comparison, decision=decide(comparison, limits))
+    if limits != Limits() or margin is not None:
+        comparison = replace(comparison, decision=decide(comparison, limits, margin=margin))
     if json:
         emit_json(comparison)
         return

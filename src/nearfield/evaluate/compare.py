@@ -40,7 +40,7 @@ def compare(
     not told apart at 5 % by a paired test, corrected by Holm over all pairs, and a pair's
     `queries_needed` is counted at the level that it is tested at. A use that departs from a model's
     contract becomes a note with what it costs. The comparison's `decision` says which row to take;
-    for one under limits, see `decide`. Raises InputError for no model, two rows of one
+    for one under limits or a margin, see `decide`. Raises InputError for no model, two rows of one
     name, an unknown task or measure, and a model that was trained on some of the items, unless
     `allow` holds "trained-on".
     """
@@ -75,7 +75,7 @@ def _compared(
     best_first = sorted(measured, key=lambda each: (-statistic.of(each.scores[main]), each.name))
     table = np.stack([each.scores[main] for each in best_first])
     ordered = [each.name for each in best_first]
-    estimates, pairs, letters = tell_apart(ordered, table, statistic)
+    estimates, pairs, letters = tell_apart(ordered, table, statistic, len(task.item_ids))
     rows = [
         _row(each, task, measures, estimate, mark)
         for each, estimate, mark in zip(best_first, estimates, letters, strict=True)

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from nearfield.errors import InputError
+from nearfield.statistics.holm import holm
+from nearfield.statistics.noninferiority import LEVEL, behind_by, check_margin
 from nearfield.statistics.pairwise import ALPHA
 from nearfield.types.comparison import Comparison, PairTest, Row
-from nearfield.types.decision import Choice, Decision, Limits
+from nearfield.types.decision import Choice, Decision, Limits, NotWorse
 from nearfield.types.numbers import count, estimated, interval, plural, score, size, speed
 from nearfield.types.price import Price
 
 NONE = Limits()
 
 
-def decide(comparison: Comparison, limits: Limits = NONE) -> Decision:
+def decide(
+    comparison: Comparison, limits: Limits = NONE, *, margin: float | None = None
+) -> Decision:
     """Which row to take: without a limit the cheapest that cannot be told apart from the best, with
     limits the best of those that fit them.
 
     A row is told apart from the best where their pair is in the comparison's own table: a paired p
     below 5 % after Holm's correction over all pairs. Cheaper
     means a lower price per million tokens, then fewer bytes per document, then fewer milliseconds
-    per query. A row whose bytes or milliseconds are not known fits no limit of them. Raises
-    InputError for a comparison without rows, and as `check_limits` does.
+    per query. A row whose bytes or milliseconds are not known fits no limit of them. With a
+    `margin`, in the measure's unit, each other row is tested for not being worse than the best by
+    more (`noninferiority`, Holm over them). Raises InputError for a comparison without rows, and as
+    `check_limits` and `check_margin` do.
     """
     check_limits(limits)
     if not comparison.rows:
@@ -45,7 +52,12 @@ def decide(comparison: Comparison, limits: Limits = NONE) -> Decision:
         _take_in_words(take, limits, choices, plural(len(comparison.query_ids), comparison.item)),
     )
     names = tuple(choice.name for choice in alike)
-    return Decision(best, cheapest, take, limits, names, words)
+    decision = Decision(best, cheapest, take, limits, names, words)
+    if margin is None:
+        return decision
+    check_margin(margin)
+    found = _not_worse(choices, tests, len(comparison.query_ids), margin)
+    return replace(decision, not_worse=found, words=(*words, _margin_in_words(found, choices)))
 
 
 def check_limits(limits: Limits) -> None:
@@ -64,6 +76,35 @@ def _choice(row: Row, price: Price | None, test: PairTest | None) -> Choice:
         return Choice(row.name, row.estimate, *costs)
     sure = (test.difference, test.p_holm, test.queries_needed)
     return Choice(row.name, row.estimate, *costs, *sure)
+
+
+def _not_worse(
+    choices: Sequence[Choice], tests: Mapping[str, PairTest], items: int, margin: float
+) -> NotWorse:
+    raw = [behind_by(test.difference.mean, test.spread, items, margin) for test in tests.values()]
+    p = dict(zip(tests, holm(raw).tolist(), strict=True))
+    # never against the interval that is shown
+    shown = [
+        name for name, test in tests.items() if p[name] < LEVEL and test.difference.high < margin
+    ]
+    best = choices[0]
+    cheapest = min([best, *(each for each in choices if each.name in shown)], key=_cost)
+    return NotWorse(margin, p, tuple(shown), cheapest.name)
+
+
+def _margin_in_words(found: NotWorse, choices: Sequence[Choice]) -> str:
+    others = len(choices) - 1
+    start = f"Not worse than the best by more than {f'{found.margin:g}'.removeprefix('0')}"
+    if not others:
+        return f"{start}: there is no other system to test."
+    tested = f"(one-sided p below {LEVEL:.1%}, corrected over {others})"
+    if not found.names:
+        return f"{start}: no other system is shown to be {tested}."
+    named = {choice.name: choice for choice in choices}
+    cheapest = named[found.cheapest]
+    costs = f"; the cheapest is {'the best itself' if cheapest is choices[0] else cheapest.name}"
+    said = "" if _costs(cheapest) == UNMEASURED else f"{costs}, {_costs(cheapest)}"
+    return f"{start}: {', '.join(found.names)} {tested}{said}."
 
 
 def _told_apart(choice: Choice) -> bool:

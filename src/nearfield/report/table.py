@@ -222,18 +222,19 @@ def _marked(row: Row, queries: int) -> str:
 
 
 def pairs_table(comparison: Comparison) -> RenderableType:
-    """Each pair of rows: the paired difference, its p before and after Holm's correction, and the
-    queries that would show it.
+    """Each pair of rows: the paired difference, its p before and after Holm's correction, the
+    queries that would show it, and the least difference that those asked show four times in five.
     """
     table = _table(
         "Pairs",
-        ("a minus b", "difference", "95 %", "p", "Holm", "queries needed"),
-        right=(1, 3, 4, 5),
+        ("a minus b", "difference", "95 %", "p", "Holm", "queries needed", "detectable"),
+        right=(1, 3, 4, 5, 6),
     )
     for pair in comparison.pairs:
         p, holm = p_short(pair.p), p_short(pair.p_holm)
         difference = (signed(pair.difference.mean), interval(pair.difference))
-        row = (f"{pair.a} − {pair.b}", *difference, p, holm, queries(pair.queries_needed))
+        power = (queries(pair.queries_needed), score(pair.detectable))
+        row = (f"{pair.a} − {pair.b}", *difference, p, holm, *power)
         table.add_row(*map(Text, row))
     return table
 

@@ -1,4 +1,4 @@
-"""How many queries it takes."""
+"""How many queries it takes, and what so many show."""
 
 from __future__ import annotations
 
@@ -40,11 +40,29 @@ def needed(mean: float, sd: float, *, power: float = 0.8, alpha: float = 0.05) -
     1.
     """
     finite([mean, sd], "mean or standard deviation")
-    if not (0 < alpha < 1 and 0 < power < 1):
-        raise InputError(f"got power {power:g} and alpha {alpha:g}; wanted both between 0 and 1")
-    level, chance = map(float, stats.norm.ppf([1 - alpha / 2, power]))
-    least = math.ceil(1 - math.log2(alpha))
+    level, chance, least = _quantiles(power, alpha)
     if abs(mean) <= 1e-12:
         return None
     n = (level + chance) ** 2 * (sd / mean) ** 2 + level**2 / 2
     return max(least, math.ceil(n)) if n < CEILING else None
+
+
+def detectable(sd: float, n: int, *, power: float = 0.8, alpha: float = 0.05) -> float | None:
+    """The least true difference that n queries show with probability `power` at level `alpha`,
+    where one query's difference has the standard deviation `sd`.
+
+    The formula of `queries_needed`, solved for the mean: (z_(1-alpha/2) + z_power) sd / sqrt(n -
+    z_(1-alpha/2)^2 / 2). None where so few queries show no difference. Raises InputError as
+    `needed` does.
+    """
+    finite([sd], "standard deviation")
+    level, chance, least = _quantiles(power, alpha)
+    return None if n < least else (level + chance) * sd / math.sqrt(n - level**2 / 2)
+
+
+def _quantiles(power: float, alpha: float) -> tuple[float, float, int]:
+    """z of the level and of the power, and the least number of queries whose signs reach it."""
+    if not (0 < alpha < 1 and 0 < power < 1):
+        raise InputError(f"got power {power:g} and alpha {alpha:g}; wanted both between 0 and 1")
+    level, chance = map(float, stats.norm.ppf([1 - alpha / 2, power]))
+    return level, chance, math.ceil(1 - math.log2(alpha))

@@ -42,7 +42,9 @@ class PairTest:
     """Row `a` against row `b`: `difference` is a minus b, paired by query; `p_holm` is corrected
     over all pairs of rows.
 
-    `queries_needed` is None where no number of queries would show the difference.
+    `queries_needed` is None where no number of queries would show the difference. `spread` is the
+    standard deviation of one query's difference, and `detectable` the least difference that would
+    be shown four times in five with as many queries as were asked, None where they are too few.
     """
 
     a: str
@@ -51,6 +53,8 @@ class PairTest:
     p: float
     p_holm: float
     queries_needed: int | None
+    spread: float
+    detectable: float | None
 
 
 @dataclass(frozen=True)

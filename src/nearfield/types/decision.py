@@ -37,13 +37,27 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class NotWorse:
+    """The rows that are shown to be behind the best by less than `margin`: `names`, as `p`, each
+    other row's one-sided p, corrected over them, is below 2.5 %. `cheapest` costs the least of them
+    and the best.
+    """
+
+    margin: float
+    p: dict[str, float]
+    names: tuple[str, ...]
+    cheapest: str
+
+
+@dataclass(frozen=True)
 class Decision:
     """The answer to "which one?": `best` has the highest mean, `cheapest` costs least of what
     cannot be told apart from it, and `take` is what to take under the `limits`, None where nothing
     fits them.
 
     `alike` names the other rows that cannot be told apart from the best. `words` are three lines:
-    the best, the cheapest, and what to take with how sure that is.
+    the best, the cheapest, and what to take with how sure that is; where a margin was asked for, a
+    fourth says what is `not_worse`.
     """
 
     best: Choice
@@ -52,6 +66,7 @@ class Decision:
     limits: Limits
     alike: tuple[str, ...]
     words: tuple[str, ...]
+    not_worse: NotWorse | None = None
 
     def __str__(self) -> str:
         return "\n".join(self.words)

@@ -15,17 +15,24 @@ _DETAILS = typer.Option(
     "--details", help="Show also the groups of rows, each pair's test and every note."
 )
 
+_MARGIN = typer.Option(
+    help="Say which rows are shown to be not worse than the best by more than this, as .01."
+)
+
 
 def _limit(what: str) -> object:
     return Annotated[float | None, typer.Option(help=f"Decide among the rows of at most {what}.")]
 
 
 def decides(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command with the limits of the decision and --details, which ASKED holds."""
+    """The same command with the limits of the decision, --margin and --details; ASKED holds
+    them.
+    """
     options = {
         "max_ms": (_limit("this many milliseconds per query"), None),
         "max_bytes": (_limit("this many bytes per document"), None),
         "max_price": (_limit("this many dollars per million tokens; local models cost none"), None),
+        "margin": (Annotated[float | None, _MARGIN], None),
         "details": (Annotated[bool, _DETAILS], False),
     }
     return with_options(command, options, ASKED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -171,8 +171,6 @@ def test_a_limit_that_nothing_can_meet_is_an_error(limits: Limits) -> None:
 
 
 def test_a_comparison_shows_its_decision_as_text_and_in_a_notebook() -> None:
-    from dataclasses import replace
-
     table = rows({"<b>": 0.6, "b": 0.4})
     table = replace(table, decision=decide(table))
     assert str(table).splitlines()[-3:] == list(decide(table).words)
@@ -204,4 +202,7 @@ def test_a_margin_adds_a_line_of_what_is_not_worse_by_more() -> None:
     assert decide(rows({"a": 0.6}), margin=0.5).words[3].endswith("no other system to test.")
     with pytest.raises(InputError, match="the margin is 0"):
         decide(table, margin=0.0)
+    written_before = replace(table, pairs=tuple(replace(p, spread=None) for p in table.pairs))
+    with pytest.raises(InputError, match="no spreads, which a margin needs"):
+        decide(written_before, margin=0.01)
     assert all(pair.detectable and 0 < pair.detectable < 0.01 for pair in table.pairs)

@@ -81,7 +81,11 @@ def _choice(row: Row, price: Price | None, test: PairTest | None) -> Choice:
 def _not_worse(
     choices: Sequence[Choice], tests: Mapping[str, PairTest], items: int, margin: float
 ) -> NotWorse:
-    raw = [behind_by(test.difference.mean, test.spread, items, margin) for test in tests.values()]
+    raw = []
+    for test in tests.values():
+        if test.spread is None:
+            raise InputError("the comparison has no spreads, which a margin needs; make it again")
+        raw.append(behind_by(test.difference.mean, test.spread, items, margin))
     p = dict(zip(tests, holm(raw).tolist(), strict=True))
     # never against the interval that is shown
     shown = [

@@ -45,6 +45,7 @@ class PairTest:
     `queries_needed` is None where no number of queries would show the difference. `spread` is the
     standard deviation of one query's difference, and `detectable` the least difference that would
     be shown four times in five with as many queries as were asked, None where they are too few.
+    Comparisons that were written before lack both.
     """
 
     a: str
@@ -53,8 +54,8 @@ class PairTest:
     p: float
     p_holm: float
     queries_needed: int | None
-    spread: float
-    detectable: float | None
+    spread: float | None = None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,9 @@ def test_captions_and_folders_are_evaluated(tmp_path: Path) -> None:
     command = ["evaluate", str(tmp_path / "model"), "--on", str(photos)]
     shown = CliRunner().invoke(build(), command)
     assert shown.stderr.endswith(f"Next: nearfield {shlex.join(command)} --details\n")
+    search = ["search", str(photos), captions[0], "--model", str(tmp_path / "model"), "-k", "2"]
+    found = json.loads(CliRunner().invoke(build(), [*search, "--json"]).stdout)["results"]
+    assert [(row["id"], row["text"]) for row in found] == [(hit.id, "(image)") for hit in hits]
     (photos / "captions.jsonl").write_text('{"file": "none.png", "caption": "x"}')
     with pytest.raises(InputError, match=r"captions\.jsonl:1: image 'none\.png' is not a file of"):
         nf.open_collection(photos)

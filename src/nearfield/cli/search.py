@@ -129,13 +129,21 @@ def search(
 
 def _row(hit: Hit, *, explain: bool) -> dict[str, Any]:
     """A result as JSON has it."""
-    row = {name: getattr(hit, name) for name in ("rank", "score", "id", "title", "text")}
+    row = {name: getattr(hit, name) for name in ("rank", "score", "id", "title")}
+    row["text"] = _text(hit)
     if hit.ranks:
         row["ranks"] = hit.ranks
     if explain:
         row["matches"] = {name: each.matches for name, each in hit.why.items()}
         row["unmet"] = {name: each.unmet for name, each in hit.why.items()}
     return row
+
+
+def _text(hit: Hit) -> str:
+    """A result's text; an image's is its data URL, which nobody reads."""
+    from nearfield.data.readers.image import is_image_url
+
+    return "(image)" if is_image_url(hit.text) else hit.text
 
 
 def _show(hits: list[Hit], stopped: dict[str, list[str]], *, explain: bool) -> None:
@@ -163,16 +171,13 @@ def _show_results(hits: list[Hit]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from nearfield.data.readers.image import is_image_url
-
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("rank", "score", *hits[0].ranks):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("document")
     for hit in hits:
         ranks = [str(rank or "–") for rank in hit.ranks.values()]
-        shown = "(image)" if is_image_url(hit.text) else hit.text
-        text = " ".join(f"{hit.title} {shown}".split())
+        text = " ".join(f"{hit.title} {_text(hit)}".split())
         if len(text) > SNIPPET:
             text = text[: SNIPPET - 1] + "…"
         document = Text.assemble((f"{hit.id}  ", "cyan"), text)

@@ -22,7 +22,15 @@ from nearfield.errors import ContractError, InputError, ModelError, TruncationWa
 from nearfield.types.progress import Progress, silent
 from nearfield.vectors.account import Account
 from nearfield.vectors.encode_to import encode_to
-from towers import KINDS, LENGTH, TEXTS, bad_files, images_of_each_kind, tiny_towers
+from towers import (
+    KINDS,
+    LENGTH,
+    TEXTS,
+    bad_files,
+    images_of_each_kind,
+    tiny_towers,
+    write_json,
+)
 
 EMOJI = Path(__file__).parents[3] / "shared" / "data" / "emoji" / "images"
 
@@ -141,6 +149,25 @@ def test_a_folder_that_lacks_a_file_is_named(kind: str, tmp_path: Path) -> None:
     (folder / "preprocessor_config.json").unlink(missing_ok=True)
     (folder / "processor_config.json").unlink(missing_ok=True)
     with pytest.raises(ModelError, match="says how images are prepared"):
+        nf.load(folder)
+
+
+def test_nothing_that_a_folder_says_is_trusted(tmp_path: Path) -> None:
+    folder = tiny_towers(tmp_path / "model", "clip")
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    whole, stated = weights.read_bytes(), json.loads(config.read_text(encoding="utf-8"))
+    write_json(config, stated | {"auto_map": {"AutoModel": "own.Model"}})
+    with pytest.raises(ModelError, match=r"auto_map names own.Model for AutoModel, which is code"):
+        nf.load(folder)
+    write_json(config, stated)
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=r"cannot be opened"):
+        nf.load(folder)
+    (tmp_path / "outside.safetensors").write_bytes(whole)
+    weights.unlink()
+    index = {"weight_map": {"logit_scale": "../outside.safetensors"}}
+    write_json(folder / "model.safetensors.index.json", index)
+    with pytest.raises(InputError, match=r"which leads out of .*nothing outside is read"):
         nf.load(folder)
 
 

@@ -108,8 +108,8 @@ class Encoder(ABC, Generic[E]):
         counts = [part.counts for _, part in parts if part.counts is not None]
         if len(counts) == len(parts):
             order = np.argsort(np.concatenate([at for at, _ in parts]))
-            joined: Any = replace(made, counts=np.concatenate(counts)[order])  # type: ignore[type-var]
-            made = joined
+            joined: Any = made
+            made = replace(joined, counts=np.concatenate(counts)[order])
         return made
 
     def names(self, terms: Sequence[int]) -> list[str]:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from nearfield.errors import ModelError, first_line
 from nearfield.extras import require
+from nearfield.formats.remote_code import remote_code
 from nearfield.formats.towers.towers import Towers
+from nearfield.formats.weights import weight_files
 from nearfield.models.backbones.backbone import quiet
 
 if TYPE_CHECKING:
@@ -30,12 +33,16 @@ class TwoTower(torch.nn.Module):
         from transformers import AutoTokenizer
 
         self.folder = folder
+        remote_code(folder.path, trusted=False)
+        weight_files(folder.path)  # refuses an index that names files outside the folder
         try:
             with quiet():
                 self.model = _model(folder)
-            self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
+            self.tokeniser: Any = AutoTokenizer.from_pretrained(
+                folder.path, local_files_only=True, trust_remote_code=False
+            )
             self.processor: Any = _processor(folder)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder.path}: cannot be opened: {first_line(error)}") from error
         self.model.eval()
         self.logit_scale = float(self.model.logit_scale.detach().exp())
@@ -78,7 +85,11 @@ def _model(folder: Towers) -> Any:
 
     if folder.weights is None or folder.convert is None:
         model, loaded = AutoModel.from_pretrained(
-            folder.path, dtype=torch.float32, output_loading_info=True
+            folder.path,
+            dtype=torch.float32,
+            output_loading_info=True,
+            local_files_only=True,
+            trust_remote_code=False,
         )
         missing = sorted(loaded["missing_keys"])
     else:
@@ -88,7 +99,7 @@ def _model(folder: Towers) -> Any:
         model = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
         result = model.load_state_dict(folder.convert(load_file(folder.weights)), strict=False)
         missing = sorted({*result.missing_keys, *result.unexpected_keys})
-    # ids of positions are no weights: they are counted anew
+    # ids of positions are no weights: they follow from the length
     missing = [name for name in missing if not name.endswith("position_ids")]
     if missing:
         raise ModelError(

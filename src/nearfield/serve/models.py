@@ -233,5 +233,5 @@ class Models:
 
 
 def _tokens(text: str) -> int:
-    """About how many tokens a text has; exact numbers cost reading it."""
+    """A text's number of tokens, roughly; the exact one costs tokenising it."""
     return len(text) // _CHARACTERS + _SPECIALS

@@ -16,7 +16,7 @@ from nearfield.types.data_options import NAMES, READING, DataOptions, stating
 
 _GIVEN: Given = ContextVar("columns", default={})  # noqa: B039  # which nobody changes
 RESTATED: ContextVar[str] = ContextVar("restated", default="")
-"""What `restated` makes of the running command, which each command sets anew."""
+"""What `restated` makes of the running command, which each command sets."""
 _PREFIX: Final = "column_"  # a command may have a parameter of the same name
 TAKING: Final = ("on", "source", "collection")
 """What parameters are called that take data, the first that a command has."""

@@ -54,13 +54,13 @@ def open_image(item: object, *, name: str = "") -> Image:
             return _upright_rgb(image, where)
     except InputError:
         raise
-    # what pillow raises for a damaged file depends on the format: a dozen kinds of errors
     except (library.DecompressionBombError, library.DecompressionBombWarning) as error:
         raise _too_large(where) from error
     except library.UnidentifiedImageError as error:
         raise InputError(
             f"is no image that can be read; it begins with {content[:8]!r}", path=where
         ) from error
+    # what pillow raises for a damaged file depends on the format: a dozen kinds of errors
     except Exception as error:
         raise InputError(f"is a damaged image: {first_line(error)}", path=where) from error
 

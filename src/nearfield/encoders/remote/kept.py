@@ -14,7 +14,7 @@ from nearfield.store.vector_cache import VectorCache
 from nearfield.types.arrays import Floats, Integers
 
 Value = tuple[Floats, Integers]
-"""What was said of an item, and its tokens: billed, lost, and of the prompt."""
+"""What is recorded about an item, and its tokens: billed, lost, and of the prompt."""
 
 
 class Kept:

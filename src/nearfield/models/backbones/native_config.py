@@ -28,8 +28,8 @@ _ONLY = {
     "quantization_config": (None, "does not read quantised weights"),
     "sinusoidal_pos_embds": (False, "has learned positions only"),
 }
-"""Keys of which one value is run, which also holds where config.json leaves them out or at null;
-and what is said of any other.
+"""Keys of which one value can be run, which also holds where config.json leaves them out or at
+null; and what the error for any other value says.
 """
 _WITHOUT_EFFECT = (
     "_name_or_path",

@@ -199,9 +199,9 @@ def export(
     from nearfield.data.collection import Collection
     from nearfield.data.export import write_beir, write_pairs
     from nearfield.data.open import open_data, open_pairs
+    from nearfield.store.atomic import check_new
 
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise InputError("is there already; give another place", path=target)
+    check_new(target)
     found = open_pairs(source) if pairs else open_data(source)
     if isinstance(found, Collection):
         write_beir(found, target)

@@ -68,16 +68,20 @@ def mine(
     """
     from nearfield.data.open import open_collection
     from nearfield.errors import InputError
-    from nearfield.train.data.mined import check_new, mine_to
+    from nearfield.store.atomic import check_new
+    from nearfield.train.data.mined import mine_to
     from nearfield.train.data.teacher import open_teacher
     from nearfield.train.recipe import Negatives
 
     if skip >= depth:
         raise InputError(f"--skip {skip} leaves no rank up to --depth {depth}; look deeper")
     check_new(to)
-    chosen = tuple(dict.fromkeys(sources or ("bm25", "model")))
     negatives = Negatives(
-        per_query=per_query, sources=chosen, depth=depth, skip=skip, margin=margin
+        per_query=per_query,
+        sources=tuple(dict.fromkeys(sources or ("bm25", "model"))),
+        depth=depth,
+        skip=skip,
+        margin=margin,
     )
     collection = open_collection(source)
     scorer = None if judge is None else open_teacher(judge)

@@ -33,14 +33,12 @@ class TwoTower(torch.nn.Module):
         from transformers import AutoTokenizer
 
         self.folder = folder
-        remote_code(folder.path, trusted=False)
+        remote_code(folder.path, trusted=False)  # refuses code, which is never run here
         weight_files(folder.path)  # refuses an index that names files outside the folder
         try:
             with quiet():
                 self.model = _model(folder)
-            self.tokeniser: Any = AutoTokenizer.from_pretrained(
-                folder.path, local_files_only=True, trust_remote_code=False
-            )
+            self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
             self.processor: Any = _processor(folder)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder.path}: cannot be opened: {first_line(error)}") from error
@@ -85,11 +83,7 @@ def _model(folder: Towers) -> Any:
 
     if folder.weights is None or folder.convert is None:
         model, loaded = AutoModel.from_pretrained(
-            folder.path,
-            dtype=torch.float32,
-            output_loading_info=True,
-            local_files_only=True,
-            trust_remote_code=False,
+            folder.path, dtype=torch.float32, output_loading_info=True
         )
         missing = sorted(loaded["missing_keys"])
     else:

@@ -74,6 +74,16 @@ def check_writable(path: str | Path) -> None:
                     folder.rmdir()
 
 
+def check_new(path: str | Path) -> None:
+    """Raise InputError where something other than an empty folder is at `path`, StorageError where
+    nothing could be written there.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError("is there already; give another place", path=path)
+    check_writable(path)
+
+
 def check_replaceable(path: str | Path, *, marker: str, what: str) -> None:
     """Raise InputError where something is at `path` that is not `what`, which has the file
     `marker`: nothing else is ever replaced.

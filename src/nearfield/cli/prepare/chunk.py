@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.console import FORMATS, Json, emit_json, out
-from nearfield.errors import InputError
 
 if TYPE_CHECKING:
     from nearfield.data.chunk.chunks import Starts
@@ -51,11 +50,11 @@ def chunk(
     from nearfield.data.chunk.chunks import check_sizes, chunks, words
     from nearfield.data.chunk.collection import write_chunks, write_judged_chunks
     from nearfield.data.open import open_collection
+    from nearfield.store.atomic import check_new
 
     check_sizes(size, overlap)
     SPLITTERS[by]  # an unknown name is an error before any work
-    if to.exists() and not (to.is_dir() and not any(to.iterdir())):
-        raise InputError("is there already; give another place", path=to)
+    check_new(to)
     collection = open_collection(source)
     starts = words if model is None else _tokens(model)
     write = write_chunks if to.suffix.lower() == ".jsonl" else write_judged_chunks

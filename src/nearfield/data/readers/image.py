@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 URL: Final = "data:image/"
 """What the text of an image begins with."""
-MOST_PIXELS: Final = (
-    64_000_000  # of one image, 192 MB as RGB; a phone's largest photo has 50 million
-)
+# of one image, 192 MB as RGB; a phone's largest photo has 50 million
+MOST_PIXELS: Final = 64_000_000
 MOST_BYTES: Final = 64 << 20  # of one file
 
 
@@ -41,10 +40,10 @@ def open_image(item: object, *, name: str = "") -> Image:
     MissingExtra without pillow.
     """
     library = require("PIL.Image", extra="vision")
+    if isinstance(item, np.ndarray):
+        item = _of_array(item, name or "the array")
     if isinstance(item, library.Image):
         return _upright_rgb(item, name or "the image")
-    if isinstance(item, np.ndarray):
-        return _upright_rgb(_of_array(item, name or "the array"), name or "the array")
     content, where = _content(item)
     where = name or where
     if not content:
@@ -97,15 +96,14 @@ def _upright_rgb(image: Image, where: str) -> Image:
     operations = require("PIL.ImageOps", extra="vision")
     if image.width * image.height > MOST_PIXELS:
         raise _too_large(where, f"{image.width:,} x {image.height:,}")
-    upright: Any = operations.exif_transpose(image)
+    upright: Image = operations.exif_transpose(image)
     if upright.mode.startswith("I"):
         upright = _of_array(np.clip(np.asarray(upright), 0, 65535).astype(np.uint16), where)
     if upright.mode == "F":
         raise InputError("has floating-point pixels, whose range is unknown", path=where)
     if upright.mode == "P" and "transparency" in upright.info:
         upright = upright.convert("RGBA")  # of which pillow would warn else
-    rgb: Image = upright.convert("RGB")
-    return rgb
+    return upright.convert("RGB")
 
 
 def _of_array(array: Any, where: str) -> Image:

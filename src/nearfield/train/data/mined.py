@@ -15,7 +15,7 @@ from nearfield.data.kept_split import with_all_splits, with_enough_dev
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.errors import InputError
-from nearfield.store.atomic import check_writable, staged_file
+from nearfield.store.atomic import check_new, staged_file
 from nearfield.train.data.prepare import mine, open_corpus
 from nearfield.train.recipe import Negatives, Recipe
 from nearfield.types.progress import Progress, silent
@@ -29,13 +29,6 @@ class Mined:
     rows: int
     left_out: int
     notes: tuple[str, ...]
-
-
-def check_new(path: str | Path) -> None:
-    """Raise InputError where something is at `path`, StorageError where nothing could be."""
-    if Path(path).exists():
-        raise InputError("is there already and is not replaced; give another place", path=path)
-    check_writable(path)
 
 
 def mine_to(

@@ -1,6 +1,6 @@
 """Load on the server and on a plain one: throughput and latency, and a soak beyond capacity.
 
-    python benchmarks/serve.py MODEL --seconds 20 --to benchmarks/results/serve.json
+    python benchmarks/serve.py MODEL --seconds 15 --save
     python benchmarks/serve.py MODEL --soak 600
 
 Each row runs one server at a time in a process of its own. Clients send one to eight texts of mixed
@@ -26,6 +26,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import psutil
+from results import circumstances, parsed, save
 
 HERE = Path(__file__).parent
 CLIENTS = (1, 8, 64, 256)
@@ -214,21 +215,23 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--soak", type=float, help="seconds at 1.5 times capacity")
-    parser.add_argument("--to", type=Path)
-    given = parser.parse_args()
+    given = parsed(parser)
     from sentence_transformers import SentenceTransformer
 
     reference = SentenceTransformer(given.model, device="cpu").encode(
         texts(), normalize_embeddings=True
     )
     model = str(Path(given.model).resolve())
+    result = circumstances() | {"model": Path(model).name}
     if given.soak:
-        found: Any = asyncio.run(soaked(model, given.soak, reference))
-        print(json.dumps(found, indent=1))
+        name = "serve-soak"
+        result["soak"] = asyncio.run(soaked(model, given.soak, reference))
+        print(json.dumps(result["soak"], indent=1))
     else:
-        found = asyncio.run(measured(model, given.seconds, reference))
-    if given.to:
-        given.to.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        name = "serve"
+        result["rows"] = asyncio.run(measured(model, given.seconds, reference))
+    if given.save:
+        print(save(f"{name}-{result['model']}", result))
 
 
 if __name__ == "__main__":

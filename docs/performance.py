@@ -45,7 +45,7 @@ def _machine(facts: dict[str, Any]) -> str:
 
 
 def _drawn(name: str, result: dict[str, Any]) -> list[str]:
-    kind = next((start for start in DRAWN if name.startswith(f"{start}-")), name)
+    kind = max((start for start in DRAWN if name.startswith(f"{start}-")), key=len, default=name)
     command = f"`{result['command']}`, {result['date']}, load before {result['load_before']:g}.\n"
     draw = DRAWN.get(kind)
     if draw is None:
@@ -275,6 +275,21 @@ def _load(name: str, result: dict[str, Any], command: str) -> list[str]:
     return [title + command, _table(rows)]
 
 
+def _serve(name: str, result: dict[str, Any], command: str) -> list[str]:
+    title = f"### Load on the server, {result['model']}\n\n"
+    title += (
+        "A plain FastAPI + sentence-transformers server beside ours, in turn, the same requests "
+        "of mixed lengths; every answer checked against sentence-transformers' vectors. "
+    )
+    return [title + command, _table(result["rows"])]
+
+
+def _serve_soak(name: str, result: dict[str, Any], command: str) -> list[str]:
+    facts = {**result["soak"], "memory_mb": ", ".join(map(str, result["soak"]["memory_mb"]))}
+    title = f"### The server at 1.5 times its capacity, {result['model']}\n\n"
+    return [title + command, _table([facts])]
+
+
 def _spread(found: dict[str, float]) -> str:
     return f"{found['ratio']:.2f} [{found['least']:.2f}, {found['greatest']:.2f}]"
 
@@ -292,6 +307,8 @@ DRAWN: dict[str, Callable[[str, dict[str, Any], str], list[str]]] = {
     "splade": _splade,
     "out-of-core": _out_of_core,
     "load": _load,
+    "serve": _serve,
+    "serve-soak": _serve_soak,
     "three-heads": _heads,
     "scifact": _heads,
 }

@@ -199,7 +199,7 @@ PLANTED: Mapping[str, Callable[[], Planted]] = {
 
 
 def test_every_check_is_here() -> None:
-    assert set(PLANTED) == set(CHECKS)
+    assert set(PLANTED) == set(CHECKS), "plant the fault of each check in PLANTED"
 
 
 @pytest.mark.parametrize("name", list(CHECKS))

@@ -196,7 +196,7 @@ every_source = pytest.mark.parametrize("make", CASES)
 
 
 def test_every_kind_and_format_is_here() -> None:
-    assert {*GIVEN, "images", "lines"} == set(SOURCES)
+    assert {*GIVEN, "images", "lines"} == set(SOURCES), "give GIVEN an example of each source"
     assert set(WRITERS) == set(DAMAGED) == set(FORMATS)
 
 

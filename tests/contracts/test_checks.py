@@ -84,6 +84,14 @@ def easy() -> Collection:
     )
 
 
+def shuffled() -> list[tuple[str, str]]:
+    """Pairs that share two rare words each, with the second column in another order."""
+    queries = [f"where is a{at} beside b{at % 20}" for at in range(200)]
+    documents = [f"there is a{at} beside b{at % 20} and c{at % 7}" for at in range(200)]
+    order = np.random.default_rng(0).permutation(200).tolist()
+    return [(query, documents[at]) for query, at in zip(queries, order, strict=True)]
+
+
 def small_splits() -> Collection:
     queries = {f"q{at}": f"question number {at}" for at in range(40)}
     split = {at: "test" if at < 5 else "train" for at in range(40)}
@@ -155,6 +163,12 @@ PLANTED: Mapping[str, Callable[[], Planted]] = {
         1,
     ),
     "no-negatives": lambda: (small_pairs(ROWS, negatives=[[], *([["x"]] * 29)]), None, 1),
+    "one-negative": lambda: (
+        small_pairs(ROWS, negatives=[["x"], ["X."], *([["x"]] * 28)]),
+        None,
+        30,
+    ),
+    "one-score": lambda: (small_pairs(ROWS, scores=[1.0] * 30), None, 30),
     "contradictory-scores": lambda: (
         small_pairs([*ROWS, ROWS[3]], scores=[0.5] * 30 + [0.7]),
         None,
@@ -187,6 +201,7 @@ PLANTED: Mapping[str, Callable[[], Planted]] = {
         9,
     ),
     "easy-queries": lambda: (easy(), None, 20),
+    "shuffled-pairs": lambda: (small_pairs(shuffled()), None, 200),
     "truncated-texts": lambda: (sound_collection(), model(reads=20), 40),
     "unread-language": lambda: (
         plant({f"d{at}": LONG.upper() for at in range(10)}),

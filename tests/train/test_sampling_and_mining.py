@@ -89,11 +89,11 @@ def test_a_pool_has_the_judged_then_the_candidates_then_others() -> None:
 
 
 def test_the_rate_rises_then_falls() -> None:
-    recipe = Recipe.of({"schedule": {"warmup": 0.2, "rate": 1.0}})
+    recipe = Recipe.of({"schedule": {"warmup": 0.2, "rate": 0.1}})
     rates = [rate_at(step, 10, recipe) for step in range(1, 11)]
-    assert rates[:2] == [0.5, 1.0]
+    assert rates[:2] == [0.05, 0.1]
     assert rates[1:] == sorted(rates[1:], reverse=True)
-    assert 0 < rates[-1] < 0.2
+    assert 0 < rates[-1] < 0.02
 
 
 @pytest.mark.parametrize(("steps", "evaluations"), [(1, 5), (3, 5), (62, 5), (100, 1)])

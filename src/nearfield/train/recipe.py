@@ -22,6 +22,8 @@ QUERY_COST, DOCUMENT_COST = 0.03, 0.01
 a new head on minilm, and a growing share of it while the loss falls (see docs/log.md).
 """
 
+MOST_RATE = 0.1
+
 
 def _checked(default: Any, holds: Callable[[Any], bool], wanted: str) -> Any:
     """A field whose values must fulfil `holds`, which `wanted` says in words."""
@@ -30,6 +32,15 @@ def _checked(default: Any, holds: Callable[[Any], bool], wanted: str) -> Any:
 
 def _above_0(default: float) -> Any:
     return _checked(default, lambda value: value > 0, "more than 0")
+
+
+def _rate(default: float) -> Any:
+    return _checked(
+        default,
+        lambda rate: 0 < rate <= MOST_RATE,
+        f"more than 0 and at most {MOST_RATE}: AdamW moves each weight by about the rate in every "
+        "step, so that a higher one leaves nothing of what the model knows",
+    )
 
 
 def _not_below(least: int, default: float) -> Any:
@@ -138,8 +149,8 @@ class Schedule(Compute):
     batch: int = _checked(
         64, lambda size: size >= 2, "at least 2: the other rows of a batch are its negatives"
     )
-    rate: float = _above_0(5e-5)
-    table_rate: float = _above_0(0.01)
+    rate: float = _rate(5e-5)
+    table_rate: float = _rate(0.01)
     warmup: float = _checked(
         0.1, lambda share: 0 <= share < 1, "a share of all steps, 0 or more and below 1"
     )

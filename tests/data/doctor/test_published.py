@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -139,6 +140,26 @@ def test_exchanged_queries_and_documents_are_found(
             )
             == ERROR
         )
+
+
+@pytest.mark.parametrize("name", ["med", "nfcorpus_preprocessed", "xquad/zh"])
+def test_judgements_of_shuffled_documents_are_found(
+    name: str, collection: Callable[[str], Collection]
+) -> None:
+    whole = collection(name)
+    order = np.random.default_rng(0).permutation(len(whole.judgements))
+    documents = whole.judgements["document"].take(pa.array(order))
+    judgements = whole.judgements.set_column(1, "document", documents)
+    assert severity("shuffled-pairs", whole) is None
+    assert severity("shuffled-pairs", replace(whole, judgements=judgements)) == ERROR
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_shuffled_column_of_pairs_is_found(name: str, pairs: Callable[[str], Pairs]) -> None:
+    whole = pairs(name)
+    order = np.random.default_rng(0).permutation(len(whole))
+    table = whole.table.set_column(1, "positive", whole.table["positive"].take(pa.array(order)))
+    assert severity("shuffled-pairs", Pairs.from_table(table)) == ERROR
 
 
 @pytest.mark.parametrize("name", ASKED)

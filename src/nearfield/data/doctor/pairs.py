@@ -18,7 +18,7 @@ from nearfield.data.doctor.subject import (
     shorten,
 )
 from nearfield.data.doctor.words import Hashes, Shingler, digests, wording
-from nearfield.types.finding import NOTE, WARNING
+from nearfield.types.finding import ERROR, NOTE, WARNING
 
 _JOINED_THRESHOLD = 0.7  # of query and positive together, before each is looked at by itself
 
@@ -136,6 +136,29 @@ def no_negatives(subject: Subject) -> Found | None:
         subject.show_query(int(without[0])),
         fix,
     )
+
+
+@check(PAIRS, COPIES, fix="mine hard negatives, or leave the column out")
+def one_negative(subject: Subject) -> Found | None:
+    """All rows have the same text as their negative, or one without words: what is learned from it
+    is to avoid that text alone.
+    """
+    texts = pc.list_flatten(subject.pairs.table["negatives"])
+    distinct = (text.as_py() or "" for text in pc.unique(texts))
+    first = next(distinct, "")
+    if len(texts) < 2 or any(wording(text) != wording(first) for text in distinct):
+        return None
+    return Found(ERROR, len(texts), len(texts), f"each negative is {shorten(first)}")
+
+
+@check(PAIRS, fix="give pairs of different scores: of one alone, nothing can be told apart")
+def one_score(subject: Subject) -> Found | None:
+    """All rows have the same score, or are of one class."""
+    scores = pc.unique(subject.pairs.table["score"]).to_pylist()
+    total = len(subject.queries)
+    if not subject.pairs.scored or total < 2 or len(scores) > 1:
+        return None
+    return Found(ERROR, total, total, f"each score is {scores[0]:g}")
 
 
 @check(PAIRS, COPIES, fix="keep one row of each, with the mean score")

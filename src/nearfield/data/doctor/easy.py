@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import numpy.typing as npt
 
 from nearfield.data.doctor.check import ALL, BOTH, COLLECTION, Found, check
 from nearfield.data.doctor.subject import Subject, sample
 from nearfield.data.doctor.words import Rows
 from nearfield.data.pairs import Pairs
-from nearfield.types.arrays import Floats
 from nearfield.types.finding import ERROR, WARNING
 from nearfield.types.word_rule import words
 
@@ -98,22 +98,22 @@ def shuffled_pairs(subject: Subject) -> Found | None:
 
     Words weigh as they are rare. It is said where two standard errors leave the difference below a
     quarter of its standard deviation, which takes 64 pairs or more. Columns that share few words
-    (other languages, class names), few different documents, and scored pairs are left alone.
+    (other languages, class names) and scored pairs are left alone.
     """
     judged = subject.judged
     if isinstance(subject.data, Pairs) and subject.data.scored:
         return None
     rows = np.flatnonzero(judged.positive & judged.trained)
     rows = rows if len(rows) else np.flatnonzero(judged.positive)
-    rows = rows[sample(len(rows), _PAIRS)]
+    # one pair for each document, so that class names are few
+    rows = rows[np.unique(subject.document_keys[judged.document[rows]], return_index=True)[1]]
+    rows = np.sort(rows)[sample(len(rows), _PAIRS)]
     documents = judged.document[rows]
-    if not len(rows) or 2 * len(np.unique(subject.document_keys[documents])) < len(rows):
-        return None
     asked = [frozenset(words(subject.queries[int(at)])) for at in judged.query[rows]]
     given = [frozenset(words(subject.documents[int(at)])) for at in documents]
     counts = Counter(word for text in given for word in text)
     known = [sum(word in counts for word in text) / max(1, len(text)) for text in asked]
-    if np.mean(known) < _KNOWN:
+    if sum(known) < _KNOWN * max(1, len(rows)):
         return None
     more = _shared(asked, given, counts, 0)
     for part in (1, 2):  # the rows a third and two thirds further on
@@ -128,7 +128,7 @@ def shuffled_pairs(subject: Subject) -> Found | None:
 
 def _shared(
     asked: list[frozenset[str]], given: list[frozenset[str]], counts: Counter[str], shift: int
-) -> Floats:
+) -> npt.NDArray[np.float64]:
     """(n,) the weight of the words that each text shares with the one `shift` rows further on."""
     rows = len(given)
     return np.array(

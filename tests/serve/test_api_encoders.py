@@ -1,13 +1,18 @@
-"""The encoders of models behind an API, asked of our own server, give the local model's vectors."""
+"""The encoders and rerankers behind an API, asked of our own server, give the local model's vectors
+and scores.
+"""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nearfield as nf
+from nearfield.encoders.load import load_reranker
+from nearfield.encoders.vendors import VENDORS
 from nearfield.errors import NearfieldWarning
 
 TEXTS = ["a red cat", "the cat sat on the mat", "", "deep sea fish"]
@@ -39,7 +44,7 @@ def test_they_give_the_local_models_vectors(
     monkeypatch.setenv(variable, served.url + path)
     monkeypatch.setenv(key, "sk-tiny")
 
-    with pytest.warns(NearfieldWarning) if not roles else _nothing():
+    with pytest.warns(NearfieldWarning) if not roles else nullcontext():
         encoder = nf.load(name)
     texts = [text for text in TEXTS if text]
     found = np.asarray(encoder.encode_document(texts))
@@ -53,7 +58,19 @@ def test_they_give_the_local_models_vectors(
         )
 
 
-def _nothing() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext()
+@pytest.mark.parametrize(
+    ("vendor", "path"),
+    [("cohere", ""), ("voyage", "/voyage/v1"), ("jina", "/jina/v1"), ("tei", "/tei")],
+)
+def test_rerankers_give_the_local_models_scores(
+    vendor: str, path: str, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (sdk := SDK.get(vendor)) is not None:
+        pytest.importorskip(sdk, reason=f"{sdk} is not installed")
+    for name in VENDORS[vendor].key_variables:
+        monkeypatch.setenv(name, "sk-tiny")
+    remote = load_reranker(f"{vendor}:{served.url}{path}#judge")
+    texts = ["the cat sat on the mat", "deep sea fish", "a list of files"]
+    wanted = nf.Reranker.open(served.judge).score("a red cat", texts)
+    found = remote.score_at(["a red cat"], texts, (np.zeros(3, int), np.arange(3)))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)

@@ -4,6 +4,7 @@ errors.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,7 +25,7 @@ TEXTS = ["a cat", "the dog , the sun and the rain", "naïve\nüber 東京 🎉",
 QUERY, DOCUMENT = "query", "document"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def no_sockets_left() -> Iterator[None]:
     """They go here, where a socket that was left open is allowed."""
     yield
@@ -167,3 +168,50 @@ def test_inference_client(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     same(made, served, QUERY, ["a cat"])
     scores = client.sentence_similarity("a cat", ["a cat", "law"])
     assert scores[0] == pytest.approx(1)
+
+
+def test_langchain(served: Any) -> None:
+    from langchain_openai import OpenAIEmbeddings
+    from openai import AuthenticationError, BadRequestError, NotFoundError
+
+    def client(model: str = "tiny", **facts: Any) -> OpenAIEmbeddings:
+        how = {"base_url": f"{served.url}/v1", "api_key": "sk-tiny", "max_retries": 0}
+        return OpenAIEmbeddings(model=model, check_embedding_ctx_length=False, **(how | facts))
+
+    same(client("tiny:document").embed_documents(TEXTS), served, DOCUMENT)
+    same([client("tiny:query").embed_query("a cat")], served, QUERY, ["a cat"])
+    parts = client("tiny:document", chunk_size=3)
+    same(asyncio.run(parts.aembed_documents(TEXTS)), served, DOCUMENT)
+    assert len(client(dimensions=8).embed_query("a cat")) == 8
+    for wrong, text, error in (
+        (client(), "", BadRequestError),
+        (client(dimensions=4096), "a", BadRequestError),
+        (client("other"), "a", NotFoundError),
+        (client("judge"), "a", BadRequestError),
+        (client(api_key="no"), "a", AuthenticationError),
+    ):
+        with pytest.raises(error):
+            wrong.embed_query(text)
+
+
+def test_llama_index(served: Any) -> None:
+    from llama_index.embeddings.openai import OpenAIEmbedding
+    from openai import AuthenticationError, BadRequestError, NotFoundError
+
+    def client(model: str = "tiny", **facts: Any) -> OpenAIEmbedding:
+        how = {"api_base": f"{served.url}/v1", "api_key": "sk-tiny", "max_retries": 0}
+        return OpenAIEmbedding(model_name=model, **(how | facts))
+
+    documents = client("tiny:document", embed_batch_size=3)
+    same(documents.get_text_embedding_batch(TEXTS), served, DOCUMENT)
+    same(asyncio.run(documents.aget_text_embedding_batch(TEXTS)), served, DOCUMENT)
+    same([client("tiny:query").get_query_embedding("a cat")], served, QUERY, ["a cat"])
+    assert len(client(dimensions=8).get_text_embedding("a cat")) == 8
+    for wrong, error in (
+        (client(dimensions=4096), BadRequestError),
+        (client("other"), NotFoundError),
+        (client("judge"), BadRequestError),
+        (client(api_key="no"), AuthenticationError),
+    ):
+        with pytest.raises(error):
+            wrong.get_text_embedding("a")

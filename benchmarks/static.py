@@ -28,7 +28,7 @@ from results import circumstances, parsed, save
 
 from nearfield import load, open_collection
 from nearfield.encoders.text import TextEncoder
-from nearfield.train.runs.static import distil
+from nearfield.train.runs.static import DistilRecipe, distil
 
 SHARE = 20  # the teacher reads one text in so many
 OURS, PEER, TEACHER = "nearfield", "model2vec", "teacher"
@@ -49,9 +49,11 @@ def main() -> None:
         "models": {},
     }
     with tempfile.TemporaryDirectory() as work:
-        models = arguments.models or [str(Path(work, f"{Path(arguments.teacher).name}-distilled"))]
+        run = Path(work, f"{Path(arguments.teacher).name}-distilled")
+        models = arguments.models or [str(run / "model")]
         if not arguments.models:
-            distil(arguments.teacher, to=models[0], dim=min(256, teacher.contract.dim))
+            recipe = DistilRecipe(dim=min(256, teacher.contract.dim))
+            distil(arguments.teacher, to=run, recipe=recipe)
         for path in models:
             result["models"][Path(path).name] = compare(path, teacher, texts, arguments.rounds)
     if arguments.save:

@@ -40,7 +40,7 @@ from nearfield.train.runs.adapt import adapt
 from nearfield.train.runs.adapter import AdapterRecipe
 from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
 from nearfield.train.runs.reranker import tune_reranker
-from nearfield.train.runs.static import distil
+from nearfield.train.runs.static import DistilRecipe, distil
 from nearfield.train.runs.tune import tune
 from sparse_models import tiny_splade
 from static_models import model2vec_folder
@@ -185,8 +185,8 @@ def trained_otherwise(folder: Path) -> Iterator[tuple[str, Any]]:
     other = load(folder / "roberta").encode(collection.document_texts, "document")
     bridge = fit_bridge(frozen.documents.floats(), other.floats(), BridgeRecipe(width=8, epochs=2))
     yield "bridge", numbers(bridge.apply_to(frozen.documents.floats()))
-    distil(folder / "bert", to=folder / "distilled", dim=8)
-    yield "distil", digest(load(folder / "distilled").encode(TEXTS, "document").arrays())
+    distil(folder / "bert", to=folder / "distilled", recipe=DistilRecipe(dim=8))
+    yield "distil", digest(load(folder / "distilled" / "model").encode(TEXTS, "document").arrays())
 
 
 def losses(run: Path) -> list[Any]:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
-from nearfield.cli.opened import To
-
-if TYPE_CHECKING:
-    from nearfield.data.texts import Texts
+from nearfield.cli.console import FORMATS, Json, progress_bar
+from nearfield.cli.opened import Device
+from nearfield.cli.shell.trained import AllowErrors, Guards, RunTo, guards_of, show_trained
 
 
 def distil(
     model: Annotated[
         str, typer.Argument(help="The model to take after: of the catalog, or a model folder.")
     ],
-    to: To,
+    to: RunTo,
     dim: Annotated[int, typer.Option(help="Dimensions of the static model.")] = 256,
     on: Annotated[
         str | None,
-        typer.Option(metavar="DATA", help=f"Texts to fit to, without judgements: {FORMATS}."),
+        typer.Option(metavar="DATA", help=f"Data to whose documents it is fitted: {FORMATS}."),
     ] = None,
     texts: Annotated[
-        int, typer.Option(help="How many of the documents to fit to, spread evenly.")
+        int, typer.Option(help="How many of the documents to fit to, spread evenly.", min=1)
     ] = 20_000,
     words: Annotated[
         int, typer.Option(help="How many frequent words of the texts get a vector of their own.")
@@ -35,42 +33,45 @@ def distil(
             "--counted", help="Weight tokens by how often the texts have them, not by their rank."
         ),
     ] = False,
+    guard: Guards = None,
+    allow: AllowErrors = None,
+    device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Make a static model: a vector for each token, so that a text's vector is a mean and takes
     microseconds.
 
-    With data, the vectors are fitted to what the model makes of its documents; no query and no
-    judgement is looked at. `nearfield tune` then tunes the result like any other model.
+    With data, the vectors are fitted to what the model makes of its documents. No query is learned
+    from, nor a document that a test or dev query is judged with; the verdict says what the fit
+    gained on the test queries, where there are any. `nearfield tune` then tunes the result like any
+    other model.
 
     Examples:
 
-        nearfield distil minilm --to models/minilm-static
-        nearfield distil minilm --to models/minilm-static --on my-data --words 5000
+        nearfield distil minilm --to runs/minilm-static
+        nearfield distil minilm --to runs/minilm-static --on my-data --words 5000
     """
-    from nearfield.train.runs.static import distil as distilled
+    from nearfield.store.fields import read_json
+    from nearfield.train.runs.static import FACTS, DistilRecipe
+    from nearfield.train.runs.static import distil as run
+    from nearfield.train.setting import Setting
 
-    chosen = () if on is None else _spread(on, texts)
-    with progress_bar(f"distilling {model}") as progress:
-        made = distilled(
-            model, to=to, dim=dim, texts=chosen, words=words, counted=counted, progress=progress
+    verdict = run(
+        model,
+        on,
+        to=to,
+        recipe=DistilRecipe(dim, texts, words, counted),
+        guards=guards_of(guard),
+        allow=allow or (),
+        setting=Setting(progress_bar, device=device),
+    )
+    facts = read_json(to / FACTS)
+    said = f"{facts['tokens']:,} tokens of {dim} dimensions"
+    if facts["words"]:
+        said += f", {facts['words']:,} of them whole words of the texts"
+    if facts["texts"]:
+        said += (
+            f"\ncosine with {model} on held-out texts: {facts['before']:.3f} before the fit and "
+            f"{facts['after']:.3f} after it ({facts['texts']:,} texts)"
         )
-    if json:
-        emit_json(made)
-        return
-    extra = f", {made.words:,} of them whole words of the texts" if made.words else ""
-    out.say(f"{made.folder}: {made.tokens:,} tokens of {made.dim} dimensions{extra}")
-    if made.texts:
-        gain = f"{made.before:.3f} before the fit and {made.after:.3f} after it"
-        out.say(f"cosine with {model} on held-out texts: {gain} ({made.texts:,} texts)")
-
-
-def _spread(source: str, count: int) -> Texts:
-    import numpy as np
-
-    from nearfield.data.open import open_collection
-
-    documents = open_collection(source).document_texts
-    return documents[
-        np.unique(np.linspace(0, len(documents) - 1, min(count, len(documents))).astype(np.int64))
-    ]
+    show_trained(to, verdict, facts=facts, said=said, json=json)

@@ -169,6 +169,15 @@ def with_all_splits(collection: Collection, *, seed: int) -> tuple[Collection, t
     )
 
 
+def with_test_split(collection: Collection, *, seed: int) -> tuple[Collection, tuple[str, ...]]:
+    """As it is, or cut as by `with_all_splits` where it has one split only and that is not the
+    test: for what learns from no query.
+    """
+    if len(collection.splits) != 1 or TEST in collection.splits:
+        return collection, ()
+    return with_all_splits(collection, seed=seed)
+
+
 def with_judged_splits(collection: Collection, *, seed: int) -> tuple[Collection, tuple[str, ...]]:
     """As `with_all_splits`, where something else than the collection's train split is learned from
     and none is needed.

@@ -102,7 +102,7 @@ def adapt(
     texts = collection.split("train").query_texts
     learnt = TrainingRun.of(texts, dev=dev.query_texts, test=test.query_texts)
     verdict = conclude(
-        Measured(comparison, base, adapted),
+        Measured(comparison, base, adapted, None),  # type: ignore[arg-type]
         ("adapted model", "model without it"),
         forgotten=(),
         dev_queries=len(dev.query_ids),

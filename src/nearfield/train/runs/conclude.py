@@ -38,7 +38,7 @@ class Measured:
     comparison: Comparison
     base: str
     tuned: str
-    made: Candidate | None = None
+    made: Candidate
     others: Mapping[str, Any] = field(default_factory=dict)
 
 

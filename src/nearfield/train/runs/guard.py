@@ -24,6 +24,8 @@ from nearfield.train.runs.candidate import Candidate
 from nearfield.types.arrays import Mask
 from nearfield.types.progress import Progress, silent
 
+BUILT_IN = ("pydoc-topics",)
+"""What guards a run that names no guard: every machine has it."""
 LEAST = 10  # queries, or scored pairs, of each half of a guard: fewer tell nothing about a margin
 
 

@@ -25,14 +25,12 @@ from nearfield.train.engine.lora import scaled_base
 from nearfield.train.engine.trainer import few_torch_threads, native_layers, trainable
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.candidate import Candidate
-from nearfield.train.runs.guard import guard_values
-from nearfield.train.runs.merge import Merged, put_weights, search
+from nearfield.train.runs.merge import Merged, put_weights
 from nearfield.train.runs.outlook import expected_work
-from nearfield.train.runs.run import Run, Stage
+from nearfield.train.runs.run import MADE, Run, Stage
 from nearfield.train.setting import Setting
 from nearfield.types.progress import Progress
 
-MADE = ("merge.json", "model")
 Do = Callable[[Progress], None]
 
 
@@ -74,12 +72,6 @@ class ModelRun(Run):
     @abstractmethod
     def save(self, progress: Progress) -> None:
         """Write the model's folder."""
-
-    @property
-    def chosen(self) -> float:
-        """The share of tuned weights that was taken."""
-        (row,) = (row for row in self.folder.read("merge.json") if row["chosen"])
-        return float(row["ratio"])
 
     def stages(self, allow: Names[str]) -> list[Stage]:
         steps = {
@@ -181,9 +173,18 @@ class ModelRun(Run):
         margin.
         """
         self.into, self.weights = self.trainable(), scaled_base(self.weights, self.tuned)
+        known = self.known_dev()
+        # where no step was better, the weights that are kept are the base's
+        ratios = self.recipe.merge.ratios if kept_step(self.folder) else ()
+        if not self.backs_off:
+            whole = Merged(1.0, known[1.0], {}, allowed=True, chosen=True)
+            self.folder.once("merge.json", lambda: [whole])
         with few_torch_threads(self.trained):
-            self.folder.once("merge.json", lambda: self._measured_ratios(progress))
+            self.back_off(ratios, known, put=self._put, dev=self._dev, progress=progress)
         self._put(self.chosen)
+
+    def _dev(self, ratio: float) -> float:
+        return self._put(ratio).on_pool(self.pool).mean
 
     def _put(self, ratio: float) -> Candidate:
         """What measures the model with this share of tuned weights."""
@@ -195,27 +196,6 @@ class ModelRun(Run):
 
     def weights_changed(self) -> None:
         """Let go of what other weights made."""
-
-    def _measured_ratios(self, progress: Progress) -> list[Merged]:
-        known = self.known_dev()
-        if not self.backs_off:
-            return [Merged(1.0, known[1.0], {}, allowed=True, chosen=True)]
-        frozen = self.folder.read("baseline.json")["guards"]
-        base = Merged(0.0, known[0.0], frozen, allowed=True)
-        # where no step was better, the weights that are kept are the base's
-        ratios = self.recipe.merge.ratios if kept_step(self.folder) else ()
-
-        def dev(ratio: float) -> float:
-            progress(len(known), len(ratios), f"dev at tuned share {ratio:g}")
-            if ratio not in known:
-                known[ratio] = self._put(ratio).on_pool(self.pool).mean
-            return known[ratio]
-
-        def guards(ratio: float) -> Mapping[str, float]:
-            progress(len(ratios), len(ratios), f"guards at tuned share {ratio:g}")
-            return guard_values(self.guards, self._put(ratio))
-
-        return search(base, ratios, dev=dev, guards=guards, margin=self.recipe.merge.margin)
 
     def work(self) -> Mapping[str, float]:
         halves = [half for guard in self.guards for half in (guard.choosing, guard.reporting)]

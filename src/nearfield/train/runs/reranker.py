@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nearfield.data.collection import Collection
+from nearfield.data.collection import Collection, Split
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import TrainedOn, keep_trained_on
 from nearfield.encoders.load import load_text_encoder
@@ -213,9 +213,9 @@ class RerankerRun(ModelRun):
             name = f"{self.judge.name}-{self.collection.name}"
             save_reranker(self.trained, self.folder.path / "model", name=name)
 
-    def measure_test(self, progress: Progress) -> Measured:
+    def measure_test(self, split: Split, progress: Progress) -> Measured:
         keep_trained_on([self.files], self.folder.path / "model", self.learnt)
-        split, name = self.collection.split("test"), self.encoder.contract.name
+        name = self.encoder.contract.name
         (plain,) = model_systems(self.encoder, split, name=name, progress=progress)
         systems, options = [plain], OpenOptions(precision=self.precision, device=self.device)
         for path in ([self.start] if self.backs_off else []) + [self.folder.path / "model"]:

@@ -26,7 +26,7 @@ from nearfield.data.kept_split import split_of_run, with_all_splits, with_enough
 from nearfield.data.open import open_collection
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import UNKNOWN, TrainedOn, TrainingRun
-from nearfield.errors import TruncationWarning
+from nearfield.errors import InputError, TruncationWarning
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
 from nearfield.retrieval.bm25 import first_found
 from nearfield.store.run import RunFolder
@@ -35,7 +35,8 @@ from nearfield.train.engine.environment import device_here, environment, same_en
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.candidate import Candidate
 from nearfield.train.runs.conclude import Measured, conclude, forgotten, verdict_of
-from nearfield.train.runs.guard import Guard, GuardRule, guard_values, open_guards
+from nearfield.train.runs.guard import BUILT_IN, Guard, GuardRule, guard_values, open_guards
+from nearfield.train.runs.merge import Merged, search
 from nearfield.train.runs.outlook import Outlook
 from nearfield.train.setting import Setting
 from nearfield.types.finding import Finding
@@ -43,6 +44,8 @@ from nearfield.types.progress import Progress
 from nearfield.types.verdict import Verdict
 
 VERDICT = "verdict.json"
+MADE = ("merge.json", "model")
+"""The parts with which nothing is left to train."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Run(ABC):
         """What the run goes through."""
 
     @abstractmethod
-    def measure_test(self, progress: Progress) -> Measured:
+    def measure_test(self, split: Split, progress: Progress) -> Measured:
         """Measure the test split."""
 
     def work(self) -> Mapping[str, float]:
@@ -137,8 +140,9 @@ class Run(ABC):
 
     @property
     def held(self) -> list[Split]:
-        """The splits that this run measures."""
-        return [self.collection.split(name) for name in ("dev", "test")]
+        """The splits that this run measures, as far as the data has them."""
+        names = [name for name in ("dev", "test") if name in self.collection.splits]
+        return [self.collection.split(name) for name in names]
 
     @property
     def dev_queries(self) -> int:
@@ -156,27 +160,34 @@ class Run(ABC):
     @property
     def learnt(self) -> TrainingRun:
         """The queries that this run trains on, chooses with and is measured on."""
-        dev, test = (split.query_texts for split in self.held)
-        return TrainingRun.of(self.queries_learned(), dev=dev, test=test)
+        held = {split.name: split.query_texts for split in self.held}
+        return TrainingRun.of(self.queries_learned(), **held)
 
     def identify(
-        self, guards: Sequence[str], facts: Mapping[str, Any], about: Mapping[str, Any]
+        self, guards: Sequence[str] | None, facts: Mapping[str, Any], about: Mapping[str, Any]
     ) -> None:
         """Write what decides the result, or raise InputError where the folder holds another run.
-        `facts` say which models it is of, `about` what a report says besides.
+        `facts` say which models it is of, `about` what a report says besides. `guards` of None is
+        the built-in one, where this run leaves enough of it.
         """
         known = UNKNOWN
         for each in self.known.values():
             known = known | each
         known = known | TrainedOn((self.learnt,))
+        named = BUILT_IN if guards is None else guards
         rule = GuardRule(
             self.measure,
             self.pool_limit,
-            self.held[-1].query_texts,
+            [text for split in self.held if split.name == "test" for text in split.query_texts],
             known,
-            self.documents_learned() if guards else (),
+            self.documents_learned() if named else (),
         )
-        self.guards = open_guards(guards, rule)
+        try:
+            self.guards = open_guards(named, rule)
+        except InputError as error:
+            if guards is not None:
+                raise
+            named, self.notes = (), (*self.notes, f"without the built-in guard: {error}")
         data = self.collection
         decides = {
             **facts,
@@ -196,12 +207,18 @@ class Run(ABC):
             "notes": list(self.notes),
             "to": str(self.folder.path),
             "source": self.setting.source or data.name,
-            "guards": list(guards),
+            "guards": list(named),
         }
         self.folder.once("run.json", lambda: said | dict(about))
 
     def verdict(self, title: str, allow: Names[str]) -> Verdict:
-        """Go through the stages that are left, and give the verdict."""
+        """Go through the stages that are left, and give the verdict on data with a test split."""
+        found = self.verdict_if_judged(title, allow)
+        assert found is not None
+        return found
+
+    def verdict_if_judged(self, title: str, allow: Names[str]) -> Verdict | None:
+        """As `verdict`; None where the data has no test split."""
         stages = self.stages(allow)
         left = [stage for stage in stages if not all(map(self.folder.has, stage.until))]
         if left:
@@ -212,7 +229,8 @@ class Run(ABC):
                 outlook = Outlook(expected, watched)
                 for stage in left:
                     self._go_through(stage, outlook)
-        return verdict_of(self.folder.read(VERDICT))
+        held = self.folder.read(VERDICT)
+        return None if held is None else verdict_of(held)
 
     def _go_through(self, stage: Stage, outlook: Outlook) -> None:
         """Do one stage, and add its seconds to run.json."""
@@ -253,20 +271,59 @@ class Run(ABC):
         comparison and the verdict.
         """
 
+        tested = [split for split in self.held if split.name == "test"]
+
         def measure(progress: Progress) -> None:
-            found = self.measure_test(progress)
-            for name, part in {"comparison": found.comparison, **found.others}.items():
-                self.folder.write(f"{name}.json", part)
-            lost = []
-            if self.guards and found.made:
+            verdict = None
+            for split in tested:
+                found = self.measure_test(split, progress)
+                for name, part in {"comparison": found.comparison, **found.others}.items():
+                    self.folder.write(f"{name}.json", part)
                 before = self.folder.read("baseline.json")["reported"]
                 after = guard_values(self.guards, found.made, reporting=True)
                 lost = forgotten(self.guards, before, after, self.margin)
-            verdict = conclude(found, self.nouns, forgotten=lost, dev_queries=self.dev_queries)
+                verdict = conclude(found, self.nouns, forgotten=lost, dev_queries=self.dev_queries)
             self.folder.write(VERDICT, verdict)
 
-        parts = ("comparison", *others)
+        parts = ("comparison", *others) if tested else ()
         return Stage("test", measure, (*(f"{part}.json" for part in parts), VERDICT))
+
+    def back_off(
+        self,
+        shares: Sequence[float],
+        known: dict[float, float],
+        *,
+        put: Callable[[float], Candidate],
+        dev: Callable[[float], float],
+        progress: Progress,
+    ) -> None:
+        """Keep in merge.json which of the `shares` of what was trained is taken (see `search`).
+        `dev` gives what chooses at a share, `known` what of it is known, at 0 at least; `put` gives
+        what a guard is measured with.
+        """
+
+        def measured(share: float) -> float:
+            progress(len(known), len(shares), f"dev at tuned share {share:g}")
+            if share not in known:
+                known[share] = dev(share)
+            return known[share]
+
+        def guarded(share: float) -> Mapping[str, float]:
+            progress(len(shares), len(shares), f"guards at tuned share {share:g}")
+            return guard_values(self.guards, put(share))
+
+        def found() -> list[Merged]:
+            frozen = self.folder.read("baseline.json")["guards"]
+            base = Merged(0.0, known[0.0], frozen, allowed=True)
+            return search(base, shares, dev=measured, guards=guarded, margin=self.margin)
+
+        self.folder.once("merge.json", found)
+
+    @property
+    def chosen(self) -> float:
+        """The share of what was trained that was taken."""
+        (row,) = (row for row in self.folder.read("merge.json") if row["chosen"])
+        return float(row["ratio"])
 
     def guards_before(self, base: Candidate, progress: Progress) -> dict[str, dict[str, float]]:
         """What `base` reaches on each guard's halves: `guards` to choose with, `reported` for the

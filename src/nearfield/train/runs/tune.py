@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from nearfield.data.collection import Collection
+from nearfield.data.collection import Collection, Split
 from nearfield.data.kept_split import with_all_splits, with_enough_dev, with_judged_splits
 from nearfield.data.open import open_pairs
 from nearfield.data.trained_on import keep_trained_on
@@ -317,14 +317,14 @@ class TuningRun(ModelRun):
         made = self.after if self.chosen else self.finder
         return self.finder.handed_to(base), made.handed_to(tuned)
 
-    def measure_test(self, progress: Progress) -> Measured:
+    def measure_test(self, split: Split, progress: Progress) -> Measured:
         for part in filter(self.folder.has, ("model", "adapter")):
             keep_trained_on([self.encoder.folder.path], self.folder.path / part, self.learnt)
         base, tuned = self.opened()
         return measure_test(
             base,
             tuned,
-            self.collection.split("test"),
+            split,
             name=base.contract.name,
             measure=self.measure,
             dims=cuts(base.contract, tuned.contract.matryoshka_dims),

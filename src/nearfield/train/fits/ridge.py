@@ -11,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from nearfield.similarity.functions import unit
-from nearfield.types.arrays import Floats
+from nearfield.types.arrays import Floats, Mask
 from nearfield.types.progress import Progress
 
 # tried in this order, each from where the one before ended
@@ -23,10 +23,11 @@ _STEPS = 12
 
 @dataclass(frozen=True)
 class Fit:
-    """`table: (tokens, dim)`, the penalty taken, and the mean cosine of the held-out texts with the
-    teacher before and after.
+    """`start` and `table: (tokens, dim)`, the table before, scaled, and after; the penalty taken,
+    and the mean cosine of the held-out texts with the teacher before and after.
     """
 
+    start: Floats
     table: Floats
     penalty: float
     before: float
@@ -49,21 +50,20 @@ def fit_means(
     1970), solved by conjugate gradients, all dims at once. Every tenth text is held out, and its
     cosine with the target decides; without any gain E is s E0.
     """
-    held = np.arange(len(targets)) % HELD_OUT == HELD_OUT - 1
+    held = _held_out(targets)
     a, t, a_held, t_held = means[~held], targets[~held], means[held], targets[held]
     guess = a @ start
     scale = float((guess * t).sum() / max(float((guess * guess).sum()), 1e-12))
     base = (scale * start).astype(np.float32)
     change = np.zeros_like(base)
     right = (a.T @ (t - a @ base)).astype(np.float32)
-    best = Fit(base, np.inf, _closeness(a_held @ base, t_held), 0.0)
-    best = Fit(base, np.inf, best.before, best.before)
+    before = _closeness(a_held @ base, t_held)
+    best = Fit(base, base, np.inf, before, before)
     transposed = a.T.tocsr()
     for done, penalty in enumerate(penalties):
         change = conjugate_gradients(a, transposed, penalty, right, change)
-        found = Fit(
-            base + change, penalty, best.before, _closeness(a_held @ (base + change), t_held)
-        )
+        closeness = _closeness(a_held @ (base + change), t_held)
+        found = Fit(base, base + change, penalty, before, closeness)
         progress(done + 1, len(penalties), f"cosine with the teacher {found.after:.3f}")
         if found.after <= best.after:
             break
@@ -96,6 +96,17 @@ def conjugate_gradients(
         direction = residual + new / np.maximum(old, 1e-30) * direction
         old = new
     return x
+
+
+def held_out_cosine(means: csr_array, targets: Floats, table: Floats) -> float:
+    """The mean cosine of the texts that `fit_means` holds out with their targets."""
+    held = _held_out(targets)
+    return _closeness(means[held] @ table, targets[held])
+
+
+def _held_out(targets: Floats) -> Mask:
+    held: Mask = np.arange(len(targets)) % HELD_OUT == HELD_OUT - 1
+    return held
 
 
 def _closeness(vectors: Floats, targets: Floats) -> float:

@@ -1,0 +1,1 @@
+"""What is fitted to finished vectors: small maps, and the tables of static models."""

@@ -20,7 +20,6 @@ Run = Callable[..., Any]
         ("models", "head", "MODEL", "splade"),
         ("models", "lexical", "DATA"),
         ("models", "merge", "MODEL", "MODEL"),
-        ("distil", "MODEL", "--dim", "8"),
         ("adapt", "MODEL", "--on", "DATA", "--epochs", "1"),
         ("bridge", "MODEL", "MODEL", "--on", "DATA", "--width", "0", "--sample", "40"),
     ],

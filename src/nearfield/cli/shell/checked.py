@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 
 from nearfield.cli.console import show_next
 from nearfield.cli.shell.columns import RESTATED, TAKING, restated
+from nearfield.cli.shell.trained import NO_GUARD
 from nearfield.errors import InputError
 
 TRAINING = ("tune", "reranker", "adapt", "bridge", "distil")
@@ -33,7 +34,7 @@ NEXT: Mapping[str, str] = {
     "tune": 'nearfield search {on} "your question" --model {to}/model',
     "reranker": "nearfield evaluate minilm --on {on} --rerank {to}/model",
     "adapt": "nearfield evaluate {to} --on {on}",
-    "distil": "nearfield evaluate {model} {to} --on YOUR-DATA",
+    "distil": "nearfield evaluate {model} {to}/model --on YOUR-DATA",
     "models": "nearfield models suggest",
     "models list": "nearfield models suggest",
     "models suggest": "nearfield models get NAME",
@@ -111,7 +112,8 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
             )
         refuse_unknown_model(ModelSpec.parse(model).name)
     for source in _texts(given, SOURCES):
-        recognise(source)
+        if source != NO_GUARD:
+            recognise(source)
 
 
 def _texts(given: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:

@@ -13,6 +13,7 @@ from nearfield.cli.console import emit_json, out
 if TYPE_CHECKING:
     from nearfield.types.verdict import Verdict
 
+NO_GUARD = "none"
 Guards = Annotated[
     list[str] | None,
     typer.Option(
@@ -33,7 +34,7 @@ RunTo = Annotated[Path, typer.Option(metavar="FOLDER", help="The run folder.")]
 
 def guards_of(given: list[str] | None) -> Sequence[str] | None:
     """The guards that --guard names, None for the built-in one."""
-    return () if given == ["none"] else given or None
+    return () if given == [NO_GUARD] else given or None
 
 
 def show_trained(

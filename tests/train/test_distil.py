@@ -258,7 +258,7 @@ def test_the_command_line(teacher: Path, tmp_path: Path, cli: Callable[..., Resu
     result = cli(*asked, "--to", tmp_path / "s", "--on", data, "--texts", "40")
     assert result.exit_code == 0, result.stderr
     assert "tokens of 8 dimensions" in result.stdout
-    assert "(40 texts)" in result.stdout
+    assert "; fitted to 40 texts" in result.stdout
     assert "static model" in result.stdout
     texts = text_files(tmp_path / "texts", some_texts(30))
     told = cli("distil", teacher, "--dim", "8", "--to", tmp_path / "t", "--on", texts)

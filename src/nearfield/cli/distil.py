@@ -71,7 +71,7 @@ def distil(
         said += f", {facts['words']:,} of them whole words of the texts"
     if facts["texts"]:
         said += (
-            f"\ncosine with {model} on held-out texts: {facts['before']:.3f} before the fit and "
-            f"{facts['after']:.3f} after it ({facts['texts']:,} texts)"
+            f"; fitted to {facts['texts']:,} texts\ncosine with {model} on held-out ones: "
+            f"{facts['before']:.3f} before the fit and {facts['after']:.3f} after it"
         )
     show_trained(to, verdict, facts=facts, said=said, json=json)

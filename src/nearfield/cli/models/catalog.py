@@ -14,43 +14,37 @@ if TYPE_CHECKING:
     from nearfield.types.contract import Contract
 
 JSON = typer.Option("--json", help="Print JSON instead of a table.")
+KIND = typer.Option(
+    "--kind",
+    help="Only some of: dense, sparse, multi-vector, several (all three), image-text, "
+    "cross-encoder.",
+)
 LANGUAGES = typer.Option(
     "--languages", help="Only models that know all of these codes: en,de. `code` is program text."
 )
 LICENCE = typer.Option("--licence", help="`commercial`, or a licence by its name, such as MIT.")
+MAX_PRICE = typer.Option(
+    "--max-price",
+    min=0.0,
+    help="Dollars per million tokens, at most; local models have no per-token cost.",
+)
+MAX_PARAMETERS = typer.Option(
+    "--max-parameters", help="Only local models with at most this many: 500M."
+)
+DIM = typer.Option(
+    "--dim", min=1, help="Only models with vectors of this dim, whole or Matryoshka."
+)
 LOCAL = typer.Option("--local/--api", help="Only local models, or only those behind an API.")
 
 
 def catalog(
     ctx: Annotated[typer.Context, "whether a command was named after `models`"],
-    kind: Annotated[
-        str,
-        typer.Option(
-            "--kind",
-            help="Only some of: dense, sparse, multi-vector, several (all "
-            "three), image-text, cross-encoder.",
-        ),
-    ] = "",
+    kind: Annotated[str, KIND] = "",
     languages: Annotated[str | None, LANGUAGES] = None,
     licence: Annotated[str | None, LICENCE] = None,
-    max_price: Annotated[
-        float | None,
-        typer.Option(
-            "--max-price",
-            min=0.0,
-            help="Dollars per million tokens, at most; local models have no per-token cost.",
-        ),
-    ] = None,
-    max_parameters: Annotated[
-        str | None,
-        typer.Option("--max-parameters", help="Only local models with at most this many: 500M."),
-    ] = None,
-    dim: Annotated[
-        int | None,
-        typer.Option(
-            "--dim", min=1, help="Only models with vectors of this dim, whole or Matryoshka."
-        ),
-    ] = None,
+    max_price: Annotated[float | None, MAX_PRICE] = None,
+    max_parameters: Annotated[str | None, MAX_PARAMETERS] = None,
+    dim: Annotated[int | None, DIM] = None,
     local: Annotated[bool | None, LOCAL] = None,
     json: Annotated[bool, JSON] = False,
 ) -> None:

@@ -12,6 +12,7 @@ from nearfield.encoders.vendors import VENDORS
 from nearfield.encoders.vendors.vendor import Limits
 from nearfield.errors import ContractError
 from nearfield.formats.static_folder import UNLIMITED
+from nearfield.similarity import EMBEDDINGS
 from nearfield.types.contract import Contract
 
 
@@ -26,7 +27,7 @@ def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
     if card is None:
         return Contract(name, spec.dim or 1, UNLIMITED, pooling="unpublished")
     contract, api = card.contract, card.api
-    if card.kind not in ("dense", "several"):
+    if card.kind not in EMBEDDINGS or not EMBEDDINGS[card.kind].trains_dims:
         raise ContractError(f"{name}: is of the kind {card.kind}; wanted a model of dense vectors")
     usual = (api.default_dim if api is not None else None) or contract.dim
     dim = spec.dim or usual

@@ -71,8 +71,8 @@ def whole_folders() -> Path:
     from nearfield.indexes.signs import Signs
     from nearfield.similarity.dense import Dense
     from nearfield.store.made_by import MadeBy
+    from nearfield.store.vector_cache import text_hash
     from nearfield.vectors.manifest import FILE, SCHEMA, write_manifest
-    from nearfield.vectors.shards import text_hash
 
     root = Path(tempfile.mkdtemp(prefix="nearfield-fuzz-"))
     rows = [
@@ -83,7 +83,7 @@ def whole_folders() -> Path:
             "vector": at,
             "tokens": 3,
             "tokens_lost": 0,
-            "hash": text_hash(b"%d" % at),
+            "hash": text_hash(str(at)),
         }
         for at in range(N)
     ]

@@ -28,6 +28,7 @@ class Adapted(Encoder[Dense]):
         adapter.check(encoder.contract)
         self.encoder, self.adapter = encoder, adapter
         self.contract = replace(encoder.contract, name=f"{encoder.contract.name} adapted")
+        self.worth_caching = encoder.worth_caching  # type: ignore[misc]
         self.kind_of_model = encoder.kind_of_model  # type: ignore[misc]
 
     @property

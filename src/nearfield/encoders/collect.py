@@ -39,19 +39,21 @@ class Collected:
     counts: Positions
     usage: Usage
 
-    def warn_of_truncation(self, contract: Contract, items: str) -> None:
-        """Warn with TruncationWarning where some of the `items`, such as texts, were cut."""
-        usage = self.usage
-        if not usage.truncated:
-            return
-        share = usage.tokens_lost / (usage.tokens_lost + usage.tokens)
-        warnings.warn(
-            f"{contract.name} reads {contract.max_tokens} tokens: {usage.truncated:,} of "
-            f"{usage.items:,} {items} were longer and lost {usage.tokens_lost:,} tokens "
-            f"({share:.1%} of all)",
-            TruncationWarning,
-            stacklevel=5,
-        )
+
+def warn_of_truncation(
+    usage: Usage, contract: Contract, items: str, *, stacklevel: int = 5
+) -> None:
+    """Warn with TruncationWarning where some of the `items`, such as texts, were cut."""
+    if not usage.truncated:
+        return
+    share = usage.tokens_lost / (usage.tokens_lost + usage.tokens)
+    warnings.warn(
+        f"{contract.name} reads {contract.max_tokens} tokens: {usage.truncated:,} of "
+        f"{usage.items:,} {items} were longer and lost {usage.tokens_lost:,} tokens "
+        f"({share:.1%} of all)",
+        TruncationWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def collect(

@@ -25,12 +25,25 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 E = TypeVar("E", bound=Embeddings, default=Dense, covariant=True)
 
 
+# what of a contract, beside a role's prompt, changes a vector
+_OF_A_VECTOR = (
+    "dim",
+    "kind",
+    "max_tokens",
+    "max_terms",
+    "pooling",
+    "include_prompt",
+    "normalise",
+    "layer_norm",
+)
+
+
 class Encoder(ABC, Generic[E]):
     """A model under its contract; `Encoder[Sparse]` makes `Sparse` embeddings, and `Encoder` alone
     `Dense` ones.
 
-    `worth_caching` says whether looking a vector up is quicker than making it again;
-    `kind_of_model` what makes the embeddings where that is no runtime.
+    `worth_caching`: looking a vector up is quicker than making it again, and the encoder does not
+    do so itself. `kind_of_model` is what makes the embeddings where that is no runtime.
     """
 
     contract: Contract
@@ -45,6 +58,20 @@ class Encoder(ABC, Generic[E]):
         None where it cannot tell, which is the default: its vectors are then not cached.
         """
         return None
+
+    def facts(self, role: Role) -> dict[str, str] | None:
+        """All that an embedding in `role` depends on beside its text, which the vector cache tells
+        uses by; None where that is not known. Raises ContractError for an unknown role.
+        """
+        use, kept = {"role": role, "prompt": self.contract.prompt(role)}, self.contract
+        identity = self.identity
+        if identity is None:
+            return None
+        if identity.get("precision") == "int8" and identity.get("runtime") in ("openvino", "onnx"):
+            # its ranges are taken from the texts of this very input, so that another input's
+            # vectors are of another model
+            return None
+        return identity | use | {name: str(getattr(kept, name)) for name in _OF_A_VECTOR}
 
     @property
     def trained_on(self) -> TrainedOn:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.data.trained_on import TrainedOn
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer, Scores
 from nearfield.types.arrays import Positions
@@ -45,9 +46,9 @@ class EncoderScorer(PairScorer):
         """Each text is encoded once."""
         asked, query = np.unique(pairs[0], return_inverse=True)
         read, document = np.unique(pairs[1], return_inverse=True)
-        ours = self.encoder.encode([queries[int(at)] for at in asked], QUERY)
-        theirs = self.encoder.encode(
-            [documents[int(at)] for at in read], DOCUMENT, progress=progress
+        ours = encoded(self.encoder, [queries[int(at)] for at in asked], QUERY)
+        theirs = encoded(
+            self.encoder, [documents[int(at)] for at in read], DOCUMENT, progress=progress
         )
         scores = np.empty(len(query), np.float32)
         for row in range(len(asked)):

@@ -39,6 +39,11 @@ class PooledTokens(Encoder[MultiVector]):
         self.contract = encoder.contract
 
     @property
+    def identity(self) -> dict[str, str] | None:
+        own = self.encoder.identity
+        return None if own is None else {**own, "pooled": str(self.factor)}
+
+    @property
     def trained_on(self) -> TrainedOn:
         return self.encoder.trained_on
 

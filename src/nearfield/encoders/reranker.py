@@ -16,7 +16,7 @@ from nearfield.batch.pairs import PairTokeniser
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.chat import ChatPairs, has_chat_template
-from nearfield.encoders.collect import chunks, collect
+from nearfield.encoders.collect import chunks, collect, warn_of_truncation
 from nearfield.encoders.encoder import refuse_one_text
 from nearfield.encoders.pair_scorer import PairScorer, Scores
 from nearfield.encoders.spec import ModelSpec
@@ -136,7 +136,7 @@ class Reranker(PairScorer):
             progress=progress,
             spread=False,  # pairs are long, so that even few of them fill batches
         )
-        found.warn_of_truncation(self.folder.contract, "pairs")
+        warn_of_truncation(found.usage, self.folder.contract, "pairs")
         logits: Any = found.embeddings
         scores: Scores = logits.vectors[:, 0]
         return scores

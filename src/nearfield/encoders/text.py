@@ -15,7 +15,7 @@ import numpy as np
 from nearfield.batch.late_tokens import LateTokens
 from nearfield.batch.tokens import Tokeniser, Tokens
 from nearfield.data.trained_on import TrainedOn
-from nearfield.encoders.collect import chunks, collect
+from nearfield.encoders.collect import chunks, collect, warn_of_truncation
 from nearfield.encoders.encoder import E, Encoder, places_by_role, refuse_images, refuse_one_text
 from nearfield.errors import ContractError, InputError
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
@@ -107,25 +107,31 @@ class TextEncoder(Encoder[E]):
         """The runtime's precision."""
         return self.runtime.precision
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, str] | None:
-        """None where the folder was written to since it was opened: its files are another model's
-        now.
+        """None where the weights are others than the folder's: they were trained, or the folder was
+        written to since it was opened.
         """
-        path = self.folder.path
-        own = {
-            "files": model_hash(path),
-            "runtime": self.runtime.name,
-            "precision": self.runtime.precision,
-        }
-        if self._opened is not None and files_stamp(path) != self._opened:
-            log.warning("%s: was written to since it was opened; its vectors are not kept", path)
+        ran = self.runtime.identity
+        files = None if ran is None else self._files
+        if ran is None or files is None:
             return None
+        own = {"files": files} | ran
         if self.folder.adapters:
             own["adapters"] = "by role"
         if self.adapter is not None:
             own["adapter"] = self.adapter.files
         return own
+
+    @cached_property
+    def _files(self) -> str | None:
+        """The hash of the model's files; None where they were written to since it was opened."""
+        path = self.folder.path
+        found = model_hash(path)
+        if self._opened is None or files_stamp(path) == self._opened:
+            return found
+        log.warning("%s: was written to since it was opened; its vectors are not kept", path)
+        return None
 
     @cached_property
     def trained_on(self) -> TrainedOn:
@@ -258,7 +264,7 @@ class TextEncoder(Encoder[E]):
             name=self.contract.name,
             progress=progress,
         )
-        found.warn_of_truncation(self.contract, "texts")
+        warn_of_truncation(found.usage, self.contract, "texts")
         embeddings: Any = found.embeddings
         if self.adapter is not None:
             own = found.embeddings.as_dense("an adapter")

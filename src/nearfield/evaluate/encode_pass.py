@@ -5,8 +5,7 @@ them.
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.data.collection import Split
+from nearfield.encoders.encoded import encoded, seconds_alone
 from nearfield.encoders.encoder import Encoder
-from nearfield.errors import TruncationWarning
 from nearfield.indexes.index import exact_index
 from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retrieve import retrieve
@@ -49,22 +48,21 @@ class Cut:
 
 @dataclass(frozen=True)
 class EncodePass:
-    """`documents` and `queries` of a split, float32, whole; `query_seconds` is what each timed
-    query took encoded alone.
+    """`documents` and `queries` of a split, float32, whole, embeddings of the model's kind.
 
-    Both are embeddings of the model's kind.
+    `query_seconds` is what each timed query took encoded alone, NaN where that is not known.
     """
 
     split: Split
     documents: Embeddings
     queries: Embeddings
-    documents_per_second: float
+    documents_per_second: float | None
     query_seconds: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, encoder: Encoder[Any], split: Split, *, progress: Progress = silent) -> EncodePass:
-        """Encode the split's documents and queries once, and up to 50 of its queries again
-        alone.
+        """Encode the split's documents and queries once, and up to 50 of its queries alone. What
+        was encoded, or timed on this machine, before is not again.
         """
         documents, speed = encode_documents(encoder, split, progress=progress)
         queries, alone = encode_queries(encoder, split)
@@ -89,23 +87,35 @@ class EncodePass:
         ids = self.split.collection.document_ids
         return retrieve(queries, exact_index(documents), Queries.of(self.split), ids, k=depth)
 
-    def query_milliseconds(self, cut: Cut, depth: int) -> float:
-        """Median time of a query encoded and searched alone at `cut`."""
+    def query_milliseconds(self, cut: Cut, depth: int) -> float | None:
+        """Median time of a query encoded and searched alone at `cut`; None where no query was timed
+        before a vendor's answer was kept.
+        """
         queries, documents = self.vectors(cut)
         index = exact_index(documents)
         search = seconds_each(lambda row: index.search(queries[row : row + 1], depth), len(queries))
-        return 1000 * float(np.median(self.query_seconds + search))
+        waits = (self.query_seconds + search)[~np.isnan(self.query_seconds)]
+        return 1000 * float(np.median(waits)) if len(waits) else None
 
 
 def encode_documents(
     encoder: Encoder[Any], split: Split, *, progress: Progress = silent
-) -> tuple[Embeddings, float]:
-    """The embeddings of the split's documents, and how many a second were made."""
+) -> tuple[Embeddings, float | None]:
+    """The embeddings of the split's documents, and how many were made in a second; None where that
+    is not known of documents that were made before.
+    """
     started = time.perf_counter()
-    documents = encoder.encode(split.collection.document_texts, DOCUMENT, progress=progress)
-    # some may have been made before
-    seconds = documents.usage.seconds or time.perf_counter() - started
-    return documents, len(documents) / max(seconds, 1e-9)
+    documents = encoded(encoder, split.collection.document_texts, DOCUMENT, progress=progress)
+    return documents, speed_of([documents], time.perf_counter() - started)
+
+
+def speed_of(parts: Sequence[Embeddings], took: float) -> float | None:
+    """How many items of all parts were made in a second; as `took` says where an encoder tells
+    nothing of its usage.
+    """
+    usages = [part.usage for part in parts if part.usage.items]
+    seconds = sum(usage.seconds for usage in usages) if usages else took
+    return sum(map(len, parts)) / seconds if seconds else None
 
 
 def encode_queries(
@@ -114,17 +124,21 @@ def encode_queries(
     """The embeddings of the split's queries, and the seconds that up to 50 of them took, each
     alone.
     """
-    queries = encoder.encode(split.query_texts, QUERY)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TruncationWarning)  # given above, for all queries
-        return queries, seconds_each(
-            lambda row: encoder.encode(split.query_texts[row : row + 1], QUERY), len(queries)
-        )
+    texts = split.query_texts
+    # first, as a vendor answers a text once
+    alone = seconds_alone(encoder, [texts[row] for row in timed(len(texts))], QUERY)
+    return encoded(encoder, texts, QUERY), alone
+
+
+def timed(n: int) -> list[int]:
+    """Up to 50 rows spread over n."""
+    rows: list[int] = np.unique(np.linspace(0, n - 1, min(n, TIMED)).astype(int)).tolist()
+    return rows
 
 
 def seconds_each(call: Callable[[int], object], n: int) -> npt.NDArray[np.float64]:
     """Seconds of `call(row)` for up to 50 rows spread over n, after one call that is not timed."""
-    rows = np.unique(np.linspace(0, n - 1, min(n, TIMED)).astype(int)).tolist()
+    rows = timed(n)
     call(rows[0])
     seconds = []
     for row in rows:

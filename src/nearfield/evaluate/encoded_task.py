@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError
-from nearfield.evaluate.encode_pass import Cut
+from nearfield.evaluate.encode_pass import Cut, speed_of
 from nearfield.evaluate.encoders import LEXICAL, fitting, open_encoders
 from nearfield.evaluate.systems import cuts_of, dims_left_out, untrained
 from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
@@ -94,9 +95,9 @@ class EncodedTask(Task):
         done, parts = 0, []
         for at, texts in enumerate(self.parts):
             shown = _part(progress, done, total)
-            parts.append(encoder.encode(texts, self.role_of(at, contract), progress=shown))
+            parts.append(encoded(encoder, texts, self.role_of(at, contract), progress=shown))
             done += len(texts)
-        speed = total / max(time.perf_counter() - started, 1e-9)
+        speed = speed_of(parts, time.perf_counter() - started)
         seen = int(encoder.trained_on.seen(self.queries).sum())
         read = parts[-1].usage
         price = Price.of(contract.terms.price_per_million_tokens, read.tokens, read.items)

@@ -96,7 +96,7 @@ def measure_prompts(
     seen = trained_queries(encoder.trained_on, split)
     told = {name: encoder.under(contract) for name, contract in uses.items()}
     documents = dict.fromkeys(contract.prompt(DOCUMENT) for contract in uses.values())
-    made: dict[str, tuple[Embeddings, float]] = {}
+    made: dict[str, tuple[Embeddings, float | None]] = {}
     asked: dict[str, tuple[Embeddings, npt.NDArray[np.float64]]] = {}
     systems, costs = [], {}
     for name, use in told.items():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.indexes.index import Index, exact_index
 from nearfield.similarity.embeddings import Embeddings
@@ -37,7 +38,7 @@ class FirstStage:
         """The texts as the index is asked for them."""
         if self.ask is not None:
             return self.ask(texts)
-        made: Embeddings = self.encoder.encode(texts, QUERY)
+        made = encoded(self.encoder, texts, QUERY)
         if self.documents is not None and self.documents.one_vector:
             dim = self.documents.as_dense("search").dim
             made = made.as_dense("search").truncate(dim)

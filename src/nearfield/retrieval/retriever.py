@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.retrieval.explain import Asked, Explanation
 from nearfield.retrieval.first_stage import FirstStage
@@ -96,13 +97,13 @@ class Retriever:
 
         @cache
         def asked(name: str) -> Asked:
-            return Asked(encoders[name], query, encoders[name].encode([query], QUERY))
+            return Asked(encoders[name], query, encoded(encoders[name], [query], QUERY))
 
         def why(position: int) -> dict[str, Explanation]:
             found, text = {}, self.document_texts[position]
             for name, encoder in encoders.items():
                 known = vectors.get(name)
-                document = known[[position]] if known else encoder.encode([text], DOCUMENT)
+                document = known[[position]] if known else encoded(encoder, [text], DOCUMENT)
                 found[name] = asked(name).explain(document, text)
             return found
 

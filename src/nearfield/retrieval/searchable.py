@@ -11,6 +11,7 @@ from typing import Any
 from nearfield.data.collection import Collection
 from nearfield.data.open import open_collection
 from nearfield.data.stream import Stream
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.load import load
 from nearfield.encoders.pair_scorer import PairScorer
@@ -159,7 +160,7 @@ def index(
             texts = collection.document_texts
             afford([encoder], {DOCUMENT: texts})
             with bars(f"encoding with {name}") as progress:
-                stored = encoder.encode(texts, DOCUMENT, progress=progress)
+                stored = encoded(encoder, texts, DOCUMENT, progress=progress)
         made = indexed(stored, plan.index, k=plan.reach, recall=plan.recall, folder=vectors)
         stages.append(FirstStage(name, encoder, made, stored))
     if plan.fuse or model == BM25:

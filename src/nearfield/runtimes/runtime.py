@@ -58,6 +58,13 @@ class Runtime(ABC):
         Raises ModelError where the weights cannot be used.
         """
 
+    @property
+    def identity(self) -> dict[str, str] | None:
+        """What the embeddings depend on beside the files of the folder; None where the weights are
+        not the folder's.
+        """
+        return {"runtime": self.name, "precision": self.precision}
+
     @abstractmethod
     def run(self, batch: Packed) -> Embeddings:
         """The embeddings of the batch's n sequences, in its order, float32, of the model's kind:

@@ -33,6 +33,21 @@ class TorchRuntime(Runtime):
         self.precision = model.precision
         self.places = model.habits.places
         self.typed = model.typed
+        self._opened = self._writes()
+
+    @property
+    def identity(self) -> dict[str, str] | None:
+        """None once a weight was written to, and with adapters that are not the folder's."""
+        own = self.model
+        if self._writes() != self._opened or (own.adapters and not own.folder.adapters):
+            return None
+        kernels = {} if own.layers is None else {"layers": "native"}
+        return {"runtime": self.name, "precision": self.precision, **kernels}
+
+    def _writes(self) -> dict[str, tuple[int, int]]:
+        """By name, which tensor each weight is, and how often torch has written to it."""
+        weights = self.model.parameters().items()
+        return {name: (id(weight), weight._version) for name, weight in weights}
 
     @property
     def batch_tokens(self) -> int:  # type: ignore[override]

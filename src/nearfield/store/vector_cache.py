@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import sqlite3
 import warnings
 import zlib
@@ -28,6 +29,8 @@ T = TypeVar("T")
 FORMAT = 2
 LIMIT = "NEARFIELD_CACHE_GB"
 DEFAULT_LIMIT = 10.0  # GB of all files together
+HASH = 16  # bytes of a text's hash: two of 10^12 texts collide with a probability of 10^-15
+_ROW = 192  # bytes that a row of both tables takes beside the vector, about
 _ASKED = 500  # hashes in one query; SQLite takes at least 999 variables
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -35,6 +38,9 @@ CREATE TABLE IF NOT EXISTS vectors (
     row INTEGER PRIMARY KEY, hash BLOB NOT NULL, vector BLOB NOT NULL, tokens INTEGER NOT NULL,
     lost INTEGER NOT NULL, prompt INTEGER NOT NULL, checksum INTEGER NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS by_hash ON vectors (hash);
+CREATE TABLE IF NOT EXISTS times (
+    hash BLOB NOT NULL, alone INTEGER NOT NULL, machine TEXT NOT NULL, seconds REAL NOT NULL,
+    PRIMARY KEY (hash, alone, machine)) WITHOUT ROWID;
 """
 
 
@@ -149,16 +155,44 @@ class VectorCache:
         )
 
     def _rows(self, hashes: Sequence[bytes]) -> list[tuple[Any, ...]]:
+        asked = "SELECT hash, checksum, vector, tokens, lost, prompt FROM vectors WHERE"
+        return self._selected(asked, hashes)
+
+    def _selected(
+        self, asked: str, hashes: Sequence[bytes], *more: object
+    ) -> list[tuple[Any, ...]]:
+        """The rows that the query `asked`, which ends where its conditions begin, finds of
+        `hashes`.
+        """
         rows = []
         for start in range(0, len(hashes), _ASKED):
             part = hashes[start : start + _ASKED]
             marks = ",".join("?" * len(part))
-            asked = (
-                "SELECT hash, checksum, vector, tokens, lost, prompt FROM vectors WHERE hash "
-                f"IN ({marks})"
-            )
-            rows += self._base.execute(asked, list(part)).fetchall()
+            rows += self._base.execute(f"{asked} hash IN ({marks})", [*more, *part]).fetchall()
         return rows
+
+    def seconds(self, hashes: Sequence[bytes], *, alone: bool = False) -> dict[bytes, float]:
+        """What it took to make each of `hashes` on this machine, as far as that is known: its share
+        of all that were made with it, or `alone`, which is timed apart.
+        """
+        asked = "SELECT hash, seconds FROM times WHERE alone = ? AND machine = ? AND"
+
+        def read() -> dict[bytes, float]:
+            return dict(self._selected(asked, hashes, alone, this_machine()))
+
+        with _problems(self.path):
+            return self._whole(read)
+
+    def add_seconds(self, seconds: Mapping[bytes, float], *, alone: bool = False) -> None:
+        """Keep what it took to make each of these hashes on this machine."""
+        rows = [(key, alone, this_machine(), took) for key, took in seconds.items()]
+
+        def insert() -> None:
+            with self._transaction():
+                self._base.executemany("INSERT OR REPLACE INTO times VALUES (?, ?, ?, ?)", rows)
+
+        with _problems(self.path):
+            self._whole(insert)
 
     def _drop(self, damaged: Sequence[Any]) -> None:
         """Remove rows that are not as they were put in, so that their vectors are made and kept
@@ -172,14 +206,21 @@ class VectorCache:
                 "DELETE FROM vectors WHERE hash = ?", [(key,) for key in damaged]
             )
 
-    def add(self, hashes: Sequence[bytes], records: Sequence[bytes], counts: Integers) -> None:
+    def add(
+        self,
+        hashes: Sequence[bytes],
+        records: Sequence[bytes],
+        counts: Integers,
+        *,
+        seconds: float = 0.0,
+    ) -> None:
         """Keep the `records` and `counts` (n, 3) of the texts with `hashes`; all of them or, when
-        killed, none.
+        killed, none. Making them took `seconds`, where that is known.
 
         Where there is no room, the files of other models that were not used for longest go first;
         where that does not help, nothing is kept and `full` is set.
         """
-        if self.full or not self._room_for(sum(map(len, records)) + 64 * len(hashes)):
+        if self.full or not self._room_for(sum(map(len, records)) + _ROW * len(hashes)):
             self.full = True
             return
         numbers = counts.tolist()
@@ -199,6 +240,8 @@ class VectorCache:
 
         with _problems(self.path):
             self._whole(insert)
+        if seconds:
+            self.add_seconds(dict.fromkeys(hashes, seconds / len(hashes)))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -225,6 +268,16 @@ class VectorCache:
             total -= others[0].size
             others.pop(0).remove()
         return total <= limit
+
+
+def text_hash(text: str) -> bytes:
+    """BLAKE2b of a text's UTF-8: what the cache, and a vector folder's manifest, know it by."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=HASH).digest()
+
+
+def this_machine() -> str:
+    """The machine, and on how many threads it encodes: what a time depends on beside the work."""
+    return f"{platform.node()}, {os.environ.get('OMP_NUM_THREADS') or os.cpu_count()} threads"
 
 
 def _checksum(key: Any, blob: Any, numbers: Sequence[Any]) -> int:

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from nearfield.data.stream import Stream
+from nearfield.encoders.encoded import Remembered, nothing
 from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.pace import Pace
 from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import IDS, Embeddings
 from nearfield.store.atomic import check_writable, move_folder, storage
 from nearfield.store.made_by import MadeBy
-from nearfield.store.vector_cache import VectorCache
 from nearfield.types.progress import Progress, silent
 from nearfield.vectors.account import Account
-from nearfield.vectors.isolate import nothing
 from nearfield.vectors.job import Job, forget_job, replaces
 from nearfield.vectors.joined import write_joined
 from nearfield.vectors.manifest import FILE, write_manifest
-from nearfield.vectors.pace import Pace
 from nearfield.vectors.part import PartMaker
 from nearfield.vectors.replaced import adapter_of, check_replaced, refuse_others_vectors
 from nearfield.vectors.request import Request
@@ -68,8 +67,10 @@ def encode_to(
         refuse_others_vectors(path, encoder, request.role, stream)
     empty = nothing(encoder, request.role)
     request.check(encoder.contract, empty)
-    kept = _cache(encoder, request) if cache else None
-    maker = PartMaker(encoder, request, kept, empty=empty)
+    remembered = Remembered(encoder, request.role)
+    if cache and encoder.worth_caching:
+        remembered = Remembered.of(encoder, request.role)
+    maker = PartMaker(remembered, request, empty=empty)
     facts = _facts(encoder, request, shard_rows)
     shards = cut_shards(stream.rows(), most_rows=shard_rows, most_bytes=_most_bytes(encoder))
     try:
@@ -80,8 +81,7 @@ def encode_to(
             _finish(job, encoder, request, request.stored(empty))
             return job.account
     finally:
-        if kept is not None:
-            kept.close()
+        remembered.close()
 
 
 def refuse_other_folder(path: Path) -> None:
@@ -104,20 +104,6 @@ def _most_bytes(encoder: Encoder[Any]) -> int:
     """Of text per shard: a vector per token takes some hundred times its text's bytes."""
     made = EMBEDDINGS[encoder.contract.kind]
     return BYTES if made.one_vector or made.has_terms else BYTES // 8
-
-
-def _cache(encoder: Encoder[Any], request: Request) -> VectorCache | None:
-    identity = encoder.identity
-    if identity is None or not encoder.worth_caching:
-        return None
-    if identity.get("precision") == "int8" and identity.get("runtime") in ("openvino", "onnx"):
-        # its ranges are taken from the texts of this very input, so that another input's vectors
-        # are of another model
-        return None
-    kept = encoder.contract
-    # a role may have a map or weights of its own
-    asked = {"kind": kept.kind, "role": request.role, "prompt": kept.prompt(request.role)}
-    return VectorCache.open(identity | {"dim": str(kept.dim)} | asked, model=kept.name)
 
 
 def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str, object]:

@@ -10,8 +10,6 @@ import numpy as np
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ModelError
-from nearfield.similarity import EMBEDDINGS
-from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Integers
 from nearfield.types.progress import Progress, silent
@@ -33,14 +31,6 @@ class Isolated:
     counts: Integers
     faults: dict[int, str] = field(default_factory=dict)
     unknown: int = 0
-
-
-def nothing(encoder: Encoder[Any], role: Role) -> Embeddings:
-    """The embeddings of no text, as the encoder makes them."""
-    if EMBEDDINGS[encoder.contract.kind].one_vector:
-        return Dense.under(encoder.contract, np.empty((0, encoder.contract.dim), np.float32))
-    empty: Embeddings = encoder.encode([], role)
-    return empty
 
 
 def encode_each(

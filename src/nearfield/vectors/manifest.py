@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from nearfield.errors import InputError, first_line
 from nearfield.store.atomic import staged_file
 from nearfield.store.regular import open_regular
-from nearfield.vectors.shards import text_hash
+from nearfield.store.vector_cache import text_hash
 
 FILE = "manifest.parquet"
 _BATCH = 8192  # rows of a manifest that are looked at together
@@ -102,8 +102,4 @@ def changed_texts(folder: Path, texts: Sequence[str]) -> list[int]:
     if not os.path.lexists(folder / FILE):
         return []
     made = {vector: known for part in _hashes(folder / FILE) for vector, known in part.items()}
-    return [
-        at
-        for at, text in enumerate(texts)
-        if made.get(at) not in (None, text_hash(text.encode("utf-8", "surrogatepass")))
-    ]
+    return [at for at, text in enumerate(texts) if made.get(at) not in (None, text_hash(text))]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from nearfield.encoders.encoder import Encoder
-from nearfield.errors import InputError, NearfieldWarning, StorageError, TruncationWarning
+from nearfield.encoders.encoded import Remembered
+from nearfield.errors import InputError, TruncationWarning
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.store.vector_cache import Found, VectorCache
 from nearfield.types.arrays import Integers
 from nearfield.types.progress import Progress, silent
 from nearfield.types.usage import Usage
@@ -26,21 +24,13 @@ from nearfield.vectors.shards import Shard
 
 
 class PartMaker:
-    """Makes parts of shards with one encoder for one request. A `cache` that fails is done without,
-    with a warning.
+    """Makes parts of shards with one encoder, and what is `remembered` of it, for one request.
 
     `empty` is the embeddings of no text, as the encoder makes them.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder[Any],
-        request: Request,
-        cache: VectorCache | None,
-        *,
-        empty: Embeddings,
-    ) -> None:
-        self.encoder, self.request, self.cache, self.empty = encoder, request, cache, empty
+    def __init__(self, remembered: Remembered, request: Request, *, empty: Embeddings) -> None:
+        self.remembered, self.request, self.empty = remembered, request, empty
 
     def make(self, shard: Shard, first: int, *, progress: Progress = silent) -> Part:
         """What is written of `shard`, whose first vector is number `first`.
@@ -81,11 +71,14 @@ class PartMaker:
             key: row.text
             for key, row in zip(reversed(shard.hashes), reversed(shard.rows), strict=True)
         }
-        found = self._found(keys)
+        found = self.remembered.find(keys)
         missing = np.setdiff1d(np.arange(len(keys)), found.items)
+        started = time.perf_counter()
         fresh = self._encode([texts[keys[at]] for at in missing], progress)
+        seconds = time.perf_counter() - started
         good = np.array([at for at in range(len(missing)) if at not in fresh.faults], np.int64)
-        self._keep([keys[missing[at]] for at in good], fresh.made, fresh.counts[good])
+        made = [keys[missing[at]] for at in good]
+        self.remembered.keep(made, fresh.made, fresh.counts[good], seconds)
         counts, places = np.zeros((len(keys), 3), np.int64), np.full(len(keys), -1, np.int64)
         counts[found.items], counts[missing] = found.counts, fresh.counts
         ordered = np.concatenate([found.items, missing[good]])
@@ -107,31 +100,15 @@ class PartMaker:
         why = f"its vector has values that float16 cannot hold (up to {greatest:g}); keep float32"
         return {int(texts[at]): why for at in np.flatnonzero(cut.peaks() > greatest)}
 
-    def _found(self, keys: list[bytes]) -> Found:
-        try:
-            if self.cache is not None:
-                return self.cache.find(keys)
-        except StorageError as error:
-            self._do_without(error)
-        none = np.empty(0, np.int64)
-        return Found(none, [], none.reshape(0, 3))
-
-    def _keep(self, keys: list[bytes], made: Embeddings, counts: Integers) -> None:
-        try:
-            if self.cache is not None and keys:
-                self.cache.add(keys, made.records(), counts)
-        except StorageError as error:
-            self._do_without(error)
-
-    def _do_without(self, error: StorageError) -> None:
-        warnings.warn(f"{error}; this run goes on without it", NearfieldWarning, stacklevel=4)
-        self.cache = None
-
     def _encode(self, texts: list[str], progress: Progress) -> Isolated:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TruncationWarning)  # given once, for the whole run
             return encode_each(
-                self.encoder, texts, self.request.role, empty=self.empty, progress=progress
+                self.remembered.encoder,
+                texts,
+                self.request.role,
+                empty=self.empty,
+                progress=progress,
             )
 
 

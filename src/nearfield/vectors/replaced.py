@@ -16,9 +16,9 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.errors import InputError, StorageError
 from nearfield.store.fields import read_fields
 from nearfield.store.made_by import MadeBy
+from nearfield.store.vector_cache import text_hash
 from nearfield.types.role import QUERY
 from nearfield.vectors.manifest import short_hashes, texts_in
-from nearfield.vectors.shards import text_hash
 
 log = logging.getLogger(__name__)
 UNLESS = (
@@ -58,9 +58,7 @@ def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str, stream: 
         return
     texts = (row.text for row in stream.rows() if not row.fault and row.text.strip())
     while some := list(islice(texts, _ROWS)):
-        if np.isin(
-            short_hashes([text_hash(text.encode("utf-8", "surrogatepass")) for text in some]), held
-        ).any():
+        if np.isin(short_hashes([text_hash(text) for text in some]), held).any():
             return
     raise StorageError(
         f"{path}: holds vectors of other texts, none of this input's among them; {UNLESS}"
@@ -83,7 +81,7 @@ def check_replaced(path: Path, stage: Path, *, asked: bool) -> None:
     if before is None or after is None:
         return
     kept = np.isin(after, before)
-    empty = short_hashes([text_hash(b"")])
+    empty = short_hashes([text_hash("")])
     if not asked and not (kept & (after != empty)).any():
         raise StorageError(
             f"{path}: holds vectors of other texts, none of this input's among them; {UNLESS}"

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nearfield.data.stream import Row
+from nearfield.store.vector_cache import HASH, text_hash
 
 # as many as an encoder tokenises at once: longer shards would not be packed more tightly
 ROWS = 8192
 # of text: bounds what the token ids and the tokeniser's own records of a shard take
 BYTES = 4 << 20
-HASH = 16  # bytes of a text's hash: two of 10^12 texts collide with a probability of 10^-15
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,10 @@ def cut_shards(
             yield Shard(held, hashes)
             held, hashes, size = [], [], 0
         held.append(row)
-        hashes.append(b"" if row.fault else text_hash(encoded))
+        hashes.append(b"" if row.fault else text_hash(row.text))
         size += len(encoded)
     if held:
         yield Shard(held, hashes)
-
-
-def text_hash(encoded: bytes) -> bytes:
-    """BLAKE2b of a text's UTF-8: what the manifest and the vector cache know it by."""
-    return hashlib.blake2b(encoded, digest_size=HASH).digest()
 
 
 def _checked(row: Row) -> tuple[Row, bytes]:

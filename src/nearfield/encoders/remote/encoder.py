@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,12 +11,13 @@ import numpy as np
 from nearfield.encoders.encoder import Encoder, refuse_images, refuse_one_text
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.client import Client, Wanted
-from nearfield.encoders.remote.kept import Kept, Value, key_of
+from nearfield.encoders.remote.kept import Kept, Value
 from nearfield.encoders.remote.known import contract_of, limits_of, price_of
 from nearfield.encoders.spec import ModelSpec
 from nearfield.encoders.vendors.vendor import Asked
 from nearfield.errors import ContractError, InputError, NearfieldWarning, TruncationWarning
 from nearfield.similarity.dense import Dense
+from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.contract import Contract
 from nearfield.types.forecast import Forecast
@@ -26,7 +26,7 @@ from nearfield.types.role import DOCUMENT, QUERY, Role
 from nearfield.types.usage import Usage
 
 _WORD = "dimensions"
-_EMPTY = key_of("")
+_EMPTY = text_hash("")
 
 
 class RemoteEncoder(Encoder[Dense]):
@@ -38,6 +38,7 @@ class RemoteEncoder(Encoder[Dense]):
     """
 
     kind_of_model = "api"
+    worth_caching = False
 
     def __init__(
         self, client: Client, contract: Contract, words: Mapping[Role, str], dim: int | None = None
@@ -97,22 +98,21 @@ class RemoteEncoder(Encoder[Dense]):
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
         """See `Encoder.encode`. `usage.tokens` are those billed for the items, now or before, each
-        counted as often as it is there; `usage.seconds` is what asking took now. Raises as
-        `Client.fetch` does.
+        counted as often as it is there; `usage.seconds` is what asking took, now or before. Raises
+        as `Client.fetch` does.
         """
         refuse_one_text(items)
         refuse_images(items, self.contract.name)
         held = self._held(items, role)
         missing = self._missing(items, held)
-        started = time.perf_counter()
         if missing:
             wanted = self._wanted(role, missing)
             parts = list(self.client.parts(wanted.tokens))
-            keys = list(map(key_of, missing))
+            keys = list(map(text_hash, missing))
             held |= self._kept(role).fetch(
                 wanted, parts, keys, lambda done: progress(done, len(keys))
             )
-        seconds = time.perf_counter() - started if missing else 0.0
+        seconds = self._kept(role).seconds(list(dict.fromkeys(map(_key, items))))
         vectors = np.zeros((len(items), self.contract.dim), np.float32)
         counts = np.zeros((len(items), 3), np.int64)
         for place, item in enumerate(items):
@@ -194,14 +194,17 @@ class RemoteEncoder(Encoder[Dense]):
                 missing.setdefault(item, place)
         return missing
 
+    def facts(self, role: Role) -> dict[str, str]:
+        """See `Encoder.facts`: what is asked for."""
+        asked = {"dim": str(self.contract.dim), "kind": self.contract.kind, "role": role}
+        return self.identity | asked | {"prompt": self.contract.prompt(role)}
+
     def _kept(self, role: Role) -> Kept:
-        facts = {"dim": str(self.contract.dim), "kind": self.contract.kind, "role": role}
-        facts["prompt"] = self.contract.prompt(role)
-        return Kept(self.client, facts, self.contract.name)
+        return Kept(self.client, self.facts(role), self.contract.name)
 
     def _measured_dim(self) -> int:
         """The length of the vector of a word, which is asked for once."""
-        kept, key = self._kept(DOCUMENT), key_of(_WORD)
+        kept, key = self._kept(DOCUMENT), text_hash(_WORD)
         held = kept.find([key])
         if not held:
             wanted = replace(self._wanted(DOCUMENT, {_WORD: 0}), width=None)
@@ -211,4 +214,4 @@ class RemoteEncoder(Encoder[Dense]):
 
 def _key(item: str) -> bytes:
     """The hash of a text; the same of all that are empty."""
-    return key_of(item) if item.strip() else _EMPTY
+    return text_hash(item) if item.strip() else _EMPTY

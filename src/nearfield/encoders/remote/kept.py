@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
 
 import numpy as np
 
@@ -39,6 +39,11 @@ class Kept:
             )
         )
 
+    def seconds(self, keys: Sequence[bytes]) -> float:
+        """What it took to be told of the items with these keys; 0 where that is not known."""
+        with self._cache() as cache:
+            return 0.0 if cache is None else sum(cache.seconds(keys).values())
+
     def fetch(
         self,
         wanted: Wanted,
@@ -50,15 +55,20 @@ class Kept:
         `told` is called with how many are done. Raises as `Client.fetch` does.
         """
         made: dict[bytes, Value] = {}
+        last = time.perf_counter()
         with self._cache() as cache:
 
             def keep(got: Got) -> None:
+                nonlocal last
+                now = time.perf_counter()
+                seconds, last = now - last, now
                 some = [keys[place] for place in got.places]
                 pairs = zip(got.tokens, got.places, strict=True)
                 counts = np.array([(count, *wanted.beside(at)) for count, at in pairs], np.int64)
                 made.update(zip(some, zip(got.values, counts, strict=True), strict=True))
                 if cache is not None:
-                    cache.add(some, [value.tobytes() for value in got.values], counts)
+                    records = [value.tobytes() for value in got.values]
+                    cache.add(some, records, counts, seconds=seconds)
                 told(len(made))
 
             self.client.fetch(wanted, parts, keep)
@@ -72,8 +82,3 @@ class Kept:
         finally:
             if cache is not None:
                 cache.close()
-
-
-def key_of(text: str) -> bytes:
-    """The hash that a text is kept under."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -9,9 +9,10 @@ import numpy as np
 from nearfield.encoders.pair_scorer import PairScorer, Scores
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.remote.client import Client, Wanted
-from nearfield.encoders.remote.kept import Kept, key_of
+from nearfield.encoders.remote.kept import Kept
 from nearfield.encoders.remote.known import limits_of, price_of
 from nearfield.errors import ModelError
+from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 
@@ -80,4 +81,4 @@ class RemoteReranker(PairScorer):
 
 def _key(pair: Pair) -> bytes:
     query, document = pair
-    return key_of(f"{len(query)}\0{query}{document}")
+    return text_hash(f"{len(query)}\0{query}{document}")

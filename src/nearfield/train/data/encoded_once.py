@@ -10,16 +10,16 @@ import numpy as np
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, Role
 from nearfield.types.usage import Usage
-from nearfield.vectors.shards import text_hash
 
 
 class EncodedOnce(Encoder[Any]):
     """`encoder`, of which each document is encoded once until `forget` says that its weights are
-    others now.
+    others now: what `encoded` is for weights that no file has.
 
     Queries are few and are encoded whenever they are asked for, so that the time of a query can be
     measured.
@@ -27,6 +27,7 @@ class EncodedOnce(Encoder[Any]):
 
     def __init__(self, encoder: Encoder[Any]) -> None:
         self.encoder, self.contract = encoder, encoder.contract
+        self._handed = False
         self._places: dict[bytes, int] = {}
         self._held: Embeddings | None = None
         self._counts = np.empty((0, 2), np.int64)
@@ -34,8 +35,10 @@ class EncodedOnce(Encoder[Any]):
 
     @property
     def identity(self) -> dict[str, str] | None:
-        """See Encoder.identity."""
-        return self.encoder.identity
+        """None where some documents were made by another encoder of the same weights, maybe of
+        another runtime.
+        """
+        return None if self._handed else self.encoder.identity
 
     def forget(self) -> None:
         """Hold no document: the weights have changed, or are about to."""
@@ -44,6 +47,7 @@ class EncodedOnce(Encoder[Any]):
     def handed_to(self, encoder: Encoder[Any]) -> EncodedOnce:
         """The documents so far, with `encoder`, which has the same weights, for those to come."""
         other = EncodedOnce(encoder)
+        other._handed = True
         other._places, other._held = dict(self._places), self._held
         other._counts, other._read = self._counts, self._read.copy()
         return other
@@ -60,7 +64,7 @@ class EncodedOnce(Encoder[Any]):
         if role != DOCUMENT:
             found: Embeddings = self.encoder.encode(items, role, progress=progress)
             return found
-        hashes = [text_hash(item.encode("utf-8", "surrogatepass")) for item in items]
+        hashes = [text_hash(item) for item in items]
         missing = {known: at for at, known in enumerate(hashes) if known not in self._places}
         if missing or self._held is None:
             self._add(list(missing), [items[at] for at in missing.values()], progress)

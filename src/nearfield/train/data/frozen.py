@@ -12,6 +12,7 @@ import numpy as np
 
 from nearfield.data.collection import Collection, Split
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import ContractError, InputError
 from nearfield.evaluate.systems import DEPTH, System
@@ -63,12 +64,14 @@ class FrozenVectors:
                 "trained maps dense vectors"
             )
         if documents is None:
-            documents = encoder.encode(collection.document_texts, DOCUMENT, progress=progress)
+            documents = encoded(
+                encoder, collection.document_texts, DOCUMENT, progress=progress
+            ).as_dense("training")
         return cls(
             encoder.contract.name,
             collection,
             documents,
-            encoder.encode(collection.query_texts, QUERY),
+            encoded(encoder, collection.query_texts, QUERY).as_dense("training"),
             encoder.trained_on,
         )
 

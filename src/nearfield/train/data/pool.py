@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nearfield.data.collection import Split
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.measures import score_ranking
 from nearfield.indexes.index import exact_index
@@ -69,8 +70,8 @@ class Pool:
         self, encoder: Encoder, *, progress: Progress = silent
     ) -> tuple[Embeddings, Embeddings]:
         """The queries and the documents as `encoder` makes them."""
-        documents = encoder.encode(self.document_texts, DOCUMENT, progress=progress)
-        return encoder.encode(self.query_texts, QUERY), documents
+        documents = encoded(encoder, self.document_texts, DOCUMENT, progress=progress)
+        return encoded(encoder, self.query_texts, QUERY), documents
 
     def judged(self, scores: Floats) -> Scores:
         """The measure of each query where these are the scores (n, m) of all its documents."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.data.collection import Collection, Split
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.text import TextEncoder
@@ -83,7 +84,7 @@ def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Prog
     seen = ~named(collection, "test", same)
     seen[sorted(train_positives(collection))] = True
     known = np.flatnonzero(seen)
-    vectors = encoder.encode(collection.document_texts[known], DOCUMENT, progress=progress)
+    vectors = encoded(encoder, collection.document_texts[known], DOCUMENT, progress=progress)
     return Corpus(encoder, collection, known, free_documents(collection, same), vectors, same)
 
 
@@ -95,7 +96,7 @@ def dev_pool(
     query.
     """
     split = split or corpus.collection.split("dev")
-    queries = encoder.encode(split.query_texts, QUERY)
+    queries = encoded(encoder, split.query_texts, QUERY)
     candidates = corpus.candidates(queries, split.query_texts, POOL_DEPTH, corpus.known)
     ids = corpus.collection.document_ids
     judged = judged_documents(relevance_by_position(corpus.collection, split))
@@ -136,7 +137,7 @@ def mine(
             f"{corpus.collection.name}: train has {len(query)} pairs to learn "
             "from; wanted at least 2, and better 500"
         )
-    vectors = encoder.encode(split.query_texts, QUERY)
+    vectors = encoded(encoder, split.query_texts, QUERY)
     found = corpus.candidates(vectors, split.query_texts, recipe.negatives.depth, corpus.free)
     chosen = {
         source: found[source][:, recipe.negatives.skip :] for source in recipe.negatives.sources

@@ -11,6 +11,7 @@ import numpy as np
 from nearfield.data.collection import Collection, Split
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import TrainedOn, keep_trained_on
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.load import load_text_encoder
 from nearfield.encoders.model_facts import model_facts
 from nearfield.encoders.reranker import Reranker
@@ -142,7 +143,7 @@ class ByJudge(Candidate):
         return scores
 
     def _first(self, pool: Pool) -> Ranking:
-        documents = self.finder.encode(pool.document_texts, DOCUMENT)
+        documents = encoded(self.finder, pool.document_texts, DOCUMENT)
         stage = FirstStage.exact("model", self.finder, documents)
         asked = Queries(pool.query_texts, pool.query_ids, pool.own)
         return Retriever(pool.document_ids, pool.document_texts, [stage]).search(asked, self.depth)

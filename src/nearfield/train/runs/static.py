@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from nearfield.data.collection import Collection, Split
 from nearfield.data.kept_split import with_test_split
 from nearfield.data.trained_on import keep_trained_on
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.load import load, load_text_encoder
 from nearfield.encoders.model_facts import model_facts
 from nearfield.errors import CollectionError, InputError, ModelError
@@ -188,7 +189,8 @@ class DistilRun(Run):
 
     def encode(self, progress: Progress) -> None:
         """Encode what is fitted to."""
-        self.targets = self.teacher.encode(self.texts, DOCUMENT, progress=progress).floats()
+        made = encoded(self.teacher, self.texts, DOCUMENT, progress=progress)
+        self.targets = made.as_dense("distilling").floats()
         refuse_one(self.targets, f"{self.teacher.contract.name} gives all texts")
 
     def make_start(self, part: str, progress: Progress) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nearfield.vectors.pace import FIRST, SECONDS, Pace
+from nearfield.encoders.pace import FIRST, SECONDS, Pace
 
 
 def parts(rate: float, rows: int) -> list[int]:

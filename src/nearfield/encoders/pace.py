@@ -7,7 +7,7 @@ FIRST, GROWTH = 16, 4  # rows of the first piece, and how many times as many eac
 
 
 class Pace:
-    """The rows of the next piece of a shard, by how long those before took; `SECONDS` at most, and
+    """The rows of the next piece of many, by how long those before took; `SECONDS` at most, and
     few until that is known.
     """
 

@@ -75,6 +75,7 @@ def check(system: System, whole: System) -> None:
         assert key in names or key == "z"
 
 
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 @pytest.mark.parametrize("kind", [Counting, CountingTerms, CountingTokens, CountingFused])
 def test_it_is_left_out_whatever_finds_it(arguments: Collection, kind: type[Encoder]) -> None:
     split, kept = arguments.split("test"), replace(arguments, keep_own=True).split("test")

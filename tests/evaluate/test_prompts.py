@@ -77,6 +77,7 @@ def test_a_prompt_is_encoded_once_however_many_uses_have_it(
         return plain(self, items, role, **options)
 
     monkeypatch.setattr(TextEncoder, "encode", counted)
+    monkeypatch.setenv("NEARFIELD_CACHE_GB", "0")
     measure_prompts(encoder, split, tasks=[TASK])
     assert len(seen) == len(set(seen)) == 2 + 3
 

@@ -51,6 +51,7 @@ def test_the_fusion_is_a_value() -> None:
     same(found, WORDS.find(SPLIT.query_texts, 3))
 
 
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_the_judge_orders_what_was_found() -> None:
     judge = EncoderScorer(ENCODER)
     found = Retriever(IDS, TEXTS, [WORDS], rerank=judge, depth=5).search(QUERIES, 3)

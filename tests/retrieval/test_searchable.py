@@ -47,6 +47,7 @@ def test_what_is_no_document_is_refused() -> None:
             index("bm25", wrong)
 
 
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_a_hit_says_why() -> None:
     found = index("bm25", TEXTS, plan=Plan(rerank=EncoderScorer(CountingTerms())))
     (first, *_) = found.search("a cat and quasars")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from counting import NOT_FINITE, Counting
 from nearfield.data.stream import Row, Stream
+from nearfield.encoders import pace
 from nearfield.errors import (
     ContractError,
     InputError,
@@ -27,7 +28,6 @@ from nearfield.errors import (
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.storages import STORAGES
 from nearfield.store.made_by import MadeBy
-from nearfield.vectors import pace
 from nearfield.vectors.encode_to import encode_to
 from nearfield.vectors.job import forget_job, job_folder, restart_job
 from nearfield.vectors.request import Request

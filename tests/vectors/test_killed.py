@@ -18,7 +18,7 @@ sys.path.insert(0, sys.argv[2])
 import counting
 from counting import Counting
 from nearfield.data.stream import Stream
-from nearfield.vectors import pace
+from nearfield.encoders import pace
 from nearfield.vectors.encode_to import encode_to
 from nearfield.vectors.request import Request
 

@@ -26,13 +26,17 @@ from nearfield.types.role import Role
 from nearfield.types.usage import Usage
 
 T = TypeVar("T")
+# texts of the first piece: those of a small collection share their batches, and of a model that
+# takes .2 s for one, as a large one on a processor, a kill still costs half a minute at most
+FIRST = 128
 
 
 def encoded(
     encoder: Encoder[Any], texts: Sequence[str], role: Role, *, progress: Progress = silent
 ) -> Embeddings:
     """The embeddings of n texts in `role`, in their order, as `encoder.encode` makes them; those
-    that the same model made before in this use, of any data, come from the vector cache.
+    that the same model made before in this use, of any data, come from the vector cache, bit for
+    bit.
 
     Each different text is encoded once, and what is made is kept every half a minute.
     `usage.seconds` is what making all of them took on this machine, whenever that was, 0 where
@@ -43,8 +47,13 @@ def encoded(
     texts = list(texts)
     remembered = Remembered.of(encoder, role) if encoder.worth_caching else None
     if not remembered or not remembered.cache or not all(isinstance(text, str) for text in texts):
-        made: Embeddings = encoder.encode(texts, role, progress=progress)
-        return made
+        started = time.perf_counter()
+        plain: Any = encoder.encode(texts, role, progress=progress)
+        if encoder.worth_caching and not plain.usage.seconds:
+            usage = replace(plain.usage, seconds=time.perf_counter() - started)
+            plain = replace(plain, usage=usage)
+        whole: Embeddings = plain
+        return whole
     try:
         made = _encoded(remembered, texts, progress)
     finally:
@@ -177,7 +186,7 @@ def _encoded(remembered: Remembered, texts: Sequence[str], progress: Progress) -
 
 def _fresh(remembered: Remembered, texts: dict[bytes, str], progress: Progress) -> _Fresh:
     """The embeddings of different texts by their hashes, made and kept piece by piece."""
-    made, pace, start = _Fresh([], np.zeros((len(texts), 3), np.int64)), Pace(), 0
+    made, pace, start = _Fresh([], np.zeros((len(texts), 3), np.int64)), Pace(FIRST), 0
     keys, items = list(texts), list(texts.values())
     while start < len(items):
         piece = slice(start, min(len(items), start + pace.rows))

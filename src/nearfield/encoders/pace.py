@@ -11,8 +11,8 @@ class Pace:
     few until that is known.
     """
 
-    def __init__(self) -> None:
-        self.rows = FIRST
+    def __init__(self, first: int | None = None) -> None:
+        self.rows = first or FIRST
 
     def took(self, rows: int, made: int, seconds: float) -> None:
         """`rows` rows took so many seconds; `made` of them went through the model, and the others

@@ -104,18 +104,16 @@ def encode_documents(
     """The embeddings of the split's documents, and how many were made in a second; None where that
     is not known of documents that were made before.
     """
-    started = time.perf_counter()
     documents = encoded(encoder, split.collection.document_texts, DOCUMENT, progress=progress)
-    return documents, speed_of([documents], time.perf_counter() - started)
+    return documents, speed_of([documents])
 
 
-def speed_of(parts: Sequence[Embeddings], took: float) -> float | None:
-    """How many items of all parts were made in a second; as `took` says where an encoder tells
-    nothing of its usage.
+def speed_of(parts: Sequence[Embeddings]) -> float | None:
+    """How many items of all `encoded` parts were made in a second; None where that is not known of
+    one.
     """
-    usages = [part.usage for part in parts if part.usage.items]
-    seconds = sum(usage.seconds for usage in usages) if usages else took
-    return sum(map(len, parts)) / seconds if seconds else None
+    seconds = [part.usage.seconds for part in parts]
+    return sum(map(len, parts)) / sum(seconds) if all(seconds) else None
 
 
 def encode_queries(

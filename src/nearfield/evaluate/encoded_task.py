@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
@@ -91,13 +90,12 @@ class EncodedTask(Task):
             contract, cuts_of(contract, options.dims, options.storages, options.similarity)
         )
         total = sum(map(len, self.parts))
-        started = time.perf_counter()
         done, parts = 0, []
         for at, texts in enumerate(self.parts):
             shown = _part(progress, done, total)
             parts.append(encoded(encoder, texts, self.role_of(at, contract), progress=shown))
             done += len(texts)
-        speed = speed_of(parts, time.perf_counter() - started)
+        speed = speed_of(parts)
         seen = int(encoder.trained_on.seen(self.queries).sum())
         read = parts[-1].usage
         price = Price.of(contract.terms.price_per_million_tokens, read.tokens, read.items)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from nearfield.batch.packed import Packed
 from nearfield.formats.reranker_folder import RerankerFolder
 from nearfield.models.device_memory import device_memory
@@ -33,21 +35,28 @@ class TorchRuntime(Runtime):
         self.precision = model.precision
         self.places = model.habits.places
         self.typed = model.typed
-        self._opened = self._writes()
+        self._opened = self._digest()
 
     @property
     def identity(self) -> dict[str, str] | None:
-        """None once a weight was written to, and with adapters that are not the folder's."""
+        """None once a weight has changed, and with adapters that are not the folder's."""
         own = self.model
-        if self._writes() != self._opened or (own.adapters and not own.folder.adapters):
+        if self._digest() != self._opened or (own.adapters and not own.folder.adapters):
             return None
         kernels = {} if own.layers is None else {"layers": "native"}
         return {"runtime": self.name, "precision": self.precision, **kernels}
 
-    def _writes(self) -> dict[str, tuple[int, int]]:
-        """By name, which tensor each weight is, and how often torch has written to it."""
-        weights = self.model.parameters().items()
-        return {name: (id(weight), weight._version) for name, weight in weights}
+    def _digest(self) -> list[int]:
+        """The sum of each weight's bits, which no order of adding changes. A fused optimiser does
+        not count its writes in the tensors' versions.
+        """
+        bits = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+        with torch.inference_mode():
+            sums = [
+                weight.view(bits[weight.element_size()]).sum(dtype=torch.int64)
+                for weight in self.model.parameters().values()
+            ]
+            return torch.stack(sums).tolist() if sums else []
 
     @property
     def batch_tokens(self) -> int:  # type: ignore[override]

@@ -220,7 +220,7 @@ class Dense(Embeddings):
         return [vector.tobytes() for vector in self.floats()]
 
     def of_records(self, records: Sequence[bytes]) -> Dense:
-        vectors = np.frombuffer(b"".join(records), np.float32).reshape(-1, self.dim)
+        vectors = np.frombuffer(bytearray().join(records), np.float32).reshape(-1, self.dim)
         return replace(self, vectors=vectors, storage="float32", ranges=None, counts=None)
 
     def peaks(self) -> Floats:

@@ -216,8 +216,8 @@ class Sparse(Embeddings):
         terms = [record[half:] for record, half in zip(records, halves, strict=True)]
         return replace(
             self,
-            weights=np.frombuffer(b"".join(weights), np.float32),
-            terms=np.frombuffer(b"".join(terms), np.int32),
+            weights=np.frombuffer(bytearray().join(weights), np.float32),
+            terms=np.frombuffer(bytearray().join(terms), np.int32),
             offsets=joined_offsets([np.array(halves, np.int64) // 4]),
             storage="float32",
             counts=None,

@@ -30,6 +30,7 @@ FORMAT = 2
 LIMIT = "NEARFIELD_CACHE_GB"
 DEFAULT_LIMIT = 10.0  # GB of all files together
 HASH = 16  # bytes of a text's hash: two of 10^12 texts collide with a probability of 10^-15
+_LONGEST = 86_400.0  # seconds that a text can take
 _ROW = 192  # bytes that a row of both tables takes beside the vector, about
 _ASKED = 500  # hashes in one query; SQLite takes at least 999 variables
 _TABLES = """
@@ -177,11 +178,10 @@ class VectorCache:
         """
         asked = "SELECT hash, seconds FROM times WHERE alone = ? AND machine = ? AND"
 
-        def read() -> dict[bytes, float]:
-            return dict(self._selected(asked, hashes, alone, this_machine()))
-
         with _problems(self.path):
-            return self._whole(read)
+            rows = self._whole(lambda: self._selected(asked, hashes, alone, this_machine()))
+        # a damaged row is no time
+        return {key: took for key, took in rows if isinstance(took, float) and 0 < took < _LONGEST}
 
     def add_seconds(self, seconds: Mapping[bytes, float], *, alone: bool = False) -> None:
         """Keep what it took to make each of these hashes on this machine."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from nearfield.data.readers.image import is_image_url, open_image
-from nearfield.encoders.collect import Collected
+from nearfield.encoders.collect import warn_of_truncation
 from nearfield.encoders.encoder import Encoder, refuse_one_text
 from nearfield.errors import InputError, ModelError
 from nearfield.formats.towers.find import read_towers
@@ -97,7 +97,7 @@ class TwoTowerEncoder(Encoder[Dense]):
             seconds=time.perf_counter() - started,
         )
         embeddings = Dense.under(self.contract, vectors, usage=usage, counts=counts)
-        Collected(embeddings, counts, usage).warn_of_truncation(self.contract, "texts")
+        warn_of_truncation(usage, self.contract, "texts")
         return embeddings
 
     def _made(

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import nearfield as nf
-from nearfield.encoders.load import load_reranker
+from nearfield.encoders.encoded import encoded, seconds_alone
+from nearfield.encoders.load import load, load_reranker
 from nearfield.encoders.remote.budget import Budget
 from nearfield.encoders.remote.ledger import entries
 from nearfield.errors import BudgetError, ModelError
@@ -71,6 +72,20 @@ def test_evaluate_compares_local_and_api_models_in_one_table_with_prices(
     refused = cli("ledger", "--since", "yesterday")
     assert refused.exit_code == 2
     assert KEY not in told.stderr + told.stdout + kept.stdout
+
+
+def test_the_time_of_a_query_is_that_of_a_call(vendor: Loopback) -> None:
+    pytest.importorskip("openai", reason="the SDK of openai is not installed")
+    encoder = load(OPENAI)
+    encoder.encode(["paid for before"], "query")
+    texts = ["paid for before", "a cat", "tax law"]
+    first = seconds_alone(encoder, texts, "query")
+    assert np.isnan(first[0]), "asking again would tell how fast the cache is"
+    assert (first[1:] > 0).all()
+    asked = len(vendor.bodies)
+    np.testing.assert_array_equal(seconds_alone(encoder, texts, "query"), first)
+    encoded(encoder, texts, "query")
+    assert len(vendor.bodies) == asked, "no text is paid for to be timed again"
 
 
 def test_what_would_cost_too_much_is_refused_before_anything_is_asked(

@@ -51,7 +51,9 @@ class TorchRuntime(Runtime):
         not count its writes in the tensors' versions.
         """
         with torch.inference_mode():
-            return [int(_words(weight).sum()) for weight in self.model.parameters().values()]
+            sums = [_words(weight).sum() for weight in self.model.parameters().values()]
+            # brought together, so that a GPU is waited for once
+            return torch.stack(sums).cpu().tolist() if sums else []
 
     @property
     def batch_tokens(self) -> int:  # type: ignore[override]

@@ -186,6 +186,7 @@ def test_models_of_several_kinds_are_compared_each_as_it_can_be(tmp_path: Path, 
     assert "is for multi-vector models, and none is named" in pooled.stderr
 
 
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_pooled_tokens_are_a_row_each() -> None:
     encoders = {"late": CountingTokens(), "dense": Counting()}
     rows = pooled(encoders, (1, 3))

@@ -15,7 +15,7 @@ from nearfield.store.fields import read_optional
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
 # what transformers' own tokenisers call it where a folder doesn't say
-_MASKS = ("[MASK]", "<mask>")
+MASKS = ("[MASK]", "<mask>")
 
 
 class LateTokens:
@@ -72,7 +72,7 @@ def _filler(token: str | None, tokeniser: Tokeniser, folder: Path) -> int:
     """The id of what fills queries up: the token named, else the tokeniser's mask token, else the
     one that ends its texts.
     """
-    usual = (*_named(folder, "mask_token"), *_MASKS, *_named(folder, "eos_token"))
+    usual = (*_named(folder, "mask_token"), *MASKS, *_named(folder, "eos_token"))
     for name in usual if token is None else (token,):
         found = tokeniser.id_of(name)
         if found is not None:

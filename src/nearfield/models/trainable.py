@@ -57,3 +57,9 @@ class Trainable(ABC):
     @abstractmethod
     def embed(self, batch: Packed) -> Any:
         """What a loss is computed of, differentiable: a tensor or several."""
+
+    def shown(self, batch: Any) -> Any:
+        """What tells whether the model gives all texts the same: what a loss is computed of, where
+        that is made of each text.
+        """
+        return self.embed(batch)

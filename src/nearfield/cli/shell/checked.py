@@ -15,7 +15,7 @@ from nearfield.cli.shell.columns import RESTATED, TAKING, restated
 from nearfield.cli.shell.trained import NO_GUARD
 from nearfield.errors import InputError
 
-TRAINING = ("tune", "reranker", "adapt", "bridge", "distil")
+TRAINING = ("pretrain", "tune", "reranker", "adapt", "bridge", "distil")
 """The commands that load torch before they look at what they were given."""
 MODELS = ("model", "old", "new")
 SOURCES = ("on", "pairs", "guard")
@@ -31,6 +31,7 @@ NEXT: Mapping[str, str] = {
     "search": "nearfield evaluate {model} --on {collection}",
     "prompts": "nearfield evaluate {model} --on {on}",
     "mine": "nearfield tune {model} --on {source} --pairs {to} --to RUN",
+    "pretrain": "nearfield evaluate {model} {to}/model --on {on}",
     "tune": 'nearfield search {on} "your question" --model {to}/model',
     "reranker": "nearfield evaluate minilm --on {on} --rerank {to}/model",
     "adapt": "nearfield evaluate {to} --on {on}",

@@ -9,9 +9,9 @@ from nearfield.data.chunk.splitter import Splitter
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _LINE = re.compile(r"\n")
 # a lower-case letter goes on with the sentence, as after "e.g."
-_SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+(?![a-z\s])|[。！？]+|\n\s*\n")
+SENTENCE = re.compile(r"[.!?…][\"'”’»)\]]*\s+(?![a-z\s])|[。！？]+|\n\s*\n")
 _BLANK = re.compile(r"\s+")
 
 TOKENS = Splitter()
-SENTENCES = Splitter((_SENTENCE, _BLANK))
-RECURSIVE = Splitter((_PARAGRAPH, _LINE, _SENTENCE, _BLANK))
+SENTENCES = Splitter((SENTENCE, _BLANK))
+RECURSIVE = Splitter((_PARAGRAPH, _LINE, SENTENCE, _BLANK))

@@ -14,6 +14,7 @@ from nearfield.models.trainable import Trainable
 from nearfield.runtimes.hardware import bfloat16_in_hardware
 from nearfield.train.data.batch import Batch
 from nearfield.train.data.mini_batches import MINI_TOKENS
+from nearfield.train.engine.gradient_cache import RandomState
 from nearfield.train.engine.group import ALONE, Group
 from nearfield.train.engine.schedule import rate_at, sparsity_at
 from nearfield.train.engine.step import held_parts, training_step
@@ -79,10 +80,15 @@ class Trainer:
         objective = objective_of(
             self.recipe, model.objective, model.contract, share=share, step=number
         )
-        with device_memory(
-            "Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, "
-            "or end what else runs on it."
+        # what a step draws, as by dropout, is the same whenever it is made
+        with (
+            RandomState().again(),
+            device_memory(
+                "Lower schedule.graph_tokens, schedule.max_tokens or schedule.batch, "
+                "or end what else runs on it."
+            ),
         ):
+            torch.random.manual_seed(self.recipe.seed << 32 | number)
             loss = training_step(
                 model,
                 batch,

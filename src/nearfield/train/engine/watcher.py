@@ -164,5 +164,5 @@ def look(watcher: Watcher, step: int, model: object, part: object) -> None:
     numbers of the run.
     """
     with RandomState().again():
-        made = model.embed(part)  # type: ignore[attr-defined]
+        made = model.shown(part)  # type: ignore[attr-defined]
     watcher.saw_vectors(step, made[0] if isinstance(made, tuple) else made)

@@ -1,0 +1,54 @@
+"""`nearfield pretrain`: a model that has read your documents, before it is tuned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearfield.cli.console import Json, emit_json, out, progress_bar
+from nearfield.cli.opened import Device, Model, On
+
+
+def pretrain(
+    model: Model,
+    on: On,
+    to: Annotated[Path, typer.Option(help="The run folder; the model is in its folder model.")],
+    objective: Annotated[
+        str,
+        typer.Option(help="simcse, cropping, inverse-cloze, mlm, retromae or tsdae."),
+    ] = "simcse",
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file with what should differ from the default recipe."),
+    ] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Train MODEL on documents alone: no query and no judgement is looked at.
+
+    A run that was interrupted goes on where it was when the same command is given again. Measure
+    what it was worth before you use it: it may make a good model worse.
+
+    Examples:
+
+        nearfield pretrain minilm --on my-data --objective tsdae --to runs/read
+        nearfield evaluate minilm runs/read/model --on my-data
+        nearfield tune runs/read/model --on my-data
+    """
+    from nearfield.formats.model_folder import read_model_folder
+    from nearfield.models.find import model_path
+    from nearfield.train.recipe import Recipe
+    from nearfield.train.runs.pretrain import pretrain as run
+    from nearfield.train.setting import Setting
+
+    chosen = None
+    if recipe:
+        chosen = Recipe.open(recipe, kind=read_model_folder(model_path(model)).contract.kind)
+    setting = Setting(progress_bar, source=on, device=device)
+    made = run(model, on, objective=objective, to=to, recipe=chosen, setting=setting)
+    if json:
+        emit_json({"run": to, "model": made})
+        return
+    out.say(f"written: {made}")

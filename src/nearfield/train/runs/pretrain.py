@@ -1,0 +1,83 @@
+"""Pre-train a model on texts alone, before it is tuned on pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from nearfield.data.trained_on import keep_trained_on
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import CollectionError
+from nearfield.formats.model_folder import read_model_folder
+from nearfield.models.find import model_path
+from nearfield.models.model import TextModel
+from nearfield.models.saving.save import save_encoder
+from nearfield.runtimes.torch_runtime import TorchRuntime
+from nearfield.train.engine.environment import (
+    device_here,
+    environment,
+    model_hash,
+    same_environment,
+)
+from nearfield.train.engine.loop import train
+from nearfield.train.engine.lora import add_lora
+from nearfield.train.pretraining import PRETRAINING
+from nearfield.train.recipe import Recipe, default_recipe
+from nearfield.train.runs.run import data_of, locked_run
+from nearfield.train.setting import UNWATCHED, Setting
+
+FEWEST = 2  # texts: of one, nothing can be told apart
+
+
+def pretrain(
+    model: str,
+    data: object,
+    *,
+    objective: str,
+    to: str | Path,
+    recipe: Recipe | None = None,
+    setting: Setting = UNWATCHED,
+) -> Path:
+    """Train `model` on the documents of `data`, which `open_collection` takes, by the pre-training
+    `objective`, and return the folder of the result, `to`/model.
+
+    No query and no judgement is looked at. `to` is the run folder: an interrupted run goes on where
+    it was, to the same weights. Raises InputError for an unknown objective and where the folder
+    holds another run, and ModelError where the model cannot be trained by the objective.
+    """
+    kind, collection = PRETRAINING[objective], data_of(data)
+    base = model_path(model)
+    known = read_model_folder(base).contract
+    asked = kind.recipe(recipe or default_recipe(known.kind))
+    texts = collection.document_texts
+    if len(texts) < FEWEST:
+        raise CollectionError(
+            f"{collection.name}: has {len(texts)} texts; wanted at least {FEWEST}"
+        )
+    with locked_run(to) as folder:
+        device = device_here(setting.device)
+        here = environment(asked.schedule.precision, device)
+        precision = same_environment(folder.once("environment.json", lambda: here), here)
+        folder.identify("recipe.json", dataclasses.asdict(asked))
+        facts = {
+            "model": model,
+            "files": model_hash(base),
+            "objective": objective,
+            "collection": collection.name,
+            "fingerprint": collection.fingerprint,
+        }
+        folder.identify("data.json", facts)
+        made = folder.path / "model"
+        if made.exists():
+            return made
+        trained = TextModel.open(base, precision=precision, device=device)
+        add_lora(trained, asked)
+        encoder = TextEncoder(trained.folder, TorchRuntime(trained))
+        learner = kind.learner(trained, asked.schedule.max_tokens)
+        with setting.watch(f"pretrain {known.name} by {objective}") as progress:
+            material = kind.material(encoder, texts, asked)
+            train(learner, material, asked, run=folder, measure=None, progress=progress)
+        name = f"{known.name}-{collection.name}-{objective}"
+        save_encoder(trained, made, name=name)
+        keep_trained_on([base], made)
+        return made

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from nearfield.errors import InputError, nearest
@@ -22,8 +24,14 @@ def imported(place: str) -> Any:
 
 
 @cache
-def _entry_points() -> EntryPoints:
-    """Those of every installed distribution; reading them takes longer than all else here."""
+def _entry_points() -> EntryPoints | None:
+    """Those of every installed distribution; None where the files of none name a group of this
+    package: `importlib.metadata` takes longer than all else here.
+    """
+    folders = (path for path in map(Path, sys.path) if path.is_dir())
+    files = (file for folder in folders for file in folder.glob("*-info/entry_points.txt"))
+    if not any(b"[nearfield." in file.read_bytes() for file in files):
+        return None
     from importlib.metadata import entry_points
 
     return entry_points()  # type: ignore[return-value]  # of Python 3.11; it selects as well
@@ -44,7 +52,8 @@ class Registry(Generic[T]):
     @cached_property
     def _plugins(self) -> Mapping[str, EntryPoint]:
         group = f"nearfield.{self.kind.replace(' ', '_')}"
-        return {point.name: point for point in _entry_points().select(group=group)}
+        points = _entry_points()
+        return {} if points is None else {point.name: point for point in points.select(group=group)}
 
     def __iter__(self) -> Iterator[str]:
         yield from self.table

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -227,3 +231,47 @@ def test_an_index_that_does_not_exist_is_said_before_anything_is_encoded(texts: 
     assert result.exit_code == 2
     assert "there is no index 'funel'" in result.stderr
     assert "Did you mean 'funnel'?" in result.stderr
+
+
+def test_many_queries_are_answered_as_each_alone(texts: Path, tmp_path: Path) -> None:
+    alone = {
+        query: json.loads(run(texts, query, "--model", "bm25", "--json").stdout)["results"]
+        for query in ("ship", "a cat")
+    }
+    file = tmp_path / "questions.csv"
+    file.write_text("id,question\nq1,ship\nq2,a cat\n")
+    lines = run(texts, "--queries", file, "--model", "bm25", "--json").stdout.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["id"] for answer in answers] == ["q1", "q2"]
+    assert {answer["query"]: answer["results"] for answer in answers} == alone
+    arguments = ["search", str(texts), "--model", "bm25", "--json"]
+    piped = CliRunner().invoke(build(), arguments, input="ship\n\na cat\n")
+    assert [json.loads(line) | {"id": ""} for line in piped.stdout.splitlines()] == [
+        answer | {"id": ""} for answer in answers
+    ]
+    shown = CliRunner().invoke(build(), arguments[:-1], input="ship\nzebra\n").stdout
+    assert shown.index("ship\n") < shown.index("Ships sail") < shown.index("zebra\n")
+    for given in ([], ["--queries", file, "ship"], ["--queries", tmp_path / "none.csv"]):
+        assert run(texts, "--model", "bm25", *given).exit_code == 2
+
+
+def test_a_terminal_is_asked_line_by_line(texts: Path) -> None:
+    pty = pytest.importorskip("pty")
+    main, end = pty.openpty()
+    arguments = ["search", str(texts), "--model", "bm25"]
+    program = "from nearfield.cli.app import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stdin=end, stdout=end, stderr=end
+    ) as process:
+        os.close(end)
+        shown = b""
+        for wanted, typed in ((b"query> ", b"ship\n"), (b"Ships sail", b""), (b"query> ", b"\x04")):
+            while wanted not in shown:
+                shown += os.read(main, 4096)
+            shown = shown.partition(wanted)[2]
+            os.write(main, typed)
+        with contextlib.suppress(OSError):  # which tells that nothing is left
+            while os.read(main, 4096):
+                pass
+        assert process.wait() == 0
+    os.close(main)

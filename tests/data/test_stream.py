@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nearfield.data.open import open_collection, open_stream
+from nearfield.data.open import open_collection, open_queries, open_stream
 from nearfield.data.stream import Row, Stream, stream_standard_input
 from nearfield.errors import InputError
 from tiny_data import tiny_collection
@@ -192,3 +192,28 @@ def test_documents_have_no_queries_to_encode(tmp_path: Path) -> None:
         InputError, match="texts: has no queries, only 1 documents; --role document encodes those"
     ):
         open_stream(tmp_path / "texts", "query")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("lines.txt", "one\ntwo\n"),
+        ("alone.csv", "Frage\none\ntwo\n"),
+        ("other.csv", "whatever\none\ntwo\n"),
+        ("pairs.tsv", "answer\tquestion\nfirst\tone\nsecond\ttwo\n"),
+        ("texts.jsonl", '{"id": "a", "text": "one"}\n{"id": "b", "text": "two"}\n'),
+    ],
+)
+def test_queries_are_found_with_documents_and_without(
+    tmp_path: Path, name: str, written: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(written)
+    assert [row.text for row in open_queries(file).rows()] == ["one", "two"]
+
+
+def test_a_table_without_queries_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("weight,price\n1,2\n")
+    with pytest.raises(InputError, match=r"has columns weight, price; wanted one of queries"):
+        open_queries(file)

@@ -41,6 +41,18 @@ def test_documents_of_every_form_are_found(form: str, tmp_path: Path) -> None:
         assert sorted(hit.id for hit in hits) == ["d0", "d2"]
 
 
+def test_several_queries_are_searched_as_each_alone() -> None:
+    plan = Plan(fuse=True, rerank=EncoderScorer(CountingTerms()))
+    found = index(CountingTerms(), TEXTS, plan=plan)
+    queries = ["tax law", "a cat", "tax law"]
+    several = found.search_each(queries, 2)
+    assert several == [found.search(query, 2) for query in queries]
+    assert found.search_each([]) == []
+    assert search("bm25", TEXTS, queries) == [search("bm25", TEXTS, query) for query in queries]
+    with pytest.raises(InputError, match="got one text"):
+        found.search_each("tax law")
+
+
 def test_what_is_no_document_is_refused() -> None:
     for wrong in ([{"weight": "a cat"}], [{"id": "1"}], [], [3]):
         with pytest.raises(InputError):

@@ -102,13 +102,14 @@ def numbers(text: str, option: str, kind: Callable[[str], N], *, example: str) -
         ) from error
 
 
-def emit_json(value: Any) -> None:
-    """Write `value` to stdout as JSON: dataclasses as objects, numbers that are not finite as null.
+def emit_json(value: Any, *, indent: int | None = 1) -> None:
+    """Write `value` to stdout as JSON, on one line where `indent` is None: dataclasses as objects,
+    numbers that are not finite as null.
 
     Texts are written as they are; for a terminal, control characters are escaped as JSON escapes
     them.
     """
-    text = json.dumps(_plain(value), ensure_ascii=False, indent=1, allow_nan=False)
+    text = json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
     text = _SURROGATES.sub(_escaped, text)
     if out.is_terminal:
         text = _CONTROLS.sub(_escaped, text)

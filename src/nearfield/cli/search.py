@@ -1,8 +1,12 @@
-"""`nearfield search`: one query against a collection."""
+"""`nearfield search`: queries against a collection."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +24,7 @@ from nearfield.cli.opened import (
 )
 
 if TYPE_CHECKING:
+    from nearfield.data.stream import Row
     from nearfield.retrieval.explain import Explanation
     from nearfield.retrieval.searchable import Hit
     from nearfield.similarity.explained import Match
@@ -30,7 +35,16 @@ SHOWN_MATCHES = 12
 
 def search(
     collection: Annotated[str, typer.Argument(help=f"{FORMATS}.")],
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    query: Annotated[
+        str | None, typer.Argument(help="What to look for; asked for when not given.")
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Many queries: a text file of one on each line, any table, or a collection.",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -81,6 +95,9 @@ def search(
     """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder
     order what they find.
 
+    Without a query, each line that is typed or piped in is one, till the input ends. Of these and
+    of --queries, --json prints one line of JSON each.
+
     --explain lists what a score is made of: of BM25 and sparse models the terms that query and
     document share, and the query's that found nothing; of multi-vector ones each of the query's
     tokens with the document's closest. A dense model's or cross-encoder's has no parts.
@@ -93,6 +110,7 @@ def search(
         nearfield search my-data "late delivery" --vectors vectors/documents --index binary --recall
             0.95
         nearfield search my-data "late delivery" --fuse --rerank ./cross-encoder --depth 50
+        nearfield search my-data --queries questions.csv --json > answers.jsonl
     """
     from nearfield.errors import InputError
     from nearfield.indexes import EXACT
@@ -100,8 +118,7 @@ def search(
     from nearfield.retrieval.searchable import Plan
     from nearfield.retrieval.searchable import index as searchable
 
-    if not query.strip():
-        raise InputError("the query is empty; say what to look for")
+    asked = _asked(query, queries)
     if index == EXACT and recall is not None:
         raise InputError(
             "--recall is what an index has to find, and exact search finds all; "
@@ -111,20 +128,78 @@ def search(
     plan = Plan(fuse, index, recall or RECALL, k, judge, depth)
     load = partial(open_model, runtime=runtime, precision=precision, device=device)
     found = searchable(model, collection, None, plan, vectors=vectors, load=load, bars=progress_bar)
-    hits = found.search(query, k, bars=progress_bar)
-    stopped = found.stopped(query)
-    if not json:
-        _show(hits, stopped, explain=explain)
-        return
     facts = {
         "collection": found.collection.name,
-        "query": query,
         "model": found.retriever.stages[0].name,
         "fused": fuse,
         "reranked": rerank,
-        "stop_words": stopped,
     }
-    emit_json(facts | {"results": [_row(hit, explain=explain) for hit in hits]})
+    for rows in asked:
+        texts = [row.text for row in rows]
+        for row, hits in zip(rows, found.search_each(texts, k, bars=progress_bar), strict=True):
+            stopped = found.stopped(row.text)
+            if not json:
+                if query is None:
+                    out.say(row.text, style="bold")
+                _show(hits, stopped, explain=explain)
+                continue
+            answer = facts | {"query": row.text, "stop_words": stopped}
+            answer["results"] = [_row(hit, explain=explain) for hit in hits]
+            if query is None:
+                emit_json({"id": row.key} | answer, indent=None)
+            else:
+                emit_json(answer)
+
+
+def _asked(query: str | None, file: Path | None) -> Iterable[list[Row]]:
+    """The queries in lots that are answered together: the one given, those of the file, or each
+    line of standard input. Raises InputError where there is none.
+    """
+    from nearfield.data.open import open_queries
+    from nearfield.data.stream import Row, stream_standard_input
+    from nearfield.errors import InputError
+
+    if query is not None and file is not None:
+        raise InputError(f"got the query {query!r} and --queries; leave one of them out")
+    if query is not None:
+        rows = iter([Row(1, "1", query)])
+    elif file is not None:
+        rows = open_queries(file).rows()
+    elif sys.stdin.isatty():
+        return ([row] for row in _whole(_typed()))
+    else:
+        rows = stream_standard_input(sys.stdin.buffer).rows()
+    whole = _whole(rows)
+    first = next(whole, None)
+    if first is None:
+        raise InputError("the query is empty; say what to look for")
+    if file is not None:
+        return [[first, *whole]]
+    return ([row] for row in chain([first], whole))
+
+
+def _whole(rows: Iterator[Row]) -> Iterator[Row]:
+    """Those that are not blank. Raises InputError for one that cannot be read."""
+    from nearfield.errors import InputError
+
+    for row in rows:
+        if row.fault:
+            raise InputError(row.fault)
+        if row.text.strip():
+            yield row
+
+
+def _typed() -> Iterator[Row]:
+    """Each line that is typed at a prompt."""
+    from nearfield.data.stream import Row
+
+    with contextlib.suppress(ImportError):  # which Windows lacks
+        import readline  # noqa: F401  # lets lines be edited, and called up again
+    for number in count(1):
+        try:
+            yield Row(number, str(number), input("query> " if out.is_terminal else ""))
+        except EOFError:
+            return
 
 
 def _row(hit: Hit, *, explain: bool) -> dict[str, Any]:

@@ -138,6 +138,21 @@ def columns_of(names: Iterable[str], place: Place, options: DataOptions = NONE) 
     )
 
 
+def query_column(names: Sequence[str], place: Place) -> str:
+    """The column of queries among `names`, documents beside them or none: that called so, else that
+    of texts, else the only one. Raises InputError where there is none of these.
+    """
+    by_key = {plain(name): name for name in reversed(names)}
+    found = [by_key[key] for key in (*KEYS["query"], *KEYS["text"]) if key in by_key]
+    if not found and len(names) != 1:
+        raise InputError(
+            f"has columns {shortened(names)}; wanted one of queries, which is called "
+            f"{', '.join(NAMES['query'][:4])} ..., or text",
+            path=place,
+        )
+    return (found or names)[0]
+
+
 def _texts(
     first: Mapping[str, str | None], pos: str | None, options: DataOptions
 ) -> tuple[str | None, str | None, str | None]:

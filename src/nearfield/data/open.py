@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from nearfield.data.collection import Collection
+from nearfield.data.columns import query_column
 from nearfield.data.kept_split import with_kept_split
 from nearfield.data.labelled import LABELS, Labelled
 from nearfield.data.pairs import Pairs
@@ -15,10 +16,11 @@ from nearfield.data.sources.hub import SCHEME
 from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Source
 from nearfield.data.sources.stored import WholeCollection
-from nearfield.data.stream import Stream
+from nearfield.data.stream import Stream, field_stream
 from nearfield.errors import InputError, nearest
 from nearfield.store.atomic import recover
 from nearfield.types.data_options import DataOptions, stated
+from nearfield.types.role import QUERY
 
 
 def open_collection(source: object, options: DataOptions | None = None) -> Collection:
@@ -85,6 +87,19 @@ def open_stream(
     """
     found = recognise(source, options)
     return found.stream(role) if field is None else found.field(field)
+
+
+def open_queries(source: object) -> Stream:
+    """The texts of `source` that are asked for: the lines of a .txt file, the queries of a
+    collection, and of a table the column called as queries are, else `text` or the only one.
+
+    Raises InputError where there are none.
+    """
+    found = recognise(source)
+    tables = found.tables_read()
+    if len(tables) != 1:
+        return found.stream(QUERY)
+    return field_stream(tables[0], query_column(tables[0].names(), found.place), name=found.name)
 
 
 def recognise(given: object, options: DataOptions | None = None) -> Source:

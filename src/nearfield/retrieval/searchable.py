@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from nearfield.data.collection import Collection
 from nearfield.data.open import open_collection
 from nearfield.data.stream import Stream
 from nearfield.encoders.encoded import encoded
-from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.encoder import Encoder, refuse_one_text
 from nearfield.encoders.load import load
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.remote.afford import afford
@@ -34,6 +34,7 @@ from nearfield.similarity.open import open_embeddings
 from nearfield.store.made_by import MadeBy
 from nearfield.types.arrays import Mask
 from nearfield.types.progress import Bars, no_bars
+from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT
 from nearfield.vectors.encode_to import encode_to
 from nearfield.vectors.request import Request
@@ -97,15 +98,28 @@ class Searchable:
         """The k best documents for a query, best first; `where`: (m,) bool, True for a document
         that may be found.
         """
-        ranking = self.retriever.search(Queries.of_texts([query]), k, where=where, bars=bars)
+        return self.search_each([query], k, where=where, bars=bars)[0]
+
+    def search_each(
+        self, queries: Sequence[str], k: int = K, *, where: Mask | None = None, bars: Bars = no_bars
+    ) -> list[list[Hit]]:
+        """What `search` finds for each of the queries, which are encoded together."""
+        refuse_one_text(queries)
+        if not queries:
+            return []
+        ranking = self.retriever.search(Queries.of_texts(queries), k, where=where, bars=bars)
+        return [self._hits(ranking, at, query) for at, query in enumerate(queries)]
+
+    def _hits(self, ranking: Ranking, at: int, query: str) -> list[Hit]:
+        """The results of the query at `at`."""
         places = {
-            name: {document: rank for rank, document in enumerate(part.documents[0].tolist(), 1)}
+            name: {document: rank for rank, document in enumerate(part.documents[at].tolist(), 1)}
             for name, part in ranking.parts.items()
         }
         explain = self.retriever.explainer(query)
         hits = []
-        for rank, (key, score) in enumerate(ranking.of(0), 1):
-            position = int(ranking.documents[0, rank - 1])
+        for rank, (key, score) in enumerate(ranking.of(at), 1):
+            position = int(ranking.documents[at, rank - 1])
             ranks = {name: place.get(position) for name, place in places.items()}
             row = self.collection.documents.slice(position, 1).to_pylist()[0]
             why = partial(explain, position)
@@ -182,15 +196,32 @@ def open_index(path: str | Path, plan: Plan = Plan()) -> Searchable:
     return index(model, Collection.open(path / "documents"), path, plan)
 
 
+@overload
+def search(
+    model: str | Path | Encoder[Any], documents: object, query: str, k: int = ..., plan: Plan = ...
+) -> list[Hit]: ...
+
+
+@overload
 def search(
     model: str | Path | Encoder[Any],
     documents: object,
-    query: str,
+    query: Sequence[str],
+    k: int = ...,
+    plan: Plan = ...,
+) -> list[list[Hit]]: ...
+
+
+def search(
+    model: str | Path | Encoder[Any],
+    documents: object,
+    query: str | Sequence[str],
     k: int = K,
     plan: Plan = Plan(),
-) -> list[Hit]:
-    """The k best of the documents for one query; see `index`, which is faster for several."""
-    return index(model, documents, plan=plan).search(query, k)
+) -> list[Hit] | list[list[Hit]]:
+    """The k best of the documents for one query, or for each of a list; see `index`."""
+    found = index(model, documents, plan=plan)
+    return found.search(query, k) if isinstance(query, str) else found.search_each(query, k)
 
 
 def _check(model: str | Path | Encoder[Any] | None, plan: Plan, vectors: Path | None) -> None:

@@ -41,6 +41,7 @@ def test_documents_of_every_form_are_found(form: str, tmp_path: Path) -> None:
         assert sorted(hit.id for hit in hits) == ["d0", "d2"]
 
 
+@pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 def test_several_queries_are_searched_as_each_alone() -> None:
     plan = Plan(fuse=True, rerank=EncoderScorer(CountingTerms()))
     found = index(CountingTerms(), TEXTS, plan=plan)

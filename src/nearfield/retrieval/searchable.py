@@ -206,7 +206,7 @@ def search(
 def search(
     model: str | Path | Encoder[Any],
     documents: object,
-    query: Sequence[str],
+    query: list[str],
     k: int = ...,
     plan: Plan = ...,
 ) -> list[list[Hit]]: ...
@@ -215,7 +215,7 @@ def search(
 def search(
     model: str | Path | Encoder[Any],
     documents: object,
-    query: str | Sequence[str],
+    query: str | list[str],
     k: int = K,
     plan: Plan = Plan(),
 ) -> list[Hit] | list[list[Hit]]:

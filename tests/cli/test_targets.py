@@ -49,7 +49,7 @@ def test_data_that_cannot_be_measured_on_is_said_before_a_model_is_made(
     cli: Run, tmp_path: Path
 ) -> None:
     model, rows = tiny_model(tmp_path / "model"), tmp_path / "rows.jsonl"
-    rows.write_text('{"query": "cat", "positive": "a cat"}\n')
+    rows.write_text('{"text": "a cat"}\n')
     for arguments in (
         ("quantise", model),
         ("merge", model, model),
@@ -57,7 +57,7 @@ def test_data_that_cannot_be_measured_on_is_said_before_a_model_is_made(
         ("trim", model, "--texts", rows),
     ):
         told = cli("models", *arguments, "--to", tmp_path / "made", "--on", rows)
-        assert (told.exit_code, "Give --split all" in told.stderr) == (2, True), told.stderr
+        assert (told.exit_code, "has no judgements at all" in told.stderr) == (2, True), told.stderr
         assert not (tmp_path / "made").exists()
     assert (
         "as 0,2,5"

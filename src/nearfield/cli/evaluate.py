@@ -57,7 +57,8 @@ TaskName = Annotated[
 SplitName = Annotated[
     str | None,
     typer.Option(
-        help="The collection's split whose judged queries are asked.", show_default="test"
+        help="The collection's split whose judged queries are asked.",
+        show_default="test; all of data that was never split",
     ),
 ]
 Dims = Annotated[

@@ -23,7 +23,8 @@ def prompts(
     split: Annotated[
         str | None,
         typer.Option(
-            help="The collection's split whose judged queries are asked.", show_default="test"
+            help="The collection's split whose judged queries are asked.",
+            show_default="test; all of data that was never split",
         ),
     ] = None,
     measure: Annotated[

@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 def judged_split(
     collection: Collection, name: str | None, on: str, *, models: Sequence[str] = ()
 ) -> Split:
-    """The split called `name` (None: test) of the collection opened from `on`.
+    """The split called `name` of the collection opened from `on`; test where none is named, and
+    all queries where the collection was never split.
 
     Where no name is given, the collection has one split, and some of the `models` (specs) were
     trained on a part of it, the rest of it is asked. Raises InputError where there is no such
@@ -31,6 +32,9 @@ def judged_split(
         rest = _unseen(collection, models)
         if rest is not None:
             return rest
+    if name is None and collection.splits == (ALL,):
+        log.info(f"{collection.name} was never split: all its queries are asked")
+        return collection.split(ALL)
     name = name or TEST
     if name != ALL and collection.splits == (ALL,):
         make = f"nearfield data split {shlex.quote(on)} FOLDER"

@@ -72,7 +72,18 @@ Storages = Annotated[
     str,
     typer.Option(
         help="Storage types of the documents: any of float32,float16,int8,binary. Queries stay "
-        "float32."
+        "float32. binary+int8 finds by binary and scores what is found again by whole int8 "
+        "vectors.",
+        show_default="float32",
+    ),
+]
+TradeOffs = Annotated[
+    bool,
+    typer.Option(
+        "--trade-off",
+        help="Measure each model at eight dims and at every storage type, also scored again by a "
+        "larger one; show the rows that are better than all smaller ones, and models at the same "
+        "bytes and milliseconds.",
     ),
 ]
 Similarity = Annotated[
@@ -117,7 +128,8 @@ def evaluate(
     task: TaskName = None,
     split: SplitName = None,
     dims: Dims = "",
-    dtype: Storages = "float32",
+    dtype: Storages = "",
+    trade_off: TradeOffs = False,
     similarity: Similarity = None,
     measure: MainMeasure = None,
     measures: OtherMeasures = "",
@@ -148,6 +160,7 @@ def evaluate(
         nearfield evaluate minilm --on my-data --dims 384,128 --dtype float32,int8 --margin .01
         nearfield evaluate minilm --on beir/scifact --fuse --measure ndcg@10 --run-folder
             runs/scifact
+        nearfield evaluate minilm bge-small --on my-data --trade-off
         nearfield evaluate minilm minilm@torch,bfloat16 tfidf --on my-data
         nearfield evaluate minilm bm25 --on my-data --rerank ./cross-encoder --depth 50
         nearfield evaluate minilm --on pairs.csv --json
@@ -156,6 +169,7 @@ def evaluate(
     from nearfield.evaluate.compare import compare
     from nearfield.evaluate.decide import check_limits, decide
     from nearfield.evaluate.task import Options
+    from nearfield.evaluate.trade_off import SHARES, STORED
     from nearfield.statistics.noninferiority import check_margin
     from nearfield.types.decision import Limits
 
@@ -167,8 +181,9 @@ def evaluate(
         check_margin(margin)
     options = Options(
         split=split,
-        dims=tuple(numbers(dims, "--dims", int, example="384,128")),
-        storages=tuple(items(dtype)) or ("float32",),
+        dims=tuple(numbers(dims, "--dims", int, example="384,128"))
+        or (SHARES if trade_off else ()),
+        storages=tuple(items(dtype)) or (STORED if trade_off else ("float32",)),
         similarity=similarity,
         bm25=bm25,
         fuse=fuse,
@@ -194,7 +209,8 @@ def evaluate(
     if json:
         emit_json(comparison)
         return
-    _show(comparison, named=tuple(comparison.rows[0].means) if measures else (), details=details)
+    named = tuple(comparison.rows[0].means) if measures else ()
+    _show(comparison, named=named, details=details, frontier=trade_off)
     if run_folder is not None:
         err.print(f"written: {run_folder}", highlight=False)
     show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get()))
@@ -215,19 +231,29 @@ def _next(comparison: Comparison, models: list[str], data: str) -> str:
     return f"nearfield evaluate {shlex.join(models)} --on {data} --details"
 
 
-def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool) -> None:
-    from nearfield.report.table import comparison_table, pairs_table
+def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool, frontier: bool) -> None:
+    from nearfield.report.table import at_cost_table, comparison_table, pairs_table
 
     more = len(comparison.notes) - SHOWN_NOTES
     shown = comparison
+    traded = comparison.decision.trade_off if comparison.decision and frontier else None
+    if traded and not details:
+        rows = [row for row in comparison.rows if row.name in traded.frontier]
+        shown = replace(comparison, rows=tuple(rows))
     if more > 0 and not details:
-        shown = replace(comparison, notes=comparison.notes[:SHOWN_NOTES])
+        shown = replace(shown, notes=comparison.notes[:SHOWN_NOTES])
     out.print(comparison_table(shown, named=named, letters=details))
     if more > 0 and not details:
         out.print(f"and {more} more notes (--details)", style="dim", highlight=False)
     if details and comparison.pairs:
         out.print()
         out.print(pairs_table(comparison))
+    if traded:
+        of = f"Shown: the {len(traded.frontier)} of {len(comparison.rows)} rows that are better"
+        out.print(f"{of} than all smaller ones.", style="dim", highlight=False)
+        if traded.at_cost:
+            out.print()
+            out.print(at_cost_table(traded.at_cost, comparison))
     out.print()
     for line in comparison.decision.words if comparison.decision else ():
         out.print(line, highlight=False)

@@ -14,7 +14,7 @@ from nearfield.evaluate.decide import decide
 from nearfield.evaluate.open_task import open_task
 from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
 from nearfield.evaluate.trained import refuse_trained_on
-from nearfield.statistics.pairwise import tell_apart
+from nearfield.statistics.pairwise import MOST, tell_apart
 from nearfield.store.atomic import check_replaceable, staged_folder
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.progress import Bars, no_bars
@@ -84,6 +84,11 @@ def _compared(
     notes = [*trained, *task.notes, *facts]
     if statistic.note:
         notes.append(statistic.note)
+    if len(names) > MOST:
+        notes.append(
+            f"of more than {MOST} rows each is tested against the best alone (p times the number "
+            "of tests); those with the group a are not told apart from it"
+        )
     compared = Comparison(
         collection=task.collection,
         split=task.split,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nearfield.errors import InputError
+from nearfield.evaluate.trade_off import trade_off
 from nearfield.statistics.holm import holm
 from nearfield.statistics.noninferiority import LEVEL, behind_by, check_margin
 from nearfield.statistics.pairwise import ALPHA
@@ -25,12 +26,12 @@ def decide(
     limits the best of those that fit them.
 
     A row is told apart from the best where their pair is in the comparison's own table: a paired p
-    below 5 % after Holm's correction over all pairs. Cheaper
-    means a lower price per million tokens, then fewer bytes per document, then fewer milliseconds
-    per query. A row whose bytes or milliseconds are not known fits no limit of them. With a
-    `margin`, in the measure's unit, each other row is tested for not being worse than the best by
-    more (`noninferiority`, Holm over them). Raises InputError for a comparison without rows, and as
-    `check_limits` and `check_margin` do.
+    below 5 % after the correction of `tell_apart`. Cheaper means a lower price per million tokens,
+    then fewer bytes per document, then fewer milliseconds per query. A row whose bytes or
+    milliseconds are not known fits no limit of them. With a `margin`, in the measure's unit, each
+    other row is tested for not being worse than the best by more (`noninferiority`, Holm over
+    them). Raises InputError for a comparison without rows, and as `check_limits` and `check_margin`
+    do.
     """
     check_limits(limits)
     if not comparison.rows:
@@ -52,7 +53,9 @@ def decide(
         _take_in_words(take, limits, choices, plural(len(comparison.query_ids), comparison.item)),
     )
     names = tuple(choice.name for choice in alike)
-    decision = Decision(best, cheapest, take, limits, names, words)
+    decision = Decision(
+        best, cheapest, take, limits, names, words, trade_off=trade_off(comparison.rows)
+    )
     if margin is None:
         return decision
     check_margin(margin)

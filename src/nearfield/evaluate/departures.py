@@ -32,7 +32,8 @@ def departure_notes(
 
 def _exactness(system: System) -> int:
     known = list(STORAGES)
-    return known.index(system.storage) if system.storage in known else 0
+    found_by = system.storage.partition("+")[0]
+    return known.index(found_by) if found_by in known else 0
 
 
 def _cost(system: System, deviation: Deviation, split: Split, measure: str) -> str:

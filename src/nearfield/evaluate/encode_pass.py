@@ -15,9 +15,12 @@ import numpy.typing as npt
 from nearfield.data.collection import Split
 from nearfield.encoders.encoded import encoded, seconds_alone
 from nearfield.encoders.encoder import Encoder
-from nearfield.indexes.index import exact_index
+from nearfield.indexes.exact import Exact
+from nearfield.indexes.index import Index, exact_index
+from nearfield.indexes.rescored import Rescored
 from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retrieve import retrieve
+from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.progress import Progress, silent
 from nearfield.types.ranking import Ranking
@@ -31,19 +34,29 @@ class Cut:
     """What is searched: the first `dim` dimensions, documents stored as `storage`, scored by
     `similarity`.
 
-    `dim` is None for what is not cut: embeddings that are not dense.
+    `dim` is None for what is not cut: embeddings that are not dense. With `rescore`, a storage
+    type, what is found is scored again by the whole vectors, stored so.
     """
 
     dim: int | None
     storage: str
     similarity: str
+    rescore: str = ""
+
+    @property
+    def stored_as(self) -> str:
+        """The storage types in words, as `binary+int8` where int8 vectors score again."""
+        return f"{self.storage}+{self.rescore}" if self.rescore else self.storage
 
     def of(self, embeddings: Embeddings) -> Embeddings:
         """The embeddings at this cut, stored as they were."""
         if self.dim is None:
             return embeddings
-        whole = embeddings.as_dense("a cut")
-        return replace(whole, similarity=self.similarity).truncate(self.dim)
+        return self.whole(embeddings).truncate(self.dim)
+
+    def whole(self, embeddings: Embeddings) -> Dense:
+        """All dimensions of the embeddings, compared as at this cut."""
+        return replace(embeddings.as_dense("a cut"), similarity=self.similarity)
 
 
 @dataclass(frozen=True)
@@ -76,25 +89,48 @@ class EncodePass:
             for name, part in self.documents.by_part.items()
         }
 
-    def vectors(self, cut: Cut) -> tuple[Embeddings, Embeddings]:
-        """Queries, kept float32, and documents at `cut`."""
-        queries, documents = (cut.of(embeddings) for embeddings in (self.queries, self.documents))
-        return queries, documents.quantise(cut.storage)
+    def at(self, cut: Cut) -> EncodeCut:
+        """What is searched at `cut`."""
+        documents = cut.of(self.documents).quantise(cut.storage)
+        if not cut.rescore:
+            return EncodeCut(self, cut.of(self.queries), exact_index(documents), (documents,))
+        whole = cut.whole(self.documents).quantise(cut.rescore)
+        index = Rescored(Exact.of(documents), whole)
+        return EncodeCut(self, cut.whole(self.queries), index, (documents, whole))
 
-    def ranking(self, cut: Cut, depth: int) -> Ranking:
-        """The `depth` best documents for each query at `cut`, by exact search."""
-        queries, documents = self.vectors(cut)
-        ids = self.split.collection.document_ids
-        return retrieve(queries, exact_index(documents), Queries.of(self.split), ids, k=depth)
 
-    def query_milliseconds(self, cut: Cut, depth: int) -> float | None:
-        """Median time of a query encoded and searched alone at `cut`; None where no query was timed
-        before a vendor's answer was kept.
+@dataclass(frozen=True)
+class EncodeCut:
+    """An encode pass at one cut: queries, kept float32, and the index of the documents, which are
+    kept as `stored`.
+    """
+
+    made: EncodePass
+    queries: Embeddings
+    index: Index[Any]
+    stored: tuple[Embeddings, ...]
+
+    @property
+    def bytes_per_document(self) -> float:
+        """Those of all that is stored."""
+        return sum(each.bytes_per_item for each in self.stored)
+
+    def ranking(self, depth: int) -> Ranking:
+        """The `depth` best documents for each query, by exact search."""
+        split = self.made.split
+        ids = split.collection.document_ids
+        return retrieve(self.queries, self.index, Queries.of(split), ids, k=depth)
+
+    def query_milliseconds(self, depth: int) -> float | None:
+        """Median time of a query encoded and searched alone; None where no query was timed before a
+        vendor's answer was kept.
         """
-        queries, documents = self.vectors(cut)
-        index = exact_index(documents)
-        search = seconds_each(lambda row: index.search(queries[row : row + 1], depth), len(queries))
-        waits = (self.query_seconds + search)[~np.isnan(self.query_seconds)]
+        asked = self.queries
+        search = seconds_each(
+            lambda row: self.index.search(asked[row : row + 1], depth), len(asked)
+        )
+        known = self.made.query_seconds
+        waits = (known + search)[~np.isnan(known)]
         return 1000 * float(np.median(waits)) if len(waits) else None
 
 

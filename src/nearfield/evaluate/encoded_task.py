@@ -37,6 +37,16 @@ class EncodedTask(Task):
         """The role that the texts of `parts[part]` are encoded in."""
         return next((role for role in self.roles if role in contract.prompts), QUERY)
 
+    def _storages(self, options: Options) -> list[str]:
+        """Without those that are scored again, which is for a ranking."""
+        kept = [storage for storage in options.storages if "+" not in storage]
+        if not kept:
+            raise InputError(
+                f"{self.where}: {', '.join(options.storages)} scores what is found again, and the "
+                f"task {self.name} finds nothing; leave that out"
+            )
+        return kept
+
     @abstractmethod
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
         """The values of each of `measures`, from the embeddings of each part; those of the last
@@ -87,7 +97,7 @@ class EncodedTask(Task):
         contract = encoder.contract
         left_out = dims_left_out(contract, options.dims, name)
         cuts = _with_references(
-            contract, cuts_of(contract, options.dims, options.storages, options.similarity)
+            contract, cuts_of(contract, options.dims, self._storages(options), options.similarity)
         )
         total = sum(map(len, self.parts))
         done, parts = 0, []

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retriever import Retriever
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.functions import similarity as known_similarity
+from nearfield.similarity.storages import STORAGES
 from nearfield.types.contract import Contract
 from nearfield.types.price import Price
 from nearfield.types.progress import Progress, silent
@@ -75,14 +77,17 @@ def model_systems(
     split: Split,
     *,
     name: str,
-    dims: Sequence[int] = (),
+    dims: Sequence[float] = (),
     storages: Sequence[str] = ("float32",),
     similarity: str | None = None,
     depth: int = DEPTH,
     progress: Progress = silent,
 ) -> list[System]:
     """A system for each of `dims` x `storages`, all cut from one encode pass; no dims is the whole
-    vector.
+    vector, and a dim that is a float is a share of it.
+
+    The storage type `binary+int8` finds by binary vectors at the dim and scores what is found again
+    by whole int8 vectors; where these would not be the larger ones, the system is left out.
 
     Documents are stored at the storage type, int8 with ranges taken from the documents; queries
     stay float32, since a query is encoded when it is asked and takes no room. A model whose
@@ -107,28 +112,30 @@ def model_systems(
     price = Price.of(contract.terms.price_per_million_tokens, read.tokens, read.items)
     systems = []
     for head, encoded in whole.heads().items():
+        reference = cache(partial(_ranked, encoded, depth))
         for cut in cuts:
             words = [name, head]
             if len(cuts) > 1:
-                words += [str(cut.dim or ""), cut.storage]
+                words += [str(cut.dim or ""), cut.stored_as]
             system = cut_system(encoded, cut, depth, name=" ".join(filter(None, words)), model=name)
             facts = replace(system, notes=notes, trained_on=seen, price=price)
-            departures = _deviations(encoded, contract, cut, depth)
+            departures = _deviations(contract, cut, reference)
             systems.append(replace(facts, deviations=departures))
     return systems
 
 
 def cut_system(encoded: EncodePass, cut: Cut, depth: int, *, name: str, model: str) -> System:
     """What is searched at one cut of an encode pass."""
+    searched = encoded.at(cut)
     return System(
         name=name,
         model=model,
         dim=cut.dim,
-        storage=cut.storage,
-        ranking=encoded.ranking(cut, depth),
-        bytes_per_document=encoded.vectors(cut)[1].bytes_per_item,
+        storage=cut.stored_as,
+        ranking=searched.ranking(depth),
+        bytes_per_document=searched.bytes_per_document,
         documents_per_second=encoded.documents_per_second,
-        query_milliseconds=encoded.query_milliseconds(cut, depth),
+        query_milliseconds=searched.query_milliseconds(depth),
     )
 
 
@@ -182,16 +189,14 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
 
 
 def cuts_of(
-    contract: Contract, dims: Sequence[int], storages: Sequence[str], similarity: str | None
+    contract: Contract, dims: Sequence[float], storages: Sequence[str], similarity: str | None
 ) -> list[Cut]:
     """Every one of `dims` x `storages`, checked against the contract. Warns and raises as
     `model_systems` says.
     """
     kind, name = EMBEDDINGS[contract.kind], contract.name
     chosen = similarity or contract.similarity
-    asked: list[int | None] = [dim for dim in dims if dim <= contract.dim]
-    if min(dims, default=1) < 1:
-        raise ContractError(f"{min(dims)} dimensions were asked for; wanted 1 or more")
+    asked: list[int | None] = [dim for dim in _whole_dims(contract, dims) if dim <= contract.dim]
     if not kind.one_vector:
         if chosen != contract.similarity:
             raise ContractError(
@@ -201,16 +206,29 @@ def cuts_of(
         asked = [None]
     else:
         known_similarity(chosen)
-    for storage in storages:
-        kind.check_storage(storage)
-    cuts = [
-        Cut(dim, storage, chosen)
-        for dim in dict.fromkeys(asked or [contract.dim])
-        for storage in dict.fromkeys(storages)
-    ]
-    for short in dict.fromkeys(cut.dim for cut in cuts if untrained(contract, cut)):
+    cuts = []
+    for storage in dict.fromkeys(storages):
+        small, _, whole = storage.partition("+")
+        if whole and not kind.one_vector:
+            raise ContractError(
+                f"{name}: its embeddings are {contract.kind}, which are not scored again; got "
+                f"{storage!r}"
+            )
+        for part in filter(None, (small, whole)):
+            kind.check_storage(part)
+        cuts += [Cut(dim, small, chosen, whole) for dim in dict.fromkeys(asked or [contract.dim])]
+    useful = [cut for cut in cuts if _rescores_by_larger(contract, cut)]
+    if not useful:
+        raise ContractError(
+            f"{name}: {', '.join(storages)} scores again by vectors no larger than those that "
+            "find; wanted larger ones, as binary+int8"
+        )
+    cuts = sorted(useful, key=lambda cut: asked.index(cut.dim) if asked else 0)
+    short = dict.fromkeys(str(cut.dim) for cut in cuts if untrained(contract, cut))
+    if short:
         trained = ", ".join(map(str, contract.matryoshka_dims)) or "none"
-        message = f"{name} is cut to {short} dimensions and was trained for {trained}; {MEASURED}"
+        cut_to = f"{name} is cut to {', '.join(short)} dimensions"
+        message = f"{cut_to} and was trained for {trained}; {MEASURED}"
         warnings.warn(message, MatryoshkaWarning, stacklevel=3)
     if chosen != contract.similarity:
         message = f"{name} is made for {contract.similarity} and used with {chosen}; {MEASURED}"
@@ -218,10 +236,30 @@ def cuts_of(
     return cuts
 
 
-def dims_left_out(contract: Contract, dims: Sequence[int], name: str) -> tuple[str, ...]:
+def _whole_dims(contract: Contract, dims: Sequence[float]) -> list[int]:
+    """`dims`, a float as the share of the whole vector that it is."""
+    for dim in dims:
+        if dim < 1 and not (isinstance(dim, float) and dim > 0):
+            raise ContractError(f"{dim} dimensions were asked for; wanted 1 or more")
+    return [
+        max(1, round(dim * contract.dim)) if isinstance(dim, float) else int(dim) for dim in dims
+    ]
+
+
+def _rescores_by_larger(contract: Contract, cut: Cut) -> bool:
+    """Whether a cut that scores again does so by larger vectors than those that find."""
+    exactness = list(STORAGES)
+    whole = cut.dim in (None, contract.dim)
+    if not cut.rescore:
+        return True
+    return not whole or exactness.index(cut.rescore) < exactness.index(cut.storage)
+
+
+def dims_left_out(contract: Contract, dims: Sequence[float], name: str) -> tuple[str, ...]:
     """Which of the asked dims the model does not have, in words; none where it has them all."""
     one_vector = EMBEDDINGS[contract.kind].one_vector
-    missing = [str(dim) for dim in dict.fromkeys(dims) if dim > contract.dim or not one_vector]
+    stated = dict.fromkeys(dim for dim in dims if not isinstance(dim, float))
+    missing = [str(dim) for dim in stated if dim > contract.dim or not one_vector]
     if not missing:
         return ()
     has = f"its vectors have {contract.dim}" if one_vector else "it has no vector to cut"
@@ -233,8 +271,12 @@ def untrained(contract: Contract, cut: Cut) -> bool:
     return cut.dim not in (None, contract.dim) and cut.dim not in contract.matryoshka_dims
 
 
+def _ranked(encoded: EncodePass, depth: int, cut: Cut) -> Ranking:
+    return encoded.at(cut).ranking(depth)
+
+
 def _deviations(
-    encoded: EncodePass, contract: Contract, cut: Cut, depth: int
+    contract: Contract, cut: Cut, ranked: Callable[[Cut], Ranking]
 ) -> tuple[Deviation, ...]:
     contrary: list[tuple[str, str, Cut]] = []
     if untrained(contract, cut):
@@ -244,9 +286,7 @@ def _deviations(
     if cut.similarity != right:
         what = f"scored by {cut.similarity}"
         contrary.append((what, f"its contract's {right}", replace(cut, similarity=right)))
-    return tuple(
-        Deviation(what, instead, encoded.ranking(other, depth)) for what, instead, other in contrary
-    )
+    return tuple(Deviation(what, instead, ranked(other)) for what, instead, other in contrary)
 
 
 def truncation_notes(name: str, usage: Usage, contract: Contract) -> tuple[str, ...]:

@@ -29,14 +29,16 @@ Floats = npt.NDArray[np.float64]
 class Options:
     """How the models are used; `Task.options` names those that have a meaning for a task.
 
-    `dims`, `storages` and `similarity` are cut from one encode pass; no dims is the whole vector.
+    `dims`, `storages` and `similarity` are cut from one encode pass; no dims is the whole vector,
+    a float such as .5 a share of it, and `binary+int8` a storage type that is scored again by
+    another (see `model_systems`).
     `bm25` of None adds BM25 as the baseline of models that are given by name. `fuse` adds the
     fusion of BM25 with each model, and `rerank` names the model that re-ranks the first `depth`
     results. TREC runs and the comparison are written to `run_folder`.
     """
 
     split: str | None = None
-    dims: tuple[int, ...] = ()
+    dims: tuple[float, ...] = ()
     storages: tuple[str, ...] = ("float32",)
     similarity: str | None = None
     bm25: bool | None = None

@@ -38,6 +38,7 @@ from nearfield.types.numbers import (
     speed,
 )
 from nearfield.types.price import Price
+from nearfield.types.trade_off import AtCost
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}
@@ -236,6 +237,24 @@ def pairs_table(comparison: Comparison) -> RenderableType:
         power = (queries(pair.queries_needed), score(pair.detectable))
         row = (f"{pair.a} − {pair.b}", *difference, p, holm, *power)
         table.add_row(*map(Text, row))
+    return table
+
+
+def at_cost_table(found: Sequence[AtCost], comparison: Comparison) -> RenderableType:
+    """The best row of each model at the same bytes and at the same milliseconds."""
+    means = {row.name: row.estimate.mean for row in comparison.rows}
+    table = _table(
+        "Models at the same cost",
+        ("at most", "system", comparison.measure, "behind the first", "95 %", "Holm"),
+        right=(0, 2, 3, 5),
+    )
+    for each in found:
+        limit = f"{speed(each.limit)} ms" if each.unit == "ms" else size(each.limit)
+        first, *others = each.names
+        table.add_row(*map(Text, (limit, first, score(means[first]))))
+        for name, behind, p in zip(others, each.behind, each.p_holm, strict=True):
+            cells = ("", name, score(means[name]), score(behind.mean), interval(behind), p_short(p))
+            table.add_row(*map(Text, cells))
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nearfield.types.trade_off import TradeOff
 from nearfield.types.verdict import Estimate
 
 
@@ -57,7 +58,7 @@ class Decision:
 
     `alike` names the other rows that cannot be told apart from the best. `words` are three lines:
     the best, the cheapest, and what to take with how sure that is; where a margin was asked for, a
-    fourth says what is `not_worse`.
+    fourth says what is `not_worse`. `trade_off` sets quality against cost.
     """
 
     best: Choice
@@ -67,6 +68,7 @@ class Decision:
     alike: tuple[str, ...]
     words: tuple[str, ...]
     not_worse: NotWorse | None = None
+    trade_off: TradeOff | None = None
 
     def __str__(self) -> str:
         return "\n".join(self.words)

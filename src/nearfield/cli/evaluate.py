@@ -77,15 +77,6 @@ Storages = Annotated[
         show_default="float32",
     ),
 ]
-TradeOffs = Annotated[
-    bool,
-    typer.Option(
-        "--trade-off",
-        help="Measure each model at eight dims and at every storage type, also scored again by a "
-        "larger one; show the rows that are better than all smaller ones, and models at the same "
-        "bytes and milliseconds.",
-    ),
-]
 Similarity = Annotated[
     str | None,
     typer.Option(help="Score by cosine, dot or euclidean instead of the model's own."),
@@ -129,7 +120,6 @@ def evaluate(
     split: SplitName = None,
     dims: Dims = "",
     dtype: Storages = "",
-    trade_off: TradeOffs = False,
     similarity: Similarity = None,
     measure: MainMeasure = None,
     measures: OtherMeasures = "",
@@ -174,7 +164,7 @@ def evaluate(
     from nearfield.types.decision import Limits
 
     asked = dict(ASKED.get())
-    details, margin = asked.pop("details"), asked.pop("margin")
+    details, margin, trade_off = (asked.pop(name) for name in ("details", "margin", "trade_off"))
     limits = Limits(*asked.values())
     check_limits(limits)
     if margin is not None:

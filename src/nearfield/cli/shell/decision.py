@@ -1,4 +1,6 @@
-"""How much a system may cost, and how much of a comparison is shown: options of `evaluate`."""
+"""What a system may cost, and what of a comparison is measured and shown: options of
+`evaluate`.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,28 @@ _MARGIN = typer.Option(
     help="Say which rows are shown to be not worse than the best by more than this, as .01."
 )
 
+_TRADE_OFF = typer.Option(
+    "--trade-off",
+    help="Measure each model at eight dims and at every storage type, also scored again by a "
+    "larger one; show the rows that are better than all smaller ones, and models at the same "
+    "bytes and milliseconds.",
+)
+
 
 def _limit(what: str) -> object:
     return Annotated[float | None, typer.Option(help=f"Decide among the rows of at most {what}.")]
 
 
 def decides(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command with the limits of the decision, --margin and --details; ASKED holds
-    them.
+    """The same command with the limits of the decision, --margin, --trade-off and --details; ASKED
+    holds them.
     """
     options = {
         "max_ms": (_limit("this many milliseconds per query"), None),
         "max_bytes": (_limit("this many bytes per document"), None),
         "max_price": (_limit("this many dollars per million tokens; local models cost none"), None),
         "margin": (Annotated[float | None, _MARGIN], None),
+        "trade_off": (Annotated[bool, _TRADE_OFF], False),
         "details": (Annotated[bool, _DETAILS], False),
     }
     return with_options(command, options, ASKED)

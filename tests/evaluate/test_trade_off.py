@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from nearfield.data.collection import Split
 from nearfield.data.pairs import Pairs
 from nearfield.errors import ContractError, InputError, MatryoshkaWarning
+from nearfield.evaluate.analysis.trade_off import SHARES, STORED, trade_off
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
 from nearfield.evaluate.task import Options
-from nearfield.evaluate.trade_off import SHARES, STORED, trade_off
 from nearfield.statistics.pairwise import MOST
 from nearfield.types.comparison import Row
 from nearfield.types.verdict import Estimate

@@ -156,10 +156,10 @@ def evaluate(
         nearfield evaluate minilm --on pairs.csv --json
         nearfield evaluate minilm e5-small --on german-english.tsv --task bitext
     """
+    from nearfield.evaluate.analysis.trade_off import SHARES, STORED
     from nearfield.evaluate.compare import compare
     from nearfield.evaluate.decide import check_limits, decide
     from nearfield.evaluate.task import Options
-    from nearfield.evaluate.trade_off import SHARES, STORED
     from nearfield.statistics.noninferiority import check_margin
     from nearfield.types.decision import Limits
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nearfield.errors import InputError
-from nearfield.evaluate.trade_off import trade_off
+from nearfield.evaluate.analysis.trade_off import trade_off
 from nearfield.statistics.holm import holm
 from nearfield.statistics.noninferiority import LEVEL, behind_by, check_margin
 from nearfield.statistics.pairwise import ALPHA

@@ -1,0 +1,1 @@
+"""What a comparison says beyond its means."""

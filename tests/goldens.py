@@ -32,14 +32,15 @@ from nearfield.encoders.load import load
 from nearfield.encoders.reranker import Reranker
 from nearfield.evaluate.systems import bm25_system, fused_system, model_systems
 from nearfield.indexes import INDEXES
+from nearfield.models.vector_map import VectorMap
 from nearfield.retrieval.queries import Queries
 from nearfield.retrieval.retrieve import retrieve
 from nearfield.similarity.dense import Dense
 from nearfield.train.data.frozen import FrozenVectors
+from nearfield.train.fits.adapter import AdapterRecipe
+from nearfield.train.fits.bridge import BridgeRecipe, fit_bridge
 from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.runs.adapt import adapt
-from nearfield.train.runs.adapter import AdapterRecipe
-from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
 from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.runs.static import DistilRecipe, distil
 from nearfield.train.runs.tune import tune
@@ -159,7 +160,7 @@ def tuned(model: Path, run: Path, name: str) -> Iterator[tuple[str, Any]]:
     kind = load(model).contract.kind
     facts = {"schedule": SCHEDULE, "pool": 60, "merge": {"ratios": [0.5, 1.0]}}
     recipe = Recipe.of(facts, start=default_recipe(kind))
-    verdict = tune(str(model), tiny_collection(), to=run, recipe=recipe)
+    verdict = tune(str(model), tiny_collection(), to=run, recipe=recipe, guards=())
     yield f"{name} losses", losses(run)
     yield (
         f"{name} verdict",
@@ -177,14 +178,19 @@ def trained_otherwise(folder: Path) -> Iterator[tuple[str, Any]]:
     texts = (collection.query_texts, collection.document_texts)
     yield "cross-encoder scores", numbers(Reranker.open(cross).score_at(*texts, pairs))
     recipe = Recipe.of({"schedule": {**SCHEDULE, "max_tokens": 64}})
-    verdict = tune_reranker(str(folder / "bert"), collection, to=folder / "reranker", recipe=recipe)
-    yield "reranker losses", losses(folder / "reranker")
+    bert, run = str(folder / "bert"), folder / "reranker"
+    verdict = tune_reranker(bert, collection, to=run, recipe=recipe, guards=())
+    yield "reranker losses", losses(run)
     yield "reranker verdict", [verdict.outcome, verdict.difference.mean, verdict.p]
     frozen = FrozenVectors.of(load(folder / "bert"), collection)
-    adapted = adapt(frozen, AdapterRecipe(kind="linear", epochs=3, batch=32, rate=1e-2))
-    yield "adapt", [adapted.share, numbers(adapted.vector_map.apply_to(frozen.queries.floats()))]
+    rule = AdapterRecipe(kind="linear", epochs=3, batch=32, rate=1e-2)
+    adapt(bert, collection, to=folder / "adapted", recipe=rule, guards=())
+    share = json.loads((folder / "adapted/adapter/adapter.json").read_text())["share"]
+    adapted = VectorMap.open(folder / "adapted/adapter/map")
+    yield "adapt", [share, numbers(adapted.apply_to(frozen.queries.floats()))]
     other = load(folder / "roberta").encode(collection.document_texts, "document")
-    bridge = fit_bridge(frozen.documents.floats(), other.floats(), BridgeRecipe(width=8, epochs=2))
+    fit = fit_bridge(frozen.documents.floats(), other.floats(), BridgeRecipe(width=8, epochs=2))
+    bridge = fit.at(max((0.0, 1.0), key=fit.closeness))
     yield "bridge", numbers(bridge.apply_to(frozen.documents.floats()))
     distil(folder / "bert", to=folder / "distilled", recipe=DistilRecipe(dim=8))
     yield "distil", digest(load(folder / "distilled" / "model").encode(TEXTS, "document").arrays())

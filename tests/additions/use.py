@@ -111,7 +111,7 @@ def loss() -> None:
     (HERE / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     folder = str(tiny_model(HERE / "model"))
     recipe = nf.Recipe.of({"objective": "label-contrast", "schedule": SCHEDULE})
-    nf.tune(folder, tiny_collection(), to="run", recipe=recipe, pairs="labels.jsonl")
+    nf.tune(folder, tiny_collection(), to="run", recipe=recipe, pairs="labels.jsonl", guards=())
     assert np.asarray(nf.load("run/model").encode(TEXTS, "document")).shape == (4, 32)
 
 
@@ -124,7 +124,7 @@ def head() -> None:
     model = nf.load(str(folder))
     assert np.asarray(model.encode(TEXTS, "document")).shape == (4, 64)
     recipe = nf.Recipe.of({"schedule": SCHEDULE})
-    nf.tune(str(folder), tiny_collection(), to="run", recipe=recipe)
+    nf.tune(str(folder), tiny_collection(), to="run", recipe=recipe, guards=())
     assert np.asarray(nf.load("run/model").encode(TEXTS, "document")).shape == (4, 64)
     assert nf.index(model, TEXTS).search("a cat", k=1)
 

@@ -32,23 +32,23 @@ def test_adapt_with_a_model_writes_the_map_and_says_the_verdict(
         "--on",
         data,
         "--to",
-        tmp_path / "adapter",
+        tmp_path / "run",
         "--epochs",
         3,
         "--kind",
         "low-rank",
         "--width",
         4,
-        "--json",
     )
     assert told.exit_code == 0, told.stderr
-    shown = json.loads(told.stdout)
-    assert shown["verdict"]["queries"] == 30
-    assert VectorMap.open(tmp_path / "adapter" / "map").config.width == 4
-    held = json.loads((tmp_path / "adapter" / "adapter.json").read_text(encoding="utf-8"))
+    assert "model adapted" in told.stdout
+    assert "Guard pydoc-topics" in told.stdout
+    adapter = tmp_path / "run" / "adapter"
+    assert VectorMap.open(adapter / "map").config.width == 4
+    held = json.loads((adapter / "adapter.json").read_text(encoding="utf-8"))
     assert (held["model"], held["collection"], held["recipe"]["epochs"]) == ("model", "tiny", 3)
-    table = cli("adapt", model, "--on", data, "--to", tmp_path / "adapter", "--epochs", 1)
-    assert "model adapted" in table.stdout
+    verdict = json.loads((tmp_path / "run" / "verdict.json").read_text(encoding="utf-8"))
+    assert (verdict["queries"], verdict["forgotten"][0]["queries"]) == (30, 308)
 
 
 def test_adapt_without_a_model_takes_vectors_from_anywhere(
@@ -87,7 +87,7 @@ def test_bad_requests_to_adapt_are_errors_before_anything_is_encoded(
         (to, "name a model, or give both --documents and --queries"),
         (("minilm", "--queries", tmp_path, *to), "leave out --queries"),
         (("minilm", "--kind", "lineer", *to), "Did you mean 'linear'?"),
-        (("minilm", "--on", data, "--to", tmp_path / "other"), "is not an adapter's folder"),
+        (("minilm", "--on", data, "--to", tmp_path / "other"), "holds other files and no run"),
     ):
         shown = cli("adapt", *arguments)
         assert (shown.exit_code, said in shown.stderr) == (2, True), shown.stderr
@@ -107,17 +107,19 @@ def test_bridge_writes_the_map_and_what_it_keeps(cli: Run, data: Path, tmp_path:
         0,
         "--sample",
         60,
-        "--json",
+        "--guard",
+        "none",
     )
     assert told.exit_code == 0, told.stderr
-    shown = json.loads(told.stdout)
+    assert "fitted on 60 documents" in told.stdout
+    assert "recall of the ten best" in told.stdout
+    again = ("bridge", old, new, "--on", data, "--to", tmp_path / "bridge", "--width", 0)
+    again = cli(*again, "--sample", 60, "--guard", "none", "--json")
+    shown = json.loads(again.stdout)
     names = {row["name"] for row in shown["comparison"]["rows"]}
     assert {"old model", "bridged", "embedded again", "50% embedded again"} <= names
     assert shown["fitted_on"] == 60
     assert VectorMap.open(tmp_path / "bridge" / "map").config.kind == "linear"
-    table = cli("bridge", old, new, "--on", data, "--to", tmp_path / "bridge", "--width", 0)
-    assert "a linear map, fitted on 60 documents" in table.stdout
-    assert "recall of the ten best" in table.stdout
 
 
 def test_only_dense_vectors_of_the_model_itself_are_mapped(
@@ -145,4 +147,5 @@ def test_only_dense_vectors_of_the_model_itself_are_mapped(
     ):
         told = cli(*map(str, refused))
         assert (told.exit_code, said in told.stderr.replace("\n", "")) == (2, True), told.stderr
-    assert cli("adapt", model, "--documents", tmp_path / "v", *to, "--epochs", 1).exit_code == 0
+    kept = ("adapt", model, "--documents", tmp_path / "v", *to, "--epochs", 1, "--guard", "none")
+    assert cli(*kept).exit_code == 0

@@ -249,10 +249,6 @@ def test_data_without_splits_is_asked_whole_or_says_what_to_do(tmp_path: Path) -
         in result.stderr
     )
     assert run("bm25", "--on", path, "--split", "all").exit_code == 0
-    bridge = ["bridge", "minilm", "mpnet", "--to", str(tmp_path / "bridge"), "--on", str(path)]
-    refused = CliRunner().invoke(build(), bridge)
-    assert refused.exit_code == 2
-    assert "make splits first: nearfield data split" in refused.stderr
 
 
 def test_an_id_that_run_files_cannot_hold_is_said_before_the_work(

@@ -20,8 +20,6 @@ Run = Callable[..., Any]
         ("models", "head", "MODEL", "splade"),
         ("models", "lexical", "DATA"),
         ("models", "merge", "MODEL", "MODEL"),
-        ("adapt", "MODEL", "--on", "DATA", "--epochs", "1"),
-        ("bridge", "MODEL", "MODEL", "--on", "DATA", "--width", "0", "--sample", "40"),
     ],
     ids=lambda command: "-".join(command[:2]).lower(),
 )

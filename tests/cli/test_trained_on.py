@@ -24,9 +24,8 @@ from nearfield.encoders.load import load
 from nearfield.errors import InputError, NearfieldError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
-from nearfield.train.data.frozen import FrozenVectors
+from nearfield.train.fits.adapter import AdapterRecipe
 from nearfield.train.runs.adapt import adapt
-from nearfield.train.runs.adapter import AdapterRecipe
 from nearfield.train.runs.guard import GuardRule, open_guard
 from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.runs.tune import tune
@@ -76,6 +75,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, nearfield_home: Path) -> Path
         "tiny",
         "--on",
         "faq.csv",
+        "--guard",
+        "none",
         "--to",
         "run",
         "--recipe",
@@ -247,11 +248,11 @@ def test_training_on_other_splits_does_not_measure_on_what_the_model_knows(
         r"test.*--allow trained-on",
     ):
         if command == "tune":
-            tune(model, data, to=tmp_path / "run")
+            tune(model, data, to=tmp_path / "run", guards=())
         elif command == "reranker":
-            tune_reranker(model, data, to=tmp_path / "run")
+            tune_reranker(model, data, to=tmp_path / "run", guards=())
         else:
-            adapt(FrozenVectors.of(load(model), data), AdapterRecipe(epochs=1))
+            adapt(model, data, to=tmp_path / "run", recipe=AdapterRecipe(epochs=1))
     assert not (tmp_path / "run" / "model").exists()
 
 
@@ -265,12 +266,16 @@ def test_an_adapter_says_what_it_was_trained_on_and_a_part_of_the_model_keeps_it
         made / "faq.csv",
         "--epochs",
         "1",
+        "--guard",
+        "none",
         "--to",
-        tmp_path / "adapter",
+        tmp_path / "run",
     )
     assert result.exit_code == 0, result.stderr
     assert "was cut by document and wording" in result.stderr
-    refused = cli("evaluate", tmp_path / "adapter", "--on", made / "faq.csv", "--split", "all")
+    refused = cli(
+        "evaluate", tmp_path / "run" / "adapter", "--on", made / "faq.csv", "--split", "all"
+    )
     # 56, of which 11 choose beside the 8 of dev
     assert "adapter was trained on 45 of the 80 queries" in refused.stderr
     made_of = cli(

@@ -48,9 +48,12 @@ def test_queries_alone_go_through_the_map(tmp_path: Path) -> None:
 def test_a_folder_by_adapt_is_a_model_like_any_other(
     cli: Callable[..., Any], tmp_path: Path
 ) -> None:
-    model, data, adapter = tiny_model(tmp_path / "model"), tmp_path / "data", tmp_path / "adapter"
+    model, data, run = tiny_model(tmp_path / "model"), tmp_path / "data", tmp_path / "run"
+    adapter = run / "adapter"
     tiny_collection().save(data)
-    told = cli("adapt", model, "--on", data, "--to", adapter, "--epochs", 3, "--width", 4, "--json")
+    told = cli(
+        "adapt", model, "--on", data, "--to", run, "--epochs", 3, "--guard", "none", "--json"
+    )
     assert told.exit_code == 0, told.stderr
     test = {row["name"]: row for row in json.loads(told.stdout)["comparison"]["rows"]}
     shown = cli("evaluate", adapter, model, "--on", data, "--no-bm25", "--json")
@@ -76,10 +79,11 @@ def test_a_folder_by_adapt_is_a_model_like_any_other(
 
 
 def test_an_adapter_without_its_model_is_refused(cli: Callable[..., Any], tmp_path: Path) -> None:
-    model, data, adapter = tiny_model(tmp_path / "model"), tmp_path / "data", tmp_path / "adapter"
+    model, data, run = tiny_model(tmp_path / "model"), tmp_path / "data", tmp_path / "run"
+    adapter = run / "adapter"
     tiny_collection().save(data)
     assert (
-        cli("adapt", model, "--on", data, "--to", adapter, "--epochs", 1, "--width", 2).exit_code
+        cli("adapt", model, "--on", data, "--to", run, "--epochs", 1, "--guard", "none").exit_code
         == 0
     )
     (model / "extra.json").write_text("{}")

@@ -118,7 +118,9 @@ def test_a_model_is_tuned_like_any_other(tmp_path: Path) -> None:
     model = tiny_late(
         tmp_path / "m", query_expansion={"strategy": "fixed", "length": 16}, document_length=60
     )
-    verdict = tune(str(model), tiny_collection(queries=60), to=tmp_path / "run", recipe=recipe)
+    verdict = tune(
+        str(model), tiny_collection(queries=60), to=tmp_path / "run", recipe=recipe, guards=()
+    )
     assert verdict.outcome in (BETTER, NO_DIFFERENCE)
     assert {row.storage for row in read_run(tmp_path / "run").storage.rows} == {
         "float32",

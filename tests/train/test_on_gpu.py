@@ -206,6 +206,7 @@ def test_a_whole_run_and_one_that_goes_on(
                 to=runs[device],
                 recipe=recipe,
                 setting=Setting(device=device),
+                guards=(),
             )
         assert verdict.queries == 12
     merged = [json.loads((run / "merge.json").read_text()) for run in runs.values()]
@@ -221,6 +222,7 @@ def test_a_whole_run_and_one_that_goes_on(
             to=runs["cuda:0"],
             recipe=recipe,
             setting=Setting(device="cuda:0"),
+            guards=(),
         )
     assert json.loads((runs["cuda:0"] / "merge.json").read_text()) == merged[1]
 
@@ -248,6 +250,7 @@ def test_a_cross_encoder(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyP
             to=tmp_path / "here",
             recipe=recipe,
             setting=Setting(device="cpu"),
+            guards=(),
         )
         assert not gpu.waits
         verdict = tune_reranker(
@@ -256,5 +259,6 @@ def test_a_cross_encoder(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyP
             to=tmp_path / "there",
             recipe=recipe,
             setting=Setting(device="cuda:0"),
+            guards=(),
         )
     assert verdict.queries == 12

@@ -73,7 +73,7 @@ def rows() -> Rows:
 
 def try_to_tune(tiny: Path, on: Collection, pairs: Pairs, facts: dict[str, Any], to: Path) -> None:
     pairs.save(to / "pairs")
-    tune(str(tiny), on, to=to / "run", recipe=Recipe.of(facts), pairs=str(to / "pairs"))
+    tune(str(tiny), on, to=to / "run", recipe=Recipe.of(facts), pairs=str(to / "pairs"), guards=())
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

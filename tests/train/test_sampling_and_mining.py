@@ -12,8 +12,9 @@ from nearfield.train.data.mining import hard_negatives, training_pairs_of
 from nearfield.train.data.pool import pooled_documents
 from nearfield.train.data.sampling import TrainingPairs, epoch_batches
 from nearfield.train.engine.schedule import measured_steps, rate_at
+from nearfield.train.fits.blend import put_weights
 from nearfield.train.recipe import Recipe
-from nearfield.train.runs.merge import Merged, keeps, put_weights, search
+from nearfield.train.runs.merge import Merged, keeps, search
 
 
 @given(st.integers(2, 80), st.integers(2, 12), st.integers(0, 3))

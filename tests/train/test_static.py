@@ -53,7 +53,7 @@ def test_a_run_tunes_a_static_model_and_writes_one(tmp_path: Path) -> None:
             Schedule(), epochs=4, batch=8, table_rate=0.05, precision="float32"
         ),
     )
-    tune(str(folder), tiny_collection(), to=tmp_path / "run", recipe=recipe)
+    tune(str(folder), tiny_collection(), to=tmp_path / "run", recipe=recipe, guards=())
     rows = RunFolder(tmp_path / "run").read("merge.json")
     assert max(row["dev"] for row in rows) > rows[0]["dev"]
     made = load(tmp_path / "run" / "model")

@@ -147,6 +147,7 @@ def test_a_recipe_for_another_kind_is_refused(
             collection,
             to=tmp_path / "dense",
             recipe=recipe_of(document=0.01),
+            guards=(),
         )
     with pytest.raises(InputError, match=r"objective\.dims is for dense vectors"):
         tune(
@@ -154,6 +155,7 @@ def test_a_recipe_for_another_kind_is_refused(
             collection,
             to=tmp_path / "sparse",
             recipe=Recipe.of({"objective": {"dims": [8]}}),
+            guards=(),
         )
 
 
@@ -190,6 +192,8 @@ def test_the_command_reads_its_recipe_for_the_kind_of_the_model(
         sparse,
         "--on",
         tmp_path / "data",
+        "--guard",
+        "none",
         "--recipe",
         tmp_path / "recipe.toml",
         "--to",

@@ -39,7 +39,7 @@ def test_all_heads_are_tuned_and_measured(tmp_path: Path) -> None:
     recipe = Recipe.of(
         {"schedule": schedule, "merge": {"ratios": [1.0]}, "objective": {"dims": [32, 16]}}
     )
-    verdict = tune(str(source), tiny_collection(), to=tmp_path / "run", recipe=recipe)
+    verdict = tune(str(source), tiny_collection(), to=tmp_path / "run", recipe=recipe, guards=())
     assert verdict.queries
     folder = RunFolder(tmp_path / "run")
     names = {row["name"] for row in folder.read("comparison.json")["rows"]}
@@ -129,6 +129,7 @@ def test_dev_weighs_the_heads_of_tuned_weights(
         tiny_collection(),
         to=tmp_path / "run",
         recipe=recipe,
+        guards=(),
     )
     fusion, opened = (
         RunFolder(tmp_path / "run").read("fusion.json"),

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from nearfield.cli.console import Json, emit_json, out, progress_bar
-from nearfield.cli.opened import Allow, Device, On
+from nearfield.cli.console import Json, progress_bar
+from nearfield.cli.opened import Device, On
+from nearfield.cli.shell.trained import AllowErrors, Guards, guards_of, show_trained
 
 
 def reranker(
@@ -34,7 +35,8 @@ def reranker(
         Path | None,
         typer.Option(help="A TOML file with what should differ from the default recipe."),
     ] = None,
-    allow: Allow = None,
+    guard: Guards = None,
+    allow: AllowErrors = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -51,13 +53,9 @@ def reranker(
         nearfield reranker ./cross-encoder --on my-data --first minilm --recipe recipe.toml
     """
     from nearfield.data.open import open_collection
-    from nearfield.report.decode import Place, decode
-    from nearfield.report.table import comparison_table, verdict_panel
-    from nearfield.store.fields import read_json
     from nearfield.train.recipe import Recipe
     from nearfield.train.runs.reranker import tune_reranker
     from nearfield.train.setting import Setting
-    from nearfield.types.comparison import Comparison
 
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}-reranker"
@@ -68,16 +66,8 @@ def reranker(
         to=folder,
         first=first,
         recipe=chosen,
+        guards=guards_of(guard),
         allow=allow or (),
         setting=Setting(progress_bar, source=on, device=device),
     )
-    path = folder / "comparison.json"
-    comparison = decode(Comparison, read_json(path), Place(path))
-    if json:
-        emit_json(
-            {"run": folder, "model": folder / "model", "verdict": verdict, "comparison": comparison}
-        )
-        return
-    out.print(comparison_table(comparison))
-    out.print(verdict_panel(verdict, comparison))
-    out.say(f"model   {folder / 'model'}")
+    show_trained(folder, verdict, json=json)

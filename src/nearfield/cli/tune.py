@@ -9,6 +9,7 @@ import typer
 
 from nearfield.cli.console import Json, emit_json, err, out, progress_bar
 from nearfield.cli.opened import Device, Model, On
+from nearfield.cli.shell.trained import AllowErrors, Guards, guards_of
 
 if TYPE_CHECKING:
     from nearfield.types.verdict import Verdict
@@ -27,22 +28,14 @@ def tune(
     to: Annotated[
         Path | None, typer.Option(help="The run folder; runs/MODEL-COLLECTION when not given.")
     ] = None,
-    guard: Annotated[
-        list[str] | None,
-        typer.Option(help="What must not get worse: a collection or scored pairs. Repeatable."),
-    ] = None,
+    guard: Guards = None,
     recipe: Annotated[
         Path | None,
         typer.Option(
             help="A TOML file with what should differ from the default recipe of the model's kind."
         ),
     ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Go on in spite of this error of the data doctor, or trained-on. Repeatable."
-        ),
-    ] = None,
+    allow: AllowErrors = None,
     processes: Annotated[
         int,
         typer.Option(help="Processes that share the training, on a GPU each where there are GPUs."),
@@ -84,7 +77,7 @@ def tune(
             collection,
             to=folder,
             recipe=chosen,
-            guards=guard or (),
+            guards=guards_of(guard),
             allow=allow or (),
             pairs=pairs or "",
             setting=setting,

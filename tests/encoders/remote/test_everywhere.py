@@ -131,9 +131,9 @@ def test_encode_search_and_adapt_take_an_api_model(
     best = texts[int(np.argmax(expected @ vector("whatever", "query", 24)))]
     assert json.loads(found.stdout)["results"][0]["text"] == best
     assert len(vendor.bodies) == paid + 1, "only the query was asked for"
-    adapted = cli("adapt", model, "--on", data, "--to", tmp_path / "adapter", "--epochs", 1)
+    adapted = cli("adapt", model, "--on", data, "--to", tmp_path / "run", "--epochs", 1)
     assert adapted.exit_code == 0, adapted.stderr
-    encoder = nf.load(tmp_path / "adapter")
+    encoder = nf.load(tmp_path / "run" / "adapter")
     documents = np.asarray(encoder.encode_document(texts[:2]))
     np.testing.assert_allclose(documents, expected[:2], atol=1e-6)
     assert encoder.encode_query(["whatever"]).dim == 24

@@ -64,7 +64,14 @@ def test_documents_of_train_alone_are_free() -> None:
 def test_a_tune_says_how_many_it_left_out(tmp_path: Path, tiny: Path) -> None:
     schedule = {"epochs": 1, "batch": 8, "evaluations": 1, "precision": "float32"}
     recipe = Recipe.of({"pool": 60, "schedule": schedule, "merge": {"ratios": [1.0]}})
-    tune(str(tiny), planted(), to=tmp_path / "run", recipe=recipe, allow=["leaked-queries"])
+    tune(
+        str(tiny),
+        planted(),
+        to=tmp_path / "run",
+        recipe=recipe,
+        allow=["leaked-queries"],
+        guards=(),
+    )
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     assert about["split_sizes"] == {"train": 59, "dev": 30, "test": 30}
     assert about["notes"] == ["1 train query of 60 left out: nearly the same are held out"]

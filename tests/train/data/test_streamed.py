@@ -235,7 +235,15 @@ def test_a_run_learns_from_pairs_and_is_measured_on_the_collection(
         "--to",
         tmp_path / "run",
     ]
-    command += ["--recipe", tmp_path / "recipe.toml", "--device", "cpu", "--json"]
+    command += [
+        "--guard",
+        "none",
+        "--recipe",
+        tmp_path / "recipe.toml",
+        "--device",
+        "cpu",
+        "--json",
+    ]
     shown = cli(*command)
     assert shown.exit_code == 0, shown.stderr
     about = json.loads((tmp_path / "run" / "run.json").read_text())

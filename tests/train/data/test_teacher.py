@@ -194,7 +194,7 @@ def test_a_run_learns_from_a_cross_encoder_and_is_read_when_it_is_done(
     recipe = Recipe.of(
         {"schedule": schedule, "distil": {"teacher": str(teacher), "temperature": 4.0}}
     )
-    verdict = tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe)
+    verdict = tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe, guards=())
     held = json.loads((tmp_path / "run" / "teacher.json").read_text())
     assert held == {"teacher": "teacher", **Reranker.open(teacher).identity}
     pairs = TrainingPairs.of(json.loads((tmp_path / "run" / "negatives.json").read_text()))
@@ -206,7 +206,7 @@ def test_a_run_learns_from_a_cross_encoder_and_is_read_when_it_is_done(
         Reranker.open(teacher).score_at(split.query_texts, collection.document_texts, at),
         atol=1e-5,
     )
-    assert tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe) == verdict
+    assert tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe, guards=()) == verdict
 
 
 def test_pairs_without_negatives_have_nothing_to_compare(
@@ -226,6 +226,7 @@ def test_pairs_without_negatives_have_nothing_to_compare(
             to=tmp_path / "run",
             recipe=recipe,
             pairs=str(tmp_path / "pairs.jsonl"),
+            guards=(),
         )
 
 

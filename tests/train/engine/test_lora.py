@@ -23,8 +23,8 @@ from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.lora import add_lora, scaled_base
 from nearfield.train.engine.trainer import Trainer, trainable
+from nearfield.train.fits.blend import put_weights
 from nearfield.train.recipe import Recipe
-from nearfield.train.runs.merge import put_weights
 from nearfield.train.runs.tune import tune
 from nearfield.types.role import DOCUMENT, QUERY
 from peer import assert_same_as_sentence_transformers
@@ -122,7 +122,7 @@ def test_of_adapters_that_the_base_brought_none_of_the_tuned_ones_is_left_in_the
 def test_a_run_ends_in_a_merged_model_and_in_an_adapter(
     tiny: Path, collection: Collection, tmp_path: Path
 ) -> None:
-    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
+    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of(), guards=())
     merged = TextEncoder.open(tmp_path / "run" / "model")
     assert_same_as_sentence_transformers(tmp_path / "run" / "model", TEXTS, encoder=merged)
     with warnings.catch_warnings():
@@ -139,7 +139,7 @@ def test_a_run_ends_in_a_merged_model_and_in_an_adapter(
 def test_a_run_with_an_adapter_a_role_ends_in_a_model_with_both(
     tiny: Path, collection: Collection, tmp_path: Path
 ) -> None:
-    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of(per_role=True))
+    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of(per_role=True), guards=())
     encoder = TextEncoder.open(tmp_path / "run" / "model")
     chosen = [row for row in read_json(tmp_path / "run" / "merge.json") if row["chosen"]]
     assert set(encoder.folder.adapters) == {"query", "document"}

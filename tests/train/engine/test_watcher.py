@@ -15,9 +15,9 @@ from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine
 from nearfield.errors import CollectionError, DoctorRefusal, ModelError, NearfieldError
 from nearfield.train.engine.watcher import Watcher, all_one
+from nearfield.train.fits.adapter import AdapterData, AdapterRecipe, fit_adapter
+from nearfield.train.fits.bridge import BridgeRecipe, fit_bridge
 from nearfield.train.recipe import Recipe
-from nearfield.train.runs.adapter import AdapterData, AdapterRecipe, fit_adapter
-from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
 from nearfield.train.runs.reranker import tune_reranker
 from nearfield.train.runs.tune import tune
 
@@ -55,13 +55,20 @@ RECIPE = Recipe.of({"schedule": {"epochs": 20, "batch": 16, "evaluations": 2}})
 
 def test_one_positive_stops_a_tune(tiny: Path, collection: Collection, tmp_path: Path) -> None:
     with pytest.raises(DoctorRefusal, match="one-positive"):
-        tune(str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE)
+        tune(str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE, guards=())
     with pytest.raises(
         CollectionError,
         match=r"stopped at step 10 of \d+: no step has a negative.*60 pairs with "
         r"one and the same positive",
     ):
-        tune(str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE, allow=ALLOWED)
+        tune(
+            str(tiny),
+            one_positive(collection),
+            to=tmp_path / "run",
+            recipe=RECIPE,
+            allow=ALLOWED,
+            guards=(),
+        )
     rows = [
         json.loads(line) for line in (tmp_path / "run" / "training.jsonl").read_text().splitlines()
     ]
@@ -79,7 +86,9 @@ ALLOWED = (
 
 def test_one_positive_stops_a_reranker(tiny: Path, collection: Collection, tmp_path: Path) -> None:
     with pytest.raises(DoctorRefusal, match=r"one-positive \(60 of 60\)"):
-        tune_reranker(str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE)
+        tune_reranker(
+            str(tiny), one_positive(collection), to=tmp_path / "run", recipe=RECIPE, guards=()
+        )
     with pytest.raises(CollectionError, match="no step has a negative"):
         tune_reranker(
             str(tiny),
@@ -87,6 +96,7 @@ def test_one_positive_stops_a_reranker(tiny: Path, collection: Collection, tmp_p
             to=tmp_path / "run",
             recipe=RECIPE,
             allow=["one-positive"],
+            guards=(),
         )
 
 
@@ -98,7 +108,7 @@ def test_copies_of_the_positives_stop_every_command(
     ]
     assert found.severity == "error"
     with pytest.raises(DoctorRefusal, match=r"query-is-document \(120 of 120\)"):
-        tune_reranker(str(tiny), copies(collection), to=tmp_path / "run", recipe=RECIPE)
+        tune_reranker(str(tiny), copies(collection), to=tmp_path / "run", recipe=RECIPE, guards=())
 
 
 def test_an_adapter_without_negatives() -> None:

@@ -44,7 +44,7 @@ RECIPE = Recipe.of(
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     """A run that was never interrupted, whose dev is too small."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    tune(str(tiny), SMALL, to=folder, recipe=RECIPE)
+    tune(str(tiny), SMALL, to=folder, recipe=RECIPE, guards=())
     return folder
 
 
@@ -161,9 +161,11 @@ def test_a_killed_cross_validation_goes_on_to_the_same_result(
     after: int, tmp_path: Path, tiny: Path, finished: Path
 ) -> None:
     with pytest.raises(Killed):
-        tune(str(tiny), SMALL, to=tmp_path / "run", recipe=RECIPE, setting=killing(after))
+        tune(
+            str(tiny), SMALL, to=tmp_path / "run", recipe=RECIPE, setting=killing(after), guards=()
+        )
     assert (tmp_path / "run" / "folds").is_dir()
-    tune(str(tiny), SMALL, to=tmp_path / "run", recipe=RECIPE)
+    tune(str(tiny), SMALL, to=tmp_path / "run", recipe=RECIPE, guards=())
     for part in ("folds.json", "merge.json", "queries.json"):
         assert read(tmp_path / "run", part) == read(finished, part)
     assert (tmp_path / "run" / "model" / "model.safetensors").read_bytes() == (

@@ -123,7 +123,7 @@ def test_the_doctor_sees_where_words_alone_answer(
     copied = collection.queries.set_column(1, "text", collection.documents["text"])
     easy = dataclasses.replace(collection, queries=copied)
     run = TuningRun(str(tiny), RunFolder(tmp_path / "run"), recipe_of(), Setting())
-    run.begin(easy)
+    run.begin(easy, ())
     with pytest.raises(DoctorRefusal, match=r"query-is-document \(120 of 120\)"):
         run.stages(())[0].do(silent)
     run.stages(["query-is-document"])[0].do(silent)
@@ -216,19 +216,26 @@ def test_the_doctor_stops_a_run_and_allow_goes_on(
         judgements=pa.table(judged, schema=collection.judgements.schema),
     )
     with pytest.raises(DoctorRefusal, match="--allow leaked-queries"):
-        tune(str(tiny), leaked, to=tmp_path / "run", recipe=recipe_of())
+        tune(str(tiny), leaked, to=tmp_path / "run", recipe=recipe_of(), guards=())
     assert not (tmp_path / "run" / "model").exists()
-    tune(str(tiny), leaked, to=tmp_path / "run", recipe=recipe_of(), allow=["leaked-queries"])
+    tune(
+        str(tiny),
+        leaked,
+        to=tmp_path / "run",
+        recipe=recipe_of(),
+        allow=["leaked-queries"],
+        guards=(),
+    )
 
 
 def test_missing_splits_are_cut_and_told(tmp_path: Path, tiny: Path) -> None:
-    tune(str(tiny), tiny_collection(dev=False), to=tmp_path / "dev", recipe=recipe_of())
+    tune(str(tiny), tiny_collection(dev=False), to=tmp_path / "dev", recipe=recipe_of(), guards=())
     assert "dev was carved out of train" in (tmp_path / "dev" / "data.json").read_text()
     whole = tiny_collection()
     one = dataclasses.replace(
         whole, judgements=whole.judgements.set_column(3, "split", pa.array(["all"] * 120))
     )
-    tune(str(tiny), one, to=tmp_path / "one", recipe=recipe_of())
+    tune(str(tiny), one, to=tmp_path / "one", recipe=recipe_of(), guards=())
     assert read_run(tmp_path / "one").about.split_sizes == {"train": 84, "dev": 12, "test": 24}
 
 
@@ -238,17 +245,27 @@ def test_nothing_to_train_on(tmp_path: Path, tiny: Path, collection: Collection)
         judgements=collection.judgements.set_column(3, "split", pa.array(["dev", "test"] * 60)),
     )
     with pytest.raises(CollectionError, match="tuning wants train and test"):
-        tune(str(tiny), only, to=tmp_path / "run", recipe=recipe_of())
+        tune(str(tiny), only, to=tmp_path / "run", recipe=recipe_of(), guards=())
 
 
 def test_matryoshka_dims_are_trained_and_written(
     tmp_path: Path, tiny: Path, collection: Collection
 ) -> None:
-    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of(objective={"dims": [32, 16]}))
+    tune(
+        str(tiny),
+        collection,
+        to=tmp_path / "run",
+        recipe=recipe_of(objective={"dims": [32, 16]}),
+        guards=(),
+    )
     assert TextEncoder.open(tmp_path / "run" / "model").contract.matryoshka_dims == (32, 16)
     with pytest.raises(InputError, match=r"objective\.dims has 64; tiny-bert has 32 dimensions"):
         tune(
-            str(tiny), collection, to=tmp_path / "other", recipe=recipe_of(objective={"dims": [64]})
+            str(tiny),
+            collection,
+            to=tmp_path / "other",
+            recipe=recipe_of(objective={"dims": [64]}),
+            guards=(),
         )
 
 
@@ -350,19 +367,19 @@ def test_a_full_disk_is_one_error_and_leaves_a_run_that_goes_on(
 
 def test_a_model_that_changed_is_another_run(tmp_path: Path, collection: Collection) -> None:
     model = tiny_model(tmp_path / "model")
-    tune(str(model), collection, to=tmp_path / "run", recipe=recipe_of())
+    tune(str(model), collection, to=tmp_path / "run", recipe=recipe_of(), guards=())
     (model / "config_sentence_transformers.json").write_text(
         json.dumps({"prompts": {"query": "query: "}})
     )
     with pytest.raises(InputError, match=r"data\.json has another files"):
-        tune(str(model), collection, to=tmp_path / "run", recipe=recipe_of())
+        tune(str(model), collection, to=tmp_path / "run", recipe=recipe_of(), guards=())
 
 
 def test_a_run_goes_on_with_the_precision_it_was_begun_with(
     tmp_path: Path, tiny: Path, collection: Collection
 ) -> None:
     recipe = recipe_of(schedule={"epochs": 1, "batch": 8, "precision": "auto"})
-    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe)
+    tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe, guards=())
     begun = json.loads((tmp_path / "run" / "environment.json").read_text())
     other = {"bfloat16": "float32", "float32": "bfloat16"}[begun["precision"]]
     (tmp_path / "run" / "environment.json").write_text(
@@ -370,7 +387,7 @@ def test_a_run_goes_on_with_the_precision_it_was_begun_with(
     )
     with pytest.warns(NearfieldWarning, match="threads was 99"):
         run = TuningRun(str(tiny), RunFolder(tmp_path / "run"), recipe, Setting())
-    run.begin(collection)
+    run.begin(collection, ())
     assert run.precision == run.encoder.precision == other
 
 
@@ -381,7 +398,7 @@ def test_a_run_folder_is_for_one_process(
         RunFolder(tmp_path / "run").locked(),
         pytest.raises(InputError, match="is in use by another process"),
     ):
-        tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of())
+        tune(str(tiny), collection, to=tmp_path / "run", recipe=recipe_of(), guards=())
 
 
 def test_a_folder_of_other_files_is_left_alone(
@@ -390,7 +407,7 @@ def test_a_folder_of_other_files_is_left_alone(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.md").write_text("mine")
     with pytest.raises(InputError, match="holds other files and no run"):
-        tune(str(tiny), collection, to=tmp_path / "mine", recipe=recipe_of())
+        tune(str(tiny), collection, to=tmp_path / "mine", recipe=recipe_of(), guards=())
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.md"]
 
 
@@ -404,6 +421,7 @@ def test_a_run_killed_before_its_first_part_goes_on(
         collection,
         to=tmp_path / "run",
         recipe=recipe_of(schedule={"epochs": 1, "batch": 8}),
+        guards=(),
     )
 
 
@@ -471,4 +489,4 @@ def test_a_part_that_is_gone_is_made_again_the_same(
 def test_a_run_folder_within_the_model_is_refused(tmp_path: Path, collection: Collection) -> None:
     model = tiny_model(tmp_path / "model")
     with pytest.raises(InputError, match="lies within the model's folder"):
-        tune(str(model), collection, to=model / "runs" / "one", recipe=recipe_of())
+        tune(str(model), collection, to=model / "runs" / "one", recipe=recipe_of(), guards=())

@@ -149,7 +149,7 @@ def test_a_run_from_an_encoder_to_a_verdict_and_on_after_an_interruption(
 ) -> None:
     monkeypatch.setattr(schedule, "APART", 1)  # so that dev is measured on the way, too
     recipe = Recipe.of({"schedule": FAST})
-    whole = tune_reranker(str(encoder), collection, to=tmp_path / "whole", recipe=recipe)
+    whole = tune_reranker(str(encoder), collection, to=tmp_path / "whole", recipe=recipe, guards=())
     comparison = json.loads((tmp_path / "whole" / "comparison.json").read_text())
     assert {row["name"] for row in comparison["rows"]} == {
         "tiny",
@@ -162,7 +162,10 @@ def test_a_run_from_an_encoder_to_a_verdict_and_on_after_an_interruption(
     ]
     assert sum("loss" in row for row in steps) == 4
     assert sum("dev" in row for row in steps) == 3
-    assert tune_reranker(str(encoder), collection, to=tmp_path / "whole", recipe=recipe) == whole
+    assert (
+        tune_reranker(str(encoder), collection, to=tmp_path / "whole", recipe=recipe, guards=())
+        == whole
+    )
     taken = Trainer.step
 
     def killed(self: Trainer, number: int, batch: object) -> float:
@@ -173,8 +176,11 @@ def test_a_run_from_an_encoder_to_a_verdict_and_on_after_an_interruption(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", killed)
         with pytest.raises(KeyboardInterrupt):
-            tune_reranker(str(encoder), collection, to=tmp_path / "again", recipe=recipe)
-    assert tune_reranker(str(encoder), collection, to=tmp_path / "again", recipe=recipe) == whole
+            tune_reranker(str(encoder), collection, to=tmp_path / "again", recipe=recipe, guards=())
+    assert (
+        tune_reranker(str(encoder), collection, to=tmp_path / "again", recipe=recipe, guards=())
+        == whole
+    )
     pairs = (np.arange(5), np.arange(5))
     texts = (collection.query_texts, collection.document_texts)
     one, other = (
@@ -239,10 +245,18 @@ def test_what_a_cross_encoder_has_not_is_refused(
         ({"negatives": {"per_query": 0}}, "negatives.per_query is 0; wanted at least 1"),
     ):
         with pytest.raises(RecipeError, match=key):
-            tune_reranker(str(encoder), collection, to=tmp_path / "run", recipe=Recipe.of(facts))
+            tune_reranker(
+                str(encoder), collection, to=tmp_path / "run", recipe=Recipe.of(facts), guards=()
+            )
     with pytest.raises(InputError, match="the device 'gpu' cannot be used"):
-        tune_reranker(str(encoder), collection, to=tmp_path / "run", setting=Setting(device="gpu"))
+        tune_reranker(
+            str(encoder), collection, to=tmp_path / "run", setting=Setting(device="gpu"), guards=()
+        )
     with pytest.raises(InputError, match="one process; the setting has a group of 2"):
-        tune_reranker(str(encoder), collection, to=tmp_path / "run", setting=Setting(group=Pair()))
+        tune_reranker(
+            str(encoder), collection, to=tmp_path / "run", setting=Setting(group=Pair()), guards=()
+        )
     with pytest.raises(InputError, match="finds nothing by itself"):
-        tune_reranker(str(tiny_cross(tmp_path / "cross")), collection, to=tmp_path / "run")
+        tune_reranker(
+            str(tiny_cross(tmp_path / "cross")), collection, to=tmp_path / "run", guards=()
+        )

@@ -34,7 +34,7 @@ NEXT: Mapping[str, str] = {
     "pretrain": "nearfield evaluate {model} {to}/model --on {on}",
     "tune": 'nearfield search {on} "your question" --model {to}/model',
     "reranker": "nearfield evaluate minilm --on {on} --rerank {to}/model",
-    "adapt": "nearfield evaluate {to} --on {on}",
+    "adapt": "nearfield evaluate {to}/adapter --on {on}",
     "distil": "nearfield evaluate {model} {to}/model --on YOUR-DATA",
     "models": "nearfield models suggest",
     "models list": "nearfield models suggest",

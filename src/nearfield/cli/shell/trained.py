@@ -38,10 +38,16 @@ def guards_of(given: list[str] | None) -> Sequence[str] | None:
 
 
 def show_trained(
-    folder: Path, verdict: Verdict | None, *, facts: Mapping[str, Any], said: str, json: bool
+    folder: Path,
+    verdict: Verdict | None,
+    *,
+    json: bool,
+    made: str = "model",
+    facts: Mapping[str, Any] | None = None,
+    said: str = "",
 ) -> None:
-    """Print the comparison, what is `said` besides, the verdict, and where the model lies; as JSON
-    `facts` stand beside them.
+    """Print the comparison, what is `said` besides, the verdict, and where the part `made` lies; as
+    JSON `facts` stand beside them.
     """
     from nearfield.report.decode import Place, decode
     from nearfield.report.table import comparison_table, verdict_panel
@@ -50,10 +56,10 @@ def show_trained(
 
     path = folder / "comparison.json"
     comparison = decode(Comparison, read_json(path), Place(path)) if path.is_file() else None
-    model = folder / "model"
+    path = folder / made
     if json:
-        run = {"run": folder, "model": model, "verdict": verdict, "comparison": comparison}
-        emit_json(run | dict(facts))
+        run = {"run": folder, made: path, "verdict": verdict, "comparison": comparison}
+        emit_json(run | dict(facts or {}))
         return
     if comparison is not None:
         out.print(comparison_table(comparison))
@@ -63,4 +69,4 @@ def show_trained(
         out.say("no verdict: there are no judged test queries")
     else:
         out.print(verdict_panel(verdict, comparison))
-    out.say(f"model   {model}")
+    out.say(f"{made:7} {path}")

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
-import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from nearfield.data.collection import Collection
-from nearfield.data.doctor.negatives import query_is_document
-from nearfield.data.doctor.subject import Subject
 from nearfield.errors import CollectionError, ModelError
 from nearfield.train.engine.gradient_cache import RandomState
 from nearfield.types.arrays import Floats
-from nearfield.types.finding import ERROR
 
 PATIENCE = 10  # steps in a row without a negative, a loss or a gradient
 EARLY, LATER = 10, 100  # steps between two looks at the vectors, up to step 50 and after it
@@ -42,26 +36,6 @@ def learned_from(pairs: int, positives: int) -> str:
     if positives == 1:
         return f"{pairs:,} pairs with one and the same positive"
     return f"{pairs:,} pairs with {positives:,} different positives"
-
-
-def refuse_copies(collection: Collection) -> None:
-    """Raise CollectionError where nine in ten of the judged train queries are word for word their
-    positive, as nothing is to be learned.
-    """
-    subject = Subject(
-        replace(
-            collection,
-            judgements=collection.judgements.filter(
-                pc.equal(collection.judgements["split"], "train")
-            ),
-        )
-    )
-    found = query_is_document(subject)
-    if found is not None and found.severity == ERROR:
-        raise CollectionError(
-            f"{collection.name}: {found.example}, as in {found.count:,} of "
-            f"{found.total:,} pairs; {query_is_document.fix}"
-        )
 
 
 def refuse_one(vectors: Floats, what: str) -> None:

@@ -1,167 +1,317 @@
-"""An adapter from frozen vectors to a verdict."""
+"""Adapt: a small map of query vectors, so that the stored documents stay as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from collections.abc import Collection as Names
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nearfield.data.trained_on import TrainedOn, TrainingRun
+from nearfield.data.collection import Collection, Split
+from nearfield.data.trained_on import TrainedOn
+from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.load import known_files, load
+from nearfield.encoders.spec import ModelSpec
+from nearfield.errors import InputError
 from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES, score_ranking
-from nearfield.evaluate.trained import refuse_seen
-from nearfield.models.vector_map import VectorMap
+from nearfield.evaluate.trained import TRAINED_ON
+from nearfield.formats.static_folder import UNLIMITED
+from nearfield.models.find import model_path
+from nearfield.models.vector_map import MapConfig, VectorMap
+from nearfield.retrieval.vector_folder import VectorFolder
 from nearfield.similarity.dense import Dense
 from nearfield.store.atomic import staged_folder, write_json
-from nearfield.train.data.frozen import FrozenVectors
-from nearfield.train.data.leakage import free_documents, relevance_by_position, without_leaks
+from nearfield.store.fingerprint import model_hash
+from nearfield.store.run import RunFolder
+from nearfield.train.data.frozen import FrozenVectors, stored_vectors
+from nearfield.train.data.leakage import free_documents, relevance_by_position
 from nearfield.train.data.pool import places_in
-from nearfield.train.engine.watcher import refuse_copies
-from nearfield.train.runs.adapter import AdapterData, AdapterRecipe, fit_adapter
-from nearfield.train.runs.conclude import Measured, conclude
+from nearfield.train.fits.adapter import AdapterData, AdapterRecipe, fit_adapter
+from nearfield.train.fits.map_fit import toward
+from nearfield.train.runs.candidate import ByVectors, Candidate, Mapped
+from nearfield.train.runs.conclude import Measured
+from nearfield.train.runs.guard import guard_values
+from nearfield.train.runs.merge import Merged, best_kept
+from nearfield.train.runs.run import Run, Stage, data_of, locked_run, told
+from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.arrays import Integers
-from nearfield.types.comparison import Comparison
+from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, part_of, silent
+from nearfield.types.role import QUERY, Role
 from nearfield.types.verdict import Verdict
 
-RATIOS = (0.0, 0.25, 0.5, 0.75, 1.0)
+SHARES = (0.25, 0.5, 0.75, 1.0)
 # times the recipe's: how far a model's similarities lie apart is its own
 TEMPERATURES = (1.0, 0.5, 2.0)
-
-
-@dataclass(frozen=True)
-class Adaptation:
-    """The map, the share of it and the temperature that dev chose (0 is no map at all), how it
-    compares on the test split, what the vectors' model and the map were trained on, and in `notes`
-    what was left out of training.
-    """
-
-    vector_map: VectorMap
-    share: float
-    temperature: float
-    verdict: Verdict
-    comparison: Comparison
-    trained_on: TrainedOn
-    notes: tuple[str, ...] = ()
+ADAPTER = "adapter"
 
 
 def adapt(
-    vectors: FrozenVectors,
-    recipe: AdapterRecipe | None = None,
+    model: str | None,
+    data: object,
     *,
-    measure: str = MEASURES[0],
+    to: str | Path,
+    stored: StoredVectors | None = None,
+    recipe: AdapterRecipe | None = None,
+    guards: Sequence[str] | None = None,
     allow: Names[str] = (),
-    progress: Progress = silent,
-) -> Adaptation:
-    """A query-side adapter trained on the train split, chosen on dev, and measured once on test;
-    documents are never changed.
+    setting: Setting = UNWATCHED,
+) -> Verdict:
+    """Train a query-side adapter on the train split of `data`, which `open_collection` takes,
+    choose it on dev, and measure it once on test; documents' vectors are never changed.
 
-    The collection needs the splits train, dev and test. Documents that a dev or test judgement
-    names are no negatives. A map is trained at each of `TEMPERATURES`. On dev the map of each epoch
-    is measured, then the query vectors on the way from the plain to the mapped ones; what is best
-    is kept, and where nothing beats the plain vectors the map is the identity. `allow` takes
-    "trained-on", for vectors of a model that was trained on dev's or test's queries, which are
-    refused otherwise.
+    `stored` are vectors used as they are: the documents' beside a `model`, or both where there is
+    none. A map is trained at each of `TEMPERATURES`; of each, the query vectors on the way from the
+    plain to the mapped ones are measured on dev. The best for which no guard loses more than its
+    margin is kept; where nothing beats the plain vectors the map is the identity. `adapter` in the
+    run folder `to` goes wherever a model's name does. `guards`, `allow` and `setting` are as for
+    `tune`; vectors from files alone have no guard, which wants a model. Raises as `tune` does, and
+    ContractError for vectors that are not dense or not the model's.
     """
-    collection, recipe = vectors.collection, recipe or AdapterRecipe()
-    refuse_copies(collection)
-    collection, leaks = without_leaks(collection)
-    vectors = replace(vectors, collection=collection)
-    dev, test = collection.split("dev"), collection.split("test")
-    refuse_seen({vectors.name: vectors.trained_on}, dev, test, allow=allow)
-    on_dev = vectors.of_split(dev)
-
-    def dev_mean(vector_map: VectorMap) -> float:
-        ranking = vectors.ranking(dev, _mapped(on_dev, vector_map))
-        return score_ranking(ranking, dev.relevance, [measure])[measure].mean
-
-    data, tried = _training_data(vectors, free_documents(collection, positives=True)), []
-    for number, factor in enumerate(TEMPERATURES):
-        tempered = replace(recipe, temperature=factor * recipe.temperature)
-        watch = part_of(progress, number, len(TEMPERATURES))
-        fitted = fit_adapter(
-            data,
-            tempered,
-            similarity=vectors.documents.similarity,
-            measure=dev_mean,
-            progress=watch,
-        )
-        tried.append((*_shared(fitted, dev_mean), tempered.temperature))
-    # the first where several are equal
-    share, chosen, temperature = max(tried, key=lambda found: dev_mean(found[1]))
-    plain = vectors.of_split(test)
-    base, adapted = vectors.name, f"{vectors.name} adapted"
-    systems = [
-        vectors.system(base, base, test, vectors.ranking(test)),
-        vectors.system(adapted, base, test, vectors.ranking(test, _mapped(plain, chosen))),
-    ]
-    comparison = compare(systems, test, measure=measure, allow=allow)
-    texts = collection.split("train").query_texts
-    learnt = TrainingRun.of(texts, dev=dev.query_texts, test=test.query_texts)
-    verdict = conclude(
-        Measured(comparison, base, adapted, None),  # type: ignore[arg-type]
-        ("adapted model", "model without it"),
-        forgotten=(),
-        dev_queries=len(dev.query_ids),
-    )
-    known = vectors.trained_on | TrainedOn((learnt,))
-    return Adaptation(chosen, share, temperature, verdict, comparison, known, leaks)
+    recipe, stored = recipe or AdapterRecipe(), stored or StoredVectors()
+    stored.check(model)
+    MapConfig(recipe.kind, 1, 1, recipe.width)  # an unknown kind is said before anything is encoded
+    with locked_run(to) as folder:
+        run = AdaptRun(model, stored, folder, recipe, told(setting, data))
+        run.begin(data_of(data), guards)
+        return run.verdict(f"adapt {run.encoder.contract.name}", allow)
 
 
-def save_adaptation(
-    found: Adaptation, path: str | Path, *, facts: dict[str, object], recipe: AdapterRecipe
-) -> None:
-    """A folder with the map, and `adapter.json` with the verdict, the comparison, the recipe and
-    `facts` (what it belongs to).
+@dataclass(frozen=True)
+class StoredVectors:
+    """Folders with vectors: of `nearfield encode`, or `vectors.npy` with `ids.jsonl` of any
+    origin.
     """
-    with staged_folder(path) as stage:
-        found.vector_map.save(stage / "map")
-        found.trained_on.save(stage)
-        about = {
-            "format": 1,
-            "role": "query",
-            "share": found.share,
-            "temperature": found.temperature,
-            "recipe": asdict(recipe),
-        } | facts
-        write_json(
-            stage / "adapter.json",
-            about | {"verdict": found.verdict, "comparison": found.comparison},
+
+    documents: Path | None = None
+    queries: Path | None = None
+
+    def check(self, model: str | None) -> None:
+        """Raise InputError where `model` and these do not give each vector once."""
+        if model is None and (self.documents is None or self.queries is None):
+            raise InputError(
+                "name a model, or give both --documents and --queries: an adapter is "
+                "trained on vectors of both"
+            )
+        if model is not None and self.queries is not None:
+            raise InputError(
+                f"queries are encoded by {model}; leave out --queries, or leave out the model"
+            )
+
+    def fingerprints(self) -> dict[str, str]:
+        """The hash of each folder's files."""
+        return {name: model_hash(Path(path)) for name, path in vars(self).items() if path}
+
+
+class FromFiles(Encoder[Dense]):
+    """Stands where a model is not known, only some of its vectors: it encodes nothing."""
+
+    def __init__(self, name: str, dim: int) -> None:
+        self.contract = Contract(name, dim, UNLIMITED)
+
+    def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
+        raise InputError(
+            f"{self.contract.name}: there are vectors from files and no model to encode a guard; "
+            "name the model, or give no guard"
         )
 
 
-def _shared(fitted: VectorMap, dev_mean: Callable[[VectorMap], float]) -> tuple[float, VectorMap]:
-    """The best share of the way from the identity to `fitted`, by dev; the smaller one where two
-    are equal.
-    """
-    candidates = [(ratio, _toward(fitted, ratio)) for ratio in RATIOS]
-    return max(candidates, key=lambda found: (dev_mean(found[1]), -found[0]))
+class AdaptRun(Run):
+    """A run that trains a map behind the query vectors of `model`, or of files."""
 
+    nouns = ("adapted model", "model without it")
+    recipe: AdapterRecipe
+    encoder: Encoder[Any]
+    documents: Dense | None = None  # those that are used as they are
+    # what the stages hand on
+    vectors: FrozenVectors
+    on_dev: Dense
+    fits: Sequence[VectorMap]  # one for each of the temperatures
 
-def _toward(fitted: VectorMap, ratio: float) -> VectorMap:
-    """`fitted` with its weights moved to `ratio` of the way from the identity's."""
-    import torch
+    def __init__(
+        self,
+        model: str | None,
+        stored: StoredVectors,
+        folder: RunFolder,
+        recipe: AdapterRecipe,
+        setting: Setting,
+    ) -> None:
+        super().__init__(folder, setting, recipe)
+        self.model, self.stored = model, stored
+        self.measure = MEASURES[0]
 
-    moved = VectorMap(fitted.config)
-    state = fitted.state_dict()
-    start = {name: weight.clone() for name, weight in moved.state_dict().items()}
-    kept = {"down", "shift"}  # they feed `up`, which is 0 in the identity
-    moved.load_state_dict(
-        {
-            name: weight if name in kept else torch.lerp(start[name], weight, ratio)
-            for name, weight in state.items()
+    def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
+        """Open the model or the vectors, and write what decides the result."""
+        self.take(collection)
+        trained_on = self._open()
+        name = self.encoder.contract.name
+        self.known = {name: trained_on}
+        if self.model is None and guards is None:
+            guards, said = (), "without a guard: vectors from files have no model to encode one"
+            self.notes = (*self.notes, said)
+        facts = {"model": self.model, "stored": self.stored.fingerprints(), **self._source()}
+        self.identify(guards, facts, {"model": name, "kind": self.encoder.contract.kind})
+
+    def _open(self) -> TrainedOn:
+        """Open the encoder, and say what it was trained on."""
+        documents, queries = self.stored.documents, self.stored.queries
+        if self.model is not None:
+            self.encoder = load(self.model, device=self.device)
+            if documents is not None:
+                ids = self.collection.document_ids
+                self.documents = stored_vectors(documents, ids, "document")
+                VectorFolder.of(documents, self.model).check(self.encoder)
+            return self.encoder.trained_on
+        assert documents is not None
+        assert queries is not None
+        self.vectors = FrozenVectors.read(documents, queries, self.collection)
+        self.encoder = FromFiles(self.vectors.name, self.vectors.documents.dim)
+        return self.vectors.trained_on
+
+    def _source(self) -> dict[str, str]:
+        """What opens the adapter's model again, and the hash by which that is seen to be the same;
+        nothing for vectors from files.
+        """
+        if self.model is None:
+            return {}
+        path, name = Path(self.model), ModelSpec.parse(self.model).name
+        return {
+            "source": str(path.resolve()) if path.exists() else self.model,
+            "files": known_files(name) or model_hash(model_path(self.model)),
         }
-    )
-    return moved
+
+    def stages(self, allow: Names[str]) -> list[Stage]:
+        steps = {
+            "baseline": self.measure_baseline,
+            "train": self.fit,
+            "merge": self.merge,
+            "save": self.save,
+        }
+        until = ("merge.json", ADAPTER)
+        made = [Stage(name, do, until) for name, do in steps.items()]
+        # the test measures the same vectors
+        encode = Stage("encode documents", self.encode)
+        return [self.doctor(allow, None), encode, *made, self.test()]
+
+    def work(self) -> Mapping[str, float]:
+        return {"encode documents": float(len(self.collection.documents))}
+
+    def encode(self, progress: Progress) -> None:
+        """Encode what no file has."""
+        if self.model is not None:
+            self.vectors = FrozenVectors.of(
+                self.encoder, self.collection, documents=self.documents, progress=progress
+            )
+        self.on_dev = self.vectors.of_split(self.collection.split("dev"))
+
+    def _on_dev(self, found: VectorMap) -> float:
+        dev = self.collection.split("dev")
+        ranking = self.vectors.ranking(dev, mapped(self.on_dev, found))
+        return score_ranking(ranking, dev.relevance, [self.measure])[self.measure].mean
+
+    def measure_baseline(self, progress: Progress) -> None:
+        """Freeze what dev and every guard reach without a map."""
+        dim = self.vectors.documents.dim
+        plain = VectorMap(MapConfig("linear", dim, dim))
+        self.folder.once(
+            "baseline.json",
+            lambda: (
+                {"dev": self._on_dev(plain)} | self.guards_before(ByVectors(self.encoder), progress)
+            ),
+        )
+
+    def fit(self, progress: Progress) -> None:
+        """Train a map at each temperature."""
+        data, fits = self._training_data(), []
+        for number, factor in enumerate(TEMPERATURES):
+            part = f"maps/{number}"
+            if not self.folder.has(part):
+                fit_adapter(
+                    data,
+                    replace(self.recipe, temperature=factor * self.recipe.temperature),
+                    similarity=self.vectors.documents.similarity,
+                    measure=self._on_dev,
+                    progress=part_of(progress, number, len(TEMPERATURES)),
+                ).save(self.folder.path / part)
+            fits.append(VectorMap.open(self.folder.path / part))
+        self.fits = fits
+
+    def _training_data(self) -> AdapterData:
+        return training_data(self.vectors, free_documents(self.collection, positives=True))
+
+    def _at(self, row: Merged) -> VectorMap:
+        """The map of this share and temperature."""
+        fitted = self.fits[TEMPERATURES.index(row.temperature)]
+        return toward(VectorMap(fitted.config), fitted, row.ratio)
+
+    def merge(self, progress: Progress) -> None:
+        """Take what dev likes best of all shares at all temperatures without a guard losing more
+        than its margin.
+        """
+        self.folder.once("merge.json", self._measured)
+
+    def _measured(self) -> list[Merged]:
+        before = self.folder.read("baseline.json")
+        base = Merged(0.0, before["dev"], before["guards"], allowed=True)
+        rows = [
+            Merged(share, 0.0, {}, allowed=True, temperature=factor)
+            for factor in TEMPERATURES
+            for share in SHARES
+        ]
+        rows = [replace(row, dev=self._on_dev(self._at(row))) for row in rows]
+
+        def guards(row: Merged) -> Mapping[str, float]:
+            return guard_values(self.guards, self._candidate(self._at(row)))
+
+        chosen = best_kept(rows, base, guards, self.margin)
+        return [replace(row, chosen=row is chosen) for row in (base, *rows)]
+
+    def _candidate(self, found: VectorMap) -> Candidate:
+        return ByVectors(Mapped(self.encoder, self.encoder, found, QUERY))
+
+    def save(self, progress: Progress) -> None:
+        """Write the adapter's folder."""
+        if self.folder.has(ADAPTER):
+            return
+        (held,) = (row for row in self.folder.read("merge.json") if row["chosen"])
+        row = Merged(**held)
+        facts = {
+            "format": 1,
+            "role": QUERY,
+            "share": row.ratio,
+            "temperature": row.temperature * self.recipe.temperature,
+            "recipe": asdict(self.recipe),
+            "model": self.encoder.contract.name,
+            "collection": self.collection.name,
+            "notes": self.notes,
+        }
+        with staged_folder(self.folder.path / ADAPTER) as stage:
+            self._at(row).save(stage / "map")
+            (next(iter(self.known.values())) | TrainedOn((self.learnt,))).save(stage)
+            write_json(stage / "adapter.json", facts | self._source())
+
+    def measure_test(self, split: Split, progress: Progress) -> Measured:
+        chosen, vectors = VectorMap.open(self.folder.path / ADAPTER / "map"), self.vectors
+        base, adapted = vectors.name, f"{vectors.name} adapted"
+        asked = mapped(vectors.of_split(split), chosen)
+        systems = [
+            vectors.system(base, base, split, vectors.ranking(split)),
+            vectors.system(adapted, base, split, vectors.ranking(split, asked)),
+        ]
+        # the run has refused what was seen before it began, or was allowed to go on
+        comparison = compare(systems, split, measure=self.measure, allow=(TRAINED_ON,))
+        return Measured(comparison, base, adapted, self._candidate(chosen))
 
 
-def _training_data(vectors: FrozenVectors, documents: Integers) -> AdapterData:
+def training_data(vectors: FrozenVectors, documents: Integers) -> AdapterData:
+    """The train split's queries and the documents at these positions, its positives among them."""
     train = vectors.collection.split("train")
     place = {int(document): row for row, document in enumerate(documents)}
-    relevant: Sequence[Sequence[int]] = [
+    relevant = [
         [place[document] for document in judged]
         for judged in relevance_by_position(vectors.collection, train)
     ]
@@ -174,6 +324,7 @@ def _training_data(vectors: FrozenVectors, documents: Integers) -> AdapterData:
     )
 
 
-def _mapped(queries: Dense, vector_map: VectorMap) -> Dense:
-    mapped = vector_map.apply_to(queries.floats())
-    return replace(queries, vectors=mapped, storage="float32", ranges=None)
+def mapped(queries: Dense, vector_map: VectorMap) -> Dense:
+    """The queries behind the map."""
+    made = vector_map.apply_to(queries.floats())
+    return replace(queries, vectors=made, storage="float32", ranges=None)

@@ -1,115 +1,248 @@
-"""A bridge: vectors of an old model mapped into a new model's space, so that a corpus is searched
-with the new model at once and embedded again in the background.
+"""Bridge: an old model's vectors of a corpus carried into a new model's space, and what that is
+worth beside embedding the corpus again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection as Names
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+import numpy.typing as npt
 
-from nearfield.errors import InputError
-from nearfield.models.vector_map import MapConfig, VectorMap
-from nearfield.train.engine.watcher import Watcher, refuse_one
-from nearfield.train.runs.map_fit import MapSchedule, fit_map
-from nearfield.types.arrays import Floats
-from nearfield.types.progress import Progress, silent
+from nearfield.data.collection import Collection, Split
+from nearfield.data.kept_split import with_test_split
+from nearfield.encoders.load import load
+from nearfield.errors import CollectionError
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.trained import TRAINED_ON
+from nearfield.models.vector_map import VectorMap
+from nearfield.statistics.bootstrap import mean_interval
+from nearfield.store.run import RunFolder
+from nearfield.train.data.frozen import FrozenVectors
+from nearfield.train.data.leakage import free_documents
+from nearfield.train.fits.bridge import LEAST, BridgeFit, BridgeRecipe, fit_bridge
+from nearfield.train.runs.candidate import ByVectors, Candidate, Mapped
+from nearfield.train.runs.conclude import Measured
+from nearfield.train.runs.run import Run, Stage, data_of, locked_run, told
+from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.types.arrays import Floats, Integers
+from nearfield.types.comparison import Comparison
+from nearfield.types.progress import Progress
+from nearfield.types.ranking import Ranking
+from nearfield.types.role import DOCUMENT
+from nearfield.types.verdict import Verdict
 
-# times the mean variance of a dimension and the number of rows
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-HELD_OUT = 0.1
-LEAST = 32
+OLD, UNBRIDGED, BRIDGED, AGAIN = (
+    "old model",
+    "new queries, old vectors",
+    "bridged",
+    "embedded again",
+)
+TOP = 10
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the hidden layer
+DONE = (0.25, 0.5, 0.75)  # parts of the corpus that are embedded again already, and measured
+FACTS, MAP = "bridge", "map"
 
 
-@dataclass(frozen=True)
-class BridgeRecipe:
-    """`width` hidden units beside the linear map, 0 for the linear map alone; `epochs` and `rate`
-    train them.
+def bridge(
+    old: str,
+    new: str,
+    data: object,
+    *,
+    to: str | Path,
+    recipe: BridgeRecipe | None = None,
+    guards: Sequence[str] | None = None,
+    allow: Names[str] = (),
+    setting: Setting = UNWATCHED,
+) -> Verdict | None:
+    """Fit `map` in the run folder `to`, from the space of the model `old` to that of `new`, on
+    documents of `data`, which `open_collection` takes; no query is learned from, nor a document
+    that a held-out split judges or a near copy of one.
+
+    Of the hidden layer beside the linear map that share is taken which brings held-out documents
+    closest, and by which no guard loses more than its margin. The verdict is on the new model's
+    queries among bridged documents against the old model; None where the data has no judged test
+    queries. `guards`, whose losses in the verdict are those against the old model, `allow` and
+    `setting` are as for `tune`. Raises as `tune` does, and ContractError for models that are not
+    dense.
     """
-
-    width: int = 1024
-    epochs: int = 40
-    batch: int = 256
-    rate: float = 1e-3
-    seed: int = 0
+    with locked_run(to) as folder:
+        run = BridgeRun(old, new, folder, recipe or BridgeRecipe(), told(setting, data))
+        run.begin(data_of(data), guards)
+        return run.verdict_if_judged(f"bridge {old} to {new}", allow)
 
 
-def fit_bridge(
-    old: Floats, new: Floats, recipe: BridgeRecipe | None = None, *, progress: Progress = silent
-) -> VectorMap:
-    """The map from `old: (n, from_dim)` to `new: (n, to_dim)`, vectors of the same n texts by the
-    old and the new model.
+class BridgeRun(Run):
+    """A run that fits a map from the vectors of `old` to those of `new`."""
 
-    Ridge regression with an intercept in closed form, its strength chosen on a tenth of the rows
-    that is held out, then, where recipe.width is not 0, a hidden layer beside it that is trained to
-    raise the mean cosine and kept only where the held-out tenth says that it does. No labels are
-    needed. Raises InputError for fewer than 32 rows or unequal numbers of them.
-    """
-    recipe = recipe or BridgeRecipe()
-    if len(old) != len(new) or len(old) < LEAST:
-        raise InputError(
-            f"a bridge got {len(old)} old and {len(new)} new vectors; wanted the "
-            f"same texts' by both models, at least {LEAST}"
-        )
-    for vectors, model in ((old, "old"), (new, "new")):
-        refuse_one(vectors, f"the {model} model gives all texts")
-    order = np.random.default_rng(recipe.seed).permutation(len(old))
-    held, used = np.split(order, [max(8, int(HELD_OUT * len(old)))])
-    fits = [_ridge(old[used], new[used], strength) for strength in RIDGES]
-    cosines = [_mean_cosine(fit.apply_to(old[held]), new[held]) for fit in fits]
-    linear = fits[int(np.argmax(cosines))]
-    if not recipe.width:
-        return linear
-    generator = torch.Generator().manual_seed(recipe.seed)
-    shape = MapConfig("mlp", old.shape[1], new.shape[1], recipe.width)
-    bent = VectorMap(shape, generator=generator)
-    bent.load_state_dict(linear.state_dict(), strict=False)
-    sides = (torch.from_numpy(np.ascontiguousarray(side[used], np.float32)) for side in (old, new))
-    given, wanted = sides
-    generator = torch.Generator().manual_seed(recipe.seed)
+    nouns = ("bridged documents", "old model")
+    recipe: BridgeRecipe
+    # what the stages hand on
+    before: FrozenVectors
+    after: FrozenVectors
+    fit: BridgeFit
 
-    def batches(epoch: int) -> Iterator[tuple[Tensor, int, int]]:
-        for batch in torch.split(torch.randperm(len(used), generator=generator), recipe.batch):
-            near = nn.functional.cosine_similarity(bent(given[batch]), wanted[batch])
-            yield 1 - near.mean(), len(batch), len(batch)
+    def __init__(
+        self, old: str, new: str, folder: RunFolder, recipe: BridgeRecipe, setting: Setting
+    ) -> None:
+        super().__init__(folder, setting, recipe)
+        self.models = (old, new)
+        self.old, self.new = (load(model, device=self.device) for model in self.models)
 
-    def closeness() -> float:
-        return _mean_cosine(bent.apply_to(old[held]), new[held])
-
-    steps = recipe.epochs * -(-len(used) // recipe.batch)
-    fit_map(
-        bent,
-        batches,
-        MapSchedule(recipe.epochs, recipe.rate),
-        watcher=Watcher(steps, f"{len(used):,} texts", may_fit=True),
-        measure=closeness,
-        progress=progress,
-    )
-    return bent if closeness() > max(cosines) else linear
-
-
-def _ridge(old: Floats, new: Floats, strength: float) -> VectorMap:
-    """W, b that minimise |W x + b - y|^2 + strength n var(x) |W|^2, solved in float64."""
-    x, y = old.astype(np.float64), new.astype(np.float64)
-    x_mean, y_mean = x.mean(0), y.mean(0)
-    x, y = x - x_mean, y - y_mean
-    gram = x.T @ x
-    weight = np.linalg.solve(
-        gram + strength * np.trace(gram) / len(gram) * np.eye(len(gram)), x.T @ y
-    ).T
-    fitted = VectorMap(MapConfig("linear", old.shape[1], new.shape[1]))
-    fitted.load_state_dict(
-        {
-            "weight": torch.from_numpy(weight).float(),
-            "bias": torch.from_numpy(y_mean - weight @ x_mean).float(),
+    def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
+        """Choose what is fitted on, and write what decides the result."""
+        self.take(collection, leaks=False)
+        free = np.random.default_rng(0).permutation(free_documents(self.collection))
+        self.sample = free[: self.recipe.sample]
+        if len(self.sample) < LEAST:
+            raise CollectionError(
+                f"{collection.name}: {len(self.sample)} documents are free of held-out judgements; "
+                f"wanted at least {LEAST} to fit on: add unjudged documents"
+            )
+        sides = dict(zip(("old", "new"), (self.old, self.new), strict=True))
+        self.known = {encoder.contract.name: encoder.trained_on for encoder in sides.values()}
+        facts = {
+            name: {"model": model, "made by": encoder.identity}
+            for (name, encoder), model in zip(sides.items(), self.models, strict=True)
         }
-    )
+        self.identify(guards, facts, {"model": self.new.contract.name})
+
+    def cut(self, given: Collection) -> tuple[Collection, tuple[str, ...]]:
+        return with_test_split(given, seed=self.recipe.seed)
+
+    def queries_learned(self) -> Sequence[str]:
+        return ()
+
+    def documents_learned(self) -> Sequence[str]:
+        return self.collection.document_texts[self.sample]
+
+    def stages(self, allow: Names[str]) -> list[Stage]:
+        steps = {
+            "train": self.train,
+            "baseline": self.measure_baseline,
+            "merge": self.merge,
+            "save": self.save,
+        }
+        made = [Stage(name, do, ("merge.json", MAP)) for name, do in steps.items()]
+        # the test measures the same vectors
+        encode = Stage("encode documents", self.encode)
+        return [self.doctor(allow, None), encode, *made, self.test(FACTS)]
+
+    def work(self) -> Mapping[str, float]:
+        return {"encode documents": 2.0 * len(self.collection.documents)}
+
+    def encode(self, progress: Progress) -> None:
+        """Encode the corpus by both models."""
+        self.before, self.after = (
+            FrozenVectors.of(encoder, self.collection, progress=progress)
+            for encoder in (self.old, self.new)
+        )
+
+    def train(self, progress: Progress) -> None:
+        """Fit the linear map, and a hidden layer beside it."""
+        old, new = (side.documents.floats()[self.sample] for side in (self.before, self.after))
+        self.fit = fit_bridge(old, new, self.recipe, progress=progress)
+
+    def measure_baseline(self, progress: Progress) -> None:
+        """Freeze what every guard reaches by the linear map, to choose with, and by the old model,
+        to report.
+        """
+        self.folder.once(
+            "baseline.json",
+            lambda: self.guards_before(self._put(0.0), progress, reported=ByVectors(self.old)),
+        )
+
+    def merge(self, progress: Progress) -> None:
+        """Take the share of the hidden layer that held-out documents like best without a guard
+        losing more than its margin.
+        """
+        known = {0.0: self.fit.closeness(0.0)}
+        shares = SHARES if self.recipe.width else ()
+        dev = self.fit.closeness
+        self.back_off(shares, known, put=self._put, dev=dev, progress=progress)
+
+    def _put(self, share: float) -> Candidate:
+        return self._candidate(self.fit.at(share))
+
+    def _candidate(self, found: VectorMap) -> Candidate:
+        return ByVectors(Mapped(self.new, self.old, found, DOCUMENT))
+
+    def save(self, progress: Progress) -> None:
+        """Write the map."""
+        if not self.folder.has(MAP):
+            self.fit.at(self.chosen).save(self.folder.path / MAP)
+
+    def measure_test(self, split: Split, progress: Progress) -> Measured:
+        chosen = VectorMap.open(self.folder.path / MAP)
+        rankings = self._rankings(split, chosen)
+        systems = [
+            (self.before if name == OLD else self.after).system(name, name, split, found)
+            for name, found in rankings.items()
+        ]
+        # the run has refused what was seen before it began, or was allowed to go on
+        comparison = compare(systems, split, measure=self.measure, allow=(TRAINED_ON,))
+        facts = worth(comparison, rankings) | {"fitted_on": len(self.sample)}
+        return Measured(comparison, OLD, BRIDGED, self._candidate(chosen), {FACTS: facts})
+
+    def _rankings(self, split: Split, chosen: VectorMap) -> dict[str, Ranking]:
+        """What each way of searching finds, by its name."""
+        before, after = self.before.documents.floats(), self.after.documents.floats()
+        carried = chosen.apply_to(before)
+        order = np.random.default_rng(0).permutation(len(after))
+        corpora = {
+            UNBRIDGED: _fitted_to(before, after.shape[1]),
+            BRIDGED: carried,
+            AGAIN: after,
+        }
+        for share in DONE:
+            done = order[: round(share * len(after))]
+            corpora[f"{share:.0%} embedded again"] = _mixed(carried, after, done)
+        found = {OLD: self.before.ranking(split)}
+        for name, vectors in corpora.items():
+            documents = replace(self.after.documents, vectors=vectors)
+            found[name] = self.after.ranking(split, documents=documents)
+        return found
+
+
+def worth(comparison: Comparison, rankings: Mapping[str, Ranking]) -> dict[str, Any]:
+    """`recall`: the share of the ten documents that a search of the re-embedded corpus finds which
+    one of the bridged corpus finds too. `regained`: of what the measure loses when the new model's
+    queries meet the old vectors as they are, the share that the bridge brings back. `kept`: the
+    measure on bridged documents over that on re-embedded ones. Either is None where it would be
+    divided by nothing.
+    """
+    means = {row.name: row.estimate.mean for row in comparison.rows}
+    lost = means[AGAIN] - means[UNBRIDGED]
+    return {
+        "recall": mean_interval(_shared(rankings[BRIDGED], rankings[AGAIN]), bounds=(0.0, 1.0)),
+        "regained": (means[BRIDGED] - means[UNBRIDGED]) / lost if lost > 0 else None,
+        "kept": means[BRIDGED] / means[AGAIN] if means[AGAIN] else None,
+    }
+
+
+def _fitted_to(vectors: Floats, dim: int) -> Floats:
+    """Vectors cut or filled with zeros to `dim`: what is searched when nobody noticed that the
+    model has changed.
+    """
+    fitted = np.zeros((len(vectors), dim), np.float32)
+    width = min(dim, vectors.shape[1])
+    fitted[:, :width] = vectors[:, :width]
     return fitted
 
 
-def _mean_cosine(a: Floats, b: Floats) -> float:
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return float(((a * b).sum(1) / np.maximum(lengths, 1e-12)).mean())
+def _mixed(carried: Floats, again: Floats, done: Integers) -> Floats:
+    vectors = carried.copy()
+    vectors[done] = again[done]
+    return vectors
+
+
+def _shared(found: Ranking, wanted: Ranking) -> npt.NDArray[np.float64]:
+    """(n,) the share of each query's ten best of `wanted` that are among its ten best of
+    `found`.
+    """
+    pairs = zip(found.documents[:, :TOP], wanted.documents[:, :TOP], strict=True)
+    return np.array([np.isin(best[best >= 0], seen).mean() for seen, best in pairs])

@@ -5,14 +5,18 @@ after it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nearfield.data.pairs import Pairs
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.tasks.similarity import Similarity
+from nearfield.models.vector_map import VectorMap
+from nearfield.similarity.dense import Dense
 from nearfield.train.data.pool import Pool
 from nearfield.types.progress import Progress, silent
+from nearfield.types.role import QUERY, Role
 from nearfield.types.scores import Scores
 
 
@@ -39,3 +43,24 @@ class ByVectors(Candidate):
 
     def on_pairs(self, pairs: Pairs, *, progress: Progress = silent) -> float:
         return Similarity(pairs).mean(self.encoder, progress=progress)
+
+
+class Mapped(Encoder[Dense]):
+    """Queries as one encoder makes them and documents as another does, of which those of one `role`
+    go through a map into the space of the other's.
+    """
+
+    roles_differ = True
+
+    def __init__(
+        self, query: Encoder[Any], document: Encoder[Any], vector_map: VectorMap, role: Role
+    ) -> None:
+        self.query, self.document, self.map, self.role = query, document, vector_map, role
+        self.contract = query.contract
+
+    def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
+        encoder = self.query if role == QUERY else self.document
+        made: Dense = encoder.encode(items, role, progress=progress)
+        if role != self.role:
+            return made
+        return Dense.under(self.contract, self.map.apply_to(made.floats()))

@@ -90,7 +90,8 @@ class Guard:
 class GuardRule:
     """How guards are measured, and what they are kept clear of: no guard chooses with a query of
     `tested`, and none holds a query that a model is, or will be, `trained` on, nor a document of
-    `learned`, which may be any number of texts.
+    `learned`, which may be any number of texts. Of each half of a collection at most `queries` are
+    taken, evenly.
     """
 
     measure: str = "nDCG@10"
@@ -98,6 +99,7 @@ class GuardRule:
     tested: Sequence[str] = ()
     trained: TrainedOn = UNKNOWN
     learned: Sequence[str] = ()
+    queries: int | None = None
 
     def untested(self, queries: Sequence[str]) -> Mask:
         """(n,) whether each is in other words than those of the test split."""
@@ -157,7 +159,10 @@ def _free_queries(split: Split, rule: GuardRule) -> list[int]:
     query, document = np.array(pairs, np.int64).reshape(-1, 2).T
     relevant, at = np.unique(document, return_inverse=True)
     free[query[learned_documents(texts[relevant], rule.learned)[at]]] = False
-    return np.flatnonzero(free).tolist()
+    rows = np.flatnonzero(free)
+    if rule.queries is not None:
+        rows = rows[:: -(-len(rows) // rule.queries) or 1]
+    return rows.tolist()
 
 
 def guard_values(

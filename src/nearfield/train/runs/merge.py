@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
 
 @dataclass(frozen=True)
 class Merged:
@@ -15,6 +12,7 @@ class Merged:
     its margin, and whether it was taken.
 
     Guards are not measured at a ratio that dev does not choose; `guards` is empty then.
+    `temperature` is what was trained at, times the recipe's, where several were tried.
     """
 
     ratio: float
@@ -22,30 +20,7 @@ class Merged:
     guards: Mapping[str, float]
     allowed: bool
     chosen: bool = False
-
-
-@torch.no_grad()
-def put_weights(
-    into: Mapping[str, Tensor],
-    base: Mapping[str, Tensor],
-    tuned: Mapping[str, Tensor],
-    ratio: float,
-) -> None:
-    """Set each weight to (1 - ratio) base + ratio tuned, in float32, in place; exactly base at 0
-    and exactly tuned at 1.
-
-    Linear interpolation of fine-tuned and zero-shot weights, Wortsman et al. 2022 (arXiv
-    2109.01903), equation 1.
-    """
-    for name, kept in tuned.items():
-        weight = kept.to(base[name].device)  # kept weights are read from a file
-        into[name].copy_(
-            base[name]
-            if ratio == 0
-            else weight
-            if ratio == 1
-            else torch.lerp(base[name], weight, ratio)
-        )
+    temperature: float = 1.0
 
 
 def search(
@@ -64,26 +39,36 @@ def search(
     too much the search goes on below. `base`, ratio 0, is always allowed.
     """
     rows: list[Merged] = []
-    refused: set[float] = set()
     chosen = base
     for ratio in sorted(ratios, reverse=True):
         rows.append(Merged(ratio, dev(ratio), {}, allowed=True))
         falls = rows[-1].dev < max(row.dev for row in rows)
         if not falls and ratio != min(ratios):
             continue
-        for row in sorted(rows, key=lambda row: (-row.dev, row.ratio)):
-            if row.dev <= base.dev or row.ratio in refused:
-                continue
-            values = guards(row.ratio)
-            asked = replace(row, guards=values, allowed=keeps(values, base.guards, margin))
-            rows[rows.index(row)] = asked
-            if asked.allowed:
-                chosen = asked
-                break
-            refused.add(row.ratio)
+        chosen = best_kept(rows, base, lambda row: guards(row.ratio), margin)
         if chosen is not base:
             break
     return [replace(row, chosen=row is chosen) for row in (base, *reversed(rows))]
+
+
+def best_kept(
+    rows: list[Merged],
+    base: Merged,
+    guards: Callable[[Merged], Mapping[str, float]],
+    margin: float,
+) -> Merged:
+    """The row that dev likes best, of equals the smaller ratio, for which no guard loses more than
+    `margin`; `base` where dev likes none better. The guards that are asked are put into `rows`.
+    """
+    for row in sorted(rows, key=lambda row: (-row.dev, row.ratio)):
+        if row.dev <= base.dev or not row.allowed:
+            continue
+        values = guards(row)
+        asked = replace(row, guards=values, allowed=keeps(values, base.guards, margin))
+        rows[rows.index(row)] = asked
+        if asked.allowed:
+            return asked
+    return base
 
 
 def keeps(guards: Mapping[str, float], before: Mapping[str, float], margin: float) -> bool:

@@ -23,9 +23,10 @@ from nearfield.train.engine.checkpoint import Floats, kept_step
 from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import scaled_base
 from nearfield.train.engine.trainer import few_torch_threads, native_layers, trainable
+from nearfield.train.fits.blend import put_weights
 from nearfield.train.recipe import Recipe
 from nearfield.train.runs.candidate import Candidate
-from nearfield.train.runs.merge import Merged, put_weights
+from nearfield.train.runs.merge import Merged
 from nearfield.train.runs.outlook import expected_work
 from nearfield.train.runs.run import MADE, Run, Stage
 from nearfield.train.setting import Setting

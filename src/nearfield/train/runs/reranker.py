@@ -57,7 +57,7 @@ def tune_reranker(
     to: str | Path,
     first: str = "",
     recipe: Recipe | None = None,
-    guards: Sequence[str] = (),
+    guards: Sequence[str] | None = None,
     allow: Names[str] = (),
     setting: Setting = UNWATCHED,
 ) -> Verdict:
@@ -159,6 +159,7 @@ class RerankerRun(ModelRun):
     """
 
     trained: PairModel
+    guard_queries = 100  # with each, a hundred documents or so are read by the cross-encoder
 
     def __init__(
         self, model: str, first: str, folder: RunFolder, recipe: Recipe, setting: Setting
@@ -171,7 +172,7 @@ class RerankerRun(ModelRun):
         self.files = Path(model) if self.backs_off else model_path(model)
         self.encoder = load_text_encoder(first, OpenOptions(device=self.device))
 
-    def begin(self, collection: Collection, guards: Sequence[str] = ()) -> None:
+    def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
         """Write what decides the result, and open what is trained."""
         self.take(collection)
         encoder = self.encoder

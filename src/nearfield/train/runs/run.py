@@ -87,8 +87,8 @@ class Run(ABC):
     `nouns` are what is trained and what it is compared with. `given` is the data in the run's own
     splits, which the folder keeps; `collection` is that without the train queries that leak.
     `notes` say in words what was done to the data. `known`: what the models at hand were trained
-    on, by name. A guard may lose up to `margin`, measured by `measure` in a pool of up to `pool`
-    documents.
+    on, by name. A guard may lose up to `margin`, measured by `measure` in a pool of up to
+    `pool_limit` documents; of the built-in one `guard_queries` of each half, where that is given.
     """
 
     nouns: tuple[str, str]
@@ -97,6 +97,7 @@ class Run(ABC):
     notes: tuple[str, ...]
     known: Mapping[str, TrainedOn]
     measure, pool_limit, margin = Recipe().measure, Recipe().pool, Recipe().merge.margin
+    guard_queries: int | None = None
 
     def __init__(
         self, folder: RunFolder, setting: Setting, recipe: Any, *, precision: str = "float32"
@@ -181,6 +182,7 @@ class Run(ABC):
             [text for split in self.held if split.name == "test" for text in split.query_texts],
             known,
             self.documents_learned() if named else (),
+            self.guard_queries if guards is None else None,
         )
         try:
             self.guards = open_guards(named, rule)
@@ -325,11 +327,14 @@ class Run(ABC):
         (row,) = (row for row in self.folder.read("merge.json") if row["chosen"])
         return float(row["ratio"])
 
-    def guards_before(self, base: Candidate, progress: Progress) -> dict[str, dict[str, float]]:
+    def guards_before(
+        self, base: Candidate, progress: Progress, *, reported: Candidate | None = None
+    ) -> dict[str, dict[str, float]]:
         """What `base` reaches on each guard's halves: `guards` to choose with, `reported` for the
-        verdict.
+        verdict, this by another candidate where one is given.
         """
+        after = base if reported is None else reported
         return {
-            name: guard_values(self.guards, base, reporting=reporting, progress=progress)
-            for name, reporting in (("guards", False), ("reported", True))
+            "guards": guard_values(self.guards, base, progress=progress),
+            "reported": guard_values(self.guards, after, reporting=True, progress=progress),
         }

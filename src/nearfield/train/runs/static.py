@@ -31,6 +31,7 @@ from nearfield.store.fingerprint import model_hash
 from nearfield.store.run import RunFolder
 from nearfield.train.data.leakage import free_documents
 from nearfield.train.engine.watcher import refuse_one
+from nearfield.train.fits.blend import put_weights
 from nearfield.train.fits.ridge import Fit, fit_means, held_out_cosine
 from nearfield.train.fits.token_table import (
     TableEncoder,
@@ -43,7 +44,6 @@ from nearfield.train.fits.token_table import (
 from nearfield.train.fits.token_vectors import frequent_words, static_tokeniser, token_vectors
 from nearfield.train.runs.candidate import ByVectors, Candidate
 from nearfield.train.runs.conclude import Measured
-from nearfield.train.runs.merge import put_weights
 from nearfield.train.runs.run import MADE, Run, Stage, data_of, locked_run, told
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.arrays import Floats

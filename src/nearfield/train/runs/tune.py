@@ -38,6 +38,7 @@ from nearfield.train.engine.environment import model_hash
 from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import add_lora, known_as, scaled_base
 from nearfield.train.engine.trainer import few_torch_threads
+from nearfield.train.fits.blend import put_weights
 from nearfield.train.recipe import Recipe, default_recipe, refuse_what_the_kind_lacks
 from nearfield.train.runs.candidate import ByVectors
 from nearfield.train.runs.conclude import Measured, cuts, measure_test
@@ -50,7 +51,7 @@ from nearfield.train.runs.cross_validate import (
 )
 from nearfield.train.runs.fusion import Fusion, fit_fusion
 from nearfield.train.runs.guard import guard_values
-from nearfield.train.runs.merge import keeps, put_weights
+from nearfield.train.runs.merge import keeps
 from nearfield.train.runs.model_run import Do, ModelRun
 from nearfield.train.runs.run import Stage, data_of, locked_run, told
 from nearfield.train.setting import UNWATCHED, Setting
@@ -64,7 +65,7 @@ def tune(
     *,
     to: str | Path,
     recipe: Recipe | None = None,
-    guards: Sequence[str] = (),
+    guards: Sequence[str] | None = None,
     allow: Names[str] = (),
     pairs: str = "",
     setting: Setting = UNWATCHED,
@@ -75,12 +76,12 @@ def tune(
     Without a `recipe` it is the default one of the model's kind. `to` is the run folder: a run that
     was interrupted goes on where it was, to the same result; a finished one is read. `guards` are
     collections or scored pairs (paths or embedded names) that the tuned model must not lose more
-    than the recipe's margin on. `allow` names doctor's errors to go on with, and "trained-on" for a
-    model that was trained on queries that this run measures. `pairs` are what `open_pairs` takes,
-    of any size, and are learned from instead of the collection's train split, with their own
-    negatives and none mined (see `StreamedPairs`). `setting` says who watches. Raises
-    DoctorRefusal, RecipeError, CollectionError, ModelError, and InputError when the folder holds
-    another run.
+    than the recipe's margin on: pydoc-topics, which every machine has, where None, and () for none.
+    `allow` names doctor's errors to go on with, and "trained-on" for a model that was trained on
+    queries that this run measures. `pairs` are what `open_pairs` takes, of any size, and are
+    learned from instead of the collection's train split, with their own negatives and none mined
+    (see `StreamedPairs`). `setting` says who watches. Raises DoctorRefusal, RecipeError,
+    CollectionError, ModelError, and InputError when the folder holds another run.
     """
     if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
         raise InputError(
@@ -117,7 +118,7 @@ class TuningRun(ModelRun):
         # whose fusion dev chooses, too
         self.foldable = not pairs and self.trained.head.weights is None
 
-    def begin(self, collection: Collection, guards: Sequence[str] = ()) -> None:
+    def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
         """Open what is learned from and what measures it, and write what decides the result."""
         recipe = self.recipe
         self.take(collection, leaks=not self.source)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nearfield.models.vector_map import VectorMap
 from nearfield.train.engine.watcher import Watcher
+from nearfield.train.fits.blend import put_weights
 from nearfield.types.progress import Progress
 
 Batches = Callable[[int], Iterable[tuple[Tensor, int, int]]]
@@ -77,6 +78,18 @@ def fit_map(
         progress(epoch + 1, epochs, f"loss {total / seen:.3f}{told}")
     if measure:
         trained.load_state_dict(kept)
+
+
+def toward(start: VectorMap, fitted: VectorMap, share: float) -> VectorMap:
+    """`fitted` with its weights moved to `share` of the way from those of `start`; what `start`
+    lacks of a hidden layer is 0 in it.
+    """
+    moved, state = VectorMap(fitted.config), fitted.state_dict()
+    # they feed `up`, which is 0 where there is no hidden layer yet
+    kept = {name: state[name] for name in ("down", "shift") if name in state}
+    base = moved.state_dict() | start.state_dict() | kept
+    put_weights(moved.state_dict(), {name: base[name].clone() for name in base}, state, share)
+    return moved
 
 
 def _copy(trained: VectorMap) -> dict[str, Tensor]:

@@ -16,8 +16,8 @@ from torch import Tensor
 from nearfield.errors import CollectionError, InputError
 from nearfield.models.vector_map import MapConfig, VectorMap
 from nearfield.train.engine.watcher import SAMPLE, Watcher, learned_from, refuse_one
+from nearfield.train.fits.map_fit import MapSchedule, fit_map
 from nearfield.train.objectives.infonce import infonce
-from nearfield.train.runs.map_fit import MapSchedule, fit_map
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.progress import Progress, silent
 

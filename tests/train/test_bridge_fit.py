@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nearfield.errors import InputError
-from nearfield.train.runs.bridge import BridgeRecipe, fit_bridge
+from nearfield.train.fits.bridge import BridgeRecipe, fit_bridge
 
 
 def spaces(rows: int, *, bend: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -29,7 +29,7 @@ def mean_cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_a_linear_bridge_is_ridge_regression() -> None:
     old, new = spaces(400, bend=0)
-    bridge = fit_bridge(old, new, BridgeRecipe(width=0))
+    bridge = fit_bridge(old, new, BridgeRecipe(width=0)).linear
     assert bridge.config.kind == "linear"
     used = np.sort(np.random.default_rng(0).permutation(400)[40:])
     errors = []
@@ -49,8 +49,15 @@ def test_a_linear_bridge_is_ridge_regression() -> None:
 def test_unseen_texts_are_carried_over_and_a_bent_space_wants_the_hidden_layer() -> None:
     old, new = spaces(1200, bend=0.8)
     unseen_old, unseen_new = spaces(300, bend=0.8, seed=1)
-    linear = fit_bridge(old, new, BridgeRecipe(width=0))
-    bent = fit_bridge(old, new, BridgeRecipe(width=64, epochs=30, rate=3e-3))
+    fit = fit_bridge(old, new, BridgeRecipe(width=64, epochs=30, rate=3e-3))
+    linear, bent = fit.linear, fit.bent
+    np.testing.assert_array_equal(
+        fit_bridge(old, new, BridgeRecipe(width=0)).at(0.0).apply_to(old), linear.apply_to(old)
+    )
+    np.testing.assert_array_equal(fit.at(1.0).apply_to(old), bent.apply_to(old))
+    half = fit.at(0.5)
+    torch.testing.assert_close(half.weight, (linear.weight + bent.weight) / 2)
+    torch.testing.assert_close(half.up, bent.up / 2)
     assert bent.config.kind == "mlp"
     assert (
         mean_cosine(bent.apply_to(unseen_old), unseen_new)
@@ -61,15 +68,15 @@ def test_unseen_texts_are_carried_over_and_a_bent_space_wants_the_hidden_layer()
 
 def test_a_hidden_layer_that_does_not_help_is_left_out() -> None:
     old, _ = spaces(200, bend=0)
-    bridge = fit_bridge(old, old, BridgeRecipe(width=8, epochs=1, rate=10.0))
-    assert bridge.config.kind == "linear"
+    fit = fit_bridge(old, old, BridgeRecipe(width=8, epochs=1, rate=10.0))
+    assert fit.closeness(0.0) >= fit.closeness(1.0)
 
 
 def test_the_same_seed_gives_the_same_bridge_and_the_global_generator_is_left_alone() -> None:
     old, new = spaces(100, bend=0.5)
     before = torch.random.get_rng_state()
     first, second = (fit_bridge(old, new, BridgeRecipe(width=8, epochs=2)) for _ in range(2))
-    np.testing.assert_array_equal(first.apply_to(old), second.apply_to(old))
+    np.testing.assert_array_equal(first.bent.apply_to(old), second.bent.apply_to(old))
     assert torch.equal(before, torch.random.get_rng_state())
 
 

@@ -9,8 +9,8 @@ from scipy.linalg import expm
 
 from nearfield.errors import CollectionError, InputError
 from nearfield.models.vector_map import KINDS, VectorMap
-from nearfield.train.runs import adapter
-from nearfield.train.runs.adapter import AdapterData, AdapterRecipe, fit_adapter
+from nearfield.train.fits import adapter
+from nearfield.train.fits.adapter import AdapterData, AdapterRecipe, fit_adapter
 
 RECIPE = AdapterRecipe(temperature=0.05, width=8, epochs=20, batch=32, rate=1e-2)
 

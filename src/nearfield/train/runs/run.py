@@ -8,6 +8,7 @@ once.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -43,6 +44,7 @@ from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress
 from nearfield.types.verdict import Verdict
 
+log = logging.getLogger(__name__)
 VERDICT = "verdict.json"
 MADE = ("merge.json", "model")
 """The parts with which nothing is left to train."""
@@ -189,7 +191,9 @@ class Run(ABC):
         except InputError as error:
             if guards is not None:
                 raise
-            named, self.notes = (), (*self.notes, f"without the built-in guard: {error}")
+            note = f"without the built-in guard: {error}"
+            log.info(f"{self.given.name}: {note}")
+            named, self.notes = (), (*self.notes, note)
         data = self.collection
         decides = {
             **facts,

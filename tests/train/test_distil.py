@@ -224,31 +224,6 @@ def test_nothing_that_is_tested_nor_a_near_copy_is_fitted_to(
     assert {row["name"] for row in rows} == {verdict.tuned.name, verdict.baseline.name, "tiny"}
 
 
-def test_a_fit_that_a_guard_suffers_from_is_taken_back(
-    teacher: Path, collection: Collection, tmp_path: Path
-) -> None:
-    """The vectors before the fit are kept but for a common factor."""
-
-    class Strict(DistilRun):
-        margin = -1.0  # any share loses too much
-
-    with locked_run(tmp_path / "run") as folder:
-        run = Strict(teacher, folder, DistilRecipe(dim=8), UNWATCHED)
-        run.begin(collection)
-        verdict = run.verdict_if_judged("distil", ())
-        assert [guard.name for guard in run.guards] == ["pydoc-topics"]
-    assert run.chosen == 0
-    assert verdict is not None
-    assert verdict.difference.mean == 0
-    assert [(lost.guard, lost.loss) for lost in verdict.forgotten] == [("pydoc-topics", 0.0)]
-    texts = nasty_texts(20)
-    before, after = (
-        load(tmp_path / "run" / part).encode(texts, "document").vectors
-        for part in ("start", "model")
-    )
-    np.testing.assert_allclose(before @ before.T, after @ after.T, atol=1e-5)
-
-
 def test_the_command_line(teacher: Path, tmp_path: Path, cli: Callable[..., Result]) -> None:
     data = tmp_path / "pairs.tsv"
     data.write_text(

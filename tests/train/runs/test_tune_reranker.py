@@ -144,7 +144,7 @@ def test_a_new_cross_encoder_learns_to_tell_a_positive_from_a_negative(
     assert losses[-1] < losses[0] / 3
 
 
-def test_a_run_from_an_encoder_to_a_verdict_and_on_after_an_interruption(
+def test_a_run_from_an_encoder_to_a_verdict(
     encoder: Path, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schedule, "APART", 1)  # so that dev is measured on the way, too
@@ -162,32 +162,6 @@ def test_a_run_from_an_encoder_to_a_verdict_and_on_after_an_interruption(
     ]
     assert sum("loss" in row for row in steps) == 4
     assert sum("dev" in row for row in steps) == 3
-    assert (
-        tune_reranker(str(encoder), collection, to=tmp_path / "whole", recipe=recipe, guards=())
-        == whole
-    )
-    taken = Trainer.step
-
-    def killed(self: Trainer, number: int, batch: object) -> float:
-        if number == 4:
-            raise KeyboardInterrupt
-        return taken(self, number, batch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "step", killed)
-        with pytest.raises(KeyboardInterrupt):
-            tune_reranker(str(encoder), collection, to=tmp_path / "again", recipe=recipe, guards=())
-    assert (
-        tune_reranker(str(encoder), collection, to=tmp_path / "again", recipe=recipe, guards=())
-        == whole
-    )
-    pairs = (np.arange(5), np.arange(5))
-    texts = (collection.query_texts, collection.document_texts)
-    one, other = (
-        Reranker.open(tmp_path / name / "model").score_at(*texts, pairs)
-        for name in ("whole", "again")
-    )
-    np.testing.assert_array_equal(one, other)
 
 
 def test_a_cross_encoder_is_tuned_on_from_where_it_was(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearfield.data.pairs import Pairs
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
 from nearfield.evaluate.tasks.similarity import Similarity
 from nearfield.models.vector_map import VectorMap
@@ -60,7 +61,7 @@ class Mapped(Encoder[Dense]):
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
         encoder = self.query if role == QUERY else self.document
-        made: Dense = encoder.encode(items, role, progress=progress)
+        made = encoded(encoder, items, role, progress=progress).as_dense("a map")
         if role != self.role:
             return made
         return Dense.under(self.contract, self.map.apply_to(made.floats()))

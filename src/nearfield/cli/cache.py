@@ -13,7 +13,7 @@ from nearfield.cli.console import Json, emit_json, out
 if TYPE_CHECKING:
     from nearfield.vectors.cached import Cached
 
-_KINDS = "models, conversions, merged, tensors, vectors, collections, words"
+_KINDS = "models, conversions, merged, tensors, vectors, collections, words, queries"
 cache = typer.Typer(
     no_args_is_help=True,
     help=f"Show and clear what is kept: {_KINDS}.",

@@ -116,6 +116,12 @@ def _words() -> Iterator[Cached]:
         yield _folder("words", folder, name, "word vectors, converted")
 
 
+def _queries() -> Iterator[Cached]:
+    for file in sorted((home() / "queries").glob("*.jsonl")):
+        about, found = "queries that a model wrote", file.stat()
+        yield Cached("queries", file.stem, "", about, file, found.st_size, found.st_mtime)
+
+
 def _conversions() -> Iterator[Cached]:
     for folder in _folders(home() / "conversions"):
         model = _fact(folder / "conversion.json", "model")
@@ -136,6 +142,7 @@ KINDS: dict[str, Callable[[], Iterator[Cached]]] = {
     "vectors": _vectors,
     "collections": _collections,
     "words": _words,
+    "queries": _queries,
 }
 """What the cache holds, and what finds it."""
 

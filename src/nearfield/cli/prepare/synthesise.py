@@ -1,0 +1,133 @@
+"""`nearfield synthesise`: queries for documents that nobody has asked for yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
+from nearfield.cli.opened import model_names, open_model
+
+if TYPE_CHECKING:
+    from nearfield.train.synthesis.synthesise import Synthetic
+
+
+def synthesise(
+    source: Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")],
+    to: Annotated[
+        Path,
+        typer.Option(
+            help="A .jsonl file for the pairs alone, or a folder for the collection with the "
+            "queries in its train split; never replaced."
+        ),
+    ],
+    writer: Annotated[
+        str,
+        typer.Option(
+            "--with",
+            metavar="WRITER",
+            help="templates, which takes queries from the documents without a model.",
+        ),
+    ] = "templates",
+    per_document: Annotated[int, typer.Option(help="Queries for each document.", min=1)] = 3,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of templates: title, heading, first-sentence, key-phrases, question or crop. "
+            "Repeatable."
+        ),
+    ] = None,
+    documents: Annotated[
+        int, typer.Option(help="Write for so many documents, drawn; 0 for all.", min=0)
+    ] = 0,
+    retriever: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="What must find a query's document again.",
+            autocompletion=model_names,
+        ),
+    ] = "bm25",
+    top: Annotated[
+        int, typer.Option(help="Among how many results the document must be.", min=1)
+    ] = 10,
+    overlap: Annotated[
+        float,
+        typer.Option(
+            help="The share of a query's words, by their rarity, that its document must have.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.5,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GATE",
+            help="Leave out a gate: distinct, held-out, answerable, round-trip or like-real. "
+            "Repeatable.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    json: Json = False,
+) -> None:
+    """Write queries for documents, keep those that pass the gates, and say what each gate did.
+
+    `nearfield tune --on` learns from the file or the folder. With the folder it measures on the
+    real queries that the data has in dev and test; their documents get no queries.
+
+    Examples:
+
+        nearfield synthesise handbook --to queries.jsonl
+        nearfield synthesise my-data --to my-synthetic --style question --style title
+    """
+    from nearfield.train.synthesis.synthesise import Selection
+    from nearfield.train.synthesis.synthesise import synthesise as write
+    from nearfield.train.synthesis.writer import Order
+
+    encoder = None if retriever == "bm25" else open_model(retriever)
+    order = Order(per_document, tuple(style or ()), seed=seed)
+    selection = Selection(documents, top=top, overlap=overlap, without=tuple(without or ()))
+    with progress_bar(f"writing with {writer}") as progress:
+        made = write(
+            source,
+            to,
+            writer=writer,
+            order=order,
+            selection=selection,
+            retriever=encoder,
+            progress=progress,
+        )
+    if json:
+        emit_json(made)
+    else:
+        _show(made)
+
+
+def _show(made: Synthetic) -> None:
+    from rich.table import Table
+
+    from nearfield.types.numbers import p_value, plural, score
+
+    for note in made.notes:
+        out.say(note)
+    if made.held_out:
+        out.say(f"{plural(made.held_out, 'document')} judged by held-out splits got no query")
+    if made.unanswered:
+        out.say(f"for {plural(made.unanswered, 'document')} none was written")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("gate")
+    for column in ("came", "kept"):
+        table.add_column(column, justify="right")
+    for passed in made.gates:
+        table.add_row(passed.gate, f"{passed.came:,}", f"{passed.kept:,}")
+    out.print(table)
+    for name, each in (("written", made.before), ("kept", made.after)):
+        if each is not None:
+            out.say(
+                f"{name}, beside {plural(made.real, 'real query')}: length differs by "
+                f"D = {score(each.distance)}, {p_value(each.p)}; {each.questions:.0%} are questions"
+            )
+    styles = ", ".join(f"{count:,} {style}" for style, count in made.styles.items())
+    out.say(f"{made.path}: {plural(made.kept, 'query')} for {made.documents:,} documents: {styles}")

@@ -1,0 +1,283 @@
+"""From documents to queries for them that a model can be tuned on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nearfield.data.collection import JUDGEMENTS, QUERIES, Collection
+from nearfield.data.export import write_beir, write_rows
+from nearfield.data.kept_split import with_judged_splits
+from nearfield.data.open import open_collection
+from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.remote.budget import BUDGET
+from nearfield.errors import CollectionError, InputError
+from nearfield.store.atomic import check_new
+from nearfield.train.data.leakage import (
+    TRAIN,
+    held_out_documents,
+    held_out_queries,
+    held_out_splits,
+    relevance_by_position,
+)
+from nearfield.train.synthesis import WRITERS
+from nearfield.train.synthesis.gates import Passed, Standard, Written, through_gates
+from nearfield.train.synthesis.kept_queries import KeptQueries
+from nearfield.train.synthesis.matched import Likeness
+from nearfield.train.synthesis.templates import NAME as TEMPLATES
+from nearfield.train.synthesis.writer import Document, Means, Order, Queries, Writer
+from nearfield.types.arrays import Positions
+from nearfield.types.progress import Progress, silent
+
+_SAMPLE = 20_000  # documents whose words say which are common
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of the data is written for, and what of that is kept: `documents` of them, drawn, 0 for
+    all; `examples` real queries are shown to a model; all gates hold but those in `without`. The
+    others are as in `Standard`.
+    """
+
+    documents: int = 0
+    examples: int = 3
+    top: int = 10
+    overlap: float = 0.5
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """`kept` of the `written` queries for `documents` are at `path`; `held_out` documents are
+    judged by a held-out split and got none, `unanswered` got none from the writer.
+
+    `gates` is what each did, in order, and `styles` how many queries of each are kept. `before` and
+    `after` compare what came to the gates, and what they kept, with the `real` queries; None where
+    there are none.
+    """
+
+    path: Path
+    documents: int
+    held_out: int
+    unanswered: int
+    written: int
+    kept: int
+    gates: tuple[Passed, ...]
+    styles: dict[str, int]
+    real: int
+    before: Likeness | None
+    after: Likeness | None
+    notes: tuple[str, ...]
+
+
+def synthesise(
+    data: object,
+    to: str | Path,
+    *,
+    writer: str = "templates",
+    order: Order = Order(),  # noqa: B008 - frozen
+    selection: Selection = Selection(),
+    retriever: Encoder[Any] | None = None,
+    price: tuple[float, float] | None = None,
+    progress: Progress = silent,
+) -> Synthetic:
+    """Write queries for the documents of `data`, which `open_collection` takes, and keep those that
+    pass the gates, at `to`: pairs (query, positive, style) in a JSON lines file, or else a BEIR
+    folder of the collection with the queries in its train split. Nothing there is replaced.
+
+    `writer` is `templates`, a local model's name or folder, or the address of a model behind an API
+    (see `open_writer`). Of the data's own queries, those that no held-out split asks are real
+    ones: examples of them are shown to the writer, unless the order has its own, and the gate
+    like-real compares with them. A document that a held-out split judges, or nearly the same, gets
+    no query. What a model wrote is kept in the cache, so that a run that was killed, or one with
+    other gates, does not have it written, or paid for, again.
+
+    Raises InputError, CollectionError where nothing is left, BudgetError before more is asked for
+    than may be paid, VendorError where an API does not answer.
+    """
+    check_new(to)
+    collection, notes = _split(open_collection(data))
+    real = _real_queries(collection)
+    if not order.examples:
+        examples = _examples(collection, selection.examples, order.seed)
+        order = replace(order, examples=examples)
+    texts = collection.document_texts
+    spread = np.unique(np.linspace(0, len(texts) - 1, min(_SAMPLE, len(texts))).astype(np.int64))
+    author = open_writer(writer, order, Means(texts[spread], price))
+    standard = Standard(
+        collection, real, retriever, selection.top, selection.overlap, seed=order.seed
+    )
+    through_gates(Written(np.empty(0, np.int64), (), ()), standard, selection.without)
+    places, held = _chosen(collection, selection.documents, order.seed)
+    found = _written(collection, places, author, progress)
+    written = _listed(places, found)
+    kept, gates = through_gates(written, standard, selection.without)
+    if not len(kept):
+        raise CollectionError(
+            f"{collection.name}: none of {len(written):,} queries for {len(places):,} documents "
+            "passed the gates; leave one out, or have more written"
+        )
+    if Path(to).suffix.lower() == ".jsonl":
+        write_rows(to, _pairs(collection, kept))
+    else:
+        write_beir(with_queries(collection, kept), to)
+    before, after = (Likeness.of(each.texts, real) if real else None for each in (written, kept))
+    return Synthetic(
+        Path(to),
+        len(places),
+        held,
+        sum(not each for each in found),
+        len(written),
+        len(kept),
+        tuple(gates),
+        dict(Counter(kept.styles).most_common()),
+        len(real),
+        before,
+        after,
+        notes,
+    )
+
+
+def open_writer(name: str, order: Order, means: Means) -> Writer:
+    """The writer of this name. Raises InputError where nothing is called so, and as `Writer.open`
+    does.
+    """
+    for kind in WRITERS:
+        found = WRITERS[kind].open(name, order, means)
+        if found is not None:
+            return found
+    raise InputError(
+        f"nothing that writes queries is called {name!r}; wanted {TEMPLATES}, a folder or a name "
+        "of a local model, or an address such as http://host:8000/v1#model"
+    )
+
+
+def with_queries(collection: Collection, written: Written) -> Collection:
+    """The collection with the queries in its train split, each one's id that of its document, `#q`
+    and a number.
+    """
+    numbers: Counter[int] = Counter()
+    ids = collection.document_ids
+    queries, judged = [], []
+    for place, text in zip(written.documents.tolist(), written.texts, strict=True):
+        name = f"{ids[place]}#q{numbers[place]}"
+        numbers[place] += 1
+        queries.append({"id": name, "text": text, "group": ""})
+        judged.append({"query": name, "document": ids[place], "relevance": 1, "split": TRAIN})
+    return replace(
+        collection,
+        queries=pa.concat_tables([collection.queries, pa.Table.from_pylist(queries, QUERIES)]),
+        judgements=pa.concat_tables(
+            [collection.judgements, pa.Table.from_pylist(judged, JUDGEMENTS)]
+        ),
+        documents_only=False,
+    )
+
+
+def _split(collection: Collection) -> tuple[Collection, tuple[str, ...]]:
+    """The collection in the splits that a tune on it measures with, and what was done."""
+    if not collection.splits or "test" in collection.splits:
+        return collection, ()
+    return with_judged_splits(collection, seed=0)
+
+
+def _real_queries(collection: Collection) -> list[str]:
+    """All queries that no held-out split asks."""
+    texts = collection.query_texts
+    if not len(texts):
+        return []
+    free = ~held_out_queries(collection, texts)[1]
+    return [texts[row] for row in np.flatnonzero(free).tolist()]
+
+
+def _examples(collection: Collection, count: int, seed: int) -> tuple[tuple[str, str], ...]:
+    """Queries of train, each with the first document that it finds relevant."""
+    if TRAIN not in collection.splits:
+        return ()
+    train = collection.split(TRAIN)
+    held = held_out_queries(collection, train.query_texts)[1]
+    relevant = relevance_by_position(collection, train)
+    usable = [row for row, judged in enumerate(relevant) if judged and not held[row]]
+    rows = np.random.default_rng(seed).permutation(usable)[:count].tolist()
+    texts = collection.document_texts
+    return tuple((train.query_texts[row], texts[min(relevant[row])]) for row in rows)
+
+
+def _chosen(collection: Collection, most: int, seed: int) -> tuple[Positions, int]:
+    """Positions of the documents that are written for, ascending, and how many are held out."""
+    texts = collection.document_texts
+    held = np.zeros(len(texts), bool)
+    if held_out_splits(collection):
+        held = held_out_documents(collection, texts)[1]
+    free = np.flatnonzero(~held)
+    if not len(free):
+        raise CollectionError(
+            f"{collection.name}: a held-out split judges each of its {len(texts):,} documents, so "
+            "that none is left to write queries for"
+        )
+    if most and most < len(free):
+        free = np.sort(np.random.default_rng(seed).choice(free, most, replace=False))
+    return free, int(held.sum())
+
+
+def _written(
+    collection: Collection, places: Positions, writer: Writer, progress: Progress
+) -> list[Queries]:
+    """What was written for each of the documents, now or before."""
+    titles, texts = (collection.documents[name] for name in ("title", "text"))
+
+    def document(at: int) -> Document:
+        return Document(titles[at].as_py(), texts[at].as_py())
+
+    everything: list[Queries] = []
+    with nullcontext() if writer.facts is None else KeptQueries.of(writer.facts) as kept:
+        held = {} if kept is None else kept.found
+        unwritten = (each for each in map(document, places.tolist()) if each.key not in held)
+        forecast = writer.forecast(unwritten)
+        if forecast is not None:
+            BUDGET.get().afford([forecast])
+        for start in range(0, len(places), writer.block):
+            block = [document(at) for at in places[start : start + writer.block].tolist()]
+            found = {each.key: held[each.key] for each in block if each.key in held}
+            missing = {each.key: each for each in block if each.key not in held}
+            keys = list(missing)
+
+            def keep(
+                some: Mapping[int, Queries],
+                keys: Sequence[str] = keys,
+                found: dict[str, Queries] = found,
+            ) -> None:
+                named = {keys[at]: queries for at, queries in some.items()}
+                found.update(named)
+                if kept is not None:
+                    kept.add(named)
+
+            if missing:
+                writer.write(list(missing.values()), keep)
+            everything += [found[each.key] for each in block]
+            progress(len(everything), len(places))
+    return everything
+
+
+def _listed(places: Positions, found: Sequence[Queries]) -> Written:
+    rows = [
+        (place, *query)
+        for place, queries in zip(places.tolist(), found, strict=True)
+        for query in queries
+    ]
+    documents = np.array([row[0] for row in rows], np.int64)
+    return Written(documents, [row[1] for row in rows], [row[2] for row in rows])
+
+
+def _pairs(collection: Collection, written: Written) -> Iterator[dict[str, str]]:
+    texts = collection.document_texts
+    rows = zip(written.documents.tolist(), written.styles, written.texts, strict=True)
+    for place, style, text in rows:
+        yield {"query": text, "positive": texts[place], "style": style}

@@ -138,4 +138,5 @@ def test_bad_requests(cli: Run, full: Path) -> None:
         "vectors",
         "collections",
         "words",
+        "queries",
     }

@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from nearfield.train.synthesis.synthesise import Synthetic
 
 
+Style = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of templates: title, heading, first-sentence, key-phrases, question or crop. "
+        "Repeatable."
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GATE",
+        help="Leave out a gate: distinct, held-out, answerable, round-trip or like-real. "
+        "Repeatable.",
+    ),
+]
+
+
 def synthesise(
     source: Annotated[str, typer.Argument(metavar="DATA", help=f"{FORMATS}.")],
     to: Annotated[
@@ -32,13 +49,7 @@ def synthesise(
         ),
     ] = "templates",
     per_document: Annotated[int, typer.Option(help="Queries for each document.", min=1)] = 3,
-    style: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of templates: title, heading, first-sentence, key-phrases, question or crop. "
-            "Repeatable."
-        ),
-    ] = None,
+    style: Style = None,
     documents: Annotated[
         int, typer.Option(help="Write for so many documents, drawn; 0 for all.", min=0)
     ] = 0,
@@ -61,14 +72,7 @@ def synthesise(
             max=1,
         ),
     ] = 0.5,
-    without: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="GATE",
-            help="Leave out a gate: distinct, held-out, answerable, round-trip or like-real. "
-            "Repeatable.",
-        ),
-    ] = None,
+    without: Without = None,
     seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
     json: Json = False,
 ) -> None:

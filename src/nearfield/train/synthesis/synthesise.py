@@ -108,9 +108,7 @@ def synthesise(
     if not order.examples:
         examples = _examples(collection, selection.examples, order.seed)
         order = replace(order, examples=examples)
-    texts = collection.document_texts
-    spread = np.unique(np.linspace(0, len(texts) - 1, min(_SAMPLE, len(texts))).astype(np.int64))
-    author = open_writer(writer, order, Means(texts[spread], price))
+    author = open_writer(writer, order, Means(_sample(collection), price))
     standard = Standard(
         collection, real, retriever, selection.top, selection.overlap, seed=order.seed
     )
@@ -124,10 +122,7 @@ def synthesise(
             f"{collection.name}: none of {len(written):,} queries for {len(places):,} documents "
             "passed the gates; leave one out, or have more written"
         )
-    if Path(to).suffix.lower() == ".jsonl":
-        write_rows(to, _pairs(collection, kept))
-    else:
-        write_beir(with_queries(collection, kept), to)
+    _write(collection, kept, Path(to))
     before, after = (Likeness.of(each.texts, real) if real else None for each in (written, kept))
     return Synthetic(
         Path(to),
@@ -179,6 +174,13 @@ def with_queries(collection: Collection, written: Written) -> Collection:
         ),
         documents_only=False,
     )
+
+
+def _sample(collection: Collection) -> Sequence[str]:
+    """Texts of documents that lie evenly spread."""
+    texts = collection.document_texts
+    spread = np.linspace(0, len(texts) - 1, min(_SAMPLE, len(texts)))
+    return texts[np.unique(spread.astype(np.int64))]
 
 
 def _split(collection: Collection) -> tuple[Collection, tuple[str, ...]]:
@@ -274,6 +276,13 @@ def _listed(places: Positions, found: Sequence[Queries]) -> Written:
     ]
     documents = np.array([row[0] for row in rows], np.int64)
     return Written(documents, [row[1] for row in rows], [row[2] for row in rows])
+
+
+def _write(collection: Collection, written: Written, to: Path) -> None:
+    if to.suffix.lower() == ".jsonl":
+        write_rows(to, _pairs(collection, written))
+    else:
+        write_beir(with_queries(collection, written), to)
 
 
 def _pairs(collection: Collection, written: Written) -> Iterator[dict[str, str]]:

@@ -76,11 +76,27 @@ class Loopback:
     def reply(self, path: str, body: dict[str, Any]) -> tuple[Any, list[str]]:
         """The answer and the texts that it is about."""
         vendor, _, rest = path.strip("/").partition("/")
+        if rest.endswith("chat/completions"):
+            return self.written(body)
         if rest.endswith("rerank"):
             return self.reranked(vendor, body)
         texts, role, dim, model = read(vendor, rest, body)
         vectors = [vector(text, role, dim or DIMS.get(model, 24)) for text in texts]
         return shape(vendor, vectors, body, sum(map(self.count, texts))), texts
+
+    def written(self, body: dict[str, Any]) -> tuple[Any, list[str]]:
+        """Queries of the document that stands last in the chat: its words, one after the other."""
+        asked = body["messages"][-1]["content"]
+        count = int(asked.split(maxsplit=2)[1])
+        document = asked.rpartition("Document:\n")[2]
+        queries = [f"query {at} about {' '.join(document.split()[at:][:4])}" for at in range(count)]
+        content = json.dumps({"queries": queries})
+        read, wrote = self.count(asked), self.count(content)
+        usage = {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
+        message = {"role": "assistant", "content": content}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        answer = {"id": "chat-1", "object": "chat.completion", "created": 0, "model": "m"}
+        return answer | {"choices": choices, "usage": usage}, [document]
 
     def reranked(self, vendor: str, body: dict[str, Any]) -> tuple[Any, list[str]]:
         texts, query = body.get("documents", body.get("texts")), body["query"]
@@ -146,6 +162,9 @@ def rows_of(answer: Any) -> Any:
 
 def spoil(answer: Any, fault: str) -> None:
     """Make the answer a wrong one, in its second item where it is about one."""
+    if "choices" in answer:
+        spoil_chat(answer["choices"][0]["message"], fault)
+        return
     rows = rows_of(answer)
     if fault == "shuffled":
         random.Random(0).shuffle(rows)
@@ -171,6 +190,18 @@ def spoil(answer: Any, fault: str) -> None:
             row[name] = spoilt
         else:
             rows[1 % len(rows)] = spoilt
+
+
+def spoil_chat(message: dict[str, Any], fault: str) -> None:
+    """Make what was written another: with a query less, in a fence, cut off, or no JSON."""
+    whole = message["content"]
+    fewer = json.dumps({"queries": [*json.loads(whole)["queries"][:1], None, "", "x" * 900]})
+    message["content"] = {
+        "short": fewer,
+        "fenced": f"Here you are:\n```json\n{whole}\n```\nMore?",
+        "broken": whole[:-9],
+        "prose": "I would rather not.",
+    }[fault]
 
 
 class Handler(BaseHTTPRequestHandler):

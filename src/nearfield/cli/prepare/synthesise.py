@@ -120,6 +120,8 @@ def _show(made: Synthetic) -> None:
         out.say(f"{plural(made.held_out, 'document')} judged by held-out splits got no query")
     if made.unanswered:
         out.say(f"for {plural(made.unanswered, 'document')} none was written")
+    if made.fewer:
+        out.say(f"for {plural(made.fewer, 'document')} fewer than ordered were written")
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("gate")
     for column in ("came", "kept"):

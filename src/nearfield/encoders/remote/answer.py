@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ class Got:
     """
 
     places: list[int] = field(default_factory=list)
-    values: list[Floats] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     refused: dict[int, str] = field(default_factory=dict)
     wrong: dict[int, str] = field(default_factory=dict)
@@ -37,15 +37,17 @@ class Got:
         )
 
 
-def read_vectors(
-    found: Mapping[int, Any], part: Sequence[int], width: int | None, *, unit: bool
-) -> Got:
-    """The vectors of an answer to a request for the items at the places of `part`."""
+Check = Callable[[Any], tuple[Any, str]]
+"""Gives what an answer says of an item as it is used, and what is wrong with it, "" for nothing."""
+
+
+def read_values(found: Mapping[int, Any], part: Sequence[int], check: Check) -> Got:
+    """What an answer to a request for the items at the places of `part` says of each."""
     got = Got()
     for at, place in enumerate(part):
         fault = "is missing from the answer"
         if at in found:
-            value, fault = read_vector(found[at], width, unit=unit)
+            value, fault = check(found[at])
         if fault:
             got.wrong[place] = fault
         else:
@@ -54,7 +56,7 @@ def read_vectors(
     return got
 
 
-def read_vector(found: Any, width: int | None, *, unit: bool) -> tuple[Floats, str]:
+def read_vector(found: Any, width: int | None, *, unit: bool = False) -> tuple[Floats, str]:
     """A vector as JSON has it, numbers or the base64 of float32, and what is wrong with it, "" for
     nothing. `width` is its length, None for any.
     """

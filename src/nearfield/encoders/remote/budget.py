@@ -16,7 +16,7 @@ class Budget:
     it is None.
 
     `with Budget(2.5): compare(...)` refuses what is forecast to exceed what is left of it, before
-    the first request. `spent` is what was paid.
+    the first request. `spent` is what was paid, or may have been for an answer that did not come.
     """
 
     def __init__(self, max_price: float | None = None) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from nearfield.encoders.remote.address import Address
-from nearfield.encoders.remote.answer import Got, read_vectors, shared
+from nearfield.encoders.remote.answer import Check, Got, read_values, shared
 from nearfield.encoders.remote.budget import BUDGET
 from nearfield.encoders.remote.caller import Caller, Refused
 from nearfield.encoders.remote.counting import Counter, counter_of
@@ -25,16 +25,22 @@ _OTHER_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 
 @dataclass(frozen=True)
 class Rates:
-    """US dollars: `per_million` tokens, and `per_thousand` requests; None where not known."""
+    """US dollars: `per_million` tokens, those that a model writes at `per_million_written`, and
+    `per_thousand` requests; None where not known.
+    """
 
     per_million: float | None = None
     per_thousand: float | None = None
+    per_million_written: float | None = None
 
-    def of(self, tokens: int, requests: int) -> float | None:
-        """The price of so many of both; None where neither is known."""
+    def of(self, tokens: int, requests: int, written: int = 0) -> float | None:
+        """The price of so many tokens, of which the model wrote so many, and requests; None where
+        none is known.
+        """
         if self.per_million is None and self.per_thousand is None:
             return None
-        paid = tokens * (self.per_million or 0.0) / 1e6
+        paid = (tokens - written) * (self.per_million or 0.0) / 1e6
+        paid += written * (self.per_million_written or 0.0) / 1e6
         return paid + requests * (self.per_thousand or 0.0) / 1e3
 
 
@@ -44,21 +50,21 @@ class Wanted:
     that ask for some of them, by their places, and `read` what an answer says of each by its place
     in the request.
 
-    Each is `width` numbers (None: any number of them), of unit length where `unit`. `in_order`: an
-    answer has no numbers for its items, so that one of another length is useless. `named` are what
-    errors call the items, `lost` their tokens that were cut, `prompt` those of the prompt of each.
+    `check` looks at what it says. `in_order`: an answer has no numbers for its items, so that one
+    of another length is useless. `named` are what errors call the items, `lost` their tokens that
+    were cut, `prompt` those of the prompt of each, `written` those that a model may write for each.
     """
 
     work: str
     tokens: Sequence[int]
     request: Callable[[Sequence[int]], tuple[str, dict[str, Any]]]
     read: Callable[[Any], Mapping[int, Any]]
-    width: int | None
-    unit: bool = False
+    check: Check
     in_order: bool = False
     named: Sequence[int] = ()
     lost: Sequence[int] = ()
     prompt: int = 0
+    written: int = 0
 
     def item(self, place: int) -> str:
         """What errors call an item."""
@@ -94,10 +100,13 @@ class Client:
         vendor, model = self.vendor, self.address.model
         return counter_of(encoding=vendor.encoding, tokenizer=vendor.tokenizer.format(model=model))
 
-    def forecast(self, tokens: Sequence[int], requests: int) -> Forecast:
-        """What asking for items of so many tokens would cost."""
-        total = int(sum(tokens))
-        price = self.price.of(total, requests)
+    def forecast(self, tokens: Sequence[int], requests: int, written: int = 0) -> Forecast:
+        """What asking for items of so many tokens would cost, for each of which at most `written`
+        more come.
+        """
+        more = written * len(tokens)
+        total = int(sum(tokens)) + more
+        price = self.price.of(total, requests, more)
         return Forecast(self.name, len(tokens), total, price, self.counter.by)
 
     def parts(self, tokens: Sequence[int]) -> Iterator[list[int]]:
@@ -124,7 +133,21 @@ class Client:
         Raises BudgetError before anything is asked; VendorError where an answer could not be had,
         or was wrong; ModelError where items were refused. Whatever was answered is kept by then.
         """
-        self.budget.afford([self.forecast(wanted.tokens, len(parts))])
+        bad = self.gather(wanted, parts, keep)
+        for kind, faults in ((VendorError, bad.wrong), (ModelError, bad.refused)):
+            if faults:
+                place = min(faults)
+                more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+                said = f"{wanted.item(place)} {faults[place]}{more}"
+                raise kind(f"{self.caller.name}: {said}")
+
+    def gather(
+        self, wanted: Wanted, parts: Sequence[Sequence[int]], keep: Callable[[Got], None]
+    ) -> Got:
+        """As `fetch`, but items that were refused, or of which the answer was wrong, are given
+        back.
+        """
+        self.budget.afford([self.forecast(wanted.tokens, len(parts), wanted.written)])
         state = _State()
 
         def received(got: Got) -> None:
@@ -133,21 +156,17 @@ class Client:
             state.bad += Got(refused=got.refused, wrong=got.wrong)
 
         self.caller.all(lambda part: self._answer(wanted, part, state), parts, received)
-        for kind, faults in ((VendorError, state.bad.wrong), (ModelError, state.bad.refused)):
-            if faults:
-                place = min(faults)
-                more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-                said = f"{wanted.item(place)} {faults[place]}{more}"
-                raise kind(f"{self.caller.name}: {said}")
+        return state.bad
 
     def _answer(self, wanted: Wanted, part: Sequence[int], state: _State) -> Got:
         """What the vendor says of the items of a part, which is halved where it is refused."""
-        counted = [wanted.tokens[place] for place in part]
+        counted = [wanted.tokens[place] + wanted.written for place in part]
         path, body = wanted.request(part)
         started = time.monotonic()
 
         def account(tokens: int, outcome: str, reply: Reply | None, *, guessed: bool) -> None:
-            price = self.price.of(tokens, outcome != LOST)
+            written = wanted.written * len(part) if guessed else self._written(reply)
+            price = self.price.of(tokens, outcome != LOST, min(written, tokens))
             self.budget.pay(price)
             which = (self.address.vendor, self.address.model, wanted.work, len(part))
             seconds = round(time.monotonic() - started, 3)
@@ -156,6 +175,10 @@ class Client:
 
         def lost() -> None:
             account(0, LOST, None, guessed=True)
+            # it may have been billed: against the limit it counts, and what is asked again with it
+            again = self.forecast([wanted.tokens[at] for at in part], 1, wanted.written)
+            self.budget.pay(again.price)
+            self.budget.afford([again])
 
         try:
             reply = self.caller.ask(path, body, sum(counted), lost)
@@ -187,6 +210,9 @@ class Client:
         except _OTHER_SHAPE:
             return None
 
+    def _written(self, reply: Reply | None) -> int:
+        return 0 if reply is None else self.vendor.tokens_written(reply.body)
+
     def _checked(self, wanted: Wanted, part: Sequence[int], reply: Reply) -> Got:
         """The items that an answer holds, each of which must be what was wanted."""
         try:
@@ -198,7 +224,7 @@ class Client:
             said = f"is in an answer of another shape: {first_line(error)}"
             got = Got(wrong=dict.fromkeys(part, said))
         else:
-            got = read_vectors(found, part, wanted.width, unit=wanted.unit)
+            got = read_values(found, part, wanted.check)
         if reply.request:
             of = f" (request {reply.request})"
             got.wrong = {place: said + of for place, said in got.wrong.items()}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from nearfield.encoders.encoder import Encoder, refuse_images, refuse_one_text
 from nearfield.encoders.remote.address import Address
+from nearfield.encoders.remote.answer import read_vector
 from nearfield.encoders.remote.client import Client, Wanted
 from nearfield.encoders.remote.kept import Kept, Value
 from nearfield.encoders.remote.known import contract_of, limits_of, price_of
@@ -167,8 +169,7 @@ class RemoteEncoder(Encoder[Dense]):
             [min(count, most) for count in tokens],
             request,
             vendor.vectors,
-            self.contract.dim,
-            unit=vendor.unit,
+            partial(read_vector, width=self.contract.dim, unit=vendor.unit),
             in_order=vendor.in_order,
             named=list(missing.values()),
             lost=lost,
@@ -207,7 +208,9 @@ class RemoteEncoder(Encoder[Dense]):
         kept, key = self._kept(DOCUMENT), text_hash(_WORD)
         held = kept.find([key])
         if not held:
-            wanted = replace(self._wanted(DOCUMENT, {_WORD: 0}), width=None)
+            wanted = replace(
+                self._wanted(DOCUMENT, {_WORD: 0}), check=partial(read_vector, width=None)
+            )
             held = kept.fetch(wanted, [[0]], [key], lambda done: None)
         return len(held[key][0])
 

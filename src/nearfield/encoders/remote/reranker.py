@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from nearfield.encoders.pair_scorer import PairScorer, Scores
 from nearfield.encoders.remote.address import Address
+from nearfield.encoders.remote.answer import read_vector
 from nearfield.encoders.remote.client import Client, Wanted
 from nearfield.encoders.remote.kept import Kept
 from nearfield.encoders.remote.known import limits_of, price_of
@@ -17,6 +19,7 @@ from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 
 Pair = tuple[str, str]
+_ONE = partial(read_vector, width=1)
 
 
 class RemoteReranker(PairScorer):
@@ -76,7 +79,7 @@ class RemoteReranker(PairScorer):
             for places in of_query.values()
             for part in self.client.parts([tokens[place] for place in places])
         ]
-        return Wanted("rerank", tokens, request, vendor.relevance, 1), parts
+        return Wanted("rerank", tokens, request, vendor.relevance, _ONE), parts
 
 
 def _key(pair: Pair) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped
+from nearfield.encoders.vendors.vendor import Chatting, Limits
 
 
-class Compatible(OpenAIShaped):
+class Compatible(Chatting):
     """It has no roles, so that the model's own prompts are put before the texts here."""
 
     title = "the server"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped
+from nearfield.encoders.vendors.vendor import Chatting, Limits
 
 
-class Mistral(OpenAIShaped):
+class Mistral(Chatting):
     """The rates are those of its first paid tier."""
 
     title = "Mistral AI"

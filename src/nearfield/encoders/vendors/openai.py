@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from nearfield.encoders.vendors.vendor import Limits, OpenAIShaped, Reply, Unanswered, parsed
+from nearfield.encoders.vendors.vendor import Chatting, Limits, Reply, Unanswered, parsed
 from nearfield.errors import first_line
 from nearfield.extras import require
 
 
-class OpenAI(OpenAIShaped):
+class OpenAI(Chatting):
     """The rates are those of its first paid tier."""
 
     title = "OpenAI"
@@ -22,12 +22,16 @@ class OpenAI(OpenAIShaped):
     limits = Limits(2_048, 300_000, 3_000, 1_000_000)
     unit = True
     encoding = "cl100k_base"
+    most_field = "max_completion_tokens"
     fixed = {"encoding_format": "base64"}  # noqa: RUF012 - a quarter of the bytes of digits
 
     def send(self, path: str, body: Mapping[str, Any]) -> Reply:
         sdk = require("openai", extra="openai")
         try:
-            raw = self._client.embeddings.with_raw_response.create(**body)
+            asked = (
+                self._client.chat.completions if path == self.chat_path else self._client.embeddings
+            )
+            raw = asked.with_raw_response.create(**body)
         except sdk.APIStatusError as error:
             answer = error.response
             return Reply(

@@ -118,6 +118,22 @@ class Vendor(ABC):
         """As `vectors`, each text's relevance."""
         return by_index(body["results"], "relevance_score")
 
+    def chat(
+        self, model: str, messages: Sequence[Mapping[str, str]], most: int
+    ) -> tuple[str, dict[str, Any]]:
+        """The path and the body that ask what follows the messages, in at most so many tokens."""
+        raise NotImplementedError
+
+    def said(self, body: Any) -> Mapping[int, Any]:
+        """As `vectors`, the text that a chat was answered with."""
+        return {0: body["choices"][0]["message"]["content"]}
+
+    def tokens_written(self, body: Any) -> int:
+        """The tokens of an answer that the model wrote, 0 where it does not say."""
+        usage = body.get("usage") if isinstance(body, dict) else None
+        found = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        return found if isinstance(found, int) and found > 0 else 0
+
     def tokens(self, body: Any) -> int | None:
         """The tokens that an answer says are billed; None where it does not say."""
         usage = body.get("usage") if isinstance(body, dict) else None
@@ -128,6 +144,11 @@ class Vendor(ABC):
     def reranks(self) -> bool:
         """Whether it has rerankers."""
         return type(self).reranking is not Vendor.reranking
+
+    @property
+    def chats(self) -> bool:
+        """Whether it has models that write."""
+        return type(self).chat is not Vendor.chat
 
     def send(self, path: str, body: Mapping[str, Any]) -> Reply:
         """What the API answers. Raises Unanswered where that cannot be read."""
@@ -187,6 +208,18 @@ class OpenAIShaped(Vendor):
 
     def vectors(self, body: Any) -> Mapping[int, Any]:
         return by_index(body["data"], "embedding")
+
+
+class Chatting(OpenAIShaped):
+    """One of these that has `/chat/completions`, too; `most_field` limits what is written."""
+
+    chat_path: ClassVar[str] = "/chat/completions"
+    most_field: ClassVar[str] = "max_tokens"
+
+    def chat(
+        self, model: str, messages: Sequence[Mapping[str, str]], most: int
+    ) -> tuple[str, dict[str, Any]]:
+        return self.chat_path, {"model": model, "messages": messages, self.most_field: most}
 
 
 def by_index(rows: Any, field: str) -> dict[int, Any]:

@@ -9,6 +9,8 @@ WRITERS: Registry[type[Writer]] = Registry(
     "query writer",
     {
         "templates": "nearfield.train.synthesis.templates:Templates",
+        "chat": "nearfield.train.synthesis.chat:Chat",
+        "local": "nearfield.train.synthesis.local:Local",
     },
 )
 """In the order in which they are asked whether a name is theirs."""

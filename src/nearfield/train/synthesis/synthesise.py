@@ -56,7 +56,8 @@ class Selection:
 @dataclass(frozen=True)
 class Synthetic:
     """`kept` of the `written` queries for `documents` are at `path`; `held_out` documents are
-    judged by a held-out split and got none, `unanswered` got none from the writer.
+    judged by a held-out split and got none, `unanswered` got none from the writer, and `fewer` got
+    fewer than were ordered.
 
     `gates` is what each did, in order, and `styles` how many queries of each are kept. `before` and
     `after` compare what came to the gates, and what they kept, with the `real` queries; None where
@@ -67,6 +68,7 @@ class Synthetic:
     documents: int
     held_out: int
     unanswered: int
+    fewer: int
     written: int
     kept: int
     gates: tuple[Passed, ...]
@@ -129,6 +131,7 @@ def synthesise(
         len(places),
         held,
         sum(not each for each in found),
+        sum(0 < len(each) < order.per_document for each in found),
         len(written),
         len(kept),
         tuple(gates),

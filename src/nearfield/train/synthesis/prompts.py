@@ -1,0 +1,73 @@
+"""What a language model is told and shown to write queries."""
+
+from __future__ import annotations
+
+import json
+
+from nearfield.train.synthesis.writer import Document, Order
+
+VERSION = 1  # goes up when the same order is put in other words
+WORDS, EXAMPLE_WORDS = 150, 50  # of a document, and of an example's, that a model is shown
+_TASK = "You write queries that people might type into a search engine."
+Message = dict[str, str]
+
+
+def shown(text: str, words: int = WORDS) -> str:
+    """The beginning of a document, on one line."""
+    return " ".join(text.split()[:words])
+
+
+def style_of(order: Order, number: int) -> str:
+    """What the query of this number is called by: its style and language, in words."""
+    words = [order.styles[number % len(order.styles)]] if order.styles else []
+    if order.languages:
+        words.append(f"in {order.languages[number % len(order.languages)]}")
+    return ", ".join(words)
+
+
+def for_one(document: Document, order: Order, number: int) -> list[Message]:
+    """The chat that asks for one query, with the order's examples as earlier turns."""
+    style = style_of(order, number)
+    task = "Write one query that this document answers. Reply with the query alone."
+    asked = f"{task} Style: {style}." if style else task
+    messages = [{"role": "system", "content": _TASK}]
+    for query, text in order.examples:
+        messages.append(
+            {"role": "user", "content": f"{task}\n\nDocument: {shown(text, EXAMPLE_WORDS)}"}
+        )
+        messages.append({"role": "assistant", "content": query})
+    messages.append({"role": "user", "content": f"{asked}\n\nDocument: {shown(document.whole)}"})
+    return messages
+
+
+def as_text(document: Document, order: Order, number: int) -> str:
+    """As `for_one`, for a model that only goes on with a text (InPars, Bonifacio et al. 2022)."""
+    style = style_of(order, number)
+    last = f"Query ({style}):" if style else "Query:"
+    told = "".join(
+        f"Document: {shown(text, EXAMPLE_WORDS)}\nQuery: {query}\n\n"
+        for query, text in order.examples
+    )
+    return f"{told}Document: {shown(document.whole)}\n{last}"
+
+
+def for_all(document: Document, order: Order) -> list[Message]:
+    """The chat that asks for all queries of a document at once, as JSON."""
+    count = order.per_document
+    styles = [style_of(order, number) for number in range(count)]
+    lines = [
+        f"Write {count} different queries that the document below answers, in other words than "
+        "it uses where that is natural. Each must be understood without the document.",
+        'Reply with JSON alone: {"queries": ["...", ...]}',
+    ]
+    if any(styles):
+        named = "\n".join(f"{at}. {style}" for at, style in enumerate(styles, 1))
+        lines.append(f"In this order, they are to be in the style of:\n{named}")
+    if order.examples:
+        real = json.dumps([query for query, _ in order.examples], ensure_ascii=False)
+        lines.append(f"Queries of real users look like these: {real}")
+    lines.append(f"Document:\n{shown(document.whole)}")
+    return [
+        {"role": "system", "content": _TASK},
+        {"role": "user", "content": "\n\n".join(lines)},
+    ]

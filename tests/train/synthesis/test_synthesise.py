@@ -265,5 +265,6 @@ def test_the_command_shows_what_each_gate_did(cli: Run, tmp_path: Path) -> None:
     made = json.loads(shown.stdout)
     assert made["gates"][0]["gate"] == "distinct"
     assert made["kept"] == len(rows(tmp_path / "b.jsonl"))
-    refused = cli(*line, "--to", tmp_path / "c.jsonl", "--without", "x")
-    assert (refused.exit_code, refused.stdout) == (2, "")
+    for wrong in (("--without", "x"), ("--price", "1"), ("--with", "x"), ("--language", "German")):
+        refused = cli(*line, "--to", tmp_path / "c.jsonl", *wrong)
+        assert (refused.exit_code, refused.stdout) == (2, "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
+from nearfield.cli.console import FORMATS, Json, emit_json, numbers, out, progress_bar
 from nearfield.cli.opened import model_names, open_model
 
 if TYPE_CHECKING:
@@ -17,8 +17,21 @@ if TYPE_CHECKING:
 Style = Annotated[
     list[str] | None,
     typer.Option(
-        help="Of templates: title, heading, first-sentence, key-phrases, question or crop. "
-        "Repeatable."
+        help="Of templates: title, heading, first-sentence, key-phrases, question or crop; of a "
+        "model in your words, as 'a nurse in a hurry'. Repeatable."
+    ),
+]
+Language = Annotated[
+    list[str] | None, typer.Option(help="What a model writes in, as German. Repeatable.")
+]
+Examples = Annotated[int, typer.Option(help="Real queries of train that a model is shown.", min=0)]
+Top = Annotated[int, typer.Option(help="Among how many results the document must be.", min=1)]
+Price = Annotated[
+    str | None,
+    typer.Option(
+        metavar="READ,WRITTEN",
+        help="What a model behind an API costs: dollars for a million tokens that it reads, and "
+        "that it writes.",
     ),
 ]
 Without = Annotated[
@@ -45,11 +58,16 @@ def synthesise(
         typer.Option(
             "--with",
             metavar="WRITER",
-            help="templates, which takes queries from the documents without a model.",
+            help="templates, which takes queries from the documents without a model; the folder of "
+            "a causal or sequence-to-sequence model; or a model behind an API: openai:MODEL, "
+            "URL#MODEL.",
         ),
     ] = "templates",
     per_document: Annotated[int, typer.Option(help="Queries for each document.", min=1)] = 3,
     style: Style = None,
+    language: Language = None,
+    examples: Examples = 3,
+    price: Price = None,
     documents: Annotated[
         int, typer.Option(help="Write for so many documents, drawn; 0 for all.", min=0)
     ] = 0,
@@ -61,9 +79,7 @@ def synthesise(
             autocompletion=model_names,
         ),
     ] = "bm25",
-    top: Annotated[
-        int, typer.Option(help="Among how many results the document must be.", min=1)
-    ] = 10,
+    top: Top = 10,
     overlap: Annotated[
         float,
         typer.Option(
@@ -85,14 +101,17 @@ def synthesise(
 
         nearfield synthesise handbook --to queries.jsonl
         nearfield synthesise my-data --to my-synthetic --style question --style title
+        nearfield synthesise my-data --to my-synthetic --with ./smollm2 --documents 500
+        nearfield synthesise my-data --to queries.jsonl --with openai:gpt-5-mini --price 0.25,2
+            --max-spend 5
     """
     from nearfield.train.synthesis.synthesise import Selection
     from nearfield.train.synthesis.synthesise import synthesise as write
     from nearfield.train.synthesis.writer import Order
 
     encoder = None if retriever == "bm25" else open_model(retriever)
-    order = Order(per_document, tuple(style or ()), seed=seed)
-    selection = Selection(documents, top=top, overlap=overlap, without=tuple(without or ()))
+    order = Order(per_document, tuple(style or ()), tuple(language or ()), seed=seed)
+    selection = Selection(documents, examples, top, overlap, tuple(without or ()))
     with progress_bar(f"writing with {writer}") as progress:
         made = write(
             source,
@@ -101,12 +120,22 @@ def synthesise(
             order=order,
             selection=selection,
             retriever=encoder,
+            price=None if price is None else _price(price),
             progress=progress,
         )
     if json:
         emit_json(made)
     else:
         _show(made)
+
+
+def _price(text: str) -> tuple[float, float]:
+    from nearfield.errors import InputError
+
+    found = numbers(text, "--price", float, example="0.25,2")
+    if len(found) != 2 or not all(0 <= each < float("inf") for each in found):
+        raise InputError(f"--price has {text!r}; wanted two prices of 0 or more, as 0.25,2")
+    return found[0], found[1]
 
 
 def _show(made: Synthetic) -> None:

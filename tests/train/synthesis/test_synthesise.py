@@ -151,7 +151,7 @@ def test_alike_samples_are_kept_whole() -> None:
     texts = [f"word {at} " * (1 + at % 7) for at in range(500)]
     features = Features.of(texts)
     assert kept_by_match(features, features, texts, seed=0).all()
-    assert Likeness.of(texts, texts) == Likeness(0.0, 1.0, 0.0)
+    assert Likeness.of(texts, texts) == Likeness(500, 0.0, 1.0, 0.0)
 
 
 def test_a_folder_has_the_queries_in_train_and_none_for_what_test_judges(
@@ -175,7 +175,8 @@ def test_a_folder_has_the_queries_in_train_and_none_for_what_test_judges(
     assert not held[places].any()
     assert found.split("test").query_texts == collection.split("test").query_texts
     assert made.documents == 40
-    assert made.real == len(collection.split("train").query_ids)
+    assert made.before is not None
+    assert made.before.real == len(collection.split("train").query_ids)
     assert made.gates[0].came == made.written
     assert made.gates[-1].kept == made.kept == sum(made.styles.values())
 
@@ -185,7 +186,7 @@ def test_a_file_is_opened_by_tune_and_cut_by_document(tmp_path: Path) -> None:
         ("heron", "glacier", "yeast", "spooler", "comet", "harbour", "lantern", "meadow")
     )]  # fmt: skip
     made = synthesise(texts, tmp_path / "made.jsonl", selection=Selection(top=8))
-    assert (made.before, made.after, made.real) == (None, None, 0)
+    assert (made.before, made.after) == (None, None)
     found = rows(tmp_path / "made.jsonl")
     assert {*found[0]} == {"query", "positive", "style"}
     assert {row["positive"] for row in found} <= set(texts)

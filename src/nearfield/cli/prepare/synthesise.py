@@ -161,7 +161,7 @@ def _show(made: Synthetic) -> None:
     for name, each in (("written", made.before), ("kept", made.after)):
         if each is not None:
             out.say(
-                f"{name}, beside {plural(made.real, 'real query')}: length differs by "
+                f"{name}, beside {plural(each.real, 'real query')}: length differs by "
                 f"D = {score(each.distance)}, {p_value(each.p)}; {each.questions:.0%} are questions"
             )
     styles = ", ".join(f"{count:,} {style}" for style, count in made.styles.items())

@@ -42,11 +42,12 @@ class Features:
 
 @dataclass(frozen=True)
 class Likeness:
-    """Two samples compared: `distance` is the largest one between the distributions of length
+    """A sample compared with `real` queries, so many: `distance` is the largest one between the distributions of length
     (Kolmogorov and Smirnov), and `p` how likely that is of two samples of the same; `questions` is
     the share of questions.
     """
 
+    real: int
     distance: float
     p: float
     questions: float
@@ -58,7 +59,9 @@ class Likeness:
 
         own = Features.of(texts)
         found = ks_2samp(own.lengths, Features.of(real).lengths)
-        return cls(float(found.statistic), float(found.pvalue), float(own.questions.mean()))
+        return cls(
+            len(real), float(found.statistic), float(found.pvalue), float(own.questions.mean())
+        )
 
 
 def kept_by_match(own: Features, real: Features, texts: Sequence[str], *, seed: int) -> Mask:

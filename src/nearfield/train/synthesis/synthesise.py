@@ -60,8 +60,8 @@ class Synthetic:
     fewer than were ordered.
 
     `gates` is what each did, in order, and `styles` how many queries of each are kept. `before` and
-    `after` compare what came to the gates, and what they kept, with the `real` queries; None where
-    there are none.
+    `after` compare what came to the gates, and what they kept, with real queries; None where there
+    are none.
     """
 
     path: Path
@@ -73,7 +73,6 @@ class Synthetic:
     kept: int
     gates: tuple[Passed, ...]
     styles: dict[str, int]
-    real: int
     before: Likeness | None
     after: Likeness | None
     notes: tuple[str, ...]
@@ -136,7 +135,6 @@ def synthesise(
         len(kept),
         tuple(gates),
         dict(Counter(kept.styles).most_common()),
-        len(real),
         before,
         after,
         notes,

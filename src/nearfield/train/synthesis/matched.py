@@ -42,9 +42,9 @@ class Features:
 
 @dataclass(frozen=True)
 class Likeness:
-    """A sample compared with `real` queries, so many: `distance` is the largest one between the distributions of length
-    (Kolmogorov and Smirnov), and `p` how likely that is of two samples of the same; `questions` is
-    the share of questions.
+    """A sample compared with `real` queries, so many: `distance` is the largest one between the
+    distributions of length (Kolmogorov and Smirnov), and `p` how likely that is of two samples of
+    the same; `questions` is the share of questions.
     """
 
     real: int

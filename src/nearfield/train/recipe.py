@@ -110,7 +110,7 @@ class Negatives:
 
     per_query: int = _not_below(0, 1)
     sources: tuple[str, ...] = _checked(
-        ("bm25", "model"), {"bm25", "model"}.issuperset, "some of bm25, model"
+        ("bm25", "model"), {"bm25", "model", "random"}.issuperset, "some of bm25, model, random"
     )
     depth: int = 30
     skip: int = 0

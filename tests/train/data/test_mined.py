@@ -124,6 +124,38 @@ def test_a_judge_that_says_nan_is_refused_and_leaves_no_file(
     assert not list(tmp_path.iterdir())
 
 
+def test_random_negatives_are_allowed_ones_and_drawn_by_the_seed(
+    tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
+    asked = Negatives(per_query=2, sources=("random",), margin=1.0)
+    for name in ("a", "b"):
+        mine_to(tmp_path / name, load(str(tiny)), collection, asked)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    free = free_documents(collection, same_texts(collection))
+    allowed = set(collection.document_texts[free])
+    found = rows(tmp_path / "a")
+    assert {row["negative_1"] for row in found} | {row["negative_2"] for row in found} <= allowed
+    assert len({row["negative_1"] for row in found}) > len(found) // 3
+    assert all(row["positive"] not in (row["negative_1"], row["negative_2"]) for row in found)
+
+
+def test_a_judge_is_asked_once_for_all_pairs(
+    tiny: Path, collection: Collection, tmp_path: Path
+) -> None:
+    asked: list[int] = []
+
+    class Counted(EncoderScorer):
+        def score_at(self, queries: Any, documents: Any, pairs: Any, **rest: Any) -> Scores:
+            asked.append(len(pairs[0]))
+            return super().score_at(queries, documents, pairs, **rest)
+
+    model = load(str(tiny))
+    negatives = Negatives(per_query=1, depth=3, margin=1.0)
+    mine_to(tmp_path / "m.jsonl", model, collection, negatives, judge=Counted(model))
+    assert len(asked) == 1
+    assert 60 * 4 <= asked[0] <= 60 * 7
+
+
 def test_too_many_negatives_are_refused_and_leave_no_file(
     tiny: Path, collection: Collection, tmp_path: Path
 ) -> None:

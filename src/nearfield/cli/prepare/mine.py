@@ -25,7 +25,9 @@ def mine(
     sources: Annotated[
         list[str] | None,
         typer.Option(
-            "--from", help="Where candidates come from: bm25 or model; may be repeated. Both."
+            "--from",
+            help="Where candidates come from: bm25, model or random; may be repeated. The first "
+            "two.",
         ),
     ] = None,
     per_query: Annotated[int, typer.Option(help="Negatives of each pair.", min=1)] = 5,

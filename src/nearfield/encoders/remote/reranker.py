@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 
@@ -18,6 +19,7 @@ from nearfield.store.vector_cache import text_hash
 from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 
+log = logging.getLogger(__name__)
 Pair = tuple[str, str]
 _ONE = partial(read_vector, width=1)
 
@@ -53,6 +55,7 @@ class RemoteReranker(PairScorer):
         missing = {key: pair for key, pair in by_key.items() if key not in held}
         if missing:
             wanted, parts = self._wanted(list(missing.values()))
+            log.info("%s", self.client.forecast(wanted.tokens, len(parts)))
             held |= kept.fetch(
                 wanted, parts, list(missing), lambda done: progress(done, len(missing))
             )

@@ -62,20 +62,33 @@ class Corpus:
     same: Positions
 
     def candidates(
-        self, queries: Embeddings, texts: Sequence[str], depth: int, within: Positions
+        self,
+        queries: Embeddings,
+        texts: Sequence[str],
+        depth: int,
+        within: Positions,
+        sources: Sequence[str] = (BM25, MODEL),
+        *,
+        seed: int = 0,
     ) -> dict[str, Positions]:
         """The `depth` documents that each source ranks best for each query, among positions
-        `within` in the collection.
+        `within` in the collection; of the source random, so many that are drawn.
         """
         depth = min(depth, len(within))
         if not depth:
-            return {source: np.empty((len(texts), 0), np.int64) for source in (BM25, MODEL)}
+            return {source: np.empty((len(texts), 0), np.int64) for source in sources}
         documents = self.collection.document_texts[within]
-        vectors = self.vectors[np.searchsorted(self.known, within)]
-        stages = [bm25(documents), FirstStage.exact(MODEL, self.encoder, vectors)]
+        opened = {BM25: lambda: bm25(documents), MODEL: lambda: self._stage(within)}
+        stages = [opened[source]() for source in sources if source in opened]
         retriever = Retriever(self.collection.document_ids[within], documents, stages)
-        found = retriever.first(Queries.of_texts(texts, {MODEL: queries}), depth)
-        return {name: np.append(within, -1)[each.documents] for name, each in found.items()}
+        ranked = retriever.first(Queries.of_texts(texts, {MODEL: queries}), depth)
+        found = {name: np.append(within, -1)[each.documents] for name, each in ranked.items()}
+        drawn = np.random.default_rng(seed).integers(len(within), size=(len(texts), depth))
+        return {source: found.get(source, within[drawn]) for source in sources}
+
+    def _stage(self, within: Positions) -> FirstStage:
+        vectors = self.vectors[np.searchsorted(self.known, within)]
+        return FirstStage.exact(MODEL, self.encoder, vectors)
 
 
 def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Progress) -> Corpus:
@@ -138,10 +151,11 @@ def mine(
             "from; wanted at least 2, and better 500"
         )
     vectors = encoded(encoder, split.query_texts, QUERY)
-    found = corpus.candidates(vectors, split.query_texts, recipe.negatives.depth, corpus.free)
-    chosen = {
-        source: found[source][:, recipe.negatives.skip :] for source in recipe.negatives.sources
-    }
+    asked = recipe.negatives
+    found = corpus.candidates(
+        vectors, split.query_texts, asked.depth, corpus.free, asked.sources, seed=recipe.seed
+    )
+    ranked = {source: each[query, asked.skip :] for source, each in found.items()}
     near = partial(_similarities, vectors, corpus)
     if judge is not None:
         near = partial(_judged, judge, split.query_texts, corpus.collection.document_texts)
@@ -151,13 +165,17 @@ def mine(
         {twin for document in no_negative[at] for twin in twins[int(corpus.same[document])]}
         for at in query.tolist()
     ]
+    # asked for together, so that the whole price of a judge is known before anything is paid
+    scores = near(query, np.concatenate([positive[:, None], *ranked.values()], axis=1))
+    ends = np.cumsum([1, *(each.shape[1] for each in ranked.values())])[:-1]
+    of_positive, *of_sources = np.split(scores, ends, axis=1)
     negatives = hard_negatives(
-        {source: ranked[query] for source, ranked in chosen.items()},
-        {source: near(query, ranked[query]) for source, ranked in chosen.items()},
-        near(query, positive[:, None])[:, 0],
+        ranked,
+        dict(zip(ranked, of_sources, strict=True)),
+        of_positive[:, 0],
         excluded,
-        per_query=recipe.negatives.per_query,
-        margin=recipe.negatives.margin,
+        per_query=asked.per_query,
+        margin=asked.margin,
         gap=gap,
     )
     return TrainingPairs(query, positive, negatives)

@@ -163,6 +163,7 @@ def test_who_cannot_chat_is_told(vendor: Loopback, tmp_path: Path) -> None:
         ('Sure! {"queries": ["a"]} Anything else?', ["a"], ""),
         ('{"queries": [1, null, ["x"]]}', [], "holds no query"),
         (f'{{"queries": ["{"x" * (LONGEST + 1)}", "b"]}}', ["b"], ""),
+        ('{"queries": ["half \\ud83d"]}', ["half ?"], ""),
         ('{"queries": "a"}', [], "is not the JSON"),
         ("[" * 100_000, [], "is not the JSON"),
         ("", [], "is not the JSON"),

@@ -116,6 +116,7 @@ def read_queries(content: Any, *, order: Order) -> tuple[Queries, str]:
     queries = []
     for number, each in enumerate(listed[: order.per_document]):
         query = " ".join(each.split()) if isinstance(each, str) else ""
+        query = query.encode("utf-8", "replace").decode()  # JSON may name half a character
         if query and len(query) <= LONGEST:
             queries.append((style_of(order, number) or "chat", query))
     return queries, "" if queries else "holds no query"

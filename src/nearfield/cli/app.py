@@ -32,6 +32,7 @@ COMMANDS: Registry[Any] = Registry(
         "encode": "nearfield.cli.encode:encode",
         "search": "nearfield.cli.search:search",
         "evaluate": "nearfield.cli.evaluate:evaluate",
+        "choose": "nearfield.cli.choose:choose",
         "prompts": "nearfield.cli.prompts:prompts",
         "pretrain": "nearfield.cli.prepare.pretrain:pretrain",
         "mine": "nearfield.cli.prepare.mine:mine",
@@ -55,7 +56,7 @@ COMMANDS: Registry[Any] = Registry(
 )
 """Each is a typer function, or a `typer.Typer` with commands of its own."""
 
-RUN_CODE = ("encode", "search", "evaluate", "prompts", "similarity", "serve")
+RUN_CODE = ("encode", "search", "evaluate", "choose", "prompts", "similarity", "serve")
 """The commands that open a model to use it as it is, and so may be told to run code of its
 folder.
 """
@@ -63,6 +64,7 @@ SPEND = (
     "encode",
     "search",
     "evaluate",
+    "choose",
     "mine",
     "synthesise",
     "tune",
@@ -77,6 +79,7 @@ TAKE_DATA = (
     "encode",
     "search",
     "evaluate",
+    "choose",
     "prompts",
     "mine",
     "pretrain",

@@ -222,7 +222,14 @@ def _next(comparison: Comparison, models: list[str], data: str) -> str:
 
 
 def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool, frontier: bool) -> None:
-    from nearfield.report.table import at_cost_table, comparison_table, pairs_table
+    from nearfield.report.table import (
+        at_cost_table,
+        comparison_table,
+        holes_table,
+        pairs_table,
+        slices_table,
+    )
+    from nearfield.report.words import flips
 
     more = len(comparison.notes) - SHOWN_NOTES
     shown = comparison
@@ -238,6 +245,12 @@ def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool, fron
     if details and comparison.pairs:
         out.print()
         out.print(pairs_table(comparison))
+    if details and comparison.decision and comparison.decision.slices:
+        out.print()
+        out.print(slices_table(comparison.decision.slices))
+    if details and comparison.decision and comparison.decision.holes:
+        out.print()
+        out.print(holes_table(comparison.decision.holes))
     if traded:
         of = f"Shown: the {len(traded.frontier)} of {len(comparison.rows)} rows that are better"
         out.print(f"{of} than all smaller ones.", style="dim", highlight=False)
@@ -245,5 +258,8 @@ def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool, fron
             out.print()
             out.print(at_cost_table(traded.at_cost, comparison))
     out.print()
-    for line in comparison.decision.words if comparison.decision else ():
+    decision = comparison.decision
+    for line in decision.words if decision else ():
+        out.print(line, highlight=False)
+    for line in flips(decision.slices) if decision else ():
         out.print(line, highlight=False)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nearfield.errors import InputError
+from nearfield.evaluate.analysis.slices import slices
 from nearfield.evaluate.decide import decide
 from nearfield.evaluate.open_task import open_task
 from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
@@ -102,7 +103,13 @@ def _compared(
         item=task.item,
         prices={each.name: each.price for each in best_first if each.price is not None},
     )
-    return replace(compared, decision=decide(compared))
+    unjudged = [task.holes(each, main) for each in best_first[:MOST]]
+    decision = replace(
+        decide(compared),
+        slices=slices(rows, task.traits()),
+        holes=tuple(each for each in unjudged if each is not None),
+    )
+    return replace(compared, decision=decision)
 
 
 def _row(

@@ -39,13 +39,13 @@ def decide(
     first = comparison.rows[0].name
     tests = {pair.b: pair for pair in comparison.pairs if pair.a == first}
     choices = [
-        _choice(row, comparison.prices.get(row.name), tests.get(row.name))
+        choice_of(row, comparison.prices.get(row.name), tests.get(row.name))
         for row in comparison.rows
     ]
     best, *others = choices
     alike = [choice for choice in others if not _told_apart(choice)]
     cheapest = min([best, *alike], key=_cost)
-    fitting = [choice for choice in choices if _fits(choice, limits)]
+    fitting = [choice for choice in choices if fits(choice, limits)]
     take = cheapest if limits == NONE else min(fitting, key=_worth, default=None)
     words = (
         _best_in_words(comparison, best, len(others), len(alike)),
@@ -56,6 +56,9 @@ def decide(
     decision = Decision(
         best, cheapest, take, limits, names, words, trade_off=trade_off(comparison.rows)
     )
+    known = comparison.decision
+    if known is not None:
+        decision = replace(decision, slices=known.slices, holes=known.holes)
     if margin is None:
         return decision
     check_margin(margin)
@@ -72,7 +75,8 @@ def check_limits(limits: Limits) -> None:
             raise InputError(f"the limit max_{name} is {limit:g}; wanted {wanted}")
 
 
-def _choice(row: Row, price: Price | None, test: PairTest | None) -> Choice:
+def choice_of(row: Row, price: Price | None, test: PairTest | None = None) -> Choice:
+    """A row and what it costs; `test` is that of the best row against it."""
     dollars = None if price is None else price.per_million_tokens
     costs = (row.bytes_per_document or None, row.query_milliseconds, dollars)
     if test is None:
@@ -129,7 +133,8 @@ def _worth(choice: Choice) -> tuple[float, tuple[float, float, float]]:
     return -choice.estimate.mean, _cost(choice)
 
 
-def _fits(choice: Choice, limits: Limits) -> bool:
+def fits(choice: Choice, limits: Limits) -> bool:
+    """Whether it costs no more than `limits` allow; what is not known does not fit."""
     pairs = (
         (limits.ms, choice.query_milliseconds),
         (limits.bytes, choice.bytes_per_document),

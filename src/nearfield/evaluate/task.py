@@ -15,12 +15,14 @@ import numpy.typing as npt
 from nearfield.data.open import open_data
 from nearfield.data.trained_on import TrainedOn
 from nearfield.errors import InputError, nearest
+from nearfield.evaluate.analysis.traits import length, script
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.statistics.statistic import Mean, Statistic
 from nearfield.types.comparison import Comparison
 from nearfield.types.price import Price
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
+from nearfield.types.slices import Holes
 
 Floats = npt.NDArray[np.float64]
 
@@ -143,6 +145,17 @@ class Task(ABC):
     def statistic_of(self, measure: str) -> Statistic:
         """What a row's values of `measure` say together; the main one's is `statistic`."""
         return self.statistic
+
+    def traits(self) -> dict[str, list[float] | list[str]]:
+        """Each item's value of what items may be cut by, by the trait's name."""
+        if len(self.queries) != len(self.item_ids):
+            return {}
+        texts = list(self.queries)
+        return {"words": [*map(length, texts)], "script": [*map(script, texts)]}
+
+    def holes(self, measured: Measured, measure: str) -> Holes | None:
+        """What nobody has judged of what it found; None where a task finds nothing."""
+        return None
 
     def refuse_trained_on(self, known: Mapping[str, TrainedOn], *, allow: Names[str] = ()) -> None:
         """Raise InputError where a model, by its name, was trained on some of the queries, unless

@@ -38,6 +38,7 @@ from nearfield.types.numbers import (
     speed,
 )
 from nearfield.types.price import Price
+from nearfield.types.slices import Holes, Slice
 from nearfield.types.trade_off import AtCost
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
@@ -223,20 +224,48 @@ def _marked(row: Row, queries: int) -> str:
 
 
 def pairs_table(comparison: Comparison) -> RenderableType:
-    """Each pair of rows: the paired difference, its p before and after Holm's correction, the
-    queries that would show it, and the least difference that those asked show four times in five.
+    """Each pair of rows: the paired difference, its p before and after Holm's correction and by
+    Tukey's range test, the queries that would show it, and the least difference that those asked
+    show four times in five.
     """
     table = _table(
         "Pairs",
-        ("a minus b", "difference", "95 %", "p", "Holm", "queries needed", "detectable"),
-        right=(1, 3, 4, 5, 6),
+        ("a minus b", "difference", "95 %", "p", "Holm", "Tukey", "queries needed", "detectable"),
+        right=(1, 3, 4, 5, 6, 7),
     )
     for pair in comparison.pairs:
         p, holm = p_short(pair.p), p_short(pair.p_holm)
         difference = (signed(pair.difference.mean), interval(pair.difference))
         power = (queries(pair.queries_needed), score(pair.detectable))
-        row = (f"{pair.a} − {pair.b}", *difference, p, holm, *power)
+        tukey = UNKNOWN if pair.p_tukey is None else p_short(pair.p_tukey)
+        row = (f"{pair.a} − {pair.b}", *difference, p, holm, tukey, *power)
         table.add_row(*map(Text, row))
+    return table
+
+
+def slices_table(found: Sequence[Slice]) -> RenderableType:
+    """Each slice: its items, the row that is first there, and how far it is ahead where that is not
+    the best of all.
+    """
+    table = _table(
+        "Slices", ("slice", "items", "first", "mean", "ahead", "95 %", "p"), right=(1, 3, 4, 6)
+    )
+    for each in found:
+        first = next(iter(each.means))
+        cells = [f"{each.by}: {each.name}", count(each.items), first, score(each.means[first])]
+        if each.ahead is not None and each.p is not None:
+            cells += [signed(each.ahead.mean), interval(each.ahead), p_short(each.p)]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def holes_table(found: Sequence[Holes]) -> RenderableType:
+    """Of each row, what nobody has judged, and the measure if that were relevant or not."""
+    titles = ("not judged", "of the top", "share", "if none is relevant", "if all are")
+    table = _table("Holes in the judgements", titles, right=(1, 2, 3, 4))
+    for each in found:
+        bounds = (score(each.low), score(each.high))
+        table.add_row(*map(Text, (each.row, str(each.depth), f"{each.share:.0%}", *bounds)))
     return table
 
 

@@ -4,13 +4,15 @@ share.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from nearfield.errors import InputError
 from nearfield.evaluate.busy import BUSY as BUSY
 from nearfield.statistics.correlation import SPEARMAN
+from nearfield.statistics.pairwise import ALPHA
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.numbers import count, interval, p_value, plural, score, signed
+from nearfield.types.slices import Slice
 from nearfield.types.verdict import (
     BETTER,
     ENOUGH,
@@ -269,3 +271,18 @@ def _known(verdict: Verdict) -> None:
         raise InputError(
             f"the verdict's outcome is {verdict.outcome!r}; wanted one of {', '.join(_HEADLINES)}"
         )
+
+
+def flips(found: Sequence[Slice]) -> list[str]:
+    """A line for each slice in which another row than the best of all is shown to be ahead."""
+    lines = []
+    for each in found:
+        if each.ahead is None or each.p is None or each.p >= ALPHA:
+            continue
+        first = next(iter(each.means))
+        size = plural(each.items, "item")
+        lines.append(
+            f"The order flips where {each.by} is {each.name} ({size}): {first} is ahead of the "
+            f"best by {score(each.ahead.mean)} {interval(each.ahead)}, {p_value(each.p)}."
+        )
+    return lines

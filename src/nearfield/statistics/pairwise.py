@@ -11,6 +11,7 @@ from nearfield.statistics.holm import holm
 from nearfield.statistics.letters import letters
 from nearfield.statistics.power import detectable, needed
 from nearfield.statistics.statistic import Statistic
+from nearfield.statistics.tukey import tukey
 from nearfield.types.arrays import Doubles
 from nearfield.types.comparison import PairTest
 from nearfield.types.verdict import Estimate
@@ -41,6 +42,7 @@ def tell_apart(
     corrected, left = holm(p), len(p) - np.argsort(np.argsort(p, kind="stable"), kind="stable")
     if rows > MOST:
         corrected, left = np.minimum(p * len(p), 1.0), np.full(len(p), len(p))
+    ranged = tukey(table) if statistic.per_item and 2 < rows <= MOST else None
     different = np.zeros((rows, rows), bool)
     tests = []
     for at, ((a, b), pair) in enumerate(zip(places, pairs, strict=True)):
@@ -56,6 +58,7 @@ def tell_apart(
                 needed(pair.difference.mean, pair.spread, alpha=level),
                 pair.spread,
                 detectable(pair.spread, items, alpha=level),
+                None if ranged is None else float(ranged[a, b]),
             )
         )
     if rows > MOST:

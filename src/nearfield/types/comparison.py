@@ -45,7 +45,8 @@ class PairTest:
     `queries_needed` is None where no number of queries would show the difference. `spread` is the
     standard deviation of one query's difference, and `detectable` the least difference that would
     be shown four times in five with as many queries as were asked, None where they are too few.
-    Comparisons that were written before lack both.
+    `p_tukey` is corrected by Tukey's range test, which is for three rows or more of means.
+    Comparisons that were written before lack these.
     """
 
     a: str
@@ -56,6 +57,7 @@ class PairTest:
     queries_needed: int | None
     spread: float | None = None
     detectable: float | None = None
+    p_tukey: float | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nearfield.types.slices import Holes, Slice
 from nearfield.types.trade_off import TradeOff
 from nearfield.types.verdict import Estimate
 
@@ -58,7 +59,8 @@ class Decision:
 
     `alike` names the other rows that cannot be told apart from the best. `words` are three lines:
     the best, the cheapest, and what to take with how sure that is; where a margin was asked for, a
-    fourth says what is `not_worse`. `trade_off` sets quality against cost.
+    fourth says what is `not_worse`. `trade_off` sets quality against cost,
+    `slices` say where another row is first, and `holes` what is not judged.
     """
 
     best: Choice
@@ -69,6 +71,8 @@ class Decision:
     words: tuple[str, ...]
     not_worse: NotWorse | None = None
     trade_off: TradeOff | None = None
+    slices: tuple[Slice, ...] = ()
+    holes: tuple[Holes, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(self.words)

@@ -33,14 +33,24 @@ def _limit(what: str) -> object:
     return Annotated[float | None, typer.Option(help=f"Decide among the rows of at most {what}.")]
 
 
+LIMITS = {
+    "max_ms": (_limit("this many milliseconds per query"), None),
+    "max_bytes": (_limit("this many bytes per document"), None),
+    "max_price": (_limit("this many dollars per million tokens; local models cost none"), None),
+}
+
+
+def limited(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command with the limits of the decision alone; ASKED holds them."""
+    return with_options(command, LIMITS, ASKED)
+
+
 def decides(command: Callable[..., None]) -> Callable[..., None]:
     """The same command with the limits of the decision, --margin, --trade-off and --details; ASKED
     holds them.
     """
     options = {
-        "max_ms": (_limit("this many milliseconds per query"), None),
-        "max_bytes": (_limit("this many bytes per document"), None),
-        "max_price": (_limit("this many dollars per million tokens; local models cost none"), None),
+        **LIMITS,
         "margin": (Annotated[float | None, _MARGIN], None),
         "trade_off": (Annotated[bool, _TRADE_OFF], False),
         "details": (Annotated[bool, _DETAILS], False),

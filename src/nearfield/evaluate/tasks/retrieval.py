@@ -18,6 +18,8 @@ from nearfield.encoders.load import load_reranker
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.remote.afford import afford
 from nearfield.errors import InputError
+from nearfield.evaluate.analysis.holes import holes
+from nearfield.evaluate.analysis.traits import overlap
 from nearfield.evaluate.departures import departure_notes
 from nearfield.evaluate.encoders import (
     BM25,
@@ -37,6 +39,7 @@ from nearfield.runtimes.options import OpenOptions
 from nearfield.types.comparison import Comparison
 from nearfield.types.progress import Bars, Progress, no_bars
 from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.slices import Holes
 
 
 class Retrieval(Task):
@@ -97,6 +100,33 @@ class Retrieval(Task):
         found = [self._measured(system, measures) for system in systems]
         departures = departure_notes(systems, self.asked, measures[0])
         return [replace(each, notes=each.notes + departures.get(each.name, ())) for each in found]
+
+    def traits(self) -> dict[str, list[float] | list[str]]:
+        """Also the words that a query shares with a relevant document, and its group."""
+        split, found = self.asked, super().traits()
+        texts = split.collection.document_texts
+        shared = []
+        for query, grades in zip(split.query_texts, split.relevance.values(), strict=True):
+            relevant = [document for document, grade in grades.items() if grade > 0]
+            places = split.collection.document_positions(relevant)
+            shared.append(overlap(query, [texts[int(at)] for at in places if at >= 0]))
+        groups = dict(
+            zip(
+                split.collection.query_ids,
+                split.collection.queries["group"].to_pylist(),
+                strict=True,
+            )
+        )
+        return found | {
+            "shared words": shared,
+            "group": [groups[query] or "none" for query in split.query_ids],
+        }
+
+    def holes(self, measured: Measured, measure: str) -> Holes | None:
+        """Of its ranking."""
+        if measured.ranking is None:
+            return None
+        return holes(measured.name, measured.ranking, self.asked.relevance, measure)
 
     def write(self, folder: Path, comparison: Comparison, measured: Sequence[Measured]) -> None:
         """The comparison, each ranking as a TREC run, and the judgements as qrels.txt."""

@@ -1,0 +1,215 @@
+"""Which model, at which dim and storage type: successive halving on growing parts of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Names
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nearfield.data.collection import Split
+from nearfield.data.open import open_collection
+from nearfield.encoders.remembering import Remembering
+from nearfield.errors import InputError
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.decide import NONE, check_limits, choice_of, decide, fits
+from nearfield.evaluate.encoders import LEXICAL, open_encoders
+from nearfield.evaluate.judged_split import judged_split
+from nearfield.evaluate.systems import bm25_system
+from nearfield.evaluate.task import Options
+from nearfield.types.chosen import Chosen, Round
+from nearfield.types.comparison import Comparison, Row
+from nearfield.types.decision import Limits
+from nearfield.types.numbers import count, estimated, interval, p_value, plural, score
+from nearfield.types.progress import Bars, no_bars
+from nearfield.types.ranking import Ranking
+
+PARTS = (0.05, 0.2, 1.0)
+"""The share of the documents that each round reads: with six models of one speed that halve twice,
+39 % of what reading everything takes.
+"""
+LEAST = 30  # queries of a round, or all
+GRID = Options(dims=(1.0, 0.5, 0.25), storages=("float32", "int8", "binary"))
+"""What is chosen among besides models, where nothing else is asked for."""
+
+
+def choose(
+    models: Sequence[Any],
+    data: object,
+    *,
+    measure: str = "nDCG@10",
+    options: Options = GRID,
+    limits: Limits = NONE,
+    seed: int = 0,
+    allow: Names[str] = (),
+    bars: Bars = no_bars,
+) -> Chosen:
+    """The model, dim and storage type to take for retrieval on `data`, within `limits`.
+
+    Successive halving (Jamieson and Talwalkar 2016): every model is compared on a twentieth of the
+    documents; the better half of the models, without those that are told apart from the best, on a
+    fifth; and the better half of these, two at least, on all. A part holds the relevant documents
+    of randomly chosen queries, documents that BM25 finds for these queries, and random ones, so
+    that its figures are higher than those of the whole. No text is encoded twice by a model. BM25
+    takes part in each round unless `options.bm25` is False. Raises InputError for fewer than two
+    models, and as `compare` and `check_limits` do.
+    """
+    check_limits(limits)
+    split = _split(models, data, options)
+    named = [model for model in models if not (isinstance(model, str) and model in LEXICAL)]
+    lexical = [model for model in models if isinstance(model, str) and model in LEXICAL]
+    if len(models) < 2:
+        raise InputError(f"there is nothing to choose from {len(models)} model; wanted two")
+    opened = open_encoders(named, split.collection.document_texts, options)
+    alive = {name: Remembering(encoder, name) for name, encoder in opened.items()}
+    everyone, rounds = dict(alive), []
+    rng = np.random.default_rng(seed)
+    order, fill = (
+        rng.permutation(size).tolist() for size in (len(split.query_ids), _documents(split))
+    )
+    found = bm25_system(split).ranking
+    for share in PARTS:
+        part = split if share == 1 else sampled(split, share, order, fill, found)
+        table = compare(
+            [*lexical, *alive.values()],
+            part,
+            measure=measure,
+            measures=(measure,),
+            allow=allow,
+            options=replace(options, split=None),
+            bars=bars,
+        )
+        best = _best_each(table, limits)
+        kept = _kept(table, best, alive)
+        rounds.append(
+            Round(
+                table.documents,
+                len(table.query_ids),
+                {name: row.estimate for name, row in best.items()},
+                tuple(kept),
+            )
+        )
+        if share < 1:
+            alive = {name: alive[name] for name in kept}
+    table = replace(table, decision=decide(table, limits))
+    return _chosen(table, rounds, everyone, split)
+
+
+def _split(models: Sequence[Any], data: object, options: Options) -> Split:
+    if isinstance(data, Split):
+        return data
+    collection = replace(open_collection(data), keep_own=options.keep_own)
+    specs = [str(model) for model in models if isinstance(model, str | Path)]
+    where = str(data) if isinstance(data, str | Path) else collection.name
+    return judged_split(collection, options.split, where, models=specs)
+
+
+def _documents(split: Split) -> int:
+    return len(split.collection.document_ids)
+
+
+def sampled(
+    split: Split, share: float, order: Sequence[int], fill: Sequence[int], found: Ranking
+) -> Split:
+    """About `share` of the split's documents and the queries that these are enough for.
+
+    Queries come in `order` until their relevant documents are half of the part, 30 of them at
+    least; then the documents that `found` has for these queries, the best of each first; then
+    those in the order of `fill`.
+    """
+    size = round(share * _documents(split))
+    chosen: dict[int, None] = {}
+    queries: list[int] = []
+    for row in order:
+        grades = split.relevance[split.query_ids[row]]
+        relevant = [document for document, grade in grades.items() if grade > 0]
+        places = split.collection.document_positions(relevant)
+        if len(queries) >= LEAST and len(chosen) + len(places) > size / 2:
+            break
+        queries.append(int(row))
+        chosen.update(dict.fromkeys(places[places >= 0].tolist()))
+    size = max(size, 2 * len(chosen))
+    candidates = [*found.documents[queries].T.ravel().tolist(), *fill]
+    for document in candidates:
+        if len(chosen) >= size:
+            break
+        if document >= 0:
+            chosen[int(document)] = None
+    rows = pa.array(sorted(chosen))
+    part = replace(split.collection, documents=split.collection.documents.take(rows))
+    return replace(split.part(sorted(queries)), collection=part)
+
+
+def _best_each(table: Comparison, limits: Limits) -> dict[str, Row]:
+    """The best row of each model, best first; of those within the limits where there is one."""
+    best: dict[str, Row] = {}
+    for within in (True, False):
+        for row in table.rows:
+            choice = choice_of(row, table.prices.get(row.name))
+            if not within or fits(choice, limits):
+                best.setdefault(row.model, row)
+    return best
+
+
+def _kept(table: Comparison, best: Mapping[str, Row], alive: Mapping[str, Any]) -> list[str]:
+    """The better half of the models, two at least, without those whose best row is told apart from
+    the best model's.
+    """
+    ranked = [name for name in best if name in alive]
+    half = ranked[: max(2, len(ranked) // 2)]
+    p = {frozenset((pair.a, pair.b)): pair.p_holm for pair in table.pairs}
+    first = best[ranked[0]].name if ranked else ""
+    return [name for name in half if p.get(frozenset((first, best[name].name)), 1.0) >= 0.05]
+
+
+def _chosen(
+    table: Comparison, rounds: Sequence[Round], encoders: Mapping[str, Remembering], split: Split
+) -> Chosen:
+    assert table.decision is not None
+    take = table.decision.take
+    model = next((row.model for row in table.rows if take and row.name == take.name), "")
+    runner_up = next((name for each in reversed(rounds) for name in each.best if name != model), "")
+    texts = (*split.collection.document_texts, *split.query_texts)
+    whole = sum(map(len, dict.fromkeys(texts)))
+    shares = {name: each.characters / max(1, whole) for name, each in encoders.items()}
+    everything = sum(
+        each.seconds / max(shares[name], 1e-9) for name, each in encoders.items() if shares[name]
+    )
+    work = sum(each.seconds for each in encoders.values()) / max(everything, 1e-9)
+    licences = {name: each.contract.terms.licence or "" for name, each in encoders.items()}
+    words = (*table.decision.words, *_runner_up_in_words(table, rounds, model, runner_up))
+    read = f"{count(100 * work)} % of the time of encoding everything with every model"
+    words += (f"{plural(len(encoders), 'model')} compared in {len(rounds)} rounds, in {read}.",)
+    return Chosen(tuple(rounds), table, runner_up, words, shares, work, licences)
+
+
+def _runner_up_in_words(
+    table: Comparison, rounds: Sequence[Round], model: str, runner_up: str
+) -> Iterator[str]:
+    """How sure it is that the other model is not the better one."""
+    if not model or not runner_up:
+        return
+    last = next(each for each in reversed(rounds) if runner_up in each.best)
+    if last is not rounds[-1]:
+        leads, behind = last.best[model].mean, last.best[runner_up]
+        figures = f"{table.measure} {estimated(behind)} to {score(leads)}"
+        yield (
+            f"Runner-up: {runner_up}, behind on {plural(last.documents, 'document')} "
+            f"({figures}) and not measured on more."
+        )
+        return
+    own, other = (
+        next(row for row in table.rows if row.model == name) for name in (model, runner_up)
+    )
+    for pair in table.pairs:
+        if {pair.a, pair.b} == {own.name, other.name}:
+            better = pair.a if pair.difference.mean > 0 else pair.b
+            yield (
+                f"Runner-up: {runner_up}; of the two models' best rows {better} is ahead by "
+                f"{score(abs(pair.difference.mean))} {interval(pair.difference)}, "
+                f"{p_value(pair.p_holm)}."
+            )

@@ -1,0 +1,34 @@
+"""What a ranking's unjudged documents may hide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from nearfield.evaluate.measures import cutoff, score_ranking
+from nearfield.types.ranking import Ranking
+from nearfield.types.slices import Holes
+
+
+def holes(
+    row: str, ranking: Ranking, relevance: Mapping[str, Mapping[str, int]], measure: str
+) -> Holes:
+    """The share of each query's results within the cutoff of `measure` that `relevance` does not
+    judge, and the mean if they were relevant, of grade 1, or not. A query without results has none.
+    """
+    depth = cutoff(measure)
+    filled, unjudged, found = {}, 0, 0
+    for place, query in enumerate(ranking.query_ids):
+        if query not in relevance:
+            continue
+        judged = relevance[query]
+        top = [document for document, _ in ranking.top(depth).of(place)]
+        new = [document for document in top if document not in judged]
+        unjudged, found = unjudged + len(new), found + len(top)
+        filled[query] = {**judged, **dict.fromkeys(new, 1)}
+    low, high = (
+        float(np.mean(score_ranking(ranking, known, [measure])[measure].values))
+        for known in (relevance, filled)
+    )
+    return Holes(row, depth, unjudged / max(1, found), low, high)

@@ -14,7 +14,7 @@ import torch
 from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine
 from nearfield.errors import CollectionError, DoctorRefusal, ModelError, NearfieldError
-from nearfield.train.engine.watcher import Watcher, all_one
+from nearfield.train.engine.watcher import Watcher, all_one, mean_squared_cosine
 from nearfield.train.fits.adapter import AdapterData, AdapterRecipe, fit_adapter
 from nearfield.train.fits.bridge import BridgeRecipe, fit_bridge
 from nearfield.train.recipe import Recipe
@@ -174,6 +174,7 @@ def test_a_step_with_something_to_learn_starts_the_count_again() -> None:
     for step in range(1, 100):
         watcher.saw(step, loss=0.0 if step % 9 else 0.1, negatives=step % 9, still=bool(step % 9))
     assert [step for step in range(1, 301) if watcher.looks(step)] == [
+        1,
         10,
         20,
         30,
@@ -183,3 +184,27 @@ def test_a_step_with_something_to_learn_starts_the_count_again() -> None:
         200,
         300,
     ]
+
+
+def test_a_loss_that_rises_and_stays_stops_and_one_that_comes_back_does_not() -> None:
+    watcher = Watcher(1000, "60 pairs")
+    for step in range(1, 200):  # nine steps in ten are high
+        watcher.saw(step, loss=0.5 if step <= 10 or step % 10 == 0 else 4.0, negatives=5)
+    with pytest.raises(ModelError, match=r"risen to 4 for 10 steps.*at most 0.5.*schedule\.rate"):
+        for step in range(200, 220):
+            watcher.saw(step, loss=4.0, negatives=5)
+
+
+def test_vectors_that_come_together_stop_and_those_that_always_were_close_do_not() -> None:
+    apart, close = torch.from_numpy(RANDOM), torch.from_numpy(RANDOM) * 0.05 + 1
+    unit = (close / close.norm(dim=1, keepdim=True)).double()
+    cosines = unit @ unit.T
+    exact = float((cosines.square().sum() - len(unit)) / (len(unit) * (len(unit) - 1)))
+    assert mean_squared_cosine(close) == pytest.approx(exact, abs=1e-5)
+    watcher = Watcher(1000, "60 pairs")
+    watcher.saw_vectors(1, close)
+    watcher.saw_vectors(10, close)
+    watcher = Watcher(1000, "60 pairs")
+    watcher.saw_vectors(1, apart)
+    with pytest.raises(ModelError, match=r"step 10 of 1000: the model is collapsing.*rank of 1\.0"):
+        watcher.saw_vectors(10, close)

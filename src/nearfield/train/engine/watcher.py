@@ -18,6 +18,12 @@ EARLY, LATER = 10, 100  # steps between two looks at the vectors, up to step 50 
 SAME = 0.9998
 SAMPLE = 1024  # vectors whose spread is looked at
 FEWEST = 4  # vectors that say something about their spread
+# a collapse on the way: a mean squared cosine above the first, of vectors that began below the
+# second (models whose vectors all lie close together have about .7)
+COLLAPSED, APART = 0.98, 0.9
+# a loss that has risen: ten steps in a row above so many times the greatest of the first ten, and
+# above the second
+RISEN, LEAST_LOSS = 3.0, 0.1
 _WHY = {
     "a negative": "no step has a negative, as each document in it is judged relevant to its "
     "queries, or is (nearly) the text of their positive. There is nothing to tell a positive from: "
@@ -65,19 +71,23 @@ class Watcher:
     def __init__(self, steps: int, learned_from: str, *, may_fit: bool = False) -> None:
         self.steps, self.learned_from, self.may_fit = steps, learned_from, may_fit
         self._without = dict.fromkeys(_WHY, 0)
+        self._high, self._first_losses = 0, list[float]()
+        self._began: float | None = None  # the spread at the first look
 
     def saw(self, step: int, *, loss: float, negatives: int, still: bool = False) -> None:
         """Step `step`, from 1: its loss, its pairs of a query and a document that is no positive,
         and whether all gradients are 0.
 
         Raises CollectionError where the last `PATIENCE` steps all lacked the same, in a run of
-        fewer where all steps lack a negative or a gradient, and ModelError where the loss is NaN.
+        fewer where all steps lack a negative or a gradient, and ModelError where the loss is NaN
+        or has risen far above that of the first steps and stays there.
         """
         if not math.isfinite(loss):
             raise ModelError(
                 f"training stopped at step {step} of {self.steps}: the loss became "
                 f"{loss}; lower the rate"
             )
+        self._refuse_risen(step, loss)
         fits = self.may_fit and loss == 0
         lacks = (not negatives, loss == 0 and not fits, still and not fits)
         for what, lacking in zip(_WHY, lacks, strict=True):
@@ -88,16 +98,40 @@ class Watcher:
                 why = _WHY[what].format(learned_from=self.learned_from)
                 raise CollectionError(f"training stopped at step {step} of {self.steps}: {why}")
 
+    def _refuse_risen(self, step: int, loss: float) -> None:
+        if len(self._first_losses) < PATIENCE:
+            self._first_losses.append(loss)
+            return
+        before = max(self._first_losses)
+        self._high = self._high + 1 if loss > max(RISEN * before, LEAST_LOSS) else 0
+        if self._high == PATIENCE:
+            raise ModelError(
+                f"training stopped at step {step} of {self.steps}: the loss has risen to "
+                f"{loss:.3g} for {PATIENCE} steps and was at most {before:.3g} in the first "
+                f"{PATIENCE}: the weights are thrown about. Lower schedule.rate, or warm up for "
+                f"longer, and look at {self.learned_from}"
+            )
+
     def looks(self, step: int) -> bool:
         """Whether the vectors are to be looked at after this step: their spread costs a forward
         pass.
         """
-        return step % (EARLY if step <= 5 * EARLY else LATER) == 0 or step == self.steps
+        early = step == 1 or step % (EARLY if step <= 5 * EARLY else LATER) == 0
+        return early or step == self.steps
 
     def saw_vectors(self, step: int, vectors: Tensor) -> None:
         """The vectors (n, dim) of different texts, or the logits (n,) of different pairs. Raises
-        ModelError where all are the same.
+        ModelError where all are the same, and where they nearly are and were not at the first look.
         """
+        close = mean_squared_cosine(vectors)
+        self._began = close if self._began is None else self._began
+        if close > COLLAPSED and self._began < APART:
+            raise ModelError(
+                f"training stopped at step {step} of {self.steps}: the model is collapsing: the "
+                f"mean squared cosine of different texts has risen from {self._began:.3f} to "
+                f"{close:.3f}, an effective rank of {1 / close:.2f}. Lower schedule.rate, and look "
+                f"at {self.learned_from}"
+            )
         if all_one(vectors):
             what = "vector" if vectors.ndim > 1 else "score"
             raise ModelError(
@@ -116,20 +150,26 @@ def all_one(vectors: Tensor) -> bool:
     squared cosines.
     """
     vectors = vectors.detach().float()
-    if len(vectors) < FEWEST:
-        return False
-    if vectors.ndim == 1:
+    if len(vectors) >= FEWEST and vectors.ndim == 1:
         return bool((vectors.max() - vectors.min()) <= 1e-6 * vectors.abs().max())
-    lengths = vectors.norm(dim=1)
-    if not bool(lengths.any()):
-        return True
-    unit = vectors[lengths > 0] / lengths[lengths > 0, None]
+    return mean_squared_cosine(vectors) > SAME
+
+
+def mean_squared_cosine(vectors: Tensor) -> float:
+    """The mean squared cosine of two different vectors of (n, dim), for many vectors the inverse of
+    their effective rank; 1 where all are zeros, 0 where only some are, for fewer than four, and for
+    scores (n,).
+    """
+    vectors = vectors.detach().float()
+    if len(vectors) < FEWEST or vectors.ndim == 1:
+        return 0.0
+    lengths = vectors.norm(dim=1, keepdim=True)
+    if not bool(lengths.all()):
+        return float(not bool(lengths.any()))
+    unit, count = vectors / lengths, len(vectors)
     # both have the same sum of squares
-    cosines = unit @ unit.T if len(unit) <= unit.shape[1] else unit.T @ unit
-    count = len(unit)
-    return count == len(vectors) and float(cosines.square().sum()) - count > SAME * count * (
-        count - 1
-    )
+    cosines = unit @ unit.T if count <= unit.shape[1] else unit.T @ unit
+    return (float(cosines.square().sum()) - count) / (count * (count - 1))
 
 
 @torch.no_grad()

@@ -14,11 +14,18 @@ from torch import Tensor
 
 from nearfield.data.collection import Collection, Split
 from nearfield.data.split import folds
+from nearfield.encoders.encoder import Encoder
 from nearfield.store.run import RunFolder
 from nearfield.train.data.leakage import relevance_by_position
 from nearfield.train.data.pool import Pool
+from nearfield.train.data.prepare import dev_pool
 from nearfield.train.data.training_data import TrainingData
 from nearfield.train.engine.checkpoint import Floats
+from nearfield.train.engine.loop import train
+from nearfield.train.engine.lora import scaled_base
+from nearfield.train.engine.trainer import few_torch_threads
+from nearfield.train.fits.blend import put_weights
+from nearfield.train.runs.model_run import ModelRun
 from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, part_of
 from nearfield.types.verdict import ENOUGH
@@ -151,3 +158,40 @@ def cross_validate(
         for at in range(len(shares))
     ]
     return {"queries": [len(fold.queries) for fold, _ in held], "ratios": shares, "dev": means}
+
+
+def dev_by_folds(
+    run: ModelRun, encoder: Encoder[Any], parts: Sequence[Positions], progress: Progress
+) -> dict[str, Any]:
+    """As `cross_validate`, of a run on these parts of its train queries, whose model `encoder`
+    runs; the weights from before stay in the model.
+    """
+    split = run.collection.split("train")
+    pools = [
+        dev_pool(run.finder, run.corpus, run.recipe, split.part(rows.tolist())) for rows in parts
+    ]
+    held = list(zip(folds_of(split, parts, run.corpus.same), pools, strict=True))
+
+    def learn(part: TrainingData, folder: RunFolder, told: Progress) -> dict[str, Tensor]:
+        put_weights(run.trainable(), run.weights, run.weights, 0)
+        group = run.setting.group
+        return train(
+            run.trained, part, run.recipe, run=folder, measure=None, progress=told, group=group
+        )
+
+    def measure(pool: Pool, tuned: Mapping[str, Tensor], ratio: float) -> Floats:
+        put_weights(run.trainable(), scaled_base(run.weights, tuned), tuned, ratio)
+        with few_torch_threads(run.trained):
+            return pool.scores(encoder).values
+
+    found = cross_validate(
+        held,
+        run.data,
+        ratios=run.recipe.merge.ratios,
+        run=run.folder,
+        learn=learn,
+        measure=measure,
+        progress=progress,
+    )
+    put_weights(run.trainable(), run.weights, run.weights, 0)
+    return found

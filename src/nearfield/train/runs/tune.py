@@ -6,12 +6,9 @@ import dataclasses
 import shutil
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-from torch import Tensor
 
 from nearfield.data.collection import Collection, Split
 from nearfield.data.kept_split import with_all_splits, with_enough_dev, with_judged_splits
@@ -29,26 +26,16 @@ from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.store.run import RunFolder
 from nearfield.train.data.encoded_once import EncodedOnce
 from nearfield.train.data.guide import Guide
-from nearfield.train.data.pool import Pool
-from nearfield.train.data.prepare import dev_pool, training_data
+from nearfield.train.data.prepare import training_data
 from nearfield.train.data.streamed import StreamedPairs
 from nearfield.train.data.teacher import open_teacher, teacher_scores
 from nearfield.train.data.training_data import TrainingData
 from nearfield.train.engine.environment import model_hash
-from nearfield.train.engine.loop import train
-from nearfield.train.engine.lora import add_lora, known_as, scaled_base
-from nearfield.train.engine.trainer import few_torch_threads
-from nearfield.train.fits.blend import put_weights
+from nearfield.train.engine.lora import add_lora, known_as
 from nearfield.train.recipe import Recipe, default_recipe, refuse_what_the_kind_lacks
 from nearfield.train.runs.candidate import ByVectors
 from nearfield.train.runs.conclude import Measured, cuts, measure_test
-from nearfield.train.runs.cross_validate import (
-    PLACE,
-    cross_validate,
-    folded_note,
-    folds_of,
-    held_out,
-)
+from nearfield.train.runs.cross_validate import PLACE, dev_by_folds, folded_note, held_out
 from nearfield.train.runs.fusion import Fusion, fit_fusion
 from nearfield.train.runs.guard import guard_values
 from nearfield.train.runs.merge import keeps
@@ -226,44 +213,9 @@ class TuningRun(ModelRun):
 
     def cross_validate(self, progress: Progress) -> None:
         """Ask train's own queries what dev, which is too small, would say."""
-        self.folder.once("folds.json", lambda: self._folds(progress))
+        found = partial(dev_by_folds, self, self.encoder, self.held_out, progress)
+        self.folder.once("folds.json", found)
         shutil.rmtree(self.folder.path / PLACE, ignore_errors=True)
-
-    def _folds(self, progress: Progress) -> dict[str, Any]:
-        """The mean at each share of tuned weights; the base weights stay in the model."""
-        split = self.collection.split("train")
-        pools = [
-            dev_pool(self.finder, self.corpus, self.recipe, split.part(rows.tolist()))
-            for rows in self.held_out
-        ]
-        held = list(zip(folds_of(split, self.held_out, self.corpus.same), pools, strict=True))
-
-        def learn(part: TrainingData, run: RunFolder, told: Progress) -> dict[str, Tensor]:
-            put_weights(self.trainable(), self.weights, self.weights, 0)
-            group = self.setting.group
-            return train(
-                self.trained, part, self.recipe, run=run, measure=None, progress=told, group=group
-            )
-
-        def measure(
-            pool: Pool, tuned: Mapping[str, Tensor], ratio: float
-        ) -> npt.NDArray[np.float64]:
-            base = scaled_base(self.weights, tuned)
-            put_weights(self.trainable(), base, tuned, ratio)
-            with few_torch_threads(self.trained):
-                return pool.scores(self.encoder).values
-
-        found = cross_validate(
-            held,
-            self.data,
-            ratios=self.recipe.merge.ratios,
-            run=self.folder,
-            learn=learn,
-            measure=measure,
-            progress=progress,
-        )
-        put_weights(self.trainable(), self.weights, self.weights, 0)
-        return found
 
     def known_dev(self) -> dict[float, float]:
         if not self.held_out:

@@ -183,8 +183,8 @@ def test_bad_input(teacher: Path, tmp_path: Path) -> None:
 
 
 def held_out(collection: Collection) -> Collection:
-    """The collection with, in place of its train split, twenty documents that nobody judges, one of
-    which is nearly a tested one.
+    """The collection's test split alone, and twenty documents that nobody judges, one of which is
+    nearly a tested one.
     """
     tested = next(iter(collection.split("test").relevance["q3"]))
     copy = collection.document_texts[collection.document_positions([tested])][0] + " the"
@@ -194,9 +194,7 @@ def held_out(collection: Collection) -> Collection:
     return dataclasses.replace(
         collection,
         documents=pa.concat_tables([collection.documents, added.cast(collection.documents.schema)]),
-        judgements=collection.judgements.filter(
-            pc.not_equal(collection.judgements["split"], "train")
-        ),
+        judgements=collection.judgements.filter(pc.equal(collection.judgements["split"], "test")),
     )
 
 
@@ -208,17 +206,14 @@ def test_nothing_that_is_tested_nor_a_near_copy_is_fitted_to(
         run = DistilRun(teacher, folder, DistilRecipe(dim=8), UNWATCHED)
         run.begin(given, ())
         judged = [
-            document
-            for name in ("dev", "test")
-            for found in given.split(name).relevance.values()
-            for document in found
+            document for found in given.split("test").relevance.values() for document in found
         ]
         tested = set(given.document_texts[given.document_positions(judged)])
         free = set(given.document_texts) - tested - {f"{text} the" for text in tested}
         assert set(run.texts) == free
         verdict = run.verdict_if_judged("distil", ())
     assert verdict is not None
-    assert (verdict.split, verdict.queries) == ("test", 30)
+    assert (verdict.split, verdict.queries, verdict.dev_queries) == ("test", 30, 0)
     assert (verdict.tuned.noun, verdict.baseline.noun) == DistilRun.nouns
     rows = json.loads((tmp_path / "run" / "comparison.json").read_text())["rows"]
     assert {row["name"] for row in rows} == {verdict.tuned.name, verdict.baseline.name, "tiny"}

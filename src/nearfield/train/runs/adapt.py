@@ -87,8 +87,8 @@ class StoredVectors:
     origin.
     """
 
-    documents: Path | None = None
-    queries: Path | None = None
+    documents: str | Path | None = None
+    queries: str | Path | None = None
 
     def check(self, model: str | None) -> None:
         """Raise InputError where `model` and these do not give each vector once."""
@@ -164,7 +164,7 @@ class AdaptRun(Run):
             if documents is not None:
                 ids = self.collection.document_ids
                 self.documents = stored_vectors(documents, ids, "document")
-                VectorFolder.of(documents, self.model).check(self.encoder)
+                VectorFolder.of(Path(documents), self.model).check(self.encoder)
             return self.encoder.trained_on
         assert documents is not None
         assert queries is not None

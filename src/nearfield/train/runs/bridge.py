@@ -114,6 +114,8 @@ class BridgeRun(Run):
     def cut(self, given: Collection) -> tuple[Collection, tuple[str, ...]]:
         return with_test_split(given, seed=self.recipe.seed)
 
+    dev_queries = 0  # held-out documents choose
+
     def queries_learned(self) -> Sequence[str]:
         return ()
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic
 import numpy as np
 from typing_extensions import TypeVar
 
+from nearfield.data.chunk.chunks import words
 from nearfield.data.readers.image import is_image_url
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.errors import ContractError, InputError, ModelError
@@ -138,6 +139,12 @@ class Encoder(ABC, Generic[E]):
             joined: Any = made
             made = replace(joined, counts=np.concatenate(counts)[order])
         return made
+
+    def token_starts(self, text: str) -> Sequence[int]:
+        """Where each token of a text starts, in characters, in ascending order; where the encoder
+        cannot tell, each word.
+        """
+        return words(text)
 
     def names(self, terms: Sequence[int]) -> list[str]:
         """What the dimensions `terms` of sparse embeddings stand for; their numbers where the

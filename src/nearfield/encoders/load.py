@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,17 @@ def load(
     `name` is a model of the catalog (fetched when it is not there) or of the hub, a model folder, a
     folder that `nearfield adapt` or `Lexical.save` wrote, a model behind an API such as
     `openai:text-embedding-3-small` or `http://host/v1#model`, or a spec of one, such as
-    `minilm@int8` (see `ModelSpec.parse`), whose words take precedence over the arguments. These are
-    as in `OpenOptions`; a bag of words and an API have none. Raises ModelError for a name that is
-    none of them and for a catalogued model that cannot be run, InputError for an API without its
-    key in the environment, ContractError for a word of a spec that is not known, for a task where
-    the model takes none, and for a folder that is called as a catalogued model and contradicts its
-    card.
+    `minilm@int8` or `minilm@chunk=200` (see `ModelSpec.parse`), whose words take precedence over
+    the arguments. These are as in `OpenOptions`; a bag of words and an API have none. Raises
+    ModelError for a name that is none of them and for a catalogued model that cannot be run,
+    InputError for an API without its key in the environment, ContractError for a word of a spec
+    that is not known, for a task where the model takes none, and for a folder that is called as a
+    catalogued model and contradicts its card.
     """
     spec = ModelSpec.parse(name)
+    options = OpenOptions(runtime, precision, device, proof or BUILT_IN, trust_remote_code)
+    if spec.chunking is not None:
+        return _chunked(spec, options)
     address = Address.parse(spec.name)
     if address is not None:
         from nearfield.encoders.remote.encoder import RemoteEncoder
@@ -58,7 +62,6 @@ def load(
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
 
         return Lexical.open(spec.name)
-    options = OpenOptions(runtime, precision, device, proof or BUILT_IN, trust_remote_code)
     if is_two_tower(Path(spec.name)):
         from nearfield.encoders.two_tower import TwoTowerEncoder  # with transformers' models
 
@@ -66,11 +69,36 @@ def load(
     return load_text_encoder(name, options)
 
 
+def _chunked(spec: ModelSpec, options: OpenOptions) -> Encoder[Any]:
+    from nearfield.encoders.chunked import Chunked, LateChunked
+
+    assert spec.chunking is not None
+    if spec.chunking.late:
+        # only torch gives the states of tokens
+        runtime = "torch" if options.runtime == AUTO else options.runtime
+        own = replace(options, runtime=runtime)
+        return LateChunked(load_text_encoder(spec.whole, own), spec.chunking)
+    whole = load(
+        spec.whole,
+        runtime=options.runtime,
+        precision=options.precision,
+        device=options.device,
+        proof=options.proof,
+        trust_remote_code=options.trust_remote_code,
+    )
+    return Chunked(whole, spec.chunking)
+
+
 def load_text_encoder(name: str | Path, options: OpenOptions = DEFAULTS) -> TextEncoder[Any]:
     """Like load, but always returns a TextEncoder: raises ModelError for a bag of words,
     which has neither a tokeniser nor weights.
     """
     spec = ModelSpec.parse(name)
+    if spec.chunking is not None:
+        raise ContractError(
+            f"{name}: chunks are for encoding and searching; leave them out, or write them with "
+            "nearfield chunk"
+        )
     if spec.dim is not None:
         raise ContractError(
             f"{name}: dim= is for models behind an API; a local model's vectors are cut where they "

@@ -1,4 +1,6 @@
-"""A model as people name it: `minilm`, `./tuned@torch,bfloat16`, `e5@task=Find what proves it`."""
+"""A model as people name it: `minilm`, `./tuned@torch,bfloat16`, `minilm@chunk=200`,
+`e5@task=Find what proves it`.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nearfield.data.chunk.chunking import Chunking
 from nearfield.errors import ContractError, nearest
 from nearfield.runtimes import RUNTIMES
 from nearfield.runtimes.options import PRECISIONS, OpenOptions
 from nearfield.store.inside import possible
 
 DEVICES = ("cpu", "cuda", "mps")
-_TASK = re.compile(r"(?s)([^@]*)@(?:([^@=]*),)?task=(.*)")
+_TASK = re.compile(r"(?s)([^@]*)@(?:([^@]*?),)?task=(.*)")
+_CHUNKS = re.compile(r"[@,](?:chunk|late)=[^,]*")
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """A model's own name and what a spec says behind it: what runs the model, None where nothing is
-    said, the task that it is told before each query, and the dim that its API is asked for.
+    said, the task that it is told before each query, the dim that its API is asked for, and how it
+    cuts documents into chunks.
 
     `after` is all that stands behind the name.
     """
@@ -31,6 +36,7 @@ class ModelSpec:
     task: str | None = None
     after: str = ""
     dim: int | None = None
+    chunking: Chunking | None = None
 
     @classmethod
     def parse(cls, text: str | Path) -> ModelSpec:
@@ -38,8 +44,9 @@ class ModelSpec:
 
         After an @ stand a runtime, a precision and a device with commas between, as in
         `minilm@torch,bfloat16`, and last a task in words, as in `e5@task=Given a claim, find what
-        proves it`. A file or folder of this name is taken as it is. Raises ContractError for any
-        other word.
+        proves it`. `chunk=` and `late=` take a `Chunking`, as in `minilm@chunk=sentences:200`. A
+        file or folder of this name is taken as it is. Raises ContractError for any other word, and
+        as `Chunking.parse` does.
         """
         text = str(text)
         if possible(text) and Path(text).exists():
@@ -63,6 +70,12 @@ class ModelSpec:
             "device": self.device,
         }
         return replace(options, **{key: word for key, word in said.items() if word is not None})
+
+    @property
+    def whole(self) -> str:
+        """The spec of the model that reads documents whole."""
+        rest = _CHUNKS.sub("", self.after, count=1)
+        return self.name + (f"@{rest[1:]}" if rest else "")
 
     @property
     def short(self) -> str:
@@ -89,6 +102,8 @@ def _meaning(word: str, text: str) -> tuple[str, Any]:
         if not number.isascii() or not number.isdigit() or not int(number):
             raise ContractError(f"{text}: dim is {number!r}; wanted a number above 0")
         return "dim", int(number)
+    if name in ("chunk", "late") and equals:
+        return "chunking", Chunking.parse(number, late=name == "late")
     known = (*RUNTIMES, *PRECISIONS, "cpu", "cuda")
     raise ContractError(
         f"{text}: {word!r} is not a runtime, precision or device; known: {', '.join(known)}."

@@ -180,6 +180,10 @@ class TextEncoder(Encoder[E]):
         """(n,) tokens of each item, without prompt, before any truncation."""
         return self.tokeniser.count(items)
 
+    def token_starts(self, text: str) -> list[int]:
+        # sorted, as a normaliser may swap characters
+        return sorted(start for start, _, _ in self.tokeniser.pieces([text])[0])
+
     def names(self, terms: Sequence[int]) -> list[str]:
         """The vocabulary's tokens."""
         return [self.tokeniser.token_of(term) for term in terms]

@@ -5,6 +5,7 @@ runs.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from nearfield.models.lora.attached import Attached
 from nearfield.models.lora.low_rank import LowRank
 from nearfield.models.trainable import Trainable
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.offsets import joined_offsets
 from nearfield.types.arrays import Integers
 from nearfield.types.contract import Contract
 
@@ -140,6 +142,17 @@ class TextModel(Trainable):
         """
         with torch.inference_mode():
             return self.head.embeddings(self.embed(batch), batch)
+
+    def represent_spans(self, batch: Packed, spans: Sequence[Integers]) -> Embeddings:
+        """The embeddings of k spans of the batch, each the places of its tokens, as if a span were
+        a sequence whose states have seen the batch's; no gradient is kept.
+        """
+        places = np.concatenate(spans)
+        offsets = joined_offsets([np.array([len(span) for span in spans], np.int64)])
+        own = Packed(batch.ids[places], offsets, np.arange(len(spans)))
+        with torch.inference_mode():
+            states = self.states(batch)[torch.from_numpy(places).to(self.device)]
+            return self.head.embeddings(self.head.forward(states, own), own)
 
     def states(self, batch: Packed, *, picked: Integers | None = None) -> Tensor:
         """The last hidden state of every token, of a static model its vector: (T, hidden) float32.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 from nearfield.batch.packed import Packed
+from nearfield.errors import ModelError
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.formats.reranker_folder import RerankerFolder
 from nearfield.runtimes.options import OpenOptions
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Integers
 
 Folder = ModelFolder | RerankerFolder
 """What a runtime opens: an encoder's folder, or a cross-encoder's, whose items are pairs."""
@@ -72,3 +75,10 @@ class Runtime(ABC):
 
         A sequence without a token gives zeros. Safe to call from `streams` threads at once.
         """
+
+    def run_spans(self, batch: Packed, spans: Sequence[Integers]) -> Embeddings:
+        """The embeddings of k spans of the batch, pooled as a sequence is: a span is the places
+        of its tokens, which have seen the whole sequence. Raises ModelError where the runtime,
+        as is the default, cannot.
+        """
+        raise ModelError(f"the runtime {self.name} pools whole texts; wanted torch for late chunks")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from nearfield.batch.packed import Packed
+from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import RerankerFolder
 from nearfield.models.device_memory import device_memory
 from nearfield.models.model import TextModel
@@ -14,6 +17,7 @@ from nearfield.runtimes.options import ON_CPU, OpenOptions
 from nearfield.runtimes.runtime import Folder, Runtime
 from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.types.arrays import Integers
 
 
 class TorchRuntime(Runtime):
@@ -78,6 +82,12 @@ class TorchRuntime(Runtime):
     def run(self, batch: Packed) -> Embeddings:
         with device_memory():
             return self.model.represent(batch)
+
+    def run_spans(self, batch: Packed, spans: Sequence[Integers]) -> Embeddings:
+        if isinstance(self.model, PairModel):
+            raise ModelError("a cross-encoder scores whole texts and has no late chunks")
+        with device_memory():
+            return self.model.represent_spans(batch, spans)
 
 
 def _words(weight: torch.Tensor) -> torch.Tensor:

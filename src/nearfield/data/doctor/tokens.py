@@ -16,8 +16,8 @@ _MUCH = 0.05  # from this share of tokens lost on it is a warning
 @check(
     BOTH,
     fix=(
-        "cut long texts into passages of the model's length, or choose a model that reads "
-        "more; these tokens of a sample are lost"
+        "let the model read them in chunks (MODEL@chunk=200), cut them with nearfield chunk, or "
+        "choose a model that reads more; these tokens of a sample are lost"
     ),
 )
 def truncated_texts(subject: Subject) -> Found | None:

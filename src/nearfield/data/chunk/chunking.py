@@ -1,0 +1,52 @@
+"""How a model reads long texts: in chunks, a vector for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from nearfield.data.chunk import SPLITTERS
+from nearfield.data.chunk.chunks import Chunk, Starts, check_sizes, chunks
+from nearfield.errors import InputError
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """Chunks of at most `size` tokens by a splitter of `SPLITTERS`, each repeating up to `overlap`
+    tokens of the one before it; `late`: encoded together and pooled one by one.
+    """
+
+    by: str = "recursive"
+    size: int = 200
+    overlap: int = 0
+    late: bool = False
+
+    @classmethod
+    def parse(cls, text: str, *, late: bool = False) -> Chunking:
+        """The chunking in words with colons between: a splitter, a size, an overlap, any of them
+        left out, as in `200`, `sentences` and `sentences:200:20`.
+
+        Raises InputError and RegistryError for anything else.
+        """
+        first, *rest = text.split(":")
+        by = cls.by if first.isdecimal() else first
+        numbers = [first, *rest] if first.isdecimal() else rest
+        if len(numbers) > 2 or not all(word.isascii() and word.isdecimal() for word in numbers):
+            raise InputError(
+                f"the chunks are {text!r}; wanted SPLITTER:SIZE:OVERLAP or a part of it, as in "
+                "200 or sentences:200:20"
+            )
+        SPLITTERS[by]  # raises for an unknown name
+        made = cls(by, *map(int, numbers), late=late)
+        check_sizes(made.size, made.overlap)
+        return made
+
+    def __str__(self) -> str:
+        return f"{self.by}:{self.size}:{self.overlap}"
+
+    def chunks(self, text: str, starts: Starts) -> list[Chunk]:
+        """The chunks of a text, in order; tokens are what `starts` finds. A text of white space
+        alone is one empty chunk.
+        """
+        cut = partial(chunks, by=self.by, size=self.size, overlap=self.overlap, starts=starts)
+        return cut(text) or [Chunk("", 0, 0)]

@@ -1,0 +1,169 @@
+"""Encoders of long texts: a vector for each chunk of a document, whose best chunk counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nearfield.batch.packed import pack
+from nearfield.data.chunk.chunking import Chunking
+from nearfield.data.chunk.chunks import Chunk
+from nearfield.data.trained_on import TrainedOn
+from nearfield.encoders.encoder import Encoder
+from nearfield.encoders.text import TextEncoder
+from nearfield.errors import ContractError
+from nearfield.similarity import EMBEDDINGS
+from nearfield.similarity.dense import Dense
+from nearfield.similarity.multi_vector import MultiVector
+from nearfield.similarity.offsets import joined_offsets
+from nearfield.types.arrays import Floats, Integers
+from nearfield.types.forecast import Forecast
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import QUERY, Role
+from nearfield.types.usage import Usage
+
+
+class Chunked(Encoder[MultiVector]):
+    """`encoder`, which makes one vector per text, with one for each chunk of a document instead. A
+    query keeps its one, so that MaxSim is its similarity to the document's best chunk.
+
+    Raises ContractError for an encoder of several vectors per text.
+    """
+
+    roles_differ = True
+
+    def __init__(self, encoder: Encoder[Any], chunking: Chunking) -> None:
+        kind = encoder.contract.kind
+        if not EMBEDDINGS[kind].one_vector:
+            raise ContractError(
+                f"{encoder.contract.name} makes {kind} embeddings; wanted a dense model to give "
+                "each chunk a vector (for any other: nearfield chunk)"
+            )
+        self.encoder, self.chunking = encoder, chunking
+        self.contract = replace(encoder.contract, kind="multi-vector")
+        self.kind_of_model = encoder.kind_of_model  # type: ignore[misc]
+        self.worth_caching = encoder.worth_caching  # type: ignore[misc]
+
+    @property
+    def identity(self) -> dict[str, str] | None:
+        own = self.encoder.identity
+        how = "late" if self.chunking.late else "chunk"
+        return None if own is None else {**own, how: str(self.chunking)}
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        return self.encoder.trained_on
+
+    def forecast(self, items: Sequence[str], role: Role) -> Forecast | None:
+        if role != QUERY:
+            items = [chunk.text for item in items for chunk in self.chunks(item)]
+        return self.encoder.forecast(items, role)
+
+    def chunks(self, text: str) -> list[Chunk]:
+        """The chunks of a document, one at least; tokens are the encoder's."""
+        return self.chunking.chunks(text, self.encoder.token_starts)
+
+    def read(self, item: str, role: Role) -> list[str] | None:
+        """A query as it is, and the chunks of a document."""
+        return [item] if role == QUERY else [chunk.text for chunk in self.chunks(item)]
+
+    def encode_as(
+        self, role: Role, items: Sequence[str], *, progress: Progress = silent
+    ) -> MultiVector:
+        if role == QUERY:
+            asked = self.encoder.encode_as(role, items, progress=progress).as_dense("chunks")
+            return _grouped(asked, np.ones(len(items), np.int64))
+        return self._documents(items, role, progress)
+
+    def _documents(self, items: Sequence[str], role: Role, progress: Progress) -> MultiVector:
+        parts = [[chunk.text for chunk in self.chunks(item)] for item in items]
+        texts = [text for part in parts for text in part]
+        made = self.encoder.encode_as(role, texts, progress=progress).as_dense("chunks")
+        return _grouped(made, np.array([len(part) for part in parts], np.int64))
+
+
+class LateChunked(Chunked):
+    """As `Chunked`, but as many chunks as the model reads at once go through it together, and a
+    chunk's vector is the mean over the states of its own tokens, which have seen the others.
+
+    Günther et al. 2024 (arXiv 2409.04701). Special tokens and the prompt are of no chunk. Raises
+    ContractError for a model that does not pool by the mean, and for chunks longer than it reads.
+    """
+
+    encoder: TextEncoder[Any]
+
+    def __init__(self, encoder: TextEncoder[Any], chunking: Chunking) -> None:
+        super().__init__(encoder, chunking)
+        contract = encoder.contract
+        if contract.pooling != "mean" or encoder.adapter is not None:
+            how = "has an adapter" if encoder.adapter else f"pools by {contract.pooling!r}"
+            raise ContractError(
+                f"{contract.name} {how}; late chunks are means over the states of tokens. Write "
+                f"chunk={chunking} instead of late={chunking}"
+            )
+
+    def _documents(self, items: Sequence[str], role: Role, progress: Progress) -> MultiVector:
+        vectors: list[Floats] = []
+        counts = np.zeros((len(items), 2), np.int64)
+        lengths = np.zeros(len(items), np.int64)
+        for at, item in enumerate(items):
+            for window in self._windows(item, role):
+                found, read, lost = self._window(item, window, role)
+                vectors.append(found)
+                lengths[at] += len(found)
+                counts[at] += read, lost
+            progress(at + 1, len(items))
+        stacked = np.concatenate([np.empty((0, self.contract.dim), np.float32), *vectors])
+        read, lost = counts.sum(0).tolist()
+        usage = Usage(len(items), read, int((counts[:, 1] > 0).sum()), lost)
+        made = Dense.under(self.contract, stacked, usage=usage)
+        return replace(_grouped(made, lengths), usage=usage, counts=counts)
+
+    def _windows(self, text: str, role: Role) -> Iterator[list[Chunk]]:
+        """Chunks that follow each other and that the model reads at once, as many as fit."""
+        around = sum(map(len, self.encoder.tokeniser.around()))
+        room = self.contract.max_tokens - around - self.encoder.prompt_cost(role)
+        starts = np.asarray(self.encoder.token_starts(text))
+        window: list[Chunk] = []
+        for chunk in self.chunks(text):
+            first = window[0].start if window else chunk.start
+            if window and _between(starts, first, chunk.end) > room:
+                yield window
+                window = []
+            window.append(chunk)
+        yield window
+
+    def _window(self, text: str, window: Sequence[Chunk], role: Role) -> tuple[Floats, int, int]:
+        """The chunks' vectors, and how many tokens were read and lost."""
+        start, end = window[0].start, window[-1].end
+        tokens = self.encoder.tokenise([text[start:end]], role)
+        prompt = self.contract.prompt(role)
+        pieces = self.encoder.tokeniser.pieces([prompt + text[start:end]])[0]
+        places = np.array([piece[0] for piece in pieces], np.int64) - len(prompt) + start
+        before, after = map(len, self.encoder.tokeniser.around())
+        spans = []
+        for chunk in window:
+            own = np.flatnonzero((places >= chunk.start) & (places < chunk.end)) + before
+            own = own[own < len(tokens.ids) - after]
+            spans.append(own if len(own) else np.arange(len(tokens.ids)))
+        batch = pack(tokens, np.arange(1))
+        vectors = self.encoder.runtime.run_spans(batch, spans)
+        return vectors.floats(), len(tokens.ids), int(tokens.lost.sum())
+
+
+def _between(starts: Integers, start: int, end: int) -> int:
+    first, last = np.searchsorted(starts, (start, end))
+    return int(last - first)
+
+
+def _grouped(vectors: Dense, lengths: Integers) -> MultiVector:
+    """Items of `lengths` vectors each; what was read is counted by item."""
+    offsets = joined_offsets([lengths])
+    counts = vectors.counts
+    if counts is not None:
+        counts = np.add.reduceat(counts, offsets[:-1]) if len(lengths) else counts
+    usage = replace(vectors.usage, items=len(lengths))
+    return MultiVector(replace(vectors, counts=None), offsets, usage=usage, counts=counts)

@@ -84,6 +84,9 @@ def test_late_chunks_that_are_more_than_a_model_reads_are_all_read(tmp_path: Pat
     made = late.encode_document([text, ""])
     assert made.lengths.tolist() == [len(late.chunks(text)), 1]
     assert made.usage.tokens_lost == 0
+    wide: Any = nf.load(f"{folder}@chunk=tokens:200:50")
+    assert max(len(wide.encoder.token_starts(part)) for part in parts(wide, text)) == 22
+    assert wide.encode_document([text]).usage.tokens_lost == 0
     assert len(made.tokens) > 10
     assert np.isfinite(made.tokens.floats()).all()
 

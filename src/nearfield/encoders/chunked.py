@@ -22,7 +22,7 @@ from nearfield.similarity.offsets import joined_offsets
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.forecast import Forecast
 from nearfield.types.progress import Progress, silent
-from nearfield.types.role import QUERY, Role
+from nearfield.types.role import DOCUMENT, QUERY, Role
 from nearfield.types.usage import Usage
 
 
@@ -63,8 +63,12 @@ class Chunked(Encoder[MultiVector]):
         return self.encoder.forecast(items, role)
 
     def chunks(self, text: str) -> list[Chunk]:
-        """The chunks of a document, one at least; tokens are the encoder's."""
-        return self.chunking.chunks(text, self.encoder.token_starts)
+        """The chunks of a document, one at least, none longer than the encoder reads; tokens are
+        the encoder's.
+        """
+        size = min(self.chunking.size, self.encoder.room(DOCUMENT))
+        own = replace(self.chunking, size=size, overlap=min(self.chunking.overlap, size - 1))
+        return own.chunks(text, self.encoder.token_starts)
 
     def read(self, item: str, role: Role) -> list[str] | None:
         """A query as it is, and the chunks of a document."""
@@ -124,8 +128,7 @@ class LateChunked(Chunked):
 
     def _windows(self, text: str, role: Role) -> Iterator[list[Chunk]]:
         """Chunks that follow each other and that the model reads at once, as many as fit."""
-        around = sum(map(len, self.encoder.tokeniser.around()))
-        room = self.contract.max_tokens - around - self.encoder.prompt_cost(role)
+        room = self.encoder.room(role)
         starts = np.asarray(self.encoder.token_starts(text))
         window: list[Chunk] = []
         for chunk in self.chunks(text):
@@ -151,7 +154,7 @@ class LateChunked(Chunked):
             spans.append(own if len(own) else np.arange(len(tokens.ids)))
         batch = pack(tokens, np.arange(1))
         vectors = self.encoder.runtime.run_spans(batch, spans)
-        return vectors.floats(), len(tokens.ids), int(tokens.lost.sum())
+        return vectors.as_dense("chunks").floats(), len(tokens.ids), int(tokens.lost.sum())
 
 
 def _between(starts: Integers, start: int, end: int) -> int:

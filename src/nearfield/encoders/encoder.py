@@ -146,6 +146,10 @@ class Encoder(ABC, Generic[E]):
         """
         return words(text)
 
+    def room(self, role: Role) -> int:
+        """The most tokens of a text that are read, beside what is put around it in `role`."""
+        return self.contract.max_tokens
+
     def names(self, terms: Sequence[int]) -> list[str]:
         """What the dimensions `terms` of sparse embeddings stand for; their numbers where the
         encoder has no words for them.

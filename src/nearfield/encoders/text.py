@@ -184,6 +184,10 @@ class TextEncoder(Encoder[E]):
         # sorted, as a normaliser may swap characters
         return sorted(start for start, _, _ in self.tokeniser.pieces([text])[0])
 
+    def room(self, role: Role) -> int:
+        around = sum(map(len, self.tokeniser.around()))
+        return max(1, self.contract.max_tokens - around - self.prompt_cost(role))
+
     def names(self, terms: Sequence[int]) -> list[str]:
         """The vocabulary's tokens."""
         return [self.tokeniser.token_of(term) for term in terms]

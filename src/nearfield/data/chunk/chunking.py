@@ -37,9 +37,10 @@ class Chunking:
                 "200 or sentences:200:20"
             )
         SPLITTERS[by]  # raises for an unknown name
-        made = cls(by, *map(int, numbers), late=late)
-        check_sizes(made.size, made.overlap)
-        return made
+        size = int(numbers[0]) if numbers else cls.size
+        overlap = int(numbers[1]) if len(numbers) == 2 else cls.overlap
+        check_sizes(size, overlap)
+        return cls(by, size, overlap, late)
 
     def __str__(self) -> str:
         return f"{self.by}:{self.size}:{self.overlap}"

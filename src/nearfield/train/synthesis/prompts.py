@@ -26,7 +26,9 @@ def style_of(order: Order, number: int) -> str:
 
 
 def for_one(document: Document, order: Order, number: int) -> list[Message]:
-    """The chat that asks for one query, with the order's examples as earlier turns."""
+    """The chat that asks for one query, with the order's examples as earlier turns. The task stands
+    last: a small model goes on with what it has read last.
+    """
     style = style_of(order, number)
     task = "Write one query that this document answers. Reply with the query alone."
     asked = f"{task} Style: {style}." if style else task
@@ -36,7 +38,7 @@ def for_one(document: Document, order: Order, number: int) -> list[Message]:
             {"role": "user", "content": f"{task}\n\nDocument: {shown(text, EXAMPLE_WORDS)}"}
         )
         messages.append({"role": "assistant", "content": query})
-    messages.append({"role": "user", "content": f"{asked}\n\nDocument: {shown(document.whole)}"})
+    messages.append({"role": "user", "content": f"Document: {shown(document.whole)}\n\n{asked}"})
     return messages
 
 

@@ -9,10 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from nearfield.serve.app import Access
 from nearfield.serve.dialects import DIALECTS
 from nearfield.serve.limits import Limits
 from serving import models_of, prompted, serving
+from vendors import loopback, vector
 
 pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 DOCS_URL = "http://localhost:8080"
@@ -190,41 +191,92 @@ def test_models_are_closed_to_make_room(tmp_path: Path) -> None:
             assert sum(httpx2.get(f"{url}/ready").json().values()) == 1
 
 
-def test_the_first_request_of_the_docs_and_sigterm_under_load(
-    tmp_path: Path, repository: Path
-) -> None:
-    """The lines of docs/serve.md, at a free port and with a tiny model; then SIGTERM answers what
-    was accepted.
+@contextmanager
+def command(*models: str, before: str = "", home: Path) -> Iterator[tuple[Any, str]]:
+    """`nearfield serve` in a process of its own, which `before` is run in first, and its address."""
+    code = f"{before}\nfrom nearfield.cli.app import main; main()"
+    words = [sys.executable, "-c", code, "serve", *models, "--port", "0", "--json"]
+    environment = os.environ | {"NEARFIELD_HOME": str(home)}
+    with (
+        open(home / "said", "a", encoding="utf-8") as said,
+        subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=said, text=True, env=environment
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            printed = ""
+            while "}" not in printed:
+                assert process.poll() is None, (home / "said").read_text(encoding="utf-8")
+                printed += process.stdout.readline()
+            yield process, json.loads(printed)["url"]
+        finally:
+            process.kill()
+
+
+async def loaded(url: str, number: int, *, process: Any) -> list[tuple[int, int]]:
+    """The status and the number of vectors of each of 8 requests; the process gets the signal when
+    the first is answered. (0, 0) stands for a connection that broke.
+    """
+    first = asyncio.Event()
+
+    async def ask(client: httpx2.AsyncClient, at: int) -> tuple[int, int]:
+        body = {"model": "minilm:query", "input": [f"{at} list file {n}" for n in range(300)]}
+        try:
+            answer = await client.post(f"{url}/v1/embeddings", json=body)
+        except httpx2.TransportError:
+            return 0, 0
+        first.set()
+        return answer.status_code, len(answer.json().get("data", ()))
+
+    async with httpx2.AsyncClient(timeout=60) as client:
+        asking = [asyncio.ensure_future(ask(client, at)) for at in range(8)]
+        await first.wait()
+        process.send_signal(number)
+        return await asyncio.gather(*asking)
+
+
+SMALL_FILES = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))
+"""
+
+
+def test_a_full_disk_kill_9_and_sigterm_under_load(tmp_path: Path, repository: Path) -> None:
+    """The lines of docs/serve.md, at a free port and with a tiny model, and a vendor's model beside
+    it. What the vendor said is answered though its cache cannot be written, and what was kept
+    before a kill -9 is not asked for again; SIGTERM answers what was accepted.
     """
     folder = prompted(tmp_path / "tiny")
-    words = [sys.executable, "-m", "nearfield.cli.app", "serve", f"minilm={folder}", "--port", "0"]
-    with subprocess.Popen(
-        [*words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        printed = ""
-        while "}" not in printed:
-            printed += process.stdout.readline()
-        url = json.loads(printed)["url"]
-        page = (repository / "docs" / "serve.md").read_text(encoding="utf-8")
-        ask_py = page.partition("```py\n")[2].partition("```")[0].replace(DOCS_URL, url)
-        done = subprocess.run([sys.executable, "-c", ask_py], capture_output=True, text=True)
-        assert (done.stdout, done.returncode) == ("32\n", 0), done.stderr
-        inside = threading.Semaphore(0)
 
-        async def ask(client: httpx2.AsyncClient, at: int) -> int:
-            body = {"model": "minilm:query", "input": [f"{at} list file {n}" for n in range(300)]}
-            answer = await client.post(f"{url}/v1/embeddings", json=body)
-            inside.release()
-            return len(answer.json()["data"])
+    def ask(url: str, texts: list[str]) -> None:
+        body = {"model": "paid", "input": texts}
+        answer = httpx2.post(f"{url}/v1/embeddings", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+        found = [row["embedding"] for row in answer.json()["data"]]
+        np.testing.assert_allclose(found, [vector(text, None, 384) for text in texts], atol=1e-6)
 
-        async def load() -> list[Any]:
-            async with httpx2.AsyncClient(timeout=60) as client:
-                asking = [asyncio.ensure_future(ask(client, at)) for at in range(8)]
-                while not inside.acquire(blocking=False):
-                    await asyncio.sleep(0.005)
-                os.kill(process.pid, signal.SIGTERM)
-                return await asyncio.gather(*asking)
-
-        assert asyncio.run(load()) == [300] * 8
-        assert process.wait(30) in (0, -signal.SIGTERM)
+    with loopback() as vendor:
+        models = f"minilm={folder}", f"paid={vendor.url}/openai/v1#minilm"
+        parts = [[f"text {at} {n}" for n in range(20)] for at in range(8)]
+        with command(*models, before=SMALL_FILES, home=tmp_path) as (process, url):
+            page = (repository / "docs" / "serve.md").read_text(encoding="utf-8")
+            ask_py = page.partition("```py\n")[2].partition("```")[0].replace(DOCS_URL, url)
+            done = subprocess.run([sys.executable, "-c", ask_py], capture_output=True, text=True)
+            assert (done.stdout, done.returncode) == ("32\n", 0), done.stderr
+            for part in parts:
+                ask(url, part)
+            answers = asyncio.run(loaded(url, signal.SIGKILL, process=process))
+            assert {(200, 300), (0, 0)} >= set(answers)
+        assert "answers are not kept" in (tmp_path / "said").read_text(encoding="utf-8")
+        asked = len(vendor.texts)
+        with command(*models, home=tmp_path) as (process, url):
+            ask(url, parts[0])
+            assert len(vendor.texts) == asked
+            ask(url, parts[-1])  # which found no room
+            ask(url, parts[-1])
+            assert len(vendor.texts) == asked + 20
+            answers = asyncio.run(loaded(url, signal.SIGTERM, process=process))
+            assert answers == [(200, 300)] * 8
+            assert process.wait(30) in (0, -signal.SIGTERM)

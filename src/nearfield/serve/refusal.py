@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nearfield.errors import NearfieldError
+from nearfield.errors import NearfieldError, StorageError, VendorError
 
 INVALID, UNAUTHORISED, UNKNOWN, SLOW_BODY, TOO_LARGE = 400, 401, 404, 408, 413
 BUSY, LEFT, FAILED, UNAVAILABLE, LATE = 429, 499, 500, 503, 504
@@ -19,6 +19,11 @@ class Refusal(NearfieldError):
         self.retry_after = retry_after
 
 
-def in_words(error: Exception, status: int = INVALID) -> Refusal:
-    """The refusal that an error of the library is to a client."""
-    return error if isinstance(error, Refusal) else Refusal(status, str(error))
+def in_words(error: Exception) -> Refusal:
+    """The refusal that an error of the library is to a client, whose request is invalid unless a
+    vendor behind the server or a disk of its is at fault.
+    """
+    if isinstance(error, Refusal):
+        return error
+    ours = isinstance(error, StorageError | VendorError)
+    return Refusal(UNAVAILABLE if ours else INVALID, str(error))

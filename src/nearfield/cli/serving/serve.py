@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import warnings
@@ -101,7 +102,15 @@ def serve(
     served = _models(models, limits, (runtime, precision, device))
     keys = tuple(filter(None, os.environ.get(KEYS, "").split(",")))
     app = application(served, Access(keys, strict_roles), _searchable(served, collection))
-    config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        # a client that does not read its answer does not hold up the end for ever
+        timeout_graceful_shutdown=math.ceil(limits.body_seconds + limits.seconds) + 1,
+    )
     listening = listening_socket(config)
     url = f"http://{host}:{listening.getsockname()[1]}"
     if json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from nearfield.encoders.remote.answer import Got
 from nearfield.encoders.remote.client import Client, Wanted
+from nearfield.errors import NearfieldWarning, StorageError
 from nearfield.store.vector_cache import VectorCache
 from nearfield.types.arrays import Floats, Integers
 
@@ -18,7 +20,11 @@ Value = tuple[Floats, Integers]
 
 
 class Kept:
-    """The answers of `client` in one use, which `facts` tell from others; `name` is for people."""
+    """The answers of `client` in one use, which `facts` tell from others; `name` is for people.
+
+    Where the cache cannot be used, such as on a full disk, answers are not kept, with a warning:
+    they were paid for, and whoever asked gets them.
+    """
 
     def __init__(self, client: Client, facts: Mapping[str, str], name: str) -> None:
         self.client, self.name = client, name
@@ -29,7 +35,11 @@ class Kept:
         with self._cache() as cache:
             if cache is None:
                 return {}
-            found = cache.find(keys)
+            try:
+                found = cache.find(keys)
+            except StorageError as error:
+                _do_without(error)
+                return {}
         values = (np.frombuffer(record, np.float32) for record in found.records)
         return dict(
             zip(
@@ -59,16 +69,20 @@ class Kept:
         with self._cache() as cache:
 
             def keep(got: Got) -> None:
-                nonlocal last
+                nonlocal cache, last
                 now = time.perf_counter()
                 seconds, last = now - last, now
                 some = [keys[place] for place in got.places]
                 pairs = zip(got.tokens, got.places, strict=True)
                 counts = np.array([(count, *wanted.beside(at)) for count, at in pairs], np.int64)
                 made.update(zip(some, zip(got.values, counts, strict=True), strict=True))
-                if cache is not None:
-                    records = [value.tobytes() for value in got.values]
-                    cache.add(some, records, counts, seconds=seconds)
+                try:
+                    if cache is not None:
+                        records = [value.tobytes() for value in got.values]
+                        cache.add(some, records, counts, seconds=seconds)
+                except StorageError as error:
+                    _do_without(error)
+                    cache = None
                 told(len(made))
 
             self.client.fetch(wanted, parts, keep)
@@ -76,9 +90,17 @@ class Kept:
 
     @contextmanager
     def _cache(self) -> Iterator[VectorCache | None]:
-        cache = VectorCache.open(self.facts, model=self.name)
+        cache = None
+        try:
+            cache = VectorCache.open(self.facts, model=self.name)
+        except StorageError as error:
+            _do_without(error)
         try:
             yield cache
         finally:
             if cache is not None:
                 cache.close()
+
+
+def _do_without(error: StorageError) -> None:
+    warnings.warn(f"{error}; answers are not kept", NearfieldWarning, stacklevel=3)

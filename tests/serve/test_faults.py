@@ -19,6 +19,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +79,23 @@ def test_no_body_makes_it_fail(
     answer = client.post(path, content=sent)
     assert answer.status_code in (200, 400, 404, 413, 422, 424), (path, body, answer.text)
     answer.json()
+
+
+def test_whatever_the_openapi_page_allows_does_not_make_it_fail(served: Any) -> None:
+    schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert {path for _, path in PATHS} <= {
+        f"/{name}{op.path}" for op in operations for name in DIALECTS
+    }
+    every = st.one_of([operation.as_strategy() for operation in operations])
+
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @given(case=every)
+    def ask(case: Any) -> None:
+        answer = case.call(base_url=served.url, headers=KEY)
+        assert answer.status_code < 500, (case.as_curl_command(), answer.text)
+
+    ask()
 
 
 @pytest.mark.parametrize(("dialect", "path"), PATHS)

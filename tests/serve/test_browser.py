@@ -5,6 +5,7 @@ alone.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,14 @@ def test_the_page(browser: Any, url: str, tmp_path: Path) -> None:
     def one(selector: str) -> Any:
         return browser.find_element(By.CSS_SELECTOR, selector)
 
+    def text(selector: str) -> str:
+        """Read at once: what is drawn again meanwhile would be stale."""
+        return str(
+            browser.execute_script(
+                "return document.querySelector(arguments[0]).innerText", selector
+            )
+        )
+
     def count(selector: str) -> int:
         return len(browser.find_elements(By.CSS_SELECTOR, selector))
 
@@ -76,22 +85,39 @@ def test_the_page(browser: Any, url: str, tmp_path: Path) -> None:
     one("#run").click()
     until(lambda: count("#matrices figure") == 2)
     assert count("#matrices td") == 2 * 16
-    cells = [one("#matrices td:nth-of-type(2)").text]
-    browser.execute_script(
-        "const d = document.getElementById('dims'); d.value = 4; d.dispatchEvent(new Event('input'))"
-    )
-    cells.append(one("#matrices td:nth-of-type(2)").text)
+    assert (one("#dims").get_attribute("value"), text("#dims-out")) == ("32", "32")
+    cells = [text("#matrices td:nth-of-type(2)")]
+    one("#matrices td:nth-of-type(2) button").send_keys(Keys.ENTER)  # which words make it
+    until(lambda: count("#words p") == 2)
+    assert [
+        word.text for word in browser.find_elements(By.CSS_SELECTOR, "#words p:nth-of-type(1) mark")
+    ] == [
+        "How",
+        "do",
+        "I",
+        "return",
+        "a",
+        "parcel",
+    ]
+    one("#dims").send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * 3)
+    assert text("#dims-out") == "4"
+    cells.append(text("#matrices td:nth-of-type(2)"))
     Select(one("#storage")).select_by_visible_text("binary")
-    cells.append(one("#matrices td:nth-of-type(2)").text)
+    cells.append(text("#matrices td:nth-of-type(2)"))
     assert len(set(cells)) == 3
     one("#explain").send_keys(Keys.SPACE)
     one("#query").send_keys("the court", Keys.ENTER)  # by the keyboard alone
     until(lambda: count("#hits tr") == 4)
-    assert "court" in one("#hits tr:nth-of-type(2)").text
+    assert "court" in text("#hits tr:nth-of-type(2)")
+    assert "court" in text("#hits mark"), "the term that makes the score"
     assert count("#hits img") == 0
+    scores = text("#hits tr:nth-of-type(2) td:nth-of-type(3)")
+    one("#search-dims").send_keys(Keys.HOME, *[Keys.ARROW_RIGHT] * 7)
+    until(lambda: text("#hits tr:nth-of-type(2) td:nth-of-type(3)") != scores)
+    assert text("#search-dims-out") == "8"
     Select(one("#search-storage")).select_by_visible_text("binary")
-    until(lambda: "▲" in one("#hits").text or "–" in one("#hits").text)
-    until(lambda: "tokens/s" in one("#live").text)
+    until(lambda: any(mark in text("#hits") for mark in "▲▼–"))
+    until(lambda: re.search(r"\d+ tokens/s, \d+ waiting, [1-9]\d* requests", text("#live")))
     for width in (390, 1280):
         for scheme in ("light", "dark"):
             size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}

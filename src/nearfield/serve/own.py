@@ -40,10 +40,15 @@ def own_dialect(found: Searchable | None) -> Dialect:
     """`/contracts`, and `/search` where there is something to search."""
 
     async def contracts(call: Call, _: object) -> dict[str, Any]:
-        names = [name for name, model in call.models.by_name.items() if not model.judges]
-        opened = [(name, (await call.encoder(name))[1].contract) for name in names]
+        rows = []
+        for name, model in call.models.by_name.items():
+            try:
+                if not model.judges:
+                    rows.append({"model": name} | _facts((await call.encoder(name))[1].contract))
+            except Refusal as error:  # the others are there all the same
+                rows.append({"model": name, "error": str(error)})
         return {
-            "contracts": [{"model": name} | _facts(contract) for name, contract in opened],
+            "contracts": rows,
             "search": None if found is None else {"dim": _first(found).documents.dim},
         }
 
@@ -82,7 +87,7 @@ class Searching:
         rows = [_row(hit, explain=body.explain) for hit in hits]
         whole = getattr(_first(self._found).documents, "dim", None)
         if body.storage != "float32" or body.dim not in (None, whole):
-            rows = self._cut(body, where, {row["id"]: row["rank"] for row in rows})
+            rows = self._cut(body, where, {row["id"]: row for row in rows})
         return {"query": body.query, "results": rows}
 
     def _where(self, wanted: dict[Any, list[str]]) -> Mask:
@@ -98,7 +103,9 @@ class Searching:
         stored: Embeddings = cut.quantise(storage)
         return stored
 
-    def _cut(self, body: Search, where: Mask | None, whole: dict[str, int]) -> list[dict[str, Any]]:
+    def _cut(
+        self, body: Search, where: Mask | None, whole: dict[str, dict[str, Any]]
+    ) -> list[dict[str, Any]]:
         encoder = _first(self._found).encoder
         try:
             documents = self._stored(body.dim, body.storage)
@@ -113,8 +120,9 @@ class Searching:
         for rank, at in enumerate(np.argsort(-scores, kind="stable")[: body.k].tolist(), 1):
             if np.isfinite(scores[at]):
                 row = self._found.collection.documents.slice(at, 1).to_pylist()[0]
-                place = whole.get(row["id"])
-                rows.append({**row, "rank": rank, "score": float(scores[at]), "whole": place})
+                known = whole.get(row["id"], {})
+                row |= {"rank": rank, "score": float(scores[at]), "whole": known.get("rank")}
+                rows.append(row | ({"matches": known.get("matches", [])} if body.explain else {}))
         return rows
 
 

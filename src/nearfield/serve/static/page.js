@@ -1,7 +1,6 @@
 "use strict";
 const get = (id) => document.getElementById(id);
 const STORAGES = ["float32", "int8", "binary"];
-let contracts = [];
 let last = null;
 
 async function ask(path, body) {
@@ -46,6 +45,15 @@ function cosine(a, b) {
   return dot / Math.sqrt(first * second || 1);
 }
 
+// Sets a slider of dimensions to all of them, unless it has been moved below them.
+function full(id, dims) {
+  const slider = get(id);
+  const moved = slider.max === String(dims) && slider.value < dims;
+  slider.max = dims; // before the value, which may not be above it
+  if (!moved) slider.value = dims;
+  get(`${id}-out`).textContent = slider.value;
+}
+
 async function compare() {
   get("matrix-error").textContent = "";
   const texts = get("texts").value.split("\n").filter((line) => line.trim());
@@ -56,7 +64,8 @@ async function compare() {
       const made = await ask("/v1/embeddings", body);
       return { name, texts, vectors: made.data.map((item) => item.embedding) };
     }));
-    get("dims").max = get("dims").value = Math.max(...last.map((one) => one.vectors[0].length));
+    full("dims", Math.max(...last.map((one) => one.vectors[0].length)));
+    get("words").replaceChildren();
     draw();
   } catch (error) {
     get("matrix-error").textContent = error.message;
@@ -72,11 +81,14 @@ function draw() {
     const table = element("table");
     table.append(row(["", ...texts.map((_, at) => at + 1)], "th"));
     texts.forEach((text, at) => {
-      const cells = kept.map((other) => {
-        const near = cosine(kept[at], other);
+      const cells = texts.map((other, place) => {
+        const near = cosine(kept[at], kept[place]);
         const strength = Math.round(Math.max(0, near) * 70);
         const style = `background: color-mix(in srgb, var(--accent) ${strength}%, transparent)`;
-        return element("td", near.toFixed(3), { style });
+        const cell = element("td", undefined, { style });
+        cell.append(element("button", near.toFixed(3), { title: "Which words make it?" }));
+        cell.firstChild.addEventListener("click", () => attribute(name, [text, other]));
+        return cell;
       });
       table.append(row([element("th", `${at + 1} ${text}`, { scope: "row", title: text }), ...cells]));
     });
@@ -86,8 +98,47 @@ function draw() {
   }));
 }
 
+// How much nearer two texts are because of each word: what their similarity loses without it.
+async function attribute(name, texts) {
+  const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
+  const model = `${name}:${get("role").value}`;
+  const embed = async (input) => (await ask("/v1/embeddings", { model, input })).data.map((item) => item.embedding);
+  const shown = [element("h3", `What makes them similar, says ${name}`)];
+  get("matrix-error").textContent = "";
+  try {
+    const whole = await embed(texts);
+    const near = cosine(...whole);
+    for (const [place, text] of texts.entries()) {
+      const parts = [...segmenter.segment(text)];
+      const without = (part) => text.slice(0, part.index) + text.slice(part.index + part.segment.length);
+      const words = parts.filter((part) => part.isWordLike && without(part).trim());
+      const made = words.length ? await embed(words.map(without)) : [];
+      const lost = new Map(words.map((part, at) => [part, near - cosine(made[at], whole[1 - place])]));
+      const most = Math.max(1e-6, ...lost.values());
+      const line = element("p");
+      for (const part of parts) {
+        if (lost.has(part)) line.append(chip(part.segment, lost.get(part), most));
+        else line.append(part.segment);
+      }
+      shown.push(line);
+    }
+    get("words").replaceChildren(...shown);
+  } catch (error) {
+    get("matrix-error").textContent = error.message;
+  }
+}
+
+// A word with a colour as strong as its share of a score.
+function chip(word, score, most) {
+  const strength = Math.round(Math.max(0, score / most) * 60);
+  const style = `background: color-mix(in srgb, var(--accent) ${strength}%, transparent)`;
+  return element("mark", word, { style, title: score.toFixed(4) });
+}
+
+let turn = 0;
 async function search(event) {
   event?.preventDefault();
+  const own = ++turn; // a slider asks several times, and answers may come in another order
   get("search-error").textContent = "";
   get("search-dims-out").textContent = get("search-dims").value;
   if (!get("query").value.trim()) return;
@@ -97,18 +148,34 @@ async function search(event) {
   };
   try {
     const { results } = await ask("/search", body);
+    if (own !== turn) return;
     const table = get("hits");
-    table.replaceChildren(row(["rank", "moved", "score", "id", "text", "made of"], "th"));
+    const explained = results.some((hit) => hit.matches?.length);
+    const titles = ["rank", "moved", "score", "text", ...(explained ? ["matches"] : [])];
+    table.replaceChildren(row(titles, "th"));
     for (const hit of results) {
       const moved = hit.whole === null ? "new" : hit.whole - hit.rank;
       const sign = moved > 0 ? `▲ ${moved}` : moved < 0 ? `▼ ${-moved}` : moved === 0 ? "–" : moved;
-      const parts = (hit.matches ?? []).map((match) => `${match.query} ${match.score.toFixed(2)}`);
-      table.append(row([hit.rank, sign, hit.score.toFixed(4), hit.id,
-        `${hit.title} ${hit.text}`.slice(0, 300), parts.join(", ")]));
+      const text = element("td");
+      text.append(element("b", hit.title || hit.id), ` ${hit.text.slice(0, 300)}`);
+      const cells = [hit.rank, sign, hit.score.toFixed(4), text];
+      if (explained) cells.push(madeOf(hit.matches ?? []));
+      table.append(row(cells));
     }
   } catch (error) {
     get("search-error").textContent = error.message;
   }
+}
+
+// The terms or pairs of tokens that a score is the sum of, the heaviest first.
+function madeOf(matches) {
+  const cell = element("td");
+  const heaviest = [...matches].sort((a, b) => b.score - a.score).slice(0, 12);
+  for (const match of heaviest) {
+    const other = match.document && match.document !== match.query ? ` → ${match.document}` : "";
+    cell.append(chip(`${match.query}${other} ${match.score.toFixed(2)}`, match.score, heaviest[0].score), " ");
+  }
+  return cell;
 }
 
 let before = null;
@@ -129,7 +196,8 @@ async function live() {
 
 async function start() {
   const said = await ask("/contracts");
-  contracts = said.contracts;
+  const contracts = said.contracts.filter((one) => !one.error);
+  get("matrix-error").textContent = said.contracts.map((one) => one.error ?? "").join(" ");
   for (const select of document.querySelectorAll(".models")) {
     const kept = select.querySelector("option[value='']");
     select.replaceChildren(...(kept ? [kept] : []), ...contracts.map((one) => element("option", one.model)));
@@ -138,10 +206,7 @@ async function start() {
   get("contracts").replaceChildren(row(fields, "th"), ...contracts.map((one) => row(fields.map(
     (field) => (typeof one[field] === "object" ? JSON.stringify(one[field]) : one[field])))));
   get("searching").hidden = !said.search;
-  if (said.search) {
-    get("search-dims").max = get("search-dims").value = said.search.dim;
-    get("search-dims-out").textContent = said.search.dim;
-  }
+  if (said.search) full("search-dims", said.search.dim);
 }
 
 for (const select of document.querySelectorAll(".storage")) {

@@ -188,13 +188,14 @@ def url(folder: Path, encoder: TextEncoder, certificate: Certificate) -> Iterato
         yield address
 
 
-@pytest.mark.parametrize("dialect", ["", "cohere:", "voyage:", "jina:", "ollama:"])
+@pytest.mark.parametrize("dialect", ["", "cohere:", "voyage:", "jina:", "ollama:", "tei:"])
 def test_the_server_passes_in_each_dialect(
     dialect: str, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("COHERE_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY"):
         monkeypatch.setenv(name, "none")
-    places = {"": f"{url}/v1#tiny:{{role}}", "ollama:": f"ollama:{url}#tiny:{{role}}"}
+    places = {"": f"{url}/v1#tiny:{{role}}"}
+    places |= {name: f"{name}{url}#tiny:{{role}}" for name in ("ollama:", "tei:")}
     versions = {"cohere:": "", "voyage:": "/v1", "jina:": "/v1"}
     target = places.get(dialect) or f"{dialect}{url}{versions[dialect]}#tiny"
     found = verify(target, folder)

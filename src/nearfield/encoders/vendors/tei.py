@@ -9,7 +9,9 @@ from nearfield.encoders.vendors.vendor import Asked, Limits, Vendor, by_index
 
 
 class TextEmbeddingsInference(Vendor):
-    """A server of one model. It takes 32 texts in a request unless it was started otherwise."""
+    """A server of one model, which takes 32 texts in a request unless it was started otherwise. In
+    the name of a model, such as `minilm:query`, what is behind the colon is the name of a prompt.
+    """
 
     title = "TEI"
     url = "http://localhost:8080"
@@ -22,7 +24,9 @@ class TextEmbeddingsInference(Vendor):
     timeout = 600.0
 
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
-        body = {"inputs": list(asked.texts), "normalize": True, "truncate": True}
+        body: dict[str, Any] = {"inputs": list(asked.texts), "normalize": True, "truncate": True}
+        if prompt := asked.model.partition(":")[2]:
+            body["prompt_name"] = prompt
         return "/embed", body if asked.dim is None else {**body, "dimensions": asked.dim}
 
     def vectors(self, body: Any) -> Mapping[int, Any]:

@@ -74,6 +74,8 @@ def choose(
     found = bm25_system(split).ranking
     for share in PARTS:
         part = split if share == 1 else sampled(split, share, order, fill, found)
+        if share < 1 and _documents(part) == _documents(split):
+            continue  # a collection so small that its parts are the whole
         table = compare(
             [*lexical, *alive.values()],
             part,

@@ -38,6 +38,15 @@ def test_help_lists_every_command_in_order() -> None:
     assert places == sorted(places)
 
 
+def test_a_command_alone_is_built_as_among_all() -> None:
+    whole = typer.main.get_group(build()).commands
+    for name in ("search", "models"):
+        alone = typer.main.get_group(build([name])).commands
+        assert list(alone) == [name]
+        options = [param.opts for param in alone[name].params]
+        assert options == [param.opts for param in whole[name].params]
+
+
 def leaves() -> list[tuple[str, ...]]:
     """Every command of the table, and for a group each of its commands."""
     found: list[tuple[str, ...]] = []

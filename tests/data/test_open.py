@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from nearfield.data.collection import Collection
 from nearfield.data.open import open_collection, open_data, open_pairs
 from nearfield.data.pairs import Pairs
 from nearfield.errors import CollectionError, InputError, NearfieldWarning
+from tiny_data import tiny_collection
 
 ROWS = [
     {
@@ -293,3 +296,14 @@ def test_a_folder_of_scored_files_is_its_test_file(
         r"one",
     ):
         open_pairs(tmp_path)
+
+
+def test_opening_converted_data_imports_nothing_slow(tmp_path: Path) -> None:
+    tiny_collection().save(tmp_path / "data")
+    code = (
+        "import sys; from nearfield.data.open import open_collection\n"
+        f"open_collection({str(tmp_path / 'data')!r})\n"
+        "print({'pandas', 'scipy.sparse', 'torch'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"

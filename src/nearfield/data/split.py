@@ -13,8 +13,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from nearfield.data.arrow import positions
 from nearfield.data.collection import Collection
@@ -210,6 +208,10 @@ def _components(
 
 def _labels(edges: Sequence[Edges], size: int) -> Integers:
     """(size,) a number for each node, the same for nodes that hang together."""
+    # imported where a split is cut: it takes longer than opening the data otherwise does
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     left, right = (np.concatenate([edge[side] for edge in edges]) for side in (0, 1))
     graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
     _, labels = connected_components(graph, directed=False)

@@ -104,15 +104,24 @@ class VectorCache:
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA "
             f"cache_size = -8000;{_TABLES}"
         )
-        with self._transaction():
-            self._base.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?)", self.facts.items())
-            if self.model:
-                self._base.execute(
-                    "INSERT OR REPLACE INTO facts VALUES ('model', ?)", (self.model,)
+        wanted = self.facts | ({"model": self.model} if self.model else {})
+        held = self._held()
+        if not wanted.items() <= held.items():  # a write costs more than a look
+            with self._transaction():
+                self._base.executemany(
+                    "INSERT OR IGNORE INTO facts VALUES (?, ?)", self.facts.items()
                 )
-            held = dict(self._base.execute("SELECT name, value FROM facts WHERE name != 'model'"))
+                if self.model:
+                    self._base.execute(
+                        "INSERT OR REPLACE INTO facts VALUES ('model', ?)", (self.model,)
+                    )
+                held = self._held()
+        held.pop("model", None)
         if held != self.facts:
             raise sqlite3.DatabaseError("it is of other vectors")
+
+    def _held(self) -> dict[str, str]:
+        return dict(self._base.execute("SELECT name, value FROM facts"))
 
     def _whole(self, action: Callable[[], T]) -> T:
         """What `action` gives; where the file is damaged, what it gives of one that is

@@ -65,6 +65,13 @@ Device = Annotated[
     str, typer.Option(help="Where torch runs: cpu, cuda, or auto, a GPU where there is one.")
 ]
 
+LogTo = Annotated[
+    str,
+    typer.Option(
+        help="tensorboard, wandb (offline) or mlflow: tell it each step, beside training.jsonl."
+    ),
+]
+
 
 def open_model(
     name: str,

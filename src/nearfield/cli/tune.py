@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nearfield.cli.console import Json, emit_json, err, out, progress_bar
-from nearfield.cli.opened import Device, Model, On
+from nearfield.cli.opened import Device, LogTo, Model, On
 from nearfield.cli.shell.trained import AllowErrors, Guards, guards_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def tune(
         int,
         typer.Option(help="Processes that share the training, on a GPU each where there are GPUs."),
     ] = 1,
+    trials: Annotated[
+        int,
+        typer.Option(help="Try so many settings first, on dev alone, and tune with the best."),
+    ] = 1,
+    log_to: LogTo = "",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -54,33 +60,30 @@ def tune(
         nearfield tune minilm --on stdlib --guard pydoc-topics
         nearfield tune minilm --on my-data --pairs clicks.parquet --to runs/first
         nearfield tune ./my-model --on pairs.jsonl --recipe recipe.toml
+        nearfield tune minilm --on my-data --trials 20 --log-to tensorboard
     """
     from nearfield.data.open import open_collection
     from nearfield.formats.model_folder import read_model_folder
     from nearfield.models.find import model_path
     from nearfield.scale.launch import processes as together
-    from nearfield.train.recipe import Recipe
+    from nearfield.train.logs import logged
+    from nearfield.train.recipe import Recipe, default_recipe
     from nearfield.train.runs.tune import tune as run
     from nearfield.train.setting import Setting
 
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
-    chosen = (
-        Recipe.open(recipe, kind=read_model_folder(model_path(model)).contract.kind)
-        if recipe
-        else None
-    )
-    with together(processes) as group:
-        setting = Setting(progress_bar, group, source=on, device=device)
+    kind = read_model_folder(model_path(model)).contract.kind
+    chosen = Recipe.open(recipe, kind=kind) if recipe else default_recipe(kind)
+    also: Mapping[str, Any] = {"to": folder, "allow": allow or (), "pairs": pairs or ""}
+    with together(processes) as group, logged(log_to, folder) as rows:
+        setting = Setting(progress_bar, group, source=on, device=device, rows=rows)
+        if trials > 1:
+            from nearfield.train.runs.trials import best_recipe
+
+            chosen = best_recipe(model, collection, chosen, trials=trials, setting=setting, **also)
         verdict = run(
-            model,
-            collection,
-            to=folder,
-            recipe=chosen,
-            guards=guards_of(guard),
-            allow=allow or (),
-            pairs=pairs or "",
-            setting=setting,
+            model, collection, recipe=chosen, guards=guards_of(guard), setting=setting, **also
         )
     show_run(folder, verdict, json=json)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from nearfield.errors import InputError, NearfieldError
 from nearfield.store.atomic import storage, write_json, write_text
 from nearfield.store.fields import read_json
+from nearfield.types.progress import Rows, no_rows
 
 T = TypeVar("T")
 _FACTS = ("environment", "split", "recipe", "data", "run", "doctor")
@@ -30,6 +31,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.told: Rows = no_rows  # each row of training
         if (
             self.path.is_dir()
             and not self.has("environment.json")
@@ -136,32 +138,40 @@ class RunFolder:
             log.write(json.dumps(row) + "\n")
             log.flush()
             os.fsync(log.fileno())
+        self.told(row)
+
+    def training(self) -> list[dict[str, Any]]:
+        """The whole rows of training.jsonl; none where it is not there."""
+        file, whole = self.path / "training.jsonl", []
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            whole += [row] if isinstance(row, dict) else []
+        return whole
 
     def dev_after(self, step: int) -> float | None:
         """What dev reached after `step`, as training.jsonl has it; None where it was not measured
         then.
         """
-        lines = (self.path / "training.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
         return next(
-            (float(row["dev"]) for row in rows if row.get("step") == step and "dev" in row), None
+            (
+                float(row["dev"])
+                for row in self.training()
+                if row.get("step") == step and "dev" in row
+            ),
+            None,
         )
 
     def cut_training(self, step: int) -> None:
         """Drop the rows after `step`, and a half-written last row: a resumed run writes
         them again.
         """
-        file = self.path / "training.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        whole = []
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(row, dict) and row.get("step", step + 1) <= step:
-                whole.append(line + "\n")
-        write_text(file, "".join(whole))
+        kept = [row for row in self.training() if row.get("step", step + 1) <= step]
+        lines = [json.dumps(row) + "\n" for row in kept]
+        write_text(self.path / "training.jsonl", "".join(lines))
 
 
 def _foreign(file: Path) -> bool:

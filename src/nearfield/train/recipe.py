@@ -22,7 +22,7 @@ QUERY_COST, DOCUMENT_COST = 0.03, 0.01
 a new head on minilm, and a growing share of it while the loss falls (see docs/log.md).
 """
 
-MOST_RATE = 0.1
+MOST_RATE, MOST_TEMPERATURE = 0.1, 100.0
 
 
 def _checked(default: Any, holds: Callable[[Any], bool], wanted: str) -> Any:
@@ -68,7 +68,7 @@ class ObjectiveChoice:
     name: str = ""
     temperature: float = _checked(
         0.05,
-        lambda value: 0 < value <= 100,
+        lambda value: 0 < value <= MOST_TEMPERATURE,
         "more than 0 and at most 100: above it all documents of a batch count the same, so that "
         "nothing is learned",
     )

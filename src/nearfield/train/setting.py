@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nearfield.train.engine.group import ALONE, Group
-from nearfield.types.progress import Bars, no_bars
+from nearfield.types.progress import Bars, Rows, no_bars, no_rows
 
 
 @dataclass(frozen=True)
 class Setting:
     """`watch(title)` gives each stage its progress; `group` are the processes that train; `source`
     is where the collection came from, for the command that the report shows; `device` is where one
-    process trains, as torch names it, "auto" for a GPU where there is one.
+    process trains, as torch names it, "auto" for a GPU where there is one; `rows` takes each row
+    of training.jsonl as it is written.
     """
 
     watch: Bars = no_bars
     group: Group = ALONE
     source: str = ""
     device: str = "auto"
+    rows: Rows = no_rows
 
 
 UNWATCHED = Setting()

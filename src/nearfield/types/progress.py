@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Progress(Protocol):
@@ -28,6 +28,14 @@ Bars = Callable[[str], AbstractContextManager[Progress]]
 def no_bars(title: str) -> Iterator[Progress]:
     """Bars that nobody watches."""
     yield silent
+
+
+Rows = Callable[[Mapping[str, Any]], None]
+"""Takes each row that a training run writes, as it is written."""
+
+
+def no_rows(row: Mapping[str, Any]) -> None:
+    """Rows that nobody takes."""
 
 
 def part_of(progress: Progress, number: int, parts: int, title: str = "") -> Progress:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli.console import Json, emit_json, out, progress_bar
-from nearfield.cli.opened import Device, Model, On
+from nearfield.cli.opened import Device, LogTo, Model, On
 
 
 def pretrain(
@@ -23,6 +23,7 @@ def pretrain(
         Path | None,
         typer.Option(help="A TOML file with what should differ from the default recipe."),
     ] = None,
+    log_to: LogTo = "",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -39,6 +40,7 @@ def pretrain(
     """
     from nearfield.formats.model_folder import read_model_folder
     from nearfield.models.find import model_path
+    from nearfield.train.logs import logged
     from nearfield.train.recipe import Recipe
     from nearfield.train.runs.pretrain import pretrain as run
     from nearfield.train.setting import Setting
@@ -46,8 +48,9 @@ def pretrain(
     chosen = None
     if recipe:
         chosen = Recipe.open(recipe, kind=read_model_folder(model_path(model)).contract.kind)
-    setting = Setting(progress_bar, source=on, device=device)
-    made = run(model, on, objective=objective, to=to, recipe=chosen, setting=setting)
+    with logged(log_to, to) as rows:
+        setting = Setting(progress_bar, source=on, device=device, rows=rows)
+        made = run(model, on, objective=objective, to=to, recipe=chosen, setting=setting)
     if json:
         emit_json({"run": to, "model": made})
         return

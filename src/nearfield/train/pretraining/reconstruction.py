@@ -70,6 +70,13 @@ class Spoilt:
         return self.given.ids
 
 
+class Named(Rows):
+    """Rows that are multiplied in the precision that they have; the scores are float32."""
+
+    def scores(self, documents: Rows) -> Tensor:
+        return (self.vectors @ documents.vectors.T).float()
+
+
 @dataclass(frozen=True)
 class SpoiltBatch(Batch):
     """A batch of spoilt texts."""
@@ -93,7 +100,8 @@ class SpoiltBatch(Batch):
         targets = torch.cat([part.targets for part in self.parts]).to(named.device)
         nothing = Marked(np.zeros((2, 0), np.int64), len(named), len(table))
         columns: dict[str, Column] = {"positive": targets, "ignore": nothing}
-        return Examples(Rows(named, "dot"), Rows(table, "dot"), columns)
+        kept = getattr(torch, model.precision)
+        return Examples(Named(named.to(kept)), Named(table.to(kept)), columns)
 
 
 class Restorer(Trainable):

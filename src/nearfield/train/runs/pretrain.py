@@ -55,6 +55,7 @@ def pretrain(
             f"{collection.name}: has {len(texts)} texts; wanted at least {FEWEST}"
         )
     with locked_run(to) as folder:
+        folder.told = setting.rows
         device = device_here(setting.device)
         here = environment(asked.schedule.precision, device)
         precision = same_environment(folder.once("environment.json", lambda: here), here)

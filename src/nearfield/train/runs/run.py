@@ -105,6 +105,7 @@ class Run(ABC):
         self, folder: RunFolder, setting: Setting, recipe: Any, *, precision: str = "float32"
     ) -> None:
         self.folder, self.setting, self.recipe = folder, setting, recipe
+        folder.told = setting.rows
         self.device = device_here(setting.device, setting.group)
         here = environment(precision, self.device) | {"processes": setting.group.size}
         self.precision = same_environment(folder.once("environment.json", lambda: here), here)

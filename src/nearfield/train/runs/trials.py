@@ -1,0 +1,149 @@
+"""The settings of a tune, searched on dev; no trial sees the test split."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection as Names
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nearfield.data.collection import Collection
+from nearfield.errors import InputError, NearfieldError
+from nearfield.extras import require
+from nearfield.store.run import RunFolder
+from nearfield.train.recipe import MOST_RATE, MOST_TEMPERATURE, Recipe
+from nearfield.train.runs.run import data_of, locked_run
+from nearfield.train.runs.tune import TuningRun
+from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.types.progress import Progress, Rows
+
+VARIED = {"rate": (0.2, 5.0), "epochs": (0.5, 2.0), "temperature": (0.4, 2.5)}
+"""What the recipe's values are multiplied by, drawn evenly on a logarithmic scale."""
+BATCHES = (0.5, 1.0, 2.0)
+ALONE = 4  # trials before any is stopped early
+
+
+class Pruned(NearfieldError):
+    """A trial is stopped early, as dev is below the median of those before it."""
+
+
+def varied(recipe: Recipe, by: Mapping[str, float]) -> Recipe:
+    """The recipe with its values multiplied."""
+    schedule, objective = recipe.schedule, recipe.objective
+    return replace(
+        recipe,
+        schedule=replace(
+            schedule,
+            rate=min(MOST_RATE, schedule.rate * by["rate"]),
+            table_rate=min(MOST_RATE, schedule.table_rate * by["rate"]),
+            epochs=schedule.epochs * by["epochs"],
+            batch=max(2, round(schedule.batch * by["batch"])),
+        ),
+        objective=replace(
+            objective,
+            temperature=min(MOST_TEMPERATURE, objective.temperature * by["temperature"]),
+        ),
+    )
+
+
+def best_recipe(
+    model: str,
+    data: object,
+    recipe: Recipe,
+    *,
+    to: str | Path,
+    trials: int,
+    allow: Names[str] = (),
+    pairs: str = "",
+    setting: Setting = UNWATCHED,
+) -> Recipe:
+    """The recipe whose tuned model dev likes best, of `recipe` and variations of it, `trials` in
+    all (see VARIED).
+
+    The first trial is the recipe itself; the next are drawn by Optuna's TPE sampler, and one whose
+    dev is below the median of those before it is stopped. `to` is the run folder, in which the
+    tune then runs; a search that was interrupted goes on where it was. The other arguments are
+    those of `tune`. Raises MissingExtra without Optuna.
+    """
+    optuna = require("optuna", extra="search")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    collection = data_of(data)
+    if setting.group.size > 1:
+        raise InputError("trials are made by one process; leave out --processes")
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=recipe.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=ALONE),
+    )
+    study.enqueue_trial({**dict.fromkeys(VARIED, 1.0), "batch": 1.0})
+    recipes: list[Recipe] = []
+    for number in range(trials):
+        trial = study.ask()
+        by = {name: trial.suggest_float(name, *ends, log=True) for name, ends in VARIED.items()}
+        by["batch"] = trial.suggest_categorical("batch", BATCHES)
+        recipes.append(varied(recipe, by))
+        place = Path(to) / "checkpoints" / "trials" / f"{number:03d}"
+        with locked_run(place) as folder:
+            report = _reporting(trial, folder)
+            with setting.watch(f"trial {number + 1} of {trials}") as progress:
+                told = replace(setting, rows=report)
+                made = Trial(model, folder, recipes[-1], told, pairs=pairs)
+                value = made.dev(collection, allow if number == 0 else None, progress)
+        state = optuna.trial.TrialState
+        study.tell(trial, value, state=state.PRUNED if value is None else state.COMPLETE)
+    best: int = study.best_trial.number
+    return recipes[best]
+
+
+def _reporting(trial: Any, folder: RunFolder) -> Rows:
+    """What takes the rows of a trial's training and tells Optuna each value of dev, by how many
+    there were before it; those that an interrupted run has written are told at once.
+
+    It raises Pruned where the trial is to be stopped.
+    """
+    places: dict[int, int] = {}
+
+    def told(row: Mapping[str, Any]) -> bool:
+        if "dev" not in row or not row["step"]:
+            return False
+        if row["step"] not in places:
+            places[row["step"]] = len(places)
+            trial.report(row["dev"], places[row["step"]])
+        return True
+
+    for row in folder.training():
+        told(row)
+
+    def rows(row: Mapping[str, Any]) -> None:
+        if told(row) and trial.should_prune():
+            raise Pruned
+
+    return rows
+
+
+class Trial(TuningRun):
+    """A tune as far as dev goes."""
+
+    def dev(
+        self, collection: Collection, allow: Names[str] | None, progress: Progress
+    ) -> float | None:
+        """dev's mean at the share of tuned weights that it likes best; None where the trial was
+        stopped early. With `allow`, the doctor looks at the data first.
+        """
+        folder = self.folder
+        self.begin(collection)
+        if not folder.has("merge.json") and not folder.has("pruned.json"):
+            if allow is not None:
+                self.examination(allow).do(progress)
+            steps = (self.encode_documents, self.measure_baseline, self.mine)
+            try:
+                for do in (*steps, *self.before_training().values(), self.train, self.merge):
+                    do(progress)
+            except Pruned:
+                folder.write("pruned.json", {})
+            shutil.rmtree(folder.path / "checkpoints")
+        if folder.has("pruned.json"):
+            return None
+        return max(float(row["dev"]) for row in folder.read("merge.json") if row["chosen"])

@@ -133,7 +133,7 @@ class Trial(TuningRun):
         stopped early. With `allow`, the doctor looks at the data first.
         """
         folder = self.folder
-        self.begin(collection)
+        self.begin(collection, ())
         if not folder.has("merge.json") and not folder.has("pruned.json"):
             if allow is not None:
                 self.examination(allow).do(progress)

@@ -175,3 +175,72 @@ def bad_files(folder: Path) -> dict[str, str]:
 
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
+
+
+def tiny_image_model(folder: Path, kind: str) -> Path:
+    """The folder of an image encoder with random weights, as transformers writes it; or of an
+    EfficientNet-Lite, whose weights alone are published.
+    """
+    from safetensors.torch import save_file
+    from transformers import (
+        BitImageProcessorPil,
+        ConvNextConfig,
+        ConvNextImageProcessorPil,
+        ConvNextModel,
+        Dinov2Config,
+        Dinov2Model,
+        ViTConfig,
+        ViTImageProcessorPil,
+        ViTModel,
+    )
+
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind == "efficientnet-lite":
+        save_file(efficientnet_weights(), folder / "model.safetensors")
+        return folder
+    square = {"height": 32, "width": 32}
+    sized = _TOWER | {"image_size": 32, "patch_size": 8}
+    if kind == "vit":
+        model: Any = ViTModel(ViTConfig(**sized), add_pooling_layer=False)
+        processor: Any = ViTImageProcessorPil(size=square)
+    elif kind == "dinov2":
+        model = Dinov2Model(Dinov2Config(**sized))
+        processor = BitImageProcessorPil(size={"shortest_edge": 32}, crop_size=square)
+    else:
+        sizes = {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}
+        model = ConvNextModel(ConvNextConfig(**sizes))
+        processor = ConvNextImageProcessorPil(size={"shortest_edge": 32})
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.1)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+# channels into and out of each block, the factor between, the kernel and the stride
+BLOCKS = [(8, 4, 1, 3, 1), (4, 6, 2, 3, 2), (6, 6, 2, 3, 1), (6, 8, 2, 5, 2)]
+
+
+def efficientnet_weights() -> dict[str, Any]:
+    """Random weights of BLOCKS between a stem and a head, by the names of the published ones."""
+    made: dict[str, Any] = {}
+
+    def layer(name: str, norm: str, *shape: int) -> None:
+        made[f"{name}.weight"] = torch.randn(*shape) / torch.tensor(shape[1:]).prod() ** 0.5
+        made[f"{norm}.weight"] = torch.rand(shape[0]) + 0.5
+        made[f"{norm}.bias"] = torch.randn(shape[0]) * 0.1
+        made[f"{norm}.running_mean"] = torch.randn(shape[0]) * 0.1
+        made[f"{norm}.running_var"] = torch.rand(shape[0]) + 0.5
+        made[f"{norm}.num_batches_tracked"] = torch.tensor(1)
+
+    layer("_conv_stem", "_bn0", 8, 3, 3, 3)
+    for number, (before, after, factor, kernel, _) in enumerate(BLOCKS):
+        block, inner = f"_blocks.{number}.", before * factor
+        if factor > 1:
+            layer(f"{block}_expand_conv", f"{block}_bn0", inner, before, 1, 1)
+        layer(f"{block}_depthwise_conv", f"{block}_bn1", inner, 1, kernel, kernel)
+        layer(f"{block}_project_conv", f"{block}_bn2", after, inner, 1, 1)
+    layer("_conv_head", "_bn1", 16, 8, 1, 1)
+    return made

@@ -247,7 +247,7 @@ def test_captions_and_folders_are_evaluated(tmp_path: Path) -> None:
 
 def test_what_wants_a_text_model_names_one_of_images(folder: Path) -> None:
     assert stated_contract(folder) == opened(folder).contract
-    with pytest.raises(ModelError, match="is a model of images and text"):
+    with pytest.raises(ModelError, match="is a model of images"):
         load_text_encoder(folder)
 
 

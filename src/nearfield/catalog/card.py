@@ -15,7 +15,8 @@ from nearfield.types.contract import Contract, Terms
 from nearfield.types.role import Role
 
 CATALOG = Path(__file__).parent / "cards"
-KINDS = (*EMBEDDING_KINDS, "image-text", "cross-encoder")
+# image-text-code: by code of the folder, which is not run here
+KINDS = (*EMBEDDING_KINDS, "image-text", "image-text-code", "cross-encoder")
 """What a model makes of a text; `several` makes dense, sparse and multi-vector embeddings in one
 pass.
 """

@@ -211,10 +211,10 @@ def _next(comparison: Comparison, models: list[str], data: str) -> str:
     followed by the options by which it is read.
     """
     from nearfield.encoders.spec import ModelSpec
-    from nearfield.formats.towers.find import is_two_tower
+    from nearfield.formats.towers.find import image_layout
 
     parsed = [(ModelSpec.parse(model), model) for model in models]
-    specs = {spec.short: model for spec, model in parsed if not is_two_tower(Path(spec.name))}
+    specs = {spec.short: model for spec, model in parsed if image_layout(Path(spec.name)) is None}
     tunable = [row.model for row in comparison.rows if row.storage and row.model in specs]
     if comparison.task == "retrieval" and tunable:
         return f"nearfield tune {shlex.quote(specs[tunable[0]])} --on {data}"

@@ -1,1 +1,20 @@
-"""Models under their contracts."""
+"""Texts and images to embeddings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nearfield.registry import Registry
+
+if TYPE_CHECKING:
+    from nearfield.encoders.images import Opened
+
+IMAGE_ENCODERS: Registry[type[Opened]] = Registry(
+    "encoder of images",
+    {
+        "images": "nearfield.encoders.images:ImageEncoder",
+        "joined": "nearfield.encoders.joined:JoinedEncoder",
+        "two-tower": "nearfield.encoders.two_tower:TwoTowerEncoder",
+    },
+)
+"""Each opens what a layout of nearfield.formats.towers reads."""

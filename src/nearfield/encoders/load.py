@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nearfield.encoders import IMAGE_ENCODERS
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.remote.address import Address
@@ -16,8 +17,8 @@ from nearfield.formats.lora_folder import adapter_place
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.formats.other_folder import LEXICAL, is_lexical, refuse_other_folder
 from nearfield.formats.reranker_folder import is_reranker
-from nearfield.formats.towers.find import is_two_tower, read_towers
-from nearfield.models.find import model_path
+from nearfield.formats.towers.find import image_layout
+from nearfield.models.find import image_model_path, model_path
 from nearfield.runtimes.options import AUTO, DEFAULTS, OpenOptions
 from nearfield.runtimes.proof import BUILT_IN, Proof
 from nearfield.similarity import EMBEDDINGS
@@ -62,10 +63,10 @@ def load(
         from nearfield.encoders.lexical import Lexical  # with a stemmer, which no other model needs
 
         return Lexical.open(spec.name)
-    if is_two_tower(Path(spec.name)):
-        from nearfield.encoders.two_tower import TwoTowerEncoder  # with transformers' models
-
-        return TwoTowerEncoder.open(Path(spec.name), spec.options(options))
+    place = image_model_path(spec.name)
+    if (layout := image_layout(place)) is not None:
+        encoder = IMAGE_ENCODERS[layout.opens]  # with transformers' models
+        return encoder.open(layout.read(place), spec.options(options))
     return load_text_encoder(name, options)
 
 
@@ -180,8 +181,9 @@ def stated_contract(folder: Path) -> Contract:
         from nearfield.encoders.lexical import Lexical
 
         return Lexical.open(folder).contract
-    if is_two_tower(folder):
-        return read_towers(folder).contract
+    if (layout := image_layout(folder)) is not None:
+        contract: Contract = layout.read(folder).contract
+        return contract
     if adapter_place(folder) is not None:
         advice = "name that, or make a model of both with nearfield models merge-adapter"
         raise ModelError(f"{folder}: is a LoRA adapter, which is used as its base is; {advice}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import is_reranker
-from nearfield.formats.towers.find import is_two_tower
+from nearfield.formats.towers.find import image_layout
 
 LEXICAL = "lexical.json"
 LEXICAL_FORMAT = 1
@@ -36,9 +36,9 @@ def refuse_other_folder(path: Path) -> None:
         if trained.is_dir():
             where = f"its model is {trained}"
         raise ModelError(f"{path}: is the folder of a run; {where}")
-    if is_two_tower(path):
+    if image_layout(path) is not None:
         raise ModelError(
-            f"{path}: is a model of images and text, which encodes, searches and is evaluated; "
+            f"{path}: is a model of images, which encodes, searches and is evaluated; "
             "here a model of texts alone is wanted"
         )
     if is_reranker(path):

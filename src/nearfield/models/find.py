@@ -14,8 +14,10 @@ from nearfield.store.inside import possible
 if TYPE_CHECKING:
     from nearfield.catalog.card import Card
 
+IMAGES = "image-text"
+"""The kind of the catalog whose folders nearfield.formats.towers reads."""
 RUN = ("dense", "multi-vector", "several", "sparse")
-"""The kinds of the catalog that load runs."""
+"""The kinds of the catalog that encode texts."""
 
 
 def model_path(name: str | Path) -> Path:
@@ -58,6 +60,19 @@ def model_path(name: str | Path) -> Path:
     if known is None:
         return Path(name)  # whose opening says that there is no such folder
     return fetch(runnable(card(known)).name)
+
+
+def image_model_path(name: str | Path) -> Path:
+    """The folder of the model called `name` where it may be one of images: the folder itself, else
+    a catalogued one's in the cache, fetched when it is not there. Raises as `fetch` does.
+    """
+    from nearfield.catalog.card import card, catalogued
+    from nearfield.catalog.fetch import fetch
+
+    known = None if Path(name).is_dir() else catalogued(str(name))
+    if known is None or card(known).kind != IMAGES:
+        return Path(name)
+    return fetch(known)
 
 
 def refuse_unknown_model(name: str | Path) -> None:

@@ -15,6 +15,7 @@ from nearfield.formats.remote_code import remote_code
 from nearfield.formats.towers.towers import Towers
 from nearfield.formats.weights import weight_files
 from nearfield.models.backbones.backbone import quiet
+from nearfield.models.image.processor import image_processor
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +40,7 @@ class TwoTower(torch.nn.Module):
             with quiet():
                 self.model = _model(folder)
             self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
-            self.processor: Any = _processor(folder)
+            self.processor: Any = image_processor(folder.path, folder.processor)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"{folder.path}: cannot be opened: {first_line(error)}") from error
         self.model.eval()
@@ -101,20 +102,3 @@ def _model(folder: Towers) -> Any:
             f"{len(missing) - 1} more"
         )
     return model
-
-
-def _processor(folder: Towers) -> Any:
-    """transformers' own of the kind that the settings name, with pillow."""
-    import transformers
-
-    kind = str(folder.processor.get("image_processor_type", "CLIPImageProcessor"))
-    # what a file may name is of these alone
-    name = kind.removesuffix("Fast").removesuffix("Pil")
-    if name == "CLIPFeatureExtractor":  # as files of 2022 call it
-        name = "CLIPImageProcessor"
-    known = ("CLIPImageProcessor", "SiglipImageProcessor", "Siglip2ImageProcessor")
-    if name not in known:
-        raise ModelError(
-            f"{folder.path}: prepares images with {kind}; wanted one of {', '.join(known)}"
-        )
-    return getattr(transformers, f"{name}Pil").from_dict(dict(folder.processor))

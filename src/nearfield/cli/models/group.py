@@ -23,6 +23,7 @@ MODELS: Registry[Any] = Registry(
         "quantise": "nearfield.cli.models.algebra:quantise",
         "sif": "nearfield.cli.models.algebra:sif",
         "head": "nearfield.cli.models.head:head",
+        "join": "nearfield.cli.models.join:join",
         "lexical": "nearfield.cli.models.lexical:lexical",
         "merge-adapter": "nearfield.cli.models.merge_adapter:merge_adapter",
     },

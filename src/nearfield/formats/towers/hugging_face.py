@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nearfield.errors import ModelError
-from nearfield.formats.towers.towers import Towers, TowersLayout, towers_contract
-from nearfield.store.fields import Fields, read_fields
+from nearfield.formats.towers.towers import (
+    Towers,
+    TowersLayout,
+    processor_settings,
+    towers_contract,
+)
+from nearfield.store.fields import read_fields
 
 PADDED = ("siglip", "siglip2")
 """Their last token is pooled and padding is not masked: they were trained on 64 tokens, always."""
@@ -32,22 +36,8 @@ def _read(path: Path) -> Towers:
         path,
         towers_contract(path, dim=dim, max_tokens=max_tokens),
         config,
-        _processor(path),
+        processor_settings(path),
         pad_to=max_tokens if padded else None,
-    )
-
-
-def _processor(path: Path) -> Fields:
-    """The settings of the image processor, which newer versions write into those of both."""
-    alone, both = path / "preprocessor_config.json", path / "processor_config.json"
-    if alone.is_file():
-        return read_fields(alone)
-    if both.is_file():
-        found: Fields = read_fields(both).object("image_processor")
-        return found
-    raise ModelError(
-        f"{path}: has no {alone.name}, which says how images are prepared; get it from where the "
-        "model came from"
     )
 
 

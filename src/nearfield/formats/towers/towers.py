@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nearfield.errors import ModelError
+from nearfield.store.fields import Fields, read_fields
 from nearfield.types.contract import Contract
 from nearfield.types.role import IMAGE
 
@@ -31,13 +33,32 @@ class Towers:
 
 
 class TowersLayout(NamedTuple):
-    """How one kind of folder is recognised and read."""
+    """How one kind of folder is recognised and read, and the name in IMAGE_ENCODERS of the encoder
+    that opens what was read.
+    """
 
     recognises: Callable[[Path], bool]
-    read: Callable[[Path], Towers]
+    read: Callable[[Path], Any]
+    opens: str = "two-tower"
 
 
 def towers_contract(path: Path, *, dim: int, max_tokens: int) -> Contract:
     """Both towers pool into one vector of unit length, which is compared by cosine."""
     name = path.resolve().name
     return Contract(name, dim, max_tokens, pooling="last", prompts={IMAGE: ""})
+
+
+def processor_settings(path: Path) -> Fields:
+    """The settings of the image processor, which newer versions write into those of both. Raises
+    ModelError where there are none.
+    """
+    alone, both = path / "preprocessor_config.json", path / "processor_config.json"
+    if alone.is_file():
+        return read_fields(alone)
+    if both.is_file():
+        found: Fields = read_fields(both).object("image_processor")
+        return found
+    raise ModelError(
+        f"{path}: has no {alone.name}, which says how images are prepared; get it from where the "
+        "model came from"
+    )

@@ -14,6 +14,7 @@ from nearfield.formats.honoured import ANY, Honoured, refuse_unhonoured
 from nearfield.formats.torch_file import read_torch_file
 from nearfield.formats.weights import Weights
 from nearfield.models.heads.arrays import activated, is_numpy, linear
+from nearfield.store.atomic import write_json
 from nearfield.store.fields import read_fields
 from nearfield.store.foreign import foreign
 from nearfield.store.regular import open_regular
@@ -87,6 +88,14 @@ class Layer:
 
         tensors = {name: torch.as_tensor(weight) for name, weight in self.weights.items()}
         return {name: weight.detach().cpu().clone() for name, weight in tensors.items()}
+
+    def save(self, folder: Path) -> None:
+        """Write the module's config and weights. Raises StorageError when writing fails."""
+        from nearfield.store.tensors import write_tensors
+
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", asdict(self.config))
+        write_tensors(folder / "model.safetensors", self.stored())
 
     @classmethod
     def of(cls, weight: Floats, bias: Floats | None) -> Layer:

@@ -1,0 +1,43 @@
+"""`nearfield models join`: a model of texts and one of images as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearfield.cli.console import Json, emit_json, out
+from nearfield.cli.opened import Model, To
+
+
+def join(
+    model: Model,
+    images: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGES",
+            help="The folder of an encoder of images: ViT, DeiT, DINOv2, ConvNeXt, ResNet or Swin "
+            "as transformers writes them, or EfficientNet-Lite.",
+        ),
+    ],
+    to: To,
+    json: Json = False,
+) -> None:
+    """Join a dense model of texts and an encoder of images into one model of both.
+
+    Texts keep their vectors. An image's are projected into the same space, at random until
+    `nearfield tune` trains the projection.
+
+    Examples:
+
+        nearfield models join minilm models/dinov2-small --to models/pictures
+        nearfield models join ./e5 models/efficientnet-lite0 --to models/pictures --json
+    """
+    from nearfield.models.surgery.join import join as joined
+
+    contract = joined(model, images, to=to)
+    if json:
+        emit_json({"folder": to, "name": contract.name, "dim": contract.dim})
+        return
+    out.say(f"{to}: {contract.name}, images and texts, {contract.dim:,} dimensions")

@@ -1,0 +1,180 @@
+"""Images to vectors: what all encoders of images share, and one of images alone."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nearfield.data.readers.image import is_image_url, open_image
+from nearfield.encoders.encoder import Encoder, refuse_one_text
+from nearfield.errors import InputError, ModelError
+from nearfield.models.image.tower import ImageTower
+from nearfield.runtimes.options import AUTO, OpenOptions
+from nearfield.similarity.dense import Dense, checked_finite
+from nearfield.store.fingerprint import model_hash
+from nearfield.types.arrays import Floats
+from nearfield.types.item import Item
+from nearfield.types.progress import Progress, silent
+from nearfield.types.role import IMAGE, Role
+from nearfield.types.usage import Usage
+
+BATCH = 32  # images of one call
+
+
+class SeesImages(Protocol):
+    """A network with what prepares images for it."""
+
+    def prepared(self, images: Sequence[Any]) -> dict[str, Tensor]:
+        """What `images` takes."""
+
+    def images(self, prepared: dict[str, Tensor]) -> Tensor:
+        """(n, dim) float32, of any length."""
+
+
+class Opened(Encoder[Dense]):
+    """An encoder of images, and of texts where it can, that a folder of `files` holds."""
+
+    kind_of_model = "torch"
+    files: Path
+
+    @classmethod
+    @abstractmethod
+    def open(cls, folder: Any, options: OpenOptions) -> Opened:
+        """The encoder of what the folder's layout read."""
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """Of the folder's files as they are when this is first asked for."""
+        return {"files": model_hash(self.files), "runtime": "torch", "precision": "float32"}
+
+    @abstractmethod
+    def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
+        """The texts' vectors, with their counts. Raises InputError where images alone are taken."""
+
+    @abstractmethod
+    def images_as_vectors(self, items: Sequence[Item], places: Sequence[int]) -> Vectors:
+        """The vectors (m, dim) of the images at `places` among the items, batch by batch, with the
+        places of each.
+        """
+
+    def encode_as(self, role: Role, items: Sequence[Item], *, progress: Progress = silent) -> Dense:
+        """Texts first, then images in batches of 32, which are decoded on another thread.
+
+        Raises InputError, naming the item, for an image that cannot be read.
+        """
+        refuse_one_text(items)
+        self.contract.prompt(role)
+        started = time.perf_counter()
+        drawn = np.array([role == IMAGE or _is_image(item) for item in items], bool)
+        written, shown = np.flatnonzero(~drawn), np.flatnonzero(drawn)
+        vectors = np.empty((len(items), self.contract.dim), np.float32)
+        counts = np.zeros((len(items), 2), np.int64)
+        if len(written):
+            made = self.texts_as(role, [str(items[at]) for at in written.tolist()])
+            vectors[written] = made.floats()
+            assert made.counts is not None
+            counts[written] = made.counts
+            progress(len(written), len(items))
+        done = len(written)
+        for at, seen in self.images_as_vectors(items, shown.tolist()):
+            vectors[at] = seen
+            done += len(at)
+            progress(done, len(items))
+        checked_finite(vectors, self.contract.name)
+        read, lost = counts.sum(0).tolist()
+        usage = Usage(
+            len(items),
+            read,
+            truncated=int((counts[:, 1] > 0).sum()),
+            tokens_lost=lost,
+            seconds=time.perf_counter() - started,
+        )
+        return Dense.under(self.contract, vectors, usage=usage, counts=counts)
+
+
+Vectors = Iterator[tuple[list[int], Floats]]
+
+
+class ImageEncoder(Opened):
+    """A model of images alone: a string is a path or a data URL, and texts are refused."""
+
+    def __init__(self, tower: ImageTower) -> None:
+        self.tower = tower
+        self.contract, self.files = tower.folder.contract, tower.folder.path
+
+    @classmethod
+    def open(cls, folder: Any, options: OpenOptions) -> ImageEncoder:
+        """Raises ModelError where it cannot be opened, and for another runtime than torch."""
+        return cls(ImageTower(folder).to(torch_device(folder.path, options)))
+
+    def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
+        """Raises InputError."""
+        raise InputError(
+            f"{self.contract.name} is a model of images alone; join it with a model of texts: "
+            "nearfield models join"
+        )
+
+    def images_as_vectors(self, items: Sequence[Item], places: Sequence[int]) -> Vectors:
+        """See Opened.images_as_vectors."""
+        return seen(self.tower, items, places)
+
+
+def torch_device(path: Path, options: OpenOptions) -> str:
+    """Where torch runs. Raises ModelError for another runtime than torch or precision than
+    float32.
+    """
+    if options.runtime not in (AUTO, "torch") or options.precision not in (AUTO, "float32"):
+        raise ModelError(
+            f"{path}: models of images run with torch in float32, not "
+            f"{options.runtime} {options.precision}"
+        )
+    if options.device == AUTO:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return options.device
+
+
+def seen(tower: SeesImages, items: Sequence[Item], places: Sequence[int]) -> Vectors:
+    """The vectors of unit length of the images at `places`, in batches, each with its places. The
+    next batch is decoded and resized on another thread.
+
+    Raises InputError, naming the item, for an image that cannot be read.
+    """
+
+    def prepared(at: Sequence[int]) -> dict[str, Tensor]:
+        return tower.prepared([_opened(items[place], place) for place in at])
+
+    batches = [list(places[start : start + BATCH]) for start in range(0, len(places), BATCH)]
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        coming = pool.submit(prepared, batches[0]) if batches else None
+        for number, at in enumerate(batches, 1):
+            assert coming is not None
+            given = coming.result()
+            if number < len(batches):
+                coming = pool.submit(prepared, batches[number])
+            with torch.inference_mode():
+                yield at, unit(tower.images(given))
+
+
+def unit(vectors: Tensor) -> Any:
+    """The rows at length 1, as a numpy array."""
+    return torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
+
+
+def _is_image(item: Item) -> bool:
+    return not isinstance(item, str) or is_image_url(item)
+
+
+def _opened(item: Item, place: int) -> Any:
+    try:
+        return open_image(item)
+    except InputError as error:
+        raise InputError(f"item {place}: {error}") from error

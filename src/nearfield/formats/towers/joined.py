@@ -1,0 +1,52 @@
+"""Any encoder of texts with any encoder of images, whose vectors are projected into its space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nearfield.errors import ModelError
+from nearfield.formats.images.image_folder import ImageModel, read_image_model
+from nearfield.formats.model_folder import ModelFolder, read_model_folder
+from nearfield.formats.towers.towers import TowersLayout
+from nearfield.store.fields import read_fields
+from nearfield.types.contract import Contract
+from nearfield.types.role import IMAGE
+
+FILE = "joined.json"
+TEXT, IMAGES, PROJECTION = "text", "image", "projection"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class JoinedFolder:
+    """`text` and `image` are the folders of the two models as they are published, `projection` that
+    of a sentence-transformers Dense module, which takes an image's unit vector to a text's size.
+    """
+
+    path: Path
+    text: ModelFolder
+    image: ImageModel
+    projection: Path
+
+    @property
+    def contract(self) -> Contract:
+        """The text model's, which has the role image besides."""
+        kept = self.text.contract
+        name = self.path.resolve().name
+        return replace(kept, name=name, prompts={**kept.prompts, IMAGE: ""})
+
+
+def _recognises(path: Path) -> bool:
+    return (path / FILE).is_file()
+
+
+def _read(path: Path) -> JoinedFolder:
+    stated = read_fields(path / FILE).integer("format")
+    if stated != FORMAT:
+        raise ModelError(f"{path / FILE}: format is {stated}; wanted {FORMAT}")
+    text, image = read_model_folder(path / TEXT), read_image_model(path / IMAGES)
+    return JoinedFolder(path, text, image, path / PROJECTION)
+
+
+LAYOUT = TowersLayout(_recognises, _read, opens="joined")

@@ -1,0 +1,25 @@
+"""Networks that make one vector per image, as torch runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nearfield.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+    from nearfield.formats.images.image_folder import ImageModel
+
+NETWORKS: Registry[Callable[[ImageModel], nn.Module]] = Registry(
+    "image network",
+    {
+        "efficientnet-lite": "nearfield.models.image.efficientnet_lite:open_network",
+        "transformers": "nearfield.models.image.pretrained:open_network",
+    },
+)
+"""By the name of the folder's layout: what opens its weights as a module that makes (n, width) of
+what the image processor gives.
+"""

@@ -1,0 +1,54 @@
+"""transformers' image encoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from nearfield.errors import ModelError, first_line
+from nearfield.formats.images.image_folder import ImageModel
+from nearfield.formats.images.pretrained import FIRST_TOKEN
+from nearfield.models.backbones.backbone import quiet
+
+
+class Pretrained(nn.Module):
+    """An image's vector is its first token's state, or what the model pools itself."""
+
+    def __init__(self, model: Any, *, first_token: bool) -> None:
+        super().__init__()
+        self.model, self.first_token = model, first_token
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """(n, width) float32."""
+        made = self.model(pixel_values=pixel_values)
+        pooled = made.last_hidden_state[:, 0] if self.first_token else made.pooler_output
+        vectors: Tensor = pooled.flatten(1).float()
+        return vectors
+
+
+def open_network(folder: ImageModel) -> nn.Module:
+    """Raises ModelError where files are missing or damaged, or weights do not fit."""
+    from transformers import AutoModel
+
+    try:
+        with quiet():
+            model, loaded = AutoModel.from_pretrained(
+                folder.path, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{folder.path}: cannot be opened: {first_line(error)}") from error
+    first_token = folder.kind in FIRST_TOKEN
+    # a pooler after the first token is not read
+    missing = [
+        name
+        for name in sorted(loaded["missing_keys"])
+        if not (first_token and name.startswith("pooler."))
+    ]
+    if missing:
+        raise ModelError(
+            f"{folder.path}: the weights lack {missing[0]} and {len(missing) - 1} more"
+        )
+    return Pretrained(model, first_token=first_token)

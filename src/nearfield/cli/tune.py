@@ -61,20 +61,18 @@ def tune(
         nearfield tune minilm --on my-data --pairs clicks.parquet --to runs/first
         nearfield tune ./my-model --on pairs.jsonl --recipe recipe.toml
         nearfield tune minilm --on my-data --trials 20 --log-to tensorboard
+        nearfield tune models/pictures --on photos
     """
     from nearfield.data.open import open_collection
-    from nearfield.formats.model_folder import read_model_folder
-    from nearfield.models.find import model_path
     from nearfield.scale.launch import processes as together
     from nearfield.train.logs import logged
-    from nearfield.train.recipe import Recipe, default_recipe
     from nearfield.train.runs.tune import tune as run
+    from nearfield.train.runs.tune import tuning_recipe
     from nearfield.train.setting import Setting
 
     collection = open_collection(on)
     folder = to or Path("runs") / f"{Path(model).name}-{collection.name}"
-    kind = read_model_folder(model_path(model)).contract.kind
-    chosen = Recipe.open(recipe, kind=kind) if recipe else default_recipe(kind)
+    chosen = tuning_recipe(model, recipe)
     also: Mapping[str, Any] = {"to": folder, "allow": allow or (), "pairs": pairs or ""}
     with together(processes) as group, logged(log_to, folder) as rows:
         setting = Setting(progress_bar, group, source=on, device=device, rows=rows)

@@ -13,10 +13,10 @@ import torch
 from nearfield.data.trained_on import TrainedOn
 from nearfield.encoders.images import ImageEncoder, Opened, Vectors
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import ModelError
 from nearfield.formats.towers.joined import JoinedFolder
 from nearfield.models.heads.arrays import normalised
 from nearfield.models.heads.layer import Layer
+from nearfield.models.image.projection import open_projection
 from nearfield.models.image.tower import ImageTower
 from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.options import AUTO, OpenOptions
@@ -72,13 +72,3 @@ class JoinedEncoder(Opened):
         """See Opened.images_as_vectors."""
         for at, made in self.image.images_as_vectors(items, places):
             yield at, normalised(self.projection(made))
-
-
-def open_projection(folder: JoinedFolder) -> Layer:
-    """Raises ModelError where it is damaged, or does not lead from images to texts."""
-    layer = Layer.open(folder.projection)
-    found = (layer.config.in_features, layer.config.out_features)
-    wanted = (folder.image.width, folder.text.contract.dim)
-    if found != wanted:
-        raise ModelError(f"{folder.projection}: is a layer {found}; wanted {wanted}")
-    return layer

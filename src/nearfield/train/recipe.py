@@ -265,9 +265,9 @@ class Recipe:
         _need(guided == bool(asked.guide), "objective.guide", repr(asked.guide), wanted)
 
     @classmethod
-    def open(cls, path: str | Path, *, kind: str = "dense") -> Recipe:
+    def open(cls, path: str | Path, *, kind: str = "dense", start: Recipe | None = None) -> Recipe:
         """The recipe in a TOML file, for a model whose embeddings are of `kind`: what it leaves out
-        is as in `default_recipe`.
+        is as in `start`, by default `default_recipe`.
 
         Raises RecipeError that names the key and the nearest known one.
         """
@@ -278,7 +278,7 @@ class Recipe:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path}: is not TOML: {error}") from error
         try:
-            return cls.of(facts, start=default_recipe(kind))
+            return cls.of(facts, start=start or default_recipe(kind))
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -43,23 +43,36 @@ class TokenSource:
         return self.tokenise([self.texts[int(item)] for item in items])
 
 
+class ItemSource(Protocol):
+    """What a step's queries or documents come from."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """All of them."""
+
+    def tokens(self, items: Positions) -> Any:
+        """What `TrainingData.cut` takes of the items at these positions."""
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """`pairs` are positions in `queries` and `documents`; `same[d]` is one number for all documents
     of (nearly) the same text; `relevant[q]` holds the documents judged relevant to query q, and the
     one that is the query itself. `teacher`: (n, 1 + k), what a teacher says of each pair's positive
     and negatives, where there is one; `scores`: (n,), how alike each pair is said to be, where
-    that is known. `guide`: another model, which the objective asks.
+    that is known. `guide`: another model, which the objective asks. `cut` makes mini-batches of
+    what the two sources give.
     """
 
-    queries: TokenSource
-    documents: TokenSource
+    queries: ItemSource
+    documents: ItemSource
     pairs: TrainingPairs
     same: Positions
     relevant: Sequence[set[int]]
     teacher: Floats | None = None
     scores: Floats | None = None
     guide: Guide | None = None
+    cut: Callable[..., Sequence[Any]] = mini_batches
 
     @property
     def guide_dim(self) -> int:
@@ -92,7 +105,7 @@ class TrainingData:
         real = own >= 0
         queries, query = np.unique(pairs.query[batch], return_inverse=True)
         documents, own[real] = np.unique(own[real], return_inverse=True)
-        parts = mini_batches(
+        parts = self.cut(
             self.queries.tokens(queries),
             self.documents.tokens(documents),
             model.contract,

@@ -19,6 +19,7 @@ from nearfield.encoders.model_facts import model_facts
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError
 from nearfield.formats.model_folder import read_model_folder
+from nearfield.formats.towers.find import image_layout
 from nearfield.models.find import model_path
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
@@ -38,6 +39,8 @@ from nearfield.train.runs.conclude import Measured, cuts, measure_test
 from nearfield.train.runs.cross_validate import PLACE, dev_by_folds, folded_note, held_out
 from nearfield.train.runs.fusion import Fusion, fit_fusion
 from nearfield.train.runs.guard import guard_values
+from nearfield.train.runs.joined import DEFAULT as JOINED
+from nearfield.train.runs.joined import tune_joined
 from nearfield.train.runs.merge import keeps
 from nearfield.train.runs.model_run import Do, ModelRun
 from nearfield.train.runs.run import Stage, data_of, locked_run, told
@@ -74,12 +77,29 @@ def tune(
         raise InputError(
             "lies within the model's folder; give a run folder elsewhere with --to", path=to
         )
+    if image_layout(Path(model)) is not None:
+        if pairs:
+            raise InputError("pairs are texts; a model of images and text learns from the images")
+        return tune_joined(
+            model, data, to=to, recipe=recipe, guards=guards, allow=allow, setting=setting
+        )
     collection, setting = data_of(data), told(setting, data)
     kind = read_model_folder(model_path(model)).contract.kind
     with locked_run(to) as folder:
         run = TuningRun(model, folder, recipe or default_recipe(kind), setting, pairs=pairs)
         run.begin(collection, guards)
         return run.verdict(f"tune {run.encoder.contract.name}", allow)
+
+
+def tuning_recipe(model: str, path: Path | None) -> Recipe | None:
+    """The recipe in a TOML file, which begins as the default one of the model; None where there is
+    no file. Raises as Recipe.open does.
+    """
+    if path is None:
+        return None
+    if image_layout(Path(model)) is not None:
+        return Recipe.open(path, start=JOINED)
+    return Recipe.open(path, kind=read_model_folder(model_path(model)).contract.kind)
 
 
 class TuningRun(ModelRun):

@@ -1,0 +1,28 @@
+"""A joined model after training as a folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from nearfield.formats.towers.joined import IMAGES, PROJECTION, TEXT
+from nearfield.models.image.trainable import TrainableJoined
+from nearfield.models.saving.save import save_encoder
+from nearfield.store.atomic import staged_folder
+
+
+def save_joined(model: TrainableJoined, path: str | Path) -> None:
+    """Write the folder that it came from with the projection as it stands, and with the adapters
+    of the texts' model merged into it. Whole or not at all. Raises StorageError.
+    """
+    source = model.folder.path
+    with staged_folder(path) as stage:
+        for part in source.glob("[!.]*"):
+            if part.is_file():
+                shutil.copyfile(part, stage / part.name)
+        shutil.copytree(source / IMAGES, stage / IMAGES)
+        if model.text.adapters is None:
+            shutil.copytree(source / TEXT, stage / TEXT)
+        else:
+            save_encoder(model.text, stage / TEXT, name=f"{model.text.contract.name}-adapted")
+        model.projection.save(stage / PROJECTION)

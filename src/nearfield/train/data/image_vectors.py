@@ -18,13 +18,13 @@ from nearfield.encoders.text import TextEncoder
 from nearfield.models.image.trainable import Made, TrainableJoined
 from nearfield.similarity.dense import Dense
 from nearfield.store.tensors import noted_tensors, whole_tensors
+from nearfield.store.vector_cache import text_hash
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.types.arrays import Floats, Positions
 from nearfield.types.contract import Contract
 from nearfield.types.item import Item
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import IMAGE, Role
-from nearfield.vectors.shards import text_hash
 
 
 class ImageVectors:
@@ -51,20 +51,16 @@ class ImageVectors:
 
     def of(self, images: Sequence[str]) -> Floats:
         """(n, width) of the images, those that are unknown encoded now."""
-        new = [image for image in images if _known_as(image) not in self._rows]
+        new = [image for image in images if text_hash(image) not in self._rows]
         if new:
             self._add(new, self.encoder.encode(new, IMAGE).floats())
-        made: Floats = self._vectors[[self._rows[_known_as(image)] for image in images]]
+        made: Floats = self._vectors[[self._rows[text_hash(image)] for image in images]]
         return made
 
     def _add(self, images: Sequence[str], vectors: Floats) -> None:
         before = len(self._vectors)
         self._vectors = np.concatenate([self._vectors, vectors])
-        self._rows |= {_known_as(image): before + at for at, image in enumerate(images)}
-
-
-def _known_as(image: str) -> bytes:
-    return text_hash(image.encode("utf-8", "surrogatepass"))
+        self._rows |= {text_hash(image): before + at for at, image in enumerate(images)}
 
 
 class AsItStands(Opened):

@@ -8,7 +8,7 @@ from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nearfield.data.collection import Collection
+from nearfield.data.collection import Collection, Split
 from nearfield.data.readers.image import is_image_url
 from nearfield.data.trained_on import TrainedOn, keep_trained_on
 from nearfield.encoders.images import ImageEncoder
@@ -52,7 +52,7 @@ def tune_joined(
     *,
     to: str | Path,
     recipe: Recipe | None = None,
-    guards: Sequence[str] = (),
+    guards: Sequence[str] | None = None,
     allow: Names[str] = (),
     setting: Setting,
 ) -> Verdict:
@@ -111,7 +111,7 @@ class JoinedRun(ModelRun):
         self.base, self.now = ByVectors(self.finder), ByVectors(self.encoder)
         self.merged, self.max_tokens = ByVectors(self.after), 1
 
-    def begin(self, collection: Collection, guards: Sequence[str] = ()) -> None:
+    def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
         """Write what decides the result."""
         self.take(collection)
         for document, text in zip(self.given.document_ids, self.given.document_texts, strict=True):
@@ -164,7 +164,7 @@ class JoinedRun(ModelRun):
         if not self.folder.has("model"):
             save_joined(self.trained, self.folder.path / "model")
 
-    def measure_test(self, progress: Progress) -> Measured:
+    def measure_test(self, split: Split, progress: Progress) -> Measured:
         keep_trained_on([Path(self.model)], self.folder.path / "model", self.learnt)
         base, tuned = (
             load(path, device=self.device) for path in (self.model, self.folder.path / "model")
@@ -174,7 +174,7 @@ class JoinedRun(ModelRun):
         return measure_test(
             self.finder.handed_to(base),
             made.handed_to(tuned),
-            self.collection.split("test"),
+            split,
             name=base.contract.name,
             measure=self.measure,
             dims=cuts(base.contract, tuned.contract.matryoshka_dims),

@@ -179,7 +179,9 @@ def test_every_kind_is_here() -> None:
         for _, kind in inspect.getmembers(importlib.import_module(f"{runs.__name__}.{module.name}"))
         if inspect.isclass(kind) and issubclass(kind, Run) and not inspect.isabstract(kind)
     }
-    assert found == set(RUNS)
+    # a trial has no verdict, and a joined model learns from images (tests/train/runs)
+    assert {kind.__name__ for kind in found - set(RUNS)} == {"Trial", "JoinedRun"}
+    assert set(RUNS) <= found
 
 
 @kinds

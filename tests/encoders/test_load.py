@@ -15,7 +15,7 @@ from tiny import tiny_model
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("siglip-base", "of the kind 'image-text'"),
+        ("jina-clip-v2", "of the kind 'image-text-code'"),
         ("bge-smal", "is neither a folder nor a model of the catalog. Did you mean 'bge-small'?"),
         (
             "x!",

@@ -69,7 +69,8 @@ def image_model_path(name: str | Path) -> Path:
     from nearfield.catalog.card import card, catalogued
     from nearfield.catalog.fetch import fetch
 
-    known = None if Path(name).is_dir() else catalogued(str(name))
+    folder = not possible(str(name)) or Path(name).is_dir()
+    known = None if folder else catalogued(str(name))
     if known is None or card(known).kind != IMAGES:
         return Path(name)
     return fetch(known)

@@ -91,15 +91,13 @@ def tune(
         return run.verdict(f"tune {run.encoder.contract.name}", allow)
 
 
-def tuning_recipe(model: str, path: Path | None) -> Recipe | None:
-    """The recipe in a TOML file, which begins as the default one of the model; None where there is
-    no file. Raises as Recipe.open does.
-    """
-    if path is None:
-        return None
+def tuning_recipe(model: str, path: Path | None) -> Recipe:
+    """The default recipe of the model, or what a TOML file makes of it. Raises as Recipe.open does."""
     if image_layout(Path(model)) is not None:
-        return Recipe.open(path, start=JOINED)
-    return Recipe.open(path, kind=read_model_folder(model_path(model)).contract.kind)
+        start = JOINED
+    else:
+        start = default_recipe(read_model_folder(model_path(model)).contract.kind)
+    return start if path is None else Recipe.open(path, start=start)
 
 
 class TuningRun(ModelRun):

@@ -257,3 +257,13 @@ def test_a_text_model_refuses_an_image(images: list[Path], tmp_path: Path) -> No
     encoder = nf.load(tiny_model(tmp_path / "text"))
     with pytest.raises(ModelError, match="item 1 is an image, and text reads texts alone"):
         encoder.encode(["a", image_url(images[0])])
+
+
+def test_changed_weights_and_files_are_another_model(tmp_path: Path) -> None:
+    first, second = (opened(tiny_towers(tmp_path / name, "clip")) for name in ("a", "b"))
+    assert first.facts("document") is not None
+    with torch.no_grad():
+        next(first.model.parameters()).mul_(2)
+    assert first.facts("document") is None
+    (tmp_path / "b" / "config.json").touch()
+    assert second.facts("document") is None

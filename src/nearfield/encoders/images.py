@@ -6,7 +6,6 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +17,10 @@ from nearfield.data.readers.image import is_image_url, open_image
 from nearfield.encoders.encoder import Encoder, refuse_one_text
 from nearfield.errors import InputError, ModelError
 from nearfield.models.image.tower import ImageTower
+from nearfield.models.weight_sums import weight_sums
 from nearfield.runtimes.options import AUTO, OpenOptions
 from nearfield.similarity.dense import Dense, checked_finite
-from nearfield.store.fingerprint import model_hash
+from nearfield.store.fingerprint import OpenedFiles
 from nearfield.types.arrays import Floats
 from nearfield.types.item import Item
 from nearfield.types.progress import Progress, silent
@@ -45,16 +45,27 @@ class Opened(Encoder[Dense]):
 
     kind_of_model = "torch"
     files: Path
+    opened: OpenedFiles
+
+    def remember(self, files: Path, network: torch.nn.Module) -> None:
+        """Note the folder and the network's weights as they are now, which `identity` is of."""
+        self.files, self.opened = files, OpenedFiles(files)
+        self._network, self._weights = network, weight_sums(network.parameters())
 
     @classmethod
     @abstractmethod
     def open(cls, folder: Any, options: OpenOptions) -> Opened:
         """The encoder of what the folder's layout read."""
 
-    @cached_property
-    def identity(self) -> dict[str, str]:
-        """Of the folder's files as they are when this is first asked for."""
-        return {"files": model_hash(self.files), "runtime": "torch", "precision": "float32"}
+    @property
+    def identity(self) -> dict[str, str] | None:
+        """None where the weights are others than the folder's: they were trained, or the folder was
+        written to since it was opened.
+        """
+        files = self.opened.hash
+        if files is None or weight_sums(self._network.parameters()) != self._weights:
+            return None
+        return {"files": files, "runtime": "torch", "precision": "float32"}
 
     @abstractmethod
     def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
@@ -108,8 +119,8 @@ class ImageEncoder(Opened):
     """A model of images alone: a string is a path or a data URL, and texts are refused."""
 
     def __init__(self, tower: ImageTower) -> None:
-        self.tower = tower
-        self.contract, self.files = tower.folder.contract, tower.folder.path
+        self.tower, self.contract = tower, tower.folder.contract
+        self.remember(tower.folder.path, tower)
 
     @classmethod
     def open(cls, folder: Any, options: OpenOptions) -> ImageEncoder:

@@ -5,7 +5,6 @@ space.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -33,8 +32,9 @@ class JoinedEncoder(Opened):
     def __init__(
         self, folder: JoinedFolder, text: TextEncoder, image: ImageEncoder, projection: Layer
     ) -> None:
-        self.folder, self.contract, self.files = folder, folder.contract, folder.path
+        self.folder, self.contract = folder, folder.contract
         self.text, self.image, self.projection = text, image, projection
+        self.remember(folder.path, image.tower)
 
     @classmethod
     def open(cls, folder: Any, options: OpenOptions) -> JoinedEncoder:
@@ -49,11 +49,11 @@ class JoinedEncoder(Opened):
         image = ImageEncoder(ImageTower(folder.image).to(device))
         return cls(folder, text, image, open_projection(folder))
 
-    @cached_property
-    def identity(self) -> dict[str, str]:
-        """See Encoder.identity; the runtime and the precision are those of the texts."""
-        runtime = self.text.runtime
-        return super().identity | {"runtime": runtime.name, "precision": runtime.precision}
+    @property
+    def identity(self) -> dict[str, str] | None:
+        """The runtime and the precision are those of the texts."""
+        own, texts = super().identity, self.text.runtime.identity
+        return None if own is None or texts is None else own | texts
 
     @property
     def trained_on(self) -> TrainedOn:

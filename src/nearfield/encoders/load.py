@@ -23,7 +23,7 @@ from nearfield.runtimes.options import AUTO, DEFAULTS, OpenOptions
 from nearfield.runtimes.proof import BUILT_IN, Proof
 from nearfield.similarity import EMBEDDINGS
 from nearfield.store.fields import read_fields
-from nearfield.store.fingerprint import files_hash, model_hash
+from nearfield.store.fingerprint import OpenedFiles, files_hash, model_hash
 from nearfield.types.contract import Contract
 
 
@@ -66,7 +66,10 @@ def load(
     place = image_model_path(spec.name)
     if (layout := image_layout(place)) is not None:
         encoder = IMAGE_ENCODERS[layout.opens]  # with transformers' models
-        return encoder.open(layout.read(place), spec.options(options))
+        files = OpenedFiles(place)
+        made = encoder.open(layout.read(place), spec.options(options))
+        made.opened = files
+        return made
     return load_text_encoder(name, options)
 
 

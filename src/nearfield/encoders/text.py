@@ -25,7 +25,7 @@ from nearfield.models.tokeniser import tokeniser_of
 from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.options import DEFAULTS, OpenOptions
 from nearfield.runtimes.runtime import Runtime
-from nearfield.store.fingerprint import files_stamp, model_hash
+from nearfield.store.fingerprint import OpenedFiles
 from nearfield.types.arrays import Integers, Positions
 from nearfield.types.contract import Contract
 from nearfield.types.progress import Progress, silent
@@ -63,7 +63,7 @@ class TextEncoder(Encoder[E]):
         self.runtime = runtime
         self._batch_tokens = batch_tokens
         self.why = why
-        self._opened: dict[Path, tuple[int, int, int]] | None = None
+        self._opened = OpenedFiles(folder.path)
         self.tokeniser = tokeniser_of(folder)
         self.late: LateTokens | None = None
         if folder.late is not None:
@@ -91,7 +91,7 @@ class TextEncoder(Encoder[E]):
         folder = read_model_folder(path, trust_remote_code=options.trust_remote_code)
         if folder.code:
             log.warning("%s: runs code of its own: %s", folder.path, described(folder.code))
-        opened = files_stamp(folder.path)
+        opened = OpenedFiles(folder.path)
         runtime, why = open_runtime(folder, options)
         encoder = cls(folder, runtime, batch_tokens=batch_tokens, why=why)
         encoder._opened = opened
@@ -113,7 +113,7 @@ class TextEncoder(Encoder[E]):
         written to since it was opened.
         """
         ran = self.runtime.identity
-        files = None if ran is None else self._files
+        files = None if ran is None else self._opened.hash
         if ran is None or files is None:
             return None
         own = {"files": files} | ran
@@ -122,16 +122,6 @@ class TextEncoder(Encoder[E]):
         if self.adapter is not None:
             own["adapter"] = self.adapter.files
         return own
-
-    @cached_property
-    def _files(self) -> str | None:
-        """The hash of the model's files; None where they were written to since it was opened."""
-        path = self.folder.path
-        found = model_hash(path)
-        if self._opened is None or files_stamp(path) == self._opened:
-            return found
-        log.warning("%s: was written to since it was opened; its vectors are not kept", path)
-        return None
 
     @cached_property
     def trained_on(self) -> TrainedOn:

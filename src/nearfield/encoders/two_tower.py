@@ -27,8 +27,8 @@ class TwoTowerEncoder(Opened):
     """
 
     def __init__(self, model: TwoTower) -> None:
-        self.model = model
-        self.contract, self.files = model.folder.contract, model.folder.path
+        self.model, self.contract = model, model.folder.contract
+        self.remember(model.folder.path, model)
 
     @classmethod
     def open(cls, folder: Any, options: OpenOptions) -> TwoTowerEncoder:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from nearfield.batch.packed import Packed
 from nearfield.errors import ModelError
 from nearfield.formats.reranker_folder import RerankerFolder
 from nearfield.models.device_memory import device_memory
 from nearfield.models.model import TextModel
 from nearfield.models.pair_model import PairModel
+from nearfield.models.weight_sums import weight_sums
 from nearfield.runtimes.hardware import usable
 from nearfield.runtimes.options import ON_CPU, OpenOptions
 from nearfield.runtimes.runtime import Folder, Runtime
@@ -39,25 +38,18 @@ class TorchRuntime(Runtime):
         self.precision = model.precision
         self.places = model.habits.places
         self.typed = model.typed
-        self._opened = self._digest()
+        self._opened = weight_sums(model.parameters().values())
 
     @property
     def identity(self) -> dict[str, str] | None:
         """None once a weight has changed, and with adapters that are not the folder's."""
         own = self.model
-        if self._digest() != self._opened or (own.adapters and not own.folder.adapters):
+        if weight_sums(own.parameters().values()) != self._opened:
+            return None
+        if own.adapters and not own.folder.adapters:
             return None
         kernels = {} if own.layers is None else {"layers": "native"}
         return {"runtime": self.name, "precision": self.precision, **kernels}
-
-    def _digest(self) -> list[int]:
-        """The sum of each weight's bits, which no order of adding changes. A fused optimiser does
-        not count its writes in the tensors' versions.
-        """
-        with torch.inference_mode():
-            sums = [_words(weight).sum() for weight in self.model.parameters().values()]
-            # brought together, so that a GPU is waited for once
-            return torch.stack(sums).cpu().tolist() if sums else []
 
     @property
     def batch_tokens(self) -> int:  # type: ignore[override]
@@ -88,13 +80,3 @@ class TorchRuntime(Runtime):
             raise ModelError("a cross-encoder scores whole texts and has no late chunks")
         with device_memory():
             return self.model.represent_spans(batch, spans)
-
-
-def _words(weight: torch.Tensor) -> torch.Tensor:
-    """A weight's bits as integers of 64 bits, which are added faster than shorter ones; as bytes
-    where they do not fill those or do not lie at their borders.
-    """
-    flat = weight.reshape(-1)
-    size = flat.element_size()
-    whole = flat.numel() * size % 8 == 0 == flat.storage_offset() * size % 8
-    return flat.view(torch.int64 if whole else torch.int8)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from nearfield.store.regular import open_regular
 
+log = logging.getLogger(__name__)
 _OTHERS = (
     ".nearfield",
     ".git",
@@ -41,6 +44,24 @@ def model_hash(folder: Path) -> str:
                     opened, "sha256"
                 ).hexdigest()
     return files_hash(digests)
+
+
+class OpenedFiles:
+    """The files of a model folder as they are now, before they are read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._stamp = folder, files_stamp(folder)
+
+    @cached_property
+    def hash(self) -> str | None:
+        """Their `model_hash`, when it is first asked for; None where they were written to in the
+        meantime, which the log says.
+        """
+        found = model_hash(self.folder)
+        if files_stamp(self.folder) == self._stamp:
+            return found
+        log.warning("%s: was written to since it was opened; its vectors are not kept", self.folder)
+        return None
 
 
 def files_stamp(folder: Path) -> dict[Path, tuple[int, int, int]]:

@@ -92,7 +92,7 @@ def tune(
 
 
 def tuning_recipe(model: str, path: Path | None) -> Recipe:
-    """The default recipe of the model, or what a TOML file makes of it. Raises as Recipe.open does."""
+    """The model's default recipe, or what a TOML file makes of it. Raises as Recipe.open does."""
     if image_layout(Path(model)) is not None:
         start = JOINED
     else:

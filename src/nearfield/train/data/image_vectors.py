@@ -15,6 +15,7 @@ from nearfield.batch.tokens import Tokens
 from nearfield.data.readers.image import is_image_url
 from nearfield.encoders.images import ImageEncoder, Opened, Vectors
 from nearfield.encoders.text import TextEncoder
+from nearfield.errors import ModelError
 from nearfield.models.image.trainable import Made, TrainableJoined
 from nearfield.similarity.dense import Dense
 from nearfield.store.tensors import noted_tensors, whole_tensors
@@ -72,10 +73,12 @@ class AsItStands(Opened):
 
     @classmethod
     def open(cls, folder: Any, options: Any) -> AsItStands:
-        """Not from a folder: nearfield.encoders.joined opens that."""
-        raise NotImplementedError
+        """Raises ModelError: a folder holds no model in training; nearfield.encoders.joined opens
+        it.
+        """
+        raise ModelError("a model in training is not opened from a folder")
 
-    identity = None  # type: ignore[assignment]
+    identity = None
 
     @property
     def roles_differ(self) -> bool:

@@ -73,7 +73,9 @@ def source(name: str) -> str:
     if name != "first_and_mean.py":
         return (TESTS / "additions" / name).read_text(encoding="utf-8")
     text = (TESTS.parent / "docs" / "extending.md").read_text(encoding="utf-8")
-    return text.partition("```python\n")[2].partition("```")[0]
+    blocks = text.split("```python\n")[1:]
+    (head,) = (block for block in blocks if "class FirstAndMean" in block)
+    return head.partition("```")[0]
 
 
 @pytest.fixture(scope="module")

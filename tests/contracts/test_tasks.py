@@ -31,6 +31,8 @@ from nearfield.evaluate.tasks import TASKS
 Values = npt.NDArray[np.float64]
 Items = list[Any]
 ALONE = Options(bm25=False)
+# the model reads 20 tokens, and says so
+pytestmark = pytest.mark.filterwarnings("ignore::nearfield.errors.TruncationWarning")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from nearfield.data.readers.image import image_url
-from nearfield.encoders.images import ImageEncoder
+from nearfield.encoders.image.images import ImageEncoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.formats.towers.joined import LAYOUT
 from nearfield.models.image.tower import ImageTower

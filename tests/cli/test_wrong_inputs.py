@@ -21,7 +21,7 @@ import nearfield as nf
 from nearfield.cli.app import build
 from nearfield.errors import NearfieldError
 from nearfield.evaluate.decide import decide
-from nearfield.types.decision import Limits
+from nearfield.types.evaluation.decision import Limits
 
 WRONG: dict[str, tuple[str, str]] = {
     "command": ("evalute minilm --on good.csv", "Did you mean 'evaluate'? See nearfield help."),

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import nearfield as nf
-from nearfield.encoders.two_tower import TwoTowerEncoder
+from nearfield.encoders.image.two_tower import TwoTowerEncoder
 from nearfield.errors import ModelError
 from towers import LENGTH, TEXTS, WORDS, images_of_each_kind, tokeniser, write_json
 

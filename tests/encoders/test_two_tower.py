@@ -16,8 +16,8 @@ import nearfield as nf
 from nearfield.cli.app import build
 from nearfield.data.open import open_stream
 from nearfield.data.readers.image import image_url
+from nearfield.encoders.image.two_tower import TwoTowerEncoder
 from nearfield.encoders.load import load_text_encoder, stated_contract
-from nearfield.encoders.two_tower import TwoTowerEncoder
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
 from nearfield.types.progress import Progress, silent
 from nearfield.vectors.account import Account

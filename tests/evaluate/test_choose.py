@@ -20,7 +20,7 @@ from nearfield.similarity.dense import Dense
 from nearfield.similarity.functions import unit
 from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
-from nearfield.types.decision import Limits
+from nearfield.types.evaluation.decision import Limits
 from nearfield.types.progress import silent
 
 WORDS = 400

@@ -18,7 +18,7 @@ from nearfield.statistics.pairwise import tell_apart
 from nearfield.statistics.randomisation import paired_test
 from nearfield.statistics.statistic import Mean
 from nearfield.types.comparison import Comparison, Row
-from nearfield.types.decision import Limits
+from nearfield.types.evaluation.decision import Limits
 from nearfield.types.price import Price
 
 Cost = tuple[float, float | None, float | None]  # bytes, ms, price

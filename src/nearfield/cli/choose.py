@@ -58,7 +58,7 @@ def choose(
     from nearfield.evaluate.analysis.choose import choose as chosen_of
     from nearfield.report.decision_page import decision_page
     from nearfield.store.atomic import check_writable, write_text
-    from nearfield.types.decision import Limits
+    from nearfield.types.evaluation.decision import Limits
 
     if write is not None:
         check_writable(write)

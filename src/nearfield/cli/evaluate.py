@@ -161,7 +161,7 @@ def evaluate(
     from nearfield.evaluate.decide import check_limits, decide
     from nearfield.evaluate.task import Options
     from nearfield.statistics.noninferiority import check_margin
-    from nearfield.types.decision import Limits
+    from nearfield.types.evaluation.decision import Limits
 
     asked = dict(ASKED.get())
     details, margin, trade_off = (asked.pop(name) for name in ("details", "margin", "trade_off"))

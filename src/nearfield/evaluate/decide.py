@@ -12,7 +12,7 @@ from nearfield.statistics.holm import holm
 from nearfield.statistics.noninferiority import LEVEL, behind_by, check_margin
 from nearfield.statistics.pairwise import ALPHA
 from nearfield.types.comparison import Comparison, PairTest, Row
-from nearfield.types.decision import Choice, Decision, Limits, NotWorse
+from nearfield.types.evaluation.decision import Choice, Decision, Limits, NotWorse
 from nearfield.types.numbers import count, estimated, interval, plural, score, size, speed
 from nearfield.types.price import Price
 

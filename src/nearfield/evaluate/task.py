@@ -19,10 +19,10 @@ from nearfield.evaluate.analysis.traits import length, script
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.statistics.statistic import Mean, Statistic
 from nearfield.types.comparison import Comparison
+from nearfield.types.evaluation.slices import Holes
 from nearfield.types.price import Price
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
-from nearfield.types.slices import Holes
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nearfield.types.chosen import Chosen
 from nearfield.types.comparison import Comparison, Row
-from nearfield.types.decision import Decision
+from nearfield.types.evaluation.decision import Decision
 from nearfield.types.numbers import estimated, plural, score, size, speed
 
 

@@ -24,6 +24,8 @@ from nearfield.report.words import (
     in_one_line,
 )
 from nearfield.types.comparison import Comparison, Row
+from nearfield.types.evaluation.slices import Holes, Slice
+from nearfield.types.evaluation.trade_off import AtCost
 from nearfield.types.finding import ERROR, NOTE, WARNING, Finding
 from nearfield.types.numbers import (
     UNKNOWN,
@@ -38,8 +40,6 @@ from nearfield.types.numbers import (
     speed,
 )
 from nearfield.types.price import Price
-from nearfield.types.slices import Holes, Slice
-from nearfield.types.trade_off import AtCost
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Verdict
 
 _OUTCOME = {BETTER: "green", NO_DIFFERENCE: "yellow", WORSE: "red"}

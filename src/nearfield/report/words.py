@@ -11,8 +11,8 @@ from nearfield.evaluate.busy import BUSY as BUSY
 from nearfield.statistics.correlation import SPEARMAN
 from nearfield.statistics.pairwise import ALPHA
 from nearfield.types.comparison import Comparison, Row
+from nearfield.types.evaluation.slices import Slice
 from nearfield.types.numbers import count, interval, p_value, plural, score, signed
-from nearfield.types.slices import Slice
 from nearfield.types.verdict import (
     BETTER,
     ENOUGH,

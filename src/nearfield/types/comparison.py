@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nearfield.types.decision import Decision
+from nearfield.types.evaluation.decision import Decision
 from nearfield.types.numbers import count, estimated
 from nearfield.types.price import Price
 from nearfield.types.verdict import Estimate

@@ -15,7 +15,7 @@ from PIL import Image
 
 import nearfield as nf
 from nearfield.batch.packed import packed_batches
-from nearfield.encoders.images import ImageEncoder
+from nearfield.encoders.image.images import ImageEncoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError, RecipeError
 from nearfield.formats.towers.joined import LAYOUT

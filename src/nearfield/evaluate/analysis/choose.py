@@ -23,7 +23,7 @@ from nearfield.evaluate.systems import bm25_system
 from nearfield.evaluate.task import Options
 from nearfield.types.chosen import Chosen, Round
 from nearfield.types.comparison import Comparison, Row
-from nearfield.types.decision import Limits
+from nearfield.types.evaluation.decision import Limits
 from nearfield.types.numbers import count, estimated, interval, p_value, plural, score
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from nearfield.evaluate.measures import cutoff, score_ranking
+from nearfield.types.evaluation.slices import Holes
 from nearfield.types.ranking import Ranking
-from nearfield.types.slices import Holes
 
 
 def holes(

@@ -10,7 +10,7 @@ import numpy as np
 from nearfield.statistics.differences import mean_difference
 from nearfield.types.arrays import Mask
 from nearfield.types.comparison import Row
-from nearfield.types.slices import Slice
+from nearfield.types.evaluation.slices import Slice
 
 Traits = Mapping[str, Sequence[float] | Sequence[str]]
 LEAST = 10  # items of a slice; of fewer, little could be said

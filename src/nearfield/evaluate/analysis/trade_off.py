@@ -10,7 +10,7 @@ import numpy as np
 from nearfield.statistics.differences import mean_difference
 from nearfield.statistics.holm import holm
 from nearfield.types.comparison import Row
-from nearfield.types.trade_off import AtCost, TradeOff
+from nearfield.types.evaluation.trade_off import AtCost, TradeOff
 
 SHARES = (1.0, 3 / 4, 1 / 2, 3 / 8, 1 / 4, 3 / 16, 1 / 8, 1 / 12)
 """The shares of a vector that a trade-off measures."""

@@ -37,9 +37,9 @@ from nearfield.evaluate.task import Measured, Options, Task
 from nearfield.evaluate.trec import check_expressible, write_qrels, write_run
 from nearfield.runtimes.options import OpenOptions
 from nearfield.types.comparison import Comparison
+from nearfield.types.evaluation.slices import Holes
 from nearfield.types.progress import Bars, Progress, no_bars
 from nearfield.types.role import DOCUMENT, QUERY
-from nearfield.types.slices import Holes
 
 
 class Retrieval(Task):

@@ -13,7 +13,7 @@ import torch
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokens
 from nearfield.data.readers.image import is_image_url
-from nearfield.encoders.images import ImageEncoder, Opened, Vectors
+from nearfield.encoders.image.images import ImageEncoder, Opened, Vectors
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
 from nearfield.models.image.trainable import Made, TrainableJoined
@@ -73,7 +73,7 @@ class AsItStands(Opened):
 
     @classmethod
     def open(cls, folder: Any, options: Any) -> AsItStands:
-        """Raises ModelError: a folder holds no model in training; nearfield.encoders.joined opens
+        """Raises ModelError: a folder holds no model in training; nearfield.encoders.image.joined opens
         it.
         """
         raise ModelError("a model in training is not opened from a folder")

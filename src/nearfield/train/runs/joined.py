@@ -11,7 +11,7 @@ from pathlib import Path
 from nearfield.data.collection import Collection, Split
 from nearfield.data.readers.image import is_image_url
 from nearfield.data.trained_on import TrainedOn, keep_trained_on
-from nearfield.encoders.images import ImageEncoder
+from nearfield.encoders.image.images import ImageEncoder
 from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError, RecipeError

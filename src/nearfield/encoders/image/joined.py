@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nearfield.data.trained_on import TrainedOn
-from nearfield.encoders.images import ImageEncoder, Opened, Vectors
+from nearfield.encoders.image.images import ImageEncoder, Opened, Vectors
 from nearfield.encoders.text import TextEncoder
 from nearfield.formats.towers.joined import JoinedFolder
 from nearfield.models.heads.arrays import normalised

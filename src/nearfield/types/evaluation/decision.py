@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nearfield.types.slices import Holes, Slice
-from nearfield.types.trade_off import TradeOff
+from nearfield.types.evaluation.slices import Holes, Slice
+from nearfield.types.evaluation.trade_off import TradeOff
 from nearfield.types.verdict import Estimate
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nearfield.encoders.collect import warn_of_truncation
-from nearfield.encoders.images import BATCH, Opened, Vectors, seen, torch_device, unit
+from nearfield.encoders.image.images import BATCH, Opened, Vectors, seen, torch_device, unit
 from nearfield.models.two_tower import TwoTower
 from nearfield.runtimes.options import OpenOptions
 from nearfield.similarity.dense import Dense

@@ -73,9 +73,7 @@ class AsItStands(Opened):
 
     @classmethod
     def open(cls, folder: Any, options: Any) -> AsItStands:
-        """Raises ModelError: a folder holds no model in training; nearfield.encoders.image.joined opens
-        it.
-        """
+        """Raises ModelError: a folder holds no model in training."""
         raise ModelError("a model in training is not opened from a folder")
 
     identity = None

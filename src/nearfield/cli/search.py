@@ -33,63 +33,50 @@ SNIPPET = 160
 SHOWN_MATCHES = 12
 
 
+QUERY = typer.Argument(help="What to look for; asked for when not given.")
+QUERIES = typer.Option(
+    metavar="FILE",
+    help="Many queries: a text file of one on each line, any table, or a collection.",
+)
+MODEL = typer.Option(
+    help="A model of the catalog, a model folder, or bm25; minilm, or what made the vectors, when "
+    "not given."
+)
+FUSE = typer.Option("--fuse", help="Fuse the model's ranking with BM25's and show both ranks.")
+VECTORS = typer.Option(
+    metavar="FOLDER",
+    help="The collection's vectors by `nearfield encode`, instead of encoding it now.",
+)
+INDEX = typer.Option(
+    help="exact; or funnel or binary, which score a shortlist: faster over many vectors, and kept "
+    "beside --vectors."
+)
+RECALL_WANTED = typer.Option(
+    help="Share of the exact results that --index has to find, measured; .98 by default.",
+    min=0.01,
+    max=1,
+)
+EXPLAIN = typer.Option(
+    "--explain", help="Show the terms, or the tokens, that each score is the sum of."
+)
+
+
 def search(
     collection: Annotated[str, typer.Argument(help=f"{FORMATS}.")],
-    query: Annotated[
-        str | None, typer.Argument(help="What to look for; asked for when not given.")
-    ] = None,
-    queries: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Many queries: a text file of one on each line, any table, or a collection.",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A model of the catalog, a model folder, or bm25; minilm, "
-            "or what made the vectors, when not given."
-        ),
-    ] = None,
+    query: Annotated[str | None, QUERY] = None,
+    queries: Annotated[Path | None, QUERIES] = None,
+    model: Annotated[str | None, MODEL] = None,
     k: Annotated[int, typer.Option("-k", help="Results to show.", min=1)] = 10,
-    fuse: Annotated[
-        bool,
-        typer.Option("--fuse", help="Fuse the model's ranking with BM25's and show both ranks."),
-    ] = False,
-    vectors: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="The collection's vectors by `nearfield encode`, instead of encoding it now.",
-        ),
-    ] = None,
+    fuse: Annotated[bool, FUSE] = False,
+    vectors: Annotated[Path | None, VECTORS] = None,
     runtime: RuntimeName = "auto",
     precision: Precision = "float32",
     device: Device = "auto",
-    index: Annotated[
-        str,
-        typer.Option(
-            help="exact; or funnel or binary, which score a shortlist: faster over "
-            "many vectors, and kept beside --vectors."
-        ),
-    ] = "exact",
-    recall: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of the exact results that --index has to find, measured; .98 by default.",
-            min=0.01,
-            max=1,
-        ),
-    ] = None,
+    index: Annotated[str, INDEX] = "exact",
+    recall: Annotated[float | None, RECALL_WANTED] = None,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain", help="Show the terms, or the tokens, that each score is the sum of."
-        ),
-    ] = False,
+    explain: Annotated[bool, EXPLAIN] = False,
     json: Json = False,
 ) -> None:
     """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder

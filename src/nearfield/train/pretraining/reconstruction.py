@@ -19,6 +19,7 @@ from nearfield.errors import InputError, ModelError
 from nearfield.models.heads.represented import Rows
 from nearfield.models.model import TextModel
 from nearfield.models.trainable import Trainable
+from nearfield.similarity import EMBEDDINGS
 from nearfield.train.data.batch import POSITIVES, Batch
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
@@ -163,7 +164,7 @@ class Restorer(Trainable):
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts that are spoilt as `how` says, drawn anew in each batch."""
+    """Texts that are spoilt as `how` says, drawn again for each batch."""
 
     texts: TokenSource
     how: Reconstruction
@@ -258,7 +259,7 @@ class Reconstruction(Pretraining):
     def learner(self, model: TextModel, max_tokens: int) -> Restorer:
         """See Pretraining.learner. Raises InputError for a model without one vector for a text."""
         contract = model.contract
-        if contract.kind != "dense" or model.folder.static:
+        if not EMBEDDINGS[contract.kind].one_vector or model.folder.static:
             raise InputError(
                 f"{contract.name}: words cannot be named from what it makes of a text; take "
                 "another objective, such as cropping, or a transformer with one vector per text"

@@ -102,7 +102,7 @@ class TwoViews(Pretraining):
 
 @dataclass(frozen=True)
 class Views:
-    """Two views of each of `texts`, drawn anew in each batch; `sides` tokenise the first and the
+    """Two views of each of `texts`, drawn again for each batch; `sides` tokenise the first and the
     second. `same[i]` is equal for texts that are.
     """
 

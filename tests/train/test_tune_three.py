@@ -112,7 +112,7 @@ def test_dev_weighs_the_heads_of_tuned_weights(
     tuned = Merged(1.0, 1.0, {}, allowed=True, chosen=True)
     # whatever dev likes
     monkeypatch.setattr(
-        "nearfield.train.runs.model_run.search", lambda base, ratios, **asked: [base, tuned]
+        "nearfield.train.runs.run.search", lambda base, ratios, **asked: [base, tuned]
     )
     monkeypatch.setattr("nearfield.train.runs.fusion.LEAST", 1)
     schedule = {

@@ -35,7 +35,6 @@ from nearfield.errors import (
 from nearfield.formats.model_folder import read_model_folder
 from nearfield.types.contract import Contract
 from planted import planted, ran
-from sparse_models import tiny_splade
 
 FILES = {
     "config.json": b"{}",
@@ -130,6 +129,8 @@ def test_a_wheels_own_hashes_count_where_the_catalog_has_none_of_the_hubs(
     tmp_path: Path, links: Path
 ) -> None:
     """Files of transformers alone state no contract: that is the card's."""
+    from sparse_models import tiny_splade  # the processes that are started import this file
+
     model = tiny_splade(tmp_path / "made")
     bare = ("config.json", "model.safetensors", "tokenizer.json")
     files = {name: (model / name).read_bytes() for name in bare}

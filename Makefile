@@ -10,7 +10,7 @@ demo: .venv/demo.stamp            ## compare and tune the default model on the s
 	$(BIN)/nearfield demo
 
 test: .venv/test.stamp            ## every test, on up to four processors
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
+	OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: .venv/test.stamp           ## lint, format, types, and the tests that hold layers, surface and budgets
 	$(BIN)/ruff check

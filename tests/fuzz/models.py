@@ -28,13 +28,14 @@ from fuzz.worker import Canary
 
 HERE = "@here@"  # in a file: the folder that the case lies in
 TEXTS = ["the cat and a dog", "", "query : file"]
-NATIVE, TORCH, RERANK, RERANK_TORCH, SAVE, MAP = (
+NATIVE, TORCH, RERANK, RERANK_TORCH, SAVE, MAP, IMAGE = (
     "native",
     "torch",
     "rerank",
     "rerank with torch",
     "save",
     "map",
+    "image",
 )
 
 
@@ -55,6 +56,14 @@ def attempt(asked: tuple[str, str]) -> None:
 
         opened = VectorMap.open(Path(path) / "map")
         opened.apply_to(np.ones((2, opened.config.from_dim), np.float32))
+    elif how == IMAGE:
+        from PIL import Image
+
+        from nearfield.encoders.load import load
+
+        encoder = load(path, device="cpu")
+        encoder.encode([Image.new("RGB", (40, 30), (200, 10, 10))], "image")
+        _ = encoder.identity
     elif how == SAVE:
         from nearfield.models.find import model_path
         from nearfield.models.model import TextModel
@@ -81,6 +90,7 @@ def whole_models(place: Path) -> dict[str, tuple[str, ...]]:
     from three_heads import tiny_three_heads
     from tiny import tiny_model
     from tiny_cross import TEMPLATE, tiny_cross, tiny_decoder
+    from towers import tiny_image_model, tiny_towers
 
     dense = NATIVE, TORCH, NATIVE, TORCH, SAVE
     ways: dict[str, tuple[str, ...]] = {}
@@ -116,7 +126,22 @@ def whole_models(place: Path) -> dict[str, tuple[str, ...]]:
     add("lexical", _lexical, (NATIVE,))
     add("adapted", _adapted, (NATIVE,))
     add("bridge", _bridge, (MAP,))
+    for kind in ("clip", "siglip", "siglip2"):
+        add(f"towers-{kind}", lambda path, kind=kind: tiny_towers(path, kind), (TORCH, IMAGE))
+    for kind in ("vit", "efficientnet-lite"):
+        add(kind, lambda path, kind=kind: tiny_image_model(path, kind), (IMAGE,))
+    add("joined", _joined, (NATIVE, TORCH, IMAGE))
     return ways
+
+
+def _joined(path: Path) -> None:
+    from nearfield.models.surgery.join import join
+    from tiny import tiny_model
+    from towers import tiny_image_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        text = tiny_model(Path(folder) / "text", sizes={"num_hidden_layers": 1})
+        join(text, tiny_image_model(Path(folder) / "image", "vit"), to=path)
 
 
 def _projected(path: Path) -> None:

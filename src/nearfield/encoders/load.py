@@ -66,8 +66,9 @@ def load(
     place = image_model_path(spec.name)
     if (layout := image_layout(place)) is not None:
         encoder = IMAGE_ENCODERS[layout.opens]  # with transformers' models
-        files = OpenedFiles(place)
-        made = encoder.open(layout.read(place), spec.options(options))
+        found = layout.read(place)  # refuses a folder that leads out of itself
+        files = OpenedFiles(place)  # before its weights are read
+        made = encoder.open(found, spec.options(options))
         made.opened = files
         return made
     return load_text_encoder(name, options)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from nearfield.errors import ModelError, first_line
+from nearfield.errors import ModelError
 from nearfield.extras import require
 from nearfield.formats.remote_code import remote_code
 from nearfield.formats.towers.towers import Towers
 from nearfield.formats.weights import weight_files
 from nearfield.models.backbones.backbone import quiet
+from nearfield.models.image.fitting import fitting
 from nearfield.models.image.processor import image_processor
 
 if TYPE_CHECKING:
@@ -36,42 +36,44 @@ class TwoTower(torch.nn.Module):
         self.folder = folder
         remote_code(folder.path, trusted=False)  # refuses code, which is never run here
         weight_files(folder.path)  # refuses an index that names files outside the folder
-        try:
+        with fitting(folder.path):
             with quiet():
                 self.model = _model(folder)
             self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
             self.processor: Any = image_processor(folder.path, folder.processor)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"{folder.path}: cannot be opened: {first_line(error)}") from error
+            self.logit_scale = float(self.model.logit_scale.detach().exp())
+            self.logit_bias = float(getattr(self.model, "logit_bias", torch.zeros(())).detach())
         self.model.eval()
-        self.logit_scale = float(self.model.logit_scale.detach().exp())
-        self.logit_bias = float(getattr(self.model, "logit_bias", torch.zeros(())).detach())
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """(n, dim) float32, of any length."""
         padding = "longest" if self.folder.pad_to is None else "max_length"
-        given = self.tokeniser(
-            list(texts),
-            padding=padding,
-            truncation=True,
-            max_length=self.folder.contract.max_tokens,
-            return_tensors="pt",
-        )
-        return _features(self.model.get_text_features(**given.to(self.model.device)))
+        with fitting(self.folder.path):
+            given = self.tokeniser(
+                list(texts),
+                padding=padding,
+                truncation=True,
+                max_length=self.folder.contract.max_tokens,
+                return_tensors="pt",
+            )
+            return _features(self.model.get_text_features(**given.to(self.model.device)))
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The tokens of each text, with special ones, before any is cut."""
-        found = self.tokeniser(list(texts), padding=False, truncation=False, verbose=False)
+        with fitting(self.folder.path):
+            found = self.tokeniser(list(texts), padding=False, truncation=False, verbose=False)
         return [len(ids) for ids in found["input_ids"]]
 
     def prepared(self, images: Sequence[Image]) -> dict[str, Tensor]:
         """What `images` takes: pixels, or patches with their mask and shapes."""
-        return dict(self.processor(images=list(images), return_tensors="pt"))
+        with fitting(self.folder.path):
+            return dict(self.processor(images=list(images), return_tensors="pt"))
 
     def images(self, prepared: dict[str, Tensor]) -> Tensor:
         """(n, dim) float32, of any length."""
         given = {name: tensor.to(self.model.device) for name, tensor in prepared.items()}
-        return _features(self.model.get_image_features(**given))
+        with fitting(self.folder.path):
+            return _features(self.model.get_image_features(**given))
 
 
 def _features(made: Any) -> Tensor:

@@ -10,6 +10,7 @@ from nearfield.formats.images.image_folder import ImageModel, read_image_model
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
 from nearfield.formats.towers.towers import TowersLayout
 from nearfield.store.fields import read_fields
+from nearfield.store.inside import inside
 from nearfield.types.contract import Contract
 from nearfield.types.role import IMAGE
 
@@ -45,8 +46,10 @@ def _read(path: Path) -> JoinedFolder:
     stated = read_fields(path / FILE).integer("format")
     if stated != FORMAT:
         raise ModelError(f"{path / FILE}: format is {stated}; wanted {FORMAT}")
-    text, image = read_model_folder(path / TEXT), read_image_model(path / IMAGES)
-    return JoinedFolder(path, text, image, path / PROJECTION)
+    text, image, projection = (
+        inside(path, name, path=path / FILE) for name in (TEXT, IMAGES, PROJECTION)
+    )
+    return JoinedFolder(path, read_model_folder(text), read_image_model(image), projection)
 
 
 LAYOUT = TowersLayout(_recognises, _read, opens="joined")

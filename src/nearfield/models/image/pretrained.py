@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from nearfield.errors import ModelError, first_line
+from nearfield.errors import ModelError
 from nearfield.formats.images.image_folder import ImageModel
 from nearfield.formats.images.pretrained import FIRST_TOKEN
 from nearfield.models.backbones.backbone import quiet
+from nearfield.models.image.fitting import fitting
 
 
 class Pretrained(nn.Module):
@@ -33,13 +33,10 @@ def open_network(folder: ImageModel) -> nn.Module:
     """Raises ModelError where files are missing or damaged, or weights do not fit."""
     from transformers import AutoModel
 
-    try:
-        with quiet():
-            model, loaded = AutoModel.from_pretrained(
-                folder.path, dtype=torch.float32, output_loading_info=True
-            )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder.path}: cannot be opened: {first_line(error)}") from error
+    with fitting(folder.path), quiet():
+        model, loaded = AutoModel.from_pretrained(
+            folder.path, dtype=torch.float32, output_loading_info=True
+        )
     first_token = folder.kind in FIRST_TOKEN
     # a pooler after the first token is not read
     missing = [

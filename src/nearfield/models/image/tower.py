@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from nearfield.errors import ModelError, first_line
 from nearfield.extras import require
 from nearfield.formats.images.image_folder import ImageModel
 from nearfield.models.image import NETWORKS
+from nearfield.models.image.fitting import fitting
 from nearfield.models.image.processor import image_processor
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ class ImageTower(torch.nn.Module):
         super().__init__()
         require("PIL.Image", extra="vision")
         self.folder = folder
-        try:
+        with fitting(folder.path):
             self.processor: Any = image_processor(folder.path, folder.processor)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{folder.path}: cannot be opened: {first_line(error)}") from error
-        self.network = NETWORKS[folder.layout](folder).eval().requires_grad_(False)
+            self.network = NETWORKS[folder.layout](folder).eval().requires_grad_(False)
 
     def prepared(self, images: Sequence[Image]) -> dict[str, Tensor]:
         """What `images` takes: pixels (n, 3, height, width)."""
-        return dict(self.processor(images=list(images), return_tensors="pt"))
+        with fitting(self.folder.path):
+            return dict(self.processor(images=list(images), return_tensors="pt"))
 
     def images(self, prepared: dict[str, Tensor]) -> Tensor:
         """(n, width) float32, of any length."""
         device = next(self.network.parameters()).device
-        made: Tensor = self.network(prepared["pixel_values"].to(device))
+        with fitting(self.folder.path):
+            made: Tensor = self.network(prepared["pixel_values"].to(device))
         return made

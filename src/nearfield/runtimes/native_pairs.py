@@ -50,7 +50,7 @@ def _typed(folder: RerankerFolder, config: Fields) -> bool:
 
 
 def _why_not(folder: RerankerFolder, config: Fields) -> str | None:
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if folder.task != CLASSIFIER or kind not in LAYERS:
         return f"does not run a cross-encoder of the architecture {kind}, only {', '.join(LAYERS)}"
     return None if _types(config) in (1, 2) else "tells one or two types of token apart"

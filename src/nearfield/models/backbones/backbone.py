@@ -52,6 +52,9 @@ _SAMPLE = (
 )
 
 
+MOST_LAYERS = 1000  # ten times those of the deepest encoder; more are a damaged config
+
+
 def load_backbone(
     folder: Path, *, task: str = "", also: str = "", trust_remote_code: bool = False
 ) -> Backbone:
@@ -74,6 +77,9 @@ def load_backbone(
                 folder, local_files_only=True, trust_remote_code=trust_remote_code
             )
         refuse_growing_positions(config)
+        layers = getattr(config, "num_hidden_layers", 0)
+        if isinstance(layers, int) and layers > MOST_LAYERS:
+            raise ModelError(f"{folder}: num_hidden_layers is {layers:,}; at most {MOST_LAYERS:,}")
         # both change how states are made and handed back, and no state
         config.return_dict = True
         config.chunk_size_feed_forward = 0

@@ -14,8 +14,8 @@ from nearfield.formats.remote_code import remote_code
 from nearfield.formats.towers.towers import Towers
 from nearfield.formats.weights import weight_files
 from nearfield.models.backbones.backbone import quiet
-from nearfield.models.image.fitting import fitting
-from nearfield.models.image.processor import image_processor
+from nearfield.models.image.processor import UNFIT, image_processor
+from nearfield.store.foreign import foreign
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +36,7 @@ class TwoTower(torch.nn.Module):
         self.folder = folder
         remote_code(folder.path, trusted=False)  # refuses code, which is never run here
         weight_files(folder.path)  # refuses an index that names files outside the folder
-        with fitting(folder.path):
+        with foreign(folder.path, UNFIT):
             with quiet():
                 self.model = _model(folder)
             self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
@@ -48,7 +48,7 @@ class TwoTower(torch.nn.Module):
     def texts(self, texts: Sequence[str]) -> Tensor:
         """(n, dim) float32, of any length."""
         padding = "longest" if self.folder.pad_to is None else "max_length"
-        with fitting(self.folder.path):
+        with foreign(self.folder.path, UNFIT):
             given = self.tokeniser(
                 list(texts),
                 padding=padding,
@@ -60,19 +60,19 @@ class TwoTower(torch.nn.Module):
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The tokens of each text, with special ones, before any is cut."""
-        with fitting(self.folder.path):
+        with foreign(self.folder.path, UNFIT):
             found = self.tokeniser(list(texts), padding=False, truncation=False, verbose=False)
         return [len(ids) for ids in found["input_ids"]]
 
     def prepared(self, images: Sequence[Image]) -> dict[str, Tensor]:
         """What `images` takes: pixels, or patches with their mask and shapes."""
-        with fitting(self.folder.path):
+        with foreign(self.folder.path, UNFIT):
             return dict(self.processor(images=list(images), return_tensors="pt"))
 
     def images(self, prepared: dict[str, Tensor]) -> Tensor:
         """(n, dim) float32, of any length."""
         given = {name: tensor.to(self.model.device) for name, tensor in prepared.items()}
-        with fitting(self.folder.path):
+        with foreign(self.folder.path, UNFIT):
             return _features(self.model.get_image_features(**given))
 
 

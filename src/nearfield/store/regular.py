@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -62,6 +63,12 @@ def read_bytes(path: str | Path, *, limit: int = LARGEST_JSON) -> bytes:
         if size > limit:
             raise InputError(f"has {size:,} bytes; at most {limit:,} are read", path=path)
         return file.read()
+
+
+def copy_regular(source: str | Path, to: str | Path) -> None:
+    """Copy the content of a file of a model folder. Raises InputError as `open_regular` does."""
+    with open_regular(source) as file, open(to, "wb") as copy:
+        shutil.copyfileobj(file, copy)
 
 
 def refuse_special(folder: Path) -> None:

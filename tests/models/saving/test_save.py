@@ -13,11 +13,13 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from nearfield.encoders.text import TextEncoder
+from nearfield.errors import InputError
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.runtimes.options import OpenOptions
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from peer import assert_same_as_sentence_transformers
+from static_models import model2vec_folder
 from tiny import tiny_model
 
 TEXTS = [
@@ -109,3 +111,15 @@ def test_folders_that_are_no_modules_stay_behind(tmp_path: Path) -> None:
         "1_Pooling",
         "2_Normalize",
     ]
+
+
+def test_a_file_of_empty_space_is_not_copied(tmp_path: Path) -> None:
+    """Of four terabytes by its length, of which nothing lies on the disk."""
+    folder = tmp_path / "model"
+    model2vec_folder(folder, shared=True)
+    model = TextModel.open(folder)
+    with open(folder / "tokenizer.json", "ab") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(InputError, match="such a file is empty space"):
+        save_encoder(model, tmp_path / "saved", name="saved")
+    assert not (tmp_path / "saved").exists()

@@ -11,7 +11,8 @@ from nearfield.errors import ModelError
 from nearfield.formats.images.image_folder import ImageModel
 from nearfield.formats.images.pretrained import FIRST_TOKEN
 from nearfield.models.backbones.backbone import quiet
-from nearfield.models.image.fitting import fitting
+from nearfield.models.image.processor import UNFIT
+from nearfield.store.foreign import foreign
 
 
 class Pretrained(nn.Module):
@@ -33,7 +34,7 @@ def open_network(folder: ImageModel) -> nn.Module:
     """Raises ModelError where files are missing or damaged, or weights do not fit."""
     from transformers import AutoModel
 
-    with fitting(folder.path), quiet():
+    with foreign(folder.path, UNFIT), quiet():
         model, loaded = AutoModel.from_pretrained(
             folder.path, dtype=torch.float32, output_loading_info=True
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from nearfield.errors import ModelError
 
+UNFIT = "cannot be opened or run as its files say"
 # what a file may name is of these alone
 KNOWN = (
     "CLIPImageProcessor",

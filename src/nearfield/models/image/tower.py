@@ -11,8 +11,8 @@ from torch import Tensor
 from nearfield.extras import require
 from nearfield.formats.images.image_folder import ImageModel
 from nearfield.models.image import NETWORKS
-from nearfield.models.image.fitting import fitting
-from nearfield.models.image.processor import image_processor
+from nearfield.models.image.processor import UNFIT, image_processor
+from nearfield.store.foreign import foreign
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,18 +25,18 @@ class ImageTower(torch.nn.Module):
         super().__init__()
         require("PIL.Image", extra="vision")
         self.folder = folder
-        with fitting(folder.path):
+        with foreign(folder.path, UNFIT):
             self.processor: Any = image_processor(folder.path, folder.processor)
             self.network = NETWORKS[folder.layout](folder).eval().requires_grad_(False)
 
     def prepared(self, images: Sequence[Image]) -> dict[str, Tensor]:
         """What `images` takes: pixels (n, 3, height, width)."""
-        with fitting(self.folder.path):
+        with foreign(self.folder.path, UNFIT):
             return dict(self.processor(images=list(images), return_tensors="pt"))
 
     def images(self, prepared: dict[str, Tensor]) -> Tensor:
         """(n, width) float32, of any length."""
         device = next(self.network.parameters()).device
-        with fitting(self.folder.path):
+        with foreign(self.folder.path, UNFIT):
             made: Tensor = self.network(prepared["pixel_values"].to(device))
         return made

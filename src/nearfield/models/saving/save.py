@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving import WRITERS
 from nearfield.store.atomic import staged_folder, write_json
 from nearfield.store.fields import read_optional
+from nearfield.store.regular import copy_regular
 from nearfield.store.tensors import write_tensors
 from nearfield.types.contract import Contract
 
@@ -70,7 +70,7 @@ def copy_files(source: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)  # 2_Normalize may hold no file
     for file in source.glob("[!.]*"):
         if file.is_file() and file.name not in _NOT_CONFIG and not file.name.endswith(_LEFT_BEHIND):
-            shutil.copyfile(file, to / file.name)
+            copy_regular(file, to / file.name)
 
 
 def write_weights(model: TextModel, folder: Path) -> None:

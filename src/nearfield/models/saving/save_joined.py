@@ -9,6 +9,7 @@ from nearfield.formats.towers.joined import IMAGES, PROJECTION, TEXT
 from nearfield.models.image.trainable import TrainableJoined
 from nearfield.models.saving.save import save_encoder
 from nearfield.store.atomic import staged_folder
+from nearfield.store.regular import copy_regular
 
 
 def save_joined(model: TrainableJoined, path: str | Path) -> None:
@@ -19,10 +20,10 @@ def save_joined(model: TrainableJoined, path: str | Path) -> None:
     with staged_folder(path) as stage:
         for part in source.glob("[!.]*"):
             if part.is_file():
-                shutil.copyfile(part, stage / part.name)
-        shutil.copytree(source / IMAGES, stage / IMAGES)
+                copy_regular(part, stage / part.name)
+        shutil.copytree(source / IMAGES, stage / IMAGES, copy_function=copy_regular)
         if model.text.adapters is None:
-            shutil.copytree(source / TEXT, stage / TEXT)
+            shutil.copytree(source / TEXT, stage / TEXT, copy_function=copy_regular)
         else:
             save_encoder(model.text, stage / TEXT, name=f"{model.text.contract.name}-adapted")
         model.projection.save(stage / PROJECTION)

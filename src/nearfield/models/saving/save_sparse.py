@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from nearfield.formats.transformer_settings import processor_arguments, settings
 from nearfield.models.model import TextModel
 from nearfield.models.saving.save import copy_folders, state, write_parts
 from nearfield.store.atomic import write_json
+from nearfield.store.regular import copy_regular
 from nearfield.types.contract import Contract
 
 _TOKENISER = (
@@ -36,7 +36,7 @@ def copy_tokeniser(source: Path, to: Path) -> None:
     to.mkdir(exist_ok=True)
     for file in source.iterdir():
         if file.is_file() and file.name.startswith(_TOKENISER):
-            shutil.copyfile(file, to / file.name)
+            copy_regular(file, to / file.name)
 
 
 def write_splade(model: TextModel, contract: Contract, stage: Path) -> None:

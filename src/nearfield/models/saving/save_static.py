@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from nearfield.formats.model_folder import contract_json
 from nearfield.formats.static_folder import write_static_config
 from nearfield.store.atomic import write_json
 from nearfield.store.mapped import write_rows
+from nearfield.store.regular import copy_regular
 from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 
@@ -24,7 +24,7 @@ def write_static_model(model: TextModel, contract: Contract, stage: Path) -> Non
     table: Floats = model.backbone.embeddings.detach().cpu().numpy()
     for file in ("tokenizer.json", "tokenizer_config.json", "words.arrow"):
         if (source.transformer / file).exists():
-            shutil.copyfile(source.transformer / file, stage / file)
+            copy_regular(source.transformer / file, stage / file)
     keep_trained_on([source.path], stage)
     made_from = model.contract.name
     write_static(stage, table, contract, made_from=made_from, drops_unknown=source.drops_unknown)

@@ -16,6 +16,7 @@ from nearfield.models.find import model_path
 from nearfield.models.heads.layer import Layer
 from nearfield.similarity import EMBEDDINGS
 from nearfield.store.atomic import check_replaceable, staged_folder, write_json
+from nearfield.store.regular import copy_regular
 from nearfield.types.contract import Contract
 
 _HIDDEN = shutil.ignore_patterns(".*")
@@ -42,8 +43,8 @@ def join(text: str | Path, image: str | Path, *, to: str | Path, seed: int = 0) 
     weight = torch.randn(kept.dim, seen.width, generator=draw) / seen.width**0.5
     layer = Layer.of(weight.numpy(), torch.zeros(kept.dim).numpy())
     with staged_folder(to) as stage:
-        shutil.copytree(source.path, stage / TEXT, ignore=_HIDDEN)
-        shutil.copytree(seen.path, stage / IMAGES, ignore=_HIDDEN)
+        shutil.copytree(source.path, stage / TEXT, ignore=_HIDDEN, copy_function=copy_regular)
+        shutil.copytree(seen.path, stage / IMAGES, ignore=_HIDDEN, copy_function=copy_regular)
         layer.save(stage / PROJECTION)
         keep_trained_on([source.path], stage)
         write_json(stage / FILE, {"format": FORMAT})

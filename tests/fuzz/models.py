@@ -266,6 +266,21 @@ def _bridge(path: Path) -> None:
     (path / "bridge.json").write_text(json.dumps({"format": 1, "old": "a", "new": "b"}))
 
 
+def _keep_the_base(place: Path, outside: Path) -> None:
+    """Let no adapter name `outside` as its base.
+
+    An adapter's base is another folder by peft's rule, and a path to a whole model is one that may
+    be opened: only what else looks outside is a finding.
+    """
+    for file in place.rglob("adapter_config.json"):
+        if not file.is_file() or file.is_symlink() or file.stat().st_size > 1 << 20:
+            continue
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+        if str(outside) in text:
+            kept = text.replace(str(outside), str(place / "base"))
+            file.write_text(kept, encoding="utf-8", errors="surrogateescape")
+
+
 class Cases:
     """Makes the damaged folder of a number; `root` is a folder for the whole ones, and for what
     linked files point to.
@@ -320,6 +335,7 @@ class Cases:
         what = damage_folder(
             damaged, random, elsewhere=self.elsewhere, outside=self.outside, names=names
         )
+        _keep_the_base(place, self.outside)
         how = random.choice(self.ways[kind])
         return (str(place / "model"), how), f"{kind}, {how}: {what}"
 

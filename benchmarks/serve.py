@@ -18,6 +18,7 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -102,7 +103,7 @@ async def started(words: list[str]) -> AsyncIterator[psutil.Process]:
 
 class Load:
     """Sends requests and notes what came: `seconds` of each answer, `refused` likewise, the `worst`
-    cosine to the reference, and how many answers were `wrong` or `lost`.
+    cosine to the reference, how many answers were `wrong`, and those `lost` by what came instead.
     """
 
     def __init__(self, client: httpx2.AsyncClient, reference: np.ndarray) -> None:
@@ -110,7 +111,8 @@ class Load:
         self.chance = random.Random(1)
         self.seconds: list[float] = []
         self.refused: list[float] = []
-        self.done = self.wrong = self.lost = 0
+        self.done = self.wrong = 0
+        self.lost: Counter[str] = Counter()
         self.worst = 1.0
 
     async def ask(self) -> None:
@@ -119,15 +121,15 @@ class Load:
         begun = time.perf_counter()
         try:
             answer = await self.client.post(f"http://127.0.0.1:{PORT}/v1/embeddings", json=body)
-        except httpx2.TransportError:
-            self.lost += 1
+        except httpx2.TransportError as error:
+            self.lost[type(error).__name__] += 1
             return
         took = time.perf_counter() - begun
         if answer.status_code == 429:
             self.refused.append(took)
             return
         if answer.status_code != 200:
-            self.lost += 1
+            self.lost[str(answer.status_code)] += 1
             return
         self.seconds.append(took)
         found = np.array([row["embedding"] for row in answer.json()["data"]])
@@ -150,7 +152,8 @@ class Load:
             "p99_ms": round(p99, 1),
             "worst_cosine": round(self.worst, 6),
             "wrong": self.wrong,
-            "lost": self.lost,
+            "lost": self.lost.total(),
+            **({"lost_by": dict(self.lost)} if self.lost else {}),
             "refused": len(self.refused),
         }
 

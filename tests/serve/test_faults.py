@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import signal
@@ -254,6 +255,18 @@ async def loaded(url: str, number: int, *, process: Any) -> list[tuple[int, int]
         return await asyncio.gather(*asking)
 
 
+def assert_kept_longer_than_clients_do(url: str) -> None:
+    """A connection answers again after 5 s, when httpx and with it the vendors' SDKs let go of it:
+    had the server closed it, a request that was just being sent would be lost.
+    """
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    for pause in (5.5, 0):
+        connection.request("GET", "/health")
+        assert connection.getresponse().read()
+        connection.auto_open = 0
+        time.sleep(pause)
+
+
 SMALL_FILES = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -295,6 +308,7 @@ def test_a_full_disk_kill_9_and_sigterm_under_load(tmp_path: Path, repository: P
             ask(url, parts[-1])  # which found no room
             ask(url, parts[-1])
             assert len(vendor.texts) == asked + 20
+            assert_kept_longer_than_clients_do(url)
             answers = asyncio.run(loaded(url, signal.SIGTERM, process=process))
             assert answers == [(200, 300)] * 8
             assert process.wait(30) in (0, -signal.SIGTERM)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KEYS = "NEARFIELD_API_KEYS"
 _MB = 2**20
+_KEPT_SECONDS = 75
 
 
 Served = Annotated[
@@ -108,6 +109,9 @@ def serve(
         port=port,
         log_config=None,
         access_log=False,
+        # longer than clients keep a connection (httpx and the vendors' SDKs 5 s, load balancers
+        # 60 s): the side that is about to send must not find it closed
+        timeout_keep_alive=_KEPT_SECONDS,
         # a client that does not read its answer does not hold up the end for ever
         timeout_graceful_shutdown=math.ceil(limits.body_seconds + limits.seconds) + 1,
     )

@@ -26,6 +26,7 @@ from typing import Any
 
 import httpx2
 import numpy as np
+import orjson
 import psutil
 from results import circumstances, parsed, save
 
@@ -132,7 +133,7 @@ class Load:
             self.lost[str(answer.status_code)] += 1
             return
         self.seconds.append(took)
-        found = np.array([row["embedding"] for row in answer.json()["data"]])
+        found = np.array([row["embedding"] for row in orjson.loads(answer.content)["data"]])
         cosines = np.einsum("ij,ij->i", found, self.reference[places])
         cosines /= np.linalg.norm(found, axis=1)
         self.worst = min(self.worst, float(cosines.min()))

@@ -26,37 +26,58 @@ if TYPE_CHECKING:
     from nearfield.vectors.request import Request
 
 
-SOURCE = typer.Argument(
-    metavar="INPUT", help=f"A .txt file with one text a line, - for standard input, or {FORMATS}."
-)
-ROLE = typer.Option(
-    help="What the texts are; of a collection, query takes its queries, all else its documents."
-)
-DIM = typer.Option(help="Truncate vectors to the first DIM dimensions and renormalise.")
-DTYPE = typer.Option(help="How vectors are stored: float32, float16, int8 or binary.")
-POOL_TOKENS = typer.Option(
-    min=1, help="Merge every N similar document tokens into one vector (multi-vector models)."
-)
-FIELD = typer.Option(help="Of a JSONL, CSV, TSV or Parquet file, encode this field of every row.")
-STRICT = typer.Option("--strict", help="End at the first row that cannot be encoded.")
-RESTART = typer.Option("--restart", help="Discard existing or partial output and start over.")
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help=f"A .txt file with one text a line, - for standard input, or {FORMATS}.",
+    ),
+]
+RoleName = Annotated[
+    str,
+    typer.Option(
+        help="What the texts are; of a collection, query takes its queries, all else its documents."
+    ),
+]
+Dim = Annotated[
+    int | None, typer.Option(help="Truncate vectors to the first DIM dimensions and renormalise.")
+]
+Storage = Annotated[
+    str, typer.Option(help="How vectors are stored: float32, float16, int8 or binary.")
+]
+PoolTokens = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Merge every N similar document tokens into one vector (multi-vector models)."
+    ),
+]
+Field = Annotated[
+    str | None,
+    typer.Option(help="Of a JSONL, CSV, TSV or Parquet file, encode this field of every row."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="End at the first row that cannot be encoded.")
+]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Discard existing or partial output and start over.")
+]
 
 
 def encode(
     model: Model,
-    source: Annotated[str, SOURCE],
+    source: Source,
     to: Annotated[Path, typer.Option(help="The vector folder to write.")],
-    role: Annotated[str, ROLE] = "document",
-    dim: Annotated[int | None, DIM] = None,
-    dtype: Annotated[str, DTYPE] = "float32",
+    role: RoleName = "document",
+    dim: Dim = None,
+    dtype: Storage = "float32",
     runtime: RuntimeName = "auto",
     precision: Precision = "float32",
     device: Device = "auto",
     fidelity: Annotated[float | None, FIDELITY] = None,
-    pool_tokens: Annotated[int | None, POOL_TOKENS] = None,
-    field: Annotated[str | None, FIELD] = None,
-    strict: Annotated[bool, STRICT] = False,
-    restart: Annotated[bool, RESTART] = False,
+    pool_tokens: PoolTokens = None,
+    field: Field = None,
+    strict: Strict = False,
+    restart: Restart = False,
     json: Json = False,
 ) -> None:
     """Encode texts and write their embeddings, with their ids in the same order, and a

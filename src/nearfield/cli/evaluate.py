@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +28,7 @@ from nearfield.cli.shell.trust import trusted
 
 if TYPE_CHECKING:
     from nearfield.types.comparison import Comparison
+    from nearfield.types.evaluation.decision import Limits
 
 SHOWN_NOTES = 4
 
@@ -158,17 +160,11 @@ def evaluate(
     """
     from nearfield.evaluate.analysis.trade_off import SHARES, STORED
     from nearfield.evaluate.compare import compare
-    from nearfield.evaluate.decide import check_limits, decide
     from nearfield.evaluate.task import Options
-    from nearfield.statistics.noninferiority import check_margin
-    from nearfield.types.evaluation.decision import Limits
 
-    asked = dict(ASKED.get())
-    details, margin, trade_off = (asked.pop(name) for name in ("details", "margin", "trade_off"))
-    limits = Limits(*asked.values())
-    check_limits(limits)
-    if margin is not None:
-        check_margin(margin)
+    asked = ASKED.get()
+    trade_off = asked["trade_off"]
+    limits = _limits(asked)
     options = Options(
         split=split,
         dims=tuple(numbers(dims, "--dims", int, example="384,128"))
@@ -194,16 +190,38 @@ def evaluate(
         options=options,
         bars=progress_bar,
     )
-    if limits != Limits() or margin is not None:
-        comparison = replace(comparison, decision=decide(comparison, limits, margin=margin))
+    comparison = _decided(comparison, limits, asked["margin"])
     if json:
         emit_json(comparison)
         return
-    named = tuple(comparison.rows[0].means) if measures else ()
-    _show(comparison, named=named, details=details, frontier=trade_off)
+    _show(comparison, named=bool(measures))
     if run_folder is not None:
         err.print(f"written: {run_folder}", highlight=False)
     show_next(_next(comparison, models, shlex.quote(on) + RESTATED.get()))
+
+
+def _limits(asked: Mapping[str, Any]) -> Limits:
+    """Those that a row has to keep to. Raises InputError, before anything is measured, where these
+    or the margin cannot be kept.
+    """
+    from nearfield.evaluate.decide import check_limits
+    from nearfield.statistics.noninferiority import check_margin
+    from nearfield.types.evaluation.decision import Limits
+
+    limits = Limits(asked["max_ms"], asked["max_bytes"], asked["max_price"])
+    check_limits(limits)
+    if asked["margin"] is not None:
+        check_margin(asked["margin"])
+    return limits
+
+
+def _decided(comparison: Comparison, limits: Limits, margin: float | None) -> Comparison:
+    """With the decision under the limits and the margin, where there are any."""
+    from nearfield.evaluate.decide import NONE, decide
+
+    if limits == NONE and margin is None:
+        return comparison
+    return replace(comparison, decision=decide(comparison, limits, margin=margin))
 
 
 def _next(comparison: Comparison, models: list[str], data: str) -> str:
@@ -221,7 +239,8 @@ def _next(comparison: Comparison, models: list[str], data: str) -> str:
     return f"nearfield evaluate {shlex.join(models)} --on {data} --details"
 
 
-def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool, frontier: bool) -> None:
+def _show(comparison: Comparison, *, named: bool) -> None:
+    """Print the comparison; `named`: with the means of the measures that were asked for."""
     from nearfield.report.table import (
         at_cost_table,
         comparison_table,
@@ -232,6 +251,8 @@ def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool, fron
     from nearfield.report.words import flips
 
     more = len(comparison.notes) - SHOWN_NOTES
+    details, frontier = ASKED.get()["details"], ASKED.get()["trade_off"]
+    means = tuple(comparison.rows[0].means) if named else ()
     shown = comparison
     traded = comparison.decision.trade_off if comparison.decision and frontier else None
     if traded and not details:
@@ -239,7 +260,7 @@ def _show(comparison: Comparison, *, named: tuple[str, ...], details: bool, fron
         shown = replace(comparison, rows=tuple(rows))
     if more > 0 and not details:
         shown = replace(shown, notes=comparison.notes[:SHOWN_NOTES])
-    out.print(comparison_table(shown, named=named, letters=details))
+    out.print(comparison_table(shown, named=means, letters=details))
     if more > 0 and not details:
         out.print(f"and {more} more notes (--details)", style="dim", highlight=False)
     if details and comparison.pairs:

@@ -26,57 +26,78 @@ from nearfield.cli.opened import (
 if TYPE_CHECKING:
     from nearfield.data.stream import Row
     from nearfield.retrieval.explain import Explanation
-    from nearfield.retrieval.searchable import Hit
+    from nearfield.retrieval.searchable import Hit, Searchable
     from nearfield.similarity.explained import Match
 
 SNIPPET = 160
 SHOWN_MATCHES = 12
 
 
-QUERY = typer.Argument(help="What to look for; asked for when not given.")
-QUERIES = typer.Option(
-    metavar="FILE",
-    help="Many queries: a text file of one on each line, any table, or a collection.",
-)
-MODEL = typer.Option(
-    help="A model of the catalog, a model folder, or bm25; minilm, or what made the vectors, when "
-    "not given."
-)
-FUSE = typer.Option("--fuse", help="Fuse the model's ranking with BM25's and show both ranks.")
-VECTORS = typer.Option(
-    metavar="FOLDER",
-    help="The collection's vectors by `nearfield encode`, instead of encoding it now.",
-)
-INDEX = typer.Option(
-    help="exact; or funnel or binary, which score a shortlist: faster over many vectors, and kept "
-    "beside --vectors."
-)
-RECALL_WANTED = typer.Option(
-    help="Share of the exact results that --index has to find, measured; .98 by default.",
-    min=0.01,
-    max=1,
-)
-EXPLAIN = typer.Option(
-    "--explain", help="Show the terms, or the tokens, that each score is the sum of."
-)
+Query = Annotated[str | None, typer.Argument(help="What to look for; asked for when not given.")]
+QueryFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Many queries: a text file of one on each line, any table, or a collection.",
+    ),
+]
+FirstModel = Annotated[
+    str | None,
+    typer.Option(
+        help="A model of the catalog, a model folder, or bm25; minilm, or what made the vectors, "
+        "when not given."
+    ),
+]
+Fuse = Annotated[
+    bool, typer.Option("--fuse", help="Fuse the model's ranking with BM25's and show both ranks.")
+]
+Vectors = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="The collection's vectors by `nearfield encode`, instead of encoding it now.",
+    ),
+]
+Index = Annotated[
+    str,
+    typer.Option(
+        help="exact; or funnel or binary, which score a shortlist: faster over many vectors, and "
+        "kept beside --vectors."
+    ),
+]
+Recall = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of the exact results that --index has to find, measured; .98 by default.",
+        min=0.01,
+        max=1,
+    ),
+]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Show the terms, or the tokens, that each score is the sum of."),
+]
+
+
+Count = Annotated[int, typer.Option("-k", help="Results to show.", min=1)]
 
 
 def search(
     collection: Annotated[str, typer.Argument(help=f"{FORMATS}.")],
-    query: Annotated[str | None, QUERY] = None,
-    queries: Annotated[Path | None, QUERIES] = None,
-    model: Annotated[str | None, MODEL] = None,
-    k: Annotated[int, typer.Option("-k", help="Results to show.", min=1)] = 10,
-    fuse: Annotated[bool, FUSE] = False,
-    vectors: Annotated[Path | None, VECTORS] = None,
+    query: Query = None,
+    queries: QueryFile = None,
+    model: FirstModel = None,
+    k: Count = 10,
+    fuse: Fuse = False,
+    vectors: Vectors = None,
     runtime: RuntimeName = "auto",
     precision: Precision = "float32",
     device: Device = "auto",
-    index: Annotated[str, INDEX] = "exact",
-    recall: Annotated[float | None, RECALL_WANTED] = None,
+    index: Index = "exact",
+    recall: Recall = None,
     rerank: Annotated[str | None, RERANK] = None,
     depth: Annotated[int, DEPTH] = 100,
-    explain: Annotated[bool, EXPLAIN] = False,
+    explain: Explain = False,
     json: Json = False,
 ) -> None:
     """Search a collection by a model of any kind, by BM25, or by both, and have a cross-encoder
@@ -99,43 +120,57 @@ def search(
         nearfield search my-data "late delivery" --fuse --rerank ./cross-encoder --depth 50
         nearfield search my-data --queries questions.csv --json > answers.jsonl
     """
-    from nearfield.errors import InputError
-    from nearfield.indexes import EXACT
-    from nearfield.indexes.recall import RECALL
     from nearfield.retrieval.searchable import Plan
     from nearfield.retrieval.searchable import index as searchable
 
     asked = _asked(query, queries)
-    if index == EXACT and recall is not None:
-        raise InputError(
-            "--recall is what an index has to find, and exact search finds all; "
-            "leave it out, or add --index binary"
-        )
+    wanted = _recall(recall, index)
     judge = None if rerank is None else open_reranker(rerank, precision=precision, device=device)
-    plan = Plan(fuse, index, recall or RECALL, k, judge, depth)
+    plan = Plan(fuse, index, wanted, k, judge, depth)
     load = partial(open_model, runtime=runtime, precision=precision, device=device)
-    found = searchable(model, collection, None, plan, vectors=vectors, load=load, bars=progress_bar)
+    found = searchable(model, collection, plan=plan, vectors=vectors, load=load, bars=progress_bar)
     facts = {
         "collection": found.collection.name,
         "model": found.retriever.stages[0].name,
         "fused": fuse,
         "reranked": rerank,
     }
+    for row, hits in _answers(found, asked, k):
+        stopped = found.stopped(row.text)
+        if not json:
+            if query is None:
+                out.say(row.text, style="bold")
+            _show(hits, stopped, explain=explain)
+            continue
+        results = [_row(hit, explain=explain) for hit in hits]
+        answer = facts | {"query": row.text, "stop_words": stopped, "results": results}
+        if query is None:
+            emit_json({"id": row.key} | answer, indent=None)
+        else:
+            emit_json(answer)
+
+
+def _recall(wanted: float | None, index: str) -> float:
+    """The share of the exact results that the index has to find."""
+    from nearfield.errors import InputError
+    from nearfield.indexes import EXACT
+    from nearfield.indexes.recall import RECALL
+
+    if index == EXACT and wanted is not None:
+        raise InputError(
+            "--recall is what an index has to find, and exact search finds all; "
+            "leave it out, or add --index binary"
+        )
+    return wanted or RECALL
+
+
+def _answers(
+    found: Searchable, asked: Iterable[list[Row]], k: int
+) -> Iterator[tuple[Row, list[Hit]]]:
+    """Each query with its results, as soon as its lot is answered."""
     for rows in asked:
         texts = [row.text for row in rows]
-        for row, hits in zip(rows, found.search_each(texts, k, bars=progress_bar), strict=True):
-            stopped = found.stopped(row.text)
-            if not json:
-                if query is None:
-                    out.say(row.text, style="bold")
-                _show(hits, stopped, explain=explain)
-                continue
-            answer = facts | {"query": row.text, "stop_words": stopped}
-            answer["results"] = [_row(hit, explain=explain) for hit in hits]
-            if query is None:
-                emit_json({"id": row.key} | answer, indent=None)
-            else:
-                emit_json(answer)
+        yield from zip(rows, found.search_each(texts, k, bars=progress_bar), strict=True)
 
 
 def _asked(query: str | None, file: Path | None) -> Iterable[list[Row]]:

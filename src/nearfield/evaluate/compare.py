@@ -16,10 +16,16 @@ from nearfield.evaluate.open_task import open_task
 from nearfield.evaluate.task import DEFAULT, Floats, Measured, Options, Task
 from nearfield.evaluate.trained import refuse_trained_on
 from nearfield.statistics.pairwise import MOST, tell_apart
+from nearfield.statistics.statistic import Statistic
 from nearfield.store.atomic import check_replaceable, staged_folder
 from nearfield.types.comparison import Comparison, Row
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.verdict import Estimate
+
+_AGAINST_BEST = (
+    f"of more than {MOST} rows each is tested against the best alone (p times the number "
+    "of tests); those with the group a are not told apart from it"
+)
 
 
 def compare(
@@ -63,33 +69,20 @@ def compare(
 def _compared(
     task: Task, measured: Sequence[Measured], measures: Sequence[str], allow: Names[str]
 ) -> Comparison:
-    names = [each.name for each in measured]
-    if not names:
-        raise InputError("there is nothing to compare; wanted at least one system")
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise InputError(f"two systems are called {repeated[0]!r}; give each its own name")
+    _refuse_names([each.name for each in measured])
+    items = len(task.item_ids)
     seen = {each.model: each.trained_on for each in reversed(measured)}
-    trained = refuse_trained_on(seen, len(task.item_ids), where=task.where, allow=allow)
+    trained = refuse_trained_on(seen, items, where=task.where, allow=allow)
     main = measures[0]
     statistic = task.statistic_of(main)
     best_first = sorted(measured, key=lambda each: (-statistic.of(each.scores[main]), each.name))
-    table = np.stack([each.scores[main] for each in best_first])
     ordered = [each.name for each in best_first]
-    estimates, pairs, letters = tell_apart(ordered, table, statistic, len(task.item_ids))
+    table = np.stack([each.scores[main] for each in best_first])
+    estimates, pairs, letters = tell_apart(ordered, table, statistic, items)
     rows = [
         _row(each, task, measures, estimate, mark)
         for each, estimate, mark in zip(best_first, estimates, letters, strict=True)
     ]
-    facts = [note for each in best_first for note in each.notes]
-    notes = [*trained, *task.notes, *facts]
-    if statistic.note:
-        notes.append(statistic.note)
-    if len(names) > MOST:
-        notes.append(
-            f"of more than {MOST} rows each is tested against the best alone (p times the number "
-            "of tests); those with the group a are not told apart from it"
-        )
     compared = Comparison(
         collection=task.collection,
         split=task.split,
@@ -98,18 +91,35 @@ def _compared(
         query_ids=task.item_ids,
         rows=tuple(rows),
         pairs=tuple(pairs),
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys([*trained, *_notes(task, best_first, statistic)])),
         task=task.name,
         item=task.item,
         prices={each.name: each.price for each in best_first if each.price is not None},
     )
-    unjudged = [task.holes(each, main) for each in best_first[:MOST]]
-    decision = replace(
-        decide(compared),
-        slices=slices(rows, task.traits()),
-        holes=tuple(each for each in unjudged if each is not None),
-    )
+    unjudged = (task.holes(each, main) for each in best_first[:MOST])
+    holes = tuple(each for each in unjudged if each is not None)
+    decision = replace(decide(compared), slices=slices(rows, task.traits()), holes=holes)
     return replace(compared, decision=decision)
+
+
+def _notes(task: Task, rows: Sequence[Measured], statistic: Statistic) -> list[str]:
+    """What is said of the data, then of each row, then of how rows are told apart."""
+    notes = list(task.notes)
+    for each in rows:
+        notes += each.notes
+    if statistic.note:
+        notes.append(statistic.note)
+    if len(rows) > MOST:
+        notes.append(_AGAINST_BEST)
+    return notes
+
+
+def _refuse_names(names: Sequence[str]) -> None:
+    if not names:
+        raise InputError("there is nothing to compare; wanted at least one system")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"two systems are called {repeated[0]!r}; give each its own name")
 
 
 def _row(

@@ -10,6 +10,28 @@ import typer
 from nearfield.cli.console import FORMATS, Json, emit_json, out, progress_bar
 from nearfield.cli.opened import model_names, open_model
 
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        help="Where candidates come from: bm25, model or random; may be repeated. The first two.",
+    ),
+]
+Margin = Annotated[
+    float,
+    typer.Option(
+        help="The share of the positive's score above which a candidate is left out.", min=0, max=1
+    ),
+]
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="A cross-encoder or a stronger model whose scores the margins are of.",
+        autocompletion=model_names,
+    ),
+]
+
 
 def mine(
     source: Annotated[str, typer.Argument(help=f"{FORMATS}.")],
@@ -22,37 +44,16 @@ def mine(
             autocompletion=model_names,
         ),
     ] = "minilm",
-    sources: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            help="Where candidates come from: bm25, model or random; may be repeated. The first "
-            "two.",
-        ),
-    ] = None,
+    sources: Sources = None,
     per_query: Annotated[int, typer.Option(help="Negatives of each pair.", min=1)] = 5,
     depth: Annotated[int, typer.Option(help="The last rank that is looked at.", min=1)] = 50,
     skip: Annotated[int, typer.Option(help="First ranks that are passed over.", min=0)] = 0,
-    margin: Annotated[
-        float,
-        typer.Option(
-            help="The share of the positive's score above which a candidate is left out.",
-            min=0,
-            max=1,
-        ),
-    ] = 0.95,
+    margin: Margin = 0.95,
     gap: Annotated[
         float,
         typer.Option(help="How far below the positive's score a candidate must be.", min=0),
     ] = 0.0,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="A cross-encoder or a stronger model whose scores the margins are of.",
-            autocompletion=model_names,
-        ),
-    ] = None,
+    judge: Judge = None,
     json: Json = False,
 ) -> None:
     """Find hard negatives for the pairs that may be trained on: documents that look relevant and

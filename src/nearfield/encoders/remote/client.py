@@ -161,7 +161,6 @@ class Client:
     def _answer(self, wanted: Wanted, part: Sequence[int], state: _State) -> Got:
         """What the vendor says of the items of a part, which is halved where it is refused."""
         counted = [wanted.tokens[place] + wanted.written for place in part]
-        path, body = wanted.request(part)
         started = time.monotonic()
 
         def account(tokens: int, outcome: str, reply: Reply | None, *, guessed: bool) -> None:
@@ -181,7 +180,7 @@ class Client:
             self.budget.afford([again])
 
         try:
-            reply = self.caller.ask(path, body, sum(counted), lost)
+            reply = self.caller.ask(*wanted.request(part), sum(counted), lost)
         except Refused as error:
             return self._halved(wanted, part, state, str(error))
         state.taken = True

@@ -60,22 +60,15 @@ def choose(
     """
     check_limits(limits)
     split = _split(models, data, options)
-    named = [model for model in models if not (isinstance(model, str) and model in LEXICAL)]
     lexical = [model for model in models if isinstance(model, str) and model in LEXICAL]
+    named = [model for model in models if not (isinstance(model, str) and model in LEXICAL)]
     if len(models) < 2:
         raise InputError(f"there is nothing to choose from {len(models)} model; wanted two")
     opened = open_encoders(named, split.collection.document_texts, options)
     alive = {name: Remembering(encoder, name) for name, encoder in opened.items()}
-    everyone, rounds = dict(alive), []
-    rng = np.random.default_rng(seed)
-    order, fill = (
-        rng.permutation(size).tolist() for size in (len(split.query_ids), _documents(split))
-    )
-    found = bm25_system(split).ranking
-    for share in PARTS:
-        part = split if share == 1 else sampled(split, share, order, fill, found)
-        if share < 1 and _documents(part) == _documents(split):
-            continue  # a collection so small that its parts are the whole
+    everyone = alive
+    rounds = []
+    for part in _parts(split, seed):
         table = compare(
             [*lexical, *alive.values()],
             part,
@@ -87,16 +80,9 @@ def choose(
         )
         best = _best_each(table, limits)
         kept = _kept(table, best, alive)
-        rounds.append(
-            Round(
-                table.documents,
-                len(table.query_ids),
-                {name: row.estimate for name, row in best.items()},
-                tuple(kept),
-            )
-        )
-        if share < 1:
-            alive = {name: alive[name] for name in kept}
+        estimates = {name: row.estimate for name, row in best.items()}
+        rounds.append(Round(table.documents, len(table.query_ids), estimates, tuple(kept)))
+        alive = {name: alive[name] for name in kept}
     table = replace(table, decision=decide(table, limits))
     return _chosen(table, rounds, everyone, split)
 
@@ -112,6 +98,21 @@ def _split(models: Sequence[Any], data: object, options: Options) -> Split:
 
 def _documents(split: Split) -> int:
     return len(split.collection.document_ids)
+
+
+def _parts(split: Split, seed: int) -> Iterator[Split]:
+    """What each round compares on; the whole alone where it is so small that its parts are it."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(split.query_ids)).tolist()
+    fill = rng.permutation(_documents(split)).tolist()
+    found = bm25_system(split).ranking
+    for share in PARTS:
+        if share == 1:
+            yield split
+            continue
+        part = sampled(split, share, order, fill, found)
+        if _documents(part) < _documents(split):
+            yield part
 
 
 def sampled(

@@ -144,14 +144,9 @@ class Retrieval(Task):
         split = self.asked
         texts = split.collection.document_texts
         lexical = [model for model in models if model in LEXICAL]
-        if options.fuse and set(models) == {BM25}:
-            raise InputError(
-                "there is nothing to fuse: BM25 is fused with each model, and no other is named"
-            )
-        judge = None
-        if options.rerank is not None:
-            trust = OpenOptions(trust_remote_code=options.trust_remote_code)
-            judge = load_reranker(options.rerank, trust)
+        _refuse_fusion(models, options)
+        judge = _judge(options)
+        if judge is not None:
             depth = max(depth, options.depth)
         others = [model for model in models if model not in LEXICAL]
         encoders = pooled(open_encoders(others, texts, options), options.pool_tokens)
@@ -167,8 +162,8 @@ class Retrieval(Task):
         shown = BM25 in lexical or options.bm25 is not False
         if shown or options.fuse:
             baseline = bm25_system(split, depth=depth)
-        if baseline is not None and shown:
-            systems.append(baseline)
+            if shown:
+                systems.append(baseline)
         for name, encoder in encoders.items():
             with bars(f"encoding with {name}") as progress:
                 own = fitting(options, encoder, encoders)
@@ -218,6 +213,20 @@ class Retrieval(Task):
             ranking=system.ranking,
             price=system.price,
         )
+
+
+def _refuse_fusion(models: list[Any], options: Options) -> None:
+    if options.fuse and set(models) == {BM25}:
+        raise InputError(
+            "there is nothing to fuse: BM25 is fused with each model, and no other is named"
+        )
+
+
+def _judge(options: Options) -> PairScorer | None:
+    """The model that re-ranks, where one is asked for."""
+    if options.rerank is None:
+        return None
+    return load_reranker(options.rerank, OpenOptions(trust_remote_code=options.trust_remote_code))
 
 
 def _own_documents(split: Split) -> list[str]:

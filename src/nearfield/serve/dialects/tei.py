@@ -108,7 +108,7 @@ async def _embed_all(call: Call, body: Embed) -> list[Any]:
 
 
 async def _embed_sparse(call: Call, body: Embed) -> list[Any]:
-    sparse: Any = part(joined(await _rows(call, body)), "has_terms")
+    sparse = part(joined(await _rows(call, body)), "has_terms")
     if sparse is None:
         raise Refusal(424, f"{call.contract} does not make sparse embeddings")
     return [

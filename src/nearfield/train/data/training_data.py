@@ -113,6 +113,19 @@ class TrainingData:
             budget=budget,
         )
         place = np.argsort(np.concatenate([part.items for part in parts]))
+        rows = torch.from_numpy(query.astype(np.int64))
+        columns = self._columns(needs, batch, own, documents)
+        if "query" in needs:
+            columns["query"] = rows
+        return TextBatch(parts, torch.from_numpy(place), rows, columns)
+
+    def _columns(
+        self, needs: frozenset[str], batch: Positions, own: Positions, documents: Positions
+    ) -> dict[str, Column]:
+        """What the objective needs of each pair of the step; `own`: (B, 1 + k), the places of its
+        positive and negatives among `documents`.
+        """
+        pairs = self.pairs
         columns: dict[str, Column] = {}
         if "ignore" in needs:
             columns["ignore"] = self._ignored(batch, documents)
@@ -125,14 +138,11 @@ class TrainingData:
         for name, values in (("score", self.scores), ("teacher", self.teacher)):
             if name in needs and values is not None:
                 columns[name] = torch.from_numpy(values[batch])
-        rows = torch.from_numpy(query.astype(np.int64))
-        if "query" in needs:
-            columns["query"] = rows
         if self.guide is not None and "guide" in needs:
             columns["guide"] = self.guide.scores(pairs.query[batch], documents)
         if self.guide is not None and "guide_vectors" in needs:
             columns["guide_vectors"] = self.guide.vectors(pairs.query[batch], pairs.positive[batch])
-        return TextBatch(parts, torch.from_numpy(place), rows, columns)
+        return columns
 
     def _ignored(self, batch: Positions, documents: Positions) -> Marked:
         """(B, N): which of the documents are not negatives of each row."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -69,33 +69,14 @@ def train(
         closing(prepared_steps(data, recipe, model, after=state.step, group=group)) as prepared,
     ):
         while state.step < steps and state.stale < patience:
-            started, batch = time.perf_counter(), group.agree(next(prepared))
-            loss = trainer.step(state.step + 1, batch)
             state = dataclasses.replace(state, step=state.step + 1)
-            watcher.saw(state.step, loss=loss, negatives=batch.negatives, still=trainer.still)
-            if watcher.looks(state.step):
-                look(watcher, state.step, model, batch.parts[0])
-            speed, twice = len(batch) / (time.perf_counter() - started), trainer.twice(batch)
-            run.log_training(
-                {
-                    "step": state.step,
-                    "steps": steps,
-                    "loss": loss,
-                    "rate": trainer.rate,
-                    "pairs_per_second": round(speed, 2),
-                    "tokens": batch.tokens,
-                    "embedded_twice": twice,
-                }
-            )
+            row = _step(trainer, watcher, state.step, prepared)
+            run.log_training(row)
             if state.step in marks:
                 state = _measured(state, measure, run, recipe)
                 save_checkpoint(run, state, trainer.trained, trainer.optimiser)
-            said = f"loss {loss:.3f}  {speed:.1f} pairs/s"
-            if measure is not None:
-                said += f"  best dev {state.peak.mean():.3f}"
-            if twice:
-                said += f"  {twice / batch.tokens:.0%} embedded twice (gradient cache)"
-            progress(state.step, steps, said)
+            best = None if measure is None else float(state.peak.mean())
+            progress(state.step, steps, _said(row, best))
     group.agree(None)
     kept = kept_weights(run, state)
     return {name: weight for name, weight in kept.items() if not name.startswith(LEARNED)}
@@ -120,6 +101,39 @@ def lead(trainer: Trainer, *, made: int, guide: int = 0) -> None:
     }
     group.agree(order)
     trainer.share()
+
+
+def _step(
+    trainer: Trainer, watcher: Watcher, number: int, prepared: Iterator[Batch]
+) -> dict[str, Any]:
+    """Make step `number` on the next batch; what the log has of it."""
+    started = time.perf_counter()
+    batch = trainer.group.agree(next(prepared))
+    loss = trainer.step(number, batch)
+    watcher.saw(number, loss=loss, negatives=batch.negatives, still=trainer.still)
+    if watcher.looks(number):
+        look(watcher, number, trainer.model, batch.parts[0])
+    speed = len(batch) / (time.perf_counter() - started)
+    return {
+        "step": number,
+        "steps": trainer.steps,
+        "loss": loss,
+        "rate": trainer.rate,
+        "pairs_per_second": round(speed, 2),
+        "tokens": batch.tokens,
+        "embedded_twice": trainer.twice(batch),
+    }
+
+
+def _said(row: Mapping[str, Any], best: float | None) -> str:
+    """A step's row in words; `best`: dev's mean, where it is measured."""
+    said = f"loss {row['loss']:.3f}  {row['pairs_per_second']:.1f} pairs/s"
+    if best is not None:
+        said += f"  best dev {best:.3f}"
+    if row["embedded_twice"]:
+        share = row["embedded_twice"] / row["tokens"]
+        said += f"  {share:.0%} embedded twice (gradient cache)"
+    return said
 
 
 @contextmanager

@@ -95,19 +95,24 @@ def measure_test(
     fused = fused_system(lexical, plain, name=f"{name} + bm25 (fused)")
     systems = [lexical, plain, *_heads(before), fused, better, *_heads(after)]
     comparison = compared(systems, tuple(dict.fromkeys((measure, *MEASURES))))
-    values = {row.name: row.per_query for row in comparison.rows}
-    queries = [
-        {"id": key, "text": text, "before": old, "after": new}
-        for key, text, old, new in zip(
-            split.query_ids, split.query_texts, values[plain.name], values[better.name], strict=True
-        )
-    ]
+    queries = _queries(comparison, split, plain.name, better.name)
     others = {
         "storage": compared([*_called(before, BASE), *_called(after, TUNED)], (measure,)),
         "queries": queries,
         "examples": _examples(queries, split, plain.ranking, better.ranking),
     }
     return Measured(comparison, plain.name, better.name, ByVectors(tuned), others)
+
+
+def _queries(comparison: Comparison, split: Split, before: str, after: str) -> list[dict[str, Any]]:
+    """Each query with the measure of the two rows of these names."""
+    values = {row.name: row.per_query for row in comparison.rows}
+    texts = zip(split.query_ids, split.query_texts, strict=True)
+    changes = zip(values[before], values[after], strict=True)
+    return [
+        {"id": key, "text": text, "before": old, "after": new}
+        for (key, text), (old, new) in zip(texts, changes, strict=True)
+    ]
 
 
 def _called(systems: Sequence[System], model: str) -> list[System]:

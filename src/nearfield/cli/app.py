@@ -15,6 +15,8 @@ from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup, TyperOption
+from typer.main import solve_typer_info_help
+from typer.models import TyperInfo
 
 from nearfield.cli.console import err, out, printable
 from nearfield.cli.shell.checked import Checked
@@ -205,11 +207,15 @@ def main() -> None:
     """Run the command line; exits with 0, with 2 after an error that the user can fix, with 130
     when interrupted.
     """
-    asked = sys.argv[1:2]
+    words = sys.argv[1:]
+    asked = words[:1]
     # that of one command takes a third of the time; help shows any of them
     alone = asked and asked[0] in COMMANDS.table and asked != ["help"]
+    completes = "_NEARFIELD_COMPLETE" in os.environ  # what a shell's words are, typer knows
+    listed = not completes and not any(word in COMMANDS for word in words)
     try:
-        build(asked if alone else COMMANDS)(prog_name="nearfield")
+        app = build(asked if alone else COMMANDS, listed=listed)
+        app(prog_name="nearfield")
     except OSError as error:
         if error.filename is not None or error.errno not in UNWRITTEN:
             raise
@@ -219,9 +225,10 @@ def main() -> None:
         raise SystemExit(USAGE_ERROR) from None
 
 
-def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The application with the commands called so, by default all. Imports the commands' own files
-    and nothing heavy.
+def build(names: Iterable[str] = COMMANDS, *, listed: bool = False) -> typer.Typer:
+    """The application with the commands called so, by default all; `listed`: without their options,
+    which take long to make, to say which commands there are. Imports the commands' own files and
+    nothing heavy.
     """
     app = typer.Typer(
         cls=Commands,
@@ -234,7 +241,9 @@ def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
     )
     for name in names:
         command = COMMANDS[name]
-        if isinstance(command, typer.Typer):
+        if listed:
+            app.command(name, help=_help_of(command))(_nothing)
+        elif isinstance(command, typer.Typer):
             for each in command.registered_commands:
                 each.cls = Checked
             app.add_typer(command, name=name)
@@ -247,6 +256,17 @@ def build(names: Iterable[str] = COMMANDS) -> typer.Typer:
                 command = may_run_code(command)
             app.command(name, cls=Checked)(command)
     return app
+
+
+def _help_of(command: Any) -> str | None:
+    """The help of a function or of a group of commands, as typer has it."""
+    if isinstance(command, typer.Typer):
+        return solve_typer_info_help(TyperInfo(command))
+    return inspect.getdoc(command)
+
+
+def _nothing() -> None:
+    """In place of a command that is listed and not run."""
 
 
 def _version(wanted: bool) -> None:

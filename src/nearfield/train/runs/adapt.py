@@ -16,9 +16,7 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.load import known_files, load
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError
-from nearfield.evaluate.compare import compare
 from nearfield.evaluate.measures import MEASURES, score_ranking
-from nearfield.evaluate.trained import TRAINED_ON
 from nearfield.formats.static_folder import UNLIMITED
 from nearfield.models.find import model_path
 from nearfield.models.vector_map import MapConfig, VectorMap
@@ -302,8 +300,7 @@ class AdaptRun(Run):
             vectors.system(base, base, split, vectors.ranking(split)),
             vectors.system(adapted, base, split, vectors.ranking(split, asked)),
         ]
-        # the run has refused what was seen before it began, or was allowed to go on
-        comparison = compare(systems, split, measure=self.measure, allow=(TRAINED_ON,))
+        comparison = self.compared(systems, split)
         return Measured(comparison, base, adapted, self._candidate(chosen))
 
 

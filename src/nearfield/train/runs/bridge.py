@@ -14,11 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nearfield.data.collection import Collection, Split
-from nearfield.data.kept_split import with_test_split
 from nearfield.encoders.load import load
 from nearfield.errors import CollectionError
-from nearfield.evaluate.compare import compare
-from nearfield.evaluate.trained import TRAINED_ON
 from nearfield.models.vector_map import VectorMap
 from nearfield.statistics.bootstrap import mean_interval
 from nearfield.store.run import RunFolder
@@ -27,7 +24,8 @@ from nearfield.train.data.leakage import free_documents
 from nearfield.train.fits.bridge import LEAST, BridgeFit, BridgeRecipe, fit_bridge
 from nearfield.train.runs.candidate import ByVectors, Candidate, Mapped
 from nearfield.train.runs.conclude import Measured
-from nearfield.train.runs.run import Run, Stage, data_of, locked_run, told
+from nearfield.train.runs.document_run import DocumentRun
+from nearfield.train.runs.run import Stage, data_of, locked_run, told
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.arrays import Floats, Integers
 from nearfield.types.comparison import Comparison
@@ -76,7 +74,7 @@ def bridge(
         return run.verdict_if_judged(f"bridge {old} to {new}", allow)
 
 
-class BridgeRun(Run):
+class BridgeRun(DocumentRun):
     """A run that fits a map from the vectors of `old` to those of `new`."""
 
     nouns = ("bridged documents", "old model")
@@ -98,7 +96,8 @@ class BridgeRun(Run):
         self.take(collection, leaks=False)
         free = np.random.default_rng(0).permutation(free_documents(self.collection))
         self.sample = free[: self.recipe.sample]
-        if len(self.sample) < LEAST:
+        self.texts = self.collection.document_texts[self.sample]
+        if len(self.texts) < LEAST:
             raise CollectionError(
                 f"{collection.name}: {len(self.sample)} documents are free of held-out judgements; "
                 f"wanted at least {LEAST} to fit on: add unjudged documents"
@@ -110,17 +109,6 @@ class BridgeRun(Run):
             for (name, encoder), model in zip(sides.items(), self.models, strict=True)
         }
         self.identify(guards, facts, {"model": self.new.contract.name})
-
-    def cut(self, given: Collection) -> tuple[Collection, tuple[str, ...]]:
-        return with_test_split(given, seed=self.recipe.seed)
-
-    dev_queries = 0  # held-out documents choose
-
-    def queries_learned(self) -> Sequence[str]:
-        return ()
-
-    def documents_learned(self) -> Sequence[str]:
-        return self.collection.document_texts[self.sample]
 
     def stages(self, allow: Names[str]) -> list[Stage]:
         steps = {
@@ -185,8 +173,7 @@ class BridgeRun(Run):
             (self.before if name == OLD else self.after).system(name, name, split, found)
             for name, found in rankings.items()
         ]
-        # the run has refused what was seen before it began, or was allowed to go on
-        comparison = compare(systems, split, measure=self.measure, allow=(TRAINED_ON,))
+        comparison = self.compared(systems, split)
         facts = worth(comparison, rankings) | {"fitted_on": len(self.sample)}
         return Measured(comparison, OLD, BRIDGED, self._candidate(chosen), {FACTS: facts})
 

@@ -11,7 +11,6 @@ from nearfield.data.collection import Split
 from nearfield.encoders.encoder import Encoder
 from nearfield.errors import MatryoshkaWarning
 from nearfield.evaluate.compare import compare
-from nearfield.evaluate.measures import MEASURES
 from nearfield.evaluate.systems import System, bm25_system, fused_system, model_systems
 from nearfield.evaluate.trained import TRAINED_ON
 from nearfield.similarity import EMBEDDINGS
@@ -81,7 +80,7 @@ def measure_test(
             encoder, split, name=called, dims=dims, storages=storages, progress=both
         )
 
-    def compared(systems: Sequence[System], measures: tuple[str, ...]) -> Comparison:
+    def compared(systems: Sequence[System], measures: tuple[str, ...] | None = None) -> Comparison:
         # the run has refused what was seen before it began, or was allowed to go on
         return compare(systems, split, measure=measure, measures=measures, allow=(TRAINED_ON,))
 
@@ -94,7 +93,7 @@ def measure_test(
     better = replace(after[0], name=f"{name} {TUNED}")
     fused = fused_system(lexical, plain, name=f"{name} + bm25 (fused)")
     systems = [lexical, plain, *_heads(before), fused, better, *_heads(after)]
-    comparison = compared(systems, tuple(dict.fromkeys((measure, *MEASURES))))
+    comparison = compared(systems)
     queries = _queries(comparison, split, plain.name, better.name)
     others = {
         "storage": compared([*_called(before, BASE), *_called(after, TUNED)], (measure,)),

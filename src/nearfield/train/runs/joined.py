@@ -21,7 +21,6 @@ from nearfield.models.image.trainable import TrainableJoined
 from nearfield.models.saving.save_joined import save_joined
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.store.run import RunFolder
-from nearfield.train.data.encoded_once import EncodedOnce
 from nearfield.train.data.image_vectors import AsItStands, ImageVectors, MadeSource, made_batches
 from nearfield.train.data.leakage import judged_documents, relevance_by_position
 from nearfield.train.data.prepare import possible_positives
@@ -29,14 +28,12 @@ from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.environment import model_hash
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.recipe import Negatives, ObjectiveChoice, Recipe, Schedule
-from nearfield.train.runs.candidate import ByVectors
-from nearfield.train.runs.conclude import Measured, cuts, measure_test
-from nearfield.train.runs.model_run import ModelRun
-from nearfield.train.runs.run import Stage, data_of, locked_run, told
+from nearfield.train.runs.conclude import Measured
+from nearfield.train.runs.encoder_run import EncoderRun
+from nearfield.train.runs.run import Stage
 from nearfield.train.setting import Setting
 from nearfield.types.progress import Progress
 from nearfield.types.role import DOCUMENT, QUERY
-from nearfield.types.verdict import Verdict
 
 DEFAULT = Recipe(
     objective=ObjectiveChoice("symmetric", temperature=0.07, learn_temperature=True),
@@ -46,29 +43,10 @@ DEFAULT = Recipe(
 """CLIP's loss at CLIP's first temperature. Vectors are made once, so that epochs cost little."""
 
 
-def tune_joined(
-    model: str,
-    data: object,
-    *,
-    to: str | Path,
-    recipe: Recipe | None = None,
-    guards: Sequence[str] | None = None,
-    allow: Names[str] = (),
-    setting: Setting,
-) -> Verdict:
-    """As `tune`, of a model that `nearfield models join` wrote, on a collection of images whose
-    queries are captions. Raises as `tune` does, and InputError for documents that are texts.
+def refuse(recipe: Recipe, setting: Setting) -> None:
+    """Raise RecipeError for what a model of images and text has not, and InputError for a group of
+    several processes.
     """
-    recipe = recipe or DEFAULT
-    _refuse(recipe, setting)
-    collection, setting = data_of(data), told(setting, data)
-    with locked_run(to) as folder:
-        run = JoinedRun(model, folder, recipe, setting)
-        run.begin(collection, guards)
-        return run.verdict(f"tune {run.encoder.contract.name}", allow)
-
-
-def _refuse(recipe: Recipe, setting: Setting) -> None:
     for key, asked in {
         "distil.teacher": recipe.distil.teacher,
         "objective.guide": recipe.objective.guide,
@@ -87,10 +65,9 @@ def _refuse(recipe: Recipe, setting: Setting) -> None:
         )
 
 
-class JoinedRun(ModelRun):
+class JoinedRun(EncoderRun):
     """A run that trains the joined model in the folder `model`."""
 
-    nouns = ("tuned model", "base model")
     trained: TrainableJoined
 
     def __init__(self, model: str, folder: RunFolder, recipe: Recipe, setting: Setting) -> None:
@@ -106,10 +83,8 @@ class JoinedRun(ModelRun):
         text = TextEncoder(facts.text, TorchRuntime(self.trained.text))
         tower = ImageTower(facts.image).to(self.device)
         self.images = ImageVectors(ImageEncoder(tower))
-        self.encoder = AsItStands(self.trained, text, self.images)
-        self.finder, self.after = EncodedOnce(self.encoder), EncodedOnce(self.encoder)
-        self.base, self.now = ByVectors(self.finder), ByVectors(self.encoder)
-        self.merged, self.max_tokens = ByVectors(self.after), 1
+        self.measured_with(AsItStands(self.trained, text, self.images))
+        self.max_tokens = 1
 
     def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
         """Write what decides the result."""
@@ -157,9 +132,6 @@ class JoinedRun(ModelRun):
             "test": 2 * len(judged),
         }
 
-    def weights_changed(self) -> None:
-        self.after.forget()
-
     def save(self, progress: Progress) -> None:
         if not self.folder.has("model"):
             save_joined(self.trained, self.folder.path / "model")
@@ -169,14 +141,5 @@ class JoinedRun(ModelRun):
         base, tuned = (
             load(path, device=self.device) for path in (self.model, self.folder.path / "model")
         )
-        made = self.after if self.chosen else self.finder
-        made.encode(self.collection.document_texts[self.corpus.known], DOCUMENT)
-        return measure_test(
-            self.finder.handed_to(base),
-            made.handed_to(tuned),
-            split,
-            name=base.contract.name,
-            measure=self.measure,
-            dims=cuts(base.contract, tuned.contract.matryoshka_dims),
-            progress=progress,
-        )
+        self.kept.encode(self.collection.document_texts[self.corpus.known], DOCUMENT)
+        return self.measure_folders(base, tuned, split, progress)

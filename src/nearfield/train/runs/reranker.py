@@ -16,12 +16,10 @@ from nearfield.encoders.load import load_text_encoder
 from nearfield.encoders.model_facts import model_facts
 from nearfield.encoders.reranker import Reranker
 from nearfield.errors import InputError, RecipeError
-from nearfield.evaluate.compare import compare
-from nearfield.evaluate.measures import MEASURES, score_ranking
+from nearfield.evaluate.measures import score_ranking
 from nearfield.evaluate.reranked import reranked_system
 from nearfield.evaluate.systems import model_systems
 from nearfield.evaluate.tasks.similarity import Similarity
-from nearfield.evaluate.trained import TRAINED_ON
 from nearfield.formats.reranker_folder import is_reranker, read_reranker_folder
 from nearfield.models.find import model_path
 from nearfield.models.pair_model import PairModel
@@ -223,12 +221,6 @@ class RerankerRun(ModelRun):
         for path in ([self.start] if self.backs_off else []) + [self.folder.path / "model"]:
             judge = Reranker.open(path, options)
             systems.append(reranked_system(plain, judge, split, progress=progress))
-        comparison = compare(
-            systems,
-            split,
-            measure=self.measure,
-            measures=tuple(dict.fromkeys((self.measure, *MEASURES))),
-            allow=(TRAINED_ON,),  # the doctor has refused them, or was told to go on
-        )
+        comparison = self.compared(systems, split)
         made = ByJudge(self.finder, judge, self.recipe.negatives.depth)
         return Measured(comparison, systems[-2].name, systems[-1].name, made)

@@ -28,6 +28,8 @@ from nearfield.data.open import open_collection
 from nearfield.data.pairs import Pairs
 from nearfield.data.trained_on import UNKNOWN, TrainedOn, TrainingRun
 from nearfield.errors import InputError, TruncationWarning
+from nearfield.evaluate.compare import compare
+from nearfield.evaluate.systems import System
 from nearfield.evaluate.trained import TRAINED_ON, refuse_seen
 from nearfield.retrieval.bm25 import first_found
 from nearfield.store.run import RunFolder
@@ -40,6 +42,7 @@ from nearfield.train.runs.guard import BUILT_IN, Guard, GuardRule, guard_values,
 from nearfield.train.runs.merge import Merged, search
 from nearfield.train.runs.outlook import Outlook
 from nearfield.train.setting import Setting
+from nearfield.types.comparison import Comparison
 from nearfield.types.finding import Finding
 from nearfield.types.progress import Progress
 from nearfield.types.verdict import Verdict
@@ -137,6 +140,11 @@ class Run(ABC):
     @abstractmethod
     def measure_test(self, split: Split, progress: Progress) -> Measured:
         """Measure the test split."""
+
+    def compared(self, systems: Sequence[System], split: Split) -> Comparison:
+        """These rows on the split, by the run's measure first."""
+        # the doctor's stage has refused what was trained on the split, or was told to go on
+        return compare(systems, split, measure=self.measure, allow=(TRAINED_ON,))
 
     def work(self) -> Mapping[str, float]:
         """About what each stage takes, in texts to encode (see `Outlook`)."""

@@ -13,15 +13,12 @@ from scipy.sparse import csr_array
 from tokenizers import Tokenizer
 
 from nearfield.data.collection import Collection, Split
-from nearfield.data.kept_split import with_test_split
 from nearfield.data.trained_on import keep_trained_on
 from nearfield.encoders.encoded import encoded
 from nearfield.encoders.load import load, load_text_encoder
 from nearfield.encoders.model_facts import model_facts
 from nearfield.errors import CollectionError, InputError, ModelError
-from nearfield.evaluate.compare import compare
 from nearfield.evaluate.systems import model_systems
-from nearfield.evaluate.trained import TRAINED_ON
 from nearfield.formats.static_folder import UNLIMITED, checked_table
 from nearfield.models.saving.save_static import write_static
 from nearfield.runtimes.options import OpenOptions
@@ -44,7 +41,8 @@ from nearfield.train.fits.token_table import (
 from nearfield.train.fits.token_vectors import frequent_words, static_tokeniser, token_vectors
 from nearfield.train.runs.candidate import ByVectors, Candidate
 from nearfield.train.runs.conclude import Measured
-from nearfield.train.runs.run import MADE, Run, Stage, data_of, locked_run, told
+from nearfield.train.runs.document_run import DocumentRun
+from nearfield.train.runs.run import MADE, Stage, data_of, locked_run, told
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
@@ -104,7 +102,7 @@ def distil(
         return run.verdict_if_judged(f"distil {run.teacher.contract.name}", allow)
 
 
-class DistilRun(Run):
+class DistilRun(DocumentRun):
     """A run that makes a static model of `model`."""
 
     nouns = ("static model", "static model before the fit")
@@ -130,7 +128,6 @@ class DistilRun(Run):
         if not 0 < recipe.dim <= dim:
             raise InputError(f"{recipe.dim} dimensions were asked for; {name} has {dim}")
         self.contract = Contract(f"{name}-static", recipe.dim, UNLIMITED)
-        self.texts: Sequence[str] = ()
         self.known = {name: self.teacher.trained_on}
         self.facts = {"model": self.model, "files": model_hash(self.teacher.folder.path)}
 
@@ -156,17 +153,6 @@ class DistilRun(Run):
         self.texts = self.collection.document_texts[free[np.unique(evenly.astype(np.int64))]]
         contract = self.teacher.contract
         self.identify(guards, self.facts, {"model": contract.name, "kind": contract.kind})
-
-    def cut(self, given: Collection) -> tuple[Collection, tuple[str, ...]]:
-        return with_test_split(given, seed=self.recipe.seed)
-
-    dev_queries = 0  # held-out documents choose
-
-    def queries_learned(self) -> Sequence[str]:
-        return ()
-
-    def documents_learned(self) -> Sequence[str]:
-        return self.texts
 
     def stages(self, allow: Names[str]) -> list[Stage]:
         steps = {
@@ -290,6 +276,5 @@ class DistilRun(Run):
             for row, encoder in rows.items()
             for system in model_systems(encoder, split, name=row, progress=progress)
         ]
-        # the run has refused what was seen before it began, or was allowed to go on
-        comparison = compare(systems, split, measure=self.measure, allow=(TRAINED_ON,))
+        comparison = self.compared(systems, split)
         return Measured(comparison, before, name, ByVectors(made["model"]))

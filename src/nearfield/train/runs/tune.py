@@ -25,7 +25,6 @@ from nearfield.models.model import TextModel
 from nearfield.models.saving.save import save_encoder
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.store.run import RunFolder
-from nearfield.train.data.encoded_once import EncodedOnce
 from nearfield.train.data.guide import Guide
 from nearfield.train.data.prepare import training_data
 from nearfield.train.data.streamed import StreamedPairs
@@ -34,15 +33,15 @@ from nearfield.train.data.training_data import TrainingData
 from nearfield.train.engine.environment import model_hash
 from nearfield.train.engine.lora import add_lora, known_as
 from nearfield.train.recipe import Recipe, default_recipe, refuse_what_the_kind_lacks
-from nearfield.train.runs.candidate import ByVectors
-from nearfield.train.runs.conclude import Measured, cuts, measure_test
+from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.cross_validate import PLACE, dev_by_folds, folded_note, held_out
+from nearfield.train.runs.encoder_run import EncoderRun
 from nearfield.train.runs.fusion import Fusion, fit_fusion
 from nearfield.train.runs.guard import guard_values
 from nearfield.train.runs.joined import DEFAULT as JOINED
-from nearfield.train.runs.joined import tune_joined
+from nearfield.train.runs.joined import JoinedRun, refuse
 from nearfield.train.runs.merge import keeps
-from nearfield.train.runs.model_run import Do, ModelRun
+from nearfield.train.runs.model_run import Do
 from nearfield.train.runs.run import Stage, data_of, locked_run, told
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.types.progress import Progress
@@ -70,28 +69,32 @@ def tune(
     `allow` names doctor's errors to go on with, and "trained-on" for a model that was trained on
     queries that this run measures. `pairs` are what `open_pairs` takes, of any size, and are
     learned from instead of the collection's train split, with their own negatives and none mined
-    (see `StreamedPairs`). `setting` says who watches. Raises DoctorRefusal, RecipeError,
-    CollectionError, ModelError, and InputError when the folder holds another run.
+    (see `StreamedPairs`). A model that `nearfield models join` wrote learns from a collection of
+    images whose queries are captions. `setting` says who watches. Raises DoctorRefusal,
+    RecipeError, CollectionError, ModelError, and InputError when the folder holds another run.
     """
     if Path(model).is_dir() and Path(to).resolve().is_relative_to(Path(model).resolve()):
         raise InputError(
             "lies within the model's folder; give a run folder elsewhere with --to", path=to
         )
-    if image_layout(Path(model)) is not None:
-        if pairs:
-            raise InputError("pairs are texts; a model of images and text learns from the images")
-        return tune_joined(
-            model, data, to=to, recipe=recipe, guards=guards, allow=allow, setting=setting
-        )
+    joined = image_layout(Path(model)) is not None
+    if joined and pairs:
+        raise InputError("pairs are texts; a model of images and text learns from the images")
+    if joined:
+        refuse(recipe or JOINED, setting)
     collection, setting = data_of(data), told(setting, data)
-    kind = read_model_folder(model_path(model)).contract.kind
+    recipe = recipe or tuning_recipe(model)
     with locked_run(to) as folder:
-        run = TuningRun(model, folder, recipe or default_recipe(kind), setting, pairs=pairs)
+        run: JoinedRun | TuningRun
+        if joined:
+            run = JoinedRun(model, folder, recipe, setting)
+        else:
+            run = TuningRun(model, folder, recipe, setting, pairs=pairs)
         run.begin(collection, guards)
         return run.verdict(f"tune {run.encoder.contract.name}", allow)
 
 
-def tuning_recipe(model: str, path: Path | None) -> Recipe:
+def tuning_recipe(model: str, path: Path | None = None) -> Recipe:
     """The model's default recipe, or what a TOML file makes of it. Raises as Recipe.open does."""
     if image_layout(Path(model)) is not None:
         start = JOINED
@@ -100,10 +103,8 @@ def tuning_recipe(model: str, path: Path | None) -> Recipe:
     return start if path is None else Recipe.open(path, start=start)
 
 
-class TuningRun(ModelRun):
+class TuningRun(EncoderRun):
     """A tuning run of `model`, on the train split or on `pairs`."""
-
-    nouns = ("tuned model", "base model")
 
     def __init__(
         self,
@@ -139,13 +140,10 @@ class TuningRun(ModelRun):
             self.notes = (*self.notes, self.streamed.note)
             self.pairs = len(self.streamed.training)
         add_lora(self.trained, recipe)
-        self.encoder = TextEncoder(self.trained.folder, TorchRuntime(self.trained))
+        self.measured_with(TextEncoder(self.trained.folder, TorchRuntime(self.trained)))
         contract = self.encoder.contract
         refuse_what_the_kind_lacks(recipe, contract)
-        # by the base and by the merged weights
-        self.finder, self.after = EncodedOnce(self.encoder), EncodedOnce(self.encoder)
-        self.base, self.now = ByVectors(self.finder), ByVectors(self.encoder)
-        self.merged, self.max_tokens = ByVectors(self.after), contract.max_tokens
+        self.max_tokens = contract.max_tokens
         self.known = {contract.name: self.encoder.trained_on}
         facts: dict[str, Any] = {
             "model": self.model,
@@ -241,9 +239,6 @@ class TuningRun(ModelRun):
         folds = self.folder.read("folds.json")
         return dict(zip(folds["ratios"], folds["dev"], strict=True))
 
-    def weights_changed(self) -> None:
-        self.after.forget()
-
     def weigh_parts(self, progress: Progress) -> None:
         """Fuse the scores of the head's parts with the weights that dev likes best, unless a guard
         loses more than its margin by it.
@@ -277,27 +272,11 @@ class TuningRun(ModelRun):
             adapters.adapters[0].save(self.folder.path / "adapter", base=known_as(self.model))
         save_encoder(self.trained, self.folder.path / "model", name=name, matryoshka_dims=dims)
 
-    def opened(self) -> tuple[EncodedOnce, EncodedOnce]:
-        """The base model and the tuned one from their folders; vectors that the same weights made
-        in this run are not made again.
-        """
+    def measure_test(self, split: Split, progress: Progress) -> Measured:
+        for part in filter(self.folder.has, ("model", "adapter")):
+            keep_trained_on([self.encoder.folder.path], self.folder.path / part, self.learnt)
         base, tuned = (
             load(path, precision=self.precision, device=self.device)
             for path in (self.model, self.folder.path / "model")
         )
-        made = self.after if self.chosen else self.finder
-        return self.finder.handed_to(base), made.handed_to(tuned)
-
-    def measure_test(self, split: Split, progress: Progress) -> Measured:
-        for part in filter(self.folder.has, ("model", "adapter")):
-            keep_trained_on([self.encoder.folder.path], self.folder.path / part, self.learnt)
-        base, tuned = self.opened()
-        return measure_test(
-            base,
-            tuned,
-            split,
-            name=base.contract.name,
-            measure=self.measure,
-            dims=cuts(base.contract, tuned.contract.matryoshka_dims),
-            progress=progress,
-        )
+        return self.measure_folders(base, tuned, split, progress)

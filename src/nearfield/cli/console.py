@@ -194,27 +194,38 @@ class ProgressLines:
             self._write(*self.last)
 
     def _write(self, done: int, total: int, note: str) -> None:
-        self.shown, self.written = self.clock(), (done, total, note)
-        seconds = self.shown - self.started
-        before, since = (
-            self.first if self.first and self.first[1] < self.shown else (0, self.started)
-        )
-        rate = (done - before) / (self.shown - since) if self.shown > since else 0.0
-        left = (
-            f", {clock_time((total - done) / rate)} left" if 0 < done < total and rate > 0 else ""
-        )
-        speed = f", {speed_words(rate)}" if rate > 0 else ""
-        line = (
-            f"{self.title}: {done:,}{f'/{total:,}' if total else ''} in "
-            f"{clock_time(seconds)}{speed}{left}{'  ' if note else ''}{note}"
-        )
+        self.shown = self.clock()
+        self.written = (done, total, note)
+        line = f"{self.title}: {done:,}"
+        if total:
+            line += f"/{total:,}"
+        line += f" in {clock_time(self.shown - self.started)}"
+        rate = self._rate(done)
+        if rate > 0:
+            line += f", {speed_words(rate)}"
+            if 0 < done < total:
+                line += f", {clock_time((total - done) / rate)} left"
+        if note:
+            line += f"  {note}"
         err.say(line)
+
+    def _rate(self, done: int) -> float:
+        """Items a second since the first call, or since the start where that was the only one."""
+        before, since = 0, self.started
+        if self.first and self.first[1] < self.shown:
+            before, since = self.first
+        if self.shown <= since:
+            return 0.0
+        return (done - before) / (self.shown - since)
 
 
 def speed_words(rate: float) -> str:
     """Items a second, or where that is below 1, a minute or an hour."""
-    factor, unit = (1, "s") if rate >= 1 else (60, "min") if 60 * rate >= 1 else (3600, "h")
-    return f"{factor * rate:,.1f}/{unit}"
+    if rate >= 1:
+        return f"{rate:,.1f}/s"
+    if 60 * rate >= 1:
+        return f"{60 * rate:,.1f}/min"
+    return f"{3600 * rate:,.1f}/h"
 
 
 def clock_time(seconds: float) -> str:

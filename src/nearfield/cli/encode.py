@@ -149,26 +149,25 @@ def _show(to: Path, account: Account, request: Request, encoder: Encoder[Any], j
         }
         emit_json({"folder": to} | facts | counts | {"usage": usage} | running(encoder))
         return
-    made = usage.items - account.cached - account.repeated
-    rate = f"; {made / usage.seconds:,.0f} texts/s" if usage.seconds and made else ""
-    lost = (
-        f"{usage.truncated:,} truncated, {usage.tokens_lost:,} tokens lost"
-        if usage.truncated
-        else "none truncated"
-    )
     if usage.unknown_tokens:
-        nothing = (
-            f"; {usage.nothing_known:,} texts have no known word and the zero vector"
-            if usage.nothing_known
-            else ""
-        )
-        out.say(
-            f"{usage.unknown_tokens:,} words are unknown to the model and were left out{nothing}"
-        )
+        unknown = f"{usage.unknown_tokens:,} words are unknown to the model and were left out"
+        if usage.nothing_known:
+            unknown += f"; {usage.nothing_known:,} texts have no known word and the zero vector"
+        out.say(unknown)
+    line = f"{usage.items:,} texts, {usage.tokens:,} tokens"
+    if usage.prompt_tokens:
+        line += f" ({usage.prompt_tokens:,} of prompts)"
+    if usage.truncated:
+        line += f", {usage.truncated:,} truncated, {usage.tokens_lost:,} tokens lost"
+    else:
+        line += ", none truncated"
     known = account.cached + account.repeated
-    saved = f"; {account.cached:,} from the cache, {account.repeated:,} repeated" if known else ""
-    prompts = f" ({usage.prompt_tokens:,} of prompts)" if usage.prompt_tokens else ""
-    out.say(f"{usage.items:,} texts, {usage.tokens:,} tokens{prompts}, {lost}{rate}{saved}")
+    made = usage.items - known
+    if usage.seconds and made:
+        line += f"; {made / usage.seconds:,.0f} texts/s"
+    if known:
+        line += f"; {account.cached:,} from the cache, {account.repeated:,} repeated"
+    out.say(line)
     out.say(f"{to}: {size.described(request.storage)}")
 
 

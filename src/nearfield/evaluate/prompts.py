@@ -56,19 +56,18 @@ def prompt_uses(contract: Contract, tasks: Sequence[str] = ()) -> dict[str, Cont
     """
     mute = {**contract.prompts, QUERY: "", DOCUMENT: ""}
     own = {role: contract.prompt(role) for role in (QUERY, DOCUMENT) if contract.prompt(role)}
-    uses = {NONE: mute} | (
-        {f"{role}'s alone": mute | {role: own[role]} for role in own} if len(own) == 2 else {}
-    )
-    found = {name: replace(contract, prompts=prompts) for name, prompts in uses.items()} | (
-        {OWN: contract} if own else {}
-    )
-    found |= {f"task: {task}": contract.instructed(QUERY, task) for task in tasks}
+    found = {NONE: replace(contract, prompts=mute)}
+    if len(own) == 2:
+        for role, prompt in own.items():
+            found[f"{role}'s alone"] = replace(contract, prompts=mute | {role: prompt})
+    if own:
+        found[OWN] = contract
+    for task in tasks:
+        found[f"task: {task}"] = contract.instructed(QUERY, task)
     if len(found) == 1:
-        takes = (
-            "give it a task with --task"
-            if contract.templates
-            else "state them in its nearfield.json"
-        )
+        takes = "state them in its nearfield.json"
+        if contract.templates:
+            takes = "give it a task with --task"
         raise ContractError(
             f"{contract.name} has no prompts, so there is nothing to leave out; {takes}"
         )

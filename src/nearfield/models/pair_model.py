@@ -97,8 +97,11 @@ class PairModel(Trainable):
         bias = None if head.bias is None else head.bias[rows]
         logits = nn.functional.linear(POOLINGS["last"](states, segments), head.weight[rows], bias)
         cap = getattr(self.whole.config, "final_logit_softcapping", None)
-        logits = logits if cap is None else cap * torch.tanh(logits / cap)
-        return logits[:, 0] if other is None else logits[:, 0] - logits[:, 1]
+        if cap is not None:
+            logits = cap * torch.tanh(logits / cap)
+        if other is None:
+            return logits[:, 0]
+        return logits[:, 0] - logits[:, 1]
 
     def _padded(self, batch: Packed) -> Tensor:
         parts = []

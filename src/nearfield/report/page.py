@@ -83,18 +83,24 @@ def render(facts: RunFacts) -> str:
     return str(page)
 
 
+_PLOTS = ("forest", "sizes", "loss", "dev", "merge_dev", "merge_guards", "changes")
+
+
 def _plots(facts: RunFacts) -> dict[str, Plot | None]:
-    comparison, storage, merge = facts.comparison, facts.storage, facts.merge
-    choices = sorted(merge, key=lambda choice: choice.ratio)
-    return {
-        "forest": plots.forest(comparison) if comparison and comparison.rows else None,
-        "sizes": plots.sizes(storage) if storage and storage.rows else None,
-        "loss": run_plots.loss(facts.training),
-        "dev": run_plots.dev(facts.training),
-        "merge_dev": run_plots.merge_dev(choices) if merge else None,
-        "merge_guards": run_plots.merge_guards(choices, _margin(facts)) if merge else None,
-        "changes": run_plots.changes(facts.queries, _measure(facts)) if facts.queries else None,
-    }
+    drawn: dict[str, Plot | None] = dict.fromkeys(_PLOTS)
+    if facts.comparison and facts.comparison.rows:
+        drawn["forest"] = plots.forest(facts.comparison)
+    if facts.storage and facts.storage.rows:
+        drawn["sizes"] = plots.sizes(facts.storage)
+    drawn["loss"] = run_plots.loss(facts.training)
+    drawn["dev"] = run_plots.dev(facts.training)
+    if facts.merge:
+        choices = sorted(facts.merge, key=lambda choice: choice.ratio)
+        drawn["merge_dev"] = run_plots.merge_dev(choices)
+        drawn["merge_guards"] = run_plots.merge_guards(choices, _margin(facts))
+    if facts.queries:
+        drawn["changes"] = run_plots.changes(facts.queries, _measure(facts))
+    return drawn
 
 
 def _day(started: str) -> str:

@@ -130,19 +130,18 @@ def _size_line(rows: Sequence[Row], number: int, *, first: bool) -> dict[str, An
     colour = SERIES[number % len(SERIES)]
     nudge = 1 + 0.03 * number  # so that intervals of equal size stand beside each other
     means = [row.estimate.mean for row in rows]
-    trace = line(
-        [row.bytes_per_document * nudge for row in rows],
-        means,
-        color=colour,
-        width=2.5 if first else 1.5,
-        dash="solid" if first else "dot",
-    )
+    sizes = [row.bytes_per_document * nudge for row in rows]
     marker = {
-        "color": colour if first else "$paper",
-        "size": 8 if first else 7,
+        "color": "$paper",
+        "size": 7,
         "symbol": _SYMBOLS[number % len(_SYMBOLS)],
         "line": {"color": colour, "width": 1.5},
     }
+    if first:
+        trace = line(sizes, means, color=colour, width=2.5, dash="solid")
+        marker |= {"color": colour, "size": 8}
+    else:
+        trace = line(sizes, means, color=colour, width=1.5, dash="dot")
     bars = {
         "type": "data",
         "symmetric": False,

@@ -199,15 +199,13 @@ def in_one_line(verdict: Verdict) -> str:
 
 def guard_line(guard: Forgotten) -> str:
     """What a guard lost or gained against the loss that was allowed."""
-    change = (
-        f"loses {score(guard.loss)}"
-        if guard.loss > 0
-        else f"gains {score(-guard.loss)}"
-        if guard.loss < 0
-        else "loses no"
-    )
-    allowed = f"{'within' if guard.kept else 'more than'} the {score(guard.margin)} allowed"
-    allowed = allowed if guard.loss >= 0 else f"where a loss of {score(guard.margin)} was allowed"
+    margin = score(guard.margin)
+    if guard.loss < 0:
+        change = f"gains {score(-guard.loss)}"
+        allowed = f"where a loss of {margin} was allowed"
+    else:
+        change = f"loses {score(guard.loss)}" if guard.loss else "loses no"
+        allowed = f"{'within' if guard.kept else 'more than'} the {margin} allowed"
     noun = "pair" if guard.measure == SPEARMAN else "query"
     return (
         f"{guard.guard}: {change} {guard.measure} ({score(guard.before)} to {score(guard.after)} "

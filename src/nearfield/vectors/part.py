@@ -137,25 +137,27 @@ def _account(
     unknown: int,
     seconds: float,
 ) -> Account:
-    failed = [
-        fault if row.fault else f"{row.key}: {fault}"
-        for row, fault in zip(shard.rows, faults, strict=True)
-        if fault
-    ]
-    empty = [
-        row.key
-        for row, fault in zip(shard.rows, faults, strict=True)
-        if not fault and not row.text.strip()
-    ]
+    failed: list[str] = []
+    empty: list[str] = []
+    distinct: set[bytes] = set()
+    nothing = 0
+    every = zip(shard.rows, shard.hashes, faults, counts[:, 0].tolist(), strict=True)
+    for row, key, fault, known in every:
+        if fault:
+            failed.append(fault if row.fault else f"{row.key}: {fault}")
+            continue
+        distinct.add(key)
+        nothing += not known
+        if not row.text.strip():
+            empty.append(row.key)
     good = len(shard.rows) - len(failed)
-    distinct = len({key for key, fault in zip(shard.hashes, faults, strict=True) if not fault})
     read, lost, prompted = counts.sum(0).tolist()
     return Account(
         rows=len(shard.rows),
         failed=len(failed),
         empty=len(empty),
         cached=cached,
-        repeated=good - distinct,
+        repeated=good - len(distinct),
         usage=Usage(
             good,
             read,
@@ -164,11 +166,7 @@ def _account(
             prompted,
             seconds,
             unknown,
-            sum(
-                not fault
-                for fault, read in zip(faults, counts[:, 0].tolist(), strict=True)
-                if not read
-            ),
+            nothing,
         ),
         faults=tuple(failed[:FAULTS]),
         first_empty=empty[0] if empty else "",
@@ -178,23 +176,15 @@ def _account(
 def _manifest(shard: Shard, faults: list[str], counts: Integers, first: int) -> pa.Table:
     good = np.array([not fault for fault in faults], bool)
     lost = counts[:, 1]
+    state = np.where(good, np.where(lost > 0, TRUNCATED, DONE), FAILED)
     columns = {
         "row": [row.number for row in shard.rows],
         "id": [row.key for row in shard.rows],
-        "state": [
-            FAILED if fault else TRUNCATED if cut else DONE
-            for fault, cut in zip(faults, (lost > 0).tolist(), strict=True)
-        ],
+        "state": state.tolist(),
         "vector": pa.array(first + np.cumsum(good) - 1, mask=~good),
         "tokens": pa.array(counts[:, 0], mask=~good),
         "tokens_lost": pa.array(lost, mask=~good),
         "hash": [key or None for key in shard.hashes],
         "reason": [fault or None for fault in faults],
     }
-    arrays = [
-        pa.array(columns[field.name], field.type)
-        if isinstance(columns[field.name], list)
-        else columns[field.name]
-        for field in SCHEMA
-    ]
-    return pa.Table.from_arrays(arrays, names=SCHEMA.names).cast(SCHEMA)
+    return pa.table(columns, SCHEMA)

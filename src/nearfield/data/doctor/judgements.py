@@ -78,12 +78,16 @@ def queries_without_positive(subject: Subject) -> Found | None:
     touched = np.zeros(count, dtype=bool)
     touched[judged.query[judged.query >= 0]] = True
     refused = np.flatnonzero(touched & ~answered)
-    severity = ERROR if not answered.any() else WARNING if len(refused) else NOTE
-    row = int(refused[0] if len(refused) else np.flatnonzero(~answered)[0])
-    example = (
-        f"{subject.show_query(row)} has "
-        f"{'judgements, none above 0' if len(refused) else 'no judgement'}"
-    )
+    severity = NOTE
+    row = int(np.flatnonzero(~answered)[0])
+    has = "no judgement"
+    if len(refused):
+        severity = WARNING
+        row = int(refused[0])
+        has = "judgements, none above 0"
+    if not answered.any():
+        severity = ERROR
+    example = f"{subject.show_query(row)} has {has}"
     return Found(severity, int((~answered).sum()), count, example)
 
 

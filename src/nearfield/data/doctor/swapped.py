@@ -69,26 +69,22 @@ def swapped_columns(subject: Subject) -> Found | None:
         return certain
     judged = subject.judged
     known = judged.positive
-    queries = np.unique(judged.query[known]) if known.any() else np.arange(len(subject.queries))
-    documents = (
-        np.unique(judged.document[known]) if known.any() else np.arange(len(subject.documents))
-    )
+    queries = np.arange(len(subject.queries))
+    documents = np.arange(len(subject.documents))
+    if known.any():
+        queries = np.unique(judged.query[known])
+        documents = np.unique(judged.document[known])
     if min(len(queries), len(documents)) < _FEWEST or _labels(subject, documents, queries):
         return None
-    queries, documents = (
-        queries[sample(len(queries), _SAMPLE)],
-        documents[sample(len(documents), _SAMPLE)],
-    )
-    query, document = (
-        describe([subject.queries[int(row)] for row in queries]),
-        describe([subject.documents[int(row)] for row in documents]),
-    )
+    queries = queries[sample(len(queries), _SAMPLE)]
+    documents = documents[sample(len(documents), _SAMPLE)]
+    query = describe([subject.queries[int(row)] for row in queries])
+    document = describe([subject.documents[int(row)] for row in documents])
     signals = (*points(query, document), _corpus_points(subject))
     if signals[0] < _SHORTER:  # keywords over a list of frequent questions are in order
         return None
-    if sum(signals) < (
-        _ENOUGH if sum(signal >= _SIGNAL for signal in signals) > 1 else _ENOUGH_ALONE
-    ):
+    alone = sum(signal >= _SIGNAL for signal in signals) <= 1
+    if sum(signals) < (_ENOUGH_ALONE if alone else _ENOUGH):
         return None
     example = (
         f"queries have {query.words:.0f} words (median), {query.questions:.0%} are questions; "

@@ -80,21 +80,32 @@ def _factors(
         raise InputError(
             f"there is no merge {how!r}; wanted one of {', '.join(HOW)}.{nearest(how, HOW)}"
         )
-    if (how == "task-arithmetic") != (base is not None):
-        wants = "needs the base that the models were tuned from" if base is None else "has no base"
-        raise InputError(f"a {how} merge {wants}; {'give' if base is None else 'leave out'} --base")
-    if count < (1 if base is not None else 2) or (how == "slerp" and count != 2):
-        raise InputError(
-            f"a {how} merge got {count} models; wanted "
-            f"{'two' if how == 'slerp' else 'at least two'}"
-        )
-    wanted = 1 if how == "slerp" else count
-    if weights and len(weights) != wanted:
-        what = "one, the share of the second model" if how == "slerp" else f"{count}, one per model"
-        raise InputError(f"got {len(weights)} weights; wanted {what}")
-    if how == "slerp" and weights and not 0 <= weights[0] <= 1:
+    if how == "task-arithmetic" and base is None:
+        said = "needs the base that the models were tuned from; give --base"
+        raise InputError(f"a {how} merge {said}")
+    if how != "task-arithmetic" and base is not None:
+        raise InputError(f"a {how} merge has no base; leave out --base")
+    if how == "slerp":
+        return _share(count, weights)
+    if count < (2 if base is None else 1):
+        raise InputError(f"a {how} merge got {count} models; wanted at least two")
+    if weights and len(weights) != count:
+        raise InputError(f"got {len(weights)} weights; wanted {count}, one per model")
+    return list(weights) or [1 / count] * count
+
+
+def _share(count: int, weights: Sequence[float]) -> list[float]:
+    """The share of the second of two models, a half where none is given."""
+    if count != 2:
+        raise InputError(f"a slerp merge got {count} models; wanted two")
+    if not weights:
+        return [0.5]
+    if len(weights) != 1:
+        wanted = "one, the share of the second model"
+        raise InputError(f"got {len(weights)} weights; wanted {wanted}")
+    if not 0 <= weights[0] <= 1:
         raise InputError(f"the share of the second model is {weights[0]:g}; wanted 0 to 1")
-    return list(weights) or ([0.5] if how == "slerp" else [1 / count] * count)
+    return list(weights)
 
 
 def _weights(model: TextModel) -> Weights:

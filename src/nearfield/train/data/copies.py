@@ -31,12 +31,14 @@ def copies(
     texts: what shares a run of words with a held text, at one of four places where it is long, is
     then compared.
     """
-    key = wording if queries else normalised
-    sizes = QUERY_RUNS if queries else DOCUMENT_RUNS
-    threshold = QUERY_THRESHOLD if queries else DOCUMENT_THRESHOLD
+    key, sizes, threshold = normalised, DOCUMENT_RUNS, DOCUMENT_THRESHOLD
+    if queries:
+        key, sizes, threshold = wording, QUERY_RUNS, QUERY_THRESHOLD
     shingler = Shingler(sizes)
     known = np.unique(shingler(list(held))[0])
-    keys, some, start = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)], 0
+    keys = [np.zeros(0, np.uint64)]
+    some = [np.zeros(0, np.int64)]
+    start = 0
     left = iter(texts)
     while block := list(islice(left, _BLOCK)):
         keys.append(digests(map(key, block)))

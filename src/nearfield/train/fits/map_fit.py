@@ -44,14 +44,16 @@ def fit_map(
 
     `sample` are vectors whose images `watcher` looks at now and then.
     """
-    start, epochs, rate, decay = _copy(trained), schedule.epochs, schedule.rate, schedule.decay
-    optimiser = torch.optim.Adam(trained.parameters(), lr=rate)
-    best, kept = (measure() if measure else -np.inf), start
+    start = kept = _copy(trained)
+    epochs = schedule.epochs
+    optimiser = torch.optim.Adam(trained.parameters(), lr=schedule.rate)
+    best = measure() if measure else -np.inf
     step = 0
     for epoch in range(epochs):
-        now = rate * (1 - epoch / epochs)
+        now = schedule.rate * (1 - epoch / epochs)
         optimiser.param_groups[0]["lr"] = now
-        total, seen = 0.0, 0
+        total = 0.0
+        seen = 0
         for loss, rows, negatives in batches(epoch):
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -66,16 +68,19 @@ def fit_map(
             with torch.no_grad():
                 if sample is not None and watcher.looks(step):
                     watcher.saw_vectors(step, trained(sample))
-                for name, weight in trained.named_parameters() if decay else ():
+                for name, weight in trained.named_parameters() if schedule.decay else ():
                     if name != "down":  # its product with `up` is what is pulled to zero
-                        weight.lerp_(start[name], now * decay)
-            total, seen = total + lost * rows, seen + rows
+                        weight.lerp_(start[name], now * schedule.decay)
+            total += lost * rows
+            seen += rows
+        said = f"loss {total / seen:.3f}"
         if measure:
             value = measure()
             if value > best:
-                best, kept = value, _copy(trained)
-        told = f"  best {best:.3f}" if measure else ""
-        progress(epoch + 1, epochs, f"loss {total / seen:.3f}{told}")
+                best = value
+                kept = _copy(trained)
+            said += f"  best {best:.3f}"
+        progress(epoch + 1, epochs, said)
     if measure:
         trained.load_state_dict(kept)
 

@@ -148,7 +148,9 @@ def conclude(
     sign = 1.0 if pair.a == tuned else -1.0
     low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))
     difference = replace(pair.difference, mean=sign * pair.difference.mean, low=low, high=high)
-    outcome = NO_DIFFERENCE if pair.p >= ALPHA else BETTER if difference.mean > 0 else WORSE
+    outcome = NO_DIFFERENCE
+    if pair.p < ALPHA:
+        outcome = BETTER if difference.mean > 0 else WORSE
     return Verdict(
         outcome=outcome,
         measure=comparison.measure,

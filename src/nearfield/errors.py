@@ -119,7 +119,8 @@ def first_line(error: BaseException) -> str:
     """The first line of what another library's error says, with its kind where that is a key or
     nothing.
     """
-    kind, said = type(error).__name__, str(error).strip().splitlines()
+    kind = type(error).__name__
+    said = str(error).strip().splitlines()
     if isinstance(error, KeyError) and said:
         return f"{kind} {said[0]}"
     return said[0] if said else kind

@@ -175,7 +175,9 @@ class ProgressLines:
     def __init__(
         self, title: str, *, every: float = LINE_EVERY, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.title, self.every, self.clock = title, every, clock
+        self.title = title
+        self.every = every
+        self.clock = clock
         self.started = self.shown = clock()
         # done and when, at the first call: what was done before says nothing of the speed
         self.first: tuple[int, float] | None = None
@@ -211,7 +213,8 @@ class ProgressLines:
 
     def _rate(self, done: int) -> float:
         """Items a second since the first call, or since the start where that was the only one."""
-        before, since = 0, self.started
+        before = 0
+        since = self.started
         if self.first and self.first[1] < self.shown:
             before, since = self.first
         if self.shown <= since:

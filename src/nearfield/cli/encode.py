@@ -134,7 +134,8 @@ def encode(
 def _show(to: Path, account: Account, request: Request, encoder: Encoder[Any], json: bool) -> None:
     from nearfield.similarity.stored import stored_size
 
-    size, usage = stored_size(to), account.usage
+    size = stored_size(to)
+    usage = account.usage
     if json:
         facts = {
             "kind": size.kind,

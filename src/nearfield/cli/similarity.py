@@ -98,7 +98,8 @@ def _pairs(
     from nearfield.similarity.functions import FUNCTIONS
 
     if query.one_vector:
-        ours, theirs = np.asarray(query), np.asarray(document)
+        ours = np.asarray(query)
+        theirs = np.asarray(document)
         scores = {name: function(ours, theirs) for name, function in FUNCTIONS.items()}
     else:
         scores = {own: query.scores(document)}

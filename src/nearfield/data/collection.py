@@ -92,7 +92,8 @@ class RepeatedId(CollectionError):
 
     def __init__(self, name: str, what: str, key: str) -> None:
         super().__init__(f"{name}: {what} id {key!r} is used more than once; ids must be unique")
-        self.what, self.key = what, key
+        self.what = what
+        self.key = key
 
 
 @dataclass(frozen=True)

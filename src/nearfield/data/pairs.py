@@ -118,7 +118,8 @@ class Pairs:
 
         Raises InputError when the folder holds none.
         """
-        source, path = str(path) if source is None else source, Path(path)
+        source = str(path) if source is None else source
+        path = Path(path)
         about = read_manifest(path / MANIFEST, kind="folder of pairs", format=FORMAT)
         check_tables(about, [TABLE])
         return cls(about["name"], open_table(path / TABLE), source)

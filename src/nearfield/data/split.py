@@ -87,7 +87,8 @@ def with_larger_dev(
 
     A group, as in `split_by_group`, moves whole or stays, so that nothing of dev is left in train.
     """
-    train, dev = collection.split("train").query_ids, collection.split("dev").query_ids
+    train = collection.split("train").query_ids
+    dev = collection.split("dev").query_ids
     room = min(enough - len(dev), int(share * len(train)))
     judged = collection.judgements.filter(pc.equal(collection.judgements["split"], "train"))
     moved: set[str] = set()
@@ -178,7 +179,8 @@ def _components(
     Near-copies count where what hangs together by them fits into the largest split, and leaves
     something for each.
     """
-    queries, documents = pc.unique(judgements["query"]), pc.unique(judgements["document"])
+    queries = pc.unique(judgements["query"])
+    documents = pc.unique(judgements["document"])
     judged = (
         positions(judgements["query"], queries),
         positions(judgements["document"], documents) + len(queries),
@@ -259,7 +261,8 @@ def _near_queries(subject: Subject, asked: Integers, nodes: Integers) -> Edges:
     first = subject.first_queries
     node_of = np.full(len(first), -1, np.int64)
     node_of[first[asked[nodes]]] = nodes
-    left, right = node_of[subject.near_queries.first], node_of[subject.near_queries.second]
+    left = node_of[subject.near_queries.first]
+    right = node_of[subject.near_queries.second]
     known = (left >= 0) & (right >= 0)
     return left[known], right[known]
 

@@ -86,7 +86,9 @@ def collection_stream(data: Collection, role: str) -> Stream:
 
 def document_stream(rows: Rows, columns: Columns, *, name: str) -> Stream:
     """Rows that are documents with ids: each one's title, a blank and its text."""
-    key, text, title = columns.id or "_id", columns.text or "text", columns.title
+    key = columns.id or "_id"
+    text = columns.text or "text"
+    title = columns.title
     read = [column for column in (key, title, text) if column]
 
     def row(record: Record) -> Row:

@@ -106,7 +106,8 @@ class TrainedOn:
         """(queries,) which of them the model was trained on, or on nearly the same ones."""
         found = np.zeros(len(queries), bool)
         if self.runs:
-            keys, signed = digests(map(wording, queries)), _signed(queries)
+            keys = digests(map(wording, queries))
+            signed = _signed(queries)
             for run in self.runs:
                 found |= run.seen(keys, signed)
         return found

@@ -56,7 +56,8 @@ class TableWriter:
             self._batches.append(batch)
         else:
             self._writer.write_batch(batch)
-        self._rows, self._bytes = [], 0
+        self._rows = []
+        self._bytes = 0
 
 
 class CollectionWriter:
@@ -65,7 +66,8 @@ class CollectionWriter:
     """
 
     def __init__(self, name: str, folder: Path | None) -> None:
-        self._name, self._folder = name, folder
+        self._name = name
+        self._folder = folder
         self._tables = {
             what: TableWriter(schema, folder and folder / f"{what}.arrow")
             for what, schema in TABLES.items()
@@ -110,7 +112,9 @@ class PairsWriter:
     """
 
     def __init__(self, name: str, folder: Path | None, *, source: str = "") -> None:
-        self._name, self._folder, self._source = name, folder, source
+        self._name = name
+        self._folder = folder
+        self._source = source
         self._table = TableWriter(PAIRS, folder and folder / pairs.TABLE)
 
     def pair(

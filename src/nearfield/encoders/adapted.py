@@ -26,7 +26,8 @@ class Adapted(Encoder[Dense]):
 
     def __init__(self, encoder: Encoder[Any], adapter: Adapter) -> None:
         adapter.check(encoder.contract)
-        self.encoder, self.adapter = encoder, adapter
+        self.encoder = encoder
+        self.adapter = adapter
         self.contract = replace(encoder.contract, name=f"{encoder.contract.name} adapted")
         self.worth_caching = encoder.worth_caching  # type: ignore[misc]
         self.kind_of_model = encoder.kind_of_model  # type: ignore[misc]

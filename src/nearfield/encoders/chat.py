@@ -32,7 +32,9 @@ class ChatPairs:
     def __init__(self, folder: Path, tokeniser: Tokeniser, *, prompt: str = "") -> None:
         from transformers import AutoTokenizer
 
-        self._folder, self._tokeniser, self._prompt = folder, tokeniser, prompt
+        self._folder = folder
+        self._tokeniser = tokeniser
+        self._prompt = prompt
         with foreign(folder, "the chat template could not be read"):
             self._template: Any = AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False

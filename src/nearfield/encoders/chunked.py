@@ -42,7 +42,8 @@ class Chunked(Encoder[MultiVector]):
                 f"{encoder.contract.name} makes {kind} embeddings; wanted a dense model to give "
                 "each chunk a vector (for any other: nearfield chunk)"
             )
-        self.encoder, self.chunking = encoder, chunking
+        self.encoder = encoder
+        self.chunking = chunking
         self.contract = replace(encoder.contract, kind="multi-vector")
         self.kind_of_model = encoder.kind_of_model  # type: ignore[misc]
         self.worth_caching = encoder.worth_caching  # type: ignore[misc]
@@ -141,7 +142,8 @@ class LateChunked(Chunked):
 
     def _window(self, text: str, window: Sequence[Chunk], role: Role) -> tuple[Floats, int, int]:
         """The chunks' vectors, and how many tokens were read and lost."""
-        start, end = window[0].start, window[-1].end
+        start = window[0].start
+        end = window[-1].end
         tokens = self.encoder.tokenise([text[start:end]], role)
         prompt = self.contract.prompt(role)
         pieces = self.encoder.tokeniser.pieces([prompt + text[start:end]])[0]

@@ -105,7 +105,8 @@ class Remembered:
     @classmethod
     def of(cls, encoder: Encoder[Any], role: Role) -> Remembered:
         """Raises ContractError for a role that the encoder does not know."""
-        remembered, facts = cls(encoder, role), encoder.facts(role)
+        remembered = cls(encoder, role)
+        facts = encoder.facts(role)
         if facts is not None:
             try:
                 remembered.cache = VectorCache.open(facts, model=encoder.contract.name)
@@ -186,8 +187,11 @@ def _encoded(remembered: Remembered, texts: Sequence[str], progress: Progress) -
 
 def _fresh(remembered: Remembered, texts: dict[bytes, str], progress: Progress) -> _Fresh:
     """The embeddings of different texts by their hashes, made and kept piece by piece."""
-    made, pace, start = _Fresh([], np.zeros((len(texts), 3), np.int64)), Pace(FIRST), 0
-    keys, items = list(texts), list(texts.values())
+    made = _Fresh([], np.zeros((len(texts), 3), np.int64))
+    pace = Pace(FIRST)
+    start = 0
+    keys = list(texts)
+    items = list(texts.values())
     while start < len(items):
         piece = slice(start, min(len(items), start + pace.rows))
         told = _after(progress, start, len(items))

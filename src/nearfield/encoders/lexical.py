@@ -135,7 +135,8 @@ class Lexical(Encoder[Sparse]):
         words = Words(stemmer=bag.stemmer, stop_words=bag.stop_words)
         started = time.perf_counter()
         learned = words.learn(texts)
-        lengths, terms = learned.lengths, len(words.terms)
+        lengths = learned.lengths
+        terms = len(words.terms)
         # a text and a term in it
         pairs = np.unique(np.repeat(np.arange(len(lengths)), lengths) * terms + learned.terms)
         idf = bag.idf(np.bincount(pairs % max(1, terms), minlength=terms), len(lengths))
@@ -205,7 +206,8 @@ class Lexical(Encoder[Sparse]):
             lengths = np.sqrt(np.asarray(rows.multiply(rows).sum(1))).ravel()
             rows.data = rows.data / np.repeat(lengths, np.diff(rows.indptr))
         elif not query:
-            k1, b = self.bag.k1, self.bag.b
+            k1 = self.bag.k1
+            b = self.bag.b
             relative = read.lengths / max(self.mean_length, 1e-12)
             long = np.repeat(relative, np.diff(rows.indptr))
             saturated = rows.data / (k1 * (1 - b + b * long) + rows.data)

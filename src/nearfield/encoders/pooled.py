@@ -24,7 +24,8 @@ class PooledTokens(Encoder[MultiVector]):
     roles_differ = True
 
     def __init__(self, encoder: Encoder[Any], factor: int) -> None:
-        name, kind = encoder.contract.name, encoder.contract.kind
+        name = encoder.contract.name
+        kind = encoder.contract.kind
         if not EMBEDDINGS[kind].merges_tokens:
             raise ContractError(
                 f"{name} makes {kind} embeddings, which have no tokens to pool; "

@@ -27,7 +27,8 @@ class Remembering(Encoder[Any]):
     def __init__(self, encoder: Encoder[Any], name: str) -> None:
         self.encoder = encoder
         self.contract = replace(encoder.contract, name=name)
-        self.characters, self.seconds = 0, 0.0
+        self.characters = 0
+        self.seconds = 0.0
         self._made: dict[Role, Any] = {}
         self._places: dict[Role, dict[str, int]] = {}
 

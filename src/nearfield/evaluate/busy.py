@@ -22,9 +22,11 @@ def watched() -> Iterator[list[str]]:
     processors' time meanwhile. It stays empty where the system does not say (no /proc/stat).
     """
     notes: list[str] = []
-    before, started = _others(), time.monotonic()
+    before = _others()
+    started = time.monotonic()
     yield notes
-    after, seconds = _others(), time.monotonic() - started
+    after = _others()
+    seconds = time.monotonic() - started
     if before is None or after is None or seconds < LEAST:
         return
     if after - before > SHARE * seconds * (os.cpu_count() or 1):

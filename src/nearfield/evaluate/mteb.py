@@ -106,7 +106,8 @@ def from_mteb(task: Any, *, split: str = "test", subset: str = "default") -> Tas
     `subset` is mteb's, a language or a pair of them. Raises InputError for a type of task that is
     not here, and for a subset or split that the task does not have.
     """
-    kind, name = task.metadata.type, task.metadata.name
+    kind = task.metadata.type
+    name = task.metadata.name
     if kind not in _TASKS:
         raise InputError(
             f"{name}: tasks of mteb's type {kind} are not here; known: {', '.join(_TASKS)}."

@@ -97,9 +97,11 @@ def measure_prompts(
     documents = dict.fromkeys(contract.prompt(DOCUMENT) for contract in uses.values())
     made: dict[str, tuple[Embeddings, float | None]] = {}
     asked: dict[str, tuple[Embeddings, npt.NDArray[np.float64]]] = {}
-    systems, costs = [], {}
+    systems = []
+    costs = {}
     for name, use in told.items():
-        prefix, question = use.contract.prompt(DOCUMENT), use.contract.prompt(QUERY)
+        prefix = use.contract.prompt(DOCUMENT)
+        question = use.contract.prompt(QUERY)
         if prefix not in made:
             made[prefix] = encode_documents(
                 use, split, progress=_part(progress, len(made), len(documents), name)

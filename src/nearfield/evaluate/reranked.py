@@ -31,9 +31,12 @@ def reranked_system(
     It holds the index of `system` and takes its time and the median time of ordering one query's
     results. Raises InputError as `rerank` does.
     """
-    ranking, documents = system.ranking, split.collection.document_texts
-    found, scores = ranking.documents.copy(), ranking.scores.copy()
-    seconds, cut = [], 0
+    ranking = system.ranking
+    documents = split.collection.document_texts
+    found = ranking.documents.copy()
+    scores = ranking.scores.copy()
+    seconds = []
+    cut = 0
     for at in range(len(split.query_ids)):
         here = slice(at, at + 1)
         one = replace(
@@ -52,7 +55,8 @@ def reranked_system(
         found[here], scores[here] = ordered.documents, ordered.scores
         cut += any(issubclass(warning.category, TruncationWarning) for warning in caught)
         progress(at + 1, len(split.query_ids))
-    wait, notes = system.query_milliseconds, system.notes
+    wait = system.query_milliseconds
+    notes = system.notes
     if wait is not None:
         wait += 1000 * float(np.median(seconds))
     if cut:

@@ -145,7 +145,8 @@ def bm25_system(
     """BM25 on the split's collection, the baseline; its documents per second are those of
     indexing.
     """
-    collection, texts = split.collection, split.query_texts
+    collection = split.collection
+    texts = split.query_texts
     started = time.perf_counter()
     stage = bm25(collection.document_texts, BagOfWords(stemmer=stemmer))
     speed = len(stage.index) / max(time.perf_counter() - started, 1e-9)
@@ -168,7 +169,8 @@ def fused_system(a: System, b: System, *, name: str | None = None) -> System:
     of both.
     """
     depth = max(a.ranking.documents.shape[1], b.ranking.documents.shape[1])
-    speed, wait = None, None
+    speed = None
+    wait = None
     if a.documents_per_second and b.documents_per_second:
         speed = 1 / (1 / a.documents_per_second + 1 / b.documents_per_second)
     if a.query_milliseconds is not None and b.query_milliseconds is not None:
@@ -194,7 +196,8 @@ def cuts_of(
     """Every one of `dims` x `storages`, checked against the contract. Warns and raises as
     `model_systems` says.
     """
-    kind, name = EMBEDDINGS[contract.kind], contract.name
+    kind = EMBEDDINGS[contract.kind]
+    name = contract.name
     chosen = similarity or contract.similarity
     asked: list[int | None] = [dim for dim in _whole_dims(contract, dims) if dim <= contract.dim]
     if not kind.one_vector:

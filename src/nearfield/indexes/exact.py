@@ -57,7 +57,8 @@ class Exact(Index[Dense]):
             stored = stored[positions]
         found = empty_top_k(len(asked), k)
         if len(asked) and len(stored):
-            by, floats = dense_kernels(stored), asked.floats()
+            by = dense_kernels(stored)
+            floats = asked.floats()
             count = min(k + SPARE, len(stored))
             candidates, _ = scan(
                 floats, stored, count, kernels=by, block=self.block, names=positions

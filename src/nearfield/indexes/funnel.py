@@ -49,7 +49,8 @@ class Funnel(Shortlist):
         Raises ContractError for more dimensions than there are.
         """
         vectors = cls.fitting(documents)
-        dim, similarity = vectors.dim, vectors.similarity
+        dim = vectors.dim
+        similarity = vectors.similarity
         if kept is None:
             kept = _part(dim, 4)
         if not 0 < kept <= dim:
@@ -81,7 +82,8 @@ class Funnel(Shortlist):
 
     @classmethod
     def shapes(cls, documents: Dense, found: Shapes) -> Shapes:
-        m, kept = len(documents), math.prod(found["basis"]) // documents.dim
+        m = len(documents)
+        kept = math.prod(found["basis"]) // documents.dim
         return {
             "codes": (m, -(-kept // STEP) * STEP),
             "ranges": (2, kept),

@@ -42,7 +42,8 @@ class Neighbours:
         """The exact k best of the `sample`, or without one of some of the documents. Raises
         InputError for an empty sample and for fewer than two documents.
         """
-        own, asked = None, sample
+        own = None
+        asked = sample
         if asked is None:
             last = max(0, len(documents) - 1)
             own = np.unique(np.linspace(0, last, QUERIES).astype(np.int64))
@@ -80,7 +81,8 @@ class Neighbours:
         recall that is not between 0 and 1, and where it is not reached at 128.
         """
         check_recall(recall)
-        ranks, k = self.places(index), self.k
+        ranks = self.places(index)
+        k = self.k
         for oversampling in range(1, LONGEST + 1):
             shares = (ranks < k * oversampling).mean(1)
             reached = shares.mean() - SURE * shares.std() / np.sqrt(len(shares))
@@ -135,7 +137,8 @@ def narrowest(
             continue
         read = stand_ins + SCATTERED * k * index.oversampling * documents.bytes_per_item
         if read < least:
-            best, least = index, read
+            best = index
+            least = read
     if best is None:
         raise failed
     return best

@@ -119,9 +119,11 @@ class Shortlist(Index[Dense]):
         """The queries, which must be of the documents' dim and similarity, or ContractError is
         raised.
         """
-        asked, documents = self.fitting(query), self.documents
+        asked = self.fitting(query)
+        documents = self.documents
         for what in ("dim", "similarity"):
-            got, wanted = getattr(asked, what), getattr(documents, what)
+            got = getattr(asked, what)
+            wanted = getattr(documents, what)
             if got != wanted:
                 raise ContractError(
                     f"the {what} of this {self.kind} index is {wanted} and the queries' is {got}; "
@@ -172,7 +174,8 @@ class Shortlist(Index[Dense]):
         path = Path(path)
         facts = read_fields(path / FACTS)
         facts.one_of("kind", (cls.kind,))
-        made_of, similarity = facts.text("made_of"), facts.text("similarity")
+        made_of = facts.text("made_of")
+        similarity = facts.text("similarity")
         if (made_of, similarity) != (digest(documents), documents.similarity):
             return None
         files = {name: path / f"{name}.npy" for name in cls._names()}

@@ -46,7 +46,8 @@ class Signs(Shortlist):
     @classmethod
     def of(cls, documents: Embeddings) -> Signs:
         vectors = cls.fitting(documents)
-        dim, m = vectors.dim, len(vectors)
+        dim = vectors.dim
+        m = len(vectors)
         turns = np.random.default_rng(SEED).standard_normal((dim, dim))
         rotation = np.linalg.qr(turns)[0].astype(np.float32)
         mean = np.zeros(dim, np.float32)
@@ -78,7 +79,8 @@ class Signs(Shortlist):
 
     @classmethod
     def shapes(cls, documents: Dense, found: Shapes) -> Shapes:
-        dim, m = documents.dim, len(documents)
+        dim = documents.dim
+        m = len(documents)
         return {
             "codes": (-(-m // SIDE), _bytes(dim), SIDE),
             "factors": (m,),

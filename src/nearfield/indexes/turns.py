@@ -25,7 +25,9 @@ def in_turns(
     threads = min(cores(), most)
     if threads <= 1:
         return [work(iter(items))]
-    lock, source, end = threading.Lock(), iter(items), object()
+    lock = threading.Lock()
+    source = iter(items)
+    end = object()
 
     def turns() -> Iterator[Item]:
         while True:

@@ -33,9 +33,12 @@ class Matrix:
         *,
         precision: str = "float32",
     ) -> None:
-        self._kernels, kind = kernels, PRECISIONS.index(precision)
-        rows, columns = sum(len(part) for part in weights), weights[0].shape[1]
-        units, padded = kernels.call("units", kind, columns), kernels.padded(rows)
+        self._kernels = kernels
+        kind = PRECISIONS.index(precision)
+        rows = sum(len(part) for part in weights)
+        columns = weights[0].shape[1]
+        units = kernels.call("units", kind, columns)
+        padded = kernels.padded(rows)
         self._panels = aligned(padded * units)
         self._unset = rows // kernels.panel * kernels.panel * units if kind == 0 else 0
         self._bias = np.zeros(padded, np.float32)
@@ -65,9 +68,12 @@ class Turned:
     def __init__(
         self, kernels: Kernels, weights: Sequence[Floats], *, precision: str = "float32"
     ) -> None:
-        self._kernels, kind = kernels, PRECISIONS.index(precision)
-        columns, rows = sum(len(part) for part in weights), weights[0].shape[1]
-        units, padded = kernels.call("units", kind, columns), kernels.padded(rows)
+        self._kernels = kernels
+        kind = PRECISIONS.index(precision)
+        columns = sum(len(part) for part in weights)
+        rows = weights[0].shape[1]
+        units = kernels.call("units", kind, columns)
+        padded = kernels.padded(rows)
         self._room = aligned(padded * units), np.zeros(padded, np.float32)
         self.layout = MatrixLayout(
             kind, rows, columns, units, *(part.ctypes.data for part in self._room)

@@ -47,7 +47,8 @@ def decode(kind: Any, value: Any, place: Place) -> Any:
     Fields that the dataclass does not have are left out, because a newer version may write more.
     Raises InputError that names the file and the field, what was got and what was wanted.
     """
-    origin, parts = get_origin(kind), get_args(kind)
+    origin = get_origin(kind)
+    parts = get_args(kind)
     if kind is Any:
         return value
     if origin in (Union, types.UnionType):
@@ -86,7 +87,8 @@ def _object(kind: Any, value: dict[str, Any], place: Place) -> Any:
 @functools.cache
 def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
     """Each field's type, and whether it must be there."""
-    hints, missing = get_type_hints(kind), dataclasses.MISSING
+    hints = get_type_hints(kind)
+    missing = dataclasses.MISSING
     return {
         field.name: (
             hints[field.name],

@@ -109,7 +109,8 @@ def _by_share(
     """
     shares = [100 * choice.ratio for choice in choices]
     symbols = ["circle" if choice.allowed else "x-thin" for choice in choices]
-    traces, told = [], []
+    traces = []
+    told = []
     for number, (name, values) in enumerate(lines.items()):
         pairs = list(zip(shares, map(score, values), strict=True))
         hover = [f"<b>{safe(name)}</b><br>{share:.0f} % tuned<br>{text}" for share, text in pairs]
@@ -138,7 +139,8 @@ def _marks(
     chosen: Sequence[float], allowed: float | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Dotted lines, and their labels, at the chosen share and at the least that a guard allows."""
-    shapes, labels = [], []
+    shapes = []
+    labels = []
     label = {"yanchor": "bottom", "showarrow": False}
     for at in chosen:
         shapes.append(_rule(x0=at, x1=at, yref="paper", y0=0, y1=1))

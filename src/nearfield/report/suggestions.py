@@ -74,7 +74,8 @@ def asked(needs: Needs) -> str:
 
 def basis(found: Suggestions) -> str:
     """What the order rests on, in words."""
-    total, common = len(found.tasks.tasks), len(found.common)
+    total = len(found.tasks.tasks)
+    common = len(found.common)
     if not common:
         return f"None of them is published on enough of {found.tasks.name} to be ranked."
     number = f"the {total} tasks" if common == total else f"those {common} of the {total} tasks"

@@ -157,7 +157,8 @@ def comparison_table(
     Where the terminal is narrow, dim, storage, size, latency and the measures in `named` are left
     out last. The caller's `columns` follow the main measure.
     """
-    rows, main = comparison.rows, comparison.measure
+    rows = comparison.rows
+    main = comparison.measure
     column = partial(column_of, rows)
 
     def mean_of(name: str) -> Column:
@@ -234,7 +235,8 @@ def pairs_table(comparison: Comparison) -> RenderableType:
         right=(1, 3, 4, 5, 6, 7),
     )
     for pair in comparison.pairs:
-        p, holm = p_short(pair.p), p_short(pair.p_holm)
+        p = p_short(pair.p)
+        holm = p_short(pair.p_holm)
         difference = (signed(pair.difference.mean), interval(pair.difference))
         power = (queries(pair.queries_needed), score(pair.detectable))
         tukey = UNKNOWN if pair.p_tukey is None else p_short(pair.p_tukey)

@@ -124,7 +124,8 @@ def _ahead(verdict: Verdict, comparison: Comparison) -> str:
     """That the best row, BM25 or a fusion, ranks higher than the tuned model and its base; "" where
     none does.
     """
-    best, ours = _higher(verdict, comparison), max(verdict.tuned.mean, verdict.baseline.mean)
+    best = _higher(verdict, comparison)
+    ours = max(verdict.tuned.mean, verdict.baseline.mean)
     if best is None:
         return ""
     (rival, *_) = sorted(comparison.rows, key=lambda row: abs(row.estimate.mean - ours))
@@ -155,7 +156,8 @@ def summary(verdict: Verdict) -> str:
     """The verdict for someone who has never heard of nDCG."""
     _known(verdict)
     queries = f"{plural(verdict.queries, 'unseen query')} of {verdict.collection}"
-    base, tuned = verdict.baseline.name, verdict.tuned.name
+    base = verdict.baseline.name
+    tuned = verdict.tuned.name
     levels = f"{verdict.measure} {{}} {score(verdict.baseline.mean)} to {score(verdict.tuned.mean)}"
     if verdict.outcome == BETTER:
         return (
@@ -193,7 +195,8 @@ def in_one_line(verdict: Verdict) -> str:
         change = f"loses {score(lost.mean)} {verdict.measure} {interval(lost)}"
     against = "over" if verdict.outcome == BETTER else "against"
     queries = f"{count(verdict.queries)} unseen queries of {verdict.collection}"
-    base, tuned = verdict.baseline.name, verdict.tuned.name
+    base = verdict.baseline.name
+    tuned = verdict.tuned.name
     return f"{tuned} {change} {against} {base} on {queries} ({p_value(verdict.p)})"
 
 
@@ -230,7 +233,8 @@ def told_apart(comparison: Comparison) -> str:
     """Which rows share the best row's group, in words; "" when there is one row only."""
     if len(comparison.rows) < 2:
         return ""
-    best, rest = comparison.rows[0], comparison.rows[1:]
+    best = comparison.rows[0]
+    rest = comparison.rows[1:]
     equals = [row.name for row in rest if set(row.letters) & set(best.letters)]
     if not equals:
         return (

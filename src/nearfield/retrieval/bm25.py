@@ -25,7 +25,8 @@ def bm25(texts: Sequence[str], bag: BagOfWords | None = None) -> FirstStage:
 
 def bytes_per_document(stage: FirstStage) -> float:
     """Bytes of a BM25 index's arrays, and of its terms, for each document."""
-    lexical, index = stage.encoder, stage.index
+    lexical = stage.encoder
+    index = stage.index
     assert isinstance(lexical, Lexical)
     assert isinstance(index, Inverted)
     if not lexical.terms:

@@ -100,7 +100,8 @@ class Retriever:
             return Asked(encoders[name], query, encoded(encoders[name], [query], QUERY))
 
         def why(position: int) -> dict[str, Explanation]:
-            found, text = {}, self.document_texts[position]
+            found = {}
+            text = self.document_texts[position]
             for name, encoder in encoders.items():
                 known = vectors.get(name)
                 document = known[[position]] if known else encoded(encoder, [text], DOCUMENT)

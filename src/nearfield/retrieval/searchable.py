@@ -153,7 +153,8 @@ def index(
     does not fit together.
     """
     _check(model, plan, vectors)
-    folder, home = None, None
+    folder = None
+    home = None
     if vectors is not None:
         folder = VectorFolder.of(vectors, None if model is None else str(model))
         model = folder.model
@@ -181,7 +182,8 @@ def index(
         stages.append(bm25(collection.document_texts))
     if home is not None:  # last, as vectors that may not be replaced are an error
         _keep(collection, home / "documents")
-    ids, texts = collection.document_ids, collection.document_texts
+    ids = collection.document_ids
+    texts = collection.document_texts
     retriever = Retriever(ids, texts, stages, rerank=plan.rerank, depth=plan.depth)
     return Searchable(collection, retriever)
 

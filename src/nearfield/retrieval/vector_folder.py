@@ -62,7 +62,8 @@ class VectorFolder:
         """The vectors. Raises InputError where they are not one for each of the collection's
         documents, in their order.
         """
-        stored, ids = open_embeddings(self.path), collection.document_ids
+        stored = open_embeddings(self.path)
+        ids = collection.document_ids
         if len(stored) != len(ids):
             raise InputError(
                 f"holds {len(stored)} vectors, {collection.name} has {len(ids)} documents; "

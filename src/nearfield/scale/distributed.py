@@ -27,7 +27,9 @@ class Distributed(Group):
     """
 
     def __init__(self, device: str) -> None:
-        self.rank, self.size, self.device = dist.get_rank(), dist.get_world_size(), device
+        self.rank = dist.get_rank()
+        self.size = dist.get_world_size()
+        self.device = device
 
     def gather(self, own: Mapping[int, tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
         """See Group.gather. The tensors may be of any shapes; their type is the same in all

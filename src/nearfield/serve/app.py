@@ -134,7 +134,9 @@ class _Handler:
         metrics: Metrics,
         choices: Sequence[tuple[Dialect, Route]],
     ) -> None:
-        self._models, self._access, self._metrics = models, access, metrics
+        self._models = models
+        self._access = access
+        self._metrics = metrics
         self._choices = choices
 
     async def __call__(self, request: Request) -> Response:
@@ -175,7 +177,8 @@ class _Handler:
         stated = request.headers.get("content-length", "0")
         if stated.isdecimal() and int(stated) > limits.body_bytes:
             raise too_large
-        parts, size = [], 0
+        parts = []
+        size = 0
         try:
             async with asyncio.timeout(limits.body_seconds):
                 async for part in request.stream():

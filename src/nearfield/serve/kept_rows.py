@@ -25,7 +25,8 @@ class KeptRows:
     """
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.size = limit, 0
+        self.limit = limit
+        self.size = 0
         self._rows: OrderedDict[Hashable, Row] = OrderedDict()
 
     def get(self, key: Hashable) -> Row | None:

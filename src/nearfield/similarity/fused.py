@@ -100,7 +100,8 @@ class Fused(Embeddings):
         """
         found = []
         for name, weight in self.weighted.items():
-            part, theirs = self.parts[name], documents.parts[name]
+            part = self.parts[name]
+            theirs = documents.parts[name]
             matches = part.explain(theirs, names)
             if part.one_vector:
                 matches = [Match(WHOLE, WHOLE, float(part.scores(theirs)[0, 0]))]

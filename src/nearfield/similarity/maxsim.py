@@ -73,7 +73,8 @@ class _MaxSim(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         query, document, owner, place = ctx.saved_tensors
         (grad,), offsets = grads, ctx.offsets
-        to_query, to_document = torch.zeros_like(query), torch.zeros_like(document)
+        to_query = torch.zeros_like(query)
+        to_document = torch.zeros_like(document)
         for first, last in item_blocks(offsets, max(1, _SIMILARITIES // max(1, len(query)))):
             here = [at for at in range(first, last) if offsets[at] < offsets[at + 1]]
             if not here:

@@ -44,7 +44,9 @@ def item_blocks(offsets: Integers | Sequence[int], most: int) -> list[tuple[int,
     together, and one item at least.
     """
     ends = np.asarray(offsets)
-    blocks, start, n = [], 0, len(ends) - 1
+    blocks = []
+    start = 0
+    n = len(ends) - 1
     while start < n:
         end = max(start + 1, int(np.searchsorted(ends, ends[start] + most, side="right")) - 1)
         blocks.append((start, end))

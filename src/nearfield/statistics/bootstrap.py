@@ -67,7 +67,8 @@ def mean_intervals(
     )
     student = stats.t.ppf((1 + confidence) / 2, n - 1) / np.sqrt(n - 1)
     half = np.maximum(np.quantile(drawn, confidence, axis=0), student) * deviation
-    low, high = np.maximum(means - half, bounds[0]), np.minimum(means + half, bounds[1])
+    low = np.maximum(means - half, bounds[0])
+    high = np.minimum(means + half, bounds[1])
     return [Estimate(*map(float, row)) for row in zip(means, low, high, strict=True)]
 
 

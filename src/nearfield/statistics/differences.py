@@ -41,11 +41,13 @@ def mean_differences(
     n = table.shape[1]
     if n == 0:
         raise InputError("there are no paired differences; wanted at least one query")
-    means, p = table.mean(1), paired_tests(table)
+    means = table.mean(1)
+    p = paired_tests(table)
     if n == 1:
         return [Estimate(float(mean), *map(float, bounds)) for mean in means], p
     half = stats.t.ppf(1 - alpha / 2, n - 1) * table.std(1, ddof=1) / np.sqrt(n)
-    low, high = means - half, means + half
+    low = means - half
+    high = means + half
     chance = p >= alpha
     low[chance], high[chance] = np.minimum(low, 0.0)[chance], np.maximum(high, 0.0)[chance]
     for row in np.flatnonzero(~chance & (low <= 0) & (high >= 0)):
@@ -53,7 +55,8 @@ def mean_differences(
             low[row] = _end(table[row], alpha)
         else:
             high[row] = -_end(-table[row], alpha)
-    low, high = np.maximum(low, bounds[0]), np.minimum(high, bounds[1])
+    low = np.maximum(low, bounds[0])
+    high = np.minimum(high, bounds[1])
     return [Estimate(*map(float, row)) for row in zip(means, low, high, strict=True)], p
 
 
@@ -69,9 +72,11 @@ def _end(differences: Doubles, alpha: float) -> float:
         flipped = ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(np.float64)
     else:
         flipped = np.random.default_rng(0).integers(0, 2, (PERMUTATIONS, n)).astype(np.float64)
-    count, total = flipped.sum(1), flipped @ differences
+    count = flipped.sum(1)
+    total = flipped @ differences
     some = (count > 0) & (count < n)  # none and all flipped reject no mean
-    count, total = count[some], total[some]
+    count = count[some]
+    total = total[some]
     least = np.sort(np.minimum(total / count, (differences.sum() - total) / (n - count)))
     place = int(np.ceil(alpha * len(flipped))) - int((~some).sum()) - 1
     above = least[least > 0]

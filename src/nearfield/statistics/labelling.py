@@ -55,7 +55,8 @@ class VMeasure(Labelling):
         """1 where both are one cluster."""
         total = weights.sum(1)
         cells = _entropy(gold * (found.max() + 1) + found, weights, total)
-        given, clusters = _entropy(gold, weights, total), _entropy(found, weights, total)
+        given = _entropy(gold, weights, total)
+        clusters = _entropy(found, weights, total)
         both = given + clusters
         shared = np.maximum(both - cells, 0.0)
         return np.where(both > 1e-12, 2 * shared / np.where(both > 1e-12, both, 1.0), 1.0)

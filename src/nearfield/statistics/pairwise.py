@@ -39,9 +39,11 @@ def tell_apart(
         places = places[: rows - 1]
     estimates, pairs = statistic.side_by_side(table, places)
     p = np.array([pair.p for pair in pairs])
-    corrected, left = holm(p), len(p) - np.argsort(np.argsort(p, kind="stable"), kind="stable")
+    corrected = holm(p)
+    left = len(p) - np.argsort(np.argsort(p, kind="stable"), kind="stable")
     if rows > MOST:
-        corrected, left = np.minimum(p * len(p), 1.0), np.full(len(p), len(p))
+        corrected = np.minimum(p * len(p), 1.0)
+        left = np.full(len(p), len(p))
     ranged = tukey(table) if statistic.per_item and 2 < rows <= MOST else None
     different = np.zeros((rows, rows), bool)
     tests = []

@@ -24,7 +24,8 @@ def paired_test(
 
     Raises InputError where the lengths differ or are 0, and for a value that is not finite.
     """
-    left, right = finite(a, "value of a"), finite(b, "value of b")
+    left = finite(a, "value of a")
+    right = finite(b, "value of b")
     if left.shape != right.shape or left.size == 0:
         raise InputError(
             "a paired test wants the same queries on both sides, at least one; got "

@@ -67,7 +67,8 @@ class Resampled(Statistic):
         estimates = [_estimate(value, drawn[:, row]) for row, value in enumerate(observed)]
         tests = []
         for a, b in pairs:
-            difference, resamples = observed[a] - observed[b], drawn[:, a] - drawn[:, b]
+            difference = observed[a] - observed[b]
+            resamples = drawn[:, a] - drawn[:, b]
             spread = float(resamples.std() * np.sqrt(self.items))
             tests.append(
                 Paired(_estimate(difference, resamples), _p(difference, resamples), spread)

@@ -50,7 +50,8 @@ class OpenedFiles:
     """The files of a model folder as they are now, before they are read."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._stamp = folder, files_stamp(folder)
+        self.folder = folder
+        self._stamp = files_stamp(folder)
 
     @cached_property
     def hash(self) -> str | None:

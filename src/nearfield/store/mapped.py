@@ -44,11 +44,13 @@ def write_rows(path: Path, name: str, blocks: Iterable[Floats]) -> int:
 
     Meant for a file within a staged folder: it is not whole before the last block.
     """
-    rows, dim = 0, 0
+    rows = 0
+    dim = 0
     with open(path, "wb") as file:
         file.write(bytes(_HEADER))
         for block in blocks:
-            rows, dim = rows + len(block), block.shape[1]
+            rows += len(block)
+            dim = block.shape[1]
             file.write(np.ascontiguousarray(block, "<f4").data)
         facts = {"dtype": "F32", "shape": [rows, dim], "data_offsets": [0, 4 * rows * dim]}
         header = (

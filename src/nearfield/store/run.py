@@ -142,7 +142,8 @@ class RunFolder:
 
     def training(self) -> list[dict[str, Any]]:
         """The whole rows of training.jsonl; none where it is not there."""
-        file, whole = self.path / "training.jsonl", []
+        file = self.path / "training.jsonl"
+        whole = []
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         for line in lines:
             try:

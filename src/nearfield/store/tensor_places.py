@@ -78,7 +78,8 @@ def _read(file: Path) -> Mapping[str, Place]:
 
 
 def _place(name: str, entry: Fields, *, base: int, size: int) -> Place:
-    dtype, shape = entry.text("dtype"), entry.integers("shape", high=size)
+    dtype = entry.text("dtype")
+    shape = entry.integers("shape", high=size)
     offsets = entry.integers("data_offsets", high=size)
     if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1] <= size - base:
         raise ModelError(

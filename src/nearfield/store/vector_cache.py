@@ -66,7 +66,9 @@ class VectorCache:
     """
 
     def __init__(self, path: Path, facts: Mapping[str, str], model: str = "") -> None:
-        self.path, self.full, self.model = path, False, model
+        self.path = path
+        self.full = False
+        self.model = model
         self.facts = dict(facts)
         with _problems(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +150,8 @@ class VectorCache:
         with _problems(self.path):
             rows = self._whole(lambda: self._rows(hashes))
         places = {key: at for at, key in enumerate(hashes)}
-        found, damaged = {}, []
+        found = {}
+        damaged = []
         for key, checksum, blob, *numbers in rows:
             if key in places and checksum == _checksum(key, blob, numbers):
                 found[places[key]] = (blob, numbers)

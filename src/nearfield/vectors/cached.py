@@ -118,7 +118,8 @@ def _words() -> Iterator[Cached]:
 
 def _queries() -> Iterator[Cached]:
     for file in sorted((home() / "queries").glob("*.jsonl")):
-        about, found = "queries that a model wrote", file.stat()
+        about = "queries that a model wrote"
+        found = file.stat()
         yield Cached("queries", file.stem, "", about, file, found.st_size, found.st_mtime)
 
 

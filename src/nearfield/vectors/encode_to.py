@@ -124,7 +124,9 @@ def _run(
     job: Job, shards: Iterator[Shard], maker: PartMaker, progress: Progress, total: int
 ) -> None:
     """Confirm the parts that are done and make the others."""
-    pace, confirmed, done = Pace(), 0, 0
+    pace = Pace()
+    confirmed = 0
+    done = 0
     resumed = len(job.marks)
     for shard in _ahead(shards):
         start = 0
@@ -133,7 +135,8 @@ def _run(
             part = shard.part(
                 start, pace.rows if confirmed == resumed else job.marks[confirmed].account.rows
             )
-            start, done = start + len(part.rows), done + len(part.rows)
+            start += len(part.rows)
+            done += len(part.rows)
             if confirmed < resumed:
                 job.confirm(confirmed, part)
                 confirmed += 1
@@ -186,7 +189,8 @@ def _refuse_nothing(job: Job, stream: Stream) -> None:
 
 def _warn(account: Account, encoder: Encoder[Any]) -> None:
     """Say what a reader of the vectors must know."""
-    usage, kept = account.usage, encoder.contract
+    usage = account.usage
+    kept = encoder.contract
     if account.empty:
         message = (
             f"{account.empty:,} of {usage.items:,} texts are empty (the first is "
@@ -221,9 +225,11 @@ def _finish(job: Job, encoder: Encoder[Any], request: Request, empty: Embeddings
         write_joined(stage, job.files, job.rows, empty)
     described: Any = empty
     changed(described, usage=job.account.usage).save_facts(stage, job.rows)
-    identity, name = encoder.identity or {}, encoder.contract.name
+    identity = encoder.identity or {}
+    name = encoder.contract.name
     if "files" in identity:
-        source, adapter = request.source or name, adapter_of(encoder, request.role)
+        source = request.source or name
+        adapter = adapter_of(encoder, request.role)
         MadeBy(name, source, identity["files"], request.role, adapter).save(stage)
     try:
         check_replaced(job.path, stage, asked=job.replaces)

@@ -113,7 +113,9 @@ class Job:
     """
 
     def __init__(self, path: Path, facts: dict[str, Any]) -> None:
-        self.path, self.folder, self.shards = path, job_folder(path), job_folder(path) / "shards"
+        self.path = path
+        self.folder = job_folder(path)
+        self.shards = job_folder(path) / "shards"
         self._identify(facts)
         for left in self.shards.glob(".*.partial-*"):
             left.unlink()
@@ -152,7 +154,8 @@ class Job:
     def confirm(self, number: int, shard: Shard) -> None:
         """Raise InputError unless shard `number`, which is done, was made of these very rows."""
         if self.marks[number].digest != shard.digest:
-            first, last = shard.rows[0].number, shard.rows[-1].number
+            first = shard.rows[0].number
+            last = shard.rows[-1].number
             raise self._changed(
                 f"rows {first:,} to {last:,} of the input are not those that were encoded"
             )

@@ -30,7 +30,9 @@ class PartMaker:
     """
 
     def __init__(self, remembered: Remembered, request: Request, *, empty: Embeddings) -> None:
-        self.remembered, self.request, self.empty = remembered, request, empty
+        self.remembered = remembered
+        self.request = request
+        self.empty = empty
 
     def make(self, shard: Shard, first: int, *, progress: Progress = silent) -> Part:
         """What is written of `shard`, whose first vector is number `first`.
@@ -79,7 +81,8 @@ class PartMaker:
         good = np.array([at for at in range(len(missing)) if at not in fresh.faults], np.int64)
         made = [keys[missing[at]] for at in good]
         self.remembered.keep(made, fresh.made, fresh.counts[good], seconds)
-        counts, places = np.zeros((len(keys), 3), np.int64), np.full(len(keys), -1, np.int64)
+        counts = np.zeros((len(keys), 3), np.int64)
+        places = np.full(len(keys), -1, np.int64)
         counts[found.items], counts[missing] = found.counts, fresh.counts
         ordered = np.concatenate([found.items, missing[good]])
         places[ordered] = np.arange(len(ordered))

@@ -36,7 +36,8 @@ def refuse_others_vectors(path: Path, encoder: Encoder[Any], role: str, stream: 
     grown. A stream that can be read only once is looked at when it is encoded.
     """
     try:
-        made, files = MadeBy.open(path), (encoder.identity or {}).get("files")
+        made = MadeBy.open(path)
+        files = (encoder.identity or {}).get("files")
     except InputError as error:
         raise StorageError(f"{error}, or give --restart to replace what is there") from error
     if made is not None and (made.files, made.role) != (files, role):
@@ -77,7 +78,8 @@ def check_replaced(path: Path, stage: Path, *, asked: bool) -> None:
     place. Raises StorageError where they share no text that is not empty, unless that was `asked`
     for.
     """
-    before, after = texts_in(path), texts_in(stage)
+    before = texts_in(path)
+    after = texts_in(stage)
     if before is None or after is None:
         return
     kept = np.isin(after, before)

@@ -54,7 +54,9 @@ def cut_shards(
         row, encoded = _checked(row)
         if held and (len(held) == most_rows or size + len(encoded) > most_bytes):
             yield Shard(held, hashes)
-            held, hashes, size = [], [], 0
+            held = []
+            hashes = []
+            size = 0
         held.append(row)
         hashes.append(b"" if row.fault else text_hash(row.text))
         size += len(encoded)

@@ -59,7 +59,8 @@ def chunk(
     starts = words if model is None else _tokens(model)
     write = write_chunks if to.suffix.lower() == ".jsonl" else write_judged_chunks
     cut = partial(chunks, by=by, size=size, overlap=overlap, starts=starts)
-    count, documents = write(collection, cut, to), len(collection.documents)
+    count = write(collection, cut, to)
+    documents = len(collection.documents)
     if json:
         emit_json({"documents": documents, "chunks": count, "written": str(to)})
     else:

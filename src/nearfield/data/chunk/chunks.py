@@ -142,10 +142,8 @@ def _joined(parts: Sequence[Span], counted: _Counted, size: int, overlap: int) -
         first += 1
         # the next span has the part after this one, whatever it repeats of it
         while last < len(parts) and first < last:
-            repeated, whole = (
-                counted(parts[first][0], end),
-                counted(parts[first][0], parts[last][1]),
-            )
+            repeated = counted(parts[first][0], end)
+            whole = counted(parts[first][0], parts[last][1])
             if repeated <= overlap and whole <= size:
                 break
             first += 1

@@ -50,7 +50,8 @@ def near_duplicate_documents(subject: Subject) -> Found | None:
     """Documents that share four fifths of their word triples with an earlier one; an error from 10
     % of the corpus on.
     """
-    near, total = subject.near_documents, len(subject.documents)
+    near = subject.near_documents
+    total = len(subject.documents)
     if not len(near):
         return None
     copies = np.unique(near.second)

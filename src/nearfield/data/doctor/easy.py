@@ -121,7 +121,8 @@ def shuffled_pairs(subject: Subject) -> Found | None:
     most = more.mean() / max(more.std(), 1e-9) + 2 / np.sqrt(len(rows))
     if most >= _RELATED:
         return None
-    query, document = int(judged.query[rows[0]]), int(documents[0])
+    query = int(judged.query[rows[0]])
+    document = int(documents[0])
     example = f"{subject.show_query(query)} has the positive {subject.show_document(document)}"
     return Found(ERROR, len(rows), len(rows), example)
 

@@ -39,7 +39,8 @@ def one_character_texts(subject: Subject) -> Found | None:
     """Queries and documents of one character: often a placeholder or what is left of a broken
     export.
     """
-    queries, documents = _of_length(subject.queries, 1), _of_length(subject.documents, 1)
+    queries = _of_length(subject.queries, 1)
+    documents = _of_length(subject.documents, 1)
     count = len(queries) + len(documents)
     if not count:
         return None

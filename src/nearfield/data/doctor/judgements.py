@@ -24,7 +24,8 @@ _FEW = 0.01  # up to this share of judgements lost moves no mean by more than a 
 )
 def unknown_ids(subject: Subject) -> Found | None:
     """Judgements whose query or document the collection does not have; an error above 1 %."""
-    judged, table = subject.judged, subject.collection.judgements
+    judged = subject.judged
+    table = subject.collection.judgements
     wrong = np.flatnonzero((judged.query < 0) | (judged.document < 0))
     if not len(wrong):
         return None
@@ -70,7 +71,8 @@ def queries_without_positive(subject: Subject) -> Found | None:
     """Queries with no relevant document: an error when that is all of them, a warning where they
     were judged, else a note.
     """
-    judged, count = subject.judged, len(subject.queries)
+    judged = subject.judged
+    count = len(subject.queries)
     answered = np.zeros(count, dtype=bool)
     answered[judged.query[judged.positive]] = True
     if answered.all():
@@ -108,7 +110,8 @@ def one_positive(subject: Subject) -> Found | None:
     judged = subject.judged
     rows = judged.positive & judged.trained
     rows = rows if rows.any() else judged.positive
-    queries, documents = np.unique(judged.query[rows]), np.unique(judged.document[rows])
+    queries = np.unique(judged.query[rows])
+    documents = np.unique(judged.document[rows])
     if len(queries) < 2 or len(np.unique(subject.document_keys[documents])) > 1:
         return None
     return Found(

@@ -25,10 +25,12 @@ def unread_language(subject: Subject) -> Found | None:
     model = subject.model
     if model is None or model.unread is None:
         return None
-    unread, total = Counter[str](), 0
+    unread = Counter[str]()
+    total = 0
     for texts in (subject.queries, subject.documents):
         found, letters = model.unread([texts[int(row)] for row in sample(len(texts), _SAMPLE)])
-        unread, total = unread + found, total + letters
+        unread = unread + found
+        total += letters
     count = unread.total()
     if not total or count < _MUCH * total:
         return None

@@ -44,7 +44,8 @@ def leaked_queries(subject: Subject) -> Found | None:
     from 1 % of the held-out queries on; else a warning: a few short texts that ask for different
     documents. In two held-out splits: a warning.
     """
-    parts, first = _parts(subject), subject.first_queries
+    parts = _parts(subject)
+    first = subject.first_queries
     leaked = parts.held[np.isin(first[parts.held], first[parts.train])]
     if len(leaked):
         learnt = {held: train for held, train in _rivals(subject) if first[held] == first[train]}
@@ -103,15 +104,19 @@ def similar_queries_across_splits(subject: Subject) -> Found | None:
     """Held-out queries that are nearly a training query with other positives: one template filled
     twice, or a missing judgement.
     """
-    parts, first, near = _parts(subject), subject.first_queries, subject.near_queries
-    train, held = np.unique(first[parts.train]), np.unique(first[parts.held])
+    parts = _parts(subject)
+    first = subject.first_queries
+    near = subject.near_queries
+    train = np.unique(first[parts.train])
+    held = np.unique(first[parts.held])
     one = np.concatenate([near.first, near.second])
     other = np.concatenate([near.second, near.first])
     known = [int(first[query]) for query in near_leaks(subject)]
     kept = np.isin(one, held) & np.isin(other, train) & ~np.isin(one, known)
     if not kept.any():
         return None
-    one, other = one[kept], other[kept]
+    one = one[kept]
+    other = other[kept]
     example = (
         f"{subject.show_query(int(one[0]))} is held out; trained on is "
         f"{subject.show_query(int(other[0]))}"
@@ -135,7 +140,8 @@ def shared_documents(subject: Subject) -> Found | None:
     """Held-out queries about a document that is a training query's positive: the score is one on
     documents seen in training.
     """
-    parts, judged = _parts(subject), subject.judged
+    parts = _parts(subject)
+    judged = subject.judged
     document = subject.first_documents
     positive = np.flatnonzero(judged.positive)
     trained = judged.trained[positive]
@@ -146,7 +152,8 @@ def shared_documents(subject: Subject) -> Found | None:
     count = len(np.unique(judged.query[seen]))
     if not count:
         return None
-    query, shared = int(judged.query[seen[0]]), int(judged.document[seen[0]])
+    query = int(judged.query[seen[0]])
+    shared = int(judged.document[seen[0]])
     example = (
         f"{subject.show_query(query)} is held out; its positive "
         f"{subject.name_document(shared)} is trained on"
@@ -202,7 +209,8 @@ def _near_copy(one: Counter[str], other: Counter[str]) -> bool:
 
 
 def _parts(subject: Subject) -> _Parts:
-    judged, first = subject.judged, subject.first_queries
+    judged = subject.judged
+    first = subject.first_queries
     known = judged.query >= 0
     known[known] = [bool(subject.queries[int(row)].strip()) for row in judged.query[known]]
     held = known & ~judged.trained

@@ -50,12 +50,14 @@ def bands_for(threshold: float) -> tuple[int, int]:
     """Bands and rows a band that miss a pair at `threshold` once in a thousand, with the longest
     bands that few hashes allow.
     """
-    rows, bands = 1, math.ceil(math.log(_MISS) / math.log(1 - threshold))
+    rows = 1
+    bands = math.ceil(math.log(_MISS) / math.log(1 - threshold))
     while True:
         wanted = math.ceil(math.log(_MISS) / math.log(1 - threshold ** (rows + 1)))
         if wanted * (rows + 1) > _HASHES:
             return bands, rows
-        rows, bands = rows + 1, wanted
+        rows += 1
+        bands = wanted
 
 
 def near_duplicates(texts: Sequence[str], *, threshold: float, sizes: tuple[int, ...]) -> NearPairs:
@@ -75,9 +77,11 @@ def near_duplicates(texts: Sequence[str], *, threshold: float, sizes: tuple[int,
     for band in range(bands):
         found = _bucket_pairs(_band_keys(hashes[:, band * rows : (band + 1) * rows]), len(present))
         codes = np.union1d(codes, found)
-    left, right = codes // max(1, len(present)), codes % max(1, len(present))
+    left = codes // max(1, len(present))
+    right = codes % max(1, len(present))
     close = _agreement(hashes, left, right) >= threshold - _SLACK
-    first, second = present[left[close]], present[right[close]]
+    first = present[left[close]]
+    second = present[right[close]]
     similarity = true_jaccard(texts, first, second, shingler)
     kept = similarity >= threshold
     return NearPairs(first[kept], second[kept], similarity[kept])
@@ -115,7 +119,8 @@ def signatures(
     # fixed: signatures that were stored stay comparable
     factors = digests(f"factor {number}" for number in range(hashes)) | np.uint64(1)
     shifts = digests(f"shift {number}" for number in range(hashes))
-    found, present = [np.zeros((0, hashes), dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
+    found = [np.zeros((0, hashes), dtype=np.uint32)]
+    present = [np.zeros(0, dtype=np.int64)]
     for start, block_texts in _blocks(texts):
         values, owner = shingler(block_texts)
         if not len(values):
@@ -142,7 +147,8 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
         characters += len(text)
         if len(block) == _BLOCK or characters >= _CHARACTERS or position == len(texts) - 1:
             yield position + 1 - len(block), block
-            block, characters = [], 0
+            block = []
+            characters = 0
 
 
 def _band_keys(band: npt.NDArray[np.uint32]) -> Hashes:
@@ -158,7 +164,8 @@ def _bucket_pairs(keys: Hashes, count: int) -> Rows:
     """Pairs of rows with equal keys, each as one number: smaller row x count + larger row."""
     order = np.argsort(keys, kind="stable")
     bounds = np.flatnonzero(np.diff(keys[order])) + 1
-    starts, ends = np.concatenate([[0], bounds]), np.concatenate([bounds, [len(keys)]])
+    starts = np.concatenate([[0], bounds])
+    ends = np.concatenate([bounds, [len(keys)]])
     sizes = ends - starts
     found = [np.zeros(0, dtype=np.int64)]
     # ascending rows within a bucket: the sort is stable

@@ -25,7 +25,8 @@ def false_negatives(subject: Subject) -> Found | None:
     """
     judged = subject.judged
     group = subject.first_documents
-    members, neighbours = defaultdict(list), defaultdict(list)
+    members = defaultdict(list)
+    neighbours = defaultdict(list)
     for row, first in enumerate(group.tolist()):
         members[first].append(row)
     for one, other in zip(
@@ -48,7 +49,8 @@ def false_negatives(subject: Subject) -> Found | None:
     if not wrong:
         return None
     query, (document, unjudged) = next(iter(wrong.items()))
-    unjudged_name, positive = subject.name_document(unjudged), subject.show_document(document)
+    unjudged_name = subject.name_document(unjudged)
+    positive = subject.show_document(document)
     example = (
         f"{subject.show_query(query)}: {unjudged_name} is not judged and nearly equals its "
         f"positive {positive}"
@@ -86,7 +88,8 @@ def query_in_document(subject: Subject) -> Found | None:
     rows = sample(len(pairs), _SAMPLE).tolist()
     found = []
     for query, document in (pairs[row] for row in rows):
-        text, whole = normalised(subject.queries[query]), normalised(subject.documents[document])
+        text = normalised(subject.queries[query])
+        whole = normalised(subject.documents[document])
         if len(text.split()) >= _SENTENCE and text in whole and text != whole:
             found.append((query, document))
     if len(found) < _MOST * max(1, len(rows)):

@@ -62,11 +62,13 @@ def queries_among_documents(subject: Subject) -> Found | None:
     """Queries whose text is a document's of another id that is not judged relevant: the query finds
     itself, which counts as wrong.
     """
-    keys, texts = digests(map(normalised, subject.queries)), subject.document_keys
+    keys = digests(map(normalised, subject.queries))
+    texts = subject.document_keys
     alike = defaultdict(list)
     for document in np.flatnonzero(np.isin(texts, keys)).tolist():
         alike[int(texts[document])].append(document)
-    judged, own = subject.judged, _own(subject)
+    judged = subject.judged
+    own = _own(subject)
     relevant = set(judged.pairs)
     wrong = []
     for query in np.unique(judged.query[judged.positive]).tolist():
@@ -95,6 +97,7 @@ def _own(subject: Subject) -> Rows:
     """
     own = positions(subject.collection.queries["id"], subject.collection.documents["id"])
     judged = subject.judged
-    query, document = judged.query[judged.positive], judged.document[judged.positive]
+    query = judged.query[judged.positive]
+    document = judged.document[judged.positive]
     own[query[own[query] == document]] = -1
     return own

@@ -48,7 +48,8 @@ def near_duplicate_pairs(subject: Subject) -> Found | None:
     rows = np.unique(first_of_each(_row_keys(subject)))
     joined = [f"{subject.queries[int(row)]} {subject.documents[int(row)]}" for row in rows]
     near = near_duplicates(joined, threshold=_JOINED_THRESHOLD, sizes=DOCUMENT_RUNS)
-    first, second = rows[near.first], rows[near.second]
+    first = rows[near.first]
+    second = rows[near.second]
     alike = true_jaccard(subject.queries, first, second, Shingler(QUERY_RUNS)) >= QUERY_THRESHOLD
     alike &= (
         true_jaccard(subject.documents, first, second, Shingler(DOCUMENT_RUNS))
@@ -56,7 +57,8 @@ def near_duplicate_pairs(subject: Subject) -> Found | None:
     )
     if not alike.any():
         return None
-    one, other = int(first[alike][0]), int(second[alike][0])
+    one = int(first[alike][0])
+    other = int(second[alike][0])
     example = (
         f"{subject.show_query(other)} is nearly {subject.show_query(one)}, and so are their "
         "positives"

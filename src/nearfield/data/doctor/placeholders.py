@@ -37,7 +37,8 @@ def missing_value_texts(subject: Subject) -> Found | None:
         lambda column: pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), value_set=markers),
     )
     judged = subject.judged
-    query, document = judged.query[judged.positive], judged.document[judged.positive]
+    query = judged.query[judged.positive]
+    document = judged.document[judged.positive]
     joined = int((marked[0][query] | marked[1][document]).sum()) if len(query) else 0
     return _found(ERROR if joined > 1 else WARNING, subject, marked)
 

@@ -66,7 +66,8 @@ class Judged:
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
         """The query and document of each judgement that is `positive`."""
-        query, document = self.query[self.positive], self.document[self.positive]
+        query = self.query[self.positive]
+        document = self.document[self.positive]
         return list(zip(query.tolist(), document.tolist(), strict=True))
 
     @cached_property
@@ -146,7 +147,8 @@ class Subject:
         if isinstance(self.data, Pairs):
             rows = np.arange(len(self.queries))
             return Judged(rows, rows, np.ones_like(rows), np.zeros_like(rows), ("",))
-        table, splits = self.data.judgements, self.data.splits
+        table = self.data.judgements
+        splits = self.data.splits
         return Judged(
             positions(table["query"], self.data.queries["id"]),
             positions(table["document"], self.data.documents["id"]),

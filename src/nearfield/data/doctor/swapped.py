@@ -127,7 +127,8 @@ def points(query: Column, document: Column) -> tuple[float, float, float, float]
     # long questions over short passages are normal: only what is short can be a query by its form
     if length + several > 0:
         brief = float(np.clip((_TEXT_WORDS - document.words) / (_TEXT_WORDS - _QUERY_WORDS), 0, 1))
-        length, several = brief * length, brief * several
+        length = brief * length
+        several = brief * several
     return (
         length,
         several,
@@ -165,7 +166,9 @@ def _labels(subject: Subject, documents: Rows, queries: Rows) -> bool:
 def _swapped_ids(subject: Subject) -> Found | None:
     if not isinstance(subject.data, Collection) or not len(subject.data.judgements):
         return None
-    data, judged, table = subject.data, subject.judged, subject.data.judgements
+    data = subject.data
+    judged = subject.judged
+    table = subject.data.judgements
     fits = (positions(table["query"], data.documents["id"]) >= 0) & (
         positions(table["document"], data.queries["id"]) >= 0
     )

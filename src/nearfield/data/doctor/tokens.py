@@ -27,7 +27,11 @@ def truncated_texts(subject: Subject) -> Found | None:
     model = subject.model
     if model is None:
         return None
-    limit, lost, total, longest, example = model.contract.max_tokens, 0, 0, 0, ""
+    limit = model.contract.max_tokens
+    lost = 0
+    total = 0
+    longest = 0
+    example = ""
     for role, texts, show in (
         (QUERY, subject.queries, subject.show_query),
         (DOCUMENT, subject.documents, subject.show_document),

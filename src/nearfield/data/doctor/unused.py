@@ -22,6 +22,7 @@ def unused_columns(subject: Subject) -> Found | None:
     unused = subject.data.unused
     if not unused:
         return None
-    count, total = sum(len(each.names) for each in unused), sum(each.total for each in unused)
+    count = sum(len(each.names) for each in unused)
+    total = sum(each.total for each in unused)
     example = f"{Path(unused[0].source).name}: {unused[0]}"
     return Found(NOTE, count, total, example)

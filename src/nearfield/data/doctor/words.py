@@ -115,7 +115,8 @@ class Shingler:
         )
         rows = np.repeat(np.arange(len(split)), lengths)
         starts = np.cumsum(lengths) - lengths
-        runs, owners = [], []
+        runs = []
+        owners = []
         for size in self.sizes:
             ends = max(0, len(rows) - size + 1)
             whole = np.flatnonzero(rows[:ends] == rows[size - 1 :][:ends])

@@ -134,8 +134,11 @@ def _is_text(sample: bytes, dim: int) -> bool:
 
 def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[Block]:
     first = 1 if count is None else 2
-    number, words, numbers = first, list[str](), list[bytes]()
-    most, rows = _LONGEST + _NUMBER_BYTES * dim, _rows_of(dim)
+    number = first
+    words = list[str]()
+    numbers = list[bytes]()
+    most = _LONGEST + _NUMBER_BYTES * dim
+    rows = _rows_of(dim)
     for number, raw in enumerate(iter(lambda: file.readline(most + 1), b""), first):
         if len(raw) > most:
             raise InputError(
@@ -158,7 +161,8 @@ def _text(file: BinaryIO, path: Path, dim: int, count: int | None) -> Iterator[B
         numbers.append(values)
         if len(words) == rows:
             yield words, _numbers(numbers, path, dim, last=number)
-            words, numbers = [], []
+            words = []
+            numbers = []
     if words:
         yield words, _numbers(numbers, path, dim, last=number)
     if count is not None and number - first + 1 != count:
@@ -211,7 +215,8 @@ def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
 
 def _binary(file: BinaryIO, path: Path, count: int, dim: int) -> Iterator[Block]:
     rows = min(_rows_of(dim), count)
-    words, vectors = list[str](), np.empty((rows, dim), np.float32)
+    words = list[str]()
+    vectors = np.empty((rows, dim), np.float32)
     for number in range(1, count + 1):
         word = _binary_word(file, path, number)
         raw = file.read(4 * dim)
@@ -252,7 +257,8 @@ def _binary_word(file: BinaryIO, path: Path, number: int) -> str:
 
 
 def _parts(folder: Path) -> tuple[Path, Path] | None:
-    arrays, tables = list(folder.glob("*.npy")), list(folder.glob("*.parquet"))
+    arrays = list(folder.glob("*.npy"))
+    tables = list(folder.glob("*.parquet"))
     return (arrays[0], tables[0]) if len(arrays) == len(tables) == 1 else None
 
 
@@ -268,7 +274,8 @@ def _array_and_table(folder: Path) -> Iterator[Block]:
     for part in parts:
         open_regular(part).close()
     try:
-        vectors, columns = np.load(array, mmap_mode="r"), pq.read_table(table)
+        vectors = np.load(array, mmap_mode="r")
+        columns = pq.read_table(table)
         columns.validate(full=True)  # texts that are not UTF-8
     except (
         OSError,

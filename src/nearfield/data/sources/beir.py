@@ -48,7 +48,8 @@ class Beir(Source):
 
     def _write(self, writer: CollectionWriter) -> bool:
         for row in self._corpus:
-            title, group = row.joined("title"), row.joined("group")
+            title = row.joined("title")
+            group = row.joined("group")
             writer.document(row.id("_id"), row.text("text"), title=title, group=group)
         for row in self._queries:
             writer.query(row.id("_id"), row.text("text"), group=row.joined("group"))

@@ -94,13 +94,15 @@ def _first(joined: Mapping[str, str], topic: str) -> str:
 
 def _paragraphs(text: str) -> Iterator[str]:
     """Paragraphs of prose on one line each, without markup."""
-    margin, introduces_code = 0, False
+    margin = 0
+    introduces_code = False
     for block in re.split(r"\n[ \t]*\n", text):
         indent = len(block.lstrip("\n")) - len(block.strip("\n").lstrip())
         code = introduces_code and indent > margin
         if code or not block.strip():
             continue
-        margin, introduces_code = indent, block.rstrip().endswith(":")
+        margin = indent
+        introduces_code = block.rstrip().endswith(":")
         if (
             _HEADING.search(block)
             or "::=" in block

@@ -40,10 +40,12 @@ class Address:
             return None
         vendor, colon, rest = name.partition(":")
         if name.startswith(_WEB):
-            vendor, rest = _BARE, name
+            vendor = _BARE
+            rest = name
         elif not colon or vendor not in VENDORS:
             return cls._catalogued(name)
-        url, model = "", rest
+        url = ""
+        model = rest
         if rest.startswith(_WEB):
             url, _, model = rest.partition("#")
             parts = urlsplit(url)

@@ -33,7 +33,8 @@ def afford(encoders: Iterable[Encoder[Any]], texts: Mapping[Role, Iterable[str]]
 
 
 def _of(encoder: Encoder[Any], texts: Iterable[str], role: Role) -> Forecast | None:
-    rest, whole = iter(texts), None
+    rest = iter(texts)
+    whole = None
     while some := list(islice(rest, AT_ONCE)):
         found = encoder.forecast(some, role)
         whole = found if whole is None or found is None else whole + found

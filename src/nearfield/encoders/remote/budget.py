@@ -22,7 +22,8 @@ class Budget:
     def __init__(self, max_price: float | None = None) -> None:
         if max_price is not None and not 0 <= max_price < float("inf"):
             raise BudgetError(f"the most to pay is {max_price}; wanted a number of dollars")
-        self.max_price, self.spent = max_price, 0.0
+        self.max_price = max_price
+        self.spent = 0.0
         self._lock = threading.Lock()
         self._before: Token[Budget] | None = None
 

@@ -119,7 +119,8 @@ class Caller:
         After an error no further part is begun. What is under way is waited for and kept, as it may
         be paid for, and then the error is raised.
         """
-        todo, failed = iter(parts), None
+        todo = iter(parts)
+        failed = None
         under_way: set[Future[R]] = set()
         self._stop.clear()
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ask") as pool:

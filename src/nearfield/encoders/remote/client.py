@@ -79,7 +79,9 @@ class Client:
     """A model at an address. It spends from the budget in whose context it was made."""
 
     def __init__(self, address: Address, *, price: Rates, limits: Limits) -> None:
-        self.address, self.price, self.limits = address, price, limits
+        self.address = address
+        self.price = price
+        self.limits = limits
         self.vendor = address.open()
         self.caller = Caller(self.vendor)
         self.budget = BUDGET.get()
@@ -97,7 +99,8 @@ class Client:
     @cached_property
     def counter(self) -> Counter:
         """What counts tokens before they are billed."""
-        vendor, model = self.vendor, self.address.model
+        vendor = self.vendor
+        model = self.address.model
         return counter_of(encoding=vendor.encoding, tokenizer=vendor.tokenizer.format(model=model))
 
     def forecast(self, tokens: Sequence[int], requests: int, written: int = 0) -> Forecast:
@@ -119,7 +122,8 @@ class Client:
         for place, count in enumerate(tokens):
             if part and (len(part) == self.limits.items or held + count > most):
                 yield part
-                part, held = [], 0
+                part = []
+                held = 0
             part.append(place)
             held += count
         if part:

@@ -45,7 +45,10 @@ class RemoteEncoder(Encoder[Dense]):
     def __init__(
         self, client: Client, contract: Contract, words: Mapping[Role, str], dim: int | None = None
     ) -> None:
-        self.client, self.contract, self.words, self.dim = client, contract, words, dim
+        self.client = client
+        self.contract = contract
+        self.words = words
+        self.dim = dim
 
     @classmethod
     def open(cls, spec: ModelSpec, address: Address) -> RemoteEncoder:
@@ -63,7 +66,8 @@ class RemoteEncoder(Encoder[Dense]):
             )
         card = address.card
         client = Client(address, price=price_of(address), limits=limits_of(address))
-        contract, words = contract_of(spec, card), dict(client.vendor.roles)
+        contract = contract_of(spec, card)
+        words = dict(client.vendor.roles)
         if words:
             words |= {} if card is None else card.roles
             contract = replace(contract, prompts=dict.fromkeys(words, ""), templates={})
@@ -134,7 +138,8 @@ class RemoteEncoder(Encoder[Dense]):
 
     def _usage(self, counts: Integers, seconds: float) -> Usage:
         billed, lost, prompt = counts.sum(0).tolist()
-        cut, nothing = int((counts[:, 1] > 0).sum()), int((counts[:, 0] == 0).sum())
+        cut = int((counts[:, 1] > 0).sum())
+        nothing = int((counts[:, 0] == 0).sum())
         if cut:
             warnings.warn(
                 f"{self.contract.name} reads {self.contract.max_tokens} tokens: {cut:,} of "
@@ -148,7 +153,9 @@ class RemoteEncoder(Encoder[Dense]):
         """How the texts are asked for in their role: each with its prompt, and cut to what the
         model reads where its vendor would refuse it.
         """
-        vendor, counter, most = self.client.vendor, self.client.counter, self.contract.max_tokens
+        vendor = self.client.vendor
+        counter = self.client.counter
+        most = self.contract.max_tokens
         prompt = self.contract.prompt(role)
         sent = [prompt + text for text in missing]
         tokens = counter.count(sent)
@@ -159,7 +166,8 @@ class RemoteEncoder(Encoder[Dense]):
                 counter.cut(text, most) if over else text
                 for text, over in zip(sent, lost, strict=True)
             ]
-        word, model = self.words.get(role), self.client.address.model
+        word = self.words.get(role)
+        model = self.client.address.model
 
         def request(part: Sequence[int]) -> tuple[str, dict[str, object]]:
             return vendor.embedding(Asked(model, [sent[at] for at in part], word, self.dim))
@@ -205,7 +213,8 @@ class RemoteEncoder(Encoder[Dense]):
 
     def _measured_dim(self) -> int:
         """The length of the vector of a word, which is asked for once."""
-        kept, key = self._kept(DOCUMENT), text_hash(_WORD)
+        kept = self._kept(DOCUMENT)
+        key = text_hash(_WORD)
         held = kept.find([key])
         if not held:
             wanted = replace(

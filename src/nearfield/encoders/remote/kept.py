@@ -27,7 +27,8 @@ class Kept:
     """
 
     def __init__(self, client: Client, facts: Mapping[str, str], name: str) -> None:
-        self.client, self.name = client, name
+        self.client = client
+        self.name = name
         self.facts = {**client.identity, **facts}
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Value]:
@@ -71,7 +72,8 @@ class Kept:
             def keep(got: Got) -> None:
                 nonlocal cache, last
                 now = time.perf_counter()
-                seconds, last = now - last, now
+                seconds = now - last
+                last = now
                 some = [keys[place] for place in got.places]
                 pairs = zip(got.tokens, got.places, strict=True)
                 counts = np.array([(count, *wanted.beside(at)) for count, at in pairs], np.int64)

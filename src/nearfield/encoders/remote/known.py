@@ -26,7 +26,8 @@ def contract_of(spec: ModelSpec, card: Card | None) -> Contract:
     name = spec.name + spec.after
     if card is None:
         return Contract(name, spec.dim or 1, UNLIMITED, pooling="unpublished")
-    contract, api = card.contract, card.api
+    contract = card.contract
+    api = card.api
     if card.kind not in EMBEDDINGS or not EMBEDDINGS[card.kind].trains_dims:
         raise ContractError(f"{name}: is of the kind {card.kind}; wanted a model of dense vectors")
     usual = (api.default_dim if api is not None else None) or contract.dim
@@ -51,7 +52,8 @@ def price_of(address: Address) -> Rates:
 
 def limits_of(address: Address) -> Limits:
     """The vendor's limits, and the card's where it has its own."""
-    usual, card = VENDORS[address.vendor].limits, address.card
+    usual = VENDORS[address.vendor].limits
+    card = address.card
     if card is None or card.api is None:
         return usual
     items = card.api.inputs_per_request or usual.items

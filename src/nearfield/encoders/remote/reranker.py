@@ -64,7 +64,8 @@ class RemoteReranker(PairScorer):
 
     def _wanted(self, pairs: Sequence[Pair]) -> tuple[Wanted, list[list[int]]]:
         """How the pairs are asked for, and which of them in each request."""
-        vendor, model = self.client.vendor, self.client.address.model
+        vendor = self.client.vendor
+        model = self.client.address.model
         of_query: dict[str, list[int]] = {}
         for place, (query, _) in enumerate(pairs):
             of_query.setdefault(query, []).append(place)

@@ -198,7 +198,8 @@ def _runner_up_in_words(
         return
     last = next(each for each in reversed(rounds) if runner_up in each.best)
     if last is not rounds[-1]:
-        leads, behind = last.best[model].mean, last.best[runner_up]
+        leads = last.best[model].mean
+        behind = last.best[runner_up]
         figures = f"{table.measure} {estimated(behind)} to {score(leads)}"
         yield (
             f"Runner-up: {runner_up}, behind on {plural(last.documents, 'document')} "

@@ -18,14 +18,17 @@ def holes(
     judge, and the mean if they were relevant, of grade 1, or not. A query without results has none.
     """
     depth = cutoff(measure)
-    filled, unjudged, found = {}, 0, 0
+    filled = {}
+    unjudged = 0
+    found = 0
     for place, query in enumerate(ranking.query_ids):
         if query not in relevance:
             continue
         judged = relevance[query]
         top = [document for document, _ in ranking.top(depth).of(place)]
         new = [document for document in top if document not in judged]
-        unjudged, found = unjudged + len(new), found + len(top)
+        unjudged += len(new)
+        found += len(top)
         filled[query] = {**judged, **dict.fromkeys(new, 1)}
     low, high = (
         float(np.mean(score_ranking(ranking, known, [measure])[measure].values))

@@ -33,7 +33,8 @@ class Classification(LabelledTask):
     roles = ("classification",)
 
     def __init__(self, data: Labelled, *, draws: int = 10, per_label: int = 8) -> None:
-        self.draws, self.per_label = draws, per_label
+        self.draws = draws
+        self.per_label = per_label
         super().__init__(data)
 
     def prepare(self) -> None:

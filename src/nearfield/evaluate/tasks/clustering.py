@@ -40,7 +40,9 @@ class Clustering(LabelledTask):
         sampled: int | None = None,
         size: int | None = None,
     ) -> None:
-        self.draws, self.sampled, self.size = draws, sampled, size
+        self.draws = draws
+        self.sampled = sampled
+        self.size = size
         super().__init__(data)
 
     def prepare(self) -> None:

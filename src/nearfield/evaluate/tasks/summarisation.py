@@ -60,11 +60,14 @@ class Summarisation(EncodedTask):
         """Each text's correlation."""
         human, machine = parts
         found: dict[str, list[float]] = {measure: [] for measure in measures}
-        first, second = 0, 0
+        first = 0
+        second = 0
         for text in self.texts:
-            last, end = first + len(text.human), second + len(text.machine)
+            last = first + len(text.human)
+            end = second + len(text.machine)
             nearest = human[first:last].scores(machine[second:end]).max(0)
             for measure in measures:
                 found[measure].append(KINDS[measure](text.scores).of(nearest.astype(np.float64)))
-            first, second = last, end
+            first = last
+            second = end
         return {measure: np.array(values) for measure, values in found.items()}

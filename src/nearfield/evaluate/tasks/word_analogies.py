@@ -118,7 +118,8 @@ def _answers(
     a, b, c = (unit(known.vectors[questions[:, side]].astype(np.float32)) for side in range(3))
     targets = unit(b - a + c)
     rows, barred = _barred(twins, questions[:, :3])
-    best, place = np.full(len(questions), -np.inf, np.float32), np.zeros(len(questions), np.int64)
+    best = np.full(len(questions), -np.inf, np.float32)
+    place = np.zeros(len(questions), np.int64)
     for first in range(0, len(known), _WORDS):
         block = unit(known.vectors[first : first + _WORDS].astype(np.float32))
         for start in range(0, len(questions), _QUESTIONS):

@@ -62,7 +62,8 @@ def _recognises(path: Path) -> bool:
 def _read(path: Path) -> Towers:
     stated = read_fields(path / FILE)
     model = stated.object("model_cfg")
-    text, vision = model.object("text_cfg"), model.object("vision_cfg")
+    text = model.object("text_cfg")
+    vision = model.object("vision_cfg")
     for name, tower in (("vision_cfg", vision), ("text_cfg", text)):
         foreign = sorted(key for key in tower if key not in _KNOWN[name] and tower[key])
         if foreign:
@@ -73,7 +74,8 @@ def _read(path: Path) -> Towers:
     weights = [path / file for file in WEIGHTS if (path / file).is_file()]
     if not weights:
         raise ModelError(f"{path}: has no weights; wanted {' or '.join(WEIGHTS)}")
-    dim, length = model.integer("embed_dim"), text.integer("context_length", 77)
+    dim = model.integer("embed_dim")
+    length = text.integer("context_length", 77)
     shared = {
         "projection_dim": dim,
         "hidden_act": "quick_gelu" if model.flag("quick_gelu", False) else "gelu",

@@ -29,7 +29,8 @@ class EfficientNetLite(nn.Module):
         self.stem = Convolution(weights, "_conv_stem", "_bn0", stride=2)
         blocks = sorted({int(name.split(".")[1]) for name in weights if name.startswith("_blocks")})
         self.blocks = nn.ModuleList()
-        stage, before = -1, 0
+        stage = -1
+        before = 0
         for number in blocks:
             prefix = f"_blocks.{number}."
             own = {

@@ -20,7 +20,8 @@ class Pretrained(nn.Module):
 
     def __init__(self, model: Any, *, first_token: bool) -> None:
         super().__init__()
-        self.model, self.first_token = model, first_token
+        self.model = model
+        self.first_token = first_token
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """(n, width) float32."""

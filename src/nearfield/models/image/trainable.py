@@ -38,11 +38,15 @@ class TrainableJoined(Trainable):
     adapters = None  # those of `text` are among the parameters
 
     def __init__(self, folder: JoinedFolder, *, precision: str, device: str) -> None:
-        self.folder, self.contract = folder, folder.contract
+        self.folder = folder
+        self.contract = folder.contract
         self.text = TextModel(folder.text, precision=precision, device=device)
         self.text.whole.requires_grad_(False)
-        self.backbone, self.device = self.text.backbone, self.text.device
-        self.precision, self.head, self.queries = self.text.precision, self.text.head, None
+        self.backbone = self.text.backbone
+        self.device = self.text.device
+        self.precision = self.text.precision
+        self.head = self.text.head
+        self.queries = None
         self.projection: Layer = open_projection(folder)
         self.projection.train(self.device)
         self.rates = {f"{PROJECTION}.{name}": RATE for name in self.projection.weights}

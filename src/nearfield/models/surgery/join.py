@@ -30,7 +30,8 @@ def join(text: str | Path, image: str | Path, *, to: str | Path, seed: int = 0) 
     be trained: `nearfield tune`. Whole or not at all. Raises ModelError for a model of another
     kind, InputError where something else is at `to`, StorageError when writing fails.
     """
-    source, seen = read_model_folder(model_path(text)), read_image_model(Path(image))
+    source = read_model_folder(model_path(text))
+    seen = read_image_model(Path(image))
     source.refuse_adapters("an image has no role among theirs")
     kept = source.contract
     if not EMBEDDINGS[kept.kind].one_vector or not kept.normalise or kept.similarity != "cosine":

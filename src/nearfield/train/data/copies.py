@@ -31,9 +31,13 @@ def copies(
     texts: what shares a run of words with a held text, at one of four places where it is long, is
     then compared.
     """
-    key, sizes, threshold = normalised, DOCUMENT_RUNS, DOCUMENT_THRESHOLD
+    key = normalised
+    sizes = DOCUMENT_RUNS
+    threshold = DOCUMENT_THRESHOLD
     if queries:
-        key, sizes, threshold = wording, QUERY_RUNS, QUERY_THRESHOLD
+        key = wording
+        sizes = QUERY_RUNS
+        threshold = QUERY_THRESHOLD
     shingler = Shingler(sizes)
     known = np.unique(shingler(list(held))[0])
     keys = [np.zeros(0, np.uint64)]
@@ -44,7 +48,8 @@ def copies(
         keys.append(digests(map(key, block)))
         some.append(start + _touching(known, *shingler([_glimpses(text) for text in block])))
         start += len(block)
-    digested, near = np.concatenate(keys), np.concatenate(some)
+    digested = np.concatenate(keys)
+    near = np.concatenate(some)
     found = np.isin(digested, digests(map(key, held)))  # of texts without words, too
     both = [*held, *(texts[int(at)] for at in near)]
     pairs = near_duplicates(both, threshold=threshold, sizes=sizes)

@@ -26,7 +26,8 @@ class EncodedOnce(Encoder[Any]):
     """
 
     def __init__(self, encoder: Encoder[Any]) -> None:
-        self.encoder, self.contract = encoder, encoder.contract
+        self.encoder = encoder
+        self.contract = encoder.contract
         self._handed = False
         self._places: dict[bytes, int] = {}
         self._held: Embeddings | None = None
@@ -48,8 +49,10 @@ class EncodedOnce(Encoder[Any]):
         """The documents so far, with `encoder`, which has the same weights, for those to come."""
         other = EncodedOnce(encoder)
         other._handed = True
-        other._places, other._held = dict(self._places), self._held
-        other._counts, other._read = self._counts, self._read.copy()
+        other._places = dict(self._places)
+        other._held = self._held
+        other._counts = self._counts
+        other._read = self._read.copy()
         return other
 
     @property

@@ -111,7 +111,8 @@ class FrozenVectors:
 
     def system(self, name: str, model: str, split: Split, ranking: Ranking) -> System:
         """A row of a comparison with this ranking."""
-        seen, vectors = trained_queries(self.trained_on, split), self.documents
+        seen = trained_queries(self.trained_on, split)
+        vectors = self.documents
         facts = (vectors.dim, vectors.storage, ranking, vectors.bytes_per_item, None, None)
         return System(name, model, *facts, trained_on=seen)
 

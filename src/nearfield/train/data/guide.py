@@ -58,7 +58,8 @@ class Guide:
             )
         run.identify("guide.json", {"guide": name, **(model.identity or {})})
         candidates = candidates_of(pairs)
-        asked, given = np.unique(pairs.query), np.unique(candidates[candidates >= 0])
+        asked = np.unique(pairs.query)
+        given = np.unique(candidates[candidates >= 0])
         return cls(
             model.encode([queries[at] for at in asked.tolist()], QUERY, progress=progress),
             model.encode([documents[at] for at in given.tolist()], DOCUMENT, progress=progress),
@@ -73,7 +74,8 @@ class Guide:
 
     def scores(self, queries: Positions, documents: Positions) -> Tensor:
         """(B, N) float32: the similarity of each query to each document, by their positions."""
-        asked, given = self._queries(queries), self._documents(documents)
+        asked = self._queries(queries)
+        given = self._documents(documents)
         return torch.from_numpy(asked.scores(given).astype(np.float32))
 
     def vectors(self, queries: Positions, documents: Positions) -> Tensor:

@@ -68,8 +68,11 @@ class AsItStands(Opened):
     """The joined model with the weights that it has now; its vectors are kept nowhere."""
 
     def __init__(self, model: TrainableJoined, text: TextEncoder, images: ImageVectors) -> None:
-        self.model, self.text, self.made = model, text, images
-        self.contract, self.files = model.folder.contract, model.folder.path
+        self.model = model
+        self.text = text
+        self.made = images
+        self.contract = model.folder.contract
+        self.files = model.folder.path
 
     @classmethod
     def open(cls, folder: Any, options: Any) -> AsItStands:
@@ -131,5 +134,6 @@ def made_batches(
         parts: list[Any] = [queries]
         count = len(queries.items)
     else:
-        parts, count = [*packed_batches(queries, budget or MINI_TOKENS)], len(queries.lengths)
+        parts = [*packed_batches(queries, budget or MINI_TOKENS)]
+        count = len(queries.lengths)
     return [*parts, replace(documents, items=documents.items + count)]

@@ -60,7 +60,8 @@ def mine_to(
             f"{whole.name}: none of {len(pairs):,} pairs has {negatives.per_query} negatives; "
             "ask for fewer per query, look deeper, or allow a smaller margin"
         )
-    queries, documents = whole.split("train").query_texts, whole.document_texts
+    queries = whole.split("train").query_texts
+    documents = whole.document_texts
     with staged_file(path) as stage, open(stage, "w", encoding="utf-8") as file:
         for at in np.flatnonzero(full).tolist():
             texts = [documents[place] for place in pairs.negatives[at].tolist()]

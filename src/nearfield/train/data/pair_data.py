@@ -48,7 +48,8 @@ class PairBatch(Batch):
         """See Batch.examples: the documents are the C places, as unit vectors, and a query is the
         vector of its logits, so that its scores are these.
         """
-        place, real = self.place.to(model.device), self.real.to(model.device)
+        place = self.place.to(model.device)
+        real = self.real.to(model.device)
         logits = torch.cat(list(outputs))[place]
         scores = logits.new_zeros(real.shape).masked_scatter(real, logits)
         places = torch.eye(real.shape[1], device=real.device)

@@ -63,7 +63,8 @@ class Pool:
         """The measure of each query with `encoder` as it stands."""
         queries, documents = self.embedded(encoder, progress=progress)
         asked = Queries(self.query_texts, self.query_ids, self.own)
-        index, k = exact_index(documents), min(DEPTH, len(documents))
+        index = exact_index(documents)
+        k = min(DEPTH, len(documents))
         return self._measured(retrieve(queries, index, asked, self.document_ids, k=k))
 
     def embedded(
@@ -75,7 +76,8 @@ class Pool:
 
     def judged(self, scores: Floats) -> Scores:
         """The measure of each query where these are the scores (n, m) of all its documents."""
-        k, places = min(DEPTH, scores.shape[1]), np.arange(scores.shape[1])
+        k = min(DEPTH, scores.shape[1])
+        places = np.arange(scores.shape[1])
         order = np.stack([best(row, places, k + 1) for row in scores])
         found = Ranking(
             self.query_ids, self.document_ids, order, np.take_along_axis(scores, order, 1)

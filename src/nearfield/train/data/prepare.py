@@ -191,7 +191,8 @@ def training_data(
     """The pairs, and where the texts that they name are; what a step needs of them is tokenised
     before it.
     """
-    split, limit = collection.split("train"), recipe.schedule.max_tokens
+    split = collection.split("train")
+    limit = recipe.schedule.max_tokens
     relevant = possible_positives(collection, split)
     return TrainingData(
         TokenSource.of(encoder, split.query_texts, QUERY, limit),

@@ -72,7 +72,8 @@ def teacher_scores(
         file.truncate(done * row)
         for start in range(done, len(candidates), rows):
             some = candidates[start : start + rows]
-            scores, real = np.zeros(some.shape, np.float32), some >= 0
+            scores = np.zeros(some.shape, np.float32)
+            real = some >= 0
             query = np.broadcast_to(pairs.query[start : start + rows, None], some.shape)
             scores[real] = teacher.score_at(queries, documents, (query[real], some[real]))
             if not np.isfinite(scores).all():

@@ -39,7 +39,8 @@ def cached_backward(
     et al. 2021 (arXiv 2101.06983), section 3.2.
     """
     own = [at for at in range(len(parts)) if at % group.size == group.rank]
-    kept, again = own[:held], own[held:]
+    kept = own[:held]
+    again = own[held:]
     replay: dict[int, RandomState] = {}
     made: dict[int, tuple[Tensor, ...]] = {}
     for at in kept:

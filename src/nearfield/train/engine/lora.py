@@ -43,7 +43,8 @@ def add_lora(model: TextModel, recipe: Recipe) -> None:
         )
     if refused:
         raise ModelError(f"{model.contract.name}: {refused}")
-    generator, scale = torch.Generator().manual_seed(recipe.seed), asked.alpha / asked.rank
+    generator = torch.Generator().manual_seed(recipe.seed)
+    scale = asked.alpha / asked.rank
     roles = (DOCUMENT, QUERY) if asked.per_role else ()
     model.folder = replace(
         model.folder, adapters={role: model.folder.path / "adapters" / role for role in roles}

@@ -69,9 +69,12 @@ class Watcher:
     """
 
     def __init__(self, steps: int, learned_from: str, *, may_fit: bool = False) -> None:
-        self.steps, self.learned_from, self.may_fit = steps, learned_from, may_fit
+        self.steps = steps
+        self.learned_from = learned_from
+        self.may_fit = may_fit
         self._without = dict.fromkeys(_WHY, 0)
-        self._high, self._first_losses = 0, list[float]()
+        self._high = 0
+        self._first_losses = list[float]()
         self._began: float | None = None  # the spread at the first look
 
     def saw(self, step: int, *, loss: float, negatives: int, still: bool = False) -> None:
@@ -166,7 +169,8 @@ def mean_squared_cosine(vectors: Tensor) -> float:
     lengths = vectors.norm(dim=1, keepdim=True)
     if not bool(lengths.all()):
         return float(not bool(lengths.any()))
-    unit, count = vectors / lengths, len(vectors)
+    unit = vectors / lengths
+    count = len(vectors)
     # both have the same sum of squares
     cosines = unit @ unit.T if count <= unit.shape[1] else unit.T @ unit
     return (float(cosines.square().sum()) - count) / (count * (count - 1))

@@ -117,13 +117,16 @@ class _Steps:
         recipe: AdapterRecipe,
         similarity: str,
     ) -> None:
-        self.query, self.document = torch.from_numpy(data.query), torch.from_numpy(data.document)
+        self.query = torch.from_numpy(data.query)
+        self.document = torch.from_numpy(data.document)
         own = np.full(len(data.relevant), -1) if data.own is None else data.own
         self.relevant = [
             np.append(np.asarray(found, np.int64), at)
             for found, at in zip(data.relevant, own, strict=True)
         ]
-        self.pairs, self.recipe, self.similarity = pairs, recipe, similarity
+        self.pairs = pairs
+        self.recipe = recipe
+        self.similarity = similarity
 
     def of_epoch(self, trained: VectorMap, epoch: int) -> Iterator[tuple[Tensor, int, int]]:
         """All pairs once, in an order of the seed's and the epoch's."""

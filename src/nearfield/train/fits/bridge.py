@@ -120,9 +120,12 @@ def _bend(
 
 def _ridge(old: Floats, new: Floats, strength: float) -> VectorMap:
     """W, b that minimise |W x + b - y|^2 + strength n var(x) |W|^2, solved in float64."""
-    x, y = old.astype(np.float64), new.astype(np.float64)
-    x_mean, y_mean = x.mean(0), y.mean(0)
-    x, y = x - x_mean, y - y_mean
+    x = old.astype(np.float64)
+    y = new.astype(np.float64)
+    x_mean = x.mean(0)
+    y_mean = y.mean(0)
+    x = x - x_mean
+    y = y - y_mean
     gram = x.T @ x
     weight = np.linalg.solve(
         gram + strength * np.trace(gram) / len(gram) * np.eye(len(gram)), x.T @ y

@@ -89,7 +89,8 @@ def toward(start: VectorMap, fitted: VectorMap, share: float) -> VectorMap:
     """`fitted` with its weights moved to `share` of the way from those of `start`; what `start`
     lacks of a hidden layer is 0 in it.
     """
-    moved, state = VectorMap(fitted.config), fitted.state_dict()
+    moved = VectorMap(fitted.config)
+    state = fitted.state_dict()
     # they feed `up`, which is 0 where there is no hidden layer yet
     kept = {name: state[name] for name in ("down", "shift") if name in state}
     base = moved.state_dict() | start.state_dict() | kept

@@ -51,7 +51,10 @@ def fit_means(
     cosine with the target decides; without any gain E is s E0.
     """
     held = _held_out(targets)
-    a, t, a_held, t_held = means[~held], targets[~held], means[held], targets[held]
+    a = means[~held]
+    t = targets[~held]
+    a_held = means[held]
+    t_held = targets[held]
     guess = a @ start
     scale = float((guess * t).sum() / max(float((guess * guess).sum()), 1e-12))
     base = (scale * start).astype(np.float32)

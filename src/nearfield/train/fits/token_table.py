@@ -30,7 +30,9 @@ class TableEncoder(Encoder[Dense]):
     """
 
     def __init__(self, contract: Contract, tokenizer: Tokenizer, table: Floats) -> None:
-        self.contract, self.tokenizer, self.table = contract, tokenizer, table
+        self.contract = contract
+        self.tokenizer = tokenizer
+        self.table = table
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:
         vectors = unit(token_means(self.tokenizer, items, len(self.table)) @ self.table)

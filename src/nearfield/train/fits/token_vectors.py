@@ -108,7 +108,8 @@ def token_vectors(
         np.zeros(size, np.int64),
         0,
     )
-    vectors, done = np.zeros((size, teacher.contract.dim), np.float32), 0
+    vectors = np.zeros((size, teacher.contract.dim), np.float32)
+    done = 0
     for batch in packed_batches(tokens, teacher.runtime.batch_tokens, items=chosen):
         made: Any = teacher.runtime.run(batch)
         vectors[batch.items] = made.floats()

@@ -15,7 +15,8 @@ class MLflow(Log):
     """`mlflow ui --backend-store-uri sqlite:///RUN/mlflow.db` shows it."""
 
     def __init__(self, folder: Path) -> None:
-        self.package, self.folder = require("mlflow", extra="mlflow"), folder
+        self.package = require("mlflow", extra="mlflow")
+        self.folder = folder
 
     @cached_property
     def _client(self) -> Any:

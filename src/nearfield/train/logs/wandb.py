@@ -15,7 +15,8 @@ class WandB(Log):
     """`wandb sync RUN/wandb/offline-run-*` sends it."""
 
     def __init__(self, folder: Path) -> None:
-        self.package, self.folder = require("wandb", extra="wandb"), folder
+        self.package = require("wandb", extra="wandb")
+        self.folder = folder
 
     @cached_property
     def _run(self) -> Any:

@@ -109,7 +109,8 @@ class SameSide(Objective):
     rowwise = False
 
     def __call__(self, examples: Examples) -> Tensor:
-        scores, positive = examples.scores, examples.column("positive")
+        scores = examples.scores
+        positive = examples.column("positive")
         given = examples.document[positive]
         ignore = examples.column("ignore").to(scores.device)
         own = examples.column("own")

@@ -28,7 +28,9 @@ def objective_of(
     `contract` is the model's, None where it makes no embeddings. `share`: how much of what terms
     cost counts. `step` is the number of the step, which decides what is drawn for it.
     """
-    asked, distil, costs = recipe.objective, recipe.distil, recipe.sparsity
+    asked = recipe.objective
+    distil = recipe.distil
+    costs = recipe.sparsity
     objective = named(asked.name or usual, asked.temperature, asked.parameters)
     cuts = objective.cuts
     if asked.dims and not cuts:

@@ -19,7 +19,8 @@ def contrastive(similarity: Tensor, together: Tensor, *, margin: float) -> Tenso
     al. 2006, equation 4, of cosine distances.
     """
     distance = 1 - similarity
-    near, far = distance.square(), (margin - distance).clamp(min=0).square()
+    near = distance.square()
+    far = (margin - distance).clamp(min=0).square()
     return 0.5 * near.where(together, far).mean()
 
 
@@ -31,7 +32,8 @@ def online_contrastive(similarity: Tensor, together: Tensor, *, margin: float) -
     `contrastive`. Returns a scalar. Reimers & Gurevych, sentence-transformers' OnlineContrastive.
     """
     distance = 1 - similarity
-    near, far = distance[together], distance[~together]
+    near = distance[together]
+    far = distance[~together]
     farthest = near.max() if len(near) else far.mean()
     nearest = far.min() if len(far) else near.mean()
     pulled = near[near > nearest].square().sum()

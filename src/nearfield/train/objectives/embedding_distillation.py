@@ -37,7 +37,8 @@ class EmbeddingDistillation(Objective):
 
     def __call__(self, examples: Examples) -> Tensor:
         given = examples.document[examples.column("positive")]
-        weight, teacher = examples.learned.get("weight"), examples.column("guide_vectors")
+        weight = examples.learned.get("weight")
+        teacher = examples.column("guide_vectors")
         sides = (examples.query.vectors, given.vectors)
         first, second = (
             embedding_distillation(vectors, teacher[:, side], weight)

@@ -25,7 +25,8 @@ class Guided(Objective):
     needs = frozenset({"positive", "ignore", "guide"})
 
     def __call__(self, examples: Examples) -> Tensor:
-        scores, positive = examples.scores, examples.column("positive")
+        scores = examples.scores
+        positive = examples.column("positive")
         ignore = examples.column("ignore").to(scores.device)
         ignore |= likely_positives(examples.column("guide"), positive, above=self.above)
         return infonce_of_scores(scores, positive, temperature=self.temperature, ignore=ignore)

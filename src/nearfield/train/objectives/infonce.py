@@ -104,7 +104,8 @@ class InfoNCE(Objective):
     needs = frozenset({"positive", "ignore"})
 
     def __call__(self, examples: Examples) -> Tensor:
-        scores, positive = examples.scores, examples.column("positive")
+        scores = examples.scores
+        positive = examples.column("positive")
         ignore = examples.column("ignore").to(scores.device)
         if self.filter_above:
             ignore |= likely_positives(scores.detach(), positive, above=self.filter_above)
@@ -127,7 +128,8 @@ class SeveralPositives(Objective):
     rowwise = False
 
     def __call__(self, examples: Examples) -> Tensor:
-        scores, query = examples.scores, examples.column("query")
+        scores = examples.scores
+        query = examples.column("query")
         own = nn.functional.one_hot(examples.column("positive"), scores.shape[1])
         same = query[:, None] == query[None, :]
         return several_positives(

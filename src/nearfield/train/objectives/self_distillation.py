@@ -49,7 +49,8 @@ def self_distillation(
 
     fused = torch.stack([fusion.get(head, 0.0) * own for head, own in scores.items()]).sum(0)
     teacher = log_p(fused.detach()).exp()
-    hard, soft = infonce(fused), fused.new_zeros(())
+    hard = infonce(fused)
+    soft = fused.new_zeros(())
     for head, own in scores.items():
         # the teacher gives these nothing
         log_shares = log_p(own).masked_fill(left_out, 0.0)

@@ -50,7 +50,8 @@ class Softmax(Objective):
                 f"number from 0 to {self.classes - 1:.0f}; say how many there are in "
                 "objective.parameters.classes"
             )
-        given, learned = examples.document[examples.column("positive")], examples.learned
+        given = examples.document[examples.column("positive")]
+        learned = examples.learned
         return softmax(
             examples.query.vectors, given.vectors, which, learned["weight"], learned["bias"]
         )

@@ -38,7 +38,8 @@ class Decoder(nn.Module):
         self.places = nn.Embedding(places, width)
         nn.init.normal_(self.places.weight, std=0.02)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
-        self.after, self.last = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.after = nn.LayerNorm(width)
+        self.last = nn.LayerNorm(width)
         self.wide = nn.Sequential(
             nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
         )

@@ -97,7 +97,8 @@ class SpoiltBatch(Batch):
         """See Batch.examples: a query is what was made of a token's place, and the documents are
         the embeddings of all words.
         """
-        named, table = torch.cat(list(outputs)), model.table
+        named = torch.cat(list(outputs))
+        table = model.table
         targets = torch.cat([part.targets for part in self.parts]).to(named.device)
         nothing = Marked(np.zeros((2, 0), np.int64), len(named), len(table))
         columns: dict[str, Column] = {"positive": targets, "ignore": nothing}
@@ -112,11 +113,18 @@ class Restorer(Trainable):
     """
 
     def __init__(self, model: TextModel, *, masked: bool, decoded: bool, places: int) -> None:
-        self.model, self.folder, self.backbone = model, model.folder, model.backbone
-        self.adapters, self.device, self.precision = model.adapters, model.device, model.precision
-        self.packs, self.objective, self.unused = model.packs, model.objective, model.unused
+        self.model = model
+        self.folder = model.folder
+        self.backbone = model.backbone
+        self.adapters = model.adapters
+        self.device = model.device
+        self.precision = model.precision
+        self.packs = model.packs
+        self.objective = model.objective
+        self.unused = model.unused
         self.table: Tensor = model.backbone.get_input_embeddings().weight
-        width, contract = self.table.shape[1], model.contract
+        width = self.table.shape[1]
+        contract = model.contract
         beside: dict[str, nn.Module] = {}
         with torch.random.fork_rng(devices=[]):
             torch.random.manual_seed(0)
@@ -205,7 +213,8 @@ class Texts:
 
     def _masked(self, whole: Tokens, chosen: Mask, random: Random) -> Tokens:
         """Eight in ten of the chosen tokens masked, one in ten another word."""
-        ids, drawn = whole.ids.copy(), random.random(len(chosen))
+        ids = whole.ids.copy()
+        drawn = random.random(len(chosen))
         ids[chosen & (drawn < MASKED)] = self.mask
         other = chosen & (drawn >= MASKED) & (drawn < CHANGED)
         ids[other] = random.integers(0, self.words, int(other.sum()))
@@ -229,7 +238,8 @@ class Texts:
         lengths = np.diff(offsets)
         shape = len(lengths), int(lengths.max(initial=1))
         real = np.arange(shape[1]) < lengths[:, None]
-        words, named = np.zeros(shape, np.int64), np.zeros(shape, bool)
+        words = np.zeros(shape, np.int64)
+        named = np.zeros(shape, bool)
         words[real], named[real] = whole.ids[source], own[source]
         targets = [whole.ids[source][places].astype(np.int64)]
         sees = np.zeros((0, 0, 0), bool)

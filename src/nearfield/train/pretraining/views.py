@@ -53,7 +53,8 @@ def inverse_cloze(text: str, random: np.random.Generator) -> tuple[str, str]:
         return crops(text, random)
     starts = [0, *ends]
     at = int(random.integers(len(starts)))
-    start, end = starts[at], [*ends, len(text)][at]
+    start = starts[at]
+    end = [*ends, len(text)][at]
     rest = text if random.random() < KEPT else text[:start] + text[end:]
     return text[start:end].strip(), rest.strip()
 

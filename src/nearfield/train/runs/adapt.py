@@ -70,7 +70,8 @@ def adapt(
     `tune`; vectors from files alone have no guard, which wants a model. Raises as `tune` does, and
     ContractError for vectors that are not dense or not the model's.
     """
-    recipe, stored = recipe or AdapterRecipe(), stored or StoredVectors()
+    recipe = recipe or AdapterRecipe()
+    stored = stored or StoredVectors()
     stored.check(model)
     MapConfig(recipe.kind, 1, 1, recipe.width)  # an unknown kind is said before anything is encoded
     with locked_run(to) as folder:
@@ -139,7 +140,8 @@ class AdaptRun(Run):
         setting: Setting,
     ) -> None:
         super().__init__(folder, setting, recipe)
-        self.model, self.stored = model, stored
+        self.model = model
+        self.stored = stored
         self.measure = MEASURES[0]
 
     def begin(self, collection: Collection, guards: Sequence[str] | None = None) -> None:
@@ -149,14 +151,16 @@ class AdaptRun(Run):
         name = self.encoder.contract.name
         self.known = {name: trained_on}
         if self.model is None and guards is None:
-            guards, said = (), "without a guard: vectors from files have no model to encode one"
+            guards = ()
+            said = "without a guard: vectors from files have no model to encode one"
             self.notes = (*self.notes, said)
         facts = {"model": self.model, "stored": self.stored.fingerprints(), **self._source()}
         self.identify(guards, facts, {"model": name, "kind": self.encoder.contract.kind})
 
     def _open(self) -> TrainedOn:
         """Open the encoder, and say what it was trained on."""
-        documents, queries = self.stored.documents, self.stored.queries
+        documents = self.stored.documents
+        queries = self.stored.queries
         if self.model is not None:
             self.encoder = load(self.model, device=self.device)
             if documents is not None:
@@ -176,7 +180,8 @@ class AdaptRun(Run):
         """
         if self.model is None:
             return {}
-        path, name = Path(self.model), ModelSpec.parse(self.model).name
+        path = Path(self.model)
+        name = ModelSpec.parse(self.model).name
         return {
             "source": str(path.resolve()) if path.exists() else self.model,
             "files": known_files(name) or model_hash(model_path(self.model)),
@@ -224,7 +229,8 @@ class AdaptRun(Run):
 
     def fit(self, progress: Progress) -> None:
         """Train a map at each temperature."""
-        data, fits = self._training_data(), []
+        data = self._training_data()
+        fits = []
         for number, factor in enumerate(TEMPERATURES):
             part = f"maps/{number}"
             if not self.folder.has(part):
@@ -293,8 +299,10 @@ class AdaptRun(Run):
             write_json(stage / "adapter.json", facts | self._source())
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:
-        chosen, vectors = VectorMap.open(self.folder.path / ADAPTER / "map"), self.vectors
-        base, adapted = vectors.name, f"{vectors.name} adapted"
+        chosen = VectorMap.open(self.folder.path / ADAPTER / "map")
+        vectors = self.vectors
+        base = vectors.name
+        adapted = f"{vectors.name} adapted"
         asked = mapped(vectors.of_split(split), chosen)
         systems = [
             vectors.system(base, base, split, vectors.ranking(split)),

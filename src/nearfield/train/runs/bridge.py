@@ -179,7 +179,8 @@ class BridgeRun(DocumentRun):
 
     def _rankings(self, split: Split, chosen: VectorMap) -> dict[str, Ranking]:
         """What each way of searching finds, by its name."""
-        before, after = self.before.documents.floats(), self.after.documents.floats()
+        before = self.before.documents.floats()
+        after = self.after.documents.floats()
         carried = chosen.apply_to(before)
         order = np.random.default_rng(0).permutation(len(after))
         corpora = {

@@ -56,7 +56,10 @@ class Mapped(Encoder[Dense]):
     def __init__(
         self, query: Encoder[Any], document: Encoder[Any], vector_map: VectorMap, role: Role
     ) -> None:
-        self.query, self.document, self.map, self.role = query, document, vector_map, role
+        self.query = query
+        self.document = document
+        self.map = vector_map
+        self.role = role
         self.contract = query.contract
 
     def encode_as(self, role: Role, items: Sequence[str], *, progress: Progress = silent) -> Dense:

@@ -87,7 +87,8 @@ def held_out(collection: Collection, *, seed: int) -> list[Positions]:
 
 def folded_note(collection: Collection, parts: Sequence[Positions]) -> str:
     """In words, that train's queries choose in dev's place; it is logged, too."""
-    few, count = len(collection.split("dev").query_ids), sum(map(len, parts))
+    few = len(collection.split("dev").query_ids)
+    count = sum(map(len, parts))
     note = (
         f"dev has {few} queries, too few to choose by: {len(parts)}-fold cross-validation over "
         f"train's {count} queries takes its place"
@@ -135,7 +136,8 @@ def cross_validate(
     A fold that is done stays in the run folder, and one that was interrupted goes on from its
     checkpoint.
     """
-    shares, values = [0.0, *ratios], []
+    shares = [0.0, *ratios]
+    values = []
     for number, (fold, pool) in enumerate(held):
         folder = RunFolder(run.path / PLACE / str(number))
         # the mark of a run's folder, by which a later process knows it

@@ -25,8 +25,10 @@ class EncoderRun(ModelRun):
     def measured_with(self, encoder: Encoder[Any]) -> None:
         """Have this encoder, which runs what is trained, mine and measure."""
         self.encoder = encoder
-        self.finder, self.after = EncodedOnce(encoder), EncodedOnce(encoder)
-        self.base, self.now = ByVectors(self.finder), ByVectors(encoder)
+        self.finder = EncodedOnce(encoder)
+        self.after = EncodedOnce(encoder)
+        self.base = ByVectors(self.finder)
+        self.now = ByVectors(encoder)
         self.merged = ByVectors(self.after)
 
     def weights_changed(self) -> None:

@@ -218,7 +218,8 @@ def _enough(count: int, source: str) -> None:
 
 
 def _pool(collection: Collection, split: Split, rule: GuardRule) -> Pool:
-    texts, ids = collection.document_texts, collection.document_ids
+    texts = collection.document_texts
+    ids = collection.document_ids
     named = sorted({document for judged in split.relevance.values() for document in judged})
     judged = {int(at) for at in collection.document_positions(named) if at >= 0}
     queries = Queries(split.query_texts, split.query_ids)

@@ -26,7 +26,8 @@ class Outlook:
     """
 
     def __init__(self, work: Mapping[str, float], watched: Progress) -> None:
-        self._work, self._watched = dict(work), watched
+        self._work = dict(work)
+        self._watched = watched
         self._ended = 0.0
 
     @contextmanager
@@ -34,7 +35,9 @@ class Outlook:
         """Progress of a stage, in its own unit, which moves that of the run. What its first call
         says was done before it.
         """
-        whole, first, reached = self._work.get(title, 0.0), -1, 0.0
+        whole = self._work.get(title, 0.0)
+        first = -1
+        reached = 0.0
 
         def show(done: int, total: int, note: str = "") -> None:
             nonlocal first, reached
@@ -72,11 +75,9 @@ def expected_work(
     `pairs` to learn from (train's where None), and `folds` of a cross-validation. Texts are cut to
     `max_tokens` where they are encoded.
     """
-    schedule, documents, pool = (
-        recipe.schedule,
-        collection.document_texts,
-        pool_size(collection, recipe),
-    )
+    schedule = recipe.schedule
+    documents = collection.document_texts
+    pool = pool_size(collection, recipe)
     count = len(documents)
     if pairs is None:
         pairs = sum(map(len, collection.split("train").relevance.values()))

@@ -83,7 +83,8 @@ def tune_reranker(
             f"{model} is a cross-encoder and finds nothing by itself; say whose "
             "results it should order: first='minilm'"
         )
-    collection, setting = data_of(data), told(setting, data)
+    collection = data_of(data)
+    setting = told(setting, data)
     with locked_run(to) as folder:
         run = RerankerRun(model, first or model, folder, recipe, setting)
         run.begin(collection, guards)
@@ -123,7 +124,9 @@ class ByJudge(Candidate):
     """
 
     def __init__(self, finder: EncodedOnce, judge: Reranker, depth: int) -> None:
-        self.finder, self.judge, self.depth = finder, judge, depth
+        self.finder = finder
+        self.judge = judge
+        self.depth = depth
         self._found: dict[int, tuple[Pool, Ranking]] = {}  # by the pool's id, which is kept alive
 
     def on_pool(self, pool: Pool, *, progress: Progress = silent) -> Scores:
@@ -163,7 +166,8 @@ class RerankerRun(ModelRun):
         self, model: str, first: str, folder: RunFolder, recipe: Recipe, setting: Setting
     ) -> None:
         super().__init__(folder, setting, recipe)
-        self.model, self.backs_off = model, is_reranker(Path(model))
+        self.model = model
+        self.backs_off = is_reranker(Path(model))
         self.nouns = ("tuned reranker", "reranker before")
         if not self.backs_off:
             self.nouns = ("new reranker", "first model alone")
@@ -193,7 +197,8 @@ class RerankerRun(ModelRun):
         facts_read = read_reranker_folder(self.start)
         self.trained = PairModel(facts_read, precision=self.precision, device=self.device)
         self.judge = Reranker(facts_read, TorchRuntime(self.trained))
-        self.finder, self.max_tokens = EncodedOnce(encoder), encoder.contract.max_tokens
+        self.finder = EncodedOnce(encoder)
+        self.max_tokens = encoder.contract.max_tokens
         self.now = self.merged = ByJudge(self.finder, self.judge, self.recipe.negatives.depth)
         self.base = self.now if self.backs_off else ByVectors(self.finder)
 
@@ -202,7 +207,8 @@ class RerankerRun(ModelRun):
 
     def material(self) -> PairData:
         queries = self.collection.split("train").query_texts
-        documents, limit = self.collection.document_texts, self.recipe.schedule.max_tokens
+        documents = self.collection.document_texts
+        limit = self.recipe.schedule.max_tokens
         return PairData(
             self.negatives,
             lambda at: self.judge.tokenise(queries, documents, at, max_tokens=limit),
@@ -217,7 +223,8 @@ class RerankerRun(ModelRun):
         keep_trained_on([self.files], self.folder.path / "model", self.learnt)
         name = self.encoder.contract.name
         (plain,) = model_systems(self.encoder, split, name=name, progress=progress)
-        systems, options = [plain], OpenOptions(precision=self.precision, device=self.device)
+        systems = [plain]
+        options = OpenOptions(precision=self.precision, device=self.device)
         for path in ([self.start] if self.backs_off else []) + [self.folder.path / "model"]:
             judge = Reranker.open(path, options)
             systems.append(reranked_system(plain, judge, split, progress=progress))

@@ -101,13 +101,17 @@ class Run(ABC):
     collection: Collection
     notes: tuple[str, ...]
     known: Mapping[str, TrainedOn]
-    measure, pool_limit, margin = Recipe().measure, Recipe().pool, Recipe().merge.margin
+    measure = Recipe().measure
+    pool_limit = Recipe().pool
+    margin = Recipe().merge.margin
     guard_queries: int | None = None
 
     def __init__(
         self, folder: RunFolder, setting: Setting, recipe: Any, *, precision: str = "float32"
     ) -> None:
-        self.folder, self.setting, self.recipe = folder, setting, recipe
+        self.folder = folder
+        self.setting = setting
+        self.recipe = recipe
         folder.told = setting.rows
         self.device = device_here(setting.device, setting.group)
         here = environment(precision, self.device) | {"processes": setting.group.size}
@@ -202,7 +206,8 @@ class Run(ABC):
                 raise
             note = f"without the built-in guard: {error}"
             log.info(f"{self.given.name}: {note}")
-            named, self.notes = (), (*self.notes, note)
+            named = ()
+            self.notes = (*self.notes, note)
         data = self.collection
         decides = {
             **facts,

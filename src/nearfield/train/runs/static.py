@@ -120,7 +120,8 @@ class DistilRun(DocumentRun):
         super().__init__(folder, setting, recipe)
         self.model = str(model)
         self.teacher = load_text_encoder(model, OpenOptions(device=self.device))
-        name, dim = self.teacher.contract.name, self.teacher.contract.dim
+        name = self.teacher.contract.name
+        dim = self.teacher.contract.dim
         if self.teacher.folder.static:
             raise ModelError(
                 f"{name}: is a static model already; give the model that it should take after"
@@ -190,7 +191,9 @@ class DistilRun(DocumentRun):
         self.start = np.array(checked_table(path))
 
     def _write_start(self, part: str, progress: Progress) -> None:
-        teacher, recipe, texts = self.teacher, self.recipe, self.texts
+        teacher = self.teacher
+        recipe = self.recipe
+        texts = self.texts
         tokenizer, new = static_tokeniser(teacher, ())
         if recipe.words:
             words = frequent_words(tokenizer, texts, recipe.words)
@@ -267,7 +270,8 @@ class DistilRun(DocumentRun):
             self._write("model", self.tokenizer, self._table(self.chosen))
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:
-        name, before = self.contract.name, f"{self.contract.name} before the fit"
+        name = self.contract.name
+        before = f"{self.contract.name} before the fit"
         made = {part: load(self.folder.path / part) for part in ("start", "model")}
         rows = {before: made["start"], name: made["model"]}
         rows[self.teacher.contract.name] = self.teacher

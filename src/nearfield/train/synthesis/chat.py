@@ -85,7 +85,8 @@ class Chat(Writer):
         return QUERY_TOKENS * self.order.per_document + MORE_TOKENS
 
     def _wanted(self, documents: Sequence[Document]) -> Wanted:
-        vendor, model = self.client.vendor, self.client.address.model
+        vendor = self.client.vendor
+        model = self.client.address.model
         chats = [for_all(document, self.order) for document in documents]
         tokens = self.client.counter.count(
             ["\n".join(message["content"] for message in chat) for chat in chats]

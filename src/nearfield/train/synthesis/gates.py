@@ -131,7 +131,8 @@ def like_real(written: Written, standard: Standard) -> Mask:
     """
     if len(standard.real) < FEWEST:
         return np.ones(len(written), bool)
-    real, own = Features.of(standard.real), Features.of(written.texts)
+    real = Features.of(standard.real)
+    own = Features.of(written.texts)
     return kept_by_match(own, real, written.texts, seed=standard.seed)
 
 

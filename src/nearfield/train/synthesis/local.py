@@ -37,7 +37,8 @@ class Local(Writer):
         import torch
         import transformers
 
-        self.folder, self.order = folder, order
+        self.folder = folder
+        self.order = order
         device = "cuda" if torch.cuda.is_available() else "cpu"
         precision = fast_precision(device)[0]
         facts = {"files": model_hash(folder), "order": asdict(order), "version": VERSION}

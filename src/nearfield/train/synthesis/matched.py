@@ -73,7 +73,8 @@ def kept_by_match(own: Features, real: Features, texts: Sequence[str], *, seed: 
     """
     edges: Doubles = np.quantile(real.lengths.astype(np.float64), np.arange(_BINS + 1) / _BINS)
     edges[0] -= 0.1  # the shortest is in the first bin
-    ours, theirs = _shares(own, edges), _shares(real, edges)
+    ours = _shares(own, edges)
+    theirs = _shares(real, edges)
     ratio = theirs / np.maximum(ours, 1e-12)
     drawn = np.array([digest(f"{seed} {text}") / 2**64 for text in texts])
     kept: Mask = drawn < ratio[_cells(own, edges)]

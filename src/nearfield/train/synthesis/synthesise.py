@@ -161,7 +161,8 @@ def with_queries(collection: Collection, written: Written) -> Collection:
     """
     numbers: Counter[int] = Counter()
     ids = collection.document_ids
-    queries, judged = [], []
+    queries = []
+    judged = []
     for place, text in zip(written.documents.tolist(), written.texts, strict=True):
         name = f"{ids[place]}#q{numbers[place]}"
         numbers[place] += 1

@@ -64,7 +64,8 @@ class Writer(ABC):
     block: ClassVar[int] = 256
 
     def __init__(self, name: str, facts: Mapping[str, Any] | None = None) -> None:
-        self.name, self.facts = name, facts
+        self.name = name
+        self.facts = facts
 
     @classmethod
     @abstractmethod

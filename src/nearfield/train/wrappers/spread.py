@@ -23,7 +23,8 @@ def spread(vectors: Tensor) -> Tensor:
     itself = torch.eye(count, dtype=torch.bool, device=vectors.device)
     cosines = cosine(vectors, vectors).masked_fill(itself, 0.0)
     pairs = max(count * (count - 1), 1)
-    mean, square = cosines.sum() / pairs, cosines.square().sum() / pairs
+    mean = cosines.sum() / pairs
+    square = cosines.square().sum() / pairs
     uneven: Tensor = mean.square() + (square - 1 / dim).clamp(min=0)
     return uneven
 

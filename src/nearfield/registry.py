@@ -53,7 +53,9 @@ class Registry(Generic[T]):
     def _plugins(self) -> Mapping[str, EntryPoint]:
         group = f"nearfield.{self.kind.replace(' ', '_')}"
         points = _entry_points()
-        return {} if points is None else {point.name: point for point in points.select(group=group)}
+        if points is None:
+            return {}
+        return {point.name: point for point in points.select(group=group)}
 
     def __iter__(self) -> Iterator[str]:
         yield from self.table

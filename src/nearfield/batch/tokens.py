@@ -185,7 +185,9 @@ class Tokeniser:
                 lost[item] = max(1, len(self._encode([whole[item]])[0].ids) - len(ids))
         tokens = _flat(rows, lost, self._prompt_tokens(prompt))
         self.refuse_beyond(tokens.ids)
-        return tokens if self._left_out is None else _without(tokens, self._left_out)
+        if self._left_out is None:
+            return tokens
+        return _without(tokens, self._left_out)
 
     def bare(self, texts: Sequence[str]) -> Tokens:
         """Token ids of the texts alone: no special tokens around them, and none cut."""
@@ -336,7 +338,9 @@ def unknown_id(tokenizer: Tokenizer) -> int | None:
         found: int | None = json.loads(tokenizer.to_str())["model"].get("unk_id")
         return found
     token = tokenizer.model.unk_token
-    return None if token is None else tokenizer.token_to_id(token)
+    if token is None:
+        return None
+    return tokenizer.token_to_id(token)
 
 
 def _keep_whole(tokenizer: Tokenizer, markers: Sequence[str]) -> None:

@@ -114,7 +114,9 @@ def weights_bytes(card: Card) -> int | None:
     """Bytes of the weights in float32, activations not counted; None for a model behind an API or
     of unknown size.
     """
-    return None if card.parameters is None else card.parameters * _BYTES
+    if card.parameters is None:
+        return None
+    return card.parameters * _BYTES
 
 
 def price(card: Card, tokens: int) -> float | None:
@@ -127,7 +129,9 @@ def price(card: Card, tokens: int) -> float | None:
 
 def dollars(amount: float) -> str:
     """An amount of US dollars: $5.00, $0.012."""
-    return f"${amount:,.2f}" if amount >= 0.1 or amount == 0 else f"${amount:.2g}"
+    if amount >= 0.1 or amount == 0:
+        return f"${amount:,.2f}"
+    return f"${amount:.2g}"
 
 
 def _kinds(card: Card, kinds: tuple[str, ...]) -> Answer:

@@ -235,7 +235,9 @@ def clock_time(seconds: float) -> str:
     """Seconds as m:ss, or h:mm:ss from an hour on."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}"
 
 
 def _plain(value: Any) -> Any:
@@ -252,4 +254,6 @@ def _plain(value: Any) -> Any:
     # a numpy array or scalar; numpy itself is not imported here, for a quick start
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

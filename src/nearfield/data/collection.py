@@ -72,7 +72,9 @@ class Split:
         """The document that is left out of each query's ranking: its own, as BEIR has it; None
         where the collection says `keep_own`.
         """
-        return None if self.collection.keep_own else self.own_documents
+        if self.collection.keep_own:
+            return None
+        return self.own_documents
 
     def part(self, rows: Sequence[int], *, name: str = "") -> Split:
         """Its queries at `rows`, under another name where one is given."""

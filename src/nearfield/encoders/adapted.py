@@ -35,7 +35,9 @@ class Adapted(Encoder[Dense]):
     @property
     def identity(self) -> dict[str, str] | None:
         own = self.encoder.identity
-        return None if own is None else {**own, "adapter": self.adapter.files}
+        if own is None:
+            return None
+        return {**own, "adapter": self.adapter.files}
 
     @property
     def trained_on(self) -> TrainedOn:

@@ -95,7 +95,9 @@ class ChatPairs:
         return texts
 
     def _system(self) -> list[dict[str, Any]]:
-        return [self._says("system", self._prompt)] if self._prompt else []
+        if self._prompt:
+            return [self._says("system", self._prompt)]
+        return []
 
     def _says(self, role: str, text: str) -> dict[str, Any]:
         return {"role": role, "content": [{"type": "text", "text": text}] if self._parts else text}

@@ -52,7 +52,9 @@ class Chunked(Encoder[MultiVector]):
     def identity(self) -> dict[str, str] | None:
         own = self.encoder.identity
         how = "late" if self.chunking.late else "chunk"
-        return None if own is None else {**own, how: str(self.chunking)}
+        if own is None:
+            return None
+        return {**own, how: str(self.chunking)}
 
     @property
     def trained_on(self) -> TrainedOn:
@@ -73,7 +75,9 @@ class Chunked(Encoder[MultiVector]):
 
     def read(self, item: str, role: Role) -> list[str] | None:
         """A query as it is, and the chunks of a document."""
-        return [item] if role == QUERY else [chunk.text for chunk in self.chunks(item)]
+        if role == QUERY:
+            return [item]
+        return [chunk.text for chunk in self.chunks(item)]
 
     def encode_as(
         self, role: Role, items: Sequence[str], *, progress: Progress = silent

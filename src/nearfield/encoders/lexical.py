@@ -151,7 +151,9 @@ class Lexical(Encoder[Sparse]):
     @cached_property
     def identity(self) -> dict[str, str] | None:
         """None of a bag that does not lie in a folder."""
-        return None if self.folder is None else {"files": model_hash(self.folder)}
+        if self.folder is None:
+            return None
+        return {"files": model_hash(self.folder)}
 
     @cached_property
     def terms(self) -> Sequence[str]:

@@ -110,7 +110,9 @@ def load_text_encoder(name: str | Path, options: OpenOptions = DEFAULTS) -> Text
             "are used"
         )
     encoder = _opened(spec.name, spec.options(options))
-    return encoder if spec.task is None else encoder.instructed(spec.task)
+    if spec.task is None:
+        return encoder
+    return encoder.instructed(spec.task)
 
 
 def load_reranker(name: str | Path, options: OpenOptions = DEFAULTS) -> PairScorer:
@@ -213,7 +215,9 @@ def known_files(name: str | Path) -> str | None:
             files: str | None = read_fields(path / FILE).text("files", None)
             return files
         stated = any((path / file).exists() for file in ("config.json", "modules.json", LEXICAL))
-        return model_hash(path) if stated and adapter_place(path) is None else None
+        if stated and adapter_place(path) is None:
+            return model_hash(path)
+        return None
     from nearfield.catalog.card import card, catalogued
     from nearfield.catalog.fetch import installed
     from nearfield.store.home import models_folder

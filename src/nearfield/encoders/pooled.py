@@ -42,7 +42,9 @@ class PooledTokens(Encoder[MultiVector]):
     @property
     def identity(self) -> dict[str, str] | None:
         own = self.encoder.identity
-        return None if own is None else {**own, "pooled": str(self.factor)}
+        if own is None:
+            return None
+        return {**own, "pooled": str(self.factor)}
 
     @property
     def trained_on(self) -> TrainedOn:
@@ -56,4 +58,6 @@ class PooledTokens(Encoder[MultiVector]):
 
     def read(self, item: str, role: Role) -> list[str] | None:
         """It cannot tell of a text whose tokens are pooled."""
-        return self.encoder.read(item, role) if role == QUERY else None
+        if role == QUERY:
+            return self.encoder.read(item, role)
+        return None

@@ -46,7 +46,9 @@ class Cut:
     @property
     def stored_as(self) -> str:
         """The storage types in words, as `binary+int8` where int8 vectors score again."""
-        return f"{self.storage}+{self.rescore}" if self.rescore else self.storage
+        if self.rescore:
+            return f"{self.storage}+{self.rescore}"
+        return self.storage
 
     def of(self, embeddings: Embeddings) -> Embeddings:
         """The embeddings at this cut, stored as they were."""
@@ -149,7 +151,9 @@ def speed_of(parts: Sequence[Embeddings]) -> float | None:
     one.
     """
     seconds = [part.usage.seconds for part in parts]
-    return sum(map(len, parts)) / sum(seconds) if all(seconds) else None
+    if all(seconds):
+        return sum(map(len, parts)) / sum(seconds)
+    return None
 
 
 def encode_queries(

@@ -54,7 +54,9 @@ class LateInteraction:
             return self.query_tokens
         if self.expansion.fixed:
             return self.expansion.length
-        return None if self.query_tokens is None else max(self.query_tokens, self.expansion.length)
+        if self.query_tokens is None:
+            return None
+        return max(self.query_tokens, self.expansion.length)
 
     def within(self, places: int) -> LateInteraction:
         """The same with texts of at most `places` tokens."""

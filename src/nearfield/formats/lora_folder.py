@@ -79,7 +79,9 @@ def adapter_place(path: Path) -> Path | None:
     if is_lora(path):
         return path
     modules = read_modules(path)
-    return modules[0].folder if modules and is_lora(modules[0].folder) else None
+    if modules and is_lora(modules[0].folder):
+        return modules[0].folder
+    return None
 
 
 def read_lora(path: Path) -> LoRAFolder:

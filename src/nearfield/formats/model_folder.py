@@ -86,7 +86,9 @@ class ModelFolder:
         """
         if not self.adapters:
             return None
-        return self.adapter_folders.index(self.adapters[role]) if role in self.adapters else -1
+        if role in self.adapters:
+            return self.adapter_folders.index(self.adapters[role])
+        return -1
 
 
 def read_model_folder(path: str | Path, *, trust_remote_code: bool = False) -> ModelFolder:

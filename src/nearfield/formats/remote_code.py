@@ -80,7 +80,9 @@ def remote_code(transformer: Path, *, task: str = "", trusted: bool) -> tuple[Pa
                 f"{where}, and the folder has no "
                 f"{_source(transformer, reference).name}; get it where the model came from"
             )
-    return tuple(sorted(transformer.glob("*.py"))) if stated else ()
+    if stated:
+        return tuple(sorted(transformer.glob("*.py")))
+    return ()
 
 
 def refuse_code(transformer: Path, *, task: str) -> None:

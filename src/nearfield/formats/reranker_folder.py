@@ -128,7 +128,9 @@ def _own(own: Fields) -> Fields:
     """What sentence-transformers states of a cross-encoder. It reads nothing there that is stated
     of a model of another kind.
     """
-    return own if own.get("model_type") == "CrossEncoder" else Fields({}, own.path)
+    if own.get("model_type") == "CrossEncoder":
+        return own
+    return Fields({}, own.path)
 
 
 def _stated(path: Path) -> dict[str, Any]:

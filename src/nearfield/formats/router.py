@@ -98,7 +98,9 @@ _UNLIMITED = 1_000_000  # tokens: what looks them up has no last position
 def routed_folders(path: Path) -> list[Path]:
     """The folders of the Router's modules under `path`, none where there is no Router."""
     found = _routes(path, read_modules(path))
-    return [] if found is None else [module.folder for module in found.modules]
+    if found is None:
+        return []
+    return [module.folder for module in found.modules]
 
 
 def read_term_weights(table: LookedUp, size: int) -> Floats:

@@ -155,7 +155,9 @@ def checked_table(folder: Path) -> Floats:
                 f"{folder / 'model.safetensors'}: the vector of token {bad} holds "
                 "NaN or infinite values; the file is damaged"
             )
-    return np.asarray(table) if table.dtype == np.float32 else table.astype(np.float32)
+    if table.dtype == np.float32:
+        return np.asarray(table)
+    return table.astype(np.float32)
 
 
 def table_rows(folder: Path) -> int:

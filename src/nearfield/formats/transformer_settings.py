@@ -135,7 +135,9 @@ def settings_of(transformer: Path) -> Fields:
     """The same without a check, for a reader of single keys."""
     files = [transformer / f"sentence_{prefix}_config.json" for prefix in _PREFIXES]
     found = next((file for file in files if file.exists()), None)
-    return Fields({}, files[0]) if found is None else read_fields(found)
+    if found is None:
+        return Fields({}, files[0])
+    return read_fields(found)
 
 
 def processor_arguments(transformer: Path) -> dict[str, Any]:

@@ -113,7 +113,9 @@ class Signs(Shortlist):
             ones = np.unpackbits(bits, axis=1, count=self.documents.dim, bitorder="little")
             signs = ones * np.float32(2) - 1
             product: Floats = step * (values @ signs.T) * factors
-            return product + self.offsets[rows] if len(self.offsets) else product
+            if len(self.offsets):
+                return product + self.offsets[rows]
+            return product
 
         return listed_by_numpy(scores, len(query), len(self), count)
 

@@ -77,7 +77,9 @@ X86 = {
 
 def levels() -> Mapping[str, Level]:
     """The levels of this kind of machine, best first; the last runs on any of its processors."""
-    return X86 if platform.machine().lower() in ("x86_64", "amd64") else PLAIN
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return X86
+    return PLAIN
 
 
 def compile_library(

@@ -220,6 +220,8 @@ def _opened(path: Path) -> ctypes.CDLL | None:
             return None
         library = ctypes.CDLL(str(path))
         library.nf_sources.restype = ctypes.c_uint32
-        return library if library.nf_sources() == fingerprint() else None
+        if library.nf_sources() == fingerprint():
+            return library
+        return None
     except (OSError, AttributeError):
         return None

@@ -90,7 +90,9 @@ class VectorMap(nn.Module):
             mapped = mapped + (vectors @ self.down.T) @ self.up.T
         elif self.config.kind == "mlp":
             mapped = mapped + nn.functional.gelu(vectors @ self.down.T + self.shift) @ self.up.T
-        return nn.functional.normalize(mapped, dim=-1) if self.config.normalise else mapped
+        if self.config.normalise:
+            return nn.functional.normalize(mapped, dim=-1)
+        return mapped
 
     @torch.inference_mode()
     def apply_to(self, vectors: Floats) -> Floats:

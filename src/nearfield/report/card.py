@@ -162,7 +162,9 @@ def _lines(facts: Mapping[str, Any]) -> str:
 
 def _linked(model: str) -> str:
     known = cards().get(model)
-    return f"[{model}](https://huggingface.co/{known.hub})" if known else _code(model)
+    if known:
+        return f"[{model}](https://huggingface.co/{known.hub})"
+    return _code(model)
 
 
 def _fenced(language: str, text: str) -> str:

@@ -52,7 +52,9 @@ def parameters(number: int | None) -> str:
     """A number of parameters as the field writes it: 22.7 M, 7.11 B."""
     if number is None:
         return UNKNOWN
-    return f"{number / 1e9:.3g} B" if number >= 1e9 else f"{number / 1e6:.3g} M"
+    if number >= 1e9:
+        return f"{number / 1e9:.3g} B"
+    return f"{number / 1e6:.3g} M"
 
 
 def languages(spoken: tuple[str, ...]) -> str:
@@ -108,7 +110,9 @@ def _price(card: Card) -> str:
 
 
 def _licence(card: Card) -> str:
-    return (card.contract.terms.licence or UNKNOWN) if card.api is None else card.api.provider
+    if card.api is None:
+        return card.contract.terms.licence or UNKNOWN
+    return card.api.provider
 
 
 def _sections(facts: Mapping[str, Facts]) -> Iterator[RenderableType]:
@@ -167,7 +171,9 @@ def _api(api: Api) -> Facts:
 
 
 def _per_million(price: float | None) -> str | None:
-    return None if price is None else f"{dollars(price)} per million tokens"
+    if price is None:
+        return None
+    return f"{dollars(price)} per million tokens"
 
 
 def _published(card: Card) -> Iterator[RenderableType]:

@@ -52,11 +52,9 @@ def decode(kind: Any, value: Any, place: Place) -> Any:
     if kind is Any:
         return value
     if origin in (Union, types.UnionType):
-        return (
-            None
-            if value is None
-            else decode(next(part for part in parts if part is not types.NoneType), value, place)
-        )
+        if value is None:
+            return None
+        return decode(next(part for part in parts if part is not types.NoneType), value, place)
     if dataclasses.is_dataclass(kind):
         return _object(kind, _checked(dict, value, place), place)
     if origin is tuple:

@@ -198,7 +198,9 @@ def _prices(comparison: Comparison) -> list[Column]:
     found = [prices.get(row.name) for row in comparison.rows]
 
     def paid(price: Price | None, what: str) -> str:
-        return UNKNOWN if price is None else f"{getattr(price, what):.3g}"
+        if price is None:
+            return UNKNOWN
+        return f"{getattr(price, what):.3g}"
 
     return [
         column_of(found, "$/1,000 docs", lambda price: paid(price, "per_thousand_documents"), 8),
@@ -370,4 +372,6 @@ def _table(
 
 def _clamped(text: str, width: int = 80) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+    if len(line) <= width:
+        return line
+    return line[: width - 1] + "…"

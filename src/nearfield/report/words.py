@@ -70,11 +70,9 @@ def _outcome(verdict: Verdict) -> str:
     lost = [guard.guard for guard in verdict.forgotten if not guard.kept]
     if not lost:
         undecided = verdict.outcome == NO_DIFFERENCE and verdict.split in verdict.small
-        return (
-            "No difference was shown: the test is too small to decide."
-            if undecided
-            else _said(_HEADLINES, verdict)
-        )
+        if undecided:
+            return "No difference was shown: the test is too small to decide."
+        return _said(_HEADLINES, verdict)
     joined = (
         "but it"
         if verdict.outcome == BETTER
@@ -142,7 +140,9 @@ def _higher(verdict: Verdict, comparison: Comparison) -> Row | None:
     """The best row, where it ranks higher than both models."""
     best = comparison.rows[0] if comparison.rows else None
     ours = max(verdict.tuned.mean, verdict.baseline.mean)
-    return best if best is not None and best.estimate.mean > ours else None
+    if best is not None and best.estimate.mean > ours:
+        return best
+    return None
 
 
 def measures_meaning(measures: Iterable[str]) -> str:
@@ -220,12 +220,10 @@ def measure_meaning(measure: str) -> str:
     """What a measure such as nDCG@10 tells, or "" for one that is not known here."""
     name, _, k = measure.partition("@")
     meaning = _MEASURES.get(name, "")
-    return (
-        meaning.format(k=k)
-        if k
-        else meaning.replace(", within the first {k}", "").replace(
-            "the first {k} results", "all results"
-        )
+    if k:
+        return meaning.format(k=k)
+    return meaning.replace(", within the first {k}", "").replace(
+        "the first {k} results", "all results"
     )
 
 
@@ -259,7 +257,9 @@ def fusion(weights: Mapping[str, float], *, before: float, dev: float) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _said(sentences: Mapping[str, str], verdict: Verdict) -> str:

@@ -223,7 +223,9 @@ def search(
 ) -> list[Hit] | list[list[Hit]]:
     """The k best of the documents for one query, or for each of a list; see `index`."""
     found = index(model, documents, plan=plan)
-    return found.search(query, k) if isinstance(query, str) else found.search_each(query, k)
+    if isinstance(query, str):
+        return found.search(query, k)
+    return found.search_each(query, k)
 
 
 def _check(model: str | Path | Encoder[Any] | None, plan: Plan, vectors: Path | None) -> None:

@@ -49,7 +49,9 @@ def bfloat16_in_hardware(device: str = "cpu") -> str:
     import torch
 
     try:
-        return device if torch.cuda.get_device_capability(device) >= (8, 0) else ""
+        if torch.cuda.get_device_capability(device) >= (8, 0):
+            return device
+        return ""
     except (RuntimeError, AssertionError):  # it is not here, which is said where it is opened
         return ""
 
@@ -79,7 +81,9 @@ def cuda() -> str:
         return ""
     import torch
 
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    return ""
 
 
 @contextmanager
@@ -94,4 +98,6 @@ def usable(device: str) -> Iterator[None]:
 
 def cores() -> int:
     """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -92,4 +92,6 @@ class LookupRuntime(Runtime):
         terms = term.astype(np.int32)
         similarity = contract.similarity
         found = Sparse(self._weights[term], terms, offsets, size, similarity=similarity)
-        return found if contract.max_terms is None else found.truncate(contract.max_terms)
+        if contract.max_terms is None:
+            return found
+        return found.truncate(contract.max_terms)

@@ -53,7 +53,9 @@ def _why_not(folder: RerankerFolder, config: Fields) -> str | None:
     kind = str(config.get("model_type"))
     if folder.task != CLASSIFIER or kind not in LAYERS:
         return f"does not run a cross-encoder of the architecture {kind}, only {', '.join(LAYERS)}"
-    return None if _types(config) in (1, 2) else "tells one or two types of token apart"
+    if _types(config) in (1, 2):
+        return None
+    return "tells one or two types of token apart"
 
 
 PAIRS = NativeHead(_logits, pooling=lambda folder: "cls", why_not=_why_not, typed=_typed)

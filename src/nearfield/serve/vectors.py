@@ -86,7 +86,9 @@ def stored(floats: Floats, storage: str) -> Array:
     if storage == "uint8":
         return (as_int8(floats).astype(np.int16) + 128).astype(np.uint8)
     bits = np.packbits(floats > 0, axis=1)
-    return bits if storage == "ubinary" else (bits.astype(np.int16) - 128).astype(np.int8)
+    if storage == "ubinary":
+        return bits
+    return (bits.astype(np.int16) - 128).astype(np.int8)
 
 
 def as_base64(vector: Array) -> str:

@@ -114,7 +114,9 @@ class Fused(Embeddings):
         """Those of the parts that have terms."""
         found = [self.parts[name].unmet(documents.parts[name]) for name in self.weighted]
         known = [terms for terms in found if terms is not None]
-        return [term for terms in known for term in terms] if known else None
+        if known:
+            return [term for terms in known for term in terms]
+        return None
 
     def quantise(self, storage: str, *, like: Fused | None = None) -> Fused:
         """The same items with all parts stored as float32 or float16, which every kind has."""

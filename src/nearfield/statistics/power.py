@@ -57,7 +57,9 @@ def detectable(sd: float, n: int, *, power: float = 0.8, alpha: float = 0.05) ->
     """
     finite([sd], "standard deviation")
     level, chance, least = _quantiles(power, alpha)
-    return None if n < least else (level + chance) * sd / math.sqrt(n - level**2 / 2)
+    if n < least:
+        return None
+    return (level + chance) * sd / math.sqrt(n - level**2 / 2)
 
 
 def _quantiles(power: float, alpha: float) -> tuple[float, float, int]:

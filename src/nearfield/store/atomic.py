@@ -234,14 +234,18 @@ def _target(path: str | Path) -> Path:
     """
     path = Path(path)
     # which names a loop of links too, and raises nothing
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    if path.is_symlink():
+        return Path(os.path.realpath(path))
+    return path
 
 
 def _turn(path: Path) -> contextlib.AbstractContextManager[None]:
     """The lock of the folder that `path` lies in; none in a stage, which this process alone writes
     to and has locked.
     """
-    return contextlib.nullcontext() if _STAGED.match(path.parent.name) else held(path.parent)
+    if _STAGED.match(path.parent.name):
+        return contextlib.nullcontext()
+    return held(path.parent)
 
 
 def _stage(path: Path, locks: contextlib.ExitStack, *, folder: bool) -> Path:

@@ -105,20 +105,16 @@ class Fields(Mapping[str, Any]):
         they were absent.
         """
         stated = self.object(key, None)
-        return (
-            {}
-            if stated is None
-            else {name: stated.text(name) for name, value in stated.items() if value is not None}
-        )
+        if stated is None:
+            return {}
+        return {name: stated.text(name) for name, value in stated.items() if value is not None}
 
     def object(self, key: str, default: Any = REQUIRED) -> Any:
         """An object, as Fields."""
         value = self._checked(key, default, lambda value: isinstance(value, dict), "an object")
-        return (
-            Fields(value, self.path, where=f"{self.where}{key}.")
-            if isinstance(value, dict)
-            else value
-        )
+        if isinstance(value, dict):
+            return Fields(value, self.path, where=f"{self.where}{key}.")
+        return value
 
     def objects(self, key: str, default: Any = REQUIRED) -> Any:
         """A list of objects, as a list of Fields."""
@@ -159,7 +155,9 @@ def read_fields(path: str | Path) -> Fields:
 
 def read_optional(path: str | Path) -> Fields:
     """The JSON object in the file at `path`; one without fields where there is no such file."""
-    return read_fields(path) if os.path.lexists(path) else Fields({}, path)
+    if os.path.lexists(path):
+        return read_fields(path)
+    return Fields({}, path)
 
 
 def read_objects(path: str | Path) -> list[Fields]:

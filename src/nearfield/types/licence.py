@@ -21,4 +21,6 @@ def allows_commercial_use(licence: str | None) -> bool | None:
 
     The table follows the licences' own texts and is no legal advice.
     """
-    return None if licence is None else _COMMERCIAL.get(licence.lower())
+    if licence is None:
+        return None
+    return _COMMERCIAL.get(licence.lower())

@@ -30,7 +30,9 @@ def score(value: float | None) -> str:
 def signed(value: float) -> str:
     """A difference with its sign: +.101, −.014, .000."""
     text = score(value)
-    return text if text in (UNKNOWN, ".000") or text.startswith(MINUS) else f"+{text}"
+    if text in (UNKNOWN, ".000") or text.startswith(MINUS):
+        return text
+    return f"+{text}"
 
 
 def interval(estimate: Estimate) -> str:
@@ -74,7 +76,9 @@ def speed(value: float | None) -> str:
     """Three significant digits, or whole above 100: 7.42, 812, 1,204."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
 
 
 def size(n_bytes: float) -> str:
@@ -83,7 +87,9 @@ def size(n_bytes: float) -> str:
         return UNKNOWN
     power = min(int(math.log10(max(n_bytes, 1)) // 3), len(_UNITS) - 1)
     value = n_bytes / 1000**power
-    return f"{value:.0f} B" if power == 0 else f"{value:.3g} {_UNITS[power]}"
+    if power == 0:
+        return f"{value:.0f} B"
+    return f"{value:.3g} {_UNITS[power]}"
 
 
 def duration(seconds: float) -> str:
@@ -93,11 +99,9 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return (
-        f"{minutes} min {rest:02d} s"
-        if minutes < 60
-        else f"{minutes // 60} h {minutes % 60:02d} min"
-    )
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def plural(number: int, noun: str) -> str:

@@ -67,7 +67,9 @@ def words(text: str) -> list[str]:
     if text.isascii():
         return _ASCII(text.lower())
     plain = folded(text)
-    return _any_script()(plain) if _MAY_HAVE_MARKS(plain) else _letters()(plain)
+    if _MAY_HAVE_MARKS(plain):
+        return _any_script()(plain)
+    return _letters()(plain)
 
 
 def folded(text: str) -> str:

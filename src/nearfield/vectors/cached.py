@@ -158,11 +158,11 @@ def _folder(kind: str, folder: Path, model: str, about: str) -> Cached:
 
 def _folders(place: Path) -> list[Path]:
     """The finished folders in `place`: what is still being written has a leading dot."""
-    return (
-        sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
-        if place.is_dir()
-        else []
-    )
+    if place.is_dir():
+        return sorted(
+            path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")
+        )
+    return []
 
 
 def _fact(file: Path | None, *names: str) -> str:

@@ -103,7 +103,9 @@ def refuse_other_folder(path: Path) -> None:
 def _most_bytes(encoder: Encoder[Any]) -> int:
     """Of text per shard: a vector per token takes some hundred times its text's bytes."""
     made = EMBEDDINGS[encoder.contract.kind]
-    return BYTES if made.one_vector or made.has_terms else BYTES // 8
+    if made.one_vector or made.has_terms:
+        return BYTES
+    return BYTES // 8
 
 
 def _facts(encoder: Encoder[Any], request: Request, shard_rows: int) -> dict[str, object]:

@@ -70,7 +70,9 @@ def adapter_of(encoder: Encoder[Any], role: str) -> str:
     """The hash of the adapter that the encoder puts vectors of `role` through, "" for none: an
     adapter is for queries.
     """
-    return str((encoder.identity or {}).get("adapter", "")) if role == QUERY else ""
+    if role == QUERY:
+        return str((encoder.identity or {}).get("adapter", ""))
+    return ""
 
 
 def check_replaced(path: Path, stage: Path, *, asked: bool) -> None:
@@ -108,4 +110,6 @@ def _other_form(path: Path, stage: Path) -> str:
             return ""
         forms.append(f"{facts.get('dim', '?')} x {facts.get('storage', '?')}")
     old, new = forms
-    return "" if old == new else f"; they were {old} and become {new}"
+    if old == new:
+        return ""
+    return f"; they were {old} and become {new}"

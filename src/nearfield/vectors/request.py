@@ -56,7 +56,9 @@ class Request:
         """As what vectors are written at first: codes of a storage type that is ranged can be made
         only when the ranges of all of them are known.
         """
-        return "float32" if STORAGES[self.storage].ranged else self.storage
+        if STORAGES[self.storage].ranged:
+            return "float32"
+        return self.storage
 
     def stored(self, vectors: Embeddings) -> Embeddings:
         """`vectors` cut and stored as asked for."""

@@ -204,11 +204,9 @@ def sample(count: int, most: int) -> Rows:
     """At most `most` of `count` positions, evenly spaced, so that the same data gives the same
     findings.
     """
-    return (
-        np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
-        if count
-        else np.zeros(0, dtype=np.int64)
-    )
+    if count:
+        return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+    return np.zeros(0, dtype=np.int64)
 
 
 def _near_among(texts: Texts, keys: Hashes, threshold: float, sizes: tuple[int, ...]) -> NearPairs:

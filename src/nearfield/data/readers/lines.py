@@ -140,7 +140,9 @@ def decode(raw: bytes, path: Path, *, line: int = 1) -> str:
 def decoded(raw: bytes | InputError, path: Path, line: int) -> str | InputError:
     """`raw` as text, or the error that `decode` raises, or that it is already."""
     try:
-        return raw if isinstance(raw, InputError) else decode(raw, path, line=line)
+        if isinstance(raw, InputError):
+            return raw
+        return decode(raw, path, line=line)
     except InputError as error:
         return error
 

@@ -186,7 +186,9 @@ def _cut(line: bytes, dim: int) -> tuple[bytes, bytes]:
         word, _, values = line.partition(b" ")
         return word, values
     parts = line.rsplit(maxsplit=dim)
-    return (parts[0], b" ".join(parts[1:])) if len(parts) == dim + 1 else (b"", b"")
+    if len(parts) == dim + 1:
+        return (parts[0], b" ".join(parts[1:]))
+    return (b"", b"")
 
 
 def _numbers(lines: list[bytes], path: Path, dim: int, *, last: int) -> Floats:
@@ -259,7 +261,9 @@ def _binary_word(file: BinaryIO, path: Path, number: int) -> str:
 def _parts(folder: Path) -> tuple[Path, Path] | None:
     arrays = list(folder.glob("*.npy"))
     tables = list(folder.glob("*.parquet"))
-    return (arrays[0], tables[0]) if len(arrays) == len(tables) == 1 else None
+    if len(arrays) == len(tables) == 1:
+        return (arrays[0], tables[0])
+    return None
 
 
 def _array_and_table(folder: Path) -> Iterator[Block]:

@@ -30,7 +30,9 @@ def _recognise(given: object, options: DataOptions) -> RowSource | None:
         with reading(given):
             files = sorted(file for file in given.iterdir() if _split(file) in SPLIT_NAMES)
     tables = _tables(files, options)
-    return RowSource(name_of(given), given, tables, files=True) if tables else None
+    if tables:
+        return RowSource(name_of(given), given, tables, files=True)
+    return None
 
 
 def rows_of(path: Path, options: DataOptions = NONE) -> Rows | None:
@@ -40,7 +42,9 @@ def rows_of(path: Path, options: DataOptions = NONE) -> Rows | None:
     ending = path.suffix.lower()
     if ending in PACKED:
         ending = Path(path.stem).suffix.lower()
-    return FORMATS[ending](path, options) if ending in FORMATS else None
+    if ending in FORMATS:
+        return FORMATS[ending](path, options)
+    return None
 
 
 def _tables(files: list[Path], options: DataOptions) -> list[Rows]:

@@ -138,7 +138,11 @@ def split_of(module: str) -> str:
     rest train.
     """
     part = int(hashlib.sha256(f"{module}{_SALT}".encode()).hexdigest()[:8], 16) % 100
-    return "test" if part < 43 else "dev" if part < 51 else "train"
+    if part < 43:
+        return "test"
+    if part < 51:
+        return "dev"
+    return "train"
 
 
 def entries(root: Path) -> list[Entry]:

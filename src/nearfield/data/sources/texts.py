@@ -136,7 +136,9 @@ def _read(path: Path) -> tuple[str, str]:
         raw = file.read()
     refuse_binary(raw[:16], path)
     text = decode(raw, path)
-    return html_text(text) if path.suffix.lower() in _HTML else (text.strip(), "")
+    if path.suffix.lower() in _HTML:
+        return html_text(text)
+    return (text.strip(), "")
 
 
 def _left_out(path: Path) -> bool:

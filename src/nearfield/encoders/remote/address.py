@@ -83,7 +83,9 @@ class Address:
     def is_reranker(self) -> bool:
         """Whether the model is known to judge pairs, or is called so."""
         card = self.card
-        return "rerank" in self.model if card is None else card.kind == "cross-encoder"
+        if card is None:
+            return "rerank" in self.model
+        return card.kind == "cross-encoder"
 
     def open(self) -> Vendor:
         """The vendor's API with the key of the environment. Raises InputError where one is needed

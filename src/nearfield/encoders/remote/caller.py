@@ -49,7 +49,9 @@ class Caller:
     def name(self) -> str:
         """What errors call the vendor."""
         usual = self.vendor.address == self.vendor.url
-        return self.vendor.title if usual else f"{self.vendor.title} at {self.vendor.address}"
+        if usual:
+            return self.vendor.title
+        return f"{self.vendor.title} at {self.vendor.address}"
 
     def ask(self, path: str, body: dict[str, Any], tokens: int, lost: Callable[[], None]) -> Reply:
         """The answer, with status 200; `lost` is called where a request was sent that none came

@@ -214,7 +214,9 @@ class Client:
             return None
 
     def _written(self, reply: Reply | None) -> int:
-        return 0 if reply is None else self.vendor.tokens_written(reply.body)
+        if reply is None:
+            return 0
+        return self.vendor.tokens_written(reply.body)
 
     def _checked(self, wanted: Wanted, part: Sequence[int], reply: Reply) -> Got:
         """The items that an answer holds, each of which must be what was wanted."""

@@ -53,7 +53,9 @@ class Kept:
     def seconds(self, keys: Sequence[bytes]) -> float:
         """What it took to be told of the items with these keys; 0 where that is not known."""
         with self._cache() as cache:
-            return 0.0 if cache is None else sum(cache.seconds(keys).values())
+            if cache is None:
+                return 0.0
+            return sum(cache.seconds(keys).values())
 
     def fetch(
         self,

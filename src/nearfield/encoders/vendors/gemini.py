@@ -39,4 +39,6 @@ class Gemini(Vendor):
         return {place: row["values"] for place, row in enumerate(body["embeddings"])}
 
     def headers(self) -> dict[str, str]:
-        return {} if self._key is None else {"x-goog-api-key": self._key}
+        if self._key is None:
+            return {}
+        return {"x-goog-api-key": self._key}

@@ -67,7 +67,9 @@ class Reranking(EncodedTask):
         """On opened pairs, some of which have negatives and none a score."""
         if not isinstance(data, Pairs) or data.scored:
             return None
-        return cls(data) if any(data.table["negatives"].to_pylist()) else None
+        if any(data.table["negatives"].to_pylist()):
+            return cls(data)
+        return None
 
     def role_of(self, part: int, contract: Contract) -> Role:
         """Queries and documents, as in a search."""

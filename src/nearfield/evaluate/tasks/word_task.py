@@ -39,7 +39,9 @@ class WordTask(Task):
         cls, data: object, options: Options, *, models: Sequence[Any] = (), source: str = ""
     ) -> WordTask | None:
         """On an opened test of its kind."""
-        return cls(data, source) if isinstance(data, cls.test) else None
+        if isinstance(data, cls.test):
+            return cls(data, source)
+        return None
 
     @abstractmethod
     def values(self, vectors: WordVectors, progress: Progress) -> tuple[Floats, Booleans]:

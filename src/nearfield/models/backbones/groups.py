@@ -44,7 +44,9 @@ class Groups:
         def make() -> Tensor:
             place = torch.arange(length, device=self._device)
             apart = place[:, None] - place[None, :]
-            return (apart.abs() < window) & (apart >= 0) if causal else apart.abs() < window
+            if causal:
+                return (apart.abs() < window) & (apart >= 0)
+            return apart.abs() < window
 
         return self.once(("near", length, window, causal), make)
 

@@ -62,7 +62,9 @@ class DenseHead(Head[Any]):
         vectors = pooled
         for projection in self.projections:
             vectors = projection(vectors)
-        return normalised(vectors) if self.contract.normalise else vectors
+        if self.contract.normalise:
+            return normalised(vectors)
+        return vectors
 
     def picked(self, batch: Packed) -> Integers | None:
         last = batch.lengths - 1
@@ -70,7 +72,9 @@ class DenseHead(Head[Any]):
         return {"cls": np.where(last >= skip, skip, 0), "last": last}.get(self.contract.pooling)
 
     def _skipped(self, batch: Packed) -> int:
-        return 0 if self.contract.include_prompt else batch.prompt_tokens
+        if self.contract.include_prompt:
+            return 0
+        return batch.prompt_tokens
 
     def embeddings(self, output: Any, batch: Packed) -> Dense:
         vectors = checked_finite(to_numpy(output), self.contract.name)

@@ -63,7 +63,9 @@ class LateInteractionHead(Head[Any]):
             vectors = states[beside(np.flatnonzero(counted), states)]
         for projection in self.projections:
             vectors = projection(vectors)
-        return normalised(vectors) if self.contract.normalise else vectors
+        if self.contract.normalise:
+            return normalised(vectors)
+        return vectors
 
     def embeddings(self, output: Any, batch: Packed) -> MultiVector:
         vectors = checked_finite(to_numpy(output), self.contract.name)

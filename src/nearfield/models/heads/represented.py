@@ -116,4 +116,6 @@ def cut(vectors: Tensor, dim: int, *, layer_norm: bool, normalise: bool) -> Tens
     from torch.nn import functional
 
     whole = functional.layer_norm(vectors, vectors.shape[-1:]) if layer_norm else vectors
-    return functional.normalize(whole[:, :dim], dim=-1) if normalise else whole[:, :dim]
+    if normalise:
+        return functional.normalize(whole[:, :dim], dim=-1)
+    return whole[:, :dim]

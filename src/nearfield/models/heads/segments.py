@@ -41,7 +41,9 @@ class Segments:
 
     def counted(self, states: Any) -> Any:
         """The states of the tokens that count: (T, hidden) to (K, hidden)."""
-        return states[beside(self.kept, states)] if self.skip else states
+        if self.skip:
+            return states[beside(self.kept, states)]
+        return states
 
     def first(self, states: Any) -> Any:
         """(n, hidden): the state of each sequence's first token that counts, zeros for none."""

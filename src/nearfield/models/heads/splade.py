@@ -126,7 +126,9 @@ class Splade(Head[Tensor]):
 
     def _activated(self, logits: Tensor) -> Tensor:
         once = torch.log1p(torch.relu(logits))
-        return torch.log1p(once) if self.activation == "log1p_relu" else once
+        if self.activation == "log1p_relu":
+            return torch.log1p(once)
+        return once
 
     def embeddings(self, output: Tensor, batch: Packed) -> Sparse:
         weights = output.cpu().numpy()

@@ -16,4 +16,6 @@ def term_embeddings(weights: Floats, *, similarity: str, max_terms: int | None =
         found = Sparse.of(weights, similarity=similarity)
     except InputError as error:
         raise ModelError(f"{error}; the model's weights or precision are not usable") from error
-    return found if max_terms is None else found.truncate(max_terms)
+    if max_terms is None:
+        return found
+    return found.truncate(max_terms)

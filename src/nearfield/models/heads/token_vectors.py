@@ -47,7 +47,9 @@ class TokenVectors(Head[Any]):
     def forward(self, states: Any, batch: Packed) -> Any:
         """(K, dim)."""
         vectors = Segments(batch, skip=self.skips).counted(self.layer(states))
-        return normalised(vectors) if self.contract.normalise else vectors
+        if self.contract.normalise:
+            return normalised(vectors)
+        return vectors
 
     def embeddings(self, output: Any, batch: Packed) -> MultiVector:
         vectors = checked_finite(to_numpy(output), self.contract.name)

@@ -49,7 +49,9 @@ class TokenWeights(Head[Any]):
 
     @property
     def rates(self) -> Mapping[str, float]:
-        return dict.fromkeys(self.layer.weights, EVEN_RATE) if self.even else {}
+        if self.even:
+            return dict.fromkeys(self.layer.weights, EVEN_RATE)
+        return {}
 
     @property
     def layers(self) -> Mapping[str, Layer]:

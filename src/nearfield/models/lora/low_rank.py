@@ -40,7 +40,9 @@ class Pair:
     def delta(self, layer: nn.Module) -> Tensor:
         """What the layer's weight grows by, in its shape."""
         product = (self.up @ self.down) * self.scale
-        return product.T if isinstance(layer, nn.Embedding | Conv1D) else product
+        if isinstance(layer, nn.Embedding | Conv1D):
+            return product.T
+        return product
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ def precision_here(wanted: str, device: str = "cpu") -> str:
     """`wanted`, or for "auto" bfloat16 where `device` multiplies it in hardware and float32 where
     it would be slower.
     """
-    return fast_precision(device)[0] if wanted == "auto" else wanted
+    if wanted == "auto":
+        return fast_precision(device)[0]
+    return wanted
 
 
 def environment(precision: str, device: str = "cpu") -> dict[str, Any]:

@@ -51,7 +51,9 @@ class BridgeFit:
 
     def at(self, share: float) -> VectorMap:
         """The map at this share of the way from the linear one."""
-        return toward(self.linear, self.bent, share) if share else self.linear
+        if share:
+            return toward(self.linear, self.bent, share)
+        return self.linear
 
     def closeness(self, share: float) -> float:
         """The mean cosine of held-out vectors, by the map at this share, with the new model's."""

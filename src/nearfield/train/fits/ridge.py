@@ -113,4 +113,6 @@ def _held_out(targets: Floats) -> Mask:
 
 
 def _closeness(vectors: Floats, targets: Floats) -> float:
-    return float((unit(vectors) * unit(targets)).sum(1).mean()) if len(targets) else 0.0
+    if len(targets):
+        return float((unit(vectors) * unit(targets)).sum(1).mean())
+    return 0.0

@@ -53,11 +53,9 @@ def static_tokeniser(teacher: TextEncoder, words: Sequence[str]) -> tuple[Tokeni
 def word_texts(tokenizer: Tokenizer, text: str) -> list[str]:
     """The words of a text as the tokeniser sees them before it cuts them into pieces."""
     normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer is not None else text
-    return (
-        [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
-        if tokenizer.pre_tokenizer is not None
-        else [normal]
-    )
+    if tokenizer.pre_tokenizer is not None:
+        return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+    return [normal]
 
 
 def frequent_words(tokenizer: Tokenizer, texts: Sequence[str], count: int) -> list[str]:

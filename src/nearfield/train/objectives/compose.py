@@ -68,4 +68,6 @@ def trained_dims(recipe: Recipe, contract: Contract | None) -> tuple[int, ...]:
         return ()
     asked = recipe.objective.dims or contract.matryoshka_dims
     # the whole vector is what the verdict is on
-    return tuple(sorted({contract.dim, *asked}, reverse=True)) if asked else ()
+    if asked:
+        return tuple(sorted({contract.dim, *asked}, reverse=True))
+    return ()

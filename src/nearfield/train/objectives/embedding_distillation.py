@@ -33,7 +33,9 @@ class EmbeddingDistillation(Objective):
 
     def learns(self, dim: int, guide: int) -> Mapping[str, Tensor]:
         """See Objective.learns: the projection, where the dims differ."""
-        return {} if dim == guide else {"weight": random_layer(guide, dim)}
+        if dim == guide:
+            return {}
+        return {"weight": random_layer(guide, dim)}
 
     def __call__(self, examples: Examples) -> Tensor:
         given = examples.document[examples.column("positive")]

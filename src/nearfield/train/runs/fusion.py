@@ -96,7 +96,9 @@ def _likeliest(
 def _spread(scores: npt.NDArray[np.float32]) -> float:
     """The scores' standard deviation; 1 where they are all the same but for rounding."""
     found = float(scores.std(dtype=np.float64))
-    return found if found > 1e-6 * float(np.abs(scores).max(initial=0)) else 1.0
+    if found > 1e-6 * float(np.abs(scores).max(initial=0)):
+        return found
+    return 1.0
 
 
 def _wanted(pool: Pool) -> dict[int, Floats]:
@@ -120,11 +122,9 @@ def _finite(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     -inf.
     """
     known = np.isfinite(scores)
-    return (
-        scores
-        if known.all()
-        else np.where(known, scores, scores[known].min() if known.any() else np.float32(0))
-    )
+    if known.all():
+        return scores
+    return np.where(known, scores, scores[known].min() if known.any() else np.float32(0))
 
 
 def _fused(

@@ -67,13 +67,17 @@ class Stage:
 
 def data_of(data: object) -> Collection:
     """The collection that `data` is, or that `open_collection` makes of it."""
-    return data if isinstance(data, Collection) else open_collection(data)
+    if isinstance(data, Collection):
+        return data
+    return open_collection(data)
 
 
 def told(setting: Setting, data: object) -> Setting:
     """The setting, which says where the data came from if that is a path or a name."""
     named = isinstance(data, str | Path) and not setting.source
-    return dataclasses.replace(setting, source=str(data)) if named else setting
+    if named:
+        return dataclasses.replace(setting, source=str(data))
+    return setting
 
 
 @contextmanager

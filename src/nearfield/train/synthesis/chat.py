@@ -50,7 +50,9 @@ class Chat(Writer):
     @classmethod
     def open(cls, name: str, order: Order, means: Means) -> Self | None:
         address = Address.parse(name)
-        return None if address is None else cls(address, order, means.price)
+        if address is None:
+            return None
+        return cls(address, order, means.price)
 
     def forecast(self, documents: Iterable[Document]) -> Forecast | None:
         """As if each were answered once, with as much as it may be."""

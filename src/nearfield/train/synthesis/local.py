@@ -134,7 +134,9 @@ class Local(Writer):
 def _packed_name(folder: Path) -> str | None:
     """The name of the GGUF file of a folder that has no other weights."""
     found = sorted(file.name for file in folder.glob("*.gguf"))
-    return found[0] if found and not (folder / "config.json").exists() else None
+    if found and not (folder / "config.json").exists():
+        return found[0]
+    return None
 
 
 def _drawn(seeds: Sequence[str]) -> Any:

@@ -170,11 +170,10 @@ def _install(wanted: Card, folder: Path, offer: Offer, *, progress: Progress) ->
             target = stage / file
             target.parent.mkdir(parents=True, exist_ok=True)
             came[file] = _copy(offer.open_file, file, target, offer.origin)
-            kind, got = (
-                ("git id", _git_id(target))
-                if published and published.startswith(GIT)
-                else ("SHA-256", came[file])
-            )
+            if published and published.startswith(GIT):
+                kind, got = ("git id", _git_id(target))
+            else:
+                kind, got = ("SHA-256", came[file])
             if published not in (None, got):
                 raise FetchError(
                     f"{offer.origin}: {file} is not the published one: its {kind} is {got}, "

@@ -109,11 +109,10 @@ def encode(
     from nearfield.vectors.request import Request
 
     refuse_other_folder(to)
-    stream = (
-        open_stream(source, role, field=field)
-        if source != "-"
-        else stream_standard_input(sys.stdin.buffer, field=field)
-    )
+    if source != "-":
+        stream = open_stream(source, role, field=field)
+    else:
+        stream = stream_standard_input(sys.stdin.buffer, field=field)
     sample = stream.sample()
     encoder = open_model(
         model, runtime=runtime, precision=precision, device=device, proof=Proof.on(sample, fidelity)

@@ -200,17 +200,14 @@ class Collection:
         query with a relevant document.
         """
         if name not in self.splits and not (name == ALL and self.splits):
-            known = (
-                f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}"
-                if self.splits
-                else "it has no judgements at all."
-            )
+            known = "it has no judgements at all."
+            if self.splits:
+                known = f"it has {', '.join(self.splits)}.{nearest(name, self.splits)}"
             raise CollectionError(f"{self.name} has no split {name!r}; {known}")
-        own = (
-            self.judgements
-            if name not in self.splits
-            else self.judgements.filter(pc.equal(self.judgements["split"], name))
-        )
+        if name not in self.splits:
+            own = self.judgements
+        else:
+            own = self.judgements.filter(pc.equal(self.judgements["split"], name))
         relevance = _relevance(own)
         rows = [
             (key, text)

@@ -231,11 +231,9 @@ def with_enough_dev(
 
 def how_cut(given: Collection, cut: Collection) -> str:
     """In words, that the splits of `given` became those of `cut`, and how many queries each has."""
-    what = (
-        f"the only split, {given.splits[0]}, was"
-        if len(given.splits) == 1
-        else f"the splits {', '.join(given.splits)} were"
-    )
+    what = f"the splits {', '.join(given.splits)} were"
+    if len(given.splits) == 1:
+        what = f"the only split, {given.splits[0]}, was"
     return f"{what} cut by document and wording into {sizes(cut)}"
 
 

@@ -66,11 +66,9 @@ def with_dev(collection: Collection, *, fraction: float, seed: int = 0) -> Colle
         raise InputError(f"the fraction for dev is {fraction:g}; wanted one between 0 and 1")
     if "train" not in collection.splits or "dev" in collection.splits:
         have = ", ".join(collection.splits) or "no splits"
-        advice = (
-            "; make train, dev and test first: nearfield data split DATA FOLDER"
-            if "train" not in collection.splits
-            else ""
-        )
+        advice = ""
+        if "train" not in collection.splits:
+            advice = "; make train, dev and test first: nearfield data split DATA FOLDER"
         raise CollectionError(
             f"{collection.name} has {have}; dev is carved out of train, and "
             f"only where there is no dev yet{advice}"

@@ -62,11 +62,10 @@ class WordVectors:
         )
         folder = path if static else word_folder(path)
         table = read_table(folder)
-        words = (
-            open_table(folder / "words.arrow")["word"]
-            if (folder / "words.arrow").exists()
-            else _tokens(folder)
-        )
+        if (folder / "words.arrow").exists():
+            words = open_table(folder / "words.arrow")["word"]
+        else:
+            words = _tokens(folder)
         return cls(path.stem if path.is_file() else path.name, words, table[: len(words)])
 
     def first(self, count: int) -> WordVectors:

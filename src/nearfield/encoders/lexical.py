@@ -73,11 +73,10 @@ class BagOfWords:
         in.
         """
         smooth = np.log((1 + documents) / (1 + found_in)) + 1
-        idf = (
-            smooth
-            if self.weighting == "tfidf"
-            else np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5))
-        )
+        if self.weighting == "tfidf":
+            idf = smooth
+        else:
+            idf = np.log(1 + (documents - found_in + 0.5) / (found_in + 0.5))
         return np.asarray(idf, np.float32)
 
 

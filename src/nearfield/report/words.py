@@ -127,9 +127,9 @@ def _ahead(verdict: Verdict, comparison: Comparison) -> str:
     if best is None:
         return ""
     (rival, *_) = sorted(comparison.rows, key=lambda row: abs(row.estimate.mean - ours))
-    sure = (
-        "" if not set(best.letters) & set(rival.letters) else (", though they cannot be told apart")
-    )
+    sure = ", though they cannot be told apart"
+    if not set(best.letters) & set(rival.letters):
+        sure = ""
     return (
         f"But {best.name} ranks higher than either on these queries "
         f"({score(best.estimate.mean)}{sure}): look at it first."
@@ -248,11 +248,9 @@ def told_apart(comparison: Comparison) -> str:
 def fusion(weights: Mapping[str, float], *, before: float, dev: float) -> str:
     """What the score of each head counts for, and what dev says of it."""
     counted = _listed([f"{weight:.3g} × {kind}" for kind, weight in weights.items()])
-    reached = (
-        f"dev reaches {score(dev)} with these weights, {score(before)} with those before"
-        if dev != before
-        else "as before"
-    )
+    reached = "as before"
+    if dev != before:
+        reached = f"dev reaches {score(dev)} with these weights, {score(before)} with those before"
     return f"The heads' scores are fused as {counted}; {reached}."
 
 

@@ -56,11 +56,9 @@ def rerank(
     documents[:, :depth] = np.take_along_axis(head, order, 1)
     scores[:, :depth] = np.take_along_axis(given, order, 1)
     behind = documents[:, depth:] >= 0
-    lowest = (
-        np.take_along_axis(scores, np.maximum(read.sum(1) - 1, 0)[:, None], 1)
-        if scores.shape[1]
-        else scores
-    )
+    lowest = scores
+    if scores.shape[1]:
+        lowest = np.take_along_axis(scores, np.maximum(read.sum(1) - 1, 0)[:, None], 1)
     scores[:, depth:] = np.where(
         behind, lowest - 1 - np.arange(behind.shape[1], dtype=np.float32), -np.inf
     )

@@ -105,9 +105,9 @@ def _ids(path: Path) -> Iterator[str]:
             try:
                 name = json.loads(line)
             except (ValueError, RecursionError) as error:
-                said = (
-                    error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
-                )
+                said = type(error).__name__
+                if isinstance(error, json.JSONDecodeError):
+                    said = error.msg
                 raise InputError(
                     f"is not JSON: {said}; wanted one JSON string per line", path=path, line=number
                 ) from error

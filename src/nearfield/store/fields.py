@@ -65,11 +65,9 @@ class Fields(Mapping[str, Any]):
         def fits(value: Any) -> bool:
             return _is_number(value) and _finite(value) and low <= value <= high
 
-        wanted = (
-            "a finite number"
-            if math.isinf(low) and math.isinf(high)
-            else f"a number from {low:g} to {high:g}"
-        )
+        wanted = f"a number from {low:g} to {high:g}"
+        if math.isinf(low) and math.isinf(high):
+            wanted = "a finite number"
         value = self._checked(key, default, fits, wanted)
         return float(value) if _is_number(value) else value
 

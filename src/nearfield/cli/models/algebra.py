@@ -201,11 +201,10 @@ def _texts(source: str) -> list[str]:
     from nearfield.data.pairs import Pairs
 
     data = open_data(source)
-    parts = (
-        (data.queries, data.positives)
-        if isinstance(data, Pairs)
-        else (data.document_texts, data.query_texts)
-    )
+    if isinstance(data, Pairs):
+        parts = (data.queries, data.positives)
+    else:
+        parts = (data.document_texts, data.query_texts)
     return [text for part in parts for text in part]
 
 

@@ -65,11 +65,9 @@ def easy_queries(subject: Subject) -> Found | None:
             return None
         if len(pool) == len(subject.documents):
             break
-    among = (
-        ""
-        if len(pool) == len(subject.documents)
-        else (f", among {len(pool):,} of the {len(subject.documents):,} documents")
-    )
+    among = f", among {len(pool):,} of the {len(subject.documents):,} documents"
+    if len(pool) == len(subject.documents):
+        among = ""
     example = (
         f"BM25 ranks a relevant document first for {len(answered) / len(asked):.0%}{among}; "
         f"{subject.show_query(int(answered[0]))}"

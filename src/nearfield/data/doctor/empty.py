@@ -44,11 +44,10 @@ def one_character_texts(subject: Subject) -> Found | None:
     count = len(queries) + len(documents)
     if not count:
         return None
-    example = (
-        subject.show_query(int(queries[0]))
-        if len(queries)
-        else subject.show_document(int(documents[0]))
-    )
+    if len(queries):
+        example = subject.show_query(int(queries[0]))
+    else:
+        example = subject.show_document(int(documents[0]))
     total = len(subject.queries) + len(subject.documents)
     return Found(WARNING, count, total, example)
 

@@ -41,9 +41,7 @@ def unread_language(subject: Subject) -> Found | None:
         f"{scripts} of the letters are unknown to {model.contract.name} or single pieces; "
         "it was hardly trained on this script"
     )
-    others = (
-        f": {', '.join(model.multilingual[:_NAMED])} of the catalog, say"
-        if model.multilingual
-        else ""
-    )
+    others = ""
+    if model.multilingual:
+        others = f": {', '.join(model.multilingual[:_NAMED])} of the catalog, say"
     return Found(WARNING, count, total, example, f"take a model of the data's language{others}")

@@ -47,11 +47,9 @@ def read_analogies(path: str | Path) -> Analogies:
             words.append((parts[0], parts[1], parts[2], parts[3]))
             sections[-1] = (sections[-1][0], sections[-1][1] + 1)
         elif parts:
-            got = (
-                "stands before the first section"
-                if len(parts) == 4
-                else f"holds {len(parts)} words"
-            )
+            got = f"holds {len(parts)} words"
+            if len(parts) == 4:
+                got = "stands before the first section"
             raise InputError(
                 f"{got}; wanted four words with blanks between, below a line such as ': capitals'",
                 path=path,

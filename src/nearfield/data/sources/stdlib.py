@@ -198,11 +198,10 @@ def _file_entries(file: Path, root: Path, module: str) -> Iterator[Entry]:
     for name, node in _definitions(tree, ""):
         query = _query(ast.get_docstring(node) or "")
         if MIN_WORDS <= len(query.split()) <= MAX_WORDS and not all(map(_does_nothing, node.body)):
-            document = (
-                _class_text(node, lines)
-                if isinstance(node, ast.ClassDef)
-                else _function_text(node, lines)
-            )
+            if isinstance(node, ast.ClassDef):
+                document = _class_text(node, lines)
+            else:
+                document = _function_text(node, lines)
             if _plain(query) not in _plain(document):
                 yield Entry(f"{path}:{name}", module, query, document)
 

@@ -28,9 +28,9 @@ class OpenAI(Chatting):
     def send(self, path: str, body: Mapping[str, Any]) -> Reply:
         sdk = require("openai", extra="openai")
         try:
-            asked = (
-                self._client.chat.completions if path == self.chat_path else self._client.embeddings
-            )
+            asked = self._client.embeddings
+            if path == self.chat_path:
+                asked = self._client.chat.completions
             raw = asked.with_raw_response.create(**body)
         except sdk.APIStatusError as error:
             answer = error.response

@@ -150,11 +150,10 @@ class _Steps:
         for row, query in enumerate(batch[:, 0]):
             ignore[row, np.flatnonzero(np.isin(chosen, self.relevant[query]))] = True
         positive = torch.from_numpy(np.searchsorted(chosen, batch[:, 1]))
-        document = (
-            self.document
-            if len(chosen) == len(self.document)
-            else self.document[torch.from_numpy(chosen)]
-        )
+        if len(chosen) == len(self.document):
+            document = self.document
+        else:
+            document = self.document[torch.from_numpy(chosen)]
         loss = infonce(
             trained(self.query[torch.from_numpy(batch[:, 0])]),
             document,

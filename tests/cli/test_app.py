@@ -47,6 +47,13 @@ def test_a_command_alone_is_built_as_among_all() -> None:
         assert options == [param.opts for param in whole[name].params]
 
 
+def test_the_list_of_commands_needs_no_options() -> None:
+    listed = build(listed=True)
+    whole = CliRunner().invoke(build(), ["--help"]).stdout
+    assert CliRunner().invoke(listed, ["--help"]).stdout == whole
+    assert "Did you mean 'tune'?" in CliRunner().invoke(listed, ["tunne"]).stderr
+
+
 def leaves() -> list[tuple[str, ...]]:
     """Every command of the table, and for a group each of its commands."""
     found: list[tuple[str, ...]] = []

@@ -36,7 +36,6 @@ from nearfield.types.arrays import Mask
 from nearfield.types.progress import Bars, no_bars
 from nearfield.types.ranking import Ranking
 from nearfield.types.role import DOCUMENT
-from nearfield.vectors.encode_to import encode_to
 from nearfield.vectors.request import Request
 
 DEFAULT = "minilm"
@@ -270,6 +269,9 @@ def _kept_vectors(
             return VectorFolder(folder, name, True).documents(collection)
         except InputError:
             pass  # other texts: those that are new are encoded
+    # nothing else here writes a vector folder, and a search should start soon
+    from nearfield.vectors.encode_to import encode_to
+
     stream = Stream.of(collection.document_texts, ids=collection.document_ids, name=collection.name)
     request = Request(strict=True, source=ModelSpec.parse(name).lasting)
     with bars(f"encoding with {name}") as progress:

@@ -32,7 +32,7 @@ def copies(
     then compared.
     """
     key = normalised
-    sizes = DOCUMENT_RUNS
+    sizes: tuple[int, ...] = DOCUMENT_RUNS
     threshold = DOCUMENT_THRESHOLD
     if queries:
         key = wording

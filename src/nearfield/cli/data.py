@@ -47,9 +47,11 @@ def show(source: Source, json: Json = False) -> None:
     """
     from nearfield.data.columns import UnknownColumnsError
     from nearfield.data.open import open_data, recognise
+    from nearfield.data.readers.pointers import pointers
     from nearfield.data.readers.rows import described
 
-    tables = recognise(source).tables_read()
+    found = recognise(source)
+    tables = found.tables_read()
     try:
         read = [described(rows) for rows in tables]
     except UnknownColumnsError as error:
@@ -63,6 +65,14 @@ def show(source: Source, json: Json = False) -> None:
         return
     for table in read:
         _render_table(table)
+    if found.read_as:
+        out.say(found.read_as)
+    for rows in tables:
+        for pointer in pointers([rows]):
+            out.say(
+                f"{pointer.column} holds values of {pointer.key}: --query COLUMN --document "
+                f"{pointer.column} takes the rows that it points at"
+            )
     _render(facts)
 
 

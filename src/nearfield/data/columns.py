@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import MappingProxyType
@@ -18,6 +18,8 @@ from nearfield.types.data_options import NONE, DataOptions
 PRINTED = frozenset({"negatives", "hardnegatives", "neg", "pos"})
 _SHOWN = 8  # names in an error
 _TABLES = (".csv", ".tsv")  # formats whose header may have been forgotten
+_MEANING = {"document": "positive", "negative": "negatives"}  # of an option
+_TEXTS = ("query", "positive", "text")
 # an id that is not used is not worth a word
 _TELLING = (
     "query",
@@ -80,6 +82,12 @@ class Columns:
         """Whether rows are pairs (else they are documents)."""
         return self.query is not None
 
+    def names(self) -> list[str]:
+        """The columns that mean something, whether it counts or not."""
+        single = (self.query, self.positive, self.title, self.id, self.score, self.relevance)
+        other = (self.group, self.split, self.label)
+        return [name for name in (*single, *other, *self.negatives) if name is not None]
+
     def meanings(self) -> dict[str, str]:
         """What each column that is used counts as."""
         one = {
@@ -97,23 +105,34 @@ class Columns:
         return found
 
 
-def columns_of(names: Iterable[str], place: Place, options: DataOptions = NONE) -> Columns:
-    """What the columns called `names` mean: as stated in the options, else by their names. Raises
-    InputError that lists what was found and what was wanted.
+def columns_of(
+    names: Iterable[str],
+    place: Place,
+    options: DataOptions = NONE,
+    *,
+    textless: Collection[str] = (),
+) -> Columns:
+    """What the columns called `names` mean: as stated in the options, else by their names, which
+    make no query and no document of those that are `textless`. Raises InputError that lists what
+    was found and what was wanted.
     """
     names = list(names)
     stated = _stated(names, place, options)
     check_names(names, place)
-    _check_meanings((name for name in names if name not in stated.values()), place)
-    by_key = {plain(name): name for name in reversed(names) if name not in stated.values()}
+    free = [name for name in names if name not in stated.values()]
+    _check_meanings((name for name in free if name not in textless), place)
+    by_key = {plain(name): name for name in reversed(free)}
+    by_text = {key: name for key, name in by_key.items() if name not in textless}
     first = {
-        meaning: next((by_key[key] for key in keys if key in by_key), None)
+        meaning: next((of[key] for key in keys if key in of), None)
         for meaning, keys in KEYS.items()
-    } | stated
+        for of in [by_text if meaning in _TEXTS else by_key]
+    }
+    first |= stated | dict.fromkeys(_MEANING.get(name, name) for name in options.without())
     numbered = [name for name in names if numbered_negative(name)]
     negatives = [first["negatives"]] if first["negatives"] else []
     negatives += [] if "negatives" in stated else numbered
-    query, positive, text = _texts(first, by_key.get("pos"), options)
+    query, positive, text = _texts(first, by_text.get("pos"), options)
     if not (query and positive) and (query or positive or not text):
         raise _meaningless(names, place, query, positive)
     score = first["score"] if query else None
@@ -183,8 +202,7 @@ def _stated(names: list[str], place: Place, options: DataOptions) -> dict[str, s
     if twice:
         options_of = " and ".join(f"--{option}" for option in given if given[option] == twice[0])
         raise InputError(f"{options_of} name one column, {twice[0]!r}", path=place)
-    meanings = {"document": "positive", "negative": "negatives"}
-    return {meanings.get(option, option): name for option, name in given.items()}
+    return {_MEANING.get(option, option): name for option, name in given.items()}
 
 
 class UnknownColumnsError(InputError):

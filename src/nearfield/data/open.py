@@ -10,7 +10,7 @@ from nearfield.data.columns import query_column
 from nearfield.data.kept_split import with_kept_split
 from nearfield.data.labelled import LABELS, Labelled
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers.lines import reading
+from nearfield.data.readers.lines import reading, refuse_binary
 from nearfield.data.sources import EMBEDDED, SOURCES
 from nearfield.data.sources.hub import SCHEME
 from nearfield.data.sources.row_files import rows_of
@@ -160,6 +160,8 @@ def _beside(path: Path) -> list[str]:
 
 def _unknown(path: Path, wanted: str) -> InputError:
     if not path.is_dir():
+        with reading(path), path.open("rb") as file:
+            refuse_binary(file.read(16), path)
         ending = path.suffix or "its name has no ending"
         return InputError(f"is a file of an unknown kind ({ending}); wanted {wanted}", path=path)
     names = sorted(file.name for file in path.iterdir())

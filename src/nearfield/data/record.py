@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import numbers
 import re
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ Place = str | Path
 """What errors call a source: its path, or "<list>" for one in memory."""
 # as missing values are printed, in lower case
 MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"})
+YES_NO = {"1": 1, "yes": 1, "true": 1, "0": 0, "no": 0, "false": 0}
+"""How a cell says whether something is so, in lower case."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,10}(\.0+)?")
 
 
@@ -81,8 +84,13 @@ class Record:
         """`value` as text. Raises InputError when it is not a string or a whole number, or holds
         half of a surrogate pair.
         """
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # as tables store whole numbers beside missing ones
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
+        if isinstance(value, bytes):  # a text, in files of old writers of Parquet
+            with contextlib.suppress(UnicodeDecodeError):
+                value = value.decode()
         if not isinstance(value, str):
             got = "null" if value is None else f"a {type(value).__name__}"
             raise self.error(f"{column!r} is {got}; wanted text")
@@ -103,6 +111,8 @@ def relevance_of(value: object, place: Place, line: int) -> int:
     number = value
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         number = int(value.strip().partition(".")[0])
+    elif isinstance(value, str | bool):
+        number = YES_NO.get(str(value).strip().lower(), value)
     if isinstance(value, float) and value.is_integer():
         number = int(value)
     whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)

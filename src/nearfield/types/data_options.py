@@ -11,8 +11,8 @@ from typing import Final
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The names of columns by meaning, the separator of a delimited file (`tab` for a tab) and the
-    encoding of a text file; None for what is to be recognised.
+    """The names of columns by meaning, "" where there is none, the separator of a delimited file
+    (`tab` for a tab) and the encoding of a text file; None for what is to be recognised.
 
     A `document` without a query column makes documents only.
     """
@@ -34,7 +34,13 @@ class DataOptions:
 
     def columns(self) -> dict[str, str]:
         """Those that name a column."""
-        return {name: value for name, value in self.given().items() if name not in READING}
+        return {
+            name: value for name, value in self.given().items() if value and name not in READING
+        }
+
+    def without(self) -> list[str]:
+        """Those that say that there is no such column: empty ones."""
+        return [name for name, value in self.given().items() if not value]
 
 
 READING: Final = ("separator", "encoding")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from nearfield.data.readers.arrow_rows import check_columns, numbered
+from nearfield.data.readers.arrow_rows import check_columns, column_names, numbered
 from nearfield.data.readers.lines import reading
 from nearfield.data.readers.rows import RowFile
 from nearfield.data.record import Record
@@ -24,17 +24,20 @@ class ArrowFile(RowFile):
     """An Arrow file, or stream in a file, or a folder of those; a row's line is its number."""
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record]:
-        """The rows; of their columns those named, else those that have a meaning, else all."""
-        chosen = check_columns(self.names(), columns, self)
+        """The rows; of their columns those named, else those that are used, else all."""
+        chosen = check_columns(self._schema().names, columns, self)
         batches = (batch.select(list(chosen)) for batch in self._batches())
         yield from numbered(batches, self)
 
     def names(self) -> list[str]:
         """The names of all columns."""
+        return column_names(self._schema(), self)
+
+    def _schema(self) -> pa.Schema:
         first = next(self._batches(), None)
         if first is None:
             raise self.without_rows()
-        return list(first.schema.names)
+        return first.schema
 
     def count(self) -> None:
         """None: a stream does not say."""

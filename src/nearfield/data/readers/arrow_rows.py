@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from nearfield.data.columns import check_names, shortened
-from nearfield.data.readers.column_names import known
+from nearfield.data.readers.nested import flat
 from nearfield.data.readers.rows import Rows
 from nearfield.data.record import Place, Record
 from nearfield.errors import InputError, first_line, nearest
@@ -17,18 +17,34 @@ ROWS_AT_A_TIME = 512  # decoded
 
 
 def check_columns(names: Sequence[str], wanted: Sequence[str], rows: Rows) -> Sequence[str]:
-    """The columns to read: those `wanted`, else those that have a meaning, else all. Raises
-    InputError for one that is not there.
+    """The columns to read: those `wanted`, else those that are used, else all; of a part,
+    `answer.text`, the whole. Raises InputError for one that is not there.
     """
-    place, stated = rows.place, rows.options.columns().values()
-    check_names(names, place)
-    for name in wanted:
-        if name not in names:
+    check_names(names, rows.place)
+    chosen = list[str]()
+    for name in wanted or rows.used() or names:
+        whole = name if name in names else name.partition(".")[0]
+        if whole not in names:
             raise InputError(
                 f"has no column {name!r}; it has {shortened(names)}.{nearest(name, names)}",
-                path=place,
+                path=rows.place,
             )
-    return wanted or [name for name in names if known(name) or name in stated] or names
+        chosen.append(whole)
+    return list(dict.fromkeys(chosen))
+
+
+def column_names(schema: pa.Schema, rows: Rows) -> list[str]:
+    """The names of all columns; where some hold objects, as the first row has them."""
+    if any(map(_holds_objects, schema.types)):
+        first = next(iter(rows.tolerant(schema.names)), None)
+        return list(first.values) if isinstance(first, Record) else schema.names
+    return list(schema.names)
+
+
+def _holds_objects(kind: pa.DataType) -> bool:
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        kind = kind.value_type
+    return bool(pa.types.is_struct(kind))
 
 
 def numbered(batches: Iterable[pa.RecordBatch], rows: Rows) -> Iterator[Record]:
@@ -37,7 +53,7 @@ def numbered(batches: Iterable[pa.RecordBatch], rows: Rows) -> Iterator[Record]:
     for batch in batches:
         for values in _values(batch, rows.place, number):
             number += 1
-            yield Record(values, rows.place, number)
+            yield Record(flat(values), rows.place, number)
     if not number:
         raise rows.without_rows()
 

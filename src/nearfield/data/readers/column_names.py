@@ -20,8 +20,9 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
             ερώτηση 質問 問い 問題 问题 查询 질문 질의 문의 سؤال שאלה प्रश्न คำถาม câu_hỏi pertanyaan
         """,
         "positive": """
-            positive document passage context answer response sentence2 text2 question2 target pos
-            positives documents passages answers answer_text completion reply clicked
+            positive document passage context positive_ctxs answer response sentence2 text2
+            question2 target pos positives documents passages answers answer_text completion reply
+            clicked
             clicked_document clicked_documents clicked_passage clicked_passages relevant_document
             relevant_documents chosen
             antwort dokument respuesta documento risposta resposta réponse antwoord svar odpowiedź
@@ -29,7 +30,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
             答案 文書 文档 답변 대답 문서 إجابة جواب תשובה उत्तर คำตอบ câu_trả_lời jawaban
         """,
         "negatives": """
-            negatives negative hard_negatives hard_negative neg
+            negatives negative hard_negatives hard_negative neg hard_negative_ctxs
             not_clicked unclicked skipped not_clicked_documents negative_documents
             negative_passages irrelevant_documents rejected
             negativ negativo negativi négatif 負例 负例 негатив
@@ -39,7 +40,9 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
             label labels label_text category class intent topic kategorie thema categoría categoria
             catégorie категория カテゴリ 类别 分类 카테고리 분류
         """,
-        "relevance": "relevance relevanz relevancia rilevanza pertinence",
+        "relevance": """
+            relevance relevanz relevancia rilevanza pertinence is_relevant is_selected is_clicked
+        """,
         "group": "group gruppe grupo gruppo groupe группа グループ 그룹",
         "split": "split",
         "text": """
@@ -54,17 +57,27 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "id": "id _id",
     }.items()
 }
+FLAGS: Final = frozenset(
+    ("clicked", "click", "relevant", "selected", "correct", "iscorrect", "isanswer", "accepted")
+)
+"""Names, as `plain` gives them, of columns that say whether a document answers, where all that is
+in them is yes and no.
+"""
 _NUMBERED_NEGATIVE = re.compile(r"(hard)?negative\d+")
 # around a column's name, byte order marks of joined files too
 BLANKS = " \t\r\n\f\v\xa0\u200b\ufeff"
-_LANGUAGES = "ar cs da de el en es fi fr he hi hu id it ja ko nl no pl pt ro ru sv th tr uk vi zh"
-_SUFFIX = re.compile(rf"[\s_.:/-]+(?:{'|'.join(_LANGUAGES.split())})$", re.IGNORECASE)
+# without id and no, which are an identifier and a number
+_LANGUAGES = "ar cs da de el en es fi fr he hi hu it ja ko nl pl pt ro ru sv th tr uk vi zh"
+_SUFFIX = re.compile(
+    rf"[\s_.:/-]+(?:{'|'.join(_LANGUAGES.split())})$|\.(?:text|value|content|body)$", re.IGNORECASE
+)
 _IN_BRACKETS = re.compile(r"\s*[(\[（【][^()\[\]（）【】]*[)\]）】]\s*$")
 
 
 def plain(name: str) -> str:
     """A column's name without what does not change its meaning: case, accents, blanks, hyphens,
-    underscores, a language at its end or anything there in brackets.
+    underscores, at its end a language, anything in brackets or that it is a part with a text; the
+    Arabic article.
     """
     found = _key(name)
     if found not in _KNOWN:
@@ -86,7 +99,8 @@ def known(name: str) -> bool:
 
 
 def _key(name: str) -> str:
-    apart = unicodedata.normalize("NFKD", name.strip(BLANKS).casefold().replace("ı", "i"))
+    name = name.strip(BLANKS).casefold().replace("ı", "i").removeprefix("ال")
+    apart = unicodedata.normalize("NFKD", name)
     bare = "".join(mark for mark in apart if not _accent(mark))
     return re.sub(r"(?<!^)[\W_]+|[\s-]+", "", unicodedata.normalize("NFKC", bare)) or bare
 

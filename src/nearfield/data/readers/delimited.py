@@ -10,8 +10,9 @@ from functools import cached_property
 from itertools import islice
 from typing import Final, NamedTuple
 
-from nearfield.data.columns import check_names, shortened
+from nearfield.data.columns import shortened
 from nearfield.data.readers.column_names import BLANKS, known
+from nearfield.data.readers.header import BEFORE, header_at, header_names
 from nearfield.data.readers.lines import LIMIT, decoded, raw_lines
 from nearfield.data.readers.rows import RowFile
 from nearfield.data.record import Record
@@ -43,13 +44,14 @@ class Delimited(RowFile):
     fallback = True
 
     def read_as(self) -> dict[str, str]:
-        """The encoding and the separator."""
+        """The encoding, the separator, and which line is the header where others are before it."""
         separator = self._dialect.separator
         name = SEPARATORS.get(separator, repr(separator))
+        before = self._before(self._dialect)
         return {
             "encoding": self.encoding(),
             "separator": "none: one column" if separator == _ALONE else name,
-        }
+        } | ({"header": f"below {before} other rows"} if before else {})
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """Each row below the header, or what is wrong with it."""
@@ -57,12 +59,17 @@ class Delimited(RowFile):
         lines = self._lines(dialect)
         if dialect.stated:
             next(lines)
+        before = self._before(dialect)
         for number, row in lines:
             if isinstance(row, str) and not row.strip():
                 continue
-            if not header:
-                header = self._header(row, number, dialect)
+            if before:
+                before -= 1
                 continue
+            if not header:
+                header, named = self._header(row, number, dialect)
+                if named:
+                    continue
             record = self._record(row, header, number, dialect)
             if isinstance(record, InputError) or any(record.values.values()):
                 yield record
@@ -85,6 +92,9 @@ class Delimited(RowFile):
             dialects = [_Dialect(separator) for separator in order if separator in first]
         if "\t" in [dialect.separator for dialect in dialects]:
             dialects.append(_Dialect("\t", quoted=False, stated=found is not None))
+        if len(dialects) < len(SEPARATORS):  # the first line may be a title
+            others = [_Dialect(separator) for separator in SEPARATORS if separator not in first]
+            dialects += filter(self._before, others)
         if not dialects:
             quotes = first.strip().startswith('"') or first.count('"') % 2
             commas = _Dialect(",")
@@ -104,20 +114,31 @@ class Delimited(RowFile):
         """How well a dialect divides the first rows: whether most have the header's fields, the
         names that are known, the share of rows, the fields.
         """
-        rows = []
-        try:
-            for _, row in islice(self._lines(dialect), _SAMPLE + dialect.stated):
-                if isinstance(row, str) and row.strip():
-                    rows.append(self._fields(row, dialect))
-        except (InputError, csv.Error):
-            if not rows:
-                return -1.0, 0, 0.0, 0
-            rows.append([])
-        header, *below = rows[dialect.stated :] or [[]]
+        rows = self._rows(dialect, _SAMPLE)
+        if rows == [[]]:
+            return -1.0, 0, 0.0, 0
+        header, *below = rows[header_at(rows, self.options) or 0 :] or [[]]
         names = sum(known(name) for name in header)
         sizes = Counter(len(_trimmed(row, len(header))) for row in below)
         share = sizes[len(header)] / max(1, sizes.total())
         return float(share >= _ENOUGH) + (share == 1), names, share, len(header)
+
+    def _before(self, dialect: _Dialect) -> int:
+        """The number of rows before the header."""
+        return header_at(self._rows(dialect, BEFORE), self.options) or 0
+
+    def _rows(self, dialect: _Dialect, most: int) -> list[list[str]]:
+        """The first rows that are not blank; none behind one that cannot be read, which is
+        empty.
+        """
+        rows = list[list[str]]()
+        try:
+            for _, row in islice(self._lines(dialect), dialect.stated, most + dialect.stated):
+                if isinstance(row, str) and row.strip():
+                    rows.append(self._fields(row, dialect))
+        except (InputError, csv.Error):
+            rows.append([])
+        return rows
 
     def _lines(self, dialect: _Dialect) -> Iterator[tuple[int, str | InputError]]:
         """The number of each row's first line, and the row: lines joined until their quotes are
@@ -180,20 +201,16 @@ class Delimited(RowFile):
             return self._error(repeated, line)
         return Record(dict(zip(header, fields, strict=True)), self.path, line)
 
-    def _header(self, row: str | InputError, line: int, dialect: _Dialect) -> list[str]:
+    def _header(
+        self, row: str | InputError, line: int, dialect: _Dialect
+    ) -> tuple[list[str], bool]:
         if isinstance(row, InputError):
             raise row
         try:
-            header = [name.strip(BLANKS) for name in self._fields(row.strip("\ufeff"), dialect)]
+            fields = self._fields(row.strip("\ufeff"), dialect)
         except csv.Error as error:
             raise self._error(f"is not a row of a table: {error}", line) from error
-        seen: Counter[str] = Counter()
-        for at, name in enumerate(header):  # of two that mean nothing the second has a number
-            seen[name] += 1
-            if name and seen[name] > 1 and not known(name):
-                header[at] = f"{name} ({seen[name]})"
-        check_names(header, self.path)
-        return header
+        return header_names(fields, self.path, self.options)
 
     def _error(self, message: str, line: int) -> InputError:
         return InputError(message, path=self.path, line=line)

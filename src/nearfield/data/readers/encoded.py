@@ -43,6 +43,9 @@ def opened(path: Path, encoding: str = UTF_8) -> io.BufferedReader:
     process, as for <(command). Raises InputError where it is neither.
     """
     file = unpacked(path)
+    start = file.peek(_HEAD)[:_HEAD]
+    if b"\r" in start[:-1] and b"\n" not in start:  # lines as of old Macintoshes
+        return io.BufferedReader(_Recoded(file, encoding, newline=None))
     if codecs.lookup(encoding).name in (UTF_8, "utf-8-sig"):  # the reader leaves out the mark
         return file
     return io.BufferedReader(_Recoded(file, encoding))
@@ -122,8 +125,8 @@ def checked_encoding(name: str, path: Path) -> str:
 class _Recoded(io.RawIOBase):
     """A file in another encoding, as UTF-8."""
 
-    def __init__(self, file: io.BufferedReader, encoding: str) -> None:
-        self._text = io.TextIOWrapper(file, encoding=encoding, newline="")
+    def __init__(self, file: io.BufferedReader, encoding: str, newline: str | None = "") -> None:
+        self._text = io.TextIOWrapper(file, encoding=encoding, newline=newline)
         self._encoding = encoding
         self._left = b""
 

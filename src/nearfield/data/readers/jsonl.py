@@ -9,6 +9,7 @@ from typing import Any
 
 from nearfield.data.readers.encoded import opened
 from nearfield.data.readers.lines import decode, reading, tolerant_lines
+from nearfield.data.readers.nested import flat, table_in
 from nearfield.data.readers.rows import RowFile
 from nearfield.data.record import Place, Record
 from nearfield.errors import InputError, first_line
@@ -26,8 +27,9 @@ class JsonLines(RowFile):
 
 
 class Json(RowFile):
-    """A JSON file: a list of objects, an object with one list of objects, as {"data": [...]}, or an
-    object of lists, which are columns. A row's line is its number.
+    """A JSON file: a list of objects, an object with one list of objects at some depth, as
+    {"data": [...]}, objects by key, or an object of lists, which are columns. A row's line is its
+    number.
     """
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
@@ -37,7 +39,7 @@ class Json(RowFile):
             raise self.without_rows()
         for number, row in enumerate(rows, 1):
             if isinstance(row, dict):
-                yield Record(row, self.path, number)
+                yield Record(flat(row), self.path, number)
             else:
                 fault = f"row {number:,} is a JSON {type(row).__name__}; wanted an object"
                 yield InputError(fault, path=self.path, line=number)
@@ -65,23 +67,9 @@ class Json(RowFile):
             ) from error
         except (RecursionError, ValueError) as error:
             raise InputError(f"is not usable JSON: {first_line(error)}", path=self.path) from error
-        return self._table(value)
-
-    def _table(self, value: object) -> Sequence[Any]:
-        """The rows of a JSON value of any of the shapes."""
-        if isinstance(value, list):
-            return value
-        if isinstance(value, dict):
-            lists = {name: part for name, part in value.items() if isinstance(part, list)}
-            tables = [part for part in lists.values() if part and isinstance(part[0], dict)]
-            if len(tables) == 1:
-                return tables[0]
-            lengths = {len(part) for part in lists.values()}
-            if lists and not tables and len(lists) == len(value) and len(lengths) == 1:
-                rows = zip(*lists.values(), strict=True)
-                return [dict(zip(lists, row, strict=True)) for row in rows]
-            if value and not lists and all(isinstance(part, str) for part in value.values()):
-                return [value]
+        rows = table_in(value)
+        if rows is not None:
+            return rows
         raise InputError(
             'holds no table; wanted a list of objects, {"data": [objects]} or an object of lists '
             "of one length",
@@ -111,8 +99,10 @@ def _object(line: str, place: Place, number: int) -> Record | InputError:
     except ValueError as error:
         fault = f"is not usable JSON: {first_line(error)}"
     else:
+        if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+            value = {str(at): part for at, part in enumerate(value, 1)}
         if isinstance(value, dict):
-            return Record(value, place, number)
+            return Record(flat(value), place, number)
         fault = f"holds a JSON {type(value).__name__}; wanted one object per line"
     return InputError(fault, path=place, line=number)
 

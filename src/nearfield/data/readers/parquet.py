@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nearfield.data.readers.arrow_rows import ROWS_AT_A_TIME, check_columns, numbered
+from nearfield.data.readers.arrow_rows import ROWS_AT_A_TIME, check_columns, column_names, numbered
 from nearfield.data.readers.lines import reading
 from nearfield.data.readers.rows import RowFile
 from nearfield.data.record import Record
@@ -24,7 +24,7 @@ class Parquet(RowFile):
     """A Parquet file; a row's line is its number. No row is wrong by itself."""
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record]:
-        """The rows; of their columns those named, else those that have a meaning, else all."""
+        """The rows; of their columns those named, else those that are used, else all."""
         with self._opened() as file:
             chosen = check_columns(file.schema_arrow.names, columns, self)
             batches = file.iter_batches(batch_size=ROWS_AT_A_TIME, columns=chosen)
@@ -33,7 +33,7 @@ class Parquet(RowFile):
     def names(self) -> list[str]:
         """The names of all columns."""
         with self._opened() as file:
-            return list(file.schema_arrow.names)
+            return column_names(file.schema_arrow, self)
 
     def count(self) -> int:
         """The number of rows, by the file's footer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -11,26 +12,17 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from nearfield.data.columns import Columns, UnknownColumnsError, Unused, columns_of
+from nearfield.data.readers.contents import PROFILED, SPLIT_NAMES, Contents, proposed
 from nearfield.data.readers.encoded import checked_encoding, detected
 from nearfield.data.readers.lines import lines_in, reading
-from nearfield.data.readers.proposal import PROFILED, proposed
 from nearfield.data.record import Place, Record
 from nearfield.errors import InputError
 from nearfield.types.data_options import NONE, DataOptions
 
 log = logging.getLogger(__name__)
-SPLIT_NAMES: Final = {
-    "train": "train",
-    "dev": "dev",
-    "val": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "test": "test",
-}
-"""Names of files that are splits, and the splits that they are."""
 _PRINTED = re.compile(r"(?s)\s*(\[.*\]|\{.*\}|array\(\[.*\))\s*$")
 
 
@@ -59,19 +51,45 @@ class Rows(ABC):
 
     @cached_property
     def layout(self) -> Columns:
-        """What the columns mean: by what was stated, by their names, and which hold lists that were
-        printed. Raises InputError that proposes what to state, by the contents, where that is not
-        certain.
+        """What the columns mean: by what was stated, by their names where the contents agree, and
+        which hold lists that were printed. Raises InputError that proposes what to state, by the
+        contents, where that is not certain.
         """
         names = self.names()
-        try:
-            columns = columns_of(names, self.place, self.options)
-        except UnknownColumnsError as error:
-            raise proposed(error, islice(self, PROFILED)) from None
+        contents = self.contents
+        textless = set[str]()
+        while True:
+            try:
+                columns = columns_of(names, self.place, self.options, textless=textless)
+            except UnknownColumnsError as error:
+                raise proposed(error, contents, textless) from None
+            found = {columns.query, columns.positive} - {None, *self.options.columns().values()}
+            doubtful = contents.textless(found)
+            if not doubtful:
+                break
+            textless |= doubtful
+        if contents.textless({columns.positive or ""}):  # stated: these point at rows
+            columns = replace(columns, score=None)
+        columns = contents.completed(columns)
         texts = set[str]()
         if columns.paired:
             texts = {name for name in (columns.positive, *columns.negatives) if name}
         return replace(columns, printed=columns.printed | _printed(self, texts - columns.printed))
+
+    def used(self) -> list[str]:
+        """The columns that have a meaning; none as long as that is not known."""
+        layout: Columns | None = vars(self).get("layout")
+        return [] if layout is None else layout.names()
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The first rows, without what cannot be read of them."""
+        rows = list[Record]()
+        with contextlib.suppress(InputError):
+            for row in islice(self.tolerant(self.names()), PROFILED):
+                if isinstance(row, Record):
+                    rows.append(row)
+        return Contents(rows)
 
     @abstractmethod
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from nearfield.data.columns import check_names
-from nearfield.data.readers.column_names import BLANKS
+from nearfield.data.readers.header import header_at, header_names
 from nearfield.data.readers.lines import reading
 from nearfield.data.readers.rows import RowFile
 from nearfield.data.record import Record
@@ -20,8 +19,8 @@ from nearfield.store.regular import open_regular
 
 
 class Workbook(RowFile):
-    """The first sheet of a workbook that has rows: its first row that is not blank is the header.
-    Cells are read as texts, formulas as the values that were saved.
+    """The first sheet of a workbook whose header says what its columns are, else the first that has
+    rows. Cells are read as texts, formulas as the values that were saved.
     """
 
     def read_as(self) -> dict[str, str]:
@@ -32,11 +31,10 @@ class Workbook(RowFile):
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """Each row below the header that is not blank."""
         _, _, rows = self._sheet
-        header = [cell.strip(BLANKS) for cell in rows[0][1]] if rows else []
-        check_names(header, self.path)
-        for number, cells in rows[1:]:
+        header, named = header_names(rows[0][1], self.path, self.options)
+        for number, cells in rows[named:]:
             yield Record(dict(zip(header, cells, strict=True)), self.path, number)
-        if len(rows) < 2:
+        if len(rows) <= named:
             raise self.without_rows()
 
     def count(self) -> int:
@@ -59,7 +57,10 @@ class Workbook(RowFile):
         found = [(name, rows) for name, rows in found if rows]
         if not found:
             raise self.without_rows()
-        return found[0][0], [name for name, _ in found[1:]], found[0][1]
+        starts = [header_at([cells for _, cells in rows], self.options) for _, rows in found]
+        at = next((at for at, start in enumerate(starts) if start is not None), 0)
+        name, rows = found.pop(at)
+        return name, [other for other, _ in found], rows[starts[at] or 0 :]
 
 
 def _rows(sheet: Any) -> list[tuple[int, list[str]]]:

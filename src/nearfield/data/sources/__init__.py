@@ -21,6 +21,7 @@ SOURCES: Final[Registry[Kind]] = Registry(
         "row files": "nearfield.data.sources.row_files:ROW_FILES",
         "texts": "nearfield.data.sources.texts:TEXTS",
         "images": "nearfield.data.sources.image_folder:IMAGES",
+        "linked": "nearfield.data.sources.linked:LINKED",
         "lines": "nearfield.data.sources.text_lines:LINES",
         "memory": "nearfield.data.sources.memory:MEMORY",
     },

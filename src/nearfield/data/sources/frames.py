@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from nearfield.data.readers.arrow_rows import ROWS_AT_A_TIME, check_columns, numbered
+from nearfield.data.readers.arrow_rows import ROWS_AT_A_TIME, check_columns, column_names, numbered
 from nearfield.data.readers.rows import Rows
 from nearfield.data.record import Place, Record
 from nearfield.errors import InputError, first_line
@@ -27,14 +27,14 @@ class FrameRows(Rows):
         self._table = table
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record]:
-        """The rows; of their columns those named, else those that have a meaning, else all."""
+        """The rows; of their columns those named, else those that are used, else all."""
         chosen = check_columns(self._table.column_names, columns, self)
         batches = self._table.select(list(chosen)).to_batches(max_chunksize=ROWS_AT_A_TIME)
         return numbered(batches, self)
 
     def names(self) -> list[str]:
         """The names of all columns."""
-        return list(self._table.column_names)
+        return column_names(self._table.schema, self)
 
     def count(self) -> int:
         """The number of rows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
+from nearfield.data.readers.nested import flat
 from nearfield.data.readers.rows import SPLIT_NAMES, Rows
 from nearfield.data.record import Record
 from nearfield.data.sources.frames import frame_rows
@@ -33,7 +34,7 @@ class ListRows(Rows):
                 message = f"is of type {type(row).__name__}; wanted {wanted}, as the first one is"
                 yield InputError(message, path=self.place, line=number)
             elif isinstance(row, Mapping):
-                yield Record(row, self.place, number)
+                yield Record(flat(row), self.place, number)
             else:
                 yield Record({"text": row}, self.place, number)
 

@@ -13,10 +13,11 @@ from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
 from nearfield.data.readers.rows import Rows, unused_columns
 from nearfield.data.record import Place
+from nearfield.data.sources.row_links import own_links, write_links
 from nearfield.data.sources.row_writing import write_collection, write_pairs
 from nearfield.data.sources.source import Source, converted
 from nearfield.data.stream import Stream, document_stream, field_stream
-from nearfield.data.writer import PairsWriter
+from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.errors import InputError
 from nearfield.types.role import QUERY
 
@@ -49,11 +50,18 @@ class RowSource(Source):
         unused = tuple(filter(None, map(unused_columns, self.tables)))
         found = converted(
             self.name,
-            lambda writer: write_collection(self.tables, writer),
+            self._write,
             key=self._key("rows", self.tables),
             ids={"document": self.tables, "query": self.tables},
         )
         return replace(found, unused=unused) if unused else found
+
+    def _write(self, writer: CollectionWriter) -> bool:
+        links = own_links(self.tables[0]) if len(self.tables) == 1 else None
+        if links is None:
+            return write_collection(self.tables, writer)
+        write_links(links, writer)
+        return False
 
     def tables_read(self) -> Sequence[Rows]:
         """The tables."""

@@ -18,7 +18,8 @@ from nearfield.data.record import Record, relevance_of
 from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.errors import InputError
 
-_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
+# a decimal comma; 1,234 may be a thousand
+_COMMA = re.compile(r"[+-]?(0?,\d+|\d+,(?!\d{3}$)\d+)")
 _FLAGS: Final = {"true": 1.0, "false": 0.0}
 
 
@@ -156,13 +157,14 @@ def _score(record: Record, column: str) -> float:
     number = value
     if isinstance(value, str):
         number = _FLAGS.get(value.strip().lower(), value)
+        if _COMMA.fullmatch(value.strip()):
+            number = value.replace(",", ".")
     score = math.nan
     if isinstance(number, numbers.Real) or (isinstance(number, str) and "_" not in number):
         with contextlib.suppress(ValueError, OverflowError):
             score = float(number)
     if not math.isfinite(score):
-        comma = isinstance(value, str) and _COMMA.fullmatch(value.strip())
-        point = ", with a point and not a comma" if comma else ""
+        point = ", with a point and not a comma" if isinstance(value, str) and "," in value else ""
         got = shortened([repr(value)])
         raise record.error(f"{column!r} is {got}; wanted a finite number as score{point}")
     return score

@@ -25,6 +25,7 @@ class Source(ABC):
     def __init__(self, name: str, place: Place) -> None:
         self.name = name
         self.place = place
+        self.read_as = ""  # in words, where it is no table
 
     @abstractmethod
     def collection(self) -> Collection:

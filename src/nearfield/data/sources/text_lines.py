@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
+from nearfield.data.readers.delimited import Delimited
+from nearfield.data.readers.header import header_at
 from nearfield.data.readers.lines import tolerant_lines
-from nearfield.data.readers.rows import RowFile
+from nearfield.data.readers.rows import RowFile, strict
 from nearfield.data.record import Record
 from nearfield.data.sources.row_source import RowSource
 from nearfield.data.sources.source import Kind, name_of
 from nearfield.errors import InputError
 from nearfield.types.data_options import DataOptions
+
+_TOLD_BY = 20  # lines
 
 
 class TextLines(RowFile):
@@ -27,11 +32,22 @@ class TextLines(RowFile):
 
 
 def _recognise(given: object, options: DataOptions) -> RowSource | None:
-    if isinstance(given, Path) and given.suffix.lower() == ".txt" and given.is_file():
-        return RowSource(
-            name_of(given), given, [TextLines(given, options)], files=True, field="text"
-        )
-    return None
+    if not isinstance(given, Path) or given.suffix.lower() != ".txt" or not given.is_file():
+        return None
+    lines = TextLines(given, options)
+    if options.given() or _between_tabs(lines):
+        return RowSource(name_of(given), given, [Delimited(given, options)], files=True)
+    return RowSource(name_of(given), given, [lines], files=True, field="text")
 
 
-LINES = Kind("a .txt file with a text on each line", _recognise)
+def _between_tabs(lines: TextLines) -> bool:
+    """Whether the lines are a table's, as spreadsheets write: the first holds known names, or the
+    first lines have as many tabs each.
+    """
+    first = [str(row.values["text"]) for row in islice(strict(lines.tolerant()), _TOLD_BY)]
+    named = first and header_at([first[0].split("\t")], lines.options) is not None
+    counts = {line.count("\t") for line in first}
+    return "\t" in "".join(first[:1]) and (named or len(counts) == 1)
+
+
+LINES = Kind("a .txt file with a text on each line, or a table between tabs", _recognise)

@@ -1,0 +1,180 @@
+"""What the columns of a table may be, by their contents."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+from nearfield.data.columns import Columns, UnknownColumnsError
+from nearfield.data.readers.column_names import FLAGS, known, plain
+from nearfield.data.record import MISSING, YES_NO, Record
+from nearfield.errors import InputError
+
+PROFILED = 300
+"""Rows that are read for it."""
+SPLIT_NAMES: Final = {
+    "train": "train",
+    "dev": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+"""Names of files and rows that are splits, and the splits that they are."""
+_FILLED = 0.5  # of the cells of a column of texts
+_DISTINCT = 0.3  # of them: labels and categories repeat
+_WORDS = 2.0  # on average: ids and names have fewer
+_FEWEST = 10  # cells that say that a column holds no texts
+_REPEATED = 5  # times that each cell of a category comes, on average
+_HEADING = 5  # words of a column's name: what has more is a row
+_NUMBER = re.compile(r"[\s\d.,:/+%€$-]*")
+_ID = re.compile(rf"https?://\S+|[!-~]*\d[!-~]*|{_NUMBER.pattern}")
+_READ = 1000  # characters of a cell
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A column of texts: characters and words on average, and the share that are questions."""
+
+    name: str
+    length: float
+    words: float
+    questions: float
+
+
+class Contents:
+    """The first rows of a table, by column."""
+
+    def __init__(self, rows: Sequence[Record]) -> None:
+        names = dict.fromkeys(name for record in rows for name in record.values)
+        self.cells = {name: [_text(record.values.get(name)) for record in rows] for name in names}
+
+    @cached_property
+    def profiles(self) -> list[Profile]:
+        """The columns of texts."""
+        found = (_profile(name, cells) for name, cells in self.cells.items())
+        return [profile for profile in found if profile is not None]
+
+    def textless(self, names: Collection[str]) -> set[str]:
+        """Those of the columns that hold numbers, ids, addresses or a few single words, in a table
+        where another column holds texts.
+        """
+        return {name for name in names if self._textless(name)} if self.profiles else set()
+
+    def completed(self, columns: Columns) -> Columns:
+        """The columns, with those of relevance and of splits that are told by what is in them."""
+        if not columns.paired or columns.score is not None:
+            return columns
+        for name in self.cells.keys() - columns.meanings().keys():
+            found = {cell.lower() for cell in self.cells[name]}
+            if columns.relevance is None and plain(name) in FLAGS and found <= YES_NO.keys():
+                columns = replace(columns, relevance=name)
+            elif columns.split is None and len(found) > 1 and found <= SPLIT_NAMES.keys():
+                columns = replace(columns, split=name)
+        return columns
+
+    def example(self, name: str) -> str:
+        """A cell of a column that is not empty."""
+        return next(filter(None, self.cells[name]), "")
+
+    def _textless(self, name: str) -> bool:
+        cells = [cell for cell in self.cells.get(name, ()) if _filled(cell)]
+        if len(cells) < _FEWEST:
+            return False
+        categories = len(set(cells)) * _REPEATED <= len(cells)
+        words = sum(map(_word_count, cells)) / len(cells)
+        return (categories and words < _WORDS) or all(map(_ID.fullmatch, cells))
+
+
+def proposed(
+    error: UnknownColumnsError, contents: Contents, textless: Collection[str] = ()
+) -> InputError:
+    """The error, with the options that the contents suggest: nothing is taken for sure that no name
+    says. `textless` are columns that were not taken by their names, as they hold no texts.
+    """
+    message = error.plain
+    for name in textless:
+        message += f". {name!r} holds no texts, as {contents.example(name)[:40]!r}"
+    options = _options(error, contents.profiles, textless)
+    if options:
+        message += ". By their contents, say: " + _stated(options)
+        if error.line == 1 and not _heads(error.names):
+            options = {use: str(error.names.index(name) + 1) for use, name in options.items()}
+            message = f"{error.plain}. The file has no header: say {_stated(options)}"
+    return UnknownColumnsError(
+        message,
+        path=error.place,
+        line=error.line,
+        names=error.names,
+        known=error.known,
+        proposal=options,
+    )
+
+
+def _stated(options: Mapping[str, str]) -> str:
+    return " ".join(f"--{name} {shlex.quote(column)}" for name, column in options.items())
+
+
+def _options(
+    error: UnknownColumnsError, found: Sequence[Profile], textless: Collection[str]
+) -> dict[str, str]:
+    """What each of query and document that no name says may be; empty where one is not found."""
+    options = dict[str, str]()
+    lacking = [name for name in ("query", "document") if name not in error.known]
+    found = [profile for profile in found if profile.name not in error.known.values()]
+    titled = [profile for profile in found if not known(profile.name)]
+    found = titled or found  # a title is no query
+    if len(lacking) == 2 and len(found) == 1:
+        lacking = ["document"]
+    if "query" in lacking and len(found) >= len(lacking):
+        asked = max(found, key=lambda profile: (round(profile.questions), -profile.length))
+        options["query"] = asked.name
+        found.remove(asked)
+    if "document" in lacking and found:
+        options["document"] = max(found, key=lambda profile: profile.length).name
+    left = [name for name in lacking if name not in options]
+    if len(left) == len(textless) == 1:  # what it is called says so after all
+        options |= dict(zip(left, textless, strict=True))
+    return options if set(options) == set(lacking) else {}
+
+
+def _heads(names: Sequence[str]) -> bool:
+    """Whether the names look like those of columns, and not like a row of texts and numbers."""
+    return not any(
+        _NUMBER.fullmatch(name.partition(" (")[0]) or _word_count(name) >= _HEADING
+        for name in names
+    )
+
+
+def _profile(name: str, cells: Sequence[str]) -> Profile | None:
+    lettered = [cell for cell in cells if _filled(cell) and not _NUMBER.fullmatch(cell)]
+    if len(lettered) < _FILLED * len(cells) or not lettered:
+        return None
+    words = sum(map(_word_count, lettered)) / len(lettered)
+    if len(set(lettered)) < _DISTINCT * len(lettered) or words < _WORDS:
+        return None
+    questions = sum(text.endswith(("?", "？", "؟")) for text in lettered) / len(lettered)
+    return Profile(name, sum(map(len, lettered)) / len(lettered), words, questions)
+
+
+def _filled(cell: str) -> bool:
+    return bool(cell) and cell.lower() not in MISSING
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, list | tuple):
+        return " ".join(part for part in cell if isinstance(part, str))
+    if isinstance(cell, int | float):  # a truth value, too
+        return str(cell)
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _word_count(text: str) -> float:
+    """Words; of a script without blanks, half of its characters."""
+    text = text[:_READ]
+    wide = sum(character > "\u2e80" for character in text)
+    return len(text.split()) + wide / 2

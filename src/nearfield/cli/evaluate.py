@@ -139,10 +139,10 @@ def evaluate(
 
     Each model encodes once; every dimension and storage type is cut from that pass. Three lines at
     the end say which row is the best, which is the cheapest that cannot be told apart from it, and
-    which to take, under --max-ms, --max-bytes and --max-price where they are given; with --margin a
-    fourth says which rows are shown to be not worse than the best by more. --rerank adds for each
-    model its first row (with --fuse, the fusion; BM25 where it is named) with the top results
-    re-ranked.
+    which to take: the best under --max-ms, --max-bytes and --max-price where they are given, else
+    the cheapest that is shown to be not worse than the best by more than --margin. --rerank adds
+    for each model its first row (with --fuse, the fusion; BM25 where it is named) with the top
+    results re-ranked.
 
     Examples:
 

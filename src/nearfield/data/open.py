@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from nearfield.data.columns import query_column
 from nearfield.data.kept_split import with_kept_split
 from nearfield.data.labelled import LABELS, Labelled
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers.lines import reading, refuse_binary
+from nearfield.data.readers.lines import reading, refuse_known
 from nearfield.data.sources import EMBEDDED, SOURCES
 from nearfield.data.sources.hub import SCHEME
 from nearfield.data.sources.row_files import rows_of
@@ -21,6 +22,8 @@ from nearfield.errors import InputError, nearest
 from nearfield.store.atomic import recover
 from nearfield.types.data_options import DataOptions, stated
 from nearfield.types.role import QUERY
+
+log = logging.getLogger(__name__)
 
 
 def open_collection(source: object, options: DataOptions | None = None) -> Collection:
@@ -116,6 +119,8 @@ def recognise(given: object, options: DataOptions | None = None) -> Source:
 
 def _source(given: object, options: DataOptions) -> Source:
     if isinstance(given, str) and given in EMBEDDED:
+        if Path(given).exists():
+            log.info(f"{given} is the embedded collection; say ./{given} for what lies here")
         return WholeCollection(given, EMBEDDED[given])
     if isinstance(given, Path) or (isinstance(given, str) and not given.startswith(SCHEME)):
         given = _existing(Path(given))
@@ -161,7 +166,7 @@ def _beside(path: Path) -> list[str]:
 def _unknown(path: Path, wanted: str) -> InputError:
     if not path.is_dir():
         with reading(path), path.open("rb") as file:
-            refuse_binary(file.read(16), path)
+            refuse_known(file.read(16), path)
         ending = path.suffix or "its name has no ending"
         return InputError(f"is a file of an unknown kind ({ending}); wanted {wanted}", path=path)
     names = sorted(file.name for file in path.iterdir())

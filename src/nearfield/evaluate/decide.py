@@ -17,21 +17,26 @@ from nearfield.types.numbers import count, estimated, interval, plural, score, s
 from nearfield.types.price import Price
 
 NONE = Limits()
+MARGIN = 0.02
+"""How much worse than the best a cheaper row may be and still be recommended, in the measure's
+unit.
+"""
 
 
 def decide(
     comparison: Comparison, limits: Limits = NONE, *, margin: float | None = None
 ) -> Decision:
-    """Which row to take: without a limit the cheapest that cannot be told apart from the best, with
-    limits the best of those that fit them.
+    """Which row to take: without a limit the cheapest that is shown to be not worse than the best
+    by more than a margin, with limits the best of those that fit them.
 
     A row is told apart from the best where their pair is in the comparison's own table: a paired p
     below 5 % after the correction of `tell_apart`. Cheaper means a lower price per million tokens,
     then fewer bytes per document, then fewer milliseconds per query. A row whose bytes or
-    milliseconds are not known fits no limit of them. With a `margin`, in the measure's unit, each
-    other row is tested for not being worse than the best by more (`noninferiority`, Holm over
-    them). Raises InputError for a comparison without rows, and as `check_limits` and `check_margin`
-    do.
+    milliseconds are not known fits no limit of them. Each other row is tested for not being worse
+    than the best by more than the `margin`, `MARGIN` where None is given (`noninferiority`, Holm
+    over them); that a row is not told apart from the best recommends nothing, as few queries tell
+    nothing apart. Raises InputError for a comparison without rows, for one without spreads, and as
+    `check_limits` and `check_margin` do.
     """
     check_limits(limits)
     if not comparison.rows:
@@ -46,24 +51,29 @@ def decide(
     alike = [choice for choice in others if not _told_apart(choice)]
     cheapest = min([best, *alike], key=_cost)
     fitting = [choice for choice in choices if fits(choice, limits)]
-    take = cheapest if limits == NONE else min(fitting, key=_worth, default=None)
+    bound = MARGIN if margin is None else margin
+    check_margin(bound)
+    found = _not_worse(choices, tests, len(comparison.query_ids), bound)
+    sure = next(choice for choice in choices if choice.name == found.cheapest)
+    take = sure if limits == NONE else min(fitting, key=_worth, default=None)
+    asked = plural(len(comparison.query_ids), comparison.item)
+    taken = _take_in_words(take, limits, choices, asked)
+    if take is sure and limits == NONE:
+        taken += _shown_in_words(sure, cheapest, found, asked)
     words = (
         _best_in_words(comparison, best, len(others), len(alike)),
         _cheapest_in_words(best, cheapest, choices),
-        _take_in_words(take, limits, choices, plural(len(comparison.query_ids), comparison.item)),
+        taken,
+        *([] if margin is None else [_margin_in_words(found, choices)]),
     )
     names = tuple(choice.name for choice in alike)
     decision = Decision(
-        best, cheapest, take, limits, names, words, trade_off=trade_off(comparison.rows)
+        best, cheapest, take, limits, names, words, found, trade_off(comparison.rows)
     )
     known = comparison.decision
     if known is not None:
         decision = replace(decision, slices=known.slices, holes=known.holes)
-    if margin is None:
-        return decision
-    check_margin(margin)
-    found = _not_worse(choices, tests, len(comparison.query_ids), margin)
-    return replace(decision, not_worse=found, words=(*words, _margin_in_words(found, choices)))
+    return decision
 
 
 def check_limits(limits: Limits) -> None:
@@ -101,6 +111,17 @@ def _not_worse(
     best = choices[0]
     cheapest = min([best, *(each for each in choices if each.name in shown)], key=_cost)
     return NotWorse(margin, p, tuple(shown), cheapest.name)
+
+
+def _shown_in_words(take: Choice, cheapest: Choice, found: NotWorse, items: str) -> str:
+    """How sure it is that what is recommended is good enough, and why nothing cheaper is."""
+    margin = f"{found.margin:g}".removeprefix("0")
+    said = "" if take.behind is None else f" It is shown to be behind by less than {margin}."
+    if cheapest is take or _cost(take) <= _cost(cheapest) or cheapest.behind is None:
+        return said
+    lost = score(max(cheapest.behind.high, 0.0))
+    said += f" {items} do not suffice to recommend {cheapest.name}: it may be behind by up to"
+    return f"{said} {lost} (95 %), and {margin} is allowed."
 
 
 def _margin_in_words(found: NotWorse, choices: Sequence[Choice]) -> str:

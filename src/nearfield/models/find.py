@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from nearfield.store.inside import possible
 if TYPE_CHECKING:
     from nearfield.catalog.card import Card
 
+log = logging.getLogger(__name__)
 IMAGES = "image-text"
 """The kind of the catalog whose folders nearfield.formats.towers reads."""
 RUN = ("dense", "multi-vector", "several", "sparse")
@@ -49,7 +51,10 @@ def model_path(name: str | Path) -> Path:
             return word_folder(Path(name))
     if Path(name).is_dir():
         from nearfield.catalog.agree import refuse_contradiction
+        from nearfield.catalog.card import names
 
+        if str(name) in names():
+            log.info(f"{name} is the folder that lies here, not the model of the catalog")
         refuse_contradiction(name)
         return Path(name)
     from nearfield.catalog.card import card, catalogued

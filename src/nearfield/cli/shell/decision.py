@@ -18,7 +18,9 @@ _DETAILS = typer.Option(
 )
 
 _MARGIN = typer.Option(
-    help="Say which rows are shown to be not worse than the best by more than this, as .01."
+    help="Recommend a cheaper row only where it is shown to be behind the best by less than this, "
+    "and name all that are.",
+    show_default=".02",
 )
 
 _TRADE_OFF = typer.Option(

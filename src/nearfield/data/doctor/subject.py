@@ -4,6 +4,7 @@ computed once.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from nearfield.data.texts import Texts
 from nearfield.types.arrays import Integers, Mask
 from nearfield.types.contract import Contract
 
+_MADE = re.compile(r"[0-9a-f]{16}")  # an id of a row that has none, see row_writing
 First = Callable[[Sequence[str], Sequence[str]], Rows]
 """`first(documents, queries)`: (queries,) the position of the document that words alone rank first,
 -1 where they find none.
@@ -125,21 +127,21 @@ class Subject:
         """How an example calls this query."""
         if isinstance(self.data, Pairs):
             return f"row {position + 1}"
-        return f"query {self.data.query_ids[position]!r}"
+        return f"query {_named(self.data.query_ids[position], self.queries[position])}"
 
     def name_document(self, position: int) -> str:
         """How an example calls this document."""
         if isinstance(self.data, Pairs):
             return f"row {position + 1}"
-        return f"document {self.data.document_ids[position]!r}"
+        return f"document {_named(self.data.document_ids[position], self.documents[position])}"
 
     def show_query(self, position: int) -> str:
         """The query's name and the start of its text."""
-        return f"{self.name_query(position)} {shorten(self.queries[position])}"
+        return _shown(self.name_query(position), shorten(self.queries[position]))
 
     def show_document(self, position: int) -> str:
         """The document's name and the start of its text."""
-        return f"{self.name_document(position)} {shorten(self.documents[position])}"
+        return _shown(self.name_document(position), shorten(self.documents[position]))
 
     @cached_property
     def judged(self) -> Judged:
@@ -184,6 +186,15 @@ class Subject:
         for it).
         """
         return _near_among(self.queries, self.query_keys, QUERY_THRESHOLD, QUERY_RUNS)
+
+
+def _named(key: str, text: str) -> str:
+    """An id as its source has it; in the place of one that nearfield made the text."""
+    return shorten(text) if _MADE.fullmatch(key) else repr(key)
+
+
+def _shown(name: str, text: str) -> str:
+    return name if name.endswith(text) else f"{name} {text}"
 
 
 def shorten(text: str, characters: int = 80) -> str:

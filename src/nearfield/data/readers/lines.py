@@ -34,15 +34,20 @@ _BINARY: Final[Mapping[bytes, str]] = {
 
 def refuse_binary(start: bytes, path: Path) -> None:
     """Raise InputError where a file that starts so is known not to be text."""
-    found = next((what for magic, what in _BINARY.items() if start.startswith(magic)), None)
-    if found is not None:
-        raise InputError(f"is {found}", path=path)
+    refuse_known(start, path)
     if b"\0" in start:
         raise InputError(
             "is not text in UTF-8: it has a zero byte at its start; save it in UTF-8, or say its "
             "--encoding",
             path=path,
         )
+
+
+def refuse_known(start: bytes, path: Path) -> None:
+    """Raise InputError where a file that starts so is of a known kind that is not read."""
+    found = next((what for magic, what in _BINARY.items() if start.startswith(magic)), None)
+    if found is not None:
+        raise InputError(f"is {found}", path=path)
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -23,12 +23,16 @@ def flat(values: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
     found = dict[str, Any]()
     for name, value in values.items():
         parts = _parts(value)
-        if isinstance(parts, dict) and depth < _DEEPEST:
+        if isinstance(parts, dict) and depth < _DEEPEST and _speaks(parts):
             parts = {f"{name}.{part}": of for part, of in parts.items()}
             found |= flat({key: of for key, of in parts.items() if key not in values}, depth + 1)
         else:
             found[name] = parts
     return found
+
+
+def _speaks(parts: Mapping[str, Any]) -> bool:
+    return any(isinstance(part, str | list | dict) for part in parts.values())
 
 
 def _parts(value: Any) -> Any:

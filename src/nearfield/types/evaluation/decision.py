@@ -54,13 +54,13 @@ class NotWorse:
 @dataclass(frozen=True)
 class Decision:
     """The answer to "which one?": `best` has the highest mean, `cheapest` costs least of what
-    cannot be told apart from it, and `take` is what to take under the `limits`, None where nothing
-    fits them.
+    cannot be told apart from it, and `take` is what to take: under the `limits`, None where nothing
+    fits them, else the cheapest that is shown to be `not_worse` than the best.
 
     `alike` names the other rows that cannot be told apart from the best. `words` are three lines:
     the best, the cheapest, and what to take with how sure that is; where a margin was asked for, a
-    fourth says what is `not_worse`. `trade_off` sets quality against cost,
-    `slices` say where another row is first, and `holes` what is not judged.
+    fourth names all that are `not_worse`. `trade_off` sets quality against cost, `slices` say where
+    another row is first, and `holes` what is not judged.
     """
 
     best: Choice
@@ -69,7 +69,7 @@ class Decision:
     limits: Limits
     alike: tuple[str, ...]
     words: tuple[str, ...]
-    not_worse: NotWorse | None = None
+    not_worse: NotWorse
     trade_off: TradeOff | None = None
     slices: tuple[Slice, ...] = ()
     holes: tuple[Holes, ...] = ()

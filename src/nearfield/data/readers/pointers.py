@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import NamedTuple
 
 from nearfield.data.readers.column_names import plain
@@ -25,23 +26,21 @@ class Pointer(NamedTuple):
 
 
 def pointers(tables: Sequence[Rows]) -> list[Pointer]:
-    """The columns whose first values all are ids of rows; of several that point at one table those
-    whose names say so best.
+    """The columns whose first values all are ids of rows; of those between two tables the one whose
+    name says so best, and none where two say it as well, or none does.
     """
-    found = dict[tuple[int, int, str], tuple[int, Pointer]]()
-    first = [rows.contents.cells for rows in tables]
-    for to, target in enumerate(tables):
-        for key in _keys(first[to]):
-            ids = {id_in(record, key) for record in target}
-            for at, source in enumerate(tables):
-                for column, cells in first[at].items():
-                    if (at, column) == (to, key) or not _within(cells, ids):
-                        continue
-                    told = _told(column, target, key)
-                    between = at, to, column if at == to else ""
-                    if told > found.get(between, (-1,))[0]:
-                        found[between] = told, Pointer(source, column, target, key)
-    return [pointer for _, pointer in found.values()]
+    found = list[Pointer]()
+    for source in tables:
+        for target in tables:
+            between = list(_between(source, target))
+            if source is target:
+                found += between
+                continue
+            told = [_told(each) for each in between]
+            best = max(told, default=0)
+            if best and told.count(best) == 1:
+                found.append(between[told.index(best)])
+    return found
 
 
 def id_in(record: Record, column: str) -> str:
@@ -54,6 +53,14 @@ def plain_id(cell: str) -> str:
     """An id as every table has it."""
     whole = _WHOLE.fullmatch(cell.strip())
     return whole[1] if whole else cell.strip()
+
+
+def _between(source: Rows, target: Rows) -> Iterator[Pointer]:
+    for key in _keys(target.contents.cells):
+        ids = {id_in(record, key) for record in target}
+        for column, cells in source.contents.cells.items():
+            if not (source is target and column == key) and _within(cells, ids):
+                yield Pointer(source, column, target, key)
 
 
 def _keys(cells: dict[str, list[str]]) -> Iterator[str]:
@@ -69,9 +76,9 @@ def _within(cells: Sequence[str], ids: set[str]) -> bool:
     return len(distinct) > 1 and len(distinct) * _REPEATED > len(given) and distinct <= ids
 
 
-def _told(column: str, target: Rows, key: str) -> int:
-    """How well a column's name says that it points there: 0 for not at all."""
-    name, stem = plain(column), plain(str(target.place).replace("\\", "/").rpartition("/")[2])
-    if name == plain(key) and name != "id":
-        return 3
-    return 2 * (stem[:3] in name) + name.endswith(("id", "key", "no", "nr"))
+def _told(pointer: Pointer) -> int:
+    """How well the column's name says that it points there: by the name of the target's file, or of
+    its ids; 0 for not at all.
+    """
+    name, file = plain(pointer.column), plain(PurePath(pointer.target.place).name)
+    return 2 * (file[:3] in name) + (name == plain(pointer.key) and name not in ("id", "_id"))

@@ -35,7 +35,8 @@ class Links(NamedTuple):
 
 def write_links(links: Links, writer: CollectionWriter) -> None:
     """Write the documents, the queries and a judgement for each row that points at a document. Rows
-    that point at others of their own table are no documents.
+    that point at others of their own table are no documents; of rows that repeat a judgement, as in
+    a log of clicks, the highest counts.
     """
     to, columns, own = links.documents, links.columns, links.documents.source
     for record in to.target:
@@ -47,17 +48,21 @@ def write_links(links: Links, writer: CollectionWriter) -> None:
     if asked is None:
         texts = dict.fromkeys(record.text(links.query) for record in rows)
         keys = {text: str(number) for number, text in enumerate(texts, 1)}
+        for text, key in keys.items():
+            writer.query(key, text)
         queries = [keys[record.text(links.query)] for record in rows]
     else:
-        keys = {record.text(links.query): id_in(record, asked.key) for record in asked.target}
+        for record in asked.target:
+            writer.query(id_in(record, asked.key), record.text(links.query))
         queries = [id_in(record, asked.column) for record in rows]
-    for text, key in keys.items():
-        writer.query(key, text)
     relevance = next((name for name in own.names() if plain(name) in _RELEVANCE), None)
+    judged = dict[tuple[str, str], int]()
     for query, record in zip(queries, rows, strict=True):
         value = 1 if relevance is None else record.values[relevance]
-        grade = relevance_of(value, record.place, record.line)
-        writer.judgement(query, id_in(record, to.column), grade, own.split or ALL)
+        pair = query, id_in(record, to.column)
+        judged[pair] = max(judged.get(pair, 0), relevance_of(value, record.place, record.line))
+    for (query, document), grade in judged.items():
+        writer.judgement(query, document, grade, own.split or ALL)
 
 
 def own_links(rows: Rows) -> Links | None:

@@ -7,7 +7,7 @@ import numbers
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nearfield.errors import InputError
 
@@ -15,7 +15,16 @@ Place = str | Path
 """What errors call a source: its path, or "<list>" for one in memory."""
 # as missing values are printed, in lower case
 MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"})
-YES_NO = {"1": 1, "yes": 1, "true": 1, "0": 0, "no": 0, "false": 0}
+SPLIT_NAMES: Final = {
+    "train": "train",
+    "dev": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
+"""Names of files and rows that are splits, and the splits that they are."""
+YES_NO: Final = {"1": 1, "yes": 1, "true": 1, "0": 0, "no": 0, "false": 0}
 """How a cell says whether something is so, in lower case."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,10}(\.0+)?")
 
@@ -79,6 +88,11 @@ class Record:
                 f"{column!r} is {found!r}, as a missing value is printed; leave the cell empty"
             )
         return found
+
+    def split(self, column: str | None) -> str:
+        """The split in `column`, by the name that it has here; "" for none."""
+        found = self.label(column)
+        return SPLIT_NAMES.get(found.lower(), found)
 
     def checked(self, value: object, column: str) -> str:
         """`value` as text. Raises InputError when it is not a string or a whole number, or holds

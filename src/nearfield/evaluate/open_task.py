@@ -12,7 +12,7 @@ from nearfield.data.collection import Collection
 from nearfield.data.doctor.examine import examine
 from nearfield.data.open import open_data, recognise
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers.rows import SPLIT_NAMES
+from nearfield.data.record import SPLIT_NAMES
 from nearfield.errors import InputError, NearfieldWarning
 from nearfield.evaluate.task import DEFAULT, Options, Task
 from nearfield.evaluate.tasks import TASKS

@@ -7,24 +7,14 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
 
 from nearfield.data.columns import Columns, UnknownColumnsError
 from nearfield.data.readers.column_names import FLAGS, known, plain
-from nearfield.data.record import MISSING, YES_NO, Record
+from nearfield.data.record import MISSING, SPLIT_NAMES, YES_NO, Record
 from nearfield.errors import InputError
 
 PROFILED = 300
 """Rows that are read for it."""
-SPLIT_NAMES: Final = {
-    "train": "train",
-    "dev": "dev",
-    "val": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "test": "test",
-}
-"""Names of files and rows that are splits, and the splits that they are."""
 _FILLED = 0.5  # of the cells of a column of texts
 _DISTINCT = 0.3  # of them: labels and categories repeat
 _WORDS = 2.0  # on average: ids and names have fewer
@@ -72,7 +62,8 @@ class Contents:
         for name in self.cells.keys() - columns.meanings().keys():
             found = {cell.lower() for cell in self.cells[name]}
             if columns.relevance is None and plain(name) in FLAGS and found <= YES_NO.keys():
-                columns = replace(columns, relevance=name)
+                unused = tuple(other for other in columns.unused if other != name)
+                columns = replace(columns, relevance=name, unused=unused)
             elif columns.split is None and len(found) > 1 and found <= SPLIT_NAMES.keys():
                 columns = replace(columns, split=name)
         return columns

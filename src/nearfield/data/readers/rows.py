@@ -15,10 +15,10 @@ from pathlib import Path, PurePath
 from typing import ClassVar, NamedTuple
 
 from nearfield.data.columns import Columns, UnknownColumnsError, Unused, columns_of
-from nearfield.data.readers.contents import PROFILED, SPLIT_NAMES, Contents, proposed
+from nearfield.data.readers.contents import PROFILED, Contents, proposed
 from nearfield.data.readers.encoded import checked_encoding, detected
 from nearfield.data.readers.lines import lines_in, reading
-from nearfield.data.record import Place, Record
+from nearfield.data.record import SPLIT_NAMES, Place, Record
 from nearfield.errors import InputError
 from nearfield.types.data_options import NONE, DataOptions
 

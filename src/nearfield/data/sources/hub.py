@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from nearfield.data.readers.rows import SPLIT_NAMES
+from nearfield.data.record import SPLIT_NAMES
 from nearfield.errors import InputError, first_line, nearest
 
 SCHEME: Final = "hf://"

@@ -11,8 +11,7 @@ from nearfield.data.cache import files_key
 from nearfield.data.collection import ALL, Collection
 from nearfield.data.labelled import Labelled
 from nearfield.data.readers.image import SUFFIXES, image_url
-from nearfield.data.readers.rows import SPLIT_NAMES
-from nearfield.data.record import Record
+from nearfield.data.record import SPLIT_NAMES, Record
 from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Kind, Source, converted, name_of
 from nearfield.data.stream import Row, Stream

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from nearfield.data.readers.nested import flat
-from nearfield.data.readers.rows import SPLIT_NAMES, Rows
-from nearfield.data.record import Record
+from nearfield.data.readers.rows import Rows
+from nearfield.data.record import SPLIT_NAMES, Record
 from nearfield.data.sources.frames import frame_rows
 from nearfield.data.sources.row_source import RowSource
 from nearfield.data.sources.source import Kind

@@ -10,7 +10,8 @@ from nearfield.data.readers import FORMATS
 from nearfield.data.readers.arrow_file import STATE, ArrowFile
 from nearfield.data.readers.encoded import PACKED
 from nearfield.data.readers.lines import reading
-from nearfield.data.readers.rows import SPLIT_NAMES, Rows
+from nearfield.data.readers.rows import Rows
+from nearfield.data.record import SPLIT_NAMES
 from nearfield.data.sources.hub import SCHEME, hub_files, split_in
 from nearfield.data.sources.row_source import RowSource
 from nearfield.data.sources.source import Kind, name_of

@@ -80,7 +80,7 @@ class RowSource(Source):
             if columns.text is None or label is None:
                 return None
             for record in table:
-                split = record.label(columns.split) or table.split
+                split = record.split(columns.split) or table.split
                 rows.append((record.text(columns.text), record.text(label), split))
         return Labelled.of(rows, name=self.name, place=self.place)
 

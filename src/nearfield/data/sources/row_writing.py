@@ -86,7 +86,7 @@ class _Collected:
     def pair(self, record: Record, columns: Columns, split: str) -> None:
         query = record.text(columns.query or "query")
         group = record.label(columns.group)
-        split = record.label(columns.split) or split
+        split = record.split(columns.split) or split
         relevance = 1
         if columns.relevance is not None:
             value = record.values.get(columns.relevance)

@@ -11,8 +11,8 @@ from nearfield.data.cache import through_cache
 from nearfield.data.collection import Collection, RepeatedId
 from nearfield.data.labelled import Labelled
 from nearfield.data.pairs import Pairs
-from nearfield.data.readers.rows import SPLIT_NAMES, Rows
-from nearfield.data.record import Place
+from nearfield.data.readers.rows import Rows
+from nearfield.data.record import SPLIT_NAMES, Place
 from nearfield.data.stream import Stream, collection_stream
 from nearfield.data.writer import CollectionWriter
 from nearfield.errors import CollectionError, InputError

@@ -1,12 +1,14 @@
-"""Load on the server and on a plain one: throughput and latency, and a soak beyond capacity.
+"""Load on the server, on a plain one and on infinity's: throughput and latency, and a soak beyond
+capacity.
 
-    python benchmarks/serve.py MODEL --seconds 15 --save
+    python benchmarks/serve.py MODEL --seconds 15 [--infinity PYTHON] --save
     python benchmarks/serve.py MODEL --soak 600
 
 Each row runs one server at a time in a process of its own. Clients send one to eight texts of mixed
 lengths (three in four short, some long), each client the next request when it has its answer. Every
 answer is checked against the vectors of sentence-transformers for its texts. The soak keeps 1.5
-times as many requests per second coming as were answered at 64 clients.
+times as many requests per second coming as were answered at 64 clients. PYTHON is that of
+benchmarks/environments/infinity.txt.
 """
 
 from __future__ import annotations
@@ -73,11 +75,21 @@ def texts() -> list[str]:
     return [" ".join(chance.choices(WORDS, k=length)) for length in lengths]
 
 
-def commands(model: str) -> dict[str, list[str]]:
-    """What starts each server."""
+INFINITY = (
+    "v2 --served-model-name m --engine torch --device cpu --dtype float32 --url-prefix /v1 "
+    "--no-bettertransformer"
+)
+
+
+def commands(model: str, infinity: str | None = None) -> dict[str, list[str]]:
+    """What starts each server; infinity's with the Python that has it."""
     ours = [sys.executable, "-m", "nearfield.cli.app", "serve", f"m={model}", "--cache", "0"]
     plain = [sys.executable, str(HERE / "serve_peer.py"), model]
-    return {"nearfield": [*ours, "--queue", "4000000"], "plain": plain}
+    servers = {"nearfield": [*ours, "--queue", "4000000"], "plain": plain}
+    if infinity:
+        script = str(Path(infinity).with_name("infinity_emb"))
+        servers["infinity"] = [script, *INFINITY.split(), "--model-id", model]
+    return servers
 
 
 @asynccontextmanager
@@ -164,11 +176,13 @@ def unlimited() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(timeout=300, limits=limits)
 
 
-async def measured(model: str, seconds: float, reference: np.ndarray) -> list[dict[str, Any]]:
+async def measured(
+    servers: dict[str, list[str]], seconds: float, reference: np.ndarray
+) -> list[dict[str, Any]]:
     """A row for each server and number of clients."""
     rows = []
     for clients in CLIENTS:
-        for name, words in commands(model).items():
+        for name, words in servers.items():
             async with started(words), unlimited() as client:
                 await Load(client, reference).keep_asking(time.perf_counter() + 1)  # warm
                 load = Load(client, reference)
@@ -218,6 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--infinity", metavar="PYTHON", help="a Python with infinity_emb[server]")
     parser.add_argument("--soak", type=float, help="seconds at 1.5 times capacity")
     given = parsed(parser)
     from sentence_transformers import SentenceTransformer
@@ -233,7 +248,8 @@ def main() -> None:
         print(json.dumps(result["soak"], indent=1))
     else:
         name = "serve"
-        result["rows"] = asyncio.run(measured(model, given.seconds, reference))
+        servers = commands(model, given.infinity)
+        result["rows"] = asyncio.run(measured(servers, given.seconds, reference))
     if given.save:
         print(save(f"{name}-{result['model']}", result))
 

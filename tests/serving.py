@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
-
+from nearfield.cli.serving.serve import server_of
 from nearfield.serve.app import Access, application
 from nearfield.serve.limits import Limits
 from nearfield.serve.models import Models, ServedModel
@@ -35,14 +34,14 @@ def models_of(specs: Sequence[str], limits: Limits = LIMITS) -> Models:
 @contextmanager
 def serving(models: Models, access: Access = OPEN) -> Iterator[str]:
     """The address of a server of these models while the block runs."""
-    with running(application(models, access)) as url:
+    with running(application(models, access), models.limits) as url:
         yield url
 
 
 @contextmanager
-def running(app: object) -> Iterator[str]:
-    """The address of any ASGI application while the block runs."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))  # type: ignore[arg-type]
+def running(app: object, limits: Limits = LIMITS) -> Iterator[str]:
+    """The address of any ASGI application while the block runs, served as `nearfield serve` does."""
+    server = server_of(app, limits)
     thread = threading.Thread(target=server.run, name="server")
     thread.start()
     try:

@@ -40,7 +40,7 @@ class Call:
 
     async def rows(
         self,
-        name: str | None,
+        name: str,
         texts: Sequence[str],
         role: Role | None = None,
         *,
@@ -71,23 +71,21 @@ class Call:
         return rows
 
     async def scores(
-        self, name: str | None, query: str, documents: Sequence[str], *, raw: bool = False
+        self, name: str, pairs: Sequence[tuple[str, str]], *, raw: bool = False
     ) -> list[float]:
-        """How relevant each document is to the query: between 0 and 1 where a cross-encoder says
-        it, its logit where `raw`.
+        """How relevant the document of each pair is to its query: between 0 and 1 where a
+        cross-encoder says it, its logit where `raw`.
         """
-        model, _ = self.models.find(name, judge=True)
+        model, _ = self.models.find(name)
         judge = await self._opened(model, model.judge)
         self.model, self.contract = model.name, judge.name
-        scores = await self._done(model.score([(query, document) for document in documents]))
-        self.items += len(documents)
+        scores = await self._done(model.score(pairs))
+        self.items += len(pairs)
         if raw or judge.encoder is not None:  # a sum of similarities is no logit
             return scores
         return [float(expit(score)) for score in scores]
 
-    async def encoder(
-        self, name: str | None
-    ) -> tuple[ServedModel, Encoder[Embeddings], Role | None]:
+    async def encoder(self, name: str) -> tuple[ServedModel, Encoder[Embeddings], Role | None]:
         """The model called `name`, open, its encoder, and the role in its name."""
         model, role = self.models.find(name)
         encoder = await self._opened(model, model.encoder)

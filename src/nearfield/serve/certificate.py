@@ -15,7 +15,7 @@ from nearfield.errors import InputError
 from nearfield.store.fingerprint import CERTIFICATE, model_hash
 from nearfield.store.tensors import noted_tensors, whole_tensors
 from nearfield.types.arrays import Floats
-from nearfield.types.role import DOCUMENT, QUERY, Role
+from nearfield.types.role import DOCUMENT, QUERY
 
 _FORMAT = "1"
 LONGEST = 4  # times what the model reads: the longest text, in words
@@ -30,6 +30,11 @@ _SHORT = (
     "  spaced   out  and, with; punctuation... (really?) ",
     "def read(path):\n    return open(path, encoding='utf-8').read()",
     "",
+)
+QUERIES = (
+    "How do I return a parcel?",
+    "the law of the sea",
+    "WHICH ROVER landed on Mars\nin 2012?",
 )
 _WORDS = [
     "the",
@@ -101,27 +106,41 @@ def reference_texts(max_tokens: int) -> list[str]:
 @dataclass(frozen=True)
 class Certificate:
     """`texts`, and for each role their vectors by the model called `name`, whose files have the
-    hash `files`: (n, dim) float32.
+    hash `files`: (n, dim) float32, a number for each term of a sparse model's vocabulary, or
+    (n, tokens, dim) of a multi-vector model, zeros behind a text's last token. Of a reranker the
+    texts are documents, and each query has the place of a role: (n, 1), its logits.
     """
 
     name: str
     files: str
     texts: tuple[str, ...]
-    vectors: Mapping[Role, Floats]
+    vectors: Mapping[str, Floats]
 
     @classmethod
     def make(cls, encoder: TextEncoder) -> Certificate:
-        """The certificate of a dense model, by what has it open, in each role of its contract.
-
-        Raises ContractError for embeddings of another kind.
+        """The certificate of a model, by what has it open, in each role of its contract. Raises
+        ContractError for embeddings of several kinds in one pass.
         """
         contract = encoder.contract
         texts = reference_texts(contract.max_tokens)
         vectors = {}
         for role in sorted({QUERY, DOCUMENT, *contract.prompts}):
-            made = encoder.encode_as(role, texts).as_dense("a certificate")
-            vectors[role] = made.floats()
+            vectors[role] = encoder.encode_as(role, texts).numbers()
         return cls(contract.name, model_hash(encoder.folder.path), tuple(texts), vectors)
+
+    @classmethod
+    def of_reranker(cls, folder: Path) -> Certificate:
+        """The certificate of a cross-encoder's folder. Raises as `Reranker.open` does."""
+        from nearfield.encoders.reranker import Reranker
+
+        judge = Reranker.open(folder)
+        texts = [text for text in reference_texts(judge.folder.max_tokens) if text.strip()]
+        everyone = np.arange(len(texts))
+        vectors = {
+            query: judge.score_at([query], texts, (np.zeros_like(everyone), everyone))[:, None]
+            for query in QUERIES
+        }
+        return cls(judge.name, model_hash(folder), tuple(texts), vectors)
 
     def save(self, folder: Path) -> Path:
         """Write it into a model folder, whole or not at all; the model stays the same one."""

@@ -106,6 +106,13 @@ class Engine(Generic[Item, Result]):
             self._refuse_too_much(sum(costs))
             self._works.append(work)
             self._changed.notify()
+
+        def given_up(future: Future[list[Result]]) -> None:
+            with self._changed:  # nobody waits behind it any more, and it counts as nobody's
+                if future.cancelled():
+                    work.waiting.clear()
+
+        work.future.add_done_callback(given_up)
         return work.future
 
     def close(self) -> None:
@@ -145,12 +152,10 @@ class Engine(Generic[Item, Result]):
                 self._running = 0
 
     def _taken(self) -> list[tuple[Work[Item, Result], int]]:
-        """The items of the next turn. Requests that were given up or are late are dropped."""
+        """The items of the next turn. Requests that are late are dropped."""
         now = time.monotonic()
         for work in self._works:
-            if work.future.cancelled():
-                work.waiting.clear()
-            elif work.deadline < now:
+            if work.deadline < now:
                 message = f"not answered within {self._limits.seconds:g} seconds"
                 work.fail(Refusal(LATE, message))
         taken: list[tuple[Work[Item, Result], int]] = []

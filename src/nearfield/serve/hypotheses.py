@@ -9,21 +9,26 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
+from nearfield.batch.late_tokens import LateTokens
 from nearfield.batch.tokens import Tokeniser
 from nearfield.encoders.text import TextEncoder
+from nearfield.formats.late_interaction import LateInteraction
 from nearfield.formats.model_folder import ModelFolder
 from nearfield.runtimes.choose import open_runtime
 from nearfield.runtimes.options import OpenOptions
 from nearfield.serve.certificate import LONGEST
+from nearfield.similarity import EMBEDDINGS
 from nearfield.types.arrays import Floats
-from nearfield.types.contract import POOLINGS, Contract
+from nearfield.types.contract import POOLINGS, TERM_POOLINGS, UNPOOLED, Contract, pools_terms
 from nearfield.types.role import DOCUMENT, QUERY, Role
 
-_LENGTHS = (16, 32, 64, 128, 256, 384, 512, 1024, 2048, 4096, 8192)
-Made = Callable[[Sequence[str], Role], Floats]
-"""From texts and a role to vectors: (n, dim) float32."""
+_LARGE = 40  # a weight whose exponential float32 can still square
+LENGTHS = (16, 32, 64, 128, 256, 384, 512, 1024, 2048, 4096, 8192)
+Made = Callable[[Sequence[str], Role], Sequence[Floats]]
+"""From texts and a role to what the model makes of each: (dim,) float32, or (tokens, dim)."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +51,31 @@ def hypotheses(encoder: TextEncoder) -> Iterator[Hypothesis]:
     yield from _of_tokens(encoder)
     yield from _of_lengths(encoder)
     yield from _of_pooling(encoder)
+    if EMBEDDINGS[encoder.contract.kind].has_terms:
+        yield from _of_terms(encoder)
+    if encoder.late is not None:
+        yield from _of_late_interaction(encoder, encoder.late.settings)
 
 
 def floats(encoder: TextEncoder) -> Made:
     """The encoder as what makes vectors."""
-    return lambda texts, role: encoder.encode_as(role, texts).as_dense("a certificate").floats()
+    return lambda texts, role: encoder.encode_as(role, texts).numbers()
+
+
+CHANGES: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+    ("lower-casing", "texts are lower-cased", str.lower),
+    ("newlines", "line breaks are made spaces", lambda text: " ".join(text.split("\n"))),
+    ("newlines", "texts end at their first line", lambda text: text.partition("\n")[0]),
+    ("Unicode", "texts are normalised (NFKC)", lambda t: unicodedata.normalize("NFKC", t)),
+    ("Unicode", "UTF-8 is read as Latin-1", lambda t: t.encode().decode("latin-1")),
+    ("Unicode", "all but ASCII is dropped", lambda t: t.encode("ascii", "ignore").decode()),
+)
+"""What may be done to a text before it is read: the kind of fault, in words, and the change."""
 
 
 def _of_texts(encoder: TextEncoder) -> Iterator[Hypothesis]:
     made = floats(encoder)
-    changes: tuple[tuple[str, str, Callable[[str], str]], ...] = (
-        ("lower-casing", "texts are lower-cased", str.lower),
-        ("newlines", "line breaks are made spaces", lambda text: " ".join(text.split("\n"))),
-        ("newlines", "texts end at their first line", lambda text: text.partition("\n")[0]),
-        ("Unicode", "texts are normalised (NFKC)", lambda t: unicodedata.normalize("NFKC", t)),
-        ("Unicode", "UTF-8 is read as Latin-1", lambda t: t.encode().decode("latin-1")),
-        ("Unicode", "all but ASCII is dropped", lambda t: t.encode("ascii", "ignore").decode()),
-    )
-    for fault, what, change in changes:
+    for fault, what, change in CHANGES:
         yield Hypothesis(fault, what, _after(change, made))
 
 
@@ -136,7 +148,7 @@ def _read_by(encoder: TextEncoder, tokeniser: Tokeniser, contract: Contract | No
 
 def _of_lengths(encoder: TextEncoder) -> Iterator[Hypothesis]:
     own = encoder.contract.max_tokens
-    for length in sorted({*_LENGTHS, own - 2, own - 1, own // 2}):
+    for length in sorted({*LENGTHS, own - 2, own - 1, own // 2}):
         if length == own or not 2 < length <= LONGEST * own:
             continue
         tokeniser = Tokeniser(
@@ -154,9 +166,9 @@ def _of_lengths(encoder: TextEncoder) -> Iterator[Hypothesis]:
 
 def _of_pooling(encoder: TextEncoder) -> Iterator[Hypothesis]:
     contract = encoder.contract
-    if contract.pooling not in POOLINGS:
+    if contract.pooling in UNPOOLED:
         return
-    for pooling in POOLINGS:
+    for pooling in TERM_POOLINGS if pools_terms(contract.kind) else POOLINGS:
         if pooling != contract.pooling:
             made = _pooled(encoder.folder, replace(encoder.folder.contract, pooling=pooling))
             what = f"token states are pooled by {pooling}, and the model wants {contract.pooling}"
@@ -168,10 +180,57 @@ def _of_pooling(encoder: TextEncoder) -> Iterator[Hypothesis]:
         yield Hypothesis("wrong pooling", what, made)
 
 
+def _of_terms(encoder: TextEncoder) -> Iterator[Hypothesis]:
+    """What servers of sparse models do to weights: log(1 + w) left out or taken twice, or only the
+    greatest weights returned.
+    """
+    made = floats(encoder)
+    yield Hypothesis(
+        "wrong activation",
+        "weights are not log(1 + w)",
+        lambda texts, role: np.expm1(np.minimum(made(texts, role), _LARGE)),
+    )
+    yield Hypothesis(
+        "wrong activation",
+        "log(1 + w) is taken twice",
+        lambda texts, role: np.log1p(np.maximum(made(texts, role), 0)),
+    )
+    for most in LENGTHS:
+        yield Hypothesis(
+            "terms dropped", f"only the {most} greatest weights are kept", _greatest(made, most)
+        )
+
+
+def _greatest(made: Made, most: int) -> Made:
+    def cut(texts: Sequence[str], role: Role) -> Floats:
+        rows = np.array(made(texts, role))
+        if most < rows.shape[1]:
+            least = np.partition(rows, -most, axis=1)[:, -most, None]
+            rows[rows < least] = 0
+        return rows
+
+    return cut
+
+
+def _of_late_interaction(encoder: TextEncoder, settings: LateInteraction) -> Iterator[Hypothesis]:
+    """What multi-vector models do beside a Transformer, left out."""
+    changes = []
+    if settings.expansion is not None:
+        what = "queries are not filled up with the mask token"
+        changes.append(("query expansion", what, replace(settings, expansion=None)))
+    if settings.skipped:
+        what = "tokens that the model skips, such as punctuation, have a vector"
+        changes.append(("skipped tokens", what, replace(settings, skipped=())))
+    for fault, what, other in changes:
+        changed = copy.copy(encoder)
+        changed.late = LateTokens(other, encoder.tokeniser, encoder.folder.transformer)
+        yield Hypothesis(fault, what, floats(changed))
+
+
 def _pooled(folder: ModelFolder, contract: Contract) -> Made:
     """The model with its states pooled otherwise; opened when it is asked."""
 
-    def made(texts: Sequence[str], role: Role) -> Floats:
+    def made(texts: Sequence[str], role: Role) -> Sequence[Floats]:
         other = replace(folder, contract=contract)
         runtime, _ = open_runtime(other, OpenOptions())
         return floats(TextEncoder(other, runtime))(texts, role)

@@ -15,7 +15,7 @@ import numpy as np
 
 from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.encoder_scorer import EncoderScorer
-from nearfield.encoders.load import load, load_reranker
+from nearfield.encoders.load import load, load_reranker, stated_contract
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.encoders.spec import ModelSpec
 from nearfield.errors import InputError, NearfieldError, nearest
@@ -26,6 +26,7 @@ from nearfield.serve.kept_rows import KeptRows, Row
 from nearfield.serve.limits import Limits
 from nearfield.serve.refusal import UNAVAILABLE, UNKNOWN, Refusal
 from nearfield.similarity import EMBEDDINGS
+from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.role import Role
 
 _NAMED = re.compile(r"([^@=/\\]+)=(.+)", re.DOTALL)
@@ -75,6 +76,20 @@ class ServedModel:
     def waiting(self) -> int:
         """Estimated tokens that wait for it."""
         return sum(engine.waiting for engine in self._engines)
+
+    def can(self, ability: str) -> bool:
+        """Whether its files state embeddings with an ability, such as `has_terms`."""
+        return self._kind is not None and bool(getattr(self._kind, ability))
+
+    @cached_property
+    def _kind(self) -> type[Embeddings] | None:
+        """What its files state, vectors where there are none here; None of a reranker."""
+        if self.judges:
+            return None
+        try:
+            return EMBEDDINGS[stated_contract(model_path(ModelSpec.parse(self.spec).name)).kind]
+        except (NearfieldError, OSError):
+            return EMBEDDINGS["dense"]
 
     @cached_property
     def size(self) -> int:
@@ -179,9 +194,7 @@ class ServedModel:
 
 
 class Models:
-    """The served models by name; the first encoder and the first reranker stand for requests that
-    name none.
-    """
+    """The served models by name; the first that can do it answers requests that name none."""
 
     def __init__(self, models: Sequence[ServedModel], limits: Limits) -> None:
         if not models:
@@ -195,14 +208,25 @@ class Models:
             self.by_name[model.name] = model
         self.limits = limits
 
-    def find(self, name: str | None, *, judge: bool = False) -> tuple[ServedModel, Role | None]:
+    def first(self, ability: str) -> str:
+        """The name of the first model whose embeddings have an ability, else of the first encoder,
+        else of the first model.
+        """
+        every = self.by_name.values()
+        able = [model for model in every if model.can(ability)]
+        found = able or [model for model in every if not model.judges] or list(every)
+        return found[0].name
+
+    def judge(self) -> str:
+        """The name of the first reranker, else of the first multi-vector model, as `first`."""
+        judges = [name for name, model in self.by_name.items() if model.judges]
+        return judges[0] if judges else self.first("merges_tokens")
+
+    def find(self, name: str) -> tuple[ServedModel, Role | None]:
         """The model that a request names, as `minilm` or `minilm:query`, and the role in its name.
 
         Raises Refusal for a name that is not served.
         """
-        if name is None:
-            fitting = [model for model in self.by_name.values() if model.judges is judge]
-            return (fitting or list(self.by_name.values()))[0], None
         if name in self.by_name:
             return self.by_name[name], None
         own, _, role = name.rpartition(":")

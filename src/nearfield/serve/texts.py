@@ -14,7 +14,7 @@ from nearfield.similarity.embeddings import Embeddings
 Given = str | list[str] | list[int] | list[list[int]]
 
 
-async def texts_of(call: Call, name: str | None, given: Given) -> list[str]:
+async def texts_of(call: Call, name: str, given: Given) -> list[str]:
     """The texts of an input: one, a list, or the ids of the model's own tokens.
 
     Raises Refusal for ids that the model does not have.

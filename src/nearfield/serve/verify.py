@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -15,19 +16,30 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.load import load, load_text_encoder
 from nearfield.encoders.remote.address import Address
 from nearfield.encoders.text import TextEncoder
-from nearfield.encoders.vendors.vendor import Asked, message
-from nearfield.errors import NearfieldError, TruncationWarning, VendorError
+from nearfield.encoders.vendors import VENDORS
+from nearfield.encoders.vendors.vendor import Asked, Unanswered, Vendor, message
+from nearfield.errors import (
+    ContractError,
+    NearfieldError,
+    TruncationWarning,
+    VendorError,
+    first_line,
+)
 from nearfield.serve.certificate import Certificate
 from nearfield.serve.hypotheses import Hypothesis, Made, hypotheses
+from nearfield.similarity import EMBEDDINGS
 from nearfield.similarity.functions import unit
 from nearfield.types.arrays import Floats
+from nearfield.types.contract import Contract
 from nearfield.types.role import Role
 
 COSINE = 0.9999  # float32 of another machine and order of operations stays above it
 ROUNDED = 0.98  # as far as bfloat16, float16 and int8 move a vector
 NORM = 1e-3
 ROLE = "{role}"
-_PART = 32  # texts of one request, which every dialect takes
+Rows = Sequence[Floats]
+"""Items as numbers: (dim,) each, or (tokens, dim)."""
+PART = 32  # texts of one request, which every dialect takes
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,8 @@ class Fault:
 @dataclass(frozen=True)
 class Agreement:
     """How near a back-end's vectors are in one role: the worst and the mean cosine, the least and
-    the greatest norm, and the worst cosine between a text alone and among others.
+    the greatest norm, and the worst cosine between a text alone and among others. The vectors of a
+    text's tokens count as one, one behind the other.
     """
 
     role: Role
@@ -67,37 +80,77 @@ def verify(target: str, model: str | Path | None = None) -> Verified:
 
     `target` is a spec, a folder, or an address such as `tei:http://host` or
     `http://host/v1#minilm:{role}`, in which `{role}` stands for the role that is asked. Raises
-    InputError where there is no certificate, and VendorError where a server does not answer.
+    InputError where there is no certificate, ContractError for a server that has no embeddings of
+    the model's kind, and VendorError for one that does not answer, or not with embeddings.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)
         encoder = load_text_encoder(target if model is None else model)
         certificate = Certificate.open(encoder.folder.path)
-        return compare(backend(target), certificate, encoder, target=target)
+        return compare(backend(target, encoder.contract), certificate, encoder, target=target)
 
 
-def backend(target: str) -> Made:
-    """What makes the vectors of a target, as they come."""
+def backend(target: str, contract: Contract) -> Made:
+    """What makes the embeddings of a target, as they come, of the kind of `contract`."""
     address = Address.parse(target)
     if address is None:
         encoder: Encoder = load(target)
-        return lambda texts, role: encoder.encode_as(role, texts).as_dense("verify").floats()
+        return lambda texts, role: encoder.encode_as(role, texts).numbers()
+    kind, terms = contract.kind, EMBEDDINGS[contract.kind].has_terms
+    if kind not in (vendor := VENDORS[address.vendor]).kinds:
+        known = ", ".join(f"{name}:" for name in VENDORS if kind in VENDORS[name].kinds)
+        raise ContractError(f"{vendor.title} has no {kind} embeddings; ask by {known or 'another'}")
 
-    def made(texts: Sequence[str], role: Role) -> Floats:
+    def made(texts: Sequence[str], role: Role) -> list[Floats]:
         rows: list[Floats] = []
         with closing(address.open()) as vendor:
-            for start in range(0, len(texts), _PART):
-                part = list(texts[start : start + _PART])
+            for start in range(0, len(texts), PART):
+                part = list(texts[start : start + PART])
                 name = address.model.replace(ROLE, role)
-                asked = Asked(name, part, vendor.roles.get(role))
-                reply = vendor.send(*vendor.embedding(asked))
-                if reply.status != 200:
-                    raise VendorError(f"{target}: answered {reply.status}: {message(reply.body)}")
-                found = vendor.vectors(reply.body)
-                rows += [np.asarray(found[at], np.float32) for at in range(len(part))]
-        return np.stack(rows)
+                asked = Asked(name, part, vendor.roles.get(role), kind=kind)
+                found = answered(target, vendor, vendor.embedding(asked), vendor.vectors)
+                for at in range(len(part)):
+                    rows.append(_row(target, found.get(at), contract.dim if terms else None))
+        return rows
 
     return made
+
+
+def answered(
+    target: str,
+    vendor: Vendor,
+    request: tuple[str, dict[str, Any]],
+    read: Callable[[Any], Mapping[int, Any]],
+) -> Mapping[int, Any]:
+    """What a vendor's answer says of each item. Raises VendorError for a refusal, for no answer,
+    and for one of another shape.
+    """
+    try:
+        reply = vendor.send(*request)
+        if reply.status != 200:
+            raise VendorError(f"{target}: answered {reply.status}: {message(reply.body)}")
+        return read(reply.body)
+    except Unanswered as error:
+        raise VendorError(f"{target}: {error}") from None
+    except (LookupError, TypeError, ValueError) as error:
+        raise VendorError(f"{target}: answered in another shape: {first_line(error)}") from None
+
+
+def _row(target: str, found: Any, terms: int | None) -> Floats:
+    """One item of an answer as numbers; `terms` is the size of the vocabulary that it is over."""
+    try:
+        with np.errstate(over="ignore"):
+            if terms is None:
+                row = np.asarray(found, np.float32)
+            else:
+                row = np.zeros(terms, np.float32)
+                for each in found:
+                    row[each["index"]] = each["value"]
+    except (LookupError, TypeError, ValueError) as error:
+        raise VendorError(f"{target}: an embedding is none: {first_line(error)}") from None
+    if row.ndim not in (1, 2) or not np.isfinite(row).all():
+        raise VendorError(f"{target}: an embedding is no finite numbers")
+    return row
 
 
 def compare(
@@ -108,10 +161,11 @@ def compare(
     kept = [at for at, text in enumerate(certificate.texts) if text.strip()]
     wanted = {role: vectors[kept] for role, vectors in certificate.vectors.items()}
     got = {role: made(texts, role) for role in wanted}
-    dims = {vectors.shape[1] for vectors in got.values()}
+    dims = {len(row.T) for rows in got.values() for row in rows if row.size}
     if dims != {encoder.contract.dim}:
-        found = _cut(got, wanted) or Fault(
-            "another model", f"vectors have {dims} dimensions; wanted {encoder.contract.dim}"
+        found = _cut(got, wanted, min(dims, default=0)) or Fault(
+            "another model",
+            f"vectors have {sorted(dims)} dimensions; wanted {encoder.contract.dim}",
         )
         return Verified(target, certificate.name, (), (found,))
     rows = tuple(
@@ -122,13 +176,13 @@ def compare(
         faults = [_diagnosis(got, wanted, texts, encoder)]
     if not misplaced:  # alone, each has its place
         faults = faults + _batch(rows)
-    faults = faults + _norms(rows, wanted)
+    faults = faults + _norms(rows, wanted, explained=bool(faults))
     return Verified(target, certificate.name, rows, tuple(faults))
 
 
-def _agreement(role: Role, got: Floats, wanted: Floats, alone: Floats) -> Agreement:
+def _agreement(role: Role, got: Rows, wanted: Rows, alone: Rows) -> Agreement:
     cosines = _cosines(got, wanted)
-    norms = np.linalg.norm(got, axis=1)
+    norms = _lengths(got)
     return Agreement(
         role,
         float(cosines.min()),
@@ -138,14 +192,31 @@ def _agreement(role: Role, got: Floats, wanted: Floats, alone: Floats) -> Agreem
     )
 
 
-def _alone(made: Made, texts: Sequence[str], role: Role) -> Floats:
+def _alone(made: Made, texts: Sequence[str], role: Role) -> Rows:
     """The vectors of the texts, each asked for by itself."""
-    return np.concatenate([made([text], role) for text in texts])
+    return [made([text], role)[0] for text in texts]
 
 
-def _cosines(first: Floats, second: Floats) -> Floats:
-    cosines: Floats = np.einsum("ij,ij->i", unit(first), unit(second))
-    return cosines
+def _matrices(*every: Rows) -> list[Floats]:
+    """Each as (n, width): the vectors of an item one after the other, and zeros behind the last."""
+    width = max(row.size for rows in every for row in rows)
+    found = [np.zeros((len(rows), width), np.float32) for rows in every]
+    for matrix, rows in zip(found, every, strict=True):
+        for at, row in enumerate(rows):
+            matrix[at, : row.size] = row.ravel()
+    return found
+
+
+def _cosines(first: Rows, second: Rows) -> Floats:
+    """Of each two items; those that both are nothing are the same."""
+    one, other = _matrices(first, second)
+    cosines: Floats = np.einsum("ij,ij->i", unit(one), unit(other))
+    return np.where(one.any(1) | other.any(1), cosines, 1)
+
+
+def _lengths(rows: Rows) -> Floats:
+    lengths: Floats = np.linalg.norm(_matrices(rows)[0], axis=1)
+    return lengths
 
 
 def _batch(rows: Sequence[Agreement]) -> list[Fault]:
@@ -157,47 +228,46 @@ def _batch(rows: Sequence[Agreement]) -> list[Fault]:
     return [Fault("depends on its batch", f"{what}: padding is pooled or attended to")]
 
 
-def _norms(rows: Sequence[Agreement], wanted: dict[Role, Floats]) -> list[Fault]:
-    """Whether the vectors are of another length than those wanted."""
-    norms = np.concatenate([np.linalg.norm(vectors, axis=1) for vectors in wanted.values()])
+def _norms(rows: Sequence[Agreement], wanted: dict[Role, Rows], *, explained: bool) -> list[Fault]:
+    """Whether the vectors are of another length than those wanted. Where another fault explains
+    their directions, it explains lengths that are not all 1.
+    """
+    norms = np.concatenate([_lengths(vectors) for vectors in wanted.values()])
     low, high = min(row.norms[0] for row in rows), max(row.norms[1] for row in rows)
-    if np.allclose((low, high), (norms.min(), norms.max()), rtol=NORM):
+    whole = bool(np.allclose(norms, 1, atol=NORM))
+    right = np.allclose((low, high), (norms.min(), norms.max()), rtol=NORM)
+    if right or (explained and not whole):
         return []
-    name = "missing normalisation" if np.allclose(norms, 1, atol=NORM) else "wrong norms"
+    name = "missing normalisation" if whole else "wrong norms"
     what = f"norms are {low:.4g} to {high:.4g}; wanted {norms.min():.4g} to {norms.max():.4g}"
     return [Fault(name, what)]
 
 
-def _order(got: dict[Role, Floats], wanted: dict[Role, Floats]) -> list[Fault]:
+def _order(got: dict[Role, Rows], wanted: dict[Role, Rows]) -> list[Fault]:
     """Whether the right vectors come in another order."""
     for role in got:
-        near = unit(got[role]) @ unit(wanted[role]).T
-        _, place = linear_sum_assignment(-near)
-        right = _cosines(got[role], wanted[role][place]).min() >= COSINE
+        ours, own = _matrices(got[role], wanted[role])
+        _, place = linear_sum_assignment(-(unit(ours) @ unit(own).T))
+        right = _cosines(ours, own[place]).min() >= COSINE
         if right and _cosines(got[role], wanted[role]).min() < COSINE:
             return [Fault("wrong order", "the vectors are right and come in another order")]
     return []
 
 
-def _cut(got: dict[Role, Floats], wanted: dict[Role, Floats]) -> Fault | None:
-    """Whether the vectors are the first dimensions of those wanted."""
+def _cut(got: dict[Role, Rows], wanted: dict[Role, Rows], dim: int) -> Fault | None:
+    """Whether the vectors are the first `dim` dimensions of those wanted."""
     for role, vectors in got.items():
-        dim = vectors.shape[1]
-        if dim >= wanted[role].shape[1]:
-            return None
-        if _cosines(vectors, wanted[role][:, :dim]).min() < COSINE:
+        if _cosines(vectors, [row[..., :dim] for row in wanted[role]]).min() < COSINE:
             return None
     return Fault("dimensions", f"only the first {dim} dimensions are returned")
 
 
 def _diagnosis(
-    got: dict[Role, Floats], wanted: dict[Role, Floats], texts: list[str], encoder: TextEncoder
+    got: dict[Role, Rows], wanted: dict[Role, Rows], texts: list[str], encoder: TextEncoder
 ) -> Fault:
     """What explains the vectors best."""
-    if all(
-        np.allclose(np.sort(unit(got[role])), np.sort(unit(wanted[role])), atol=1e-3)
-        for role in got
-    ):
+    both = [_matrices(got[role], wanted[role]) for role in got]
+    if all(np.allclose(*(np.sort(unit(each)) for each in pair), atol=1e-3) for pair in both):
         return Fault("wrong dims order", "the dimensions come in another order")
     before = _explained(got, wanted)
     best, score = None, before
@@ -209,9 +279,9 @@ def _diagnosis(
         found = _explained(got, made)
         if found > score + 1e-6:
             best, score = hypothesis, found
-        if found > COSINE:
+        if score > COSINE and 1 - score < (1 - before) / 20:
             break
-    if best is not None and score > COSINE - (1 - before) / 4:
+    if best is not None and 1 - score < (1 - before) / 4:
         return Fault(best.fault, best.what)
     if _worst(got, wanted) > ROUNDED:
         return Fault("precision", f"vectors are rounded: cosines are {before:.5f} in the mean")
@@ -225,7 +295,7 @@ def _fallback(best: Hypothesis | None, score: float, before: float) -> Fault:
     )
 
 
-def _explained(got: dict[Role, Floats], made: dict[Role, Floats]) -> float:
+def _explained(got: dict[Role, Rows], made: dict[Role, Rows]) -> float:
     """The mean over the roles of how near vectors are, the farthest fifth of texts counting
     most.
     """
@@ -236,5 +306,5 @@ def _explained(got: dict[Role, Floats], made: dict[Role, Floats]) -> float:
     return float(np.mean(means))
 
 
-def _worst(got: dict[Role, Floats], wanted: dict[Role, Floats]) -> float:
+def _worst(got: dict[Role, Rows], wanted: dict[Role, Rows]) -> float:
     return float(min(_cosines(got[role], wanted[role]).min() for role in got))

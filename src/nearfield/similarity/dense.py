@@ -140,6 +140,9 @@ class Dense(Embeddings):
         """The vectors as (n, dim) float32: int8 codes decoded, binary as -1 and +1."""
         return STORAGES[self.storage].decode(self.vectors, self.dim, self.ranges)
 
+    def numbers(self) -> Floats:
+        return self.floats()
+
     def scores(self, documents: Dense) -> Floats:
         """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is
         closer.

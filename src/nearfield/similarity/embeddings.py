@@ -100,6 +100,12 @@ class Embeddings(ABC):
         """These embeddings, if they are dense; else raises ContractError: `what` wants them so."""
         raise ContractError(f"{what} wants dense vectors; got {self.kind} embeddings")
 
+    def numbers(self) -> Floats:
+        """All that an item is, number by number: (n, dim) float32, or (n, most, dim) where an item
+        is several vectors, with zeros behind its last. Raises ContractError for fused embeddings.
+        """
+        raise ContractError(f"{self.kind} embeddings are not numbers of one meaning")
+
     @abstractmethod
     def scores(self, documents: Self) -> Floats:
         """Similarity of each of these n queries to each of m documents: (n, m) float32, higher is

@@ -83,6 +83,12 @@ class MultiVector(Embeddings):
         """The mean number of vectors per item."""
         return f"{self.lengths.mean():,.1f} vectors per document, of {self.dim} dimensions"
 
+    def numbers(self) -> Floats:
+        most = self.lengths.max(initial=0)
+        found = np.zeros((len(self), most, self.dim), np.float32)
+        found[np.arange(most) < self.lengths[:, None]] = self.tokens.floats()
+        return found
+
     def scores(self, documents: MultiVector) -> Floats:
         """MaxSim: over the query's tokens, the sum (or mean) of each one's similarity to the
         closest of the document's tokens.

@@ -124,6 +124,11 @@ class Sparse(Embeddings):
             (self.weights.astype(np.float32), self.terms, self.offsets), shape=(len(self), self.dim)
         )
 
+    def numbers(self) -> Floats:
+        """The weight of every term of the vocabulary."""
+        whole: Floats = self.matrix().toarray()
+        return whole
+
     def scores(self, documents: Sparse) -> Floats:
         """sum_t q_t d_t, divided by the lengths of both where the similarity is cosine (0 for an
         empty row): (n, m) float32.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,12 +12,16 @@ from nearfield.cli.console import Json, emit_json, out
 from nearfield.cli.opened import Model
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from nearfield.serve.verify import Verified
+    from nearfield.serve.verify_reranker import VerifiedScores
 
 
 def certify(model: Model, json: Json = False) -> None:
-    """Write a certificate into a model's folder: reference texts with the vectors that the model
-    makes of them in each role, for `nearfield verify` to compare others with.
+    """Write a certificate into a model's folder: reference texts with what the model makes of them
+    in each role (vectors, weights of terms, vectors of tokens; a reranker's scores), for
+    `nearfield verify` to compare others with.
 
     Examples:
 
@@ -25,13 +30,17 @@ def certify(model: Model, json: Json = False) -> None:
     """
     from nearfield.encoders.load import load_text_encoder
     from nearfield.errors import TruncationWarning
+    from nearfield.formats.reranker_folder import is_reranker
     from nearfield.serve.certificate import Certificate
 
-    encoder = load_text_encoder(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # texts that are too long belong to it
-        made = Certificate.make(encoder)
-    path = made.save(encoder.folder.path)
+        if is_reranker(folder := Path(model)):
+            made = Certificate.of_reranker(folder)
+        else:
+            encoder = load_text_encoder(model)
+            made, folder = Certificate.make(encoder), encoder.folder.path
+    path = made.save(folder)
     facts = {"certificate": str(path), "texts": len(made.texts), "roles": list(made.vectors)}
     if json:
         emit_json(facts)
@@ -53,10 +62,11 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say whether a server, a runtime or a folder gives the model's own vectors, and if not, what
-    it does otherwise. Exit code 1 where it does not.
+    """Say whether a server, a runtime or a folder gives the model's own vectors or scores, and if
+    not, what it does otherwise. Exit code 1 where it does not.
 
     In an address {role} stands for the role that is asked, where the API has no field for it.
+    Sparse and multi-vector models are asked for by tei:, rerankers by any API that has them.
 
     Examples:
 
@@ -64,28 +74,56 @@ def verify(
         nearfield verify "http://localhost:8080/v1#minilm:{role}" --model minilm
         nearfield verify ollama:http://localhost:11434#all-minilm --model minilm --json
     """
-    from nearfield.serve.verify import verify
+    from nearfield.encoders.spec import ModelSpec
+    from nearfield.formats.reranker_folder import is_reranker
 
-    found = verify(target, model)
+    found: Verified | VerifiedScores
+    if is_reranker(Path(ModelSpec.parse(model or target).name)):
+        from nearfield.serve.verify_reranker import verify_reranker
+
+        found = verify_reranker(target, model)
+        table = _of_scores(found)
+    else:
+        from nearfield.serve.verify import verify
+
+        found = verify(target, model)
+        table = _of_vectors(found)
     if json:
         emit_json(found)
     else:
-        _show(found)
+        out.print(_table(*table))
+        for fault in found.faults:
+            out.say(f"{fault.fault}: {fault.what}")
+        if not found.faults:
+            out.say(f"{found.target} gives what {found.model} gives")
     if found.faults:
         raise typer.Exit(1)
 
 
-def _show(found: Verified) -> None:
+def _of_vectors(found: Verified) -> tuple[list[str], list[list[str]]]:
+    titles = ["role", "worst cosine", "mean cosine", "norms", "alone and among others"]
+    rows = []
+    for row in found.roles:
+        norms = " to ".join(f"{norm:.4f}" for norm in row.norms)
+        rows.append([row.role, f"{row.worst:.6f}", f"{row.mean:.6f}", norms, f"{row.alone:.6f}"])
+    return titles, rows
+
+
+def _of_scores(found: VerifiedScores) -> tuple[list[str], list[list[str]]]:
+    titles = ["query", "worst difference", "mean", "rank correlation", "alone and among others"]
+    rows = []
+    for row in found.queries:
+        numbers = (row.worst, row.mean, row.order, row.alone)
+        rows.append([row.query, *(f"{number:.6f}" for number in numbers)])
+    return titles, rows
+
+
+def _table(titles: list[str], rows: list[list[str]]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("role", "worst cosine", "mean cosine", "norms", "alone and among others"):
+    for title in titles:
         table.add_column(title)
-    for row in found.roles:
-        norms = " to ".join(f"{norm:.4f}" for norm in row.norms)
-        table.add_row(row.role, f"{row.worst:.6f}", f"{row.mean:.6f}", norms, f"{row.alone:.6f}")
-    out.print(table)
-    for fault in found.faults:
-        out.say(f"{fault.fault}: {fault.what}")
-    if not found.faults:
-        out.say(f"{found.target} gives the vectors of {found.model}")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -13,6 +13,7 @@ import typer
 
 from nearfield.cli.console import Json, emit_json, err
 from nearfield.cli.opened import Device, Precision, RuntimeName, open_model, open_reranker
+from nearfield.extras import require
 
 if TYPE_CHECKING:
     from nearfield.retrieval.searchable import Searchable
@@ -86,9 +87,7 @@ def serve(
         nearfield serve minilm --port 0 --json     the address as JSON
     """
     from nearfield.errors import TruncationWarning
-    from nearfield.extras import require
 
-    uvicorn = require("uvicorn", extra="serve")
     require("fastapi", extra="serve")
     from nearfield.serve.app import Access, application
     from nearfield.serve.limits import Limits
@@ -103,6 +102,22 @@ def serve(
     served = _models(models, limits, (runtime, precision, device))
     keys = tuple(filter(None, os.environ.get(KEYS, "").split(",")))
     app = application(served, Access(keys, strict_roles), _searchable(served, collection))
+    server = server_of(app, limits, host=host, port=port)
+    listening = listening_socket(server.config)
+    url = f"http://{host}:{listening.getsockname()[1]}"
+    if json:
+        emit_json({"url": url, "models": list(served.by_name)})
+    else:
+        err.say(f"nearfield serves {', '.join(served.by_name)} at {url}")
+    with warnings.catch_warnings():
+        # each answer says how many of its texts were cut
+        warnings.simplefilter("ignore", TruncationWarning)
+        server.run([listening])
+
+
+def server_of(app: Any, limits: Limits, *, host: str = "127.0.0.1", port: int = 0) -> Any:
+    """The uvicorn server of an application. Raises MissingExtra without it."""
+    uvicorn = require("uvicorn", extra="serve")
     config = uvicorn.Config(
         app,
         host=host,
@@ -115,16 +130,7 @@ def serve(
         # a client that does not read its answer does not hold up the end for ever
         timeout_graceful_shutdown=math.ceil(limits.body_seconds + limits.seconds) + 1,
     )
-    listening = listening_socket(config)
-    url = f"http://{host}:{listening.getsockname()[1]}"
-    if json:
-        emit_json({"url": url, "models": list(served.by_name)})
-    else:
-        err.say(f"nearfield serves {', '.join(served.by_name)} at {url}")
-    with warnings.catch_warnings():
-        # each answer says how many of its texts were cut
-        warnings.simplefilter("ignore", TruncationWarning)
-        uvicorn.Server(config).run([listening])
+    return uvicorn.Server(config)
 
 
 def listening_socket(config: Any) -> socket.socket:
@@ -144,7 +150,7 @@ def _searchable(served: Models, collection: str | None) -> Searchable | None:
     from nearfield.cli.console import progress_bar
     from nearfield.retrieval.searchable import Plan, index
 
-    first, _ = served.find(None)
+    first = next(iter(served.by_name.values()))
     return index(first.encoder(), collection, plan=Plan(fuse=True), bars=progress_bar)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from nearfield.encoders.vendors.vendor import Asked, Limits, Vendor, by_index
 
+_PATHS = {"dense": "/embed", "sparse": "/embed_sparse", "multi-vector": "/embed_all"}
+
 
 class TextEmbeddingsInference(Vendor):
     """A server of one model, which takes 32 texts in a request unless it was started otherwise. In
@@ -18,16 +20,19 @@ class TextEmbeddingsInference(Vendor):
     url_variables = ("TEI_BASE_URL",)
     key_variables = ("TEI_API_KEY",)
     limits = Limits(32)
+    kinds = tuple(_PATHS)
     names_no_model = True
     unit = True
     free = True
     timeout = 600.0
 
     def embedding(self, asked: Asked) -> tuple[str, dict[str, Any]]:
-        body: dict[str, Any] = {"inputs": list(asked.texts), "normalize": True, "truncate": True}
+        body: dict[str, Any] = {"inputs": list(asked.texts), "truncate": True}
         if prompt := asked.model.partition(":")[2]:
             body["prompt_name"] = prompt
-        return "/embed", body if asked.dim is None else {**body, "dimensions": asked.dim}
+        if asked.dim is not None:
+            body["dimensions"] = asked.dim
+        return _PATHS[asked.kind], body
 
     def vectors(self, body: Any) -> Mapping[int, Any]:
         return dict(enumerate(body))

@@ -34,13 +34,14 @@ class Limits:
 @dataclass(frozen=True)
 class Asked:
     """The texts of one request; `role` is the vendor's word for what they are, `dim` what is asked
-    for. None is left out, and the API does as it does by itself.
+    for. None is left out, and the API does as it does by itself. `kind` is that of the embeddings.
     """
 
     model: str
     texts: Sequence[str]
     role: str | None = None
     dim: int | None = None
+    kind: str = "dense"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Vendor(ABC):
     key_variables: ClassVar[tuple[str, ...]] = ()
     roles: ClassVar[Mapping[Role, str]] = {}
     limits: ClassVar[Limits] = Limits(100)
+    kinds: ClassVar[tuple[str, ...]] = ("dense",)
+    """The kinds of embeddings that it can be asked for."""
     names_no_model: ClassVar[bool] = False
     """Whether a server of one model needs no name of it."""
     in_order: ClassVar[bool] = True

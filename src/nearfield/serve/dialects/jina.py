@@ -93,7 +93,7 @@ def _multi_vector(call: Call, rows: list[Row]) -> list[dict[str, Any]]:
 
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
     documents = [_text(item) for item in body.documents]
-    scores = await call.scores(body.model, _text(body.query), documents)
+    scores = await call.scores(body.model, [(_text(body.query), each) for each in documents])
     results = [
         {"index": at, "relevance_score": score}
         | ({"document": {"text": documents[at]}} if body.return_documents else {})

@@ -1,4 +1,4 @@
-"""Text Embeddings Inference: the model is the first that fits, or one named in the path's query."""
+"""Text Embeddings Inference, which names no model: the first that can do it answers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from nearfield.similarity.functions import unit
 from nearfield.types.role import DOCUMENT
 
 MOST_INPUTS = 1024
+_DENSE = "one_vector"
 _KINDS = {413: "Validation", 422: "Validation", 424: "Backend", 429: "Overloaded"}
 
 
@@ -82,33 +83,35 @@ class Decode(BaseModel):
     skip_special_tokens: bool = True
 
 
-async def _rows(call: Call, body: Embed) -> list[Row]:
-    texts = await texts_of(call, None, body.inputs)
+async def _rows(call: Call, body: Embed, ability: str) -> list[Row]:
+    """The embeddings by the first model whose embeddings have the ability."""
+    name = call.models.first(ability)
+    texts = await texts_of(call, name, body.inputs)
     if not texts:
         raise Refusal(INVALID, "`inputs` cannot be empty")
     if len(texts) > MOST_INPUTS:
         message = f"batch size {len(texts)} > maximum allowed batch size {MOST_INPUTS}"
         raise Refusal(TOO_LARGE, message)
     if body.truncate and body.truncation_direction.lower() == "left":
-        _, encoder, _ = await call.encoder(None)
+        _, encoder, _ = await call.encoder(name)
         role = body.prompt_name if body.prompt_name in encoder.contract.prompts else DOCUMENT
         both = [cut(encoder, text, role or DOCUMENT, tokens=None, start=True) for text in texts]
         call.truncated += sum(shorter for _, shorter in both)
         texts = [text for text, _ in both]
-    return await call.rows(None, texts, body.prompt_name, whole=not body.truncate)
+    return await call.rows(name, texts, body.prompt_name, whole=not body.truncate)
 
 
 async def _embed(call: Call, body: Embed) -> Any:
-    found = vectors(call, await _rows(call, body), body.dimensions)
+    found = vectors(call, await _rows(call, body, _DENSE), body.dimensions)
     return unit(found) if body.normalize else found
 
 
 async def _embed_all(call: Call, body: Embed) -> list[Any]:
-    return token_vectors(call, await _rows(call, body))
+    return token_vectors(call, await _rows(call, body, "merges_tokens"))
 
 
 async def _embed_sparse(call: Call, body: Embed) -> list[Any]:
-    sparse = part(joined(await _rows(call, body)), "has_terms")
+    sparse = part(joined(await _rows(call, body, "has_terms")), "has_terms")
     if sparse is None:
         raise Refusal(424, f"{call.contract} does not make sparse embeddings")
     return [
@@ -118,7 +121,8 @@ async def _embed_sparse(call: Call, body: Embed) -> list[Any]:
 
 
 async def _rerank(call: Call, body: Rerank) -> list[dict[str, Any]]:
-    scores = await call.scores(None, body.query, body.texts, raw=body.raw_scores)
+    pairs = [(body.query, text) for text in body.texts]
+    scores = await call.scores(call.models.judge(), pairs, raw=body.raw_scores)
     return [
         {"index": at, "score": score} | ({"text": body.texts[at]} if body.return_text else {})
         for at, score in ranked(scores)
@@ -128,16 +132,14 @@ async def _rerank(call: Call, body: Rerank) -> list[dict[str, Any]]:
 async def _predict(call: Call, body: Predict) -> Any:
     alone = isinstance(body.inputs, tuple)
     pairs: Any = [body.inputs] if alone else body.inputs
-    found = []
-    for query, document in pairs:
-        (score,) = await call.scores(None, query, [document], raw=body.raw_scores)
-        found.append([{"score": score, "label": "LABEL_0"}])
+    scores = await call.scores(call.models.judge(), pairs, raw=body.raw_scores)
+    found = [[{"score": score, "label": "LABEL_0"}] for score in scores]
     return found[0] if alone else found
 
 
 async def _similarity(call: Call, body: Similarity) -> list[float]:
     texts = [body.inputs.source_sentence, *body.inputs.sentences]
-    made = joined(await call.rows(None, texts, whole=True))
+    made = joined(await call.rows(call.models.first(_DENSE), texts, whole=True))
     scores: list[float] = made[:1].scores(made[1:])[0].tolist()
     return scores
 
@@ -171,11 +173,11 @@ async def _tokenize(call: Call, body: Tokenize) -> list[list[dict[str, Any]]]:
 
 async def _decode(call: Call, body: Decode) -> list[str]:
     ids: Any = [body.ids] if body.ids and isinstance(body.ids[0], int) else body.ids
-    return await texts_of(call, None, ids)
+    return await texts_of(call, call.models.first(_DENSE), ids)
 
 
 async def _info(call: Call, _: object) -> dict[str, Any]:
-    model, encoder, _role = await call.encoder(None)
+    model, encoder, _role = await call.encoder(call.models.first(_DENSE))
     contract = encoder.contract
     return {
         "model_id": model.name,
@@ -193,7 +195,7 @@ async def _info(call: Call, _: object) -> dict[str, Any]:
 
 
 async def _tokeniser(call: Call) -> Tokeniser:
-    _, encoder, _ = await call.encoder(None)
+    _, encoder, _ = await call.encoder(call.models.first(_DENSE))
     if not isinstance(encoder, TextEncoder):
         raise Refusal(424, f"{call.contract} has no tokeniser here")
     return encoder.tokeniser

@@ -57,7 +57,7 @@ async def _embed(call: Call, body: Embed) -> dict[str, Any]:
 
 
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
-    scores = await call.scores(body.model, body.query, body.documents)
+    scores = await call.scores(body.model, [(body.query, each) for each in body.documents])
     data = [
         {"index": at, "relevance_score": score}
         | ({"document": body.documents[at]} if body.return_documents else {})

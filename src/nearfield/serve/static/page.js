@@ -194,6 +194,13 @@ async function live() {
   }
 }
 
+// A number, a text, a list or a mapping, as people read it.
+function words(value) {
+  if (typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.join(", ") || "–";
+  return Object.entries(value ?? {}).map(([name, text]) => `${name}: ${JSON.stringify(text)}`).join(", ") || "–";
+}
+
 async function start() {
   const said = await ask("/contracts");
   const contracts = said.contracts.filter((one) => !one.error);
@@ -203,8 +210,7 @@ async function start() {
     select.replaceChildren(...(kept ? [kept] : []), ...contracts.map((one) => element("option", one.model)));
   }
   const fields = ["model", "kind", "dim", "max_tokens", "pooling", "similarity", "prompts", "matryoshka_dims"];
-  get("contracts").replaceChildren(row(fields, "th"), ...contracts.map((one) => row(fields.map(
-    (field) => (typeof one[field] === "object" ? JSON.stringify(one[field]) : one[field])))));
+  get("contracts").replaceChildren(row(fields, "th"), ...contracts.map((one) => row(fields.map((field) => words(one[field])))));
   get("searching").hidden = !said.search;
   if (said.search) full("search-dims", said.search.dim);
 }

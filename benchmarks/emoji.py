@@ -1,12 +1,17 @@
-"""Recall of emoji never trained on, by their labels and back: a locked model of texts, a locked
-ImageNet tower and a projection between them, by CLIP's loss and by SigLIP's at several batches.
+"""Recall of emoji never trained on, by their labels and back: an image tower, ImageNet's and locked
+or small and from scratch, beside a model of texts, locked or with a low-rank adapter, by CLIP's
+loss and by SigLIP's at several batches.
 
-    python benchmarks/emoji.py [--emoji FOLDER] [--text minilm] [--tower FOLDER] [--work FOLDER]
-        [--batches 32,128,512] [--epochs 60] [--lora 0] [--languages de,fr,es,ja]
+    python benchmarks/emoji.py --work FOLDER [--emoji FOLDER] [--text minilm-l3] [--other FOLDER]
+        [--towers imagenet,scratch] [--losses CLIP,SigLIP] [--batches 32,128,512] [--ranks 0,8]
+        [--epochs 40] [--languages de,fr,es,ja]
 
-FOLDER holds captions.jsonl and images. Labels are split into train, dev and test by what they say
-without "man", "woman" and the like, so that variants of one picture stay together. The images'
-vectors are made once and kept in --work. An interval is the bootstrap's of 95 % over queries.
+FOLDER of --emoji holds captions.jsonl and images, that of --other the same emoji by another vendor,
+named by their code points (the npm package emoji-datasource-twitter has some in img/twitter/64).
+Labels are split into train, dev and test by what they say without "man", "woman" and the like, so
+that variants of one picture stay together. What is made of the images, and each row of the table,
+is kept in --work: a run that was stopped goes on. An interval is the bootstrap's of 95 % over
+queries.
 """
 
 from __future__ import annotations
@@ -16,23 +21,28 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from nearfield.data.readers.image import image_url
+from nearfield.data.readers.image import image_url, open_image
 from nearfield.encoders.image.images import ImageEncoder
 from nearfield.encoders.text import TextEncoder
-from nearfield.formats.towers.joined import LAYOUT
+from nearfield.formats.towers.joined import LAYOUT, JoinedFolder
 from nearfield.models.image.tower import ImageTower
-from nearfield.models.image.trainable import TrainableJoined
+from nearfield.models.image.trainable import RATE, TrainableJoined
 from nearfield.models.surgery.join import join
 from nearfield.retrieval.bm25 import bm25
 from nearfield.runtimes.torch_runtime import TorchRuntime
 from nearfield.statistics.bootstrap import mean_interval
+from nearfield.store.atomic import write_json
 from nearfield.store.run import RunFolder
 from nearfield.train.data.image_vectors import AsItStands, ImageVectors, MadeSource, made_batches
 from nearfield.train.data.sampling import TrainingPairs
@@ -44,9 +54,10 @@ from nearfield.types.progress import silent
 from nearfield.types.role import QUERY
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "emoji"
-TOWER = Path.home() / ".cache" / "nearfield-models" / "efficientnet-lite0"
+MODELS = Path.home() / ".cache" / "nearfield-models"
+TOWER = MODELS / "efficientnet-lite0"
 PEOPLE = re.compile(r"^(man|woman|person|men|women|people|boy|girl) ")
-K = 10
+K, SIDE = 10, 48
 OBJECTIVES = {"CLIP": "symmetric", "SigLIP": "sigmoid"}
 
 
@@ -65,63 +76,120 @@ def recall(queries: Any, documents: Any) -> Any:
 
 
 def shown(values: Any) -> str:
-    found = mean_interval(values, bounds=(0.0, 1.0))
+    found = mean_interval(np.asarray(values, float), bounds=(0.0, 1.0))
     return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-class Emoji:
-    """The images with their vectors, and the two models."""
+class Pixels:
+    """Images as the numbers that a tower from scratch takes; in place of ImageVectors."""
 
-    def __init__(self, asked: argparse.Namespace, work: Path) -> None:
-        file = asked.emoji / "captions.jsonl"
+    seconds = 0.0
+
+    def of(self, images: list[str]) -> Any:
+        """(n, 3 x 48 x 48) float32, from -1 to 1."""
+        small = [np.asarray(open_image(image).resize((SIDE, SIDE))) for image in images]
+        values = np.stack(small).transpose(0, 3, 1, 2).reshape(len(small), -1)
+        return values.astype(np.float32) / 127.5 - 1
+
+
+class FromScratch(TrainableJoined):
+    """A small convolutional network of pixels learns, and the projection after it."""
+
+    def __init__(self, folder: JoinedFolder) -> None:
+        super().__init__(folder, precision="float32", device="cpu")
+        layers: list[nn.Module] = [nn.Unflatten(1, (3, SIDE, SIDE))]
+        for before, after in pairwise((3, 24, 48, 96, 192)):
+            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(8, after), nn.GELU()]
+        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(192, folder.image.width)]
+        self.network = nn.Sequential(*layers)
+        own = {f"network.{name}": weight for name, weight in self.network.named_parameters()}
+        self.own, self.rates = own, self.rates | dict.fromkeys(own, RATE)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        return super().parameters() | self.own
+
+    def project(self, vectors: Tensor) -> Tensor:
+        return super().project(nn.functional.normalize(self.network(vectors), dim=-1))
+
+
+def learnt(
+    model: TrainableJoined,
+    captions: list[str],
+    images: list[str],
+    made: Any,
+    recipe: Recipe,
+    work: Path,
+    measure: Callable[[AsItStands], Any] | None,
+) -> AsItStands:
+    """The encoder of the model, trained on each image with its caption, with the weights that were
+    the best by `measure`, or the last. `made` gives what is made of the images.
+    """
+    add_lora(model.text, recipe)
+    text = TextEncoder(model.folder.text, TorchRuntime(model.text))
+    encoder = AsItStands(model, text, made)
+    queries: Any = TokenSource.of(text, captions, QUERY, 64)
+    if not recipe.lora.rank:
+        queries = MadeSource(captions, text.encode(captions, QUERY).floats(), image=False)
+    own = np.arange(len(captions))
+    # documents of one label are no negatives of each other
+    same = np.unique(captions, return_inverse=True)[1]
+    data = TrainingData(
+        queries,
+        MadeSource(images, made.of(images), image=True),
+        TrainingPairs(own, own, np.empty((len(own), 0), np.int64)),
+        same,
+        [set(np.flatnonzero(same == label).tolist()) for label in same],
+        cut=made_batches,
+    )
+    dev = None if measure is None else partial(measure, encoder)
+    with RunFolder(work).locked() as run:
+        kept = train(model, data, recipe, run=run, measure=dev, progress=silent)
+    with torch.no_grad():
+        for name, weight in model.parameters().items():
+            weight.copy_(kept[name])
+    return encoder
+
+
+class Emoji:
+    """The images with what is made of them, and the two models."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        file, work = asked.emoji / "captions.jsonl", asked.work
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         self.rows = rows[: asked.limit or None]
         self.urls = [image_url(asked.emoji / "images" / row["file"]) for row in self.rows]
         self.labels = [row["label"] for row in self.rows]
         splits = np.array([split_of(label) for label in self.labels])
         self.places = {name: np.flatnonzero(splits == name) for name in ("train", "dev", "test")}
-        if not (work / "joined" / "joined.json").exists():
-            join(asked.text, asked.tower, to=work / "joined")
-        self.folder = LAYOUT.read(work / "joined")
-        self.images = ImageVectors(ImageEncoder(ImageTower(self.folder.image)))
-        self.images.keep(self.urls, work / "vectors.safetensors", silent)
+        joined = work / Path(asked.text).name
+        if not (joined / "joined.json").exists():
+            join(asked.text, asked.tower, to=joined)
+        self.folder = LAYOUT.read(joined)
+        vectors = ImageVectors(ImageEncoder(ImageTower(self.folder.image)))
+        vectors.keep(self.urls, work / "vectors.safetensors", silent)
+        self.made = {"imagenet": vectors, "scratch": Pixels()}
+        test = {_points(self.rows[at]["file"]): at for at in self.places["test"]}
+        found = {} if asked.other is None else {_points(p.name): p for p in asked.other.iterdir()}
+        self.drawn = {at: image_url(found[key]) for key, at in test.items() if key in found}
 
-    def trained(self, recipe: Recipe, work: Path) -> AsItStands:
+    def trained(self, tower: str, recipe: Recipe, work: Path) -> AsItStands:
         """The joined model, trained on train and with the weights that dev likes best."""
         torch.manual_seed(0)
-        model = TrainableJoined(self.folder, precision="float32", device="cpu")
-        add_lora(model.text, recipe)
-        text = TextEncoder(self.folder.text, TorchRuntime(model.text))
-        encoder = AsItStands(model, text, self.images)
+        if tower == "scratch":
+            model: TrainableJoined = FromScratch(self.folder)
+        else:
+            model = TrainableJoined(self.folder, precision="float32", device="cpu")
         at = self.places["train"]
         captions, seen = [self.labels[row] for row in at], [self.urls[row] for row in at]
-        queries: Any = TokenSource.of(text, captions, QUERY, 64)
-        if not recipe.lora.rank:
-            queries = MadeSource(captions, text.encode(captions, QUERY).floats(), image=False)
-        own = np.arange(len(at))
-        # documents of one label are no negatives of each other
-        same = np.unique(captions, return_inverse=True)[1]
-        data = TrainingData(
-            queries,
-            MadeSource(seen, self.images.of(seen), image=True),
-            TrainingPairs(own, own, np.empty((len(at), 0), np.int64)),
-            same,
-            [{place} for place in own.tolist()],
-            cut=made_batches,
+        return learnt(
+            model,
+            captions,
+            seen,
+            self.made[tower],
+            recipe,
+            work,
+            lambda encoder: recall(*self.encoded(encoder, "dev")),
         )
-        with RunFolder(work).locked() as run:
-            kept = train(
-                model,
-                data,
-                recipe,
-                run=run,
-                measure=lambda: recall(*self.encoded(encoder, "dev")),
-                progress=silent,
-            )
-        with torch.no_grad():
-            for name, weight in model.parameters().items():
-                weight.copy_(kept[name])
-        return encoder
 
     def encoded(self, encoder: Any, split: str, texts: list[str] | None = None) -> tuple[Any, Any]:
         """The vectors of the split's labels, or of `texts`, and of its images."""
@@ -130,60 +198,80 @@ class Emoji:
         images = encoder.encode([self.urls[row] for row in at], "document")
         return encoder.encode(labels, QUERY).floats(), images.floats()
 
+    def row(self, encoder: Any, languages: list[str]) -> dict[str, Any]:
+        """What is measured on test."""
+        texts, images = self.encoded(encoder, "test")
+        row = {
+            "text to image": shown(recall(texts, images)),
+            "image to text": shown(recall(images, texts)),
+            "gap": round(float(np.linalg.norm(texts.mean(0) - images.mean(0))), 3),
+        }
+        for language in languages:
+            other = [self.rows[at]["labels"][language] for at in self.places["test"]]
+            row[language] = shown(recall(*self.encoded(encoder, "test", other)))
+        if self.drawn:
+            labels = encoder.encode([self.labels[at] for at in self.drawn], QUERY)
+            images = encoder.encode([*self.drawn.values()], "document")
+            row[f"other vendor's {len(self.drawn)}"] = shown(recall(labels, images))
+        return row
+
+
+def _points(name: str) -> str:
+    """The code points of a file's name, without what only asks for a picture."""
+    return name.partition(".")[0].upper().replace("-FE0F", "").lstrip("0")
+
 
 def main() -> None:
     asked = _arguments()
-    with tempfile.TemporaryDirectory() as passing:
-        work = asked.work or Path(passing)
-        emoji, table = Emoji(asked, work), []
-        test = emoji.places["test"]
-        sizes = {name: len(rows) for name, rows in emoji.places.items()}
-        print(f"{sizes}; chance {K / len(test):.3f}")
-        tags = [" ".join(emoji.rows[row]["tags"]) for row in test]
-        found = bm25(tags).find([emoji.labels[row] for row in test], K).documents
-        right = (found == np.arange(len(test))[:, None]).any(1)
-        print("BM25 on tags", shown(right.astype(float)))
-        for name, objective in OBJECTIVES.items():
-            for batch in asked.batches:
-                recipe = Recipe(
-                    objective=ObjectiveChoice(objective, 0.07, learn_temperature=True),
-                    negatives=Negatives(per_query=0),
-                    schedule=Schedule(epochs=asked.epochs, batch=batch, evaluations=10),
-                    lora=Lora(rank=asked.lora),
-                )
-                place = work / f"run-{name}-{batch}-{asked.lora}"
-                shutil.rmtree(place, ignore_errors=True)
-                encoder = emoji.trained(recipe, place)
-                texts, images = emoji.encoded(encoder, "test")
-                row = {
-                    "loss": name,
-                    "batch": batch,
-                    "text to image": shown(recall(texts, images)),
-                    "image to text": shown(recall(images, texts)),
-                    "gap": round(float(np.linalg.norm(texts.mean(0) - images.mean(0))), 3),
-                }
-                for language in asked.languages:
-                    other = [emoji.rows[at]["labels"][language] for at in test]
-                    row[language] = shown(recall(*emoji.encoded(encoder, "test", other)))
-                table.append(row)
-                print(row, flush=True)
+    emoji = Emoji(asked)
+    test = emoji.places["test"]
+    sizes = {name: len(rows) for name, rows in emoji.places.items()}
+    print(f"{sizes}; chance {K / len(test):.3f}")
+    tags = [" ".join(emoji.rows[row]["tags"]) for row in test]
+    found = bm25(tags).find([emoji.labels[row] for row in test], K).documents
+    right = (found == np.arange(len(test))[:, None]).any(1)
+    print("BM25 on tags", shown(right.astype(float)))
+    for rank, tower, loss, batch in product(asked.ranks, asked.towers, asked.losses, asked.batches):
+        name = f"{Path(asked.text).name}-{tower}-{rank}-{loss}-{batch}"
+        file, run = asked.work / f"{name}.json", asked.work / "run"
+        if not file.exists():
+            recipe = Recipe(
+                objective=ObjectiveChoice(OBJECTIVES[loss], 0.07, learn_temperature=True),
+                negatives=Negatives(per_query=0),
+                schedule=Schedule(epochs=asked.epochs, batch=batch, evaluations=8),
+                lora=Lora(rank=rank),
+            )
+            shutil.rmtree(run, ignore_errors=True)
+            started = time.process_time()
+            encoder = emoji.trained(tower, recipe, run)
+            row = emoji.row(encoder, asked.languages)
+            write_json(file, row | {"cpu seconds": round(time.process_time() - started)})
+        print(name, file.read_text(encoding="utf-8").replace("\n", ""), flush=True)
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--emoji", type=Path, default=SHARED)
-    parser.add_argument("--text", default="minilm")
+    parser.add_argument("--other", type=Path)
+    parser.add_argument("--text", default=str(MODELS / "minilm-l3"))
     parser.add_argument("--tower", type=Path, default=TOWER)
-    parser.add_argument("--work", type=Path)
-    parser.add_argument("--batches", default="32,128,512")
-    parser.add_argument("--epochs", type=float, default=60)
-    parser.add_argument("--lora", type=int, default=0)
-    parser.add_argument("--languages", default="")
+    parser.add_argument("--towers", type=_names, default=["imagenet", "scratch"])
+    parser.add_argument("--losses", type=_names, default=[*OBJECTIVES])
+    parser.add_argument("--batches", type=_numbers, default=[32, 128, 512])
+    parser.add_argument("--ranks", type=_numbers, default=[0, 8])
+    parser.add_argument("--epochs", type=float, default=40)
+    parser.add_argument("--languages", type=_names, default=[])
     parser.add_argument("--limit", type=int, default=0)
-    asked = parser.parse_args()
-    asked.batches = [int(size) for size in asked.batches.split(",")]
-    asked.languages = [name for name in asked.languages.split(",") if name]
-    return asked
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

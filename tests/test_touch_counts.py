@@ -1,5 +1,5 @@
-"""A new loss, head, task, index, source, runtime, storage type, dialect and command are each one file behind
-a seam and one line in its table, and work end to end.
+"""A new loss, head, task, index, source, runtime, storage type, dialect, two-tower layout and
+command are each one file behind a seam and one line in its table, and work end to end.
 
 The additions of tests/additions are put into a copy of the package, and a process that imports the
 copy uses each.
@@ -59,6 +59,11 @@ SEAMS = {
         "models/heads/first_and_mean.py",
         "models/heads/__init__.py",
         '"first-and-mean": "nearfield.models.heads.first_and_mean:FirstAndMean",',
+    ),
+    "towers": (
+        "formats/towers/pair_towers.py",
+        "formats/towers/__init__.py",
+        '"pair": "nearfield.formats.towers.pair_towers:LAYOUT",',
     ),
     "format": (
         "formats/first_and_mean_folder.py",

@@ -46,6 +46,25 @@ def source() -> None:
     assert len(nf.open_collection("faq.arrows").documents) == 2
 
 
+def towers() -> None:
+    """The same texts and images have the same vectors as in the layout of transformers."""
+    from safetensors.torch import load_file, save_file
+
+    import nearfield as nf
+    from towers import images_of_each_kind, tiny_towers
+
+    folder, items = (
+        tiny_towers(HERE / "clip", "clip"),
+        ["a cat", *images_of_each_kind(HERE / "x", 3)],
+    )
+    wanted = nf.load(folder).encode(items)
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"pair.{name}": part for name, part in weights.items()}, folder / "pair.safetensors")
+    (folder / "model.safetensors").unlink()
+    (folder / "config.json").rename(folder / "pair.json")
+    np.testing.assert_allclose(nf.load(folder).encode(items), wanted, atol=1e-6)
+
+
 def storage() -> None:
     """Encoded, kept, opened, searched and compared as it."""
     import nearfield as nf

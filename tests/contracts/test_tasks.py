@@ -188,6 +188,29 @@ def named(model: Any, items: Items) -> list[float]:
     ]
 
 
+def captioned_items(random: np.random.Generator) -> Items:
+    return [(f"d{at}", sentence(random), sentence(random)) for at in range(25)]
+
+
+def captioned_data(items: Items) -> Collection:
+    """One query per document, which stands for an image."""
+    documents = [{"id": key, "title": "", "text": text, "group": ""} for key, text, _ in items]
+    queries = [{"id": f"of-{key}", "text": text, "group": ""} for key, _, text in items]
+    judged = [
+        {"query": f"of-{key}", "document": key, "relevance": 1, "split": "test"}
+        for key, *_ in items
+    ]
+    return Collection(
+        "made", *(pa.Table.from_pylist(rows) for rows in (documents, queries, judged))
+    )
+
+
+def found_caption(model: Any, items: Items) -> list[float]:
+    captions = vectors(model, [item[2] for item in items])
+    scores = vectors(model, [item[1] for item in items], "document") @ captions.T
+    return [float(sum(row > row[at]) < 10) for at, row in enumerate(scores)]
+
+
 def candidate_items(random: np.random.Generator) -> Items:
     return [
         (sentence(random), sentence(random), [sentence(random) for _ in range(6)])
@@ -246,6 +269,7 @@ CASES = {
     "reranking": Case(candidate_items, candidate_data, Counting, reciprocal),
     "classification": Case(labelled_items, labelled_data, Counting, drawn_accuracy),
     "zero-shot": Case(labelled_items, labelled_data, Counting, named),
+    "image-to-text": Case(captioned_items, captioned_data, Counting, found_caption),
     "summarisation": Case(summary_items, summary_data, Counting, rank_correlations),
     "word-analogies": Case(
         question_items,
@@ -352,7 +376,7 @@ def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
 
 
 # what data that several tasks take are taken for unless one is named
-NAMED = {"bitext": "similarity", "zero-shot": "classification"}
+NAMED = {"bitext": "similarity", "zero-shot": "classification", "image-to-text": "retrieval"}
 
 
 @pytest.mark.parametrize(("name", "found"), [(name, NAMED.get(name, name)) for name in CASES])

@@ -17,6 +17,7 @@ import nearfield as nf
 from nearfield.retrieval.searchable import Plan
 from nearfield.serve.app import application
 from serving import models_of, prompted, running
+from towers import images_of_each_kind, tiny_towers
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium drives the browser")
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -134,4 +135,30 @@ def test_the_page(browser: Any, url: str, tmp_path: Path) -> None:
     ]
     assert [place for place in sent if not place.startswith((url, "data:", "chrome:"))] == []
     said = [line for line in browser.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
+    assert [line for line in said if "favicon" not in line["message"]] == []
+
+
+def test_results_that_are_images(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    folder = tiny_towers(tmp_path / "clip", "clip")
+    documents = ["a red cat", *images_of_each_kind(tmp_path / "images", 3)]
+    found = nf.index(folder, documents)
+    with running(application(models_of([str(folder)]), found=found)) as address:
+        browser.get(address)
+        WebDriverWait(browser, 20).until(lambda _: browser.find_elements(By.ID, "searching"))
+        WebDriverWait(browser, 20).until(
+            lambda _: browser.find_element(By.ID, "query").is_displayed()
+        )
+        browser.find_element(By.ID, "query").send_keys("a blue dog", Keys.ENTER)
+        WebDriverWait(browser, 20).until(
+            lambda _: len(browser.find_elements(By.CSS_SELECTOR, "#hits tr")) == 5
+        )
+        drawn = "return [...document.querySelectorAll('#hits img')].map(one => one.naturalWidth)"
+        WebDriverWait(browser, 20).until(lambda _: all(browser.execute_script(drawn)))
+        assert len(browser.execute_script(drawn)) == 3
+        assert "data:" not in browser.find_element(By.ID, "hits").text
+    said = [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
     assert [line for line in said if "favicon" not in line["message"]] == []

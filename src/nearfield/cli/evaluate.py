@@ -52,7 +52,8 @@ TaskName = Annotated[
     str | None,
     typer.Option(
         help="What is measured: retrieval, reranking, similarity, pair-classification, bitext, "
-        "classification, zero-shot, clustering, summarisation, word-analogies, word-similarity.",
+        "classification, zero-shot, image-to-text, clustering, summarisation, word-analogies, "
+        "word-similarity.",
         show_default="that of the data",
     ),
 ]

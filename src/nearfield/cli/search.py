@@ -238,7 +238,7 @@ def _row(hit: Hit, *, explain: bool) -> dict[str, Any]:
 
 def _text(hit: Hit) -> str:
     """A result's text; an image's is its data URL, which nobody reads."""
-    from nearfield.data.readers.image import is_image_url
+    from nearfield.types.item import is_image_url
 
     return "(image)" if is_image_url(hit.text) else hit.text
 

@@ -33,7 +33,8 @@ class LabelledTexts:
 class Labelled:
     """Texts with labels: `train`, which may be empty, to learn them from, and `test`.
 
-    `cut` says that nearfield cut the test part.
+    `cut` says that nearfield cut the test part. `templates` are what a label's name is written
+    into for zero-shot, in place of their {}.
 
     Raises CollectionError for fewer than two labels, and where the test part is empty.
     """
@@ -43,6 +44,7 @@ class Labelled:
     test: LabelledTexts
     source: str = ""
     cut: bool = False
+    templates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = set(self.train.labels) | set(self.test.labels)

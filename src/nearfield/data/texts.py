@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from nearfield.types.item import is_image_url
+
 _BLOCK = 4096  # rows that are turned into Python strings at a time while iterating
 
 Positions = npt.NDArray[np.integer] | npt.NDArray[np.bool_] | Sequence[int]
@@ -16,7 +18,7 @@ Positions = npt.NDArray[np.integer] | npt.NDArray[np.bool_] | Sequence[int]
 
 class Texts(Sequence[str]):
     """Texts in Arrow columns of equal length: text i is its columns' values joined by a blank and
-    stripped.
+    stripped; or an image's data URL alone, where it is the last of them.
 
     An int gives a string, a slice or an array of positions (or a boolean mask) gives Texts on the
     same memory. A single column is given back as it is, unstripped.
@@ -71,4 +73,6 @@ class Texts(Sequence[str]):
 
 
 def _join(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else " ".join(parts).strip()
+    if len(parts) == 1 or is_image_url(parts[-1]):
+        return parts[-1]
+    return " ".join(parts).strip()

@@ -11,7 +11,6 @@ import numpy as np
 from typing_extensions import TypeVar
 
 from nearfield.data.chunk.chunks import words
-from nearfield.data.readers.image import is_image_url
 from nearfield.data.trained_on import UNKNOWN, TrainedOn
 from nearfield.errors import ContractError, InputError, ModelError
 from nearfield.similarity.dense import Dense
@@ -19,7 +18,7 @@ from nearfield.similarity.embeddings import Embeddings
 from nearfield.types.arrays import Positions
 from nearfield.types.contract import Contract
 from nearfield.types.forecast import Forecast
-from nearfield.types.item import Item
+from nearfield.types.item import Item, is_image_url
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import DOCUMENT, QUERY, Role
 

@@ -47,6 +47,10 @@ class EncodedTask(Task):
             )
         return kept
 
+    def noted(self, parts: Sequence[Embeddings]) -> tuple[str, ...]:
+        """What the embeddings of each part say of a model besides; a note of each of its rows."""
+        return ()
+
     @abstractmethod
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
         """The values of each of `measures`, from the embeddings of each part; those of the last
@@ -107,6 +111,7 @@ class EncodedTask(Task):
             done += len(texts)
         speed = speed_of(parts)
         seen = int(encoder.trained_on.seen(self.queries).sum())
+        notes = (*left_out, *self.noted(parts))
         read = parts[-1].usage
         price = Price.of(contract.terms.price_per_million_tokens, read.tokens, read.items)
         rows = []
@@ -123,7 +128,7 @@ class EncodedTask(Task):
                     bytes_per_document=stored.bytes_per_item,
                     documents_per_second=speed,
                     trained_on=seen,
-                    notes=left_out,
+                    notes=notes,
                     price=price,
                 )
             )

@@ -11,7 +11,7 @@ from torch import Tensor
 from nearfield.errors import ModelError
 from nearfield.extras import require
 from nearfield.formats.remote_code import remote_code
-from nearfield.formats.towers.towers import Towers
+from nearfield.formats.towers.towers import Logits, Towers
 from nearfield.formats.weights import weight_files
 from nearfield.models.backbones.backbone import quiet
 from nearfield.models.image.processor import UNFIT, image_processor
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 class TwoTower(torch.nn.Module):
     """transformers' model of the folder, with its tokeniser and its image processor.
 
-    `logit_scale` and `logit_bias` make the model's logit of a cosine (0 for a model without bias).
     Raises ModelError where files are missing or damaged, or weights do not fit.
     """
 
@@ -41,8 +40,8 @@ class TwoTower(torch.nn.Module):
                 self.model = _model(folder)
             self.tokeniser: Any = AutoTokenizer.from_pretrained(folder.path)
             self.processor: Any = image_processor(folder.path, folder.processor)
-            self.logit_scale = float(self.model.logit_scale.detach().exp())
-            self.logit_bias = float(getattr(self.model, "logit_bias", torch.zeros(())).detach())
+            bias = getattr(self.model, "logit_bias", torch.zeros(()))  # which CLIP has not
+            self.logits = Logits(float(self.model.logit_scale.detach().exp()), float(bias.detach()))
         self.model.eval()
 
     def texts(self, texts: Sequence[str]) -> Tensor:

@@ -11,11 +11,12 @@ from typing import TypeVar
 from scipy.special import expit
 
 from nearfield.encoders.encoder import Encoder
+from nearfield.serve.images import as_url
 from nearfield.serve.kept_rows import Row
 from nearfield.serve.models import Models, ServedModel
 from nearfield.serve.refusal import INVALID, LATE, Refusal
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.types.role import DOCUMENT, Role
+from nearfield.types.role import DOCUMENT, IMAGE, Role
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ class Call:
         role = self._role(encoder, role or named)
         if not texts:
             raise Refusal(INVALID, "there is no text; wanted one at least")
+        if role == IMAGE:  # whose strings are paths else, which no client may name
+            texts = [as_url(text) for text in texts]
         rows = await self._done(model.embed([(role, text) for text in texts]))
         self.items += len(rows)
         self.tokens += sum(row.tokens for row in rows)

@@ -9,8 +9,11 @@ from fastapi import FastAPI, Response
 _FILES = Path(__file__).parent / "static"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
-    # nothing but these files runs, whatever a text says; a cell's colour is a style of its own
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'",
+    # nothing but these files runs, whatever a text says; a cell's colour is a style of its own, and
+    # an image that is found comes with the answer
+    "Content-Security-Policy": (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
+from nearfield.types.item import is_image_url
+
 RULE: Final = 2
 """Goes up when the same text gives other words: terms that were made by another rule do not fit."""
 
@@ -62,8 +64,10 @@ def words(text: str) -> list[str]:
     `1,000` whole. Otherwise than there, `_`, `.` and `:` part letters, so that identifiers and file
     names are found by their parts, and so does an apostrophe after a Latin letter, without the one
     letter behind it: `dog's` is dog, `l'eau` l and eau. Punctuation, symbols and emoji are no
-    words.
+    words, and an image has none.
     """
+    if is_image_url(text):
+        return []
     if text.isascii():
         return _ASCII(text.lower())
     plain = folded(text)

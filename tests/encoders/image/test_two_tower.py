@@ -19,6 +19,8 @@ from nearfield.data.readers.image import image_url
 from nearfield.encoders.image.two_tower import TwoTowerEncoder
 from nearfield.encoders.load import load_text_encoder, stated_contract
 from nearfield.errors import ContractError, InputError, ModelError, TruncationWarning
+from nearfield.evaluate.open_task import open_task
+from nearfield.evaluate.task import Options
 from nearfield.types.progress import Progress, silent
 from nearfield.vectors.account import Account
 from nearfield.vectors.encode_to import encode_to
@@ -96,7 +98,7 @@ def test_logits_are_those_of_transformers(folder: Path, images: list[Path]) -> N
     pixels = processor(images=[plain(path) for path in images[:3]], return_tensors="pt")
     with torch.inference_mode():
         expected = model(**given, **pixels).logits_per_image.numpy()
-    np.testing.assert_allclose(encoder.logits(np.asarray(seen @ texts.T)), expected, atol=1e-4)
+    np.testing.assert_allclose(encoder.logits.of(np.asarray(seen @ texts.T)), expected, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore:Palette images with Transparency")
@@ -221,6 +223,23 @@ def test_captions_and_folders_are_evaluated(tmp_path: Path) -> None:
     expected = float((scores.argmax(1) == np.arange(6)).mean())
     table = nf.compare([encoder], data, measures=["R@1", "nDCG@10"])
     assert table.rows[0].means["R@1"] == pytest.approx(expected)
+    assert len(table.rows) == 1, "BM25 has nothing to read"
+    back = nf.compare([encoder], data, task="image-to-text", measures=["Success@1", "Success@5"])
+    expected = float((scores.T.argmax(1) == np.arange(6)).mean())
+    assert back.rows[0].means["Success@1"] == pytest.approx(expected)
+    apart = np.asarray(encoder.encode(captions)).mean(0) - np.asarray(encoder.encode(paths)).mean(0)
+    assert f"modality gap {np.linalg.norm(apart):.3f}" in " ".join(back.notes)
+    swapped = [" ".join(caption.split()[::-1]) for caption in captions]
+    (photos / "captions.jsonl").write_text(
+        "\n".join(
+            json.dumps(json.loads(row) | {"foils": foil})
+            for row, foil in zip(rows, swapped, strict=True)
+        )
+    )
+    probe = nf.compare([encoder], photos, task="reranking", measure="P@1")
+    foiled = np.asarray(encoder.encode(swapped)) @ np.asarray(encoder.encode(paths)).T
+    expected = float((np.diag(scores) > np.diag(foiled)).mean())
+    assert probe.rows[0].means["P@1"] == pytest.approx(expected)
     hits = nf.index(encoder, data).search(captions[0], k=2)
     assert [hit.id for hit in hits] == [
         f"images/{paths[at].name}" for at in (-scores[0]).argsort()[:2]
@@ -243,6 +262,23 @@ def test_captions_and_folders_are_evaluated(tmp_path: Path) -> None:
     scores = np.asarray(encoder.encode(paths)) @ np.asarray(encoder.encode(["cat", "dog"])).T
     expected = float((scores.argmax(1) == labels).mean())
     assert table.rows[0].means["Accuracy"] == pytest.approx(expected)
+    templates = ["a photo of a {}", "the {}", "a red {}"]
+    file = tmp_path / "labelled" / "templates.jsonl"
+    file.write_text("\n".join(json.dumps({"template": each}) for each in templates))
+    weights = []
+    for name in ("cat", "dog"):  # as open_clip's build_zero_shot_classifier does
+        mean = np.asarray(encoder.encode([each.format(name) for each in templates])).mean(0)
+        weights.append(mean / np.linalg.norm(mean))
+    scores = np.asarray(encoder.encode(paths)) @ np.array(weights).T
+    task = open_task(tmp_path / "labelled", "zero-shot")
+    (row,) = task.measure([encoder], ["Accuracy", "Accuracy@5"], Options())
+    np.testing.assert_array_equal(
+        np.sort(row.scores["Accuracy"]), np.sort(scores.argmax(1) == labels)
+    )
+    assert row.scores["Accuracy@5"].all(), "of two labels"
+    file.write_text('{"template": "a photo"}')
+    with pytest.raises(InputError, match=r"templates\.jsonl:1: template 'a photo' has no \{\}"):
+        open_task(tmp_path / "labelled", "zero-shot")
 
 
 def test_what_wants_a_text_model_names_one_of_images(folder: Path) -> None:

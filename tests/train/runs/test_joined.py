@@ -19,6 +19,7 @@ from nearfield.encoders.image.images import ImageEncoder
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError, RecipeError
 from nearfield.formats.towers.joined import LAYOUT
+from nearfield.formats.towers.towers import Logits
 from nearfield.models.image.trainable import Made, TrainableJoined
 from nearfield.models.surgery.join import join
 from nearfield.runtimes.torch_runtime import TorchRuntime
@@ -27,7 +28,7 @@ from nearfield.train.engine.gradient_cache import cached_backward
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.objectives.both_ways import clip
 from nearfield.train.recipe import Lora, Negatives, Recipe, Schedule
-from nearfield.train.runs.joined import DEFAULT
+from nearfield.train.runs.joined import DEFAULT, learned_logits
 from nearfield.train.runs.tune import tune
 from nearfield.types.verdict import Verdict
 from tiny import tiny_model
@@ -84,6 +85,11 @@ def test_a_tune_trains_the_projection_and_keeps_the_texts(
     losses = [row["loss"] for row in rows if "loss" in row]
     assert losses[-1] < losses[0]
     assert verdict.queries == 3
+    # CLIP's temperature is learned from .07, and kept with the model
+    assert before.logits == Logits()
+    assert after.logits.bias == 0
+    assert 1 < after.logits.scale != pytest.approx(1 / 0.07)
+    assert "bm25" not in (folder / "comparison.json").read_text()
 
 
 def test_a_run_that_stopped_goes_on_to_the_same_model(
@@ -115,6 +121,15 @@ def test_a_run_that_stopped_goes_on_to_the_same_model(
     for part in ("projection/model.safetensors", "joined.json"):
         ours, theirs = (folder / "model" / part for folder in (tmp_path / "run", run[0]))
         assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_what_the_loss_made_of_a_cosine_is_read_from_its_weights() -> None:
+    learned = {
+        "objective.log_temperature": torch.tensor(-2.0),
+        "objective.bias": torch.tensor(-9.0),
+    }
+    assert learned_logits(learned, 0.07) == (pytest.approx(np.exp(2.0)), -9.0)
+    assert learned_logits({}, 0.05) == (20.0, 0.0)
 
 
 def test_lora_trains_the_texts_too_and_is_merged(place: Path, tmp_path: Path) -> None:

@@ -13,21 +13,15 @@ import numpy as np
 from nearfield.errors import InputError, first_line
 from nearfield.extras import require
 from nearfield.store.regular import read_bytes
+from nearfield.types.item import URL, is_image_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-URL: Final = "data:image/"
-"""What the text of an image begins with."""
 # of one image, 192 MB as RGB; a phone's largest photo has 50 million
 MOST_PIXELS: Final = 64_000_000
 MOST_BYTES: Final = 64 << 20  # of one file
-
-
-def is_image_url(item: object) -> bool:
-    """Whether the item is the data URL of an image, and so no text."""
-    return isinstance(item, str) and item.startswith(URL)
 
 
 def open_image(item: object, *, name: str = "") -> Image:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from nearfield.data.cache import files_key
 from nearfield.data.collection import ALL, Collection
 from nearfield.data.labelled import Labelled
+from nearfield.data.pairs import Pairs
 from nearfield.data.readers.image import SUFFIXES, image_url
+from nearfield.data.readers.rows import Rows
 from nearfield.data.record import SPLIT_NAMES, Record
 from nearfield.data.sources.row_files import rows_of
 from nearfield.data.sources.source import Kind, Source, converted, name_of
 from nearfield.data.stream import Row, Stream
-from nearfield.data.writer import CollectionWriter
+from nearfield.data.writer import CollectionWriter, PairsWriter
 from nearfield.errors import InputError
 from nearfield.store.inside import inside
 from nearfield.types.data_options import DataOptions
@@ -33,28 +36,43 @@ class ImageFolder(Source):
     Captions lie beside them in a file of rows called captions or metadata: the name of an image
     (`FILES`; in the folder or in its folder images), its captions (`CAPTIONS`; one or a list),
     which are queries, and `split` ("all" where it is left out). Without one, the folders that the
-    images lie in are their labels.
+    images lie in are their labels. Texts in a file called texts are documents, too, by their `id`,
+    which captions may name in place of an image. `foils` of a row are wrong captions of its image.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(name_of(folder), folder)
         self.folder = folder
-        known = (rows_of(folder / f"{stem}{end}") for stem in STEMS for end in ENDINGS)
-        found = (rows for rows in known if rows is not None and Path(rows.place).is_file())
-        self._captions = next(found, None)
+        self._captions = _beside(folder, STEMS)
+        self._texts = _beside(folder, ("texts",))
 
     def collection(self) -> Collection:
         """The images, with their captions as queries where there are any. Raises InputError for the
         first image that cannot be opened, and for a row that names none.
         """
         files = list(image_files(self.folder))
-        if self._captions is not None:
-            files.append(Path(self._captions.place))
+        beside = (self._captions, self._texts)
+        files += [Path(rows.place) for rows in beside if rows is not None]
         return converted(self.name, self._write, key=lambda: files_key("images", files), ids={})
+
+    def pairs(self) -> Pairs:
+        """Each image with its captions and its foils, which are negatives: captions that are wrong,
+        such as those with two words swapped. Raises InputError where there are no captions.
+        """
+        if self._captions is None:
+            raise InputError("has no captions, and so no pairs", path=self.folder)
+        writer = PairsWriter(self.name, None, source=str(self.folder))
+        for row in self._captions:
+            image = image_url(self.folder / self._named(row, row.text(_first(row, FILES))))
+            foils = row.texts("foils") if row.values.get("foils") else []
+            for caption in row.texts(_first(row, CAPTIONS)):
+                writer.pair(image, caption, negatives=foils)
+        return writer.finish()
 
     def labelled(self) -> Labelled | None:
         """The images and the name of the folder that each lies in; a folder above it called train,
-        dev or test is its split. None where they have captions, or lie in one folder.
+        dev or test is its split. A file templates has the templates for zero-shot.
+        None where they have captions, or lie in one folder.
         """
         places = {path: path.relative_to(self.folder).parent for path in image_files(self.folder)}
         labels = {place.name for place in places.values()}
@@ -64,7 +82,18 @@ class ImageFolder(Source):
         for path, place in places.items():
             split = place.parts[0].lower() if place.parts[0].lower() in SPLIT_NAMES else ""
             rows.append((image_url(path), place.name, split))
-        return Labelled.of(rows, name=self.name, place=self.place)
+        found = Labelled.of(rows, name=self.name, place=self.place)
+        return replace(found, templates=self._templates())
+
+    def _templates(self) -> tuple[str, ...]:
+        """The column template of the file templates, where there is one."""
+        found = []
+        for row in _beside(self.folder, ("templates",)) or ():
+            found.append(row.text("template"))
+            if "{}" not in found[-1]:
+                message = f"template {found[-1]!r} has no {{}}, where a label is put"
+                raise row.error(message)
+        return tuple(found)
 
     def stream(self, role: str) -> Stream:
         """The images in any role, one at a time."""
@@ -81,11 +110,17 @@ class ImageFolder(Source):
     def _write(self, writer: CollectionWriter) -> bool:
         for path in image_files(self.folder):
             writer.document(path.relative_to(self.folder).as_posix(), image_url(path))
+        texts = set[str]()
+        for row in self._texts or ():
+            texts.add(row.text("id"))
+            writer.document(row.text("id"), row.text("text"))
         if self._captions is None:
             return True
         queries: set[str] = set()
         for row in self._captions:
-            key = self._named(row)
+            key = row.text(_first(row, FILES))
+            if key not in texts:
+                key = self._named(row, key)
             for caption in row.texts(_first(row, CAPTIONS)):
                 query = hashlib.sha256(caption.encode()).hexdigest()[:16]
                 if query not in queries:
@@ -94,13 +129,18 @@ class ImageFolder(Source):
                 writer.judgement(query, key, 1, row.label("split") or ALL)
         return False
 
-    def _named(self, row: Record) -> str:
+    def _named(self, row: Record, name: str) -> str:
         """The id of the image that a row names. Raises InputError where there is none."""
-        name = row.text(_first(row, FILES))
         for place in (name, f"images/{name}"):
             if inside(self.folder, place, path=Path(row.place)).is_file():
                 return Path(place).as_posix()
         raise row.error(f"image {name!r} is not a file of {self.folder}")
+
+
+def _beside(folder: Path, stems: Iterable[str]) -> Rows | None:
+    """The first file of rows of one of these names in the folder."""
+    known = (rows_of(folder / f"{stem}{end}") for stem in stems for end in ENDINGS)
+    return next((rows for rows in known if rows and Path(rows.place).is_file()), None)
 
 
 def _first(row: Record, names: tuple[str, ...]) -> str:

@@ -1,10 +1,12 @@
-"""Lists in memory: of strings, or of dicts with named columns; and tables by split."""
+"""Lists in memory: of strings and images, or of dicts with named columns; and tables by split."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from pathlib import Path
+from typing import Any, Final, TypeGuard
 
+from nearfield.data.readers.image import image_url
 from nearfield.data.readers.nested import flat
 from nearfield.data.readers.rows import Rows
 from nearfield.data.record import SPLIT_NAMES, Record
@@ -16,27 +18,37 @@ from nearfield.types.data_options import DataOptions
 
 NAME = "data"
 """What data in memory is called."""
+_DOCUMENTS: Final = str | Path | bytes
 
 
 class ListRows(Rows):
-    """A sequence of dicts, or of strings, which are documents; a row's line is its number."""
+    """A sequence of dicts, or of documents: strings, and images as paths or the bytes of files. A
+    row's line is its number.
+    """
 
     def __init__(self, given: Sequence[object], split: str, options: DataOptions) -> None:
         super().__init__(f"<{type(given).__name__}>", split, options=options)
         self._given = given
-        self._wanted = str if given and isinstance(given[0], str) else Mapping
+        self._wanted: Any = Mapping
+        if given and isinstance(given[0], _DOCUMENTS):
+            self._wanted = _DOCUMENTS
 
     def tolerant(self, columns: Sequence[str] = ()) -> Iterator[Record | InputError]:
         """Each row, or what is wrong with it."""
         for number, row in enumerate(self._given, 1):
             if not isinstance(row, self._wanted):
-                wanted = "a string" if self._wanted is str else "a dict with named columns"
+                wanted = "a dict with named columns" if self._wanted is Mapping else "a string"
                 message = f"is of type {type(row).__name__}; wanted {wanted}, as the first one is"
                 yield InputError(message, path=self.place, line=number)
             elif isinstance(row, Mapping):
                 yield Record(flat(row), self.place, number)
             else:
-                yield Record({"text": row}, self.place, number)
+                try:
+                    text = row if isinstance(row, str) else image_url(row)
+                except InputError as error:
+                    yield InputError(str(error), path=self.place, line=number)
+                else:
+                    yield Record({"text": text}, self.place, number)
 
     def count(self) -> int:
         """The number of rows."""
@@ -49,7 +61,7 @@ def _recognise(given: object, options: DataOptions) -> RowSource | None:
     rows = _rows(given, options)
     if rows is None:
         return None
-    return RowSource(NAME, rows.place, [rows], field="text" if _is_list(given, str) else "")
+    return RowSource(NAME, rows.place, [rows], field="text" if _is_list(given, _DOCUMENTS) else "")
 
 
 def _by_split(given: Mapping[object, object], options: DataOptions) -> RowSource | None:
@@ -69,15 +81,15 @@ def _rows(given: object, options: DataOptions, split: str = "") -> Rows | None:
     return frame_rows(given, split, options)
 
 
-def _is_list(given: object, kinds: Any = str | Mapping) -> TypeGuard[Sequence[object]]:
-    """Whether it is a sequence, not empty, of strings or dicts, by its first item."""
+def _is_list(given: object, kinds: Any = _DOCUMENTS | Mapping) -> TypeGuard[Sequence[object]]:
+    """Whether it is a sequence, not empty, of documents or dicts, by its first item."""
     if not isinstance(given, Sequence) or isinstance(given, str | bytes) or not given:
         return False
     return isinstance(given[0], kinds)
 
 
 MEMORY = Kind(
-    "a list of strings, a list of dicts, a table (pandas, polars, Arrow, Hugging Face datasets), a "
-    "dict of them by split (train, dev, test)",
+    "a list of strings and images, a list of dicts, a table (pandas, polars, Arrow, Hugging Face "
+    "datasets), a dict of them by split (train, dev, test)",
     _recognise,
 )

@@ -13,16 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nearfield.data.readers.image import is_image_url, open_image
+from nearfield.data.readers.image import open_image
 from nearfield.encoders.encoder import Encoder, refuse_one_text
 from nearfield.errors import InputError, ModelError
+from nearfield.formats.towers.towers import Logits
 from nearfield.models.image.tower import ImageTower
 from nearfield.models.weight_sums import weight_sums
 from nearfield.runtimes.options import AUTO, OpenOptions
 from nearfield.similarity.dense import Dense, checked_finite
 from nearfield.store.fingerprint import OpenedFiles
 from nearfield.types.arrays import Floats
-from nearfield.types.item import Item
+from nearfield.types.item import Item, is_image_url
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import IMAGE, Role
 from nearfield.types.usage import Usage
@@ -41,11 +42,14 @@ class SeesImages(Protocol):
 
 
 class Opened(Encoder[Dense]):
-    """An encoder of images, and of texts where it can, that a folder of `files` holds."""
+    """An encoder of images, and of texts where it can, that a folder of `files` holds. `logits`
+    tells how sure the model's loss is of a cosine between an image and a text.
+    """
 
     kind_of_model = "torch"
     files: Path
     opened: OpenedFiles
+    logits = Logits()
 
     def remember(self, files: Path, network: torch.nn.Module) -> None:
         """Note the folder and the network's weights as they are now, which `identity` is of."""
@@ -78,7 +82,7 @@ class Opened(Encoder[Dense]):
         """
 
     def encode_as(self, role: Role, items: Sequence[Item], *, progress: Progress = silent) -> Dense:
-        """Texts first, then images in batches of 32, which are decoded on another thread.
+        """Texts first, then images in batches of 32, which are decoded on several threads.
 
         Raises InputError, naming the item, for an image that cannot be read.
         """
@@ -154,25 +158,27 @@ def torch_device(path: Path, options: OpenOptions) -> str:
 
 
 def seen(tower: SeesImages, items: Sequence[Item], places: Sequence[int]) -> Vectors:
-    """The vectors of unit length of the images at `places`, in batches, each with its places. The
-    next batch is decoded and resized on another thread.
+    """The vectors of unit length of the images at `places`, in batches, each with its places.
 
-    Raises InputError, naming the item, for an image that cannot be read.
+    Images are decoded and resized on as many threads as torch computes with, between the batches:
+    beside a batch they would take its cores. A graphics processor computes meanwhile. Raises
+    InputError, naming the item, for an image that cannot be read.
     """
 
-    def prepared(at: Sequence[int]) -> dict[str, Tensor]:
-        return tower.prepared([_opened(items[place], place) for place in at])
+    def prepared(place: int) -> dict[str, Tensor]:
+        return tower.prepared([_opened(items[place], place)])
 
     batches = [list(places[start : start + BATCH]) for start in range(0, len(places), BATCH)]
-    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
-        coming = pool.submit(prepared, batches[0]) if batches else None
-        for number, at in enumerate(batches, 1):
-            assert coming is not None
-            given = coming.result()
-            if number < len(batches):
-                coming = pool.submit(prepared, batches[number])
+    with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="decode") as pool:
+        coming = [pool.submit(prepared, place) for place in batches[0]] if batches else []
+        for at, following in zip(batches, [*batches[1:], []], strict=False):
+            each = [image.result() for image in coming]
+            given = {name: torch.cat([one[name] for one in each]) for name in each[0]}
             with torch.inference_mode():
-                yield at, unit(tower.images(given))
+                made = tower.images(given)
+                coming = [pool.submit(prepared, place) for place in following]
+                vectors = unit(made)
+            yield at, vectors
 
 
 def unit(vectors: Tensor) -> Any:

@@ -34,6 +34,7 @@ class JoinedEncoder(Opened):
     ) -> None:
         self.folder, self.contract = folder, folder.contract
         self.text, self.image, self.projection = text, image, projection
+        self.logits = folder.logits
         self.remember(folder.path, image.tower)
 
     @classmethod

@@ -13,7 +13,6 @@ from nearfield.encoders.image.images import BATCH, Opened, Vectors, seen, torch_
 from nearfield.models.two_tower import TwoTower
 from nearfield.runtimes.options import OpenOptions
 from nearfield.similarity.dense import Dense
-from nearfield.types.arrays import Floats
 from nearfield.types.item import Item
 from nearfield.types.role import Role
 from nearfield.types.usage import Usage
@@ -28,16 +27,13 @@ class TwoTowerEncoder(Opened):
 
     def __init__(self, model: TwoTower) -> None:
         self.model, self.contract = model, model.folder.contract
+        self.logits = model.logits
         self.remember(model.folder.path, model)
 
     @classmethod
     def open(cls, folder: Any, options: OpenOptions) -> TwoTowerEncoder:
         """Raises ModelError where it cannot be opened, and for another runtime than torch."""
         return cls(TwoTower(folder).to(torch_device(folder.path, options)))
-
-    def logits(self, scores: Floats) -> Floats:
-        """What the model's loss sees of cosines: times its scale, plus its bias."""
-        return scores * np.float32(self.model.logit_scale) + np.float32(self.model.logit_bias)
 
     def texts_as(self, role: Role, texts: Sequence[str]) -> Dense:
         """See Opened.texts_as; in batches of 32."""

@@ -15,6 +15,7 @@ TASKS: Registry[type[Task]] = Registry(
         "bitext": "nearfield.evaluate.tasks.bitext:Bitext",
         "classification": "nearfield.evaluate.tasks.classification:Classification",
         "zero-shot": "nearfield.evaluate.tasks.zero_shot:ZeroShot",
+        "image-to-text": "nearfield.evaluate.tasks.image_to_text:ImageToText",
         "clustering": "nearfield.evaluate.tasks.clustering:Clustering",
         "summarisation": "nearfield.evaluate.tasks.summarisation:Summarisation",
         "word-analogies": "nearfield.evaluate.tasks.word_analogies:WordAnalogies",

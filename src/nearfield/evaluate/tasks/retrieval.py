@@ -38,6 +38,7 @@ from nearfield.evaluate.trec import check_expressible, write_qrels, write_run
 from nearfield.runtimes.options import OpenOptions
 from nearfield.types.comparison import Comparison
 from nearfield.types.evaluation.slices import Holes
+from nearfield.types.item import all_images
 from nearfield.types.progress import Bars, Progress, no_bars
 from nearfield.types.role import DOCUMENT, QUERY
 
@@ -159,7 +160,7 @@ class Retrieval(Task):
             encoders[TFIDF] = Lexical.fit(texts, BagOfWords(TFIDF))
         systems: list[System] = []
         baseline = None
-        shown = BM25 in lexical or options.bm25 is not False
+        shown = BM25 in lexical or (options.bm25 is not False and not all_images(texts))
         if shown or options.fuse:
             baseline = bm25_system(split, depth=depth)
             if shown:

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from nearfield.evaluate.labelled_task import LabelledTask, numbered
 from nearfield.evaluate.task import Floats
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.functions import unit
 
 
 class ZeroShot(LabelledTask):
     """Labels are encoded by their names, with blanks for underscores; nothing is learned.
 
-    A text's value is 1 where its label's vector is the nearest.
+    A text's Accuracy is 1 where its label's vector is the nearest, its Accuracy@5 where it is among
+    the nearest five. Where the data has templates, a label's vector is the mean of the unit vectors
+    of all templates with its name (Radford et al. 2021, arXiv 2103.00020, section 3.1.4).
     """
 
     name = "zero-shot"
-    measures = ("Accuracy",)
+    measures = ("Accuracy", "Accuracy@5")
     roles = ("classification",)
 
     def prepare(self) -> None:
         """Write out the labels."""
         names = sorted(set(self.data.train.labels) | set(self.data.test.labels))
         self.gold = numbered(self.texts.labels, names)
-        self.parts = (self.texts.texts, [name.replace("_", " ") for name in names])
+        self.templates = self.data.templates or ("{}",)
+        written = [name.replace("_", " ") for name in names]
+        labels = [each.replace("{}", name) for name in written for each in self.templates]
+        self.parts = (self.texts.texts, labels)
 
     def score(self, parts: Sequence[Embeddings], measures: Sequence[str]) -> Mapping[str, Floats]:
-        """Which texts are nearest to their own label."""
+        """Which texts are near to their own label."""
         texts, labels = parts
-        right = (texts.scores(labels).argmax(1) == self.gold).astype(np.float64)
-        return dict.fromkeys(measures, right)
+        if len(self.templates) > 1:
+            dense = labels.as_dense("a mean over templates")
+            each = unit(dense.floats()).reshape(-1, len(self.templates), dense.dim)
+            labels = replace(dense, vectors=each.mean(1), storage="float32", ranges=None)
+        scores = texts.scores(labels)
+        own = scores[np.arange(len(texts)), self.gold]
+        found = {
+            "Accuracy": scores.argmax(1) == self.gold,
+            "Accuracy@5": (scores > own[:, None]).sum(1) < 5,
+        }
+        return {name: found[name].astype(np.float64) for name in measures}

@@ -8,7 +8,7 @@ from pathlib import Path
 from nearfield.errors import ModelError
 from nearfield.formats.images.image_folder import ImageModel, read_image_model
 from nearfield.formats.model_folder import ModelFolder, read_model_folder
-from nearfield.formats.towers.towers import TowersLayout
+from nearfield.formats.towers.towers import Logits, TowersLayout
 from nearfield.store.fields import read_fields
 from nearfield.store.inside import inside
 from nearfield.types.contract import Contract
@@ -23,12 +23,14 @@ FORMAT = 1
 class JoinedFolder:
     """`text` and `image` are the folders of the two models as they are published, `projection` that
     of a sentence-transformers Dense module, which takes an image's unit vector to a text's size.
+    `logits` are those of the loss that it was trained with.
     """
 
     path: Path
     text: ModelFolder
     image: ImageModel
     projection: Path
+    logits: Logits
 
     @property
     def contract(self) -> Contract:
@@ -43,13 +45,14 @@ def _recognises(path: Path) -> bool:
 
 
 def _read(path: Path) -> JoinedFolder:
-    stated = read_fields(path / FILE).integer("format")
-    if stated != FORMAT:
-        raise ModelError(f"{path / FILE}: format is {stated}; wanted {FORMAT}")
+    stated = read_fields(path / FILE)
+    if stated.integer("format") != FORMAT:
+        raise ModelError(f"{path / FILE}: format is {stated.integer('format')}; wanted {FORMAT}")
+    logits = Logits(stated.number("logit_scale", 1.0), stated.number("logit_bias", 0.0))
     text, image, projection = (
         inside(path, name, path=path / FILE) for name in (TEXT, IMAGES, PROJECTION)
     )
-    return JoinedFolder(path, read_model_folder(text), read_image_model(image), projection)
+    return JoinedFolder(path, read_model_folder(text), read_image_model(image), projection, logits)
 
 
 LAYOUT = TowersLayout(_recognises, _read, opens="joined")

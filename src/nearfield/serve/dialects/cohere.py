@@ -9,36 +9,26 @@ from pydantic import BaseModel, Field
 
 from nearfield.serve.call import Call
 from nearfield.serve.dialect import Dialect, Route
+from nearfield.serve.images import Content, as_url
 from nearfield.serve.ranked import ranked
 from nearfield.serve.refusal import INVALID, Refusal
 from nearfield.serve.texts import cut
 from nearfield.serve.vectors import as_base64, stored, vectors
-from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.types.item import is_image_url
+from nearfield.types.role import DOCUMENT, IMAGE, QUERY
 
 MOST_TEXTS, MOST_DOCUMENTS = 96, 1000
-ROLES = {"search_query": QUERY, "search_document": DOCUMENT}
+ROLES = {"search_query": QUERY, "search_document": DOCUMENT, "image": IMAGE}
 Storage = Literal["float", "int8", "uint8", "binary", "ubinary", "base64"]
-
-
-class Part(BaseModel):
-    """A part of an input: text, or an image, which no model here reads."""
-
-    type: Literal["text"]
-    text: str
-
-
-class Content(BaseModel):
-    """An input in parts, which are read one after the other."""
-
-    content: list[Part]
 
 
 class Embed(BaseModel):
     """The body of `/v2/embed`."""
 
     model: str
-    input_type: Literal["search_query", "search_document", "classification", "clustering"]
+    input_type: Literal["search_query", "search_document", "classification", "clustering", "image"]
     texts: list[str] | None = None
+    images: list[str] | None = None
     inputs: list[Content] | None = None
     embedding_types: list[Storage] | None = None
     output_dimension: int | None = Field(None, ge=1)
@@ -57,14 +47,13 @@ class Rerank(BaseModel):
 
 
 async def _embed(call: Call, body: Embed) -> dict[str, Any]:
-    texts = body.texts or []
-    for each in body.inputs or []:
-        texts = [*texts, "\n".join(part.text for part in each.content)]
-    if not 0 < len(texts) <= MOST_TEXTS:
-        message = f"invalid request: {len(texts)} texts; wanted between 1 and {MOST_TEXTS}"
+    images = [as_url(image) for image in body.images or []]
+    items = [*(body.texts or []), *images, *(each.item for each in body.inputs or [])]
+    if not 0 < len(items) <= MOST_TEXTS:
+        message = f"invalid request: {len(items)} inputs; wanted between 1 and {MOST_TEXTS}"
         raise Refusal(INVALID, message)
     role = ROLES.get(body.input_type, body.input_type)
-    read = await _cut(call, body, texts, role)
+    read = await _cut(call, body, items, role)
     rows = await call.rows(body.model, read, role, whole=body.truncate == "NONE")
     found = vectors(call, rows, body.output_dimension)
     types = body.embedding_types or ["float"]
@@ -77,7 +66,7 @@ async def _embed(call: Call, body: Embed) -> dict[str, Any]:
             else stored(found, name)
             for name in types
         },
-        "texts": texts,
+        "texts": [item for item in items if not is_image_url(item)],
         "meta": _meta({"input_tokens": call.tokens}),
     }
 

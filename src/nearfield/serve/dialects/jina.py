@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from nearfield.serve.call import Call
 from nearfield.serve.dialect import Dialect, Route
+from nearfield.serve.images import as_url
 from nearfield.serve.kept_rows import Row
 from nearfield.serve.ranked import ranked
 from nearfield.serve.refusal import INVALID, Refusal
@@ -30,11 +31,17 @@ class Text(BaseModel):
     text: str
 
 
+class Image(BaseModel):
+    """An input that is an image, in base64."""
+
+    image: str
+
+
 class Embed(BaseModel):
     """The body of `/v1/embeddings`."""
 
     model: str
-    input: str | Text | list[str | Text]
+    input: str | Text | Image | list[str | Text | Image]
     task: str | None = None
     dimensions: int | None = Field(None, ge=1)
     late_chunking: bool | None = False
@@ -103,7 +110,9 @@ async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
     return {"model": body.model, "object": "list", "usage": usage, "results": results}
 
 
-def _text(item: str | Text) -> str:
+def _text(item: str | Text | Image) -> str:
+    if isinstance(item, Image):
+        return as_url(item.image)
     return item if isinstance(item, str) else item.text
 
 

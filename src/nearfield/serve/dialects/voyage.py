@@ -1,4 +1,4 @@
-"""Voyage: `/v1/embeddings` with an input type, and `/v1/rerank`."""
+"""Voyage: `/v1/embeddings` with an input type, `/v1/multimodalembeddings`, and `/v1/rerank`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from nearfield.serve.call import Call
 from nearfield.serve.dialect import Dialect, Route
+from nearfield.serve.images import Content
 from nearfield.serve.ranked import ranked
 from nearfield.serve.refusal import INVALID, Refusal
 from nearfield.serve.vectors import embedded, stored, vectors
@@ -25,6 +26,16 @@ class Embed(BaseModel):
     output_dimension: int | None = Field(None, ge=1)
     output_dtype: Literal["float", "int8", "uint8", "binary", "ubinary"] | None = "float"
     encoding_format: Literal["base64"] | None = None
+
+
+class Multimodal(BaseModel):
+    """The body of `/v1/multimodalembeddings`."""
+
+    model: str
+    inputs: list[Content] = Field(min_length=1, max_length=MOST_TEXTS)
+    input_type: Literal["query", "document"] | None = None
+    truncation: bool | None = True
+    output_encoding: Literal["base64"] | None = None
 
 
 class Rerank(BaseModel):
@@ -56,6 +67,19 @@ async def _embed(call: Call, body: Embed) -> dict[str, Any]:
     }
 
 
+async def _multimodal(call: Call, body: Multimodal) -> dict[str, Any]:
+    items = [each.item for each in body.inputs]
+    whole = body.truncation is False
+    rows = await call.rows(body.model, items, body.input_type, whole=whole)
+    # pixels are what Voyage bills
+    return {
+        "object": "list",
+        "data": embedded(vectors(call, rows), in_base64=body.output_encoding is not None),
+        "model": body.model,
+        "usage": {"text_tokens": call.tokens, "image_pixels": 0, "total_tokens": call.tokens},
+    }
+
+
 async def _rerank(call: Call, body: Rerank) -> dict[str, Any]:
     scores = await call.scores(body.model, [(body.query, each) for each in body.documents])
     data = [
@@ -74,7 +98,11 @@ def error(refusal: Refusal) -> tuple[int, dict[str, Any]]:
 
 DIALECT = Dialect(
     "voyage",
-    (Route("/v1/embeddings", _embed, Embed), Route("/v1/rerank", _rerank, Rerank)),
+    (
+        Route("/v1/embeddings", _embed, Embed),
+        Route("/v1/multimodalembeddings", _multimodal, Multimodal),
+        Route("/v1/rerank", _rerank, Rerank),
+    ),
     error,
     marks=frozenset(("input_type", "truncation", "output_dtype", "output_dimension", "top_k")),
 )

@@ -157,7 +157,9 @@ async function search(event) {
       const moved = hit.whole === null ? "new" : hit.whole - hit.rank;
       const sign = moved > 0 ? `▲ ${moved}` : moved < 0 ? `▼ ${-moved}` : moved === 0 ? "–" : moved;
       const text = element("td");
-      text.append(element("b", hit.title || hit.id), ` ${hit.text.slice(0, 300)}`);
+      text.append(element("b", hit.title || hit.id), " ");
+      if (hit.text.startsWith("data:image/")) text.append(element("img", undefined, { src: hit.text, alt: "" }));
+      else text.append(hit.text.slice(0, 300));
       const cells = [hit.rank, sign, hit.score.toFixed(4), text];
       if (explained) cells.push(madeOf(hit.matches ?? []));
       table.append(row(cells));

@@ -12,7 +12,6 @@ import torch
 
 from nearfield.batch.packed import packed_batches
 from nearfield.batch.tokens import Tokens
-from nearfield.data.readers.image import is_image_url
 from nearfield.encoders.image.images import ImageEncoder, Opened, Vectors
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
@@ -23,7 +22,7 @@ from nearfield.store.vector_cache import text_hash
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.types.arrays import Floats, Positions
 from nearfield.types.contract import Contract
-from nearfield.types.item import Item
+from nearfield.types.item import Item, is_image_url
 from nearfield.types.progress import Progress, silent
 from nearfield.types.role import IMAGE, Role
 

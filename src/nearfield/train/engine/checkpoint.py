@@ -102,15 +102,15 @@ def load_checkpoint(
     return Checkpoint(facts["step"], tensors["peak"].numpy(), facts["kept_step"], facts["stale"])
 
 
-def kept_weights(run: RunFolder, state: Checkpoint) -> dict[str, Tensor]:
-    """The trained parameters that are kept, by name."""
+def kept_weights(run: RunFolder, step: int) -> dict[str, Tensor]:
+    """The trained parameters that are kept of this step, by name."""
     try:
-        return whole_tensors(_kept(run, state.kept_step))[0]
+        return whole_tensors(_kept(run, step))[0]
     except InputError as error:
         raise InputError(
             f"the checkpoint cannot be used ({error}); remove the folder {_last(run).parent} to "
             "train again",
-            path=_kept(run, state.kept_step),
+            path=_kept(run, step),
         ) from error
 
 

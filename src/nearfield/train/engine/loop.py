@@ -78,7 +78,7 @@ def train(
             best = None if measure is None else float(state.peak.mean())
             progress(state.step, steps, _said(row, best))
     group.agree(None)
-    kept = kept_weights(run, state)
+    kept = kept_weights(run, state.kept_step)
     return {name: weight for name, weight in kept.items() if not name.startswith(LEARNED)}
 
 

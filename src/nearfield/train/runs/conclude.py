@@ -19,6 +19,7 @@ from nearfield.train.runs.candidate import ByVectors, Candidate
 from nearfield.train.runs.guard import Guard
 from nearfield.types.comparison import Comparison
 from nearfield.types.contract import Contract
+from nearfield.types.item import all_images
 from nearfield.types.progress import Progress
 from nearfield.types.ranking import Ranking
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE, Estimate, Forgotten, Side, Verdict
@@ -67,7 +68,7 @@ def measure_test(
     the measure of each of the `queries`, and the `examples` that gained and lost most.
 
     Of a model of several kinds the fused score is what the verdict is on; each kind alone stands
-    beside it.
+    beside it. Where all documents are images, BM25 is left out: there are no words.
     """
     count = len(split.collection.document_ids)
     storages = EMBEDDINGS[base.contract.kind].worth_measuring
@@ -88,11 +89,11 @@ def measure_test(
         warnings.simplefilter("ignore", MatryoshkaWarning)  # the table of dims shows what they cost
         before = encode(base, name, 0)
         after = encode(tuned, f"{name} {TUNED}", count)
-    lexical = bm25_system(split)
+    lexical = [] if all_images(split.collection.document_texts) else [bm25_system(split)]
     plain = replace(before[0], name=name)
     better = replace(after[0], name=f"{name} {TUNED}")
-    fused = fused_system(lexical, plain, name=f"{name} + bm25 (fused)")
-    systems = [lexical, plain, *_heads(before), fused, better, *_heads(after)]
+    fused = [fused_system(each, plain, name=f"{name} + bm25 (fused)") for each in lexical]
+    systems = [*lexical, plain, *_heads(before), *fused, better, *_heads(after)]
     comparison = compared(systems)
     queries = _queries(comparison, split, plain.name, better.name)
     others = {

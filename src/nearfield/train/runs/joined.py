@@ -4,18 +4,21 @@ trained, and low-rank adapters of the texts' model where the recipe asks for the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection as Names
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from nearfield.data.collection import Collection, Split
-from nearfield.data.readers.image import is_image_url
 from nearfield.data.trained_on import TrainedOn, keep_trained_on
 from nearfield.encoders.image.images import ImageEncoder
 from nearfield.encoders.load import load
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import InputError, ModelError, RecipeError
 from nearfield.formats.towers.find import image_layout
+from nearfield.formats.towers.towers import Logits
 from nearfield.models.image.tower import ImageTower
 from nearfield.models.image.trainable import TrainableJoined
 from nearfield.models.saving.save_joined import save_joined
@@ -25,13 +28,17 @@ from nearfield.train.data.image_vectors import AsItStands, ImageVectors, MadeSou
 from nearfield.train.data.leakage import judged_documents, relevance_by_position
 from nearfield.train.data.prepare import possible_positives
 from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.engine.checkpoint import kept_step, kept_weights
 from nearfield.train.engine.environment import model_hash
 from nearfield.train.engine.lora import add_lora
+from nearfield.train.engine.trainer import LEARNED
 from nearfield.train.recipe import Negatives, ObjectiveChoice, Recipe, Schedule
 from nearfield.train.runs.conclude import Measured
 from nearfield.train.runs.encoder_run import EncoderRun
 from nearfield.train.runs.run import Stage
 from nearfield.train.setting import Setting
+from nearfield.train.wrappers.learned_temperature import LEAST, NAME
+from nearfield.types.item import is_image_url
 from nearfield.types.progress import Progress
 from nearfield.types.role import DOCUMENT, QUERY
 
@@ -134,7 +141,9 @@ class JoinedRun(EncoderRun):
 
     def save(self, progress: Progress) -> None:
         if not self.folder.has("model"):
-            save_joined(self.trained, self.folder.path / "model")
+            learned = kept_weights(self.folder, kept_step(self.folder))
+            logits = learned_logits(learned, self.recipe.objective.temperature)
+            save_joined(self.trained, self.folder.path / "model", logits)
 
     def measure_test(self, split: Split, progress: Progress) -> Measured:
         keep_trained_on([Path(self.model)], self.folder.path / "model", self.learnt)
@@ -143,3 +152,12 @@ class JoinedRun(EncoderRun):
         )
         self.kept.encode(self.collection.document_texts[self.corpus.known], DOCUMENT)
         return self.measure_folders(base, tuned, split, progress)
+
+
+def learned_logits(learned: Mapping[str, Tensor], temperature: float) -> Logits:
+    """What the loss made of a cosine in the end, from the weights that it learned beside the
+    model's; `temperature` is the recipe's, which holds where none is learned.
+    """
+    if f"{LEARNED}{NAME}" in learned:
+        temperature = max(LEAST, math.exp(learned[f"{LEARNED}{NAME}"]))
+    return Logits(1 / temperature, float(learned.get(f"{LEARNED}bias", 0.0)))

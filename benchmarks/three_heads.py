@@ -58,7 +58,7 @@ from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.engine.loop import prepared_steps
 from nearfield.train.engine.schedule import total_steps
 from nearfield.train.engine.trainer import Trainer
-from nearfield.train.recipe import Recipe
+from nearfield.train.recipe import Negatives, Recipe
 from nearfield.train.runs.fusion import Fusion, fit_fusion
 from nearfield.types.comparison import Comparison
 from nearfield.types.verdict import Estimate
@@ -265,8 +265,7 @@ def judged(encoder: TextEncoder[Any], collection: Collection, recipe: Recipe) ->
         {"bm25": near[query]},
         np.zeros(len(query), np.float32),
         excluded,
-        per_query=1,
-        margin=1.0,
+        asked=Negatives(per_query=1, margin=1.0),
     )
     pairs = TrainingPairs(query, positive, negatives)
     return _data(encoder, split.query_texts, texts, pairs, [set(row) for row in relevant], recipe)

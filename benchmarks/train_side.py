@@ -124,7 +124,6 @@ class Theirs:
         from sentence_transformers.sentence_transformer import losses
 
         from nearfield.models.find import model_path
-        from nearfield.train.data.sampling import epoch_batches
 
         self.model = SentenceTransformer(str(model_path(model)), device=ask["device"])
         self.reads, self.model.max_seq_length = self.model.max_seq_length, ask["max_tokens"]
@@ -140,7 +139,7 @@ class Theirs:
         size, steps = ask["batch"], len(rows) // ask["batch"]
         self.rates = [ask["rate"] * (steps - step) / steps for step in range(steps)]
         self.half = ask["precision"] == "bfloat16"
-        order = epoch_batches(pairs_of(rows), size, seed=0, epoch=0)
+        order = pairs_of(rows).epoch(size, seed=0, epoch=0)
         batches = [list(zip(*(rows[at] for at in batch.tolist()), strict=True)) for batch in order]
         self.batches = [
             [self._features(list(column), at == 0) for at, column in enumerate(batch)]

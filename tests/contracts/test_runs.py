@@ -31,8 +31,8 @@ from nearfield.train.runs.conclude import verdict_of
 from nearfield.train.runs.reranker import RerankerRun
 from nearfield.train.runs.run import Run
 from nearfield.train.runs.static import DistilRecipe, DistilRun
-from nearfield.train.runs.tune import TuningRun
 from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.train.tuning.tuning_run import TuningRun
 from nearfield.types.progress import Progress
 from nearfield.types.verdict import Verdict
 from tiny import tiny_model

@@ -11,6 +11,8 @@ import pytest
 
 from nearfield.errors import RecipeError
 from nearfield.report.reproduce import toml
+from nearfield.train.objectives.compose import objective_of
+from nearfield.train.pretraining import PRETRAINING
 from nearfield.train.recipe import Recipe
 
 
@@ -98,3 +100,16 @@ def test_an_objective_is_named_by_its_table_or_alone() -> None:
         Recipe.of({"objective": {"name": "infonce", "parameters": {"margin": 1}}})
     with pytest.raises(RecipeError, match="there is no objective ''"):
         Recipe.of({"objective": {"parameters": {"margin": 1}}})
+
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+KINDS = {"splade": "sparse", "colbert": "multi-vector", "three-heads": "several"}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_shipped_recipe_opens_and_begins_with_its_command(path: Path) -> None:
+    recipe = Recipe.open(path, kind=KINDS.get(path.stem, "dense"))
+    for stage in (recipe, *recipe.stages):
+        if stage.objective.name not in PRETRAINING:
+            objective_of(stage)
+    assert path.read_text(encoding="utf-8").startswith("# nearfield ")

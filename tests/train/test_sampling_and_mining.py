@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from nearfield.train.data.mining import hard_negatives, training_pairs_of
 from nearfield.train.data.pool import pooled_documents
-from nearfield.train.data.sampling import TrainingPairs, epoch_batches
+from nearfield.train.data.sampling import MixedPairs, TrainingPairs
 from nearfield.train.engine.schedule import measured_steps, rate_at
 from nearfield.train.fits.blend import put_weights
-from nearfield.train.recipe import Recipe
+from nearfield.train.recipe import Negatives, Recipe
 from nearfield.train.runs.merge import Merged, keeps, search
 
 
@@ -21,15 +21,43 @@ from nearfield.train.runs.merge import Merged, keeps, search
 @settings(max_examples=60)
 def test_an_epoch_has_each_pair_once_in_whole_batches(pairs: int, batch: int, seed: int) -> None:
     made = TrainingPairs(np.arange(pairs) // 2, np.zeros(pairs, np.int64), np.full((pairs, 1), -1))
-    batches = epoch_batches(made, batch, seed=seed, epoch=1)
+    batches = made.epoch(batch, seed=seed, epoch=1)
     assert sorted(np.concatenate(batches).tolist()) == list(range(pairs))
     assert all(2 <= len(chosen) <= batch + 1 for chosen in batches)
     assert [len(chosen) for chosen in batches[:-1]] == [batch] * (len(batches) - 1)
-    again = epoch_batches(made, batch, seed=seed, epoch=1)
+    again = made.epoch(batch, seed=seed, epoch=1)
     assert all((one == other).all() for one, other in zip(batches, again, strict=True))
     if pairs > 8:
-        other = np.concatenate(epoch_batches(made, batch, seed=seed, epoch=2))
+        other = np.concatenate(made.epoch(batch, seed=seed, epoch=2))
         assert other.tolist() != np.concatenate(batches).tolist()
+
+
+@given(
+    st.lists(st.integers(2, 40), min_size=2, max_size=4),
+    st.integers(2, 9),
+    st.sampled_from([0.0, 0.5, 1.0]),
+)
+@settings(max_examples=60)
+def test_data_sets_share_the_batches(sizes: list[int], batch: int, mix: float) -> None:
+    count, ends = sum(sizes), np.cumsum(sizes)
+    rows = np.arange(count)
+    made = MixedPairs(rows, rows, np.empty((count, 0), np.int64), tuple(sizes), mix)
+    epochs = [made.epoch(batch, seed=0, epoch=epoch) for epoch in range(4)]
+    parts = [
+        [set(np.searchsorted(ends, chosen, side="right").tolist()) for chosen in epoch]
+        for epoch in epochs
+    ]
+    assert all(len(part) == 1 for epoch in parts for part in epoch)
+    order = [part for (part,) in parts[0]]
+    counts = np.bincount(order, minlength=len(sizes))
+    if mix == 0:  # in turn
+        assert order == [*range(len(sizes))] * counts[0]
+    weights = np.array(sizes) ** mix / np.sum(np.array(sizes) ** mix)
+    assert (abs(counts - np.maximum(1, counts.sum() * weights)) <= len(sizes)).all()
+    times = np.bincount(np.concatenate([chosen for epoch in epochs for chosen in epoch]))
+    for part, start in enumerate(ends - sizes):  # each pair of a data set as often
+        own = times[start : start + sizes[part]]
+        assert own.max() - own.min() <= 1
 
 
 def test_pairs_are_the_judgements_above_zero() -> None:
@@ -48,8 +76,7 @@ def mined(margin: float = 0.95, per_query: int = 2, excluded: set[int] | None = 
         near,
         np.array([0.8], np.float32),
         [excluded or set()],
-        per_query=per_query,
-        margin=margin,
+        asked=Negatives(per_query=per_query, margin=margin),
     )
     found: list[int] = chosen[0].tolist()
     return found
@@ -75,8 +102,7 @@ def test_a_negative_similarity_has_a_ceiling_below_it() -> None:
         near,
         np.array([-0.2], np.float32),
         [set()],
-        per_query=1,
-        margin=0.9,
+        asked=Negatives(per_query=1, margin=0.9),
     )
     assert chosen.tolist() == [[2]]
 

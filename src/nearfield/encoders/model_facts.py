@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from nearfield.batch.unread import unread_letters
 from nearfield.catalog.card import cards
 from nearfield.data.doctor.subject import ModelFacts
+from nearfield.encoders.encoded import encoded
 from nearfield.encoders.text import TextEncoder
 from nearfield.similarity import EMBEDDINGS
+from nearfield.types.arrays import Floats
+from nearfield.types.role import DOCUMENT, QUERY
 
 
 def model_facts(encoder: TextEncoder[Any]) -> ModelFacts:
@@ -21,7 +25,18 @@ def model_facts(encoder: TextEncoder[Any]) -> ModelFacts:
         encoder.count_tokens,
         partial(unread_letters, encoder.tokeniser),
         multilingual(encoder),
+        partial(similarities, encoder),
     )
+
+
+def similarities(
+    encoder: TextEncoder[Any], queries: Sequence[str], documents: Sequence[str]
+) -> Floats:
+    """(n, m) the similarities of n queries and m documents."""
+    asked, given = (
+        encoded(encoder, texts, role) for texts, role in ((queries, QUERY), (documents, DOCUMENT))
+    )
+    return asked.scores(given)
 
 
 def multilingual(encoder: TextEncoder[Any]) -> tuple[str, ...]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from nearfield.errors import ContractError
 from nearfield.indexes.index import Index, allowed, ranking_of
 from nearfield.indexes.rescore import rescored
-from nearfield.indexes.scan import Rows, scan
+from nearfield.indexes.scan import Rows, merged, scan
 from nearfield.indexes.top import empty_top_k
 from nearfield.kernels.library import Kernels, kernels, runnable
 from nearfield.similarity.dense import Dense
 from nearfield.similarity.embeddings import Embeddings
-from nearfield.types.arrays import Mask
+from nearfield.types.arrays import Floats, Mask, Positions
 from nearfield.types.ranking import Ranking
 
 # candidates kept beyond k, so that float32 rounding at the k-th place is corrected when they are
 # scored again
 SPARE = 16
+# documents copied at a time where only some may be found
+PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -53,18 +58,29 @@ class Exact(Index[Dense]):
             )
         positions = allowed(where, len(self))
         stored = replace(self.documents, similarity=asked.similarity)
-        if positions is not None:
-            stored = stored[positions]
         found = empty_top_k(len(asked), k)
-        if len(asked) and len(stored):
+        if len(asked) and len(stored if positions is None else positions):
             by = dense_kernels(stored)
             floats = asked.floats()
-            count = min(k + SPARE, len(stored))
-            candidates, _ = scan(
-                floats, stored, count, kernels=by, block=self.block, names=positions
-            )
+            candidates = self._candidates(floats, stored, positions, k + SPARE)
             found = rescored(floats, stored, candidates, k, kernels=by)
-        return ranking_of(found, positions)
+        return ranking_of(found)
+
+    def _candidates(
+        self, query: Floats, stored: Dense, positions: Positions | None, most: int
+    ) -> Positions:
+        """(n, up to `most`) the positions of the best documents, of those at `positions` alone
+        where they are given: some of these are copied at a time, never all.
+        """
+        ways: dict[str, Any] = {"kernels": dense_kernels(stored), "block": self.block}
+        if positions is None:
+            return scan(query, stored, min(most, len(stored)), **ways)[0]
+        parts = []
+        for start in range(0, len(positions), PIECE):
+            some = positions[start : start + PIECE]
+            found, scores = scan(query, stored[some], min(most, len(some)), names=some, **ways)
+            parts.append((np.append(some, -1)[found], scores))
+        return merged(parts, most)[0]
 
 
 def chosen_kernels() -> Kernels | None:

@@ -25,7 +25,7 @@ its own.
 @dataclass(frozen=True)
 class About:
     """run.json: what was tuned on what; `kind` is that of the model's embeddings. `seconds` holds
-    each stage's time; `source`, `guards`, `to` and `pairs` are the command's arguments.
+    each stage's time; `source`, `guards` and `to` are the command's arguments.
     """
 
     model: str
@@ -39,7 +39,6 @@ class About:
     source: str = ""
     guards: tuple[str, ...] = ()
     to: str = ""
-    pairs: str = ""
     kind: str = "dense"
 
 

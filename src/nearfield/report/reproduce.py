@@ -29,7 +29,6 @@ def command(facts: RunFacts) -> str:
     ]
     for guard in data.get("guard_sources") or about.guards or data.get("guards") or ():
         words += ["--guard", str(guard)]
-    words += ["--pairs", about.pairs] if about.pairs else []
     words += ["--to", about.to] if about.to else []
     default = json.loads(json.dumps(dataclasses.asdict(default_recipe(about.kind or "dense"))))
     return shlex.join(

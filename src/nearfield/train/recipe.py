@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nearfield.errors import InputError, RecipeError, nearest
+from nearfield.errors import InputError, RecipeError
 from nearfield.evaluate.measures import cutoff, measure_name
 from nearfield.evaluate.systems import DEPTH
 from nearfield.similarity import EMBEDDINGS
+from nearfield.train.fields import (
+    above_0,
+    build,
+    check_fields,
+    checked,
+    learning_rate,
+    mapping,
+    need,
+    not_below,
+    one_of,
+)
 from nearfield.train.objectives import GUIDED, OBJECTIVES, TEACHER_LOSSES, named
+from nearfield.train.pretraining import PRETRAINING
 from nearfield.types.contract import Contract
+
+if TYPE_CHECKING:
+    from nearfield.train.objectives.objective import Objective
 
 QUERY_COST, DOCUMENT_COST = 0.03, 0.01
 """What a sparse model's terms cost by default: a thirtieth of InfoNCE's gradient at the weights of
 a new head on minilm, and a growing share of it while the loss falls (see docs/log.md).
 """
 
-MOST_RATE, MOST_TEMPERATURE = 0.1, 100.0
-
-
-def _checked(default: Any, holds: Callable[[Any], bool], wanted: str) -> Any:
-    """A field whose values must fulfil `holds`, which `wanted` says in words."""
-    return field(default=default, metadata={"holds": holds, "wanted": wanted})
-
-
-def _above_0(default: float) -> Any:
-    return _checked(default, lambda value: value > 0, "more than 0")
-
-
-def _rate(default: float) -> Any:
-    return _checked(
-        default,
-        lambda rate: 0 < rate <= MOST_RATE,
-        f"more than 0 and at most {MOST_RATE}: AdamW moves each weight by about the rate in every "
-        "step, so that a higher one leaves nothing of what the model knows",
-    )
-
-
-def _not_below(least: int, default: float) -> Any:
-    wanted = f"at least {least}" if least else "0 or more"
-    return _checked(default, lambda value: value >= least, wanted)
-
-
-def _one_of(default: str, *names: str) -> Any:
-    *first, last = names
-    return _checked(default, names.__contains__, f"{', '.join(first)} or {last}")
+TRAIN = "train"  # names the collection's own train split among data sets
+MOST_TEMPERATURE = 100.0
 
 
 @dataclass(frozen=True)
@@ -63,24 +49,28 @@ class ObjectiveChoice:
     `dims_per_step`, so many are drawn for each step, the whole vector always; 0 for all.
     `learn_temperature`: the temperature is where learning begins. `spread` weighs how unevenly
     texts lie on the sphere. `guide` is a model, which an objective such as guided asks.
+    `layer_weight`: what the same objective counts for of the first layers alone, so many as are
+    drawn for each step. `memory`: how many documents of earlier steps are further negatives.
     """
 
     name: str = ""
-    temperature: float = _checked(
+    temperature: float = checked(
         0.05,
         lambda value: 0 < value <= MOST_TEMPERATURE,
         "more than 0 and at most 100: above it all documents of a batch count the same, so that "
         "nothing is learned",
     )
-    dims: tuple[int, ...] = _checked((), lambda dims: min(dims, default=1) > 0, "numbers above 0")
-    dim_weights: tuple[float, ...] = _checked(
-        (), lambda weights: min(weights, default=1.0) > 0, "numbers above 0"
+    dims: tuple[int, ...] = checked((), lambda dims: min(dims, default=1) > 0, "numbers above 0", 0)
+    dim_weights: tuple[float, ...] = checked(
+        (), lambda weights: min(weights, default=1.0) > 0, "numbers above 0", 0.0
     )
-    dims_per_step: int = _not_below(0, 0)
+    dims_per_step: int = not_below(0, 0)
     learn_temperature: bool = False
-    spread: float = _not_below(0, 0.0)
+    spread: float = not_below(0, 0.0)
     guide: str = ""
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, float] = mapping(0.0)
+    layer_weight: float = not_below(0, 0.0)
+    memory: int = not_below(0, 0)
 
 
 @dataclass(frozen=True)
@@ -91,9 +81,9 @@ class Sparsity:
     Both rise with the square of the step over the `warmup` share of all steps, and then stay.
     """
 
-    query: float = _not_below(0, 0.0)
-    document: float = _not_below(0, 0.0)
-    warmup: float = _checked(
+    query: float = not_below(0, 0.0)
+    document: float = not_below(0, 0.0)
+    warmup: float = checked(
         0.33, lambda share: 0 <= share <= 1, "a share of all steps, from 0 to 1"
     )
 
@@ -108,8 +98,8 @@ class Negatives:
     which are the likeliest to be unjudged positives.
     """
 
-    per_query: int = _not_below(0, 1)
-    sources: tuple[str, ...] = _checked(
+    per_query: int = not_below(0, 1)
+    sources: tuple[str, ...] = checked(
         ("bm25", "model"), {"bm25", "model", "random"}.issuperset, "some of bm25, model, random"
     )
     depth: int = 30
@@ -127,9 +117,9 @@ class Compute:
     step is bounded and the batch is not (see gradient_cache.py); the result is the same.
     """
 
-    graph_tokens: int = _not_below(1, 12288)
-    precision: str = _one_of("auto", "auto", "float32", "bfloat16")
-    engine: str = _one_of("auto", "auto", "torch")
+    graph_tokens: int = not_below(1, 12288)
+    precision: str = one_of("auto", "auto", "float32", "bfloat16")
+    engine: str = one_of("auto", "auto", "torch")
     freeze_embeddings: bool = True
 
 
@@ -145,20 +135,20 @@ class Schedule(Compute):
     checkpoint.py).
     """
 
-    epochs: float = _above_0(2.0)
-    batch: int = _checked(
+    epochs: float = above_0(2.0)
+    batch: int = checked(
         64, lambda size: size >= 2, "at least 2: the other rows of a batch are its negatives"
     )
-    rate: float = _rate(5e-5)
-    table_rate: float = _rate(0.01)
-    warmup: float = _checked(
+    rate: float = learning_rate(5e-5)
+    table_rate: float = learning_rate(0.01)
+    warmup: float = checked(
         0.1, lambda share: 0 <= share < 1, "a share of all steps, 0 or more and below 1"
     )
-    weight_decay: float = _not_below(0, 0.01)
-    clip: float = _above_0(1.0)
-    max_tokens: int = _not_below(4, 128)
-    evaluations: int = _not_below(1, 5)
-    patience: int = _not_below(1, 3)
+    weight_decay: float = not_below(0, 0.01)
+    clip: float = above_0(1.0)
+    max_tokens: int = not_below(4, 128)
+    evaluations: int = not_below(1, 5)
+    patience: int = not_below(1, 3)
 
 
 @dataclass(frozen=True)
@@ -171,13 +161,13 @@ class Distil:
     """
 
     teacher: str = ""
-    loss: str = _one_of("kl", *TEACHER_LOSSES)
-    weight: float = _checked(
+    loss: str = one_of("kl", *TEACHER_LOSSES)
+    weight: float = checked(
         1.0,
         lambda weight: weight > 0,
         "more than 0; without distil.teacher nothing is distilled",
     )
-    temperature: float = _above_0(1.0)
+    temperature: float = above_0(1.0)
 
 
 @dataclass(frozen=True)
@@ -188,12 +178,12 @@ class Merge:
     `margin` is how much of its measure a guard may lose, in the measure's unit.
     """
 
-    ratios: tuple[float, ...] = _checked(
+    ratios: tuple[float, ...] = checked(
         (0.4, 0.6, 0.8, 1.0),
         lambda ratios: bool(ratios) and min(ratios) > 0 and max(ratios) <= 1,
         "numbers above 0 and up to 1",
     )
-    margin: float = _not_below(0, 0.01)
+    margin: float = not_below(0, 0.01)
 
 
 @dataclass(frozen=True)
@@ -206,19 +196,52 @@ class Lora:
     queries and documents get an adapter each.
     """
 
-    rank: int = _checked(0, lambda rank: rank >= 0, "0, for none, or more")
-    alpha: float = _above_0(16.0)
-    targets: tuple[str, ...] = _checked(("all-linear",), bool, "all-linear or the layers' names")
+    rank: int = checked(0, lambda rank: rank >= 0, "0, for none, or more")
+    alpha: float = above_0(16.0)
+    targets: tuple[str, ...] = checked(("all-linear",), bool, "all-linear or the layers' names")
     per_role: bool = False
 
 
 @dataclass(frozen=True)
+class DataSet:
+    """Pairs to learn from: what `open_pairs` takes, or `train`, the collection's own train split
+    with its mined negatives.
+
+    `objective` is what batches of this data set minimise instead of the recipe's, and `prompts` are
+    put before its texts instead of the model's, by role.
+    """
+
+    pairs: str = TRAIN
+    objective: ObjectiveChoice = field(default_factory=ObjectiveChoice)
+    prompts: Mapping[str, str] = mapping("")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned from: the train split where no `sets` are named. A batch is of one data set,
+    and an epoch has as many batches as all of them fill.
+
+    A data set's share of the batches is that of its size to the power of `mix`: 1 is proportional,
+    0 takes the data sets in turn, and between them lies temperature sampling, at 1 / mix.
+    """
+
+    sets: tuple[DataSet, ...] = field(default=(), metadata={"part": DataSet()})
+    mix: float = checked(1.0, lambda power: 0 <= power <= 1, "0 to 1")
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run's result, besides the model and the data."""
+    """Everything that decides a run's result, besides the model and the data that measures it.
+
+    `stages` are recipes of their own, each for the model that the one before left; what a stage
+    leaves out is as in the recipe around it. One whose objective is a pre-training objective learns
+    from the documents alone. The outer `merge` is of the last stage's weights with the first
+    model's.
+    """
 
     seed: int = 0
     measure: str = "nDCG@10"
-    pool: int = _not_below(1, 1500)
+    pool: int = not_below(1, 1500)
     objective: ObjectiveChoice = field(default_factory=ObjectiveChoice)
     sparsity: Sparsity = field(default_factory=Sparsity)
     negatives: Negatives = field(default_factory=Negatives)
@@ -226,43 +249,58 @@ class Recipe:
     merge: Merge = field(default_factory=Merge)
     distil: Distil = field(default_factory=Distil)
     lora: Lora = field(default_factory=Lora)
+    data: Data = field(default_factory=Data)
+    stages: tuple[Recipe, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_fields(self, "")
+        check_fields(self)
         self._check_distil()
         self._check_objective()
+        self._check_data()
         depth, skip = self.negatives.depth, self.negatives.skip
         wanted = f"0 or more and below negatives.depth ({depth})"
-        _need(0 <= skip < depth, "negatives.skip", skip, wanted)
+        need(0 <= skip < depth, "negatives.skip", skip, wanted)
         try:
             object.__setattr__(self, "measure", measure_name(self.measure))
         except InputError as error:
             raise RecipeError(f"measure: {error}") from error
         wanted = f"a cutoff of at most {DEPTH}"
-        _need(cutoff(self.measure) <= DEPTH, "measure", self.measure, wanted)
+        need(cutoff(self.measure) <= DEPTH, "measure", self.measure, wanted)
 
     def _check_distil(self) -> None:
         asked = self.distil
         wanted = "a teacher, which the other keys of [distil] are about"
-        _need(bool(asked.teacher) or asked == Distil(), "distil.teacher", "empty", wanted)
+        need(bool(asked.teacher) or asked == Distil(), "distil.teacher", "empty", wanted)
         count = self.negatives.per_query
         wanted = "at least 1: a teacher compares a query's documents"
-        _need(not asked.teacher or count > 0, "negatives.per_query", count, wanted)
+        need(not asked.teacher or count > 0, "negatives.per_query", count, wanted)
 
     def _check_objective(self) -> None:
         asked = self.objective
         wanted = f"a number for each of objective.dims, {len(asked.dims)}"
         fits = len(asked.dim_weights) in (0, len(asked.dims))
-        _need(fits, "objective.dim_weights", asked.dim_weights, wanted)
-        needs = frozenset[str]()
-        if asked.name or asked.parameters:
-            try:
-                needs = named(asked.name, asked.temperature, asked.parameters).needs
-            except InputError as error:
-                raise RecipeError(f"objective: {error}") from error
-        guided = bool(needs & GUIDED)
+        need(fits, "objective.dim_weights", asked.dim_weights, wanted)
+        wanted = "0 beside objective.layer_weight: what is remembered was made by all layers"
+        need(not (asked.memory and asked.layer_weight), "objective.memory", asked.memory, wanted)
+        made = _objective(asked, "objective")
+        guided = made is not None and bool(made.needs & GUIDED)
         wanted = f"a model, which {asked.name} asks" if guided else "none: the objective asks none"
-        _need(guided == bool(asked.guide), "objective.guide", repr(asked.guide), wanted)
+        need(guided == bool(asked.guide), "objective.guide", repr(asked.guide), wanted)
+
+    def _check_data(self) -> None:
+        sets, asks = self.data.sets, bool(self.distil.teacher or self.objective.guide)
+        wanted = "at most one: a teacher or a guide is asked of one data set"
+        need(not asks or len(sets) < 2, "data.sets", len(sets), wanted)
+        for at, each in enumerate(sets):
+            key, own = f"data.sets[{at}].objective", each.objective
+            if own == ObjectiveChoice():
+                continue
+            made = _objective(own, key)
+            alone = made is None or not (made.needs & GUIDED or made.learns(1, 1))
+            wanted = "one that asks no guide and learns no weights beside the model"
+            need(alone and not own.learn_temperature, key, own.name, wanted)
+            wanted = "none: a data set alone takes that of the recipe"
+            need(len(sets) > 1, key, own.name, wanted)
 
     @classmethod
     def open(cls, path: str | Path, *, kind: str = "dense", start: Recipe | None = None) -> Recipe:
@@ -287,8 +325,12 @@ class Recipe:
         """The recipe of these keys and values, for the rest those of `start`, by default Recipe's
         own.
         """
-        recipe: Recipe = _build(start or cls(), facts, "")
-        return recipe
+        recipe: Recipe = build(start or cls(), _without_stages(facts))
+        stages = facts.get("stages", ())
+        if not isinstance(stages, list | tuple):
+            raise RecipeError(f"stages is {stages!r}; wanted tables [[stages]]")
+        made = tuple(_stage(recipe, each, f"stages[{at}]") for at, each in enumerate(stages))
+        return replace(recipe, stages=made)
 
 
 def default_recipe(kind: str) -> Recipe:
@@ -305,64 +347,32 @@ def default_recipe(kind: str) -> Recipe:
     return recipe
 
 
-def _need(holds: bool, key: str, got: object, wanted: str) -> None:
-    if not holds:
-        shown = list(got) if isinstance(got, tuple) else got
-        raise RecipeError(f"{key} is {shown}; wanted {wanted}")
+def _objective(asked: ObjectiveChoice, key: str) -> Objective | None:
+    """What a recipe names; None where that is the model's usual objective, or learns from texts
+    alone.
+    """
+    if asked.name in PRETRAINING or not (asked.name or asked.parameters):
+        return None
+    try:
+        return named(asked.name, asked.temperature, asked.parameters)
+    except InputError as error:
+        raise RecipeError(f"{key}: {error}") from error
 
 
-def _check_fields(table: Any, under: str) -> None:
-    for part in dataclasses.fields(table):
-        name, value = f"{under}{part.name}", getattr(table, part.name)
-        if dataclasses.is_dataclass(value):
-            _check_fields(value, f"{name}.")
-        elif part.metadata:
-            _need(part.metadata["holds"](value), name, value, part.metadata["wanted"])
+def _without_stages(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if key != "stages"}
 
 
-def _build(start: Any, facts: Mapping[str, Any], under: str) -> Any:
-    known = [part.name for part in dataclasses.fields(start)]
-    values: dict[str, Any] = {}
-    for key, value in facts.items():
-        if key not in known:
-            raise RecipeError(
-                f"there is no key {under}{key}; {under.rstrip('.') or 'a recipe'} has "
-                f"{', '.join(known)}.{nearest(key, known)}"
-            )
-        values[key] = _value(getattr(start, key), value, f"{under}{key}")
-    return dataclasses.replace(start, **values)
-
-
-# what a tuple without a default value holds
-_PARTS: dict[str, Any] = {"objective.dims": 0, "objective.dim_weights": 0.0}
-
-
-def _value(default: Any, value: Any, key: str) -> Any:
-    if dataclasses.is_dataclass(default) and not isinstance(default, type):
-        if isinstance(default, ObjectiveChoice) and isinstance(value, str):
-            value = {"name": value}
-        if not isinstance(value, dict):
-            raise RecipeError(f"{key} is {value!r}; wanted a table [{key}]")
-        return _build(default, value, f"{key}.")
-    if isinstance(default, Mapping) and isinstance(value, Mapping):
-        return {name: _value(0.0, number, f"{key}.{name}") for name, number in value.items()}
-    if isinstance(default, tuple) and isinstance(value, list | tuple):
-        part = default[0] if default else _PARTS[key]
-        return tuple(_value(part, element, f"{key}[{at}]") for at, element in enumerate(value))
-    if (
-        isinstance(default, float)
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-    ):
-        if not math.isfinite(value):
-            raise RecipeError(f"{key} is {value}; wanted a finite number")
-        return float(value)
-    if type(value) is not type(default):
-        raise RecipeError(
-            f"{key} is {value!r}; wanted {type(default).__name__}, as in "
-            f"{key.rsplit('.', 1)[-1]} = {default!r}"
-        )
-    return value
+def _stage(recipe: Recipe, facts: Any, key: str) -> Recipe:
+    if not isinstance(facts, Mapping):
+        raise RecipeError(f"{key} is {facts!r}; wanted a table [[stages]]")
+    if facts.get("stages"):
+        raise RecipeError(f"{key}.stages: a stage has none of its own")
+    try:
+        stage: Recipe = build(recipe, _without_stages(facts))
+    except RecipeError as error:
+        raise RecipeError(f"{key}: {error}") from error
+    return stage
 
 
 def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
@@ -375,15 +385,31 @@ def refuse_what_the_kind_lacks(recipe: Recipe, contract: Contract) -> None:
                 f"objective.dims has {dim}; {contract.name} has {contract.dim} dimensions"
             )
     made, asked = EMBEDDINGS[contract.kind], recipe.objective
+    if asked.name in PRETRAINING:
+        raise InputError(
+            f"objective.name {asked.name} learns from texts alone: name it in one of [[stages]], "
+            "or use nearfield pretrain"
+        )
     costs = recipe.sparsity
     whole = bool(asked.name) and OBJECTIVES[asked.name].one_vector
     dense = made.one_vector and not made.has_terms
     lacking = {
         f"objective.name {asked.name} is for dense vectors": whole and not dense,
         "objective.spread is for dense vectors": asked.spread and not dense,
+        "objective.memory is for dense vectors": asked.memory and not dense,
         "objective.dims is for dense vectors": recipe.objective.dims and not made.trains_dims,
         "sparsity is for sparse vectors": (costs.query or costs.document) and not made.has_terms,
     }
     for what, refused in lacking.items():
         if refused:
             raise InputError(f"{what}; those of {contract.name} are {contract.kind}; leave it out")
+
+
+def refuse_key(recipe: Recipe, key: str) -> None:
+    """Raise RecipeError where the recipe has the table `key`, for what cannot carry it out."""
+    need(
+        getattr(recipe, key) == getattr(Recipe(), key),
+        key,
+        "set",
+        "none: only a plain tune carries it out",
+    )

@@ -16,6 +16,7 @@ from nearfield.encoders.encoder_scorer import EncoderScorer
 from nearfield.encoders.load import load
 from nearfield.encoders.pair_scorer import Scores
 from nearfield.errors import InputError, ModelError
+from nearfield.train.data import mining
 from nearfield.train.data.leakage import free_documents, same_texts
 from nearfield.train.data.mined import mine_to
 from nearfield.train.recipe import Negatives
@@ -121,7 +122,7 @@ def test_a_judge_that_says_nan_is_refused_and_leaves_no_file(
     model = load(str(tiny))
     with pytest.raises(ModelError, match="NaN"):
         mine_to(tmp_path / "m.jsonl", model, collection, dense(), judge=Broken(model))
-    assert not list(tmp_path.iterdir())
+    assert not (tmp_path / "m.jsonl").exists()
 
 
 def test_random_negatives_are_allowed_ones_and_drawn_by_the_seed(
@@ -185,3 +186,43 @@ def test_the_command(tiny: Path, collection: Collection, tmp_path: Path, cli: Ru
         assert not (tmp_path / "other.jsonl").exists()
     refused = cli("mine", tmp_path / "data", "--model", "bm25", "--to", tmp_path / "other.jsonl")
     assert (refused.exit_code, "Traceback" in refused.stderr) == (2, False), refused.stderr
+
+
+def test_killed_while_it_mines_it_goes_on(
+    tiny: Path, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks change nothing; what was done before the kill, vectors among it, is not done again."""
+    asked, whole, path = Negatives(per_query=2, margin=1.0), tmp_path / "whole", tmp_path / "killed"
+    mine_to(whole, load(str(tiny)), collection, asked)
+    monkeypatch.setattr(mining, "ROWS", 16)
+    made, find = [], mining.Miner.negatives
+
+    def killed(self: Any, rows: slice) -> Any:
+        made.append(rows.start)
+        if made == [0, 16, 32]:
+            raise KeyboardInterrupt
+        return find(self, rows)
+
+    monkeypatch.setattr(mining.Miner, "negatives", killed)
+    with pytest.raises(KeyboardInterrupt):
+        mine_to(path, load(str(tiny)), collection, asked)
+    encoded: list[str] = []
+    encoder = load(str(tiny))
+    encode = type(encoder).encode_as
+
+    def counted(self: Any, role: str, *arguments: Any, **named: Any) -> Any:
+        encoded.append(role)
+        return encode(self, role, *arguments, **named)
+
+    monkeypatch.setattr(type(encoder), "encode_as", counted)
+    mine_to(path, encoder, collection, asked)
+    assert made == [0, 16, 32, 32, 48]
+    assert "document" not in encoded
+    assert path.read_bytes() == whole.read_bytes()
+    assert {file.name for file in tmp_path.iterdir()} == {"whole", "killed"}
+    made.clear()
+    path.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        mine_to(path, load(str(tiny)), collection, asked)
+    mine_to(path, load(str(tiny)), collection, Negatives(per_query=1, margin=1.0))
+    assert made == [0, 16, 32, 0, 16, 32, 48], "with other arguments it begins again"

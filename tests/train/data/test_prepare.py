@@ -14,7 +14,8 @@ from nearfield.data.kept_split import with_all_splits
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import CollectionError
 from nearfield.models.model import TextModel
-from nearfield.train.data.prepare import dev_pool, mine, open_corpus, training_data
+from nearfield.train.data.mining import mine
+from nearfield.train.data.prepare import dev_pool, open_corpus, training_data
 from nearfield.train.data.training_data import TrainingData, possibly_relevant
 from nearfield.train.engine.trainer import trainable
 from nearfield.train.recipe import Recipe

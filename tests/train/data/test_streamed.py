@@ -109,7 +109,7 @@ def test_what_is_measured_on_is_left_out() -> None:
     ]
     assert (streamed.training.negatives >= 0).tolist() == [[False, True], [True, False]]
     assert streamed.note == (
-        "trained on 2 pairs of given instead of the train split; 3 more were left out because dev "
+        "trained on 2 pairs of given; 3 more were left out because dev "
         "or test holds their query or document, or nearly the same"
     )
     with pytest.raises(CollectionError, match="0 of 3 pairs are left"):
@@ -247,9 +247,10 @@ def test_a_run_learns_from_pairs_and_is_measured_on_the_collection(
     shown = cli(*command)
     assert shown.exit_code == 0, shown.stderr
     about = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert about["pairs"] == str(tmp_path / "clicks.jsonl")
+    recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert recipe["data"]["sets"][0]["pairs"] == str(tmp_path / "clicks.jsonl")
     assert about["notes"] == [
-        "trained on 60 pairs of clicks instead of the train split; 1 more "
+        "trained on 60 pairs of clicks; 1 more "
         "were left out because dev or test holds "
         "their query or document, or nearly the same"
     ]

@@ -10,7 +10,7 @@ import torch
 
 from nearfield.models.model import TextModel
 from nearfield.train.data.mini_batches import mini_batches
-from nearfield.train.data.sampling import TrainingPairs, epoch_batches
+from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import possibly_relevant
 from nearfield.train.engine.schedule import batches_from, total_steps
 from nearfield.train.engine.trainer import trainable
@@ -106,7 +106,7 @@ def test_batches_after_a_step_are_those_of_the_whole_run() -> None:
     steps = total_steps(pairs, recipe)
     whole = [batch.tolist() for batch in batches_from(0, steps, pairs, recipe)]
     assert len(whole) == steps == 10
-    assert whole[:4] == [batch.tolist() for batch in epoch_batches(pairs, 8, seed=0, epoch=0)]
+    assert whole[:4] == [batch.tolist() for batch in pairs.epoch(8, seed=0, epoch=0)]
     for after in range(steps + 1):
         assert [batch.tolist() for batch in batches_from(after, steps, pairs, recipe)] == whole[
             after:

@@ -29,8 +29,9 @@ from nearfield.report.reproduce import toml
 from nearfield.statistics.power import queries_needed
 from nearfield.store.run import RunFolder
 from nearfield.train.recipe import Recipe
-from nearfield.train.runs.tune import TuningRun, tune
+from nearfield.train.runs.tune import tune
 from nearfield.train.setting import Setting
+from nearfield.train.tuning.tuning_run import TuningRun
 from nearfield.types.progress import silent
 from nearfield.types.verdict import BETTER, NO_DIFFERENCE, WORSE
 from tiny import tiny_model

@@ -59,8 +59,8 @@ def synthesise(
             "--with",
             metavar="WRITER",
             help="templates, which takes queries from the documents without a model; the folder of "
-            "a causal or sequence-to-sequence model; or a model behind an API: openai:MODEL, "
-            "URL#MODEL.",
+            "a causal or sequence-to-sequence model, or its name in the cache's models; or a model "
+            "behind an API: openai:MODEL, URL#MODEL.",
         ),
     ] = "templates",
     per_document: Annotated[int, typer.Option(help="Queries for each document.", min=1)] = 3,

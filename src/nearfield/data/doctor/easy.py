@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ _EASY = 0.9
 # documents: more can only be harder, so that where few are not easy, no more are read
 _POOLS = (2_000, 20_000, 200_000)
 _PAIRS = 1000  # whose words are compared
+_MODEL_PAIRS = 300  # that a model is asked about
 _KNOWN = 0.5  # share of the queries' words that documents have: columns of one language
 # standard deviations by which a pair shares more than texts that do not belong together: 17 real
 # sets of one language have .38 to 2.32, shuffled ones up to .05
@@ -65,9 +68,11 @@ def easy_queries(subject: Subject) -> Found | None:
             return None
         if len(pool) == len(subject.documents):
             break
-    among = f", among {len(pool):,} of the {len(subject.documents):,} documents"
-    if len(pool) == len(subject.documents):
-        among = ""
+    among = (
+        ""
+        if len(pool) == len(subject.documents)
+        else (f", among {len(pool):,} of the {len(subject.documents):,} documents")
+    )
     example = (
         f"BM25 ranks a relevant document first for {len(answered) / len(asked):.0%}{among}; "
         f"{subject.show_query(int(answered[0]))}"
@@ -95,8 +100,10 @@ def shuffled_pairs(subject: Subject) -> Found | None:
     of the columns may have been sorted or shuffled by itself; on an even sample of 1,000 pairs.
 
     Words weigh as they are rare. It is said where two standard errors leave the difference below a
-    quarter of its standard deviation, which takes 64 pairs or more. Columns that share few words
-    (other languages, class names) and scored pairs are left alone.
+    quarter of its standard deviation, which takes 64 pairs or more. Texts may belong together
+    without a common word: words alone are a warning, and with a model it is an error where its
+    similarities say the same, and nothing where they do not. Columns that share few words (other
+    languages, class names) and scored pairs are left alone.
     """
     judged = subject.judged
     if isinstance(subject.data, Pairs) and subject.data.scored:
@@ -113,16 +120,31 @@ def shuffled_pairs(subject: Subject) -> Found | None:
     known = [sum(word in counts for word in text) / max(1, len(text)) for text in asked]
     if sum(known) < _KNOWN * max(1, len(rows)):
         return None
-    more = _shared(asked, given, counts, 0)
-    for part in (1, 2):  # the rows a third and two thirds further on
-        more = more - _shared(asked, given, counts, part * len(rows) // 3) / 2
-    most = more.mean() / max(more.std(), 1e-9) + 2 / np.sqrt(len(rows))
-    if most >= _RELATED:
+    if not _unrelated(lambda shift: _shared(asked, given, counts, shift), len(rows)):
         return None
+    severity = WARNING
+    if subject.model is not None and subject.model.similarities is not None:
+        few = sample(len(rows), _MODEL_PAIRS)
+        near = subject.model.similarities(
+            [subject.queries[int(at)] for at in judged.query[rows[few]]],
+            [subject.documents[int(at)] for at in documents[few]],
+        )
+        own = np.arange(len(few))
+        if not _unrelated(lambda shift: near[own, (own + shift) % len(few)], len(few)):
+            return None
+        severity = ERROR
     query = int(judged.query[rows[0]])
     document = int(documents[0])
     example = f"{subject.show_query(query)} has the positive {subject.show_document(document)}"
-    return Found(ERROR, len(rows), len(rows), example)
+    return Found(severity, len(rows), len(rows), example)
+
+
+def _unrelated(by: Callable[[int], npt.NDArray[Any]], rows: int) -> bool:
+    """Whether n texts belong no more to their own rows than to those a third and two thirds further
+    on, where `by` gives (n,) how much they do to those so many rows further on.
+    """
+    more = by(0) - (by(rows // 3) + by(2 * rows // 3)) / 2
+    return bool(more.mean() / max(more.std(), 1e-9) + 2 / np.sqrt(rows) < _RELATED)
 
 
 def _shared(

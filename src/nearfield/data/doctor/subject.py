@@ -23,7 +23,7 @@ from nearfield.data.doctor.minhash import NearPairs, near_duplicates
 from nearfield.data.doctor.words import Hashes, Rows, digests, normalised, wording
 from nearfield.data.pairs import Pairs
 from nearfield.data.texts import Texts
-from nearfield.types.arrays import Integers, Mask
+from nearfield.types.arrays import Floats, Integers, Mask
 from nearfield.types.contract import Contract
 
 _MADE = re.compile(r"[0-9a-f]{16}")  # an id of a row that has none, see row_writing
@@ -39,13 +39,14 @@ class ModelFacts:
     special ones included, uncut.
 
     `unread(texts)` counts the letters that its tokeniser does not know, by script, and all letters;
-    `multilingual` names other models.
+    `multilingual` names other models. `similarities(queries, documents)` is (n, m).
     """
 
     contract: Contract
     count_tokens: Callable[[Sequence[str]], Integers]
     unread: Callable[[Sequence[str]], tuple[Counter[str], int]] | None = None
     multilingual: tuple[str, ...] = ()
+    similarities: Callable[[Sequence[str], Sequence[str]], Floats] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,27 @@ def keep_layers(model: TextModel, keep: Sequence[int]) -> None:
     if kinds is not None and len(kinds) == len(layers):
         setattr(config, _PER_LAYER, [kinds[layer] for layer in keep])
     config.num_hidden_layers = len(keep)
+
+
+def count_layers(model: TextModel) -> int:
+    """How many layers the backbone has. Raises ModelError for a model without layers of its own."""
+    return len(_layers(model)[1])
+
+
+@contextmanager
+def first_layers(model: TextModel, count: int) -> Iterator[None]:
+    """The opened model without the layers after the first `count`, in the block; torch runs
+    these.
+    """
+    (holder, attribute), layers = _layers(model)
+    config, native = model.backbone.config, model.layers
+    setattr(holder, attribute, layers[:count])
+    config.num_hidden_layers, model.layers = count, None
+    try:
+        yield
+    finally:
+        setattr(holder, attribute, layers)
+        config.num_hidden_layers, model.layers = len(layers), native
 
 
 def _layers(model: TextModel) -> tuple[tuple[Any, str], nn.ModuleList]:

@@ -11,18 +11,19 @@ from torch import Tensor
 
 from nearfield.batch.packed import Packed
 from nearfield.train.data.sampling import TrainingPairs
+from nearfield.train.objectives import POSITIVES
 from nearfield.train.objectives.examples import Column, Examples, Marked
+from nearfield.train.recipe import ObjectiveChoice
 from nearfield.types.arrays import Positions
-
-POSITIVES = frozenset({"positive", "ignore"})  # what a contrastive loss needs
 
 
 class Batch(ABC):
     """What one step trains on: `parts` go through the model one by one, and what it makes of them
-    are the examples that a loss sees.
+    are the examples that a loss sees. `objective` is what they minimise, None for the recipe's.
     """
 
     parts: Sequence[Packed]
+    objective: ObjectiveChoice | None = None
 
     @property
     def tokens(self) -> int:
@@ -86,6 +87,7 @@ class TextBatch(Batch):
     place: Tensor
     query: Tensor
     columns: Mapping[str, Column]
+    objective: ObjectiveChoice | None = None
 
     def __len__(self) -> int:
         return len(self.query)

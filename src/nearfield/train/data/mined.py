@@ -1,10 +1,14 @@
-"""Hard negatives in a file that other tools train on, too."""
+"""Hard negatives in a file that other tools train on, too: documents' vectors and finished blocks
+of pairs lie on disk meanwhile.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,12 @@ from nearfield.encoders.encoder import Encoder
 from nearfield.encoders.pair_scorer import PairScorer
 from nearfield.errors import InputError
 from nearfield.store.atomic import check_new, staged_file
-from nearfield.train.data.prepare import mine, open_corpus
+from nearfield.store.run import RunFolder
+from nearfield.train.data.mining import mine
+from nearfield.train.data.prepare import open_corpus
+from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.recipe import Negatives, Recipe
+from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress, silent
 
 
@@ -46,28 +54,67 @@ def mine_to(
     sentence-transformers takes as they are.
 
     The splits are those of `nearfield tune`, and what dev or test judges is no negative. `gap` and
-    `judge`: see `nearfield.train.data.prepare.mine`. Raises InputError where something is at `path`
-    or no pair has enough negatives.
+    `judge`: see `nearfield.train.data.mining.mine`. What is done lies in the folder `path` +
+    `.mining` until the file is written: the same call after a kill goes on there, another one
+    begins again. Raises InputError where something is at `path` or no pair has enough negatives.
     """
     check_new(path)
     recipe = Recipe(negatives=negatives)
     whole, notes = with_enough_dev(*with_all_splits(collection, seed=recipe.seed), seed=recipe.seed)
-    corpus = open_corpus(encoder, whole, progress=progress)
-    pairs = mine(encoder, corpus, recipe, gap=gap, judge=judge)
-    full = (pairs.negatives >= 0).all(1)
-    if not full.any():
+    with RunFolder(Path(path).with_name(f"{Path(path).name}.mining")).locked() as folder:
+        folder.once("environment.json", dict)
+        facts = {
+            "model": encoder.contract.name,
+            **(encoder.identity or {}),
+            "judge": "" if judge is None else judge.name,
+            "collection": whole.fingerprint,
+            "negatives": asdict(negatives),
+            "gap": gap,
+        }
+        _begin_again_unless(folder, json.loads(json.dumps(facts)))
+        vectors = folder.path / "vectors"
+        corpus = open_corpus(encoder, whole, progress=progress, folder=vectors)
+        keep = partial(_kept, folder.path)
+        pairs = mine(encoder, corpus, recipe, gap=gap, judge=judge, keep=keep)
+        full = np.flatnonzero((pairs.negatives >= 0).all(1))
+        if len(full):
+            _write(path, pairs, full, whole)
+    shutil.rmtree(folder.path)
+    if not len(full):
         raise InputError(
             f"{whole.name}: none of {len(pairs):,} pairs has {negatives.per_query} negatives; "
             "ask for fewer per query, look deeper, or allow a smaller margin"
         )
+    return Mined(Path(path), len(full), len(pairs) - len(full), notes)
+
+
+def _begin_again_unless(folder: RunFolder, facts: dict[str, Any]) -> None:
+    """Remove what is in the folder unless it was begun with these facts."""
+    if not folder.has("data.json") or folder.read("data.json") != facts:
+        shutil.rmtree(folder.path / "vectors", ignore_errors=True)
+        for block in folder.path.glob("*.npy"):
+            block.unlink()
+        folder.write("data.json", facts)
+
+
+def _kept(folder: Path, number: int, found: Callable[[], Positions]) -> Positions:
+    """The negatives of a block, from its file where there is one."""
+    file = folder / f"{number:06d}.npy"
+    if not file.exists():
+        with staged_file(file) as stage, open(stage, "wb") as out:
+            np.save(out, found())
+    negatives: Positions = np.load(file)
+    return negatives
+
+
+def _write(path: str | Path, pairs: TrainingPairs, rows: Positions, whole: Collection) -> None:
     queries = whole.split("train").query_texts
     documents = whole.document_texts
     with staged_file(path) as stage, open(stage, "w", encoding="utf-8") as file:
-        for at in np.flatnonzero(full).tolist():
+        for at in rows.tolist():
             texts = [documents[place] for place in pairs.negatives[at].tolist()]
             row = _row(queries[int(pairs.query[at])], documents[int(pairs.positive[at])], texts)
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return Mined(Path(path), int(full.sum()), int((~full).sum()), notes)
 
 
 def _row(query: str, positive: str, negatives: Sequence[str]) -> dict[str, str]:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nearfield.data.collection import Collection, Split
+from nearfield.data.stream import Stream
 from nearfield.encoders.encoded import encoded
 from nearfield.encoders.encoder import Encoder
-from nearfield.encoders.pair_scorer import PairScorer
+from nearfield.encoders.remote.budget import BUDGET
 from nearfield.encoders.text import TextEncoder
-from nearfield.errors import CollectionError, ModelError
+from nearfield.indexes.index import exact_index
 from nearfield.retrieval.bm25 import BM25, bm25
-from nearfield.retrieval.first_stage import FirstStage
-from nearfield.retrieval.queries import Queries
-from nearfield.retrieval.retriever import Retriever
 from nearfield.similarity.embeddings import Embeddings
+from nearfield.similarity.open import open_embeddings
 from nearfield.train.data.leakage import (
     free_documents,
     judged_documents,
@@ -28,20 +27,24 @@ from nearfield.train.data.leakage import (
     same_texts,
     train_positives,
 )
-from nearfield.train.data.mining import hard_negatives, training_pairs_of
 from nearfield.train.data.pool import Pool, pooled_documents
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
 from nearfield.train.recipe import Recipe
-from nearfield.types.arrays import Floats, Positions
+from nearfield.types.arrays import Positions
 from nearfield.types.progress import Progress
 from nearfield.types.role import DOCUMENT, QUERY
+from nearfield.vectors.encode_to import encode_to
+from nearfield.vectors.request import Request
 
-MODEL = "model"  # the base model as a source of negatives; the other is BM25
+MODEL, RANDOM = "model", "random"  # sources of negatives beside BM25
 POOL_DEPTH = 30
 # documents of the pool for each dev query beside the judged ones: those that rank highest are the
 # hardest
 POOL_EACH = 4
+
+Ranks = Callable[[Positions], dict[str, Positions]]
+"""Rows of queries to documents of each source: (rows, depth) positions, best first, -1 for none."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Corpus:
     vectors: Embeddings
     same: Positions
 
-    def candidates(
+    def ranking(
         self,
         queries: Embeddings,
         texts: Sequence[str],
@@ -70,35 +73,64 @@ class Corpus:
         sources: Sequence[str] = (BM25, MODEL),
         *,
         seed: int = 0,
-    ) -> dict[str, Positions]:
-        """The `depth` documents that each source ranks best for each query, among positions
-        `within` in the collection; of the source random, so many that are drawn.
+    ) -> Ranks:
+        """What gives, for the queries at some rows, the `depth` documents that each source ranks
+        best, among positions `within` in the collection; of the source random, so many that are
+        drawn.
         """
-        depth = min(depth, len(within))
-        if not depth:
-            return {source: np.empty((len(texts), 0), np.int64) for source in sources}
-        documents = self.collection.document_texts[within]
-        opened = {BM25: lambda: bm25(documents), MODEL: lambda: self._stage(within)}
-        stages = [opened[source]() for source in sources if source in opened]
-        retriever = Retriever(self.collection.document_ids[within], documents, stages)
-        ranked = retriever.first(Queries.of_texts(texts, {MODEL: queries}), depth)
-        found = {name: np.append(within, -1)[each.documents] for name, each in ranked.items()}
-        drawn = np.random.default_rng(seed).integers(len(within), size=(len(texts), depth))
-        return {source: found.get(source, within[drawn]) for source in sources}
+        depth, placed = min(depth, len(within)), np.append(within, -1)
+        found: dict[str, Callable[[Positions], Positions]] = {}
+        if BM25 in sources and depth:
+            words = bm25(self.collection.document_texts[within])
+            found[BM25] = lambda rows: placed[
+                words.find([texts[row] for row in rows.tolist()], depth).documents
+            ]
+        if MODEL in sources and depth:
+            index, allowed = exact_index(self.vectors), np.isin(self.known, within)
+            where = None if allowed.all() else allowed
+            known = np.append(self.known, -1)
+            found[MODEL] = lambda rows: known[
+                index.search(queries[rows], depth, where=where).documents
+            ]
+        if RANDOM in sources and depth:
+            drawn = np.random.default_rng(seed).integers(len(within), size=(len(texts), depth))
+            found[RANDOM] = lambda rows: within[drawn[rows]]
+        none: Callable[[Positions], Positions] = lambda rows: np.empty((len(rows), 0), np.int64)  # noqa: E731
+        return lambda rows: {source: found.get(source, none)(rows) for source in sources}
 
-    def _stage(self, within: Positions) -> FirstStage:
-        vectors = self.vectors[np.searchsorted(self.known, within)]
-        return FirstStage.exact(MODEL, self.encoder, vectors)
 
-
-def open_corpus(encoder: Encoder[Any], collection: Collection, *, progress: Progress) -> Corpus:
-    """Encode what may be seen with `encoder` as it stands."""
+def open_corpus(
+    encoder: Encoder[Any],
+    collection: Collection,
+    *,
+    progress: Progress,
+    folder: Path | None = None,
+) -> Corpus:
+    """Encode what may be seen with `encoder` as it stands; into the vector folder `folder`, where
+    one is given, from where it is read, and where an interrupted call goes on.
+    """
     same = same_texts(collection)
     seen = ~named(collection, "test", same)
     seen[sorted(train_positives(collection))] = True
     known = np.flatnonzero(seen)
-    vectors = encoded(encoder, collection.document_texts[known], DOCUMENT, progress=progress)
+    texts = collection.document_texts[known]
+    if folder is None:
+        vectors = encoded(encoder, texts, DOCUMENT, progress=progress)
+    else:
+        vectors = encoded_in(folder, encoder, texts, progress=progress)
     return Corpus(encoder, collection, known, free_documents(collection, same), vectors, same)
+
+
+def encoded_in(
+    folder: Path, encoder: Encoder[Any], texts: Sequence[str], *, progress: Progress
+) -> Embeddings:
+    """The embeddings of documents, memory-mapped from the vector folder that is made of them."""
+    if not folder.exists():
+        forecast = encoder.forecast(texts, DOCUMENT)
+        if forecast is not None:
+            BUDGET.get().afford([forecast])
+        encode_to(encoder, Stream.of(texts), folder, Request(strict=True), progress=progress)
+    return open_embeddings(folder)
 
 
 def dev_pool(
@@ -110,7 +142,8 @@ def dev_pool(
     """
     split = split or corpus.collection.split("dev")
     queries = encoded(encoder, split.query_texts, QUERY)
-    candidates = corpus.candidates(queries, split.query_texts, POOL_DEPTH, corpus.known)
+    ranks = corpus.ranking(queries, split.query_texts, POOL_DEPTH, corpus.known)
+    candidates = ranks(np.arange(len(split.query_ids)))
     ids = corpus.collection.document_ids
     judged = judged_documents(relevance_by_position(corpus.collection, split))
     limit = min(recipe.pool, len(judged) + POOL_EACH * len(split.query_ids))
@@ -125,60 +158,6 @@ def pool_size(collection: Collection, recipe: Recipe) -> int:
         (POOL_EACH + 1) * len(collection.split("dev").query_ids),
         len(collection.documents),
     )
-
-
-def mine(
-    encoder: Encoder[Any],
-    corpus: Corpus,
-    recipe: Recipe,
-    *,
-    gap: float = 0.0,
-    judge: PairScorer | None = None,
-) -> TrainingPairs:
-    """The train split's pairs with their hard negatives, as positions in the split's queries and
-    the collection's documents.
-
-    No document that a dev or test judgement names, nor a copy of one, is a negative. The margin and
-    the `gap` (see `hard_negatives`) are of the scores of the `judge`, where there is one. Raises
-    CollectionError below two pairs, ModelError for a judge's score that is not finite.
-    """
-    split = corpus.collection.split("train")
-    relevant = relevance_by_position(corpus.collection, split)
-    query, positive = training_pairs_of(relevant)
-    if len(query) < 2:
-        raise CollectionError(
-            f"{corpus.collection.name}: train has {len(query)} pairs to learn "
-            "from; wanted at least 2, and better 500"
-        )
-    vectors = encoded(encoder, split.query_texts, QUERY)
-    asked = recipe.negatives
-    found = corpus.candidates(
-        vectors, split.query_texts, asked.depth, corpus.free, asked.sources, seed=recipe.seed
-    )
-    ranked = {source: each[query, asked.skip :] for source, each in found.items()}
-    near = partial(_similarities, vectors, corpus)
-    if judge is not None:
-        near = partial(_judged, judge, split.query_texts, corpus.collection.document_texts)
-    twins = _twins(corpus.same)
-    no_negative = possible_positives(corpus.collection, split)
-    excluded = [
-        {twin for document in no_negative[at] for twin in twins[int(corpus.same[document])]}
-        for at in query.tolist()
-    ]
-    # asked for together, so that the whole price of a judge is known before anything is paid
-    scores = near(query, np.concatenate([positive[:, None], *ranked.values()], axis=1))
-    ends = np.cumsum([1, *(each.shape[1] for each in ranked.values())])[:-1]
-    of_positive, *of_sources = np.split(scores, ends, axis=1)
-    negatives = hard_negatives(
-        ranked,
-        dict(zip(ranked, of_sources, strict=True)),
-        of_positive[:, 0],
-        excluded,
-        per_query=asked.per_query,
-        margin=asked.margin,
-        gap=gap,
-    )
-    return TrainingPairs(query, positive, negatives)
 
 
 def training_data(
@@ -212,42 +191,3 @@ def possible_positives(collection: Collection, split: Split) -> list[set[int]]:
         {*judged, *([at] if at >= 0 else [])}
         for judged, at in zip(relevance_by_position(collection, split), own, strict=True)
     ]
-
-
-def _twins(same: Positions) -> dict[int, list[int]]:
-    twins: dict[int, list[int]] = {}
-    for document, number in enumerate(same.tolist()):
-        twins.setdefault(number, []).append(document)
-    return twins
-
-
-def _similarities(
-    queries: Embeddings, corpus: Corpus, query: Positions, documents: Positions
-) -> Floats:
-    """(n, k) the base model's similarities of query i and known documents[i, j]; -inf where that
-    is -1.
-    """
-    near = np.full(documents.shape, -np.inf, np.float32)
-    for row, (at, found) in enumerate(zip(query, documents, strict=True)):
-        here = found >= 0
-        places = np.searchsorted(corpus.known, found[here])
-        near[row, here] = queries[at : at + 1].scores(corpus.vectors[places])[0]
-    return near
-
-
-def _judged(
-    judge: PairScorer,
-    queries: Sequence[str],
-    texts: Sequence[str],
-    query: Positions,
-    documents: Positions,
-) -> Floats:
-    """(n, k) the judge's scores of query i and documents[i, j]; -inf where that is -1."""
-    near = np.full(documents.shape, -np.inf, np.float32)
-    here = documents >= 0
-    asked = np.broadcast_to(query[:, None], documents.shape)
-    scores = judge.score_at(queries, texts, (asked[here], documents[here]))
-    if not np.isfinite(scores).all():
-        raise ModelError(f"{judge.name}: a score is NaN or infinite; take another judge")
-    near[here] = scores
-    return near

@@ -31,6 +31,15 @@ class TrainingPairs:
         """As lists, for a run folder."""
         return {name: places.tolist() for name, places in vars(self).items()}
 
+    def epoch(self, batch: int, *, seed: int, epoch: int) -> list[Integers]:
+        """All pairs of one epoch, each once, in shuffled batches.
+
+        A function of its arguments alone, so that a resumed run finds the batches it would have
+        had. Two pairs of a batch may share a query or a positive: the loss takes no document as a
+        negative of a query that it is judged relevant to.
+        """
+        return _batches(len(self), batch, [seed, epoch])
+
     @classmethod
     def of(cls, held: Mapping[str, Any]) -> TrainingPairs:
         """From what `json` gave."""
@@ -39,16 +48,39 @@ class TrainingPairs:
         return cls(query, positive, negatives if len(negatives) else np.empty((0, 0), np.int64))
 
 
-def epoch_batches(pairs: TrainingPairs, batch: int, *, seed: int, epoch: int) -> list[Integers]:
-    """All pairs of one epoch, each once, in shuffled batches; a last batch of one pair joins the
-    one before it.
+@dataclass(frozen=True)
+class MixedPairs(TrainingPairs):
+    """The pairs of several data sets, end to end, `sizes` of each; `mix` as in `Data`."""
 
-    A function of its arguments alone, so that a resumed run finds the batches it would have had.
-    Two pairs of a batch may share a query or a positive: the loss takes no document as a negative
-    of a query that it is judged relevant to.
+    sizes: tuple[int, ...]
+    mix: float
+
+    def epoch(self, batch: int, *, seed: int, epoch: int) -> list[Integers]:
+        """As many batches as all data sets fill, each of one of them, evenly spread.
+
+        A data set of more batches than its share goes on where the epoch before ended, and one of
+        fewer comes again, in another order.
+        """
+        filled = [len(_batches(size, batch, [seed])) for size in self.sizes]
+        weights = np.array(self.sizes, np.float64) ** self.mix
+        shares = np.maximum(1, np.round(sum(filled) * weights / weights.sum())).astype(int).tolist()
+        placed: list[tuple[float, int, Integers]] = []
+        for part, (size, full, share) in enumerate(zip(self.sizes, filled, shares, strict=True)):
+            start, passes = sum(self.sizes[:part]), dict[int, list[Integers]]()
+            for number in range(share):
+                at, place = divmod(epoch * share + number, full)
+                if at not in passes:
+                    passes[at] = _batches(size, batch, [seed, at, part])
+                placed.append(((number + 0.5) / share, part, start + passes[at][place]))
+        return [rows for *_, rows in sorted(placed, key=lambda each: each[:2])]
+
+
+def _batches(count: int, batch: int, seed: list[int]) -> list[Integers]:
+    """The numbers below `count`, each once, in shuffled batches; a last batch of one joins the one
+    before it.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(len(pairs))
-    cuts = list(range(batch, len(order), batch))
-    if cuts and len(order) - cuts[-1] < 2:
+    order = np.random.default_rng(seed).permutation(count)
+    cuts = list(range(batch, count, batch))
+    if cuts and count - cuts[-1] < 2:
         cuts.pop()
     return np.split(order, cuts)

@@ -89,10 +89,7 @@ class StreamedPairs:
             if self.left_out
             else ""
         )
-        return (
-            f"trained on {len(self.training):,} pairs of {self.pairs.name} instead of the "
-            f"train split{left}"
-        )
+        return f"trained on {len(self.training):,} pairs of {self.pairs.name}{left}"
 
     def trained_queries(self) -> Sequence[str]:
         """The queries that are learned from, each once."""
@@ -143,41 +140,42 @@ class StreamedPairs:
         )
 
 
-class Ends(Sequence[str]):
-    """The positives of pairs, and after them all their negatives, read from the disk when they are
-    asked for.
-    """
+class Chained(Sequence[str]):
+    """Texts of several sequences, one after the other, read when they are asked for."""
+
+    def __init__(self, *parts: Sequence[str]) -> None:
+        self._parts = parts
+        self._starts = np.cumsum([0, *map(len, parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, at: int) -> str:  # type: ignore[override]
+        part = int(np.searchsorted(self._starts, at, side="right")) - 1
+        return self._parts[part][at - int(self._starts[part])]
+
+    def __iter__(self) -> Iterator[str]:
+        for part in self._parts:
+            # a few at a time: texts may be long
+            for start in range(0, len(part), BLOCK):
+                yield from part[start : start + BLOCK]
+
+
+class Ends(Chained):
+    """The positives of pairs, and after them all their negatives."""
 
     def __init__(self, pairs: Pairs) -> None:
         lists = pairs.table["negatives"]
-        self._positives = pairs.positives
-        self._negatives = Texts(
-            pa.chunked_array([chunk.flatten() for chunk in lists.chunks], pa.string())
-        )
+        flat = pa.chunked_array([chunk.flatten() for chunk in lists.chunks], pa.string())
+        super().__init__(pairs.positives, Texts(flat))
         self._counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy().astype(np.int64)
-
-    def __len__(self) -> int:
-        return len(self._positives) + len(self._negatives)
-
-    def __getitem__(self, at: int) -> str:  # type: ignore[override]
-        return (
-            self._positives[at]
-            if at < len(self._positives)
-            else self._negatives[at - len(self._positives)]
-        )
-
-    def __iter__(self) -> Iterator[str]:
-        for side in (self._positives, self._negatives):
-            # a few at a time: texts may be long
-            for start in range(0, len(side), BLOCK):
-                yield from side[start : start + BLOCK]
 
     def negatives_of(self, *, most: int) -> Positions:
         """(pairs, k) the positions of the first `most` negatives of each pair, -1 where it has
         fewer.
         """
         width = min(most, int(self._counts.max(initial=0)))
-        start = len(self._positives) + np.cumsum(self._counts) - self._counts
+        start = int(self._starts[1]) + np.cumsum(self._counts) - self._counts
         columns = np.arange(width)
         return np.where(columns < self._counts[:, None], start[:, None] + columns, -1)
 

@@ -12,11 +12,11 @@ import torch
 
 from nearfield.batch.tokens import Tokens
 from nearfield.encoders.text import TextEncoder
-from nearfield.train.data.batch import POSITIVES, TextBatch
+from nearfield.train.data.batch import TextBatch
 from nearfield.train.data.guide import Guide
 from nearfield.train.data.mini_batches import mini_batches
 from nearfield.train.data.sampling import TrainingPairs
-from nearfield.train.objectives import GUIDED
+from nearfield.train.objectives import GUIDED, POSITIVES
 from nearfield.train.objectives.examples import Column, Marked
 from nearfield.types.arrays import Floats, Mask, Positions
 from nearfield.types.role import Role

@@ -44,11 +44,11 @@ def cached_backward(
     replay: dict[int, RandomState] = {}
     made: dict[int, tuple[Tensor, ...]] = {}
     for at in kept:
-        made[at] = _tensors(embed(parts[at]))
+        made[at] = tensors_of(embed(parts[at]))
     for at in again:
         replay[at] = RandomState()
         with torch.no_grad():
-            made[at] = _tensors(embed(parts[at]))
+            made[at] = tensors_of(embed(parts[at]))
     leaves = group.gather(
         {at: tuple(tensor.detach() for tensor in tensors) for at, tensors in made.items()},
         len(parts),
@@ -66,11 +66,12 @@ def cached_backward(
         _backward(made.pop(at), leaves[at])
     for at in again:
         with replay[at].again():
-            _backward(_tensors(embed(parts[at])), leaves[at])
+            _backward(tensors_of(embed(parts[at])), leaves[at])
     return float(value.detach())
 
 
-def _tensors(made: Any) -> tuple[Tensor, ...]:
+def tensors_of(made: Any) -> tuple[Tensor, ...]:
+    """The tensors of what a model gives: one, or a tuple of them."""
     return made if isinstance(made, tuple) else (made,)
 
 

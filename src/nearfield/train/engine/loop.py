@@ -176,12 +176,8 @@ def follow(group: Group) -> None:
                 trainer.step(number, step)
 
 
-def prepared_steps(
-    data: Material, recipe: Recipe, model: Trainable, *, after: int, group: Group = ALONE
-) -> Generator[Batch]:
-    """The steps after the first `after`, each prepared on another thread while the one before is at
-    work.
-    """
+def needed(data: Material, recipe: Recipe, model: Trainable) -> frozenset[str]:
+    """The columns that the recipe's objective needs. Raises InputError where the data lacks one."""
     needs = objective_of(recipe, model.objective, model.contract).needs
     missing = sorted(needs - data.gives)
     if missing:
@@ -189,6 +185,16 @@ def prepared_steps(
             f"objective {recipe.objective.name} needs {', '.join(missing)} for each pair, and what "
             "is learned from has none; name another objective, or give pairs that have it"
         )
+    return needs
+
+
+def prepared_steps(
+    data: Material, recipe: Recipe, model: Trainable, *, after: int, group: Group = ALONE
+) -> Generator[Batch]:
+    """The steps after the first `after`, each prepared on another thread while the one before is at
+    work.
+    """
+    needs = needed(data, recipe, model)
     budget = mini_tokens(model, recipe)
     return ahead(
         data.prepare(batch, model, needs=needs, processes=group.size, budget=budget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from nearfield.train.data.sampling import TrainingPairs, epoch_batches
+from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.recipe import Recipe
 from nearfield.types.arrays import Positions
 
@@ -14,7 +14,7 @@ APART = 5  # steps between two measurements of dev, at least; one takes about as
 
 def total_steps(pairs: TrainingPairs, recipe: Recipe) -> int:
     """Steps of the whole run: epochs times batches an epoch."""
-    an_epoch = len(epoch_batches(pairs, recipe.schedule.batch, seed=recipe.seed, epoch=0))
+    an_epoch = len(pairs.epoch(recipe.schedule.batch, seed=recipe.seed, epoch=0))
     return max(1, math.ceil(an_epoch * recipe.schedule.epochs))
 
 
@@ -24,7 +24,7 @@ def batches_from(
     """The pairs of each step after the first `step` of `steps`; only the epoch in use is held."""
     epoch = first = 0
     while first < steps:
-        held = epoch_batches(pairs, recipe.schedule.batch, seed=recipe.seed, epoch=epoch)
+        held = pairs.epoch(recipe.schedule.batch, seed=recipe.seed, epoch=epoch)
         yield from held[max(0, step - first) : steps - first]
         epoch, first = epoch + 1, first + len(held)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from nearfield.kernels.library import runnable
 from nearfield.models.backbones.native_layers import NativeLayers, why_not
 from nearfield.models.device_memory import device_memory
+from nearfield.models.surgery.layers import count_layers
 from nearfield.models.trainable import Trainable
 from nearfield.runtimes.hardware import bfloat16_in_hardware
 from nearfield.train.data.batch import Batch
@@ -20,6 +23,7 @@ from nearfield.train.engine.schedule import rate_at, sparsity_at
 from nearfield.train.engine.step import held_parts, training_step
 from nearfield.train.objectives.compose import objective_of
 from nearfield.train.recipe import Recipe
+from nearfield.train.wrappers.depths import drawn_depth
 
 # of the kernels, which keep to the cache themselves and share many among threads more evenly, and
 # of a GPU to fill it
@@ -53,9 +57,11 @@ class Trainer:
         self.trained = trainable(model, recipe) | beside
         model.layers = native_layers(model, recipe)
         schedule, self.scale = recipe.schedule, rate_scale(model, recipe)
-        groups: dict[float, list[torch.nn.Parameter]] = {}
+        groups: dict[float, list[Tensor]] = {}
         rates = {**model.rates, **dict.fromkeys(beside, LEARNED_RATE)}
-        for name, weight in self.trained.items():
+        # what is remembered has no gradient
+        self.weights = {n: weight for n, weight in self.trained.items() if weight.requires_grad}
+        for name, weight in self.weights.items():
             groups.setdefault(rates.get(name, self.scale), []).append(weight)
         parts = [
             # AdamW multiplies it by the rate
@@ -77,9 +83,10 @@ class Trainer:
         for part in self.optimiser.param_groups:
             part["lr"] = rate_at(number, self.steps, self.recipe) * part["scale"]
         model, share = self.model, sparsity_at(number, self.steps, self.recipe)
-        objective = objective_of(
-            self.recipe, model.objective, model.contract, share=share, step=number
-        )
+        recipe = self.recipe
+        if batch.objective is not None:
+            recipe = replace(recipe, objective=batch.objective)
+        objective = objective_of(recipe, model.objective, model.contract, share=share, step=number)
         # what a step draws, as by dropout, is the same whenever it is made
         with (
             RandomState().again(),
@@ -93,18 +100,24 @@ class Trainer:
                 model,
                 batch,
                 objective,
-                list(self.trained.values()),
+                list(self.weights.values()),
                 schedule=self.recipe.schedule,
                 group=self.group,
                 learned=self.learned,
+                depth=self._depth(number),
             )
             self.optimiser.step()
         self.still = not any(
             weight.grad is not None and bool(weight.grad.any())
-            for weight in reversed(self.trained.values())
+            for weight in reversed(self.weights.values())
         )
         self.optimiser.zero_grad(set_to_none=True)
         return loss
+
+    def _depth(self, number: int) -> int:
+        if not self.recipe.objective.layer_weight:
+            return 0
+        return drawn_depth(count_layers(self.model), seed=self.recipe.seed, step=number)
 
     def twice(self, batch: Batch) -> int:
         """How many tokens of the batch this process embeds twice."""
@@ -117,7 +130,7 @@ class Trainer:
         self.group.share(list(self.trained.values()))
         if self.group.size == 1 or not self.group.agree(bool(self.optimiser.state)):
             return
-        for weight in self.trained.values():
+        for weight in self.weights.values():
             state = self.optimiser.state[weight]
             if not state:
                 state["step"] = torch.zeros((), device=weight.device)
@@ -183,14 +196,15 @@ def rate_scale(model: Trainable, recipe: Recipe) -> float:
     return recipe.schedule.table_rate * size / recipe.schedule.rate
 
 
-def learned_beside(model: Trainable, recipe: Recipe, guide: int) -> dict[str, torch.nn.Parameter]:
-    """What the recipe's objective learns beside the model, as it begins."""
+def learned_beside(model: Trainable, recipe: Recipe, guide: int) -> dict[str, Tensor]:
+    """What the recipe's objective learns, or remembers, beside the model, as it begins."""
     objective = objective_of(recipe, model.objective, model.contract)
     dim = 0 if model.contract is None else model.contract.dim
-    return {
-        name: torch.nn.Parameter(value.to(model.device))
-        for name, value in objective.learns(dim, guide).items()
-    }
+    found = {}
+    for name, value in objective.learns(dim, guide).items():
+        there = value.to(model.device)
+        found[name] = there if isinstance(value, torch.nn.Buffer) else torch.nn.Parameter(there)
+    return found
 
 
 def trainable(model: Trainable, recipe: Recipe) -> dict[str, torch.nn.Parameter]:

@@ -44,6 +44,7 @@ TEACHER_LOSSES: Registry[Callable[..., Tensor]] = Registry(
     {"kl": f"{_HERE}.kl:kl", "margin-mse": f"{_HERE}.margin_mse:margin_mse"},
 )
 
+POSITIVES = frozenset({"positive", "ignore"})  # columns that a contrastive loss needs
 GUIDED = frozenset({"guide", "guide_vectors"})  # columns that another model gives
 
 

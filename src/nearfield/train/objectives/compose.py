@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from nearfield.errors import InputError
-from nearfield.train.objectives import named
+from nearfield.train.objectives import GUIDED, POSITIVES, named
 from nearfield.train.objectives.objective import Objective
 from nearfield.train.recipe import Recipe
+from nearfield.train.wrappers.depths import Depths
 from nearfield.train.wrappers.distilled import Distilled
 from nearfield.train.wrappers.flops import TermCosts
 from nearfield.train.wrappers.in_rows import InRows
 from nearfield.train.wrappers.learned_temperature import LearnedTemperature
 from nearfield.train.wrappers.matryoshka import Matryoshka, sampled
+from nearfield.train.wrappers.memory import Memory
 from nearfield.train.wrappers.spread import Spread
 from nearfield.types.contract import Contract
 
@@ -53,13 +55,26 @@ def objective_of(
         dims = sampled(dims, asked.dims_per_step, seed=recipe.seed, step=step)
         weights = tuple(given.get(dim, 1.0) for dim in dims)
         objective = Matryoshka(objective, dims, weights)
+    if asked.memory:
+        _check_memory(objective)
+        objective = Memory(objective, asked.memory)
     if objective.rowwise:
         objective = InRows(objective)
+    if asked.layer_weight:
+        objective = Depths(objective, asked.layer_weight)
     if asked.spread:
         objective = Spread(objective, asked.spread)
     if costs.query or costs.document:
         objective = TermCosts(objective, costs.query, costs.document, share)
     return objective
+
+
+def _check_memory(objective: Objective) -> None:
+    if not objective.rowwise or not objective.needs >= POSITIVES or objective.needs & GUIDED:
+        raise InputError(
+            "objective.memory is for an objective that compares each query with all documents of a "
+            "batch by the model alone, such as infonce"
+        )
 
 
 def trained_dims(recipe: Recipe, contract: Contract | None) -> tuple[int, ...]:

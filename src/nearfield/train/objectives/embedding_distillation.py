@@ -25,7 +25,12 @@ def embedding_distillation(student: Tensor, teacher: Tensor, weight: Tensor | No
 
 @dataclass(frozen=True)
 class EmbeddingDistillation(Objective):
-    """The vectors of each row's query and positive, projected onto the guide's dims."""
+    """The vectors of each row's query and positive, projected onto the guide's dims, are to be the
+    guide's of these; where `translated` is not 0, both the guide's of the positive, of which the
+    query is a translation. Reimers & Gurevych 2020 (arXiv 2004.09813), equation 1.
+    """
+
+    translated: float = 0.0
 
     needs = frozenset({"positive", "guide_vectors"})
     one_vector = True
@@ -43,7 +48,7 @@ class EmbeddingDistillation(Objective):
         teacher = examples.column("guide_vectors")
         sides = (examples.query.vectors, given.vectors)
         first, second = (
-            embedding_distillation(vectors, teacher[:, side], weight)
+            embedding_distillation(vectors, teacher[:, 1 if self.translated else side], weight)
             for side, vectors in enumerate(sides)
         )
         return 0.5 * (first + second)

@@ -61,7 +61,8 @@ class Examples:
     - "label" (B,) int64: equal for rows of the same class.
 
     `distinct`: the queries, each once; None where they are looked up. `learned`: what is learned
-    beside the model, by name (see `Objective.learns`).
+    beside the model, by name (see `Objective.learns`). `shallow`: the same examples by the model's
+    first layers alone, where an objective is of these, too.
     """
 
     query: Any
@@ -69,6 +70,7 @@ class Examples:
     columns: Mapping[str, Column]
     distinct: Any = None
     learned: Mapping[str, Tensor] = field(default_factory=dict)
+    shallow: Examples | None = None
 
     def __len__(self) -> int:
         return len(self.query)

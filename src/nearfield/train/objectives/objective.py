@@ -30,14 +30,18 @@ class Objective(ABC):
         """The names of the columns of `Examples` that it reads."""
 
     def learns(self, dim: int, guide: int) -> Mapping[str, Tensor]:
-        """What is learned beside the model, by name, as training begins: `dim` is that of the
-        model's vectors and `guide` that of its guide's, 0 where there is none.
+        """What is learned beside the model, by name, as training begins, and as a buffer what
+        `remember` changes: `dim` is that of the model's vectors and `guide` that of its guide's, 0
+        where there is none.
         """
         return {}
 
     @abstractmethod
     def __call__(self, examples: Examples) -> Tensor:
         """The loss of the examples: a scalar."""
+
+    def remember(self, examples: Examples) -> None:  # noqa: B027 - most keep nothing
+        """Keep what later steps need of these examples, in their `learned`."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Wrapper(Objective):
 
     def learns(self, dim: int, guide: int) -> Mapping[str, Tensor]:
         return self.inner.learns(dim, guide)
+
+    def remember(self, examples: Examples) -> None:
+        self.inner.remember(examples)
 
 
 def random_layer(out: int, into: int) -> Tensor:

@@ -20,11 +20,12 @@ from nearfield.models.heads.represented import Rows
 from nearfield.models.model import TextModel
 from nearfield.models.trainable import Trainable
 from nearfield.similarity import EMBEDDINGS
-from nearfield.train.data.batch import POSITIVES, Batch
+from nearfield.train.data.batch import Batch
 from nearfield.train.data.mini_batches import MINI_TOKENS
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource
 from nearfield.train.engine.trainer import LEARNED, LEARNED_RATE
+from nearfield.train.objectives import POSITIVES
 from nearfield.train.objectives.examples import Column, Examples, Marked
 from nearfield.train.pretraining.decoder import Decoder, MaskedWords
 from nearfield.train.pretraining.pretraining import Pretraining, one_of_each

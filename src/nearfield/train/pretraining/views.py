@@ -18,9 +18,10 @@ from nearfield.data.doctor.words import digests, normalised
 from nearfield.encoders.text import TextEncoder
 from nearfield.errors import ModelError
 from nearfield.models.model import TextModel
-from nearfield.train.data.batch import POSITIVES, TextBatch
+from nearfield.train.data.batch import TextBatch
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.data.training_data import TokenSource, TrainingData
+from nearfield.train.objectives import POSITIVES
 from nearfield.train.pretraining.pretraining import Pretraining, one_of_each
 from nearfield.train.recipe import Recipe
 from nearfield.types.arrays import Positions

@@ -5,7 +5,7 @@ says so.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as Names
 from typing import Any
 
@@ -16,15 +16,16 @@ from nearfield.models.trainable import Trainable
 from nearfield.store.run import RunFolder
 from nearfield.train.data.batch import Material
 from nearfield.train.data.encoded_once import EncodedOnce
+from nearfield.train.data.mining import mine
 from nearfield.train.data.pool import Pool
-from nearfield.train.data.prepare import Corpus, dev_pool, mine, open_corpus
+from nearfield.train.data.prepare import Corpus, dev_pool, open_corpus
 from nearfield.train.data.sampling import TrainingPairs
 from nearfield.train.engine.checkpoint import Floats, kept_step
 from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import scaled_base
 from nearfield.train.engine.trainer import few_torch_threads, native_layers, trainable
 from nearfield.train.fits.blend import put_weights
-from nearfield.train.recipe import Recipe
+from nearfield.train.recipe import Recipe, refuse_key
 from nearfield.train.runs.candidate import Candidate
 from nearfield.train.runs.merge import Merged
 from nearfield.train.runs.outlook import expected_work
@@ -38,7 +39,8 @@ Do = Callable[[Progress], None]
 class ModelRun(Run):
     """`trained` learns from near misses that `finder` mines. `base` measures what it is compared
     with, `now` the model as it stands, and `merged` the same once training is over. `backs_off`:
-    whether the weights from before are worth going back to.
+    whether the weights from before are worth going back to. `beyond` are the keys of a recipe that
+    this run cannot carry out.
     """
 
     recipe: Recipe
@@ -48,6 +50,7 @@ class ModelRun(Run):
     now: Candidate
     merged: Candidate
     backs_off = True
+    beyond: tuple[str, ...] = ("data", "stages")
     pairs: int | None = None  # to learn from, where they are not those of train
     folds = 0
     max_tokens: int  # of a document that is encoded
@@ -62,6 +65,8 @@ class ModelRun(Run):
     _share = -1.0  # of tuned weights in the model; where training ended it is none of the ratios
 
     def __init__(self, folder: RunFolder, setting: Setting, recipe: Recipe) -> None:
+        for key in self.beyond:
+            refuse_key(recipe, key)
         super().__init__(folder, setting, recipe, precision=recipe.schedule.precision)
         self.measure, self.pool_limit = recipe.measure, recipe.pool
         self.margin = recipe.merge.margin
@@ -78,15 +83,17 @@ class ModelRun(Run):
         steps = {
             "encode documents": self.encode_documents,
             "baseline": self.measure_baseline,
-            "mine negatives": self.mine,
-            **self.before_training(),
-            "train": self.train,
+            **self.training(),
             "merge": self.merge,
             **self.after_merging(),
             "save": self.save,
         }
         made = [Stage(name, do, MADE) for name, do in steps.items()]
         return [self.examination(allow), *made, self.last()]
+
+    def training(self) -> dict[str, Do]:
+        """The stages from the baseline to the tuned weights, by name."""
+        return {"mine negatives": self.mine, **self.before_training(), "train": self.train}
 
     def before_training(self) -> dict[str, Do]:
         """Stages of this kind of model's own, by name."""
@@ -169,19 +176,23 @@ class ModelRun(Run):
         after = self.folder.dev_after(kept_step(self.folder))
         return known if after is None else known | {1.0: after}
 
+    def shares(self) -> Sequence[float]:
+        """The shares of tuned weights that are tried: none where no step was better, as the weights
+        that are kept are then the base's.
+        """
+        return self.recipe.merge.ratios if kept_step(self.folder) else ()
+
     def merge(self, progress: Progress) -> None:
         """Take the share of tuned weights that dev likes best without a guard losing more than its
         margin.
         """
         self.into, self.weights = self.trainable(), scaled_base(self.weights, self.tuned)
         known = self.known_dev()
-        # where no step was better, the weights that are kept are the base's
-        ratios = self.recipe.merge.ratios if kept_step(self.folder) else ()
         if not self.backs_off:
             whole = Merged(1.0, known[1.0], {}, allowed=True, chosen=True)
             self.folder.once("merge.json", lambda: [whole])
         with few_torch_threads(self.trained):
-            self.back_off(ratios, known, put=self._put, dev=self._dev, progress=progress)
+            self.back_off(self.shares(), known, put=self._put, dev=self._dev, progress=progress)
         self._put(self.chosen)
 
     def _dev(self, ratio: float) -> float:

@@ -22,7 +22,7 @@ from nearfield.train.engine.environment import (
 from nearfield.train.engine.loop import train
 from nearfield.train.engine.lora import add_lora
 from nearfield.train.pretraining import PRETRAINING
-from nearfield.train.recipe import Recipe, default_recipe
+from nearfield.train.recipe import Recipe, default_recipe, refuse_key
 from nearfield.train.runs.run import data_of, locked_run
 from nearfield.train.setting import UNWATCHED, Setting
 
@@ -48,7 +48,10 @@ def pretrain(
     kind, collection = PRETRAINING[objective], data_of(data)
     base = model_path(model)
     known = read_model_folder(base).contract
-    asked = kind.recipe(recipe or default_recipe(known.kind))
+    recipe = recipe or default_recipe(known.kind)
+    for key in ("data", "stages"):
+        refuse_key(recipe, key)
+    asked = kind.recipe(recipe)
     texts = collection.document_texts
     if len(texts) < FEWEST:
         raise CollectionError(

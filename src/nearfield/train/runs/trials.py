@@ -13,10 +13,11 @@ from nearfield.data.collection import Collection
 from nearfield.errors import InputError, NearfieldError
 from nearfield.extras import require
 from nearfield.store.run import RunFolder
-from nearfield.train.recipe import MOST_RATE, MOST_TEMPERATURE, Recipe
+from nearfield.train.fields import MOST_RATE
+from nearfield.train.recipe import MOST_TEMPERATURE, Recipe
 from nearfield.train.runs.run import data_of, locked_run
-from nearfield.train.runs.tune import TuningRun
 from nearfield.train.setting import UNWATCHED, Setting
+from nearfield.train.tuning.tuning_run import TuningRun, learning_from
 from nearfield.types.progress import Progress, Rows
 
 VARIED = {"rate": (0.2, 5.0), "epochs": (0.5, 2.0), "temperature": (0.4, 2.5)}
@@ -89,7 +90,8 @@ def best_recipe(
             report = _reporting(trial, folder)
             with setting.watch(f"trial {number + 1} of {trials}") as progress:
                 told = replace(setting, rows=report)
-                made = Trial(model, folder, recipes[-1], told, pairs=pairs)
+                asked = learning_from(pairs, recipes[-1])
+                made = Trial(model, folder, asked, told)
                 value = made.dev(collection, allow if number == 0 else None, progress)
         state = optuna.trial.TrialState
         study.tell(trial, value, state=state.PRUNED if value is None else state.COMPLETE)
@@ -137,9 +139,9 @@ class Trial(TuningRun):
         if not folder.has("merge.json") and not folder.has("pruned.json"):
             if allow is not None:
                 self.examination(allow).do(progress)
-            steps = (self.encode_documents, self.measure_baseline, self.mine)
+            steps = (self.encode_documents, self.measure_baseline, *self.training().values())
             try:
-                for do in (*steps, *self.before_training().values(), self.train, self.merge):
+                for do in (*steps, self.merge):
                     do(progress)
             except Pruned:
                 folder.write("pruned.json", {})

@@ -15,6 +15,7 @@ from nearfield.extras import require
 from nearfield.runtimes.hardware import fast_precision
 from nearfield.store.fingerprint import model_hash
 from nearfield.store.foreign import foreign
+from nearfield.store.home import models_folder
 from nearfield.train.synthesis.prompts import VERSION, as_text, for_one, shown, style_of
 from nearfield.train.synthesis.writer import Document, Keep, Means, Order, Queries, Writer
 
@@ -71,8 +72,10 @@ class Local(Writer):
 
     @classmethod
     def open(cls, name: str, order: Order, means: Means) -> Self | None:
-        folder = Path(name)
-        return cls(folder, order) if folder.is_dir() else None
+        for folder in (Path(name), models_folder() / name):
+            if folder.is_dir():
+                return cls(folder, order)
+        return None
 
     def write(self, documents: Sequence[Document], keep: Keep) -> None:
         """All of the documents' queries are drawn together and kept at once."""

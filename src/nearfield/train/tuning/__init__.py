@@ -1,0 +1,1 @@
+"""Runs that tune an encoder: in one stage or in several."""

@@ -12,6 +12,7 @@ from nearfield.formats.towers.find import image_layout
 from nearfield.models.find import model_path
 from nearfield.train.recipe import Recipe, default_recipe
 from nearfield.train.runs.joined import DEFAULT as JOINED
+from nearfield.train.runs.joined import JoinedRun, refuse
 from nearfield.train.runs.run import data_of, locked_run, told
 from nearfield.train.setting import UNWATCHED, Setting
 from nearfield.train.tuning.staged import StagedRun
